@@ -1,0 +1,73 @@
+# netprobe: `make demo` shows it, `make test` proves it. Both set themselves up.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.locked
+# Programs the lab needs, and the Debian packages that bring them.
+TOOLS    := nft ip wg wireguard-go ping
+PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system-packages demo test check lint types floors unit lab-test notebooks format lock clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+system-packages:
+	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing what is missing:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) python3-venv >/dev/null; \
+	  else \
+	    echo "missing:$$missing"; echo "run: sudo apt-get install --no-install-recommends $(PACKAGES) python3-venv"; exit 2; \
+	  fi; \
+	fi
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: system-packages $(STAMP)  ## Install everything into .venv (and missing system packages, as root)
+
+demo: setup  ## Three clusters, real tunnels, real faults, each named; writes demo/
+	@$(BIN)/netprobe demo --output demo
+
+test: setup check unit lab-test notebooks  ## Everything that must be green
+
+check: lint types floors  ## Lint, types, floors
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+floors: $(STAMP)
+	@$(BIN)/lint-imports
+
+unit: $(STAMP)  ## Unit tests and doctests
+	@$(BIN)/pytest -q
+
+lab-test: $(STAMP)  ## Tests on real packets in network namespaces
+	@$(BIN)/pytest -q tests/lab
+
+notebooks: $(STAMP)  ## Execute every notebook
+	@$(BIN)/pytest -q tests/notebooks
+
+format: $(STAMP)  ## Let ruff format and fix
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock:  ## Renew requirements.lock (needs uv)
+	uv pip compile pyproject.toml --extra all --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Windows in; path states, graph and findings out. Pure."""

@@ -1,0 +1,1 @@
+"""NATS: subjects, connection, the embedded server, who may say what."""

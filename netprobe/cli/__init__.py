@@ -1,0 +1,1 @@
+"""Commands: they compose, print, and set the exit code."""

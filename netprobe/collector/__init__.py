@@ -1,0 +1,1 @@
+"""The service: wires discovery, planning, bus, analysis and store together."""

@@ -1,0 +1,1 @@
+"""Who is there: static inventories, Kubernetes, multi-cluster systems."""

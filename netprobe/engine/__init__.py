@@ -1,0 +1,1 @@
+"""Runs probes: sockets, clock, event loop."""

@@ -1,0 +1,1 @@
+"""Several clusters, tunnels and faults inside one Linux machine."""

@@ -1,0 +1,72 @@
+"""What is broken: the smallest set of components that explains what was seen, its cause and the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from netprobe.model.component import Component
+from netprobe.model.names import CheckId
+
+
+class Cause(StrEnum):
+    """The words netprobe uses for what went wrong."""
+
+    TUNNEL_DOWN = "tunnel-down"
+    TUNNEL_MTU = "tunnel-mtu"
+    TUNNEL_LOSSY = "tunnel-lossy"
+    RETURN_PATH_DROPPED = "return-path-dropped"
+    OVERLAY_BLOCKED = "overlay-blocked"
+    ROUTE_MISSING = "route-missing"
+    NODE_DOWN = "node-down"
+    GATEWAY_DOWN = "gateway-down"
+    SERVICE_PROXY_STALE = "service-proxy-stale"
+    NO_ENDPOINTS = "no-endpoints"
+    DNS_DOWN = "dns-down"
+    DNS_FORWARD_MISSING = "dns-forward-missing"
+    POLICY_DROP = "policy-drop"
+    POLICY_REJECT = "policy-reject"
+    SNAT = "snat"
+    WRONG_PEER = "wrong-peer"
+    IDLE_TIMEOUT = "idle-timeout"
+    CONNTRACK_FULL = "conntrack-full"
+    AGENT_SICK = "agent-sick"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One sentence that speaks for or against a finding, and the checks it rests on."""
+
+    text: str
+    checks: tuple[CheckId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is broken.
+
+    *components* is the smallest set that explains what was seen. Where the checks cannot tell several
+    components apart, one stands in *components* and all of its class in *indistinguishable*.
+    """
+
+    id: str
+    """Stable while the finding lasts: cause and components."""
+    components: tuple[Component, ...]
+    cause: Cause
+    confidence: float
+    """0–1."""
+    summary: str
+    """One sentence for a person at three in the morning."""
+    evidence_for: tuple[Evidence, ...] = ()
+    evidence_against: tuple[Evidence, ...] = ()
+    indistinguishable: tuple[Component, ...] = ()
+    hidden: tuple[Component, ...] = ()
+    """Components behind the broken one that nobody can see now: unknown, not healthy."""
+    affected: tuple[CheckId, ...] = ()
+    first_seen_ns: int = 0
+    last_seen_ns: int = 0
+    ended_ns: int | None = None
+    loss: float | None = None
+    """Estimated loss of the component, 0–1, where it is partial."""
+    next_step: str = ""

@@ -1,0 +1,155 @@
+"""What is there: clusters (and sites), nodes, agents, services, links between clusters.
+
+Rule: an inventory is a fact sheet. It says who exists and how they are joined, never how they feel.
+Addresses are text in canonical form (``ipaddress``), checked where the inventory is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
+
+
+class NodeRole(StrEnum):
+    """What a node is for, as far as paths are concerned."""
+
+    GATEWAY = "gateway"
+    WORKER = "worker"
+
+
+class LinkKind(StrEnum):
+    """How two clusters are joined."""
+
+    TUNNEL = "tunnel"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node, with the address of the agent on each plane."""
+
+    name: NodeName
+    role: NodeRole = NodeRole.WORKER
+    host_addresses: tuple[str, ...] = ()
+    """Addresses of the node itself; the host-plane agent answers there. IPv4 and IPv6 may be mixed."""
+    pod_addresses: tuple[str, ...] = ()
+    """Addresses of the pod-plane agent on this node."""
+    outer_addresses: tuple[str, ...] = ()
+    """For a gateway: the addresses its tunnels use outside."""
+    pod_cidrs: tuple[str, ...] = ()
+    zone: str = ""
+
+    def addresses(self, plane: Plane) -> tuple[str, ...]:
+        """Where the agent of *plane* on this node can be asked."""
+        return self.host_addresses if plane is Plane.HOST else self.pod_addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service worth asking: through its cluster address and at its endpoints."""
+
+    name: str
+    namespace: str
+    addresses: tuple[str, ...]
+    port: int
+    target_port: int
+    endpoints: tuple[str, ...] = ()
+    """Endpoint addresses (IPs); each answers on *target_port*."""
+    protocol: str = "tcp"
+    exported: bool = False
+    """Reachable from other clusters, also as ``<name>.<namespace>.svc.clusterset.local``."""
+
+    @property
+    def qualified(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kubernetes cluster, or a *site*: plain hosts reached by SSH."""
+
+    name: ClusterName
+    nodes: tuple[Node, ...] = ()
+    services: tuple[Service, ...] = ()
+    environment: str = ""
+    region: str = ""
+    pod_cidrs: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
+    dns_addresses: tuple[str, ...] = ()
+    pod_mtu: int = 1500
+    is_site: bool = False
+
+    @property
+    def gateways(self) -> tuple[Node, ...]:
+        """The nodes that carry traffic to other clusters."""
+        return tuple(node for node in self.nodes if node.role is NodeRole.GATEWAY)
+
+    def node_id(self, node: Node) -> NodeId:
+        """The full name of one of this cluster's nodes."""
+        return NodeId(self.name, node.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tunnel or direct link between two clusters; it carries both directions."""
+
+    source: ClusterName
+    target: ClusterName
+    kind: LinkKind
+    mechanism: str = ""
+    """``wireguard``, ``ipsec``, ``vxlan``, ``openvpn``, ``direct`` …"""
+    source_gateway: NodeName | None = None
+    target_gateway: NodeName | None = None
+    mtu: int = 1500
+    """The largest inner IP packet the link is meant to carry, in bytes."""
+    outer_port: int = 0
+    """UDP port of the tunnel outside; 0 for a direct link."""
+
+    @property
+    def name(self) -> str:
+        """A stable name for people: ``wireguard:prod–staging``."""
+        return f"{self.mechanism or self.kind}:{self.source}–{self.target}"
+
+    def joins(self, one: ClusterName, other: ClusterName) -> bool:
+        """Whether this link joins exactly these two clusters, in either order."""
+        return {self.source, self.target} == {one, other}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything known to exist at one moment."""
+
+    clusters: tuple[Cluster, ...] = ()
+    links: tuple[Link, ...] = ()
+    allowed_targets: tuple[str, ...] = ()
+    """CIDRs that on-demand probes may also ask, beside what the inventory names."""
+    agent_port: int = 9771
+    """UDP echo (STAMP), TCP and HTTP port of every agent."""
+    agents: frozenset[AgentId] = field(default_factory=frozenset)
+    """Which agents are meant to run; empty means one per node and plane that has an address."""
+
+    def find_cluster(self, name: str) -> Cluster | None:
+        """The cluster of that name, or None."""
+        return next((cluster for cluster in self.clusters if cluster.name == name), None)
+
+    def find_node(self, node_id: NodeId) -> Node | None:
+        """The node of that name, or None."""
+        cluster = self.find_cluster(node_id.cluster)
+        return next((node for node in cluster.nodes if node.name == node_id.node), None) if cluster else None
+
+    def find_links(self, one: ClusterName, other: ClusterName) -> tuple[Link, ...]:
+        """Every link that joins these two clusters, in inventory order."""
+        return tuple(link for link in self.links if link.joins(one, other))
+
+    def iter_agents(self) -> Iterator[AgentId]:
+        """Every agent that is meant to run, in inventory order."""
+        for cluster in self.clusters:
+            for node in cluster.nodes:
+                for plane in Plane:
+                    agent = AgentId(cluster.name, node.name, plane)
+                    if node.addresses(plane) and (not self.agents or agent in self.agents):
+                        yield agent

@@ -1,0 +1,62 @@
+"""What a path is, after hysteresis. ``unknown`` (nobody measured) is never shown as ``down``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from netprobe.model.names import CheckId
+
+
+class PathState(StrEnum):
+    """The state of one check's path."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PathStatus:
+    """A check's state, since when, and the counts it rests on."""
+
+    check: CheckId
+    state: PathState
+    since_ns: int
+    """Wall time of the change into this state."""
+    reason: str = ""
+    sent: int = 0
+    answered: int = 0
+    lost_out: int = 0
+    lost_back: int = 0
+    rtt_p50_ns: float | None = None
+    rtt_p99_ns: float | None = None
+    observed_source: str = ""
+
+
+class AgentState(StrEnum):
+    """How the collector sees an agent."""
+
+    ALIVE = "alive"
+    SICK = "sick"
+    """It speaks, but its own health says that its measurements cannot be trusted."""
+    SILENT = "silent"
+    """It spoke once and stopped."""
+    ABSENT = "absent"
+    """It never spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """An agent as the collector sees it."""
+
+    agent: str
+    state: AgentState
+    last_report_ns: int = 0
+    reason: str = ""
+    checks: int = 0
+    loop_lag_ns: int = 0
+    windows_spooled: int = 0
+    windows_dropped: int = 0
+    version: str = ""

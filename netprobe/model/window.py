@@ -1,0 +1,162 @@
+"""What was counted: the windows of one agent, and how it feels itself.
+
+A window covers one interval of one check, aligned to wall time, so that windows of different agents that
+start alike can be compared. Losses are told apart where the responder's counter allows it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import OutcomeKind
+
+_BUCKETS_PER_OCTAVE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """RTT counts in logarithmic buckets; two of them merge by adding counts.
+
+    Bucket *i* holds ``[2**(i/8), 2**((i+1)/8))`` nanoseconds: the relative error of a quantile is below
+    9 %. *buckets* and *counts* run in parallel, buckets ascending, no zero counts.
+
+    >>> Histogram.of([100, 100, 900]).merge(Histogram.of([100])).total
+    4
+    """
+
+    buckets: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+
+    @staticmethod
+    def bucket_of(value_ns: int) -> int:
+        """The bucket a duration falls into; durations below 1 ns count as 1 ns."""
+        return math.floor(_BUCKETS_PER_OCTAVE * math.log2(max(1, value_ns)))
+
+    @staticmethod
+    def middle_ns(bucket: int) -> float:
+        """The geometric middle of a bucket."""
+        return float(2 ** ((bucket + 0.5) / _BUCKETS_PER_OCTAVE))
+
+    @classmethod
+    def of(cls, values_ns: list[int]) -> Histogram:
+        """Count durations into buckets."""
+        counts: dict[int, int] = {}
+        for value in values_ns:
+            bucket = cls.bucket_of(value)
+            counts[bucket] = counts.get(bucket, 0) + 1
+        return cls._from(counts)
+
+    @classmethod
+    def _from(cls, counts: dict[int, int]) -> Histogram:
+        ordered = sorted(counts.items())
+        return cls(tuple(bucket for bucket, _ in ordered), tuple(count for _, count in ordered))
+
+    @property
+    def total(self) -> int:
+        """How many durations were counted."""
+        return sum(self.counts)
+
+    def merge(self, other: Histogram) -> Histogram:
+        """Both histograms as one."""
+        counts = dict(zip(self.buckets, self.counts, strict=True))
+        for bucket, count in zip(other.buckets, other.counts, strict=True):
+            counts[bucket] = counts.get(bucket, 0) + count
+        return self._from(counts)
+
+    def quantile_ns(self, share: float) -> float | None:
+        """The duration below which *share* (0–1) of the answers lie; None where nothing answered."""
+        rank = share * self.total
+        seen = 0
+        for bucket, count in zip(self.buckets, self.counts, strict=True):
+            seen += count
+            if seen >= rank:
+                return self.middle_ns(bucket)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The counts of one check over one interval.
+
+    ``sent`` counts what left (or should have left) this agent; ``outcomes`` adds up to ``sent``.
+    ``lost_out + lost_back`` is at most the number of timed-out probes; what cannot be attributed to a
+    direction is in neither.
+    """
+
+    check: CheckId
+    start_ns: int
+    """Wall time (Unix epoch) of the window's start, a multiple of its length."""
+    length_ns: int
+    sent: int
+    answered: int
+    outcomes: tuple[tuple[OutcomeKind, int], ...]
+    lost_out: int = 0
+    lost_back: int = 0
+    rtt: Histogram = Histogram()
+    observed_source: str = ""
+    """Our source address as the far end saw it; empty where nobody told."""
+    answered_by: str = ""
+    """Identity the responder claimed; empty where the kind carries none."""
+    detail: str = ""
+    """The last failure in a few words: who rejected and with which code, the rcode, the status."""
+
+    def count(self, kind: OutcomeKind) -> int:
+        """How often *kind* was seen."""
+        return dict(self.outcomes).get(kind, 0)
+
+    @property
+    def measured(self) -> int:
+        """Probes that say something about the network: sent, less what our own side spoiled."""
+        return self.sent - self.count(OutcomeKind.NOT_MEASURED)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a responder counted of one asker's check over one interval, told out of band.
+
+    When no answer comes back, this is how the collector knows that the way out worked.
+    """
+
+    check: CheckId
+    start_ns: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHealth:
+    """How an agent feels, so that a sick agent is not read as a sick network."""
+
+    agent: AgentId
+    at_ns: int
+    """Wall time."""
+    epoch: int
+    """Epoch of the plan it runs; 0 where it has none yet."""
+    loop_lag_ns: int = 0
+    """Worst lag of the event loop within the window."""
+    packets_dropped: int = 0
+    """Datagrams the kernel dropped at our own receive buffers."""
+    windows_dropped: int = 0
+    """Windows lost because the spool was full."""
+    windows_spooled: int = 0
+    """Windows kept on disk, waiting for the bus."""
+    capabilities: tuple[str, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one agent sends at the end of one interval: its windows, what it heard, its health."""
+
+    agent: AgentId
+    epoch: int
+    sequence: int
+    """Rises by one per report of one agent process; with *boot* and *agent* it names the message."""
+    boot: str
+    """Random name of this agent process, so that a restart does not reuse sequences."""
+    start_ns: int
+    length_ns: int
+    windows: tuple[Window, ...]
+    heard: tuple[Heard, ...]
+    health: AgentHealth

@@ -1,0 +1,1 @@
+"""Inventory, policy and budget in; plans, routes and coverage out. Pure."""

@@ -1,0 +1,1 @@
+"""History and evidence: the collector's database and the bundles people keep."""
