@@ -1,7 +1,9 @@
-"""The ``netprobe`` command; each subcommand is one file of this folder and one line here."""
+"""The ``netprobe`` command; each subcommand is one file of this folder and one line in ``COMMANDS``."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import sys
 
 import click
@@ -9,8 +11,39 @@ import click
 from netprobe import __version__
 from netprobe.errors import NetprobeError
 
+COMMANDS = {
+    "check": "netprobe.cli.check:check",
+    "collector": "netprobe.cli.collector:collector",
+    "demo": "netprobe.cli.demo:demo",
+    "lab": "netprobe.cli.lab:lab",
+    "report": "netprobe.cli.report:report",
+    "show": "netprobe.cli.show:show",
+}
+"""Loaded when asked for: drawing a table must not pay for building a laboratory."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every registered command that is built."""
+        return [name for name in sorted(COMMANDS) if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None where there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        if importlib.util.find_spec(module) is None:
+            return None
+        found = getattr(importlib.import_module(module), attribute)
+        return found if isinstance(found, click.Command) else None
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="netprobe")
 def cli() -> None:
     """Who can reach whom across your clusters right now, and where exactly it is broken."""

@@ -1,6 +1,7 @@
 """The words of netprobe as frozen values. Standard library only; no I/O, no clock.
 
 Read in this order: ``names`` (who), ``inventory`` (what is there), ``outcome`` (what one probe saw),
-``check`` (what is asked), ``window`` (what was counted), ``component`` (what can break),
-``state`` (what a path is), ``finding`` (what is broken), ``snapshot`` (everything at one moment).
+``check`` (what is asked), ``window`` (what was counted), ``component`` (what can break), ``fleet`` (all
+plans of one epoch), ``state`` (what a path is), ``finding`` (what is broken), ``snapshot`` (everything at
+one moment).
 """

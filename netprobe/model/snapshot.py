@@ -6,27 +6,13 @@ the difference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netprobe.model.check import Check, Legs
-from netprobe.model.component import Component
 from netprobe.model.finding import Finding
+from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
 from netprobe.model.state import AgentStatus, PathStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What a plan can and cannot see."""
-
-    components: int
-    covered: int
-    identifiable: int
-    """Components whose single failure no other component's failure looks like."""
-    uncovered: tuple[Component, ...] = ()
-    classes: tuple[tuple[Component, ...], ...] = ()
-    """Groups of two or more covered components that the checks cannot tell apart."""
-    checks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class Snapshot:
     inventory: Inventory
     checks: tuple[Check, ...] = ()
     legs: tuple[Legs, ...] = ()
-    coverage: Coverage = Coverage(components=0, covered=0, identifiable=0)
+    coverage: Coverage = field(default_factory=Coverage)
     paths: tuple[PathStatus, ...] = ()
     agents: tuple[AgentStatus, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -125,6 +125,19 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What an engine hands over at the end of one interval."""
+
+    start_ns: int
+    """Wall time of the interval's start, a multiple of its length."""
+    length_ns: int
+    windows: tuple[Window, ...]
+    heard: tuple[Heard, ...]
+    loop_lag_ns: int = 0
+    packets_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AgentHealth:
     """How an agent feels, so that a sick agent is not read as a sick network."""
 

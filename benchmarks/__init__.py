@@ -1,0 +1,1 @@
+"""Measurements against the peer beside us: ``python -m benchmarks NAME --json``."""

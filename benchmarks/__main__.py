@@ -1,0 +1,33 @@
+"""``python -m benchmarks NAME [--json]``; each benchmark is one file and one line in ``BENCHMARKS``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+
+BENCHMARKS = {
+    "agent": "benchmarks.agent",
+    "localise": "benchmarks.localise",
+    "planning": "benchmarks.planning",
+    "sweep": "benchmarks.sweep",
+}
+"""Each module has ``run(arguments: list[str]) -> dict[str, object]`` and names what it compares."""
+
+
+def main() -> None:
+    """Run one benchmark and print its figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", choices=sorted(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    chosen, rest = parser.parse_known_args()
+    figures = importlib.import_module(BENCHMARKS[chosen.name]).run(rest)
+    if chosen.json:
+        print(json.dumps(figures, indent=2))
+        return
+    for name, value in figures.items():
+        print(f"{name:34} {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What the planner hands out for one epoch: every agent's plan, the legs of every check, the coverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.model.check import Legs, Plan
+from netprobe.model.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a plan can and cannot see."""
+
+    components: int = 0
+    covered: int = 0
+    identifiable: int = 0
+    """Components whose single failure no other component's failure looks like."""
+    uncovered: tuple[Component, ...] = ()
+    classes: tuple[tuple[Component, ...], ...] = ()
+    """Groups of two or more covered components that the checks cannot tell apart."""
+    checks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """One epoch of the whole fleet."""
+
+    epoch: int
+    interval_ns: int
+    plans: tuple[Plan, ...]
+    legs: tuple[Legs, ...]
+    coverage: Coverage

@@ -1,0 +1,152 @@
+"""YAML documents that people write: read strictly, with the line and column of what is wrong.
+
+Rules: only plain YAML data; a key twice, an unknown field, a wrong type or a missing field is one
+:class:`~netprobe.errors.InputError` that names ``file:line:column`` and the field. ``yaml`` is imported when
+a document is read, so that the agent, which reads none, stays light.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from netprobe.errors import InputError
+
+if TYPE_CHECKING:
+    import yaml
+
+T = TypeVar("T")
+FieldPath = tuple[str | int, ...]
+Marks = dict[FieldPath, tuple[int, int]]
+
+_SCALARS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float",
+            "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"}  # fmt: skip
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+def read_document(path: Path, kind: type[T]) -> T:
+    """Read the YAML file *path* as *kind* (a ``msgspec.Struct`` that forbids unknown fields).
+
+    Raises :class:`InputError` naming file, line, column and field.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if len(raw) > _MAX_BYTES:
+        raise InputError(f"is {len(raw)} bytes; a document may have {_MAX_BYTES}", where=str(path))
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 (byte {error.start})", where=str(path)) from error
+    return parse_document(text, kind, source=str(path))
+
+
+def parse_document(text: str, kind: type[T], *, source: str) -> T:
+    """Read YAML *text* as *kind*; *source* is the file named in errors."""
+    data, marks = _compose(text, source=source)
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        what, path = _split_error(str(error))
+        raise InputError(_say(what, path), where=_place(path, what, marks, source=source)) from error
+
+
+class Located:
+    """A document together with where each field stands, for checks that span several fields."""
+
+    def __init__(self, text: str, *, source: str) -> None:
+        self.data, self._marks = _compose(text, source=source)
+        self._source = source
+
+    def error(self, what: str, *path: str | int) -> InputError:
+        """An error at the field *path* (as deep as it is known)."""
+        return InputError(_say(what, path), where=_place(path, "", self._marks, source=self._source))
+
+
+def _compose(text: str, *, source: str) -> tuple[object, Marks]:
+    import yaml  # noqa: PLC0415 - see the header
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        raise InputError(f"is not YAML: {error.problem or error.context}", where=where) from error
+    except yaml.YAMLError as error:
+        raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=source) from error
+    if node is None:
+        raise InputError("is empty", where=source)
+    builder = _Builder(source)
+    return builder.build(node, ()), builder.marks
+
+
+class _Builder:
+    """Turns YAML nodes into plain values and remembers where each stood."""
+
+    def __init__(self, source: str) -> None:
+        import yaml  # noqa: PLC0415 - see the header
+
+        self._yaml = yaml
+        self._scalars = yaml.SafeLoader("")
+        self._source = source
+        self.marks: Marks = {}
+
+    def build(self, node: yaml.Node, path: FieldPath) -> object:
+        self.marks.setdefault(path, _mark(node))
+        if isinstance(node, self._yaml.MappingNode):
+            return self._build_mapping(node, path)
+        if isinstance(node, self._yaml.SequenceNode):
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        if node.tag not in _SCALARS:
+            return node.value  # dates and the like: to us they are text
+        try:
+            return self._scalars.construct_object(node)
+        except ValueError as error:
+            raise InputError(str(error), where=_place(path, "", self.marks, source=self._source)) from error
+
+    def _build_mapping(self, mapping: yaml.MappingNode, path: FieldPath) -> dict[str, object]:
+        built: dict[str, object] = {}
+        for key_node, value_node in mapping.value:
+            key = str(key_node.value)
+            at = (*path, key)
+            if key in built:
+                line, column = _mark(key_node)
+                raise InputError(f"{_dotted(at)}: stands twice", where=f"{self._source}:{line}:{column}")
+            self.marks[at] = _mark(key_node)
+            built[key] = self.build(value_node, at)
+        return built
+
+
+def _mark(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _split_error(message: str) -> tuple[str, FieldPath]:
+    """Take msgspec's ``… - at `$.a[0].b` `` apart."""
+    what, _, tail = message.partition(" - at `")
+    steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", tail)
+    return what, tuple(name or int(index) for name, index in steps)
+
+
+def _place(path: FieldPath, what: str, marks: Marks, *, source: str) -> str:
+    unknown = re.search(r"unknown field `([^`]+)`", what)
+    if unknown and (*path, unknown[1]) in marks:
+        path = (*path, unknown[1])
+    while path and path not in marks:
+        path = path[:-1]
+    line, column = marks.get(path, (1, 1))
+    return f"{source}:{line}:{column}"
+
+
+def _dotted(path: FieldPath) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def _say(what: str, path: FieldPath) -> str:
+    what = what.replace("Object", "the mapping").replace("`", "'")
+    return f"{_dotted(path)}: {what}" if path else what
