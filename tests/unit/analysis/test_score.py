@@ -1,0 +1,66 @@
+"""The score forgives nothing."""
+
+from __future__ import annotations
+
+from netprobe.analysis.score import Scorer
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.label import Label
+
+THERE = Component(ComponentKind.TUNNEL, "prod", "dev")
+BACK = Component(ComponentKind.TUNNEL, "dev", "prod")
+LABEL = Label(Cause.TUNNEL_DOWN, frozenset({THERE, BACK}))
+
+
+def finding(*components: Component, cause: Cause = Cause.TUNNEL_DOWN) -> Finding:
+    name = f"{cause} {components}"
+    return Finding(id=name, components=components, cause=cause, confidence=0.9, summary=name)
+
+
+def test_a_right_finding_is_timed_from_injection_to_its_first_reading() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    assert not scorer.read((), at_ns=7)
+    assert scorer.read((finding(BACK, THERE),), at_ns=9)
+    assert scorer.read((finding(BACK, THERE),), at_ns=11)
+    verdict = scorer.conclude()
+    assert (verdict.named_right, verdict.after_ns) == (True, 4)
+    assert not scorer.false_findings
+
+
+def test_half_a_tunnel_is_not_the_tunnel() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    assert not scorer.read((finding(THERE),), at_ns=9)
+    assert not scorer.conclude().named_right
+    assert len(scorer.false_findings) == 1
+
+
+def test_the_right_part_with_the_wrong_cause_is_wrong() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    assert not scorer.read((finding(THERE, BACK, cause=Cause.TUNNEL_LOSSY),), at_ns=9)
+
+
+def test_a_right_finding_may_outlast_its_fault_but_a_new_one_may_not_come() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    scorer.read((finding(THERE, BACK),), at_ns=9)
+    scorer.conclude()
+    scorer.read((finding(THERE, BACK),), at_ns=12)
+    assert not scorer.false_findings
+    scorer.read((finding(THERE),), at_ns=13)
+    assert len(scorer.false_findings) == 1
+
+
+def test_any_finding_of_a_healthy_fleet_is_false_and_counts_once() -> None:
+    scorer = Scorer()
+    scorer.read((finding(THERE, BACK),), at_ns=5)
+    scorer.read((finding(THERE, BACK),), at_ns=6)
+    assert len(scorer.false_findings) == 1
+
+
+def test_a_fault_that_nobody_names_has_no_time() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    assert scorer.conclude().after_ns is None
