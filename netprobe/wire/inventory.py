@@ -1,0 +1,138 @@
+"""The inventory as a YAML document: the fields people write, turned into the model and back.
+
+Rule: shape only. Whether the facts fit together is judged where the inventory is discovered. The structs
+mirror ``model.inventory`` field by field; fields at their default are left out when written.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
+from netprobe.model.names import AgentId, ClusterName, NodeName
+from netprobe.wire.documents import parse_document
+
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z"
+"""What Kubernetes allows in names, and capitals; never a slash, which separates the parts of an agent id."""
+
+Name = str
+Port = int
+
+
+class _Doc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A mapping of a document: unknown fields are errors, defaults are not written."""
+
+
+class NodeDoc(_Doc, frozen=True):
+    """One node of a cluster."""
+
+    name: Name
+    role: Literal["gateway", "worker"] = "worker"
+    host_addresses: tuple[str, ...] = ()
+    pod_addresses: tuple[str, ...] = ()
+    outer_addresses: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    zone: str = ""
+
+
+class ServiceDoc(_Doc, frozen=True):
+    """One service of a cluster; *target_port* is the port itself where it is not given."""
+
+    name: Name
+    namespace: Name
+    addresses: tuple[str, ...]
+    port: Port
+    target_port: Port | None = None
+    endpoints: tuple[str, ...] = ()
+    protocol: Literal["tcp", "udp"] = "tcp"
+    exported: bool = False
+
+
+class ClusterDoc(_Doc, frozen=True):
+    """One cluster or site."""
+
+    name: Name
+    environment: str = ""
+    region: str = ""
+    is_site: bool = False
+    pod_cidrs: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
+    dns_addresses: tuple[str, ...] = ()
+    pod_mtu: int = 1500
+    nodes: tuple[NodeDoc, ...] = ()
+    services: tuple[ServiceDoc, ...] = ()
+
+
+class LinkDoc(_Doc, frozen=True):
+    """A tunnel or direct link between two clusters."""
+
+    source: Name
+    target: Name
+    kind: Literal["tunnel", "direct"]
+    mechanism: str = ""
+    source_gateway: Name | None = None
+    target_gateway: Name | None = None
+    mtu: int = 1500
+    outer_port: int = 0
+
+
+class InventoryDoc(_Doc, frozen=True):
+    """The whole document."""
+
+    clusters: tuple[ClusterDoc, ...]
+    links: tuple[LinkDoc, ...] = ()
+    allowed_targets: tuple[str, ...] = ()
+    agent_port: Port = 9771
+    agents: tuple[str, ...] = ()
+
+
+def parse_inventory(text: str, *, source: str) -> InventoryDoc:
+    """Read the document *text*; *source* is the file named in errors (:class:`InputError`)."""
+    return parse_document(text, InventoryDoc, source=source)
+
+
+def write_inventory(inventory: Inventory) -> str:
+    """The YAML text that reads back as *inventory*."""
+    import yaml  # noqa: PLC0415 - only those who write documents pay for it
+
+    plain = msgspec.to_builtins(_document_of(inventory))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+
+
+def inventory_of(document: InventoryDoc) -> Inventory:
+    """The model's inventory of a document whose agents are known to be well named."""
+    return Inventory(
+        clusters=tuple(_cluster_of(cluster) for cluster in document.clusters),
+        links=tuple(_link_of(link) for link in document.links),
+        allowed_targets=document.allowed_targets,
+        agent_port=document.agent_port,
+        agents=frozenset(AgentId.parse(agent) for agent in document.agents),
+    )
+
+
+def _cluster_of(doc: ClusterDoc) -> Cluster:
+    fields = msgspec.structs.asdict(doc)
+    fields["name"] = ClusterName(doc.name)
+    fields["nodes"] = tuple(_node_of(node) for node in doc.nodes)
+    fields["services"] = tuple(_service_of(service) for service in doc.services)
+    return Cluster(**fields)
+
+
+def _node_of(doc: NodeDoc) -> Node:
+    return Node(**(msgspec.structs.asdict(doc) | {"name": NodeName(doc.name), "role": NodeRole(doc.role)}))
+
+
+def _service_of(doc: ServiceDoc) -> Service:
+    target_port = doc.port if doc.target_port is None else doc.target_port
+    return Service(**(msgspec.structs.asdict(doc) | {"target_port": target_port}))
+
+
+def _link_of(doc: LinkDoc) -> Link:
+    return Link(**(msgspec.structs.asdict(doc) | {"kind": LinkKind(doc.kind)}))
+
+
+def _document_of(inventory: Inventory) -> InventoryDoc:
+    plain = msgspec.to_builtins(inventory) | {"agents": sorted(str(agent) for agent in inventory.agents)}
+    return msgspec.convert(plain, InventoryDoc)
