@@ -1,0 +1,198 @@
+"""What a localiser reads: which components each row's packets cross, and how many of them were lost.
+
+Rules: a row is one leg of one check (a row whose direction is unknown covers both legs). A row whose path is
+one of several (ECMP) owns them all. A :class:`Matrix` is built once per plan; each batch of windows only adds
+to the counts of :class:`Observations`. Arrays are never changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from netprobe.errors import InputError, MisuseError
+
+L = TypeVar("L", bound=Hashable)
+"""What components are called: ``model.component.Component``, or plain numbers in a benchmark."""
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)  # not slotted: the derived tables are computed once, when first asked for
+class Matrix(Generic[L]):
+    """Rows × components as two sparse levels: a row owns paths, a path crosses components.
+
+    Row *r* owns the paths ``row_indptr[r]:row_indptr[r + 1]``; path *p* crosses
+    ``components[i] for i in path_indices[path_indptr[p]:path_indptr[p + 1]]``, each once.
+    """
+
+    components: tuple[L, ...]
+    path_indptr: IntArray
+    path_indices: IntArray
+    row_indptr: IntArray
+
+    def __post_init__(self) -> None:
+        _require_indptr(self.path_indptr, end=len(self.path_indices), what="path_indptr")
+        _require_indptr(self.row_indptr, end=len(self.path_indptr) - 1, what="row_indptr")
+        if bool(np.any(np.diff(self.row_indptr) < 1)):
+            raise MisuseError("every row needs at least one path")
+        indices = self.path_indices
+        if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < len(self.components):
+            raise MisuseError("path_indices name a component that is not there")
+
+    @classmethod
+    def of_paths(cls, rows: Iterable[Iterable[L]]) -> Matrix[L]:
+        """One known path per row.
+
+        >>> Matrix.of_paths([("a", "b"), ("b", "c")]).components
+        ('a', 'b', 'c')
+        """
+        return cls.of_path_sets((path,) for path in rows)
+
+    @classmethod
+    def of_path_sets(cls, rows: Iterable[Iterable[Iterable[L]]]) -> Matrix[L]:
+        """Each row with all paths its packets may have taken; components are numbered as they appear."""
+        number_of: dict[L, int] = {}
+        indices: list[int] = []
+        path_ends, row_ends = [0], [0]
+        for paths in rows:
+            for path in paths:
+                indices += dict.fromkeys(number_of.setdefault(part, len(number_of)) for part in path)
+                path_ends.append(len(indices))
+            row_ends.append(len(path_ends) - 1)
+        return cls(tuple(number_of), *(np.array(part, np.int64) for part in (path_ends, indices, row_ends)))
+
+    @classmethod
+    def of_arrays(cls, components: tuple[L, ...], indptr: IntArray, indices: IntArray) -> Matrix[L]:
+        """One known path per row, as CSR arrays."""
+        return cls(components, indptr, indices, np.arange(len(indptr), dtype=np.int64))
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.row_indptr) - 1
+
+    @cached_property
+    def paths_per_row(self) -> IntArray:
+        """How many paths each row may have taken."""
+        return np.diff(self.row_indptr)
+
+    @cached_property
+    def crossings(self) -> Crossings:
+        """Every (row, component) pair once."""
+        return _cross(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Crossings:
+    """Every (row, component) pair once, by row: the matrix with path sets laid over each other."""
+
+    row: IntArray
+    component: IntArray
+    share: FloatArray
+    """The share of the row's paths that cross the component; 1 where the path is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observations(Generic[L]):
+    """What each row sent and lost. A row with ``sent == 0`` was not measured and says nothing."""
+
+    matrix: Matrix[L]
+    sent: IntArray
+    lost: IntArray
+
+    def __post_init__(self) -> None:
+        for name, counts in (("sent", self.sent), ("lost", self.lost)):
+            if counts.shape != (self.matrix.rows,):
+                raise InputError(f"{len(counts)} counts for {self.matrix.rows} rows", where=name)
+        wrong = np.flatnonzero((self.lost < 0) | (self.lost > self.sent))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InputError(f"{int(self.lost[row])} lost of {int(self.sent[row])} sent", where=f"row {row}")
+
+    @classmethod
+    def none_yet(cls, matrix: Matrix[L]) -> Observations[L]:
+        """Nothing measured."""
+        zero = np.zeros(matrix.rows, np.int64)
+        return cls(matrix, zero, zero)
+
+    def plus(self, rows: IntArray, sent: IntArray, lost: IntArray) -> Observations[L]:
+        """These observations and one batch more; a row may stand in the batch several times."""
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self.matrix.rows:
+            raise InputError(f"a row outside 0–{self.matrix.rows - 1}", where="batch")
+        return Observations(
+            self.matrix,
+            self.sent + _add_up(rows, sent, self.matrix.rows),
+            self.lost + _add_up(rows, lost, self.matrix.rows),
+        )
+
+    def minus(self, rows: IntArray, sent: IntArray, lost: IntArray) -> Observations[L]:
+        """These observations without a batch added before (a window that has become too old)."""
+        return self.plus(rows, -sent, -lost)
+
+    @cached_property
+    def classes(self) -> IntArray:
+        """For each component the first one with the same column: over measured rows nothing tells them apart.
+
+        A component that no measured row crosses is its own class.
+        """
+        crossings = self.matrix.crossings
+        measured = self.sent[crossings.row] > 0
+        component = crossings.component[measured]
+        mark = _scatter(crossings.row[measured])
+        if bool(np.any(self.matrix.paths_per_row > 1)):
+            mark = mark ^ _scatter(np.round(crossings.share[measured] * 2**40).astype(np.int64))
+        # The sum of one random-looking number per row names the column; wrapping is meant.
+        size = len(self.matrix.components)
+        name = np.zeros(size, np.uint64)
+        np.add.at(name, component, mark)
+        seen = np.bincount(component, minlength=size)
+        name[seen == 0] = _scatter(-1 - np.flatnonzero(seen == 0))
+        _, first, back = np.unique(
+            np.column_stack((name, seen)), axis=0, return_index=True, return_inverse=True
+        )
+        return first.astype(np.int64)[back.reshape(-1)]
+
+
+def sum_by_component(observations: Observations[L], per_row: npt.NDArray[np.generic]) -> FloatArray:
+    """For each component the sum of *per_row* over the rows that cross it, by their share."""
+    crossings = observations.matrix.crossings
+    values = per_row.astype(np.float64)[crossings.row] * crossings.share
+    size = len(observations.matrix.components)
+    return np.bincount(crossings.component, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def _require_indptr(indptr: IntArray, *, end: int, what: str) -> None:
+    if len(indptr) < 1 or indptr[0] != 0 or indptr[-1] != end or bool(np.any(np.diff(indptr) < 0)):
+        raise MisuseError(f"{what} does not rise from 0 to {end}")
+
+
+def _cross(matrix: Matrix[L]) -> Crossings:
+    row_of_path = np.repeat(np.arange(matrix.rows), matrix.paths_per_row)
+    row = np.repeat(row_of_path, np.diff(matrix.path_indptr))
+    if bool(np.all(matrix.paths_per_row == 1)):
+        return Crossings(row, matrix.path_indices, np.ones(len(row)))
+    pair, count = np.unique(row * len(matrix.components) + matrix.path_indices, return_counts=True)
+    row, component = np.divmod(pair, len(matrix.components))
+    return Crossings(row, component, count / matrix.paths_per_row[row])
+
+
+def _add_up(rows: IntArray, counts: IntArray, size: int) -> IntArray:
+    total = np.zeros(size, np.int64)
+    np.add.at(total, rows, counts)
+    return total
+
+
+def _scatter(numbers: IntArray) -> npt.NDArray[np.uint64]:
+    """A 64-bit number that looks random for each number (splitmix64, Steele et al., OOPSLA 2014)."""
+    mixed = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

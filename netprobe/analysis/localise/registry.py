@@ -1,0 +1,19 @@
+"""The engines by name; a new engine is one file and one line here."""
+
+from __future__ import annotations
+
+from netprobe.analysis.localise.interface import Localiser
+from netprobe.analysis.localise.set_cover import SetCover
+from netprobe.errors import InputError
+
+ENGINES: dict[str, Localiser] = {
+    "set_cover": SetCover(),
+}
+DEFAULT = "set_cover"
+
+
+def localiser(name: str = DEFAULT) -> Localiser:
+    """The engine called *name*."""
+    if name not in ENGINES:
+        raise InputError(f"no engine {name!r}; there are {', '.join(sorted(ENGINES))}", where="localiser")
+    return ENGINES[name]

@@ -1,0 +1,108 @@
+"""From the components an engine accuses to the full answer; the same for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netprobe.analysis.localise.evidence import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    L,
+    Observations,
+    sum_by_component,
+)
+from netprobe.analysis.localise.interface import Localisation, Suspect
+
+SURPRISE = 0.01
+"""A row speaks against a suspect when so few losses had at most this probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accused:
+    """A component (the first of its class), its estimated loss and what accusing it gained."""
+
+    component: int
+    loss: float
+    gain: float
+
+
+def conclude(
+    observations: Observations[L], accused: list[Accused], *, background: float | None = None
+) -> Localisation[L]:
+    """Gather classes, rows for and against, and what is hidden, unmeasured or innocent."""
+    ranked = sorted(accused, key=lambda suspect: (-suspect.gain, suspect.component))
+    is_suspect = np.isin(observations.classes, [suspect.component for suspect in ranked])
+    sent = sum_by_component(observations, observations.sent)
+    through = sum_by_component(observations, observations.sent - observations.lost)
+    explained = _rows_crossing(observations, is_suspect)
+    hidden = ~is_suspect & (sent > 0) & (through <= 0)
+    unmeasured = ~is_suspect & (sent <= 0)
+    return Localisation(
+        suspects=_suspects(observations, ranked),
+        hidden=_names(observations, hidden),
+        unmeasured=_names(observations, unmeasured),
+        innocent=_names(observations, ~(is_suspect | hidden | unmeasured)),
+        unexplained=_numbers(np.flatnonzero((observations.lost > 0) & ~explained)),
+        background=background,
+    )
+
+
+def _suspects(observations: Observations[L], ranked: list[Accused]) -> tuple[Suspect[L], ...]:
+    matrix = observations.matrix
+    loss_of = np.zeros(len(matrix.components))
+    for suspect in ranked:
+        loss_of[suspect.component] = max(suspect.loss, np.finfo(float).tiny)
+    crossings = matrix.crossings
+    loss = loss_of[crossings.component]
+    largest = np.zeros(matrix.rows)
+    np.maximum.at(largest, crossings.row, loss)
+    found = []
+    for suspect in ranked:
+        here = crossings.component == suspect.component
+        rows, share = crossings.row[here], crossings.share[here]
+        sent, lost = observations.sent[rows], observations.lost[rows]
+        best = loss_of[suspect.component] >= largest[rows]
+        found.append(
+            Suspect(
+                components=_names(observations, observations.classes == suspect.component),
+                loss=suspect.loss,
+                gain=suspect.gain,
+                supporting=_numbers(rows[(lost > 0) & best]),
+                contradicting=_numbers(rows[(share == 1) & _too_few(sent, lost, suspect.loss)]),
+            )
+        )
+    return tuple(found)
+
+
+def _too_few(sent: IntArray, lost: IntArray, loss: float) -> BoolArray:
+    """Whether P(at most *lost* of *sent*) ≤ :data:`SURPRISE`, by Chernoff's bound on the binomial tail."""
+    observed = lost / np.maximum(sent, 1)
+    rate = min(max(loss, 1e-9), 1 - 1e-9)
+    bound = np.exp(-sent * _divergence(observed, rate))
+    return (observed < rate) & (bound <= SURPRISE)
+
+
+def _divergence(observed: FloatArray, rate: float) -> FloatArray:
+    """Kullback–Leibler divergence between two coins."""
+    tail = 1 - observed
+    heads = observed * np.log(np.where(observed > 0, observed, 1) / rate)
+    return heads + tail * np.log(np.where(tail > 0, tail, 1) / (1 - rate))
+
+
+def _rows_crossing(observations: Observations[L], chosen: BoolArray) -> BoolArray:
+    crossings = observations.matrix.crossings
+    hit = np.zeros(observations.matrix.rows, bool)
+    hit[crossings.row[chosen[crossings.component]]] = True
+    return hit
+
+
+def _names(observations: Observations[L], chosen: BoolArray) -> tuple[L, ...]:
+    components = observations.matrix.components
+    return tuple(components[index] for index in np.flatnonzero(chosen).tolist())
+
+
+def _numbers(rows: IntArray) -> tuple[int, ...]:
+    return tuple(sorted(rows.tolist()))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netprobe.analysis.localise.evidence import Matrix, Observations
+from netprobe.analysis.localise.registry import ENGINES, localiser
+from netprobe.errors import InputError
+
+PATHS = [("a-out", "wire", "b-in"), ("b-out", "wire", "a-in"), ("a-out", "c-in"), ("c-out", "a-in"),
+         ("b-out", "c-in"), ("c-out", "b-in")]  # fmt: skip
+
+
+def observe(lost: dict[int, int], *, sent: int = 5, silent: tuple[int, ...] = ()) -> Observations[str]:
+    counts = np.full(len(PATHS), sent, np.int64)
+    counts[list(silent)] = 0
+    losses = np.zeros(len(PATHS), np.int64)
+    for row, count in lost.items():
+        losses[row] = count
+    return Observations(Matrix.of_paths(PATHS), counts, losses)
+
+
+def test_a_dead_part_is_what_all_bad_rows_share_and_no_good_row_crosses() -> None:
+    answer = localiser("set_cover").localise(observe({0: 5, 1: 5}))
+    assert [suspect.components for suspect in answer.suspects] == [("wire",)]
+    assert answer.suspects[0].supporting == (0, 1)
+    assert answer.suspects[0].loss == 1.0
+    assert set(answer.innocent) == {"a-out", "b-in", "b-out", "a-in", "c-in", "c-out"}
+
+
+def test_rows_nobody_measured_neither_accuse_nor_acquit() -> None:
+    answer = localiser("set_cover").localise(observe({0: 5}, silent=(1, 2, 3, 4, 5)))
+    assert answer.suspects[0].components == ("a-out", "wire", "b-in")
+    assert answer.unmeasured == ("b-out", "a-in", "c-in", "c-out")
+    assert answer.innocent == ()
+
+
+def test_a_row_that_every_suspect_is_acquitted_of_stays_unexplained() -> None:
+    matrix = Matrix.of_paths([("a",), ("a",)])
+    counts = np.array([5, 5])
+    answer = localiser("set_cover").localise(Observations(matrix, counts, np.array([5, 0])))
+    assert answer.suspects == ()
+    assert answer.unexplained == (0,)
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_all_quiet_accuses_nobody(name: str) -> None:
+    answer = localiser(name).localise(observe({}))
+    assert answer.suspects == ()
+    assert len(answer.innocent) == 7
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_what_lies_behind_a_dead_part_is_hidden_not_innocent(name: str) -> None:
+    paths = [("gate", "far", "x"), ("gate", "far", "y"), ("gate", "z"), ("x",), ("y",), ("z",), ("gate", "w")]
+    sent = np.full(len(paths), 10)
+    lost = np.array([10, 10, 10, 0, 0, 0, 10])
+    answer = localiser(name).localise(Observations(Matrix.of_paths(paths), sent, lost))
+    assert [suspect.components for suspect in answer.suspects] == [("gate",)]
+    assert answer.hidden == ("far", "w")
+    assert answer.innocent == ("x", "y", "z")
+
+
+def test_an_unknown_engine_is_one_clear_line() -> None:
+    with pytest.raises(InputError, match="localiser: no engine 'oracle'; there are"):
+        localiser("oracle")
