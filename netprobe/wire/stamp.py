@@ -1,0 +1,293 @@
+"""UDP echo on the wire: STAMP (RFC 8762) test packets with TLVs (RFC 8972), always in the same order.
+
+Rules:
+
+- The layout is fixed, so that a packet is one ``struct`` and a thousand packets are one array::
+
+      offset  size
+           0    44  base packet, unauthenticated mode (RFC 8762, sections 4.2.1 and 4.3.1)
+          44    96  Identity TLV, private type 252: version, role, check, boot, sequence, agent's name
+         140    28  Location TLV, type 2 (RFC 8972, section 4.2) with one Source IP Address sub-TLV
+         168    16  Direct Measurement TLV, type 5 (section 4.5): the session's counters
+         184    20  HMAC TLV, type 8 (section 4.8)
+         204     …  Extra Padding TLV, type 1 (section 4.1), where a larger packet is wanted
+
+- An answer has exactly the size of its request (RFC 8762, section 4.3: symmetric).
+- The HMAC covers the base's sequence number and every TLV before it, as RFC 8972 says. The timestamps stay
+  outside; the sender's sequence number is repeated in the Identity TLV, so an answer proves which request it
+  belongs to. A packet whose HMAC is wrong is a stranger's: :class:`StrangerError`.
+- Integers are in network byte order; times are Unix wall time in nanoseconds, on the wire NTP's 64 bits.
+
+The reflector is stateful (RFC 8762, section 4.3): with S sent, C received by the reflector and R answers
+received, S − C were lost on the way out and C − R on the way back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import struct
+from dataclasses import dataclass
+
+from netprobe.errors import MisuseError, RemoteFormatError
+
+MIN_BYTES = 204
+"""UDP payload of the smallest packet."""
+MIN_PADDED_BYTES = MIN_BYTES + 4
+"""The next size above :data:`MIN_BYTES`: padding is a TLV of its own."""
+MAX_BYTES = 65_000
+NAME_BYTES = 72
+
+CHECK_OFFSET = 44 + 4 + 4
+"""Where the check id stands, for those who read a quoted packet or a column of packets."""
+
+_VERSION, _ROLE_REQUEST, _ROLE_ANSWER = 1, 1, 2
+_IDENTITY, _LOCATION, _DIRECT, _HMAC, _PADDING = 252, 2, 5, 8, 1
+_SOURCE_ANY, _SOURCE_V4, _SOURCE_V6 = 7, 8, 9
+_UNRECOGNISED = 0x80  # RFC 8972, section 4: the sender sets U, the reflector clears it
+_ERROR_ESTIMATE = 22 << 8 | 1  # RFC 4656, section 4.1.2: unsynchronised, NTP format, 1·2^(22-32) s ≈ 1 ms
+_NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
+_HMAC_AT = 184
+_HMAC_BYTES = 16
+
+_TLVS = "BBHBBHQII72s" "BBHHHBBH16s" "BBHIII" "BBH16s"  # fmt: skip
+_REQUEST = struct.Struct("!IQHH28x" + _TLVS)
+_ANSWER = struct.Struct("!IQHHQIQHHB3x" + _TLVS)
+
+
+class StrangerError(RemoteFormatError):
+    """A packet that does not know our key: not answered, not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a Session-Sender asks."""
+
+    check: int
+    """The check's 63-bit id; names the session together with *boot*."""
+    boot: int
+    """32 random bits of the asking process: a restart begins a new session."""
+    sequence: int
+    """1, 2, 3 … within the session, 32 bits."""
+    sent_ns: int
+    """T1."""
+    sent_count: int
+    """How many requests the sender has sent in this session, this one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a Session-Reflector says about one request."""
+
+    check: int
+    boot: int
+    sequence: int
+    """The sender's sequence number."""
+    sent_ns: int
+    """T1, copied from the request."""
+    received_ns: int
+    """T2, when the request arrived at the reflector."""
+    answered_ns: int
+    """T3, when the answer left the reflector."""
+    sent_count: int
+    received_count: int
+    """C: how many requests of this session the reflector has received, this one included."""
+    answered_count: int
+    """How many it has answered, this one included; also the answer's own sequence number."""
+    observed_source: str
+    """The request's source address as the reflector saw it."""
+    observed_port: int
+    reflector_port: int
+    observed_ttl: int
+    """TTL or hop limit left when the request arrived; 0 where the reflector could not see it."""
+    answered_by: str
+    """The reflector's agent id."""
+
+    @property
+    def dwell_ns(self) -> int:
+        """How long the reflector held the request: T3 − T2, never negative."""
+        return max(0, self.answered_ns - self.received_ns)
+
+
+def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
+    """A test packet of *size* bytes of UDP payload."""
+    packed = bytearray(
+        _REQUEST.pack(
+            *(request.sequence, ntp_of(request.sent_ns), _ERROR_ESTIMATE, session_id(request.check)),
+            *(_UNRECOGNISED, _IDENTITY, 92, _VERSION, _ROLE_REQUEST, 0),
+            *(request.check, request.boot, request.sequence, b""),
+            *(_UNRECOGNISED, _LOCATION, 24, 0, 0, _UNRECOGNISED, _SOURCE_ANY, 16, b""),
+            *(_UNRECOGNISED, _DIRECT, 12, request.sent_count & 0xFFFFFFFF, 0, 0),
+            *(_UNRECOGNISED, _HMAC, _HMAC_BYTES, b""),
+        )
+    )
+    return _seal(packed, key=key, size=size, flags=_UNRECOGNISED)
+
+
+def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes:
+    """The reflected packet; *size* is the size of the request it answers."""
+    source = ipaddress.ip_address(answer.observed_source)
+    packed = bytearray(
+        _ANSWER.pack(
+            *(answer.answered_count & 0xFFFFFFFF, ntp_of(answer.answered_ns)),
+            *(_ERROR_ESTIMATE, session_id(answer.check), ntp_of(answer.received_ns)),
+            *(answer.sequence, ntp_of(answer.sent_ns), _ERROR_ESTIMATE, 0, answer.observed_ttl),
+            *(0, _IDENTITY, 92, _VERSION, _ROLE_ANSWER, 0),
+            *(answer.check, answer.boot, answer.sequence, encode_name(answer.answered_by)),
+            *(0, _LOCATION, 24, answer.reflector_port, answer.observed_port),
+            *(0, _SOURCE_V4 if source.version == 4 else _SOURCE_V6, 16, source.packed),
+            *(0, _DIRECT, 12, answer.sent_count & 0xFFFFFFFF),
+            *(answer.received_count & 0xFFFFFFFF, answer.answered_count & 0xFFFFFFFF),
+            *(0, _HMAC, _HMAC_BYTES, b""),
+        )
+    )
+    return _seal(packed, key=key, size=size, flags=0)
+
+
+def decode_request(data: bytes, *, key: bytes) -> Request:
+    """Read a test packet; :class:`RemoteFormatError` where it is not one of ours."""
+    _check_shape(data, role=_ROLE_REQUEST, key=key)
+    sequence, sent, _, _, *tlvs = _REQUEST.unpack_from(data)
+    _check_layout(tlvs, sources=(_SOURCE_ANY,))
+    check, boot, repeated = tlvs[6:9]
+    if repeated != sequence:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    return Request(check, boot, sequence, unix_of(sent), sent_count=tlvs[22])
+
+
+def decode_answer(data: bytes, *, key: bytes) -> Answer:
+    """Read a reflected packet; :class:`RemoteFormatError` where it is not one of ours."""
+    _check_shape(data, role=_ROLE_ANSWER, key=key)
+    _, answered, _, _, received, sequence, sent, _, _, ttl, *tlvs = _ANSWER.unpack_from(data)
+    _check_layout(tlvs, sources=(_SOURCE_V4, _SOURCE_V6))
+    check, boot, repeated, name = tlvs[6:10]
+    if repeated != sequence:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    raw_source = tlvs[18] if tlvs[16] == _SOURCE_V6 else tlvs[18][:4]
+    return Answer(
+        check=check,
+        boot=boot,
+        sequence=sequence,
+        sent_ns=unix_of(sent),
+        received_ns=unix_of(received),
+        answered_ns=unix_of(answered),
+        sent_count=tlvs[22],
+        received_count=tlvs[23],
+        answered_count=tlvs[24],
+        observed_source=str(ipaddress.ip_address(raw_source)),
+        observed_port=tlvs[14],
+        reflector_port=tlvs[13],
+        observed_ttl=ttl,
+        answered_by=_decode_name(name),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedRequest:
+    """What an ICMP error says of a request it quotes; nothing here is proven."""
+
+    sequence: int
+    check: int | None
+    """None where the router quoted too little."""
+
+
+def read_quote(data: bytes) -> QuotedRequest | None:
+    """Read a quoted (cut off) request; None where not even the sequence number was quoted."""
+    if len(data) < 4:
+        return None
+    (sequence,) = struct.unpack_from("!I", data)
+    if len(data) < CHECK_OFFSET + 8 or data[45] != _IDENTITY:
+        return QuotedRequest(sequence, None)
+    (check,) = struct.unpack_from("!Q", data, CHECK_OFFSET)
+    return QuotedRequest(sequence, check)
+
+
+def session_id(check: int) -> int:
+    """The SSID (RFC 8972, section 3): 16 bits of the check id, never zero."""
+    return check % 0xFFFF + 1
+
+
+def encode_name(name: str) -> bytes:
+    """A name as it stands on the wire, before padding; a long one keeps its start and a digest of the whole.
+
+    >>> encode_name("prod/w1/pod")
+    b'prod/w1/pod'
+    >>> len(encode_name("x" * 100))
+    72
+    """
+    raw = name.encode()
+    if len(raw) <= NAME_BYTES:
+        return raw
+    start = raw[: NAME_BYTES - 17].decode(errors="ignore")
+    return f"{start}~{hashlib.blake2b(raw, digest_size=8).hexdigest()}".encode()
+
+
+def is_same_name(expected: str, claimed: str) -> bool:
+    """Whether *claimed*, read from the wire, is how *expected* looks there."""
+    return encode_name(expected) == claimed.encode()
+
+
+def ntp_of(unix_ns: int) -> int:
+    """Unix nanoseconds as a 64-bit NTP timestamp (RFC 5905, section 6); exact to the nanosecond."""
+    seconds, rest_ns = divmod(unix_ns, 1_000_000_000)
+    fraction = ((rest_ns << 32) + 500_000_000) // 1_000_000_000
+    return (((seconds + _NTP_EPOCH_S) & 0xFFFFFFFF) << 32) | fraction
+
+
+def unix_of(ntp: int) -> int:
+    """A 64-bit NTP timestamp as Unix nanoseconds between 1970 and 2106, whatever its era."""
+    seconds = ((ntp >> 32) - _NTP_EPOCH_S) & 0xFFFFFFFF
+    return seconds * 1_000_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000_000 + (1 << 31)) >> 32)
+
+
+def _seal(packed: bytearray, *, key: bytes, size: int, flags: int) -> bytes:
+    padding = size - MIN_BYTES
+    if padding and not MIN_PADDED_BYTES <= size <= MAX_BYTES:
+        raise MisuseError(f"a STAMP packet cannot have {size} bytes")
+    packed[_HMAC_AT + 4 : MIN_BYTES] = _digest(packed, key=key)
+    if padding:
+        packed += struct.pack("!BBH", flags, _PADDING, padding - 4) + bytes(padding - 4)
+    return bytes(packed)
+
+
+def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
+    covered = bytes(data[:4] + data[44:_HMAC_AT])  # RFC 8972, section 4.8
+    return hmac.digest(key, covered, "sha256")[:_HMAC_BYTES]
+
+
+def _check_shape(data: bytes, *, role: int, key: bytes) -> None:
+    if len(data) < MIN_BYTES:
+        raise RemoteFormatError(f"STAMP: {len(data)} bytes are too few")
+    if data[45] != _IDENTITY or data[48] != _VERSION or data[49] != role:
+        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
+    if not hmac.compare_digest(data[_HMAC_AT + 4 : MIN_BYTES], _digest(data, key=key)):
+        raise StrangerError("STAMP: wrong HMAC")
+    if len(data) == MIN_BYTES:
+        return
+    if len(data) < MIN_PADDED_BYTES or len(data) > MAX_BYTES:
+        raise RemoteFormatError(f"STAMP: {len(data)} bytes cannot be padded right")
+    _, kind, length = struct.unpack_from("!BBH", data, MIN_BYTES)
+    if kind != _PADDING or length != len(data) - MIN_PADDED_BYTES:
+        raise RemoteFormatError("STAMP: something else than padding follows the HMAC")
+
+
+def _check_layout(tlvs: list[int], *, sources: tuple[int, ...]) -> None:
+    headers = (tlvs[1:3], tlvs[11:13], tlvs[20:22], tlvs[26:28])
+    if headers != ([_IDENTITY, 92], [_LOCATION, 24], [_DIRECT, 12], [_HMAC, _HMAC_BYTES]):
+        raise RemoteFormatError("STAMP: the TLVs are not in our order")
+    if tlvs[16] not in sources or tlvs[17] != 16:
+        raise RemoteFormatError("STAMP: the location names no source address of the right kind")
+    if tlvs[6] >> 63:
+        raise RemoteFormatError("STAMP: a check id has 63 bits")
+
+
+def _decode_name(raw: object) -> str:
+    assert isinstance(raw, bytes)
+    try:
+        name = raw.rstrip(b"\0").decode()
+    except UnicodeDecodeError as error:
+        raise RemoteFormatError("STAMP: the responder's name is not UTF-8") from error
+    if not name.isprintable():
+        raise RemoteFormatError("STAMP: the responder's name is not printable")
+    return name
