@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.interface import Localiser
 from netprobe.analysis.localise.set_cover import SetCover
 from netprobe.errors import InputError
 
 ENGINES: dict[str, Localiser] = {
+    "greedy_lr": GreedyLikelihood(),
     "set_cover": SetCover(),
 }
-DEFAULT = "set_cover"
+DEFAULT = "greedy_lr"
 
 
 def localiser(name: str = DEFAULT) -> Localiser:
