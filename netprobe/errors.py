@@ -34,3 +34,7 @@ class SurroundingsError(NetprobeError):
 
 class MisuseError(NetprobeError):
     """Our own code called us in a way that cannot be right."""
+
+
+class BusAwayError(SurroundingsError):
+    """The bus cannot be reached, or did not answer in time; what was to be sent is still with the caller."""

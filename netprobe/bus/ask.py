@@ -1,8 +1,20 @@
-"""The asker's side of the bus: snapshots and on-demand checks, one short connection per question."""
+"""The asker's side of the bus: snapshots and on-demand checks, one short connection per question.
+
+Rule: an asker gets a value or exactly one error, within its time.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+
+from netprobe.bus.collector import ERROR_HEADER
+from netprobe.bus.connection import Message, open_connection
+from netprobe.bus.subjects import probe_subject, query_subject
+from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.model.check import Check
+from netprobe.model.snapshot import Snapshot
+from netprobe.wire.messages import Question, Reply, decode_reply, decode_snapshot, encode_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +25,40 @@ class Access:
     """``nats://host:port``."""
     seed: str = field(repr=False)
     """The asker's secret seed (``SU…``); kept out of every representation."""
+
+
+async def ask_snapshot(access: Access, *, timeout_s: float = 10.0) -> Snapshot:
+    """The fleet as the collector sees it now."""
+    reply = await _ask(access, query_subject("snapshot"), b"", timeout_s=timeout_s)
+    return decode_snapshot(reply.data)
+
+
+async def ask_health(access: Access, *, timeout_s: float = 5.0) -> dict[str, object]:
+    """How the collector feels: a flat mapping of what it counts."""
+    reply = await _ask(access, query_subject("health"), b"", timeout_s=timeout_s)
+    try:
+        told = json.loads(reply.data)
+    except ValueError as error:
+        raise RemoteFormatError("health: is not JSON") from error
+    if not isinstance(told, dict):
+        raise RemoteFormatError("health: is not a mapping")
+    return told
+
+
+async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout_s: float = 35.0) -> Reply:
+    """Let ``check.source`` ask *check* once, now; the reply is an answer or says why it was declined."""
+    question = encode_question(Question(check, asked_by))
+    reply = await _ask(access, probe_subject(check.source), question, timeout_s=timeout_s)
+    return decode_reply(reply.data)
+
+
+async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -> Message:
+    connection = await open_connection(access.url, seed=access.seed, name="asker")
+    try:
+        reply = await connection.request(subject, data, timeout_s=timeout_s)
+    finally:
+        await connection.close()
+    complaint = reply.header(ERROR_HEADER)
+    if complaint is not None:
+        raise SurroundingsError(f"the collector says: {complaint}")
+    return reply

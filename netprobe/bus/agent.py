@@ -1,0 +1,235 @@
+"""The agent's side of the bus: its plan, its reports, its presence, questions to it.
+
+Rules: an agent works without the bus. :class:`AgentBus` keeps trying in the background, with a growing,
+jittered pause; in the meantime ``publish`` fails at once and the caller keeps what it has. An agent hears its
+plan on the plan's own subject and asks for the newest one after each connection and now and then, so that
+nothing missed stays missed. It asks for no consumer of its own, which lets its rights name exactly one key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from netprobe.bus.connection import (
+    CONNECT_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+    Connection,
+    Message,
+    logger,
+    open_connection,
+)
+from netprobe.bus.subjects import (
+    plan_get_subject,
+    plan_subject,
+    presence_subject,
+    probe_subject,
+    windows_subject,
+)
+from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId
+from netprobe.model.window import Report
+from netprobe.wire.messages import (
+    Declined,
+    Presence,
+    Question,
+    Reply,
+    decode_plan,
+    decode_question,
+    encode_presence,
+    encode_reply,
+)
+from netprobe.wire.reports import encode_report
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+PLAN_REFRESH_S = 20.0
+ANSWER_TIMEOUT_S = 30.0
+_QUESTIONS_WAITING = 16
+
+Answerer = Callable[[Question], Awaitable[Reply]]
+
+
+class AgentBus:
+    """An agent's connection, kept up in the background.
+
+    Use it as ``async with await AgentBus.connect(…) as bus:``.
+    """
+
+    def __init__(self, url: str, *, agent: AgentId, seed: str) -> None:
+        self._url = url
+        self._agent = agent
+        self._seed = seed
+        self._connection: Connection | None = None
+        self._answerer: Answerer | None = None
+        self._plan: Plan | None = None
+        self._news = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(cls, url: str, *, agent: AgentId, seed: str) -> Self:
+        """Start connecting to *url* and return at once; the bus may still be away."""
+        bus = cls(url, agent=agent, seed=seed)
+        await bus._tasks.__aenter__()
+        bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")
+        return bus
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the bus is there right now."""
+        return self._connection is not None and self._connection.is_open
+
+    async def plans(self) -> AsyncIterator[Plan]:
+        """Yield the plan, and again each time it changes; only the newest counts. Ends with :meth:`close`."""
+        seen: Plan | None = None
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._closing.is_set():
+                self._news.set()
+                return
+            if self._plan is not None and self._plan != seen:
+                seen = self._plan
+                yield seen
+
+    async def publish(self, report: Report, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Return when the stream has stored *report*; a repeat of a stored one is dropped there.
+
+        Raises :class:`BusAwayError` at once while the bus is away, and after *timeout_s* without an answer.
+        """
+        name = f"{report.agent}#{report.boot}#{report.sequence}"
+        await self._store(windows_subject(self._agent), encode_report(report), name=name, timeout_s=timeout_s)
+
+    async def announce(self, presence: Presence, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Say that the agent is there; it is forgotten unless it is said again in time."""
+        await self._store(
+            presence_subject(self._agent), encode_presence(presence), name=None, timeout_s=timeout_s
+        )
+
+    def questions(self, answer: Answerer) -> None:
+        """Answer on-demand questions with *answer* from now on, one at a time, while the bus is there."""
+        self._answerer = answer
+
+    async def close(self) -> None:
+        """End the connection and everything that waits for it; safe to call twice."""
+        self._closing.set()
+        self._news.set()
+        if self._keeper is None:
+            return
+        keeper, self._keeper = self._keeper, None
+        keeper.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    async def _store(self, subject: str, data: bytes, *, name: str | None, timeout_s: float) -> None:
+        connection = self._connection
+        if connection is None:
+            raise BusAwayError("the bus is away")
+        headers = {"Nats-Msg-Id": name} if name is not None else None
+        reply = await connection.request(subject, data, timeout_s=timeout_s, headers=headers)
+        refusal = refusal_in(reply.data)
+        if refusal is not None:
+            raise BusAwayError(f"the bus did not store it: {refusal}")
+
+    async def _keep_connected(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        said = ""
+        while True:
+            try:
+                await self._work_on_one_connection()
+                pause_s, said = FIRST_PAUSE_S, ""
+                logger.info("%s: the bus went away", self._agent)
+            except SurroundingsError as error:
+                if str(error) != said:
+                    logger.warning("%s: %s; trying again", self._agent, error)
+                said = str(error)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads a herd, no secret
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+    async def _work_on_one_connection(self) -> None:
+        """Serve one connection until it is lost."""
+        connection = await open_connection(self._url, seed=self._seed, name=str(self._agent))
+        try:
+            await connection.subscribe(plan_subject(self._agent), self._hear_plan)
+            await connection.subscribe(
+                probe_subject(self._agent), self._hear_question, pending=_QUESTIONS_WAITING
+            )
+            await connection.flush(timeout_s=CONNECT_TIMEOUT_S)
+            self._connection = connection
+            while connection.is_open:
+                await self._refresh_plan(connection)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PLAN_REFRESH_S):
+                        await connection.wait_ended()
+        finally:
+            self._connection = None
+            await connection.close()
+
+    async def _refresh_plan(self, connection: Connection) -> None:
+        try:
+            await self._hear_plan(await connection.request(plan_get_subject(self._agent), b""))
+        except BusAwayError as error:
+            logger.debug("%s: asking for the plan: %s", self._agent, error)
+
+    async def _hear_plan(self, message: Message) -> None:
+        if not message.data:
+            return  # no plan yet (status 404), or a deleted key
+        try:
+            plan = decode_plan(message.data)
+        except RemoteFormatError as error:
+            logger.warning("%s: a plan was dropped: %s", self._agent, error)
+            return
+        if plan.agent != self._agent:
+            logger.warning("%s: a plan for %s was dropped", self._agent, plan.agent)
+        else:
+            self._plan = plan
+            self._news.set()
+
+    async def _hear_question(self, message: Message) -> None:
+        connection = self._connection
+        if connection is None or not message.reply:
+            return
+        reply = await self._reply_to(message.data)
+        with suppress(SurroundingsError):
+            await connection.publish(message.reply, encode_reply(reply))
+
+    async def _reply_to(self, data: bytes) -> Reply:
+        try:
+            question = decode_question(data)
+            if self._answerer is None:
+                return Declined(self._agent, "the agent answers no questions")
+            if question.check.source != self._agent:
+                return Declined(self._agent, f"the question is for {question.check.source}")
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._answerer(question)
+        except TimeoutError:
+            return Declined(self._agent, f"no outcome within {ANSWER_TIMEOUT_S:g} s")
+        except NetprobeError as error:
+            return Declined(self._agent, str(error))
+
+
+def refusal_in(ack: bytes) -> str | None:
+    """What a stream's acknowledgement complains about, or None where it stored the message."""
+    try:
+        told = json.loads(ack)
+        error = told.get("error")
+    except (ValueError, AttributeError):
+        return "its answer is not understood"
+    if error is None:
+        return None
+    return str(error.get("description", error)) if isinstance(error, dict) else str(error)

@@ -1,0 +1,230 @@
+"""The collector's side of the bus: streams and buckets, reports in, plans out, queries answered.
+
+Rules: a report is acknowledged only after whoever took it says that it is stored, so a crash in between
+brings it again; the store knows repeats. Nothing here opens a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from netprobe.bus.agent import refusal_in
+from netprobe.bus.connection import Connection, Message, logger, open_connection
+from netprobe.bus.subjects import (
+    AGENTS_BUCKET,
+    EVERY_WINDOW,
+    PLANS_BUCKET,
+    WINDOWS_STREAM,
+    plan_subject,
+    query_subject,
+    stream_of,
+)
+from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.wire.messages import encode_plan
+
+API_TIMEOUT_S = 5.0
+PULL_S = 5.0
+"""How long one request for reports stands at the server."""
+BATCH = 256
+PRESENCE_TTL_S = 30.0
+ERROR_HEADER = "Netprobe-Error"
+
+_CONSUMER = "collector"
+_ACK_WAIT_S = 30
+_DUPLICATE_WINDOW_S = 600
+_MAX_STREAM_BYTES = 4 * 1024 * 1024 * 1024
+_NAME_IN_USE = 10_058
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One report as it came; *token* acknowledges it."""
+
+    subject: str
+    data: bytes
+    token: str
+
+
+Query = Callable[[bytes], Awaitable[bytes]]
+
+
+class CollectorBus:
+    """One connection of the collector; when it is lost every method raises :class:`BusAwayError`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._inbox = connection.new_inbox()
+        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._asked_for = 0
+
+    async def put_plans(self, plans: Iterable[Plan]) -> None:
+        """Hand every agent its plan."""
+        for plan in plans:
+            await self._store(plan_subject(plan.agent), encode_plan(plan))
+
+    async def take(self) -> tuple[Delivery, ...]:
+        """Wait for reports; return those that are here, or none after :data:`PULL_S`."""
+        if self._asked_for <= 0:
+            await self._ask_for_more()
+        first = await self._next_message()
+        if first is None:
+            return ()
+        messages = [first]
+        while len(messages) < BATCH and not self._arrived.empty():
+            messages.append(self._arrived.get_nowait())
+        return tuple(delivery for message in messages if (delivery := self._delivery_of(message)) is not None)
+
+    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell the stream that these need not come again."""
+        for delivery in deliveries:
+            await self._connection.publish(delivery.token, b"+ACK")
+
+    async def serve(self, verb: str, answer: Query) -> None:
+        """Answer each query *verb* with *answer*; its :class:`NetprobeError` becomes the asker's error."""
+
+        async def reply_to(message: Message) -> None:
+            if not message.reply:
+                return
+            with suppress(SurroundingsError):
+                try:
+                    await self._connection.publish(message.reply, await answer(message.data))
+                except NetprobeError as error:
+                    await self._connection.publish(
+                        message.reply, b"", headers={ERROR_HEADER: _one_line(error)}
+                    )
+
+        await self._connection.subscribe(query_subject(verb), reply_to, pending=256)
+
+    async def wait_ended(self) -> None:
+        """Return when the connection is lost."""
+        await self._connection.wait_ended()
+
+    async def prepare(self, *, presence_ttl_s: float) -> None:
+        """Make the stream, its consumer and the buckets, or bring them to what they must be."""
+        await self._ensure_stream(_windows_stream())
+        await self._ensure_stream(_bucket(PLANS_BUCKET, storage="file", ttl_s=0))
+        await self._ensure_stream(_bucket(AGENTS_BUCKET, storage="memory", ttl_s=presence_ttl_s))
+        await self._call(f"CONSUMER.DURABLE.CREATE.{WINDOWS_STREAM}.{_CONSUMER}", _consumer())
+        await self._connection.subscribe(self._inbox, self._arrived.put)
+
+    async def _ensure_stream(self, config: dict[str, object]) -> None:
+        try:
+            await self._call(f"STREAM.CREATE.{config['name']}", config)
+        except _ApiError as error:
+            if error.code != _NAME_IN_USE:
+                raise
+            await self._call(f"STREAM.UPDATE.{config['name']}", config)
+
+    async def _call(self, verb: str, body: dict[str, object]) -> None:
+        reply = await self._connection.request(
+            f"$JS.API.{verb}", json.dumps(body).encode(), timeout_s=API_TIMEOUT_S
+        )
+        error = json.loads(reply.data).get("error")
+        if error is not None:
+            raise _ApiError(verb, int(error.get("err_code", 0)), str(error.get("description", "")))
+
+    async def _store(self, subject: str, data: bytes) -> None:
+        reply = await self._connection.request(subject, data, timeout_s=API_TIMEOUT_S)
+        refusal = refusal_in(reply.data)
+        if refusal is not None:
+            raise SurroundingsError(f"the bus did not store {subject}: {refusal}")
+
+    async def _ask_for_more(self) -> None:
+        body = {"batch": BATCH, "expires": round(PULL_S * _SECOND)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{WINDOWS_STREAM}.{_CONSUMER}"
+        await self._connection.publish(subject, json.dumps(body).encode(), reply=self._inbox)
+        self._asked_for = BATCH
+
+    async def _next_message(self) -> Message | None:
+        """The next arrival, or None where the request for them has run out."""
+        if not self._connection.is_open:
+            raise BusAwayError("the bus went away")
+        try:
+            async with asyncio.timeout(PULL_S + 1):
+                return await self._arrived.get()
+        except TimeoutError:
+            self._asked_for = 0
+            return None
+
+    def _delivery_of(self, message: Message) -> Delivery | None:
+        status = message.header("Status")
+        if status is not None:  # 404, 408, 409: the request has ended, for whatever reason
+            self._asked_for = 0
+            return None
+        self._asked_for -= 1
+        return Delivery(message.subject, message.data, message.reply)
+
+
+class _ApiError(SurroundingsError):
+    def __init__(self, verb: str, code: int, description: str) -> None:
+        self.code = code
+        super().__init__(f"the bus refuses {verb}: {description} ({code})")
+
+
+@asynccontextmanager
+async def open_collector_bus(
+    url: str, *, seed: str, presence_ttl_s: float = PRESENCE_TTL_S
+) -> AsyncIterator[CollectorBus]:
+    """Connect the collector and prepare the bus, for the time of the block."""
+    connection = await open_connection(url, seed=seed, name="collector")
+    try:
+        bus = CollectorBus(connection)
+        await bus.prepare(presence_ttl_s=presence_ttl_s)
+        logger.info("collector on %s", url)
+        yield bus
+    finally:
+        await connection.close()
+
+
+def _windows_stream() -> dict[str, object]:
+    """A work queue: a report leaves the stream once it is stored; the history is the store's."""
+    return {
+        "name": WINDOWS_STREAM,
+        "subjects": [EVERY_WINDOW],
+        "retention": "workqueue",
+        "storage": "file",
+        "discard": "new",
+        "max_bytes": _MAX_STREAM_BYTES,
+        "duplicate_window": _DUPLICATE_WINDOW_S * _SECOND,
+        "num_replicas": 1,
+    }
+
+
+def _bucket(name: str, *, storage: str, ttl_s: float) -> dict[str, object]:
+    """A key-value bucket (ADR-8) that keeps the last value of each key; *ttl_s* 0 keeps it for good."""
+    return {
+        "name": stream_of(name),
+        "subjects": [f"$KV.{name}.>"],
+        "storage": storage,
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "max_age": round(ttl_s * _SECOND),
+        "duplicate_window": round(min(ttl_s or _DUPLICATE_WINDOW_S, _DUPLICATE_WINDOW_S) * _SECOND),
+        "allow_direct": True,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "num_replicas": 1,
+    }
+
+
+def _consumer() -> dict[str, object]:
+    return {
+        "stream_name": WINDOWS_STREAM,
+        "config": {
+            "durable_name": _CONSUMER,
+            "ack_policy": "explicit",
+            "ack_wait": _ACK_WAIT_S * _SECOND,
+            "deliver_policy": "all",
+            "max_ack_pending": 4 * BATCH,
+        },
+    }
+
+
+def _one_line(error: NetprobeError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,217 @@
+"""One connection to NATS, as the rest of this room uses it.
+
+Rules: every wait has an end; a lost connection ends every wait at once with :class:`BusAwayError`; what the
+library raises is translated here. A connection never reconnects by itself: whoever needs one again opens a
+new one, because only the owner knows what to subscribe to and what to ask anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from netprobe.bus.keys import public_key
+from netprobe.bus.subjects import inbox_of
+from netprobe.errors import BusAwayError, MisuseError, SurroundingsError
+
+CONNECT_TIMEOUT_S = 3
+REQUEST_TIMEOUT_S = 2.0
+_PING_INTERVAL_S = 4
+_PINGS_UNANSWERED = 2
+_PENDING_BYTES = 64 * 1024 * 1024
+
+logger = logging.getLogger("netprobe.bus")
+logging.getLogger("nats").propagate = False  # it logs whole tracebacks; we say in one line what happened
+logging.getLogger("nats").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What arrived on a subject."""
+
+    subject: str
+    data: bytes
+    reply: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """One of *headers*, or None."""
+        return dict(self.headers).get(name)
+
+
+Handler = Callable[[Message], Awaitable[None]]
+
+
+class Connection:
+    """An open connection; ends when it is closed or lost, and then stays ended."""
+
+    def __init__(self, client: Client, ended: asyncio.Event, refused: dict[str, str]) -> None:
+        self._client = client
+        self._ended = ended
+        self._refused = refused
+        self._waits: dict[asyncio.Timeout, str] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return not self._ended.is_set()
+
+    async def wait_ended(self) -> None:
+        """Return when the connection is lost or closed."""
+        await self._ended.wait()
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        headers: dict[str, str] | None = None,
+    ) -> Message:
+        """Ask on *subject* and return the reply.
+
+        Raises :class:`BusAwayError` on silence, a lost connection or when nobody listens there, and
+        :class:`SurroundingsError` where we may not ask.
+        """
+        async with self._waiting(subject, timeout_s):
+            reply = await self._client.request(subject, data, timeout=timeout_s, headers=headers)
+            return _message_of(reply)
+
+    async def publish(
+        self, subject: str, data: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Send without waiting for anything but the socket's buffer."""
+        async with self._waiting(subject, REQUEST_TIMEOUT_S):
+            await self._client.publish(subject, data, reply=reply, headers=headers)
+
+    async def flush(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Return when the server has read everything we sent."""
+        async with self._waiting("", timeout_s):
+            await self._client.flush(timeout=max(1, round(timeout_s)))
+
+    async def subscribe(self, subject: str, handler: Handler, *, pending: int = 65_536) -> None:
+        """Call *handler* for each message on *subject*, one after another."""
+
+        async def call(message: Msg) -> None:
+            await handler(_message_of(message))
+
+        async with self._waiting(subject, REQUEST_TIMEOUT_S):
+            await self._client.subscribe(
+                subject, cb=call, pending_msgs_limit=pending, pending_bytes_limit=_PENDING_BYTES
+            )
+
+    def new_inbox(self) -> str:
+        """A fresh subject that only we may hear."""
+        return self._client.new_inbox()
+
+    async def close(self) -> None:
+        """End the connection; safe to call twice."""
+        self._ended.set()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._client.close()
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            logger.debug("closing the connection: %s", error)
+
+    def end_waits(self) -> None:
+        """End every wait now, because the connection is gone or a subject was refused."""
+        now = asyncio.get_running_loop().time()
+        for scope, subject in self._waits.items():
+            if self._ended.is_set() or subject in self._refused:
+                scope.reschedule(now)
+
+    @asynccontextmanager
+    async def _waiting(self, subject: str, timeout_s: float) -> AsyncIterator[None]:
+        if self._ended.is_set():
+            raise BusAwayError("the bus is away")
+        try:
+            async with asyncio.timeout(timeout_s) as scope:
+                self._waits[scope] = subject
+                try:
+                    yield
+                finally:
+                    del self._waits[scope]
+        except (TimeoutError, nats.errors.Error, OSError) as error:
+            if subject in self._refused:
+                raise SurroundingsError(f"the bus does not let us: {self._refused.pop(subject)}") from error
+            raise _translated(error, subject) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self._ended.is_set() and task is not None and not task.cancelling():
+                raise BusAwayError("the bus went away") from error  # the library cancelled, not our caller
+            raise
+
+
+async def open_connection(url: str, *, seed: str, name: str) -> Connection:
+    """Connect once to *url* as the holder of *seed*.
+
+    Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not know
+    the key.
+    """
+    ended = asyncio.Event()
+    refused: dict[str, str] = {}
+    client = Client()
+    connection = Connection(client, ended, refused)
+
+    async def on_error(error: Exception) -> None:
+        denied = re.search(r"permissions violation for (\w+) to \"([^\"]+)\"", str(error), re.IGNORECASE)
+        if denied is not None:
+            refused[denied[2]] = f"{denied[1].lower()} to {denied[2]}"
+            connection.end_waits()
+        logger.debug("bus: %s", error)
+
+    async def on_end() -> None:
+        ended.set()
+        connection.end_waits()
+
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await client.connect(
+                url, name=name, nkeys_seed_str=seed, inbox_prefix=inbox_of(public_key(seed)),
+                error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
+                max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
+                ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
+                pending_size=_PENDING_BYTES,
+            )  # fmt: skip
+    except (TimeoutError, nats.errors.Error, OSError) as error:
+        await connection.close()
+        if "authorization" in str(error).lower():
+            raise SurroundingsError(f"the bus at {url} does not know our key") from error
+        raise BusAwayError(f"no bus at {url}: {_reason(error)}") from error
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _translated(error: Exception, subject: str) -> Exception:
+    where = f" ({subject})" if subject else ""
+    match error:
+        case nats.errors.NoRespondersError():
+            return BusAwayError(f"nobody answers on the bus{where}")
+        case nats.errors.MaxPayloadError() | nats.errors.BadSubjectError():
+            return MisuseError(f"{_reason(error)}{where}")
+        case _:
+            return BusAwayError(f"the bus did not answer: {_reason(error)}{where}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, nats.errors.NoServersError):
+        return "nobody listens there"
+    return str(error).removeprefix("nats: ") or type(error).__name__
+
+
+def _message_of(message: Msg) -> Message:
+    headers = tuple((message.headers or {}).items())
+    return Message(message.subject, message.data or b"", message.reply or "", headers)

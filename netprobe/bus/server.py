@@ -1,0 +1,212 @@
+"""The embedded ``nats-server``: configured, started, watched, and gone when we are.
+
+Rules: its files live below one directory; it dies with the process that started it, whatever kills that one;
+anything it refuses is one :class:`SurroundingsError` line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netprobe.errors import InputError, SurroundingsError
+
+MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 5.0
+PORT_PATIENCE_S = 1.5
+"""A server that was killed a moment ago may still hold its port."""
+
+_POLL_S = 0.02
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the server listens; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Read ``host:port`` or ``[v6]:port``.
+
+        >>> Listen.parse("[::1]:4222")
+        Listen(host='::1', port=4222)
+        """
+        host, separator, port = text.rpartition(":")
+        if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+            raise InputError(f"{text!r} is not HOST:PORT")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Server:
+    """A running server. *url* is where to connect."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.url = url
+        self.pid = process.pid
+
+    async def wait_ended(self) -> SurroundingsError:
+        """Return, when the server has ended, the error that says so."""
+        code = await self._process.wait()
+        return SurroundingsError(f"nats-server ended with code {code}: {_last_complaint(self._log)}")
+
+
+def find_program() -> Path:
+    """The ``nats-server`` on the PATH, else the one installed beside this Python."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = shutil.which("nats-server") or (str(beside) if beside.is_file() else None)
+    if found is None:
+        raise SurroundingsError("no nats-server on the PATH; install it, or the extra netprobe[demo]")
+    return Path(found)
+
+
+@asynccontextmanager
+async def run_server(
+    listen: Listen, *, directory: Path, users: list[dict[str, Any]]
+) -> AsyncIterator[Server]:
+    """Run a server below *directory* for the time of the block."""
+    program = find_program()
+    await _expect_free_port(listen)
+    config = _write_config(listen, directory, users)
+    process = await asyncio.create_subprocess_exec(
+        program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL, preexec_fn=_die_with(os.getpid()), start_new_session=True,
+    )  # fmt: skip
+    log = directory / "nats-server.log"
+    try:
+        yield Server(process, await _wait_ready(process, directory, log), log)
+    finally:
+        await asyncio.shield(_stop(process))
+
+
+def _write_config(listen: Listen, directory: Path, users: list[dict[str, Any]]) -> Path:
+    """Write the server's configuration (JSON is a part of its format) and return its path."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for stale in directory.glob("*.ports"):
+            stale.unlink()
+        path = directory / "nats-server.json"
+        path.write_text(json.dumps(_configuration(listen, directory, users), indent=1))
+        path.chmod(0o600)
+    except OSError as error:
+        raise SurroundingsError(f"{directory}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def _configuration(listen: Listen, directory: Path, users: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "server_name": "netprobe",
+        "host": listen.host,
+        "port": listen.port or -1,
+        "ports_file_dir": str(directory),
+        "log_file": str(directory / "nats-server.log"),
+        "logfile_size_limit": 8 * 1024 * 1024,
+        "logfile_max_num": 2,
+        "max_payload": MAX_PAYLOAD_BYTES,
+        "max_pending": 8 * MAX_PAYLOAD_BYTES,
+        "max_control_line": 8_192,
+        "jetstream": {
+            "store_dir": str(directory),
+            "max_memory_store": 64 * 1024 * 1024,
+            "max_file_store": 8 * 1024 * 1024 * 1024,
+        },
+        "authorization": {"timeout": 5, "users": users},
+    }
+
+
+async def _expect_free_port(listen: Listen) -> None:
+    deadline = asyncio.get_running_loop().time() + PORT_PATIENCE_S
+    while True:
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(
+                listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return
+        except socket.gaierror as error:
+            raise SurroundingsError(f"cannot listen on {listen}: {error.strerror}") from error
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SurroundingsError(f"cannot listen on {listen}: {error.strerror}") from error
+            if asyncio.get_running_loop().time() > deadline:
+                raise SurroundingsError(f"cannot listen on {listen}: the port is already in use") from error
+        await asyncio.sleep(_POLL_S * 5)
+
+
+async def _wait_ready(process: asyncio.subprocess.Process, directory: Path, log: Path) -> str:
+    """Return the server's address once it says so in its ports file."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while process.returncode is None:
+                url = _told_url(directory)
+                if url is not None:
+                    return url
+                await asyncio.sleep(_POLL_S)
+    raise SurroundingsError(f"nats-server did not start: {_last_complaint(log)}")
+
+
+def _told_url(directory: Path) -> str | None:
+    """The address in the server's ports file; None while it is not there or still being written."""
+    try:
+        urls = [url for ports in directory.glob("*.ports") for url in json.loads(ports.read_text())["nats"]]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(urls[0]) if urls else None
+
+
+def _last_complaint(log: Path) -> str:
+    """The last error line of the server's log."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-50:]
+    except OSError:
+        return "it left no log"
+    bad = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
+    return bad[-1].partition("] ")[2][:300] if bad else f"see {log}"
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _die_with(parent: int) -> Any:  # noqa: ANN401 - the shape that subprocess wants
+    """What the child runs before it becomes the server: be killed when *parent* dies (prctl(2))."""
+
+    def ask_kernel() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died in between
+
+    return ask_kernel

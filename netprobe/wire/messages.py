@@ -1,0 +1,211 @@
+"""What travels on the bus beside reports: plans, presence, snapshots, on-demand questions and answers.
+
+Rule: values of the model go as they are; msgspec checks every type on the way in, this file what types cannot
+say. Reports have their own file, because they travel in columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from netprobe.model.check import Check, Plan
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import (
+    AppFailed,
+    NotMeasured,
+    NotResolved,
+    Outcome,
+    OutcomeKind,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TlsFailed,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.model.snapshot import Snapshot
+from netprobe.wire.envelope import Codec
+from netprobe.wire.reports import decode_report, encode_report
+
+__all__ = [
+    "Answer", "Declined", "Presence", "Question", "Reply",
+    "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report", "decode_snapshot",
+    "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
+]  # fmt: skip
+
+MAX_PLAN_BYTES = 8 * 1024 * 1024
+MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
+MAX_QUESTION_BYTES = 16 * 1024
+MAX_REPLY_BYTES = 256 * 1024
+MAX_PRESENCE_BYTES = 16 * 1024
+
+_MAX_COUNT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """An agent says that it is there."""
+
+    agent: AgentId
+    boot: str
+    at_ns: int
+    """Wall time."""
+    epoch: int = 0
+    """Epoch of the plan it runs; 0 where it has none yet."""
+    version: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A check that somebody wants asked now; ``check.source`` is the agent that shall ask."""
+
+    check: Check
+    asked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the agent saw, one outcome per probe."""
+
+    agent: AgentId
+    check: CheckId
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The agent did not ask: the target is not allowed, the rate is spent, the probe is unknown to it."""
+
+    agent: AgentId
+    reason: str
+
+
+Reply: TypeAlias = Answer | Declined
+
+_OUTCOMES: Mapping[OutcomeKind, type[Outcome]] = {
+    OutcomeKind.REACHED: Reached,
+    OutcomeKind.REFUSED: Refused,
+    OutcomeKind.REJECTED: Rejected,
+    OutcomeKind.TIMED_OUT: TimedOut,
+    OutcomeKind.TOO_BIG: TooBig,
+    OutcomeKind.NOT_RESOLVED: NotResolved,
+    OutcomeKind.TLS_FAILED: TlsFailed,
+    OutcomeKind.APP_FAILED: AppFailed,
+    OutcomeKind.WRONG_PEER: WrongPeer,
+    OutcomeKind.NOT_MEASURED: NotMeasured,
+}
+
+
+class _ReplyMessage(msgspec.Struct):
+    agent: AgentId
+    check: CheckId = CheckId(0)
+    outcomes: tuple[tuple[OutcomeKind, dict[str, int | str]], ...] = ()
+    declined: str | None = None
+
+
+_PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
+_PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
+_QUESTIONS = Codec(Question, name="question", limit=MAX_QUESTION_BYTES)
+_REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
+_SNAPSHOTS = Codec(Snapshot, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The bytes of an agent's plan."""
+    return _PLANS.encode(plan)
+
+
+def decode_plan(data: bytes) -> Plan:
+    """Read a plan; an agent runs only what this lets through."""
+    plan = _PLANS.decode(data)
+    if plan.interval_ns < 1:
+        raise _PLANS.error("is not a duration", field="interval_ns")
+    for index, check in enumerate(plan.checks):
+        _expect_askable(check, _PLANS, field=f"checks[{index}]")
+        if check.source != plan.agent:
+            raise _PLANS.error(
+                f"belongs to {check.source}, the plan to {plan.agent}", field=f"checks[{index}].source"
+            )
+    return plan
+
+
+def encode_presence(presence: Presence) -> bytes:
+    """The bytes of a presence."""
+    return _PRESENCE.encode(presence)
+
+
+def decode_presence(data: bytes) -> Presence:
+    """Read a presence."""
+    return _PRESENCE.decode(data)
+
+
+def encode_question(question: Question) -> bytes:
+    """The bytes of an on-demand question."""
+    return _QUESTIONS.encode(question)
+
+
+def decode_question(data: bytes) -> Question:
+    """Read an on-demand question; whether it may be asked is the agent's decision."""
+    question = _QUESTIONS.decode(data)
+    _expect_askable(question.check, _QUESTIONS, field="check")
+    return question
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """The bytes of the reply to a question."""
+    match reply:
+        case Answer(agent, check, outcomes):
+            told = tuple((outcome.kind, msgspec.to_builtins(outcome)) for outcome in outcomes)
+            return _REPLIES.encode(_ReplyMessage(agent, check, told))
+        case Declined(agent, reason):
+            return _REPLIES.encode(_ReplyMessage(agent, declined=reason))
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Read the reply to a question."""
+    message = _REPLIES.decode(data)
+    if message.declined is not None:
+        return Declined(message.agent, message.declined)
+    outcomes = []
+    for index, (kind, fields) in enumerate(message.outcomes):
+        try:
+            outcomes.append(msgspec.convert(fields, _OUTCOMES[kind]))
+        except msgspec.ValidationError as error:
+            raise _REPLIES.error(str(error), field=f"outcomes[{index}]") from error
+    return Answer(message.agent, message.check, tuple(outcomes))
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The bytes of a snapshot, deflated."""
+    return _SNAPSHOTS.encode(snapshot)
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """Read a snapshot."""
+    return _SNAPSHOTS.decode(data)
+
+
+def _expect_askable(check: Check, codec: Codec[Plan] | Codec[Question], *, field: str) -> None:
+    """Refuse numbers that no probe can have."""
+    probe = check.probe
+    wrong = next(
+        (
+            name
+            for name, value, allowed in (
+                ("count", check.count, range(1, _MAX_COUNT + 1)),
+                ("probe.port", probe.port, range(65_536)),
+                ("probe.size", probe.size, range(65_536)),
+                ("probe.timeout_ns", probe.timeout_ns, range(1, 2**63)),
+            )
+            if value not in allowed
+        ),
+        None,
+    )
+    if wrong is not None:
+        raise codec.error("is out of range", field=f"{field}.{wrong}")

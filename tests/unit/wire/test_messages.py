@@ -1,0 +1,109 @@
+"""Bus messages beside reports: round trips, and a refusal that names the field."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.errors import RemoteFormatError
+from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.fleet import Coverage
+from netprobe.model.inventory import Cluster, Inventory, Node
+from netprobe.model.names import AgentId, CheckId, ClusterName, NodeName
+from netprobe.model.outcome import Outcome
+from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.state import AgentState, AgentStatus, PathState, PathStatus
+from netprobe.wire import messages
+from netprobe.wire.messages import Answer, Declined, Presence, Question
+from tests.unit.wire.messages import agents, check_ids, outcomes, plans, texts
+
+AGENT = AgentId.parse("prod/w1/pod")
+TARGET = Target(TargetKind.AGENT, "10.0.0.1", "dev/gw/pod")
+CHECK = Check(CheckId(1), AGENT, TARGET, Probe("udp", 9771), Layer.POD)
+TUNNEL = Component(ComponentKind.TUNNEL, "prod", "dev")
+SNAPSHOT = Snapshot(
+    taken_ns=1,
+    interval_ns=2,
+    inventory=Inventory((Cluster(ClusterName("prod"), (Node(NodeName("w1")),)),), agents=frozenset({AGENT})),
+    checks=(CHECK,),
+    coverage=Coverage(1, 1, 1, classes=((TUNNEL, TUNNEL),)),
+    paths=(PathStatus(CheckId(1), PathState.DOWN, 1, rtt_p50_ns=None, rtt_p99_ns=2.5),),
+    agents=(AgentStatus(str(AGENT), AgentState.ALIVE),),
+    findings=(Finding("f", (TUNNEL,), Cause.TUNNEL_DOWN, 0.5, "cut", (Evidence("seen", (CheckId(1),)),)),),
+    counters=Counters(1, 2, 3, 4, 5),
+)
+
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    "plan": messages.decode_plan,
+    "presence": messages.decode_presence,
+    "question": messages.decode_question,
+    "reply": messages.decode_reply,
+    "snapshot": messages.decode_snapshot,
+}
+
+
+@given(plans())
+def test_a_plan_reads_back(plan: Plan) -> None:
+    assert messages.decode_plan(messages.encode_plan(plan)) == plan
+
+
+@given(agents, check_ids, st.lists(outcomes, max_size=4))
+def test_an_answer_reads_back(agent: AgentId, check: CheckId, seen: list[Outcome]) -> None:
+    answer = Answer(agent, check, tuple(seen))
+    assert messages.decode_reply(messages.encode_reply(answer)) == answer
+
+
+@given(agents, texts)
+def test_a_refusal_reads_back(agent: AgentId, reason: str) -> None:
+    declined = Declined(agent, reason)
+    assert messages.decode_reply(messages.encode_reply(declined)) == declined
+
+
+def test_presence_question_and_snapshot_read_back() -> None:
+    presence = Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))
+    assert messages.decode_presence(messages.encode_presence(presence)) == presence
+    question = Question(CHECK, "me")
+    assert messages.decode_question(messages.encode_question(question)) == question
+    assert messages.decode_snapshot(messages.encode_snapshot(SNAPSHOT)) == SNAPSHOT
+
+
+@pytest.mark.parametrize("kind", sorted(DECODERS))
+@given(data=st.binary())
+def test_any_bytes_read_or_are_refused(kind: str, data: bytes) -> None:
+    for message in (data, b"\x01" + data, b"\x01" + zlib.compress(data)):
+        try:
+            DECODERS[kind](message)
+        except RemoteFormatError as error:
+            assert str(error).startswith(f"{kind}: ")
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        pytest.param(replace(CHECK, count=0), "checks[0].count: is out of range", id="no probes"),
+        pytest.param(replace(CHECK, probe=Probe("udp", 70_000)), "checks[0].probe.port: is out", id="port"),
+        pytest.param(
+            replace(CHECK, probe=Probe("udp", timeout_ns=0)), "checks[0].probe.timeout_ns", id="timeout"
+        ),
+        pytest.param(
+            replace(CHECK, source=AgentId.parse("dev/w1/pod")), "checks[0].source: belongs to", id="another's"
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_run_is_refused(check: Check, said: str) -> None:
+    with pytest.raises(RemoteFormatError) as caught:
+        messages.decode_plan(messages.encode_plan(Plan(AGENT, 1, (check,), 1, b"")))
+    assert said in str(caught.value)
+
+
+def test_a_deflated_bomb_is_refused() -> None:
+    bomb = b"\x01" + zlib.compress(bytes(messages.MAX_SNAPSHOT_BYTES + 1))
+    with pytest.raises(RemoteFormatError, match="unpacks to more than"):
+        messages.decode_snapshot(bomb)
