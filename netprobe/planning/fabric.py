@@ -1,0 +1,163 @@
+"""How clusters hang together: gateways, the way from cluster to cluster, addresses by family.
+
+Rule: everything here is looked up once per inventory; planners of large fleets ask it millions of times.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from dataclasses import dataclass
+
+from netprobe.errors import InputError
+from netprobe.model.component import Component, tunnel
+from netprobe.model.inventory import Cluster, Inventory, Link, Node
+from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
+
+V4 = 4
+V6 = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One link crossed on the way between clusters, with the gateways at its two ends."""
+
+    link: Link
+    source: ClusterName
+    target: ClusterName
+    source_gateway: NodeId
+    target_gateway: NodeId
+    component: Component
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How packets of one cluster reach another: the hops in order, and the smallest MTU on them."""
+
+    hops: tuple[Hop, ...]
+    mtu: int
+
+
+class Fabric:
+    """The inventory, indexed. Raises `InputError` where it contradicts itself."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.cluster_of: dict[ClusterName, Cluster] = {}
+        self.node_of: dict[NodeId, Node] = {}
+        self._index_nodes()
+        self._hops = self._index_links()
+        self._ways: dict[tuple[ClusterName, ClusterName], Way | None] = {}
+        self.agents: tuple[AgentId, ...] = tuple(inventory.iter_agents())
+        known = set(self.agents)
+        self.address_of: dict[tuple[AgentId, int], str] = {
+            (agent, family): address
+            for agent in known
+            for family, address in _by_family(self.node_of[agent.node_id].addresses(agent.plane)).items()
+        }
+
+    def _index_nodes(self) -> None:
+        for cluster in self.inventory.clusters:
+            if cluster.name in self.cluster_of:
+                raise InputError(f"cluster {cluster.name!r} stands twice", where="inventory")
+            self.cluster_of[cluster.name] = cluster
+            for node in cluster.nodes:
+                node_id = cluster.node_id(node)
+                if node_id in self.node_of:
+                    raise InputError(f"node {node_id} stands twice", where="inventory")
+                self.node_of[node_id] = node
+
+    def _index_links(self) -> dict[ClusterName, tuple[Hop, ...]]:
+        hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
+        seen: dict[frozenset[str], int] = {}
+        for link in self.inventory.links:
+            seen[frozenset((link.source, link.target))] = seen.get(frozenset((link.source, link.target)), 0) + 1
+        for link in self.inventory.links:
+            many = seen[frozenset((link.source, link.target))] > 1
+            there, back = self._hops_of(link, name=link.name if many else "")
+            hops[link.source].append(there)
+            hops[link.target].append(back)
+        return {name: tuple(found) for name, found in hops.items()}
+
+    def _hops_of(self, link: Link, *, name: str) -> tuple[Hop, Hop]:
+        ends = (link.source, link.source_gateway), (link.target, link.target_gateway)
+        one, other = (self._gateway(cluster, gateway, link) for cluster, gateway in ends)
+        there = tunnel(link.source, link.target, link=name)
+        back = tunnel(link.target, link.source, link=name)
+        return (
+            Hop(link, link.source, link.target, one, other, there),
+            Hop(link, link.target, link.source, other, one, back),
+        )
+
+    def _gateway(self, name: ClusterName, wanted: str | None, link: Link) -> NodeId:
+        cluster = self.cluster_of.get(name)
+        if cluster is None:
+            raise InputError(f"link {link.name} ends at unknown cluster {name!r}", where="inventory.links")
+        if not cluster.nodes:
+            raise InputError(f"link {link.name} ends at {name!r}, which has no node", where="inventory.links")
+        if wanted is None:
+            return cluster.node_id((cluster.gateways or cluster.nodes)[0])
+        for node in cluster.nodes:
+            if node.name == wanted:
+                return cluster.node_id(node)
+        raise InputError(f"link {link.name} ends at unknown node {name}/{wanted}", where="inventory.links")
+
+    def hops_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
+        """The links that leave *cluster*, seen from it, in inventory order."""
+        return self._hops[cluster]
+
+    def way(self, *, source: ClusterName, target: ClusterName) -> Way | None:
+        """The shortest way between two clusters over links, or None; the inventory's order breaks ties."""
+        key = (source, target)
+        if key not in self._ways:
+            hops = self._find_hops(source=source, target=target)
+            self._ways[key] = Way(hops, min(hop.link.mtu for hop in hops)) if hops else None
+        return self._ways[key]
+
+    def _find_hops(self, *, source: ClusterName, target: ClusterName) -> tuple[Hop, ...]:
+        came_by: dict[ClusterName, Hop] = {}
+        queue = deque([source])
+        while queue and target not in came_by:
+            for hop in self._hops[queue.popleft()]:
+                if hop.target != source and hop.target not in came_by:
+                    came_by[hop.target] = hop
+                    queue.append(hop.target)
+        path: list[Hop] = []
+        at = target
+        while at in came_by and at != source:
+            path.append(came_by[at])
+            at = came_by[at].source
+        return tuple(reversed(path))
+
+
+def find_node_of_address(inventory: Inventory, cluster: Cluster, address: str) -> NodeId | None:
+    """The node of *cluster* whose pods, or itself, own *address*; None where nobody claims it."""
+    wanted = ipaddress.ip_address(address)
+    for node in cluster.nodes:
+        if address in node.pod_addresses or address in node.host_addresses:
+            return cluster.node_id(node)
+        if any(wanted in ipaddress.ip_network(cidr) for cidr in node.pod_cidrs):
+            return cluster.node_id(node)
+    return None
+
+
+def family_of(address: str) -> int:
+    """4 or 6."""
+    return V6 if ":" in address else V4
+
+
+def plane_address(fabric: Fabric, agent: AgentId, family: int) -> str | None:
+    """Where *agent* is asked over IPv4 or IPv6, or None."""
+    return fabric.address_of.get((agent, family))
+
+
+def _by_family(addresses: tuple[str, ...]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for address in addresses:
+        found.setdefault(family_of(address), address)
+    return found
+
+
+def agent_of(node: NodeId, plane: Plane) -> AgentId:
+    """The agent of a node on one plane."""
+    return AgentId(node.cluster, node.node, plane)

@@ -1,0 +1,82 @@
+"""One epoch of the whole fleet: every agent's plan, every check's legs, and what they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.model.check import Check, Plan
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId
+from netprobe.planning.coverage import measure_coverage
+from netprobe.planning.fabric import Fabric
+from netprobe.planning.pairs import find_pairs
+from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.questions import (
+    Question,
+    ask_dns,
+    ask_endpoints,
+    ask_outer,
+    ask_pair,
+    ask_service,
+)
+
+
+def plan_fleet(
+    inventory: Inventory,
+    *,
+    epoch: int,
+    seed: int,
+    interval_ns: int,
+    cookie_key: bytes,
+    policy: PlanPolicy | None = None,
+) -> FleetPlan:
+    """Plan one epoch. Raises `InputError` where the inventory contradicts itself.
+
+    Equal arguments give an equal plan; a small fleet gets the same full mesh in every epoch.
+    """
+    policy = policy or PlanPolicy()
+    fabric = Fabric(inventory)
+    questions = {check.id: (check, legs) for check, legs in _ask(fabric, epoch, seed, policy)}
+    checks_of: dict[AgentId, list[Check]] = {agent: [] for agent in fabric.agents}
+    peers_of: dict[AgentId, dict[AgentId, None]] = {agent: {} for agent in fabric.agents}
+    agent_named = {str(agent): agent for agent in fabric.agents}
+    for check, _ in questions.values():
+        checks_of[check.source].append(check)
+        if (asked := agent_named.get(check.target.name)) is not None:
+            peers_of[asked][check.source] = None
+    _let_services_answer(fabric, peers_of)
+    plans = tuple(
+        Plan(agent, epoch, tuple(checks_of[agent]), interval_ns, cookie_key, _peers(fabric, peers_of[agent]))
+        for agent in fabric.agents
+    )
+    legs = tuple(leg for _, leg in questions.values())
+    return FleetPlan(epoch, interval_ns, plans, legs, measure_coverage(fabric, legs))
+
+
+def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Question]:
+    for pair in find_pairs(fabric, epoch=epoch, seed=seed, policy=policy):
+        yield from ask_pair(fabric, pair, policy)
+    yield from ask_outer(fabric, policy)
+    known = frozenset(fabric.address_of.values())
+    for agent in fabric.agents:
+        cluster = fabric.cluster_of[agent.cluster]
+        for asked in cluster.services:
+            yield from ask_service(fabric, agent, cluster, asked, policy)
+            yield from ask_endpoints(fabric, agent, asked, known, policy)
+        yield from ask_dns(fabric, agent, cluster, policy)
+
+
+def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, None]]) -> None:
+    """An agent behind a service is asked by everybody in its cluster."""
+    behind = {address for cluster in fabric.cluster_of.values() for s in cluster.services for address in s.endpoints}
+    by_cluster: dict[str, list[AgentId]] = {}
+    for agent in fabric.agents:
+        by_cluster.setdefault(agent.cluster, []).append(agent)
+    for (agent, _), address in fabric.address_of.items():
+        if address in behind:
+            peers_of[agent] |= dict.fromkeys(by_cluster[agent.cluster])
+
+
+def _peers(fabric: Fabric, agents: dict[AgentId, None]) -> tuple[tuple[AgentId, tuple[str, ...]], ...]:
+    return tuple((agent, fabric.node_of[agent.node_id].addresses(agent.plane)) for agent in sorted(agents))

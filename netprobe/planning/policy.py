@@ -1,0 +1,22 @@
+"""How much is asked: sizes, counts and time-outs of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPolicy:
+    """The knobs of the planner; the defaults fit fleets from a lab to hundreds of nodes."""
+
+    full_mesh_nodes: int = 16
+    """Up to this many nodes everybody asks everybody: cheap, and nothing is left to chance."""
+    degree: int = 2
+    """k of the circulant: how many nodes of its own cluster each node asks per epoch."""
+    variant_share: float = 0.25
+    """Share of pairs that also get the TCP, large and IPv6 variants, where the mesh is not full."""
+    burst: int = 3
+    """ICMP and UDP probes per check and interval; loss shows in less time with more of them."""
+    timeout_ns: int = 500_000_000
+    with_host_plane: bool = True
+    """Ask from the host plane as well; it tells a CNI fault from a node fault."""

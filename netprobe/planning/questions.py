@@ -1,0 +1,167 @@
+"""What is asked of whom: pairs and places turned into checks, each with its legs.
+
+Rule: every check towards an agent ends its way out at a firewall rule of the target's node (``tcp/9771``,
+``udp/9771``, ``icmp``): where only one protocol is silent, that is the part which is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.model.check import Check, Layer, Legs, Probe, Target, TargetKind, check_id
+from netprobe.model.component import (
+    Component,
+    ComponentKind,
+    dns,
+    firewall_rule,
+    service,
+    service_proxy,
+)
+from netprobe.model.inventory import Cluster, Service
+from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.planning.fabric import V4, V6, Fabric, family_of, plane_address
+from netprobe.planning.pairs import Pair
+from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.routes import Route, find_outer_route, find_route
+
+Question = tuple[Check, Legs]
+CLUSTERSET = "clusterset.local"
+
+
+def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[Question]:
+    """ICMP and UDP for every pair; TCP, IPv6 and, pod to pod, large packets for the rich ones."""
+    out = find_route(fabric, source=pair.source, target=pair.target)
+    back = find_route(fabric, source=pair.target, target=pair.source)
+    if out is None or back is None:
+        return
+    layer = _layer_of(pair)
+    for family, probe, count in _probes_of(fabric, pair, policy):
+        address = plane_address(fabric, pair.target, family)
+        if address is None or plane_address(fabric, pair.source, family) is None:
+            continue
+        target = Target(TargetKind.AGENT, address, str(pair.target), pair.target.node_id)
+        way_out = (*out, firewall_rule(str(pair.target.node_id), port=_door(probe)))
+        yield _question(pair.source, target, probe, layer, count, way_out, back)
+
+
+def _probes_of(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[tuple[int, Probe, int]]:
+    port, patience = fabric.inventory.agent_port, policy.timeout_ns
+    main = V4 if plane_address(fabric, pair.target, V4) is not None else V6
+    yield main, Probe("icmp", timeout_ns=patience), policy.burst
+    yield main, Probe("udp", port=port, timeout_ns=patience), policy.burst
+    if not pair.rich:
+        return
+    yield main, Probe("tcp", port=port, timeout_ns=patience), 1
+    if main == V4 and pair.source.node_id != pair.target.node_id:
+        yield V6, Probe("udp", port=port, timeout_ns=patience), 1
+    size = _large_size(fabric, pair)
+    if size:
+        yield main, Probe("udp", port=port, size=size, timeout_ns=patience), 1
+
+
+def _large_size(fabric: Fabric, pair: Pair) -> int:
+    """The largest packet that is meant to pass between two pods; 0 where the question says nothing."""
+    here, there = pair.source, pair.target
+    if here.node_id == there.node_id or Plane.HOST in (here.plane, there.plane):
+        return 0
+    ends = fabric.cluster_of[here.cluster].pod_mtu, fabric.cluster_of[there.cluster].pod_mtu
+    if here.cluster == there.cluster:
+        return min(ends)
+    way = fabric.way(source=here.cluster, target=there.cluster)
+    return min(*ends, way.mtu) if way else 0
+
+
+def ask_service(
+    fabric: Fabric, agent: AgentId, cluster: Cluster, asked: Service, policy: PlanPolicy
+) -> Iterator[Question]:
+    """S: a service of the agent's own cluster through its cluster address."""
+    part = service(cluster.name, asked.qualified)
+    proxy = service_proxy(agent.node_id)
+    for address in asked.addresses:
+        if plane_address(fabric, agent, family_of(address)) is None:
+            continue
+        target = Target(TargetKind.SERVICE, address, f"{cluster.name}/{asked.qualified}")
+        for probe, count in _service_probes(asked, policy):
+            yield _question(agent, target, probe, Layer.SERVICE, count, (proxy, part), ())
+
+
+def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe, int]]:
+    host = f"{asked.name}.{asked.namespace}.svc.cluster.local"
+    if "udp" in asked.protocol:
+        yield Probe("udp", port=asked.port, timeout_ns=policy.timeout_ns), 2
+    if "tcp" in asked.protocol:
+        yield Probe("http", port=asked.port, name=host, timeout_ns=policy.timeout_ns), 2
+
+
+def ask_endpoints(
+    fabric: Fabric, agent: AgentId, asked: Service, known: frozenset[str], policy: PlanPolicy
+) -> Iterator[Question]:
+    """E: endpoints that are not agents themselves; agents are asked directly anyway."""
+    for address in asked.endpoints:
+        if address in known or "tcp" not in asked.protocol:
+            continue
+        target = Target(TargetKind.ENDPOINT, address, f"{agent.cluster}/{asked.qualified}/{address}")
+        probe = Probe("tcp", port=asked.target_port, timeout_ns=policy.timeout_ns)
+        yield _question(agent, target, probe, Layer.ENDPOINT, 1, (), ())
+
+
+def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy) -> Iterator[Question]:
+    """DNS: one name of the cluster itself and, where something is exported, one of the clusterset."""
+    named = cluster.services[0] if cluster.services else None
+    local = f"{named.name}.{named.namespace}.svc.cluster.local" if named else "kubernetes.default.svc.cluster.local"
+    names: list[tuple[str, Route]] = [(local, ())]
+    exported = find_exported(fabric)
+    if exported is not None:
+        wide = f"{exported.name}.{exported.namespace}.svc.{CLUSTERSET}"
+        names.append((wide, (dns(cluster.name, zone=CLUSTERSET),)))
+    proxy = Component(ComponentKind.SERVICE_PROXY, str(agent.node_id), detail="dns")
+    for address in cluster.dns_addresses:
+        if plane_address(fabric, agent, family_of(address)) is None:
+            continue
+        target = Target(TargetKind.DNS, address, f"{cluster.name}/dns")
+        for name, zone in names:
+            probe = Probe("dns", port=53, name=name, timeout_ns=policy.timeout_ns)
+            way = (proxy, dns(cluster.name), *zone)
+            yield _question(agent, target, probe, Layer.DNS, 2, way, ())
+
+
+def find_exported(fabric: Fabric) -> Service | None:
+    """The first service that is reachable from other clusters by name, or None."""
+    every = (found for cluster in fabric.inventory.clusters for found in cluster.services)
+    return next((found for found in every if found.exported), None)
+
+
+def ask_outer(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
+    """Gateway to gateway on outer addresses, once per direction of each link, from the host plane."""
+    known = set(fabric.agents)
+    for cluster in fabric.cluster_of:
+        for hop in fabric.hops_from(cluster):
+            source = AgentId(hop.source_gateway.cluster, hop.source_gateway.node, Plane.HOST)
+            addresses = fabric.node_of[hop.target_gateway].outer_addresses
+            if source in known and addresses:
+                yield from _ask_outer(source, hop.target_gateway, addresses[0], policy)
+
+
+def _ask_outer(source: AgentId, gateway: NodeId, address: str, policy: PlanPolicy) -> Iterator[Question]:
+    target = Target(TargetKind.GATEWAY_OUTER, address, f"{gateway}/outer", gateway)
+    probe = Probe("icmp", timeout_ns=policy.timeout_ns)
+    out = find_outer_route(source=source.node_id, target=gateway)
+    back = find_outer_route(source=gateway, target=source.node_id)
+    yield _question(source, target, probe, Layer.OUTER, policy.burst, out, back)
+
+
+def _layer_of(pair: Pair) -> Layer:
+    if pair.target.plane is Plane.HOST:
+        return Layer.NODE
+    return Layer.POD if pair.source.plane is Plane.POD else Layer.HOST_POD
+
+
+def _door(probe: Probe) -> str:
+    return f"{probe.kind}/{probe.port}" if probe.port else probe.kind
+
+
+def _question(
+    source: AgentId, target: Target, probe: Probe, layer: Layer, count: int, out: Route, back: Route
+) -> Question:
+    identity = check_id(source, target, probe)
+    return Check(identity, source, target, probe, layer, count), Legs(identity, out, back)
