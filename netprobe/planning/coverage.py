@@ -1,7 +1,7 @@
 """What a plan can and cannot see.
 
-Two components whose columns in the matrix (leg × component) are equal look the same whatever happens: they form
-a class. Out and back are rows of their own, because loss is told apart by direction (science section 3).
+Two components whose columns in the matrix (leg × component) are equal look the same whatever happens: they
+form a class. Out and back are rows of their own, because loss is told apart by direction.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _MASK = (1 << 64) - 1
 def measure_coverage(fabric: Fabric, legs: Iterable[Legs]) -> Coverage:
     """Count covered and singly identifiable components, and name the classes.
 
-    A component's column is held as the sum of 64-bit hashes of its rows, not as a set: a fleet of 100,000 nodes
-    fits into memory, and two different columns collide with a chance of 2**-64.
+    A component's column is held as the sum of 64-bit hashes of its rows, not as a set: a fleet of 100,000
+    nodes fits into memory, and two different columns collide with a chance of 2**-64.
     """
     columns: dict[Component, int] = {}
     checks = 0

@@ -5,7 +5,6 @@ Rule: everything here is looked up once per inventory; planners of large fleets 
 
 from __future__ import annotations
 
-import ipaddress
 from collections import deque
 from dataclasses import dataclass
 
@@ -71,7 +70,9 @@ class Fabric:
         hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
         seen: dict[frozenset[str], int] = {}
         for link in self.inventory.links:
-            seen[frozenset((link.source, link.target))] = seen.get(frozenset((link.source, link.target)), 0) + 1
+            seen[frozenset((link.source, link.target))] = (
+                seen.get(frozenset((link.source, link.target)), 0) + 1
+            )
         for link in self.inventory.links:
             many = seen[frozenset((link.source, link.target))] > 1
             there, back = self._hops_of(link, name=link.name if many else "")
@@ -128,17 +129,6 @@ class Fabric:
             path.append(came_by[at])
             at = came_by[at].source
         return tuple(reversed(path))
-
-
-def find_node_of_address(inventory: Inventory, cluster: Cluster, address: str) -> NodeId | None:
-    """The node of *cluster* whose pods, or itself, own *address*; None where nobody claims it."""
-    wanted = ipaddress.ip_address(address)
-    for node in cluster.nodes:
-        if address in node.pod_addresses or address in node.host_addresses:
-            return cluster.node_id(node)
-        if any(wanted in ipaddress.ip_network(cidr) for cidr in node.pod_cidrs):
-            return cluster.node_id(node)
-    return None
 
 
 def family_of(address: str) -> int:

@@ -63,13 +63,15 @@ def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[
         cluster = fabric.cluster_of[agent.cluster]
         for asked in cluster.services:
             yield from ask_service(fabric, agent, cluster, asked, policy)
-            yield from ask_endpoints(fabric, agent, asked, known, policy)
+            yield from ask_endpoints(agent, asked, known, policy)
         yield from ask_dns(fabric, agent, cluster, policy)
 
 
 def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, None]]) -> None:
     """An agent behind a service is asked by everybody in its cluster."""
-    behind = {address for cluster in fabric.cluster_of.values() for s in cluster.services for address in s.endpoints}
+    behind = {
+        address for cluster in fabric.cluster_of.values() for s in cluster.services for address in s.endpoints
+    }
     by_cluster: dict[str, list[AgentId]] = {}
     for agent in fabric.agents:
         by_cluster.setdefault(agent.cluster, []).append(agent)

@@ -1,8 +1,7 @@
 """Who asks whom: the full mesh of a small fleet, circulant and gateway combinations of a large one.
 
-Sources: design section 6; circulant graphs give every node in-degree = out-degree = k, so no node is ever left
-out, which random choice cannot promise. Offsets rotate over epochs without replacement, so every pair of a
-cluster is asked within ⌈(N−1)/k⌉ epochs.
+A circulant gives every node in-degree = out-degree = k, so no node is ever left out, which random choice
+cannot promise. Offsets rotate over epochs without replacement, so every pair of a cluster is asked within ⌈(N−1)/k⌉ epochs.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.inventory import Cluster
-from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.fabric import Fabric, agent_of
 from netprobe.planning.policy import PlanPolicy
 
@@ -59,7 +58,7 @@ def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Ite
 
 
 def _circulant(
-    order_of: dict[str, tuple[NodeId, ...]], *, epoch: int, policy: PlanPolicy
+    order_of: dict[ClusterName, tuple[NodeId, ...]], *, epoch: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
     for order in order_of.values():
         size = len(order)
@@ -70,7 +69,7 @@ def _circulant(
 
 
 def _combine_gateways(
-    fabric: Fabric, order_of: dict[str, tuple[NodeId, ...]], *, epoch: int, seed: int
+    fabric: Fabric, order_of: dict[ClusterName, tuple[NodeId, ...]], *, epoch: int, seed: int
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair that is joined."""
     names = tuple(fabric.cluster_of)

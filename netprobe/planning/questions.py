@@ -94,7 +94,7 @@ def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe,
 
 
 def ask_endpoints(
-    fabric: Fabric, agent: AgentId, asked: Service, known: frozenset[str], policy: PlanPolicy
+    agent: AgentId, asked: Service, known: frozenset[str], policy: PlanPolicy
 ) -> Iterator[Question]:
     """E: endpoints that are not agents themselves; agents are asked directly anyway."""
     for address in asked.endpoints:
@@ -108,7 +108,11 @@ def ask_endpoints(
 def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy) -> Iterator[Question]:
     """DNS: one name of the cluster itself and, where something is exported, one of the clusterset."""
     named = cluster.services[0] if cluster.services else None
-    local = f"{named.name}.{named.namespace}.svc.cluster.local" if named else "kubernetes.default.svc.cluster.local"
+    local = (
+        f"{named.name}.{named.namespace}.svc.cluster.local"
+        if named
+        else "kubernetes.default.svc.cluster.local"
+    )
     names: list[tuple[str, Route]] = [(local, ())]
     exported = find_exported(fabric)
     if exported is not None:
