@@ -1,7 +1,8 @@
 """Who asks whom: the full mesh of a small fleet, circulant and gateway combinations of a large one.
 
 A circulant gives every node in-degree = out-degree = k, so no node is ever left out, which random choice
-cannot promise. Offsets rotate over epochs without replacement, so every pair of a cluster is asked within ⌈(N−1)/k⌉ epochs.
+cannot promise. Offsets rotate over epochs without replacement, so every pair of a cluster is asked within
+⌈(N−1)/k⌉ epochs.
 """
 
 from __future__ import annotations
