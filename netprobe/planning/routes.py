@@ -31,28 +31,27 @@ def find_route(fabric: Fabric, *, source: AgentId, target: AgentId) -> Route | N
     end = (pod_in(there),) if target.plane is Plane.POD else ()
     if here == there:
         return begin + end
-    pods = Plane.POD in (source.plane, target.plane)
     if here.cluster == there.cluster:
+        pods = Plane.POD in (source.plane, target.plane)
         middle: Route | None = (overlay(here, there),) if pods else ()
     else:
-        middle = _between_clusters(fabric, source=here, target=there, pods=pods)
+        middle = _between_clusters(fabric, source=here, target=there)
     if middle is None:
         return None
     return (*begin, node_out(here), *middle, node_in(there), *end)
 
 
-def _between_clusters(fabric: Fabric, *, source: NodeId, target: NodeId, pods: bool) -> Route | None:
+def _between_clusters(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
+    """Whatever leaves a cluster rides the overlay to the gateway, from the host plane too."""
     way = fabric.way(source=source.cluster, target=target.cluster)
     if way is None:
         return None
     first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway
     route: list[Component] = []
     if source != first:
-        route.append(route_to_cluster(source, gateway=first, target=target.cluster))
-        if pods:
-            route.append(overlay(source, first))
+        route += (route_to_cluster(source, gateway=first, target=target.cluster), overlay(source, first))
     route += _over_links(way)
-    if target != last and pods:
+    if target != last:
         route.append(overlay(last, target))
     return tuple(route)
 
