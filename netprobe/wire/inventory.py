@@ -98,7 +98,7 @@ def write_inventory(inventory: Inventory) -> str:
     import yaml  # noqa: PLC0415 - only those who write documents pay for it
 
     plain = msgspec.to_builtins(_document_of(inventory))
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(plain, sort_keys=False, width=100)
 
 
 def inventory_of(document: InventoryDoc) -> Inventory:
