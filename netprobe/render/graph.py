@@ -1,0 +1,209 @@
+"""The topology as one graph: every picture and every export is drawn from it.
+
+Rules: a node or edge is named as findings name it (``prod/w1``, ``dns(prod)``, ``tunnel(prod→dev)``), so that
+a finding can be looked up; attributes are plain text, whole numbers, floats or truth values, so that every
+format can carry them; what is not known is left out, never 0.
+
+Nodes have ``kind`` ``cluster``, ``node``, ``agent``, ``service`` or ``dns``. Edges have ``kind``
+``contains`` (cluster → node, service, DNS; node → agent) or the kind of the component they are: ``tunnel`` (between
+gateway nodes, one edge per direction), ``overlay``, ``underlay``, ``service-proxy`` (node → service).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import networkx as nx
+
+from netprobe.model import component as parts
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.inventory import Cluster, Inventory, Link, Node
+from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.state import PathState
+from netprobe.render.health import Health, Part, node_part, read_health, worst
+from netprobe.render.words import headline, short_names
+
+Plain: TypeAlias = str | int | float | bool
+
+
+def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
+    """Return the graph of *snapshot*; equal snapshots give graphs in equal order."""
+    health = read_health(snapshot)
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
+        taken_ns=snapshot.taken_ns,
+        interval_ns=snapshot.interval_ns,
+        findings=len(snapshot.findings),
+    )
+    builder = _Builder(snapshot, health, graph)
+    for cluster in snapshot.inventory.clusters:
+        builder.add_cluster(cluster)
+    for agent in snapshot.inventory.iter_agents():
+        builder.add_agent(agent)
+    for link in snapshot.inventory.links:
+        builder.add_link(link)
+    builder.add_parts()
+    return graph
+
+
+class _Builder:
+    """Adds one kind of thing at a time."""
+
+    def __init__(self, snapshot: Snapshot, health: Health, graph: nx.MultiDiGraph[str]) -> None:
+        self._snapshot = snapshot
+        self._health = health
+        self._graph = graph
+        self._short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
+        self._agents = {status.agent: status for status in snapshot.agents}
+
+    def add_cluster(self, cluster: Cluster) -> None:
+        """A cluster, its nodes, services and DNS."""
+        node_parts = [
+            (node, node_part(self._snapshot, self._health, cluster.node_id(node))) for node in cluster.nodes
+        ]
+        self._graph.add_node(
+            cluster.name,
+            kind="cluster",
+            label=self._short[cluster.name],
+            environment=cluster.environment,
+            region=cluster.region,
+            state=worst(part.state for _, part in node_parts).value,
+        )
+        for node, part in node_parts:
+            self._add_node(cluster, node, part)
+        for service in cluster.services:
+            component = parts.service(cluster.name, service.qualified)
+            self._add_inside(cluster.name, component, service.qualified, service.addresses)
+        if cluster.dns_addresses:
+            self._add_inside(cluster.name, parts.dns(cluster.name), "dns", cluster.dns_addresses)
+
+    def _add_node(self, cluster: Cluster, node: Node, part: Part) -> None:
+        name = str(cluster.node_id(node))
+        self._graph.add_node(
+            name,
+            kind="node",
+            label=str(node.name),
+            cluster=cluster.name,
+            role=node.role.value,
+            addresses=" ".join(node.host_addresses),
+            **self._feel(part),
+        )
+        self._graph.add_edge(cluster.name, name, key="contains", kind="contains")
+
+    def _add_inside(
+        self, cluster: ClusterName, component: Component, label: str, addresses: tuple[str, ...]
+    ) -> None:
+        same = [each for each, _ in self._health.find(component.kind, cluster)]
+        zones = [each for each in same if component.kind is ComponentKind.DNS or each == component]
+        part = self._health.of_all(zones or [component])
+        self._graph.add_node(
+            str(component),
+            kind=component.kind.value,
+            label=label,
+            cluster=cluster,
+            addresses=" ".join(addresses),
+            **self._feel(part),
+        )
+        self._graph.add_edge(cluster, str(component), key="contains", kind="contains")
+
+    def add_agent(self, agent: AgentId) -> None:
+        """An agent and the node it runs on."""
+        node = self._snapshot.inventory.find_node(agent.node_id)
+        status = self._agents.get(str(agent))
+        self._graph.add_node(
+            str(agent),
+            kind="agent",
+            label=agent.plane.value,
+            cluster=agent.cluster,
+            plane=agent.plane.value,
+            addresses=" ".join(node.addresses(agent.plane)) if node else "",
+            presence=status.state.value if status else "absent",
+            **self._feel(self._health.of(parts.agent(agent))),
+        )
+        self._graph.add_edge(str(agent.node_id), str(agent), key="contains", kind="contains")
+
+    def add_link(self, link: Link) -> None:
+        """Both directions of a tunnel or direct link, from gateway to gateway."""
+        ends = _ends(self._snapshot.inventory, link)
+        for source, target in (ends, ends[::-1]):
+            component = parts.tunnel(_cluster_of(source), _cluster_of(target))
+            several = len(self._snapshot.inventory.find_links(link.source, link.target)) > 1
+            self._graph.add_edge(
+                source,
+                target,
+                key=f"{component} {link.name}" if several else str(component),
+                kind="tunnel",
+                component=str(component),
+                link=link.kind.value,
+                mechanism=link.mechanism or link.kind.value,
+                mtu=link.mtu,
+                **self._feel(self._health.of_link(link, component.source, component.target)),  # type: ignore[arg-type]
+            )
+
+    def add_parts(self) -> None:
+        """Overlays, underlays and service proxies that a check crosses or a finding names."""
+        for component in sorted(self._health.parts):
+            for source, target in self._edge_of(component):
+                self._graph.add_edge(
+                    source,
+                    target,
+                    key=str(component),
+                    kind=component.kind.value,
+                    component=str(component),
+                    **self._feel(self._health.of(component)),
+                )
+
+    def _edge_of(self, component: Component) -> Iterator[tuple[str, str]]:
+        """Where a component stands in the graph; nowhere if the inventory does not know its ends."""
+        match component.kind:
+            case ComponentKind.OVERLAY:
+                ends = [(component.source, component.target)]
+            case ComponentKind.UNDERLAY:
+                ends = [(self._gateway(component.source), self._gateway(component.target))]
+            case ComponentKind.SERVICE_PROXY:
+                cluster = component.source.partition("/")[0]
+                names = [name for name, data in self._graph.nodes(data=True)
+                         if data["kind"] == "service" and data["cluster"] == cluster]  # fmt: skip
+                ends = [(component.source, name) for name in names]
+            case _:
+                ends = []
+        yield from (pair for pair in ends if all(end in self._graph for end in pair))
+
+    def _gateway(self, name: str) -> str:
+        """The gateway node of a cluster; a node stays itself."""
+        cluster = self._snapshot.inventory.find_cluster(name)
+        return _gateway_of(cluster, None) if cluster else name
+
+    def _feel(self, part: Part) -> dict[str, Plain]:
+        """State and what explains it, as attributes."""
+        feel: dict[str, Plain] = {"state": part.state.value, "paths": part.paths}
+        if part.finding is not None:
+            feel["finding"] = part.finding.id
+            feel["cause"] = part.finding.cause.value
+            feel["headline"] = headline(part.finding, self._short)
+        if part.loss is not None:
+            feel["loss"] = round(part.loss, 4)
+        if part.rtt_ns is not None and part.state is not PathState.DOWN:
+            feel["rtt_ms"] = round(part.rtt_ns / 1e6, 3)
+        return feel
+
+
+def _ends(inventory: Inventory, link: Link) -> tuple[str, str]:
+    return (
+        _gateway_of(inventory.find_cluster(link.source), link.source_gateway, link.source),
+        _gateway_of(inventory.find_cluster(link.target), link.target_gateway, link.target),
+    )
+
+
+def _gateway_of(cluster: Cluster | None, named: str | None, otherwise: str = "") -> str:
+    """The node that ends a link; the cluster itself where no gateway is known."""
+    if cluster is None:
+        return otherwise
+    if named:
+        return f"{cluster.name}/{named}"
+    return str(cluster.node_id(cluster.gateways[0])) if cluster.gateways else cluster.name
+
+
+def _cluster_of(name: str) -> ClusterName:
+    return NodeId.parse(name).cluster if "/" in name else ClusterName(name)

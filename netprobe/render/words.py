@@ -1,0 +1,202 @@
+"""The words people read: short names, ages, headlines of findings, and the verdict in one sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from netprobe.model.component import Component
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.state import AgentState, PathState
+
+MARKS: Mapping[PathState, str] = {
+    PathState.UP: "✓",
+    PathState.DEGRADED: "≈",
+    PathState.DOWN: "✕",
+    PathState.UNKNOWN: "?",
+}
+"""One mark per state, so that no state is told by colour alone."""
+
+_CAUSES: Mapping[Cause, str] = {
+    Cause.TUNNEL_DOWN: "{link} is down",
+    Cause.TUNNEL_MTU: "{link} drops large packets",
+    Cause.TUNNEL_LOSSY: "{link} loses {loss}",
+    Cause.RETURN_PATH_DROPPED: "{link} passes nothing that way",
+    Cause.OVERLAY_BLOCKED: "overlay {pair} is blocked",
+    Cause.ROUTE_MISSING: "{at} has no route {detail}",
+    Cause.NODE_DOWN: "node {at} is down",
+    Cause.GATEWAY_DOWN: "gateway {at} is down",
+    Cause.SERVICE_PROXY_STALE: "service proxy of {at} is stale",
+    Cause.NO_ENDPOINTS: "service {detail} in {at} has no endpoints",
+    Cause.DNS_DOWN: "DNS of {at} is down",
+    Cause.DNS_FORWARD_MISSING: "DNS of {at} does not forward {detail}",
+    Cause.POLICY_DROP: "{at} silently drops {detail}",
+    Cause.POLICY_REJECT: "{at} rejects {detail}",
+    Cause.SNAT: "gateway {at} rewrites source addresses",
+    Cause.WRONG_PEER: "gateway {at} delivers to the wrong pod",
+    Cause.IDLE_TIMEOUT: "{link} forgets idle flows",
+    Cause.CONNTRACK_FULL: "connection table of {at} is full",
+    Cause.AGENT_SICK: "agent {at} is not measuring",
+    Cause.UNKNOWN: "{part} is broken, cause unknown",
+}
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """The shortest leading words that still tell the names apart.
+
+    >>> short_names(["prod-us-west-1", "staging-eu-1", "staging-us-1"])
+    {'prod-us-west-1': 'prod', 'staging-eu-1': 'staging-eu', 'staging-us-1': 'staging-us'}
+    """
+    names = tuple(names)
+    heads = Counter("-".join(name.split("-")[:n]) for name in names for n in range(1, name.count("-") + 2))
+    return {name: _short(name, heads) for name in names}
+
+
+def _short(name: str, heads: Mapping[str, int]) -> str:
+    words = name.split("-")
+    return next(("-".join(words[:n]) for n in range(1, len(words)) if heads["-".join(words[:n])] == 1), name)
+
+
+def headline(finding: Finding, short: Mapping[str, str] | None = None) -> str:
+    """A finding in a few words; *short* abbreviates cluster names."""
+    short = short or {}
+    if not finding.components:
+        return f"{finding.cause}: nothing could be singled out"
+    first = finding.components[0]
+    loss = f"{finding.loss:.0%}".replace("%", " %") if finding.loss is not None else "packets"
+    return _CAUSES[finding.cause].format(
+        link=f"{first.kind} {pair_of(finding.components, short)}",
+        pair=pair_of(finding.components, short),
+        at=_shorten(first.source, short),
+        detail=_shorten_detail(first, short),
+        part=_shorten_part(first, short),
+        loss=loss,
+    )
+
+
+def _shorten(name: str, short: Mapping[str, str]) -> str:
+    head, slash, tail = name.partition("/")
+    return short.get(head, head) + slash + tail
+
+
+def _shorten_detail(component: Component, short: Mapping[str, str]) -> str:
+    return " ".join(short.get(word, word) for word in component.detail.split())
+
+
+def _shorten_part(component: Component, short: Mapping[str, str]) -> str:
+    where = _shorten(component.source, short)
+    where += f" → {_shorten(component.target, short)}" if component.target else ""
+    return f"{component.kind} {where}{' ' + component.detail if component.detail else ''}"
+
+
+def pair_of(components: tuple[Component, ...], short: Mapping[str, str]) -> str:
+    """``a ↔ b`` where both directions are named, ``a → b`` where one is."""
+    first = components[0]
+    both = any((other.source, other.target) == (first.target, first.source) for other in components)
+    if not first.target:
+        return _shorten(first.source, short)
+    return f"{_shorten(first.source, short)} {'↔' if both else '→'} {_shorten(first.target, short)}"
+
+
+def verdict(snapshot: Snapshot) -> str:
+    """The whole snapshot in one sentence."""
+    short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
+    findings = snapshot.findings
+    if findings:
+        told = [headline(finding, short) for finding in findings[:2]]
+        more = f" and {len(findings) - 2} more" if len(findings) > 2 else ""
+        return f"{count(len(findings), 'finding')}: {'; '.join(told)}{more}"
+    return _verdict_without_findings(snapshot)
+
+
+def _verdict_without_findings(snapshot: Snapshot) -> str:
+    states = Counter(path.state for path in snapshot.paths)
+    agents = sum(1 for _ in snapshot.inventory.iter_agents())
+    alive = sum(status.state is AgentState.ALIVE for status in snapshot.agents)
+    if not snapshot.paths:
+        return f"nothing is known: none of {count(agents, 'agent')} has measured anything yet"
+    if states[PathState.DOWN] or states[PathState.DEGRADED]:
+        told = [f"{states[state]} {state}" for state in (PathState.DOWN, PathState.DEGRADED) if states[state]]
+        return f"{' and '.join(told)} of {count(len(snapshot.paths), 'path')}, and no finding explains it yet"
+    if states[PathState.UNKNOWN] or alive < agents:
+        return (
+            f"nothing seen broken, but {states[PathState.UNKNOWN]} of {count(len(snapshot.paths), 'path')} "
+            f"not measured; {alive} of {count(agents, 'agent')} alive"
+        )
+    if _asked_pairs(snapshot) < _node_pairs(snapshot):
+        return f"all {count(len(snapshot.paths), 'measured path')} are up, nothing broken"
+    return f"all {count(agents, 'agent')} reach each other, nothing broken"
+
+
+def _asked_pairs(snapshot: Snapshot) -> int:
+    pairs = {(check.source.node_id, check.target.node) for check in snapshot.checks if check.target.node}
+    return sum(source != target for source, target in pairs)
+
+
+def _node_pairs(snapshot: Snapshot) -> int:
+    nodes = len({agent.node_id for agent in snapshot.inventory.iter_agents()})
+    return nodes * (nodes - 1)
+
+
+def is_broken(snapshot: Snapshot) -> bool:
+    """Whether anything is broken: an open finding, or a path that is down."""
+    return bool(snapshot.findings) or any(path.state is PathState.DOWN for path in snapshot.paths)
+
+
+def unmeasured(snapshot: Snapshot) -> str:
+    """What nobody measured, in one line; empty where everything was."""
+    told = []
+    unknown = sum(path.state is PathState.UNKNOWN for path in snapshot.paths)
+    if unknown:
+        told.append(f"{count(unknown, 'path')} of {len(snapshot.paths)}")
+    silent = [status.agent for status in snapshot.agents if status.state is not AgentState.ALIVE]
+    if silent:
+        told.append(f"{count(len(silent), 'agent')} not reporting" + (f" ({silent[0]})" if len(silent) == 1 else ""))
+    if snapshot.coverage.uncovered:
+        told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} no check crosses")
+    return "; ".join(told)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "path"), count(12, "path")
+    ('1 path', '12 paths')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(at_ns: int) -> str:
+    """A moment of wall time for people, in UTC; nothing where it is not known.
+
+    >>> moment(1_795_417_812_000_000_000)
+    '2026-11-23 07:10:12 UTC'
+    """
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ns else ""
+
+
+def duration(span_ns: float | None) -> str:
+    """A duration for people; a dash where there is none.
+
+    >>> [duration(ns) for ns in (None, 812, 310_000, 71_400_000, 5e9, 240e9, 7.3e12)]
+    ['–', '1 µs', '310 µs', '71.4 ms', '5 s', '4 min', '2.0 h']
+    """
+    if span_ns is None:
+        return "–"
+    for unit, size, digits in (("d", 86_400e9, 1), ("h", 3_600e9, 1), ("min", 60e9, 0), ("s", 1e9, 0)):
+        if span_ns >= (2 * size if unit == "min" else size):
+            return f"{span_ns / size:.{digits}f} {unit}"
+    return f"{span_ns / 1e6:.1f} ms" if span_ns >= 1e6 else f"{max(1, round(span_ns / 1e3))} µs"
+
+
+def percent(share: float | None) -> str:
+    """A share for people; a dash where there is none.
+
+    >>> percent(0.3), percent(0.004), percent(None)
+    ('30 %', '0.4 %', '–')
+    """
+    if share is None:
+        return "–"
+    return f"{share * 100:.0f} %" if share == 0 or share >= 0.0095 else f"{share * 100:.1f} %"
