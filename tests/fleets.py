@@ -100,7 +100,7 @@ def large_inventory(clusters: int = 50, workers: int = 1) -> Inventory:
     )
     gateway = NodeName("gw")
     hubs = built[:5]
-    pairs = [(hubs[i], hubs[(i + 1) % 5]) for i in range(min(5, len(hubs)))]
+    pairs = [(hubs[i], hubs[(i + 1) % 5]) for i in range(5)] if clusters >= 5 else []
     pairs += [(hubs[i % 5], cluster) for i, cluster in enumerate(built) if i >= 5]
     links = tuple(
         Link(one.name, other.name, LinkKind.TUNNEL, "wireguard", gateway, gateway, 1420, 51820)
@@ -112,7 +112,7 @@ def large_inventory(clusters: int = 50, workers: int = 1) -> Inventory:
 # --- checks and legs -------------------------------------------------------------------------
 
 
-def _ways(inventory: Inventory, source: Node, a: NodeId, b: NodeId, planes: tuple[Plane, Plane]) -> list[Component]:
+def _ways(a: NodeId, b: NodeId, planes: tuple[Plane, Plane]) -> list[Component]:
     """The components from *a* to *b* (docs/architecture: paths and their legs)."""
     legs = [part.pod_out(a)] if planes[0] is Plane.POD else []
     legs.append(part.node_out(a))
@@ -134,11 +134,19 @@ def _agent_checks(inventory: Inventory, source: AgentId, target: AgentId) -> Ite
     address = node.addresses(target.plane)[0]
     aim = Target(TargetKind.AGENT, address, str(target), target.node_id)
     planes = (source.plane, target.plane)
-    layer = Layer.POD if set(planes) == {Plane.POD} else Layer.NODE if set(planes) == {Plane.HOST} else Layer.HOST_POD
-    forward = tuple(_ways(inventory, node, source.node_id, target.node_id, planes))
-    back = tuple(_ways(inventory, node, target.node_id, source.node_id, (planes[1], planes[0])))
+    layer = (
+        Layer.POD
+        if set(planes) == {Plane.POD}
+        else Layer.NODE
+        if set(planes) == {Plane.HOST}
+        else Layer.HOST_POD
+    )
+    forward = tuple(_ways(source.node_id, target.node_id, planes))
+    back = tuple(_ways(target.node_id, source.node_id, (planes[1], planes[0])))
     for probe in (Probe("icmp"), Probe("udp", port=9771), Probe("tcp", port=9771)):
-        check = Check(check_id(source, aim, probe), source, aim, probe, layer, 3 if probe.kind != "tcp" else 1)
+        check = Check(
+            check_id(source, aim, probe), source, aim, probe, layer, 3 if probe.kind != "tcp" else 1
+        )
         yield check, Legs(check.id, forward, back)
 
 
@@ -148,18 +156,21 @@ def _local_checks(cluster: Cluster, source: AgentId) -> Iterator[tuple[Check, Le
     aim = Target(TargetKind.SERVICE, service.addresses[0], f"{cluster.name}/{service.qualified}")
     probe = Probe("tcp", port=service.port)
     check = Check(check_id(source, aim, probe), source, aim, probe, Layer.SERVICE)
-    yield check, Legs(
-        check.id,
-        (part.node_out(node), part.service_proxy(node), part.service(cluster.name, service.qualified)),
-        (part.node_in(node),),
+    yield (
+        check,
+        Legs(
+            check.id,
+            (part.node_out(node), part.service_proxy(node), part.service(cluster.name, service.qualified)),
+            (part.node_in(node),),
+        ),
     )
     aim = Target(TargetKind.DNS, cluster.dns_addresses[0], f"{cluster.name}/dns")
     for zone in ("", "clusterset.local"):
         probe = Probe("dns", port=53, name=f"echo.netprobe.svc.{zone or 'cluster.local'}")
         check = Check(check_id(source, aim, probe), source, aim, probe, Layer.DNS)
-        ways = (part.node_out(node), part.service_proxy(node), part.dns(cluster.name))
-        ways += (part.dns(cluster.name, zone=zone),) if zone else ()
-        yield check, Legs(check.id, ways, (part.node_in(node),))
+        ways = [part.node_out(node), part.service_proxy(node), part.dns(cluster.name)]
+        ways += [part.dns(cluster.name, zone=zone)] if zone else []
+        yield check, Legs(check.id, tuple(ways), (part.node_in(node),))
 
 
 def questions(inventory: Inventory) -> tuple[tuple[Check, Legs], ...]:
@@ -190,7 +201,7 @@ def snapshot_of(
     findings: tuple[Finding, ...] = (),
     past_findings: tuple[Finding, ...] = (),
 ) -> Snapshot:
-    """The fleet while the components in *lossy* lose that share of packets and the *silent* agents say nothing."""
+    """The fleet while components in *lossy* lose that share of packets and *silent* agents say nothing."""
     asked = questions(inventory)
     paths = tuple(_path(check, legs, lossy or {}, silent) for check, legs in asked)
     bad = {path.check for path in paths if path.state in {PathState.DOWN, PathState.DEGRADED}}
@@ -206,8 +217,14 @@ def snapshot_of(
         inventory=inventory,
         checks=tuple(check for check, _ in asked),
         legs=tuple(legs for _, legs in asked),
-        coverage=Coverage(len(components) + 1, len(components), len(components) - 2,
-                          (part.underlay(PROD, STAGING),), (apart,), len(asked)),  # fmt: skip
+        coverage=Coverage(
+            len(components) + 1,
+            len(components),
+            len(components) - 2,
+            (part.underlay(PROD, STAGING),),
+            (apart,),
+            len(asked),
+        ),
         paths=paths,
         agents=tuple(_agent(agent, asked, agent in silent) for agent in inventory.iter_agents()),
         findings=findings,
@@ -221,7 +238,9 @@ def _crossing(found: Finding, asked: tuple[tuple[Check, Legs], ...]) -> set[Chec
     return {check.id for check, legs in asked if blamed & {*legs.forward, *legs.back}}
 
 
-def _path(check: Check, legs: Legs, lossy: Mapping[Component, float], silent: frozenset[AgentId]) -> PathStatus:
+def _path(
+    check: Check, legs: Legs, lossy: Mapping[Component, float], silent: frozenset[AgentId]
+) -> PathStatus:
     since = TAKEN_NS - 90 * SECOND_NS
     if check.source in silent or check.target.name in {str(agent) for agent in silent}:
         return PathStatus(check.id, PathState.UNKNOWN, TAKEN_NS - 6 * SECOND_NS, "nobody measured")
@@ -264,8 +283,8 @@ def tunnel_down_finding() -> Finding:
         components=both,
         cause=Cause.TUNNEL_DOWN,
         confidence=0.9,
-        summary="Nothing crosses the tunnel between prod-us-west-1 and staging-eu-central-1 in either direction, "
-        "while both gateways' outer addresses still answer each other.",
+        summary="Nothing crosses the tunnel between prod-us-west-1 and staging-eu-central-1 in either "
+        "direction, while both gateways' outer addresses still answer each other.",
         evidence_for=(
             Evidence("all 96 paths between the two clusters are down, from every node and both planes"),
             Evidence("gateway outer addresses answer each other, so the network below the tunnel is alive"),
@@ -298,8 +317,10 @@ def one_way_finding() -> Finding:
         components=(part.tunnel(PROD, DEV),),
         cause=Cause.RETURN_PATH_DROPPED,
         confidence=0.85,
-        summary="Packets from prod-us-west-1 to dev-on-premise vanish on the link; the other direction passes.",
-        evidence_for=(Evidence("dev's agents count requests in and answers out, prod's agents hear nothing back"),),
+        summary="Packets from prod-us-west-1 to dev-on-premise vanish on the link; the others pass.",
+        evidence_for=(
+            Evidence("dev's agents count requests in and answers out, prod's agents hear nothing back"),
+        ),
         first_seen_ns=TAKEN_NS - 12 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
         next_step="Check rp_filter and the forward rules on dev-on-premise/gw.",
@@ -326,7 +347,7 @@ def sick_finding(agent: AgentId) -> Finding:
         components=(part.agent(agent),),
         cause=Cause.AGENT_SICK,
         confidence=0.95,
-        summary=f"Agent {agent} has stopped measuring; its node still answers, so the network is not to blame.",
+        summary=f"Agent {agent} has stopped measuring; its node answers, so the network is not to blame.",
         evidence_for=(Evidence("no report for 8 s, while its address answers pings"),),
         first_seen_ns=TAKEN_NS - 6 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
@@ -351,7 +372,7 @@ def agent_sick() -> Snapshot:
 
 
 def several() -> Snapshot:
-    """A tunnel down, another lossy, a link dropped one way, a DNS server gone, an agent silent; all at once."""
+    """A tunnel down, another lossy, a link dropped one way, a DNS server gone, an agent silent, at once."""
     down, lossy, one_way, dns = tunnel_down_finding(), lossy_finding(), one_way_finding(), dns_finding()
     losses = dict.fromkeys((*down.components, *one_way.components, *dns.components), 1.0)
     losses |= dict.fromkeys(lossy.components, 0.3)
@@ -394,4 +415,3 @@ EVERY = {
     "several": several,
 }
 """The small fleets by name, for parametrised tests."""
-

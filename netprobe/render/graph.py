@@ -5,8 +5,9 @@ a finding can be looked up; attributes are plain text, whole numbers, floats or 
 format can carry them; what is not known is left out, never 0.
 
 Nodes have ``kind`` ``cluster``, ``node``, ``agent``, ``service`` or ``dns``. Edges have ``kind``
-``contains`` (cluster → node, service, DNS; node → agent) or the kind of the component they are: ``tunnel`` (between
-gateway nodes, one edge per direction), ``overlay``, ``underlay``, ``service-proxy`` (node → service).
+``contains`` (cluster → node, service, DNS; node → agent) or the kind of the component they are: ``tunnel``
+(between gateway nodes, one edge per direction), ``overlay``, ``underlay``, ``service-proxy`` (node to
+service).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from netprobe.model.names import CheckId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState, PathStatus
 
-_WORST_FIRST = (PathState.DOWN, PathState.DEGRADED, PathState.UNKNOWN, PathState.UP)
+WORST_FIRST = (PathState.DOWN, PathState.DEGRADED, PathState.UNKNOWN, PathState.UP)
 _PARTIAL = frozenset((Cause.TUNNEL_LOSSY, Cause.TUNNEL_MTU, Cause.SNAT, Cause.WRONG_PEER, Cause.IDLE_TIMEOUT,
                       Cause.CONNTRACK_FULL))  # fmt: skip
 """Causes that leave the part passing some of its traffic."""
@@ -27,9 +27,9 @@ _WHOLE_NODE = frozenset((Cause.NODE_DOWN, Cause.GATEWAY_DOWN))
 
 
 def worst(states: Iterable[PathState]) -> PathState:
-    """The state to show for several: broken before unknown, unknown before up; unknown where there is none."""
+    """The state to show for several: broken before unknown before up; unknown where there is none."""
     seen = set(states)
-    return next((state for state in _WORST_FIRST if state in seen), PathState.UNKNOWN)
+    return next((state for state in WORST_FIRST if state in seen), PathState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Health:
     def of_all(self, components: Iterable[Component]) -> Part:
         """The worst of several, the first of equals."""
         found = [self.of(component) for component in components]
-        return min(found, key=lambda part: _WORST_FIRST.index(part.state)) if found else Part()
+        return min(found, key=lambda part: WORST_FIRST.index(part.state)) if found else Part()
 
     def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, Part]]:
         """The components of one kind that stand at *source*."""
@@ -155,9 +155,7 @@ def _says(legs: Legs, path: PathStatus) -> Iterator[tuple[Component, PathState]]
         yield component, PathState.UP if returned else path.state
 
 
-def _is_explained(
-    legs: Legs, path: PathStatus, *, blamed: set[Component], affected: set[CheckId]
-) -> bool:
+def _is_explained(legs: Legs, path: PathStatus, *, blamed: set[Component], affected: set[CheckId]) -> bool:
     if path.state in {PathState.UP, PathState.UNKNOWN}:
         return False
     return legs.check in affected or not blamed.isdisjoint((*legs.forward, *legs.back))

@@ -153,7 +153,9 @@ def unmeasured(snapshot: Snapshot) -> str:
         told.append(f"{count(unknown, 'path')} of {len(snapshot.paths)}")
     silent = [status.agent for status in snapshot.agents if status.state is not AgentState.ALIVE]
     if silent:
-        told.append(f"{count(len(silent), 'agent')} not reporting" + (f" ({silent[0]})" if len(silent) == 1 else ""))
+        told.append(
+            f"{count(len(silent), 'agent')} not reporting" + (f" ({silent[0]})" if len(silent) == 1 else "")
+        )
     if snapshot.coverage.uncovered:
         told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} no check crosses")
     return "; ".join(told)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable
@@ -213,7 +212,8 @@ def _read_manifest(path: Path) -> _Manifest:
         raise InputError("is not the manifest of an evidence bundle", where=str(path))
     if head.get("version") != VERSION:
         raise InputError(
-            f"has format version {head.get('version')!r}; this netprobe reads version {VERSION}", where=str(path)
+            f"has format version {head.get('version')!r}; this netprobe reads version {VERSION}",
+            where=str(path),
         )
     manifest = _decode(path, raw, _Manifest)
     missing = sorted(_REQUIRED - manifest.files.keys())

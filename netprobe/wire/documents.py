@@ -150,3 +150,10 @@ def _dotted(path: FieldPath) -> str:
 def _say(what: str, path: FieldPath) -> str:
     what = what.replace("Object", "the mapping").replace("`", "'")
     return f"{_dotted(path)}: {what}" if path else what
+
+
+def write_document(value: object) -> str:
+    """Write plain values (mappings, lists, text, numbers, truth values, None) as YAML, in the order given."""
+    import yaml  # noqa: PLC0415 - see the header
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)

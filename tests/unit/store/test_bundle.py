@@ -33,7 +33,7 @@ REPORT = Report(
     length_ns=fleets.INTERVAL_NS,
     windows=(
         Window(fleets.healthy().checks[0].id, fleets.TAKEN_NS, fleets.INTERVAL_NS, 3, 2,
-               ((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, rtt=Histogram.of([300, 400])),
+               ((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, rtt=Histogram.of([3, 4])),
     ),
     heard=(Heard(fleets.healthy().checks[1].id, fleets.TAKEN_NS, 3),),
     health=AgentHealth(AGENT, fleets.TAKEN_NS, 1),
@@ -63,11 +63,13 @@ _snapshots = st.builds(
     inventory=st.just(fleets.default_inventory()),
     legs=st.lists(st.builds(Legs, check=_whole, forward=_some, back=_some), max_size=4).map(tuple),
     paths=st.lists(
-        st.builds(PathStatus, check=_whole, state=st.sampled_from(PathState), since_ns=_whole, reason=st.text(),
-                  rtt_p50_ns=st.none() | st.floats(0, 1e12)),
+        st.builds(PathStatus, check=_whole, state=st.sampled_from(PathState), since_ns=_whole,
+                  reason=st.text(), rtt_p50_ns=st.none() | st.floats(0, 1e12)),
         max_size=4,
     ).map(tuple),
-    agents=st.lists(st.builds(AgentStatus, agent=st.text(), state=st.sampled_from(AgentState)), max_size=3).map(tuple),
+    agents=st.lists(
+        st.builds(AgentStatus, agent=st.text(), state=st.sampled_from(AgentState)), max_size=3
+    ).map(tuple),
     findings=st.lists(_findings, max_size=3).map(tuple),
     counters=st.builds(Counters, *[_whole] * 5),
 )  # fmt: skip
@@ -75,9 +77,7 @@ _snapshots = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(snapshot=_snapshots)
-def test_any_snapshot_survives_the_disk(
-    snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_snapshot_survives_the_disk(snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("law") / "evidence"
     write_bundle(path, snapshot)
     assert read_bundle(path) == Bundle(snapshot)
@@ -86,7 +86,10 @@ def test_any_snapshot_survives_the_disk(
 def test_equal_snapshots_give_equal_files(tmp_path: Path) -> None:
     for name in ("one", "other"):
         write_bundle(tmp_path / name, fleets.several())
-    files = [sorted((path.name, path.read_bytes()) for path in (tmp_path / name).iterdir()) for name in ("one", "other")]
+    files = [
+        sorted((path.name, path.read_bytes()) for path in (tmp_path / name).iterdir())
+        for name in ("one", "other")
+    ]
     assert files[0] == files[1]
 
 
@@ -145,7 +148,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
                           "manifest.json: does not list legs.jsonl.gz"),
     "a path outside": (lambda p: _forge(p, "../outside.json", b"{}"),
                        "manifest.json: lists files of no known meaning: ['../outside.json']"),
-    "a file gone": (lambda p: (p / "states.json").unlink(), "states.json: is missing from the evidence bundle"),
+    "a file gone": (lambda p: (p / "states.json").unlink(),
+                    "states.json: is missing from the evidence bundle"),
     "a flipped bit": (_flipped_bit, "checks.jsonl.gz: is damaged"),
     "a truncated file": (lambda p: (p / "findings.json").write_bytes(b"{"), "findings.json: is damaged"),
     "a wrong type": (lambda p: _forge(p, "findings.json", b'{"open": 1, "past": []}'),
@@ -153,7 +157,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "not gzip": (lambda p: _forge(p, "paths.jsonl.gz", b"plain"), "paths.jsonl.gz: is not gzip"),
     "half a gzip": (lambda p: _forge(p, "paths.jsonl.gz", gzip.compress(b"x" * 99)[:-9]),
                     "paths.jsonl.gz: ends too early"),
-    "a bad line": (lambda p: _forge(p, "paths.jsonl.gz", gzip.compress(b"[]\n")), "paths.jsonl.gz:1: does not fit"),
+    "a bad line": (lambda p: _forge(p, "paths.jsonl.gz", gzip.compress(b"[]\n")),
+                   "paths.jsonl.gz:1: does not fit"),
     "a component nobody listed": (lambda p: _forge(p, "legs.jsonl.gz", gzip.compress(b"[]\n[1,[4],[]]\n")),
                                   "legs.jsonl.gz:2: names a component that is not listed"),
 }  # fmt: skip

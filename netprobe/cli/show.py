@@ -1,0 +1,84 @@
+"""``netprobe show``: one view of the snapshot, as a table for people or a document for machines.
+
+Exit codes: 0 nothing broken, 1 something is, 2 the question could not be asked.
+"""
+
+from __future__ import annotations
+
+import click
+import msgspec
+from rich.console import Console, RenderableType
+
+from netprobe.cli.source import Source, source_options
+from netprobe.model.names import Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.render import documents, tables
+from netprobe.render.matrix import matrix_table
+from netprobe.render.reach import Level
+from netprobe.render.words import is_broken
+from netprobe.wire.documents import write_document
+
+TABLES = {
+    "topology": tables.topology_table,
+    "agents": tables.agents_table,
+    "coverage": tables.coverage_table,
+    "findings": tables.findings_table,
+}
+DOCUMENTS = {
+    "topology": documents.topology_document,
+    "agents": documents.agents_document,
+    "coverage": documents.coverage_document,
+    "findings": documents.findings_document,
+}
+VIEWS = ("topology", "matrix", "agents", "coverage", "findings")
+
+
+@click.command()
+@click.argument("view", type=click.Choice(VIEWS), default="topology")
+@source_options
+@click.option("-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table",
+              show_default=True, help="What to print.")  # fmt: skip
+@click.option("--plane", type=click.Choice(tuple(plane.value for plane in Plane)),
+              help="matrix: only what this plane's agents asked.")  # fmt: skip
+@click.option("--by", "level", type=click.Choice(tuple(level.value for level in Level)),
+              help="matrix: rows are nodes or clusters; by default what fits.")  # fmt: skip
+@click.pass_context
+def show(
+    context: click.Context,
+    view: str,
+    *,
+    form: str,
+    plane: str | None,
+    level: str | None,
+    source: Source,
+) -> None:
+    """Show the topology, the reachability matrix, the agents, the coverage or the findings.
+
+    Live from a lab or a collector, or from a saved evidence bundle. Exit code 1 if something is broken.
+    """
+    snapshot = source.load()
+    asked_plane, asked_level = Plane(plane) if plane else None, Level(level) if level else None
+    if form == "table":
+        Console().print(_tabulate(snapshot, view, asked_plane, asked_level))
+    else:
+        document = _document(snapshot, view, asked_plane, asked_level)
+        click.echo(_as_text(document, form), nl=False)
+    context.exit(1 if is_broken(snapshot) else 0)
+
+
+def _tabulate(snapshot: Snapshot, view: str, plane: Plane | None, level: Level | None) -> RenderableType:
+    if view == "matrix":
+        return matrix_table(snapshot, plane=plane, level=level)
+    return TABLES[view](snapshot)
+
+
+def _document(snapshot: Snapshot, view: str, plane: Plane | None, level: Level | None) -> documents.Document:
+    if view == "matrix":
+        return documents.matrix_document(snapshot, plane=plane, level=level)
+    return DOCUMENTS[view](snapshot)
+
+
+def _as_text(document: documents.Document, form: str) -> str:
+    if form == "yaml":
+        return write_document(document)
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

@@ -1,0 +1,83 @@
+"""Where a snapshot comes from: a lab, any collector's bus, or a saved evidence bundle."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from netprobe.bus.ask import Access
+from netprobe.errors import InputError
+from netprobe.model.snapshot import Snapshot
+from netprobe.store.bundle import read_bundle
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the options say; at most one of *bundle*, *url* and *lab* is meant."""
+
+    bundle: Path | None = None
+    lab: str | None = None
+    url: str | None = None
+    seed: Path | None = None
+
+    def load(self) -> Snapshot:
+        """Fetch the snapshot.
+
+        Raises `InputError` where the options contradict each other or a file cannot be read, and
+        `SurroundingsError` where nobody answers.
+        """
+        if self.bundle is not None:
+            return read_bundle(self.bundle).snapshot
+        access = self._find_access()
+        # Imported by name: reading a bundle needs neither a bus nor Linux.
+        ask_snapshot = importlib.import_module("netprobe.bus.ask").ask_snapshot
+        snapshot: Snapshot = asyncio.run(ask_snapshot(access))
+        return snapshot
+
+    def _find_access(self) -> Access:
+        if self.url is None:
+            access: Access = importlib.import_module("netprobe.lab.access").find_access(self.lab)
+            return access
+        if self.seed is None:
+            raise InputError("--bus needs --seed FILE, the key that may ask")
+        try:
+            return Access(self.url, self.seed.read_text().strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
+
+
+def source_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command ``--from``, ``--lab``, ``--bus`` and ``--seed``; it receives them as *source*."""
+
+    @functools.wraps(command)
+    def with_source(
+        *args: object,
+        bundle: Path | None,
+        lab: str | None,
+        url: str | None,
+        seed: Path | None,
+        **rest: object,
+    ) -> R:
+        return command(*args, source=Source(bundle, lab, url, seed), **rest)
+
+    options = (
+        click.option("--from", "bundle", type=click.Path(path_type=Path), metavar="BUNDLE",
+                     help="Read a saved evidence bundle instead of asking."),
+        click.option("--lab", metavar="NAME", envvar="NETPROBE_LAB", help="Ask the lab of this name."),
+        click.option("--bus", "url", metavar="URL", envvar="NETPROBE_BUS",
+                     help="Ask the collector on this bus."),
+        click.option("--seed", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_SEED",
+                     help="The key that may ask; goes with --bus."),
+    )  # fmt: skip
+    for option in reversed(options):
+        with_source = option(with_source)
+    return with_source

@@ -1,0 +1,77 @@
+"""Tables as an 80-column terminal shows them; read the snapshots beside this file as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import RenderableType
+from syrupy.assertion import SnapshotAssertion
+
+from netprobe.model.names import Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.render import tables
+from netprobe.render.matrix import matrix_table
+from netprobe.render.reach import Level, read_matrix
+from tests import fleets
+
+VIEWS: Mapping[str, Callable[[Snapshot], RenderableType]] = {
+    "topology": tables.topology_table,
+    "matrix": matrix_table,
+    "agents": tables.agents_table,
+    "coverage": tables.coverage_table,
+    "findings": tables.findings_table,
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_everything_broken_at_once_reads_well(view: str, snapshot: SnapshotAssertion) -> None:
+    assert tables.render_text(VIEWS[view](fleets.several()), width=80) == snapshot
+
+
+@pytest.mark.parametrize("view", ["topology", "matrix", "findings"])
+def test_a_healthy_fleet_is_quiet(view: str, snapshot: SnapshotAssertion) -> None:
+    assert tables.render_text(VIEWS[view](fleets.healthy()), width=80) == snapshot
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_fifty_clusters_show_what_differs(view: str, snapshot: SnapshotAssertion) -> None:
+    assert tables.render_text(VIEWS[view](fleets.large()), width=80) == snapshot
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_line_is_wider_than_the_terminal(view: str, width: int) -> None:
+    text = tables.render_text(VIEWS[view](fleets.several()), width=width)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_fleet_nobody_has_measured_yet_can_be_shown(view: str) -> None:
+    bare = fleets.healthy()
+    bare = replace(bare, checks=(), legs=(), paths=(), agents=())
+    text = tables.render_text(VIEWS[view](bare), width=80)
+    assert text.startswith("nothing is known: none of 14 agents has measured anything yet")
+    assert "✕" not in text
+
+
+def test_wide_terminals_get_counts_and_narrow_ones_get_marks() -> None:
+    assert "9/9" in tables.render_text(matrix_table(fleets.healthy()), width=120)
+    assert "9/9" not in tables.render_text(matrix_table(fleets.healthy()), width=48)
+
+
+def test_one_plane_can_be_shown_alone() -> None:
+    host = read_matrix(fleets.agent_sick(), plane=Plane.HOST)
+    pod = read_matrix(fleets.agent_sick(), plane=Plane.POD)
+    both = read_matrix(fleets.agent_sick())
+    pair = {"source": "prod-us-west-1/gw", "target": "prod-us-west-1/w1"}
+    counts = [matrix.find(**pair) for matrix in (host, pod, both)]
+    assert all(counts)
+    assert [cell.paths for cell in counts if cell] == [6, 3, 9]
+
+
+def test_clusters_gather_their_nodes() -> None:
+    matrix = read_matrix(fleets.tunnel_down(), level=Level.CLUSTER)
+    assert matrix.differing == ("prod-us-west-1", "staging-eu-central-1")
