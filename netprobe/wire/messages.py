@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from netprobe.model.check import Check, Plan
+from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import (
     AppFailed,
@@ -34,14 +35,16 @@ from netprobe.wire.reports import decode_report, encode_report
 
 __all__ = [
     "Answer", "Declined", "Presence", "Question", "Reply",
-    "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report", "decode_snapshot",
-    "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
+    "decode_finding", "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report",
+    "decode_snapshot", "encode_finding", "encode_plan", "encode_presence", "encode_question", "encode_reply",
+    "encode_report", "encode_snapshot",
 ]  # fmt: skip
 
 MAX_PLAN_BYTES = 8 * 1024 * 1024
 MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
 MAX_QUESTION_BYTES = 16 * 1024
 MAX_REPLY_BYTES = 256 * 1024
+MAX_FINDING_BYTES = 16 * 1024 * 1024
 MAX_PRESENCE_BYTES = 16 * 1024
 
 _MAX_COUNT = 10_000
@@ -113,6 +116,7 @@ _PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
 _PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
 _QUESTIONS = Codec(Question, name="question", limit=MAX_QUESTION_BYTES)
 _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
+_FINDINGS = Codec(Finding, name="finding", limit=MAX_FINDING_BYTES)
 _SNAPSHOTS = Codec(Snapshot, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
 
 
@@ -179,6 +183,16 @@ def decode_reply(data: bytes) -> Reply:
         except msgspec.ValidationError as error:
             raise _REPLIES.error(str(error), field=f"outcomes[{index}]") from error
     return Answer(message.agent, message.check, tuple(outcomes))
+
+
+def encode_finding(finding: Finding) -> bytes:
+    """The bytes of a finding, as the history keeps it."""
+    return _FINDINGS.encode(finding)
+
+
+def decode_finding(data: bytes) -> Finding:
+    """Read a finding."""
+    return _FINDINGS.decode(data)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -1,0 +1,244 @@
+"""The collector's memory: every report once, incidents, and what was counted.
+
+Rules: a report is named by agent, boot and sequence, and a repeat is counted and dropped. What is counted is
+committed together with what it counts, so a crash between two transactions neither loses nor doubles. A
+report is one row with its columns as one blob: a row per window would cost several times the space and time,
+and nobody asks the database for a single window. SQLite is the default; any URL of SQLAlchemy's will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.finding import Finding
+from netprobe.model.snapshot import Counters
+from netprobe.model.window import Report
+from netprobe.wire.messages import decode_finding, encode_finding
+from netprobe.wire.reports import ReportColumns, columns_of, decode_report, encode_columns
+
+SCHEMA = 1
+
+_CHUNK = 500
+"""Rows named in one statement; SQLite takes 32,766 parameters."""
+_ATTEMPTS = 3
+_COUNTERS = tuple(field.name for field in fields(Counters))
+
+_tables = sa.MetaData()
+_meta = sa.Table(
+    "meta",
+    _tables,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+_reports = sa.Table(
+    "reports",
+    _tables,
+    sa.Column("agent", sa.String(512), primary_key=True),
+    sa.Column("boot", sa.String(100), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("start_ns", sa.BigInteger, nullable=False, index=True),
+    sa.Column("windows", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+_incidents = sa.Table(
+    "incidents",
+    _tables,
+    sa.Column("id", sa.String(1_000), primary_key=True),
+    sa.Column("first_seen_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("ended_ns", sa.BigInteger, nullable=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a batch of reports."""
+
+    stored: int
+    repeated: int
+    windows: int
+    fresh: tuple[bool, ...] = ()
+    """For each report of the batch, whether it was new."""
+
+
+class History:
+    """The store behind *url* (``sqlite:///file``, ``postgresql+psycopg://…``).
+
+    Its methods block; they may be called from any thread.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = sa.create_engine(url, hide_parameters=True)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise InputError(
+                f"is no database URL we can use: {_first_line(error)}", where="history"
+            ) from error
+        self.name = self._engine.url.render_as_string(hide_password=True)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _tune_sqlite)
+        try:
+            with self._translated():
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """The SQLite history in the file *path*."""
+        return cls(f"sqlite:///{path}")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def ingest(self, reports: Iterable[Report]) -> Ingested:
+        """Store *reports* in one transaction; repeats are counted and dropped."""
+        return self.ingest_columns([columns_of(report) for report in reports])
+
+    def ingest_columns(
+        self, batch: Sequence[ReportColumns], *, malformed: int = 0, rejected: int = 0
+    ) -> Ingested:
+        """Store reports and count *malformed* messages and *rejected* windows, in one transaction."""
+        with self._translated():
+            for attempt in range(_ATTEMPTS):
+                try:
+                    return self._ingest_once(batch, malformed=malformed, rejected=rejected)
+                except IntegrityError:  # another collector stored one of them in between
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+        raise AssertionError("unreachable")
+
+    def counters(self) -> Counters:
+        """Everything counted since this store was made."""
+        with self._translated(), self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_meta.c.key, _meta.c.value)).all()
+        return Counters(**{key: value for key, value in rows if key in _COUNTERS})
+
+    def count_windows(self) -> int:
+        """How many windows are kept now; less than was stored once old ones have been pruned."""
+        with self._translated(), self._engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.sum(_reports.c.windows))).scalar() or 0)
+
+    def reports_since(self, start_ns: int) -> Iterator[Report]:
+        """Every kept report that starts at *start_ns* or later, oldest first."""
+        wanted = (
+            sa.select(_reports.c.body).where(_reports.c.start_ns >= start_ns).order_by(_reports.c.start_ns)
+        )
+        with self._translated(), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_CHUNK).execute(wanted):
+                yield decode_report(row.body)
+
+    def keep_incidents(self, findings: Iterable[Finding]) -> None:
+        """Remember *findings*; one that is known (same id and first sight) is brought up to date."""
+        with self._translated(), self._engine.begin() as connection:
+            for finding in findings:
+                same = sa.and_(
+                    _incidents.c.id == finding.id, _incidents.c.first_seen_ns == finding.first_seen_ns
+                )
+                told: dict[str, object] = {"ended_ns": finding.ended_ns, "body": encode_finding(finding)}
+                if connection.execute(sa.update(_incidents).where(same).values(told)).rowcount == 0:
+                    told |= {"id": finding.id, "first_seen_ns": finding.first_seen_ns}
+                    connection.execute(sa.insert(_incidents).values(told))
+
+    def incidents_since(self, start_ns: int) -> tuple[Finding, ...]:
+        """Every remembered finding that was seen first at *start_ns* or later, oldest first."""
+        columns = _incidents.c
+        wanted = sa.select(columns.body).where(columns.first_seen_ns >= start_ns)
+        with self._translated(), self._engine.connect() as connection:
+            rows = connection.execute(wanted.order_by(columns.first_seen_ns, columns.id)).all()
+        return tuple(decode_finding(row.body) for row in rows)
+
+    def prune(self, *, before_ns: int) -> int:
+        """Forget reports that start before *before_ns*; return how many. Counters and incidents stay."""
+        with self._translated(), self._engine.begin() as connection:
+            return connection.execute(sa.delete(_reports).where(_reports.c.start_ns < before_ns)).rowcount
+
+    def _ingest_once(self, batch: Sequence[ReportColumns], *, malformed: int, rejected: int) -> Ingested:
+        with self._engine.begin() as connection:
+            known = _find_known(connection, [_key(columns) for columns in batch])
+            fresh = []
+            for columns in batch:
+                fresh.append(_key(columns) not in known)
+                known.add(_key(columns))
+            new = [columns for columns, is_new in zip(batch, fresh, strict=True) if is_new]
+            if new:
+                connection.execute(sa.insert(_reports), [_row(columns) for columns in new])
+            windows = sum(len(columns.windows.check) for columns in new)
+            counted = Counters(len(new), len(batch) - len(new), windows, malformed, rejected)
+            _add(connection, counted)
+        return Ingested(counted.reports_stored, counted.reports_repeated, windows, tuple(fresh))
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            if not sa.inspect(connection).has_table("meta"):
+                _tables.create_all(connection)
+                start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
+                connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
+            found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()
+        if found != SCHEMA:
+            raise SurroundingsError(f"history {self.name} has schema {found}; this netprobe reads {SCHEMA}")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise SurroundingsError(f"history {self.name}: {_first_line(error)}") from error
+
+
+def _key(columns: ReportColumns) -> tuple[str, str, int]:
+    return columns.agent, columns.boot, columns.sequence
+
+
+def _row(columns: ReportColumns) -> dict[str, object]:
+    return {
+        "agent": columns.agent,
+        "boot": columns.boot,
+        "sequence": columns.sequence,
+        "start_ns": columns.start_ns,
+        "windows": len(columns.windows.check),
+        "body": encode_columns(columns),
+    }
+
+
+def _find_known(connection: sa.Connection, keys: list[tuple[str, str, int]]) -> set[tuple[str, str, int]]:
+    columns = (_reports.c.agent, _reports.c.boot, _reports.c.sequence)
+    known: set[tuple[str, str, int]] = set()
+    for begin in range(0, len(keys), _CHUNK):
+        wanted = sa.tuple_(*columns).in_(keys[begin : begin + _CHUNK])
+        known.update(
+            (row[0], row[1], row[2]) for row in connection.execute(sa.select(*columns).where(wanted))
+        )
+    return known
+
+
+def _add(connection: sa.Connection, counted: Counters) -> None:
+    for name in _COUNTERS:
+        more = getattr(counted, name)
+        if more:
+            statement = sa.update(_meta).where(_meta.c.key == name).values(value=_meta.c.value + more)
+            connection.execute(statement)
+
+
+def _tune_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's or a pool's
+    """Readers beside one writer (WAL); a commit is on the disk when it returns."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _first_line(error: Exception) -> str:
+    told = getattr(error, "orig", None) or error
+    return str(told).strip().partition("\n")[0] or type(told).__name__

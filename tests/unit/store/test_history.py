@@ -1,0 +1,115 @@
+"""History: every report once, counters that survive, and one clear line when the store is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.snapshot import Counters
+from netprobe.store.history import History, Ingested
+from netprobe.wire.reports import columns_of
+from tests.unit.wire.test_reports import REPORT, SECOND
+
+NEXT = replace(REPORT, sequence=10, start_ns=6 * SECOND, windows=())
+FINDING = Finding(
+    "cut", (Component(ComponentKind.TUNNEL, "a", "b"),), Cause.TUNNEL_DOWN, 0.9, "cut", first_seen_ns=5
+)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    history = History.at(tmp_path / "history.db")
+    yield history
+    history.close()
+
+
+def test_a_report_is_stored_once(history: History) -> None:
+    assert history.ingest([REPORT, NEXT]) == Ingested(2, 0, 2, (True, True))
+    assert history.ingest([NEXT, REPORT]) == Ingested(0, 2, 0, (False, False))
+    assert history.counters() == Counters(reports_stored=2, reports_repeated=2, windows_stored=2)
+    assert history.count_windows() == 2
+
+
+def test_a_repeat_within_a_batch_is_dropped(history: History) -> None:
+    assert history.ingest([REPORT, REPORT]) == Ingested(1, 1, 2, (True, False))
+
+
+def test_a_restarted_agent_may_use_its_numbers_again(history: History) -> None:
+    again = replace(REPORT, boot="an0ther")
+    assert history.ingest([REPORT, again]).stored == 2
+
+
+def test_reports_come_back_in_order_of_time(history: History) -> None:
+    history.ingest([NEXT, REPORT])
+    assert list(history.reports_since(0)) == [REPORT, NEXT]
+    assert list(history.reports_since(6 * SECOND)) == [NEXT]
+
+
+def test_what_was_counted_survives(tmp_path: Path) -> None:
+    first = History.at(tmp_path / "h.db")
+    first.ingest([REPORT])
+    first.ingest_columns([], malformed=3, rejected=4)
+    first.close()
+    second = History.at(tmp_path / "h.db")
+    assert second.ingest([REPORT]).repeated == 1
+    assert second.counters() == Counters(1, 1, 2, 3, 4)
+    second.close()
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(history: History) -> None:
+    broken = columns_of(NEXT)
+    broken.start_ns = None  # type: ignore[assignment]
+    with pytest.raises(SurroundingsError):
+        history.ingest_columns([columns_of(REPORT), broken])
+    assert history.counters() == Counters()
+    assert list(history.reports_since(0)) == []
+
+
+def test_a_large_batch_fits(history: History) -> None:
+    many = [replace(NEXT, sequence=number) for number in range(1_500)]
+    assert history.ingest(many).stored == 1_500
+    assert history.ingest(many).repeated == 1_500
+
+
+def test_the_old_is_pruned_and_the_counters_stay(history: History) -> None:
+    history.ingest([REPORT, NEXT])
+    assert history.prune(before_ns=6 * SECOND) == 1
+    assert list(history.reports_since(0)) == [NEXT]
+    assert history.counters().windows_stored == 2
+
+
+def test_an_incident_is_kept_and_brought_up_to_date(history: History) -> None:
+    history.keep_incidents([FINDING])
+    ended = replace(FINDING, ended_ns=9)
+    history.keep_incidents([ended, replace(FINDING, first_seen_ns=20)])
+    assert history.incidents_since(0) == (ended, replace(FINDING, first_seen_ns=20))
+
+
+def test_another_schema_is_refused(tmp_path: Path) -> None:
+    History.at(tmp_path / "h.db").close()
+    with sqlite3.connect(tmp_path / "h.db") as connection:
+        connection.execute("UPDATE meta SET value = 7 WHERE key = 'schema'")
+    connection.close()
+    with pytest.raises(SurroundingsError, match=r"h\.db has schema 7; this netprobe reads 1"):
+        History.at(tmp_path / "h.db")
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "h.db").write_text("no database at all, but long enough to be looked at" * 9)
+    with pytest.raises(SurroundingsError, match="file is not a database") as caught:
+        History.at(tmp_path / "h.db")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["what", "nosuchdb://host/name"])
+def test_a_url_that_is_none_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(InputError, match="history: is no database URL") as caught:
+        History(url)
+    assert "\n" not in str(caught.value)
