@@ -1,0 +1,17 @@
+"""How to ask the collector of a running lab."""
+
+from __future__ import annotations
+
+from netprobe.bus.ask import Access
+from netprobe.bus.keys import read_seed
+from netprobe.errors import InputError
+from netprobe.lab.state import DEFAULT_NAME, find_state
+
+
+def find_access(name: str = DEFAULT_NAME) -> Access:
+    """Return where the lab's bus is reached from outside, and the operator's seed."""
+    state = find_state(name)
+    facts = state.read_facts()
+    if facts is None or not state.is_answered():
+        raise InputError(f"no lab named {name!r} is up; `netprobe lab up` brings one up", where="--name")
+    return Access(url=f"nats://127.0.0.1:{facts.bus_port}", seed=read_seed(state.operator_seed))

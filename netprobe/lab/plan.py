@@ -1,0 +1,259 @@
+"""The plan of a lab: every host, wire, address, route and rule, as values.
+
+Rule: nothing in here touches the machine; :mod:`netprobe.lab.build` carries the plan out.
+A *host* is one network namespace. Host names: ``CLUSTER/NODE`` for a node, ``CLUSTER/NODE/pod`` for the pod
+of its agent, ``CLUSTER/dns``, ``CLUSTER/edge``, and the bare names of transit routers and the hub.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from netprobe.model.inventory import LinkKind
+from netprobe.model.names import AgentId, ClusterName, NodeId
+
+OVERLAY_TABLE = 100
+"""Routing table of the ways into the overlay that policy rules choose."""
+
+_NO_CLUSTER = ClusterName("")
+
+
+class HostRole(StrEnum):
+    """What a host stands for."""
+
+    NODE = "node"
+    POD = "pod"
+    DNS = "dns"
+    EDGE = "edge"
+    TRANSIT = "transit"
+    HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address with its prefix length on an interface."""
+
+    interface: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A static route. *via* may be empty (on link); *source* is the preferred source address."""
+
+    to: str
+    interface: str
+    via: str = ""
+    source: str = ""
+    table: int = 254
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule into table *table*: packets from *source* to *target*, or arriving on *interface*."""
+
+    priority: int
+    family: int
+    table: int = OVERLAY_TABLE
+    source: str = ""
+    target: str = ""
+    interface: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge and the interfaces it joins."""
+
+    name: str
+    ports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VxlanPeer:
+    """Who stands behind a VXLAN interface: inner next hops, their MAC, the outer address."""
+
+    inner: tuple[str, ...]
+    mac: str
+    outer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vxlan:
+    """A VXLAN interface (RFC 7348) with static peers, as flannel makes it."""
+
+    name: str
+    vni: int
+    local: str
+    port: int
+    mtu: int
+    mac: str
+    peers: tuple[VxlanPeer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One network namespace."""
+
+    name: str
+    role: HostRole
+    cluster: ClusterName = _NO_CLUSTER
+    node: NodeId | None = None
+    addresses: tuple[Address, ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
+    vxlans: tuple[Vxlan, ...] = ()
+    nft: str = ""
+
+    def address(self, interface: str, version: int) -> str:
+        """The first address of that IP version on *interface*, without its prefix length."""
+        texts = [one.text.partition("/")[0] for one in self.addresses if one.interface == interface]
+        return next(text for text in texts if (":" in text) == (version == 6))
+
+
+@dataclass(frozen=True, slots=True)
+class CableEnd:
+    """An interface of a host."""
+
+    host: str
+    interface: str
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """A wire (veth pair) between two hosts."""
+
+    one: CableEnd
+    other: CableEnd
+    mtu: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """One end of a link between clusters, on that cluster's gateway."""
+
+    cluster: ClusterName
+    gateway: str
+    interface: str
+    outer: str
+    """IPv4 address the tunnel's packets come from; empty for a direct link."""
+    inner_ranges: tuple[str, ...]
+    """What lies behind this end: node, pod and service ranges of the cluster."""
+    next_hop: tuple[str, str]
+    """What the far end routes to: an IPv4 address of this gateway, an IPv6 address of this interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A link between clusters; *port* is the UDP port outside, 0 for a direct link."""
+
+    kind: LinkKind
+    source: TunnelEnd
+    target: TunnelEnd
+    mtu: int
+    port: int
+    index: int
+
+    def joins(self, one: str, other: str) -> bool:
+        """Whether this link joins exactly these clusters."""
+        return {self.source.cluster, self.target.cluster} == {one, other}
+
+    def end(self, cluster: str) -> TunnelEnd:
+        """The end that stands in *cluster*."""
+        return self.source if self.source.cluster == cluster else self.target
+
+    def far_end(self, cluster: str) -> TunnelEnd:
+        """The end that does not stand in *cluster*."""
+        return self.target if self.source.cluster == cluster else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedService:
+    """A service of one cluster with the addresses it got."""
+
+    cluster: ClusterName
+    namespace: str
+    name: str
+    addresses: tuple[str, ...]
+    port: int
+    target_port: int
+    endpoints: tuple[str, ...]
+    exported: bool
+
+    @property
+    def qualified(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCluster:
+    """What a cluster got: ranges, services, and where names are asked."""
+
+    name: ClusterName
+    environment: str
+    region: str
+    overlay: str
+    pod_mtu: int
+    node_cidrs: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+    service_cidrs: tuple[str, ...]
+    nodes: tuple[NodeId, ...]
+    gateway: NodeId
+    services: tuple[PlannedService, ...]
+    dns_addresses: tuple[str, ...]
+    """The service addresses of the DNS server; empty where the cluster has none."""
+    node_pod_cidrs: tuple[tuple[NodeId, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabPlan:
+    """The whole lab."""
+
+    hub: str
+    hub_addresses: tuple[str, ...]
+    clusters: tuple[PlannedCluster, ...]
+    hosts: tuple[Host, ...]
+    cables: tuple[Cable, ...]
+    tunnels: tuple[Tunnel, ...]
+    agent_port: int = 9771
+
+    def find_host(self, name: str) -> Host | None:
+        """The host of that name (a node also as ``CLUSTER/NODE/host``), or None."""
+        name = name.removesuffix("/host")
+        return next((host for host in self.hosts if host.name == name), None)
+
+    def host(self, name: str) -> Host:
+        """The host of that name, which must exist."""
+        return next(host for host in self.hosts if host.name == name)
+
+    def find_cluster(self, name: str) -> PlannedCluster | None:
+        """The cluster of that name, or None."""
+        return next((cluster for cluster in self.clusters if cluster.name == name), None)
+
+    def find_tunnel(self, one: str, other: str) -> Tunnel | None:
+        """The link that joins these clusters, or None."""
+        return next((tunnel for tunnel in self.tunnels if tunnel.joins(one, other)), None)
+
+    def interfaces(self, host: str) -> tuple[str, ...]:
+        """The wires that end in *host*, in the order of the plan."""
+        ends = (end for cable in self.cables for end in (cable.one, cable.other))
+        return tuple(end.interface for end in ends if end.host == host)
+
+    def mac(self, host: str, interface: str) -> str:
+        """The MAC address the plan gives to an interface; empty where the kernel chooses."""
+        ends = (end for cable in self.cables for end in (cable.one, cable.other))
+        return next((end.mac for end in ends if (end.host, end.interface) == (host, interface)), "")
+
+
+def pod_host(node: NodeId) -> str:
+    """The host name of a node's agent pod."""
+    return f"{node}/pod"
+
+
+def agent_host(agent: AgentId) -> str:
+    """The host an agent runs in."""
+    return pod_host(agent.node_id) if agent.plane == "pod" else str(agent.node_id)

@@ -1,0 +1,192 @@
+"""The processes of a lab: what runs where, and the manager that starts, signals and ends them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.lab.namespaces import Namespaces
+from netprobe.lab.plan import HostRole, LabPlan, agent_host
+from netprobe.lab.protocol import ProcessStatus
+from netprobe.lab.state import StateFolder
+from netprobe.model.names import AgentId, Plane
+
+BUS_PORT = 4222
+_END_WAIT_S = 3.0
+COLLECTOR = "collector"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """One process: its name in the lab, its host, its command."""
+
+    name: str
+    host: str
+    argv: tuple[str, ...]
+
+
+def dns_name(cluster: str) -> str:
+    """The name of a cluster's DNS server process (and of its host)."""
+    return f"{cluster}/dns"
+
+
+def plan_agents(plan: LabPlan) -> tuple[AgentId, ...]:
+    """Every agent of the lab: one per node and plane."""
+    return tuple(
+        AgentId(node.cluster, node.node, plane)
+        for cluster in plan.clusters
+        for node in cluster.nodes
+        for plane in Plane
+    )
+
+
+def dns_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...]:
+    """The DNS servers."""
+    return tuple(
+        ProcessSpec(
+            dns_name(host.cluster),
+            host.name,
+            (
+                sys.executable, "-m", "netprobe.lab.dns_server",
+                *(part for one in host.addresses for part in ("--listen", one.text.partition("/")[0])),
+                "--zone", str(state.zone(host.cluster)), "--denied", str(state.denied_zones(host.cluster)),
+            ),
+        )
+        for host in plan.hosts
+        if host.role is HostRole.DNS
+    )  # fmt: skip
+
+
+def agent_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...]:
+    """The agents."""
+    bus = f"nats://{plan.hub_addresses[0]}:{BUS_PORT}"
+    main = "from netprobe_agent.main import main; main()"
+    return tuple(
+        ProcessSpec(
+            str(agent),
+            agent_host(agent),
+            (
+                sys.executable, "-c", main, "serve", "--agent", str(agent), "--bus", bus,
+                "--seed", str(state.agent_seed(str(agent))), "--spool", str(state.spool(str(agent))),
+            ),
+        )
+        for agent in plan_agents(plan)
+    )  # fmt: skip
+
+
+def collector_process(plan: LabPlan, state: StateFolder, *, interval_ns: int) -> ProcessSpec:
+    """The collector, which starts the bus."""
+    main = "from netprobe.cli.main import main; main()"
+    return ProcessSpec(
+        COLLECTOR,
+        plan.hub,
+        (
+            sys.executable, "-c", main, "collector", "--inventory", str(state.inventory),
+            "--data", str(state.data), "--listen", f"{plan.hub_addresses[0]}:{BUS_PORT}",
+            "--keys", str(state.keys), "--interval", f"{interval_ns / 1e9:g}",
+        ),
+    )  # fmt: skip
+
+
+def is_collector_built() -> bool:
+    """Whether there is a collector to start."""
+    return importlib.util.find_spec("netprobe.cli.collector") is not None
+
+
+def check_programs() -> None:
+    """Raise one clear error where a program is missing without which there is no lab."""
+    for program, package in (("nft", "nftables"), ("nsenter", "util-linux")):
+        if shutil.which(program) is None:
+            raise SurroundingsError(f"{program} is not installed (Debian package {package})")
+
+
+class Processes:
+    """Everything the supervisor started, by name."""
+
+    def __init__(self, plan: LabPlan, namespaces: Namespaces, state: StateFolder) -> None:
+        self._plan = plan
+        self._namespaces = namespaces
+        self._state = state
+        self._specs: dict[str, ProcessSpec] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopped: set[str] = set()
+
+    def start(self, spec: ProcessSpec) -> None:
+        """Start a process; what it says goes to its log."""
+        self._specs[spec.name] = spec
+        self._stopped.discard(spec.name)
+        environment = {**os.environ, "LOG_LEVEL": "error", "PYTHONUNBUFFERED": "1"}
+        with self._state.log(spec.name).open("ab") as log:
+            self._running[spec.name] = self._namespaces.popen(
+                self._plan.host(spec.host),
+                spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+
+    def restart(self, name: str) -> None:
+        """Start a process again that was stopped."""
+        self.end((name,))
+        self.start(self._specs[name])
+
+    def find(self, name: str) -> subprocess.Popen[bytes]:
+        """The process of that name."""
+        if name not in self._running:
+            raise InputError(f"no process {name!r} in this lab")
+        return self._running[name]
+
+    def is_running(self, name: str) -> bool:
+        """Whether a process of that name runs now."""
+        return name in self._running and self._running[name].poll() is None
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process that runs."""
+        process = self.find(name)
+        if process.poll() is not None:
+            raise SurroundingsError(f"{name} does not run (exit code {process.returncode})")
+        process.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """End a process on purpose, at once."""
+        self.signal(name, signal.SIGKILL)
+        self._stopped.add(name)
+        self.find(name).wait(_END_WAIT_S)
+
+    def end(self, names: Sequence[str]) -> None:
+        """Ask processes to end; those that do not within three seconds are killed."""
+        going = [self._running[name] for name in names if self.is_running(name)]
+        self._stopped.update(names)
+        for process in going:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        deadline = time.monotonic() + _END_WAIT_S
+        for process in going:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def end_all(self) -> None:
+        """End everything."""
+        self.end(tuple(self._running))
+
+    def statuses(self) -> list[ProcessStatus]:
+        """How every process is."""
+        return [self._status(name) for name in self._running]
+
+    def _status(self, name: str) -> ProcessStatus:
+        process = self._running[name]
+        code = process.poll()
+        state = "running" if code is None else "stopped" if name in self._stopped else "exited"
+        return ProcessStatus(name, self._specs[name].host, state, process.pid, code)

@@ -1,0 +1,185 @@
+"""The process that holds a lab: ``python -m netprobe.lab.supervisor`` (started by ``netprobe lab up``).
+
+Rule: first thing, it leaves every namespace of the machine - user (unless root), mount, PID, network, UTS,
+IPC - so nothing it does can be seen outside but its state folder and one loopback socket made before. Inside,
+a first process only waits: when the supervisor ends, however it ends, the first process ends, and the kernel
+removes every process, namespace, interface and mount of the lab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from netprobe.errors import InputError, NetprobeError, SurroundingsError
+from netprobe.lab import kernel
+from netprobe.lab.control import Control
+from netprobe.lab.layout import plan_lab
+from netprobe.lab.processes import BUS_PORT
+from netprobe.lab.relay import relay
+from netprobe.lab.running import RunningLab, Wishes
+from netprobe.lab.state import Facts, StateFolder
+from netprobe.lab.topology import Topology, load_topology
+
+
+def main() -> None:
+    """Isolate ourselves, then hold the lab until it is told to end."""
+    os.umask(0o077)
+    chosen = _read_arguments()
+    teller = _Teller(chosen.tell)
+    try:
+        topology = load_topology(chosen.topology)
+        state = StateFolder(chosen.state)
+        _isolate()
+        _become_first(state, chosen)
+        _cover_run(state)
+        kernel.mount_proc()
+        _wait_for_supervisor()
+        _hold(topology, state, chosen, teller)
+    except NetprobeError as error:
+        teller.tell({"error": str(error), "by_input": isinstance(error, InputError)})
+        sys.exit(2)
+    except BaseException as error:
+        teller.tell(
+            {"error": f"the supervisor failed: {error!r}; see {chosen.state}/logs", "by_input": False}
+        )
+        raise
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="netprobe.lab.supervisor")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--topology", type=Path)
+    parser.add_argument("--interval-ns", type=int, required=True)
+    parser.add_argument("--no-agents", action="store_true")
+    parser.add_argument("--listen", type=int, required=True, help="open listening TCP socket")
+    parser.add_argument("--tell", type=int, required=True, help="open pipe for notices, errors and readiness")
+    parser.add_argument("--end-with", type=int, help="open pidfd; the lab ends when that process does")
+    return parser.parse_args()
+
+
+class _Teller:
+    """Speaks to ``lab up`` until the lab stands; afterwards nobody listens."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def tell(self, message: dict[str, object]) -> None:
+        try:
+            os.write(self._fd, json.dumps(message).encode() + b"\n")
+        except OSError:
+            return  # whoever asked has gone; the lab goes on
+
+
+def _isolate() -> None:
+    """Leave every namespace; without root, a user namespace makes us root of the new ones."""
+    uid, gid = os.getuid(), os.getgid()
+    flags = (
+        kernel.CLONE_NEWNS
+        | kernel.CLONE_NEWPID
+        | kernel.CLONE_NEWNET
+        | kernel.CLONE_NEWUTS
+        | kernel.CLONE_NEWIPC
+    )
+    if os.geteuid() != 0:
+        os.environ["NETPROBE_LAB_ROOTLESS"] = "1"
+        kernel.unshare(flags | kernel.CLONE_NEWUSER)
+        kernel.become_root_of_user_namespace(uid=uid, gid=gid)
+    else:
+        kernel.unshare(flags)
+    kernel.make_mounts_private()
+
+
+def _become_first(state: StateFolder, chosen: argparse.Namespace) -> None:
+    """Fork into the new PID namespace; the parent notes our number outside and ends, the child returns."""
+    noted_read, noted_write = os.pipe()
+    first = os.fork()
+    if first == 0:
+        os.close(noted_write)
+        os.read(noted_read, 1)  # the parent sees our mounts: it has to be done with the folder first
+        os.close(noted_read)
+        return
+    listening = socket.socket(fileno=chosen.listen)
+    state.write_facts(Facts(chosen.name, first, listening.getsockname()[1], chosen.interval_ns))
+    os._exit(0)
+
+
+def _cover_run(state: StateFolder) -> None:
+    """Cover ``/run`` with memory of our own; what must be seen of it outside is let through."""
+    run = Path("/run")
+    kept = os.open(state.root, os.O_RDONLY | os.O_DIRECTORY)
+    kernel.mount_tmpfs(run)
+    if run in state.root.resolve().parents:
+        state.root.mkdir(parents=True)
+        kernel.bind(f"/proc/self/fd/{kept}", state.root)
+    os.close(kept)
+
+
+def _wait_for_supervisor() -> None:
+    """Become the first process: fork the supervisor, reap everybody, end when it ends. The child returns."""
+    supervisor = os.fork()
+    if supervisor == 0:
+        return
+    while True:
+        pid, status = os.wait()
+        if pid == supervisor:
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _hold(topology: Topology, state: StateFolder, chosen: argparse.Namespace, teller: _Teller) -> None:
+    listening = socket.socket(fileno=chosen.listen)
+    wishes = Wishes(
+        name=chosen.name,
+        interval_ns=chosen.interval_ns,
+        with_agents=not chosen.no_agents,
+        bus_url=f"nats://127.0.0.1:{listening.getsockname()[1]}",
+    )
+    lab = RunningLab(plan_lab(topology), state, wishes)
+    try:
+        lab.bring_up(lambda notice: teller.tell({"notice": notice}))
+    except BaseException:
+        lab.processes.end_all()
+        raise
+    asyncio.run(_serve(lab, listening, chosen, teller))
+
+
+async def _serve(
+    lab: RunningLab, listening: socket.socket, chosen: argparse.Namespace, teller: _Teller
+) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if chosen.end_with is not None:
+        loop.add_reader(chosen.end_with, ended.set)
+    control = Control(lab, end=ended.set)
+    serving = [
+        asyncio.ensure_future(control.listen(lab.state.control)),
+        asyncio.ensure_future(relay(listening, host=lab.plan.hub_addresses[0], port=BUS_PORT)),
+    ]
+    await asyncio.sleep(0)
+    teller.tell({"ready": True})
+    waiting = asyncio.ensure_future(ended.wait())
+    await asyncio.wait([*serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in serving:
+        if task.done() and task.exception() is not None:
+            print(f"supervisor: {task.exception()!r}", file=sys.stderr)
+        task.cancel()
+    await asyncio.to_thread(lab.take_down)
+    for connection in control.parting:
+        connection.close()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if sys.platform != "linux":
+        raise SurroundingsError("the lab needs Linux")
+    main()
