@@ -1,0 +1,183 @@
+"""Packets as arrays: what all batched builders and readers share.
+
+Rule: a batch is a matrix of bytes, one packet per row; a field is a slice of columns, big-endian as on the
+wire. Everything here is a pure function over arrays. Addresses are rows of 16 bytes, IPv4 as
+``::ffff:a.b.c.d`` (RFC 4291 section 2.5.5.2), so that one table holds both families.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.errors import InputError
+
+Rows: TypeAlias = NDArray[np.uint8]
+"""A matrix of bytes: one packet, header or address per row."""
+U16: TypeAlias = NDArray[np.uint16]
+U32: TypeAlias = NDArray[np.uint32]
+U64: TypeAlias = NDArray[np.uint64]
+Indices: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+MAPPED_PREFIX = np.array([0] * 10 + [0xFF, 0xFF], dtype=np.uint8)
+
+
+def pack_addresses(addresses: Sequence[str]) -> Rows:
+    """Turn addresses as text into a matrix of shape ``(n, 16)``; a wrong one is an :class:`InputError`."""
+    packed = bytearray()
+    for index, text in enumerate(addresses):
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError as error:
+            raise InputError(f"{text!r} is not an IP address", where=f"target {index}") from error
+        packed += b"\0" * 10 + b"\xff\xff" + address.packed if address.version == 4 else address.packed
+    return np.frombuffer(bytes(packed), dtype=np.uint8).reshape(-1, 16)
+
+
+def address_text(row: Rows) -> str:
+    """One row of an address matrix as text.
+
+    >>> [address_text(row) for row in pack_addresses(["10.0.0.1", "fd00::1"])]
+    ['10.0.0.1', 'fd00::1']
+    """
+    address = ipaddress.IPv6Address(row.tobytes())
+    return str(address.ipv4_mapped or address)
+
+
+def is_mapped(addresses: Rows) -> Flags:
+    """Which rows of an address matrix are IPv4."""
+    return np.asarray((addresses[:, :12] == MAPPED_PREFIX).all(axis=1))
+
+
+def map_v4(addresses: Rows) -> Rows:
+    """Widen ``(n, 4)`` IPv4 addresses to mapped rows of 16 bytes."""
+    wide = np.empty((len(addresses), 16), dtype=np.uint8)
+    wide[:, :12] = MAPPED_PREFIX
+    wide[:, 12:] = addresses
+    return wide
+
+
+def address_words(addresses: Rows) -> tuple[U64, U64]:
+    """Both halves of each address as native 64-bit words, for comparing and hashing."""
+    words = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
+    return words[:, 0], words[:, 1]
+
+
+def put16(rows: Rows, offset: int, values: U16 | int) -> None:
+    """Write a 16-bit field into every row."""
+    column = np.broadcast_to(np.asarray(values, dtype=">u2"), (len(rows),))
+    rows[:, offset : offset + 2] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 2)
+
+
+def put32(rows: Rows, offset: int, values: U32 | int) -> None:
+    """Write a 32-bit field into every row."""
+    column = np.broadcast_to(np.asarray(values, dtype=">u4"), (len(rows),))
+    rows[:, offset : offset + 4] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 4)
+
+
+def put64(rows: Rows, offset: int, values: U64 | int) -> None:
+    """Write a 64-bit field into every row."""
+    column = np.broadcast_to(np.asarray(values, dtype=">u8"), (len(rows),))
+    rows[:, offset : offset + 8] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8)
+
+
+def get16(rows: Rows, offset: int) -> U16:
+    """Read a 16-bit field of every row."""
+    return np.ascontiguousarray(rows[:, offset : offset + 2]).view(">u2")[:, 0].astype(np.uint16)
+
+
+def get32(rows: Rows, offset: int) -> U32:
+    """Read a 32-bit field of every row."""
+    return np.ascontiguousarray(rows[:, offset : offset + 4]).view(">u4")[:, 0].astype(np.uint32)
+
+
+def get64(rows: Rows, offset: int) -> U64:
+    """Read a 64-bit field of every row."""
+    return np.ascontiguousarray(rows[:, offset : offset + 8]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _fold(sums: U64) -> U16:
+    folded = (sums & np.uint64(0xFFFF)) + (sums >> np.uint64(16))
+    folded = (folded & np.uint64(0xFFFF)) + (folded >> np.uint64(16))
+    folded = (folded & np.uint64(0xFFFF)) + (folded >> np.uint64(16))
+    return folded.astype(np.uint16)
+
+
+def word_sums(rows: Rows) -> U64:
+    """The plain sum of each row's 16-bit words; an odd last byte is padded with zero (RFC 1071)."""
+    if rows.shape[1] % 2:
+        rows = np.concatenate([rows, np.zeros((len(rows), 1), dtype=np.uint8)], axis=1)
+    return np.asarray(np.ascontiguousarray(rows).view(">u2").sum(axis=1, dtype=np.uint64))
+
+
+def checksums(rows: Rows, initial: U64 | int = 0) -> U16:
+    """The Internet checksum of each row (RFC 1071); *initial* adds the sum of a pseudo header."""
+    return ~_fold(word_sums(rows) + np.asarray(initial, dtype=np.uint64))
+
+
+def update_checksums(old: U16, before: Rows, after: Rows) -> U16:
+    """The checksum of each row after some of its (even-aligned) bytes changed.
+
+    RFC 1624 section 3, equation 3: HC' = ~(~HC + ~m + m').
+    """
+    return ~_fold((~old).astype(np.uint64) + word_sums(~before) + word_sums(after))
+
+
+def pseudo_sums(source: Rows, target: Rows, *, protocol: int, length: int) -> U64:
+    """Sums of the pseudo headers (RFC 9293 section 3.1, RFC 8200 section 8.1), per row.
+
+    Mapped addresses need no special care: only their last four bytes may be summed, so they are cut.
+    """
+    v4 = is_mapped(target)
+    keep = np.where(v4[:, None], np.arange(16) >= 12, True).astype(np.uint8)
+    return word_sums(source * keep) + word_sums(target * keep) + np.uint64(protocol + length)
+
+
+def _add_rotate_xor(add_to: U64, other: U64, bits: int, spare: U64) -> None:
+    """One quarter of a SipHash round, in place: *add_to* += *other*; *other* = rotl(*other*) ^ *add_to*."""
+    np.add(add_to, other, out=add_to)
+    np.right_shift(other, np.uint64(64 - bits), out=spare)
+    np.left_shift(other, np.uint64(bits), out=other)
+    np.bitwise_or(other, spare, out=other)
+    np.bitwise_xor(other, add_to, out=other)
+
+
+def _rotate_32(word: U64, spare: U64) -> None:
+    np.right_shift(word, np.uint64(32), out=spare)
+    np.left_shift(word, np.uint64(32), out=word)
+    np.bitwise_or(word, spare, out=word)
+
+
+def _sip_rounds(v0: U64, v1: U64, v2: U64, v3: U64, *, count: int) -> None:
+    spare = np.empty_like(v0)
+    for _ in range(count):
+        _add_rotate_xor(v0, v1, 13, spare)
+        _rotate_32(v0, spare)
+        _add_rotate_xor(v2, v3, 16, spare)
+        _add_rotate_xor(v0, v3, 21, spare)
+        _add_rotate_xor(v2, v1, 17, spare)
+        _rotate_32(v2, spare)
+
+
+def keyed_hash(key: bytes, first: U64, second: U64 | int) -> U64:
+    """SipHash-2-4 of two 64-bit words per row under a 16-byte *key* (Aumasson, Bernstein 2012, section 2).
+
+    A pseudo-random function: who does not know the key cannot guess a cookie better than by chance.
+    """
+    k0, k1 = np.frombuffer(key, dtype="<u8").astype(np.uint64)
+    v0 = np.full(len(first), k0 ^ np.uint64(0x736F6D6570736575))
+    v1 = np.full(len(first), k1 ^ np.uint64(0x646F72616E646F6D))
+    v2 = np.full(len(first), k0 ^ np.uint64(0x6C7967656E657261))
+    v3 = np.full(len(first), k1 ^ np.uint64(0x7465646279746573))
+    for word in (first, np.asarray(second, dtype=np.uint64), np.uint64(16 << 56)):
+        np.bitwise_xor(v3, word, out=v3)
+        _sip_rounds(v0, v1, v2, v3, count=2)
+        np.bitwise_xor(v0, word, out=v0)
+    np.bitwise_xor(v2, np.uint64(0xFF), out=v2)
+    _sip_rounds(v0, v1, v2, v3, count=4)
+    return np.asarray(v0 ^ v1 ^ v2 ^ v3)
