@@ -1,0 +1,135 @@
+"""Classic BPF programs: the kernel wakes us for our answers only (bpf(4), Linux ``filter.rst``).
+
+Programs are lists of steps with named jumps; :func:`assemble` turns them into ``struct sock_filter``. A raw
+IPv4 socket sees packets from the IP header on, a raw IPv6 socket from the transport header on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from dataclasses import dataclass
+
+from netprobe.errors import MisuseError
+from netprobe.wire.batch_icmp import ECHO_REPLY, ECHO_REPLY_V6
+from netprobe.wire.batch_quote import ERRORS_V4, ERRORS_V6
+
+_LOAD_HEADER_LENGTH = 0xB1  # ldxb 4*([k]&0xf)
+_LOAD_INDEX = 0x01  # ldx #k
+_LOAD_BYTE = 0x50  # ldb [x+k]
+_LOAD_HALF = 0x48  # ldh [x+k]
+_JUMP_EQUAL = 0x15
+_JUMP_GREATER = 0x25
+_JUMP_GREATER_EQUAL = 0x35
+_AND = 0x54
+_JUMP_SET = 0x45
+_RETURN = 0x06
+_SO_ATTACH_FILTER = 26
+_KEEP = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How answers to us can be known: our echo identifier and our source ports."""
+
+    identifier: int
+    first_port: int = 0
+    ports: int = 0
+    """TCP source ports from *first_port* on."""
+    udp_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One instruction; *yes* and *no* name the labels to jump to, empty for the next step."""
+
+    code: int
+    value: int
+    yes: str = ""
+    no: str = ""
+    label: str = ""
+
+
+def assemble(steps: list[Step]) -> bytes:
+    """Resolve the labels; jumps only go forward, as the kernel demands."""
+    places = {step.label: index for index, step in enumerate(steps) if step.label}
+
+    def distance(index: int, label: str) -> int:
+        if not label:
+            return 0
+        ahead = places[label] - index - 1
+        if not 0 <= ahead < 256:
+            raise MisuseError(f"BPF: {label} is {ahead} steps ahead")
+        return ahead
+
+    return b"".join(
+        struct.pack("=HBBI", step.code, distance(at, step.yes), distance(at, step.no), step.value)
+        for at, step in enumerate(steps)
+    )
+
+
+def icmp_filter(marks: Marks, *, v6: bool) -> bytes:
+    """Echo replies to our identifier, and errors that quote a packet of ours."""
+    inner = 8  # the quoted IP header stands behind the error's own eight bytes
+    transport = inner + (40 if v6 else 20)
+    icmp = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+    return assemble(
+        [
+            _begin(v6=v6),
+            Step(_LOAD_BYTE, 0),
+            Step(_JUMP_EQUAL, ECHO_REPLY_V6 if v6 else ECHO_REPLY, yes="reply"),
+            *(Step(_JUMP_EQUAL, kind, yes="error") for kind in (ERRORS_V6 if v6 else ERRORS_V4)),
+            Step(_RETURN, 0),
+            Step(_LOAD_HALF, 4, label="reply"),
+            Step(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
+            Step(_LOAD_BYTE, inner + (6 if v6 else 9), label="error"),
+            Step(_JUMP_EQUAL, icmp, yes="echo"),
+            Step(_JUMP_EQUAL, socket.IPPROTO_UDP, yes="udp"),
+            Step(_JUMP_EQUAL, socket.IPPROTO_TCP, yes="tcp", no="drop"),
+            Step(_LOAD_HALF, transport + 4, label="echo"),
+            Step(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
+            Step(_LOAD_HALF, transport, label="udp"),
+            Step(_JUMP_EQUAL, marks.udp_port, yes="keep", no="drop"),
+            Step(_LOAD_HALF, transport, label="tcp"),
+            *_in_range(marks),
+            Step(_RETURN, _KEEP, label="keep"),
+            Step(_RETURN, 0, label="drop"),
+        ]
+    )
+
+
+def syn_filter(marks: Marks, *, v6: bool) -> bytes:
+    """SYN-ACK and RST to our source ports."""
+    return assemble(
+        [
+            _begin(v6=v6),
+            Step(_LOAD_BYTE, 13),
+            Step(_JUMP_SET, 0x04, yes="ports"),
+            Step(_AND, 0x12),
+            Step(_JUMP_EQUAL, 0x12, yes="ports", no="drop"),
+            Step(_LOAD_HALF, 2, label="ports"),
+            *_in_range(marks),
+            Step(_RETURN, _KEEP, label="keep"),
+            Step(_RETURN, 0, label="drop"),
+        ]
+    )
+
+
+def attach(opened: socket.socket, program: bytes) -> None:
+    """Let the kernel run *program* on every packet before it is queued on this socket."""
+    memory = ctypes.create_string_buffer(program, len(program))
+    prog = struct.pack("@HP", len(program) // 8, ctypes.addressof(memory))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)
+
+
+def _begin(*, v6: bool) -> Step:
+    return Step(_LOAD_INDEX, 0) if v6 else Step(_LOAD_HEADER_LENGTH, 0)
+
+
+def _in_range(marks: Marks) -> tuple[Step, Step]:
+    last = marks.first_port + marks.ports - 1
+    return (
+        Step(_JUMP_GREATER_EQUAL, marks.first_port, no="drop"),
+        Step(_JUMP_GREATER, max(0, last), yes="drop", no="keep"),
+    )

@@ -1,0 +1,56 @@
+"""When how many packets may leave. Pure: time is an argument, in monotonic nanoseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.errors import MisuseError
+
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Spreads packets evenly at *rate* per second, in steps of about *tick_ns*.
+
+    Time that was missed (a busy machine) is not made up for by a burst beyond two ticks' worth: the budget of
+    an agent is a promise to the network. A rate of None means: as fast as the kernel takes them.
+
+    >>> pacer = Pacer(start_ns=0, rate=1000, tick_ns=10_000_000)
+    >>> pacer.allow(now_ns=10_000_000, sent=0), pacer.allow(now_ns=20_000_000, sent=10)
+    (10, 10)
+    >>> pacer.next_ns(sent=20)
+    30000000
+    """
+
+    start_ns: int
+    rate: float | None
+    tick_ns: int
+
+    def __post_init__(self) -> None:
+        if self.tick_ns <= 0 or (self.rate is not None and self.rate <= 0):
+            raise MisuseError("a pace needs a positive rate and tick")
+
+    @property
+    def quantum(self) -> int:
+        """Packets per tick, at least one."""
+        return max(1, int(self._rate * self.tick_ns / _SECOND_NS))
+
+    @property
+    def _rate(self) -> float:
+        return self.rate if self.rate is not None else 1e9
+
+    def allow(self, *, now_ns: int, sent: int) -> int:
+        """How many packets may leave now, after *sent* have left."""
+        if self.rate is None:
+            return 1 << 30
+        due = int((now_ns - self.start_ns) * self._rate / _SECOND_NS) - sent
+        excess = due - 2 * self.quantum
+        if excess > 0:
+            self.start_ns += int(excess * _SECOND_NS / self._rate)
+            due -= excess
+        return max(0, due)
+
+    def next_ns(self, *, sent: int) -> int:
+        """When the next tick's packets are due."""
+        return self.start_ns + round((sent + self.quantum) * _SECOND_NS / self._rate)

@@ -1,0 +1,199 @@
+"""What a sweep asks, as arrays, and what came of it. Pure: no socket, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.errors import InputError
+from netprobe.model.outcome import (
+    NotMeasured,
+    Outcome,
+    OutcomeKind,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.wire.batch import U16, U64, Flags, Indices, Rows, address_text, pack_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Codes = NDArray[np.uint8]
+
+
+class Kind(IntEnum):
+    """The questions a sweep can ask."""
+
+    ICMP = 1
+    """Echo request."""
+    STAMP = 2
+    """UDP echo (RFC 8762), answered by a peer that knows the key."""
+    SYN = 3
+    """TCP SYN."""
+    DATAGRAM = 4
+    """A UDP datagram to a port of whom we know nothing, to learn whether somebody listens."""
+
+
+class Code(IntEnum):
+    """Outcomes of a sweep, as one byte each."""
+
+    PENDING = 0
+    REACHED = 1
+    REFUSED = 2
+    REJECTED = 3
+    TIMED_OUT = 4
+    TOO_BIG = 5
+    WRONG_PEER = 6
+    NOT_MEASURED = 7
+
+
+OUTCOME_KINDS: dict[Code, OutcomeKind] = {
+    code: OutcomeKind[code.name] for code in Code if code is not Code.PENDING
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """One question per row."""
+
+    kinds: Codes
+    addresses: Rows
+    """Shape ``(n, 16)``, IPv4 mapped."""
+    ports: U16
+    sizes: U16
+    """Size of the whole IP packet in bytes; 0 for the kind's smallest."""
+    checks: U64
+    """Identifies the check a row belongs to; part of what the cookie proves."""
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        addresses: Sequence[str] | Rows,
+        *,
+        ports: Sequence[int] | U16 | int = 0,
+        sizes: Sequence[int] | U16 | int = 0,
+        checks: Sequence[int] | U64 | None = None,
+    ) -> Questions:
+        """Questions of one kind; a single port or size holds for all rows."""
+        packed = addresses if isinstance(addresses, np.ndarray) else pack_addresses(addresses)
+        count = len(packed)
+        asked = np.broadcast_to(np.asarray(ports, dtype=np.int64), (count,))
+        lowest = 0 if kind is Kind.ICMP else 1
+        wrong = (asked < lowest) | (asked > 65535)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(f"port {asked[at]} is not in 1–65535", where=address_text(packed[at]))
+        told = np.arange(count, dtype=np.uint64) if checks is None else np.asarray(checks, dtype=np.uint64)
+        return cls(
+            kinds=np.full(count, kind, dtype=np.uint8),
+            addresses=packed,
+            ports=asked.astype(np.uint16),
+            sizes=np.broadcast_to(np.asarray(sizes, dtype=np.uint16), (count,)).copy(),
+            checks=told,
+        )
+
+    def plus(self, other: Questions) -> Questions:
+        """Both sets of questions as one, *other* behind."""
+        return Questions(
+            kinds=np.concatenate([self.kinds, other.kinds]),
+            addresses=np.concatenate([self.addresses, other.addresses]),
+            ports=np.concatenate([self.ports, other.ports]),
+            sizes=np.concatenate([self.sizes, other.sizes]),
+            checks=np.concatenate([self.checks, other.checks]),
+        )
+
+    def pick(self, rows: Indices) -> Questions:
+        """Only these rows."""
+        return Questions(
+            *(self.kinds[rows], self.addresses[rows], self.ports[rows], self.sizes[rows], self.checks[rows])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one batch of packets said, only of questions that were really asked (cookie proven)."""
+
+    rows: Indices
+    rounds: Indices
+    codes: Codes
+    stamps_ns: Indices
+    """Kernel receive time, wall clock."""
+    senders: Rows
+    types: Codes
+    """ICMP type and code where an error came, else 0."""
+    icmp_codes: Codes
+    mtus: Indices
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pick(self, here: Flags) -> Answers:
+        """Only these answers."""
+        return Answers(
+            *(self.rows[here], self.rounds[here], self.codes[here], self.stamps_ns[here]),
+            *(self.senders[here], self.types[here], self.icmp_codes[here], self.mtus[here]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What came of one round, one row per question; rows that were not asked stay ``PENDING``."""
+
+    number: int
+    asked: Flags
+    codes: Codes
+    rtts_ns: Indices
+    """-1 where nothing came back: a lost probe has no round trip time."""
+    senders: Rows
+    """Who sent the error or the wrong answer."""
+    types: Codes
+    icmp_codes: Codes
+    mtus: Indices
+    errnos: NDArray[np.int16]
+    """Our own kernel's refusal to send, else 0."""
+    dropped: int
+    """Answers lost at our own receive buffers; the silent rows of such a round are ``NOT_MEASURED``."""
+    timeout_ns: int
+
+    def count(self, code: Code) -> int:
+        """How many rows ended like this."""
+        return int((self.codes == code).sum())
+
+    def outcome(  # noqa: PLR0911 - one return per member of the union
+        self, row: int, *, expected: str = ""
+    ) -> Outcome:
+        """One row as a value of the model; *expected* names who should have answered."""
+        code, rtt_ns = Code(int(self.codes[row])), int(self.rtts_ns[row])
+        sender = address_text(self.senders[row])
+        match code:
+            case Code.REACHED:
+                return Reached(rtt_ns)
+            case Code.REFUSED:
+                return Refused(rtt_ns)
+            case Code.REJECTED:
+                return Rejected(sender, int(self.types[row]), int(self.icmp_codes[row]))
+            case Code.TIMED_OUT:
+                return TimedOut(self.timeout_ns)
+            case Code.TOO_BIG:
+                return TooBig(int(self.mtus[row]), sender)
+            case Code.WRONG_PEER:
+                return WrongPeer(expected, sender, rtt_ns)
+            case Code.PENDING | Code.NOT_MEASURED:
+                return NotMeasured(self._reason(row))
+
+    def _reason(self, row: int) -> str:
+        if self.errnos[row]:
+            return f"the kernel did not send it (errno {int(self.errnos[row])})"
+        return "our receive buffer overflowed" if self.dropped else "not asked"

@@ -1,0 +1,157 @@
+"""One round while it runs: what was sent when, what came back. Pure; times are monotonic nanoseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netprobe.engine.sweep.questions import Answers, Code, Codes, RoundResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from netprobe.engine.sweep.pacing import Pacer
+    from netprobe.wire.batch import Indices, Rows
+
+
+@dataclass(slots=True)
+class Queue:
+    """The rows one lane still has to send in a round, in order."""
+
+    lane: int
+    rows: Indices
+    """Rows of the sweep."""
+    cursor: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many are still to go."""
+        return len(self.rows) - self.cursor
+
+    @property
+    def progress(self) -> float:
+        """Share already gone."""
+        return self.cursor / len(self.rows)
+
+
+@dataclass(slots=True)
+class Round:
+    """The state of one round."""
+
+    number: int
+    size: int
+    queues: list[Queue]
+    pacer: Pacer
+    timeout_ns: int
+    drops_before: int
+    sent: int = 0
+    answered: int = 0
+    last_sent_ns: int = 0
+    sent_ns: Indices = field(init=False)
+    rtts_ns: Indices = field(init=False)
+    codes: Codes = field(init=False)
+    senders: Rows = field(init=False)
+    types: Codes = field(init=False)
+    icmp_codes: Codes = field(init=False)
+    mtus: Indices = field(init=False)
+    errnos: NDArray[np.int16] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_ns = np.zeros(self.size, dtype=np.int64)
+        self.rtts_ns = np.full(self.size, -1, dtype=np.int64)
+        self.codes = np.zeros(self.size, dtype=np.uint8)
+        self.senders = np.zeros((self.size, 16), dtype=np.uint8)
+        self.types = np.zeros(self.size, dtype=np.uint8)
+        self.icmp_codes = np.zeros(self.size, dtype=np.uint8)
+        self.mtus = np.zeros(self.size, dtype=np.int64)
+        self.errnos = np.zeros(self.size, dtype=np.int16)
+
+    @property
+    def total(self) -> int:
+        """Questions of this round."""
+        return sum(len(queue.rows) for queue in self.queues)
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether nothing is left to send."""
+        return self.sent == self.total
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return self.all_sent and self.answered == self.total
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the last question has timed out; meaningful once all are sent."""
+        return self.last_sent_ns + self.timeout_ns
+
+    def note_sent(self, rows: Indices, *, before_ns: int, after_ns: int) -> None:
+        """The kernel took these rows between two moments; each is given its even share of the time."""
+        share = (np.arange(len(rows)) + 0.5) / len(rows)
+        self.sent_ns[rows] = before_ns + ((after_ns - before_ns) * share).astype(np.int64)
+        self.sent += len(rows)
+        self.last_sent_ns = after_ns
+
+    def note_refused(self, row: int, *, errno: int, at_ns: int, unreachable: bool) -> None:
+        """Our own kernel would not send this row; *unreachable* is its word about the network (no route)."""
+        self.errnos[row] = errno
+        self.codes[row] = Code.REJECTED if unreachable else Code.NOT_MEASURED
+        self.sent_ns[row] = at_ns
+        self.sent += 1
+        self.answered += 1
+        self.last_sent_ns = at_ns
+
+    def note(self, answers: Answers, *, wall_offset_ns: int) -> int:
+        """Take in answers of this round; returns how many were news. The first answer to a row counts.
+
+        *wall_offset_ns* is wall time less monotonic time, measured when the answers were picked up.
+        """
+        rows = answers.rows
+        fresh = np.nonzero((self.codes[rows] == Code.PENDING) & (self.sent_ns[rows] > 0))[0]
+        if len(fresh) > 1:
+            fresh = fresh[np.sort(np.unique(rows[fresh], return_index=True)[1])]
+        rows = rows[fresh]
+        self.codes[rows] = answers.codes[fresh]
+        heard_ns = answers.stamps_ns[fresh] - wall_offset_ns
+        # The first answers of a batch may come before the batch's end; a time is never negative or nought.
+        self.rtts_ns[rows] = np.maximum(1, heard_ns - self.sent_ns[rows])
+        special = fresh[answers.codes[fresh] > Code.REFUSED]
+        if len(special):
+            told = answers.rows[special]
+            self.senders[told] = answers.senders[special]
+            self.types[told] = answers.types[special]
+            self.icmp_codes[told] = answers.icmp_codes[special]
+            self.mtus[told] = answers.mtus[special]
+        self.answered += len(rows)
+        return len(rows)
+
+    def close(self, *, drops: int) -> RoundResult:
+        """Judge what is still open. *drops* is the sweep's count of answers lost at our own buffers."""
+        dropped = drops - self.drops_before
+        asked = np.zeros(self.size, dtype=np.bool_)
+        unsent = [queue.rows[queue.cursor :] for queue in self.queues]
+        for queue in self.queues:
+            asked[queue.rows] = True
+        late = self.rtts_ns > self.timeout_ns
+        self.rtts_ns[late] = -1
+        silent = asked & ((self.codes == Code.PENDING) | late)
+        # An answer that we dropped ourselves looks like silence; nobody can tell which it was.
+        self.codes[silent] = Code.NOT_MEASURED if dropped else Code.TIMED_OUT
+        for rows in unsent:
+            self.codes[rows] = Code.NOT_MEASURED
+        return RoundResult(
+            number=self.number,
+            asked=asked,
+            codes=self.codes,
+            rtts_ns=self.rtts_ns,
+            senders=self.senders,
+            types=self.types,
+            icmp_codes=self.icmp_codes,
+            mtus=self.mtus,
+            errnos=self.errnos,
+            dropped=dropped,
+            timeout_ns=self.timeout_ns,
+        )

@@ -1,0 +1,149 @@
+"""Sockets of the sweep: opened here, closed here, nothing decided here."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import socket
+from dataclasses import dataclass
+
+import numpy as np
+
+from netprobe.engine.sweep.filters import Marks, attach, icmp_filter, syn_filter
+from netprobe.engine.sweep.mmsg import SO_RXQ_OVFL, SO_TIMESTAMPNS
+from netprobe.errors import SurroundingsError
+from netprobe.wire.batch import Rows, address_text, is_mapped, pack_addresses
+
+SYN_PORTS = 8
+"""Source ports of a SYN sweep: each round uses the next, so that a retry is a flow of its own."""
+_SO_RCVBUFFORCE = 33
+_BUFFER_BYTES = 8 * 1024 * 1024
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """TCP source ports that nobody else can use while we hold them.
+
+    They are bound but do not listen: to a SYN-ACK the kernel answers RST by itself (RFC 9293 section
+    3.10.7.1), so nothing stays half-open on the target.
+    """
+
+    first: int
+    holders: tuple[socket.socket, ...]
+
+    def close(self) -> None:
+        """Give the ports back."""
+        for holder in self.holders:
+            holder.close()
+
+
+def open_icmp(marks: Marks, *, v6: bool) -> socket.socket:
+    """A raw ICMP socket that hears only what concerns us."""
+    opened = _open(socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
+    attach(opened, icmp_filter(marks, v6=v6))
+    return opened
+
+
+def open_syn(marks: Marks, *, v6: bool) -> socket.socket:
+    """A raw TCP socket that hears only answers to our SYNs."""
+    opened = _open(socket.SOCK_RAW, socket.IPPROTO_TCP, v6=v6)
+    attach(opened, syn_filter(marks, v6=v6))
+    return opened
+
+
+def open_udp(*, v6: bool, port: int = 0, address: str = "", errors: bool = False) -> socket.socket:
+    """A UDP socket on a port of its own; with *errors* the kernel queues ICMP errors on it."""
+    opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_UDP, v6=v6)
+    if v6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if errors:
+        _receive_errors(opened, v6=v6)
+    opened.bind((address, port))
+    return opened
+
+
+def open_ping(*, v6: bool) -> socket.socket:
+    """An unprivileged ICMP socket (``net.ipv4.ping_group_range``); its port is the echo identifier."""
+    opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
+    _receive_errors(opened, v6=v6)
+    opened.bind(("", 0))
+    return opened
+
+
+def reserve_ports(count: int = SYN_PORTS) -> Reserved:
+    """Hold *count* consecutive TCP ports of both families."""
+    for _ in range(64):
+        first = 33_000 + secrets.randbelow(27_000)
+        with contextlib.ExitStack() as taken:
+            try:
+                holders = tuple(taken.enter_context(_hold(port)) for port in range(first, first + count))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise SurroundingsError(f"cannot reserve TCP ports: {error.strerror}") from error
+            taken.pop_all()
+            return Reserved(first, holders)
+    raise SurroundingsError(f"found no {count} consecutive free TCP ports")
+
+
+def find_sources(targets: Rows) -> Rows:
+    """The address this machine would send from, per target; the unspecified one where there is no route."""
+    unique, back = np.unique(targets, axis=0, return_inverse=True)
+    sources = []
+    for row, mapped in zip(unique, is_mapped(unique), strict=True):
+        family = socket.AF_INET if mapped else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((address_text(row), 9))
+                sources.append(probe.getsockname()[0])
+            except OSError:
+                sources.append("0.0.0.0" if mapped else "::")  # noqa: S104 - nothing is bound to it
+    return pack_addresses(sources)[back.reshape(-1)]
+
+
+def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    try:
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SurroundingsError(
+            f"no socket of this kind: {error.strerror}",
+        ) from error
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+    with contextlib.suppress(PermissionError):  # beyond rmem_max only with NET_ADMIN
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    # Every probe asks the path as it is now: never fragmented, never judged by a remembered path MTU.
+    if v6:
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DONTFRAG, 1)
+    else:
+        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+    return opened
+
+
+def _receive_errors(opened: socket.socket, *, v6: bool) -> None:
+    if v6:
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+    else:
+        opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+
+
+def _hold(port: int) -> socket.socket:
+    # One dual-stack socket takes the port for both families.
+    family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
+    holder = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        holder.bind(("", port))
+    except OSError:
+        holder.close()
+        raise
+    return holder

@@ -1,0 +1,303 @@
+"""The sweep: rounds of questions to thousands of targets, on batched sockets and the kernel's clock.
+
+A caller either lets :meth:`Sweep.ask` run a whole round, or drives it from its own loop: :meth:`Sweep.begin`,
+then :meth:`Sweep.step` whenever the time it returned has come, then :meth:`Sweep.finish`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from netprobe.engine.sweep import sockets
+from netprobe.engine.sweep.filters import Marks
+from netprobe.engine.sweep.lanes import IcmpLane, Lane, SynLane, open_packets
+from netprobe.engine.sweep.mmsg import Arrived, Inbox, count_drops
+from netprobe.engine.sweep.pacing import Pacer
+from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult
+from netprobe.engine.sweep.rounds import Queue, Round
+from netprobe.errors import MisuseError
+from netprobe.wire.batch import Flags, Indices, is_mapped
+from netprobe.wire.batch_quote import read_errors
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from types import TracebackType
+
+_BATCH = 128
+"""Packets per system call: fewer cost more calls, more blur the send times in between."""
+_DRAIN_EVERY = 4 * _BATCH
+_INBOX = 512
+_WIDTH = 160
+"""Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
+_PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
+"""Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a round goes."""
+
+    rate: float | None = None
+    """Packets per second; None for as fast as the kernel takes them."""
+    timeout_ns: int = 800_000_000
+    tick_ns: int = 5_000_000
+    """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
+
+
+@dataclass(slots=True)
+class _Door:
+    """One socket and what its packets mean."""
+
+    socket: socket.socket
+    inbox: Inbox
+    read: Callable[[Arrived], list[Answers]]
+    drops: int = 0
+
+
+class Sweep:
+    """Sockets and state of one set of questions. Close it, or use it as a context manager."""
+
+    def __init__(self, questions: Questions, *, key: bytes, seed: int | None = None) -> None:
+        """Prepare the packets of all *questions*; *key* is the plan's cookie key, of any length."""
+        if not len(questions):
+            raise MisuseError("a sweep needs at least one question")
+        self.questions = questions
+        self._key = hashlib.blake2b(key, digest_size=16, person=b"netprobe-sweep").digest()
+        self._random = np.random.default_rng(seed)
+        self._identifier = 1 + secrets.randbelow(0xFFFF)
+        self._closers: list[Callable[[], None]] = []
+        self._doors: list[_Door] = []
+        self._lanes: list[tuple[Lane, socket.socket]] = []
+        self._lane_of = np.zeros(len(questions), dtype=np.int64)
+        self._position = np.zeros(len(questions), dtype=np.int64)
+        self._rounds: dict[int, Round] = {}
+        self._number = secrets.randbelow(1 << 16)
+        self.strays = 0
+        """Packets that proved nothing and answers that came twice or too late."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket; answers under way find nobody, and the kernel resets SYN-ACKs."""
+        for closer in reversed(self._closers):
+            closer()
+        self._closers.clear()
+
+    # --- rounds ---------------------------------------------------------------------------------
+
+    def begin(self, pace: Pace, *, rows: Indices | None = None) -> int:
+        """Start a round over *rows* and return its number.
+
+        Without *rows* all questions are asked, in the sweep's own random order and from a random place in it,
+        so that a target's moment in the interval changes from round to round. *rows* are asked in the order
+        given, within each protocol and family.
+        """
+        if any(not running.all_sent for running in self._rounds.values()):
+            raise MisuseError("a round begins when all packets of the last one have left")
+        self._number += 1
+        self._rounds[self._number] = Round(
+            number=self._number,
+            size=len(self.questions),
+            queues=self._queue_up(rows),
+            pacer=Pacer(start_ns=time.monotonic_ns(), rate=pace.rate, tick_ns=pace.tick_ns),
+            timeout_ns=pace.timeout_ns,
+            drops_before=self.drops,
+        )
+        return self._number
+
+    def step(self) -> int | None:
+        """Send what is due, take in what has come; returns when to call again, or None if nothing is open."""
+        wake: list[int] = []
+        for running in self._rounds.values():
+            if not running.all_sent:
+                self._send_due(running)
+        self._drain()
+        now_ns = time.monotonic_ns()
+        for running in self._rounds.values():
+            if not running.all_sent:
+                wake.append(max(now_ns, running.pacer.next_ns(sent=running.sent)))
+            elif not running.complete and now_ns < running.deadline_ns:
+                wake.append(min(running.deadline_ns, now_ns + running.pacer.tick_ns))
+        return min(wake, default=None)
+
+    def finish(self, number: int) -> RoundResult:
+        """End a round: what is silent now has timed out, what was not sent was not measured."""
+        self._drain()
+        for door in self._doors:
+            door.drops = max(door.drops, count_drops(door.socket))
+        return self._rounds.pop(number).close(drops=self.drops)
+
+    def ask(self, pace: Pace, *, rows: Indices | None = None) -> RoundResult:
+        """Run a whole round, sleeping between its steps."""
+        number = self.begin(pace, rows=rows)
+        while (wake_ns := self.step()) is not None:
+            time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
+        return self.finish(number)
+
+    @property
+    def drops(self) -> int:
+        """Answers the kernel dropped at our receive buffers since the sweep was opened."""
+        return sum(door.drops for door in self._doors)
+
+    def fileno_list(self) -> list[int]:
+        """Sockets that become readable when answers are there."""
+        return [door.socket.fileno() for door in self._doors]
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _queue_up(self, chosen: Indices | None) -> list[Queue]:
+        queues = []
+        wall_ns = time.time_ns()
+        turn = self._random.random()
+        for index, (lane, _) in enumerate(self._lanes):
+            if chosen is None:
+                mine = np.roll(lane.rows, int(turn * len(lane.rows)))
+            else:
+                mine = chosen[self._lane_of[chosen] == index]
+            if len(mine):
+                lane.prepare(self._number, wall_ns=wall_ns)
+                lane.outbox.arrange(self._position[mine])
+                queues.append(Queue(index, mine))
+        return queues
+
+    def _send_due(self, running: Round) -> None:
+        allowed = running.pacer.allow(now_ns=time.monotonic_ns(), sent=running.sent)
+        since_drain = 0
+        while allowed > 0 and not running.all_sent:
+            queue = min((queue for queue in running.queues if queue.left), key=lambda queue: queue.progress)
+            count = self._send_batch(running, queue, min(_BATCH, allowed))
+            if not count:
+                return
+            allowed -= count
+            since_drain += count
+            if since_drain >= _DRAIN_EVERY:
+                self._drain()
+                since_drain = 0
+
+    def _send_batch(self, running: Round, queue: Queue, most: int) -> int:
+        """Send one batch of a queue; returns how many questions are settled (0: the socket is full)."""
+        lane, opened = self._lanes[queue.lane]
+        rows = queue.rows[queue.cursor : queue.cursor + most]
+        before_ns = time.monotonic_ns()
+        sent, error = lane.outbox.send(opened.fileno(), queue.cursor, len(rows))
+        if sent:
+            running.note_sent(rows[:sent], before_ns=before_ns, after_ns=time.monotonic_ns())
+            queue.cursor += sent
+            return sent
+        if error == errno.EAGAIN:
+            return 0
+        if error in _PENDING_ERRORS:
+            sent, error = lane.outbox.send(opened.fileno(), queue.cursor, 1)
+            if sent:
+                running.note_sent(rows[:1], before_ns=before_ns, after_ns=time.monotonic_ns())
+                queue.cursor += 1
+                return 1
+        running.note_refused(int(rows[0]), errno=error, at_ns=before_ns, unreachable=error in _NO_ROUTE)
+        queue.cursor += 1
+        return 1
+
+    def _drain(self) -> None:
+        for door in self._doors:
+            while len(arrived := door.inbox.receive(door.socket.fileno())):
+                offset_ns = time.time_ns() - time.monotonic_ns()
+                door.drops = max(door.drops, arrived.drops)
+                news = sum(self._note(answers, offset_ns) for answers in door.read(arrived))
+                self.strays += len(arrived) - news
+                if len(arrived) < door.inbox.capacity:
+                    break
+
+    def _note(self, answers: Answers, offset_ns: int) -> int:
+        news = 0
+        for number, running in self._rounds.items():
+            here = answers.rounds == number
+            if here.all():
+                return running.note(answers, wall_offset_ns=offset_ns)
+            if here.any():
+                news += running.note(answers.pick(here), wall_offset_ns=offset_ns)
+        return news
+
+    def _open(self) -> None:
+        v4 = is_mapped(self.questions.addresses)
+        kinds = self.questions.kinds
+        first_port = self._reserve() if (kinds == Kind.SYN).any() else 0
+        marks = Marks(self._identifier, first_port=first_port, ports=sockets.SYN_PORTS if first_port else 0)
+        for v6 in (False, True):
+            family = ~v4 if v6 else v4
+            if family.any():
+                self._open_family(kinds, family, marks, v6=v6)
+
+    def _reserve(self) -> int:
+        reserved = sockets.reserve_ports()
+        self._closers.append(reserved.close)
+        return reserved.first
+
+    def _open_family(self, kinds: Codes, family: Flags, marks: Marks, *, v6: bool) -> None:
+        raw = self._keep(sockets.open_icmp(marks, v6=v6))
+        echoes: IcmpLane | None = None
+        others: list[Lane] = []
+        if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
+            asked = self.questions.pick(rows)
+            echoes = IcmpLane(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
+            self._add_lane(echoes, raw)
+        if len(rows := self._rows_of(family & (kinds == Kind.SYN))):
+            asked = self.questions.pick(rows)
+            opened = self._keep(sockets.open_syn(marks, v6=v6))
+            lane = SynLane(
+                asked, rows, key=self._key, first_port=marks.first_port,
+                sources=sockets.find_sources(asked.addresses), v6=v6,
+            )  # fmt: skip
+            self._add_lane(lane, opened)
+            others.append(lane)
+            self._doors.append(_Door(opened, Inbox(capacity=_INBOX, width=_WIDTH), lambda a: [lane.read(a)]))
+        reader = _icmp_reader(echoes, others, v6=v6)
+        self._doors.append(_Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
+
+    def _keep(self, opened: socket.socket) -> socket.socket:
+        self._closers.append(opened.close)
+        return opened
+
+    def _add_lane(self, lane: Lane, opened: socket.socket) -> None:
+        self._lane_of[lane.rows] = len(self._lanes)
+        self._position[lane.rows] = np.arange(len(lane.rows))
+        self._lanes.append((lane, opened))
+
+    def _rows_of(self, wanted: Flags) -> Indices:
+        """The rows of a lane, shuffled: packets lie in memory in the order in which they will leave."""
+        return self._random.permutation(np.nonzero(wanted)[0])
+
+
+def _icmp_reader(
+    echoes: IcmpLane | None, others: list[Lane], *, v6: bool
+) -> Callable[[Arrived], list[Answers]]:
+    """A raw ICMP socket hears replies to our echoes, and errors about packets of every lane of its family."""
+    lanes: list[Lane] = [*([echoes] if echoes else []), *others]
+
+    def read(arrived: Arrived) -> list[Answers]:
+        body, lengths, senders, valid = open_packets(arrived, v6=v6)
+        told = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
+        if told and len(told[0]) == len(arrived):
+            return told
+        quotes = read_errors(body, lengths, v6=v6)
+        return [*told, *(lane.read_quotes(quotes, arrived, senders) for lane in lanes)]
+
+    return read

@@ -1,0 +1,154 @@
+"""The sweep on real packets between two namespaces."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, why_not
+from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.model.outcome import Rejected, TooBig
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
+
+KEY = b"a key for the test"
+QUICK = Pace(timeout_ns=300_000_000, tick_ns=2_000_000)
+ADDRESSES = [
+    FAR_V4,
+    FAR_V6,
+    *(f"10.9.0.{host}" for host in range(1, 40)),
+    *(f"fd09::{host}" for host in range(1, 40)),
+]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with joined() as both, both.near.entered():
+        # Linux answers one host with about one ICMP error per second; what is tested here is not that.
+        both.far.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
+        yield both
+
+
+def firewall(pair: Pair, rules: str, *, at: str = "far", hook: str = "input") -> None:
+    chain = f"chain c {{\ntype filter hook {hook} priority 0\n{rules}\n}}"
+    namespace = pair.far if at == "far" else pair.near
+    namespace.run(f"nft -f - <<'X'\ntable inet t {{\n{chain}\n}}\nX")
+
+
+def kernel_table(name: str) -> list[str]:
+    return Path(f"/proc/thread-self/net/{name}").read_text().splitlines()
+
+
+def test_every_echo_is_answered_round_after_round(pair: Pair) -> None:
+    with Sweep(Questions.of(Kind.ICMP, ADDRESSES), key=KEY, seed=1) as sweep:
+        for _ in range(6):
+            result = sweep.ask(QUICK)
+            assert result.count(Code.REACHED) == len(ADDRESSES)
+            assert (result.rtts_ns > 0).all()
+        assert sweep.strays == 0
+        assert sweep.drops == 0
+
+
+def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> None:
+    with pair.far.entered():
+        listener = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
+    ports = np.array([80, 81] * len(ADDRESSES))
+    questions = Questions.of(Kind.SYN, [address for address in ADDRESSES for _ in range(2)], ports=ports)
+    with listener, Sweep(questions, key=KEY, seed=1) as sweep:
+        for _ in range(10):
+            result = sweep.ask(QUICK)
+            assert (result.codes[::2] == Code.REACHED).all()
+            assert (result.codes[1::2] == Code.REFUSED).all()
+        with pair.far.entered():
+            states = [line.split()[3] for name in ("tcp", "tcp6") for line in kernel_table(name)]
+    established, half_open = "01", "03"
+    assert "0A" in states, "the listener itself must be seen"
+    assert not {established, half_open} & set(states)
+
+
+@pytest.mark.parametrize(
+    ("word", "v4", "v6"),
+    [
+        ("no-route", (3, 0), (1, 0)),
+        ("admin-prohibited", (3, 13), (1, 1)),
+        ("addr-unreachable", (3, 1), (1, 3)),
+        ("port-unreachable", (3, 3), (1, 4)),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.ICMP, Kind.SYN])
+def test_rejections_name_sender_type_and_code(
+    pair: Pair, word: str, v4: tuple[int, int], v6: tuple[int, int], kind: Kind
+) -> None:
+    what = "tcp dport 80" if kind is Kind.SYN else "icmpv6 type echo-request"
+    words = {"no-route": "net-unreachable", "addr-unreachable": "host-unreachable"}
+    rules = f"{what} meta nfproto ipv6 reject with icmpv6 type {word}\n"
+    what4 = what if kind is Kind.SYN else "ip protocol icmp"
+    rules += f"{what4} meta nfproto ipv4 reject with icmp type {words.get(word, word)}"
+    firewall(pair, rules)
+    questions = Questions.of(kind, ["10.9.0.7", FAR_V6], ports=80 if kind is Kind.SYN else 0)
+    with Sweep(questions, key=KEY, seed=1) as sweep:
+        result = sweep.ask(QUICK)
+    assert result.outcome(0) == Rejected("10.9.0.7", *v4)
+    assert result.outcome(1) == Rejected(FAR_V6, *v6)
+
+
+def test_silence_and_our_own_refusals_are_told_apart(pair: Pair) -> None:
+    firewall(pair, "ip daddr 10.9.0.1 drop")
+    targets = ["10.9.0.1", "10.9.0.2", "192.0.2.1", FAR_V4]
+    questions = Questions.of(Kind.ICMP, targets, sizes=[0, 0, 0, 4000])
+    with Sweep(questions, key=KEY, seed=1) as sweep:
+        result = sweep.ask(QUICK)
+    codes = [Code(code) for code in result.codes]
+    assert codes == [Code.TIMED_OUT, Code.REACHED, Code.REJECTED, Code.NOT_MEASURED]
+    assert [int(errno) for errno in result.errnos] == [0, 0, 101, 90]
+
+
+def test_a_local_firewall_is_our_own_trouble(pair: Pair) -> None:
+    firewall(pair, "ip daddr 10.9.0.1 drop", at="near", hook="output")
+    with Sweep(Questions.of(Kind.ICMP, ["10.9.0.1", "10.9.0.2"]), key=KEY, seed=1) as sweep:
+        result = sweep.ask(QUICK)
+    assert [Code(code) for code in result.codes] == [Code.NOT_MEASURED, Code.REACHED]
+
+
+def test_a_router_tells_the_mtu(pair: Pair) -> None:
+    pair.far.run(
+        """
+        sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+        ip link add narrow mtu 1280 type veth peer name other
+        ip link set other up
+        ip link set narrow up
+        ip route add 10.7.0.0/24 dev narrow
+        ip -6 route add fd07::/64 dev narrow
+        """
+    )
+    pair.near.run(f"ip route add 10.7.0.0/24 via {FAR_V4}; ip -6 route add fd07::/64 via {FAR_V6}")
+    questions = Questions.of(Kind.ICMP, ["10.7.0.1", "fd07::1"], sizes=1400)
+    with Sweep(questions, key=KEY, seed=1) as sweep:
+        for _ in range(2):  # a remembered path MTU must not turn the second one into our own error
+            result = sweep.ask(QUICK)
+            assert [result.outcome(row) for row in range(2)] == [TooBig(1280, FAR_V4), TooBig(1280, FAR_V6)]
+
+
+def test_forged_answers_do_not_count(pair: Pair) -> None:
+    """The far end answers nothing itself, but sends echo replies that know everything except the cookie."""
+    pair.far.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
+    with pair.far.entered():
+        forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        forger.settimeout(5)
+    with forger, Sweep(Questions.of(Kind.ICMP, [FAR_V4]), key=KEY, seed=1) as sweep:
+        number = sweep.begin(QUICK)
+        sweep.step()
+        request = forger.recv(200)[20:]
+        for change in (slice(16, 24), slice(12, 16), slice(8, 12)):
+            forged = bytearray(b"\0" + request[1:])
+            forged[change] = bytes(255 - byte for byte in forged[change])
+            forger.sendto(bytes(forged), ("10.8.0.1", 0))
+        forger.sendto(b"\0" + request[1:20], ("10.8.0.1", 0))
+        sweep.step()
+        assert sweep.strays == 4
+        assert sweep.finish(number).count(Code.TIMED_OUT) == 1
