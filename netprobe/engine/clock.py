@@ -1,0 +1,23 @@
+"""The engine's clock: monotonic for durations, wall time stamped once per observation."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Reads the machine's clocks."""
+
+    def mono_ns(self) -> int:
+        """Monotonic time; what ``asyncio`` uses too."""
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        """Unix time."""
+        return time.time_ns()
+
+    def mono_of_wall(self, wall_ns: int) -> int:
+        """The monotonic time of a recent or near wall time, as the clocks stand now."""
+        return self.mono_ns() + wall_ns - self.wall_ns()

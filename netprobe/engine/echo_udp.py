@@ -1,0 +1,205 @@
+"""Asks ``udp`` checks: one socket per address family, so a check's flow keeps its source port.
+
+A service address gets a socket of its own for each probe: its flow would otherwise stay bound, by connection
+tracking, to the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.ledger import Ledger, Open, Round
+from netprobe.engine.sockets import (
+    Datagram,
+    Reported,
+    family_of,
+    open_udp,
+    prepare,
+    receive,
+    receive_errors,
+    version_of,
+)
+from netprobe.errors import RemoteFormatError
+from netprobe.model.check import Check, TargetKind
+from netprobe.model.outcome import NotMeasured
+from netprobe.probes import udp
+from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.seen import Seen
+from netprobe.wire import stamp
+
+
+@dataclass(slots=True)
+class Keyring:
+    """The fleet's key, and the one before it while a new plan spreads."""
+
+    key: bytes = b""
+    previous: bytes = b""
+
+    def use(self, key: bytes) -> None:
+        """From now on seal with *key*; go on believing the one before."""
+        if key != self.key:
+            self.previous, self.key = self.key, key
+
+    @property
+    def believed(self) -> tuple[bytes, ...]:
+        """Every key that proves a packet; without a plan there is none, and nobody is believed."""
+        return tuple(key for key in (self.key, self.previous) if key)
+
+
+@dataclass(slots=True)
+class UdpEcho:
+    """Sends requests, matches answers and errors."""
+
+    ledger: Ledger
+    keys: Keyring
+    boot: int
+    clock: Clock
+    dropped: int = 0
+    """Answers our full buffers have lost so far."""
+    _sockets: dict[int, socket.socket] = field(default_factory=dict)
+    _drops: dict[int, int] = field(default_factory=dict)
+
+    def open(self) -> None:
+        """Open the sockets; a family that this host does not have stays closed."""
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                self._sockets[family] = self._open_one(family)
+            except OSError:
+                continue
+
+    def close(self) -> None:
+        """Close every socket."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets.values():
+            loop.remove_reader(sock.fileno())
+            sock.close()
+        self._sockets.clear()
+
+    def send(self, check: Check, turn: Round) -> None:
+        """Ask once."""
+        probe = self.ledger.ask(check, turn, now_ns=self.clock.mono_ns())
+        sock = self._socket_for(check)
+        if sock is None:
+            self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
+            return
+        version = version_of(check.target.address)
+        request = stamp.Request(
+            check=check.id,
+            boot=self.boot,
+            sequence=probe.sequence,
+            sent_ns=self.clock.wall_ns(),
+            sent_count=probe.sequence,
+        )
+        size = udp.payload_bytes(check.probe, version=version)
+        packet = stamp.encode_request(request, key=self.keys.key, size=size)
+        error = self._send_past_old_errors(sock, packet, (check.target.address, check.probe.port))
+        if error is not None:
+            self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
+
+    def drain(self) -> None:
+        """Read what waits in every socket, before verdicts are drawn."""
+        for sock in self._sockets.values():
+            self._read(sock)
+
+    def _open_one(self, family: socket.AddressFamily) -> socket.socket:
+        sock = open_udp(family)
+        prepare(sock, errors=True)
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._read, sock)
+        return sock
+
+    def _socket_for(self, check: Check) -> socket.socket | None:
+        family = family_of(check.target.address)
+        if check.target.kind is not TargetKind.SERVICE or family not in self._sockets:
+            return self._sockets.get(family)
+        try:
+            sock = self._open_one(family)
+        except OSError:
+            return None
+        lives_s = check.probe.timeout_ns / 1e9 + 0.1
+        asyncio.get_running_loop().call_later(lives_s, self._retire, sock)
+        return sock
+
+    def _retire(self, sock: socket.socket) -> None:
+        self._read(sock)
+        asyncio.get_running_loop().remove_reader(sock.fileno())
+        self._drops.pop(sock.fileno(), None)
+        sock.close()
+
+    def _send_past_old_errors(
+        self, sock: socket.socket, packet: bytes, target: tuple[str, int]
+    ) -> OSError | None:
+        """Send; an error left over from an earlier datagram is read from the queue and does not count."""
+        error: OSError | None = None
+        for _ in range(4):
+            try:
+                sock.sendto(packet, target)
+            except OSError as caught:
+                error = caught
+            else:
+                return None
+            if not self._read_errors(sock):
+                return error
+        return error
+
+    def _read(self, sock: socket.socket) -> None:
+        if sock.fileno() < 0:
+            return
+        self._read_errors(sock)
+        for datagram in receive(sock):
+            self._take_answer(datagram)
+            self._count_drops(sock, datagram)
+
+    def _read_errors(self, sock: socket.socket) -> bool:
+        reports = list(receive_errors(sock))
+        for report in reports:
+            self._take_error(report)
+        return bool(reports)
+
+    def _count_drops(self, sock: socket.socket, datagram: Datagram) -> None:
+        known = self._drops.get(sock.fileno(), 0)
+        if datagram.dropped > known:
+            self.dropped += datagram.dropped - known
+            self._drops[sock.fileno()] = datagram.dropped
+
+    def _take_answer(self, datagram: Datagram) -> None:
+        now_ns, wall_ns = self.clock.mono_ns(), self.clock.wall_ns()
+        answer = self._prove(datagram.data)
+        if answer is None or answer.boot != self.boot:
+            return
+        probe = self.ledger.find(answer.check, answer.sequence)
+        if probe is None:
+            return
+        waited_ns = max(0, wall_ns - datagram.received_ns) if datagram.received_ns else 0
+        elapsed_ns = now_ns - min(waited_ns, now_ns - probe.sent_ns) - probe.sent_ns
+        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=elapsed_ns))
+
+    def _prove(self, data: bytes) -> stamp.Answer | None:
+        for key in self.keys.believed:
+            try:
+                return stamp.decode_answer(data, key=key)
+            except RemoteFormatError:
+                continue
+        return None
+
+    def _take_error(self, report: Reported) -> None:
+        quote = stamp.read_quote(report.quoted)
+        if quote and quote.check is not None:
+            probe = self.ledger.find(quote.check, quote.sequence)
+        else:
+            probe = self.ledger.find_oldest(lambda waiting: _is_about(report, waiting))
+        if probe is None or not _is_about(report, probe):
+            return
+        rtt_ns = max(1, self.clock.mono_ns() - probe.sent_ns)
+        self.ledger.saw(probe, Seen(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+
+
+def _is_about(report: Reported, probe: Open) -> bool:
+    asked = probe.check
+    return (
+        asked.probe.kind == "udp"
+        and asked.target.address == report.target
+        and asked.probe.port == report.target_port
+    )

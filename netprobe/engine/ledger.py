@@ -1,0 +1,223 @@
+"""Who was asked what, and what came of it: probes in, windows out. Pure; time is an argument.
+
+Rules:
+
+- an answer counts in the interval in which its probe was *sent*;
+- every probe ends in exactly one outcome; what is still open when its window closes has timed out, unless we
+  ourselves were not fit to see the answer: then it is not measured;
+- sequence numbers rise by one per probe of a check that really left, so that the responder's counter fits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from netprobe.errors import MisuseError
+from netprobe.model.check import Check
+from netprobe.model.names import CheckId
+from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, TimedOut, WrongPeer
+from netprobe.model.window import Histogram, Window
+from netprobe.probes.direction import Anchor, Split, split_losses
+from netprobe.probes.seen import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A probe that waits for its answer."""
+
+    check: Check
+    sequence: int
+    sent_ns: int
+    """Monotonic."""
+
+    @property
+    def deadline_ns(self) -> int:
+        """Until when an answer counts."""
+        return self.sent_ns + self.check.probe.timeout_ns
+
+
+Doubt = Callable[[Open], str | None]
+"""Why a loss cannot be believed, or None."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """One check within one round."""
+
+    check: Check
+    sent: int = 0
+    outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
+    seen: list[Seen] = field(default_factory=list)
+    waiting: dict[int, Open] = field(default_factory=dict)
+    newest: int = 0
+    """Its highest sequence number."""
+    lost_out: int = 0
+    words: str = ""
+    silence: str = ""
+    """What a conversation said of its own time-out, told if it stays one."""
+
+    def count(self, seen: Seen) -> None:
+        """Add one finished probe."""
+        self.outcomes[seen.outcome.kind] += 1
+        self.seen.append(seen)
+        self.lost_out += seen.lost_out
+        self.words = seen.words or self.words
+
+
+@dataclass(slots=True)
+class _Session:
+    """What outlives the rounds of one check."""
+
+    last_sequence: int = 0
+    asked: dict[int, Tally] = field(default_factory=dict)
+    anchors: list[Anchor] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+    def split(self, lost: list[int], *, newest: int) -> Split:
+        """Attribute this round's losses; then forget what no later round can need."""
+        split = split_losses(self.anchors, lost=lost, refused=self.refused)
+        passed = [anchor for anchor in self.anchors if anchor.sequence <= newest]
+        if passed:
+            last = max(passed)
+            self.anchors = [anchor for anchor in self.anchors if anchor >= last]
+            self.refused = [number for number in self.refused if number > last.sequence]
+        return split
+
+
+class Round:
+    """One interval of planned checks, or one question on demand."""
+
+    def __init__(self, *, start_ns: int, length_ns: int, began_ns: int) -> None:
+        self.start_ns = start_ns
+        self.length_ns = length_ns
+        self.began_ns = began_ns
+        """Monotonic time of the start."""
+        self.tallies: dict[CheckId, Tally] = {}
+
+    def tally(self, check: Check) -> Tally:
+        """The check's tally, begun when first asked for."""
+        return self.tallies.setdefault(check.id, Tally(check))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no probe waits any more."""
+        return not any(tally.waiting for tally in self.tallies.values())
+
+
+class Ledger:
+    """Every open probe of one engine."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[CheckId, _Session] = {}
+
+    def ask(self, check: Check, turn: Round, *, now_ns: int) -> Open:
+        """Note that a probe goes out now; its sequence number is the check's next."""
+        session = self._sessions.setdefault(check.id, _Session())
+        session.last_sequence += 1
+        tally = turn.tally(check)
+        probe = Open(check, session.last_sequence, now_ns)
+        tally.sent += 1
+        tally.newest = probe.sequence
+        tally.waiting[probe.sequence] = probe
+        session.asked[probe.sequence] = tally
+        return probe
+
+    def retract(self, probe: Open, seen: Seen) -> None:
+        """The probe never left: end it with *seen* and give its number to the next one."""
+        session = self._sessions[probe.check.id]
+        if session.last_sequence != probe.sequence:
+            raise MisuseError("only the newest probe of a check can be retracted")
+        session.last_sequence -= 1
+        self._end(probe.check.id, probe.sequence, seen)
+
+    def miss(self, check: Check, turn: Round, reason: str) -> None:
+        """A probe that should have gone out and did not, through our own fault."""
+        tally = turn.tally(check)
+        tally.sent += 1
+        tally.count(Seen(NotMeasured(reason)))
+
+    def find(self, check_id: int, sequence: int) -> Open | None:
+        """The open probe of that number, or None."""
+        session = self._sessions.get(CheckId(check_id))
+        tally = session.asked.get(sequence) if session else None
+        return tally.waiting.get(sequence) if tally else None
+
+    def find_oldest(self, is_it: Callable[[Open], bool]) -> Open | None:
+        """The oldest open probe that *is_it*: for errors that quote too little to name their probe."""
+        found = [
+            probe
+            for session in self._sessions.values()
+            for sequence, tally in session.asked.items()
+            if (probe := tally.waiting.get(sequence)) and is_it(probe)
+        ]
+        return min(found, key=lambda probe: probe.sent_ns, default=None)
+
+    def saw(self, probe: Open, seen: Seen) -> None:
+        """A probe's answer. Silence is not an answer: it is judged when the round closes."""
+        session = self._sessions.get(probe.check.id)
+        tally = session.asked.get(probe.sequence) if session else None
+        if tally is None or probe.sequence not in tally.waiting:
+            return
+        if session and seen.received_count is not None:
+            session.anchors.append(Anchor(probe.sequence, seen.received_count))
+        if isinstance(seen.outcome, TimedOut):
+            tally.silence = seen.words
+            return
+        if session and not isinstance(seen.outcome, Reached | WrongPeer):
+            session.refused.append(probe.sequence)
+        self._end(probe.check.id, probe.sequence, seen)
+
+    def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
+        """End every open probe of the round and return its windows."""
+        return tuple(self._close_tally(tally, turn, doubt) for tally in turn.tallies.values())
+
+    def forget(self, keep: set[CheckId]) -> None:
+        """Drop the sessions of checks that are asked no more."""
+        for check_id in [known for known in self._sessions if known not in keep]:
+            if not self._sessions[check_id].asked:
+                del self._sessions[check_id]
+
+    def _close_tally(self, tally: Tally, turn: Round, doubt: Doubt) -> Window:
+        session = self._sessions.get(tally.check.id) or _Session()
+        lost = []
+        for probe in list(tally.waiting.values()):
+            outcome = _silence(probe, doubt(probe))
+            if isinstance(outcome, TimedOut):
+                lost.append(probe.sequence)
+            self._end(probe.check.id, probe.sequence, Seen(outcome, detail=_words(outcome, tally)))
+        return _window(tally, turn, session.split(lost, newest=tally.newest))
+
+    def _end(self, check_id: CheckId, sequence: int, seen: Seen) -> None:
+        tally = self._sessions[check_id].asked.pop(sequence)
+        del tally.waiting[sequence]
+        tally.count(seen)
+
+
+def _silence(probe: Open, reason: str | None) -> Outcome:
+    return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
+
+
+def _words(outcome: Outcome, tally: Tally) -> str:
+    return tally.silence if isinstance(outcome, TimedOut) else ""
+
+
+def _window(tally: Tally, turn: Round, split: Split) -> Window:
+    rtts = [seen.outcome.rtt_ns for seen in tally.seen if isinstance(seen.outcome, Reached)]
+    sources = [seen.observed_source for seen in tally.seen if seen.observed_source]
+    names = [seen.answered_by for seen in tally.seen if seen.answered_by]
+    return Window(
+        check=tally.check.id,
+        start_ns=turn.start_ns,
+        length_ns=turn.length_ns,
+        sent=tally.sent,
+        answered=tally.outcomes[OutcomeKind.REACHED],
+        outcomes=tuple(sorted(tally.outcomes.items())),
+        lost_out=split.out + tally.lost_out,
+        lost_back=split.back,
+        rtt=Histogram.of(rtts),
+        observed_source=sources[-1] if sources else "",
+        answered_by=names[-1] if names else "",
+        detail=tally.words,
+    )

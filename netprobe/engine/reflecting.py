@@ -1,0 +1,119 @@
+"""The Session-Reflector's memory (RFC 8762, section 4.3, stateful): counters, replays, who asked. Pure.
+
+Rules: only requests proven by the fleet's key come here. A request is answered once: a repeat (from the
+network or from someone who recorded it) is dropped, as RFC 4303 section 3.4.3 does with a sliding window.
+Memory is bounded: the session unused for longest goes first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from netprobe.model.names import CheckId
+from netprobe.model.window import Heard
+from netprobe.wire.stamp import Answer, Request
+
+MAX_SESSIONS = 20_000
+REPLAY_BITS = 256
+MAX_SKEW_NS = 600_000_000_000
+"""Askers' clocks that differ more than this from ours are not used to choose the interval."""
+
+
+@dataclass(slots=True)
+class _Session:
+    received: int = 0
+    answered: int = 0
+    newest: int = 0
+    seen_bits: int = 0
+
+    def is_new(self, sequence: int) -> bool:
+        """Whether this sequence number was not seen before; remembers it."""
+        ahead = sequence - self.newest
+        if ahead > 0:
+            self.seen_bits = (
+                (self.seen_bits << ahead | 1) & ((1 << REPLAY_BITS) - 1) if ahead < REPLAY_BITS else 1
+            )
+            self.newest = sequence
+            return True
+        bit = 1 << -ahead
+        if -ahead >= REPLAY_BITS or self.seen_bits & bit:
+            return False
+        self.seen_bits |= bit
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a request came in."""
+
+    received_ns: int
+    """Wall time."""
+    source: str
+    source_port: int
+    local_port: int
+    ttl: int
+
+
+class Reflecting:
+    """Answers requests and counts what it heard."""
+
+    def __init__(self, name: str, *, max_sessions: int = MAX_SESSIONS) -> None:
+        self._name = name
+        self._max_sessions = max_sessions
+        self._sessions: OrderedDict[tuple[int, int], _Session] = OrderedDict()
+        self._heard: dict[tuple[int, int], int] = {}
+
+    def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int, now_ns: int) -> Answer | None:
+        """The answer to give now, or None for a repeat."""
+        session = self._find(request)
+        if not session.is_new(request.sequence):
+            return None
+        session.received += 1
+        session.answered += 1
+        self._count(request, arrival, interval_ns)
+        return Answer(
+            check=request.check,
+            boot=request.boot,
+            sequence=request.sequence,
+            sent_ns=request.sent_ns,
+            received_ns=arrival.received_ns,
+            answered_ns=now_ns,
+            sent_count=request.sent_count,
+            received_count=session.received,
+            answered_count=session.answered,
+            observed_source=arrival.source,
+            observed_port=arrival.source_port,
+            reflector_port=arrival.local_port,
+            observed_ttl=arrival.ttl,
+            answered_by=self._name,
+        )
+
+    def heard(self, *, until_ns: int, everything_ns: int) -> tuple[Heard, ...]:
+        """Hand over, once, the counts of intervals before *until_ns* or after *everything_ns* (wall time).
+
+        The second bound is for askers whose clocks run ahead of ours.
+        """
+        ready = [key for key in self._heard if key[1] < until_ns or key[1] >= everything_ns]
+        return tuple(
+            Heard(CheckId(check), start, self._heard.pop((check, start))) for check, start in sorted(ready)
+        )
+
+    def _find(self, request: Request) -> _Session:
+        key = (request.check, request.boot)
+        session = self._sessions.get(key)
+        if session is None:
+            session = self._sessions[key] = _Session()
+            if len(self._sessions) > self._max_sessions:
+                self._sessions.popitem(last=False)
+        else:
+            self._sessions.move_to_end(key)
+        return session
+
+    def _count(self, request: Request, arrival: Arrival, interval_ns: int) -> None:
+        """The interval is the asker's own: the one in which it counts the probe as sent."""
+        is_usable = abs(request.sent_ns - arrival.received_ns) <= MAX_SKEW_NS
+        at_ns = request.sent_ns if is_usable else arrival.received_ns
+        key = (request.check, at_ns - at_ns % interval_ns)
+        if key in self._heard or len(self._heard) < self._max_sessions:
+            self._heard[key] = self._heard.get(key, 0) + 1

@@ -1,0 +1,191 @@
+"""The answering side: STAMP reflector over UDP and the agent's identity over HTTP, on one port number.
+
+Rules: a datagram is answered only if it proves the fleet's key, with exactly as many bytes as it had, and at
+most *MAX_ANSWERS_PER_S* of them; nobody else gets a byte over UDP. HTTP tells only the agent's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.echo_udp import Keyring
+from netprobe.engine.reflecting import Arrival, Reflecting
+from netprobe.engine.sockets import Datagram, open_udp, prepare, receive, reply_control
+from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.wire import stamp
+from netprobe.wire.identity import Identity, encode_identity
+
+MAX_ANSWERS_PER_S = 20_000
+MAX_CONNECTIONS = 512
+_HTTP_TIMEOUT_S = 5.0
+_MAX_REQUEST_BYTES = 8 * 1024
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """A token bucket. Pure: time is an argument."""
+
+    per_s: int
+    tokens: float = 0.0
+    at_ns: int = 0
+
+    def take(self, *, now_ns: int) -> bool:
+        """Whether one more is allowed now."""
+        earned = (now_ns - self.at_ns) * self.per_s / 1e9
+        self.tokens = min(float(self.per_s), self.tokens + earned)
+        self.at_ns = now_ns
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Responder:
+    """Answers peers."""
+
+    identity: Identity
+    keys: Keyring
+    clock: Clock
+    port: int
+    reflecting: Reflecting
+    interval_ns: int = 1_000_000_000
+    dropped: int = 0
+    """Requests lost to full buffers or to the allowance."""
+    strangers: int = 0
+    _allowance: Allowance = field(default_factory=lambda: Allowance(MAX_ANSWERS_PER_S))
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _drops: dict[int, int] = field(default_factory=dict)
+    _connections: int = 0
+
+    async def open(self) -> None:
+        """Listen on every address; *port* 0 takes a free one. A family this host lacks is left out."""
+        problem: OSError | None = None
+        for family in _FAMILIES:
+            try:
+                await self._open_family(family)
+            except OSError as error:
+                problem = error
+        if not self._sockets:
+            await self.close()
+            raise SurroundingsError(f"cannot listen on port {self.port}: {problem}")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for sock in self._sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+        for server in self._servers:
+            server.close()
+        self._sockets.clear()
+        self._servers.clear()
+
+    async def _open_family(self, family: socket.AddressFamily) -> None:
+        tcp = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            tcp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", self.port))  # noqa: S104
+            self.port = tcp.getsockname()[1]
+            udp = open_udp(family, port=self.port)
+        except OSError:
+            tcp.close()
+            raise
+        prepare(udp, errors=False)
+        self._sockets.append(udp)
+        asyncio.get_running_loop().add_reader(udp.fileno(), self._read, udp)
+        server = await asyncio.start_server(
+            self._serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=_MAX_REQUEST_BYTES
+        )
+        self._servers.append(server)
+
+    def _read(self, sock: socket.socket) -> None:
+        for datagram in receive(sock):
+            self._answer(sock, datagram)
+            known = self._drops.get(sock.fileno(), 0)
+            if datagram.dropped > known:
+                self.dropped += datagram.dropped - known
+                self._drops[sock.fileno()] = datagram.dropped
+
+    def _answer(self, sock: socket.socket, datagram: Datagram) -> None:
+        proven = self._prove(datagram.data)
+        if proven is None:
+            self.strangers += 1
+            return
+        request, key = proven
+        now_ns = self.clock.wall_ns()
+        arrival = Arrival(
+            received_ns=min(now_ns, datagram.received_ns or now_ns),
+            source=datagram.source,
+            source_port=datagram.source_port,
+            local_port=self.port,
+            ttl=datagram.ttl,
+        )
+        answer = self.reflecting.reflect(request, arrival, interval_ns=self.interval_ns, now_ns=now_ns)
+        if answer is None:
+            return
+        if not self._allowance.take(now_ns=self.clock.mono_ns()):
+            self.dropped += 1
+            return
+        packet = stamp.encode_answer(answer, key=key, size=len(datagram.data))
+        try:
+            sock.sendmsg([packet], reply_control(datagram), 0, (datagram.source, datagram.source_port))
+        except OSError:
+            self.dropped += 1
+
+    def _prove(self, data: bytes) -> tuple[stamp.Request, bytes] | None:
+        for key in self.keys.believed:
+            try:
+                return stamp.decode_request(data, key=key), key
+            except RemoteFormatError:
+                continue
+        return None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request: RFC 9112 with ``Connection: close``."""
+        self._connections += 1
+        try:
+            async with asyncio.timeout(_HTTP_TIMEOUT_S):
+                if self._connections <= MAX_CONNECTIONS:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    writer.write(respond(head, self.identity))
+                    await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+        finally:
+            self._connections -= 1
+
+
+def respond(head: bytes, identity: Identity) -> bytes:
+    """The whole HTTP response to a request's head (RFC 9112, section 3)."""
+    words = head.split(b"\r\n", 1)[0].split(b" ")
+    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        return _response(b"400 Bad Request", b"{}")
+    method, target, _ = words
+    if method not in {b"GET", b"HEAD"}:
+        return _response(b"405 Method Not Allowed", b"{}")
+    if target == b"/healthz":
+        body = b'{"status":"ok"}'
+    elif target == b"/":
+        body = encode_identity(identity)
+    else:
+        return _response(b"404 Not Found", b"{}")
+    return _response(b"200 OK", body, is_head=method == b"HEAD")
+
+
+def _response(status: bytes, body: bytes, *, is_head: bool = False) -> bytes:
+    lines = (
+        b"HTTP/1.1 " + status,
+        b"Content-Type: application/json",
+        b"Content-Length: " + str(len(body)).encode(),
+        b"Connection: close",
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if is_head else body)

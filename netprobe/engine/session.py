@@ -1,0 +1,210 @@
+"""The engine: runs a plan, answers peers, hands over what it measured at the end of each interval.
+
+Rules: intervals are aligned to wall time; an interval is handed over once its last answers can no longer be
+in time; a new plan begins with the next interval, so the current windows are never torn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from types import TracebackType
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.echo_icmp import IcmpEcho
+from netprobe.engine.echo_udp import Keyring, UdpEcho
+from netprobe.engine.ledger import Ledger, Open, Round
+from netprobe.engine.reflecting import Reflecting
+from netprobe.engine.responder import Responder
+from netprobe.engine.schedule import Slot, grace_ns, spread
+from netprobe.engine.stalls import Pulse, Stalls
+from netprobe.engine.talking import TalkingNet
+from netprobe.errors import MisuseError
+from netprobe.model.check import Check, Plan
+from netprobe.model.names import AgentId
+from netprobe.model.window import Measured, Window
+from netprobe.probes import registry
+from netprobe.wire.identity import Identity
+
+AGENT_PORT = 9771
+MAX_TALKS = 256
+"""Conversations under way at once."""
+
+
+class Engine:
+    """One agent's prober and responder.
+
+    >>> async def example(plan: Plan) -> None:
+    ...     async with Engine(plan.agent, boot="4f2a90c1") as engine:
+    ...         engine.use(plan)
+    ...         await engine.run(print)
+    """
+
+    def __init__(
+        self, agent: AgentId, *, boot: str, port: int = AGENT_PORT, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or Clock()
+        self._agent = agent
+        self._plan: Plan | None = None
+        self._planned = asyncio.Event()
+        self._rng = random.Random(f"{agent} {boot}")  # noqa: S311 - jitter
+        nonce = self._rng.getrandbits(32)
+        keys = self._keys = Keyring()
+        self._ledger = Ledger()
+        self._udp = UdpEcho(self._ledger, keys, nonce, self._clock)
+        self._icmp = IcmpEcho(self._ledger, keys, nonce, self._clock)
+        self._reflecting = Reflecting(str(agent))
+        self._responder = Responder(Identity(str(agent), boot), keys, self._clock, port, self._reflecting)
+        self._stalls = Stalls()
+        self._pulse = Pulse(self._stalls)
+        self._talks = asyncio.Semaphore(MAX_TALKS)
+        self._dropped_before = 0
+
+    async def __aenter__(self) -> Engine:
+        await self._responder.open()
+        self._udp.open()
+        self._icmp.open()
+        self._pulse.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pulse.stop()
+        self._icmp.close()
+        self._udp.close()
+        await self._responder.close()
+
+    @property
+    def port(self) -> int:
+        """Where peers are answered."""
+        return self._responder.port
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What this process may do here."""
+        return (self._icmp.capability, *sorted(registry.KINDS))
+
+    def use(self, plan: Plan) -> None:
+        """Run *plan* from the next interval on; its key is believed at once."""
+        if plan.agent != self._agent:
+            raise MisuseError(f"the plan is for {plan.agent}, not for {self._agent}")
+        self._keys.use(plan.cookie_key)
+        self._responder.interval_ns = plan.interval_ns
+        self._plan = plan
+        self._planned.set()
+
+    async def run(self, deliver: Callable[[Measured], None], *, intervals: int | None = None) -> None:
+        """Measure until cancelled, or for a number of *intervals*."""
+        await self._planned.wait()
+        done = 0
+        last_start_ns = 0
+        async with asyncio.TaskGroup() as group:
+            while intervals is None or done < intervals:
+                assert self._plan is not None
+                length_ns = self._plan.interval_ns
+                start_ns = self._clock.wall_ns() // length_ns * length_ns + length_ns
+                if start_ns == last_start_ns:  # woken a little early by clocks that differ
+                    start_ns += length_ns
+                last_start_ns = start_ns
+                await self._sleep_until(self._clock.mono_of_wall(start_ns))
+                if abs(self._clock.wall_ns() - start_ns) >= length_ns:
+                    continue  # the wall clock was set, or we were stopped: this interval is not ours to measure
+                await self._run_interval(self._plan, start_ns, deliver, group)
+                done += 1
+
+    async def ask(self, check: Check) -> Window:
+        """Ask one question now, ``check.count`` times in a row; the window holds what came of it."""
+        registry.validate(check.probe)
+        now_ns = self._clock.mono_ns()
+        turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(check.count):
+                self._launch(check, turn, group)
+                await asyncio.sleep(0.02)
+        until_ns = self._clock.mono_ns() + check.probe.timeout_ns
+        while not turn.is_settled and self._clock.mono_ns() < until_ns:  # noqa: ASYNC110 - sockets call back
+            await asyncio.sleep(0.01)
+        self._drain()
+        (window,) = self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=0))
+        return window
+
+    async def _run_interval(
+        self, plan: Plan, start_ns: int, deliver: Callable[[Measured], None], group: asyncio.TaskGroup
+    ) -> None:
+        began_ns = self._clock.mono_of_wall(start_ns)
+        turn = Round(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
+        for slot in spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng):
+            await self._sleep_until(began_ns + slot.offset_ns)
+            self._take_slot(slot, turn, group)
+        group.create_task(self._close_later(plan, turn, deliver))
+
+    def _take_slot(self, slot: Slot, turn: Round, group: asyncio.TaskGroup) -> None:
+        late_ns = self._clock.mono_ns() - turn.began_ns - slot.offset_ns
+        if late_ns > slot.check.probe.timeout_ns // 2:
+            self._ledger.miss(slot.check, turn, f"the agent stood still for {late_ns // 1_000_000} ms")
+            return
+        self._launch(slot.check, turn, group)
+
+    def _launch(self, check: Check, turn: Round, group: asyncio.TaskGroup) -> None:
+        match check.probe.kind:
+            case "udp":
+                self._udp.send(check, turn)
+            case "icmp":
+                self._icmp.send(check, turn)
+            case _ if self._talks.locked():
+                self._ledger.miss(check, turn, f"{MAX_TALKS} conversations are under way already")
+            case _:
+                group.create_task(self._talk(check, turn))
+
+    async def _talk(self, check: Check, turn: Round) -> None:
+        kind = registry.find_talking(check.probe.kind)
+        assert kind is not None
+        async with self._talks:
+            probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
+            self._ledger.saw(probe, await kind.ask(check, TalkingNet(check)))
+
+    async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
+        ended_ns = turn.began_ns + turn.length_ns
+        await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
+        self._drain()
+        self._pulse.check()
+        dropped = self._udp.dropped + self._icmp.dropped + self._responder.dropped
+        newly_dropped, self._dropped_before = dropped - self._dropped_before, dropped
+        windows = self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=newly_dropped))
+        self._ledger.forget({check.id for check in (self._plan or plan).checks})
+        deliver(
+            Measured(
+                start_ns=turn.start_ns,
+                length_ns=turn.length_ns,
+                windows=windows,
+                heard=self._reflecting.heard(
+                    until_ns=turn.start_ns + turn.length_ns,
+                    everything_ns=turn.start_ns + 3 * turn.length_ns,
+                ),
+                loop_lag_ns=self._stalls.worst_ns(since_ns=turn.began_ns, until_ns=self._clock.mono_ns()),
+                packets_dropped=newly_dropped,
+            )
+        )
+
+    def _drain(self) -> None:
+        self._udp.drain()
+        self._icmp.drain()
+
+    def _doubt(self, probe: Open, *, dropped: int) -> str | None:
+        """Why a loss says nothing about the network, or None."""
+        now_ns = self._clock.mono_ns()
+        stalled_ns = self._stalls.worst_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
+        if stalled_ns > probe.check.probe.timeout_ns // 2:
+            return f"the agent stood still for {stalled_ns // 1_000_000} ms"
+        if probe.deadline_ns > now_ns:
+            return "sent too late in its interval"
+        if dropped and probe.check.probe.kind in registry.ECHO_KINDS:
+            return f"our full buffers lost {dropped} packets"
+        return None
+
+    async def _sleep_until(self, mono_ns: int) -> None:
+        wait_s = (mono_ns - self._clock.mono_ns()) / 1e9
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)

@@ -1,0 +1,104 @@
+"""``dns``: ask one server for one name (RFC 1035); the target's address is the server.
+
+Reads ``Probe.name``, ``Probe.port`` (0 means 53), ``Probe.timeout_ns`` and the options ``type`` (A, AAAA or
+SRV; default A) and ``transport`` (``udp`` or ``tcp``). Only the message codec of dnspython is used.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from netprobe.errors import InputError
+from netprobe.model.check import Check, Probe
+from netprobe.model.outcome import AppFailed, NotResolved, Reached
+from netprobe.probes.net import Closed, Net
+from netprobe.probes.seen import Seen
+
+if TYPE_CHECKING:
+    import dns.message
+
+DEFAULT_PORT = 53
+TYPES = ("A", "AAAA", "SRV")
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    if not 0 <= probe.port <= 65535:
+        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+    labels = probe.name.rstrip(".").split(".")
+    if not all(0 < len(label) <= 63 for label in labels) or len(probe.name) > 253:
+        raise InputError(f"{probe.name!r} is no DNS name", where="name")
+    if not probe.name.isascii() or not probe.name.isprintable() or " " in probe.name:
+        raise InputError(f"{probe.name!r} is no DNS name", where="name")
+    if probe.option("type", "A") not in TYPES:
+        raise InputError(f"{probe.option('type')!r} is none of {', '.join(TYPES)}", where="options.type")
+    if probe.option("transport", "udp") not in {"udp", "tcp"}:
+        raise InputError(f"{probe.option('transport')!r} is neither udp nor tcp", where="options.transport")
+    if probe.size:
+        raise InputError(f"size {probe.size}: dns chooses its own packet sizes", where="size")
+
+
+async def ask(check: Check, net: Net) -> Seen:
+    """Reached when the server brings at least one record of the type asked for."""
+    import dns.message  # noqa: PLC0415 - an agent without dns checks stays lighter
+
+    query = dns.message.make_query(check.probe.name, check.probe.option("type", "A"))
+    began_ns = net.now_ns()
+    if check.probe.option("transport", "udp") == "tcp":
+        reply = await _ask_tcp(check, net, query)
+    else:
+        reply = await net.exchange(
+            check,
+            port=check.probe.port or DEFAULT_PORT,
+            request=query.to_wire(),
+            accept=lambda data: _read(data, query),
+        )
+    return reply if isinstance(reply, Seen) else _judge(check, reply, rtt_ns=net.now_ns() - began_ns)
+
+
+def _judge(check: Check, reply: dns.message.Message, *, rtt_ns: int) -> Seen:
+    import dns.rcode  # noqa: PLC0415
+    import dns.rdatatype  # noqa: PLC0415
+
+    wanted = dns.rdatatype.from_text(check.probe.option("type", "A"))
+    rcode = reply.rcode()
+    if rcode != dns.rcode.NOERROR:
+        return Seen(NotResolved(check.probe.name, dns.rcode.to_text(rcode)))
+    if not any(rrset.rdtype == wanted for rrset in reply.answer):
+        return Seen(NotResolved(check.probe.name, "NODATA"))
+    return Seen(Reached(max(1, rtt_ns)))
+
+
+def _read(data: bytes, query: dns.message.Message) -> dns.message.Message | None:
+    """The reply to *query*, or None where *data* is something else."""
+    import dns.exception  # noqa: PLC0415
+    import dns.message  # noqa: PLC0415
+
+    try:
+        reply = dns.message.from_wire(data, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError, struct.error, IndexError):
+        return None
+    return reply if query.is_response(reply) else None
+
+
+async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.message.Message | Seen:
+    """RFC 7766: each message is preceded by its length."""
+    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
+    if isinstance(stream, Seen):
+        return stream
+    try:
+        wire = query.to_wire()
+        await stream.send(struct.pack("!H", len(wire)) + wire)
+        buffer = b""
+        while len(buffer) < 2 or len(buffer) < 2 + int.from_bytes(buffer[:2], "big"):
+            data = await stream.receive()
+            if isinstance(data, Seen):
+                return data
+            if isinstance(data, Closed):
+                return Seen(AppFailed("the DNS server closed the connection"))
+            buffer += data
+    finally:
+        stream.close()
+    reply = _read(buffer[2:], query)
+    return reply if reply is not None else Seen(AppFailed("the DNS server's reply is garbled"))

@@ -1,0 +1,136 @@
+"""``http``: GET a path over HTTP/1.1 and judge the status and, where an agent answers, who it is.
+
+Reads ``Probe.port`` (0 means 80), ``Probe.name`` (Host header; empty for the address), ``Probe.timeout_ns``
+and the options ``path`` (default ``/``), ``status`` (default 200) and ``identity`` (``no`` where the target
+is not an agent).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netprobe.errors import InputError, RemoteFormatError
+from netprobe.model.check import Check, Probe, TargetKind
+from netprobe.model.outcome import AppFailed, Reached
+from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.seen import Seen, judge_identity
+from netprobe.wire.identity import decode_identity
+
+if TYPE_CHECKING:
+    import h11
+
+DEFAULT_PORT = 80
+MAX_BODY_BYTES = 64 * 1024
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    if not 0 <= probe.port <= 65535:
+        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+    if probe.size:
+        raise InputError(f"size {probe.size}: http chooses its own packet sizes", where="size")
+    status, path = probe.option("status", "200"), probe.option("path", "/")
+    if not (status.isdecimal() and 100 <= int(status) <= 599):
+        raise InputError(f"{status!r} is no HTTP status", where="options.status")
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+        raise InputError(f"{path!r} is no path", where="options.path")
+    if not probe.name.isascii() or not probe.name.isprintable():
+        raise InputError(f"{probe.name!r} cannot be a Host header", where="name")
+
+
+async def ask(check: Check, net: Net) -> Seen:
+    """Reached when the expected status (and the expected agent) answers."""
+    began_ns = net.now_ns()
+    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
+    if isinstance(stream, Seen):
+        return stream
+    connected_ns = net.now_ns()
+    try:
+        reply = await _converse(check, stream, net)
+    finally:
+        stream.close()
+    if isinstance(reply, Seen):
+        return reply
+    status, body, first_byte_ns = reply
+    phases = (("connect", connected_ns - began_ns), ("first-byte", first_byte_ns - connected_ns))
+    return _judge(check, status, body, rtt_ns=first_byte_ns - began_ns, phases_ns=phases)
+
+
+async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Seen:
+    import h11  # noqa: PLC0415 - an agent without http checks stays lighter
+
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=16 * 1024)
+    failed = await stream.send(_request(check, connection))
+    if failed is not None:
+        return _ended(failed)
+    reader = _Reader(connection)
+    first_byte_ns: int | None = None
+    while not reader.is_complete:
+        data = await stream.receive()
+        if isinstance(data, Seen):
+            return data
+        if isinstance(data, Closed) and data.reset:
+            return _ended(data)
+        first_byte_ns = net.now_ns() if first_byte_ns is None else first_byte_ns
+        try:
+            reader.feed(b"" if isinstance(data, Closed) else data)
+        except h11.RemoteProtocolError as error:
+            return Seen(AppFailed(f"not HTTP: {error}"[:200]))
+    assert first_byte_ns is not None
+    return reader.status, bytes(reader.body), first_byte_ns
+
+
+class _Reader:
+    """Collects one response."""
+
+    def __init__(self, connection: h11.Connection) -> None:
+        self._connection = connection
+        self.status = 0
+        self.body = bytearray()
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> None:
+        import h11  # noqa: PLC0415
+
+        self._connection.receive_data(data)
+        while not self.is_complete:
+            event = self._connection.next_event()
+            if event is h11.NEED_DATA:
+                return
+            if isinstance(event, h11.Response):
+                self.status = event.status_code
+            elif isinstance(event, h11.Data):
+                self.body += event.data
+            if isinstance(event, h11.EndOfMessage) or len(self.body) > MAX_BODY_BYTES:
+                self.is_complete = True
+
+
+def _request(check: Check, connection: h11.Connection) -> bytes:
+    import h11  # noqa: PLC0415
+
+    address = check.target.address
+    host = check.probe.name or (f"[{address}]" if ":" in address else address)
+    headers = [("Host", host), ("User-Agent", "netprobe"), ("Connection", "close")]
+    asked = h11.Request(method="GET", target=check.probe.option("path", "/"), headers=headers)
+    return (connection.send(asked) or b"") + (connection.send(h11.EndOfMessage()) or b"")
+
+
+def _ended(why: Closed | Seen) -> Seen:
+    if isinstance(why, Seen):
+        return why
+    return Seen(AppFailed("the connection was reset" if why.reset else "the connection was closed"))
+
+
+def _judge(
+    check: Check, status: int, body: bytes, *, rtt_ns: int, phases_ns: tuple[tuple[str, int], ...]
+) -> Seen:
+    if status != int(check.probe.option("status", "200")):
+        return Seen(AppFailed(f"HTTP status {status}"), phases_ns=phases_ns)
+    if check.target.kind is TargetKind.OUTSIDE or check.probe.option("identity") == "no":
+        return Seen(Reached(rtt_ns), phases_ns=phases_ns)
+    try:
+        identity = decode_identity(body)
+    except RemoteFormatError as error:
+        return Seen(AppFailed(str(error)), phases_ns=phases_ns)
+    outcome = judge_identity(check, identity.agent, rtt_ns=rtt_ns)
+    return Seen(outcome, answered_by=identity.agent, phases_ns=phases_ns)

@@ -1,0 +1,50 @@
+"""What a probe that talks needs from the world: a small port that the engine fulfils.
+
+Rule: a failed dial is an answer like any other. Nothing here raises for what the network does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from netprobe.model.check import Check
+from netprobe.probes.seen import Seen
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The peer ended the conversation; *reset* where it did so with RST."""
+
+    reset: bool = False
+
+
+class Stream(Protocol):
+    """A TCP connection."""
+
+    async def send(self, data: bytes) -> Closed | Seen | None:
+        """Send everything; anything but None is why it could not be sent."""
+
+    async def receive(self) -> bytes | Closed | Seen:
+        """The next bytes; ``Closed`` at the end; ``Seen`` on a time-out."""
+
+    def close(self) -> None:
+        """Close; never fails."""
+
+
+class Net(Protocol):
+    """Sockets and a clock for one probe; everything ends at the probe's deadline."""
+
+    def now_ns(self) -> int:
+        """Monotonic time."""
+
+    async def connect(self, check: Check, *, port: int) -> Stream | Seen:
+        """Open a TCP connection to the check's target."""
+
+    async def exchange(
+        self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
+    ) -> T | Seen:
+        """Send one datagram and wait for the first one back that *accept* does not turn away."""

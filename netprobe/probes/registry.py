@@ -1,0 +1,68 @@
+"""Every probe kind: adding one is a file in this room and a line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable
+from typing import Protocol, cast
+
+from netprobe.errors import InputError
+from netprobe.model.check import Check, Probe
+from netprobe.probes.net import Net
+from netprobe.probes.seen import Seen
+
+ECHO_KINDS = {
+    "icmp": "netprobe.probes.icmp",
+    "udp": "netprobe.probes.udp",
+}
+"""Small questions that share a socket: the engine builds, sends and matches them by the thousand."""
+
+TALKING_KINDS = {
+    "dns": "netprobe.probes.dns",
+    "http": "netprobe.probes.http",
+    "tcp": "netprobe.probes.tcp",
+}
+"""Conversations: each brings ``ask(check, net)``."""
+
+KINDS = ECHO_KINDS | TALKING_KINDS
+
+MAX_TIMEOUT_NS = 60_000_000_000
+
+
+class Kind(Protocol):
+    """What every kind's file offers."""
+
+    def validate(self, probe: Probe) -> None:
+        """Raise :class:`InputError` for parameters that cannot be asked."""
+
+
+class TalkingKind(Kind, Protocol):
+    """What a conversation's file offers."""
+
+    def ask(self, check: Check, net: Net) -> Awaitable[Seen]:
+        """Ask once."""
+
+
+def validate(probe: Probe, *, where: str = "probe") -> None:
+    """Refuse what cannot be asked, in one line that names the field.
+
+    >>> validate(Probe("tcp", port=70_000))
+    Traceback (most recent call last):
+        ...
+    netprobe.errors.InputError: probe.port: port 70000 is not within 1–65535
+    """
+    if probe.kind not in KINDS:
+        known = ", ".join(sorted(KINDS))
+        raise InputError(f"unknown probe kind {probe.kind!r}; known are {known}", where=f"{where}.kind")
+    if not 0 < probe.timeout_ns <= MAX_TIMEOUT_NS:
+        raise InputError(f"{probe.timeout_ns} ns is not within 1 ns–60 s", where=f"{where}.timeout_ns")
+    try:
+        cast("Kind", importlib.import_module(KINDS[probe.kind])).validate(probe)
+    except InputError as error:
+        raise InputError(error.what, where=f"{where}.{error.where}") from error
+
+
+def find_talking(kind: str) -> TalkingKind | None:
+    """The conversation of that name, or None where the kind is an echo."""
+    module = TALKING_KINDS.get(kind)
+    return cast("TalkingKind", importlib.import_module(module)) if module else None

@@ -1,0 +1,87 @@
+"""Errors that come back instead of an answer: ICMP messages and what the local kernel says.
+
+Rules (RFC 792, RFC 1122 section 3.2.2.1, RFC 4443 section 3):
+
+- port unreachable from the target itself means that it lives and nobody listens: ``Refused``. From anyone
+  else it is a firewall's word: ``Rejected``. A service address has no host of its own, so whoever says port
+  unreachable there speaks for it, as kube-proxy does for a service without endpoints;
+- a packet that is too big for a later link is ``TooBig`` with the MTU told;
+- every other ICMP error is ``Rejected`` with its sender, type and code;
+- what our own host refuses before sending: too big for its own interface is *our* mistake (``NotMeasured``);
+  no route is the host's routing, so ``Rejected`` by ``local``; its packet filter's drop is silence.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from netprobe.model.check import Check, TargetKind
+from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
+from netprobe.probes.seen import LOCAL, Seen
+
+_PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
+_TOO_BIG = {4: ((3, 4),), 6: ((2, 0),)}
+_NO_ROUTE = {4: (3, 0), 6: (1, 0)}
+_HOST_UNREACHABLE = {4: (3, 1), 6: (1, 3)}
+_PROHIBITED = {4: (3, 13), 6: (1, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP error as a socket reports it."""
+
+    version: int
+    sender: str
+    icmp_type: int
+    icmp_code: int
+    mtu: int = 0
+
+
+def outcome_of_icmp(error: IcmpError, check: Check, *, rtt_ns: int) -> Outcome:
+    """What an ICMP error means for *check*."""
+    told = (error.icmp_type, error.icmp_code)
+    if told == _PORT_UNREACHABLE[error.version] and (
+        error.sender == check.target.address or check.target.kind is TargetKind.SERVICE
+    ):
+        return Refused(rtt_ns)
+    if told in _TOO_BIG[error.version]:
+        return TooBig(error.mtu, error.sender)
+    return Rejected(error.sender, *told)
+
+
+def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Seen:
+    """What it means that the local kernel did not send."""
+    match error.errno:
+        case errno.EPERM:
+            words = "this host's own packet filter drops it"
+            return Seen(TimedOut(check.probe.timeout_ns), lost_out=True, detail=words)
+        case errno.ENETUNREACH:
+            return Seen(Rejected(LOCAL, *_NO_ROUTE[version]), detail="no route on this host")
+        case errno.EHOSTUNREACH:
+            return Seen(
+                Rejected(LOCAL, *_HOST_UNREACHABLE[version]), detail="unreachable by this host's routes"
+            )
+        case errno.EACCES:
+            return Seen(Rejected(LOCAL, *_PROHIBITED[version]), detail="prohibited by this host's routes")
+        case errno.EMSGSIZE:
+            return Seen(NotMeasured("larger than this host's own interface passes"))
+        case _:
+            return Seen(NotMeasured(f"cannot send: {error.strerror or error}"))
+
+
+def outcome_of_connect_error(code: int, *, version: int, rtt_ns: int) -> Outcome | None:
+    """What a failed TCP connect means where the kernel tells only an error number; None: our own side."""
+    match code:
+        case errno.ECONNREFUSED:
+            return Refused(rtt_ns)
+        case errno.ENETUNREACH:
+            return Rejected("", *_NO_ROUTE[version])
+        case errno.EHOSTUNREACH | errno.EHOSTDOWN:
+            return Rejected("", *_HOST_UNREACHABLE[version])
+        case errno.EACCES | errno.ENOPROTOOPT:
+            return Rejected("", *_PROHIBITED[version])
+        case errno.ETIMEDOUT:
+            return TimedOut(rtt_ns)
+        case _:
+            return None

@@ -1,0 +1,105 @@
+"""What one probe brought home: its outcome, and what the far end said about us and itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.model.check import Check, TargetKind
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import (
+    AppFailed,
+    NotMeasured,
+    NotResolved,
+    Outcome,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TlsFailed,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.wire.stamp import encode_name, is_same_name
+
+LOCAL = "local"
+"""Stands for the sender of an error that our own host raised before anything left it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One probe's outcome and what came with it; empty and None where the kind tells nothing."""
+
+    outcome: Outcome
+    answered_by: str = ""
+    observed_source: str = ""
+    received_count: int | None = None
+    """The responder's counter of our session (STAMP), this request included."""
+    lost_out: bool = False
+    """It is certain that the request never left this host's own packet filter."""
+    phases_ns: tuple[tuple[str, int], ...] = ()
+    """Named durations in order: ``connect``, ``first-byte`` …"""
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """The failure in a few words; empty for a right answer."""
+        return self.detail or describe(self.outcome)
+
+
+def describe(outcome: Outcome) -> str:  # noqa: PLR0911 - one line per member of the union
+    """An outcome in a few words; empty for ``Reached``."""
+    match outcome:
+        case Reached():
+            return ""
+        case Refused():
+            return "refused"
+        case Rejected(sender, icmp_type, icmp_code):
+            return f"rejected by {sender} ({icmp_type}/{icmp_code})"
+        case TimedOut(after_ns):
+            return f"no answer within {after_ns // 1_000_000} ms"
+        case TooBig(mtu, sender):
+            return f"too big: {sender} passes {mtu} bytes"
+        case NotResolved(name, rcode):
+            return f"{name}: {rcode}"
+        case TlsFailed(reason) | AppFailed(reason):
+            return reason
+        case WrongPeer(expected, answered_by):
+            return f"{answered_by} answered instead of {expected}"
+        case NotMeasured(reason):
+            return f"not measured: {reason}"
+
+
+def judge_identity(check: Check, answered_by: str, *, rtt_ns: int) -> Outcome:
+    """``Reached`` where the right one answered, else ``WrongPeer``."""
+    if is_expected(check, answered_by):
+        return Reached(rtt_ns)
+    return WrongPeer(check.target.name, answered_by, rtt_ns)
+
+
+def is_expected(check: Check, answered_by: str) -> bool:
+    """Whether the agent that answered may stand at the check's target.
+
+    An agent must be exactly that agent; behind a service (or one of its endpoints) any agent of the
+    cluster may stand; at a node's address either plane's.
+    """
+    target = check.target
+    match target.kind:
+        case TargetKind.AGENT:
+            return is_same_name(target.name, answered_by)
+        case TargetKind.SERVICE | TargetKind.ENDPOINT:
+            return _begins_with(answered_by, target.name.split("/")[0])
+        case TargetKind.NODE | TargetKind.GATEWAY_OUTER:
+            place = str(target.node) if target.node else "/".join(target.name.split("/")[:2])
+            return _begins_with(answered_by, place)
+        case TargetKind.DNS | TargetKind.OUTSIDE:
+            return True
+
+
+def _begins_with(answered_by: str, place: str) -> bool:
+    return answered_by.startswith(f"{place}/") or encode_name(f"{place}/").startswith(answered_by.encode())
+
+
+def agent_of(text: str) -> AgentId | None:
+    """The agent a name means, or None where it means something else."""
+    parts = text.split("/")
+    return AgentId.parse(text) if len(parts) == 3 and parts[2] in {"pod", "host"} and all(parts) else None

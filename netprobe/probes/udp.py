@@ -1,0 +1,52 @@
+"""``udp``: a STAMP echo (RFC 8762, RFC 8972) to an agent; it tells loss out from loss back.
+
+Reads ``Probe.port``, ``Probe.size`` (whole IP packet, sent with DF; the answer has
+the same size; 0 for the smallest) and ``Probe.timeout_ns``.
+
+Rule: no socket, no clock, no randomness in here.
+"""
+
+from __future__ import annotations
+
+from netprobe.errors import InputError
+from netprobe.model.check import Check, Probe
+from netprobe.model.outcome import TimedOut
+from netprobe.probes.seen import Seen, judge_identity
+from netprobe.wire import icmp, stamp
+
+_UDP_HEADER_BYTES = 8
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    smallest = icmp.IPV6_HEADER_BYTES + _UDP_HEADER_BYTES + stamp.MIN_PADDED_BYTES
+    largest = stamp.MAX_BYTES
+    if probe.size and not smallest <= probe.size <= largest:
+        raise InputError(f"size {probe.size} is not 0 or within {smallest}–{largest}", where="size")
+    if not 1 <= probe.port <= 65535:
+        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+
+
+def payload_bytes(probe: Probe, *, version: int) -> int:
+    """The UDP payload that makes a packet of the size asked for."""
+    if not probe.size:
+        return stamp.MIN_BYTES
+    header = icmp.IPV4_HEADER_BYTES if version == 4 else icmp.IPV6_HEADER_BYTES
+    return probe.size - header - _UDP_HEADER_BYTES
+
+
+def judge(answer: stamp.Answer, check: Check, *, elapsed_ns: int) -> Seen:
+    """What an answer says; *elapsed_ns* is the time from request to answer on our own clock.
+
+    The round trip is (T4 − T1) − (T3 − T2): the time the responder held the packet is its own trouble, not
+    the network's. An answer whose network time passed the deadline is as good as none.
+    """
+    rtt_ns = max(1, elapsed_ns - answer.dwell_ns)
+    if rtt_ns > check.probe.timeout_ns:
+        return Seen(TimedOut(check.probe.timeout_ns), received_count=answer.received_count)
+    return Seen(
+        judge_identity(check, answer.answered_by, rtt_ns=rtt_ns),
+        answered_by=answer.answered_by,
+        observed_source=answer.observed_source,
+        received_count=answer.received_count,
+    )

@@ -1,0 +1,33 @@
+"""Who answers over HTTP: ``GET /`` brings ``{"agent": …, "boot": …}``."""
+
+from __future__ import annotations
+
+import msgspec
+
+from netprobe.errors import RemoteFormatError
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An agent and one run of its process; unknown fields are for later versions."""
+
+    agent: str
+    boot: str
+
+
+_decoder = msgspec.json.Decoder(Identity)
+
+
+def encode_identity(identity: Identity) -> bytes:
+    """The JSON body."""
+    return msgspec.json.encode(identity)
+
+
+def decode_identity(body: bytes) -> Identity:
+    """Read a body; :class:`RemoteFormatError` where it names no agent."""
+    try:
+        identity = _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RemoteFormatError("HTTP: the body names no agent") from error
+    if not 0 < len(identity.agent) <= 400 or not identity.agent.isprintable():
+        raise RemoteFormatError("HTTP: the body's agent is no name")
+    return identity
