@@ -1,8 +1,132 @@
-"""The ``netprobe-agent`` command."""
+"""The ``netprobe-agent`` command: ``serve`` on the bus, ``run`` without one.
+
+The rooms it needs are imported when a command runs, so that ``--help`` and mistakes are quick.
+"""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
 
-def main() -> None:
-    """Start the agent."""
-    raise SystemExit("netprobe-agent: not built yet")
+from netprobe import __version__
+from netprobe.errors import InputError, NetprobeError
+from netprobe.model.names import AgentId
+
+DEFAULT_PORT = 9771
+DEFAULT_SPOOL_MIB = 64
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the agent; a known error is one line on stderr and exit code 2."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        arguments.command(arguments)
+    except NetprobeError as error:
+        print(f"netprobe-agent: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="netprobe-agent", description="Probes what its plan says and answers other agents."
+    )
+    parser.add_argument("--version", action="version", version=f"netprobe-agent {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more on stderr")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="follow the plan on the bus until stopped"))
+    _add_run(commands.add_parser("run", help="run a plan from a file, without any bus"))
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--agent", required=True, metavar="ID", help="cluster/node/plane; plane is pod or host"
+    )
+    parser.add_argument("--bus", required=True, metavar="URL", help="nats://HOST:PORT")
+    parser.add_argument("--seed", required=True, type=Path, metavar="FILE", help="this agent's nkey seed")
+    parser.add_argument(
+        "--spool", required=True, type=Path, metavar="DIR", help="keeps reports without a bus"
+    )
+    parser.add_argument("--spool-mib", type=_positive, default=DEFAULT_SPOOL_MIB, metavar="MIB")
+    _add_common(parser)
+    parser.set_defaults(command=_serve)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", required=True, type=Path, metavar="FILE", help="a plan as JSON")
+    parser.add_argument("--output", default="-", metavar="FILE", help="JSON lines; - is standard output")
+    parser.add_argument(
+        "--intervals", type=_positive, default=None, metavar="N", help="stop after N intervals"
+    )
+    _add_common(parser)
+    parser.set_defaults(command=_run)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="answer peers here")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="CIDR", help="targets that may also be asked"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return number
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
+    from netprobe_agent.serve import ServeOptions, serve  # noqa: PLC0415
+
+    try:
+        agent = AgentId.parse(arguments.agent)
+    except InputError as error:
+        raise InputError(error.what, where="--agent") from error
+    options = ServeOptions(
+        agent=agent,
+        bus=arguments.bus,
+        seed=arguments.seed,
+        spool=arguments.spool,
+        port=arguments.port,
+        spool_bytes=arguments.spool_mib * 1024 * 1024,
+        allowed=parse_allowed(arguments.allow),
+    )
+    asyncio.run(serve(options))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    import msgspec  # noqa: PLC0415
+
+    from netprobe.model.window import Measured  # noqa: PLC0415
+    from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
+    from netprobe_agent.run import open_output, read_plan, restrict, run  # noqa: PLC0415
+
+    plan, refused = restrict(read_plan(arguments.plan), parse_allowed(arguments.allow))
+    for line in refused:
+        print(f"netprobe-agent: {line}", file=sys.stderr)
+    with open_output(arguments.output) as output:
+
+        def write(measured: Measured) -> None:
+            output.write(msgspec.json.encode(measured).decode() + "\n")
+            output.flush()
+
+        asyncio.run(run(plan, port=arguments.port, intervals=arguments.intervals, write=write))

@@ -22,6 +22,8 @@ from netprobe.model.window import Histogram, Window
 from netprobe.probes.direction import Anchor, Split, split_losses
 from netprobe.probes.seen import Seen
 
+MAX_DETAIL = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -171,7 +173,8 @@ class Ledger:
 
     def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the round and return its windows."""
-        return tuple(self._close_tally(tally, turn, doubt) for tally in turn.tallies.values())
+        tallies = sorted(turn.tallies.values(), key=lambda tally: tally.check.id)
+        return tuple(self._close_tally(tally, turn, doubt) for tally in tallies)
 
     def forget(self, keep: set[CheckId]) -> None:
         """Drop the sessions of checks that are asked no more."""
@@ -219,5 +222,5 @@ def _window(tally: Tally, turn: Round, split: Split) -> Window:
         rtt=Histogram.of(rtts),
         observed_source=sources[-1] if sources else "",
         answered_by=names[-1] if names else "",
-        detail=tally.words,
+        detail=tally.words[:MAX_DETAIL],
     )

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from types import TracebackType
 
+from netprobe.engine.askable import expect_askable, find_unaskable
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_icmp import IcmpEcho
 from netprobe.engine.echo_udp import Keyring, UdpEcho
@@ -22,9 +23,10 @@ from netprobe.engine.stalls import Pulse, Stalls
 from netprobe.engine.talking import TalkingNet
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check, Plan
-from netprobe.model.names import AgentId
-from netprobe.model.window import Measured, Window
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.window import Measured
 from netprobe.probes import registry
+from netprobe.probes.seen import Seen
 from netprobe.wire.identity import Identity
 
 AGENT_PORT = 9771
@@ -47,6 +49,7 @@ class Engine:
         self._clock = clock or Clock()
         self._agent = agent
         self._plan: Plan | None = None
+        self._unaskable: dict[CheckId, str] = {}
         self._planned = asyncio.Event()
         self._rng = random.Random(f"{agent} {boot}")  # noqa: S311 - jitter
         nonce = self._rng.getrandbits(32)
@@ -77,6 +80,11 @@ class Engine:
         await self._responder.close()
 
     @property
+    def agent(self) -> AgentId:
+        """Who measures."""
+        return self._agent
+
+    @property
     def port(self) -> int:
         """Where peers are answered."""
         return self._responder.port
@@ -86,11 +94,17 @@ class Engine:
         """What this process may do here."""
         return (self._icmp.capability, *sorted(registry.KINDS))
 
+    @property
+    def unaskable(self) -> dict[CheckId, str]:
+        """Checks of the plan that cannot be asked, and why; their windows are not measured."""
+        return dict(self._unaskable)
+
     def use(self, plan: Plan) -> None:
         """Run *plan* from the next interval on; its key is believed at once."""
         if plan.agent != self._agent:
             raise MisuseError(f"the plan is for {plan.agent}, not for {self._agent}")
         self._keys.use(plan.cookie_key)
+        self._unaskable = find_unaskable(plan)
         self._responder.interval_ns = plan.interval_ns
         self._plan = plan
         self._planned.set()
@@ -110,13 +124,16 @@ class Engine:
                 last_start_ns = start_ns
                 await self._sleep_until(self._clock.mono_of_wall(start_ns))
                 if abs(self._clock.wall_ns() - start_ns) >= length_ns:
-                    continue  # the wall clock was set, or we were stopped: this interval is not ours to measure
+                    continue  # the wall clock was set, or we were stopped: nobody measured this interval
                 await self._run_interval(self._plan, start_ns, deliver, group)
                 done += 1
 
-    async def ask(self, check: Check) -> Window:
-        """Ask one question now, ``check.count`` times in a row; the window holds what came of it."""
-        registry.validate(check.probe)
+    async def ask(self, check: Check) -> tuple[Seen, ...]:
+        """Ask one question now, ``check.count`` times in a row.
+
+        Raises :class:`InputError` for a question that cannot be asked.
+        """
+        expect_askable(check)
         now_ns = self._clock.mono_ns()
         turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns)
         async with asyncio.TaskGroup() as group:
@@ -127,8 +144,8 @@ class Engine:
         while not turn.is_settled and self._clock.mono_ns() < until_ns:  # noqa: ASYNC110 - sockets call back
             await asyncio.sleep(0.01)
         self._drain()
-        (window,) = self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=0))
-        return window
+        self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=0))
+        return tuple(turn.tally(check).seen)
 
     async def _run_interval(
         self, plan: Plan, start_ns: int, deliver: Callable[[Measured], None], group: asyncio.TaskGroup
@@ -141,6 +158,10 @@ class Engine:
         group.create_task(self._close_later(plan, turn, deliver))
 
     def _take_slot(self, slot: Slot, turn: Round, group: asyncio.TaskGroup) -> None:
+        reason = self._unaskable.get(slot.check.id)
+        if reason:
+            self._ledger.miss(slot.check, turn, reason)
+            return
         late_ns = self._clock.mono_ns() - turn.began_ns - slot.offset_ns
         if late_ns > slot.check.probe.timeout_ns // 2:
             self._ledger.miss(slot.check, turn, f"the agent stood still for {late_ns // 1_000_000} ms")

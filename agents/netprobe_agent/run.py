@@ -1,0 +1,80 @@
+"""``netprobe-agent run``: run a plan without any bus and print what was measured as JSON lines."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from netprobe.engine.session import Engine
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.model.window import Measured
+from netprobe_agent.questions import Network, is_allowed
+
+_MAX_PLAN_BYTES = 64 * 1024 * 1024
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan from JSON; :class:`InputError` names the file and the field."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if len(raw) > _MAX_PLAN_BYTES:
+        raise InputError(f"is {len(raw)} bytes; a plan may have {_MAX_PLAN_BYTES}", where=str(path))
+    try:
+        plan = msgspec.json.decode(raw, type=Plan)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(str(error), where=str(path)) from error
+    if plan.interval_ns < 1_000_000:
+        raise InputError("interval_ns: is less than a millisecond", where=str(path))
+    return plan
+
+
+def restrict(plan: Plan, allowed: tuple[Network, ...]) -> tuple[Plan, list[str]]:
+    """The plan without targets outside of its own peers and the allow-list, and what was left out.
+
+    Without an allow-list the plan itself is the list.
+    """
+    if not allowed:
+        return plan, []
+    peers_only = replace(plan, checks=())
+    kept, refused = [], []
+    for check in plan.checks:
+        if is_allowed(check.target.address, peers_only, allowed):
+            kept.append(check)
+        else:
+            refused.append(f"check {check.id}: {check.target.address} is not on the allow-list")
+    return replace(plan, checks=tuple(kept)), refused
+
+
+async def run(
+    plan: Plan,
+    *,
+    port: int,
+    intervals: int | None,
+    write: Callable[[Measured], None],
+    complain: TextIO = sys.stderr,
+) -> None:
+    """Run *plan*; every interval is one call of *write*."""
+    async with Engine(plan.agent, boot=secrets.token_hex(8), port=port) as engine:
+        engine.use(plan)
+        for check, reason in engine.unaskable.items():
+            print(f"netprobe-agent: check {check}: {reason}", file=complain)
+        await engine.run(write, intervals=intervals)
+
+
+def open_output(name: str) -> TextIO:
+    """``-`` for standard output, else a new file."""
+    if name == "-":
+        return sys.stdout
+    try:
+        return Path(name).open("w", encoding="utf-8")
+    except OSError as error:
+        raise SurroundingsError(f"{name}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,146 @@
+"""``netprobe-agent serve``: follow the plan on the bus, probe, answer peers, publish reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe import __version__
+from netprobe.bus.agent import AgentBus
+from netprobe.bus.keys import read_seed
+from netprobe.engine.session import Engine
+from netprobe.errors import BusAwayError, NetprobeError
+from netprobe.model.names import AgentId
+from netprobe.model.window import AgentHealth, Measured, Report
+from netprobe.wire.messages import Presence
+from netprobe_agent.outbox import Outbox
+from netprobe_agent.questions import Answering, Network
+from netprobe_agent.spool import Spool
+
+PRESENCE_EVERY_S = 5.0
+logger = logging.getLogger("netprobe.agent")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line says."""
+
+    agent: AgentId
+    bus: str
+    seed: Path
+    spool: Path
+    port: int
+    spool_bytes: int
+    allowed: tuple[Network, ...] = ()
+
+
+class Reporter:
+    """Makes reports of what the engine measured."""
+
+    def __init__(self, agent: AgentId, boot: str, spool: Spool, outbox: Outbox) -> None:
+        self._agent = agent
+        self._boot = boot
+        self._spool = spool
+        self._outbox = outbox
+        self._sequence = 0
+        self.epoch = 0
+        self.capabilities: tuple[str, ...] = ()
+
+    def deliver(self, measured: Measured) -> None:
+        """Number, sign with our health, and send."""
+        self._sequence += 1
+        health = AgentHealth(
+            agent=self._agent,
+            at_ns=time.time_ns(),
+            epoch=self.epoch,
+            loop_lag_ns=measured.loop_lag_ns,
+            packets_dropped=measured.packets_dropped,
+            windows_dropped=self._spool.windows_dropped,
+            windows_spooled=self._spool.windows,
+            capabilities=self.capabilities,
+            version=__version__,
+        )
+        self._outbox.put(
+            Report(
+                agent=self._agent,
+                epoch=self.epoch,
+                sequence=self._sequence,
+                boot=self._boot,
+                start_ns=measured.start_ns,
+                length_ns=measured.length_ns,
+                windows=measured.windows,
+                heard=measured.heard,
+                health=health,
+            )
+        )
+
+
+async def serve(options: ServeOptions) -> None:
+    """Run until SIGTERM or SIGINT."""
+    seed = read_seed(options.seed)
+    spool = Spool(options.spool, max_bytes=options.spool_bytes)
+    boot = secrets.token_hex(8)
+    outbox = Outbox(spool)
+    stopping = _stop_on_signals()
+    async with (
+        Engine(options.agent, boot=boot, port=options.port) as engine,
+        await AgentBus.connect(options.bus, agent=options.agent, seed=seed) as bus,
+    ):
+        reporter = Reporter(options.agent, boot, spool, outbox)
+        reporter.capabilities = engine.capabilities
+        answering = Answering(options.agent, engine.ask, time.monotonic_ns, options.allowed)
+        bus.questions(answering.answer)
+        async with asyncio.TaskGroup() as group:
+            working = (
+                group.create_task(outbox.send_forever(bus)),
+                group.create_task(_follow_plans(bus, engine, reporter, answering)),
+                group.create_task(_announce(bus, engine, reporter, boot)),
+                group.create_task(engine.run(reporter.deliver)),
+            )
+            await stopping.wait()
+            for task in working:
+                task.cancel()
+
+
+async def _follow_plans(bus: AgentBus, engine: Engine, reporter: Reporter, answering: Answering) -> None:
+    async for plan in bus.plans():
+        try:
+            engine.use(plan)
+        except NetprobeError as error:
+            logger.warning("plan %d is not run: %s", plan.epoch, error)
+            continue
+        reporter.epoch = plan.epoch
+        answering.plan = plan
+        logger.info("plan %d: %d checks", plan.epoch, len(plan.checks))
+        for check, reason in engine.unaskable.items():
+            logger.warning("check %d is not asked: %s", check, reason)
+
+
+async def _announce(bus: AgentBus, engine: Engine, reporter: Reporter, boot: str) -> None:
+    while True:
+        presence = Presence(
+            agent=engine.agent,
+            boot=boot,
+            at_ns=time.time_ns(),
+            epoch=reporter.epoch,
+            version=__version__,
+            capabilities=engine.capabilities,
+        )
+        try:
+            await bus.announce(presence)
+        except BusAwayError:
+            await asyncio.sleep(0.5)
+        else:
+            await asyncio.sleep(PRESENCE_EVERY_S)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping

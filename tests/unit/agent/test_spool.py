@@ -1,0 +1,134 @@
+"""Reports kept on disk: in order, bounded, surviving a restart, nothing lost but what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.window import AgentHealth, Report, Window
+from netprobe.wire.reports import encode_report
+from netprobe_agent.outbox import Outbox
+from netprobe_agent.spool import Spool
+
+AGENT = AgentId.parse("prod/w1/pod")
+SECOND = 1_000_000_000
+
+
+def make_report(sequence: int) -> Report:
+    window = Window(CheckId(7), sequence * SECOND, SECOND, 1, 1, ((OutcomeKind.REACHED, 1),))
+    health = AgentHealth(AGENT, 5, 1)
+    return Report(AGENT, 1, sequence, "b00t", sequence * SECOND, SECOND, (window, window), (), health)
+
+
+def drain(spool: Spool) -> list[int]:
+    found = []
+    while (report := spool.peek()) is not None:
+        found.append(report.sequence)
+        spool.pop()
+    return found
+
+
+def test_reports_come_back_in_order_also_after_a_restart(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for sequence in (1, 2, 3):
+        spool.put(make_report(sequence))
+    again = Spool(tmp_path)
+    assert (len(again), again.windows) == (3, 6)
+    again.put(make_report(4))
+    assert drain(again) == [1, 2, 3, 4]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_oldest_is_dropped_and_counted(tmp_path: Path) -> None:
+    reports = [make_report(sequence) for sequence in range(1, 6)]
+    spool = Spool(tmp_path, max_bytes=3 * max(len(encode_report(report)) for report in reports))
+    for report in reports:
+        spool.put(report)
+    assert spool.windows_dropped == 4
+    assert drain(spool) == [3, 4, 5]
+
+
+def test_a_torn_file_is_dropped_and_the_others_survive(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put(make_report(1))
+    spool.put(make_report(2))
+    first = min(tmp_path.iterdir())
+    first.write_bytes(first.read_bytes()[:10])
+    (tmp_path / "00000000000000000009-1.part").write_bytes(b"half")
+    again = Spool(tmp_path)
+    assert drain(again) == [2]
+    assert again.windows_dropped == 2
+
+
+def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SurroundingsError, match="cannot keep reports here"):
+        Spool(tmp_path / "file" / "spool")
+
+
+class Bus:
+    """A bus that comes and goes."""
+
+    def __init__(self) -> None:
+        self.is_there = True
+        self.stored: list[int] = []
+        self.seen_on_disk: list[int] = []
+        self.spool: Spool | None = None
+
+    async def publish(self, report: Report) -> None:
+        await asyncio.sleep(0)
+        if not self.is_there:
+            raise BusAwayError("the bus is away")
+        self.stored.append(report.sequence)
+        self.seen_on_disk.append(len(self.spool) if self.spool else 0)
+
+
+async def settle(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - waits for files too
+            await asyncio.sleep(0.001)
+
+
+async def test_while_the_bus_is_there_nothing_touches_the_disk(tmp_path: Path) -> None:
+    spool, bus = Spool(tmp_path), Bus()
+    bus.spool = spool
+    outbox = Outbox(spool, pause_s=0.001)
+    sending = asyncio.ensure_future(outbox.send_forever(bus))
+    for sequence in range(1, 6):
+        outbox.put(make_report(sequence))
+        await settle(lambda want=sequence: want in bus.stored)
+    sending.cancel()
+    assert bus.stored == [1, 2, 3, 4, 5]
+    assert bus.seen_on_disk == [0] * 5
+
+
+async def test_what_the_bus_did_not_take_is_on_disk_and_goes_out_later_in_order(tmp_path: Path) -> None:
+    spool, bus = Spool(tmp_path), Bus()
+    outbox = Outbox(spool, pause_s=0.001)
+    sending = asyncio.ensure_future(outbox.send_forever(bus))
+    bus.is_there = False
+    for sequence in (1, 2, 3):
+        outbox.put(make_report(sequence))
+        await settle(lambda want=sequence: len(list(tmp_path.iterdir())) == want)
+    bus.is_there = True
+    await settle(lambda: len(spool) == 0)
+    sending.cancel()
+    assert bus.stored == [1, 2, 3]
+    assert Spool(tmp_path).peek() is None
+
+
+async def test_stopping_leaves_what_was_not_stored_on_disk(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outbox = Outbox(spool)
+    outbox.put(make_report(1))
+    sending = asyncio.ensure_future(outbox.send_forever(Bus()))
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    outbox.spill()
+    assert drain(Spool(tmp_path)) == [1]

@@ -1,0 +1,63 @@
+"""What cannot be asked is refused in one line that names the field."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from netprobe.errors import InputError
+from netprobe.model.check import Probe
+from netprobe.probes import registry
+
+
+@pytest.mark.parametrize(
+    ("probe", "said"),
+    [
+        pytest.param(Probe("telepathy"), "probe.kind: unknown probe kind 'telepathy'", id="unknown kind"),
+        pytest.param(Probe("tcp", port=0), "probe.port: port 0 ", id="tcp port 0"),
+        pytest.param(Probe("tcp", port=70_000), "probe.port: port 70000 ", id="tcp port too high"),
+        pytest.param(Probe("udp", port=0), "probe.port: port 0 ", id="udp port 0"),
+        pytest.param(Probe("udp", port=9, size=100), "probe.size: size 100 ", id="too small for STAMP"),
+        pytest.param(Probe("udp", port=9, size=70_000), "probe.size: size 70000 ", id="too large"),
+        pytest.param(Probe("icmp", size=30), "probe.size: size 30 ", id="too small for an echo"),
+        pytest.param(Probe("icmp", port=7), "probe.port: ", id="icmp has no ports"),
+        pytest.param(Probe("icmp", timeout_ns=0), "probe.timeout_ns: ", id="no time to answer"),
+        pytest.param(Probe("http", port=-1), "probe.port: ", id="negative port"),
+        pytest.param(Probe("http", name="a\r\nb"), "probe.name: ", id="header smuggling"),
+        pytest.param(Probe("http", options=(("path", "x"),)), "probe.options.path: ", id="path"),
+        pytest.param(Probe("http", options=(("status", "0"),)), "probe.options.status: ", id="status"),
+        pytest.param(Probe("dns", name=""), "probe.name: ", id="no name to ask"),
+        pytest.param(Probe("dns", name="a." * 200), "probe.name: ", id="name too long"),
+        pytest.param(Probe("dns", name="a", options=(("type", "X"),)), "probe.options.type: ", id="type"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_named(probe: Probe, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        registry.validate(probe)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        Probe("icmp"),
+        Probe("icmp", size=1_400),
+        Probe("udp", port=9771),
+        Probe("udp", port=9771, size=1_400),
+        Probe("tcp", port=9771),
+        Probe("http", port=80, name="echo.netprobe.svc.cluster.local"),
+        Probe("dns", name="echo.netprobe.svc.clusterset.local", port=53),
+    ],
+    ids=lambda probe: f"{probe.kind}-{probe.size}",
+)
+def test_a_right_question_passes(probe: Probe) -> None:
+    registry.validate(probe)
+
+
+def test_every_kind_has_its_file() -> None:
+    for kind, module in registry.KINDS.items():
+        found = importlib.import_module(module)
+        assert callable(found.validate), kind
+        assert (registry.find_talking(kind) is not None) == hasattr(found, "ask")
