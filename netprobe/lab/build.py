@@ -21,6 +21,7 @@ _IFA_F_NODAD = 0x02
 _NUD_PERMANENT = 0x80
 _NTF_SELF = 0x02
 _SCOPE_LINK = 253
+_IFF_UP = 1
 
 
 @contextmanager
@@ -60,9 +61,13 @@ def _lay(cable: Cable, namespaces: Namespaces) -> None:
         ipr.link("add", ifname=cable.one.interface, kind="veth", mtu=cable.mtu, peer=peer, **mac)
 
 
-def find_links(ipr: IPRoute) -> dict[str, int]:
+def find_links(ipr: IPRoute, *, only_up: bool = False) -> dict[str, int]:
     """The interfaces of a host: index by name."""
-    return {link.get("ifname"): link["index"] for link in ipr.get_links()}
+    return {
+        link.get("ifname"): link["index"]
+        for link in ipr.get_links()
+        if not only_up or link["flags"] & _IFF_UP
+    }
 
 
 def _make_devices(ipr: IPRoute, host: Host) -> None:
@@ -115,7 +120,7 @@ def number_host(ipr: IPRoute, host: Host, *, skip: frozenset[str] = frozenset())
     Tunnel interfaces appear later than wires: their routes are written by a second call. *skip* holds the
     ranges whose routes are to stay away (the fault that removes them is still there).
     """
-    links = find_links(ipr)
+    links = find_links(ipr, only_up=True)
     for address in host.addresses:
         if address.interface in links:
             text, _, length = address.text.partition("/")
@@ -130,11 +135,12 @@ def number_host(ipr: IPRoute, host: Host, *, skip: frozenset[str] = frozenset())
 
 def write_route(ipr: IPRoute, route: Route, index: int, *, command: str = "replace") -> None:
     """Write (or with *command* ``del`` remove) one route out of the interface *index*."""
-    settings: dict[str, object] = {"dst": route.to, "oif": index, "table": route.table}
+    settings: dict[str, object] = {"dst": route.to, "table": route.table}
+    settings |= {"type": "blackhole"} if route.is_black_hole else {"oif": index}
     settings["family"] = socket.AF_INET6 if ":" in route.to else socket.AF_INET
     if route.via:
         settings["gateway"] = route.via
-    else:
+    elif not route.is_black_hole:
         settings["scope"] = _SCOPE_LINK
     if route.source:
         settings["prefsrc"] = route.source

@@ -263,9 +263,7 @@ def _node(site: _Site, place: _Place, tunnels: tuple[Tunnel, ...], wan: Wan) -> 
     ]
     if site.has_vxlan:
         addresses.append(Address(_OVERLAY, f"{place.overlay_hop[1]}/64"))
-    own_tunnels = [
-        tunnel for tunnel in tunnels if site.name in (tunnel.source.cluster, tunnel.target.cluster)
-    ]
+    own_tunnels = [tunnel for tunnel in tunnels if tunnel.joins_any(site.name)]
     if is_gateway:
         addresses += wan.addresses(str(place.id))
         ends = [tunnel.end(site.name) for tunnel in own_tunnels]
@@ -311,7 +309,7 @@ def _pod_routes(site: _Site, place: _Place) -> list[Route]:
         Route(f"{text}/{128 if ':' in text else 32}", interface, source=source)
         for interface, texts in _local_pods(site, place)
         for text, source in zip(texts, place.lan, strict=True)
-    ]
+    ] + [Route(pods, "lo", is_black_hole=True) for pods in place.pods]  # or they would circle with the edge
 
 
 def _inside(site: _Site, to: str, hop: _Place, *, source: str = "", table: int = 254) -> Route:

@@ -48,6 +48,8 @@ class Route:
     source: str = ""
     table: int = 254
     onlink: bool = False
+    is_black_hole: bool = False
+    """Packets there vanish; *interface* is ``lo``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,10 @@ class Tunnel:
     def joins(self, one: str, other: str) -> bool:
         """Whether this link joins exactly these clusters."""
         return {self.source.cluster, self.target.cluster} == {one, other}
+
+    def joins_any(self, cluster: str) -> bool:
+        """Whether this link has an end in *cluster*."""
+        return cluster in (self.source.cluster, self.target.cluster)
 
     def end(self, cluster: str) -> TunnelEnd:
         """The end that stands in *cluster*."""

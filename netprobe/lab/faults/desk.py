@@ -140,8 +140,7 @@ class FaultDesk:
             case NftChange(host, _, undo):
                 self._nft(host, undo)
             case LinksDown(host, interfaces):
-                self._set_links(host, interfaces, "up")
-                self._number_again(host)
+                self._raise_links(host, interfaces)
             case RoutesGone(host, ranges):
                 self._change_routes(host, ranges, "replace")
             case PeerGone(host, interface):
@@ -163,6 +162,18 @@ class FaultDesk:
             for interface in interfaces:
                 ipr.link("set", index=links[interface], state=state)
 
+    def _raise_links(self, host: str, interfaces: tuple[str, ...]) -> None:
+        """Raise what no other fault holds down, and give the host back what went with its links."""
+        held: set[str] = set()
+        for fault in self._active.values():
+            for action in fault.plan.actions:
+                if isinstance(action, LinksDown) and action.host == host:
+                    held.update(action.interfaces)
+                if isinstance(action, PeerGone) and action.host == host:
+                    held.update({action.interface} - set(self.tunnel_ends))
+        self._set_links(host, tuple(one for one in interfaces if one not in held), "up")
+        self._number_again(host)
+
     def _number_again(self, host: str) -> None:
         """Routes vanish with their interface; write them again, but not those another fault took."""
         gone = frozenset(
@@ -180,7 +191,7 @@ class FaultDesk:
 
     def _change_routes(self, host: str, ranges: tuple[str, ...], command: str) -> None:
         with netlink(self._namespaces, host) as ipr:
-            links = find_links(ipr)
+            links = find_links(ipr, only_up=True)  # what is down has no routes, and gets them when raised
             for route in self._plan.host(host).routes:
                 if route.to in ranges and route.interface in links:
                     write_route(ipr, route, links[route.interface], command=command)
@@ -197,8 +208,7 @@ class FaultDesk:
             arguments = self.tunnel_ends[interface].peer_arguments()
             self._namespaces.run(host, ["wg", "set", interface, *arguments])
         else:
-            self._set_links(host, (interface,), "up")
-            self._number_again(host)
+            self._raise_links(host, (interface,))
 
     def _forget_flows(self, plan: FaultPlan) -> None:
         for host in plan.forget_flows:

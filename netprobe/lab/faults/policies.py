@@ -1,0 +1,40 @@
+"""Faults that look like somebody's policy: a port dropped or rejected on one node."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Label, NftTable, Parameter
+from netprobe.model.component import firewall_rule
+from netprobe.model.finding import Cause
+
+_PARAMETERS = (Parameter("node", "CLUSTER/NODE"), Parameter("port", "tcp/N", "tcp/9771"))
+
+
+def _plan(cause: Cause, verdict: str, arguments: Arguments) -> FaultPlan:
+    node = arguments.node("node")
+    protocol, port = arguments.port("port")
+    match = f"{protocol} dport {port} {verdict}"
+    # The node's own agents only: what its pods ask of others passes. Pods hang off pod0, pod1.
+    to_pods = f'oifname "pod*" {match}'
+    chains = (("input", match), ("forward", to_pods), ("output", to_pods))
+    body = "\n".join(
+        f" chain at_{hook} {{\n  type filter hook {hook} priority filter; policy accept\n  {rule}\n }}"
+        for hook, rule in chains
+    )
+    label = Label(cause, (firewall_rule(str(node), port=f"{protocol}/{port}"),))
+    return FaultPlan(label, (NftTable(str(node), body),))
+
+
+PORT_DROP = FaultKind(
+    "port-drop",
+    "a node silently drops a port of its agents; icmp and the other protocol pass",
+    _PARAMETERS,
+    partial(_plan, Cause.POLICY_DROP, "drop"),
+)
+PORT_REJECT = FaultKind(
+    "port-reject",
+    "a node rejects it with ICMP admin-prohibited",
+    _PARAMETERS,
+    partial(_plan, Cause.POLICY_REJECT, "reject with icmpx admin-prohibited"),
+)
