@@ -19,18 +19,21 @@ from netprobe.bus.subjects import (
     EVERY_WINDOW,
     PLANS_BUCKET,
     WINDOWS_STREAM,
+    agent_of,
     plan_subject,
     query_subject,
     stream_of,
 )
-from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
+from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
-from netprobe.wire.messages import encode_plan
+from netprobe.wire.messages import Presence, decode_presence, encode_plan
 
 API_TIMEOUT_S = 5.0
 PULL_S = 5.0
 """How long one request for reports stands at the server."""
 BATCH = 256
+BATCH_BYTES = 48 * 1024 * 1024
+"""So that agents with giant reports cannot fill our memory."""
 PRESENCE_TTL_S = 30.0
 ERROR_HEADER = "Netprobe-Error"
 
@@ -101,6 +104,21 @@ class CollectorBus:
 
         await self._connection.subscribe(query_subject(verb), reply_to, pending=256)
 
+    async def find_present(self) -> tuple[Presence, ...]:
+        """Every agent that said in time that it is there."""
+        bucket = stream_of(AGENTS_BUCKET)
+        told = await self._call(f"STREAM.INFO.{bucket}", {"subjects_filter": ">"})
+        state = told.get("state")
+        subjects = sorted(state.get("subjects") or ()) if isinstance(state, dict) else []
+        present = []
+        for subject in subjects:
+            reply = await self._connection.request(f"$JS.API.DIRECT.GET.{bucket}.{subject}", b"")
+            with suppress(RemoteFormatError):  # gone in between, or never a presence
+                presence = decode_presence(reply.data)
+                if presence.agent == agent_of(subject):
+                    present.append(presence)
+        return tuple(present)
+
     async def wait_ended(self) -> None:
         """Return when the connection is lost."""
         await self._connection.wait_ended()
@@ -121,13 +139,15 @@ class CollectorBus:
                 raise
             await self._call(f"STREAM.UPDATE.{config['name']}", config)
 
-    async def _call(self, verb: str, body: dict[str, object]) -> None:
+    async def _call(self, verb: str, body: dict[str, object]) -> dict[str, object]:
         reply = await self._connection.request(
             f"$JS.API.{verb}", json.dumps(body).encode(), timeout_s=API_TIMEOUT_S
         )
-        error = json.loads(reply.data).get("error")
-        if error is not None:
+        told: dict[str, object] = json.loads(reply.data)
+        error = told.get("error")
+        if isinstance(error, dict):
             raise _ApiError(verb, int(error.get("err_code", 0)), str(error.get("description", "")))
+        return told
 
     async def _store(self, subject: str, data: bytes) -> None:
         reply = await self._connection.request(subject, data, timeout_s=API_TIMEOUT_S)
@@ -136,7 +156,7 @@ class CollectorBus:
             raise SurroundingsError(f"the bus did not store {subject}: {refusal}")
 
     async def _ask_for_more(self) -> None:
-        body = {"batch": BATCH, "expires": round(PULL_S * _SECOND)}
+        body = {"batch": BATCH, "max_bytes": BATCH_BYTES, "expires": round(PULL_S * _SECOND)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{WINDOWS_STREAM}.{_CONSUMER}"
         await self._connection.publish(subject, json.dumps(body).encode(), reply=self._inbox)
         self._asked_for = BATCH

@@ -58,6 +58,7 @@ class Connection:
         self._client = client
         self._ended = ended
         self._refused = refused
+        """Verb by subject in lower case: what the server just told us we may not."""
         self._waits: dict[asyncio.Timeout, str] = {}
 
     @property
@@ -126,7 +127,7 @@ class Connection:
         """End every wait now, because the connection is gone or a subject was refused."""
         now = asyncio.get_running_loop().time()
         for scope, subject in self._waits.items():
-            if self._ended.is_set() or subject in self._refused:
+            if self._ended.is_set() or subject.lower() in self._refused:
                 scope.reschedule(now)
 
     @asynccontextmanager
@@ -141,8 +142,9 @@ class Connection:
                 finally:
                     del self._waits[scope]
         except (TimeoutError, nats.errors.Error, OSError) as error:
-            if subject in self._refused:
-                raise SurroundingsError(f"the bus does not let us: {self._refused.pop(subject)}") from error
+            verb = self._refused.pop(subject.lower(), None)
+            if verb is not None:
+                raise SurroundingsError(f"the bus does not let us {verb} to {subject}") from error
             raise _translated(error, subject) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -165,7 +167,7 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
     async def on_error(error: Exception) -> None:
         denied = re.search(r"permissions violation for (\w+) to \"([^\"]+)\"", str(error), re.IGNORECASE)
         if denied is not None:
-            refused[denied[2]] = f"{denied[1].lower()} to {denied[2]}"
+            refused[denied[2].lower()] = denied[1].lower()  # the library has lowered the subject, too
             connection.end_waits()
         logger.debug("bus: %s", error)
 

@@ -1,1 +1,4 @@
-"""The service: wires discovery, planning, bus, analysis and store together."""
+"""The service: wires discovery, planning, bus, analysis and store together.
+
+``settings`` says what it is told, ``state`` what it keeps, ``intake`` what it lets in, ``service`` runs it.
+"""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,9 +108,13 @@ class History:
         return self.ingest_columns([columns_of(report) for report in reports])
 
     def ingest_columns(
-        self, batch: Sequence[ReportColumns], *, malformed: int = 0, rejected: int = 0
+        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int] = (), malformed: int = 0
     ) -> Ingested:
-        """Store reports and count *malformed* messages and *rejected* windows, in one transaction."""
+        """Store reports and count, in one transaction.
+
+        *rejected* says for each report how many windows were taken out of it before; it counts with a new
+        report and not with a repeat. *malformed* counts messages that were no reports.
+        """
         with self._translated():
             for attempt in range(_ATTEMPTS):
                 try:
@@ -164,7 +169,9 @@ class History:
         with self._translated(), self._engine.begin() as connection:
             return connection.execute(sa.delete(_reports).where(_reports.c.start_ns < before_ns)).rowcount
 
-    def _ingest_once(self, batch: Sequence[ReportColumns], *, malformed: int, rejected: int) -> Ingested:
+    def _ingest_once(
+        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int], malformed: int
+    ) -> Ingested:
         with self._engine.begin() as connection:
             known = _find_known(connection, [_key(columns) for columns in batch])
             fresh = []
@@ -175,7 +182,8 @@ class History:
             if new:
                 connection.execute(sa.insert(_reports), [_row(columns) for columns in new])
             windows = sum(len(columns.windows.check) for columns in new)
-            counted = Counters(len(new), len(batch) - len(new), windows, malformed, rejected)
+            left_out = sum(compress(rejected, fresh))
+            counted = Counters(len(new), len(batch) - len(new), windows, malformed, left_out)
             _add(connection, counted)
         return Ingested(counted.reports_stored, counted.reports_repeated, windows, tuple(fresh))
 

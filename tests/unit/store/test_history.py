@@ -55,11 +55,11 @@ def test_reports_come_back_in_order_of_time(history: History) -> None:
 def test_what_was_counted_survives(tmp_path: Path) -> None:
     first = History.at(tmp_path / "h.db")
     first.ingest([REPORT])
-    first.ingest_columns([], malformed=3, rejected=4)
+    first.ingest_columns([columns_of(NEXT)], malformed=3, rejected=[4])
     first.close()
     second = History.at(tmp_path / "h.db")
-    assert second.ingest([REPORT]).repeated == 1
-    assert second.counters() == Counters(1, 1, 2, 3, 4)
+    assert second.ingest_columns([columns_of(NEXT)], rejected=[4]).repeated == 1
+    assert second.counters() == Counters(2, 1, 2, 3, 4)
     second.close()
 
 

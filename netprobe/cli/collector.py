@@ -1,0 +1,68 @@
+"""``netprobe collector``: the service that plans, gathers, judges and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from netprobe.bus.server import Listen
+from netprobe.collector.brains import Brains
+from netprobe.collector.service import run_collector
+from netprobe.collector.settings import Settings
+from netprobe.collector.state import State
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.planning.fleet import plan_fleet
+
+_SECOND = 1_000_000_000
+_HOUR = 3_600 * _SECOND
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--inventory", type=_FILE, required=True, metavar="FILE", help="Who is there (YAML).")
+@click.option("--data", type=_FILE, required=True, metavar="DIR", help="Where everything is kept.")
+@click.option("--listen", default="127.0.0.1:4222", show_default=True, metavar="HOST:PORT",
+              help="Where agents and askers connect; port 0 takes a free one.")  # fmt: skip
+@click.option("--keys", type=_FILE, required=True, metavar="FILE",
+              help="Public keys of agents and operators (JSON).")  # fmt: skip
+@click.option("--interval", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+              metavar="SECONDS", help="One round of all checks.")  # fmt: skip
+@click.option("--keep", type=click.FloatRange(0.1), default=24.0, show_default=True, metavar="HOURS",
+              help="How long reports are kept.")  # fmt: skip
+@click.option("--history", default="", metavar="URL",
+              help="Database of the history; by default an SQLite file below --data.")  # fmt: skip
+def collector(
+    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, history: str
+) -> None:
+    """Serve agents and askers until terminated: plan, gather, judge, answer."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings(
+        inventory, data, Listen.parse(listen), keys,
+        interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), history_url=history,
+    )  # fmt: skip
+    analyst = importlib.import_module("netprobe.analysis.analyst").Analyst
+    asyncio.run(_serve(settings, Brains(plan, analyst)))
+
+
+async def _serve(settings: Settings, brains: Brains) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_collector(settings, brains, stop=stop)
+
+
+def plan(inventory: Inventory, state: State, interval_ns: int) -> FleetPlan:
+    """The plans of the epoch that *state* names."""
+    return plan_fleet(
+        inventory,
+        epoch=state.epoch,
+        seed=state.seed,
+        interval_ns=interval_ns,
+        cookie_key=bytes.fromhex(state.cookie_key),
+    )

@@ -1,0 +1,53 @@
+"""The pure parts that the service wires, as it sees them: how to plan and who analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from netprobe.collector.state import State
+from netprobe.model.finding import Finding
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.window import Report
+
+
+class Conclusion(Protocol):
+    """What the analysis concludes at one moment."""
+
+    @property
+    def paths(self) -> tuple[PathStatus, ...]:
+        """The state of every path."""
+
+    @property
+    def agents(self) -> tuple[AgentStatus, ...]:
+        """The state of every agent."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is broken now, most certain first."""
+
+    @property
+    def past_findings(self) -> tuple[Finding, ...]:
+        """What was broken since the analysis began."""
+
+
+class Analyst(Protocol):
+    """The analysis. Pure: time is an argument."""
+
+    def observe(self, report: Report, *, now_ns: int) -> None:
+        """Take note of a report that was stored at *now_ns* (wall time)."""
+
+    def conclude(self, *, now_ns: int) -> Conclusion:
+        """Say how things stand at *now_ns*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brains:
+    """How to plan and who analyses."""
+
+    plan: Callable[[Inventory, State, int], FleetPlan]
+    """Inventory, state and interval in nanoseconds → the plans of the state's epoch."""
+    analyst: Callable[[Inventory, FleetPlan], Analyst]

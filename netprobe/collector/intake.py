@@ -1,0 +1,87 @@
+"""What the collector lets in. Pure: bytes, a plan and a time in; reports and counts out.
+
+Rules: a message that breaks the format, or speaks for another agent, is dropped and counted; a window of a
+check that the agent was not asked, or from the future, is taken out of its report and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import compress
+
+import msgspec
+
+from netprobe.bus.collector import Delivery
+from netprobe.bus.subjects import agent_of
+from netprobe.errors import RemoteFormatError
+from netprobe.model.fleet import FleetPlan
+from netprobe.wire.reports import HeardColumns, ReportColumns, decode_columns, select_windows
+
+_LEAST_SLACK_NS = 5_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A batch of deliveries after the door."""
+
+    reports: tuple[ReportColumns, ...]
+    rejected: tuple[int, ...]
+    """For each report, how many of its windows were dropped."""
+    complaints: tuple[str, ...]
+    """For each malformed message, what is wrong with it."""
+
+
+class Intake:
+    """Knows what each agent was asked."""
+
+    def __init__(self, fleet: FleetPlan) -> None:
+        self._asked = {
+            str(plan.agent): frozenset(int(check.id) for check in plan.checks) for plan in fleet.plans
+        }
+        self._every = frozenset[int]().union(*self._asked.values())
+        self._slack_ns = max(_LEAST_SLACK_NS, 2 * fleet.interval_ns)
+
+    def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> Admitted:
+        """Read *deliveries* as they stand at *now_ns* (wall time)."""
+        reports, rejected, complaints = [], [], []
+        for delivery in deliveries:
+            try:
+                columns = self._read(delivery)
+            except RemoteFormatError as error:
+                complaints.append(str(error))
+                continue
+            kept = self._keep_asked(columns, latest_ns=now_ns + self._slack_ns)
+            reports.append(kept)
+            rejected.append(len(columns.windows.check) - len(kept.windows.check))
+        return Admitted(tuple(reports), tuple(rejected), tuple(complaints))
+
+    def _read(self, delivery: Delivery) -> ReportColumns:
+        columns = decode_columns(delivery.data)
+        sender = str(agent_of(delivery.subject))
+        if sender != columns.agent:
+            raise RemoteFormatError(f"report: agent: {sender} speaks for {columns.agent}")
+        return columns
+
+    def _keep_asked(self, columns: ReportColumns, *, latest_ns: int) -> ReportColumns:
+        asked = self._asked.get(columns.agent, frozenset())
+        windows, heard = columns.windows, columns.heard
+        if not self._every.issuperset(heard.check):
+            columns = msgspec.structs.replace(columns, heard=self._known_of(heard))
+        if max(windows.start_ns, default=columns.start_ns) <= latest_ns and asked.issuperset(windows.check):
+            return columns
+        starts = windows.start_ns or [columns.start_ns] * len(windows.check)
+        keep = [
+            check in asked and start_ns <= latest_ns
+            for check, start_ns in zip(windows.check, starts, strict=True)
+        ]
+        return select_windows(columns, keep)
+
+    def _known_of(self, heard: HeardColumns) -> HeardColumns:
+        """What was heard of checks that somebody was asked."""
+        keep = [check in self._every for check in heard.check]
+        return HeardColumns(
+            list(compress(heard.check, keep)),
+            list(compress(heard.start_ns, keep)),
+            list(compress(heard.received, keep)),
+        )

@@ -1,0 +1,230 @@
+"""The collector's process: the server, plans out, reports in, a snapshot for whoever asks.
+
+Rules: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
+and counts none twice. What an agent sends can be counted and dropped, but never ends the service. The service
+ends when it is told to, or when its server or its store does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Coroutine, Iterable
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from netprobe import __version__
+from netprobe.bus.collector import CollectorBus, open_collector_bus
+from netprobe.bus.keys import public_key
+from netprobe.bus.rights import users
+from netprobe.bus.server import Server, run_server
+from netprobe.collector.brains import Analyst, Brains, Conclusion
+from netprobe.collector.intake import Intake
+from netprobe.collector.settings import Keys, Settings, read_keys
+from netprobe.collector.state import hold, load_own_seed, load_state, replace_file, replan, save_state
+from netprobe.discovery.static import find_overlaps, load_inventory
+from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.model.finding import Finding
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.store.history import History
+from netprobe.wire.messages import encode_snapshot
+from netprobe.wire.reports import report_of
+
+_PRUNE_EVERY_S = 600.0
+_REOPEN_PAUSE_S = 0.5
+_MOST_PAST_FINDINGS = 1_000
+_SECOND = 1_000_000_000
+
+logger = logging.getLogger("netprobe.collector")
+
+
+async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Event) -> None:
+    """Serve until *stop* is set. Raises :class:`NetprobeError` where it cannot start or go on."""
+    keys = read_keys(settings.keys)
+    inventory = load_inventory(settings.inventory)
+    with hold(settings.data):
+        settings.ready_file.unlink(missing_ok=True)
+        state, fleet = replan(
+            load_state(settings.data), lambda state: brains.plan(inventory, state, settings.interval_ns)
+        )
+        save_state(settings.data, state)
+        _note_oddities(inventory, keys)
+        url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
+        with closing(History(url)) as history:
+            collector = _Collector(settings, inventory, fleet, brains.analyst(inventory, fleet), history)
+            await collector.run(keys, stop=stop)
+
+
+def _note_oddities(inventory: Inventory, keys: Keys) -> None:
+    """Say what is allowed but probably not meant."""
+    meant = set(inventory.iter_agents())
+    for overlap in find_overlaps(inventory):
+        logger.warning("%s", overlap)
+    for agent in sorted(meant - keys.agents.keys()):
+        logger.warning("agent %s has no key and cannot speak", agent)
+    for agent in sorted(keys.agents.keys() - meant):
+        logger.warning("agent %s has a key, but the inventory does not know it", agent)
+
+
+class _Collector:
+    """One run of the service."""
+
+    def __init__(
+        self, settings: Settings, inventory: Inventory, fleet: FleetPlan, analyst: Analyst, history: History
+    ) -> None:
+        self._settings = settings
+        self._inventory = inventory
+        self._fleet = fleet
+        self._analyst = analyst
+        self._history = history
+        self._intake = Intake(fleet)
+        self._started_ns = time.time_ns()
+        self._last_report_ns: int | None = None
+        self._conclusion: Conclusion | None = None
+        self._concluded_ns = 0
+        self._encoded: bytes | None = None
+        self._remembered = self._history.incidents_since(0)[-_MOST_PAST_FINDINGS:]
+        self._kept: set[tuple[str, int]] = set()
+
+    async def run(self, keys: Keys, *, stop: asyncio.Event) -> None:
+        seed = load_own_seed(self._settings.data)
+        entries = users(keys.agents, keys.operators, public_key(seed))
+        directory = self._settings.data / "nats"
+        async with run_server(self._settings.listen, directory=directory, users=entries) as server:
+            try:
+                await _until_first(stop.wait(), self._watch(server), self._serve(server, seed), self._prune())
+            finally:
+                self._settings.ready_file.unlink(missing_ok=True)
+
+    async def _watch(self, server: Server) -> None:
+        raise await server.wait_ended()
+
+    async def _serve(self, server: Server, seed: str) -> None:
+        """Work on one connection after the other; our own server is near, but it may drop a slow reader."""
+        ttl_s = self._settings.presence_ttl_ns / _SECOND
+        while True:
+            try:
+                async with open_collector_bus(server.url, seed=seed, presence_ttl_s=ttl_s) as bus:
+                    await bus.put_plans(self._fleet.plans)
+                    await bus.serve("snapshot", self._answer_snapshot)
+                    await bus.serve("health", self._answer_health)
+                    self._say_ready(server)
+                    await _until_first(bus.wait_ended(), self._ingest(bus), self._conclude())
+                    logger.warning("the bus dropped us; connecting again")
+            except BusAwayError as error:
+                logger.warning("%s; connecting again", error)
+            await asyncio.sleep(_REOPEN_PAUSE_S)
+
+    async def _ingest(self, bus: CollectorBus) -> None:
+        while True:
+            deliveries = await bus.take()
+            if not deliveries:
+                continue
+            now_ns = time.time_ns()
+            admitted = self._intake.admit(deliveries, now_ns=now_ns)
+            for complaint in admitted.complaints:
+                logger.warning("a message was dropped: %s", complaint)
+            ingested = await asyncio.to_thread(
+                self._history.ingest_columns,
+                admitted.reports, rejected=admitted.rejected, malformed=len(admitted.complaints),
+            )  # fmt: skip
+            await bus.acknowledge(deliveries)
+            for columns, is_fresh in zip(admitted.reports, ingested.fresh, strict=True):
+                if is_fresh:
+                    self._analyst.observe(report_of(columns), now_ns=now_ns)
+                    self._last_report_ns = now_ns
+            await asyncio.sleep(0)  # a long queue must not keep askers waiting
+
+    async def _conclude(self) -> None:
+        while True:
+            now_ns = time.time_ns()
+            self._conclusion = self._analyst.conclude(now_ns=now_ns)
+            self._concluded_ns = now_ns
+            self._encoded = None
+            await self._keep_ended(self._conclusion.past_findings)
+            await asyncio.sleep(self._settings.interval_ns / _SECOND / 2)
+
+    async def _keep_ended(self, past: Iterable[Finding]) -> None:
+        new = [finding for finding in past if (finding.id, finding.first_seen_ns) not in self._kept]
+        if new:
+            await asyncio.to_thread(self._history.keep_incidents, new)
+            self._kept |= {(finding.id, finding.first_seen_ns) for finding in new}
+
+    async def _prune(self) -> None:
+        while True:
+            before_ns = time.time_ns() - self._settings.keep_ns
+            gone = await asyncio.to_thread(self._history.prune, before_ns=before_ns)
+            if gone:
+                logger.info("%d old reports forgotten", gone)
+            await asyncio.sleep(_PRUNE_EVERY_S)
+
+    async def _answer_snapshot(self, _: bytes) -> bytes:
+        if self._conclusion is None:
+            raise SurroundingsError("nothing is concluded yet; ask again in a moment")
+        if self._encoded is None:
+            counters = await asyncio.to_thread(self._history.counters)
+            self._encoded = encode_snapshot(self._snapshot_of(self._conclusion, counters))
+        return self._encoded
+
+    def _snapshot_of(self, conclusion: Conclusion, counters: Counters) -> Snapshot:
+        ours = {(finding.id, finding.first_seen_ns) for finding in conclusion.past_findings}
+        earlier = (one for one in self._remembered if (one.id, one.first_seen_ns) not in ours)
+        return Snapshot(
+            taken_ns=self._concluded_ns,
+            interval_ns=self._fleet.interval_ns,
+            inventory=self._inventory,
+            checks=tuple(check for plan in self._fleet.plans for check in plan.checks),
+            legs=self._fleet.legs,
+            coverage=self._fleet.coverage,
+            paths=conclusion.paths,
+            agents=conclusion.agents,
+            findings=conclusion.findings,
+            past_findings=(*earlier, *conclusion.past_findings),
+            counters=counters,
+        )
+
+    async def _answer_health(self, _: bytes) -> bytes:
+        counters = await asyncio.to_thread(self._history.counters)
+        told = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_ns": self._started_ns,
+            "epoch": self._fleet.epoch,
+            "interval_ns": self._fleet.interval_ns,
+            "agents_planned": len(self._fleet.plans),
+            "last_report_ns": self._last_report_ns,
+            **asdict(counters),
+        }
+        return json.dumps(told).encode()
+
+    def _say_ready(self, server: Server) -> None:
+        told = {"url": server.url, "pid": os.getpid()}
+        replace_file(self._settings.ready_file, json.dumps(told))
+        logger.info("serving on %s", server.url)
+
+
+class _Done(Exception):  # noqa: N818 - a signal between tasks, not an error
+    pass
+
+
+async def _until_first(*jobs: Coroutine[Any, Any, object]) -> None:
+    """Run *jobs* together until one of them returns or fails; end the others; raise what failed first."""
+
+    async def run(job: Coroutine[Any, Any, object]) -> None:
+        await job
+        raise _Done
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(run(job))
+    except BaseExceptionGroup as group:
+        failed = [error for error in group.exceptions if not isinstance(error, _Done)]
+        if failed:
+            raise failed[0] from None

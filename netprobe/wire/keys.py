@@ -1,0 +1,21 @@
+"""The keys file: which public key belongs to which agent, and who may ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from netprobe.wire.documents import read_document
+
+
+class KeysDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``{"agents": {"cluster/node/plane": "U…"}, "operators": ["U…"]}``."""
+
+    agents: dict[str, str]
+    operators: tuple[str, ...] = ()
+
+
+def read_keys_document(path: Path) -> KeysDoc:
+    """Read the keys file (JSON, which YAML holds); :class:`InputError` names file, line and field."""
+    return read_document(path, KeysDoc)

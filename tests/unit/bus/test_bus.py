@@ -1,0 +1,292 @@
+"""The bus between agents, a collector and an operator, over a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from netprobe.bus.agent import AgentBus
+from netprobe.bus.ask import ask_check, ask_health, ask_snapshot
+from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
+from netprobe.bus.connection import Connection, Message, open_connection
+from netprobe.bus.keys import new_user, public_key
+from netprobe.bus.rights import users
+from netprobe.bus.server import Listen, run_server
+from netprobe.bus.subjects import (
+    inbox_of,
+    plan_get_subject,
+    plan_subject,
+    presence_subject,
+    probe_subject,
+    query_subject,
+    windows_subject,
+)
+from netprobe.errors import BusAwayError, InputError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import Reached
+from netprobe.model.window import Report
+from netprobe.wire.messages import (
+    Answer,
+    Declined,
+    Presence,
+    Question,
+    Reply,
+    decode_report,
+    encode_plan,
+    encode_snapshot,
+)
+from tests.unit.nats_server import DEV, PROD, Town, needs_nats_server, town, until
+from tests.unit.wire.test_messages import CHECK, SNAPSHOT
+from tests.unit.wire.test_reports import REPORT
+
+pytestmark = needs_nats_server
+
+PLAN = Plan(PROD, 1, (CHECK,), 10**9, b"key")
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everybody, connected."""
+
+    town: Town
+    collector: CollectorBus
+    agent: AgentBus
+    stack: AsyncExitStack
+
+    async def raw(self, seed: str) -> Connection:
+        """A connection that tries what the library would not."""
+        connection = await open_connection(self.town.url, seed=seed, name="raw")
+        self.stack.push_async_callback(connection.close)
+        return connection
+
+
+@asynccontextmanager
+async def stage(directory: Path, *, presence_ttl_s: float = 30.0) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(town(directory))
+        collector = await stack.enter_async_context(
+            open_collector_bus(here.url, seed=here.collector, presence_ttl_s=presence_ttl_s)
+        )
+        agent = await stack.enter_async_context(
+            await AgentBus.connect(here.url, agent=PROD, seed=here.seeds[PROD])
+        )
+        await until(lambda: agent.is_connected)
+        yield Stage(here, collector, agent, stack)
+
+
+async def take_all(collector: CollectorBus, count: int) -> list[Delivery]:
+    taken: list[Delivery] = []
+    while len(taken) < count:
+        taken += await collector.take()
+    return taken
+
+
+async def first_plan(agent: AgentBus) -> Plan:
+    async for plan in agent.plans():
+        return plan
+    raise AssertionError("closed")
+
+
+async def test_a_report_arrives_and_a_repeat_does_not(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.agent.publish(REPORT)
+        await on.agent.publish(REPORT)
+        await on.agent.publish(replace(REPORT, sequence=10))
+        taken = await take_all(on.collector, 2)
+        assert [decode_report(delivery.data).sequence for delivery in taken] == [9, 10]
+        await on.collector.acknowledge(taken)
+
+
+async def test_what_is_not_acknowledged_comes_again_to_the_next_collector(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.agent.publish(REPORT)
+        (delivery,) = await take_all(on.collector, 1)
+        await (await on.raw(on.town.collector)).publish(delivery.token, b"-NAK")
+        assert [again.data for again in await take_all(on.collector, 1)] == [delivery.data]
+
+
+async def test_a_plan_reaches_its_agent_before_and_after_it_connects(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.collector.put_plans([PLAN])
+        assert await first_plan(on.agent) == PLAN
+        late = await AgentBus.connect(on.town.url, agent=PROD, seed=on.town.seeds[PROD])
+        async with late:
+            assert await first_plan(late) == PLAN
+
+
+async def test_a_changed_plan_is_told_and_an_equal_one_is_not(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        plans = on.agent.plans()
+        await on.collector.put_plans([PLAN])
+        assert await anext(plans) == PLAN
+        await on.collector.put_plans([PLAN])
+        await on.collector.put_plans([replace(PLAN, epoch=2)])
+        assert (await anext(plans)).epoch == 2
+
+
+async def test_a_plan_for_another_agent_is_not_believed(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        collector = await on.raw(on.town.collector)
+        foreign = Plan(DEV, 7, (), 10**9, b"")
+        await collector.request(plan_subject(PROD), encode_plan(foreign))
+        await collector.request(plan_subject(PROD), b"\x01 no plan")
+        await on.collector.put_plans([PLAN])
+        assert await first_plan(on.agent) == PLAN
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(windows_subject(DEV), id="another's windows"),
+        pytest.param(presence_subject(DEV), id="another's presence"),
+        pytest.param(plan_subject(PROD), id="its own plan"),
+        pytest.param(plan_get_subject(DEV), id="another's plan"),
+        pytest.param(query_subject("snapshot"), id="a query"),
+        pytest.param(probe_subject(DEV), id="a question"),
+        pytest.param("$JS.API.STREAM.NAMES", id="the streams"),
+        pytest.param("$JS.API.CONSUMER.CREATE.np1_windows", id="a consumer"),
+        pytest.param("$JS.API.STREAM.PURGE.np1_windows", id="a purge"),
+    ],
+)
+async def test_an_agent_may_not_say(tmp_path: Path, subject: str) -> None:
+    async with stage(tmp_path) as on:
+        agent = await on.raw(on.town.seeds[PROD])
+        with pytest.raises(SurroundingsError, match="the bus does not let us publish to"):
+            await agent.request(subject, b"")
+
+
+async def test_an_agent_may_hear_only_what_is_its_own(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        heard: list[Message] = []
+
+        async def hear(message: Message) -> None:
+            heard.append(message)
+
+        agent = await on.raw(on.town.seeds[DEV])
+        _, stranger = new_user()
+        for subject in (
+            windows_subject(PROD), plan_subject(PROD), probe_subject(PROD), "$KV.>", "np1.>", ">",
+            f"{inbox_of(stranger)}.>",
+        ):  # fmt: skip
+            await agent.subscribe(subject, hear)
+        await agent.subscribe(plan_subject(DEV), hear)
+        await agent.flush()
+        await on.collector.put_plans([PLAN])
+        await on.agent.publish(REPORT)
+        await on.collector.put_plans([Plan(DEV, 1, (), 10**9, b"")])
+        await until(lambda: bool(heard))
+        await agent.flush()
+        assert [message.subject for message in heard] == [plan_subject(DEV)]
+
+
+@pytest.mark.parametrize("subject", [windows_subject(PROD), plan_subject(PROD), plan_get_subject(PROD)])
+async def test_an_operator_only_asks(tmp_path: Path, subject: str) -> None:
+    async with stage(tmp_path) as on:
+        operator = await on.raw(on.town.operator)
+        with pytest.raises(SurroundingsError, match="the bus does not let us"):
+            await operator.request(subject, b"")
+
+
+async def test_a_stranger_is_told_that_nobody_knows_it(tmp_path: Path) -> None:
+    async with town(tmp_path) as here:
+        seed, _ = new_user()
+        with pytest.raises(SurroundingsError, match="does not know our key"):
+            await open_connection(here.url, seed=seed, name="stranger")
+
+
+async def test_questions_are_answered_or_declined(tmp_path: Path) -> None:
+    async def answer(question: Question) -> Reply:
+        if question.asked_by == "mallory":
+            raise InputError("10.0.0.1 is not an allowed target")
+        return Answer(PROD, question.check.id, (Reached(5),))
+
+    async with stage(tmp_path) as on:
+        nobody = await ask_check(on.town.access, CHECK)
+        assert nobody == Declined(PROD, "the agent answers no questions")
+        on.agent.questions(answer)
+        assert await ask_check(on.town.access, CHECK) == Answer(PROD, CHECK.id, (Reached(5),))
+        declined = await ask_check(on.town.access, CHECK, asked_by="mallory")
+        assert declined == Declined(PROD, "10.0.0.1 is not an allowed target")
+        with pytest.raises(BusAwayError, match="nobody answers on the bus"):
+            await ask_check(on.town.access, replace(CHECK, source=DEV))
+
+
+async def test_the_collector_answers_with_a_value_or_its_error(tmp_path: Path) -> None:
+    async def snapshot(_: bytes) -> bytes:
+        return encode_snapshot(SNAPSHOT)
+
+    async def health(_: bytes) -> bytes:
+        raise SurroundingsError("nothing is\nconcluded yet")
+
+    async with stage(tmp_path) as on:
+        await on.collector.serve("snapshot", snapshot)
+        await on.collector.serve("health", health)
+        assert await ask_snapshot(on.town.access) == SNAPSHOT
+        with pytest.raises(SurroundingsError, match="the collector says: nothing is concluded yet"):
+            await ask_health(on.town.access)
+
+
+async def test_presence_is_kept_and_expires(tmp_path: Path) -> None:
+    async with stage(tmp_path, presence_ttl_s=0.5) as on:
+        await on.agent.announce(Presence(PROD, "b00t", 1))
+        assert [presence.agent for presence in await on.collector.find_present()] == [PROD]
+        async with asyncio.timeout(15):
+            while await on.collector.find_present():  # noqa: ASYNC110 - the server has no event
+                await asyncio.sleep(0.05)
+
+
+async def test_without_a_bus_publishing_fails_at_once_and_closing_is_clean() -> None:
+    seed, _ = new_user()
+    async with await AgentBus.connect("nats://127.0.0.1:1", agent=PROD, seed=seed) as bus:
+        assert not bus.is_connected
+        with pytest.raises(BusAwayError, match="the bus is away"):
+            await bus.publish(REPORT)
+    await bus.close()
+    assert [plan async for plan in bus.plans()] == []
+
+
+async def test_an_agent_comes_back_when_the_bus_does(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(AsyncExitStack())
+        here = await first.enter_async_context(town(tmp_path))
+        agent = await stack.enter_async_context(
+            await AgentBus.connect(here.url, agent=PROD, seed=here.seeds[PROD])
+        )
+        await until(lambda: agent.is_connected)
+        await first.aclose()
+        await until(lambda: not agent.is_connected)
+        with pytest.raises(BusAwayError):
+            await agent.publish(REPORT)
+        async with again(here, tmp_path) as collector:
+            await until(lambda: agent.is_connected)
+            await publish_patiently(agent, REPORT)
+            assert len(await take_all(collector, 1)) == 1
+
+
+@asynccontextmanager
+async def again(here: Town, directory: Path) -> AsyncIterator[CollectorBus]:
+    """The same server, started again on the same port with the same users."""
+    agents: dict[AgentId, str] = {agent: public_key(seed) for agent, seed in here.seeds.items()}
+    entries = users(agents, (public_key(here.operator),), public_key(here.collector))
+    port = int(here.url.rpartition(":")[2])
+    async with (
+        run_server(Listen("127.0.0.1", port), directory=directory, users=entries) as server,
+        open_collector_bus(server.url, seed=here.collector) as collector,
+    ):
+        yield collector
+
+
+async def publish_patiently(agent: AgentBus, report: Report) -> None:
+    """As an agent does: keep what could not be sent, try again."""
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                return await agent.publish(report)
+            except BusAwayError:
+                await asyncio.sleep(0.05)

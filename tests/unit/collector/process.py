@@ -1,0 +1,66 @@
+"""A collector's process with real planning and an analysis that only counts; made to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.bus.server import Listen
+from netprobe.cli.collector import plan
+from netprobe.collector.brains import Brains
+from netprobe.collector.service import run_collector
+from netprobe.collector.settings import Settings
+from netprobe.errors import NetprobeError
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.window import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    paths: tuple[PathStatus, ...] = ()
+    agents: tuple[AgentStatus, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    past_findings: tuple[Finding, ...] = ()
+
+
+class Counting:
+    """Reports in its findings how many windows it was shown."""
+
+    def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
+        self.windows = 0
+
+    def observe(self, report: Report, *, now_ns: int) -> None:
+        self.windows += len(report.windows)
+
+    def conclude(self, *, now_ns: int) -> Concluded:
+        counted = Component(ComponentKind.AGENT, str(self.windows))
+        return Concluded(findings=(Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted"),))
+
+
+async def serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await run_collector(settings, Brains(plan, Counting), stop=stop)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    directory, listen = Path(sys.argv[1]), Listen.parse(sys.argv[2])
+    inventory, keys = directory / "inventory.yaml", directory / "keys.json"
+    settings = Settings(inventory, directory / "data", listen, keys, interval_ns=200_000_000)
+    try:
+        asyncio.run(serve(settings))
+    except NetprobeError as error:
+        sys.exit(f"netprobe: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The collector as a process: it serves, survives what agents send, and a kill loses and doubles nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from netprobe.bus.agent import AgentBus
+from netprobe.bus.ask import Access, ask_health, ask_snapshot
+from netprobe.bus.connection import open_connection
+from netprobe.bus.keys import new_user
+from netprobe.bus.subjects import windows_subject
+from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.store.history import History
+from netprobe.wire.reports import encode_report
+from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
+
+pytestmark = needs_nats_server
+
+INVENTORY = """\
+clusters:
+  - name: prod
+    nodes:
+      - {name: gw, role: gateway, host_addresses: [192.0.2.1], pod_addresses: [198.51.100.1]}
+      - {name: w1, host_addresses: [192.0.2.2], pod_addresses: [198.51.100.2]}
+"""
+AGENTS = [AgentId.parse(f"prod/{node}/{plane}") for node in ("gw", "w1") for plane in ("pod", "host")]
+LENGTH_NS = 200_000_000
+
+
+@dataclass(slots=True)
+class House:
+    """A directory with an inventory and keys, and the collectors that were started in it."""
+
+    directory: Path
+    seeds: dict[AgentId, str]
+    operator: str
+    url: str = ""
+    running: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def access(self) -> Access:
+        return Access(self.url, self.operator)
+
+    @property
+    def ready_file(self) -> Path:
+        return self.directory / "data" / "ready"
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start a collector, on the port of the last one; return when it serves."""
+        listen = self.url.removeprefix("nats://") or "127.0.0.1:0"
+        self.ready_file.unlink(missing_ok=True)
+        with (self.directory / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.unit.collector.process", str(self.directory), listen, stderr=log
+            )
+        self.running.append(process)
+        await until(lambda: self.ready_file.exists() or process.returncode is not None)
+        assert process.returncode is None, (self.directory / "log").read_text()
+        self.url = json.loads(self.ready_file.read_text())["url"]
+        return process
+
+    async def counters(self) -> Counters:
+        """What the collector says it has counted."""
+        told = await ask_health(self.access)
+        return Counters(**{name: told[name] for name in Counters.__slots__})  # type: ignore[arg-type]
+
+    def kept(self) -> tuple[Counters, int, list[Report]]:
+        """What stands in the store: the counters, the windows, the reports."""
+        history = History.at(self.directory / "data" / "history.db")
+        try:
+            return history.counters(), history.count_windows(), list(history.reports_since(0))
+        finally:
+            history.close()
+
+
+@asynccontextmanager
+async def house(directory: Path) -> AsyncIterator[House]:
+    pairs = {agent: new_user() for agent in AGENTS}
+    operator, operator_public = new_user()
+    (directory / "inventory.yaml").write_text(INVENTORY)
+    keys = {
+        "agents": {str(agent): public for agent, (_, public) in pairs.items()},
+        "operators": [operator_public],
+    }
+    (directory / "keys.json").write_text(json.dumps(keys))
+    here = House(directory, {agent: seed for agent, (seed, _) in pairs.items()}, operator)
+    try:
+        yield here
+    finally:
+        for process in here.running:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def join(stack: AsyncExitStack, here: House, agent: AgentId) -> tuple[AgentBus, Plan]:
+    """Connect *agent* and wait for its plan."""
+    bus = await stack.enter_async_context(
+        await AgentBus.connect(here.url, agent=agent, seed=here.seeds[agent])
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        return bus, await anext(bus.plans())
+
+
+def measure(plan: Plan, sequence: int) -> Report:
+    """A report as an agent with *plan* would make it, of a moment not long ago."""
+    start_ns = (time.time_ns() // LENGTH_NS - 5) * LENGTH_NS
+    windows = tuple(
+        Window(
+            check.id, start_ns, LENGTH_NS, 1, 1, ((OutcomeKind.REACHED, 1),), rtt=Histogram.of([sequence + 1])
+        )
+        for check in plan.checks
+    )
+    health = AgentHealth(plan.agent, start_ns, plan.epoch)
+    return Report(plan.agent, plan.epoch, sequence, "b00t", start_ns, LENGTH_NS, windows, (), health)
+
+
+async def publish_patiently(bus: AgentBus, report: Report) -> None:
+    """As an agent does: keep what could not be sent, try again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return await bus.publish(report, timeout_s=0.5)
+            except BusAwayError:
+                await asyncio.sleep(0.05)
+
+
+async def ask_until_analysed(here: House) -> Snapshot:
+    """The first snapshot whose analysis was shown a window."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(SurroundingsError):  # nothing is concluded yet
+                snapshot = await ask_snapshot(here.access)
+                if snapshot.findings[0].components[0].source != "0":
+                    return snapshot
+            await asyncio.sleep(0.05)
+
+
+async def until_stored(here: House, reports: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while (await here.counters()).reports_stored < reports:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+
+
+async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        process = await here.start()
+        bus, plan = await join(stack, here, AGENTS[0])
+        await bus.publish(measure(plan, 1))
+        await until_stored(here, 1)
+        snapshot = await ask_until_analysed(here)
+        assert snapshot.findings[0].components[0].source == str(len(plan.checks))
+        assert snapshot.counters.windows_stored == len(plan.checks)
+        assert {check.id for check in plan.checks} <= {check.id for check in snapshot.checks}
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+        assert not here.ready_file.exists()
+
+
+async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start()
+        bus, plan = await join(stack, here, AGENTS[0])
+        raw = await open_connection(here.url, seed=here.seeds[AGENTS[0]], name="raw")
+        stack.push_async_callback(raw.close)
+        good = measure(plan, 1)
+        for data in (b"", b"\x01 no report", encode_report(replace(good, agent=AGENTS[1]))):
+            await raw.request(windows_subject(AGENTS[0]), data)
+        unasked = replace(good.windows[0], check=CheckId(1))
+        later = replace(good.windows[0], start_ns=good.start_ns + 1_000 * 10**9)
+        stray = Heard(CheckId(2), good.start_ns, 1)
+        await bus.publish(replace(good, windows=(unasked, later, *good.windows), heard=(stray,)))
+        await until_stored(here, 1)
+        assert await here.counters() == Counters(
+            reports_stored=1, windows_stored=len(plan.checks), messages_malformed=3, windows_rejected=2
+        )
+        assert here.kept()[2] == [good]
+
+
+async def test_a_kill_loses_no_window_and_counts_none_twice(tmp_path: Path) -> None:
+    reports_each, kills = 60, 3
+
+    async def work(bus: AgentBus, plan: Plan) -> int:
+        for sequence in range(reports_each):
+            await publish_patiently(bus, measure(plan, sequence))
+            await asyncio.sleep(0.01)
+        return len(plan.checks) * reports_each
+
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        process = await here.start()
+        joined = [await join(stack, here, agent) for agent in AGENTS]
+        async with asyncio.TaskGroup() as tasks:
+            working = [tasks.create_task(work(bus, plan)) for bus, plan in joined]
+            for kill in range(1, kills + 1):
+                await until_stored(here, kill * len(AGENTS) * reports_each // (kills + 2))
+                process.kill()
+                await process.wait()
+                process = await here.start()
+        sent = sum(task.result() for task in working)
+        await until_stored(here, len(AGENTS) * reports_each)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), PATIENCE_S)
+        counters, windows, reports = here.kept()
+        assert (counters.windows_stored, windows) == (sent, sent)
+        assert (counters.messages_malformed, counters.windows_rejected) == (0, 0)
+        names = sorted((str(report.agent), report.sequence) for report in reports)
+        assert names == sorted((str(agent), sequence) for agent in AGENTS for sequence in range(reports_each))
+
+
+async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        first = await here.start()
+        bus, plan = await join(stack, here, AGENTS[0])
+        await bus.publish(measure(plan, 1))
+        await until_stored(here, 1)
+        first.send_signal(signal.SIGTERM)
+        await first.wait()
+        await here.start()
+        await publish_patiently(bus, measure(plan, 1))
+        await publish_patiently(bus, measure(plan, 2))
+        await until_stored(here, 2)
+        assert (await here.counters()).windows_stored == 2 * len(plan.checks)
+        again = await stack.enter_async_context(
+            await AgentBus.connect(here.url, agent=AGENTS[0], seed=here.seeds[AGENTS[0]])
+        )
+        assert await asyncio.wait_for(anext(again.plans()), PATIENCE_S) == plan
+
+
+async def test_two_collectors_in_one_directory_are_one_too_many(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        await here.start()
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.unit.collector.process", str(here.directory), "127.0.0.1:0",
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, told = await asyncio.wait_for(second.communicate(), PATIENCE_S)
+        assert second.returncode == 1
+        assert told.decode() == f"netprobe: {here.directory}/data: another collector uses it\n"
+        assert here.ready_file.exists()
