@@ -7,10 +7,14 @@ CNI. So ``node-out`` and ``node-in``, ``gateway-out`` and ``gateway-in``, ``tunn
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from netprobe.errors import InputError
 from netprobe.model.names import ClusterName, NodeId
+
+_WRITTEN = re.compile(r"(?P<kind>[a-z-]+)\((?P<source>[^ →]+)(?:→(?P<target>[^ →]+))?(?: (?P<detail>.+))?\)")
 
 
 class ComponentKind(StrEnum):
@@ -49,6 +53,20 @@ class Component:
     def __str__(self) -> str:
         where = f"{self.source}→{self.target}" if self.target else self.source
         return f"{self.kind}({where}{' ' + self.detail if self.detail else ''})"
+
+    @classmethod
+    def parse(cls, text: str) -> Component:
+        """Read a component as it is written.
+
+        >>> Component.parse("overlay(prod/w1→prod/gw to dev)").detail
+        'to dev'
+        """
+        match = _WRITTEN.fullmatch(text)
+        if match is None or match["kind"] not in set(ComponentKind):
+            raise InputError(f"{text!r} is not a component such as tunnel(prod→dev)")
+        return cls(
+            ComponentKind(match["kind"]), match["source"], match["target"] or "", match["detail"] or ""
+        )
 
 
 def node_out(node: NodeId) -> Component:

@@ -13,11 +13,11 @@ class Label:
     """The right answer for one injected fault."""
 
     cause: Cause
-    components: frozenset[Component]
+    components: tuple[Component, ...]
 
     def is_named_by(self, finding: Finding) -> bool:
         """Whether *finding* says exactly this: the same cause and the same components, no more, no fewer."""
-        return finding.cause is self.cause and frozenset(finding.components) == self.components
+        return finding.cause is self.cause and frozenset(finding.components) == frozenset(self.components)
 
     def __str__(self) -> str:
         return f"{self.cause}: {', '.join(sorted(map(str, self.components)))}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Frozen, Killed, Label, Parameter
+from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Frozen, Killed, Parameter
 from netprobe.model.component import agent
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 
 _AGENT = Parameter("agent", "CLUSTER/NODE/PLANE")
 

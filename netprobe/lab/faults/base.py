@@ -12,19 +12,10 @@ from typing import TypeVar
 
 from netprobe.errors import InputError
 from netprobe.lab.plan import Host, LabPlan, PlannedCluster, PlannedService, Tunnel
-from netprobe.model.component import Component
-from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 from netprobe.model.names import AgentId, NodeId
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a diagnosis has to say about a fault to be right."""
-
-    cause: Cause
-    components: tuple[Component, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from netprobe.errors import InputError
-from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Label, NftTable, Parameter
+from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, Parameter
 from netprobe.lab.plan import pod_host
 from netprobe.model.component import gateway_out
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 
 _CLUSTER = Parameter("cluster", "CLUSTER")
 

@@ -7,10 +7,11 @@ direction of a direct link would die too.
 
 from __future__ import annotations
 
-from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Label, NftTable, Parameter, PeerGone
+from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, Parameter, PeerGone
 from netprobe.lab.plan import Tunnel
 from netprobe.model.component import Component, tunnel
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 
 _ONE = Parameter("source", "CLUSTER")
 _OTHER = Parameter("target", "CLUSTER")

@@ -7,7 +7,6 @@ from netprobe.lab.faults.base import (
     Arguments,
     FaultKind,
     FaultPlan,
-    Label,
     LinksDown,
     NftTable,
     Parameter,
@@ -24,6 +23,7 @@ from netprobe.model.component import (
     overlay,
 )
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 from netprobe.model.names import NodeId
 
 _NODE = Parameter("node", "CLUSTER/NODE")

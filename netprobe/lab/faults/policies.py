@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Label, NftTable, Parameter
+from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, Parameter
 from netprobe.model.component import firewall_rule
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 
 _PARAMETERS = (Parameter("node", "CLUSTER/NODE"), Parameter("port", "tcp/N", "tcp/9771"))
 

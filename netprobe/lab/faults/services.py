@@ -11,7 +11,6 @@ from netprobe.lab.faults.base import (
     FaultKind,
     FaultPlan,
     Killed,
-    Label,
     NftChange,
     NftTable,
     Parameter,
@@ -22,6 +21,7 @@ from netprobe.lab.processes import dns_name
 from netprobe.lab.services import TABLE, endpoints_of, map_elements, map_name
 from netprobe.model.component import dns, service, service_proxy
 from netprobe.model.finding import Cause
+from netprobe.model.label import Label
 from netprobe.model.names import NodeId
 
 _CLUSTER = Parameter("cluster", "CLUSTER")

@@ -9,7 +9,7 @@ from netprobe.model.label import Label
 
 THERE = Component(ComponentKind.TUNNEL, "prod", "dev")
 BACK = Component(ComponentKind.TUNNEL, "dev", "prod")
-LABEL = Label(Cause.TUNNEL_DOWN, frozenset({THERE, BACK}))
+LABEL = Label(Cause.TUNNEL_DOWN, (THERE, BACK))
 
 
 def finding(*components: Component, cause: Cause = Cause.TUNNEL_DOWN) -> Finding:
