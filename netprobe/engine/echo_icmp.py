@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
-from netprobe.engine.ledger import Ledger, Round
+from netprobe.engine.ledger import Ledger, Open, Round
 from netprobe.engine.sockets import (
     Datagram,
     attach_filter,
@@ -95,7 +95,7 @@ class IcmpEcho:
         packet = probe_icmp.build(
             check.probe, cookie, key=self.keys.key, version=own.version, identifier=self.identifier
         )
-        error = self._send_past_old_errors(own, packet, check.target.address)
+        error = self._send_past_old_errors(own, packet, probe)
         if error is not None:
             version = version_of(check.target.address)
             self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
@@ -105,16 +105,22 @@ class IcmpEcho:
         for own in self._sockets.values():
             self._read(own)
 
-    def _send_past_old_errors(self, own: _Socket, packet: bytes, address: str) -> OSError | None:
+    def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: Open) -> OSError | None:
+        """Send; what the socket still holds from earlier or from this very sending is read first."""
         error: OSError | None = None
         for _ in range(4):
             try:
-                own.sock.sendto(packet, (address, 0))
+                own.sock.sendto(packet, (probe.check.target.address, 0))
             except OSError as caught:
                 error = caught
             else:
                 return None
-            if not self._read_errors(own):
+            if own.is_raw:
+                self._read(own)
+            found = self._read_errors(own)
+            if self.ledger.find(probe.check.id, probe.sequence) is None:
+                return None
+            if not found:
                 return error
         return error
 

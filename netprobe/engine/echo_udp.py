@@ -95,7 +95,7 @@ class UdpEcho:
         )
         size = udp.payload_bytes(check.probe, version=version)
         packet = stamp.encode_request(request, key=self.keys.key, size=size)
-        error = self._send_past_old_errors(sock, packet, (check.target.address, check.probe.port))
+        error = self._send_past_old_errors(sock, packet, probe)
         if error is not None:
             self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
 
@@ -128,20 +128,24 @@ class UdpEcho:
         self._drops.pop(sock.fileno(), None)
         sock.close()
 
-    def _send_past_old_errors(
-        self, sock: socket.socket, packet: bytes, target: tuple[str, int]
-    ) -> OSError | None:
-        """Send; an error left over from an earlier datagram is read from the queue and does not count."""
+    def _send_past_old_errors(self, sock: socket.socket, packet: bytes, probe: Open) -> OSError | None:
+        """Send; an error left over from an earlier datagram is read from the queue and does not count.
+
+        A local firewall that rejects answers while we are still sending: then the queue already holds this
+        probe's own outcome.
+        """
         error: OSError | None = None
         for _ in range(4):
             try:
-                sock.sendto(packet, target)
+                sock.sendto(packet, (probe.check.target.address, probe.check.probe.port))
             except OSError as caught:
                 error = caught
             else:
                 return None
             if not self._read_errors(sock):
                 return error
+            if self.ledger.find(probe.check.id, probe.sequence) is None:
+                return None
         return error
 
     def _read(self, sock: socket.socket) -> None:

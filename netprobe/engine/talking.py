@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,9 +11,9 @@ from typing import TypeVar
 
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
-from netprobe.model.outcome import NotMeasured, TimedOut
+from netprobe.model.outcome import NotMeasured, Refused, TimedOut
 from netprobe.probes.net import Closed
-from netprobe.probes.rejection import outcome_of_connect_error, outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen
 
 T = TypeVar("T")
@@ -89,15 +90,18 @@ class TalkingNet:
         return Seen(TimedOut(check.probe.timeout_ns))
 
     def _why(self, sock: socket.socket, error: OSError, check: Check) -> Seen:
-        """What a failed dial means: the ICMP error in the queue if there is one, else the error number."""
+        """What a failed dial means: the ICMP error in the queue if there is one, else the error number.
+
+        Since Linux 5.8 ICMP errors of a connecting TCP socket stand in its queue too.
+        """
         rtt_ns = max(1, int((self._loop.time() - self._began_s) * 1e9))
         version = version_of(check.target.address)
         for report in receive_errors(sock):
             return Seen(outcome_of_icmp(report.error, check, rtt_ns=rtt_ns))
-        if sock.type == socket.SOCK_STREAM:
-            outcome = outcome_of_connect_error(error.errno or 0, version=version, rtt_ns=rtt_ns)
-            if outcome is not None and rtt_ns > 200_000:
-                return Seen(outcome)
+        if error.errno == errno.ECONNREFUSED:  # no ICMP error in the queue: a RST
+            return Seen(Refused(rtt_ns))
+        if error.errno == errno.ETIMEDOUT:
+            return self._silence(check)
         return seen_of_send_error(error, check, version=version)
 
 

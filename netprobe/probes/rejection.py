@@ -68,20 +68,3 @@ def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Seen:
             return Seen(NotMeasured("larger than this host's own interface passes"))
         case _:
             return Seen(NotMeasured(f"cannot send: {error.strerror or error}"))
-
-
-def outcome_of_connect_error(code: int, *, version: int, rtt_ns: int) -> Outcome | None:
-    """What a failed TCP connect means where the kernel tells only an error number; None: our own side."""
-    match code:
-        case errno.ECONNREFUSED:
-            return Refused(rtt_ns)
-        case errno.ENETUNREACH:
-            return Rejected("", *_NO_ROUTE[version])
-        case errno.EHOSTUNREACH | errno.EHOSTDOWN:
-            return Rejected("", *_HOST_UNREACHABLE[version])
-        case errno.EACCES | errno.ENOPROTOOPT:
-            return Rejected("", *_PROHIBITED[version])
-        case errno.ETIMEDOUT:
-            return TimedOut(rtt_ns)
-        case _:
-            return None
