@@ -8,6 +8,7 @@ import json
 
 BENCHMARKS = {
     "agent": "benchmarks.agent",
+    "ingest": "benchmarks.ingest",
     "localise": "benchmarks.localise",
     "planning": "benchmarks.planning",
     "sweep": "benchmarks.sweep",

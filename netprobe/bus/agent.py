@@ -21,9 +21,11 @@ from netprobe.bus.connection import (
     REQUEST_TIMEOUT_S,
     Connection,
     Message,
+    expect_url,
     logger,
     open_connection,
 )
+from netprobe.bus.keys import public_key
 from netprobe.bus.subjects import (
     plan_get_subject,
     plan_subject,
@@ -76,7 +78,12 @@ class AgentBus:
 
     @classmethod
     async def connect(cls, url: str, *, agent: AgentId, seed: str) -> Self:
-        """Start connecting to *url* and return at once; the bus may still be away."""
+        """Start connecting to *url* and return at once; the bus may still be away.
+
+        Raises :class:`InputError` where *url* or *seed* is none.
+        """
+        expect_url(url)
+        public_key(seed)
         bus = cls(url, agent=agent, seed=seed)
         await bus._tasks.__aenter__()
         bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import nats
 import nats.errors
@@ -21,7 +22,7 @@ from nats.aio.msg import Msg
 
 from netprobe.bus.keys import public_key
 from netprobe.bus.subjects import inbox_of
-from netprobe.errors import BusAwayError, MisuseError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, MisuseError, SurroundingsError
 
 CONNECT_TIMEOUT_S = 3
 REQUEST_TIMEOUT_S = 2.0
@@ -47,6 +48,9 @@ class Message:
         """One of *headers*, or None."""
         return dict(self.headers).get(name)
 
+
+_LIBRARY_STUMBLES = (AttributeError, TypeError, ValueError, KeyError, AssertionError)
+"""What the library raises where a server's greeting is none."""
 
 Handler = Callable[[Message], Awaitable[None]]
 
@@ -157,8 +161,9 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
     """Connect once to *url* as the holder of *seed*.
 
     Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not know
-    the key.
+    the key, :class:`InputError` where *url* is none.
     """
+    expect_url(url)
     ended = asyncio.Event()
     refused: dict[str, str] = {}
     client = Client()
@@ -184,6 +189,9 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
                 ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
                 pending_size=_PENDING_BYTES,
             )  # fmt: skip
+    except _LIBRARY_STUMBLES as error:
+        await connection.close()
+        raise BusAwayError(f"what answers at {url} does not speak NATS") from error
     except (TimeoutError, nats.errors.Error, OSError) as error:
         await connection.close()
         if "authorization" in str(error).lower():
@@ -193,6 +201,17 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
         await connection.close()
         raise
     return connection
+
+
+def expect_url(url: str) -> None:
+    """Refuse what is no address of a bus, with :class:`InputError`."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise InputError(f"{url!r} is not an address such as nats://host:4222")
 
 
 def _translated(error: Exception, subject: str) -> Exception:

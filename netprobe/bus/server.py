@@ -128,6 +128,7 @@ def _configuration(listen: Listen, directory: Path, users: list[dict[str, Any]])
         "max_control_line": 8_192,
         "jetstream": {
             "store_dir": str(directory),
+            "sync_interval": "10s",
             "max_memory_store": 64 * 1024 * 1024,
             "max_file_store": 8 * 1024 * 1024 * 1024,
         },

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import compress
-
-import msgspec
 
 from netprobe.bus.collector import Delivery
 from netprobe.bus.subjects import agent_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.fleet import FleetPlan
-from netprobe.wire.reports import HeardColumns, ReportColumns, decode_columns, select_windows
+from netprobe.wire.reports import ReportColumns, decode_columns, select_heard, select_windows
 
 _LEAST_SLACK_NS = 5_000_000_000
 
@@ -67,7 +64,7 @@ class Intake:
         asked = self._asked.get(columns.agent, frozenset())
         windows, heard = columns.windows, columns.heard
         if not self._every.issuperset(heard.check):
-            columns = msgspec.structs.replace(columns, heard=self._known_of(heard))
+            columns = select_heard(columns, [check in self._every for check in heard.check])
         if max(windows.start_ns, default=columns.start_ns) <= latest_ns and asked.issuperset(windows.check):
             return columns
         starts = windows.start_ns or [columns.start_ns] * len(windows.check)
@@ -76,12 +73,3 @@ class Intake:
             for check, start_ns in zip(windows.check, starts, strict=True)
         ]
         return select_windows(columns, keep)
-
-    def _known_of(self, heard: HeardColumns) -> HeardColumns:
-        """What was heard of checks that somebody was asked."""
-        keep = [check in self._every for check in heard.check]
-        return HeardColumns(
-            list(compress(heard.check, keep)),
-            list(compress(heard.start_ns, keep)),
-            list(compress(heard.received, keep)),
-        )

@@ -12,9 +12,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Coroutine, Iterable
-from contextlib import closing
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
+from itertools import compress
 from typing import Any
 
 from netprobe import __version__
@@ -86,6 +87,7 @@ class _Collector:
         self._intake = Intake(fleet)
         self._started_ns = time.time_ns()
         self._last_report_ns: int | None = None
+        self._analysis_errors = 0
         self._conclusion: Conclusion | None = None
         self._concluded_ns = 0
         self._encoded: bytes | None = None
@@ -135,20 +137,31 @@ class _Collector:
                 admitted.reports, rejected=admitted.rejected, malformed=len(admitted.complaints),
             )  # fmt: skip
             await bus.acknowledge(deliveries)
-            for columns, is_fresh in zip(admitted.reports, ingested.fresh, strict=True):
-                if is_fresh:
+            for columns in compress(admitted.reports, ingested.fresh):
+                with self._surviving("observing a report"):
                     self._analyst.observe(report_of(columns), now_ns=now_ns)
-                    self._last_report_ns = now_ns
+                self._last_report_ns = now_ns
             await asyncio.sleep(0)  # a long queue must not keep askers waiting
 
     async def _conclude(self) -> None:
         while True:
             now_ns = time.time_ns()
-            self._conclusion = self._analyst.conclude(now_ns=now_ns)
-            self._concluded_ns = now_ns
-            self._encoded = None
-            await self._keep_ended(self._conclusion.past_findings)
+            with self._surviving("concluding"):
+                self._conclusion = self._analyst.conclude(now_ns=now_ns)
+                self._concluded_ns = now_ns
+                self._encoded = None
+            if self._conclusion is not None:
+                await self._keep_ended(self._conclusion.past_findings)
             await asyncio.sleep(self._settings.interval_ns / _SECOND / 2)
+
+    @contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """Log and count an error of the analysis: windows must be stored even where it cannot follow."""
+        try:
+            yield
+        except Exception:
+            self._analysis_errors += 1
+            logger.exception("the analysis failed while %s", what)
 
     async def _keep_ended(self, past: Iterable[Finding]) -> None:
         new = [finding for finding in past if (finding.id, finding.first_seen_ns) not in self._kept]
@@ -199,6 +212,7 @@ class _Collector:
             "interval_ns": self._fleet.interval_ns,
             "agents_planned": len(self._fleet.plans),
             "last_report_ns": self._last_report_ns,
+            "analysis_errors": self._analysis_errors,
             **asdict(counters),
         }
         return json.dumps(told).encode()

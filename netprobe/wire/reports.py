@@ -10,7 +10,7 @@ at most the time-outs, histograms ascend, and every start is a multiple of its l
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
 from operator import add, le
 from typing import Annotated
 
@@ -177,6 +177,17 @@ def select_windows(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
     report = report_of(columns)
     kept = tuple(window for window, wanted in zip(report.windows, keep, strict=True) if wanted)
     return msgspec.structs.replace(columns, windows=_window_columns(report, kept))
+
+
+def select_heard(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
+    """The same report with only what was heard whose row is true in *keep*."""
+    heard = columns.heard
+    kept = HeardColumns(
+        list(compress(heard.check, keep)),
+        list(compress(heard.start_ns, keep)),
+        list(compress(heard.received, keep)),
+    )
+    return msgspec.structs.replace(columns, heard=kept)
 
 
 def _window_columns(report: Report, windows: tuple[Window, ...] | None = None) -> WindowColumns:

@@ -1,0 +1,80 @@
+"""One connection: whatever stands at the address, there is one clear error in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from netprobe.bus.agent import AgentBus
+from netprobe.bus.connection import open_connection
+from netprobe.bus.keys import new_user
+from netprobe.errors import BusAwayError, InputError
+from tests.unit.nats_server import PROD, until
+
+GREETINGS = [
+    pytest.param(b"", id="nothing"),
+    pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="a web server"),
+    pytest.param(b"INFO not json\r\n", id="no JSON"),
+    pytest.param(b"INFO []\r\n", id="a list"),
+    pytest.param(b'INFO {"auth_required": true, "nonce": 5}\r\n', id="a nonce of another type"),
+    pytest.param(b"INFO " + b"x" * 100_000 + b"\r\n", id="a long line"),
+    pytest.param(b"\xff\xfe\r\n", id="noise"),
+]
+
+
+@asynccontextmanager
+async def listener(greeting: bytes) -> AsyncIterator[str]:
+    """A server that says *greeting* and hangs up."""
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("greeting", GREETINGS)
+async def test_what_is_no_bus_is_away_in_one_line(greeting: bytes) -> None:
+    seed, _ = new_user()
+    async with listener(greeting) as url:
+        with pytest.raises(BusAwayError) as caught:
+            await open_connection(url, seed=seed, name="test")
+    assert url in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_an_agent_keeps_trying_whatever_answers() -> None:
+    seed, _ = new_user()
+    calls = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.write(b"INFO []\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with await AgentBus.connect(url, agent=PROD, seed=seed) as bus:
+            await until(lambda: calls >= 2)
+            assert not bus.is_connected
+
+
+@pytest.mark.parametrize(
+    "url", ["", "bogus", "nats://", "http://127.0.0.1:4222", "nats://127.0.0.1:99999", "nats://[::1"]
+)
+async def test_what_is_no_address_is_refused(url: str) -> None:
+    seed, _ = new_user()
+    with pytest.raises(InputError, match="is not an address such as nats://host:4222"):
+        await open_connection(url, seed=seed, name="test")
+    with pytest.raises(InputError):
+        await AgentBus.connect(url, agent=PROD, seed=seed)
+
+
+async def test_an_agent_with_a_wrong_seed_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="is not an nkey seed"):
+        await AgentBus.connect("nats://127.0.0.1:4222", agent=PROD, seed="no seed")
