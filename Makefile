@@ -9,7 +9,7 @@ TOOLS    := nft ip wg wireguard-go ping
 PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages demo test check lint types floors unit lab-test notebooks format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ setup: system-packages $(STAMP)  ## Install everything into .venv (and missing s
 demo: setup  ## Three clusters, real tunnels, real faults, each named; writes demo/
 	@$(BIN)/netprobe demo --output demo
 
-test: setup check unit lab-test notebooks  ## Everything that must be green
+test: setup check unit scenarios lab-test notebooks  ## Everything that must be green
 
 check: lint types floors  ## Lint, types, floors
 
@@ -54,6 +54,9 @@ floors: $(STAMP)
 
 unit: $(STAMP)  ## Unit tests and doctests
 	@$(BIN)/pytest -q
+
+scenarios: $(STAMP)  ## Simulated fleets with labelled faults, each named right
+	@$(BIN)/pytest -q tests/scenarios
 
 lab-test: $(STAMP)  ## Tests on real packets in network namespaces
 	@$(BIN)/pytest -q tests/lab

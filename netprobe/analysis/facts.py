@@ -1,0 +1,165 @@
+"""What never changes while one plan lasts: every check with its legs, who asks whom, who stands where."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
+
+from netprobe.model.check import Check, Layer, Legs, TargetKind
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Aspect(StrEnum):
+    """Which column of the layered vector a check fills; a part may be broken in one of them only."""
+
+    ICMP = "icmp"
+    UDP = "udp"
+    TCP = "tcp"
+    LARGE = "large"
+    V6 = "v6"
+    SERVICE = "service"
+    DNS = "dns"
+    OUTER = "outer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """A check, its legs, its place in the layered vector and the agent it asks, if it asks one."""
+
+    number: int
+    check: Check
+    legs: Legs
+    aspect: Aspect
+    asked: AgentId | None
+
+    @property
+    def source(self) -> AgentId:
+        """Who asks."""
+        return self.check.source
+
+
+class Facts:
+    """Inventory and plan, indexed."""
+
+    def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
+        self.inventory = inventory
+        self.interval_ns = fleet.interval_ns
+        self.agents: tuple[AgentId, ...] = tuple(plan.agent for plan in fleet.plans)
+        legs_of = {legs.check: legs for legs in fleet.legs}
+        named = {str(agent): agent for agent in self.agents}
+        checks = [check for plan in fleet.plans for check in plan.checks]
+        self.checks: tuple[CheckFacts, ...] = tuple(
+            CheckFacts(
+                number,
+                check,
+                legs_of.get(check.id, Legs(check.id, (), ())),
+                aspect_of(check),
+                named.get(check.target.name) if check.target.kind is TargetKind.AGENT else None,
+            )
+            for number, check in enumerate(checks)
+        )
+        self.by_id: dict[CheckId, CheckFacts] = {facts.check.id: facts for facts in self.checks}
+        self.from_agent = _group((facts.source, facts) for facts in self.checks)
+        self.to_agent = _group((facts.asked, facts) for facts in self.checks if facts.asked is not None)
+        self.of_pair = _group(((f.source, f.asked), f) for f in self.checks if f.asked is not None)
+        self.agents_on = _group((agent.node_id, agent) for agent in self.agents)
+        self.patience_ns = max((check.probe.timeout_ns for check in checks), default=0)
+
+    @cached_property
+    def addresses_of(self) -> dict[AgentId, frozenset[str]]:
+        """Every address of every agent."""
+        found = {}
+        for agent in self.agents:
+            node = self.inventory.find_node(agent.node_id)
+            found[agent] = frozenset(node.addresses(agent.plane)) if node else frozenset()
+        return found
+
+    @cached_property
+    def agent_at(self) -> dict[str, AgentId]:
+        """Which agent owns an address."""
+        return {address: agent for agent, owned in self.addresses_of.items() for address in owned}
+
+    @cached_property
+    def gateways(self) -> frozenset[NodeId]:
+        """Nodes that forward for others."""
+        return frozenset(
+            NodeId.parse(part.source)
+            for part in self.crossing
+            if part.kind in {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN}
+        )
+
+    def gateway_towards(self, *, source: ClusterName, target: ClusterName) -> NodeId | None:
+        """The node by which packets leave *source* for *target*, as the plan's legs tell."""
+        for facts in self.checks:
+            if facts.asked and facts.source.cluster == source and facts.asked.cluster == target:
+                out = (p for p in facts.legs.forward if p.kind is ComponentKind.GATEWAY_OUT)
+                first = next(out, None)
+                return NodeId.parse(first.source) if first else None
+        return None
+
+    @cached_property
+    def crossing(self) -> dict[Component, frozenset[int]]:
+        """The checks whose packets cross a component, out or back."""
+        found: dict[Component, set[int]] = defaultdict(set)
+        for facts in self.checks:
+            for part in (*facts.legs.forward, *facts.legs.back):
+                found[part].add(facts.number)
+        return {part: frozenset(numbers) for part, numbers in found.items()}
+
+    @cached_property
+    def at_node(self) -> dict[NodeId, frozenset[int]]:
+        """The checks that start or end on a node."""
+        found: dict[NodeId, set[int]] = defaultdict(set)
+        for facts in self.checks:
+            found[facts.source.node_id].add(facts.number)
+            if facts.check.target.node is not None:
+                found[facts.check.target.node].add(facts.number)
+        return {node: frozenset(numbers) for node, numbers in found.items()}
+
+    def ids(self, numbers: Iterable[int]) -> tuple[CheckId, ...]:
+        """The identifiers of checks, in the plan's order."""
+        return tuple(self.checks[number].check.id for number in sorted(numbers))
+
+
+def aspect_of(check: Check) -> Aspect:
+    """Which column a check belongs to."""
+    kind = check.probe.kind
+    if check.target.kind is not TargetKind.AGENT:
+        return _aspect_elsewhere(check)
+    if check.probe.size and kind in {"udp", "icmp"}:
+        return Aspect.LARGE
+    if ":" in check.target.address and not _is_only_v6(check):
+        return Aspect.V6
+    by_kind = {"icmp": Aspect.ICMP, "udp": Aspect.UDP, "tcp": Aspect.TCP, "http": Aspect.TCP}
+    return by_kind.get(kind, Aspect.OTHER)
+
+
+def _aspect_elsewhere(check: Check) -> Aspect:
+    if check.layer is Layer.OUTER:
+        return Aspect.OUTER
+    if check.target.kind is TargetKind.SERVICE:
+        return Aspect.SERVICE
+    return Aspect.DNS if check.probe.kind == "dns" else Aspect.OTHER
+
+
+def _is_only_v6(check: Check) -> bool:
+    """ICMP and TCP are asked over a target's main family only: over IPv6 they mean that there is no IPv4."""
+    return check.probe.kind != "udp"
+
+
+def _group(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:
+    found: dict[K, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return {key: tuple(values) for key, values in found.items()}

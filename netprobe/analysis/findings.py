@@ -1,0 +1,210 @@
+"""From explanations of single frames to findings that last: opened late enough to be right, ended surely.
+
+Rules: a hypothesis becomes a finding when the frame before vouches for it (the trouble there lies within what
+the present explanations cover) and nothing else in its column is unexplained; so the frame in which something
+breaks or heals never decides alone. While a finding is open it owns the checks it explains.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+
+from netprobe.analysis.facts import Facts
+from netprobe.analysis.hypothesis import Explanation, Hypothesis, Key
+from netprobe.analysis.look import Look
+from netprobe.model.component import Component
+from netprobe.model.finding import Cause, Finding
+
+_QUIET_FRAMES = 2
+"""Frames without support after which a finding has ended."""
+_MORPH_FRAMES = 4
+"""Frames in which another explanation must fit better before it takes a finding's place."""
+_PAST = 500
+_STRAY = 2
+"""Troubled checks that may stay unexplained in the frame before: a packet gets lost now and then."""
+_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER}
+"""Causes that show on packets that arrive: their support is the explanation itself."""
+_LOSSY_QUIET = 3
+
+
+@dataclass(slots=True)
+class Case:
+    """An open finding and what it rests on."""
+
+    hypothesis: Hypothesis
+    finding: Finding
+    quiet: int = 0
+    outdone: int = 0
+    troubled: set[int] = field(default_factory=set)
+    """Explained checks that failed at some time while it was open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the frame before left over."""
+
+    trouble: frozenset[int] = frozenset()
+    """Failing checks that counted as evidence."""
+
+
+class Findings:
+    """Open and past findings."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._open: dict[Key, Case] = {}
+        self._past: deque[Finding] = deque(maxlen=_PAST)
+        self._streak: Counter[Key] = Counter()
+        self._before = Before()
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """Most certain first."""
+        found = (case.finding for case in self._open.values())
+        return tuple(
+            sorted(found, key=lambda finding: (-finding.confidence, finding.first_seen_ns, finding.id))
+        )
+
+    @property
+    def past(self) -> tuple[Finding, ...]:
+        """Ended findings, newest first."""
+        return tuple(reversed(self._past))
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The checks that open findings explain."""
+        return frozenset[int]().union(*(case.hypothesis.explained for case in self._open.values()))
+
+    def update(
+        self,
+        look: Look,
+        fresh: Explanation,
+        whole: Explanation,
+        *,
+        trouble: frozenset[int],
+        now_ns: int,
+    ) -> frozenset[int]:
+        """Take in one frame; return the checks of findings that ended, which now deserve patience.
+
+        *fresh* explains what open findings do not own, *whole* explains everything; *trouble* are the failing
+        checks that count.
+        """
+        healing = self._support(look, whole, now_ns=now_ns)
+        self._count(fresh)
+        for hypothesis in fresh.hypotheses:
+            if hypothesis.key not in self._open and self._may_open(hypothesis, fresh):
+                self._begin(hypothesis, look, now_ns=now_ns)
+        self._before = Before(trouble)
+        return healing
+
+    def _count(self, fresh: Explanation) -> None:
+        self._streak = Counter({h.key: self._streak[h.key] + 1 for h in fresh.hypotheses if h.is_solid})
+
+    # --- opening ------------------------------------------------------------------------------
+
+    def _may_open(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
+        if not hypothesis.is_solid or not self._is_settled(hypothesis, fresh):
+            return False
+        if self._streak[hypothesis.key] >= hypothesis.patience:
+            return True
+        return hypothesis.patience <= 2 and self._is_vouched_for(hypothesis, fresh)
+
+    def _is_settled(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
+        """Nothing of the same kind is left unexplained in this frame."""
+        aspects = {self._facts.checks[number].aspect for number in hypothesis.core}
+        left = [number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects]
+        return len(left) <= min(_STRAY, len(hypothesis.core) // 20)
+
+    def _is_vouched_for(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
+        """The frame before was troubled here, and nowhere that is not explained now."""
+        trouble = self._before.trouble
+        if not trouble & hypothesis.explained:
+            return False
+        explained = frozenset[int]().union(*(h.explained for h in fresh.hypotheses))
+        return len(trouble - explained - self.owned - fresh.excused) <= _STRAY
+
+    def _begin(self, hypothesis: Hypothesis, look: Look, *, now_ns: int) -> None:
+        finding = Finding(
+            id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
+            components=hypothesis.components,
+            cause=hypothesis.cause,
+            confidence=hypothesis.row.confidence,
+            summary=hypothesis.summary,
+            evidence_for=hypothesis.evidence,
+            evidence_against=hypothesis.against,
+            indistinguishable=hypothesis.indistinguishable,
+            hidden=self._find_hidden(hypothesis, look),
+            affected=self._facts.ids(hypothesis.core),
+            first_seen_ns=now_ns,
+            last_seen_ns=now_ns,
+            loss=hypothesis.loss,
+            next_step=hypothesis.row.next_step,
+        )
+        self._open[hypothesis.key] = Case(hypothesis, finding)
+
+    def _find_hidden(self, hypothesis: Hypothesis, look: Look) -> tuple[Component, ...]:
+        """Parts that only explained checks cross: nobody can see them now."""
+        if hypothesis.row.note or hypothesis.loss is not None:
+            return ()
+        parts = {
+            part
+            for number in hypothesis.explained
+            for part in (*self._facts.checks[number].legs.forward, *self._facts.checks[number].legs.back)
+        }
+        return tuple(
+            sorted(
+                part
+                for part in parts - set(hypothesis.components)
+                if not any(n in look.seen and look.seen[n].reached for n in self._facts.crossing[part])
+            )
+        )
+
+    # --- lasting and ending -------------------------------------------------------------------
+
+    def _support(self, look: Look, whole: Explanation, *, now_ns: int) -> frozenset[int]:
+        healing: set[int] = set()
+        for key, case in list(self._open.items()):
+            state = self._is_supported(case, look, whole)
+            if state is None:
+                continue
+            case.quiet = 0 if state else case.quiet + 1
+            if state:
+                case.finding = replace(case.finding, last_seen_ns=now_ns)
+            self._compare(case, whole)
+            if case.outdone >= _MORPH_FRAMES:
+                self._end(key, now_ns=now_ns)
+            elif case.quiet >= (_LOSSY_QUIET if case.hypothesis.loss is not None else _QUIET_FRAMES):
+                self._end(key, now_ns=now_ns)
+                healing |= case.hypothesis.explained & look.troubled | (
+                    case.hypothesis.explained - look.seen.keys()
+                )
+        return frozenset(healing)
+
+    def _is_supported(self, case: Case, look: Look, whole: Explanation) -> bool | None:
+        """Whether the frame still shows it; None where nobody could see."""
+        hypothesis = case.hypothesis
+        if hypothesis.key in whole.keys:
+            return True
+        measured = [number for number in hypothesis.core if number in look.seen]
+        if not measured:
+            return None
+        if hypothesis.cause in _BY_KEY:
+            return False
+        share = sum(look.is_troubled(number) for number in measured) / len(measured)
+        return share >= (0.2 if hypothesis.loss is not None else 0.5)
+
+    def _compare(self, case: Case, whole: Explanation) -> None:
+        """Whether something else explains the same checks better by now."""
+        hypothesis = case.hypothesis
+        better = hypothesis.key not in whole.keys and any(
+            other.is_solid
+            and other.loss is None
+            and len(other.core & hypothesis.core) >= 0.8 * len(hypothesis.core)
+            for other in whole.hypotheses
+        )
+        case.outdone = case.outdone + 1 if better else 0
+
+    def _end(self, key: Key, *, now_ns: int) -> None:
+        case = self._open.pop(key)
+        self._past.append(replace(case.finding, ended_ns=now_ns))

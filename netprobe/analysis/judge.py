@@ -1,0 +1,112 @@
+"""Path states: hysteresis and a minimum of evidence, and ``unknown`` where nobody measured.
+
+Rules: two bad frames in a row make a path down, two good ones make it up again; loss is judged over a sliding
+handful of frames. A path whose windows stay away for two and a half intervals is unknown, never down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from netprobe.analysis.facts import Aspect, Facts
+from netprobe.analysis.look import Look, Seen
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.state import PathState, PathStatus
+
+_MEMORY = 6
+_STREAK = 2
+_LOSSY_SHARE = 0.1
+_STALE_INTERVALS = 2.5
+
+
+@dataclass(slots=True)
+class _Path:
+    status: PathStatus
+    measured_ns: int = 0
+    """End of the last frame in which it was measured."""
+    memory: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MEMORY))
+
+
+class Judge:
+    """Keeps the state of every path."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._paths = [_Path(PathStatus(check.check.id, PathState.UNKNOWN, 0)) for check in facts.checks]
+
+    def see(self, look: Look) -> None:
+        """Take in one frame."""
+        for number, seen in look.seen.items():
+            path = self._paths[number]
+            path.memory.append(seen)
+            path.measured_ns = look.end_ns
+            path.status = _next_status(path, seen, at_ns=look.end_ns)
+
+    def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> tuple[PathStatus, ...]:
+        """Every path now; what needs a *sick* agent to answer is unknown."""
+        patience = int(_STALE_INTERVALS * self._facts.interval_ns) + self._facts.patience_ns
+        found = []
+        for check, path in zip(self._facts.checks, self._paths, strict=True):
+            if path.status.state is not PathState.UNKNOWN:
+                reason = ""
+                if now_ns - path.measured_ns > patience:
+                    reason = "nobody measured it lately"
+                    path.memory.clear()
+                elif check.asked in sick and check.aspect is not Aspect.ICMP:
+                    reason = f"the agent {check.asked} is sick"
+                if reason:
+                    path.status = _unknown(path.status, reason, now_ns)
+            found.append(path.status)
+        return tuple(found)
+
+
+def _next_status(path: _Path, seen: Seen, *, at_ns: int) -> PathStatus:
+    state = _next_state(path.status.state, path.memory)
+    since = path.status.since_ns if state is path.status.state else at_ns
+    window = seen.window
+    return PathStatus(
+        check=path.status.check,
+        state=state,
+        since_ns=since,
+        reason="" if state is PathState.UP else _reason(seen),
+        sent=seen.asked,
+        answered=seen.reached,
+        lost_out=window.lost_out,
+        lost_back=window.lost_back,
+        rtt_p50_ns=window.rtt.quantile_ns(0.5),
+        rtt_p99_ns=window.rtt.quantile_ns(0.99),
+        observed_source=window.observed_source,
+    )
+
+
+def _next_state(state: PathState, memory: deque[Seen]) -> PathState:
+    recent = list(memory)[-_STREAK:]
+    if state is PathState.UNKNOWN and memory[-1].is_good:
+        return PathState.UP
+    if len(recent) < _STREAK:
+        return state
+    if all(seen.is_dead for seen in recent):
+        return PathState.DOWN
+    if all(seen.is_good for seen in recent):
+        return PathState.UP
+    asked = sum(seen.asked for seen in memory)
+    lost = asked - sum(seen.reached for seen in memory)
+    if sum(seen.is_troubled for seen in memory) >= _STREAK and lost >= _LOSSY_SHARE * asked:
+        return PathState.DOWN if state is PathState.DOWN and memory[-1].is_dead else PathState.DEGRADED
+    return state
+
+
+def _reason(seen: Seen) -> str:
+    if seen.wrong:
+        return f"{seen.window.answered_by or 'somebody else'} answers"
+    if seen.window.detail:
+        return seen.window.detail
+    if seen.window.count(OutcomeKind.TIMED_OUT):
+        return f"{seen.asked - seen.reached} of {seen.asked} unanswered"
+    return ""
+
+
+def _unknown(status: PathStatus, reason: str, now_ns: int) -> PathStatus:
+    return PathStatus(status.check, PathState.UNKNOWN, now_ns, reason)

@@ -1,0 +1,115 @@
+"""One closed frame, seen: what each check asked, reached and was heard, and who did not deliver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netprobe.analysis.facts import Aspect, CheckFacts, Facts
+from netprobe.analysis.frames import Frame
+from netprobe.model.check import TargetKind
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.window import Window
+
+_STRAIN_SHARE = 0.5
+"""An event loop that lagged this share of a probe's time-out cannot tell its own delay from loss."""
+_COUNTED_APART = {Aspect.UDP, Aspect.LARGE, Aspect.V6}
+"""Aspects whose responder counts requests, so that the two directions are told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One check in one frame. *heard* is None where the responder told nothing."""
+
+    asked: int
+    reached: int
+    heard: int | None
+    wrong: int
+    window: Window
+
+    @property
+    def is_good(self) -> bool:
+        """Everything asked was answered by the right one."""
+        return 0 < self.asked == self.reached
+
+    @property
+    def is_dead(self) -> bool:
+        """Nothing that was asked was answered by the right one."""
+        return self.asked > 0 == self.reached
+
+    @property
+    def is_troubled(self) -> bool:
+        """Something asked was not answered by the right one."""
+        return self.reached < self.asked
+
+    @property
+    def refused(self) -> int:
+        """Resets and port-unreachables: the host lives."""
+        return self.window.count(OutcomeKind.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A closed frame. Checks are numbered as in the facts."""
+
+    start_ns: int
+    end_ns: int
+    seen: dict[int, Seen]
+    delivered: frozenset[AgentId]
+    missing: frozenset[AgentId]
+    """Agents that delivered in the past, and nothing for this frame."""
+    strained: frozenset[AgentId]
+    """Agents whose own health says that what they measured, or failed to answer, is not the network's
+    fault.
+    """
+    troubled: frozenset[int] = field(default=frozenset())
+
+    def is_troubled(self, number: int) -> bool:
+        """Whether a check was measured and lost something."""
+        return number in self.troubled
+
+
+def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
+    """See a closed frame; *known* are the agents that have delivered before."""
+    delivered = frozenset(frame.health)
+    strained = frozenset(
+        agent
+        for agent, health in frame.health.items()
+        if health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
+    )
+    seen = {}
+    for number, window in frame.windows.items():
+        check = facts.checks[number]
+        if window.measured > 0 and not _is_spoiled(check, strained):
+            heard = _heard(check, frame, delivered)
+            seen[number] = _see(check, window, heard)
+    troubled = frozenset(number for number, one in seen.items() if one.is_troubled)
+    return Look(
+        frame.start_ns,
+        frame.start_ns + frame.length_ns,
+        seen,
+        delivered,
+        known - delivered,
+        strained,
+        troubled,
+    )
+
+
+def _is_spoiled(check: CheckFacts, strained: frozenset[AgentId]) -> bool:
+    """The kernel answers pings whatever the agent does; everything else needs both ends at ease."""
+    return check.source in strained or (check.asked in strained and check.aspect is not Aspect.ICMP)
+
+
+def _heard(check: CheckFacts, frame: Frame, delivered: frozenset[AgentId]) -> int | None:
+    if check.asked is None or check.asked not in delivered or check.aspect not in _COUNTED_APART:
+        return None
+    return frame.heard.get(check.number, 0)
+
+
+def _see(check: CheckFacts, window: Window, heard: int | None) -> Seen:
+    wrong = window.count(OutcomeKind.WRONG_PEER)
+    reached = window.count(OutcomeKind.REACHED)
+    if check.check.target.kind is TargetKind.SERVICE:
+        reached, wrong = reached + wrong, 0  # any endpoint of a service is a right one
+    asked = window.measured
+    return Seen(asked, min(asked, reached), heard, wrong, window)

@@ -1,0 +1,243 @@
+"""Where packets vanish: dead rows by set cover, lossy ones by likelihood, grouped into hypotheses.
+
+Rules: what is dead is localised in one frame, where one good row acquits everything it crossed. What is lossy
+needs several frames, as a part that has just died looks lossy in the frame in which it died.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from netprobe.analysis.evidence import Family, FamilyRows, RowCount, plain
+from netprobe.analysis.facts import Facts
+from netprobe.analysis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
+from netprobe.analysis.localise.interface import Suspect
+from netprobe.analysis.localise.set_cover import SetCover
+from netprobe.analysis.look import Look
+from netprobe.analysis.table import Symptom
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Evidence
+from netprobe.model.names import NodeId
+from netprobe.model.outcome import OutcomeKind
+
+_DEAD = SetCover(bad_share=0.999, good_share=0.0)
+_LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
+_LOSSY_FRAMES = 2
+_LOSSY_PATIENCE = 6
+"""Frames a loss outside of tunnels must last: hosts under load lose packets now and then."""
+_PREFERRED = (
+    ComponentKind.TUNNEL,
+    ComponentKind.OVERLAY,
+    ComponentKind.FIREWALL_RULE,
+    ComponentKind.GATEWAY_OUT,
+    ComponentKind.GATEWAY_IN,
+    ComponentKind.NODE_OUT,
+    ComponentKind.NODE_IN,
+    ComponentKind.POD_OUT,
+    ComponentKind.POD_IN,
+    ComponentKind.UNDERLAY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """A suspect in the plan's words."""
+
+    part: Component
+    alike: tuple[Component, ...]
+    checks: frozenset[int]
+    loss: float
+    is_solid: bool
+
+
+class Network:
+    """The matrices of one plan, built once."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.rows = {family: FamilyRows(facts, family) for family in Family}
+
+    def find_dead(self, look: Look, family: Family, *, without: Collection[int]) -> tuple[Blamed, ...]:
+        """The parts nothing came through in this frame."""
+        rows = self.rows[family]
+        counts = list(rows.count(look, without=without))
+        if not any(count.sent and count.lost == count.sent for count in counts):
+            return ()
+        answer = _DEAD.localise(rows.observe(counts))
+        by_row = {count.row: count for count in counts}
+        return tuple(self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+
+    def find_lossy(
+        self, looks: Collection[Look], family: Family, *, without: Collection[int]
+    ) -> tuple[Blamed, ...]:
+        """The parts that lost some of what crossed them, over several frames."""
+        rows = self.rows[family]
+        counts = [count for look in looks for count in rows.count(look, without=without)]
+        answer = _LOSSY.localise(rows.observe(counts))
+        by_row = {count.row: count for count in counts}
+        return tuple(self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+
+    def _blame(self, rows: FamilyRows, suspect: Suspect[Component], by_row: dict[int, RowCount]) -> Blamed:
+        ranked = sorted(suspect.components, key=_rank)
+        index = rows.matrix.components.index(ranked[0])
+        crossings = rows.matrix.crossings
+        crossed = crossings.row[crossings.component == index].tolist()
+        used = [by_row[row] for row in crossed if row in by_row]
+        dead = sum(count.lost == count.sent for count in used)
+        checks = frozenset(rows.check_of(row) for row in suspect.supporting)
+        alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
+        return Blamed(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
+
+
+def _rank(part: Component) -> tuple[int, Component]:
+    return (_PREFERRED.index(part.kind) if part.kind in _PREFERRED else len(_PREFERRED), part)
+
+
+def group_dead(
+    look: Look, facts: Facts, blamed: Iterable[Blamed], *, column: str, outer: Callable[[Component], str]
+) -> tuple[Hypothesis, ...]:
+    """Suspects that belong together, each group put to the table."""
+    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    for one in _absorb(list(blamed)):
+        groups[_group_key(one.part)].append(one)
+    return tuple(_suppose_dead(look, facts, group, column, outer) for group in groups.values())
+
+
+def _absorb(blamed: list[Blamed]) -> list[Blamed]:
+    """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
+    parts = {one.part for one in blamed}
+    tunnels = {frozenset((p.source, p.target)) for p in parts if p.kind is ComponentKind.TUNNEL}
+
+    def is_behind(part: Component) -> bool:
+        if part.kind is ComponentKind.OVERLAY and part.detail:
+            return Component(part.kind, part.source, part.target) in parts
+        return part.kind is ComponentKind.UNDERLAY and frozenset((part.source, part.target)) in tunnels
+
+    return [one for one in blamed if not is_behind(one.part)]
+
+
+def _group_key(part: Component) -> tuple[object, ...]:
+    """Both directions of one thing, or both planes of one door, are one thing."""
+    match part.kind:
+        case ComponentKind.TUNNEL | ComponentKind.UNDERLAY:
+            return (part.kind, frozenset((part.source, part.target)), part.detail)
+        case ComponentKind.OVERLAY if not part.detail:
+            return (part.kind, frozenset((part.source, part.target)))
+        case ComponentKind.NODE_IN | ComponentKind.NODE_OUT:
+            return ("node", part.source)
+        case ComponentKind.POD_IN | ComponentKind.POD_OUT:
+            return ("pod", part.source)
+        case ComponentKind.GATEWAY_IN | ComponentKind.GATEWAY_OUT:
+            return ("gateway", part.source)
+        case _:
+            return (part,)
+
+
+def _suppose_dead(
+    look: Look, facts: Facts, group: list[Blamed], column: str, outer: Callable[[Component], str]
+) -> Hypothesis:
+    parts = sorted({one.part for one in group})
+    core = frozenset[int]().union(*(one.checks for one in group))
+    symptom = Symptom(
+        part="route" if parts[0].kind is ComponentKind.OVERLAY and parts[0].detail else str(parts[0].kind),
+        column=column,
+        ways="both" if len(parts) > 1 else "one",
+        answer=_find_answer(look, core),
+        gateway=_is_gateway(facts, parts[0]),
+    )
+    words = {"outer": outer(parts[0]), "detail": _reject_words(look, core)}
+    return suppose(
+        symptom,
+        parts,
+        core=core,
+        explained=_crossing(facts, parts, column),
+        words={key: word for key, word in words.items() if word} | {"detail": words["detail"]},
+        evidence=_evidence(look, facts, core),
+        against=_witnesses(look, facts, parts),
+        indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
+        is_solid=all(one.is_solid for one in group),
+        patience=2 if len(core) > 1 else 3,
+    )
+
+
+def _crossing(facts: Facts, parts: Iterable[Component], column: str) -> frozenset[int]:
+    crossing: set[int] = set()
+    for part in parts:
+        crossing |= facts.crossing.get(part, frozenset())
+    if column in {"large", "v6"}:
+        crossing = {number for number in crossing if str(facts.checks[number].aspect) == column}
+    return frozenset(crossing)
+
+
+def _is_gateway(facts: Facts, part: Component) -> bool:
+    return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
+
+
+def _find_answer(look: Look, core: Iterable[int]) -> str:
+    heard: Counter[str] = Counter()
+    for number in core:
+        for kind, count in look.seen[number].window.outcomes if number in look.seen else ():
+            if kind is OutcomeKind.REJECTED:
+                heard["rejected"] += count
+            elif kind is OutcomeKind.REFUSED:
+                heard["refused"] += count
+            elif kind is OutcomeKind.TIMED_OUT:
+                heard["silent"] += count
+    return heard.most_common(1)[0][0] if heard else "silent"
+
+
+def _reject_words(look: Look, core: Iterable[int]) -> str:
+    told = Counter(look.seen[n].window.detail for n in core if n in look.seen and look.seen[n].window.detail)
+    rejected = [words for words, _ in told.most_common() if "reject" in words]
+    return f" ({rejected[0]})" if rejected else ""
+
+
+def _evidence(look: Look, facts: Facts, core: frozenset[int]) -> tuple[Evidence, ...]:
+    sources = {facts.checks[number].source for number in core}
+    asked = sum(look.seen[number].asked for number in core if number in look.seen)
+    reached = sum(look.seen[number].reached for number in core if number in look.seen)
+    text = f"{len(core)} checks of {len(sources)} agents: {reached} of {asked} probes answered"
+    return (Evidence(text, facts.ids(core)),)
+
+
+def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Evidence, ...]:
+    good = [
+        number for number in _crossing(facts, parts, "") if number in look.seen and look.seen[number].is_good
+    ]
+    return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
+
+
+def group_lossy(looks: list[Look], facts: Facts, blamed: Iterable[Blamed]) -> tuple[Hypothesis, ...]:
+    """Lossy suspects, both directions of one thing together."""
+    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    for one in blamed:
+        if _is_lossy(looks, one):
+            groups[_group_key(one.part)].append(one)
+    return tuple(_suppose_lossy(facts, group) for group in groups.values())
+
+
+def _is_lossy(looks: list[Look], one: Blamed) -> bool:
+    """Enough checks, in every frame, and neither next to nothing nor next to everything."""
+    in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
+    return in_every and len(one.checks) >= 4 and 0.02 <= one.loss <= 0.8
+
+
+def _suppose_lossy(facts: Facts, group: list[Blamed]) -> Hypothesis:
+    parts = sorted({one.part for one in group})
+    core = frozenset[int]().union(*(one.checks for one in group))
+    loss = sum(one.loss for one in group) / len(group)
+    ids = facts.ids(core)
+    is_link = parts[0].kind is ComponentKind.TUNNEL
+    return suppose(
+        Symptom(str(parts[0].kind), ways="both" if len(parts) > 1 else "one", answer="lossy"),
+        parts,
+        core=core,
+        explained=_crossing(facts, parts, ""),
+        words={"loss": f"{100 * loss:.0f} %"},
+        evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
+        loss=loss,
+        patience=_LOSSY_FRAMES if is_link else _LOSSY_PATIENCE,
+    )

@@ -1,0 +1,188 @@
+"""Services and names: what fails although every endpoint behind it can be reached.
+
+Rule: a service or name that fails where something behind it is broken is hidden, not broken. Only what fails
+beside healthy endpoints is put to the table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from netprobe.analysis.facts import Aspect, CheckFacts, Facts
+from netprobe.analysis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.look import Look
+from netprobe.analysis.table import Symptom
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Evidence
+from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.model.outcome import OutcomeKind
+
+Column = tuple[str, str, str]
+"""What is compared with what: the same target asked in the same way from different nodes."""
+
+
+@dataclass(slots=True)
+class Servants:
+    """Who stands behind services and DNS servers, as far as it is known."""
+
+    facts: Facts
+    not_dns: set[NodeId] = field(default_factory=set)
+    """Nodes whose trouble left their cluster's DNS server answering: it does not stand there."""
+
+    def endpoints(self, check: CheckFacts) -> tuple[AgentId, ...]:
+        """The agents behind the service a check asks."""
+        cluster = self.facts.inventory.find_cluster(check.source.cluster)
+        for service in cluster.services if cluster else ():
+            if check.check.target.address in service.addresses:
+                return tuple(self.facts.agent_at[a] for a in service.endpoints if a in self.facts.agent_at)
+        return ()
+
+    def dns_agents(self, check: CheckFacts) -> tuple[AgentId, ...]:
+        """Pod agents of the nodes on which the DNS server may stand."""
+        return tuple(
+            agent
+            for agent in self.facts.agents
+            if agent.cluster == check.source.cluster
+            and agent.plane is Plane.POD
+            and agent.node_id not in self.not_dns
+        )
+
+    def learn(self, look: Look, down: Iterable[NodeId]) -> None:
+        """A name that is answered while a node is down is not answered by that node."""
+        answered = {
+            self.facts.checks[number].source.cluster
+            for number, seen in look.seen.items()
+            if self.facts.checks[number].aspect is Aspect.DNS and seen.is_good
+        }
+        self.not_dns |= {node for node in down if node.cluster in answered}
+
+
+def find_excused(
+    look: Look, servants: Servants, *, shaky: frozenset[AgentId], troubled: frozenset[int]
+) -> frozenset[int]:
+    """Troubled service and DNS checks behind which something else is broken."""
+    excused = set()
+    for number in look.troubled:
+        check = servants.facts.checks[number]
+        if check.aspect is Aspect.SERVICE:
+            behind = servants.endpoints(check)
+        elif check.aspect is Aspect.DNS:
+            behind = servants.dns_agents(check)
+        else:
+            continue
+        if any(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind):
+            excused.add(number)
+    return frozenset(excused)
+
+
+def _is_shaky(
+    facts: Facts, source: AgentId, behind: AgentId, shaky: frozenset[AgentId], troubled: frozenset[int]
+) -> bool:
+    if behind in shaky:
+        return True
+    pair = facts.of_pair.get((source, behind), ())
+    return any(check.number in troubled and check.aspect is not Aspect.LARGE for check in pair)
+
+
+def find_failing(look: Look, facts: Facts, *, without: frozenset[int]) -> tuple[Hypothesis, ...]:
+    """Service proxies, services and DNS servers that fail beside healthy endpoints."""
+    columns: dict[Column, list[CheckFacts]] = defaultdict(list)
+    for number in look.seen:
+        check = facts.checks[number]
+        if check.aspect in {Aspect.SERVICE, Aspect.DNS} and number not in without:
+            columns[_column_of(check)].append(check)
+    blamed: dict[Component, set[int]] = defaultdict(set)
+    for checks in columns.values():
+        for part, numbers in _blame_column(look, checks).items():
+            blamed[part] |= numbers
+    return tuple(_suppose(look, facts, part, numbers) for part, numbers in _absorb(blamed).items())
+
+
+def _column_of(check: CheckFacts) -> Column:
+    target, probe = check.check.target, check.check.probe
+    return target.name, f"{target.address} {probe.kind}", probe.name
+
+
+def _blame_column(look: Look, checks: list[CheckFacts]) -> dict[Component, set[int]]:
+    """Dead from every node: the service itself. Dead from some: their proxies."""
+    dead: dict[NodeId, set[int]] = defaultdict(set)
+    alive: set[NodeId] = set()
+    for check in checks:
+        seen = look.seen[check.number]
+        if seen.is_dead:
+            dead[check.source.node_id].add(check.number)
+        else:
+            alive.add(check.source.node_id)
+    dying = {node: numbers for node, numbers in dead.items() if node not in alive}
+    if not dying:
+        return {}
+    if not alive and len(dying) > 1:
+        return {_part_itself(checks[0]): set().union(*dying.values())}
+    by_node = {check.source.node_id: check for check in checks}
+    return {_proxy(by_node[node]): numbers for node, numbers in dying.items()}
+
+
+def _part_itself(check: CheckFacts) -> Component:
+    """The last part of the way: the zone, else the server, else the service."""
+    return check.legs.forward[-1]
+
+
+def _proxy(check: CheckFacts) -> Component:
+    return next(part for part in check.legs.forward if part.kind is ComponentKind.SERVICE_PROXY)
+
+
+def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
+    """A dead DNS server explains its zones, a dead service the proxies that did not reach it."""
+    servers = {(part.source) for part in blamed if part.kind is ComponentKind.DNS and not part.detail}
+    found: dict[Component, set[int]] = {}
+    for part, numbers in blamed.items():
+        if part.kind is ComponentKind.DNS and part.detail and part.source in servers:
+            found.setdefault(Component(part.kind, part.source), set()).update(numbers)
+        else:
+            found.setdefault(part, set()).update(numbers)
+    return found
+
+
+def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hypothesis:
+    is_zone = part.kind is ComponentKind.DNS and part.detail
+    ids = facts.ids(numbers)
+    nodes = {facts.checks[number].source.node_id for number in numbers}
+    where = f"{part.source} {part.detail}" if part.kind is ComponentKind.SERVICE else part.source
+    return suppose(
+        Symptom("dns-zone" if is_zone else str(part.kind), answer=_answer(look, numbers)),
+        (part,),
+        core=numbers,
+        explained=facts.crossing.get(part, frozenset()),
+        words={"where": where, "zone": part.detail},
+        evidence=(
+            Evidence(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(look, numbers)}", ids),
+        ),
+        against=_against(look, facts, part),
+        is_solid=not any(_is_half(look, number) for number in facts.crossing[part]),
+    )
+
+
+def _is_half(look: Look, number: int) -> bool:
+    seen = look.seen.get(number)
+    return seen is not None and seen.is_troubled and not seen.is_dead
+
+
+def _against(look: Look, facts: Facts, part: Component) -> tuple[Evidence, ...]:
+    good = [n for n in facts.crossing[part] if n in look.seen and look.seen[n].is_good]
+    return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
+
+
+def _answer(look: Look, numbers: Iterable[int]) -> str:
+    refused = silent = 0
+    for number in numbers:
+        window = look.seen[number].window
+        refused += window.count(OutcomeKind.REFUSED) + window.count(OutcomeKind.REJECTED)
+        silent += window.count(OutcomeKind.TIMED_OUT)
+    return "refused" if refused > silent else "silent"
+
+
+def _words(look: Look, numbers: Iterable[int]) -> str:
+    told = sorted({look.seen[number].window.detail for number in numbers} - {""})
+    return "; ".join(told[:2]) or "no answer"

@@ -1,0 +1,76 @@
+"""Which failing checks count as evidence: only those that have worked, and are not recovering from something.
+
+Rules: a check that never worked says nothing until both its ends have reported for a while, so a fleet that
+is starting has no findings. A check that an ended finding explained is forgiven until it works again, so
+that parts which recover at different moments are not read as new faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netprobe.analysis.facts import Facts
+from netprobe.analysis.look import Look
+from netprobe.model.names import AgentId
+
+SETTLING_FRAMES = 10
+"""Frames after both ends first reported before a check that never worked counts."""
+FORGIVEN_FRAMES = 10
+"""Frames after the end of a finding before a check that still fails counts again."""
+BESIDE_FRAMES = 3
+"""The same for checks that failed only beside something else."""
+
+
+class Trust:
+    """Remembers, per check, whether its failure means something."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._proven: set[int] = set()
+        self._forgiven_until: dict[int, int] = {}
+        self._first_frame: dict[AgentId, int] = {}
+        self._frame = 0
+
+    @property
+    def known(self) -> frozenset[AgentId]:
+        """Agents that delivered at least once."""
+        return frozenset(self._first_frame)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether whoever has not delivered yet is not starting any more."""
+        return self._frame >= SETTLING_FRAMES
+
+    def begin(self, delivered: Iterable[AgentId]) -> None:
+        """A new frame, in which these agents delivered."""
+        self._frame += 1
+        for agent in delivered:
+            self._first_frame.setdefault(agent, self._frame)
+
+    def note(self, look: Look) -> None:
+        """Every check that worked is proven, and forgiven no longer."""
+        for number, seen in look.seen.items():
+            if seen.is_good:
+                self._proven.add(number)
+                self._forgiven_until.pop(number, None)
+
+    def forgive(self, numbers: Iterable[int], *, frames: int) -> None:
+        """Until they work again, at most for *frames* frames, these checks are no evidence."""
+        for number in numbers:
+            until = self._frame + frames
+            self._forgiven_until[number] = max(until, self._forgiven_until.get(number, 0))
+
+    def ignored(self, look: Look) -> frozenset[int]:
+        """Failing checks that are no evidence now."""
+        return frozenset(number for number in look.troubled if not self._counts(number))
+
+    def _counts(self, number: int) -> bool:
+        if self._forgiven_until.get(number, 0) >= self._frame:
+            return False
+        return number in self._proven or self._frame >= self._settled_frame(number)
+
+    def _settled_frame(self, number: int) -> int:
+        check = self._facts.checks[number]
+        ends = [check.source] if check.asked is None else [check.source, check.asked]
+        never = self._frame + 1
+        return max(self._first_frame.get(agent, never) for agent in ends) + SETTLING_FRAMES
