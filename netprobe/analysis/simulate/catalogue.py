@@ -54,7 +54,7 @@ def make_fault(inventory: Inventory, kind: str, parameters: Mapping[str, str]) -
     except KeyError as error:
         raise InputError(f"needs the parameter {error.args[0]!r}", where=kind) from error
     words = " ".join(f"{key}={value}" for key, value in parameters.items())
-    return SimulatedFault(f"{kind} {words}", Label(cause, frozenset(components)), tuple(effects))
+    return SimulatedFault(f"{kind} {words}", Label(cause, tuple(components)), tuple(effects))
 
 
 def _both(parameters: Mapping[str, str]) -> tuple[Component, Component]:
