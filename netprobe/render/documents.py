@@ -23,7 +23,7 @@ from netprobe.model.finding import Evidence, Finding
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, AgentStatus, PathState
-from netprobe.render.graph import build_graph
+from netprobe.render.graph import build_graph, find_links
 from netprobe.render.reach import Level, read_matrix
 from netprobe.render.words import headline, is_broken, short_names, unmeasured, verdict
 
@@ -66,8 +66,7 @@ def _topology(graph: nx.MultiDiGraph[str]) -> Document:
             "loss": data.get("loss"),
             "rtt_ms": data.get("rtt_ms"),
         }
-        for source, target, data in graph.edges(data=True)
-        if data["kind"] == "tunnel"
+        for source, target, data in find_links(graph)
     ]
     clusters = [_cluster(name, data, nodes) for name, data in nodes if data["kind"] == "cluster"]
     return {"clusters": clusters, "links": links}

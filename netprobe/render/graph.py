@@ -13,7 +13,7 @@ service).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import networkx as nx
 
@@ -46,6 +46,14 @@ def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
         builder.add_link(link)
     builder.add_parts()
     return graph
+
+
+def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every link direction, the two of a pair together."""
+    edges = [(source, target, data) for source, target, data in graph.edges(data=True)
+             if data["kind"] == "tunnel"]  # fmt: skip
+    first = {frozenset(edge[:2]): index for index, edge in reversed(list(enumerate(edges)))}
+    return sorted(edges, key=lambda edge: first[frozenset(edge[:2])])
 
 
 class _Builder:
@@ -127,6 +135,11 @@ class _Builder:
     def add_link(self, link: Link) -> None:
         """Both directions of a tunnel or direct link, from gateway to gateway."""
         ends = _ends(self._snapshot.inventory, link)
+        for end in ends:
+            if end not in self._graph:  # a link into a cluster that the inventory does not describe
+                self._graph.add_node(
+                    end, kind="cluster", label=end, environment="", region="", state="unknown"
+                )
         for source, target in (ends, ends[::-1]):
             component = parts.tunnel(_cluster_of(source), _cluster_of(target))
             several = len(self._snapshot.inventory.find_links(link.source, link.target)) > 1

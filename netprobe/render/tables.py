@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 
-import networkx as nx
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -20,7 +19,7 @@ from netprobe.model.component import Component
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, AgentStatus, PathState
-from netprobe.render.graph import build_graph
+from netprobe.render.graph import build_graph, find_links
 from netprobe.render.words import (
     MARKS,
     count,
@@ -98,19 +97,11 @@ def topology_table(snapshot: Snapshot) -> RenderableType:
     graph = build_graph(snapshot)
     nodes = [(name, data) for name, data in graph.nodes(data=True) if data["kind"] == "node"]
     agents = {name: data for name, data in graph.nodes(data=True) if data["kind"] == "agent"}
-    edges = _find_links(graph)
+    edges = find_links(graph)
     blocks: tuple[RenderableType, ...] = (_nodes_table(nodes, agents), _links_table(edges))
     if len(nodes) > MANY_NODES:
         blocks = (_large_nodes(nodes, agents), _large_links(edges))
     return headed(snapshot, *_headlines(snapshot), *blocks)
-
-
-def _find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, str]]]:
-    """Every link direction, the two of a pair together."""
-    edges = [(source, target, data) for source, target, data in graph.edges(data=True)
-             if data["kind"] == "tunnel"]  # fmt: skip
-    first = {frozenset(edge[:2]): index for index, edge in reversed(list(enumerate(edges)))}
-    return sorted(edges, key=lambda edge: first[frozenset(edge[:2])])
 
 
 def _headlines(snapshot: Snapshot) -> Iterable[RenderableType]:

@@ -157,7 +157,7 @@ def unmeasured(snapshot: Snapshot) -> str:
             f"{count(len(silent), 'agent')} not reporting" + (f" ({silent[0]})" if len(silent) == 1 else "")
         )
     if snapshot.coverage.uncovered:
-        told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} no check crosses")
+        told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} crossed by no check")
     return "; ".join(told)
 
 

@@ -51,7 +51,7 @@ def test_a_partial_mesh_does_not_claim_everybody() -> None:
 
 def test_what_nobody_measured_is_told() -> None:
     assert unmeasured(fleets.agent_sick()) == (
-        "57 paths of 420; 1 agent not reporting (prod-us-west-1/w2/pod); 1 part no check crosses"
+        "57 paths of 420; 1 agent not reporting (prod-us-west-1/w2/pod); 1 part crossed by no check"
     )
 
 

@@ -1,0 +1,250 @@
+"""The map: clusters as groups, gateways on their borders, tunnels as tubes, what is broken drawn broken.
+
+Each direction of a link is an arrow of its own. A finding stands in a callout next to what it blames. Many
+clusters are drawn by :mod:`netprobe.render.ring`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import networkx as nx
+
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.state import PathState
+from netprobe.render.callouts import Callouts
+from netprobe.render.graph import build_graph
+from netprobe.render.health import worst
+from netprobe.render.layout import (
+    MAX_TILES,
+    Curve,
+    Group,
+    Members,
+    Rect,
+    curve_between,
+    place_groups,
+)
+from netprobe.render.legend import draw_legend
+from netprobe.render.palette import GROUP_EDGE, GROUP_FILL, INK, LOOKS, PAPER, SOFT_INK, TUBE, look_of
+from netprobe.render.sheet import Sheet
+from netprobe.render.words import duration, percent
+
+_BOW = 0.27
+
+Data = dict[str, Any]
+
+
+def draw_map(snapshot: Snapshot) -> Sheet:
+    """Draw up to eight clusters node by node."""
+    sheet = Sheet.blank()
+    graph = build_graph(snapshot)
+    map_ = _Map(snapshot, graph, sheet)
+    sheet.head(snapshot)
+    map_.draw_links()
+    map_.draw_groups()
+    map_.callouts.draw()
+    draw_legend(sheet, graph)
+    sheet.foot(snapshot)
+    return sheet
+
+
+class _Map:
+    """Draws one layer after the other and remembers what is in the way of callouts."""
+
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Sheet) -> None:
+        self._snapshot = snapshot
+        self._graph = graph
+        self._sheet = sheet
+        self._groups = place_groups({name: _members(graph, name) for name in _of_kind(graph, "cluster")})
+        self._tiles = {name: rect for group in self._groups.values() for name, rect in group.tiles.items()}
+        self._scale = min((group.scale for group in self._groups.values()), default=1.0)
+        self._labels: list[Rect] = []
+        self.callouts = Callouts(snapshot, graph, sheet)
+        for group in self._groups.values():
+            self.callouts.keep_clear((group.box.grown(0.08), *group.tiles.values()))
+
+    # --- links ---------------------------------------------------------------------------
+
+    def draw_links(self) -> None:
+        """Tunnels as tubes around two arrows, direct links as two arrows alone."""
+        for source, target, data in self._graph.edges(data=True):
+            if data["kind"] == "tunnel" and source in self._tiles and target in self._tiles:
+                self._draw_direction(source, target, data)
+        for (source, target), data in self._links().items():
+            self._draw_link_body(source, target, data)
+
+    def _links(self) -> dict[tuple[str, str], Data]:
+        """Each link once, by its two ends."""
+        links: dict[tuple[str, str], Data] = {}
+        for source, target, data in self._graph.edges(data=True):
+            known = (target, source) in links or not {source, target} <= self._tiles.keys()
+            if data["kind"] == "tunnel" and not known:
+                links.setdefault((source, target), data)
+        return links
+
+    def _draw_link_body(self, source: str, target: str, data: Data) -> None:
+        start, end = self._tiles[source].centre, self._tiles[target].centre
+        straight = curve_between(start, end, bow=0).between(self._tiles[source], self._tiles[target])
+        if data["link"] == "tunnel":
+            self._sheet.tube(start, end, colour=TUBE, width=42 * self._scale)
+        both = [self._graph.edges[edge] for edge in self._graph.edges(keys=True)
+                if set(edge[:2]) == {source, target}]  # fmt: skip
+        rtts = [float(each["rtt_ms"]) for each in both if each["kind"] == "tunnel" and "rtt_ms" in each]
+        label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
+        self._label_link(straight, label)
+
+    def _label_link(self, line: Curve, label: str) -> None:
+        """A link's label along it, where no other label is; in a thicket the tables have to do."""
+        for share in (0.5, 0.36, 0.64, 0.24, 0.76):
+            drawn = self._sheet.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
+                                      ha="center", va="center", rotation=_upright(line),
+                                      rotation_mode="anchor")  # fmt: skip
+            room = self._sheet.measure(drawn)
+            if not any(room.overlaps(other) for other in self._labels):
+                self._labels.append(room)
+                self.callouts.keep_clear([room], words=True)
+                return
+            self._sheet.erase(drawn)
+
+    def _draw_direction(self, source: str, target: str, data: Data) -> None:
+        look = look_of(data["state"])
+        tiles = self._tiles[source], self._tiles[target]
+        curve = curve_between(tiles[0].centre, tiles[1].centre, bow=_BOW * self._scale).between(*tiles)
+        self._sheet.arrow(curve, look)
+        self.callouts.keep_clear(Rect.around(curve.at(step / 24), 0.3, 0.3) for step in range(25))
+        self.callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.24, 0.24))
+        if data["state"] != PathState.UP:
+            self._sheet.mark(curve.at(0.5), look, size=10)
+        if data["state"] == PathState.DEGRADED and "loss" in data:
+            self._write_beside(curve, f"{percent(data['loss'])} lost", look.ink)
+
+    def _write_beside(self, curve: Curve, text: str, colour: str) -> None:
+        """A word outside the bow of a curve, a little before its middle."""
+        (x0, y0), (x1, y1) = curve.at(0.2), curve.at(0.4)
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
+        x, y = curve.at(0.28)
+        at = x + 0.24 * (y1 - y0) / length, y - 0.24 * (x1 - x0) / length
+        drawn = self._sheet.write(at, text, size=8, colour=colour, weight="bold", ha="center", va="center",
+                                  rotation=_upright(curve), rotation_mode="anchor")  # fmt: skip
+        self.callouts.keep_clear([self._sheet.measure(drawn)], words=True)
+
+    # --- clusters ------------------------------------------------------------------------
+
+    def draw_groups(self) -> None:
+        """Every cluster with its nodes, agents, services and the overlay inside."""
+        for name, group in self._groups.items():
+            self._sheet.box(group.box, fill=GROUP_FILL, edge=GROUP_EDGE, rounding=0.28, zorder=0.5)
+            drawn = self._sheet.write(
+                group.header, name, size=11.5 * group.scale, weight="bold", va="baseline"
+            )
+            self.callouts.avoid_crossing(self._sheet.measure(drawn))
+            self._draw_overlays(group)
+            for node, rect in group.tiles.items():
+                self.callouts.anchor(node, rect)
+                self._draw_node(node, rect, group.scale)
+            self._draw_services(name, group)
+
+    def _draw_overlays(self, group: Group) -> None:
+        """Lines between a cluster's nodes: always to the gateway, elsewhere only where something is wrong."""
+        pairs: dict[frozenset[str], list[Data]] = {}
+        for source, target, data in self._graph.edges(data=True):
+            if data["kind"] == "overlay" and {source, target} <= group.tiles.keys():
+                pairs.setdefault(frozenset((source, target)), []).append(data)
+        for pair, both in pairs.items():
+            one, other = sorted(pair)
+            state = worst(PathState(data["state"]) for data in both)
+            gateway = any(self._graph.nodes[node]["role"] == "gateway" for node in pair)
+            if state is PathState.UP and not gateway:
+                continue
+            look, ends = LOOKS[state], (group.tiles[one].centre, group.tiles[other].centre)
+            self._sheet.line(ends, look, width=min(2.4, look.width * 0.75))
+            curve = curve_between(*ends, bow=0).between(group.tiles[one], group.tiles[other])
+            for data in both:
+                self.callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.2, 0.2))
+            if state in {PathState.DOWN, PathState.DEGRADED}:
+                self._sheet.mark(curve.at(0.5), look, size=7)
+
+    def _draw_node(self, name: str, rect: Rect, scale: float) -> None:
+        if name not in self._graph:
+            self._sheet.box(rect, fill=GROUP_FILL, edge=GROUP_EDGE, zorder=3)
+            self._sheet.write(rect.centre, name, size=8 * scale, colour=SOFT_INK, ha="center", va="center")
+            return
+        data = self._graph.nodes[name]
+        look = look_of(data["state"])
+        gateway = data["role"] == "gateway"
+        well = data["state"] == PathState.UP
+        fill = ("#e3ecf4" if gateway else PAPER) if well else look.fill
+        width = 1.8 if gateway or not well else 1.0
+        self._sheet.box(rect, fill=fill, edge=look.colour, width=width, dashes=look.dashes, zorder=6)
+        x, y = rect.centre
+        title = f"{data['label']}" if well else f"{look.mark} {data['label']}"
+        self._sheet.write((x, y + 0.17 * scale), title, size=10 * scale, weight="bold",
+                          colour=INK if well else look.ink, ha="center", va="center")  # fmt: skip
+        self._draw_agents(name, rect, scale)
+
+    def _draw_agents(self, node: str, rect: Rect, scale: float) -> None:
+        x, y = rect.centre[0], rect.y + 0.2 * scale
+        agents = [
+            agent for agent in _inside(self._graph, node) if self._graph.nodes[agent]["kind"] == "agent"
+        ]
+        for index, agent in enumerate(sorted(agents, reverse=True)):
+            data = self._graph.nodes[agent]
+            at = x + (index - (len(agents) - 1) / 2) * 0.58 * scale - 0.17 * scale, y
+            alive = data["presence"] == "alive"
+            look = look_of(data["state"]) if alive else LOOKS[PathState.UNKNOWN]
+            marker = "o" if data["plane"] == "pod" else "s"
+            self._sheet.dot(at, look, marker=marker, size=5 * scale)
+            word = data["plane"] if alive else f"{data['plane']} ?"
+            self._sheet.write((at[0] + 0.11 * scale, at[1]), word, size=6.5 * scale,
+                              colour=SOFT_INK if alive else INK, va="center_baseline")  # fmt: skip
+            self.callouts.anchor(f"agent({agent})", Rect(at[0] - 0.1, at[1] - 0.1, 0.5, 0.2))
+
+    def _draw_services(self, cluster: str, group: Group) -> None:
+        """Services and DNS in one line of small words."""
+        x, y = group.footer
+        inside = [
+            name
+            for name in _inside(self._graph, cluster)
+            if self._graph.nodes[name]["kind"] in {"service", "dns"}
+        ]
+        odd_first = sorted(inside, key=lambda name: self._graph.nodes[name]["state"] == PathState.UP)
+        for name in odd_first[:3]:
+            its = self._graph.nodes[name]
+            look = look_of(its["state"])
+            well = its["state"] == PathState.UP
+            word = f"{look.mark} {its['label'] if its['kind'] == 'service' else 'DNS'}"
+            drawn = self._sheet.write(
+                (x, y), word, size=7.5 * group.scale, va="baseline",
+                colour=SOFT_INK if well else look.ink, weight="normal" if well else "bold",
+            )  # fmt: skip
+            room = self._sheet.measure(drawn)
+            self.callouts.anchor(name, room.grown(0.04))
+            self.callouts.avoid_crossing(room)
+            x += room.width + 0.25 * group.scale
+
+
+def _members(graph: nx.MultiDiGraph[str], cluster: str) -> Members:
+    """Who is drawn as a tile: every gateway, and of many workers those that differ and one for the rest."""
+    nodes = [name for name in _inside(graph, cluster) if graph.nodes[name]["kind"] == "node"]
+    gateways = tuple(name for name in nodes if graph.nodes[name]["role"] == "gateway")
+    workers = tuple(name for name in nodes if name not in gateways)
+    if len(workers) > MAX_TILES:
+        odd = sorted(workers, key=lambda name: graph.nodes[name]["state"] == PathState.UP)
+        shown = odd[: MAX_TILES - 1]
+        workers = (*shown, f"+ {len(workers) - len(shown)} more")
+    return Members(gateways, workers)
+
+
+def _inside(graph: nx.MultiDiGraph[str], name: str) -> list[str]:
+    return [target for _, target, data in graph.out_edges(name, data=True) if data["kind"] == "contains"]
+
+
+def _of_kind(graph: nx.MultiDiGraph[str], kind: str) -> list[str]:
+    return [name for name in graph if graph.nodes[name]["kind"] == kind]
+
+
+def _upright(curve: Curve) -> float:
+    """The angle of a line, such that text along it is never upside down."""
+    angle = math.degrees(math.atan2(curve.end[1] - curve.start[1], curve.end[0] - curve.start[0]))
+    return angle - 180 if angle > 90 else angle + 180 if angle < -90 else angle
