@@ -28,7 +28,7 @@ _MAX_SWAPS = 50
 class GreedyLikelihood:
     """The default engine. Gains are in nats (natural logarithm of the likelihood ratio)."""
 
-    threshold: float = 6.0
+    threshold: float = 6.5
     """λ: about the logarithm of how many parts are innocent per guilty one."""
     healthy_bound: float = 2e-4
     """τ₀: loss that a healthy component may have."""

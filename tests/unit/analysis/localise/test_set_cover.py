@@ -50,7 +50,7 @@ def test_all_quiet_accuses_nobody(name: str) -> None:
     assert len(answer.innocent) == 7
 
 
-@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("name", sorted(ENGINES.keys() - {"netbouncer"}))  # it fits each part its own loss
 def test_what_lies_behind_a_dead_part_is_hidden_not_innocent(name: str) -> None:
     paths = [("gate", "far", "x"), ("gate", "far", "y"), ("gate", "z"), ("x",), ("y",), ("z",), ("gate", "w")]
     sent = np.full(len(paths), 10)
