@@ -42,6 +42,7 @@ class Town:
     seeds: dict[AgentId, str]
     operator: str
     collector: str
+    pid: int
 
     @property
     def access(self) -> Access:
@@ -55,7 +56,7 @@ async def town(directory: Path, *, listen: Listen = LOCAL) -> AsyncIterator[Town
     prod, dev, operator, collector = (new_user() for _ in range(4))
     entries = users({PROD: prod[1], DEV: dev[1]}, (operator[1],), collector[1])
     async with run_server(listen, directory=directory, users=entries) as server:
-        yield Town(server.url, {PROD: prod[0], DEV: dev[0]}, operator[0], collector[0])
+        yield Town(server.url, {PROD: prod[0], DEV: dev[0]}, operator[0], collector[0], server.pid)
 
 
 async def until(holds: Callable[[], bool]) -> None:

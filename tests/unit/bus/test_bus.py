@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -267,6 +269,54 @@ async def test_an_agent_comes_back_when_the_bus_does(tmp_path: Path) -> None:
             await until(lambda: agent.is_connected)
             await publish_patiently(agent, REPORT)
             assert len(await take_all(collector, 1)) == 1
+
+
+async def test_a_bus_that_stands_still_is_away_in_time_and_is_there_when_it_goes_on(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        os.kill(on.town.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(BusAwayError, match="the bus did not answer: timeout"):
+                await on.agent.publish(REPORT, timeout_s=0.1)
+        finally:
+            os.kill(on.town.pid, signal.SIGCONT)
+        await publish_patiently(on.agent, REPORT)
+        assert len(await take_all(on.collector, 1)) == 1
+
+
+async def test_a_cancelled_publication_is_cancelled_and_not_an_absent_bus(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        os.kill(on.town.pid, signal.SIGSTOP)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                publishing = tasks.create_task(on.agent.publish(REPORT))
+                await asyncio.sleep(0.05)
+                publishing.cancel()
+        finally:
+            os.kill(on.town.pid, signal.SIGCONT)
+        assert publishing.cancelled()
+
+
+async def test_whoever_waits_learns_at_once_that_the_bus_went_away(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        os.kill(on.town.pid, signal.SIGSTOP)
+        async with asyncio.TaskGroup() as tasks:
+            publishing = tasks.create_task(raised_by(on.agent.publish(REPORT, timeout_s=3_600)))
+            taking = tasks.create_task(raised_by(on.collector.wait_ended()))
+            await asyncio.sleep(0.05)
+            os.kill(on.town.pid, signal.SIGKILL)
+        assert isinstance(publishing.result(), BusAwayError)
+        assert taking.result() is None
+        with pytest.raises(BusAwayError, match="away"):
+            await on.collector.take()
+
+
+async def raised_by(work: Coroutine[object, object, None]) -> BaseException | None:
+    """The error of *work*, or None."""
+    try:
+        await work
+    except SurroundingsError as error:
+        return error
+    return None
 
 
 @asynccontextmanager
