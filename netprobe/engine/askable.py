@@ -19,6 +19,10 @@ def expect_askable(check: Check) -> None:
         address = ipaddress.ip_address(check.target.address)
     except ValueError as error:
         raise InputError(f"{check.target.address!r} is no IP address", where="target.address") from error
+    if str(address) != check.target.address:
+        raise InputError(
+            f"{check.target.address!r} is not in canonical form: {address}", where="target.address"
+        )
     if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
         raise InputError(f"{address} is no single host's address", where="target.address")
     if check.count < 1:

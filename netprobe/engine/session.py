@@ -7,15 +7,17 @@ in time; a new plan begins with the next interval, so the current windows are ne
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from types import TracebackType
 
 from netprobe.engine.askable import expect_askable, find_unaskable
 from netprobe.engine.clock import Clock
+from netprobe.engine.doubt import Doubting
 from netprobe.engine.echo_icmp import IcmpEcho
 from netprobe.engine.echo_udp import Keyring, UdpEcho
-from netprobe.engine.ledger import Ledger, Open, Round
+from netprobe.engine.ledger import Ledger, Round
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
 from netprobe.engine.schedule import Slot, grace_ns, spread
@@ -24,6 +26,7 @@ from netprobe.engine.talking import TalkingNet
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import NotMeasured
 from netprobe.model.window import Measured
 from netprobe.probes import registry
 from netprobe.probes.seen import Seen
@@ -32,6 +35,7 @@ from netprobe.wire.identity import Identity
 AGENT_PORT = 9771
 MAX_TALKS = 256
 """Conversations under way at once."""
+logger = logging.getLogger("netprobe.engine")
 
 
 class Engine:
@@ -62,7 +66,8 @@ class Engine:
         self._stalls = Stalls()
         self._pulse = Pulse(self._stalls)
         self._talks = asyncio.Semaphore(MAX_TALKS)
-        self._dropped_before = 0
+        self._answers_dropped = 0
+        self._requests_dropped = 0
 
     async def __aenter__(self) -> Engine:
         await self._responder.open()
@@ -144,7 +149,7 @@ class Engine:
         while not turn.is_settled and self._clock.mono_ns() < until_ns:  # noqa: ASYNC110 - sockets call back
             await asyncio.sleep(0.01)
         self._drain()
-        self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=0))
+        self._ledger.close(turn, doubt=Doubting(self._stalls, now_ns=self._clock.mono_ns()))
         return tuple(turn.tally(check).seen)
 
     async def _run_interval(
@@ -184,16 +189,26 @@ class Engine:
         assert kind is not None
         async with self._talks:
             probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
-            self._ledger.saw(probe, await kind.ask(check, TalkingNet(check)))
+            try:
+                seen = await kind.ask(check, TalkingNet(check))
+            except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
+                logger.warning(
+                    "check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error
+                )
+                seen = Seen(NotMeasured(f"our own mistake: {type(error).__name__}"))
+            self._ledger.saw(probe, seen)
 
     async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
         ended_ns = turn.began_ns + turn.length_ns
         await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
         self._drain()
         self._pulse.check()
-        dropped = self._udp.dropped + self._icmp.dropped + self._responder.dropped
-        newly_dropped, self._dropped_before = dropped - self._dropped_before, dropped
-        windows = self._ledger.close(turn, doubt=lambda probe: self._doubt(probe, dropped=newly_dropped))
+        answers = self._udp.dropped + self._icmp.dropped - self._answers_dropped
+        requests = self._responder.dropped - self._requests_dropped
+        self._answers_dropped += answers
+        self._requests_dropped += requests
+        doubting = Doubting(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
+        windows = self._ledger.close(turn, doubt=doubting)
         self._ledger.forget({check.id for check in (self._plan or plan).checks})
         deliver(
             Measured(
@@ -205,25 +220,13 @@ class Engine:
                     everything_ns=turn.start_ns + 3 * turn.length_ns,
                 ),
                 loop_lag_ns=self._stalls.worst_ns(since_ns=turn.began_ns, until_ns=self._clock.mono_ns()),
-                packets_dropped=newly_dropped,
+                packets_dropped=answers + requests,
             )
         )
 
     def _drain(self) -> None:
         self._udp.drain()
         self._icmp.drain()
-
-    def _doubt(self, probe: Open, *, dropped: int) -> str | None:
-        """Why a loss says nothing about the network, or None."""
-        now_ns = self._clock.mono_ns()
-        stalled_ns = self._stalls.worst_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
-        if stalled_ns > probe.check.probe.timeout_ns // 2:
-            return f"the agent stood still for {stalled_ns // 1_000_000} ms"
-        if probe.deadline_ns > now_ns:
-            return "sent too late in its interval"
-        if dropped and probe.check.probe.kind in registry.ECHO_KINDS:
-            return f"our full buffers lost {dropped} packets"
-        return None
 
     async def _sleep_until(self, mono_ns: int) -> None:
         wait_s = (mono_ns - self._clock.mono_ns()) / 1e9

@@ -1,0 +1,84 @@
+"""Two engines over loopback: the whole way from plan to windows, and what each heard."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from netprobe.engine.session import Engine
+from netprobe.model.check import Check, Plan, Probe
+from netprobe.model.outcome import OutcomeKind, Reached
+from netprobe.model.window import Measured
+from tests.unit.probes.questions import ASKER, PEER, make_check
+
+KEY = b"a key for one test".ljust(32)
+INTERVAL_NS = 200_000_000
+
+
+def make_plan(checks: tuple[Check, ...], *, epoch: int = 1) -> Plan:
+    return Plan(ASKER, epoch, checks, INTERVAL_NS, KEY)
+
+
+def udp_check(port: int, address: str = "127.0.0.1") -> Check:
+    return make_check(Probe("udp", port=port, timeout_ns=100_000_000), address=address)
+
+
+async def test_what_one_counts_as_sent_the_other_has_heard() -> None:
+    asked: list[Measured] = []
+    heard: list[Measured] = []
+    async with Engine(ASKER, boot="one", port=0) as asker, Engine(PEER, boot="two", port=0) as peer:
+        check = udp_check(peer.port)
+        asker.use(make_plan((check,)))
+        peer.use(replace(make_plan(()), agent=PEER))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asker.run(asked.append, intervals=3))
+            group.create_task(peer.run(heard.append, intervals=4))
+    windows = {measured.start_ns: measured.windows[0] for measured in asked}
+    rows = {row.start_ns: row.received for measured in heard for row in measured.heard}
+    assert {start: window.sent for start, window in windows.items()} == rows
+    assert all(window.count(OutcomeKind.REACHED) == 3 for window in windows.values())
+    assert all(start % INTERVAL_NS == 0 for start in windows)
+
+
+async def test_a_new_plan_begins_with_the_next_interval_and_tears_no_window() -> None:
+    got: list[Measured] = []
+    async with Engine(ASKER, boot="one", port=0) as engine:
+        first = make_check(Probe("icmp", timeout_ns=50_000_000), address="127.0.0.1")
+        second = make_check(Probe("icmp", timeout_ns=50_000_000), address="127.0.0.2")
+        engine.use(make_plan((first,)))
+
+        def deliver(measured: Measured) -> None:
+            got.append(measured)
+            if len(got) == 1:
+                engine.use(make_plan((second,), epoch=2))
+
+        await engine.run(deliver, intervals=4)
+    checks = [[window.check for window in measured.windows] for measured in got]
+    assert checks[0] == [first.id]
+    assert checks[-1] == [second.id]
+    assert all(window.sent == 3 for measured in got for window in measured.windows)
+
+
+async def test_a_check_that_cannot_be_asked_is_not_measured_and_harms_nobody() -> None:
+    got: list[Measured] = []
+    async with Engine(ASKER, boot="one", port=0) as engine:
+        good = udp_check(engine.port)
+        bad = make_check(Probe("telepathy"), address="127.0.0.1")
+        engine.use(make_plan((good, bad)))
+        await engine.run(got.append, intervals=1)
+    windows = {window.check: window for window in got[0].windows}
+    assert windows[bad.id].measured == 0
+    assert "unknown probe kind 'telepathy'" in windows[bad.id].detail
+    assert windows[good.id].measured == 3
+
+
+async def test_one_question_on_demand() -> None:
+    async with Engine(ASKER, boot="one", port=0) as asker, Engine(PEER, boot="two", port=0) as peer:
+        for engine, agent in ((asker, ASKER), (peer, PEER)):
+            engine.use(replace(make_plan(()), agent=agent))
+        udp = await asker.ask(udp_check(peer.port))
+        http = await asker.ask(make_check(Probe("http", port=peer.port), address="127.0.0.1", count=1))
+        nobody = await asker.ask(make_check(Probe("tcp", port=1), address="127.0.0.1", count=2))
+    assert [type(seen.outcome) for seen in udp] == [Reached] * 3
+    assert http[0].answered_by == str(PEER)
+    assert [seen.outcome.kind for seen in nobody] == [OutcomeKind.REFUSED] * 2
