@@ -61,7 +61,8 @@ def _plan_port_blocked(arguments: Arguments) -> FaultPlan:
 
 def _plan_lossy(arguments: Arguments) -> FaultPlan:
     link = arguments.tunnel("source", "target")
-    share = f"numgen random mod 100 < {arguments.percent('percent')}"
+    percent = arguments.percent("percent")
+    share = f"numgen random mod 100 < {percent}" if percent < 100 else ""
     both = (link.source.cluster, link.target.cluster)
     rules = tuple(drop_arriving(link, target=target, what=share) for target in both)
     return FaultPlan(Label(Cause.TUNNEL_LOSSY, _both(link)), rules)

@@ -1,0 +1,170 @@
+"""A lab for the tests: brought up once, asked from inside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from netprobe.errors import SurroundingsError
+from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.layout import plan_lab
+from netprobe.lab.plan import HostRole, LabPlan
+from netprobe.lab.topology import load_topology
+
+HERE = Path(__file__).parent
+EYES = str(HERE / "eyes.py")
+PATIENCE = 40
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+def why_no_lab() -> str:
+    """Why no lab can be built here; empty where one can."""
+    for program in ("nft", "nsenter", "ping"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    flags = ["--net", "--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--net", "--mount"]
+    tried = subprocess.run(["unshare", *flags, "true"], capture_output=True, text=True, check=False)
+    return "" if tried.returncode == 0 else f"namespaces are refused here: {tried.stderr.strip()}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _possible() -> None:
+    reason = why_no_lab()
+    if reason:
+        pytest.skip(reason)
+
+
+class Lab:
+    """A running lab and eyes in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.client = LabClient(name)
+        self.plan: LabPlan = plan_lab(load_topology(None))
+        self._echoes: list[subprocess.Popen[str]] = []
+        self._at_first: dict[str, list[str]] | None = None
+
+    def ask_all(self, questions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Ask from inside several hosts at once."""
+        with ThreadPoolExecutor(len(questions)) as pool:
+            answers = pool.map(lambda host: self.ask(host, *questions[host]), questions)
+            return dict(zip(questions, answers, strict=True))
+
+    def changes(self) -> list[str]:
+        """What is configured otherwise than at first, line by line."""
+        now = self.settings()
+        if self._at_first is None:
+            self._at_first = now
+        return [
+            f"{place} {mark} {line}"
+            for place in self._at_first | now
+            for mark, one, other in (
+                ("lost", self._at_first.get(place, []), now.get(place, [])),
+                ("has", now.get(place, []), self._at_first.get(place, [])),
+            )
+            for line in one
+            if line not in other
+        ]
+
+    def ask(self, host: str, *questions: str) -> list[str]:
+        """Ask from inside *host*; one answer per question."""
+        code, told = self.client.run(host, sys.executable, EYES, "ask", *questions)
+        assert code == 0, told
+        return told.splitlines()
+
+    def shell(self, host: str, script: str) -> str:
+        code, told = self.client.run(host, "sh", "-c", script)
+        assert code == 0, told
+        return told
+
+    def echo_everywhere(self) -> None:
+        """Let every node and pod answer on the agents' port with its own name."""
+        for host in self.plan.hosts:
+            if host.role in (HostRole.NODE, HostRole.POD):
+                command = [sys.executable, "-m", "netprobe", "lab", "exec", "--name", self.name, host.name]
+                self._echoes.append(
+                    subprocess.Popen(
+                        [*command, "--", sys.executable, EYES, "serve", host.name],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        text=True,
+                    )
+                )
+        for echo in self._echoes:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == "ready\n"
+
+    def close(self) -> None:
+        take_down(self.name)
+        for echo in self._echoes:
+            echo.wait()
+            assert echo.stdout is not None
+            echo.stdout.close()
+
+    def settings(self) -> dict[str, list[str]]:
+        """Everything configured in every namespace, in an order of its own."""
+        separator = "=== "
+        parts = [
+            "ip -o addr show scope global",
+            "ip -br link show up | cut -d' ' -f1",
+            "ip -4 route show table all",
+            "ip -6 route show table all",
+            "ip rule",
+            "ip -6 rule",
+            "nft -s list ruleset",
+            "bridge fdb show dev overlay0 2>&1",
+            "ip neigh show nud permanent",
+        ]
+        inner = "; ".join(parts)
+        script = (
+            f"for n in /run/netns/*; do echo '{separator}'$n; nsenter --net=$n sh -c '{inner}'; done; "
+            f"echo '{separator}wg'; wg show all peers; wg show all allowed-ips; wg show all endpoints"
+        )
+        found: dict[str, list[str]] = {}
+        for block in self.shell("ops", script).split(separator)[1:]:
+            head, *lines = block.splitlines()
+            kept = (line.rstrip() for line in lines if "expires" not in line and "cache" not in line)
+            found[head] = sorted(line for line in kept if " ff00::/8" not in line)
+        return found
+
+
+def eventually(lab: Lab, host: str, questions: Sequence[str], wanted: Sequence[str]) -> None:
+    """Ask again until the answers are as wanted; a bounded number of times."""
+    answers: list[str] = []
+    for _ in range(PATIENCE):
+        answers = lab.ask(host, *questions)
+        if answers == list(wanted):
+            return
+        time.sleep(0.1)
+    assert answers == list(wanted)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A lab without agents, with an echo on every node and pod."""
+    name = f"t-{os.getpid()}"
+    try:
+        start_lab(Start(name, with_agents=False), say=print)
+    except SurroundingsError as error:
+        take_down(name)
+        pytest.fail(str(error))
+    found = Lab(name)
+    try:
+        found.echo_everywhere()
+        assert found.changes() == []
+        yield found
+    finally:
+        found.close()
