@@ -53,7 +53,9 @@ def _greeting(name: str, peer: str) -> bytes:
 
 def ask(question: str) -> str:
     kind, *rest = question.split()
-    kinds: dict[str, Callable[..., str]] = {"ping": ping, "udp": udp, "tcp": tcp, "dns": name, "hops": hops}
+    kinds: dict[str, Callable[..., str]] = {
+        "ping": ping, "udp": udp, "tcp": tcp, "connect": connect, "dns": name, "hops": hops,
+    }  # fmt: skip
     try:
         return kinds[kind](*rest)
     except TimeoutError:
@@ -121,6 +123,11 @@ def _icmp_error(asking: socket.socket) -> str:
 def tcp(address: str, port: str) -> str:
     with socket.create_connection((address, int(port)), timeout=WAIT_S) as asking:
         return f"reached {asking.recv(2048).decode()}"
+
+
+def connect(address: str, port: str) -> str:
+    with socket.create_connection((address, int(port)), timeout=WAIT_S):
+        return "connected"
 
 
 def name(server: str, asked: str, kind: str, transport: str = "udp") -> str:
