@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from netprobe.bus.ask import Access
 from netprobe.errors import InputError
 from netprobe.model.snapshot import Snapshot
 from netprobe.store.bundle import read_bundle
+
+if TYPE_CHECKING:
+    from netprobe.bus.ask import Access
 
 R = TypeVar("R")
 
@@ -37,16 +38,17 @@ class Source:
         """
         if self.bundle is not None:
             return read_bundle(self.bundle).snapshot
-        access = self._find_access()
-        # Imported by name: reading a bundle needs neither a bus nor Linux.
-        ask_snapshot = importlib.import_module("netprobe.bus.ask").ask_snapshot
-        snapshot: Snapshot = asyncio.run(ask_snapshot(access))
-        return snapshot
+        from netprobe.bus.ask import ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
+
+        return asyncio.run(ask_snapshot(self._find_access()))
 
     def _find_access(self) -> Access:
+        from netprobe.bus.ask import Access  # noqa: PLC0415
+
         if self.url is None:
-            access: Access = importlib.import_module("netprobe.lab.access").find_access(self.lab)
-            return access
+            from netprobe.lab.access import find_access  # noqa: PLC0415 - a lab needs Linux, a bundle does not
+
+            return find_access(self.lab) if self.lab else find_access()
         if self.seed is None:
             raise InputError("--bus needs --seed FILE, the key that may ask")
         try:

@@ -16,7 +16,7 @@ from netprobe.render.health import worst
 from netprobe.render.layout import Point, Rect, find_place, nearest
 from netprobe.render.palette import LOOKS, PAPER, SOFT_INK, Look
 from netprobe.render.sheet import Sheet, wrap_evenly
-from netprobe.render.words import duration, headline, percent, short_names
+from netprobe.render.words import Names, duration, headline, percent
 
 MAX_CALLOUTS = 6
 _PADDING = 0.15
@@ -50,10 +50,10 @@ class Callouts:
 
     def draw(self) -> None:
         """One callout per finding, as near as there is room; what stands nowhere on the map has none."""
-        short = short_names(cluster.name for cluster in self._snapshot.inventory.clusters)
+        names = Names.of(self._snapshot.inventory)
         for finding in self._snapshot.findings[:MAX_CALLOUTS]:
             if anchors := self._find_anchors(finding):
-                self._draw(finding, headline(finding, short).replace(" %", "\u00a0%"), anchors)
+                self._draw(finding, headline(finding, names).replace(" %", "\u00a0%"), anchors)
 
     def _draw(self, finding: Finding, title: str, anchors: list[Rect]) -> None:
         look = self._look_of(finding)

@@ -25,7 +25,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, AgentStatus, PathState
 from netprobe.render.graph import build_graph, find_links
 from netprobe.render.reach import Level, read_matrix
-from netprobe.render.words import headline, is_broken, short_names, unmeasured, verdict
+from netprobe.render.words import Names, headline, is_broken, unmeasured, verdict
 
 Document: TypeAlias = dict[str, object]
 VERSION = 1
@@ -185,18 +185,18 @@ def findings_document(snapshot: Snapshot) -> Document:
 
 
 def _findings(snapshot: Snapshot) -> Document:
-    short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
+    names = Names.of(snapshot.inventory)
     return {
-        "findings": [_finding(finding, short) for finding in snapshot.findings],
-        "past_findings": [_finding(finding, short) for finding in snapshot.past_findings],
+        "findings": [_finding(finding, names) for finding in snapshot.findings],
+        "past_findings": [_finding(finding, names) for finding in snapshot.past_findings],
     }
 
 
-def _finding(finding: Finding, short: Mapping[str, str]) -> Document:
+def _finding(finding: Finding, names: Names) -> Document:
     return {
         "id": finding.id,
         "cause": finding.cause.value,
-        "headline": headline(finding, short),
+        "headline": headline(finding, names),
         "confidence": finding.confidence,
         "components": [str(component) for component in finding.components],
         "summary": finding.summary,

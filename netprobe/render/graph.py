@@ -24,7 +24,7 @@ from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.health import Health, Part, node_part, read_health, worst
-from netprobe.render.words import headline, short_names
+from netprobe.render.words import Names, headline
 
 Plain: TypeAlias = str | int | float | bool
 
@@ -63,7 +63,7 @@ class _Builder:
         self._snapshot = snapshot
         self._health = health
         self._graph = graph
-        self._short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
+        self._names = Names.of(snapshot.inventory)
         self._agents = {status.agent: status for status in snapshot.agents}
 
     def add_cluster(self, cluster: Cluster) -> None:
@@ -74,7 +74,7 @@ class _Builder:
         self._graph.add_node(
             cluster.name,
             kind="cluster",
-            label=self._short[cluster.name],
+            label=self._names.short[cluster.name],
             environment=cluster.environment,
             region=cluster.region,
             state=worst(part.state for _, part in node_parts).value,
@@ -195,7 +195,7 @@ class _Builder:
         if part.finding is not None:
             feel["finding"] = part.finding.id
             feel["cause"] = part.finding.cause.value
-            feel["headline"] = headline(part.finding, self._short)
+            feel["headline"] = headline(part.finding, self._names)
         if part.loss is not None:
             feel["loss"] = round(part.loss, 4)
         if part.rtt_ns is not None and part.state is not PathState.DOWN:

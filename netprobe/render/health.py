@@ -8,7 +8,7 @@ nothing about the other parts it crosses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netprobe.model import component as parts
 from netprobe.model.check import Legs
@@ -111,6 +111,10 @@ def read_health(snapshot: Snapshot) -> Health:
     for finding in reversed(snapshot.findings):  # most certain last, so that it wins
         for hidden in (*finding.hidden, *finding.indistinguishable):
             found[hidden] = Part(PathState.UNKNOWN, finding, paths=found.get(hidden, Part()).paths)
+        if finding.cause is Cause.RETURN_PATH_DROPPED:  # the word says that the other direction passes
+            for blamed in finding.components:
+                back = replace(blamed, source=blamed.target, target=blamed.source)
+                found[back] = replace(found.get(back, Part()), state=PathState.UP, finding=None)
     for finding in reversed(snapshot.findings):
         for blamed in finding.components:
             found[blamed] = _blame(finding, found.get(blamed, Part()))

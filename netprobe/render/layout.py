@@ -17,8 +17,14 @@ Point: TypeAlias = tuple[float, float]
 
 WIDTH, HEIGHT = 16.0, 10.0
 TILE_WIDTH, TILE_HEIGHT = 1.3, 0.82
+TILE_GAP = 0.34
+"""Between rows of tiles: room for a mark on the line that joins them."""
 MAX_TILES = 6
 """Workers of a cluster shown one by one."""
+
+
+_SCALES = ((3, 1.0), (4, 0.85), (6, 0.74), (math.inf, 0.66))
+"""Up to that many clusters, tiles and texts of that size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Members:
 
 def place_groups(clusters: Mapping[str, Members]) -> dict[str, Group]:
     """Give every cluster its box and every node its tile."""
-    scale = 1.0 if len(clusters) <= 4 else 0.78 if len(clusters) <= 6 else 0.66
+    scale = next(scale for most, scale in _SCALES if len(clusters) <= most)
     spots = _spots(len(clusters))
     sides = [_facing(spot, number=len(clusters)) for spot in spots]
     rows = {False: 1, True: 1}  # clusters that face alike are equally tall, so that links run straight
@@ -119,12 +125,12 @@ def place_groups(clusters: Mapping[str, Members]) -> dict[str, Group]:
 def _spots(number: int) -> list[Point]:
     """Points on the square from -1 to 1, clockwise from the top left.
 
-    Up to five stand on an ellipse; more stand in two rows, whose middle is pushed outwards so that a link
+    Up to four stand on an ellipse; more stand in two rows, whose middle is pushed outwards so that a link
     between the ends of a row passes the gateways in between.
     """
     if number <= 1:
         return [(0.0, 0.0)] * number
-    if number > 5:
+    if number > 4:
         upper = (number + 1) // 2
         row = _row(upper, y=1.0)
         return row + [(-x, y) for x, y in _row(number - upper, y=-1.0)]
@@ -141,7 +147,7 @@ def _spots(number: int) -> list[Point]:
 
 def _row(number: int, *, y: float) -> list[Point]:
     xs = [2 * index / (number - 1) - 1 for index in range(number)]
-    return [(x, y * (0.78 if abs(x) == 1 else 1.0)) for x in xs]
+    return [(x, y * (0.78 if abs(x) == 1 and number > 2 else 1.0)) for x in xs]
 
 
 def _facing(spot: Point, *, number: int) -> Side:
@@ -149,7 +155,7 @@ def _facing(spot: Point, *, number: int) -> Side:
     x, y = spot
     if number == 1:
         return Side.RIGHT
-    if number <= 5 and abs(x) >= 0.35:
+    if number <= 4 and abs(x) >= 0.35:
         return Side.RIGHT if x < 0 else Side.LEFT
     return Side.BOTTOM if y > 0 else Side.TOP
 
@@ -158,7 +164,7 @@ def _place_group(members: Members, spot: Point, side: Side, scale: float, high: 
     across = side in _ACROSS
     columns, rows = _grid(len(members.workers), across=across)
     width = max(4.5, columns * (TILE_WIDTH + 0.25) + (0.5 if across else 1.9)) * scale
-    height = (1.35 + high * (TILE_HEIGHT + 0.2) + (0.45 if across else 0)) * scale
+    height = (1.35 + high * (TILE_HEIGHT + TILE_GAP) + (0.45 if across else 0)) * scale
     half = (AREA.width - width - 0.2) / 2, (AREA.height - height - 0.3) / 2
     centre = AREA.centre[0] + spot[0] * half[0], AREA.centre[1] + spot[1] * half[1]
     box = Rect.around(centre, width, height)
@@ -204,7 +210,7 @@ def _worker_tiles(
     names: tuple[str, ...], box: Rect, side: Side, scale: float, grid: tuple[int, int]
 ) -> dict[str, Rect]:
     columns, rows = grid
-    step_x, step_y = (TILE_WIDTH + 0.25) * scale, (TILE_HEIGHT + 0.2) * scale
+    step_x, step_y = (TILE_WIDTH + 0.25) * scale, (TILE_HEIGHT + TILE_GAP) * scale
     x, y = box.centre
     aside = (0.75 if columns == 1 else 0.45) * scale  # away from the gateway
     match side:
@@ -305,9 +311,9 @@ def find_place(
 
 
 def _unease(place: Rect, anchor: Point, words: tuple[Rect, ...]) -> float:
-    """How far a place is from its anchor, counting every word its leader crosses as two units."""
+    """How far a place is from its anchor, counting every word its leader crosses as three units."""
     start = nearest(place, anchor)
     dx, dy = anchor[0] - start[0], anchor[1] - start[1]
     leader = [(start[0] + step / 16 * dx, start[1] + step / 16 * dy) for step in range(15)]
     crossed = [word for word in words if any(map(word.contains, leader))]
-    return math.dist(place.centre, anchor) + 2.0 * len(crossed)
+    return math.dist(place.centre, anchor) + 3.0 * len(crossed)

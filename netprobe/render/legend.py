@@ -16,10 +16,10 @@ def draw_legend(sheet: Sheet, graph: nx.MultiDiGraph[str], *, nodes: bool = True
     """Explain states and, where *nodes* are drawn, links and agents; only what is there."""
     x = 0.47
     edges = [graph.edges[edge] for edge in graph.edges(keys=True)]
-    states = {graph.nodes[name]["state"] for name in graph} | {data.get("state") for data in edges}
+    drawn = frozenset(sheet.looks)
     for state in PathState:
-        if state in states:
-            look = LOOKS[state]
+        look = LOOKS[state]
+        if look in drawn:
             sheet.line(((x, _Y), (x + 0.55, _Y)), look)
             word = f"{look.mark} {state}" if state is not PathState.UP else str(state)
             x = _say(sheet, x + 0.65, word)

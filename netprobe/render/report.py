@@ -23,7 +23,7 @@ from netprobe.render.figures import FIGURES
 from netprobe.render.graph import build_graph
 from netprobe.render.reach import Level, read_matrix
 from netprobe.render.tables import MANY_NODES
-from netprobe.render.words import MARKS, duration, moment, percent, short_names
+from netprobe.render.words import MARKS, duration, moment, percent, severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _context(snapshot: Snapshot) -> dict[str, object]:
     return {
         "report": report_document(snapshot),
         "matrix": read_matrix(snapshot, level=Level.CLUSTER if many else Level.NODE),
-        "short": short_names(cluster.name for cluster in snapshot.inventory.clusters),
+        "severity": severity(snapshot),
         "many": many,
         "nodes": nodes,
         "marks": MARKS,

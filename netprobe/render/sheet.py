@@ -26,7 +26,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.layout import HEIGHT, WIDTH, Curve, Point, Rect
 from netprobe.render.palette import GROUP_EDGE, INK, LOOKS, PAPER, SOFT_INK, Look
-from netprobe.render.words import count, duration, is_broken, moment, unmeasured, verdict
+from netprobe.render.words import count, duration, moment, severity, unmeasured, verdict
 
 _INCHES_PER_UNIT = 0.75
 _SETTINGS: Any = {
@@ -44,6 +44,8 @@ class Sheet:
     figure: Figure
     axes: Axes
     texts: list[Text] = field(default_factory=list)
+    looks: set[Look] = field(default_factory=set)
+    """What the legend has to explain."""
 
     @classmethod
     def blank(cls) -> Sheet:
@@ -102,6 +104,7 @@ class Sheet:
         self, points: Sequence[Point], look: Look, *, width: float | None = None, zorder: float = 2
     ) -> None:
         """A line in the look of a state."""
+        self.looks.add(look)
         xs, ys = zip(*points, strict=True)
         self.axes.add_line(
             Line2D(xs, ys, color=look.colour, linewidth=width or look.width, zorder=zorder, **_dashed(look))
@@ -109,6 +112,7 @@ class Sheet:
 
     def arrow(self, curve: Curve, look: Look) -> None:
         """A curve with a head at its end."""
+        self.looks.add(look)
         length = math.dist(curve.start, curve.end)
         shaft = curve.cut(0.0, max(0.5, 1 - (0.1 + 0.03 * look.width) / length))
         path = Path([shaft.start, shaft.bend, shaft.end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
@@ -154,7 +158,8 @@ class Sheet:
         )
 
     def dot(self, at: Point, look: Look, *, marker: str, size: float) -> None:
-        """A small shape in the colour of a state; hollow where it is not up."""
+        """A small shape in the colour of a state; hollow where it is unknown."""
+        self.looks.add(look)
         fill = PAPER if look.mark == "?" else look.colour
         self.axes.plot(*at, marker=marker, markersize=size, color=fill, markeredgecolor=look.colour,
                        markeredgewidth=1.1, linestyle="none", zorder=7)  # fmt: skip
@@ -163,10 +168,10 @@ class Sheet:
 
     def head(self, snapshot: Snapshot) -> None:
         """The verdict, and what it is about."""
-        told = verdict(snapshot)
+        told, bad = verdict(snapshot), severity(snapshot)
         lines = textwrap.wrap(told, 100)[:2]
         title = self.write((0.45, 9.62), "\n".join(lines), size=17 if len(told) <= 80 else 13, weight="bold",
-                           colour=LOOKS[PathState.DOWN].ink if is_broken(snapshot) else INK,
+                           colour=INK if bad is PathState.UP else LOOKS[bad].ink,
                            va="top", linespacing=1.25)  # fmt: skip
         inventory = snapshot.inventory
         nodes = sum(len(cluster.nodes) for cluster in inventory.clusters)

@@ -22,12 +22,13 @@ from netprobe.model.state import AgentState, AgentStatus, PathState
 from netprobe.render.graph import build_graph, find_links
 from netprobe.render.words import (
     MARKS,
+    Names,
     count,
     duration,
     headline,
     moment,
     percent,
-    short_names,
+    severity,
     unmeasured,
     verdict,
 )
@@ -75,9 +76,9 @@ def new_table(*columns: str, right: Iterable[str] = (), grow: str = "") -> Table
 
 def headed(snapshot: Snapshot, *blocks: RenderableType) -> Group:
     """The verdict, when it was taken, the blocks, and what nobody measured."""
-    broken = bool(snapshot.findings)
+    bad = severity(snapshot)
     lines: list[RenderableType] = [
-        Text(verdict(snapshot), style="bold red" if broken else "bold"),
+        Text(verdict(snapshot), style="bold" if bad is PathState.UP else f"bold {STYLES[bad]}"),
         Text(
             f"taken {moment(snapshot.taken_ns)}, every {duration(snapshot.interval_ns)}", style="bright_black"
         ),
@@ -107,9 +108,9 @@ def topology_table(snapshot: Snapshot) -> RenderableType:
 def _headlines(snapshot: Snapshot) -> Iterable[RenderableType]:
     """The findings in a few words each, where the verdict has no room for all."""
     if len(snapshot.findings) > 2:
-        short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
+        names = Names.of(snapshot.inventory)
         told = [
-            f"{number}  {headline(finding, short)}" for number, finding in enumerate(snapshot.findings, 1)
+            f"{number}  {headline(finding, names)}" for number, finding in enumerate(snapshot.findings, 1)
         ]
         yield Group(*(Text(line) for line in told))
 

@@ -7,6 +7,7 @@ clusters are drawn by :mod:`netprobe.render.ring`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import networkx as nx
@@ -62,7 +63,8 @@ class _Map:
         self._labels: list[Rect] = []
         self.callouts = Callouts(snapshot, graph, sheet)
         for group in self._groups.values():
-            self.callouts.keep_clear((group.box.grown(0.08), *group.tiles.values()))
+            self.callouts.keep_clear([group.box.grown(0.08)])
+            self.callouts.keep_clear(group.tiles.values(), words=True)
 
     # --- links ---------------------------------------------------------------------------
 
@@ -100,8 +102,11 @@ class _Map:
             drawn = self._sheet.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
                                       ha="center", va="center", rotation=_upright(line),
                                       rotation_mode="anchor")  # fmt: skip
+            drawn.set_rotation(0)
+            fits = self._sheet.measure(drawn).width < 0.9 * math.dist(line.start, line.end)
+            drawn.set_rotation(_upright(line))
             room = self._sheet.measure(drawn)
-            if not any(room.overlaps(other) for other in self._labels):
+            if fits and not any(room.overlaps(other) for other in self._labels):
                 self._labels.append(room)
                 self.callouts.keep_clear([room], words=True)
                 return
@@ -112,7 +117,9 @@ class _Map:
         tiles = self._tiles[source], self._tiles[target]
         curve = curve_between(tiles[0].centre, tiles[1].centre, bow=_BOW * self._scale).between(*tiles)
         self._sheet.arrow(curve, look)
-        self.callouts.keep_clear(Rect.around(curve.at(step / 24), 0.3, 0.3) for step in range(25))
+        self.callouts.keep_clear(
+            (Rect.around(curve.at(step / 24), 0.3, 0.3) for step in range(25)), words=True
+        )
         self.callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.24, 0.24))
         if data["state"] != PathState.UP:
             self._sheet.mark(curve.at(0.5), look, size=10)
@@ -153,7 +160,7 @@ class _Map:
                 pairs.setdefault(frozenset((source, target)), []).append(data)
         for pair, both in pairs.items():
             one, other = sorted(pair)
-            state = worst(PathState(data["state"]) for data in both)
+            state = _merged(PathState(data["state"]) for data in both)
             gateway = any(self._graph.nodes[node]["role"] == "gateway" for node in pair)
             if state is PathState.UP and not gateway:
                 continue
@@ -172,6 +179,7 @@ class _Map:
             return
         data = self._graph.nodes[name]
         look = look_of(data["state"])
+        self._sheet.looks.add(look)
         gateway = data["role"] == "gateway"
         well = data["state"] == PathState.UP
         fill = ("#e3ecf4" if gateway else PAPER) if well else look.fill
@@ -212,6 +220,7 @@ class _Map:
         for name in odd_first[:3]:
             its = self._graph.nodes[name]
             look = look_of(its["state"])
+            self._sheet.looks.add(look)
             well = its["state"] == PathState.UP
             word = f"{look.mark} {its['label'] if its['kind'] == 'service' else 'DNS'}"
             drawn = self._sheet.write(
@@ -234,6 +243,12 @@ def _members(graph: nx.MultiDiGraph[str], cluster: str) -> Members:
         shown = odd[: MAX_TILES - 1]
         workers = (*shown, f"+ {len(workers) - len(shown)} more")
     return Members(gateways, workers)
+
+
+def _merged(states: Iterable[PathState]) -> PathState:
+    """The state of a line that stands for several ways: what cannot be seen outweighs nothing."""
+    seen = set(states)
+    return worst(seen - {PathState.UNKNOWN} or seen)
 
 
 def _inside(graph: nx.MultiDiGraph[str], name: str) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from netprobe.model.component import Component
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.inventory import Inventory, LinkKind
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState
 
@@ -59,19 +61,44 @@ def _short(name: str, heads: Mapping[str, int]) -> str:
     return next(("-".join(words[:n]) for n in range(1, len(words)) if heads["-".join(words[:n])] == 1), name)
 
 
-def headline(finding: Finding, short: Mapping[str, str] | None = None) -> str:
-    """A finding in a few words; *short* abbreviates cluster names."""
-    short = short or {}
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How one fleet's parts are called among people."""
+
+    short: Mapping[str, str] = field(default_factory=dict)
+    """Cluster names, abbreviated."""
+    direct: frozenset[frozenset[str]] = frozenset()
+    """Pairs of clusters without a tunnel between them, only a direct link."""
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> Names:
+        """The names of everything in *inventory*."""
+        pairs: dict[LinkKind, set[frozenset[str]]] = {kind: set() for kind in LinkKind}
+        for link in inventory.links:
+            pairs[link.kind].add(frozenset((link.source, link.target)))
+        direct = pairs[LinkKind.DIRECT] - pairs[LinkKind.TUNNEL]
+        return cls(short_names(cluster.name for cluster in inventory.clusters), frozenset(direct))
+
+    def kind_of(self, component: Component) -> str:
+        """The kind of a part in a word: what joins two clusters directly is no tunnel."""
+        is_direct = frozenset((component.source, component.target)) in self.direct
+        return "link" if is_direct and component.kind is ComponentKind.TUNNEL else component.kind.value
+
+
+def headline(finding: Finding, names: Names | None = None) -> str:
+    """A finding in a few words."""
+    names = names or Names()
+    short = names.short
     if not finding.components:
         return f"{finding.cause}: nothing could be singled out"
     first = finding.components[0]
     loss = f"{finding.loss:.0%}".replace("%", " %") if finding.loss is not None else "packets"
     return _CAUSES[finding.cause].format(
-        link=f"{first.kind} {pair_of(finding.components, short)}",
+        link=f"{names.kind_of(first)} {pair_of(finding.components, short)}",
         pair=pair_of(finding.components, short),
         at=_shorten(first.source, short),
         detail=_shorten_detail(first, short),
-        part=_shorten_part(first, short),
+        part=_shorten_part(first, names),
         loss=loss,
     )
 
@@ -85,10 +112,11 @@ def _shorten_detail(component: Component, short: Mapping[str, str]) -> str:
     return " ".join(short.get(word, word) for word in component.detail.split())
 
 
-def _shorten_part(component: Component, short: Mapping[str, str]) -> str:
+def _shorten_part(component: Component, names: Names) -> str:
+    short = names.short
     where = _shorten(component.source, short)
     where += f" → {_shorten(component.target, short)}" if component.target else ""
-    return f"{component.kind} {where}{' ' + component.detail if component.detail else ''}"
+    return f"{names.kind_of(component)} {where}{' ' + component.detail if component.detail else ''}"
 
 
 def pair_of(components: tuple[Component, ...], short: Mapping[str, str]) -> str:
@@ -102,10 +130,10 @@ def pair_of(components: tuple[Component, ...], short: Mapping[str, str]) -> str:
 
 def verdict(snapshot: Snapshot) -> str:
     """The whole snapshot in one sentence."""
-    short = short_names(cluster.name for cluster in snapshot.inventory.clusters)
     findings = snapshot.findings
     if findings:
-        told = [headline(finding, short) for finding in findings[:2]]
+        names = Names.of(snapshot.inventory)
+        told = [headline(finding, names) for finding in findings[:2]]
         more = f" and {len(findings) - 2} more" if len(findings) > 2 else ""
         return f"{count(len(findings), 'finding')}: {'; '.join(told)}{more}"
     return _verdict_without_findings(snapshot)
@@ -138,6 +166,16 @@ def _asked_pairs(snapshot: Snapshot) -> int:
 def _node_pairs(snapshot: Snapshot) -> int:
     nodes = len({agent.node_id for agent in snapshot.inventory.iter_agents()})
     return nodes * (nodes - 1)
+
+
+def severity(snapshot: Snapshot) -> PathState:
+    """How bad it is, for the colour of the verdict: an agent that is not measuring is unknown, not down."""
+    if any(finding.cause is not Cause.AGENT_SICK for finding in snapshot.findings) or (
+        not snapshot.findings and is_broken(snapshot)
+    ):
+        return PathState.DOWN
+    unknown = any(path.state is PathState.UNKNOWN for path in snapshot.paths)
+    return PathState.UNKNOWN if snapshot.findings or unknown or not snapshot.paths else PathState.UP
 
 
 def is_broken(snapshot: Snapshot) -> bool:

@@ -96,3 +96,10 @@ def test_unknown_never_hides_what_is_broken(states: list[PathState]) -> None:
 def test_find_lists_the_parts_of_one_place() -> None:
     zones = dict(read_health(fleets.healthy()).find(ComponentKind.DNS, fleets.DEV))
     assert set(zones) == {parts.dns(fleets.DEV), parts.dns(fleets.DEV, zone="clusterset.local")}
+
+
+def test_a_dropped_return_path_vouches_for_the_other_direction() -> None:
+    there, back = parts.tunnel(fleets.PROD, fleets.DEV), parts.tunnel(fleets.DEV, fleets.PROD)
+    found = replace(fleets.one_way_finding(), hidden=(back,))
+    health = read_health(replace(fleets.healthy(), legs=(), findings=(found,)))
+    assert (health.of(there).state, health.of(back).state) == (PathState.DOWN, PathState.UP)

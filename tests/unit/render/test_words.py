@@ -9,12 +9,13 @@ import pytest
 from netprobe.model import component as parts
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Finding
-from netprobe.render.words import headline, is_broken, short_names, unmeasured, verdict
+from netprobe.model.state import PathState
+from netprobe.render.words import Names, headline, is_broken, severity, unmeasured, verdict
 from tests import fleets
 
 GATEWAY = fleets.node_id(fleets.PROD, "gw")
 WORKER = fleets.node_id(fleets.PROD, "w1")
-SHORT = short_names(cluster.name for cluster in fleets.default_inventory().clusters)
+NAMES = Names.of(fleets.default_inventory())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_what_nobody_measured_is_told() -> None:
     ("cause", "components", "said"),
     [
         (Cause.TUNNEL_DOWN, fleets.tunnel_down_finding().components, "tunnel prod ↔ staging is down"),
-        (Cause.TUNNEL_MTU, (parts.tunnel(fleets.PROD, fleets.DEV),), "tunnel prod → dev drops large packets"),
+        (Cause.TUNNEL_MTU, (parts.tunnel(fleets.PROD, fleets.DEV),), "link prod → dev drops large packets"),
         (Cause.OVERLAY_BLOCKED, (parts.overlay(GATEWAY, WORKER),), "overlay prod/gw → prod/w1 is blocked"),
         (
             Cause.ROUTE_MISSING,
@@ -85,15 +86,23 @@ def test_what_nobody_measured_is_told() -> None:
         (
             Cause.UNKNOWN,
             (parts.tunnel(fleets.PROD, fleets.DEV),),
-            "tunnel prod → dev is broken, cause unknown",
+            "link prod → dev is broken, cause unknown",
         ),
     ],
 )
 def test_a_finding_in_a_few_words(cause: Cause, components: tuple[Component, ...], said: str) -> None:
-    assert headline(Finding("f", components, cause, 0.9, ""), SHORT) == said
+    assert headline(Finding("f", components, cause, 0.9, ""), NAMES) == said
 
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_words(cause: Cause) -> None:
     assert headline(Finding("f", (parts.node_out(WORKER),), cause, 0.9, ""))
     assert headline(Finding("f", (), cause, 0.9, ""))
+
+
+@pytest.mark.parametrize(
+    ("fleet", "bad"),
+    [("healthy", PathState.UP), ("tunnel-down", PathState.DOWN), ("agent-sick", PathState.UNKNOWN)],
+)
+def test_a_sick_agent_is_not_told_in_the_colour_of_a_broken_network(fleet: str, bad: PathState) -> None:
+    assert severity(fleets.EVERY[fleet]()) is bad
