@@ -35,9 +35,16 @@ class Namespace:
 
     def run(self, script: str) -> None:
         """Run shell lines inside; the first failure raises."""
-        done = subprocess.run(self.command("sh", "-ec", script), capture_output=True, text=True, check=False)
+        self._feed(["sh", "-e"], script)
+
+    def filter(self, rules: str) -> None:
+        """Load nftables rules inside."""
+        self._feed(["nft", "-f", "-"], rules)
+
+    def _feed(self, command: list[str], text: str) -> None:
+        done = subprocess.run(self.command(*command), input=text, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{script.strip()}: {done.stderr.strip()}")
+            raise RuntimeError(f"{command[0]} inside a namespace: {done.stderr.strip()[:300]}")
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -116,3 +123,10 @@ def _namespace() -> Iterator[Namespace]:
             yield Namespace(holder)
         finally:
             holder.stdin.close()
+
+
+def unlimited(namespace: Namespace) -> None:
+    """Let the kernel send as many ICMP errors as it is asked for, where limits are not the question."""
+    namespace.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
+    # Since Linux 6.11 each namespace has its own overall limit; before, only the first one could be set.
+    namespace.run("sysctl -qw net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 || true")

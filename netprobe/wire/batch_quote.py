@@ -18,6 +18,10 @@ ERRORS_V4 = (3, 11, 12)
 ERRORS_V6 = (1, 2, 3, 4)
 """Destination unreachable, packet too big, time exceeded, parameter problem."""
 _QUOTE_AT = 8
+_IS_ERROR = {
+    False: np.isin(np.arange(256), ERRORS_V4),
+    True: np.isin(np.arange(256), ERRORS_V6),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> Quotes:
     inner = rows[:, _QUOTE_AT:]
     transport = inner[:, header:]
     remaining = lengths - _QUOTE_AT - header
-    valid = np.isin(rows[:, 0], ERRORS_V6 if v6 else ERRORS_V4) & (remaining >= 8)
+    valid = _IS_ERROR[v6][rows[:, 0]] & (remaining >= 8)
     # We send neither IP options nor extension headers: a quote with them is not of ours.
     valid &= (inner[:, 0] >> 4 == 6) if v6 else (inner[:, 0] == 0x45)
     return Quotes(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from netprobe.engine.sweep.questions import Questions
 
-KEPT_ROUNDS = 4
+KEPT_ROUNDS = 8
 """Answers may come late, but not from further back than this."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """2**64 / golden ratio, odd: spreads nearby addresses over the key space (Knuth, vol. 3, section 6.4)."""
@@ -42,11 +42,24 @@ class Book:
         self._repeats = int(np.unique(keys, return_counts=True)[1].max(initial=0))
         self._cookies: dict[int, U64] = {}
 
-    def open_round(self, number: int) -> U64:
-        """Make and remember the cookies of a round; the oldest round is forgotten."""
-        self._cookies[number] = keyed_hash(self._key, self._tags, number)
+    def open_round(self, number: int, asked: Indices | None = None) -> U64:
+        """Make and remember the cookies of a round, for the rows *asked* or all; the oldest is forgotten.
+
+        Rows that are not asked have cookie 0, and whoever counts answers must know that they were not asked.
+        """
+        if asked is None:
+            cookies = keyed_hash(self._key, self._tags, number)
+        else:
+            cookies = np.zeros(len(self._tags), dtype=np.uint64)
+            cookies[asked] = keyed_hash(self._key, self._tags[asked], number)
+        self._cookies[number] = cookies
         self._cookies.pop(number - KEPT_ROUNDS, None)
-        return self._cookies[number]
+        return cookies
+
+    @property
+    def newest(self) -> int:
+        """The round opened last; -1 before the first."""
+        return max(self._cookies, default=-1)
 
     def newest_round(self, residue: U16 | U32, *, modulus: int) -> Indices:
         """The newest remembered round that leaves *residue* when divided by *modulus*; -1 where none does."""

@@ -16,9 +16,9 @@ from netprobe.engine.sweep.mmsg import Arrived, Outbox, socket_names
 from netprobe.engine.sweep.questions import Answers, Code, Codes, Questions
 from netprobe.engine.sweep.sockets import SYN_PORTS
 from netprobe.errors import InputError
-from netprobe.wire import batch_icmp, batch_syn
-from netprobe.wire.batch import U32, Flags, Indices, Rows, get16, get32
-from netprobe.wire.batch_quote import Quotes, read_errors
+from netprobe.wire import batch_icmp, batch_syn, batch_udp
+from netprobe.wire.batch import U32, Flags, Indices, Rows, get16
+from netprobe.wire.batch_quote import Quotes
 
 _IP_HEADER = {False: 20, True: 40}
 
@@ -30,8 +30,8 @@ class Lane(Protocol):
     outbox: Outbox
     v6: bool
 
-    def prepare(self, number: int, *, wall_ns: int) -> None:
-        """Make the packets those of round *number*."""
+    def prepare(self, number: int, asked: Indices | None) -> None:
+        """Make the packets those of round *number*: the rows *asked* in that order, or all."""
 
     def read(self, arrived: Arrived) -> Answers:
         """What packets from the lane's own socket say."""
@@ -104,10 +104,15 @@ class IcmpLane:
         names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
         self.outbox = Outbox(self._packets, lengths, names)
 
-    def prepare(self, number: int, *, wall_ns: int) -> None:  # noqa: ARG002 - echoes carry no time
+    def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch round, cookie and checksum."""
-        cookies = self._book.open_round(number)
-        batch_icmp.patch_echoes(self._packets, round_number=number, cookies=cookies, v6=self.v6)
+        cookies = self._book.open_round(number, asked)
+        if asked is None:
+            batch_icmp.patch_echoes(self._packets, round_number=number, cookies=cookies, v6=self.v6)
+            return
+        some = self._packets[asked]
+        batch_icmp.patch_echoes(some, round_number=number, cookies=cookies[asked], v6=self.v6)
+        self._packets[asked] = some
 
     def read(self, arrived: Arrived) -> Answers:
         """Echo replies; one from another address than was asked is a wrong peer."""
@@ -176,11 +181,16 @@ class SynLane:
         names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
         self.outbox = Outbox(self._packets, lengths, names)
 
-    def prepare(self, number: int, *, wall_ns: int) -> None:  # noqa: ARG002 - SYNs carry no time
+    def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch source port, sequence number and checksum."""
-        cookies = self._book.open_round(number).astype(np.uint32)
+        cookies = self._book.open_round(number, asked).astype(np.uint32)
         port = self._first_port + number % SYN_PORTS
-        batch_syn.patch_syns(self._packets, source_port=port, cookies=cookies)
+        if asked is None:
+            batch_syn.patch_syns(self._packets, source_port=port, cookies=cookies)
+            return
+        some = self._packets[asked]
+        batch_syn.patch_syns(some, source_port=port, cookies=cookies[asked])
+        self._packets[asked] = some
 
     def read(self, arrived: Arrived) -> Answers:
         """SYN-ACKs and RSTs that acknowledge our sequence number."""
@@ -211,6 +221,63 @@ class SynLane:
         return _Fits(self._book, rounds, cookies)
 
 
+class DatagramLane:
+    """Datagrams of one family to ports of whom nothing is known, from a socket of our own."""
+
+    def __init__(
+        self, questions: Questions, rows: Indices, *, key: bytes, source_port: int, v6: bool
+    ) -> None:
+        self.rows, self.v6 = rows, v6
+        self._source_port = source_port
+        self._number = -1
+        self._ports = questions.ports
+        self._book = Book(questions, key=key)
+        self._payloads, self._lengths = batch_udp.build_datagrams(questions.ports, self._book.open_round(0))
+        names = socket_names(questions.addresses, questions.ports, v6=v6)
+        self.outbox = Outbox(self._payloads, self._lengths, names)
+
+    def prepare(self, number: int, asked: Indices | None) -> None:  # noqa: ARG002 - no round differs from another
+        """Remember the round; the payloads are the same in each."""
+        self._number = number
+
+    def read(self, arrived: Arrived) -> Answers:
+        """Datagrams from an address and port that was asked."""
+        senders, ports = arrived.senders(v6=self.v6), arrived.ports()
+
+        def fits(positions: Indices, rows: Indices) -> Flags:
+            answers = arrived.packets[positions]
+            return batch_udp.is_answered(
+                self._ports[rows], self._payloads[rows], answers, arrived.lengths[positions]
+            )
+
+        rows = self._book.find(senders, ports, fits)
+        at = np.nonzero(rows >= 0)[0]
+        codes = np.full(len(at), Code.REACHED, dtype=np.uint8)
+        return plain_answers(self.rows[rows[at]], self._rounds(at), codes, arrived, at, senders)
+
+    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+        """Errors about our datagrams, proven by the quoted payload where it is quoted."""
+        ours = quotes.valid & (quotes.protocols == batch_udp.UDP) & (quotes.source_ports == self._source_port)
+        at = np.nonzero(ours)[0]
+
+        def fits(positions: Indices, rows: Indices) -> Flags:
+            told = at[positions]
+            return batch_udp.is_quoted(
+                self._payloads[rows], self._lengths[rows], quotes.transport[told], quotes.lengths[told]
+            )
+
+        rows = self._book.find(quotes.targets[at], quotes.target_ports[at], fits)
+        found = np.nonzero(rows >= 0)[0]
+        told = at[found]
+        return error_answers(
+            self.rows[rows[found]], self._rounds(told), told, quotes, arrived, senders,
+            v6=self.v6, refusing=True,
+        )  # fmt: skip
+
+    def _rounds(self, at: Indices) -> Indices:
+        return np.full(len(at), self._number, dtype=np.int64)
+
+
 class _Fits:
     """Whether the cookie at a position is the one row and round had."""
 
@@ -229,6 +296,3 @@ def open_packets(arrived: Arrived, *, v6: bool) -> tuple[Rows, Indices, Rows, Fl
         return arrived.packets, arrived.lengths, arrived.senders(v6=True), everywhere
     stripped = batch_icmp.strip_ipv4(arrived.packets, arrived.lengths)
     return stripped.rows, stripped.lengths, stripped.senders, stripped.valid
-
-
-__all__ = ["IcmpLane", "Lane", "SynLane", "get32", "open_packets", "read_errors"]

@@ -153,14 +153,16 @@ class Inbox:
         self._used = capacity
         self._drops = 0
 
-    def receive(self, fileno: int) -> Arrived:
-        """Take what is there without waiting; an empty batch when nothing is."""
+    def receive(self, fileno: int) -> Arrived | None:
+        """Take what is there without waiting; None where nothing is."""
         used = self._headers[: self._used]
         used["namelen"] = _NAME_BYTES
         used["controllen"] = _CONTROL.itemsize
         pointer = self._headers.ctypes.data
-        count = max(0, self._libc.recvmmsg(fileno, pointer, self.capacity, _MSG_DONTWAIT, None))
-        self._used = max(1, count)
+        count = self._libc.recvmmsg(fileno, pointer, self.capacity, _MSG_DONTWAIT, None)
+        if count <= 0:
+            return None
+        self._used = count
         headers, control = self._headers[:count], self._control[:count]
         return Arrived(
             packets=self._packets[:count],

@@ -49,6 +49,8 @@ class Round:
     sent: int = 0
     answered: int = 0
     last_sent_ns: int = 0
+    last_news_ns: int = 0
+    """When an answer was last picked up; 0 before the first."""
     sent_ns: Indices = field(init=False)
     rtts_ns: Indices = field(init=False)
     codes: Codes = field(init=False)
@@ -57,6 +59,7 @@ class Round:
     icmp_codes: Codes = field(init=False)
     mtus: Indices = field(init=False)
     errnos: NDArray[np.int16] = field(init=False)
+    _first: Indices = field(init=False)
 
     def __post_init__(self) -> None:
         self.sent_ns = np.zeros(self.size, dtype=np.int64)
@@ -67,6 +70,7 @@ class Round:
         self.icmp_codes = np.zeros(self.size, dtype=np.uint8)
         self.mtus = np.zeros(self.size, dtype=np.int64)
         self.errnos = np.zeros(self.size, dtype=np.int16)
+        self._first = np.empty(self.size, dtype=np.int64)
 
     @property
     def total(self) -> int:
@@ -104,16 +108,19 @@ class Round:
         self.answered += 1
         self.last_sent_ns = at_ns
 
-    def note(self, answers: Answers, *, wall_offset_ns: int) -> int:
+    def note(self, answers: Answers, *, wall_offset_ns: int, now_ns: int = 0) -> int:
         """Take in answers of this round; returns how many were news. The first answer to a row counts.
 
-        *wall_offset_ns* is wall time less monotonic time, measured when the answers were picked up.
+        *wall_offset_ns* is wall time less monotonic time when the answers were picked up, at *now_ns*.
         """
         rows = answers.rows
         fresh = np.nonzero((self.codes[rows] == Code.PENDING) & (self.sent_ns[rows] > 0))[0]
-        if len(fresh) > 1:
-            fresh = fresh[np.sort(np.unique(rows[fresh], return_index=True)[1])]
         rows = rows[fresh]
+        # Of several answers to one row the first stands: written backwards, it is the one that remains.
+        place = np.arange(len(rows))
+        self._first[rows[::-1]] = place[::-1]
+        once = self._first[rows] == place
+        rows, fresh = rows[once], fresh[once]
         self.codes[rows] = answers.codes[fresh]
         heard_ns = answers.stamps_ns[fresh] - wall_offset_ns
         # The first answers of a batch may come before the batch's end; a time is never negative or nought.
@@ -126,6 +133,8 @@ class Round:
             self.icmp_codes[told] = answers.icmp_codes[special]
             self.mtus[told] = answers.mtus[special]
         self.answered += len(rows)
+        if len(rows):
+            self.last_news_ns = now_ns
         return len(rows)
 
     def close(self, *, drops: int) -> RoundResult:

@@ -91,7 +91,8 @@ def reserve_ports(count: int = SYN_PORTS) -> Reserved:
 
 def find_sources(targets: Rows) -> Rows:
     """The address this machine would send from, per target; the unspecified one where there is no route."""
-    unique, back = np.unique(targets, axis=0, return_inverse=True)
+    text, back = np.unique(np.ascontiguousarray(targets).view("V16")[:, 0], return_inverse=True)
+    unique = text.view(np.uint8).reshape(-1, 16)
     sources = []
     for row, mapped in zip(unique, is_mapped(unique), strict=True):
         family = socket.AF_INET if mapped else socket.AF_INET6

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import secrets
+import select
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -17,7 +19,7 @@ import numpy as np
 
 from netprobe.engine.sweep import sockets
 from netprobe.engine.sweep.filters import Marks
-from netprobe.engine.sweep.lanes import IcmpLane, Lane, SynLane, open_packets
+from netprobe.engine.sweep.lanes import DatagramLane, IcmpLane, Lane, SynLane, open_packets
 from netprobe.engine.sweep.mmsg import Arrived, Inbox, count_drops
 from netprobe.engine.sweep.pacing import Pacer
 from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult
@@ -27,16 +29,19 @@ from netprobe.wire.batch import Flags, Indices, is_mapped
 from netprobe.wire.batch_quote import read_errors
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from types import TracebackType
 
 _BATCH = 128
 """Packets per system call: fewer cost more calls, more blur the send times in between."""
-_DRAIN_EVERY = 4 * _BATCH
-_INBOX = 512
+_INBOX = 1024
+_ROOM = 4096
+"""Bytes of receive buffer set aside per packet that may be answered: the kernel charges some 800 for a small
+one, and a fast peer's answers come while we are still sending."""
 _WIDTH = 160
 """Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
+_MOST_LATE = 1000
+"""Batches of late answers that are kept for whoever asks."""
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
 """Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
@@ -76,10 +81,13 @@ class Sweep:
         self._identifier = 1 + secrets.randbelow(0xFFFF)
         self._closers: list[Callable[[], None]] = []
         self._doors: list[_Door] = []
+        self._drain_every = _INBOX
         self._lanes: list[tuple[Lane, socket.socket]] = []
         self._lane_of = np.zeros(len(questions), dtype=np.int64)
         self._position = np.zeros(len(questions), dtype=np.int64)
         self._rounds: dict[int, Round] = {}
+        self._late: list[Answers] = []
+        self._poll = select.poll()
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
         """Packets that proved nothing and answers that came twice or too late."""
@@ -126,7 +134,11 @@ class Sweep:
         return self._number
 
     def step(self) -> int | None:
-        """Send what is due, take in what has come; returns when to call again, or None if nothing is open."""
+        """Send what is due, take in what has come; returns when to call again, or None if nothing is open.
+
+        Calling earlier, when a socket has become readable, learns of answers earlier; calling only then is
+        enough, because the kernel keeps answers and their times.
+        """
         wake: list[int] = []
         for running in self._rounds.values():
             if not running.all_sent:
@@ -137,7 +149,7 @@ class Sweep:
             if not running.all_sent:
                 wake.append(max(now_ns, running.pacer.next_ns(sent=running.sent)))
             elif not running.complete and now_ns < running.deadline_ns:
-                wake.append(min(running.deadline_ns, now_ns + running.pacer.tick_ns))
+                wake.append(running.deadline_ns)
         return min(wake, default=None)
 
     def finish(self, number: int) -> RoundResult:
@@ -151,8 +163,29 @@ class Sweep:
         """Run a whole round, sleeping between its steps."""
         number = self.begin(pace, rows=rows)
         while (wake_ns := self.step()) is not None:
-            time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
+            self.wait(number, until_ns=wake_ns)
         return self.finish(number)
+
+    def wait(self, number: int, *, until_ns: int) -> None:
+        """Sleep until *until_ns*, or until there are answers once all packets of a round have left.
+
+        Answers come in crowds, so a moment is given to the crowd to arrive.
+        """
+        pause_ns = max(0, until_ns - time.monotonic_ns())
+        running = self._rounds[number]
+        if not running.all_sent:
+            time.sleep(pause_ns / 1e9)
+        elif self._poll.poll(pause_ns / 1e6):
+            time.sleep(min(pause_ns, running.pacer.tick_ns) / 1e9)
+
+    def running(self, number: int) -> Round:
+        """The state of a round that has begun; to be read only."""
+        return self._rounds[number]
+
+    def take_late(self) -> list[Answers]:
+        """Proven answers to rounds that were finished before, since the last call; at most some thousands."""
+        late, self._late = self._late, []
+        return late
 
     @property
     def drops(self) -> int:
@@ -167,17 +200,16 @@ class Sweep:
 
     def _queue_up(self, chosen: Indices | None) -> list[Queue]:
         queues = []
-        wall_ns = time.time_ns()
         turn = self._random.random()
         for index, (lane, _) in enumerate(self._lanes):
             if chosen is None:
-                mine = np.roll(lane.rows, int(turn * len(lane.rows)))
+                positions = np.roll(np.arange(len(lane.rows)), int(turn * len(lane.rows)))
             else:
-                mine = chosen[self._lane_of[chosen] == index]
-            if len(mine):
-                lane.prepare(self._number, wall_ns=wall_ns)
-                lane.outbox.arrange(self._position[mine])
-                queues.append(Queue(index, mine))
+                positions = self._position[chosen[self._lane_of[chosen] == index]]
+            if len(positions):
+                lane.prepare(self._number, None if chosen is None else positions)
+                lane.outbox.arrange(positions)
+                queues.append(Queue(index, lane.rows[positions]))
         return queues
 
     def _send_due(self, running: Round) -> None:
@@ -190,7 +222,7 @@ class Sweep:
                 return
             allowed -= count
             since_drain += count
-            if since_drain >= _DRAIN_EVERY:
+            if since_drain >= self._drain_every:
                 self._drain()
                 since_drain = 0
 
@@ -218,65 +250,79 @@ class Sweep:
 
     def _drain(self) -> None:
         for door in self._doors:
-            while len(arrived := door.inbox.receive(door.socket.fileno())):
-                offset_ns = time.time_ns() - time.monotonic_ns()
+            while (arrived := door.inbox.receive(door.socket.fileno())) is not None:
+                now_ns = time.monotonic_ns()
+                offset_ns = time.time_ns() - now_ns
                 door.drops = max(door.drops, arrived.drops)
-                news = sum(self._note(answers, offset_ns) for answers in door.read(arrived))
+                news = sum(self._note(answers, offset_ns, now_ns) for answers in door.read(arrived))
                 self.strays += len(arrived) - news
                 if len(arrived) < door.inbox.capacity:
                     break
 
-    def _note(self, answers: Answers, offset_ns: int) -> int:
-        news = 0
+    def _note(self, answers: Answers, offset_ns: int, now_ns: int) -> int:
+        news, told = 0, np.zeros(len(answers), dtype=np.bool_)
         for number, running in self._rounds.items():
             here = answers.rounds == number
             if here.all():
-                return running.note(answers, wall_offset_ns=offset_ns)
+                return running.note(answers, wall_offset_ns=offset_ns, now_ns=now_ns)
             if here.any():
-                news += running.note(answers.pick(here), wall_offset_ns=offset_ns)
+                news += running.note(answers.pick(here), wall_offset_ns=offset_ns, now_ns=now_ns)
+            told |= here
+        if not told.all() and len(self._late) < _MOST_LATE:
+            self._late.append(answers.pick(~told))
         return news
 
     def _open(self) -> None:
         v4 = is_mapped(self.questions.addresses)
         kinds = self.questions.kinds
         first_port = self._reserve() if (kinds == Kind.SYN).any() else 0
-        marks = Marks(self._identifier, first_port=first_port, ports=sockets.SYN_PORTS if first_port else 0)
         for v6 in (False, True):
             family = ~v4 if v6 else v4
             if family.any():
-                self._open_family(kinds, family, marks, v6=v6)
+                self._open_family(kinds, family, first_port, v6=v6)
 
     def _reserve(self) -> int:
         reserved = sockets.reserve_ports()
         self._closers.append(reserved.close)
         return reserved.first
 
-    def _open_family(self, kinds: Codes, family: Flags, marks: Marks, *, v6: bool) -> None:
+    def _open_family(self, kinds: Codes, family: Flags, first_port: int, *, v6: bool) -> None:
+        others: list[Lane] = []
+        udp_port = 0
+        if len(rows := self._rows_of(family & (kinds == Kind.DATAGRAM))):
+            opened = self._keep(sockets.open_udp(v6=v6))
+            udp_port = opened.getsockname()[1]
+            asked = self.questions.pick(rows)
+            others.append(DatagramLane(asked, rows, key=self._key, source_port=udp_port, v6=v6))
+            self._add_lane(others[-1], opened, width=_WIDTH)
+        marks = Marks(self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, udp_port)
         raw = self._keep(sockets.open_icmp(marks, v6=v6))
         echoes: IcmpLane | None = None
-        others: list[Lane] = []
         if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
             asked = self.questions.pick(rows)
             echoes = IcmpLane(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
-            self._add_lane(echoes, raw)
+            self._add_lane(echoes, raw, width=0)
         if len(rows := self._rows_of(family & (kinds == Kind.SYN))):
             asked = self.questions.pick(rows)
             opened = self._keep(sockets.open_syn(marks, v6=v6))
-            lane = SynLane(
-                asked, rows, key=self._key, first_port=marks.first_port,
-                sources=sockets.find_sources(asked.addresses), v6=v6,
-            )  # fmt: skip
-            self._add_lane(lane, opened)
-            others.append(lane)
-            self._doors.append(_Door(opened, Inbox(capacity=_INBOX, width=_WIDTH), lambda a: [lane.read(a)]))
+            sources = sockets.find_sources(asked.addresses)
+            others.append(SynLane(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6))
+            self._add_lane(others[-1], opened, width=_WIDTH)
         reader = _icmp_reader(echoes, others, v6=v6)
         self._doors.append(_Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
 
     def _keep(self, opened: socket.socket) -> socket.socket:
+        room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM
+        self._drain_every = min(self._drain_every, max(_BATCH, room))
+        self._poll.register(opened, select.POLLIN)
         self._closers.append(opened.close)
         return opened
 
-    def _add_lane(self, lane: Lane, opened: socket.socket) -> None:
+    def _add_lane(self, lane: Lane, opened: socket.socket, *, width: int) -> None:
+        """Register a lane; with *width* its socket is also a door, read that far into each packet."""
+        if width:
+            inbox = Inbox(capacity=_INBOX, width=width)
+            self._doors.append(_Door(opened, inbox, lambda arrived: [lane.read(arrived)]))
         self._lane_of[lane.rows] = len(self._lanes)
         self._position[lane.rows] = np.arange(len(lane.rows))
         self._lanes.append((lane, opened))

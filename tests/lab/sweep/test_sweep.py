@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, why_not
+from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.model.outcome import Rejected, TooBig
@@ -30,14 +30,14 @@ ADDRESSES = [
 def pair() -> Iterator[Pair]:
     with joined() as both, both.near.entered():
         # Linux answers one host with about one ICMP error per second; what is tested here is not that.
-        both.far.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
+        unlimited(both.far)
         yield both
 
 
 def firewall(pair: Pair, rules: str, *, at: str = "far", hook: str = "input") -> None:
     chain = f"chain c {{\ntype filter hook {hook} priority 0\n{rules}\n}}"
     namespace = pair.far if at == "far" else pair.near
-    namespace.run(f"nft -f - <<'X'\ntable inet t {{\n{chain}\n}}\nX")
+    namespace.filter(f"table inet t {{\n{chain}\n}}\n")
 
 
 def kernel_table(name: str) -> list[str]:

@@ -1,0 +1,212 @@
+"""Port verdicts: which ports to ask in the next pass, and what the answers mean. Pure; time is an argument.
+
+Silence proves nothing by itself: hosts and firewalls answer only so many packets per second (RFC 1812 section
+4.3.2.8, RFC 4443 section 2.4 f), and then a closed port looks filtered. So a silence counts only if **every
+kind of refusal this host has given so far still arrives at the end of the same burst**. The ports that are
+asked again for that are its *controls*. Packets to silent ports use up none of the host's answers, so one
+control vouches for a whole burst. Where a control stays away, the host is asked in smaller bursts and at
+longer intervals, and what was silent is asked again. Controls then take turns, one per burst, and wait until
+a burst has brought no answer, because they use up answers themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.engine.sweep.questions import Answers, Code, Codes, RoundResult
+from netprobe.wire.batch import Flags, Indices, Rows
+
+_MS = 1_000_000
+_IS_REFUSAL = np.isin(np.arange(len(Code)), (Code.REFUSED, Code.REJECTED, Code.TOO_BIG))
+"""By code."""
+_BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
+_FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * _MS, 25 * _MS, 1100 * _MS
+"""Linux gives one ICMP error per second and peer by default (``icmp_ratelimit``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much silence it takes."""
+
+    tries: int = 3
+    """Silences of a port on a host that has not refused anything yet, and so has nothing to control with."""
+    vouched: int = 1
+    """Silences that controls vouch for, beside the first that showed that there is something to vouch for."""
+    vouched_careful: int = 3
+    """The same on a host that was caught answering late or not at all; one more for every further kind of
+    refusal, because there each kind vouches in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What to ask next: rows in order, each host's ports together and its controls behind them."""
+
+    rows: Indices
+    controls: Flags
+    """Which of *rows* are controls."""
+
+
+class Inquiry:
+    """The state of one sweep over ports. Rows are pairs of host and port, *hosts* numbers them from 0."""
+
+    def __init__(self, hosts: Indices, *, seed: int, patience: Patience | None = None) -> None:
+        self.hosts = hosts
+        self.codes: Codes = np.zeros(len(hosts), dtype=np.uint8)
+        self.types: Codes = np.zeros(len(hosts), dtype=np.uint8)
+        self.icmp_codes: Codes = np.zeros(len(hosts), dtype=np.uint8)
+        self.senders: Rows = np.zeros((len(hosts), 16), dtype=np.uint8)
+        self.settled: Flags = np.zeros(len(hosts), dtype=np.bool_)
+        self.passes = 0
+        count = int(hosts.max()) + 1
+        self.is_careful: Flags = np.zeros(count, dtype=np.bool_)
+        """Hosts that were caught answering less than they were asked."""
+        self._patience = patience or Patience()
+        self._open = np.arange(len(hosts))
+        self._controls = np.zeros(0, dtype=np.int64)
+        """One port for every kind of refusal each host has given."""
+        self._silences = np.zeros(len(hosts), dtype=np.int64)
+        self._vouched = np.zeros(len(hosts), dtype=np.int64)
+        self._failures = np.zeros(len(hosts), dtype=np.int64)
+        self._burst = np.full(count, _BURST)
+        self._gap_ns = np.full(count, _FIRST_GAP_NS)
+        self._yielding: Flags = np.zeros(count, dtype=np.bool_)
+        """Hosts whose last burst brought an answer from a port."""
+        self._not_before_ns = np.zeros(count, dtype=np.int64)
+        self._random = np.random.default_rng(seed)
+
+    @property
+    def done(self) -> bool:
+        """Whether every port has its verdict."""
+        return not len(self._open)
+
+    def next_pass(self, *, now_ns: int) -> Pass | None:
+        """What to ask now; None while every unsettled host must be left alone until :meth:`next_ns`."""
+        pending = self._random.permutation(self._open)
+        pending = pending[self._not_before_ns[self.hosts[pending]] <= now_ns]
+        if not len(pending):
+            return None
+        pending = pending[_by_group(self.hosts[pending])]
+        burst = pending[_rank(self.hosts[pending]) < self._burst[self.hosts[pending]]]
+        wanted = np.zeros(len(self._burst), dtype=np.bool_)
+        wanted[self.hosts[burst]] = True
+        rows = np.concatenate([burst, self._choose_controls(wanted)])
+        is_control = np.arange(len(rows)) >= len(burst)
+        order = _by_group(self.hosts[rows])
+        return Pass(rows[order], is_control[order])
+
+    def next_ns(self) -> int:
+        """When the next host may be asked again."""
+        return int(self._not_before_ns[self.hosts[self._open]].min())
+
+    def note(self, asked: Pass, result: RoundResult, *, now_ns: int) -> None:
+        """Take in what came of a pass."""
+        self.passes += 1
+        ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
+        unsent = result.errnos[ports] != 0
+        codes = np.where(unsent, Code.NOT_MEASURED, result.codes[ports])
+        answered = (codes != Code.TIMED_OUT) & (codes != Code.NOT_MEASURED)
+        self._settle(ports[answered], result)
+        # An answer from a port that was silent before: the host does not always answer when it could.
+        late = answered & (self._silences[ports] > 0)
+        self.is_careful[self.hosts[ports[late]]] = True
+        mute = self._find_mute(controls, result)
+        self._pace(ports, answered, mute, now_ns=now_ns)
+        silent = ports[codes == Code.TIMED_OUT]
+        self._silences[silent] += 1
+        heard = np.zeros(len(mute), dtype=np.bool_)
+        heard[self.hosts[controls]] = True
+        self._vouched[silent[(heard & ~mute)[self.hosts[silent]]]] += 1
+        self._give_up_on(silent)
+        self._failures[ports[unsent]] += 1
+        self.codes[ports[unsent]] = Code.NOT_MEASURED
+        self.settled[ports[self._failures[ports] >= self._patience.tries]] = True
+        self._open = self._open[~self.settled[self._open]]
+
+    def note_late(self, answers: Answers) -> None:
+        """Take in answers to passes that were thought to be over; better late than wrong."""
+        ours = answers.rows < len(self.hosts)
+        silent = ~self.settled[answers.rows[ours]] | (self.codes[answers.rows[ours]] == Code.TIMED_OUT)
+        told = answers.pick(ours).pick(silent)
+        self.codes[told.rows] = told.codes
+        self.types[told.rows] = told.types
+        self.icmp_codes[told.rows] = told.icmp_codes
+        self.senders[told.rows] = told.senders
+        self._note_settled(told.rows)
+        self._open = self._open[~self.settled[self._open]]
+
+    def _choose_controls(self, wanted: Flags) -> Indices:
+        """All controls of the hosts *wanted*; of a careful one the next in turn, if it is time for one."""
+        controls = self._controls[wanted[self.hosts[self._controls]]]
+        hosts = self.hosts[controls]
+        turn = (self.passes + hosts) % np.maximum(1, np.bincount(hosts, minlength=len(wanted)))[hosts]
+        in_turn = (_rank(hosts) == turn) & ~self._yielding[hosts]
+        chosen: Indices = controls[~self.is_careful[hosts] | in_turn]
+        return chosen
+
+    def _settle(self, rows: Indices, result: RoundResult) -> None:
+        self.codes[rows] = result.codes[rows]
+        self.types[rows] = result.types[rows]
+        self.icmp_codes[rows] = result.icmp_codes[rows]
+        self.senders[rows] = result.senders[rows]
+        self._note_settled(rows)
+
+    def _note_settled(self, rows: Indices) -> None:
+        self.settled[rows] = True
+        refused = np.concatenate([self._controls, rows[_IS_REFUSAL[self.codes[rows]]]])
+        if len(refused) == len(self._controls):
+            return
+        kinds = (
+            (self.hosts[refused] << 24)
+            | (self.codes[refused].astype(np.int64) << 16)
+            | (self.types[refused].astype(np.int64) << 8)
+            | self.icmp_codes[refused]
+        )
+        self._controls = refused[np.unique(kinds, return_index=True)[1]]
+
+    def _find_mute(self, controls: Indices, result: RoundResult) -> Flags:
+        """Hosts of which a control stayed away."""
+        mute = np.zeros(len(self._burst), dtype=np.bool_)
+        away = ~_IS_REFUSAL[result.codes[controls]]
+        mute[self.hosts[controls[away]]] = True
+        return mute
+
+    def _pace(self, ports: Indices, answered: Flags, mute: Flags, *, now_ns: int) -> None:
+        asked = np.unique(self.hosts[ports])
+        self.is_careful |= mute
+        gained = np.bincount(self.hosts[ports[answered]], minlength=len(mute)) > 0
+        self._yielding[asked] = gained[asked]
+        ok, empty = asked[~mute[asked]], asked[mute[asked] & ~gained[asked]]
+        careful = self.is_careful
+        self._burst[ok] = np.minimum(np.where(careful[ok], _CAREFUL_BURST, _BURST), self._burst[ok] * 2)
+        self._burst[mute] = np.clip(self._burst[mute] // 2, _LEAST_BURST, _CAREFUL_BURST)
+        self._gap_ns[ok] = np.maximum(_LEAST_GAP_NS, self._gap_ns[ok] * 7 // 10)
+        self._gap_ns[empty] = np.minimum(_MOST_GAP_NS, self._gap_ns[empty] * 3 // 2)
+        self._not_before_ns[asked] = now_ns + np.where(careful[asked], self._gap_ns[asked], 0)
+
+    def _give_up_on(self, silent: Indices) -> None:
+        """Silent long enough: that is the verdict."""
+        hosts = self.hosts[silent]
+        refusing = np.zeros(len(self._burst), dtype=np.bool_)
+        refusing[self.hosts[self._controls]] = True
+        kinds = np.bincount(self.hosts[self._controls], minlength=len(self._burst))
+        careful = self._patience.vouched_careful + np.maximum(1, kinds)[hosts] - 1
+        needed = np.where(self.is_careful[hosts], careful, self._patience.vouched)
+        vouched = self._vouched[silent] >= needed
+        enough = np.where(refusing[hosts], vouched, self._silences[silent] >= self._patience.tries)
+        given_up = silent[enough]
+        self.codes[given_up] = Code.TIMED_OUT
+        self.settled[given_up] = True
+
+
+def _by_group(groups: NDArray[np.int64]) -> Indices:
+    """The stable order by group number; short numbers sort in linear time."""
+    return np.argsort(groups.astype(np.uint16) if groups.max(initial=0) < 1 << 16 else groups, kind="stable")
+
+
+def _rank(groups: NDArray[np.int64]) -> Indices:
+    """The position of each element within its run of equal *groups* (sorted)."""
+    starts = np.searchsorted(groups, groups)
+    return np.arange(len(groups)) - starts

@@ -1,0 +1,177 @@
+"""Port verdicts for masses of hosts and ports: open, closed, filtered, rejected, unknown."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.engine.sweep.inquiry import Inquiry, Patience
+from netprobe.engine.sweep.questions import Code, Codes, Kind, Questions, RoundResult
+from netprobe.engine.sweep.rounds import Round
+from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
+
+_MS = 1_000_000
+_TIMEOUT_NS = 500 * _MS
+"""How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
+_LEAST_QUIET_NS = 30 * _MS
+"""A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
+nothing has come in. Should that be too short for a host, its controls stay away, too."""
+_TICK_NS = 20 * _MS
+_KINDS = {Transport.TCP: Kind.SYN, Transport.UDP: Kind.DATAGRAM}
+
+
+@dataclass(frozen=True, slots=True)
+class PortSweep:
+    """Verdicts on all pairs of target and port, target by target."""
+
+    transport: Transport
+    addresses: Rows
+    ports: U16
+    verdicts: NDArray[np.str_]
+    """Words of :class:`Verdict`."""
+    senders: Rows
+    types: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
+    outcomes: NDArray[np.uint8]
+    """What stands behind each verdict (``questions.Code``)."""
+    probes: int
+    """Packets sent for all of it."""
+    passes: int
+    careful: tuple[str, ...]
+    """Hosts that refuse only so many packets per second and were therefore asked slowly."""
+
+    def verdict(self, row: int) -> PortVerdict:
+        """One pair as a value of the model."""
+        address, word = address_text(self.addresses[row]), Verdict(str(self.verdicts[row]))
+        port = int(self.ports[row])
+        if word is Verdict.REJECTED:
+            kind, code = int(self.types[row]), int(self.codes[row])
+            sender = address_text(self.senders[row])
+            return PortVerdict(address, self.transport, port, word, sender, kind, code)
+        return PortVerdict(address, self.transport, port, word, reason=self._reason(row, word))
+
+    def _reason(self, row: int, word: Verdict) -> str:
+        if word is not Verdict.UNKNOWN:
+            return ""
+        if self.outcomes[row] == Code.NOT_MEASURED:
+            return "our own machine would not send"
+        if self.outcomes[row] == Code.PENDING:
+            return "the host limits its answers, and time was over"
+        return "nothing on this host answered"
+
+
+def sweep_ports(
+    targets: Sequence[str],
+    ports: Sequence[int],
+    transport: Transport,
+    *,
+    rate: float | None = 50_000,
+    patience: Patience | None = None,
+    within_ns: int = 120_000_000_000,
+    seed: int | None = None,
+) -> PortSweep:
+    """Ask every one of *ports* on every one of *targets*, at most *rate* packets per second.
+
+    Hosts that limit their answers are asked slowly, but not beyond *within_ns*: what is undecided then is
+    ``unknown``. One echo per host serves as witness for hosts on which no port answers.
+    """
+    started_ns = time.monotonic_ns()
+    packed = pack_addresses(list(dict.fromkeys(targets)))
+    asked = np.array(list(dict.fromkeys(ports)), dtype=np.int64)
+    hosts = np.repeat(np.arange(len(packed)), len(asked))
+    pairs = Questions.of(_KINDS[transport], packed[hosts], ports=np.tile(asked, len(packed)))
+    questions = pairs.plus(Questions.of(Kind.ICMP, packed))
+    seed = secrets.randbits(32) if seed is None else seed
+    inquiry = Inquiry(hosts, seed=seed, patience=patience)
+    with Sweep(questions, key=secrets.token_bytes(16), seed=seed) as sweep:
+        asker = _Asker(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
+        asker.run(witnesses=np.arange(len(pairs), len(questions)))
+    return PortSweep(
+        transport=transport,
+        addresses=pairs.addresses,
+        ports=pairs.ports,
+        verdicts=_words(inquiry, asker.alive),
+        senders=inquiry.senders,
+        types=inquiry.types,
+        codes=inquiry.icmp_codes,
+        outcomes=inquiry.codes,
+        probes=asker.probes,
+        passes=inquiry.passes,
+        careful=tuple(address_text(packed[host]) for host in np.nonzero(inquiry.is_careful)[0]),
+    )
+
+
+class _Asker:
+    """Drives an inquiry with a sweep; owns the clock."""
+
+    def __init__(self, sweep: Sweep, inquiry: Inquiry, *, rate: float | None, deadline_ns: int) -> None:
+        self._sweep, self._inquiry, self._rate, self._deadline_ns = sweep, inquiry, rate, deadline_ns
+        self._slowest_ns = 0
+        self.probes = 0
+        self.alive: Flags = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
+
+    def run(self, *, witnesses: Indices) -> None:
+        """Ask until every port has its verdict or time is over."""
+        while not self._inquiry.done and (now_ns := time.monotonic_ns()) < self._deadline_ns:
+            chosen = self._inquiry.next_pass(now_ns=now_ns)
+            if chosen is None:
+                wake_ns = min(self._inquiry.next_ns(), self._deadline_ns)
+                time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
+                continue
+            # A host that has not shown itself yet is asked for an echo beside its ports.
+            unseen = witnesses[~self.alive]
+            rows = np.concatenate([chosen.rows, unseen])
+            result = self._ask(rows)
+            self.probes += len(rows)
+            self._inquiry.note(chosen, result, now_ns=time.monotonic_ns())
+            for late in self._sweep.take_late():
+                self._inquiry.note_late(late)
+            self._note_alive(result.codes, chosen.rows, witnesses)
+            self._slowest_ns = max(self._slowest_ns, int(result.rtts_ns.max(initial=0)))
+
+    def _note_alive(self, codes: Codes, ports: Indices, witnesses: Indices) -> None:
+        self.alive |= codes[witnesses] == Code.REACHED
+        told = self._inquiry
+        itself = (told.senders[ports] == self._sweep.questions.addresses[ports]).all(axis=1)
+        answered = (codes[ports] == Code.REACHED) | (codes[ports] == Code.REFUSED)
+        answered |= (codes[ports] == Code.REJECTED) & itself
+        self.alive[told.hosts[ports[answered]]] = True
+
+    def _ask(self, rows: Indices) -> RoundResult:
+        pace = Pace(rate=self._rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS)
+        number = self._sweep.begin(pace, rows=rows)
+        while (wake_ns := self._sweep.step()) is not None:
+            running = self._sweep.running(number)
+            if running.all_sent and self._all_shown(running, rows):
+                slowest_ns = max(self._slowest_ns, int(running.rtts_ns.max(initial=0)))
+                quiet_ns = max(_LEAST_QUIET_NS, 4 * slowest_ns)
+                over_ns = max(running.last_sent_ns, running.last_news_ns) + quiet_ns
+                if time.monotonic_ns() >= over_ns:
+                    break
+                wake_ns = min(wake_ns, over_ns)
+            self._sweep.wait(number, until_ns=wake_ns)
+        return self._sweep.finish(number)
+
+    def _all_shown(self, running: Round, rows: Indices) -> bool:
+        """Whether every host that is asked has ever answered anything."""
+        ports = rows[rows < len(self._inquiry.hosts)]
+        hosts = self._inquiry.hosts[ports]
+        shown = self.alive.copy()
+        shown[hosts[running.codes[ports] != Code.PENDING]] = True
+        return bool(shown[hosts].all())
+
+
+def _words(inquiry: Inquiry, alive: Flags) -> NDArray[np.str_]:
+    words = np.full(len(inquiry.codes), Verdict.UNKNOWN, dtype="U8")
+    words[inquiry.codes == Code.REACHED] = Verdict.OPEN
+    words[inquiry.codes == Code.REFUSED] = Verdict.CLOSED
+    words[np.isin(inquiry.codes, (Code.REJECTED, Code.TOO_BIG))] = Verdict.REJECTED
+    words[(inquiry.codes == Code.TIMED_OUT) & alive[inquiry.hosts]] = Verdict.FILTERED
+    return words

@@ -1,0 +1,48 @@
+"""What a port is, judged from outside: nmap's words, made exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Transport(StrEnum):
+    """Which kind of port."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class Verdict(StrEnum):
+    """The state of a port.
+
+    A denial by silence needs a witness: the same host answered something else in the same sweep. Without
+    one a closed door and a dead host look the same, and the verdict is ``unknown``.
+    """
+
+    OPEN = "open"
+    """Somebody answered from that port."""
+    CLOSED = "closed"
+    """The host itself said that nobody listens: RST, or for UDP port-unreachable."""
+    FILTERED = "filtered"
+    """Silence, though the host lives. For UDP also a listener that had nothing to say."""
+    REJECTED = "rejected"
+    """An ICMP error: somebody on the way (or the host's firewall) refused and said so."""
+    UNKNOWN = "unknown"
+    """Nothing on that host answered, or our own side could not ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortVerdict:
+    """The verdict on one port of one address."""
+
+    address: str
+    transport: Transport
+    port: int
+    verdict: Verdict
+    sender: str = ""
+    """Who rejected; empty for every other verdict."""
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    reason: str = ""
+    """For ``unknown``: why nothing can be said."""

@@ -1,0 +1,154 @@
+"""Verdicts against simulated hosts that lose packets and answer only so often; time is simulated, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netprobe.engine.sweep.inquiry import Inquiry, Pass
+from netprobe.engine.sweep.questions import Code, RoundResult
+
+MS = 1_000_000
+PASS_NS = 50 * MS
+
+
+@dataclass(slots=True)
+class Host:
+    """Answers each port as *truth* says, but refuses only with a token."""
+
+    truth: list[Code]
+    rate: float = 1e9
+    depth: float = 1e9
+    tokens: float = 1e9
+    filled_ns: int = 0
+
+    def answer(self, port: int, at_ns: int) -> Code:
+        self.tokens = min(self.depth, self.tokens + (at_ns - self.filled_ns) * self.rate / 1e9)
+        self.filled_ns = at_ns
+        code = self.truth[port]
+        if code in {Code.REFUSED, Code.REJECTED}:
+            if self.tokens < 1:
+                return Code.TIMED_OUT
+            self.tokens -= 1
+        return code
+
+
+def result_of(codes: np.ndarray, errnos: np.ndarray | None = None) -> RoundResult:
+    count = len(codes)
+    zeros = np.zeros(count, dtype=np.uint8)
+    return RoundResult(
+        number=1, asked=codes > 0, codes=codes, rtts_ns=np.full(count, -1),
+        senders=np.zeros((count, 16), np.uint8),
+        types=zeros, icmp_codes=zeros, mtus=np.zeros(count, dtype=np.int64),
+        errnos=np.zeros(count, dtype=np.int16) if errnos is None else errnos, dropped=0, timeout_ns=1,
+    )  # fmt: skip
+
+
+def judge(hosts: list[Host], *, seed: int, most_passes: int = 3000) -> list[list[Code]]:
+    """Ask until all is settled; returns the verdicts per host."""
+    owners = np.repeat(np.arange(len(hosts)), [len(host.truth) for host in hosts])
+    ports = np.concatenate([np.arange(len(host.truth)) for host in hosts])
+    inquiry = Inquiry(owners, seed=seed)
+    now_ns = 7
+    for _ in range(most_passes):
+        if inquiry.done:
+            break
+        chosen = inquiry.next_pass(now_ns=now_ns)
+        if chosen is None:
+            now_ns = inquiry.next_ns()
+            continue
+        codes = np.zeros(len(owners), dtype=np.uint8)
+        for place, row in enumerate(chosen.rows):
+            codes[row] = hosts[owners[row]].answer(int(ports[row]), now_ns + place * 1000)
+        now_ns += PASS_NS
+        inquiry.note(chosen, result_of(codes), now_ns=now_ns)
+    assert inquiry.done
+    return [[Code(code) for code in inquiry.codes[owners == index]] for index in range(len(hosts))]
+
+
+TRUTHS = st.lists(
+    st.sampled_from([Code.REACHED, Code.REFUSED, Code.REJECTED, Code.TIMED_OUT]), min_size=1, max_size=30
+)
+
+
+@given(truths=st.lists(TRUTHS, min_size=1, max_size=6), seed=st.integers(0, 2**32))
+def test_honest_hosts_are_judged_right(truths: list[list[Code]], seed: int) -> None:
+    assert judge([Host(truth) for truth in truths], seed=seed) == truths
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    truths=st.lists(TRUTHS, min_size=1, max_size=4),
+    rate=st.sampled_from([1.0, 10.0, 40.0]),
+    depth=st.integers(1, 6),
+    seed=st.integers(0, 2**32),
+)
+def test_rate_limited_refusals_are_never_taken_for_filters(
+    truths: list[list[Code]], rate: float, depth: int, seed: int
+) -> None:
+    hosts = [Host(truth, rate, depth, depth, 7) for truth in truths]
+    for host, told in zip(hosts, judge(hosts, seed=seed), strict=True):
+        for truth, verdict in zip(host.truth, told, strict=True):
+            assert verdict == truth
+
+
+def test_one_host_s_limit_does_not_slow_the_others() -> None:
+    inquiry = Inquiry(np.repeat([0, 1], 10), seed=1)
+    slow = Host([Code.REFUSED] * 10, 1.0, 2, 2, 7)
+    quick = Host([Code.REFUSED] * 5 + [Code.TIMED_OUT] * 5)
+    now_ns = 7
+    for _ in range(4):
+        chosen = inquiry.next_pass(now_ns=now_ns)
+        assert chosen is not None
+        codes = np.zeros(20, dtype=np.uint8)
+        for row in chosen.rows:
+            codes[row] = (slow if row < 10 else quick).answer(int(row) % 10, now_ns)
+        now_ns += PASS_NS
+        inquiry.note(chosen, result_of(codes), now_ns=now_ns)
+        if inquiry.settled[10:].all():
+            break
+        now_ns = inquiry.next_ns() if inquiry.next_pass(now_ns=now_ns) is None else now_ns
+    assert inquiry.settled[10:].all()
+    assert not inquiry.settled[:10].all()
+    assert inquiry.is_careful.tolist() == [True, False]
+
+
+def test_controls_stand_behind_the_ports_of_their_host() -> None:
+    inquiry = Inquiry(np.repeat([0, 1], 4), seed=1)
+    first = inquiry.next_pass(now_ns=7)
+    assert first is not None
+    assert not first.controls.any()
+    codes = np.array([Code.REFUSED, Code.REJECTED, Code.REACHED, Code.TIMED_OUT] * 2, dtype=np.uint8)
+    inquiry.note(first, result_of(codes), now_ns=8)
+    second = inquiry.next_pass(now_ns=9)
+    assert second is not None
+    assert [sorted(second.rows[part].tolist()) for part in (slice(0, 3), slice(3, 6))] == [
+        [0, 1, 3],
+        [4, 5, 7],
+    ]
+    assert second.controls.tolist() == [False, True, True] * 2
+
+
+def test_what_cannot_be_sent_is_given_up_soon() -> None:
+    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
+    for _ in range(3):
+        chosen = inquiry.next_pass(now_ns=7)
+        assert chosen is not None
+        codes = np.array([Code.REJECTED, Code.NOT_MEASURED], dtype=np.uint8)
+        inquiry.note(chosen, result_of(codes, np.array([101, 1], dtype=np.int16)), now_ns=7)
+    assert inquiry.done
+    assert inquiry.codes.tolist() == [Code.NOT_MEASURED] * 2
+
+
+@pytest.mark.parametrize("silent_passes", [1, 2, 5])
+def test_our_own_overflow_proves_nothing(silent_passes: int) -> None:
+    inquiry = Inquiry(np.zeros(1, dtype=np.int64), seed=1)
+    for _ in range(silent_passes):
+        chosen = inquiry.next_pass(now_ns=7)
+        assert isinstance(chosen, Pass)
+        inquiry.note(chosen, result_of(np.array([Code.NOT_MEASURED], dtype=np.uint8)), now_ns=7)
+    assert not inquiry.done
