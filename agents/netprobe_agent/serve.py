@@ -7,6 +7,7 @@ import logging
 import secrets
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from netprobe_agent.questions import Answering, Network
 from netprobe_agent.spool import Spool
 
 PRESENCE_EVERY_S = 5.0
+GOODBYE_S = 3.0
 logger = logging.getLogger("netprobe.agent")
 
 
@@ -103,8 +105,11 @@ async def serve(options: ServeOptions) -> None:
                 group.create_task(engine.run(reporter.deliver)),
             )
             await stopping.wait()
-            for task in working:
-                task.cancel()
+            logger.info("stopping")
+            await _end(working)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await bus.close()
 
 
 async def _follow_plans(bus: AgentBus, engine: Engine, reporter: Reporter, answering: Answering) -> None:
@@ -137,6 +142,15 @@ async def _announce(bus: AgentBus, engine: Engine, reporter: Reporter, boot: str
             await asyncio.sleep(0.5)
         else:
             await asyncio.sleep(PRESENCE_EVERY_S)
+
+
+async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    """Cancel until all have ended: before Python 3.12 ``wait_for`` may swallow a cancellation (bpo-37658)."""
+    waiting: set[asyncio.Task[None]] = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.2)
 
 
 def _stop_on_signals() -> asyncio.Event:
