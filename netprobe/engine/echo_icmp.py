@@ -172,12 +172,12 @@ class IcmpEcho:
             self.ledger.saw(probe, Seen(Reached(rtt_ns)))
 
     def _prove(self, data: bytes) -> icmp.Cookie:
-        for key in self.keys.believed[:-1]:
+        for key in self.keys.believed:
             try:
                 return icmp.decode_cookie(data, key=key)
             except RemoteFormatError:
                 continue
-        return icmp.decode_cookie(data, key=self.keys.believed[-1])
+        raise RemoteFormatError("ICMP: no key of ours proves the cookie")
 
     def _take_error(self, error: IcmpError, target: str, quoted: bytes) -> None:
         """*quoted* begins with the echo's own header; a short quote falls back to the oldest echo there."""

@@ -23,7 +23,7 @@ from netprobe.engine.responder import Responder
 from netprobe.engine.schedule import Slot, grace_ns, spread
 from netprobe.engine.stalls import Pulse, Stalls
 from netprobe.engine.talking import TalkingNet
-from netprobe.errors import MisuseError
+from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured
@@ -108,6 +108,8 @@ class Engine:
         """Run *plan* from the next interval on; its key is believed at once."""
         if plan.agent != self._agent:
             raise MisuseError(f"the plan is for {plan.agent}, not for {self._agent}")
+        if not plan.cookie_key:
+            raise InputError("is empty: nobody could be believed", where="cookie_key")
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
         self._responder.interval_ns = plan.interval_ns

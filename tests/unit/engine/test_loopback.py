@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from netprobe.engine.session import Engine
+from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import OutcomeKind, Reached
 from netprobe.model.window import Measured
@@ -70,6 +73,12 @@ async def test_a_check_that_cannot_be_asked_is_not_measured_and_harms_nobody() -
     assert windows[bad.id].measured == 0
     assert "unknown probe kind 'telepathy'" in windows[bad.id].detail
     assert windows[good.id].measured == 3
+
+
+async def test_a_plan_without_a_key_is_refused() -> None:
+    async with Engine(ASKER, boot="one", port=0) as engine:
+        with pytest.raises(InputError, match="cookie_key: is empty"):
+            engine.use(replace(make_plan(()), cookie_key=b""))
 
 
 async def test_one_question_on_demand() -> None:
