@@ -38,6 +38,8 @@ from netprobe.wire.messages import encode_snapshot
 from netprobe.wire.reports import report_of
 
 _PRUNE_EVERY_S = 600.0
+_CONCLUSIONS_PER_INTERVAL = 5
+"""How often the analysis looks whether an interval is complete; a late look delays every finding."""
 _REOPEN_PAUSE_S = 0.5
 _MOST_PAST_FINDINGS = 1_000
 _SECOND = 1_000_000_000
@@ -152,7 +154,7 @@ class _Collector:
                 self._encoded = None
             if self._conclusion is not None:
                 await self._keep_ended(self._conclusion.past_findings)
-            await asyncio.sleep(self._settings.interval_ns / _SECOND / 2)
+            await asyncio.sleep(self._settings.interval_ns / _SECOND / _CONCLUSIONS_PER_INTERVAL)
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
