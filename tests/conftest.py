@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")  # how busy the machine is says nothing about a law
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,8 +24,8 @@ from netprobe.bus.keys import public_key
 from netprobe.bus.subjects import inbox_of
 from netprobe.errors import BusAwayError, InputError, MisuseError, SurroundingsError
 
-CONNECT_TIMEOUT_S = 3
-REQUEST_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 5
+REQUEST_TIMEOUT_S = 5.0
 _PING_INTERVAL_S = 4
 _PINGS_UNANSWERED = 2
 _PENDING_BYTES = 64 * 1024 * 1024

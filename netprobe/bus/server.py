@@ -24,7 +24,7 @@ from typing import Any
 from netprobe.errors import InputError, SurroundingsError
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 PORT_PATIENCE_S = 1.5
 """A server that was killed a moment ago may still hold its port."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import signal
 from pathlib import Path
 
 import click
 
+from netprobe.analysis.analyst import Analyst
 from netprobe.bus.server import Listen
-from netprobe.collector.brains import Analyst, Brains
+from netprobe.collector.brains import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.collector.state import State
@@ -46,7 +46,7 @@ def collector(
         inventory, data, Listen.parse(listen), keys,
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), history_url=history,
     )  # fmt: skip
-    asyncio.run(_serve(settings, Brains(plan, _analyst)))
+    asyncio.run(_serve(settings, Brains(plan, Analyst)))
 
 
 async def _serve(settings: Settings, brains: Brains) -> None:
@@ -54,11 +54,6 @@ async def _serve(settings: Settings, brains: Brains) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await run_collector(settings, brains, stop=stop)
-
-
-def _analyst(inventory: Inventory, fleet: FleetPlan) -> Analyst:
-    analyst: Analyst = importlib.import_module("netprobe.analysis.analyst").Analyst(inventory, fleet)
-    return analyst
 
 
 def plan(inventory: Inventory, state: State, interval_ns: int) -> FleetPlan:

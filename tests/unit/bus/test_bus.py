@@ -43,7 +43,7 @@ from netprobe.wire.messages import (
     encode_plan,
     encode_snapshot,
 )
-from tests.unit.nats_server import DEV, PROD, Town, needs_nats_server, town, until
+from tests.unit.nats_server import DEV, PATIENCE_S, PROD, Town, needs_nats_server, town, until
 from tests.unit.wire.test_messages import CHECK, SNAPSHOT
 from tests.unit.wire.test_reports import REPORT
 
@@ -238,7 +238,7 @@ async def test_presence_is_kept_and_expires(tmp_path: Path) -> None:
     async with stage(tmp_path, presence_ttl_s=0.5) as on:
         await on.agent.announce(Presence(PROD, "b00t", 1))
         assert [presence.agent for presence in await on.collector.find_present()] == [PROD]
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while await on.collector.find_present():  # noqa: ASYNC110 - the server has no event
                 await asyncio.sleep(0.05)
 
@@ -273,7 +273,7 @@ async def test_an_agent_comes_back_when_the_bus_does(tmp_path: Path) -> None:
 
 async def test_a_bus_that_stands_still_is_away_in_time_and_is_there_when_it_goes_on(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
-        os.kill(on.town.pid, signal.SIGSTOP)
+        await freeze(on.town.pid)
         try:
             with pytest.raises(BusAwayError, match="the bus did not answer: timeout"):
                 await on.agent.publish(REPORT, timeout_s=0.1)
@@ -285,7 +285,7 @@ async def test_a_bus_that_stands_still_is_away_in_time_and_is_there_when_it_goes
 
 async def test_a_cancelled_publication_is_cancelled_and_not_an_absent_bus(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
-        os.kill(on.town.pid, signal.SIGSTOP)
+        await freeze(on.town.pid)
         try:
             async with asyncio.TaskGroup() as tasks:
                 publishing = tasks.create_task(on.agent.publish(REPORT))
@@ -298,7 +298,7 @@ async def test_a_cancelled_publication_is_cancelled_and_not_an_absent_bus(tmp_pa
 
 async def test_whoever_waits_learns_at_once_that_the_bus_went_away(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
-        os.kill(on.town.pid, signal.SIGSTOP)
+        await freeze(on.town.pid)
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(raised_by(on.agent.publish(REPORT, timeout_s=3_600)))
             taking = tasks.create_task(raised_by(on.collector.wait_ended()))
@@ -308,6 +308,15 @@ async def test_whoever_waits_learns_at_once_that_the_bus_went_away(tmp_path: Pat
         assert taking.result() is None
         with pytest.raises(BusAwayError, match="away"):
             await on.collector.take()
+
+
+async def freeze(pid: int) -> None:
+    """Stop every thread of a process; return when each has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    await until(
+        lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads.glob("*/stat"))
+    )
 
 
 async def raised_by(work: Coroutine[object, object, None]) -> BaseException | None:
@@ -334,7 +343,7 @@ async def again(here: Town, directory: Path) -> AsyncIterator[CollectorBus]:
 
 async def publish_patiently(agent: AgentBus, report: Report) -> None:
     """As an agent does: keep what could not be sent, try again."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await agent.publish(report)

@@ -74,7 +74,7 @@ class House:
 
     async def counters(self) -> Counters:
         """What the collector says it has counted."""
-        told = await ask_health(self.access)
+        told = await ask_health(self.access, timeout_s=PATIENCE_S)
         return Counters(**{name: told[name] for name in Counters.__slots__})  # type: ignore[arg-type]
 
     def kept(self) -> tuple[Counters, int, list[Report]]:
@@ -133,7 +133,7 @@ async def publish_patiently(bus: AgentBus, report: Report) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                return await bus.publish(report, timeout_s=0.5)
+                return await bus.publish(report)
             except BusAwayError:
                 await asyncio.sleep(0.05)
 
@@ -143,7 +143,7 @@ async def ask_until_analysed(here: House) -> Snapshot:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(SurroundingsError):  # nothing is concluded yet
-                snapshot = await ask_snapshot(here.access)
+                snapshot = await ask_snapshot(here.access, timeout_s=PATIENCE_S)
                 if snapshot.findings[0].components[0].source != "0":
                     return snapshot
             await asyncio.sleep(0.05)
@@ -159,7 +159,7 @@ async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         process = await here.start()
         bus, plan = await join(stack, here, AGENTS[0])
-        await bus.publish(measure(plan, 1))
+        await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
         snapshot = await ask_until_analysed(here)
         assert snapshot.findings[0].components[0].source == str(len(plan.checks))
@@ -178,11 +178,11 @@ async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: P
         stack.push_async_callback(raw.close)
         good = measure(plan, 1)
         for data in (b"", b"\x01 no report", encode_report(replace(good, agent=AGENTS[1]))):
-            await raw.request(windows_subject(AGENTS[0]), data)
+            await raw.request(windows_subject(AGENTS[0]), data, timeout_s=PATIENCE_S)
         unasked = replace(good.windows[0], check=CheckId(1))
         later = replace(good.windows[0], start_ns=good.start_ns + 1_000 * 10**9)
         stray = Heard(CheckId(2), good.start_ns, 1)
-        await bus.publish(replace(good, windows=(unasked, later, *good.windows), heard=(stray,)))
+        await publish_patiently(bus, replace(good, windows=(unasked, later, *good.windows), heard=(stray,)))
         await until_stored(here, 1)
         assert await here.counters() == Counters(
             reports_stored=1, windows_stored=len(plan.checks), messages_malformed=3, windows_rejected=2
@@ -224,7 +224,7 @@ async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_pat
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         first = await here.start()
         bus, plan = await join(stack, here, AGENTS[0])
-        await bus.publish(measure(plan, 1))
+        await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
         first.send_signal(signal.SIGTERM)
         await first.wait()
