@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.ask import Access, ask_health, ask_snapshot
 from netprobe.bus.connection import open_connection
@@ -27,7 +29,7 @@ from netprobe.store.history import History
 from netprobe.wire.reports import encode_report
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
-pytestmark = needs_nats_server
+pytestmark = [needs_nats_server, pytest.mark.timeout(300)]
 
 INVENTORY = """\
 clusters:
