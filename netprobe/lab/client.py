@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,8 +233,8 @@ def take_down(name: str) -> bool:
     facts = state.read_facts()
     pidfd = _open_process(facts.pid) if facts is not None else None
     try:
-        _end_kindly(name)
-        if pidfd is not None and not _has_ended(pidfd, wait_s=5.0):
+        patience_s = _END_WAIT_S if _end_kindly(name) else 0.0
+        if pidfd is not None and not _has_ended(pidfd, wait_s=patience_s):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             if not _has_ended(pidfd, wait_s=_END_WAIT_S):
                 raise SurroundingsError(f"the lab {name!r} cannot be ended")
@@ -246,11 +245,13 @@ def take_down(name: str) -> bool:
     return True
 
 
-def _end_kindly(name: str) -> None:
+def _end_kindly(name: str) -> bool:
+    """Ask a lab to end; False where nobody answers: it is dead, or not up yet, or stuck."""
     try:
         LabClient(name).end()
     except (InputError, SurroundingsError, OSError):
-        return  # it is dead, or will be
+        return False
+    return True
 
 
 def _open_process(pid: int) -> int | None:
@@ -266,6 +267,5 @@ def _open_process(pid: int) -> int | None:
 
 def _has_ended(pidfd: int, *, wait_s: float) -> bool:
     """Wait for the end of a process that is not our child."""
-    deadline = time.monotonic() + wait_s
-    ready, _, _ = select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+    ready, _, _ = select.select([pidfd], [], [], wait_s)
     return bool(ready)

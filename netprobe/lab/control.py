@@ -75,6 +75,8 @@ class Control:
             _try_to_send(connection, msgspec.json.encode(failed) + b"\n")
         except OSError:
             pass  # the asker hung up
+        except Exception as error:  # noqa: BLE001 - our mistake must not take the lab down
+            _try_to_send(connection, msgspec.json.encode(Failed(repr(error), by_input=False)) + b"\n")
         finally:
             for fd in fds:
                 os.close(fd)

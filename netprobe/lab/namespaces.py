@@ -18,6 +18,7 @@ from netprobe.lab import kernel
 from netprobe.lab.plan import Host
 
 NETNS_FOLDER = Path("/run/netns")
+_TOOL_WAIT_S = 20.0
 
 _SYSCTLS = {
     # Routers forward; nothing is thrown away because its way back differs from its way here.
@@ -116,7 +117,12 @@ class Namespaces:
     def run(self, host: str, argv: Sequence[str], *, text: str = "") -> str:
         """Run a tool inside *host* to its end; return what it printed, raise what it complained about."""
         with self.inside(host):
-            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=20)
+            try:
+                done = subprocess.run(
+                    argv, input=text, capture_output=True, text=True, check=False, timeout=_TOOL_WAIT_S
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise SurroundingsError(f"{argv[0]} on {host}: {error}") from error
         if done.returncode != 0:
             complaint = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
             raise SurroundingsError(f"{argv[0]} on {host}: {complaint}")

@@ -88,13 +88,22 @@ def _isolate() -> None:
         | kernel.CLONE_NEWUTS
         | kernel.CLONE_NEWIPC
     )
-    if os.geteuid() != 0:
+    if not _isolate_as_root(flags):
         os.environ["NETPROBE_LAB_ROOTLESS"] = "1"
         kernel.unshare(flags | kernel.CLONE_NEWUSER)
         kernel.become_root_of_user_namespace(uid=uid, gid=gid)
-    else:
-        kernel.unshare(flags)
     kernel.make_mounts_private()
+
+
+def _isolate_as_root(flags: int) -> bool:
+    """Try it without a user namespace; False without root, or where root may not (in a container)."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        kernel.unshare(flags)
+    except SurroundingsError:
+        return False
+    return True
 
 
 def _become_first(state: StateFolder, chosen: argparse.Namespace) -> None:

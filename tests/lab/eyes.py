@@ -90,9 +90,10 @@ def ping(address: str, size: str = "100", count: str = "2") -> str:
     return f"answered {received[1] if received else 0}/{count}"
 
 
-def udp(address: str, port: str, size: str = "20") -> str:
+def udp(address: str, port: str, size: str = "20", source_port: str = "0") -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.bind(("", int(source_port)))
         asking.settimeout(WAIT_S)
         asking.setsockopt(*_RECVERR[family], 1)
         asking.connect((address, int(port)))

@@ -212,14 +212,14 @@ class FaultDesk:
 
     def _forget_flows(self, plan: FaultPlan) -> None:
         for host in plan.forget_flows:
-            with self._namespaces.inside(host):
+            with self._namespaces.inside(host):  # to the end: this socket is opened at its first request
                 tracking = NFCTSocket()
-            try:
-                tracking.flush()
-            except NetlinkError as error:
-                raise SurroundingsError(f"cannot empty connection tracking on {host}: {error}") from error
-            finally:
-                tracking.close()
+                try:
+                    tracking.flush()
+                except NetlinkError as error:
+                    raise SurroundingsError(f"cannot empty connection tracking on {host}: {error}") from error
+                finally:
+                    tracking.close()
 
 
 def _table(identity: str) -> str:

@@ -1,0 +1,123 @@
+"""Clusters with everything that is derived for their nodes: addresses, ranges, ports, ends of links. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from netprobe.lab.plan import PlannedService, Tunnel, TunnelEnd
+from netprobe.lab.services import plan_services
+from netprobe.lab.topology import ClusterSpec, LinkMedium, NodeSpec, OverlayKind, Topology
+from netprobe.lab.wan import Wan
+from netprobe.model.inventory import LinkKind
+from netprobe.model.names import ClusterName, NodeId, NodeName
+
+AGENT_PORT = 9771
+LAN = "eth0"
+AGENT_POD = 10
+"""The agent pod's number in its node's pod range."""
+DNS_POD = 53
+_FIRST_TUNNEL_PORT = 51820  # WireGuard's customary port
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of a cluster with everything that is derived for it."""
+
+    spec: NodeSpec
+    id: NodeId
+    lan: tuple[str, str]
+    pods: tuple[str, str]
+    """Its slice of the cluster's pod range."""
+    mac: str
+    overlay_mac: str
+    overlay_hop: tuple[str, str]
+    """What the others route to on the overlay. IPv6 takes no next hop that lives on another interface."""
+
+    def pod(self, number: int) -> tuple[str, str]:
+        """The *number*-th address of its pod range, IPv4 and IPv6."""
+        v4, v6 = (str(ip_network(text)[number]) for text in self.pods)
+        return v4, v6
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A cluster with its places."""
+
+    index: int
+    spec: ClusterSpec
+    places: tuple[Place, ...]
+    edge: tuple[str, str]
+    services: tuple[PlannedService, ...]
+
+    @property
+    def name(self) -> ClusterName:
+        """The cluster's name."""
+        return ClusterName(self.spec.name)
+
+    @property
+    def gateway(self) -> Place:
+        """The node that carries traffic to other clusters."""
+        return next(place for place in self.places if place.spec.role == "gateway")
+
+    @property
+    def has_vxlan(self) -> bool:
+        """Whether its overlay is VXLAN, not routes."""
+        return self.spec.overlay is OverlayKind.VXLAN
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Everything that lies inside: nodes, pods, services."""
+        return (*self.spec.node_cidrs, *self.spec.pod_cidrs, *self.spec.service_cidrs)
+
+
+def plan_site(topology: Topology, index: int) -> Site:
+    """Number one cluster."""
+    cluster = topology.clusters[index]
+    lan_v4, lan_v6 = (ip_network(text) for text in cluster.node_cidrs)
+    pods_v4, pods_v6 = (ip_network(text) for text in cluster.pod_cidrs)
+    slices = zip(pods_v4.subnets(new_prefix=24), pods_v6.subnets(new_prefix=64), strict=False)
+    places = tuple(
+        Place(
+            spec=node,
+            id=NodeId(ClusterName(cluster.name), NodeName(node.name)),
+            lan=(str(lan_v4[11 + number]), str(lan_v6[11 + number])),
+            pods=(str(pod_v4), str(pod_v6)),
+            mac=f"02:4e:50:00:{index:02x}:{number:02x}",
+            overlay_mac=f"02:4e:50:01:{index:02x}:{number:02x}",
+            overlay_hop=(str(lan_v4[11 + number]), f"fe80::{11 + number:x}"),
+        )
+        for number, (node, (pod_v4, pod_v6)) in enumerate(zip(cluster.nodes, slices, strict=False))
+    )
+    endpoints = tuple(place.pod(AGENT_POD)[version] for version in (0, 1) for place in places)
+    services = plan_services(topology, cluster, endpoints=endpoints, agent_port=AGENT_PORT)
+    return Site(index, cluster, places, (str(lan_v4[1]), str(lan_v6[1])), services)
+
+
+def plan_tunnels(topology: Topology, sites: list[Site], wan: Wan) -> tuple[Tunnel, ...]:
+    """Place and number the ends of every link."""
+    by_name = {site.spec.name: site for site in sites}
+    tunnels = []
+    for index, link in enumerate(topology.links):
+        direct = link.kind is LinkMedium.DIRECT
+        ends = [
+            TunnelEnd(
+                cluster=ClusterName(name),
+                gateway=str(by_name[name].gateway.id),
+                interface=f"link{index}{side}",
+                outer="" if direct else wan.gateway_wires[name].one_addresses[0],
+                inner_ranges=by_name[name].ranges,
+                next_hop=(by_name[name].gateway.lan[0], f"fe80::{side}"),
+            )
+            for name, side in ((link.source, "a"), (link.target, "b"))
+        ]
+        kind = LinkKind.DIRECT if direct else LinkKind.TUNNEL
+        port = 0 if direct else _FIRST_TUNNEL_PORT + index
+        tunnels.append(Tunnel(kind, ends[0], ends[1], link.mtu, port, index))
+    return tuple(tunnels)
+
+
+def local_pods(place: Place) -> list[tuple[str, tuple[str, str]]]:
+    """The node's ends of its pods' wires, with the pods' addresses."""
+    pods = [("pod0", place.pod(AGENT_POD))]
+    return [*pods, ("pod1", place.pod(DNS_POD))] if place.spec.dns else pods
