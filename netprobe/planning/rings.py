@@ -1,0 +1,94 @@
+"""Who asks whom inside a cluster so that one node more or less changes k checks, not all of them.
+
+Rules: every node sits in one of S slots, S a prime, found from its own name; nobody has to remember slots.
+Offset o joins the slots in one cycle s → s + o (mod S), as S is prime; each node asks the next *occupied*
+slot of the cycle. So every node asks once and is asked once per offset, a node that comes or goes changes one
+check elsewhere per offset, and once all offsets had their turn every ordered pair was asked: a pair whose
+slots differ by o is joined directly by offset o.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from netprobe.errors import MisuseError
+
+IntArray = npt.NDArray[np.int64]
+KeyArray = npt.NDArray[np.uint64]
+
+
+def node_keys(names: Iterable[str]) -> KeyArray:
+    """A 64-bit key per name; equal names have equal keys in every run."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def slot_count(nodes: int) -> int:
+    """How many slots a cluster of *nodes* has: a prime above twice the next power of two.
+
+    It changes only when the cluster outgrows a power of two; that is when a whole cluster is planned anew.
+
+    >>> slot_count(1000), slot_count(1024), slot_count(1025)
+    (2053, 2053, 4099)
+    """
+    candidate = 2 * (1 << max(nodes - 1, 1).bit_length()) + 1
+    while any(candidate % divisor == 0 for divisor in range(3, int(candidate**0.5) + 1, 2)):
+        candidate += 2
+    return candidate
+
+
+def assign_slots(keys: KeyArray, slots: int) -> IntArray:
+    """Give each node the first slot of its own sequence that no node with a smaller key wants.
+
+    The sequences are those of double hashing. It is a stable matching (Gale and Shapley, 1962), so the order
+    of the nodes does not matter; and as at most half of the slots are taken, one node more displaces on
+    average less than one other.
+    """
+    if len(keys) > slots or len(np.unique(keys)) < len(keys):
+        raise MisuseError(f"{len(keys)} nodes do not fit into {slots} slots, or two have the same key")
+    start = keys % np.uint64(slots)
+    step = np.uint64(1) + (keys >> np.uint64(32)) % np.uint64(slots - 1)
+    tries = np.zeros(len(keys), np.uint64)
+    while True:
+        wanted = (start + tries * step) % np.uint64(slots)
+        order = np.lexsort((keys, wanted))
+        taken = np.zeros(len(keys), bool)
+        taken[order[1:]] = wanted[order[1:]] == wanted[order[:-1]]
+        if not taken.any():
+            return wanted.astype(np.int64)
+        tries[taken] += np.uint64(1)
+
+
+def follow(slot: IntArray, *, slots: int, offset: int) -> IntArray:
+    """For each node the node in the next occupied slot of the cycle of *offset* (1 … slots − 1).
+
+    >>> follow(np.array([0, 2, 3]), slots=5, offset=1)
+    array([1, 2, 0])
+    """
+    turn = slot * pow(offset, -1, slots) % slots
+    order = np.argsort(turn)
+    target = np.empty(len(slot), np.int64)
+    target[order] = np.roll(order, -1)
+    return target
+
+
+def offsets_of(epoch: int, *, slots: int, degree: int, seed: int) -> IntArray:
+    """The *degree* offsets of one epoch: all have their turn once before one comes again.
+
+    An offset and its opposite never share an epoch: their rows would be the same, only out and back swapped.
+    """
+    half = (slots - 1) // 2
+    if degree > half:
+        raise MisuseError(f"{degree} offsets per epoch of only {half}")
+    forward = 1 + np.random.default_rng((seed, slots)).permutation(half)
+    turns = np.concatenate((forward, slots - forward))
+    return turns[(epoch * degree + np.arange(degree)) % len(turns)].astype(np.int64)
+
+
+def pick(taken: IntArray, points: IntArray, *, slots: int) -> IntArray:
+    """For each point on the ring the position in *taken* (ascending slots) of the next occupied slot."""
+    return np.searchsorted(taken, points % slots).astype(np.int64) % len(taken)
