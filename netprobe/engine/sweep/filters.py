@@ -37,7 +37,8 @@ class Marks:
     first_port: int = 0
     ports: int = 0
     """TCP source ports from *first_port* on."""
-    udp_port: int = 0
+    udp_ports: tuple[int, int] = (0, 0)
+    """UDP source ports; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ def icmp_filter(marks: Marks, *, v6: bool) -> bytes:
             Step(_LOAD_HALF, transport + 4, label="echo"),
             Step(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
             Step(_LOAD_HALF, transport, label="udp"),
-            Step(_JUMP_EQUAL, marks.udp_port, yes="keep", no="drop"),
+            *(Step(_JUMP_EQUAL, port, yes="keep") for port in marks.udp_ports if port),
+            Step(_RETURN, 0),
             Step(_LOAD_HALF, transport, label="tcp"),
             *_in_range(marks),
             Step(_RETURN, _KEEP, label="keep"),

@@ -40,22 +40,21 @@ class Lane(Protocol):
         """What ICMP errors say about this lane's packets."""
 
 
-def lengths_of(questions: Questions, *, header: int, smallest: int, largest: int, v6: bool) -> Indices:
-    """Bytes behind the IP header per row, for the packet sizes asked for."""
+def lengths_of(
+    questions: Questions, *, header: int, smallest: int, largest: int, v6: bool, gap: range = range(0)
+) -> Indices:
+    """Bytes behind the IP header (and *header*) per row, for the packet sizes asked for.
+
+    Sizes in *gap* do not exist: such a packet has the next size above.
+    """
     wanted = questions.sizes.astype(np.int64)
     overhead = _IP_HEADER[v6] + header
     wrong = (wanted != 0) & ((wanted < overhead + smallest) | (wanted > overhead + largest))
     if wrong.any():
         limits = f"{overhead + smallest}–{overhead + largest}"
         raise InputError(f"packet size {wanted[np.argmax(wrong)]} is not in {limits} for this probe")
-    return np.where(wanted == 0, smallest, wanted - overhead)
-
-
-def no_answers() -> Answers:
-    """Nothing was said."""
-    none = np.zeros(0, dtype=np.int64)
-    bytes_ = np.zeros(0, dtype=np.uint8)
-    return Answers(none, none, bytes_, none, np.zeros((0, 16), dtype=np.uint8), bytes_, bytes_, none)
+    lengths = np.where(wanted == 0, smallest, wanted - overhead)
+    return np.where(np.isin(lengths, np.array(gap)), gap.stop, lengths)
 
 
 def plain_answers(

@@ -21,7 +21,7 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
-from netprobe.wire.batch import U16, U64, Flags, Indices, Rows, address_text, pack_addresses
+from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_text, pack_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +148,47 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class StampDetails:
+    """What STAMP reflectors told, one row per question; zero where none answered."""
+
+    received_counts: U32
+    """The reflector's counter: how many requests of the check it has received, this one included."""
+    sources: Rows
+    """Our address as the reflector saw it."""
+    source_ports: U16
+    ttls: Codes
+    names: Rows
+    """The identity the reflector claims, UTF-8 padded with zeros, shape ``(n, 72)``."""
+    holds_ns: Indices
+    """How long the reflector held the request; already taken off the round trip time."""
+
+    @classmethod
+    def none(cls, count: int) -> StampDetails:
+        """Nothing told yet."""
+        return cls(
+            received_counts=np.zeros(count, dtype=np.uint32),
+            sources=np.zeros((count, 16), dtype=np.uint8),
+            source_ports=np.zeros(count, dtype=np.uint16),
+            ttls=np.zeros(count, dtype=np.uint8),
+            names=np.zeros((count, 72), dtype=np.uint8),
+            holds_ns=np.zeros(count, dtype=np.int64),
+        )
+
+    def put(self, rows: Indices, other: StampDetails) -> None:
+        """Copy *other* into these rows."""
+        self.received_counts[rows] = other.received_counts
+        self.sources[rows] = other.sources
+        self.source_ports[rows] = other.source_ports
+        self.ttls[rows] = other.ttls
+        self.names[rows] = other.names
+        self.holds_ns[rows] = other.holds_ns
+
+    def name(self, row: int) -> str:
+        """The identity behind a row, as far as it can be read."""
+        return bytes(self.names[row]).rstrip(b"\0").decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
 class RoundResult:
     """What came of one round, one row per question; rows that were not asked stay ``PENDING``."""
 
@@ -166,6 +207,8 @@ class RoundResult:
     dropped: int
     """Answers lost at our own receive buffers; the silent rows of such a round are ``NOT_MEASURED``."""
     timeout_ns: int
+    stamps: StampDetails | None = None
+    """Where the sweep has STAMP questions."""
 
     def count(self, code: Code) -> int:
         """How many rows ended like this."""

@@ -92,6 +92,10 @@ class Round:
         """When the last question has timed out; meaningful once all are sent."""
         return self.last_sent_ns + self.timeout_ns
 
+    def expect(self, rows: Indices, *, now_ns: int) -> None:
+        """These rows are being sent: from now on (unless that is 0) their answers may come."""
+        self.sent_ns[rows] = now_ns
+
     def note_sent(self, rows: Indices, *, before_ns: int, after_ns: int) -> None:
         """The kernel took these rows between two moments; each is given its even share of the time."""
         share = (np.arange(len(rows)) + 0.5) / len(rows)
@@ -136,6 +140,11 @@ class Round:
         if len(rows):
             self.last_news_ns = now_ns
         return len(rows)
+
+    def take_off(self, rows: Indices, holds_ns: Indices) -> None:
+        """The peers held our packets that long: that is theirs, not the network's."""
+        answered = self.rtts_ns[rows] > 0
+        self.rtts_ns[rows[answered]] = np.maximum(1, self.rtts_ns[rows] - holds_ns)[answered]
 
     def close(self, *, drops: int) -> RoundResult:
         """Judge what is still open. *drops* is the sweep's count of answers lost at our own buffers."""

@@ -6,11 +6,13 @@ then :meth:`Sweep.step` whenever the time it returned has come, then :meth:`Swee
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import secrets
 import select
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -22,11 +24,13 @@ from netprobe.engine.sweep.filters import Marks
 from netprobe.engine.sweep.lanes import DatagramLane, IcmpLane, Lane, SynLane, open_packets
 from netprobe.engine.sweep.mmsg import Arrived, Inbox, count_drops
 from netprobe.engine.sweep.pacing import Pacer
-from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult
+from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult, StampDetails
 from netprobe.engine.sweep.rounds import Queue, Round
+from netprobe.engine.sweep.stamps import StampLane
 from netprobe.errors import MisuseError
 from netprobe.wire.batch import Flags, Indices, is_mapped
 from netprobe.wire.batch_quote import read_errors
+from netprobe.wire.stamp import MIN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +44,7 @@ _ROOM = 4096
 one, and a fast peer's answers come while we are still sending."""
 _WIDTH = 160
 """Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
+_LISTEN_S = 0.004
 _MOST_LATE = 1000
 """Batches of late answers that are kept for whoever asks."""
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
@@ -56,6 +61,8 @@ class Pace:
     timeout_ns: int = 800_000_000
     tick_ns: int = 5_000_000
     """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
+    beside: bool = False
+    """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
 
 
 @dataclass(slots=True)
@@ -77,10 +84,13 @@ class Sweep:
             raise MisuseError("a sweep needs at least one question")
         self.questions = questions
         self._key = hashlib.blake2b(key, digest_size=16, person=b"netprobe-sweep").digest()
+        self._plain_key = key
+        self._boot = secrets.randbits(32)
         self._random = np.random.default_rng(seed)
         self._identifier = 1 + secrets.randbelow(0xFFFF)
         self._closers: list[Callable[[], None]] = []
         self._doors: list[_Door] = []
+        self._room = _INBOX
         self._drain_every = _INBOX
         self._lanes: list[tuple[Lane, socket.socket]] = []
         self._lane_of = np.zeros(len(questions), dtype=np.int64)
@@ -157,14 +167,38 @@ class Sweep:
         self._drain()
         for door in self._doors:
             door.drops = max(door.drops, count_drops(door.socket))
-        return self._rounds.pop(number).close(drops=self.drops)
+        running = self._rounds.pop(number)
+        stamps = self._collect_stamps(running)
+        return dataclasses.replace(running.close(drops=self.drops), stamps=stamps)
 
     def ask(self, pace: Pace, *, rows: Indices | None = None) -> RoundResult:
         """Run a whole round, sleeping between its steps."""
         number = self.begin(pace, rows=rows)
+        if pace.beside:
+            self._send_and_listen(self._rounds[number])
         while (wake_ns := self.step()) is not None:
             self.wait(number, until_ns=wake_ns)
         return self.finish(number)
+
+    def _send_and_listen(self, running: Round) -> None:
+        """Send everything here while a second thread reads; the kernel needs no lock of ours."""
+        over = threading.Event()
+
+        def listen() -> None:
+            while not over.wait(_LISTEN_S):  # in crowds: the two threads share one interpreter
+                self._drain()
+
+        listener = threading.Thread(target=listen, name="sweep-listener")
+        listener.start()
+        self._drain_every = len(self.questions) + 1
+        try:
+            while not running.all_sent:
+                self._send_due(running)
+                time.sleep(max(0, running.pacer.next_ns(sent=running.sent) - time.monotonic_ns()) / 1e9)
+        finally:
+            over.set()
+            listener.join()
+            self._drain_every = self._room
 
     def wait(self, number: int, *, until_ns: int) -> None:
         """Sleep until *until_ns*, or until there are answers once all packets of a round have left.
@@ -195,6 +229,16 @@ class Sweep:
     def fileno_list(self) -> list[int]:
         """Sockets that become readable when answers are there."""
         return [door.socket.fileno() for door in self._doors]
+
+    def _collect_stamps(self, running: Round) -> StampDetails | None:
+        lanes = [lane for lane, _ in self._lanes if isinstance(lane, StampLane)]
+        if not lanes:
+            return None
+        told = StampDetails.none(len(self.questions))
+        for lane in lanes:
+            told.put(lane.rows, lane.details)
+            running.take_off(lane.rows, lane.details.holds_ns)
+        return told
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -231,7 +275,11 @@ class Sweep:
         lane, opened = self._lanes[queue.lane]
         rows = queue.rows[queue.cursor : queue.cursor + most]
         before_ns = time.monotonic_ns()
+        if isinstance(lane, StampLane):
+            lane.stamp(self._position[rows], wall_ns=time.time_ns())
+        running.expect(rows, now_ns=before_ns)
         sent, error = lane.outbox.send(opened.fileno(), queue.cursor, len(rows))
+        running.expect(rows[max(0, sent) :], now_ns=0)
         if sent:
             running.note_sent(rows[:sent], before_ns=before_ns, after_ns=time.monotonic_ns())
             queue.cursor += sent
@@ -295,7 +343,18 @@ class Sweep:
             asked = self.questions.pick(rows)
             others.append(DatagramLane(asked, rows, key=self._key, source_port=udp_port, v6=v6))
             self._add_lane(others[-1], opened, width=_WIDTH)
-        marks = Marks(self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, udp_port)
+        stamp_port = 0
+        if len(rows := self._rows_of(family & (kinds == Kind.STAMP))):
+            opened = self._keep(sockets.open_udp(v6=v6))
+            stamp_port = opened.getsockname()[1]
+            asked = self.questions.pick(rows)
+            others.append(
+                StampLane(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
+            )
+            self._add_lane(others[-1], opened, width=MIN_BYTES)
+        marks = Marks(
+            self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
+        )
         raw = self._keep(sockets.open_icmp(marks, v6=v6))
         echoes: IcmpLane | None = None
         if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
@@ -313,7 +372,7 @@ class Sweep:
 
     def _keep(self, opened: socket.socket) -> socket.socket:
         room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM
-        self._drain_every = min(self._drain_every, max(_BATCH, room))
+        self._room = self._drain_every = min(self._room, max(_BATCH, room))
         self._poll.register(opened, select.POLLIN)
         self._closers.append(opened.close)
         return opened

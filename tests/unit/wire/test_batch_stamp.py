@@ -1,0 +1,114 @@
+"""STAMP as arrays is the scalar STAMP, byte for byte and both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.wire import stamp
+from netprobe.wire.batch import Rows, address_text
+from netprobe.wire.batch_stamp import (
+    Sealer,
+    build_requests,
+    ntp_of,
+    patch_requests,
+    read_answers,
+    stamp_requests,
+    unix_of,
+)
+
+CHECKS = st.integers(0, 2**63 - 1)
+COUNTS = st.integers(0, 2**32 - 1)
+TIMES = st.integers(1_000_000_000, 4 * 10**18)
+KEYS = st.binary(min_size=1, max_size=80)
+SIZES = st.sampled_from([204, 208, 209, 300, 1400])
+
+SOURCES = st.ip_addresses().filter(lambda ip: ip.version == 4 or not ip.ipv4_mapped)
+
+answers = st.builds(
+    stamp.Answer,
+    check=CHECKS, boot=COUNTS, sequence=COUNTS, sent_ns=TIMES, received_ns=TIMES, answered_ns=TIMES,
+    sent_count=COUNTS, received_count=COUNTS, answered_count=COUNTS,
+    observed_source=SOURCES.map(str),
+    observed_port=st.integers(0, 65535), reflector_port=st.integers(0, 65535),
+    observed_ttl=st.integers(0, 255),
+    answered_by=st.sampled_from(["prod/w1/pod", "", "x" * 72]),
+)  # fmt: skip
+
+
+def rows_of(*packets: bytes, width: int = 204) -> Rows:
+    return np.frombuffer(b"".join(packet[:width] for packet in packets), dtype=np.uint8).reshape(-1, width)
+
+
+QUESTIONS = st.lists(st.tuples(CHECKS, COUNTS, COUNTS, SIZES), min_size=1, max_size=5)
+
+
+@given(asked=QUESTIONS, boot=COUNTS, at_ns=TIMES, key=KEYS)
+def test_requests_equal_the_scalar_ones(
+    asked: list[tuple[int, int, int, int]], boot: int, at_ns: int, key: bytes
+) -> None:
+    lengths = np.array([size for *_, size in asked])
+    rows = build_requests(np.array([check for check, *_ in asked], dtype=np.uint64), lengths, boot=boot)
+    for which in (2, 1):  # the second patch leaves nothing of the first
+        sequences = np.array([question[which] for question in asked], dtype=np.uint32)
+        patch_requests(rows, sequences=sequences, sealer=Sealer(key))
+    stamp_requests(rows, np.arange(len(rows)), wall_ns=at_ns)
+    for row, (check, sequence, _, size) in zip(rows, asked, strict=True):
+        request = stamp.Request(check, boot, sequence, at_ns, sequence)
+        assert row[:size].tobytes() == stamp.encode_request(request, key=key, size=size)
+
+
+@given(told=st.lists(answers, min_size=1, max_size=4), key=KEYS)
+def test_answers_are_read_as_the_scalar_reader_does(told: list[stamp.Answer], key: bytes) -> None:
+    packets = [stamp.encode_answer(answer, key=key) for answer in told]
+    read = read_answers(rows_of(*packets), np.full(len(told), 204), sealer=Sealer(key))
+    for row, packet in enumerate(packets):
+        plain = stamp.decode_answer(packet, key=key)
+        assert read.valid[row]
+        assert read.checks[row] == plain.check
+        assert read.boots[row] == plain.boot
+        assert read.sequences[row] == plain.sequence
+        assert (read.received_ns[row], read.answered_ns[row]) == (plain.received_ns, plain.answered_ns)
+        assert read.received_counts[row] == plain.received_count
+        assert address_text(read.sources[row]) == plain.observed_source
+        assert read.source_ports[row] == plain.observed_port
+        assert read.ttls[row] == plain.observed_ttl
+        assert read.names[row].tobytes().rstrip(b"\0").decode() == plain.answered_by
+
+
+COVERED = st.one_of(st.integers(44, 183), st.integers(24, 27), st.integers(0, 3), st.integers(184, 203))
+
+
+@given(answer=answers, key=KEYS, at=COVERED, flip=st.integers(1, 255))
+def test_an_altered_answer_is_not_believed(answer: stamp.Answer, key: bytes, at: int, flip: int) -> None:
+    packet = bytearray(stamp.encode_answer(answer, key=key))
+    packet[at] ^= flip
+    assert not read_answers(rows_of(bytes(packet)), np.array([204]), sealer=Sealer(key)).valid.any()
+
+
+@given(answer=answers, key=KEYS, other=KEYS, length=st.integers(0, 203))
+def test_strangers_requests_and_stumps_are_not_believed(
+    answer: stamp.Answer, key: bytes, other: bytes, length: int
+) -> None:
+    rows = rows_of(stamp.encode_answer(answer, key=key))
+    if key.ljust(64, b"\0") != other.ljust(64, b"\0"):
+        assert (
+            not read_answers(rows, np.array([204]), sealer=Sealer(other)).valid.any()
+            or max(len(key), len(other)) > 64
+        )
+    assert not read_answers(rows, np.array([length]), sealer=Sealer(key)).valid.any()
+    request = stamp.encode_request(stamp.Request(answer.check, 1, 1, 1, 1), key=key)
+    assert not read_answers(rows_of(request), np.array([204]), sealer=Sealer(key)).valid.any()
+
+
+@given(st.binary(min_size=204, max_size=204), st.integers(0, 2000))
+def test_noise_is_read_without_harm(noise: bytes, length: int) -> None:
+    assert not read_answers(rows_of(noise), np.array([length]), sealer=Sealer(b"k")).valid.any()
+
+
+@given(st.lists(TIMES, min_size=1))
+def test_times_equal_the_scalar_ones(times: list[int]) -> None:
+    ntp = ntp_of(np.array(times))
+    assert ntp.tolist() == [stamp.ntp_of(at) for at in times]
+    assert unix_of(ntp).tolist() == times
