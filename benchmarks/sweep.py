@@ -191,6 +191,25 @@ def _fping(near: Namespace, named: list[str], rounds: int, *, gap_ms: float) -> 
     return (used - startup) / (rounds * len(named)) * 1e6
 
 
+# --- UDP echoes -----------------------------------------------------------------------------------
+
+
+def measure_udp(pair: Pair, *, targets: int = 1000, rounds: int = 6) -> Figures:
+    """Processor time per sealed STAMP echo, paced; the far end is the responder of an agent."""
+    with (
+        _running(pair.far, "benchmarks.reflector", "9771", KEY.decode(), "far/node/pod"),
+        pair.near.entered(),
+        Sweep(Questions.of(Kind.STAMP, addresses(targets), ports=9771), key=KEY, seed=1) as sweep,
+    ):
+        pace = Pace(rate=5000, tick_ns=TICK_NS)
+        sweep.ask(pace)
+        used_us, reached = _sweep_rounds(sweep, rounds, pace)
+    return {
+        "udp_cpu_us_per_probe": round(used_us, 2),
+        "udp_answered_share": round(reached / (rounds * targets), 6),
+    }
+
+
 # --- round trip times beside the kernel's -----------------------------------------------------------
 
 
@@ -387,17 +406,24 @@ def _nmap_verdicts(
 @contextlib.contextmanager
 def _standing(pair: Pair, firewall: Firewall, transport: Transport) -> Iterator[None]:
     pair.far.filter(firewall.rules)
-    listeners = (sys.executable, "-m", "benchmarks.responders", transport, *map(str, firewall.listening))
-    with subprocess.Popen(
-        pair.far.command(*listeners), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as standing:
+    with _running(pair.far, "benchmarks.responders", transport, *map(str, firewall.listening)):
+        yield
+
+
+@contextlib.contextmanager
+def _running(namespace: Namespace, module: str, *arguments: str) -> Iterator[None]:
+    """A module of ours as a process inside, ready to answer; it ends when its input is closed."""
+    command = namespace.command(sys.executable, "-m", module, *arguments)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as standing:
         assert standing.stdout is not None
-        standing.stdout.readline()
+        if standing.stdout.readline() != b"ready\n":
+            raise SurroundingsError(f"{module} did not start")
         yield
 
 
 PARTS: dict[str, Callable[[Pair], Figures]] = {
     "icmp": measure_icmp,
+    "udp": measure_udp,
     "rtt": measure_rtt,
     "syn": measure_syn,
     "verdicts": measure_verdicts,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
+from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.model.outcome import Rejected, TooBig
+from netprobe.wire.batch import address_text
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
@@ -132,6 +135,44 @@ def test_a_router_tells_the_mtu(pair: Pair) -> None:
         for _ in range(2):  # a remembered path MTU must not turn the second one into our own error
             result = sweep.ask(QUICK)
             assert [result.outcome(row) for row in range(2)] == [TooBig(1280, FAR_V4), TooBig(1280, FAR_V6)]
+
+
+def reflector(pair: Pair, key: bytes = KEY) -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-m", "benchmarks.reflector", "9771", key.decode(), "far/w1/pod")
+    started = subprocess.Popen(pair.far.command(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    return started
+
+
+def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: Pair) -> None:
+    # Linux sends from a routed prefix of IPv6 only what answers in the kernel, so one address stands for it.
+    once = [address for address in ADDRESSES if not address.startswith("fd09")]
+    asked = [*once, *once]
+    checks = np.arange(len(once), dtype=np.uint64)
+    sizes = [0 if index % 2 else 300 for index in range(len(asked))]
+    questions = Questions.of(
+        Kind.STAMP, asked, ports=9771, sizes=sizes, checks=np.concatenate([checks, checks])
+    )
+    with reflector(pair), Sweep(questions, key=KEY, seed=1) as sweep:
+        for number in range(1, 5):
+            result = sweep.ask(QUICK)
+            assert result.count(Code.REACHED) == len(asked)
+            assert (result.rtts_ns > 0).all()
+            assert result.stamps is not None
+            told = result.stamps.received_counts.reshape(2, -1)
+            assert (np.sort(told, axis=0) == [[2 * number - 1], [2 * number]]).all()
+        assert result.stamps is not None
+        assert {result.stamps.name(row) for row in range(len(asked))} == {"far/w1/pod"}
+        assert [address_text(result.stamps.sources[row]) for row in (0, 1)] == [NEAR_V4, NEAR_V6]
+        assert set(result.stamps.ttls.tolist()) == {64}
+
+
+def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> None:
+    questions = Questions.of(Kind.STAMP, [FAR_V4, FAR_V4, FAR_V6], ports=[9771, 9772, 9772])
+    with reflector(pair, b"another key"), Sweep(questions, key=KEY, seed=1) as sweep:
+        result = sweep.ask(QUICK)
+    assert result.codes.tolist() == [Code.TIMED_OUT, Code.REFUSED, Code.REFUSED]
 
 
 def test_forged_answers_do_not_count(pair: Pair) -> None:

@@ -1,0 +1,30 @@
+"""An agent's responder for the far end: ``python -m benchmarks.reflector PORT KEY NAME``.
+
+Prints a line when ready and ends when its input is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.echo_udp import Keyring
+from netprobe.engine.reflecting import Reflecting
+from netprobe.engine.responder import Responder
+from netprobe.wire.identity import Identity
+
+
+async def reflect(port: int, key: bytes, name: str) -> None:
+    """Answer until standard input ends."""
+    responder = Responder(Identity(name, "boot"), Keyring(key), Clock(), port, Reflecting(name))
+    await responder.open()
+    try:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+    finally:
+        await responder.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(reflect(int(sys.argv[1]), sys.argv[2].encode(), sys.argv[3]))
