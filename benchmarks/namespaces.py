@@ -125,6 +125,24 @@ def _namespace() -> Iterator[Namespace]:
             holder.stdin.close()
 
 
+def steer(namespace: Namespace, *, processor: int) -> None:
+    """Let *processor* do the kernel's work for packets that come in through the cable (RPS).
+
+    On a veth cable it is otherwise done, and charged, inside the sender's own system call.
+    """
+    path = "/sys/class/net/cable/queues/rx-0/rps_cpus"
+    # A fresh sysfs shows this namespace's interfaces; the mount is seen by this one shell alone.
+    script = f"mount -t sysfs sysfs /sys && echo {1 << processor:x} > {path}"
+    done = subprocess.run(
+        namespace.command("unshare", "--mount", "sh", "-ec", script),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"cannot steer packets to processor {processor}: {done.stderr.strip()}")
+
+
 def unlimited(namespace: Namespace) -> None:
     """Let the kernel send as many ICMP errors as it is asked for, where limits are not the question."""
     namespace.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")

@@ -8,11 +8,15 @@ live on the far one. What is equal, and how it is counted:
   ours is taken inside a running process, as an agent is one. Preparing our packets happens once per plan and
   is shown on its own (``icmp_prepare_us_per_target``); for verdicts it is part of our figure, because there
   it is done anew.
+- *Near and far* are kept apart for processor time: on a veth cable the far end's kernel would work inside the
+  sender's system call, at the sender's charge, and its answer would be there before the call returns. So the
+  far end's packets are steered to another processor, and what is measured is bound to the first, as if they
+  were two machines. What comes out without that stands beside it as ``…_one_processor``.
 - *fping* and we send the same number of 84-byte echoes to the same targets at the same pace (fping: ``-i``),
   as a monitor does; runs alternate, and the median of each counts. fping wakes for every packet then, while
   we gather what is due in steps. The figures ``…_unpaced`` are for both going as fast as they can
-  (``fping -i 0``), where fping sends without waking in between and most of both figures is the kernel's
-  work for the packets: the ratio is small there, and that is not hidden.
+  (``fping -i 0``), where nobody waits and most of both figures is the kernel's work for the packets: the
+  ratio is small there, and that is not hidden.
 - *masscan* and we send SYNs to the same addresses and ports, as fast as each can. The rate of both is read
   from counters at the far end: the middle 80 % of the packets over the time they took, times the share of
   SYNs among them (masscan sends RSTs besides).
@@ -32,6 +36,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -48,7 +53,7 @@ import numpy as np
 
 from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
-from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, unlimited, why_not
+from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, steer, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
 from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
@@ -126,45 +131,60 @@ def count_echo_replies(namespace: Namespace) -> int:
 # --- ICMP beside fping ----------------------------------------------------------------------------
 
 
-def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7, repeats: int = 2) -> Figures:
+def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7) -> Figures:
     """Processor time per echo, paced and not, and whether every reply sent to us is counted."""
-    named = addresses(targets)
     with pair.near.entered():
         before = cpu_s(resource.RUSAGE_SELF)
-        sweep = Sweep(Questions.of(Kind.ICMP, named, sizes=84), key=KEY, seed=1)
+        sweep = Sweep(Questions.of(Kind.ICMP, addresses(targets), sizes=84), key=KEY, seed=1)
         prepare_us = (cpu_s(resource.RUSAGE_SELF) - before) / targets * 1e6
-    ours: list[float] = []
-    ours_fast: list[float] = []
-    theirs: list[float] = []
-    theirs_fast: list[float] = []
-    replied, counted = 0, 0
+    figures: Figures = {"icmp_prepare_us_per_target": round(prepare_us, 2), "icmp_pace_per_s": PACE}
+    paced = Pace(rate=PACE, tick_ns=TICK_NS)
     with sweep:
         sweep.ask(Pace())
-        for _ in range(repeats):
-            sent_before = count_echo_replies(pair.far)
-            fast, reached = _sweep_rounds(sweep, 2 * rounds, Pace())
-            replied += count_echo_replies(pair.far) - sent_before
-            counted += reached
-            ours_fast.append(fast)
-            ours.append(_sweep_rounds(sweep, rounds, Pace(rate=PACE, tick_ns=TICK_NS))[0])
-            if not is_missing("fping"):
-                theirs_fast.append(_fping(pair.near, named, 2 * rounds, gap_ms=0))
-                theirs.append(_fping(pair.near, named, rounds, gap_ms=1000 / PACE))
-    our_us, our_fast_us = statistics.median(ours), statistics.median(ours_fast)
-    their_us = statistics.median(theirs) if theirs else None
-    their_fast_us = statistics.median(theirs_fast) if theirs else None
+        figures |= _beside_fping(pair, sweep, rounds, paced, suffix="_one_processor", repeats=1)
+        with _apart(pair) as apart:
+            if apart:
+                figures |= _beside_fping(pair, sweep, rounds, paced, suffix="", repeats=2)
+                figures |= _beside_fping(pair, sweep, 2 * rounds, Pace(), suffix="_unpaced", repeats=2)
+        replied = count_echo_replies(pair.far)
+        _, reached = _sweep_rounds(sweep, rounds, Pace())
+        replied = count_echo_replies(pair.far) - replied
+    return figures | {"delivered_share": round(reached / replied, 6)}
+
+
+def _beside_fping(pair: Pair, sweep: Sweep, rounds: int, pace: Pace, *, suffix: str, repeats: int) -> Figures:
+    """Both, alternating; the median of each."""
+    ours, theirs = [], []
+    missing = is_missing("fping")
+    for _ in range(repeats):
+        ours.append(_sweep_rounds(sweep, rounds, pace)[0])
+        if not missing:
+            gap_ms = 1000 / pace.rate if pace.rate else 0.0
+            theirs.append(_fping(pair.near, addresses(len(sweep.questions)), rounds, gap_ms=gap_ms))
+    our_us, their_us = statistics.median(ours), None if missing else statistics.median(theirs)
     return {
-        "icmp_cpu_ratio_vs_fping": ratio(their_us, our_us),
-        "icmp_cpu_us_per_probe": round(our_us, 2),
-        "fping_cpu_us_per_probe": their_us and round(their_us, 2),
-        "icmp_cpu_ratio_vs_fping_unpaced": ratio(their_fast_us, our_fast_us),
-        "icmp_cpu_us_per_probe_unpaced": round(our_fast_us, 2),
-        "fping_cpu_us_per_probe_unpaced": their_fast_us and round(their_fast_us, 2),
-        "icmp_prepare_us_per_target": round(prepare_us, 2),
-        "icmp_probes_each": targets * rounds * repeats,
-        "icmp_pace_per_s": PACE,
-        "delivered_share": round(counted / replied, 6),
+        f"icmp_cpu_ratio_vs_fping{suffix}": ratio(their_us, our_us),
+        f"icmp_cpu_us_per_probe{suffix}": round(our_us, 2),
+        f"fping_cpu_us_per_probe{suffix}": their_us and round(their_us, 2),
     }
+
+
+@contextlib.contextmanager
+def _apart(pair: Pair) -> Iterator[bool]:
+    """We (and peers we start) on one processor, the far kernel's work on another, as if on two machines."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        print(
+            "one processor: near and far end cannot be told apart, those figures are missing", file=sys.stderr
+        )
+        yield False
+        return
+    steer(pair.far, processor=usable[1])
+    os.sched_setaffinity(0, usable[:1])
+    try:
+        yield True
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def _sweep_rounds(sweep: Sweep, rounds: int, pace: Pace) -> tuple[float, int]:
@@ -352,7 +372,7 @@ def measure_verdicts(pair: Pair, *, hosts: int = 100, ports: int = 50) -> Figure
     peer = not is_missing("nmap")
     for transport in Transport:
         firewall = generate_firewall(transport, hosts=hosts, ports=ports, limited=4, seed=7)
-        with _standing(pair, firewall, transport):
+        with _standing(pair, firewall, transport), _apart(pair):
             ours = _our_verdicts(pair, firewall, transport, sums)
             if peer:
                 _nmap_verdicts(pair, firewall, transport, ours, sums)
