@@ -72,6 +72,11 @@ class FamilyRows:
         """The number of the check a row belongs to."""
         return self.checks[row // 3].number
 
+    @staticmethod
+    def is_one_way(row: int) -> bool:
+        """Whether a row speaks of one direction only."""
+        return _LEGS[row % 3] is not Leg.BOTH
+
     def observe(self, counts: Iterable[RowCount]) -> Observations[Component]:
         """Counts as the localiser reads them; several counts of a row add up."""
         sent = np.zeros(self.matrix.rows, np.int64)

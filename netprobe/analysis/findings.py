@@ -45,7 +45,7 @@ class Before:
     """What the frame before left over."""
 
     trouble: frozenset[int] = frozenset()
-    """Failing checks that counted as evidence."""
+    """Failing checks that counted as evidence and did not fail only beside others."""
 
 
 class Findings:
@@ -95,7 +95,7 @@ class Findings:
         for hypothesis in fresh.hypotheses:
             if hypothesis.key not in self._open and self._may_open(hypothesis, fresh):
                 self._begin(hypothesis, look, now_ns=now_ns)
-        self._before = Before(trouble)
+        self._before = Before(trouble - fresh.excused)
         return healing
 
     def _count(self, fresh: Explanation) -> None:

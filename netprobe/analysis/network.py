@@ -7,8 +7,8 @@ needs several frames, as a part that has just died looks lossy in the frame in w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from netprobe.analysis.evidence import Family, FamilyRows, RowCount, plain
 from netprobe.analysis.facts import Facts
@@ -28,6 +28,8 @@ _LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
 _LOSSY_FRAMES = 2
 _LOSSY_PATIENCE = 6
 """Frames a loss outside of tunnels must last: hosts under load lose packets now and then."""
+_MIRROR_SHARE = 0.2
+_STEADY_SHARE = 0.5
 _PREFERRED = (
     ComponentKind.TUNNEL,
     ComponentKind.OVERLAY,
@@ -78,7 +80,22 @@ class Network:
         counts = [count for look in looks for count in rows.count(look, without=without)]
         answer = _LOSSY.localise(rows.observe(counts))
         by_row = {count.row: count for count in counts}
-        return tuple(self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+        return tuple(
+            replace(blamed, is_solid=not self._is_mirrored(rows, blamed, counts))
+            for blamed in (self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+        )
+
+    @staticmethod
+    def _is_mirrored(rows: FamilyRows, blamed: Blamed, counts: Iterable[RowCount]) -> bool:
+        """Whether the other direction loses too, though too little yet to accuse it."""
+        other = Component(blamed.part.kind, blamed.part.target, blamed.part.source, blamed.part.detail)
+        if other not in rows.matrix.components:
+            return False
+        crossings = rows.matrix.crossings
+        crossed = set(crossings.row[crossings.component == rows.matrix.components.index(other)].tolist())
+        told = [count for count in counts if count.row in crossed and rows.is_one_way(count.row)]
+        lost, sent = sum(count.lost for count in told), sum(count.sent for count in told)
+        return lost > _MIRROR_SHARE * blamed.loss * max(1, sent)
 
     def _blame(self, rows: FamilyRows, suspect: Suspect[Component], by_row: dict[int, RowCount]) -> Blamed:
         ranked = sorted(suspect.components, key=_rank)
@@ -210,22 +227,32 @@ def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Ev
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
 
 
-def group_lossy(looks: list[Look], facts: Facts, blamed: Iterable[Blamed]) -> tuple[Hypothesis, ...]:
+def group_lossy(looks: Sequence[Look], facts: Facts, blamed: Iterable[Blamed]) -> tuple[Hypothesis, ...]:
     """Lossy suspects, both directions of one thing together."""
     groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
     for one in blamed:
         if _is_lossy(looks, one):
             groups[_group_key(one.part)].append(one)
-    return tuple(_suppose_lossy(facts, group) for group in groups.values())
+    return tuple(_suppose_lossy(looks, facts, group) for group in groups.values())
 
 
-def _is_lossy(looks: list[Look], one: Blamed) -> bool:
+def _is_lossy(looks: Sequence[Look], one: Blamed) -> bool:
     """Enough checks, in every frame, and neither next to nothing nor next to everything."""
     in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
     return in_every and len(one.checks) >= 4 and 0.02 <= one.loss <= 0.8
 
 
-def _suppose_lossy(facts: Facts, group: list[Blamed]) -> Hypothesis:
+def _is_steady(looks: Sequence[Look], core: Iterable[int]) -> bool:
+    """Whether frames lose alike: what broke for good loses little at first, then everything."""
+    shares = []
+    for look in looks:
+        seen = [look.seen[number] for number in core if number in look.seen]
+        asked = sum(one.asked for one in seen)
+        shares.append((asked - sum(one.reached for one in seen)) / max(1, asked))
+    return min(shares) >= _STEADY_SHARE * max(shares)
+
+
+def _suppose_lossy(looks: Sequence[Look], facts: Facts, group: list[Blamed]) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     loss = sum(one.loss for one in group) / len(group)
@@ -239,5 +266,6 @@ def _suppose_lossy(facts: Facts, group: list[Blamed]) -> Hypothesis:
         words={"loss": f"{100 * loss:.0f} %"},
         evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
         loss=loss,
+        is_solid=_is_steady(looks, core) and (len(group) > 1 or group[0].is_solid),
         patience=_LOSSY_FRAMES if is_link else _LOSSY_PATIENCE,
     )
