@@ -9,10 +9,10 @@ from netprobe.analysis.frames import Frame
 from netprobe.model.check import TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import Window
+from netprobe.model.window import AgentHealth, Window
 
 _STRAIN_SHARE = 0.5
-"""An event loop that lagged this share of a probe's time-out cannot tell its own delay from loss."""
+"""An event loop that lagged this share of a probe's time-out answers too late."""
 _COUNTED_APART = {Aspect.UDP, Aspect.LARGE, Aspect.V6}
 """Aspects whose responder counts requests, so that the two directions are told apart."""
 
@@ -72,15 +72,12 @@ class Look:
 def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
     """See a closed frame; *known* are the agents that have delivered before."""
     delivered = frozenset(frame.health)
-    strained = frozenset(
-        agent
-        for agent, health in frame.health.items()
-        if health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
-    )
+    strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
+    deaf = frozenset(agent for agent, health in frame.health.items() if health.packets_dropped > 0)
     seen = {}
     for number, window in frame.windows.items():
         check = facts.checks[number]
-        if window.measured > 0 and not _is_spoiled(check, strained):
+        if window.measured > 0 and not _is_spoiled(check, strained, deaf):
             heard = _heard(check, frame, delivered)
             seen[number] = _see(check, window, heard)
     troubled = frozenset(number for number, one in seen.items() if one.is_troubled)
@@ -95,9 +92,17 @@ def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
     )
 
 
-def _is_spoiled(check: CheckFacts, strained: frozenset[AgentId]) -> bool:
-    """The kernel answers pings whatever the agent does; everything else needs both ends at ease."""
-    return check.source in strained or (check.asked in strained and check.aspect is not Aspect.ICMP)
+def _is_strained(health: AgentHealth, facts: Facts) -> bool:
+    return health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
+
+
+def _is_spoiled(check: CheckFacts, strained: frozenset[AgentId], deaf: frozenset[AgentId]) -> bool:
+    """Whether a loss may be an agent's own doing.
+
+    An asker says itself which losses it does not believe (they are not measured), except where its kernel
+    dropped answers. Who is asked answers late when it lags, though its kernel pings back all the same.
+    """
+    return check.source in deaf or (check.asked in strained and check.aspect is not Aspect.ICMP)
 
 
 def _heard(check: CheckFacts, frame: Frame, delivered: frozenset[AgentId]) -> int | None:

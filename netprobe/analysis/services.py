@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.look import Look
+from netprobe.analysis.look import Look, Seen
 from netprobe.analysis.table import Symptom
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
@@ -72,9 +72,20 @@ def find_excused(
             behind = servants.dns_agents(check)
         else:
             continue
-        if any(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind):
+        if _is_refused(look.seen[number]):
+            hidden = any(
+                agent in look.missing for agent in behind
+            )  # silence does not refuse, a dead agent does
+        else:
+            hidden = any(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind)
+        if hidden:
             excused.add(number)
     return frozenset(excused)
+
+
+def _is_refused(seen: Seen) -> bool:
+    said_no = seen.window.count(OutcomeKind.REFUSED) + seen.window.count(OutcomeKind.REJECTED)
+    return said_no == seen.asked - seen.reached
 
 
 def _is_shaky(
