@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
-from netprobe.analysis.facts import Facts
+from netprobe.analysis.facts import Aspect, Facts
 from netprobe.analysis.hypothesis import Explanation, Hypothesis, Key
 from netprobe.analysis.look import Look
 from netprobe.model.component import Component
@@ -114,6 +114,8 @@ class Findings:
         """Nothing of the same kind is left unexplained in this frame."""
         aspects = {self._facts.checks[number].aspect for number in hypothesis.core}
         left = [number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects]
+        if aspects == {Aspect.SERVICE}:  # needs an agent's whole attention, so hosts under load fail it first
+            return len(left) <= len(hypothesis.core) // 2
         return len(left) <= min(_STRAY, len(hypothesis.core) // 20)
 
     def _is_vouched_for(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:

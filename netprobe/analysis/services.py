@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import comb
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
@@ -19,6 +20,9 @@ from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
 
+_CHANCE = 0.005
+_ROLLOUT_FRAMES = 6
+"""A service that loses its endpoints is refused by one node after the other, as each rewrites its rules."""
 Column = tuple[str, str, str]
 """What is compared with what: the same target asked in the same way from different nodes."""
 
@@ -63,24 +67,47 @@ def find_excused(
     look: Look, servants: Servants, *, shaky: frozenset[AgentId], troubled: frozenset[int]
 ) -> frozenset[int]:
     """Troubled service and DNS checks behind which something else is broken."""
-    excused = set()
+    excused: set[int] = set()
+    balanced: dict[tuple[NodeId, str], list[tuple[int, float]]] = defaultdict(list)
     for number in look.troubled:
         check = servants.facts.checks[number]
-        if check.aspect is Aspect.SERVICE:
-            behind = servants.endpoints(check)
-        elif check.aspect is Aspect.DNS:
-            behind = servants.dns_agents(check)
-        else:
+        if check.aspect not in {Aspect.SERVICE, Aspect.DNS}:
             continue
-        if _is_refused(look.seen[number]):
-            hidden = any(
-                agent in look.missing for agent in behind
-            )  # silence does not refuse, a dead agent does
+        share = _shaky_share(look, servants, check, shaky, troubled)
+        if not share:
+            continue
+        if check.check.probe.kind == "http":
+            balanced[check.source.node_id, check.check.target.name].append((number, share))
         else:
-            hidden = any(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind)
-        if hidden:
-            excused.add(number)
+            excused.add(number)  # one flow stays with the endpoint that connection tracking chose
+    for checks in balanced.values():
+        if not _is_beyond_chance(look, checks):
+            excused |= {number for number, _ in checks}
     return frozenset(excused)
+
+
+def _shaky_share(
+    look: Look, servants: Servants, check: CheckFacts, shaky: frozenset[AgentId], troubled: frozenset[int]
+) -> float:
+    """The share of what stands behind a check that may fail for reasons of its own."""
+    behind = servants.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
+    if _is_refused(look.seen[check.number]):
+        failing = sum(agent in look.missing for agent in behind)  # silence does not refuse, a dead agent does
+    else:
+        failing = sum(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind)
+    return failing / max(1, len(behind))
+
+
+def _is_beyond_chance(look: Look, checks: list[tuple[int, float]]) -> bool:
+    """Whether more connections of one node failed than shaky endpoints explain (binomial tail).
+
+    Every connection is balanced anew, so one shaky endpoint of three spoils about a third of them.
+    """
+    asked = sum(look.seen[number].asked for number, _ in checks)
+    failed = sum(look.seen[number].asked - look.seen[number].reached for number, _ in checks)
+    share = max(share for _, share in checks)
+    tail = sum(comb(asked, n) * share**n * (1 - share) ** (asked - n) for n in range(failed, asked + 1))
+    return tail < _CHANCE
 
 
 def _is_refused(seen: Seen) -> bool:
@@ -161,8 +188,10 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hy
     ids = facts.ids(numbers)
     nodes = {facts.checks[number].source.node_id for number in numbers}
     where = f"{part.source} {part.detail}" if part.kind is ComponentKind.SERVICE else part.source
+    answer = _answer(look, numbers)
+    is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer == "refused"
     return suppose(
-        Symptom("dns-zone" if is_zone else str(part.kind), answer=_answer(look, numbers)),
+        Symptom("dns-zone" if is_zone else str(part.kind), answer=answer),
         (part,),
         core=numbers,
         explained=facts.crossing.get(part, frozenset()),
@@ -172,6 +201,7 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hy
         ),
         against=_against(look, facts, part),
         is_solid=not any(_is_half(look, number) for number in facts.crossing[part]),
+        patience=_ROLLOUT_FRAMES if is_refusing_alone else 2,
     )
 
 
