@@ -93,9 +93,19 @@ def _shaky_share(
     behind = servants.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
     if _is_refused(look.seen[check.number]):
         failing = sum(agent in look.missing for agent in behind)  # silence does not refuse, a dead agent does
+    elif check.aspect is Aspect.DNS:
+        failing = sum(_is_cut_off(look, servants.facts, check.source, agent) for agent in behind)
     else:
         failing = sum(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind)
     return failing / max(1, len(behind))
+
+
+def _is_cut_off(look: Look, facts: Facts, source: AgentId, behind: AgentId) -> bool:
+    """Whether pods of a node may be out of reach, whatever its agents and their ports do."""
+    if all(agent in look.missing for agent in facts.agents_on[behind.node_id]):
+        return True
+    pair = facts.of_pair.get((source, behind), ())
+    return any(check.number in look.troubled and check.aspect is Aspect.ICMP for check in pair)
 
 
 def _is_beyond_chance(look: Look, checks: list[tuple[int, float]]) -> bool:
@@ -129,11 +139,11 @@ def find_failing(look: Look, facts: Facts, *, without: frozenset[int]) -> tuple[
     columns: dict[Column, list[CheckFacts]] = defaultdict(list)
     for number in look.seen:
         check = facts.checks[number]
-        if check.aspect in {Aspect.SERVICE, Aspect.DNS} and number not in without:
+        if check.aspect in {Aspect.SERVICE, Aspect.DNS}:
             columns[_column_of(check)].append(check)
     blamed: dict[Component, set[int]] = defaultdict(set)
     for checks in columns.values():
-        for part, numbers in _blame_column(look, checks).items():
+        for part, numbers in _blame_column(look, checks, without=without).items():
             blamed[part] |= numbers
     return tuple(_suppose(look, facts, part, numbers) for part, numbers in _absorb(blamed).items())
 
@@ -143,23 +153,27 @@ def _column_of(check: CheckFacts) -> Column:
     return target.name, f"{target.address} {probe.kind}", probe.name
 
 
-def _blame_column(look: Look, checks: list[CheckFacts]) -> dict[Component, set[int]]:
-    """Dead from every node: the service itself. Dead from some: their proxies."""
+def _blame_column(
+    look: Look, checks: list[CheckFacts], *, without: frozenset[int]
+) -> dict[Component, set[int]]:
+    """Dead from every node: the service itself. Dead from some: their proxies.
+
+    What is left aside accuses nobody, but where it is dead too it does not speak for the service either.
+    """
     dead: dict[NodeId, set[int]] = defaultdict(set)
     alive: set[NodeId] = set()
     for check in checks:
-        seen = look.seen[check.number]
-        if seen.is_dead:
+        if look.seen[check.number].is_dead:
             dead[check.source.node_id].add(check.number)
         else:
             alive.add(check.source.node_id)
-    dying = {node: numbers for node, numbers in dead.items() if node not in alive}
-    if not dying:
+    dying = {node: numbers - without for node, numbers in dead.items() if node not in alive}
+    if not any(dying.values()):
         return {}
     if not alive and len(dying) > 1:
         return {_part_itself(checks[0]): set().union(*dying.values())}
     by_node = {check.source.node_id: check for check in checks}
-    return {_proxy(by_node[node]): numbers for node, numbers in dying.items()}
+    return {_proxy(by_node[node]): numbers for node, numbers in dying.items() if numbers}
 
 
 def _part_itself(check: CheckFacts) -> Component:
