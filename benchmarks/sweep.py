@@ -137,7 +137,8 @@ def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7) -> Figures
         before = cpu_s(resource.RUSAGE_SELF)
         sweep = Sweep(Questions.of(Kind.ICMP, addresses(targets), sizes=84), key=KEY, seed=1)
         prepare_us = (cpu_s(resource.RUSAGE_SELF) - before) / targets * 1e6
-    figures: Figures = {"icmp_prepare_us_per_target": round(prepare_us, 2), "icmp_pace_per_s": PACE}
+    figures: Figures = {"icmp_cpu_ratio_vs_fping": None}
+    figures |= {"icmp_prepare_us_per_target": round(prepare_us, 2), "icmp_pace_per_s": PACE}
     paced = Pace(rate=PACE, tick_ns=TICK_NS)
     with sweep:
         sweep.ask(Pace())
@@ -364,7 +365,7 @@ def _count_syns(far: Namespace) -> int:
 # --- verdicts beside nmap -------------------------------------------------------------------------
 
 
-def measure_verdicts(pair: Pair, *, hosts: int = 100, ports: int = 50) -> Figures:
+def measure_verdicts(pair: Pair, *, hosts: int = 200, ports: int = 50) -> Figures:
     """Verdicts on a generated firewall: how fast, at what cost, how right."""
     sums = dict.fromkeys(
         ("pairs", "wall", "cpu", "right", "nmap_wall", "nmap_cpu", "nmap_right", "same", "reasons"), 0.0

@@ -114,14 +114,15 @@ class IcmpLane:
         self._packets[asked] = some
 
     def read(self, arrived: Arrived) -> Answers:
-        """Echo replies; one from another address than was asked is a wrong peer."""
-        body, lengths, senders, valid = open_packets(arrived, v6=self.v6)
-        return self.read_replies(body, lengths, senders, valid, arrived)
+        """Echo replies from an unprivileged socket, which cuts the IP header off itself."""
+        everywhere = np.ones(len(arrived), dtype=np.bool_)
+        senders = arrived.senders(v6=self.v6)
+        return self.read_replies(arrived.packets, arrived.lengths, senders, everywhere, arrived)
 
     def read_replies(
         self, body: Rows, lengths: Indices, senders: Rows, valid: Flags, arrived: Arrived
     ) -> Answers:
-        """The same for packets whose IP header is off already."""
+        """Echo replies without their IP header; one from another address than was asked is a wrong peer."""
         valid = valid & batch_icmp.is_reply(body, lengths, identifier=self.identifier, v6=self.v6)
         rows, rounds, cookies = batch_icmp.read_echoes(body, lengths)
         expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))

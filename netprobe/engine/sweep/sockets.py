@@ -20,7 +20,6 @@ SYN_PORTS = 8
 _SO_RCVBUFFORCE = 33
 _BUFFER_BYTES = 8 * 1024 * 1024
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
-_IP_RECVERR, _IPV6_RECVERR = 11, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +53,21 @@ def open_syn(marks: Marks, *, v6: bool) -> socket.socket:
     return opened
 
 
-def open_udp(*, v6: bool, port: int = 0, address: str = "", errors: bool = False) -> socket.socket:
-    """A UDP socket on a port of its own; with *errors* the kernel queues ICMP errors on it."""
+def open_udp(*, v6: bool) -> socket.socket:
+    """A UDP socket on a port of its own."""
     opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_UDP, v6=v6)
     if v6:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    if errors:
-        _receive_errors(opened, v6=v6)
-    opened.bind((address, port))
+    opened.bind(("", 0))
     return opened
 
 
 def open_ping(*, v6: bool) -> socket.socket:
-    """An unprivileged ICMP socket (``net.ipv4.ping_group_range``); its port is the echo identifier."""
+    """An unprivileged ICMP socket (``net.ipv4.ping_group_range``); its port is the echo identifier.
+
+    It hears replies to its own echoes and nothing else: a rejection looks like silence there.
+    """
     opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
-    _receive_errors(opened, v6=v6)
     opened.bind(("", 0))
     return opened
 
@@ -110,9 +109,8 @@ def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
     try:
         opened = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise SurroundingsError(
-            f"no socket of this kind: {error.strerror}",
-        ) from error
+        needs = " (a raw socket needs the NET_RAW capability)" if kind == socket.SOCK_RAW else ""
+        raise SurroundingsError(f"cannot open a socket: {error.strerror}{needs}") from error
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
@@ -127,13 +125,6 @@ def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
     else:
         opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
     return opened
-
-
-def _receive_errors(opened: socket.socket, *, v6: bool) -> None:
-    if v6:
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-    else:
-        opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
 
 
 def _hold(port: int) -> socket.socket:

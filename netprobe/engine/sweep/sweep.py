@@ -27,7 +27,7 @@ from netprobe.engine.sweep.pacing import Pacer
 from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult, StampDetails
 from netprobe.engine.sweep.rounds import Queue, Round
 from netprobe.engine.sweep.stamps import StampLane
-from netprobe.errors import MisuseError
+from netprobe.errors import MisuseError, SurroundingsError
 from netprobe.wire.batch import Flags, Indices, is_mapped
 from netprobe.wire.batch_quote import read_errors
 from netprobe.wire.stamp import MIN_BYTES
@@ -355,7 +355,9 @@ class Sweep:
         marks = Marks(
             self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
         )
-        raw = self._keep(sockets.open_icmp(marks, v6=v6))
+        raw = self._open_icmp(kinds[family], marks, v6=v6)
+        if raw is None:
+            return
         echoes: IcmpLane | None = None
         if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
             asked = self.questions.pick(rows)
@@ -369,6 +371,23 @@ class Sweep:
             self._add_lane(others[-1], opened, width=_WIDTH)
         reader = _icmp_reader(echoes, others, v6=v6)
         self._doors.append(_Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
+
+    def _open_icmp(self, kinds: Codes, marks: Marks, *, v6: bool) -> socket.socket | None:
+        """A raw socket for echoes and everybody's errors; where that is forbidden, echoes go without."""
+        try:
+            return self._keep(sockets.open_icmp(marks, v6=v6))
+        except SurroundingsError:
+            if np.isin(kinds, (Kind.SYN, Kind.DATAGRAM)).any():
+                raise
+        v4 = is_mapped(self.questions.addresses)
+        rows = self._rows_of((~v4 if v6 else v4) & (self.questions.kinds == Kind.ICMP))
+        if len(rows):
+            opened = self._keep(sockets.open_ping(v6=v6))
+            asked, identifier = self.questions.pick(rows), opened.getsockname()[1]
+            self._add_lane(
+                IcmpLane(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
+            )
+        return None
 
     def _keep(self, opened: socket.socket) -> socket.socket:
         room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM

@@ -175,6 +175,42 @@ def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> No
     assert result.codes.tolist() == [Code.TIMED_OUT, Code.REFUSED, Code.REFUSED]
 
 
+UNPRIVILEGED = """
+import sys
+from netprobe.engine.sweep.capabilities import find_capabilities
+from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.errors import SurroundingsError
+print(*find_capabilities())
+addresses = sys.argv[1:]
+with Sweep(Questions.of(Kind.ICMP, addresses), key=b"key", seed=1) as sweep:
+    print(*(sweep.ask(Pace(timeout_ns=300_000_000)).count(Code.REACHED) for _ in range(3)))
+try:
+    Sweep(Questions.of(Kind.SYN, addresses, ports=80), key=b"key")
+except SurroundingsError as error:
+    print(error)
+"""
+
+
+def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: Pair) -> None:
+    pair.near.run("sysctl -qw 'net.ipv4.ping_group_range=0 1000'")
+    words = pair.near.command(
+        "setpriv",
+        "--bounding-set=-net_raw",
+        "--inh-caps=-net_raw",
+        sys.executable,
+        "-c",
+        UNPRIVILEGED,
+        *ADDRESSES,
+    )
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0] == "dgram-icmp udp connect"
+    assert told[1].split() == [str(len(ADDRESSES))] * 3
+    assert (
+        told[2] == "cannot open a socket: Operation not permitted (a raw socket needs the NET_RAW capability)"
+    )
+
+
 def test_forged_answers_do_not_count(pair: Pair) -> None:
     """The far end answers nothing itself, but sends echo replies that know everything except the cookie."""
     pair.far.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
