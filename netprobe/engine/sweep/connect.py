@@ -1,0 +1,129 @@
+"""TCP questions without NET_RAW: masses of non-blocking connects, judged by what the kernel says of each.
+
+A connection that stands is reset at once (SO_LINGER 0), so nothing stays on the target. The kernel's error
+queue (IP_RECVERR) tells an ICMP error from a RST, and who sent it (ip(7)).
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.wire.batch_quote import ERRORS_V4, ERRORS_V6
+
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+_ICMP_ORIGINS = (2, 3)
+_RESET = struct.pack("ii", 1, 0)
+_PENDING = frozenset({0, errno.EINPROGRESS})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An address and port."""
+
+    address: str
+    port: int
+
+
+@dataclass(slots=True)
+class _Knock:
+    door: int
+    opened: socket.socket
+    started_ns: int
+
+
+def sweep_connects(
+    doors: Sequence[Door], *, at_once: int = 256, rate: float = 2000, timeout_ns: int = 800_000_000
+) -> list[Outcome]:
+    """Connect to every door, at most *at_once* at a time and *rate* per second; outcomes in their order."""
+    outcomes: list[Outcome] = [NotMeasured("not asked")] * len(doors)
+    knocking: dict[int, _Knock] = {}
+    waiting = iter(range(len(doors)))
+    begun_ns, started = time.monotonic_ns(), 0
+    with select.epoll() as poll:
+        try:
+            while started < len(doors) or knocking:
+                due = int((time.monotonic_ns() - begun_ns) * rate / 1e9) + 1 - started
+                for door in _next(waiting, min(due, at_once - len(knocking))):
+                    started += 1
+                    knock = _knock(doors[door], door)
+                    if isinstance(knock, _Knock):
+                        knocking[knock.opened.fileno()] = knock
+                        poll.register(knock.opened, select.EPOLLOUT | select.EPOLLERR)
+                    else:
+                        outcomes[door] = knock
+                for fileno, _ in poll.poll(0.005):
+                    knock = knocking.pop(fileno)
+                    outcomes[knock.door] = _judge(knock)
+                    knock.opened.close()
+                _expire(knocking, outcomes, timeout_ns)
+        finally:
+            for knock in knocking.values():
+                knock.opened.close()
+    return outcomes
+
+
+def _next(waiting: Iterator[int], count: int) -> list[int]:
+    return [door for _, door in zip(range(count), waiting, strict=False)]
+
+
+def _knock(door: Door, index: int) -> _Knock | NotMeasured:
+    v6 = ":" in door.address
+    try:
+        opened = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        return NotMeasured(f"no socket: {error.strerror}")
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if v6 else (socket.IPPROTO_IP, _IP_RECVERR)
+    opened.setsockopt(level, option, 1)
+    started_ns = time.monotonic_ns()
+    code = opened.connect_ex((door.address, door.port))
+    if code in _PENDING:
+        return _Knock(index, opened, started_ns)
+    opened.close()
+    return NotMeasured(f"the kernel did not send it (errno {code})")
+
+
+def _judge(knock: _Knock) -> Outcome:
+    rtt_ns = max(1, time.monotonic_ns() - knock.started_ns)
+    if (rejected := _read_error(knock.opened)) is not None:
+        return rejected
+    code = knock.opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code == 0:
+        return Reached(rtt_ns)
+    if code == errno.ECONNREFUSED:
+        return Refused(rtt_ns)
+    if code == errno.ETIMEDOUT:
+        return TimedOut(rtt_ns)
+    return NotMeasured(f"connect failed (errno {code})")
+
+
+def _read_error(opened: socket.socket) -> Rejected | None:
+    """The ICMP error the kernel queued, if one came: ``struct sock_extended_err`` and its sender."""
+    try:
+        _, control, _, _ = opened.recvmsg(1, 256, socket.MSG_ERRQUEUE)
+    except OSError:
+        return None
+    for _, _, data in control:
+        _, origin, kind, code = struct.unpack_from("=IBBB", data)
+        if origin not in _ICMP_ORIGINS or kind not in (*ERRORS_V4, *ERRORS_V6):
+            continue
+        family = int.from_bytes(data[16:18], "little")
+        raw = data[20:24] if family == socket.AF_INET else data[24:40]
+        return Rejected(socket.inet_ntop(socket.AddressFamily(family), raw), kind, code)
+    return None
+
+
+def _expire(knocking: dict[int, _Knock], outcomes: list[Outcome], timeout_ns: int) -> None:
+    now_ns = time.monotonic_ns()
+    for fileno in [number for number, knock in knocking.items() if now_ns - knock.started_ns > timeout_ns]:
+        knock = knocking.pop(fileno)
+        outcomes[knock.door] = TimedOut(timeout_ns)
+        knock.opened.close()
