@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.engine.sweep.connect import Door, sweep_connects
 from netprobe.engine.sweep.inquiry import Inquiry, Patience
 from netprobe.engine.sweep.questions import Code, Codes, Kind, Questions, RoundResult
 from netprobe.engine.sweep.rounds import Round
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.errors import SurroundingsError
+from netprobe.model.outcome import Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
 
@@ -24,6 +27,9 @@ _LEAST_QUIET_NS = 30 * _MS
 """A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
 nothing has come in. Should that be too short for a host, its controls stay away, too."""
 _TICK_NS = 20 * _MS
+_CODES: dict[type, Code] = {
+    Reached: Code.REACHED, Refused: Code.REFUSED, Rejected: Code.REJECTED, TimedOut: Code.TIMED_OUT
+}  # fmt: skip
 _KINDS = {Transport.TCP: Kind.SYN, Transport.UDP: Kind.DATAGRAM}
 
 
@@ -80,7 +86,8 @@ def sweep_ports(
     """Ask every one of *ports* on every one of *targets*, at most *rate* packets per second.
 
     Hosts that limit their answers are asked slowly, but not beyond *within_ns*: what is undecided then is
-    ``unknown``. One echo per host serves as witness for hosts on which no port answers.
+    ``unknown``. One echo per host serves as witness for hosts on which no port answers. Without NET_RAW, TCP
+    is asked by connecting, and only what another port of the host answered serves as witness.
     """
     started_ns = time.monotonic_ns()
     packed = pack_addresses(list(dict.fromkeys(targets)))
@@ -90,22 +97,56 @@ def sweep_ports(
     questions = pairs.plus(Questions.of(Kind.ICMP, packed))
     seed = secrets.randbits(32) if seed is None else seed
     inquiry = Inquiry(hosts, seed=seed, patience=patience)
-    with Sweep(questions, key=secrets.token_bytes(16), seed=seed) as sweep:
+    try:
+        sweep = Sweep(questions, key=secrets.token_bytes(16), seed=seed)
+    except SurroundingsError:
+        if transport is not Transport.TCP:
+            raise
+        alive, probes = _connect(inquiry, pairs, rate=rate or 2000.0)
+        return _conclude(transport, pairs, inquiry, alive, probes)
+    with sweep:
         asker = _Asker(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
         asker.run(witnesses=np.arange(len(pairs), len(questions)))
+    return _conclude(transport, pairs, inquiry, asker.alive, asker.probes)
+
+
+def _conclude(
+    transport: Transport, pairs: Questions, inquiry: Inquiry, alive: Flags, probes: int
+) -> PortSweep:
+    careful = np.nonzero(inquiry.is_careful[inquiry.hosts])[0]
+    names = dict.fromkeys(address_text(pairs.addresses[row]) for row in careful)
     return PortSweep(
         transport=transport,
         addresses=pairs.addresses,
         ports=pairs.ports,
-        verdicts=_words(inquiry, asker.alive),
+        verdicts=_words(inquiry, alive),
         senders=inquiry.senders,
         types=inquiry.types,
         codes=inquiry.icmp_codes,
         outcomes=inquiry.codes,
-        probes=asker.probes,
+        probes=probes,
         passes=inquiry.passes,
-        careful=tuple(address_text(packed[host]) for host in np.nonzero(inquiry.is_careful)[0]),
+        careful=tuple(names),
     )
+
+
+def _connect(inquiry: Inquiry, pairs: Questions, *, rate: float) -> tuple[Flags, int]:
+    """Ask all pairs by connecting, the silent ones twice; which hosts live, and how many attempts it took."""
+    alive = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
+    asked, probes = np.arange(len(pairs)), 0
+    for _ in range(2):
+        doors = [Door(address_text(pairs.addresses[row]), int(pairs.ports[row])) for row in asked]
+        told = sweep_connects(doors, rate=min(rate, 2000.0))
+        probes += len(doors)
+        for row, outcome in zip(asked.tolist(), told, strict=True):
+            inquiry.codes[row] = _CODES.get(type(outcome), Code.NOT_MEASURED)
+            if isinstance(outcome, Rejected):
+                inquiry.senders[row] = pack_addresses([outcome.sender])[0]
+                inquiry.types[row], inquiry.icmp_codes[row] = outcome.icmp_type, outcome.icmp_code
+            elif isinstance(outcome, (Reached, Refused)):
+                alive[inquiry.hosts[row]] = True
+        asked = asked[inquiry.codes[asked] == Code.TIMED_OUT]
+    return alive, probes
 
 
 class _Asker:

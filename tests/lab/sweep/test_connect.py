@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,27 @@ meta nfproto ipv4 tcp dport 83 reject with icmp type admin-prohibited
 meta nfproto ipv6 tcp dport 83 reject with icmpv6 type admin-prohibited
 }
 }"""
+
+
+UNPRIVILEGED = """
+import sys
+from netprobe.engine.sweep.ports import sweep_ports
+from netprobe.model.verdict import Transport
+print(*sweep_ports(sys.argv[1:], [80, 81, 82, 83], Transport.TCP).verdicts)
+"""
+
+
+def test_port_verdicts_come_by_connecting_where_net_raw_is_missing() -> None:
+    with joined() as pair:
+        unlimited(pair.far)
+        pair.far.filter(RULES)
+        with pair.far.entered():
+            listener = socket.create_server((FAR_V4, 80))
+        drop = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+        with listener:
+            command = pair.near.command(*drop, sys.executable, "-c", UNPRIVILEGED, FAR_V4)
+            told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["open", "closed", "filtered", "rejected"]
 
 
 def test_every_kind_of_door_is_told_apart_and_nothing_stays_open() -> None:
