@@ -175,6 +175,18 @@ def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> No
     assert result.codes.tolist() == [Code.TIMED_OUT, Code.REFUSED, Code.REFUSED]
 
 
+def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Pair) -> None:
+    many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, 1001)]
+    with Sweep(Questions.of(Kind.ICMP, many), key=KEY, seed=1) as sweep:
+        sweep._doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        sweep._drain_every = len(many)
+        result = sweep.ask(QUICK)
+    assert result.dropped > 0
+    assert result.count(Code.TIMED_OUT) == 0
+    assert result.count(Code.REACHED) + result.dropped == len(many)
+    assert result.count(Code.NOT_MEASURED) == result.dropped
+
+
 UNPRIVILEGED = """
 import sys
 from netprobe.engine.sweep.capabilities import find_capabilities
