@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the options say; at most one of *bundle*, *url* and *lab* is meant."""
+    """What the options say: a bundle counts before a bus, a bus before a lab."""
 
     bundle: Path | None = None
     lab: str | None = None
@@ -33,8 +33,7 @@ class Source:
     def load(self) -> Snapshot:
         """Fetch the snapshot.
 
-        Raises `InputError` where the options contradict each other or a file cannot be read, and
-        `SurroundingsError` where nobody answers.
+        Raises `InputError` where a file cannot be read, and `SurroundingsError` where nobody answers.
         """
         if self.bundle is not None:
             return read_bundle(self.bundle).snapshot

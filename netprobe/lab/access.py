@@ -13,5 +13,5 @@ def find_access(name: str = DEFAULT_NAME) -> Access:
     state = find_state(name)
     facts = state.read_facts()
     if facts is None or not state.is_answered():
-        raise InputError(f"no lab named {name!r} is up; `netprobe lab up` brings one up", where="--name")
+        raise InputError(f"no lab named {name!r} is up; `netprobe lab up` brings one up")
     return Access(url=f"nats://127.0.0.1:{facts.bus_port}", seed=read_seed(state.operator_seed))
