@@ -9,7 +9,7 @@ TOOLS    := nft ip wg wireguard-go ping
 PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks lab-score format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ lab-test: $(STAMP)  ## Tests on real packets in network namespaces
 
 notebooks: $(STAMP)  ## Execute every notebook
 	@$(BIN)/pytest -q tests/notebooks
+
+lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
+	@$(BIN)/python -m benchmarks lab-score --docs docs/lab-score.md
 
 format: $(STAMP)  ## Let ruff format and fix
 	@$(BIN)/ruff format .

@@ -9,6 +9,7 @@ import json
 BENCHMARKS = {
     "agent": "benchmarks.agent",
     "ingest": "benchmarks.ingest",
+    "lab-score": "benchmarks.lab_score",
     "localise": "benchmarks.localise",
     "planning": "benchmarks.planning",
     "sweep": "benchmarks.sweep",
