@@ -11,7 +11,7 @@ from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
 from netprobe.probes.seen import Seen
-from netprobe.wire.messages import Answer, Declined, Question, Reply
+from netprobe.wire.messages import Answer, Declined, Detail, Question, Reply
 
 MAX_COUNT = 100
 QUESTIONS_PER_MINUTE = 60
@@ -32,17 +32,24 @@ def parse_allowed(texts: list[str]) -> tuple[Network, ...]:
 
 
 def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) -> bool:
-    """Whether *address* belongs to the plan's targets, to its peers, or to an allowed network."""
+    """Whether *address* belongs to the plan's targets, its peers or its askable networks, or is allowed."""
+    askable: tuple[str, ...] = ()
     if plan is not None:
         known = {check.target.address for check in plan.checks}
         known |= {text for _, addresses in plan.peers for text in addresses}
         if address in known:
             return True
+        askable = plan.askable
     try:
         parsed = ipaddress.ip_address(address)
+        networks = (*allowed, *(ipaddress.ip_network(text) for text in askable))
     except ValueError:
         return False
-    return any(parsed in network for network in allowed)
+    return any(parsed in network for network in networks)
+
+
+def _detail(seen: Seen) -> Detail:
+    return Detail(seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts)
 
 
 @dataclass(slots=True)
@@ -80,7 +87,9 @@ class Answering:
             seen = await self.ask(check)
         except NetprobeError as error:
             return Declined(self.agent, str(error))
-        return Answer(self.agent, check.id, tuple(one.outcome for one in seen))
+        return Answer(
+            self.agent, check.id, tuple(one.outcome for one in seen), tuple(_detail(one) for one in seen)
+        )
 
     def _is_within_rate(self) -> bool:
         now_ns = self.now_ns()

@@ -39,11 +39,14 @@ class Source:
             return read_bundle(self.bundle).snapshot
         from netprobe.bus.ask import ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
 
-        return asyncio.run(ask_snapshot(self._find_access()))
+        return asyncio.run(ask_snapshot(self.find_access()))
 
-    def _find_access(self) -> Access:
+    def find_access(self) -> Access:
+        """Where questions go; `InputError` where the options name no bus that can be asked."""
         from netprobe.bus.ask import Access  # noqa: PLC0415
 
+        if self.bundle is not None:
+            raise InputError("a saved bundle cannot be asked anything new", where="--from")
         if self.url is None:
             from netprobe.lab.access import find_access  # noqa: PLC0415 - a lab needs Linux, a bundle does not
 

@@ -107,6 +107,8 @@ class Plan:
     """Keys the cookies of requests and answers, so that strangers are neither believed nor answered."""
     peers: tuple[tuple[AgentId, tuple[str, ...]], ...] = ()
     """Agents this one may answer, with their addresses."""
+    askable: tuple[str, ...] = ()
+    """CIDRs of what may be asked on demand beside the checks: the inventory and its allowed targets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class Seen:
     phases_ns: tuple[tuple[str, int], ...] = ()
     """Named durations in order: ``connect``, ``first-byte`` …"""
     detail: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What the kind found out beside the outcome, in the order in which it is read."""
 
     @property
     def words(self) -> str:

@@ -34,7 +34,7 @@ from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
 
 __all__ = [
-    "Answer", "Declined", "Presence", "Question", "Reply",
+    "Answer", "Declined", "Detail", "Presence", "Question", "Reply",
     "decode_finding", "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report",
     "decode_snapshot", "encode_finding", "encode_plan", "encode_presence", "encode_question", "encode_reply",
     "encode_report", "encode_snapshot",
@@ -73,12 +73,27 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What came with one outcome; empty where the kind tells nothing."""
+
+    answered_by: str = ""
+    observed_source: str = ""
+    words: str = ""
+    """The failure in a few words."""
+    phases_ns: tuple[tuple[str, int], ...] = ()
+    """Named durations in order: ``connect``, ``first-byte`` …"""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What the kind found out, in the order in which it is read: ``hop 1``, ``forward``, ``expires`` …"""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What the agent saw, one outcome per probe."""
+    """What the agent saw: one outcome per probe and, from agents that tell, one detail for each."""
 
     agent: AgentId
     check: CheckId
     outcomes: tuple[Outcome, ...]
+    details: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,7 @@ class _ReplyMessage(msgspec.Struct):
     agent: AgentId
     check: CheckId = CheckId(0)
     outcomes: tuple[tuple[OutcomeKind, dict[str, int | str]], ...] = ()
+    details: tuple[Detail, ...] = ()
     declined: str | None = None
 
 
@@ -164,9 +180,9 @@ def decode_question(data: bytes) -> Question:
 def encode_reply(reply: Reply) -> bytes:
     """The bytes of the reply to a question."""
     match reply:
-        case Answer(agent, check, outcomes):
+        case Answer(agent, check, outcomes, details):
             told = tuple((outcome.kind, msgspec.to_builtins(outcome)) for outcome in outcomes)
-            return _REPLIES.encode(_ReplyMessage(agent, check, told))
+            return _REPLIES.encode(_ReplyMessage(agent, check, told, details))
         case Declined(agent, reason):
             return _REPLIES.encode(_ReplyMessage(agent, declined=reason))
 
@@ -182,7 +198,9 @@ def decode_reply(data: bytes) -> Reply:
             outcomes.append(msgspec.convert(fields, _OUTCOMES[kind]))
         except msgspec.ValidationError as error:
             raise _REPLIES.error(str(error), field=f"outcomes[{index}]") from error
-    return Answer(message.agent, message.check, tuple(outcomes))
+    if message.details and len(message.details) != len(outcomes):
+        raise _REPLIES.error(f"are {len(message.details)} for {len(outcomes)} outcomes", field="details")
+    return Answer(message.agent, message.check, tuple(outcomes), message.details)
 
 
 def encode_finding(finding: Finding) -> bytes:

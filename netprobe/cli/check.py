@@ -1,0 +1,184 @@
+"""``netprobe check``: one question on demand, asked by the agent itself, told so that a person understands.
+
+Exit codes: 0 reached, 1 not reached, 2 the question could not be asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import textwrap
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from netprobe.bus.ask import ask_check
+from netprobe.cli.aim import Wanted, make_check
+from netprobe.cli.source import Source, source_options
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.check import Check
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, WrongPeer
+from netprobe.probes import registry
+from netprobe.probes.seen import describe
+from netprobe.render.documents import Document
+from netprobe.render.words import duration
+from netprobe.wire.documents import write_document
+from netprobe.wire.messages import Answer, Declined, Detail
+
+_WIDTH = 80
+_BUS_S = 10.0
+"""What the way over the bus may add to the probe's own time."""
+
+
+@click.command()
+@click.argument("asker", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+@source_options
+@click.option("--probe", "kind", metavar="KIND", help=f"One of {', '.join(sorted(registry.KINDS))}.")
+@click.option("--port", type=int, metavar="N", help="Destination port, where the kind has one.")
+@click.option("--size", type=int, default=0, metavar="N", help="Size of the whole IP packet in bytes.")
+@click.option("--name", default="", metavar="NAME", help="DNS name asked, HTTP host, TLS server name.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 60), metavar="S",
+              help="Patience in seconds.")  # fmt: skip
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
+              help="A further parameter of the kind; may be given again.")  # fmt: skip
+@click.option("-4", "version", flag_value=4, type=int, help="Ask over IPv4.")
+@click.option("-6", "version", flag_value=6, type=int, help="Ask over IPv6.")
+@click.option("-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table",
+              show_default=True, help="What to print.")  # fmt: skip
+@click.pass_context
+def check(
+    context: click.Context, /, asker: str, target: str, *, source: Source, form: str, **asked: object
+) -> None:
+    """Let the agent SOURCE ask TARGET once, now.
+
+    SOURCE is cluster/node or cluster/node/plane. TARGET is an agent (cluster/node/plane), a node
+    (cluster/node), a service (cluster/namespace/service), a DNS server (cluster/dns) or an address. Exit code
+    0 if it is reached, 1 if not, 2 if it could not be asked.
+    """
+    question = make_check(source.load().inventory, asker, target, _wanted(asked))
+    registry.validate(question.probe)
+    answer = asyncio.run(_ask(source, question))
+    if form == "table":
+        click.echo("\n".join(tell(question, answer)))
+    else:
+        told = document(question, answer)
+        click.echo(write_document(told) if form == "yaml" else _as_json(told), nl=False)
+    context.exit(exit_code(answer))
+
+
+def _wanted(asked: dict[str, object]) -> Wanted:
+    options = []
+    pairs = asked.pop("options")
+    assert isinstance(pairs, tuple)
+    for text in pairs:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise InputError(f"{text!r} is not KEY=VALUE", where="--option")
+        options.append((key, value))
+    return msgspec.convert({**asked, "options": tuple(options)}, Wanted)
+
+
+async def _ask(source: Source, question: Check) -> Answer:
+    patience_s = question.probe.timeout_ns / 1e9 * question.count + _BUS_S
+    reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=patience_s)
+    if isinstance(reply, Declined):
+        raise SurroundingsError(f"{reply.agent} declined: {reply.reason}")
+    if not reply.outcomes:
+        raise SurroundingsError(f"{reply.agent} answered without an outcome")
+    return reply
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def exit_code(answer: Answer) -> int:
+    """0 reached, 1 not, 2 where the agent itself could not ask."""
+    outcome = answer.outcomes[0]
+    if isinstance(outcome, NotMeasured):
+        return 2
+    return 0 if isinstance(outcome, Reached) else 1
+
+
+def tell(question: Check, answer: Answer) -> Iterator[str]:
+    """One sentence, then what else is known, at 80 columns."""
+    detail = answer.details[0] if answer.details else Detail()
+    yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
+    rows = list(_rows(answer.outcomes[0], detail))
+    wide = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        lines = textwrap.wrap(text, _WIDTH - wide - 4) or [""]
+        yield f"  {name:<{wide}}  {lines[0]}"
+        yield from (" " * (wide + 4) + line for line in lines[1:])
+
+
+def _sentence(question: Check, outcome: Outcome, detail: Detail) -> str:
+    probe, target = question.probe, question.target
+    how = probe.kind + (f" port {probe.port}" if probe.port else "")
+    how += f", {probe.size} bytes" if probe.size else ""
+    where = target.name if target.name == target.address else f"{target.name} ({target.address})"
+    about = f" for {probe.name}" if probe.kind == "dns" else ""
+    return f"{question.source} asked {where}{about} by {how}: {_verdict(outcome, detail)}."
+
+
+def _verdict(outcome: Outcome, detail: Detail) -> str:
+    match outcome:
+        case Reached(rtt_ns):
+            return f"reached in {duration(rtt_ns)}"
+        case Refused(rtt_ns):
+            return f"refused in {duration(rtt_ns)}: the host is alive, nobody listens"
+        case WrongPeer(expected, answered_by, rtt_ns):
+            return f"the wrong peer answered in {duration(rtt_ns)}: {answered_by}, not {expected}"
+        case _:
+            return detail.words or describe(outcome)
+
+
+def _rows(outcome: Outcome, detail: Detail) -> Iterator[tuple[str, str]]:
+    if detail.words and detail.words not in _verdict(outcome, detail):
+        yield "detail", detail.words
+    if detail.answered_by:
+        yield "answered by", detail.answered_by
+    if detail.observed_source:
+        yield "seen as", f"{detail.observed_source} by the far end"
+    if len(detail.phases_ns) > 1:
+        yield "phases", ", ".join(f"{name} {duration(span)}" for name, span in detail.phases_ns)
+    yield from detail.facts
+
+
+def document(question: Check, answer: Answer) -> Document:
+    """The same for machines; durations in nanoseconds."""
+    return {
+        "schema": "netprobe/check",
+        "version": 1,
+        "source": str(question.source),
+        "target": {"kind": str(question.target.kind), "name": question.target.name,
+                   "address": question.target.address},
+        "probe": {"kind": question.probe.kind, "port": question.probe.port or None,
+                  "size": question.probe.size or None, "name": question.probe.name or None,
+                  "timeout_ns": question.probe.timeout_ns, "options": dict(question.probe.options)},
+        "reached": exit_code(answer) == 0,
+        "outcomes": [_outcome(answer, index) for index in range(len(answer.outcomes))],
+    }  # fmt: skip
+
+
+def _outcome(answer: Answer, index: int) -> Document:
+    outcome = answer.outcomes[index]
+    detail = answer.details[index] if answer.details else Detail()
+    return {
+        "kind": str(outcome.kind),
+        **msgspec.to_builtins(outcome),
+        "words": detail.words,
+        "answered_by": detail.answered_by or None,
+        "observed_source": detail.observed_source or None,
+        "phases_ns": dict(detail.phases_ns),
+        "facts": dict(detail.facts),
+    }
+
+
+def _as_json(told: Document) -> str:
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
