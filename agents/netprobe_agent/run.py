@@ -44,7 +44,7 @@ def restrict(plan: Plan, allowed: tuple[Network, ...]) -> tuple[Plan, list[str]]
     """
     if not allowed:
         return plan, []
-    peers_only = replace(plan, checks=())
+    peers_only = replace(plan, checks=(), askable=())
     kept, refused = [], []
     for check in plan.checks:
         if is_allowed(check.target.address, peers_only, allowed):

@@ -52,7 +52,7 @@ from netprobe.wire.reports import encode_report
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
-ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 70.0
 _QUESTIONS_WAITING = 16
 
 Answerer = Callable[[Question], Awaitable[Reply]]

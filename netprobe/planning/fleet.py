@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from netprobe.model.check import Check, Plan
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
+from netprobe.planning.askable import find_askable
 from netprobe.planning.coverage import measure_coverage
 from netprobe.planning.fabric import Fabric
 from netprobe.planning.pairs import find_pairs
@@ -62,21 +62,6 @@ def plan_fleet(
     )
     legs = tuple(leg for _, leg in questions.values())
     return FleetPlan(epoch, interval_ns, plans, legs, measure_coverage(fabric, legs))
-
-
-def find_askable(inventory: Inventory) -> tuple[str, ...]:
-    """Every address of the inventory and its allowed targets, as few CIDRs as say exactly that."""
-    texts: set[str] = set(inventory.allowed_targets)
-    for cluster in inventory.clusters:
-        texts.update(cluster.dns_addresses)
-        for node in cluster.nodes:
-            texts.update((*node.host_addresses, *node.pod_addresses, *node.outer_addresses))
-        for service in cluster.services:
-            texts.update((*service.addresses, *service.endpoints))
-    networks = [ipaddress.ip_network(text) for text in texts]
-    v4 = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))
-    v6 = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))
-    return (*(str(network) for network in v4), *(str(network) for network in v6))
 
 
 def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Question]:

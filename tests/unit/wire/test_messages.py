@@ -21,8 +21,8 @@ from netprobe.model.outcome import Outcome
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.state import AgentState, AgentStatus, PathState, PathStatus
 from netprobe.wire import messages
-from netprobe.wire.messages import Answer, Declined, Presence, Question
-from tests.unit.wire.messages import agents, check_ids, outcomes, plans, texts
+from netprobe.wire.messages import Answer, Declined, Detail, Presence, Question
+from tests.unit.wire.messages import agents, check_ids, naturals, outcomes, plans, texts
 
 AGENT = AgentId.parse("prod/w1/pod")
 TARGET = Target(TargetKind.AGENT, "10.0.0.1", "dev/gw/pod")
@@ -58,6 +58,25 @@ def test_a_plan_reads_back(plan: Plan) -> None:
 def test_an_answer_reads_back(agent: AgentId, check: CheckId, seen: list[Outcome]) -> None:
     answer = Answer(agent, check, tuple(seen))
     assert messages.decode_reply(messages.encode_reply(answer)) == answer
+
+
+pairs = st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
+spans = st.lists(st.tuples(texts, naturals), max_size=3).map(tuple)
+details = st.builds(Detail, texts, texts, texts, spans, pairs)
+
+
+@given(agents, check_ids, st.lists(st.tuples(outcomes, details), min_size=1, max_size=4))
+def test_an_answer_reads_back_with_its_details(
+    agent: AgentId, check: CheckId, seen: list[tuple[Outcome, Detail]]
+) -> None:
+    answer = Answer(agent, check, tuple(one for one, _ in seen), tuple(detail for _, detail in seen))
+    assert messages.decode_reply(messages.encode_reply(answer)) == answer
+
+
+def test_details_that_do_not_fit_their_outcomes_are_refused() -> None:
+    answer = Answer(AGENT, CHECK.id, (), (Detail(),))
+    with pytest.raises(RemoteFormatError, match="details: are 1 for 0 outcomes"):
+        messages.decode_reply(messages.encode_reply(answer))
 
 
 @given(agents, texts)

@@ -1,0 +1,42 @@
+"""What any agent may be asked on demand, as few CIDRs as say exactly that. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from netprobe.model.inventory import Cluster, Inventory
+
+MAX_ADDRESSES = 4_096
+"""Every plan carries the list. In a larger fleet the clusters' ranges stand for their single addresses."""
+
+
+def find_askable(inventory: Inventory, *, max_addresses: int = MAX_ADDRESSES) -> tuple[str, ...]:
+    """Every address of the inventory and its allowed targets, in canonical form, IPv4 first."""
+    exact = {text for cluster in inventory.clusters for text in _addresses(cluster)}
+    if len(exact) > max_addresses:
+        exact = {text for cluster in inventory.clusters for text in _ranges(cluster)}
+    return _collapse({*exact, *inventory.allowed_targets})
+
+
+def _addresses(cluster: Cluster) -> Iterable[str]:
+    yield from cluster.dns_addresses
+    for node in cluster.nodes:
+        yield from (*node.host_addresses, *node.pod_addresses, *node.outer_addresses)
+    for service in cluster.services:
+        yield from (*service.addresses, *service.endpoints)
+
+
+def _ranges(cluster: Cluster) -> Iterable[str]:
+    yield from (*cluster.pod_cidrs, *cluster.service_cidrs, *cluster.dns_addresses)
+    for node in cluster.gateways:
+        yield from (*node.host_addresses, *node.outer_addresses)
+    for service in cluster.services:
+        yield from service.addresses
+
+
+def _collapse(texts: Iterable[str]) -> tuple[str, ...]:
+    networks = [ipaddress.ip_network(text) for text in texts]
+    v4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
+    v6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
+    return (*(str(one) for one in v4), *(str(one) for one in v6))
