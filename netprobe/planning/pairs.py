@@ -1,20 +1,27 @@
 """Who asks whom: the full mesh of a small fleet, circulant and gateway combinations of a large one.
 
-A circulant gives every node in-degree = out-degree = k, so no node is ever left out, which random choice
-cannot promise. Offsets rotate over epochs without replacement, so every pair of a cluster is asked within
-⌈(N−1)/k⌉ epochs.
+Nodes sit on rings (``rings``): per offset every node asks one other and is asked by one, so no node is ever
+left out, which random choice cannot promise, and a node that comes or goes changes a handful of checks
+elsewhere. Offsets rotate over epochs without replacement, so every pair of a cluster of N nodes on S slots
+(2N ≤ S, see `slot_count`) is asked within ⌈(S−1)/k⌉ epochs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from netprobe.model.inventory import Cluster
+import numpy as np
+
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.fabric import Fabric, agent_of
 from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.rings import assign_slots, follow, node_keys, offsets_of, slot_count
+
+_GROUP = 3
+"""So many remote clusters share a worker: enough to tell routes apart, few enough to spread the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,13 @@ def _mesh(fabric: Fabric) -> Iterator[Pair]:
 
 
 def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Pair]:
-    order_of = {name: _permute(cluster, seed=seed) for name, cluster in fabric.cluster_of.items()}
-    joints = list(_circulant(order_of, epoch=epoch, policy=policy))
-    joints += _combine_gateways(fabric, order_of, epoch=epoch, seed=seed)
+    staffed = {agent.node_id for agent in fabric.agents}
+    ring_of = {
+        name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if node in staffed])
+        for name, cluster in fabric.cluster_of.items()
+    }
+    joints = list(_circulant(ring_of, epoch=epoch, seed=seed, degree=policy.degree))
+    joints += _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed)
     for source, target in joints:
         rich = _share(source, target, epoch=epoch, seed=seed) < policy.variant_share
         yield Pair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
@@ -58,43 +69,91 @@ def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Ite
                 yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD), rich=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The nodes of one cluster on their slots, in the order of slots (``rings``)."""
+
+    nodes: tuple[NodeId, ...]
+    taken: tuple[int, ...]
+    """The slot of each node, ascending."""
+    slots: int
+
+    @classmethod
+    def of(cls, nodes: Iterable[NodeId]) -> Ring:
+        """Place *nodes*; their order says nothing."""
+        placed = tuple(nodes)
+        slots = slot_count(len(placed))
+        slot = assign_slots(node_keys(map(str, placed)), slots).tolist()
+        taken, ordered = zip(*sorted(zip(slot, placed, strict=True)), strict=True) if placed else ((), ())
+        return cls(ordered, taken, slots)
+
+    def next_from(self, point: int, *, without: NodeId) -> NodeId:
+        """The node in the first taken slot from *point* on that is not *without*, unless that is alone."""
+        place = bisect_left(self.taken, point % self.slots)
+        for step in range(min(2, len(self.nodes))):
+            node = self.nodes[(place + step) % len(self.nodes)]
+            if node != without:
+                return node
+        return without
+
+
 def _circulant(
-    order_of: dict[ClusterName, tuple[NodeId, ...]], *, epoch: int, policy: PlanPolicy
+    ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
 ) -> Iterator[tuple[NodeId, NodeId]]:
-    for order in order_of.values():
-        size = len(order)
-        distinct = min(policy.degree, size - 1)
-        for step in range(distinct):
-            offset = 1 + (epoch * distinct + step) % (size - 1)
-            yield from ((order[i], order[(i + offset) % size]) for i in range(size))
+    for name, ring in ring_of.items():
+        size = len(ring.nodes)
+        if size < 2:
+            continue
+        slot = np.array(ring.taken, np.int64)
+        own_seed = _digest(f"{seed} {name}")
+        offsets = offsets_of(epoch, slots=ring.slots, degree=min(degree, size - 1), seed=own_seed)
+        for offset in offsets.tolist():
+            asked = follow(slot, slots=ring.slots, offset=offset).tolist()
+            yield from ((ring.nodes[one], ring.nodes[other]) for one, other in enumerate(asked))
 
 
 def _combine_gateways(
-    fabric: Fabric, order_of: dict[ClusterName, tuple[NodeId, ...]], *, epoch: int, seed: int
+    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair that is joined."""
-    names = tuple(fabric.cluster_of)
-    for place, source in enumerate(names):
-        for turn, target in enumerate(names):
-            way = fabric.way(source=source, target=target) if source != target else None
+    company = {name: _share_workers(fabric, name) for name in fabric.cluster_of}
+    for source in fabric.cluster_of:
+        for target in company[source]:
+            way = fabric.way(source=source, target=target)
             if way is None:
                 continue
             near, far = way.hops[0].source_gateway, way.hops[-1].target_gateway
-            here = _turn(order_of[source], without=near, at=epoch + turn + seed)
-            there = _turn(order_of[target], without=far, at=epoch + place + seed)
-            yield from dict.fromkeys(((near, far), (near, there), (here, far), (here, there)))
+            here = [
+                _turn(ring_of[source], f"{seed} {source} {company[source][target]} {role}", epoch, near)
+                for role in ("to gateway", "to node")
+            ]
+            there = [
+                _turn(ring_of[target], f"{seed} {target} {company[target].get(source)} {role}", epoch, far)
+                for role in ("from gateway", "from node")
+            ]
+            yield from dict.fromkeys(((near, far), (near, there[0]), (here[0], far), (here[1], there[1])))
 
 
-def _turn(order: tuple[NodeId, ...], *, without: NodeId, at: int) -> NodeId:
-    """The node whose turn it is; the gateway itself only where it is alone."""
-    workers = [node for node in order if node != without]
-    return workers[at % len(workers)] if workers else without
+def _share_workers(fabric: Fabric, name: ClusterName) -> dict[ClusterName, int]:
+    """The clusters that *name* reaches, each with the number of its group; a group shares its workers.
+
+    A worker that serves one remote cluster only cannot tell its route there from the overlay beneath it.
+    """
+    remotes = [
+        other
+        for other in fabric.cluster_of
+        if other != name and fabric.way(source=name, target=other) is not None
+    ]
+    groups = max(len(remotes) // _GROUP, 1)
+    return {other: min(place // _GROUP, groups - 1) for place, other in enumerate(remotes)}
 
 
-def _permute(cluster: Cluster, *, seed: int) -> tuple[NodeId, ...]:
-    """The nodes in an order that only seed and names decide: a new node moves nobody else."""
-    nodes = [cluster.node_id(node) for node in cluster.nodes]
-    return tuple(sorted(nodes, key=lambda node: (_digest(f"{seed} {node}"), node)))
+def _turn(ring: Ring, role: str, epoch: int, without: NodeId) -> NodeId:
+    """The node whose turn it is; the gateway itself only where it is alone.
+
+    Any stride is coprime to a prime, so all slots have their turn; the golden section spreads them.
+    """
+    return ring.next_from(_digest(role) + epoch * int(ring.slots * 0.618), without=without)
 
 
 def _share(source: NodeId, target: NodeId, *, epoch: int, seed: int) -> float:
