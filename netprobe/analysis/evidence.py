@@ -96,10 +96,10 @@ class FamilyRows:
 
 
 def _count(first: int, seen: Seen) -> Iterator[RowCount]:
-    if seen.heard is None:
+    arrived = seen.arrived
+    if arrived is None:
         yield RowCount(first + _LEGS.index(Leg.BOTH), seen.asked, seen.asked - seen.reached)
         return
-    arrived = min(seen.asked, max(seen.heard, seen.reached))
     yield RowCount(first + _LEGS.index(Leg.OUT), seen.asked, seen.asked - arrived)
     if arrived:
         yield RowCount(first + _LEGS.index(Leg.BACK), arrived, arrived - seen.reached)

@@ -158,9 +158,16 @@ class Findings:
             sorted(
                 part
                 for part in parts - set(hypothesis.components)
-                if not any(n in look.seen and look.seen[n].reached for n in self._facts.crossing[part])
+                if not any(self._proves(look, number, part) for number in self._facts.crossing[part])
             )
         )
+
+    def _proves(self, look: Look, number: int, part: Component) -> bool:
+        """Whether packets of a check passed a part: by an answer, or by a request that was counted there."""
+        seen = look.seen.get(number)
+        if seen is None:
+            return False
+        return bool(seen.reached or (seen.arrived and part in self._facts.checks[number].legs.forward))
 
     # --- lasting and ending -------------------------------------------------------------------
 

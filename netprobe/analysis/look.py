@@ -43,6 +43,27 @@ class Seen:
         return self.reached < self.asked
 
     @property
+    def arrived(self) -> int | None:
+        """Requests that reached the responder; None where nobody counted them there."""
+        if self.heard is None:
+            return None
+        return min(self.asked, max(self.heard, self.reached))
+
+    @property
+    def lost_out(self) -> int:
+        """Probes that certainly vanished on the way out. What another one answered was not lost."""
+        if self.arrived is None or self.wrong:
+            return self.window.lost_out
+        return self.asked - self.arrived
+
+    @property
+    def lost_back(self) -> int:
+        """Probes that certainly arrived, and whose answers vanished."""
+        if self.arrived is None or self.wrong:
+            return self.window.lost_back
+        return self.arrived - self.reached
+
+    @property
     def refused(self) -> int:
         """Resets and port-unreachables: the host lives."""
         return self.window.count(OutcomeKind.REFUSED)

@@ -7,7 +7,7 @@ needs several frames, as a part that has just died looks lossy in the frame in w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from netprobe.analysis.evidence import Family, FamilyRows, RowCount, plain
@@ -172,7 +172,7 @@ def _suppose_dead(
         core=core,
         explained=_crossing(facts, parts, column),
         words={key: word for key, word in words.items() if word} | {"detail": words["detail"]},
-        evidence=_evidence(look, facts, core),
+        evidence=(*_evidence(look, facts, core), *_directions(look, facts, core, parts)),
         against=_witnesses(look, facts, parts),
         indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
         is_solid=all(one.is_solid for one in group),
@@ -218,6 +218,25 @@ def _evidence(look: Look, facts: Facts, core: frozenset[int]) -> tuple[Evidence,
     reached = sum(look.seen[number].reached for number in core if number in look.seen)
     text = f"{len(core)} checks of {len(sources)} agents: {reached} of {asked} probes answered"
     return (Evidence(text, facts.ids(core)),)
+
+
+def _directions(
+    look: Look, facts: Facts, core: Iterable[int], parts: Sequence[Component]
+) -> Iterator[Evidence]:
+    """What was counted at the far end: with the part on the way out, and with the part on the way back."""
+    if len(parts) != 1:
+        return
+    counted = [n for n in sorted(core) if n in look.seen and look.seen[n].arrived is not None]
+    out = [n for n in counted if parts[0] in facts.checks[n].legs.forward]
+    back = [n for n in counted if parts[0] in facts.checks[n].legs.back and n not in set(out)]
+    for way, numbers in (("the way out", out), ("the way back", back)):
+        if numbers:
+            asked = sum(look.seen[n].asked for n in numbers)
+            arrived = sum(look.seen[n].arrived or 0 for n in numbers)
+            text = f"with it on {way}: arrives: {arrived} of {asked}"
+            reached = sum(look.seen[n].reached for n in numbers)
+            answers = f"; answers back: {reached} of {arrived}" if arrived else ""
+            yield Evidence(text + answers, facts.ids(numbers))
 
 
 def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Evidence, ...]:

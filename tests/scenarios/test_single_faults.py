@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from random import Random
@@ -60,3 +61,35 @@ def test_what_lies_behind_a_dead_node_is_hidden() -> None:
     finding = outcome.conclusions[-1][1].findings[0]
     assert "pod-in(staging-eu-central-1/w1)" in map(str, finding.hidden)
     assert "service-proxy(staging-eu-central-1/w1)" in map(str, finding.hidden)
+
+
+def test_a_one_way_fault_shows_what_arrived_and_accuses_only_that_way() -> None:
+    prod, dev = "prod-us-west-1", "dev-on-premise"
+    one_way = at(strike("tunnel-one-way", source=prod, target=dev), 8.4, end_s=30)
+    outcome = play([one_way], seed=3, intervals=16, keep=True)
+    _, said = outcome.conclusions[-1]
+    (finding,) = said.findings
+    assert f"tunnel({dev}→{prod})" not in map(str, finding.hidden)
+    told = {
+        way: [int(word) for word in re.findall(r"\d+", each.text)]
+        for each in finding.evidence_for
+        for way in ("out", "back")
+        if each.text.startswith(f"with it on the way {way}: arrives: ")
+    }
+    out, back = told["out"], told["back"]
+    assert out[0] == 0 < out[1], "with the part on the way out nothing arrives"
+    assert back[0] == back[1] == back[3] > 0 == back[2], (
+        "with it on the way back all arrives, nothing returns"
+    )
+    _, fleet = default_fleet()
+    udp = {
+        check.id: check.source.cluster
+        for plan in fleet.plans
+        for check in plan.checks
+        if check.probe.kind == "udp"
+        and not check.probe.size
+        and check.target.node is not None
+        and {check.source.cluster, check.target.node.cluster} == {prod, dev}
+    }
+    lost = {(udp[p.check], p.lost_out > 0, p.lost_back > 0) for p in said.paths if p.check in udp}
+    assert lost == {(prod, True, False), (dev, False, True)}
