@@ -15,9 +15,12 @@ COMMANDS = {
     "check": "netprobe.cli.check:check",
     "collector": "netprobe.cli.collector:collector",
     "demo": "netprobe.cli.demo:demo",
+    "diagnose": "netprobe.cli.diagnose:diagnose",
+    "impact": "netprobe.cli.impact:impact",
     "lab": "netprobe.cli.lab:lab",
     "report": "netprobe.cli.report:report",
     "show": "netprobe.cli.show:show",
+    "why": "netprobe.cli.why:why",
 }
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""
 

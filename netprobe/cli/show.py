@@ -6,9 +6,9 @@ Exit codes: 0 nothing broken, 1 something is, 2 the question could not be asked.
 from __future__ import annotations
 
 import click
-import msgspec
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from netprobe.cli.output import form_option, print_view
 from netprobe.cli.source import Source, source_options
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
@@ -16,7 +16,6 @@ from netprobe.render import documents, tables
 from netprobe.render.matrix import matrix_table
 from netprobe.render.reach import Level
 from netprobe.render.words import is_broken
-from netprobe.wire.documents import write_document
 
 TABLES = {
     "topology": tables.topology_table,
@@ -36,8 +35,7 @@ VIEWS = ("topology", "matrix", "agents", "coverage", "findings")
 @click.command()
 @click.argument("view", type=click.Choice(VIEWS), default="topology")
 @source_options
-@click.option("-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table",
-              show_default=True, help="What to print.")  # fmt: skip
+@form_option
 @click.option("--plane", type=click.Choice(tuple(plane.value for plane in Plane)),
               help="matrix: only what this plane's agents asked.")  # fmt: skip
 @click.option("--by", "level", type=click.Choice(tuple(level.value for level in Level)),
@@ -58,11 +56,11 @@ def show(
     """
     snapshot = source.load()
     asked_plane, asked_level = Plane(plane) if plane else None, Level(level) if level else None
-    if form == "table":
-        Console().print(_tabulate(snapshot, view, asked_plane, asked_level))
-    else:
-        document = _document(snapshot, view, asked_plane, asked_level)
-        click.echo(_as_text(document, form), nl=False)
+    print_view(
+        form,
+        table=lambda: _tabulate(snapshot, view, asked_plane, asked_level),
+        document=lambda: _document(snapshot, view, asked_plane, asked_level),
+    )
     context.exit(1 if is_broken(snapshot) else 0)
 
 
@@ -76,9 +74,3 @@ def _document(snapshot: Snapshot, view: str, plane: Plane | None, level: Level |
     if view == "matrix":
         return documents.matrix_document(snapshot, plane=plane, level=level)
     return DOCUMENTS[view](snapshot)
-
-
-def _as_text(document: documents.Document, form: str) -> str:
-    if form == "yaml":
-        return write_document(document)
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

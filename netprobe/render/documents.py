@@ -8,6 +8,8 @@ not known is null, never 0.
   one entry per direction.
 - ``netprobe/matrix``: ``names``, ``pairs[]`` with the count of paths by state; pairs nobody asks are absent.
 - ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: as their tables show.
+- ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs and services); ``incidents[]``
+  that are over.
 - ``netprobe/report``: all of them under one roof.
 """
 
@@ -19,13 +21,14 @@ from typing import TypeAlias
 
 import networkx as nx
 
+from netprobe.analysis.blast import BlastRadius, find_blast_radius
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, AgentStatus, PathState
 from netprobe.render.graph import build_graph, find_links
 from netprobe.render.reach import Level, read_matrix
-from netprobe.render.words import Names, headline, is_broken, unmeasured, verdict
+from netprobe.render.words import Names, headline, is_broken, lasted_ns, unmeasured, verdict
 
 Document: TypeAlias = dict[str, object]
 VERSION = 1
@@ -189,6 +192,44 @@ def _findings(snapshot: Snapshot) -> Document:
     return {
         "findings": [_finding(finding, names) for finding in snapshot.findings],
         "past_findings": [_finding(finding, names) for finding in snapshot.past_findings],
+    }
+
+
+def diagnosis_document(snapshot: Snapshot) -> Document:
+    """Open findings with whom they hit, and what is over as incidents."""
+    names = Names.of(snapshot.inventory)
+    return _document(
+        "diagnosis",
+        snapshot,
+        {
+            "findings": [
+                {**_finding(finding, names), "blast_radius": _radius(find_blast_radius(snapshot, finding))}
+                for finding in snapshot.findings
+            ],
+            "incidents": [_incident(finding, names) for finding in snapshot.past_findings],
+        },
+    )
+
+
+def _radius(radius: BlastRadius) -> Document:
+    return {
+        "paths": radius.paths,
+        "node_pairs": [{"source": str(source), "target": str(target)} for source, target in radius.pairs],
+        "services": list(radius.services),
+    }
+
+
+def _incident(finding: Finding, names: Names) -> Document:
+    return {
+        "id": finding.id,
+        "cause": finding.cause.value,
+        "headline": headline(finding, names),
+        "components": [str(component) for component in finding.components],
+        "started_ns": finding.first_seen_ns,
+        "ended_ns": finding.ended_ns,
+        "lasted_ns": lasted_ns(finding),
+        "paths_affected": len(finding.affected),
+        "checks_affected": list(finding.affected),
     }
 
 

@@ -171,7 +171,7 @@ def _large_links(edges: list[tuple[str, str, dict[str, str]]]) -> RenderableType
 def findings_table(snapshot: Snapshot) -> RenderableType:
     """Every open finding with its evidence and next step; then what has ended."""
     blocks: list[RenderableType] = [
-        _finding_block(number, finding, snapshot.taken_ns)
+        finding_block(number, finding, snapshot.taken_ns)
         for number, finding in enumerate(snapshot.findings, start=1)
     ]
     if snapshot.past_findings:
@@ -179,7 +179,10 @@ def findings_table(snapshot: Snapshot) -> RenderableType:
     return headed(snapshot, *blocks)
 
 
-def _finding_block(number: int, finding: Finding, now_ns: int) -> RenderableType:
+def finding_block(
+    number: int, finding: Finding, now_ns: int, *, more: Iterable[tuple[str, str]] = ()
+) -> RenderableType:
+    """One finding with its evidence and next step; *more* are labelled lines before the next step."""
     title = Text.assemble(
         (f"{number}  ", "bright_black"),
         (str(finding.cause), "bold red"),
@@ -192,24 +195,25 @@ def _finding_block(number: int, finding: Finding, now_ns: int) -> RenderableType
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bright_black", no_wrap=True)
     rows.add_column(overflow="fold")
-    for label, text in _finding_rows(finding):
+    for label, text in _finding_rows(finding, more):
         rows.add_row(label, text)
     return Group(title, Padding(rows, (0, 0, 0, 3)))
 
 
-def _finding_rows(finding: Finding) -> Iterable[tuple[str, str | Text]]:
+def _finding_rows(finding: Finding, more: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str | Text]]:
     yield "what", Text(finding.summary, style="bold")
-    yield "where", _list_parts(finding.components)
+    yield "where", list_parts(finding.components)
     if finding.loss is not None:
         yield "loss", percent(finding.loss)
     yield from _evidence_rows("for", finding.evidence_for)
     yield from _evidence_rows("against", finding.evidence_against)
     if finding.indistinguishable:
-        yield "or", _list_parts(finding.indistinguishable) + " (the checks cannot tell them apart)"
+        yield "or", list_parts(finding.indistinguishable) + " (the checks cannot tell them apart)"
     if finding.hidden:
-        yield "hides", _list_parts(finding.hidden)
+        yield "hides", list_parts(finding.hidden)
     if finding.affected:
         yield "hits", count(len(finding.affected), "path")
+    yield from more
     if finding.next_step:
         yield "next", finding.next_step
 
@@ -219,7 +223,8 @@ def _evidence_rows(label: str, evidence: tuple[Evidence, ...]) -> Iterable[tuple
         yield label if index == 0 else "", each.text
 
 
-def _list_parts(components: tuple[Component, ...], most: int = 6) -> str:
+def list_parts(components: tuple[Component, ...], most: int = 6) -> str:
+    """Components one per line, the first few of many."""
     told = "\n".join(str(component) for component in components[:most])
     return told + (f"\nand {len(components) - most} more" if len(components) > most else "")
 
@@ -233,7 +238,7 @@ def _past_table(snapshot: Snapshot) -> Table:
             f"{duration(snapshot.taken_ns - ended_ns)} ago",
             duration(ended_ns - finding.first_seen_ns) if ended_ns >= finding.first_seen_ns else "–",
             str(finding.cause),
-            _list_parts(finding.components, most=2),
+            list_parts(finding.components, most=2),
         )
     return table
 

@@ -231,6 +231,13 @@ def duration(span_ns: float | None) -> str:
     return f"{span_ns / 1e6:.1f} ms" if span_ns >= 1e6 else f"{max(1, round(span_ns / 1e3))} µs"
 
 
+def lasted_ns(finding: Finding) -> int | None:
+    """How long an ended finding stood; None where it has not ended or its times contradict each other."""
+    if finding.ended_ns is None or finding.ended_ns < finding.first_seen_ns:
+        return None
+    return finding.ended_ns - finding.first_seen_ns
+
+
 def percent(share: float | None) -> str:
     """A share for people; a dash where there is none.
 
