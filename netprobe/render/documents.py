@@ -8,8 +8,8 @@ not known is null, never 0.
   one entry per direction.
 - ``netprobe/matrix``: ``names``, ``pairs[]`` with the count of paths by state; pairs nobody asks are absent.
 - ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: as their tables show.
-- ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs and services); ``incidents[]``
-  that are over.
+- ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs, services);
+  ``incidents[]`` that are over.
 - ``netprobe/report``: all of them under one roof.
 """
 

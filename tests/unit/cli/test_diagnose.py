@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -30,7 +31,9 @@ def test_a_healthy_fleet_is_quiet(tmp_path: Path) -> None:
 
 
 def test_machines_get_pairs_and_incidents(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "evidence", fleets.several())
+    affected = (fleets.several().checks[0].id,)
+    over = replace(fleets.lossy_finding(), ended_ns=fleets.TAKEN_NS, affected=affected)
+    write_bundle(tmp_path / "evidence", replace(fleets.several(), past_findings=(over,)))
     as_json = json.loads(run("diagnose", "-o", "json", "--from", tmp_path / "evidence").output)
     assert as_json == yaml.safe_load(run("diagnose", "-o", "yaml", "--from", tmp_path / "evidence").output)
     tunnel = next(found for found in as_json["findings"] if found["cause"] == "tunnel-down")
@@ -41,4 +44,4 @@ def test_machines_get_pairs_and_incidents(tmp_path: Path) -> None:
     dns = next(found for found in as_json["findings"] if found["cause"] == "dns-down")
     assert dns["blast_radius"]["services"] == [f"{fleets.DEV}/dns"]
     (incident,) = as_json["incidents"]
-    assert incident["lasted_ns"] == incident["ended_ns"] - incident["started_ns"]
+    assert (incident["lasted_ns"], incident["paths_affected"]) == (64 * fleets.SECOND_NS, 1)
