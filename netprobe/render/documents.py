@@ -34,7 +34,8 @@ Document: TypeAlias = dict[str, object]
 VERSION = 1
 
 
-def _document(what: str, snapshot: Snapshot, body: Document) -> Document:
+def view_document(what: str, snapshot: Snapshot, body: Document) -> Document:
+    """What every document begins with, then *body*."""
     return {
         "schema": f"netprobe/{what}",
         "version": VERSION,
@@ -51,7 +52,7 @@ def _document(what: str, snapshot: Snapshot, body: Document) -> Document:
 def topology_document(snapshot: Snapshot) -> Document:
     """Clusters, nodes, agents, services and links with their states."""
     graph = build_graph(snapshot)
-    return _document("topology", snapshot, _topology(graph))
+    return view_document("topology", snapshot, _topology(graph))
 
 
 def _topology(graph: nx.MultiDiGraph[str]) -> Document:
@@ -118,7 +119,7 @@ def matrix_document(
     snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None
 ) -> Document:
     """Every ordered pair that is asked, with its worst state and the count of each."""
-    return _document("matrix", snapshot, _matrix(snapshot, plane, level or Level.NODE))
+    return view_document("matrix", snapshot, _matrix(snapshot, plane, level or Level.NODE))
 
 
 def _matrix(snapshot: Snapshot, plane: Plane | None, level: Level) -> Document:
@@ -141,7 +142,7 @@ def _matrix(snapshot: Snapshot, plane: Plane | None, level: Level) -> Document:
 
 def agents_document(snapshot: Snapshot) -> Document:
     """Every agent that is meant to run."""
-    return _document("agents", snapshot, {"agents": _agents(snapshot)})
+    return view_document("agents", snapshot, {"agents": _agents(snapshot)})
 
 
 def _agents(snapshot: Snapshot) -> list[Document]:
@@ -167,7 +168,7 @@ def _agent(status: AgentStatus) -> Document:
 
 def coverage_document(snapshot: Snapshot) -> Document:
     """What the checks can see."""
-    return _document("coverage", snapshot, {"coverage": _coverage(snapshot)})
+    return view_document("coverage", snapshot, {"coverage": _coverage(snapshot)})
 
 
 def _coverage(snapshot: Snapshot) -> Document:
@@ -184,7 +185,7 @@ def _coverage(snapshot: Snapshot) -> Document:
 
 def findings_document(snapshot: Snapshot) -> Document:
     """Open findings, most certain first, and those that have ended."""
-    return _document("findings", snapshot, _findings(snapshot))
+    return view_document("findings", snapshot, _findings(snapshot))
 
 
 def _findings(snapshot: Snapshot) -> Document:
@@ -198,7 +199,7 @@ def _findings(snapshot: Snapshot) -> Document:
 def diagnosis_document(snapshot: Snapshot) -> Document:
     """Open findings with whom they hit, and what is over as incidents."""
     names = Names.of(snapshot.inventory)
-    return _document(
+    return view_document(
         "diagnosis",
         snapshot,
         {
@@ -261,7 +262,7 @@ def _evidence(evidence: Evidence) -> Document:
 def report_document(snapshot: Snapshot) -> Document:
     """Everything of the snapshot that a reader of reports may ask for."""
     counters = snapshot.counters
-    return _document(
+    return view_document(
         "report",
         snapshot,
         {
