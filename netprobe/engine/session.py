@@ -15,6 +15,7 @@ from types import TracebackType
 from netprobe.engine.askable import expect_askable, find_unaskable
 from netprobe.engine.clock import Clock
 from netprobe.engine.doubt import Doubting
+from netprobe.engine.driving import SHELLS
 from netprobe.engine.echo_icmp import IcmpEcho
 from netprobe.engine.echo_udp import Keyring, UdpEcho
 from netprobe.engine.ledger import Ledger, Round
@@ -187,18 +188,22 @@ class Engine:
                 group.create_task(self._talk(check, turn))
 
     async def _talk(self, check: Check, turn: Round) -> None:
-        kind = registry.find_talking(check.probe.kind)
-        assert kind is not None
         async with self._talks:
             probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
             try:
-                seen = await kind.ask(check, TalkingNet(check))
+                seen = await self._converse(check)
             except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
                 logger.warning(
                     "check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error
                 )
                 seen = Seen(NotMeasured(f"our own mistake: {type(error).__name__}"))
             self._ledger.saw(probe, seen)
+
+    async def _converse(self, check: Check) -> Seen:
+        kind = registry.find_talking(check.probe.kind)
+        if kind is not None:
+            return await kind.ask(check, TalkingNet(check))
+        return await SHELLS[check.probe.kind](check, self._clock, self._keys.key, self._rng)
 
     async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
         ended_ns = turn.began_ns + turn.length_ns

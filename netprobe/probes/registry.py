@@ -24,7 +24,12 @@ TALKING_KINDS = {
 }
 """Conversations: each brings ``ask(check, net)``."""
 
-KINDS = ECHO_KINDS | TALKING_KINDS
+PACKET_KINDS = {
+    "pmtu": "netprobe.probes.pmtu",
+}
+"""Conversations of single packets: each is a machine without I/O, for which the engine has a shell."""
+
+KINDS = ECHO_KINDS | TALKING_KINDS | PACKET_KINDS
 
 MAX_TIMEOUT_NS = 60_000_000_000
 
@@ -63,6 +68,6 @@ def validate(probe: Probe, *, where: str = "probe") -> None:
 
 
 def find_talking(kind: str) -> TalkingKind | None:
-    """The conversation of that name, or None where the kind is an echo."""
+    """The conversation of that name, or None where the engine has a part of its own for the kind."""
     module = TALKING_KINDS.get(kind)
     return cast("TalkingKind", importlib.import_module(module)) if module else None

@@ -1,0 +1,47 @@
+"""A socket and a timer for one conversation of packets: the shell around the machines of ``probes``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import TracebackType
+
+
+class Readable:
+    """Wakes one waiting coroutine when one of its sockets has something, errors included, or time is up."""
+
+    def __init__(self, *socks: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socks: list[socket.socket] = []
+        self._news = asyncio.Event()
+        for sock in socks:
+            self.add(sock)
+
+    def __enter__(self) -> Readable:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for sock in list(self._socks):
+            self.drop(sock)
+
+    def add(self, sock: socket.socket) -> None:
+        """Watch one more socket; it is closed with the rest."""
+        self._socks.append(sock)
+        self._loop.add_reader(sock.fileno(), self._news.set)
+
+    def drop(self, sock: socket.socket) -> None:
+        """Forget and close a socket."""
+        self._socks.remove(sock)
+        self._loop.remove_reader(sock.fileno())
+        sock.close()
+
+    async def wait(self, *, until_ns: int) -> None:
+        """Return on news, or at *until_ns* (monotonic)."""
+        self._news.clear()
+        try:
+            async with asyncio.timeout_at(until_ns / 1e9):
+                await self._news.wait()
+        except TimeoutError:
+            return

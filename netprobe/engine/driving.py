@@ -1,0 +1,17 @@
+"""Runs the machines of ``probes`` that talk in single packets: each kind's shell, by name."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.pmtu import search_pmtu
+from netprobe.model.check import Check
+from netprobe.probes.seen import Seen
+
+Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
+
+SHELLS: dict[str, Shell] = {
+    "pmtu": search_pmtu,
+}

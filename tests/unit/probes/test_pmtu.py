@@ -1,0 +1,136 @@
+"""The MTU search against simulated paths: whatever each direction passes is found, to the byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.model.check import Probe
+from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
+from netprobe.probes import pmtu
+from netprobe.probes.pmtu import Answered, Finish, Rejection, Send, Started, Told, TooLarge, WakeAt, Woke
+from netprobe.probes.seen import Seen
+
+MS = 1_000_000
+PROBE = Probe("pmtu", port=9771, timeout_ns=3_600_000 * MS)
+
+
+@dataclass
+class Path:
+    """A path and its responder, as the machine sees them."""
+
+    out: int = 9_000
+    back: int = 9_000
+    tells: bool = False
+    own: int = 9_000
+    lose: frozenset[int] = frozenset()
+    """Sequence numbers lost on the way out by chance."""
+    received: int = 0
+    sent: int = 0
+
+    def carry(self, send: Send, at_ns: int) -> pmtu.Event | None:
+        self.sent += 1
+        if send.size > self.own:
+            return TooLarge(send.sequence, at_ns)
+        if send.size > self.out:
+            return Told(self.out, "10.0.0.1", at_ns + MS) if self.tells else None
+        if send.sequence in self.lose:
+            return None
+        self.received += 1
+        if send.size > self.back:
+            return None
+        return Answered(send.sequence, self.received, at_ns + MS, "dev/w1/pod")
+
+
+def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Seen:
+    state, commands = pmtu.step(pmtu.begin(probe, version=version), Started(5))
+    now = 5
+    while True:
+        event: pmtu.Event | None = None
+        for command in commands:
+            match command:
+                case Finish(seen):
+                    return seen
+                case Send():
+                    event = path.carry(command, now)
+                case WakeAt(at_ns):
+                    event = event or Woke(at_ns)
+        assert event is not None
+        assert path.sent < 200, "a search ends"
+        now = event.at_ns
+        state, commands = pmtu.step(state, event)
+
+
+def test_a_sound_path_costs_two_packets() -> None:
+    path = Path()
+    seen = search(path)
+    assert seen == Seen(
+        Reached(MS), "dev/w1/pod",
+        facts=(("forward", "ok: 1500 bytes pass, the largest tried"),
+               ("back", "ok: 1500 bytes pass, as many as arrive there")),
+    )  # fmt: skip
+    assert path.sent == 2
+
+
+@given(out=st.integers(260, 1_600), back=st.integers(260, 1_600), version=st.sampled_from([4, 6]))
+def test_each_direction_is_found_to_the_byte(out: int, back: int, version: int) -> None:
+    facts = dict(search(Path(out, back), version=version).facts)
+    arrives = min(out, 1_500)
+    assert f" {arrives} bytes pass" in facts["forward"]
+    assert f" {min(back, arrives)} bytes pass" in facts["back"]
+    assert facts["forward"].startswith("ok" if out >= 1_500 else "blackhole")
+    assert facts["back"].startswith("ok" if back >= arrives else "blackhole")
+
+
+@given(st.integers(260, 1_499))
+def test_a_router_that_tells_the_mtu_makes_it_reduced_not_a_blackhole(mtu: int) -> None:
+    path = Path(out=mtu, tells=True)
+    seen = search(path)
+    assert isinstance(seen.outcome, Reached)
+    assert dict(seen.facts)["forward"].startswith(f"reduced: {mtu} bytes pass, as 10.0.0.1 says")
+    assert path.sent == 3
+
+
+@given(st.integers(260, 1_499))
+def test_our_own_interface_is_ours_and_no_fault_of_the_network(own: int) -> None:
+    seen = search(Path(own=own))
+    assert isinstance(seen.outcome, Reached)
+    assert dict(seen.facts)["forward"] == f"ok: {own} bytes pass, all that this host's own interface lets out"
+
+
+def test_a_blackhole_below_our_own_limit_is_still_one() -> None:
+    seen = search(Path(out=1_300, own=1_400))
+    assert (seen.outcome, seen.detail) == (TimedOut(100 * MS), "blackhole forward above 1300 bytes")
+
+
+@given(lost=st.sets(st.integers(2, 40), max_size=2))
+def test_two_packets_lost_by_chance_are_no_limit(lost: set[int]) -> None:
+    facts = dict(search(Path(1_400, 1_300, lose=frozenset(lost))).facts)
+    assert " 1400 bytes pass" in facts["forward"]
+    assert " 1300 bytes pass" in facts["back"]
+
+
+def test_silence_is_unreachable_and_a_rejection_keeps_its_sender() -> None:
+    seen = search(Path(out=0))
+    assert seen.outcome == TimedOut(1_500 * MS)
+    assert dict(seen.facts) == {"forward": "unreachable", "back": "unreachable"}
+    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), Started(5))
+    rejected = Rejected("10.0.0.1", 3, 13)
+    _, (finish,) = pmtu.step(state, Rejection(rejected, 6))
+    assert isinstance(finish, Finish)
+    assert finish.seen.outcome == rejected
+
+
+def test_a_search_without_time_says_that_it_did_not_finish() -> None:
+    seen = search(Path(out=1_300), probe=Probe("pmtu", port=9, timeout_ns=300 * MS))
+    assert seen.outcome == NotMeasured("the time was up before the search was done")
+
+
+@pytest.mark.parametrize("mtu", [0, 40, 1_500, 9_000])
+def test_an_mtu_that_cannot_be_true_changes_nothing(mtu: int) -> None:
+    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), Started(5))
+    state, _ = pmtu.step(state, Answered(1, 1, 6))
+    assert pmtu.step(state, Told(mtu, "10.0.0.66", 7)) == (state, ())
