@@ -142,6 +142,10 @@ class Engine:
         Raises :class:`InputError` for a question that cannot be asked.
         """
         expect_askable(check)
+        if (
+            check.probe.kind in SHELLS
+        ):  # these judge silence themselves, and know more than that it was silent
+            return tuple([await self._try_to_converse(check) for _ in range(check.count)])
         now_ns = self._clock.mono_ns()
         turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns)
         async with asyncio.TaskGroup() as group:
@@ -190,14 +194,14 @@ class Engine:
     async def _talk(self, check: Check, turn: Round) -> None:
         async with self._talks:
             probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
-            try:
-                seen = await self._converse(check)
-            except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
-                logger.warning(
-                    "check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error
-                )
-                seen = Seen(NotMeasured(f"our own mistake: {type(error).__name__}"))
-            self._ledger.saw(probe, seen)
+            self._ledger.saw(probe, await self._try_to_converse(check))
+
+    async def _try_to_converse(self, check: Check) -> Seen:
+        try:
+            return await self._converse(check)
+        except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
+            logger.warning("check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error)
+            return Seen(NotMeasured(f"our own mistake: {type(error).__name__}"))
 
     async def _converse(self, check: Check) -> Seen:
         kind = registry.find_talking(check.probe.kind)

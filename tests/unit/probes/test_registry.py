@@ -30,6 +30,13 @@ from netprobe.probes import registry
         pytest.param(Probe("dns", name=""), "probe.name: ", id="no name to ask"),
         pytest.param(Probe("dns", name="a." * 200), "probe.name: ", id="name too long"),
         pytest.param(Probe("dns", name="a", options=(("type", "X"),)), "probe.options.type: ", id="type"),
+        pytest.param(Probe("pmtu", port=0), "probe.port: port 0 ", id="pmtu port 0"),
+        pytest.param(Probe("pmtu", port=9, size=500), "probe.size: size 500 ", id="pmtu too small"),
+        pytest.param(
+            Probe("pmtu", port=9, options=(("patience", "x"),)),
+            "probe.options.patience: ",
+            id="pmtu patience",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_named(probe: Probe, said: str) -> None:

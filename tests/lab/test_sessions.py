@@ -1,0 +1,128 @@
+"""Questions that talk, on real packets, over IPv4 and IPv6.
+
+a (prod/w1/pod) ── r ── b (dev/w1/pod)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from netprobe.model.check import Check
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import Reached, Rejected, TimedOut
+from netprobe.wire.messages import Answer
+from tests.lab import agents
+from tests.lab.agents import MS, PORT, make_check, make_probe
+from tests.lab.asking import ask_once
+from tests.lab.namespaces import Host, Namespaces, need_namespaces
+
+pytestmark = [pytest.mark.lab, need_namespaces()]
+
+A, B = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
+B4, B6 = "10.2.0.2", "fd00:2::2"
+R = {B4: "10.1.0.2", B6: "fd00:1::2"}
+FAMILY = {B4: "ip", B6: "ip6"}
+BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
+
+
+@dataclass(slots=True)
+class Scene:
+    a: Host
+    r: Host
+    b: Host
+
+    def ask(self, kind: str, address: str, *, port: int = 0, seconds: int = 30, **options: str) -> Answer:
+        asked = tuple(sorted(options.items()))
+        probe = replace(make_probe(kind, port=port), timeout_ns=seconds * 1_000 * MS, options=asked)
+        check: Check = make_check(A, address, probe, name=str(B), count=1)
+        return ask_once(self.a, check)
+
+    def facts(self, kind: str, address: str, **options: object) -> dict[str, str]:
+        return dict(self.ask(kind, address, **options).details[0].facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with Namespaces() as made:
+        a, r, b = (made.host(name) for name in "arb")
+        made.link(a, r, "10.1.0.0/24", "fd00:1::/64")
+        made.link(r, b, "10.2.0.0/24", "fd00:2::/64")
+        r.forward()
+        for host in (a, b):
+            host.default_via(r)
+        a.settle(B4, B6)
+        with agents.running(b, B, folder=tmp_path_factory.mktemp("sessions")):
+            yield Scene(a, r, b)
+
+
+@pytest.fixture
+def scene(network: Scene) -> Iterator[Scene]:
+    yield network
+    for host in (network.a, network.r, network.b):
+        host.nft()
+
+
+@BOTH
+def test_pmtu_of_a_sound_path_is_ok_both_ways(scene: Scene, address: str) -> None:
+    answer = scene.ask("pmtu", address, port=PORT)
+    assert isinstance(answer.outcomes[0], Reached)
+    assert dict(answer.details[0].facts) == {
+        "forward": "ok: 1500 bytes pass, the largest tried",
+        "back": "ok: 1500 bytes pass, as many as arrive there",
+    }
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("side", "blamed", "sound"), [("daddr", "forward", "back"), ("saddr", "back", "forward")]
+)
+def test_a_black_hole_is_found_in_its_direction(
+    scene: Scene, address: str, side: str, blamed: str, sound: str
+) -> None:
+    rule = f"{FAMILY[address]} {side} {address} meta length > 1333 drop"
+    scene.r.nft(f"add rule inet test forward {rule}")
+    answer = scene.ask("pmtu", address, port=PORT)
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], TimedOut)
+    assert answer.details[0].words == f"blackhole {blamed} above 1333 bytes"
+    assert facts[blamed].startswith("blackhole: 1333 bytes pass")
+    assert facts[sound].startswith("ok: ")
+
+
+@BOTH
+def test_a_router_that_tells_its_mtu_is_healthy(scene: Scene, address: str) -> None:
+    scene.r.ip("link set to-b mtu 1300\n")
+    try:
+        answer = scene.ask("pmtu", address, port=PORT)
+    finally:
+        scene.r.ip("link set to-b mtu 1500\n")
+    assert isinstance(answer.outcomes[0], Reached)
+    forward = dict(answer.details[0].facts)["forward"]
+    assert forward == f"reduced: 1300 bytes pass, as {R[address]} says; path MTU discovery works"
+
+
+@BOTH
+def test_our_own_interface_is_not_the_network(scene: Scene, address: str) -> None:
+    scene.a.ip("link set to-r mtu 1400\n")
+    try:
+        facts = scene.facts("pmtu", address, port=PORT)
+    finally:
+        scene.a.ip("link set to-r mtu 1500\n")
+        scene.a.run("ip", "-6", "route", "replace", "default", "via", R[B6])
+    assert facts["forward"] == "ok: 1400 bytes pass, all that this host's own interface lets out"
+
+
+@BOTH
+def test_nothing_passes_unreachable(scene: Scene, address: str) -> None:
+    scene.r.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
+    answer = scene.ask("pmtu", address, port=PORT, patience="100")
+    assert answer.outcomes == (TimedOut(300 * MS),)
+    assert dict(answer.details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
+
+
+def test_a_rejected_search_names_who_rejected(scene: Scene) -> None:
+    scene.r.nft(f"add rule inet test forward ip daddr {B4} reject with icmp type admin-prohibited")
+    assert scene.ask("pmtu", B4, port=PORT).outcomes == (Rejected(R[B4], 3, 13),)
