@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from netprobe.collector.state import State
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.policy import PlanPolicy
 
 _SECOND = 1_000_000_000
 _HOUR = 3_600 * _SECOND
@@ -37,16 +39,27 @@ _FILE = click.Path(path_type=Path)
               help="How long reports are kept.")  # fmt: skip
 @click.option("--history", default="", metavar="URL",
               help="Database of the history; by default an SQLite file below --data.")  # fmt: skip
+@click.option("--budget", "budgets", type=(click.Choice(["agent", "cluster", "tunnel"]), click.IntRange(1)),
+              multiple=True, metavar="agent|cluster|tunnel PROBES",
+              help="The most probes per interval that one agent or one cluster sends, or that cross one "
+                   "direction of a tunnel; may be given for each.")  # fmt: skip
 def collector(
-    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, history: str
-) -> None:
+    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, history: str,
+    budgets: tuple[tuple[str, int], ...],
+) -> None:  # fmt: skip
     """Serve agents and askers until terminated: plan, gather, judge, answer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = Settings(
         inventory, data, Listen.parse(listen), keys,
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), history_url=history,
     )  # fmt: skip
-    asyncio.run(_serve(settings, Brains(plan, Analyst)))
+    most = dict(budgets)
+    policy = PlanPolicy(
+        agent_budget=most.get("agent"),
+        cluster_budget=most.get("cluster"),
+        tunnel_budget=most.get("tunnel"),
+    )
+    asyncio.run(_serve(settings, Brains(partial(plan, policy=policy), Analyst)))
 
 
 async def _serve(settings: Settings, brains: Brains) -> None:
@@ -56,7 +69,9 @@ async def _serve(settings: Settings, brains: Brains) -> None:
     await run_collector(settings, brains, stop=stop)
 
 
-def plan(inventory: Inventory, state: State, interval_ns: int) -> FleetPlan:
+def plan(
+    inventory: Inventory, state: State, interval_ns: int, *, policy: PlanPolicy | None = None
+) -> FleetPlan:
     """The plans of the epoch that *state* names."""
     return plan_fleet(
         inventory,
@@ -64,4 +79,5 @@ def plan(inventory: Inventory, state: State, interval_ns: int) -> FleetPlan:
         seed=state.seed,
         interval_ns=interval_ns,
         cookie_key=bytes.fromhex(state.cookie_key),
+        policy=policy,
     )

@@ -20,6 +20,8 @@ class Coverage:
     classes: tuple[tuple[Component, ...], ...] = ()
     """Groups of two or more covered components that the checks cannot tell apart."""
     checks: int = 0
+    left_out: int = 0
+    """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netprobe.model.check import Check, Plan
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.planning.askable import find_askable
+from netprobe.planning.budgets import keep_within
 from netprobe.planning.coverage import measure_coverage
 from netprobe.planning.fabric import Fabric
 from netprobe.planning.pairs import find_pairs
@@ -32,17 +34,19 @@ def plan_fleet(
     cookie_key: bytes,
     policy: PlanPolicy | None = None,
 ) -> FleetPlan:
-    """Plan one epoch. Raises `InputError` where the inventory contradicts itself.
+    """Plan one epoch. Raises `InputError` where the inventory contradicts itself or a budget is too small.
 
-    Equal arguments give an equal plan; a small fleet gets the same full mesh in every epoch.
+    Equal arguments give an equal plan; a small fleet within its budgets gets the same full mesh in every
+    epoch.
     """
     policy = policy or PlanPolicy()
     fabric = Fabric(inventory)
-    questions = {check.id: (check, legs) for check, legs in _ask(fabric, epoch, seed, policy)}
+    different = {question.check.id: question for question in _ask(fabric, epoch, seed, policy)}
+    questions, left_out = keep_within(tuple(different.values()), policy, epoch=epoch, seed=seed)
     checks_of: dict[AgentId, list[Check]] = {agent: [] for agent in fabric.agents}
     peers_of: dict[AgentId, dict[AgentId, None]] = {agent: {} for agent in fabric.agents}
     agent_named = {str(agent): agent for agent in fabric.agents}
-    for check, _ in questions.values():
+    for check in (question.check for question in questions):
         checks_of[check.source].append(check)
         if (asked := agent_named.get(check.target.name)) is not None:
             peers_of[asked][check.source] = None
@@ -60,8 +64,9 @@ def plan_fleet(
         )
         for agent in fabric.agents
     )
-    legs = tuple(leg for _, leg in questions.values())
-    return FleetPlan(epoch, interval_ns, plans, legs, measure_coverage(fabric, legs))
+    legs = tuple(question.legs for question in questions)
+    coverage = replace(measure_coverage(fabric, legs), left_out=left_out)
+    return FleetPlan(epoch, interval_ns, plans, legs, coverage)
 
 
 def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Question]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netprobe.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class PlanPolicy:
@@ -20,3 +22,15 @@ class PlanPolicy:
     timeout_ns: int = 500_000_000
     with_host_plane: bool = True
     """Ask from the host plane as well; it tells a CNI fault from a node fault."""
+    agent_budget: int | None = None
+    """The most probes per interval one agent sends; None for no limit."""
+    cluster_budget: int | None = None
+    """The most probes per interval all agents of one cluster send; None for no limit."""
+    tunnel_budget: int | None = None
+    """The most probes per interval that cross one direction of a tunnel or link; None for no limit."""
+
+    def __post_init__(self) -> None:
+        for name in ("agent_budget", "cluster_budget", "tunnel_budget"):
+            budget = getattr(self, name)
+            if budget is not None and budget < 1:
+                raise InputError(f"{budget} is no number of probes", where=name.replace("_", " "))

@@ -7,6 +7,7 @@ Rule: every check towards an agent ends its way out at a firewall rule of the ta
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from netprobe.model.check import Check, Layer, Legs, Probe, Target, TargetKind, check_id
 from netprobe.model.component import (
@@ -24,8 +25,16 @@ from netprobe.planning.pairs import Pair
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import Route, find_outer_route, find_route
 
-Question = tuple[Check, Legs]
 CLUSTERSET = "clusterset.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A check with its legs; a *variant* asks a pair in one more way and may be left out for a while."""
+
+    check: Check
+    legs: Legs
+    is_variant: bool = False
 
 
 def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[Question]:
@@ -35,28 +44,34 @@ def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[Questio
     if out is None or back is None:
         return
     layer = _layer_of(pair)
-    for family, probe, count in _probes_of(fabric, pair, policy):
+    main = V4 if plane_address(fabric, pair.target, V4) is not None else V6
+    asked = [(main, probe, policy.burst, False) for probe in _base_probes(fabric, policy)]
+    if pair.rich:
+        asked += [(family, probe, 1, True) for family, probe in _variants(fabric, pair, main, policy)]
+    for family, probe, count, is_variant in asked:
         address = plane_address(fabric, pair.target, family)
         if address is None or plane_address(fabric, pair.source, family) is None:
             continue
         target = Target(TargetKind.AGENT, address, str(pair.target), pair.target.node_id)
         way_out = (*out, firewall_rule(str(pair.target.node_id), port=_door(probe)))
-        yield _question(pair.source, target, probe, layer, count, way_out, back)
+        yield _question(pair.source, target, probe, layer, count, way_out, back, is_variant=is_variant)
 
 
-def _probes_of(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[tuple[int, Probe, int]]:
+def _base_probes(fabric: Fabric, policy: PlanPolicy) -> tuple[Probe, Probe]:
+    return (
+        Probe("icmp", timeout_ns=policy.timeout_ns),
+        Probe("udp", port=fabric.inventory.agent_port, timeout_ns=policy.timeout_ns),
+    )
+
+
+def _variants(fabric: Fabric, pair: Pair, main: int, policy: PlanPolicy) -> Iterator[tuple[int, Probe]]:
     port, patience = fabric.inventory.agent_port, policy.timeout_ns
-    main = V4 if plane_address(fabric, pair.target, V4) is not None else V6
-    yield main, Probe("icmp", timeout_ns=patience), policy.burst
-    yield main, Probe("udp", port=port, timeout_ns=patience), policy.burst
-    if not pair.rich:
-        return
-    yield main, Probe("tcp", port=port, timeout_ns=patience), 1
+    yield main, Probe("tcp", port=port, timeout_ns=patience)
     if main == V4 and pair.source.node_id != pair.target.node_id:
-        yield V6, Probe("udp", port=port, timeout_ns=patience), 1
+        yield V6, Probe("udp", port=port, timeout_ns=patience)
     size = _large_size(fabric, pair)
     if size:
-        yield main, Probe("udp", port=port, size=size, timeout_ns=patience), 1
+        yield main, Probe("udp", port=port, size=size, timeout_ns=patience)
 
 
 def _large_size(fabric: Fabric, pair: Pair) -> int:
@@ -165,7 +180,9 @@ def _door(probe: Probe) -> str:
 
 
 def _question(
-    source: AgentId, target: Target, probe: Probe, layer: Layer, count: int, out: Route, back: Route
-) -> Question:
+    source: AgentId, target: Target, probe: Probe, layer: Layer, count: int, out: Route, back: Route,
+    *, is_variant: bool = False,
+) -> Question:  # fmt: skip
     identity = check_id(source, target, probe)
-    return Check(identity, source, target, probe, layer, count), Legs(identity, out, back)
+    check = Check(identity, source, target, probe, layer, count)
+    return Question(check, Legs(identity, out, back), is_variant)

@@ -297,6 +297,8 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
         f"{coverage.identifiable:,}",
         f"told apart from every other{_share(coverage.identifiable, coverage.components)}",
     )
+    if coverage.left_out:
+        facts.add_row(f"{coverage.left_out:,}", "variants of checks left out by the budgets in this epoch")
     blocks: list[RenderableType] = [facts]
     if coverage.uncovered:
         blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))

@@ -1,0 +1,104 @@
+"""Keep a plan within its budgets: what may be left out takes turns, the rest is never dropped silently.
+
+All figures are probes per interval. An agent and a cluster are charged with what they send; one direction of
+a tunnel or link with what crosses it, as question or as answer. Variants (TCP, IPv6, large packets) are left
+out first and only; base checks carry coverage and localisation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from netprobe.errors import InputError
+from netprobe.model.component import ComponentKind
+from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.questions import Question
+
+_CIRCLE = 1 << 64
+_GOLDEN = 0x9E3779B97F4A7C15
+"""2**64 divided by the golden ratio: multiples of it fall into the widest gaps of the circle in turn."""
+
+Account = tuple[str, str]
+"""What is charged: ``agent``, ``cluster`` or ``tunnel``, and its name."""
+
+
+def keep_within(
+    questions: Sequence[Question], policy: PlanPolicy, *, epoch: int, seed: int
+) -> tuple[list[Question], int]:
+    """The questions that fit, in their order, and how many variants do not.
+
+    Variants lie on a circle by their identity; each epoch begins elsewhere on it and takes what fits, so each
+    is first in its turn. Raises `InputError` where even the base checks exceed a budget.
+    """
+    limits = {
+        "agent": policy.agent_budget,
+        "cluster": policy.cluster_budget,
+        "tunnel": policy.tunnel_budget,
+    }
+    if all(limit is None for limit in limits.values()):
+        return list(questions), 0
+    charged: Counter[Account] = Counter()
+    for question in questions:
+        if not question.is_variant:
+            _charge(charged, question)
+    _refuse_excess(charged, limits)
+    kept = set()
+    for question in _in_turns(questions, epoch=epoch, seed=seed):
+        if _fits(charged, question, limits):
+            _charge(charged, question)
+            kept.add(question.check.id)
+    fitting = [one for one in questions if not one.is_variant or one.check.id in kept]
+    return fitting, len(questions) - len(fitting)
+
+
+def _accounts(question: Question) -> Iterable[Account]:
+    crossed = {*question.legs.forward, *question.legs.back}
+    source = question.check.source
+    return (
+        ("agent", str(source)),
+        ("cluster", source.cluster),
+        *(("tunnel", str(part)) for part in crossed if part.kind is ComponentKind.TUNNEL),
+    )
+
+
+def _charge(charged: Counter[Account], question: Question) -> None:
+    for account in _accounts(question):
+        charged[account] += question.check.count
+
+
+def _fits(charged: Counter[Account], question: Question, limits: dict[str, int | None]) -> bool:
+    for account in _accounts(question):
+        limit = limits[account[0]]
+        if limit is not None and charged[account] + question.check.count > limit:
+            return False
+    return True
+
+
+def _refuse_excess(charged: Counter[Account], limits: dict[str, int | None]) -> None:
+    """Name the account that is furthest above its budget."""
+    excess = [
+        (number - limit, account, limit)
+        for account, number in charged.items()
+        if (limit := limits[account[0]]) is not None and number > limit
+    ]
+    if not excess:
+        return
+    over, (kind, name), limit = max(excess)
+    where = name if kind == "tunnel" else f"{kind} {name}"
+    raise InputError(
+        f"{limit + over} probes per interval cannot be left out, the {kind} budget is {limit}"
+        f" ({len(excess)} of {len(charged)} budgets exceeded)",
+        where=where,
+    )
+
+
+def _in_turns(questions: Sequence[Question], *, epoch: int, seed: int) -> Iterator[Question]:
+    begin = epoch * _GOLDEN
+
+    def place(question: Question) -> int:
+        digest = hashlib.blake2b(f"{seed} {question.check.id}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") - begin) % _CIRCLE
+
+    yield from sorted((one for one in questions if one.is_variant), key=place)
