@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Legs, Plan
 from netprobe.model.component import Component
+from netprobe.model.names import ClusterName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Coverage:
     classes: tuple[tuple[Component, ...], ...] = ()
     """Groups of two or more covered components that the checks cannot tell apart."""
     checks: int = 0
+    unjoined: tuple[tuple[ClusterName, ClusterName], ...] = ()
+    """Pairs of clusters that nothing joins, no link and no transit cluster: nothing is asked between them."""
     left_out: int = 0
     """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
 

@@ -82,6 +82,8 @@ class Cluster:
     dns_addresses: tuple[str, ...] = ()
     pod_mtu: int = 1500
     is_site: bool = False
+    transit: bool = False
+    """Its gateways pass packets on between other clusters: the hub of hub and spoke."""
 
     @property
     def gateways(self) -> tuple[Node, ...]:

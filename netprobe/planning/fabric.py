@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import combinations
 
 from netprobe.errors import InputError
 from netprobe.model.component import Component, tunnel
@@ -46,7 +47,7 @@ class Fabric:
         self.node_of: dict[NodeId, Node] = {}
         self._index_nodes()
         self._hops = self._index_links()
-        self._ways: dict[tuple[ClusterName, ClusterName], Way | None] = {}
+        self._ways: dict[ClusterName, dict[ClusterName, Way]] = {}
         self.agents: tuple[AgentId, ...] = tuple(inventory.iter_agents())
         known = set(self.agents)
         self.address_of: dict[tuple[AgentId, int], str] = {
@@ -108,27 +109,33 @@ class Fabric:
         return self._hops[cluster]
 
     def way(self, *, source: ClusterName, target: ClusterName) -> Way | None:
-        """The shortest way between two clusters over links, or None; the inventory's order breaks ties."""
-        key = (source, target)
-        if key not in self._ways:
-            hops = self._find_hops(source=source, target=target)
-            self._ways[key] = Way(hops, min(hop.link.mtu for hop in hops)) if hops else None
-        return self._ways[key]
+        """The shortest way between two clusters over links, or None; the inventory's order breaks ties.
 
-    def _find_hops(self, *, source: ClusterName, target: ClusterName) -> tuple[Hop, ...]:
-        came_by: dict[ClusterName, Hop] = {}
-        queue = deque([source])
-        while queue and target not in came_by:
-            for hop in self._hops[queue.popleft()]:
-                if hop.target != source and hop.target not in came_by:
-                    came_by[hop.target] = hop
-                    queue.append(hop.target)
-        path: list[Hop] = []
-        at = target
-        while at in came_by and at != source:
-            path.append(came_by[at])
-            at = came_by[at].source
-        return tuple(reversed(path))
+        Between its ends it crosses transit clusters only: others do not pass on what is not theirs.
+        """
+        if source not in self._ways:
+            self._ways[source] = self._find_ways(source)
+        return self._ways[source].get(target)
+
+    def unjoined(self) -> tuple[tuple[ClusterName, ClusterName], ...]:
+        """The pairs of clusters between which there is no way, each once, in inventory order."""
+        pairs = combinations(self.cluster_of, 2)
+        return tuple((one, other) for one, other in pairs if self.way(source=one, target=other) is None)
+
+    def _find_ways(self, source: ClusterName) -> dict[ClusterName, Way]:
+        """All ways from *source*, breadth first."""
+        ways: dict[ClusterName, Way] = {}
+        queue: deque[tuple[ClusterName, tuple[Hop, ...]]] = deque([(source, ())])
+        while queue:
+            at, path = queue.popleft()
+            for hop in self._hops[at]:
+                if hop.target == source or hop.target in ways:
+                    continue
+                hops = (*path, hop)
+                ways[hop.target] = Way(hops, min(each.link.mtu for each in hops))
+                if self.cluster_of[hop.target].transit:
+                    queue.append((hop.target, hops))
+        return ways
 
 
 def family_of(address: str) -> int:

@@ -65,7 +65,7 @@ def plan_fleet(
         for agent in fabric.agents
     )
     legs = tuple(question.legs for question in questions)
-    coverage = replace(measure_coverage(fabric, legs), left_out=left_out)
+    coverage = replace(measure_coverage(fabric, legs), unjoined=fabric.unjoined(), left_out=left_out)
     return FleetPlan(epoch, interval_ns, plans, legs, coverage)
 
 

@@ -59,7 +59,7 @@ def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Ite
         for name, cluster in fabric.cluster_of.items()
     }
     joints = list(_circulant(ring_of, epoch=epoch, seed=seed, degree=policy.degree))
-    joints += _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed)
+    joints += _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
     for source, target in joints:
         rich = _share(source, target, epoch=epoch, seed=seed) < policy.variant_share
         yield Pair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
@@ -113,16 +113,25 @@ def _circulant(
 
 
 def _combine_gateways(
-    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int
+    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
-    """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair that is joined."""
+    """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair whose turn it is.
+
+    Pairs whose turn it is not keep gateway→gateway where a link joins them, so every link is crossed.
+    """
+    is_sampled = len(fabric.cluster_of) > policy.all_pairs_clusters
     company = {name: _share_workers(fabric, name) for name in fabric.cluster_of}
     for source in fabric.cluster_of:
+        groups = 1 + max(company[source].values(), default=0)
         for target in company[source]:
             way = fabric.way(source=source, target=target)
             if way is None:
                 continue
             near, far = way.hops[0].source_gateway, way.hops[-1].target_gateway
+            if is_sampled and not _is_turn(company[source][target], groups, epoch, policy.sampled_groups):
+                if len(way.hops) == 1:
+                    yield near, far
+                continue
             here = [
                 _turn(ring_of[source], f"{seed} {source} {company[source][target]} {role}", epoch, near)
                 for role in ("to gateway", "to node")
@@ -146,6 +155,11 @@ def _share_workers(fabric: Fabric, name: ClusterName) -> dict[ClusterName, int]:
     ]
     groups = max(len(remotes) // _GROUP, 1)
     return {other: min(place // _GROUP, groups - 1) for place, other in enumerate(remotes)}
+
+
+def _is_turn(group: int, groups: int, epoch: int, at_once: int) -> bool:
+    """Whether *group* is among the *at_once* of *epoch*; all have their turn before one returns."""
+    return (group - epoch * at_once) % groups < at_once
 
 
 def _turn(ring: Ring, role: str, epoch: int, without: NodeId) -> NodeId:

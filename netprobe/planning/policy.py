@@ -13,6 +13,12 @@ class PlanPolicy:
 
     full_mesh_nodes: int = 16
     """Up to this many nodes everybody asks everybody: cheap, and nothing is left to chance."""
+    all_pairs_clusters: int = 24
+    """Up to this many clusters workers of every ordered pair ask each other in every epoch; above it workers
+    of some pairs, in turns, and in the others one gateway asks the other, over every link."""
+    sampled_groups: int = 2
+    """How many groups of three remote clusters the workers of one cluster ask in one epoch, where pairs are
+    sampled."""
     degree: int = 2
     """k of the circulant: how many nodes of its own cluster each node asks per epoch."""
     variant_share: float = 0.25

@@ -178,6 +178,7 @@ def _coverage(snapshot: Snapshot) -> Document:
         "components": coverage.components,
         "covered": coverage.covered,
         "identifiable": coverage.identifiable,
+        "unjoined": [list(pair) for pair in coverage.unjoined],
         "left_out": coverage.left_out,
         "uncovered": [str(component) for component in coverage.uncovered],
         "indistinguishable": [[str(component) for component in group] for group in coverage.classes],

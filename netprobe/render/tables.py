@@ -302,6 +302,9 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
     blocks: list[RenderableType] = [facts]
     if coverage.uncovered:
         blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))
+    if coverage.unjoined:
+        pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
+        blocks.append(_named_list("Not joined by links or transit clusters, so not asked", pairs))
     if coverage.classes:
         told = [" = ".join(str(part) for part in group) for group in coverage.classes]
         blocks.append(_named_list("Cannot be told apart", told))

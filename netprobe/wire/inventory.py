@@ -57,6 +57,7 @@ class ClusterDoc(_Doc, frozen=True):
     environment: str = ""
     region: str = ""
     is_site: bool = False
+    transit: bool = False
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     dns_addresses: tuple[str, ...] = ()

@@ -133,7 +133,12 @@ def clusters(draw: st.DrawFn, name: str) -> Cluster:
         for service in draw(st.lists(names, max_size=2, unique=True))
     )
     return Cluster(
-        ClusterName(name), nodes, services, environment=draw(texts), pod_mtu=draw(st.integers(576, 9000))
+        ClusterName(name),
+        nodes,
+        services,
+        environment=draw(texts),
+        pod_mtu=draw(st.integers(576, 9000)),
+        transit=draw(st.booleans()),
     )
 
 
