@@ -7,6 +7,9 @@ largest resident size of this whole process, localising included. ``churn_checks
 checks between lasting nodes that appear or vanish when one node comes or goes, ``churn_worst`` the largest.
 ``localise_seconds`` is one new round (counts in, answer out) on a plan that was localised before,
 ``localise_first_seconds`` the first round of a plan, with the tables that depend on the plan only.
+
+Those figures are of plans as arrays. ``fleet_…`` are of ``plan_fleet``: both planes, all variants, and every
+check an object that an agent can be sent, on a smaller fleet (``fleet_clusters`` × ``fleet_nodes``).
 """
 
 from __future__ import annotations
@@ -14,11 +17,14 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from itertools import combinations
 
 import numpy as np
 
 from netprobe.analysis.localise.evidence import IntArray, Matrix, Observations
 from netprobe.analysis.localise.registry import localiser
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
+from netprobe.model.names import ClusterName, NodeName
 from netprobe.planning.arrays import (
     CheckArrays,
     FleetShape,
@@ -28,6 +34,7 @@ from netprobe.planning.arrays import (
     find_legs,
     plan_checks,
 )
+from netprobe.planning.fleet import plan_fleet
 
 Planned = tuple[FleetShape, CheckArrays]
 
@@ -50,6 +57,7 @@ def run(arguments: list[str]) -> dict[str, object]:
         for seed in range(chosen.seed, chosen.seed + chosen.changes)
     ]
     found = _localise(legs, chosen.seed)
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seconds": seconds,
         "covered": coverage.covered / coverage.components,
@@ -58,14 +66,46 @@ def run(arguments: list[str]) -> dict[str, object]:
         "churn_worst": max(churn),
         "changes": len(churn),
         **found,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_mib,
         "components": coverage.components,
         "checks": len(checks.source),
         "checks_per_node": len(checks.source) / (chosen.clusters * chosen.nodes),
         "clusters": chosen.clusters,
         "nodes": chosen.nodes,
         "seed": chosen.seed,
+        **_plan_objects(chosen.fleet_clusters, chosen.fleet_nodes, chosen.seed),
     }
+
+
+def _plan_objects(clusters: int, nodes: int, seed: int) -> dict[str, float]:
+    inventory = _build_inventory(clusters, nodes)
+    begin = time.perf_counter()
+    fleet = plan_fleet(inventory, epoch=0, seed=seed, interval_ns=10**10, cookie_key=b"key")
+    seconds = time.perf_counter() - begin
+    coverage = fleet.coverage
+    return {
+        "fleet_clusters": clusters,
+        "fleet_nodes": nodes,
+        "fleet_seconds": seconds,
+        "fleet_checks": coverage.checks,
+        "fleet_components": coverage.components,
+        "fleet_covered": coverage.covered / coverage.components,
+        "fleet_identifiable": coverage.identifiable / coverage.components,
+    }
+
+
+def _build_inventory(clusters: int, nodes: int) -> Inventory:
+    """A full mesh of tunnels; every node has one address per plane, the first of a cluster is its gateway."""
+    names = [ClusterName(f"cluster-{number}") for number in range(clusters)]
+    built = (Cluster(name, tuple(_build_node(c, n) for n in range(nodes))) for c, name in enumerate(names))
+    links = (Link(one, other, LinkKind.TUNNEL) for one, other in combinations(names, 2))
+    return Inventory(tuple(built), tuple(links))
+
+
+def _build_node(cluster: int, number: int) -> Node:
+    place = f"{cluster}.{number // 250}.{number % 250 + 1}"
+    role = NodeRole.WORKER if number else NodeRole.GATEWAY
+    return Node(NodeName(f"node-{number}"), role, (f"172.{place}",), (f"10.{place}",))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--nodes", type=int, default=1000, help="nodes per cluster")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fleet-clusters", type=int, default=10, help="clusters planned as objects")
+    parser.add_argument("--fleet-nodes", type=int, default=100, help="nodes of each of them")
     parser.add_argument("--changes", type=int, default=20, help="how many nodes come or go, one at a time")
     return parser
 
