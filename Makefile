@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 # Programs the lab needs, and the Debian packages that bring them.
-TOOLS    := nft ip wg wireguard-go ping
-PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping
+TOOLS    := nft ip wg wireguard-go ping nsenter sysctl
+PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping util-linux procps
 
 .DEFAULT_GOAL := help
 .PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks lab-score format lock clean
