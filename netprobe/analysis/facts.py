@@ -90,6 +90,25 @@ class Facts:
         """Which agent owns an address."""
         return {address: agent for agent, owned in self.addresses_of.items() for address in owned}
 
+    def endpoints(self, check: CheckFacts) -> tuple[AgentId, ...]:
+        """The agents behind the service a check asks; empty where it asks no service."""
+        cluster = self.inventory.find_cluster(check.source.cluster)
+        for service in cluster.services if cluster else ():
+            if check.check.target.address in service.addresses:
+                return tuple(self.agent_at[a] for a in service.endpoints if a in self.agent_at)
+        return ()
+
+    @cached_property
+    def answerers(self) -> tuple[tuple[AgentId, ...], ...]:
+        """Whose process has to be well for a check to be answered, by number of the check.
+
+        The kernel answers a ping for whoever owns the address; behind a service, any endpoint may be chosen.
+        """
+        return tuple(
+            () if check.aspect is Aspect.ICMP else (check.asked,) if check.asked else self.endpoints(check)
+            for check in self.checks
+        )
+
     @cached_property
     def gateways(self) -> frozenset[NodeId]:
         """Nodes that forward for others."""

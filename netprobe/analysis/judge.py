@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from netprobe.analysis.facts import Aspect, Facts
+from netprobe.analysis.facts import Facts
 from netprobe.analysis.look import Look, Seen
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
@@ -45,17 +45,17 @@ class Judge:
             path.status = _next_status(path, seen, at_ns=look.end_ns)
 
     def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> tuple[PathStatus, ...]:
-        """Every path now; what needs a *sick* agent to answer is unknown."""
+        """Every path now; what fails and needs a *sick* agent to answer is unknown."""
         patience = int(_STALE_INTERVALS * self._facts.interval_ns) + self._facts.patience_ns
         found = []
-        for check, path in zip(self._facts.checks, self._paths, strict=True):
+        for answerers, path in zip(self._facts.answerers, self._paths, strict=True):
             if path.status.state is not PathState.UNKNOWN:
                 reason = ""
                 if now_ns - path.measured_ns > patience:
                     reason = "nobody measured it lately"
                     path.memory.clear()
-                elif check.asked in sick and check.aspect is not Aspect.ICMP:
-                    reason = f"the agent {check.asked} is sick"
+                elif path.status.state is not PathState.UP or len(answerers) == 1:
+                    reason = next((f"the agent {agent} is sick" for agent in answerers if agent in sick), "")
                 if reason:
                     path.status = _unknown(path.status, reason, now_ns)
             found.append(path.status)

@@ -35,14 +35,6 @@ class Servants:
     not_dns: set[NodeId] = field(default_factory=set)
     """Nodes whose trouble left their cluster's DNS server answering: it does not stand there."""
 
-    def endpoints(self, check: CheckFacts) -> tuple[AgentId, ...]:
-        """The agents behind the service a check asks."""
-        cluster = self.facts.inventory.find_cluster(check.source.cluster)
-        for service in cluster.services if cluster else ():
-            if check.check.target.address in service.addresses:
-                return tuple(self.facts.agent_at[a] for a in service.endpoints if a in self.facts.agent_at)
-        return ()
-
     def dns_agents(self, check: CheckFacts) -> tuple[AgentId, ...]:
         """Pod agents of the nodes on which the DNS server may stand."""
         return tuple(
@@ -90,7 +82,7 @@ def _shaky_share(
     look: Look, servants: Servants, check: CheckFacts, shaky: frozenset[AgentId], troubled: frozenset[int]
 ) -> float:
     """The share of what stands behind a check that may fail for reasons of its own."""
-    behind = servants.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
+    behind = servants.facts.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
     if _is_refused(look.seen[check.number]):
         failing = sum(agent in look.missing for agent in behind)  # silence does not refuse, a dead agent does
     elif check.aspect is Aspect.DNS:
