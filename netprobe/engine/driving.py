@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.pmtu import search_pmtu
+from netprobe.engine.trace import trace_route
 from netprobe.model.check import Check
 from netprobe.probes.seen import Seen
 
@@ -14,4 +15,5 @@ Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
 
 SHELLS: dict[str, Shell] = {
     "pmtu": search_pmtu,
+    "trace": trace_route,
 }

@@ -26,6 +26,7 @@ TALKING_KINDS = {
 
 PACKET_KINDS = {
     "pmtu": "netprobe.probes.pmtu",
+    "trace": "netprobe.probes.trace",
 }
 """Conversations of single packets: each is a machine without I/O, for which the engine has a shell."""
 

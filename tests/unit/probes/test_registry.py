@@ -37,6 +37,9 @@ from netprobe.probes import registry
             "probe.options.patience: ",
             id="pmtu patience",
         ),
+        pytest.param(Probe("trace", options=(("transport", "tcp"),)), "probe.port: port 0 ", id="trace tcp"),
+        pytest.param(Probe("trace", port=70_000), "probe.port: port 70000 ", id="trace port"),
+        pytest.param(Probe("trace", options=(("hops", "0"),)), "probe.options.hops: ", id="trace hops"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_named(probe: Probe, said: str) -> None:

@@ -1,0 +1,331 @@
+"""``trace``: which routers a packet crosses, with the flow held (Paris traceroute; Augustin et al., 2006).
+
+Every packet of one flow has the same addresses, ports and protocol, so a router that spreads flows over
+several ways sends it the same way at every TTL. Several flows show the several ways; how many are enough is
+the stopping rule of the multipath detection algorithm (Veitch et al., INFOCOM 2009): with k next hops seen,
+6, 11, 16, 21, 27 or 33 flows rule out one more at α = .05.
+
+A hop that says nothing is a node of its own. A hop that answers some packets while later hops answer limits
+its ICMP: it is not lossy.
+
+Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one), ``Probe.timeout_ns`` (the whole conversation) and
+the options ``transport`` (``udp`` or ``tcp``; default udp), ``patience`` (milliseconds for one packet,
+default 500), ``hops`` (the largest TTL, default 30) and ``flows`` (asked at least, default 6).
+
+Rule: no socket, no clock, no randomness in here. Time arrives inside events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from netprobe.errors import InputError, MisuseError
+from netprobe.model.check import Probe
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
+from netprobe.probes.pmtu import patience_ms
+from netprobe.probes.seen import Seen
+
+ENOUGH_FLOWS = (6, 11, 16, 21, 27, 33)
+"""n_k: flows to ask before believing that there are only k next hops."""
+MAX_FLOWS = 64
+TRIES = 2
+MAX_SILENT_HOPS = 4
+"""In a row; beyond, nobody will answer."""
+DEFAULT_HOPS = 30
+DEFAULT_UDP_PORT = 33_434
+TRANSPORTS = ("udp", "tcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How it is traced."""
+
+    patience_ns: int
+    timeout_ns: int
+    max_ttl: int = DEFAULT_HOPS
+    least_flows: int = ENOUGH_FLOWS[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send one packet of *flow* with this TTL."""
+
+    flow: int
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send :class:`Woke` at this time unless something else happens first."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """It is over."""
+
+    seen: Seen
+
+
+Command: TypeAlias = Send | WakeAt | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Begin."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A router said that the TTL ran out there (ICMP 11/0, ICMPv6 3/0)."""
+
+    flow: int
+    ttl: int
+    sender: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The packet got as far as it can: answered, refused or rejected."""
+
+    flow: int
+    ttl: int
+    outcome: Outcome
+    at_ns: int
+    answered_by: str = ""
+    observed_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time of the last :class:`WakeAt` has come."""
+
+    at_ns: int
+
+
+Event: TypeAlias = Started | Expired | Ended | Woke
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What the flows met at one TTL."""
+
+    ttl: int
+    senders: tuple[tuple[int, str], ...]
+    """Flow and who answered it; a flow that met silence is absent."""
+    asked: int
+    """Flows that were asked here."""
+    sent: int
+    """Packets they cost."""
+    rtt_ns: int | None = None
+    """The shortest."""
+    ends: tuple[tuple[int, Ended], ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Everybody who answered here, sorted."""
+        return tuple(sorted({sender for _, sender in self.senders}))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody spoke here."""
+        return not self.senders and not self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known so far."""
+
+    spec: Spec
+    began_ns: int | None = None
+    hops: tuple[Hop, ...] = ()
+    now: Hop = Hop(0, (), 0, 0)
+    """The hop under question."""
+    waiting: tuple[int, ...] = ()
+    tries: int = 0
+    sent_ns: int = 0
+    is_over: bool = False
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    if probe.option("transport", "udp") not in TRANSPORTS:
+        known = " nor ".join(TRANSPORTS)
+        raise InputError(f"{probe.option('transport')!r} is neither {known}", where="options.transport")
+    least = 1 if probe.option("transport") == "tcp" else 0
+    if not least <= probe.port <= 65535:
+        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+    if probe.size:
+        raise InputError(f"size {probe.size}: trace chooses its own packet sizes", where="size")
+    hops = probe.option("hops", str(DEFAULT_HOPS))
+    if not hops.isdecimal() or not 1 <= int(hops) <= 64:
+        raise InputError(f"{hops!r} is not within 1–64", where="options.hops")
+    flows = probe.option("flows", str(ENOUGH_FLOWS[0]))
+    if not flows.isdecimal() or not 1 <= int(flows) <= MAX_FLOWS:
+        raise InputError(f"{flows!r} is not within 1–{MAX_FLOWS}", where="options.flows")
+    patience_ms(probe)
+
+
+def begin(probe: Probe) -> Trace:
+    """The machine before anything happened."""
+    hops = int(probe.option("hops", str(DEFAULT_HOPS)))
+    flows = int(probe.option("flows", str(ENOUGH_FLOWS[0])))
+    return Trace(Spec(patience_ms(probe) * 1_000_000, probe.timeout_ns, hops, flows))
+
+
+def step(state: Trace, event: Event) -> tuple[Trace, tuple[Command, ...]]:  # noqa: PLR0911 - one per event
+    """Advance the trace by one event; return what the driver must do next."""
+    if state.is_over:
+        return state, ()
+    if isinstance(event, Started):
+        if state.began_ns is not None:
+            raise MisuseError("a trace starts once")
+        return _next_hop(replace(state, began_ns=event.at_ns), event.at_ns)
+    assert state.began_ns is not None
+    if event.at_ns - state.began_ns >= state.spec.timeout_ns:
+        return _finish(replace(state, hops=(*state.hops, state.now)), is_late=True)
+    match event:
+        case Expired(flow, ttl, sender, at_ns) if ttl == state.now.ttl and flow in state.waiting:
+            now = replace(state.now, senders=(*state.now.senders, (flow, sender)))
+            return _heard(state, now, flow, at_ns)
+        case Ended(flow, ttl, _, at_ns) if ttl == state.now.ttl and flow in state.waiting:
+            return _heard(state, replace(state.now, ends=(*state.now.ends, (flow, event))), flow, at_ns)
+        case Woke(at_ns) if at_ns >= state.sent_ns + state.spec.patience_ns:
+            if state.tries < TRIES:
+                return _send(state, state.waiting, at_ns)
+            return _round_over(replace(state, waiting=()), at_ns)
+        case _:
+            return state, ()  # late, duplicate or foreign: no news
+
+
+def _heard(state: Trace, now: Hop, flow: int, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
+    rtt_ns = max(1, at_ns - state.sent_ns)
+    now = replace(now, rtt_ns=rtt_ns if now.rtt_ns is None else min(now.rtt_ns, rtt_ns))
+    left = tuple(one for one in state.waiting if one != flow)
+    state = replace(state, now=now, waiting=left)
+    return (state, ()) if left else _round_over(state, at_ns)
+
+
+def _round_over(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
+    """Enough flows here? Else ask more; then the next hop, or the end."""
+    hop = state.now
+    enough = max(find_enough_flows(hop), state.spec.least_flows)
+    if hop.asked < enough and not hop.is_silent:
+        more = tuple(range(hop.asked, enough))
+        return _send(replace(state, now=replace(hop, asked=enough), tries=0), more, at_ns)
+    state = replace(state, hops=(*state.hops, hop))
+    silent = len(state.hops) >= MAX_SILENT_HOPS and all(h.is_silent for h in state.hops[-MAX_SILENT_HOPS:])
+    if (hop.ends and not hop.senders) or silent or hop.ttl >= state.spec.max_ttl:
+        return _finish(state, is_late=False)
+    return _next_hop(state, at_ns)
+
+
+def find_enough_flows(hop: Hop) -> int:
+    """n_k of the stopping rule for what answered at this hop; the target itself counts as one."""
+    k = max(1, len(hop.addresses) + bool(hop.ends))
+    return ENOUGH_FLOWS[min(k, len(ENOUGH_FLOWS)) - 1]
+
+
+def _next_hop(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
+    """Ask at least as many flows as the hop before: they must be told apart there, too."""
+    flows = max(state.spec.least_flows, state.now.asked)
+    state = replace(state, now=Hop(state.now.ttl + 1, (), flows, 0), tries=0)
+    return _send(state, tuple(range(flows)), at_ns)
+
+
+def _send(state: Trace, flows: tuple[int, ...], at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
+    now = replace(state.now, sent=state.now.sent + len(flows))
+    state = replace(state, now=now, waiting=flows, tries=state.tries + 1, sent_ns=at_ns)
+    sends = tuple(Send(flow, now.ttl) for flow in flows)
+    return state, (WakeAt(at_ns + state.spec.patience_ns), *sends)
+
+
+def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]:
+    return replace(state, is_over=True), (Finish(conclude(state, is_late=is_late)),)
+
+
+def conclude(state: Trace, *, is_late: bool = False) -> Seen:
+    """Outcome of the target, and every hop as a line of facts."""
+    ends = [ended for hop in state.hops for _, ended in hop.ends]
+    facts = tuple(_facts(state.hops))
+    if not ends:
+        why = "the time was up before the target answered" if is_late else ""
+        return Seen(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
+                    detail=why or _last_words(state.hops))  # fmt: skip
+    best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
+    arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
+    rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)
+    outcome = Reached(rtt_ns) if arrived and not isinstance(best.outcome, WrongPeer) else best.outcome
+    return Seen(outcome, best.answered_by, best.observed_source, facts=facts)
+
+
+def _last_words(hops: tuple[Hop, ...]) -> str:
+    last = next((hop for hop in reversed(hops) if hop.senders), None)
+    if last is None:
+        return "silence from the first hop on"
+    return f"silence behind hop {last.ttl} ({', '.join(last.addresses)})"
+
+
+def find_ways(hops: tuple[Hop, ...]) -> tuple[tuple[str, ...], ...]:
+    """The different ways that flows took, each hop's address or ``*``.
+
+    A flow that met silence where others were answered may have gone their way, so it makes no way of its own.
+    """
+    flows = sorted({flow for hop in hops for flow, _ in (*hop.senders, *hop.ends)})
+    ways: dict[tuple[str, ...], None] = {}
+    for flow in flows:
+        way = tuple(dict(hop.senders).get(flow, "*") for hop in hops if not hop.ends)
+        ways[way] = None
+    whole = [way for way in ways if "*" not in _partial(way, hops)]
+    return tuple(whole or ways)
+
+
+def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
+    """The part of a way where somebody else was answered."""
+    return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
+
+
+def _facts(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
+    spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
+    for hop in hops:
+        if hop.ttl > spoken:
+            yield "then", "silence"
+            return
+        yield f"hop {hop.ttl}", _describe(hop, later=hop.ttl < spoken)
+    ways = find_ways(hops)
+    if len(ways) > 1:
+        yield "ways", f"{len(ways)} ways for different flows"
+
+
+def _describe(hop: Hop, *, later: bool) -> str:
+    if hop.is_silent:
+        return "* (says nothing)"
+    parts = [", ".join(hop.addresses)] if hop.senders else []
+    parts += sorted({_describe_end(ended) for _, ended in hop.ends})
+    text = " and ".join(parts)
+    if hop.rtt_ns is not None:
+        text += f", {hop.rtt_ns / 1e6:.2f} ms"
+    answered = len(hop.senders) + len(hop.ends)
+    if answered < hop.asked and later:
+        text += f"; told {answered} of {hop.asked} flows: it limits its ICMP, packets pass"
+    return text
+
+
+def _describe_end(ended: Ended) -> str:
+    match ended.outcome:
+        case Reached():
+            return f"target answers{f' as {ended.answered_by}' if ended.answered_by else ''}"
+        case Refused():
+            return "target refuses the port: nobody listens"
+        case WrongPeer(_, answered_by):
+            return f"the wrong peer answers: {answered_by}"
+        case Rejected(sender, icmp_type, icmp_code):
+            return f"{sender} rejects ({icmp_type}/{icmp_code})"
+        case _:
+            return str(ended.outcome.kind)
