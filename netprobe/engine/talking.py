@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -31,6 +32,10 @@ class TalkingNet:
     def now_ns(self) -> int:
         """Monotonic time."""
         return int(self._loop.time() * 1e9)
+
+    def wall_ns(self) -> int:
+        """Unix time, for what carries dates."""
+        return time.time_ns()
 
     async def connect(self, check: Check, *, port: int) -> TcpStream | Seen:
         """Open a TCP connection to the check's target."""

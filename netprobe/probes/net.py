@@ -41,6 +41,9 @@ class Net(Protocol):
     def now_ns(self) -> int:
         """Monotonic time."""
 
+    def wall_ns(self) -> int:
+        """Unix time, for what carries dates."""
+
     async def connect(self, check: Check, *, port: int) -> Stream | Seen:
         """Open a TCP connection to the check's target."""
 

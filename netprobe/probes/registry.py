@@ -21,6 +21,7 @@ TALKING_KINDS = {
     "dns": "netprobe.probes.dns",
     "http": "netprobe.probes.http",
     "tcp": "netprobe.probes.tcp",
+    "tls": "netprobe.probes.tls",
 }
 """Conversations: each brings ``ask(check, net)``."""
 

@@ -40,6 +40,8 @@ from netprobe.probes import registry
         pytest.param(Probe("trace", options=(("transport", "tcp"),)), "probe.port: port 0 ", id="trace tcp"),
         pytest.param(Probe("trace", port=70_000), "probe.port: port 70000 ", id="trace port"),
         pytest.param(Probe("trace", options=(("hops", "0"),)), "probe.options.hops: ", id="trace hops"),
+        pytest.param(Probe("tls", port=70_000), "probe.port: port 70000 ", id="tls port"),
+        pytest.param(Probe("tls", name="a b"), "probe.name: ", id="tls name"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_named(probe: Probe, said: str) -> None:

@@ -47,6 +47,9 @@ class Script:
         self.now += 10
         return self.now
 
+    def wall_ns(self) -> int:
+        return self.now
+
     async def connect(self, check: Check, *, port: int) -> Script | Seen:
         return self.dial or self
 

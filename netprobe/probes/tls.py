@@ -1,0 +1,177 @@
+"""``tls``: shake hands and look at what is shown (RFC 8446): version, chain, expiry, names; no trust needed.
+
+Reads ``Probe.port`` (0 means 443), ``Probe.name`` (server name asked for, and then expected in the
+certificate) and ``Probe.timeout_ns``. Reached when the handshake completes, the leaf is within its time and,
+where a name was asked for, bears it (RFC 9525, section 6.3). Whether its root is to be trusted is for people
+to say: its fingerprint is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from netprobe.errors import InputError
+from netprobe.model.check import Check, Probe
+from netprobe.model.outcome import Outcome, Reached, TlsFailed
+from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.seen import Seen
+
+DEFAULT_PORT = 443
+_DER = 2  # _ssl.ENCODING_DER
+_DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a certificate says."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before_ns: int
+    """Wall time."""
+    not_after_ns: int
+    fingerprint: str
+    """SHA-256 of the DER."""
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    if not 0 <= probe.port <= 65535:
+        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+    if probe.size:
+        raise InputError(f"size {probe.size}: tls chooses its own packet sizes", where="size")
+    name = probe.name
+    if name and (not name.isascii() or not name.isprintable() or " " in name or len(name) > 253
+                 or name.startswith(".")):  # fmt: skip
+        raise InputError(f"{name!r} cannot be a server name", where="name")
+
+
+async def ask(check: Check, net: Net) -> Seen:
+    """Connect, shake hands, judge what was shown."""
+    began_ns = net.now_ns()
+    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
+    if isinstance(stream, Seen):
+        return stream
+    connected_ns = net.now_ns()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = _context().wrap_bio(incoming, outgoing, server_hostname=check.probe.name or None)
+    try:
+        failed = await _shake_hands(tls, incoming, outgoing, stream)
+    finally:
+        stream.close()
+    now_ns = net.now_ns()
+    phases = (("connect", connected_ns - began_ns), ("tls", now_ns - connected_ns))
+    if failed is not None:
+        return failed
+    chain = read_chain(tls)
+    outcome = judge(chain, check.probe.name, rtt_ns=now_ns - began_ns, wall_ns=net.wall_ns())
+    cipher = tls.cipher()
+    facts = (("version", f"{tls.version()}{f', {cipher[0]}' if cipher else ''}"), *describe(chain))
+    return Seen(outcome, phases_ns=phases, facts=facts)
+
+
+def _context() -> ssl.SSLContext:
+    """Old versions and unknown roots are shown as they are: we look, we send no secrets."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _shake_hands(
+    tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, stream: Stream
+) -> Seen | None:
+    while True:
+        is_done, failed = False, None
+        try:
+            tls.do_handshake()
+            is_done = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            failed = Seen(TlsFailed(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
+        told = outgoing.read()
+        trouble = await stream.send(told) if told else None
+        if failed is not None or is_done:
+            return failed
+        data = trouble if trouble is not None else await stream.receive()
+        if isinstance(data, Seen):
+            return data
+        if isinstance(data, Closed):
+            how = "reset" if data.reset else "closed"
+            return Seen(TlsFailed(f"the connection was {how} during the handshake"))
+        incoming.write(data)
+
+
+def read_chain(tls: ssl.SSLObject) -> tuple[Certificate, ...]:
+    """The certificates as they were sent, leaf first.
+
+    Public only since Python 3.13 (and there without a decoder), so the object below is asked.
+    """
+    inner: Any = tls._sslobj  # type: ignore[attr-defined]
+    return tuple(_read(one.get_info(), one.public_bytes(_DER)) for one in inner.get_unverified_chain() or ())
+
+
+def _read(info: Mapping[str, Any], der: bytes) -> Certificate:
+    return Certificate(
+        subject=_common_name(info.get("subject", ())),
+        issuer=_common_name(info.get("issuer", ())),
+        names=tuple(value for kind, value in info.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}),
+        not_before_ns=ssl.cert_time_to_seconds(info["notBefore"]) * 1_000_000_000,
+        not_after_ns=ssl.cert_time_to_seconds(info["notAfter"]) * 1_000_000_000,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+    )
+
+
+def _common_name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    flat = [pair for part in parts for pair in part]
+    named = next((value for key, value in flat if key == "commonName"), "")
+    return named or ", ".join(value for _, value in flat)
+
+
+def judge(chain: tuple[Certificate, ...], name: str, *, rtt_ns: int, wall_ns: int) -> Outcome:
+    """Whether the leaf is within its time and bears *name* (any, where none is asked for)."""
+    if not chain:
+        return TlsFailed("the server shows no certificate")
+    leaf = chain[0]
+    if wall_ns > leaf.not_after_ns:
+        return TlsFailed(f"the certificate expired {(wall_ns - leaf.not_after_ns) // _DAY_NS} days ago")
+    if wall_ns < leaf.not_before_ns:
+        return TlsFailed("the certificate is not valid yet")
+    if name and not any(is_name_of(name, pattern) for pattern in leaf.names):
+        return TlsFailed(f"the certificate is for {', '.join(leaf.names[:5]) or 'nobody'}, not for {name}")
+    return Reached(max(1, rtt_ns))
+
+
+def is_name_of(name: str, pattern: str) -> bool:
+    """Whether a certificate's name covers *name*; ``*`` stands for exactly one whole first label.
+
+    >>> is_name_of("a.example.org", "*.example.org"), is_name_of("a.b.example.org", "*.example.org")
+    (True, False)
+    """
+    name, pattern = name.rstrip(".").lower(), pattern.rstrip(".").lower()
+    if pattern.startswith("*."):
+        return name.partition(".")[2] == pattern[2:] and bool(name.partition(".")[0])
+    return name == pattern
+
+
+def describe(chain: tuple[Certificate, ...]) -> Iterator[tuple[str, str]]:
+    """The leaf, then the way up to what stands at the top."""
+    if not chain:
+        return
+    leaf, top = chain[0], chain[-1]
+    yield "subject", leaf.subject
+    yield "names", ", ".join(leaf.names[:10])
+    yield "expires", _date(leaf.not_after_ns)
+    yield "chain", " < ".join([one.subject for one in chain] + ([top.issuer] if len(chain) == 1 else []))
+    yield "top of chain", f"sha256 {top.fingerprint}"
+
+
+def _date(wall_ns: int) -> str:
+    return datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).isoformat()
