@@ -15,6 +15,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.render import documents, tables
 from netprobe.render.matrix import matrix_table
 from netprobe.render.reach import Level
+from netprobe.render.weak_points import weak_points_document, weak_points_table
 from netprobe.render.words import is_broken
 
 TABLES = {
@@ -22,14 +23,16 @@ TABLES = {
     "agents": tables.agents_table,
     "coverage": tables.coverage_table,
     "findings": tables.findings_table,
+    "weak-points": weak_points_table,
 }
 DOCUMENTS = {
     "topology": documents.topology_document,
     "agents": documents.agents_document,
     "coverage": documents.coverage_document,
     "findings": documents.findings_document,
+    "weak-points": weak_points_document,
 }
-VIEWS = ("topology", "matrix", "agents", "coverage", "findings")
+VIEWS = ("topology", "matrix", "agents", "coverage", "findings", "weak-points")
 
 
 @click.command()
@@ -50,7 +53,7 @@ def show(
     level: str | None,
     source: Source,
 ) -> None:
-    """Show the topology, the reachability matrix, the agents, the coverage or the findings.
+    """Show the topology, the reachability matrix, the agents, the coverage, the findings or weak points.
 
     Live from a lab or a collector, or from a saved evidence bundle. Exit code 1 if something is broken.
     """

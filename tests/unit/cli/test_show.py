@@ -25,7 +25,7 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "evidence"
 
 
-@pytest.mark.parametrize("view", ["topology", "matrix", "agents", "coverage", "findings"])
+@pytest.mark.parametrize("view", ["topology", "matrix", "agents", "coverage", "findings", "weak-points"])
 def test_a_table_leads_with_the_verdict_and_exits_1_when_broken(view: str, bundle: Path) -> None:
     result = run("show", view, "--from", bundle)
     assert result.output.startswith("1 finding: tunnel prod ↔ staging is down")
@@ -37,7 +37,7 @@ def test_nothing_broken_exits_0(tmp_path: Path) -> None:
     assert run("show", "--from", tmp_path / "evidence").exit_code == 0
 
 
-@pytest.mark.parametrize("view", ["topology", "matrix", "agents", "coverage", "findings"])
+@pytest.mark.parametrize("view", ["topology", "matrix", "agents", "coverage", "findings", "weak-points"])
 def test_json_and_yaml_say_the_same(view: str, bundle: Path) -> None:
     as_json = json.loads(run("show", view, "-o", "json", "--from", bundle).output)
     as_yaml = yaml.safe_load(run("show", view, "-o", "yaml", "--from", bundle).output)
