@@ -14,10 +14,10 @@ from typing import Protocol
 from netprobe.analysis.ends import End, EndKind
 from netprobe.errors import InputError
 from netprobe.model import component as parts
-from netprobe.model.check import Check, Expectation, Layer, Legs
+from netprobe.model.check import Check, Expectation, Layer, Legs, Probe, Target, TargetKind, check_id
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Finding
-from netprobe.model.names import CheckId
+from netprobe.model.names import CheckId, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState, PathStatus
 
@@ -101,6 +101,33 @@ def explain_pair(snapshot: Snapshot, source: End, target: End, *, feels: Callabl
     )
 
 
+def find_questions(snapshot: Snapshot, why: Why, *, most: int) -> tuple[Check, ...]:
+    """What to ask now about the pair: one planned check of each kind, by agents that are alive.
+
+    Where the plan asks nothing, the first living agent of each plane asks the target's agents of that plane:
+    a ping and a connection.
+    """
+    alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
+    able = [check for check in why.checks if str(check.source) in alive]
+    if why.checks or not why.target.nodes:
+        kinds = {(c.probe.kind, c.probe.size, c.source.plane): c for c in reversed(able)}
+        return tuple(kinds[key] for key in sorted(kinds))[:most]
+    return tuple(_invent(snapshot, why, alive))[:most]
+
+
+def _invent(snapshot: Snapshot, why: Why, alive: set[str]) -> Iterable[Check]:
+    inventory = snapshot.inventory
+    agents = list(inventory.iter_agents())
+    for plane, layer in ((Plane.POD, Layer.POD), (Plane.HOST, Layer.NODE)):
+        here = [a for a in agents if a.plane is plane and why.source.holds(a) and str(a) in alive]
+        there = [a for a in agents if a.plane is plane and why.target.holds(a) and a not in here[:1]]
+        node = inventory.find_node(there[0].node_id) if there else None
+        if here and node is not None:
+            aim = Target(TargetKind.AGENT, node.addresses(plane)[0], str(there[0]), there[0].node_id)
+            for probe in (Probe("icmp"), Probe("tcp", port=inventory.agent_port)):
+                yield Check(check_id(here[0], aim, probe), here[0], aim, probe, layer, 3)
+
+
 class _Pair:
     """The checks of one pair and everything that is known about them."""
 
@@ -178,7 +205,7 @@ class _Pair:
             if self.checks or not (supposed := self._supposed(kinds)):
                 return Step(layer, None, "not on this way" if self.checks else "nobody asks this way")
             state, told = self._feel(supposed)
-            return Step(layer, state, f"{told}; told by what others ask")
+            return Step(layer, state, f"{told or 'fine'}, by what others ask")
         state, told = self._feel(crossed)
         on_it = [check for check in checks if set(self.crossed((check,), kinds))]
         return self._counted(layer, state, on_it, told)

@@ -42,6 +42,7 @@ class Source:
         return asyncio.run(ask_snapshot(self.find_access()))
 
     def find_access(self) -> Access:
+        """Where to ask and with which key. Raises `InputError` where the options do not say."""
         """Where questions go; `InputError` where the options name no bus that can be asked."""
         from netprobe.bus.ask import Access  # noqa: PLC0415
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 import click
 
 from netprobe.analysis.ends import find_end
-from netprobe.analysis.why import explain_pair
+from netprobe.analysis.why import explain_pair, find_questions
 from netprobe.cli.output import form_option, print_view
 from netprobe.cli.source import Source, source_options
+from netprobe.errors import InputError
+from netprobe.model.check import Check
 from netprobe.model.state import PathState
 from netprobe.render.health import read_health
 from netprobe.render.why import why_document, why_table
+
+_MOST_ASKED = 6
+"""Checks asked on demand at most."""
 
 
 @click.command()
@@ -21,8 +26,9 @@ from netprobe.render.why import why_document, why_table
 @click.argument("target", metavar="TARGET")
 @source_options
 @form_option
+@click.option("--ask", is_flag=True, help="Also ask a few checks now; needs a live lab or collector.")
 @click.pass_context
-def why(context: click.Context, *, origin: str, target: str, source: Source, form: str) -> None:
+def why(context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool) -> None:
     """Say why SOURCE reaches TARGET, or why not, layer by layer.
 
     SOURCE and TARGET are clusters, nodes (cluster/node) or agents (cluster/node/plane); TARGET may also be
@@ -31,7 +37,18 @@ def why(context: click.Context, *, origin: str, target: str, source: Source, for
     snapshot = source.load()
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
     answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
     print_view(
-        form, table=lambda: why_table(snapshot, answer), document=lambda: why_document(snapshot, answer)
+        form,
+        table=lambda: why_table(snapshot, answer, asked=asked),
+        document=lambda: why_document(snapshot, answer, asked=asked),
     )
     context.exit(0 if answer.state is PathState.UP else 1)
+
+
+def _ask(source: Source, checks: tuple[Check, ...]) -> tuple[str, ...]:
+    if source.bundle is not None:
+        raise InputError("--ask needs a live lab or collector; a bundle cannot answer")
+    from netprobe.cli.asking import ask_now  # noqa: PLC0415 - a bundle is read without any bus
+
+    return ask_now(source.find_access(), checks) if checks else ("nothing: no agent here is alive to ask it",)

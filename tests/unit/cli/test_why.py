@@ -72,3 +72,8 @@ def test_a_name_that_fits_nothing_is_one_clear_line(pair: tuple[str, str], bundl
     result = run("why", *pair, "--from", bundle)
     assert isinstance(result.exception, InputError)
     assert str(result.exception) == COMPLAINTS[pair]
+
+
+def test_a_bundle_cannot_be_asked(bundle: Path) -> None:
+    result = run("why", "prod", "dev", "--ask", "--from", bundle)
+    assert str(result.exception) == "--ask needs a live lab or collector; a bundle cannot answer"
