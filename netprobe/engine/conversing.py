@@ -26,15 +26,18 @@ class Readable:
         for sock in list(self._socks):
             self.drop(sock)
 
-    def add(self, sock: socket.socket) -> None:
-        """Watch one more socket; it is closed with the rest."""
+    def add(self, sock: socket.socket, *, is_connecting: bool = False) -> None:
+        """Watch one more socket; it is closed with the rest. A connection that is made shows by writing."""
         self._socks.append(sock)
         self._loop.add_reader(sock.fileno(), self._news.set)
+        if is_connecting:
+            self._loop.add_writer(sock.fileno(), self._news.set)
 
     def drop(self, sock: socket.socket) -> None:
         """Forget and close a socket."""
         self._socks.remove(sock)
         self._loop.remove_reader(sock.fileno())
+        self._loop.remove_writer(sock.fileno())
         sock.close()
 
     async def wait(self, *, until_ns: int) -> None:

@@ -169,9 +169,9 @@ class _TcpFlows:
             sock = self._open(flow, ttl)
         except OSError as error:
             return NotMeasured(f"no socket: {error.strerror}")
-        self._readable.add(sock)
-        self._socks[flow] = (sock, ttl)
         result = sock.connect_ex((self._check.target.address, self._check.probe.port))
+        self._readable.add(sock, is_connecting=True)
+        self._socks[flow] = (sock, ttl)
         if result in {0, errno.EINPROGRESS}:
             return None
         return seen_of_send_error(OSError(result, ""), self._check, version=self._version).outcome

@@ -5,6 +5,9 @@ a (prod/w1/pod) ── r ── b (dev/w1/pod)
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,7 +15,7 @@ import pytest
 
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
-from netprobe.model.outcome import Reached, Rejected, TimedOut
+from netprobe.model.outcome import Reached, Rejected, TimedOut, TlsFailed
 from netprobe.wire.messages import Answer
 from tests.lab import agents
 from tests.lab.agents import MS, PORT, make_check, make_probe
@@ -126,3 +129,42 @@ def test_nothing_passes_unreachable(scene: Scene, address: str) -> None:
 def test_a_rejected_search_names_who_rejected(scene: Scene) -> None:
     scene.r.nft(f"add rule inet test forward ip daddr {B4} reject with icmp type admin-prohibited")
     assert scene.ask("pmtu", B4, port=PORT).outcomes == (Rejected(R[B4], 3, 13),)
+
+
+@pytest.fixture(scope="module")
+def tls_server(network: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """``openssl s_server`` on the far host, with a certificate that nobody trusts."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    network.b.run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-keyout", f"{folder}/key", "-out", f"{folder}/cert", "-days", "3650", "-subj", "/CN=echo",
+    )  # fmt: skip
+    command = ("openssl", "s_server", "-quiet", "-accept", "4433", "-key", f"{folder}/key")
+    server = network.b.popen(*command, "-cert", f"{folder}/cert", stdin=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 15
+        while ":4433 " not in network.b.run("ss", "-Hltn"):
+            assert time.monotonic() < until, "openssl does not listen"
+            time.sleep(0.05)
+        yield 4433
+    finally:
+        server.kill()
+        server.wait()
+
+
+@BOTH
+def test_tls_is_observed_without_trust_and_its_faults_are_named(
+    scene: Scene, tls_server: int, address: str
+) -> None:
+    answer = scene.ask("tls", address, port=tls_server, seconds=2)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    facts = dict(answer.details[0].facts)
+    assert (facts["subject"], facts["version"][:7]) == ("echo", "TLSv1.3")
+    wrong = scene.ask("tls", address, port=PORT, seconds=1)
+    assert isinstance(wrong.outcomes[0], TimedOut | TlsFailed)
+    kind, code = ("icmp", (3, 13)) if address == B4 else ("icmpv6", (1, 1))
+    rule = f"{FAMILY[address]} daddr {address} reject with {kind} type admin-prohibited"
+    scene.r.nft(f"add rule inet test forward {rule}")
+    assert scene.ask("tls", address, port=tls_server, seconds=2).outcomes == (Rejected(R[address], *code),)
