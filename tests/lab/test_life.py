@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -342,7 +342,7 @@ def test_without_wireguard_tunnels_are_vxlan_with_a_notice(programs: Path) -> No
 NOBODY = "65534"
 
 
-def as_nobody(script: str, runtime: Path) -> subprocess.CompletedProcess[str]:
+def as_nobody(script: str, runtime: Path, *, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """Run *script* without any privilege, in a mount namespace where nobody can reach our interpreter."""
     interpreter = Path(sys.executable).resolve()
     home = next((one for one in interpreter.parents if one.stat().st_mode & 0o001 == 0), None)
@@ -358,7 +358,7 @@ def as_nobody(script: str, runtime: Path) -> subprocess.CompletedProcess[str]:
     python = f"HOME={runtime}/run NETPROBE='{sys.executable} -m netprobe'"
     command = f'{reach} {drop} {python} sh -c "$SCRIPT"'
     return subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", command],
+        [*within, "unshare", "--mount", "--propagation", "private", "sh", "-c", command],
         env={**os.environ, "SCRIPT": script, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -399,6 +399,14 @@ def test_a_lab_needs_no_root(runtime: Path) -> None:
     assert "(rootless)" in told.stdout
     assert "removed snat-1" in told.stdout
     assert lines[-1] == "lab 'rootless' is down"
+
+
+def test_without_user_namespaces_one_line_says_so(runtime: Path) -> None:
+    within = [sys.executable, str(Path(__file__).with_name("no_user_namespaces.py"))]
+    told = as_nobody("$NETPROBE lab up --no-agents --name refused; echo $?", runtime, within=within)
+    assert told.stdout.splitlines() == ["2"], told.stdout + told.stderr
+    assert "user namespace" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
 
 
 def test_no_folder_of_labs_is_left(lab: Lab) -> None:
