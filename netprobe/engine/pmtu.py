@@ -13,6 +13,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, TooBig
 from netprobe.probes import pmtu
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
@@ -29,11 +30,11 @@ async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random
         return Seen(NotMeasured(f"no socket: {error.strerror}"))
     search = _Searching(check, clock, key, rng.getrandbits(32), sock)
     with Readable(sock) as readable:
-        search.feed(pmtu.Started(clock.mono_ns()))
+        search.feed(Started(clock.mono_ns()))
         while search.seen is None:
             await readable.wait(until_ns=search.wake_ns)
             search.read()
-            search.feed(pmtu.Woke(clock.mono_ns()))
+            search.feed(Woke(clock.mono_ns()))
     return search.seen
 
 
@@ -55,9 +56,9 @@ class _Searching:
             match command:
                 case pmtu.Send(sequence, size):
                     failed = self._send(sequence, size)
-                case pmtu.WakeAt(at_ns):
+                case WakeAt(at_ns):
                     self.wake_ns = at_ns
-                case pmtu.Finish(seen):
+                case Finish(seen):
                     self.seen = seen
         if failed is not None:
             self.feed(failed)

@@ -30,6 +30,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
 from netprobe.probes import trace
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen, judge_identity
 from netprobe.wire import stamp
@@ -43,11 +44,11 @@ async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random
     kind = _TcpFlows if check.probe.option("transport", "udp") == "tcp" else _UdpFlows
     with Readable() as readable:
         tracing = _Tracing(check, clock, kind(check, readable, key, rng.getrandbits(32), clock))
-        tracing.feed(trace.Started(clock.mono_ns()))
+        tracing.feed(Started(clock.mono_ns()))
         while tracing.seen is None:
             await readable.wait(until_ns=tracing.wake_ns)
             tracing.read()
-            tracing.feed(trace.Woke(clock.mono_ns()))
+            tracing.feed(Woke(clock.mono_ns()))
     return tracing.seen
 
 
@@ -70,9 +71,9 @@ class _Tracing:
                     trouble = self._flows.send(flow, ttl)
                     if trouble is not None:
                         failed.append(trace.Ended(flow, ttl, trouble, self._clock.mono_ns()))
-                case trace.WakeAt(at_ns):
+                case WakeAt(at_ns):
                     self.wake_ns = at_ns
-                case trace.Finish(seen):
+                case Finish(seen):
                     self.seen = seen
         for event_ in failed:
             self.feed(event_)

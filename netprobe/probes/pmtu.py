@@ -21,13 +21,13 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
 
 TRIES = 3
 BASE = {4: 1_200, 6: 1_280}
 DEFAULT_LARGEST = 1_500
-DEFAULT_PATIENCE_MS = 500
 _HEADERS = {4: 28, 6: 48}
 
 
@@ -54,28 +54,7 @@ class Send:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Send :class:`Woke` at this time unless something else happens first."""
-
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """It is over."""
-
-    seen: Seen
-
-
 Command: TypeAlias = Send | WakeAt | Finish
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Begin."""
-
-    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +89,6 @@ class Rejection:
     """Another ICMP error, or our own host's routing."""
 
     outcome: Outcome
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Woke:
-    """The time of the last :class:`WakeAt` has come."""
-
     at_ns: int
 
 
@@ -164,14 +136,6 @@ def validate(probe: Probe) -> None:
     if probe.size and not BASE[6] <= probe.size <= stamp.MAX_BYTES:
         raise InputError(f"size {probe.size} is not 0 or within {BASE[6]}–{stamp.MAX_BYTES}", where="size")
     patience_ms(probe)
-
-
-def patience_ms(probe: Probe) -> int:
-    """How long one packet may take."""
-    text = probe.option("patience", str(DEFAULT_PATIENCE_MS))
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise InputError(f"{text!r} is not within 1–10000 ms", where="options.patience")
-    return int(text)
 
 
 def begin(probe: Probe, *, version: int) -> Search:

@@ -24,7 +24,7 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
-from netprobe.probes.pmtu import patience_ms
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.seen import Seen
 
 ENOUGH_FLOWS = (6, 11, 16, 21, 27, 33)
@@ -56,28 +56,7 @@ class Send:
     ttl: int
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Send :class:`Woke` at this time unless something else happens first."""
-
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """It is over."""
-
-    seen: Seen
-
-
 Command: TypeAlias = Send | WakeAt | Finish
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Begin."""
-
-    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +79,6 @@ class Ended:
     at_ns: int
     answered_by: str = ""
     observed_source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Woke:
-    """The time of the last :class:`WakeAt` has come."""
-
-    at_ns: int
 
 
 Event: TypeAlias = Started | Expired | Ended | Woke

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
 from netprobe.probes import pmtu
-from netprobe.probes.pmtu import Answered, Finish, Rejection, Send, Started, Told, TooLarge, WakeAt, Woke
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.pmtu import Answered, Rejection, Send, Told, TooLarge
 from netprobe.probes.seen import Seen
 
 MS = 1_000_000

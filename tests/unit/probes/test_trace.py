@@ -12,8 +12,9 @@ from netprobe.errors import MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import trace
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.seen import Seen
-from netprobe.probes.trace import Ended, Expired, Finish, Send, Started, WakeAt, Woke
+from netprobe.probes.trace import Ended, Expired, Send
 
 MS = 1_000_000
 PROBE = Probe("trace", timeout_ns=3_600_000 * MS)
