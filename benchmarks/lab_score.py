@@ -1,72 +1,117 @@
 """Is every fault of the lab named right, on real packets?
 
-Each kind of the catalogue at two places, one after another, in one lab. Prints the score; ``--docs FILE``
-also writes the table of what each fault was called. Nothing is compared with a peer: the truth is the label.
+Each kind of the catalogue at two places, one after another; then pairs of different faults at once; then
+healthy minutes while every processor is kept busy, in which nothing may be found. Prints the score; ``--docs
+FILE`` also writes the tables of what each fault was called. Nothing is compared with a peer: the truth is the
+label.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from netprobe.analysis.score import Verdict
+from benchmarks.lab_score_page import describe, to_markdown
 from netprobe.bus.ask import ask_snapshot
-from netprobe.cli.catalogue import CATALOGUE
+from netprobe.cli.catalogue import CATALOGUE, PAIRS
 from netprobe.cli.rehearsal import Fault, LabInjector, Rehearsal
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 
 _SETTLE_S = 60.0
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """What is played in one lab."""
+
+    singles: tuple[Fault, ...]
+    pairs: tuple[tuple[Fault, Fault, float], ...]
+    healthy_minutes: float
+    interval_ns: int
 
 
 def run(arguments: list[str]) -> dict[str, object]:
     """Inject every fault of the catalogue and count the right names."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks lab-score")
-    parser.add_argument("--interval", type=float, default=1.0, help="seconds of one round of questions")
-    parser.add_argument("--only", default="", help="kinds to play, separated by commas")
-    parser.add_argument("--places", type=int, choices=(1, 2), default=2)
-    parser.add_argument("--docs", type=Path, help="Markdown file to write")
-    asked = parser.parse_args(arguments)
-    kinds = set(filter(None, asked.only.split(",")))
-    faults = [f for pair in CATALOGUE for f in pair[: asked.places] if not kinds or f.kind in kinds]
+    asked = _read(arguments)
+    programme = _choose(asked)
     name = f"score-{os.getpid()}"
-    interval_ns = round(asked.interval * 1e9)
     try:
-        start_lab(Start(name, interval_ns=interval_ns, end_with_pid=os.getpid()), say=_tell)
-        rehearsal = asyncio.run(_play_all(name, faults, interval_ns))
+        start_lab(Start(name, interval_ns=programme.interval_ns, end_with_pid=os.getpid()), say=_tell)
+        figures, singles, pairs = asyncio.run(_play_all(name, programme))
     finally:
         take_down(name)
-    figures = _count(rehearsal)
     if asked.docs:
-        asked.docs.write_text(_to_markdown(rehearsal, figures))
+        asked.docs.write_text(to_markdown(figures, singles, pairs))
     return figures
 
 
-async def _play_all(name: str, faults: Sequence[Fault], interval_ns: int) -> Rehearsal:
+def _read(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks lab-score")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds of one round of questions")
+    parser.add_argument("--only", default="", help="kinds to play, separated by commas")
+    parser.add_argument("--places", type=int, choices=(0, 1, 2), default=2)
+    parser.add_argument("--pairs", type=int, default=len(PAIRS), help="how many pairs to play")
+    parser.add_argument("--healthy-minutes", type=float, default=10.0)
+    parser.add_argument("--docs", type=Path, help="Markdown file to write")
+    return parser.parse_args(arguments)
+
+
+def _choose(asked: argparse.Namespace) -> Programme:
+    kinds = set(filter(None, asked.only.split(",")))
+    return Programme(
+        tuple(f for places in CATALOGUE for f in places[: asked.places] if not kinds or f.kind in kinds),
+        tuple(pair for pair in PAIRS if not kinds or {pair[0].kind, pair[1].kind} & kinds)[: asked.pairs],
+        asked.healthy_minutes,
+        round(asked.interval * 1e9),
+    )
+
+
+async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], Rehearsal, Rehearsal]:
+    singles, pairs, healthy = (_rehearse(name, programme) for _ in range(3))
+    await singles.wait_until_healthy(timeout_s=_SETTLE_S)
+    for fault in programme.singles:
+        _tell(describe(await singles.play(fault)))
+        await singles.wait_until_healthy(timeout_s=_SETTLE_S)
+    for one, other, gap_s in programme.pairs:
+        verdicts = await pairs.play_together((one, other), gap_s=gap_s)
+        _tell(" + ".join(map(describe, verdicts)))
+        await pairs.wait_until_healthy(timeout_s=_SETTLE_S)
+    with _busy_processors():
+        await healthy.watch(seconds=programme.healthy_minutes * _MINUTE_S)
+    figures = _count(singles) | {f"pairs_{key}": value for key, value in _count(pairs).items()}
+    figures |= {
+        "healthy_minutes_under_load": programme.healthy_minutes,
+        "healthy_false_findings": len(healthy.scorer.false_findings),
+        "healthy_false": [f.id for f in healthy.scorer.false_findings.values()],
+    }
+    return figures, singles, pairs
+
+
+def _rehearse(name: str, programme: Programme) -> Rehearsal:
     ask = functools.partial(ask_snapshot, find_access(name))
-    rehearsal = Rehearsal(ask, LabInjector(LabClient(name)), interval_ns)
-    await rehearsal.wait_until_healthy(timeout_s=_SETTLE_S)
-    for fault in faults:
-        verdict = await rehearsal.play(fault)
-        _tell(_line(verdict))
-        await rehearsal.wait_until_healthy(timeout_s=_SETTLE_S)
-    return rehearsal
+    return Rehearsal(ask, LabInjector(LabClient(name)), programme.interval_ns)
 
 
-def _line(verdict: Verdict) -> str:
-    seconds = f"{verdict.after_ns / 1e9:.1f} s" if verdict.after_ns is not None else "–"
-    return f"{'✓' if verdict.named_right else '✗'} {seconds:>6}  {verdict.name}  {_called(verdict)}"
-
-
-def _called(verdict: Verdict) -> str:
-    if verdict.finding is None:
-        return "nothing found"
-    return f"{verdict.finding.cause}: {', '.join(sorted(map(str, verdict.finding.components)))}"
+@contextlib.contextmanager
+def _busy_processors() -> Iterator[None]:
+    """Keep every processor busy with a loop of its own."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def _count(rehearsal: Rehearsal) -> dict[str, object]:
@@ -82,30 +127,6 @@ def _count(rehearsal: Rehearsal) -> dict[str, object]:
         "bar_seconds": rehearsal.bar_ns / 1e9,
         "false": [f.id for f in rehearsal.scorer.false_findings.values()],
     }
-
-
-def _to_markdown(rehearsal: Rehearsal, figures: dict[str, object]) -> str:
-    rows = [
-        f"| {'✓' if verdict.named_right else '✗'} | `{verdict.name}` | {_called(verdict)} "
-        f"| {verdict.after_ns / 1e9:.1f} |"
-        if verdict.after_ns is not None
-        else f"| ✗ | `{verdict.name}` | {_called(verdict)} | – |"
-        for verdict in rehearsal.scorer.verdicts
-    ]
-    count = (
-        f"{figures['named_right']} of {figures['faults_injected']} named right, "
-        f"{figures['false_findings']} false findings, {figures['in_time']} within "
-        f"{figures['bar_seconds']:.0f} s (three intervals and one window); "
-        f"median {figures['seconds_median']} s, worst {figures['seconds_worst']} s."
-    )
-    intro = (
-        "Written by `make lab-score`: each kind of fault at two places of the default topology, injected one",
-        "after another on real packets. ✓ means that one finding had exactly the label's cause and parts.",
-        "",
-        count,
-    )
-    head = ("| | fault | was called | seconds |", "|---|---|---|---|")
-    return "\n".join(["# What the lab's faults were called", "", *intro, "", *head, *rows, ""])
 
 
 def _tell(text: str) -> None:

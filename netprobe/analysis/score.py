@@ -28,46 +28,61 @@ class Verdict:
 
 
 @dataclass(slots=True)
+class _Present:
+    """A fault that is in place, and what was said while it was."""
+
+    label: Label
+    since_ns: int
+    first: tuple[Finding, int] | None = None
+    right: tuple[Finding, int] | None = None
+
+
+@dataclass(slots=True)
 class Scorer:
-    """Follows one run: tell it when a fault starts and ends, and every set of open findings in between."""
+    """Follows one run: tell it when faults start and end, and every set of open findings in between.
+
+    Several faults may be in place at once; each needs a finding of its own.
+    """
 
     verdicts: list[Verdict] = field(default_factory=list)
     false_findings: dict[str, Finding] = field(default_factory=dict)
     """By finding id: one wrong finding counts once, however often it is read."""
-    _current: tuple[str, Label, int] | None = None
-    _first: tuple[Finding, int] | None = None
-    _right: tuple[Finding, int] | None = None
+    _present: dict[str, _Present] = field(default_factory=dict)
     _explained: set[str] = field(default_factory=set)
 
     def inject(self, name: str, label: Label, *, at_ns: int) -> None:
         """A fault is in place from now on."""
-        self._current = (name, label, at_ns)
-        self._first = self._right = None
-        self._explained = set()
+        if not self._present:
+            self._explained = set()
+        self._present[name] = _Present(label, at_ns)
 
     def read(self, findings: tuple[Finding, ...], *, at_ns: int) -> bool:
-        """Take in the findings that are open at *at_ns*; return whether the present fault is named right."""
+        """Take in the findings that are open at *at_ns*; return whether every fault is named right."""
         for finding in findings:
-            self._first = self._first or (finding, at_ns)
-            if self._current is not None and self._current[1].is_named_by(finding):
-                self._right = self._right or (finding, at_ns)
-                self._explained.add(finding.id)
-            elif finding.id not in self._explained:
-                self.false_findings.setdefault(finding.id, finding)
-        return self._right is not None
+            self._sort_out(finding, at_ns)
+        return bool(self._present) and all(fault.right for fault in self._present.values())
 
-    def conclude(self) -> Verdict:
+    def conclude(self, name: str) -> Verdict:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
-        assert self._current is not None
-        name, label, injected_ns = self._current
-        seen = self._right or self._first
+        fault = self._present.pop(name)
+        seen = fault.right or fault.first
         verdict = Verdict(
             name=name,
-            label=label,
+            label=fault.label,
             finding=seen[0] if seen else None,
-            named_right=self._right is not None,
-            after_ns=seen[1] - injected_ns if seen else None,
+            named_right=fault.right is not None,
+            after_ns=seen[1] - fault.since_ns if seen else None,
         )
         self.verdicts.append(verdict)
-        self._current = None
         return verdict
+
+    def _sort_out(self, finding: Finding, at_ns: int) -> None:
+        named = [fault for fault in self._present.values() if fault.label.is_named_by(finding)]
+        for fault in named:
+            fault.right = fault.right or (finding, at_ns)
+        if named:
+            self._explained.add(finding.id)
+        elif finding.id not in self._explained:
+            self.false_findings.setdefault(finding.id, finding)
+            for fault in self._present.values():
+                fault.first = fault.first or (finding, at_ns)

@@ -1,4 +1,8 @@
-"""Every kind of fault of the lab, each at two places of the default topology: what the score is made of."""
+"""Every kind of fault of the lab, each at two places of the default topology: what the score is made of.
+
+Beside them pairs of different faults at different places that are in force together. No fault of a pair is
+behind the other, where nobody could see it: what hides there is told as hidden, and is a test of its own.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +51,37 @@ CATALOGUE: tuple[tuple[Fault, Fault], ...] = (
     ),
     (Fault("agent-frozen", {"agent": f"{PROD}/w1/pod"}), Fault("agent-frozen", {"agent": f"{DEV}/gw/host"})),
 )
+
+
+def _pair(first: str, at: int, second: str, there: int, gap_s: float) -> tuple[Fault, Fault, float]:
+    places = {pair[0].kind: pair for pair in CATALOGUE}
+    return places[first][at], places[second][there], gap_s
+
+
+PAIRS: tuple[tuple[Fault, Fault, float], ...] = (
+    _pair("tunnel-down", 0, "service-proxy-stale", 1, 3.0),
+    _pair("tunnel-down", 0, "dns-forward-missing", 1, 0.0),
+    _pair("tunnel-down", 1, "port-drop", 0, 0.0),
+    _pair("tunnel-lossy", 0, "no-endpoints", 1, 0.0),
+    _pair("tunnel-lossy", 1, "overlay-blocked", 1, 3.0),
+    _pair("tunnel-one-way", 0, "agent-killed", 1, 0.0),
+    _pair("tunnel-one-way", 1, "dns-down", 1, 0.0),
+    _pair("mtu-black-hole", 0, "service-proxy-stale", 0, 5.0),
+    _pair("mtu-black-hole", 1, "port-drop", 1, 0.4),
+    _pair("overlay-blocked", 0, "dns-forward-missing", 0, 5.0),
+    _pair("route-missing", 0, "port-reject", 0, 0.4),
+    _pair("route-missing", 1, "no-endpoints", 0, 3.0),
+    _pair("node-down", 0, "tunnel-port-blocked", 0, 0.0),
+    _pair("node-down", 1, "port-reject", 1, 0.4),
+    _pair("gateway-down", 0, "dns-forward-missing", 0, 5.0),
+    _pair("gateway-down", 1, "agent-killed", 0, 3.0),
+    _pair("tunnel-port-blocked", 1, "agent-frozen", 0, 3.0),
+    _pair("service-proxy-stale", 1, "dns-down", 1, 0.0),
+    _pair("no-endpoints", 0, "tunnel-one-way", 1, 0.4),
+    _pair("dns-down", 0, "port-reject", 0, 3.0),
+    _pair("snat", 0, "overlay-blocked", 1, 3.0),
+    _pair("snat", 1, "port-drop", 1, 0.0),
+    _pair("wrong-peer", 0, "agent-frozen", 1, 0.0),
+    _pair("agent-killed", 0, "port-reject", 1, 0.0),
+)
+"""Two faults and how many seconds the second follows the first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,20 +118,38 @@ class Rehearsal:
 
     async def play(self, fault: Fault, *, linger_s: float = 1.0) -> Verdict:
         """Inject *fault*, wait until it is named, look a little longer, take it away."""
-        started_ns = time.monotonic_ns()
-        fault_id, label = await self.injector.add(fault.kind, fault.parameters)
+        (verdict,) = await self.play_together((fault,), linger_s=linger_s)
+        return verdict
+
+    async def play_together(
+        self, faults: Sequence[Fault], *, gap_s: float = 0.0, linger_s: float = 1.0
+    ) -> tuple[Verdict, ...]:
+        """Inject *faults*, *gap_s* apart; wait until each is named, look a little longer, take all away."""
+        in_place: list[str] = []
         try:
-            self.scorer.inject(fault.name, label, at_ns=started_ns)
-            give_up_ns = started_ns + self.bar_ns + GRACE_INTERVALS * self.interval_ns
-            named = False
-            while not named and time.monotonic_ns() < give_up_ns:
-                await asyncio.sleep(_POLL_S)
-                snapshot = await self.ask()
-                named = self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns())
-            self.moments[fault.name] = await self.watch(seconds=linger_s)
+            for fault in faults:
+                if in_place and gap_s:
+                    await self.watch(seconds=gap_s)
+                started_ns = time.monotonic_ns()
+                fault_id, label = await self.injector.add(fault.kind, fault.parameters)
+                in_place.append(fault_id)
+                self.scorer.inject(fault.name, label, at_ns=started_ns)
+            await self._wait_until_named(
+                give_up_ns=started_ns + self.bar_ns + GRACE_INTERVALS * self.interval_ns
+            )
+            moment = await self.watch(seconds=linger_s)
+            self.moments |= {fault.name: moment for fault in faults}
         finally:
-            await self.injector.remove(fault_id)
-        return self.scorer.conclude()
+            for fault_id in in_place:
+                await self.injector.remove(fault_id)
+        return tuple(self.scorer.conclude(fault.name) for fault in faults)
+
+    async def _wait_until_named(self, *, give_up_ns: int) -> None:
+        while time.monotonic_ns() < give_up_ns:
+            await asyncio.sleep(_POLL_S)
+            snapshot = await self.ask()
+            if self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns()):
+                return
 
     async def _read(self) -> Snapshot:
         snapshot = await self.ask()

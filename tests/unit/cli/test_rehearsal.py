@@ -96,3 +96,29 @@ async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing(
 )
 def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, said: str) -> None:
     assert describe_unhealthy(snapshot) == said
+
+
+@dataclass
+class TwoFaults(Fleet):
+    """A fleet in which two kinds can be broken at once; it names what it is told to."""
+
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+        self.broken = True
+        return f"fault-{kind}", LABEL if kind == "dns-down" else Label(Cause.SNAT, (PART,))
+
+
+async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
+    fleet = TwoFaults((finding(Cause.DNS_DOWN), finding(Cause.SNAT)))
+    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    assert [verdict.named_right for verdict in verdicts] == [True, True]
+    assert fleet.removed == ["fault-dns-down", "fault-snat"]
+    assert not rehearsal.scorer.false_findings
+
+
+async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> None:
+    fleet = TwoFaults((finding(Cause.DNS_DOWN),))
+    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    assert [verdict.named_right for verdict in verdicts] == [True, False]
+    assert not rehearsal.is_flawless
