@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "netprobe.cli.demo:demo",
     "diagnose": "netprobe.cli.diagnose:diagnose",
     "impact": "netprobe.cli.impact:impact",
+    "intent": "netprobe.cli.intent:intent",
     "lab": "netprobe.cli.lab:lab",
     "report": "netprobe.cli.report:report",
     "show": "netprobe.cli.show:show",

@@ -32,17 +32,23 @@ def read_document(path: Path, kind: type[T]) -> T:
 
     Raises :class:`InputError` naming file, line, column and field.
     """
+    text = read_text(path, limit=_MAX_BYTES)
+    return parse_document(text, kind, source=str(path))
+
+
+def read_text(path: Path, *, limit: int) -> str:
+    """The text of the file *path*, at most *limit* bytes of UTF-8; :class:`InputError` otherwise."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if len(raw) > _MAX_BYTES:
-        raise InputError(f"is {len(raw)} bytes; a document may have {_MAX_BYTES}", where=str(path))
+    if len(raw) > limit:
+        raise InputError(f"is more than {limit} bytes; such a document may have {limit}", where=f"{path}:1:1")
     try:
-        text = raw.decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 (byte {error.start})", where=str(path)) from error
-    return parse_document(text, kind, source=str(path))
 
 
 def parse_document(text: str, kind: type[T], *, source: str) -> T:
@@ -64,14 +70,31 @@ class Located:
 
     def error(self, what: str, *path: str | int) -> InputError:
         """An error at the field *path* (as deep as it is known)."""
-        return InputError(_say(what, path), where=_place(path, "", self._marks, source=self._source))
+        return InputError(_say(what, path), where=self.place(*path))
+
+    def place(self, *path: str | int) -> str:
+        """``file:line:column`` of the field *path*."""
+        return _place(path, "", self._marks, source=self._source)
 
 
 def _compose(text: str, *, source: str) -> tuple[object, Marks]:
     import yaml  # noqa: PLC0415 - see the header
 
+    class PlainLoader(yaml.SafeLoader):
+        """No anchors and aliases: a few lines of them stand for gigabytes."""
+
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            if getattr(event, "anchor", None) is not None:
+                mark = event.start_mark
+                where = f"{source}:{mark.line + 1}:{mark.column + 1}"
+                raise InputError(f"anchors and aliases are not taken here ({event.anchor!r})", where=where)
+            return super().compose_node(parent, index)
+
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=PlainLoader)
+    except RecursionError as error:
+        raise InputError("is nested too deeply", where=f"{source}:1:1") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
