@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from netprobe.discovery.faults import Fault as _Fault
+from netprobe.discovery.faults import Step
+from netprobe.discovery.reach import find_ssh_faults
 from netprobe.errors import InputError
 from netprobe.model.names import AgentId, Plane
 from netprobe.wire.documents import Located
@@ -38,16 +41,6 @@ _MAX_BYTES = 64 * 1024 * 1024
 _MTU = range(576, 65_536)
 _PORT = range(1, 65_536)
 _MAX_NAME = 253
-
-Step = str | int
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """What is wrong, and the path of the field it is wrong in."""
-
-    what: str
-    path: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +139,8 @@ def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -
             if holder != node.name:
                 yield _Fault(f"{address} already belongs to node {holder!r}", (*at, field, index))
     yield from _each(node.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
+    if node.ssh is not None:
+        yield from find_ssh_faults(node.ssh, (*at, "ssh"))
 
 
 def _service_faults(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
+from netprobe.model.reach import SshAccess
 
 
 class NodeRole(StrEnum):
@@ -41,6 +42,8 @@ class Node:
     """For a gateway: the addresses its tunnels use outside."""
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
+    ssh: SshAccess | None = None
+    """How the node itself is reached over SSH; None where it is not."""
 
     def addresses(self, plane: Plane) -> tuple[str, ...]:
         """Where the agent of *plane* on this node can be asked."""

@@ -12,6 +12,7 @@ import msgspec
 
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName
+from netprobe.model.reach import SshAccess, SshHop
 from netprobe.wire.documents import parse_document
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z"
@@ -25,6 +26,27 @@ class _Doc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """A mapping of a document: unknown fields are errors, defaults are not written."""
 
 
+class HopDoc(_Doc, frozen=True):
+    """One SSH server on the way to a node."""
+
+    host: str
+    user: str = ""
+    port: Port | None = None
+    key: str = ""
+    certificate: str = ""
+    host_key: str = ""
+    known_hosts: str = ""
+
+
+class SshDoc(_Doc, frozen=True):
+    """How a node is reached over SSH."""
+
+    target: HopDoc
+    jumps: tuple[HopDoc, ...] = ()
+    agent: bool = True
+    sudo: bool = False
+
+
 class NodeDoc(_Doc, frozen=True):
     """One node of a cluster."""
 
@@ -35,6 +57,7 @@ class NodeDoc(_Doc, frozen=True):
     outer_addresses: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
+    ssh: SshDoc | None = None
 
 
 class ServiceDoc(_Doc, frozen=True):
@@ -122,7 +145,14 @@ def _cluster_of(doc: ClusterDoc) -> Cluster:
 
 
 def _node_of(doc: NodeDoc) -> Node:
-    return Node(**(msgspec.structs.asdict(doc) | {"name": NodeName(doc.name), "role": NodeRole(doc.role)}))
+    ssh = None if doc.ssh is None else _access_of(doc.ssh)
+    named = {"name": NodeName(doc.name), "role": NodeRole(doc.role), "ssh": ssh}
+    return Node(**(msgspec.structs.asdict(doc) | named))
+
+
+def _access_of(doc: SshDoc) -> SshAccess:
+    target, *jumps = (SshHop(**msgspec.structs.asdict(hop)) for hop in (doc.target, *doc.jumps))
+    return SshAccess(target, tuple(jumps), doc.agent, doc.sudo)
 
 
 def _service_of(doc: ServiceDoc) -> Service:

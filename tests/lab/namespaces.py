@@ -20,6 +20,7 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 
 import pytest
@@ -111,14 +112,23 @@ class Host:
 
 
 class Namespaces:
-    """A small network; gone at the end of the block."""
+    """A small network; gone at the end of the block.
 
-    def __init__(self) -> None:
+    With *all_users* (only root can map them) daemons in it may change to users of their own, as sshd does.
+    """
+
+    def __init__(self, *, all_users: bool = False) -> None:
+        self._all_users = all_users
         self._holders: list[subprocess.Popen[str]] = []
         self._hosts: dict[str, Host] = {}
 
     def __enter__(self) -> Namespaces:
-        self._hold("unshare", "-Urn")
+        if self._all_users:
+            holder = self._hold("unshare", "-Un")
+            for kind in ("uid", "gid"):
+                Path(f"/proc/{holder.pid}/{kind}_map").write_text("0 0 65536\n")
+        else:
+            self._hold("unshare", "-Urn")
         return self
 
     def __exit__(

@@ -1,0 +1,1 @@
+"""Plain hosts, gateways and bastions over SSH; the only room that knows asyncssh."""

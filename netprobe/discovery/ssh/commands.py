@@ -1,0 +1,94 @@
+"""Every command that netprobe runs on a host; there are no others.
+
+Rules: a command is a fixed argument vector, read-only, with at most a validated IP address in it. SSH hands
+one string to the login shell of the far side, so the vector is quoted word by word, and no word ever comes
+from the network.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
+
+from netprobe.errors import MisuseError
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+_PREFIX = ("env", "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+"""Words in English, and the programs of ``sbin`` also for people who are not root."""
+
+
+class _Slot(Enum):
+    """Where a validated address stands."""
+
+    TARGET = "target"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    argv: tuple[str | _Slot, ...]
+    privileged: bool = False
+
+
+_ALLOWED: dict[str, _Allowed] = {
+    "uptime": _Allowed(("cat", "/proc/uptime")),
+    "kernel": _Allowed(("uname", "-srm")),
+    "python": _Allowed(("python3", "--version")),
+    "tools": _Allowed(("which", "ping", "nc", "traceroute", "curl", "ip", "wg", "nft", "swanctl", "openvpn")),
+    "wireguard": _Allowed(("wg", "show", "all", "dump"), privileged=True),
+    "route": _Allowed(("ip", "-j", "route", "get", _Slot.TARGET)),
+    "route-from": _Allowed(("ip", "-j", "route", "get", _Slot.TARGET, "from", _Slot.SOURCE)),
+    "rules": _Allowed(("ip", "-j", "rule")),
+    "rp-filter": _Allowed(("sysctl", "-a", "-r", r"^net\.ipv4\.conf\..*\.rp_filter$")),
+    "links": _Allowed(("ip", "-j", "-s", "link")),
+    "conntrack": _Allowed(
+        ("sysctl", "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max")
+    ),
+    "conntrack-stat": _Allowed(("cat", "/proc/net/stat/nf_conntrack")),
+    "nftables": _Allowed(("nft", "-j", "list", "ruleset"), privileged=True),
+    "ipsec": _Allowed(("swanctl", "--list-sas", "--raw"), privileged=True),
+    "xfrm": _Allowed(("ip", "-s", "xfrm", "state", "list", "nokeys"), privileged=True),
+    "openvpn": _Allowed(("cat", "/run/openvpn/status.log", "/var/log/openvpn/status.log",
+                         "/run/openvpn-server/status-server.log"), privileged=True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One allowed command, with the addresses it is about."""
+
+    name: str
+    target: Address | None = None
+    source: Address | None = None
+
+    def argv(self, *, sudo: bool = False) -> tuple[str, ...]:
+        """The whole argument vector; raises `MisuseError` for what is not on the list."""
+        allowed = _ALLOWED.get(self.name)
+        if allowed is None:
+            raise MisuseError(f"{self.name!r} is no allowed command")
+        words = tuple(word if isinstance(word, str) else self._fill(word) for word in allowed.argv)
+        return (*_PREFIX, *(("sudo", "-n") if sudo and allowed.privileged else ()), *words)
+
+    def line(self, *, sudo: bool = False) -> str:
+        """The vector quoted for a POSIX shell."""
+        return shlex.join(self.argv(sudo=sudo))
+
+    def _fill(self, slot: _Slot) -> str:
+        address = self.target if slot is _Slot.TARGET else self.source
+        # The type is the guard: a string that looks like an address is refused as well.
+        if not isinstance(address, IPv4Address | IPv6Address):
+            raise MisuseError(f"{self.name} needs an address as {slot.value}, got {type(address).__name__}")
+        if isinstance(address, IPv6Address) and address.scope_id is not None:
+            raise MisuseError(
+                f"{self.name}: a scoped address names an interface, which is not ours to pass on"
+            )
+        return str(address)
+
+
+def list_commands() -> tuple[str, ...]:
+    """The names of every allowed command, sorted."""
+    return tuple(sorted(_ALLOWED))

@@ -1,0 +1,41 @@
+"""Ask hosts over SSH from inside a namespace: ``ask_ssh.py COMMAND [SECONDS]``, accesses as JSON on stdin.
+
+Prints one JSON line per host: its name, and what it said or the error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.connect import Patience, open_host
+from netprobe.discovery.ssh.many import ask_many
+from netprobe.model.reach import SshAccess
+
+
+async def ask(access: SshAccess, *, command: str, seconds: float) -> list[str]:
+    wait = Patience(connect_s=seconds, command_s=seconds)
+    async with open_host(access, wait=wait, config=Path("/nonexistent")) as host:
+        answer = await host.run(Command(command))
+        return [host.host_key, answer.output.decode(), answer.complaint]
+
+
+async def main(command: str, seconds: str = "5") -> None:
+    accesses = msgspec.json.decode(sys.stdin.read(), type=dict[str, SshAccess])
+    told = await ask_many(
+        accesses,
+        partial(ask, command=command, seconds=float(seconds)),
+        timeout_s=2 * float(seconds),
+        done=lambda name: print(f"done {name}", file=sys.stderr),
+    )
+    for name, what in told.items():
+        print(json.dumps([name, str(what) if isinstance(what, Exception) else what]))
+
+
+asyncio.run(main(*sys.argv[1:]))

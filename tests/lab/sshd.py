@@ -1,0 +1,101 @@
+"""Real OpenSSH servers in the namespaces of a test, with keys made for the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from netprobe.model.reach import SshHop
+from tests.lab.namespaces import Host, need_namespaces
+
+ASK = str(Path(__file__).parent / "ask_ssh.py")
+
+
+def why_no_sshd() -> str:
+    """Why no sshd can run here; empty where it can."""
+    missing = [tool for tool in ("/usr/sbin/sshd", "ssh-keygen") if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)} (Debian: openssh-server)"
+    return "" if os.geteuid() == 0 else "sshd changes users, and only root can map them into a namespace"
+
+
+def need_sshd() -> list[pytest.MarkDecorator]:
+    """Skips, with the reason, where sshd cannot run."""
+    return [need_namespaces(), pytest.mark.skipif(bool(why_no_sshd()), reason=why_no_sshd() or "sshd works")]
+
+
+class Keys:
+    """Keys made for the run: ours, and one for each server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.client = self.make("client")
+
+    def make(self, name: str) -> Path:
+        """A new key pair; the path of its private half."""
+        path = self.folder / name
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True
+        )
+        return path
+
+    def public(self, path: Path) -> str:
+        """The public half: kind and key, without the comment."""
+        return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+    def secrets(self) -> list[str]:
+        """The lines of every private key: what must never be seen anywhere."""
+        keys = [path for path in self.folder.iterdir() if path.with_suffix(".pub") != path
+                and path.with_suffix(".pub").exists()]  # fmt: skip
+        return [line for key in keys for line in key.read_text().splitlines() if "-----" not in line]
+
+
+class Server:
+    """One sshd on one host, as root, with its own ``/run``."""
+
+    def __init__(self, host: Host, keys: Keys, *, before: str = "true") -> None:
+        self.host, self.keys = host, keys
+        self.key = keys.make(f"host-{host.name}")
+        config = keys.folder / f"sshd-{host.name}"
+        config.write_text(
+            f"HostKey {self.key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
+            "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
+            "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
+        )
+        script = (
+            f"mount -t tmpfs run /run && mkdir /run/sshd && {before} && exec /usr/sbin/sshd -D -e -f {config}"
+        )
+        self.log = keys.folder / f"log-{host.name}"
+        with self.log.open("w") as log:
+            self.process = host.popen(
+                "unshare", "-m", "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        for _ in range(200):
+            if "Server listening" in self.log.read_text():
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(f"{host.name}: sshd does not listen: {self.log.read_text()}")
+
+    def hop(self, address: str) -> SshHop:
+        """How it is reached at *address*, with its key pinned."""
+        return SshHop(address, user="root", key=str(self.keys.client), host_key=self.keys.public(self.key))
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+def ask_from(host: Host, document: str, *words: str) -> Sequence[str]:
+    """Run ``ask_ssh.py`` on *host*; the lines that it printed."""
+    return host.run(sys.executable, ASK, *words, stdin=document).splitlines()

@@ -1,0 +1,156 @@
+"""Real sshd on real hosts: through bastions, against wrong keys, and beside hosts that hang."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from netprobe.model.reach import SshAccess
+from tests.lab.namespaces import Host, Namespaces
+from tests.lab.sshd import Keys, Server, ask_from, need_sshd
+
+pytestmark = need_sshd()
+
+SILENT = (
+    "import socket, time; s = socket.socket(); s.bind(('10.1.0.2', 2222)); s.listen(); "
+    "print('up', flush=True); kept = [s.accept()]; time.sleep(250)"
+)
+
+
+@dataclass
+class Way:
+    """ops – bastion – inner – gateway; each knows its neighbours only."""
+
+    ops: Host
+    bastion: Server
+    inner: Server
+    gateway: Server
+    keys: Keys
+
+    def ask(
+        self, accesses: dict[str, SshAccess], command: str = "kernel", seconds: str = "5"
+    ) -> dict[str, object]:
+        lines = ask_from(self.ops, msgspec.json.encode(accesses).decode(), command, seconds)
+        return dict(json.loads(line) for line in lines)
+
+    @property
+    def to_bastion(self) -> SshAccess:
+        return SshAccess(self.bastion.hop("10.1.0.2"), agent=False)
+
+    @property
+    def to_inner(self) -> SshAccess:
+        return SshAccess(self.inner.hop("10.2.0.2"), (self.to_bastion.target,), agent=False)
+
+    @property
+    def to_gateway(self) -> SshAccess:
+        jumps = (self.to_bastion.target, self.to_inner.target)
+        return SshAccess(self.gateway.hop("10.3.0.2"), jumps, agent=False)
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    with Namespaces(all_users=True) as network:
+        ops, bastion, inner, gateway = (network.host(name) for name in ("ops", "bastion", "inner", "gateway"))
+        for number, (one, other) in enumerate(((ops, bastion), (bastion, inner), (inner, gateway)), start=1):
+            network.link(one, other, f"10.{number}.0.0/24", f"fd00:{number}::/64")
+        keys = Keys(tmp_path_factory.mktemp("keys"))
+        servers = [Server(host, keys) for host in (bastion, inner, gateway)]
+        try:
+            yield Way(ops, servers[0], servers[1], servers[2], keys)
+        finally:
+            for server in servers:
+                server.stop()
+
+
+def test_a_gateway_answers_directly_through_one_and_through_two_bastions(way: Way) -> None:
+    told = way.ask({"none": way.to_bastion, "one": way.to_inner, "two": way.to_gateway}, "links")
+    names = {}
+    for name, said in told.items():
+        assert isinstance(said, list), said
+        names[name] = {link["ifname"] for link in json.loads(said[1])}
+    assert "to-ops" in names["none"]
+    assert "to-bastion" in names["one"]
+    assert names["two"] == {"lo", "to-inner"}
+
+
+def test_without_its_bastions_the_gateway_is_out_of_reach(way: Way) -> None:
+    told = way.ask({"gateway": replace(way.to_gateway, jumps=())})
+    assert "10.3.0.2: Network is unreachable" in str(told["gateway"])
+
+
+@pytest.mark.parametrize("place", ["target", "jump"])
+def test_a_changed_host_key_stops_with_one_clear_line(way: Way, place: str) -> None:
+    wrong = way.keys.public(way.keys.client)
+    access = way.to_inner
+    if place == "target":
+        access = replace(access, target=replace(access.target, host_key=wrong))
+    else:
+        access = replace(access, jumps=(replace(access.jumps[0], host_key=wrong),))
+    said = str(way.ask({"inner": access})["inner"])
+    address = "10.2.0.2" if place == "target" else "10.1.0.2"
+    assert said.startswith(f"root@{address}: ITS HOST KEY HAS CHANGED")
+    assert "\n" not in said
+
+
+def test_an_unknown_host_key_is_never_accepted(way: Way, tmp_path: Path) -> None:
+    target = replace(way.to_bastion.target, host_key="", known_hosts=str(tmp_path / "none"))
+    said = str(way.ask({"b": replace(way.to_bastion, target=target)})["b"])
+    assert said.startswith("root@10.1.0.2: its host key is not known")
+
+
+def test_known_hosts_vouch_for_a_key_and_notice_another(way: Way, tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    target = replace(way.to_bastion.target, host_key="", known_hosts=str(file))
+    access = replace(way.to_bastion, target=target)
+    file.write_text(f"10.1.0.2 {way.keys.public(way.bastion.key)}\n")
+    assert "Linux" in str(way.ask({"b": access})["b"])
+    file.write_text(f"10.1.0.2 {way.keys.public(way.keys.client)}\n")
+    assert "ITS HOST KEY HAS CHANGED" in str(way.ask({"b": access})["b"])
+
+
+def test_a_host_that_accepts_and_is_silent_delays_nobody(way: Way) -> None:
+    silent = way.bastion.host.popen(sys.executable, "-c", SILENT, stdout=subprocess.PIPE)
+    try:
+        assert silent.stdout is not None
+        assert silent.stdout.readline() == "up\n"
+        hung = replace(way.to_bastion, target=replace(way.to_bastion.target, port=2222))
+        told = way.ask({"hung": hung, "well": way.to_gateway}, seconds="3")
+    finally:
+        silent.kill()
+        silent.wait()
+        assert silent.stdout is not None
+        silent.stdout.close()
+    assert told["hung"] == "root@10.1.0.2:2222: no answer within 3 s"
+    assert "Linux" in str(told["well"])
+
+
+def test_a_stopped_sshd_delays_nobody(way: Way) -> None:
+    way.inner.process.send_signal(signal.SIGSTOP)
+    try:
+        told = way.ask({"hung": way.to_inner, "well": way.to_bastion}, seconds="3")
+    finally:
+        way.inner.process.send_signal(signal.SIGCONT)
+    assert told["hung"] == "root@10.2.0.2: no answer within 3 s"
+    assert "Linux" in str(told["well"])
+
+
+def test_a_refused_key_is_one_line_without_any_secret(way: Way, tmp_path: Path) -> None:
+    stranger = Keys(tmp_path)
+    target = replace(way.to_bastion.target, key=str(stranger.client))
+    said = str(way.ask({"b": replace(way.to_bastion, target=target)})["b"])
+    assert "Permission denied" in said
+    broken = tmp_path / "broken"
+    broken.write_text(stranger.client.read_text()[:200])
+    target = replace(target, key=str(broken))
+    said += str(way.ask({"b": replace(way.to_bastion, target=target)})["b"])
+    assert f"{broken}: cannot be used as a private key" in said
+    logs = "".join(path.read_text() for path in way.keys.folder.glob("log-*"))
+    assert not [secret for secret in stranger.secrets() + way.keys.secrets() if secret in said + logs]
