@@ -1,0 +1,1 @@
+"""What gateways know about themselves: one file per collector, one line each in ``registry``."""

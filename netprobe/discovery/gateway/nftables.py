@@ -1,0 +1,64 @@
+"""nftables: every rule that counts, from ``nft -j list ruleset`` (libnftables-json(5)).
+
+iptables-nft rules appear here as well. What a rule matches is not read: its place, verdict and counter are
+the evidence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from netprobe.discovery.gateway.collector import Collector, Pair, Printed, decode, name
+from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.errors import HostOutputError
+from netprobe.model.gateway import Fact, RuleCounter
+
+_VERDICTS = ("drop", "reject", "accept")
+
+
+class _Rule(msgspec.Struct):
+    family: str
+    table: str
+    chain: str
+    handle: int
+    expr: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    comment: str = ""
+
+
+class _Item(msgspec.Struct):
+    rule: _Rule | None = None
+
+
+class _Ruleset(msgspec.Struct):
+    nftables: list[_Item]
+
+
+def _commands(pair: Pair) -> tuple[Command, ...]:
+    del pair
+    return (Command("nftables"),)
+
+
+def _read(printed: Printed) -> tuple[Fact, ...]:
+    if "nftables" not in printed:
+        return ()
+    ruleset = decode(printed["nftables"], _Ruleset, command="nft")
+    counters = (_counter_of(item.rule) for item in ruleset.nftables if item.rule is not None)
+    return tuple(counter for counter in counters if counter is not None)
+
+
+def _counter_of(rule: _Rule) -> RuleCounter | None:
+    counter = next((step["counter"] for step in rule.expr if "counter" in step), None)
+    # A named counter is a string here: it is shared by rules, so it says nothing about one.
+    if not isinstance(counter, dict):
+        return None
+    packets = counter.get("packets")
+    if not isinstance(packets, int) or isinstance(packets, bool) or packets < 0:
+        raise HostOutputError(f"nft: rule {rule.handle} counts no packets")
+    verdict = next((word for step in rule.expr for word in _VERDICTS if word in step), "")
+    place = " ".join(name(word) for word in (rule.family, rule.table, rule.chain))
+    return RuleCounter(place, rule.handle, verdict, packets, name(rule.comment))
+
+
+COLLECTOR = Collector("nftables", _commands, _read)

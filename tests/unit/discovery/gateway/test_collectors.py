@@ -1,0 +1,195 @@
+"""Collectors: what real programs print is read; whatever else comes, only our own error escapes."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.discovery.gateway import conntrack, ipsec, links, nftables, openvpn, routes, wireguard
+from netprobe.discovery.gateway.collector import Collector, Pair
+from netprobe.discovery.gateway.gather import gather_evidence
+from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.connect import Answer
+from netprobe.discovery.ssh.errors import HostOutputError, SshError
+from netprobe.model.gateway import (
+    ChosenRoute,
+    ConnectionTable,
+    LinkCounters,
+    PolicyRules,
+    ReversePath,
+    RuleCounter,
+    TunnelPeer,
+)
+
+SECRET = "6KpcbY8Za0sPJMbcMXF0bQ3gwoXnUEhW3JZ0PRIVATE="
+PEER = "wg0\tPUB=\t" + SECRET + "\t203.0.113.1:51820\t10.2.0.0/16,fd00:2::/48\t{at}\t100\t200\t5\n"
+INTERFACE = f"wg0\t{SECRET}\tPUB=\t51820\toff\n"
+NFT = {
+    "nftables": [
+        {"metainfo": {"version": "1.0.6"}},
+        {"rule": {"family": "inet", "table": "f", "chain": "forward", "handle": 4, "comment": "x\u001b[31m",
+                  "expr": [{"match": {}}, {"counter": {"packets": 20, "bytes": 1680}}, {"drop": None}]}},
+        {"rule": {"family": "inet", "table": "f", "chain": "input", "handle": 5, "expr": [{"drop": None}]}},
+    ]
+}  # fmt: skip
+SA = (
+    "list-sa event {gw-gw {uniqueid=1 version=2 state=ESTABLISHED local-host=203.0.113.1 "
+    "remote-host=203.0.113.2 established=812 child-sas {net-1 {name=net state=INSTALLED bytes-in=840 "
+    "bytes-out=1680 local-ts=[10.1.0.0/16] remote-ts=[10.2.0.0/16 fd00:2::/48]}}}}\n"
+)
+XFRM = """\
+src 203.0.113.1 dst 203.0.113.2
+\tproto esp spi 0x1(1) reqid 1(0x1) mode tunnel
+\tlifetime config:
+\t  limit: soft (INF)(bytes), hard (INF)(bytes)
+\tlifetime current:
+\t  840(bytes), 10(packets)
+"""
+STATUS = (
+    "TITLE,OpenVPN 2.6\nTIME,2026-11-25 12:00:00,1000\n"
+    "CLIENT_LIST,site-b,203.0.113.2:1194,10.8.0.2,,840,1680,2026-11-25 11:00:00,900,UNDEF,0,0,AES-256-GCM\n"
+)
+
+
+def test_wireguard_tells_the_handshakes_age_by_the_hosts_own_clock_and_no_key() -> None:
+    printed = {"clock": b"1840\n", "wireguard": (INTERFACE + PEER.format(at=1000)).encode()}
+    (peer,) = wireguard.COLLECTOR.read(printed)
+    assert peer == TunnelPeer(
+        "wireguard", "wg0", "203.0.113.1", ("10.2.0.0/16", "fd00:2::/48"), 840, 100, 200
+    )
+
+
+def test_a_handshake_that_never_was_is_none_and_not_zero() -> None:
+    (peer,) = wireguard.COLLECTOR.read({"clock": b"9", "wireguard": PEER.format(at=0).encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.heard_s is None
+
+
+@pytest.mark.parametrize("at", ["x", "-1", "1_0", "١", "9" * 30])
+def test_no_error_ever_quotes_a_key(at: str) -> None:
+    with pytest.raises(HostOutputError) as caught:
+        wireguard.COLLECTOR.read({"clock": b"9", "wireguard": (INTERFACE + PEER.format(at=at)).encode()})
+    assert SECRET not in str(caught.value)
+    with pytest.raises(HostOutputError) as caught:
+        wireguard.COLLECTOR.read({"clock": b"9", "wireguard": f"{INTERFACE.strip()}\tmore\t\n".encode()})
+    assert SECRET not in str(caught.value)
+
+
+def test_routes_rules_and_reverse_paths() -> None:
+    printed = {
+        "route": b'[{"dst":"10.2.0.9","dev":"wg0","prefsrc":"10.1.0.1","flags":[],"uid":0}]',
+        "rules": b'[{"priority":0},{"priority":100},{"priority":32766},{"priority":32767}]',
+        "rp-filter": b"net.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.default.rp_filter = 0\n"
+        b"net.ipv4.conf.wg0.rp_filter = 0\nnet.ipv4.conf.eth0.rp_filter = 2\n",
+    }
+    assert routes.COLLECTOR.read(printed) == (
+        ChosenRoute("10.2.0.9", "wg0"),
+        PolicyRules(1),
+        ReversePath("eth0", 2),
+        ReversePath("wg0", 1),
+    )
+    told = routes.COLLECTOR.read({"route!": b"RTNETLINK answers: Network is unreachable"})
+    assert told == (ChosenRoute("", "", refused="unreachable"),)
+
+
+def test_a_route_is_asked_for_only_about_a_pair() -> None:
+    assert Command("route", ip_address("10.2.0.9")) in routes.COLLECTOR.commands(Pair(ip_address("10.2.0.9")))
+    assert "route" not in {command.name for command in routes.COLLECTOR.commands(Pair())}
+
+
+def test_interfaces() -> None:
+    ways = {
+        "rx": {"packets": 5, "dropped": 1, "errors": 2},
+        "tx": {"packets": 6, "dropped": 3, "errors": 4},
+    }
+    link = {"ifname": "wg0", "mtu": 1420, "flags": ["UP"], "stats64": ways}
+    told = links.COLLECTOR.read({"links": json.dumps([link]).encode()})
+    assert told == (LinkCounters("wg0", True, 1420, 5, 6, 1, 3, 6),)
+
+
+def test_the_connection_tables_failures_are_summed_over_processors() -> None:
+    printed = {
+        "conntrack": b"net.netfilter.nf_conntrack_count = 7\nnet.netfilter.nf_conntrack_max = 8\n",
+        "conntrack-stat": b"entries insert_failed drop\n00000007 0000000a 00000001\n7 00000006 00000000\n",
+    }
+    assert conntrack.COLLECTOR.read(printed) == (ConnectionTable(7, 8, 16, 1),)
+    del printed["conntrack-stat"]
+    assert conntrack.COLLECTOR.read(printed) == (ConnectionTable(7, 8, None, None),)
+
+
+def test_rules_that_count_are_told_and_nothing_a_terminal_obeys() -> None:
+    told = nftables.COLLECTOR.read({"nftables": json.dumps(NFT).encode()})
+    assert told == (RuleCounter("inet f forward", 4, "drop", 20, "x?[31m"),)
+
+
+def test_ipsec_by_strongswan_and_by_the_kernel() -> None:
+    ranges = ("10.2.0.0/16", "fd00:2::/48")
+    assert ipsec.COLLECTOR.read({"ipsec": SA.encode()}) == (
+        TunnelPeer("ipsec", "gw-gw", "203.0.113.2", ranges, 812, 840, 1680),
+    )
+    connecting = SA.replace("state=ESTABLISHED", "state=CONNECTING")
+    (peer,) = ipsec.COLLECTOR.read({"ipsec": connecting.encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.heard_s is None
+    assert ipsec.COLLECTOR.read({"xfrm": XFRM.encode()}) == (
+        TunnelPeer("ipsec", "xfrm", "203.0.113.2", (), None, None, 840),
+    )
+
+
+def test_openvpn_clients() -> None:
+    for text in (STATUS, STATUS.replace(",", "\t")):
+        assert openvpn.COLLECTOR.read({"openvpn": text.encode(), "clock": b"1030"}) == (
+            TunnelPeer("openvpn", "site-b", "203.0.113.2", ("10.8.0.2/32",), 30, 840, 1680),
+        )
+
+
+SAMPLES = {
+    "clock": b"1840", "wireguard": (INTERFACE + PEER.format(at=1000)).encode(), "ipsec": SA.encode(),
+    "xfrm": XFRM.encode(), "openvpn": STATUS.encode(), "nftables": json.dumps(NFT).encode(),
+    "links": b'[{"ifname":"a","mtu":1}]', "route": b'[{"dst":"1.1.1.1"}]', "rules": b'[{"priority":1}]',
+    "rp-filter": b"net.ipv4.conf.all.rp_filter = 1", "conntrack-stat": b"a b\n01 02",
+    "conntrack": b"net.netfilter.nf_conntrack_count = 7\nnet.netfilter.nf_conntrack_max = 8\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COLLECTORS, ids=lambda kind: kind.name)
+@given(data=st.data())
+def test_hostile_output_is_facts_or_our_error(kind: Collector, data: st.DataObject) -> None:
+    printed = {}
+    for command in kind.commands(Pair(ip_address("10.0.0.1"))):
+        good = SAMPLES[command.name]
+        cut, end = data.draw(st.integers(0, len(good))), data.draw(st.integers(0, len(good)))
+        noise = data.draw(st.one_of(st.binary(max_size=40), st.text(max_size=20).map(str.encode)))
+        printed[command.name] = data.draw(st.sampled_from((good[:cut] + noise + good[end:], noise, good)))
+    try:
+        told = kind.read(printed)
+    except HostOutputError as error:
+        assert len(str(error)) < 300
+        return
+    assert all(str(fact).isprintable() for fact in told)
+
+
+class FakeHost:
+    """Prints what it is given; hangs up on what it does not know."""
+
+    async def run(self, command: Command, /) -> Answer:
+        if command.name == "conntrack":
+            raise SshError("gw: hung up")
+        if command.name in ("ipsec", "xfrm", "openvpn"):
+            return Answer(command, b"", f"{command.name}: not found", 127)
+        return Answer(command, b"nonsense" if command.name == "nftables" else SAMPLES[command.name], "", 0)
+
+
+async def test_what_one_collector_cannot_say_takes_nothing_from_the_others() -> None:
+    reading = await gather_evidence(FakeHost(), node="a/gw", taken_ns=7, pair=Pair(ip_address("10.0.0.1")))
+    assert {type(fact).__name__ for fact in reading.facts} == {
+        "TunnelPeer", "ChosenRoute", "PolicyRules", "LinkCounters"
+    }  # fmt: skip
+    assert [line.split(": ")[0] for line in reading.silent] == ["ipsec", "openvpn", "conntrack", "nftables"]
+    assert "gw: hung up" in reading.silent[2]
+    assert "not found" in reading.silent[0]
