@@ -1,0 +1,271 @@
+"""What gateways say, as sentences, and what that changes in a finding. Pure: readings are an argument.
+
+Rules: evidence, never truth. Each statement multiplies the odds of the finding by a factor that is written
+down here; what a gateway believes never outweighs packets, it only speaks beside them. Where it says
+connected and packets say no, that contradiction is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+
+from netprobe.model.component import ComponentKind
+from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.gateway import (
+    ChosenRoute,
+    ConnectionTable,
+    Fact,
+    LinkCounters,
+    PolicyRules,
+    Reading,
+    ReversePath,
+    RuleCounter,
+    TunnelPeer,
+)
+from netprobe.model.inventory import Cluster, Inventory
+
+SPEAKS_FOR = 3.0
+"""A gateway's own statement triples the odds, or divides them by three."""
+EXACT_COUNT = 9.0
+"""A drop rule that counted exactly our packets is as good as two statements."""
+_BOUNDS = (0.02, 0.98)
+_DEAD_AFTER_S = 180
+"""Reject-After-Time: a WireGuard session older than this carries nothing (WireGuard paper, section 6.1)."""
+_NEARLY_FULL = 0.95
+_TUNNEL_CAUSES = {Cause.TUNNEL_DOWN, Cause.RETURN_PATH_DROPPED, Cause.GATEWAY_DOWN}
+_DROP_CAUSES = {Cause.POLICY_DROP, Cause.POLICY_REJECT, Cause.OVERLAY_BLOCKED, *_TUNNEL_CAUSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One gateway, read once, or twice with our packets in between."""
+
+    after: Reading
+    before: Reading | None = None
+    sent: int | None = None
+    """How many packets we sent through it between both readings; None where nobody counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of a gateway about a finding, and the factor it puts on its odds."""
+
+    text: str
+    factor: float
+
+
+def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: Inventory) -> Finding:
+    """Return *finding* with what its gateways say for and against it, and its confidence moved by that."""
+    statements = [told for one in witnesses for told in find_statements(finding, one, inventory=inventory)]
+    # A factor of one is a remark: worth reading beside what speaks for the finding, moving nothing.
+    speaks_for = tuple(Evidence(told.text) for told in statements if told.factor >= 1)
+    against = tuple(Evidence(told.text) for told in statements if told.factor < 1)
+    return replace(
+        finding,
+        confidence=_moved(finding.confidence, statements),
+        evidence_for=(*finding.evidence_for, *speaks_for),
+        evidence_against=(*finding.evidence_against, *against),
+    )
+
+
+def _moved(confidence: float, statements: Sequence[Statement]) -> float:
+    """Odds times every factor, kept within bounds; unchanged where nobody says anything.
+
+    >>> _moved(0.75, [Statement("", 3.0)])
+    0.9
+    """
+    if all(told.factor == 1 for told in statements):
+        return confidence
+    low, high = _BOUNDS
+    known = min(max(confidence, low), high)
+    odds = known / (1 - known)
+    for told in statements:
+        odds *= told.factor
+    return min(max(round(odds / (1 + odds), 4), low), max(high, confidence))
+
+
+def find_statements(finding: Finding, witness: Witness, *, inventory: Inventory) -> Iterator[Statement]:
+    """What one gateway says about a finding; nothing where it does not stand beside what is broken."""
+    here, _, _ = witness.after.node.partition("/")
+    far = _far_cluster(finding, here, inventory)
+    if not _concerns(finding, here):
+        return
+    for fact in witness.after.facts:
+        match fact:
+            case TunnelPeer() if finding.cause in _TUNNEL_CAUSES and far is not None and _leads_to(fact, far):
+                yield from _about_tunnel(finding, witness, fact)
+            case LinkCounters():
+                yield from _about_link(finding, witness, fact, far=far, inventory=inventory)
+            case RuleCounter() if finding.cause in _DROP_CAUSES:
+                yield from _about_rule(witness, fact)
+            case ConnectionTable() if finding.cause is Cause.CONNTRACK_FULL:
+                yield from _about_connections(witness, fact)
+            case ChosenRoute() if finding.cause is Cause.ROUTE_MISSING:
+                factor = SPEAKS_FOR if fact.refused or not fact.interface else 1 / SPEAKS_FOR
+                yield Statement(f"{witness.after.node}: {say_fact(fact)}", factor)
+            case _:
+                pass
+
+
+def _concerns(finding: Finding, here: str) -> bool:
+    names = {
+        end.partition("/")[0] for part in finding.components for end in (part.source, part.target) if end
+    }
+    return here in names
+
+
+def _far_cluster(finding: Finding, here: str, inventory: Inventory) -> Cluster | None:
+    for part in finding.components:
+        if part.kind is ComponentKind.TUNNEL and here in (part.source, part.target):
+            return inventory.find_cluster(part.target if part.source == here else part.source)
+    return None
+
+
+def _leads_to(peer: TunnelPeer, far: Cluster) -> bool:
+    """Whether a peer is the gateway of *far*, by its outer address or by what is routed to it."""
+    if peer.endpoint and any(peer.endpoint in node.outer_addresses for node in far.nodes):
+        return True
+    far_ranges = [ip_network(text) for text in far.pod_cidrs or (c for n in far.nodes for c in n.pod_cidrs)]
+    ours = [ip_network(text) for text in peer.ranges]
+    return any(
+        one.version == other.version and one.prefixlen > 0 and one.overlaps(other)
+        for one in ours
+        for other in far_ranges
+    )
+
+
+def _about_tunnel(finding: Finding, witness: Witness, peer: TunnelPeer) -> Iterator[Statement]:
+    node = witness.after.node
+    earlier = _same_peer(witness.before, peer)
+    sent = received = 0
+    if earlier is not None:
+        sent = (peer.sent_bytes or 0) - (earlier.sent_bytes or 0)
+        received = (peer.received_bytes or 0) - (earlier.received_bytes or 0)
+    if peer.mechanism == "wireguard" and (peer.heard_s is None or peer.heard_s > _DEAD_AFTER_S):
+        yield Statement(f"{node}: {say_fact(peer)}", SPEAKS_FOR)
+    elif sent > 0 and received == 0:
+        yield Statement(f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR)
+    elif received > 0 or _heard_since(finding, witness, peer):
+        told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
+        yield Statement(told, 1 / SPEAKS_FOR)
+    else:
+        yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
+
+
+def _heard_since(finding: Finding, witness: Witness, peer: TunnelPeer) -> bool:
+    """Whether the far end proved itself after the finding began; only then it contradicts."""
+    if peer.heard_s is None or peer.mechanism != "wireguard":
+        return False
+    return witness.after.taken_ns - peer.heard_s * 1_000_000_000 > finding.first_seen_ns
+
+
+def _same_peer(reading: Reading | None, peer: TunnelPeer) -> TunnelPeer | None:
+    facts = reading.facts if reading is not None else ()
+    peers = (fact for fact in facts if isinstance(fact, TunnelPeer))
+    key = (peer.mechanism, peer.interface, peer.ranges)
+    return next((one for one in peers if (one.mechanism, one.interface, one.ranges) == key), None)
+
+
+def _about_link(
+    finding: Finding, witness: Witness, link: LinkCounters, *, far: Cluster | None, inventory: Inventory
+) -> Iterator[Statement]:
+    if far is None:
+        return
+    peers = (f for f in witness.after.facts if isinstance(f, TunnelPeer) and f.interface == link.interface)
+    if not any(_leads_to(peer, far) for peer in peers):
+        return
+    here = inventory.find_cluster(witness.after.node.partition("/")[0])
+    meant = [one.mtu for one in inventory.find_links(here.name, far.name)] if here is not None else []
+    if finding.cause in _TUNNEL_CAUSES and not link.up:
+        yield Statement(f"{witness.after.node}: {link.interface} is down", SPEAKS_FOR)
+    if finding.cause is Cause.TUNNEL_MTU and meant and link.mtu < min(meant):
+        told = f"{link.interface} has MTU {link.mtu}, the link is meant to carry {min(meant)}"
+        yield Statement(f"{witness.after.node}: {told}", SPEAKS_FOR)
+
+
+def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
+    if rule.verdict not in ("drop", "reject") or witness.before is None:
+        return
+    earlier = next(
+        (
+            fact
+            for fact in witness.before.facts
+            if isinstance(fact, RuleCounter) and (fact.place, fact.handle) == (rule.place, rule.handle)
+        ),
+        None,
+    )
+    moved = rule.packets - earlier.packets if earlier is not None else 0
+    if moved <= 0:
+        return
+    subject = f"{witness.after.node}: the counter of {rule.verdict} rule {rule.handle} in {rule.place}"
+    if moved == witness.sent:
+        yield Statement(f"{subject} moved by exactly our {_packets(moved)}", EXACT_COUNT)
+    else:
+        ours = "" if witness.sent is None else f" while we sent {witness.sent}"
+        yield Statement(f"{subject} moved by {_packets(moved)}{ours}", 1)
+
+
+def _about_connections(witness: Witness, table: ConnectionTable) -> Iterator[Statement]:
+    earlier = next(
+        (f for f in (witness.before.facts if witness.before else ()) if isinstance(f, ConnectionTable)), None
+    )
+    failed = (table.insert_failed or 0) - (earlier.insert_failed or 0) if earlier is not None else 0
+    full = table.limit > 0 and table.entries >= _NEARLY_FULL * table.limit
+    more = f", and {failed} connections were refused meanwhile" if failed > 0 else ""
+    factor = SPEAKS_FOR if full or failed > 0 else 1 / SPEAKS_FOR
+    yield Statement(f"{witness.after.node}: {say_fact(table)}{more}", factor)
+
+
+def say_fact(fact: Fact) -> str:
+    """One fact as people say it.
+
+    >>> say_fact(TunnelPeer("wireguard", "wg0", "203.0.113.1", (), 840, 0, 0))
+    "the tunnel's last handshake was 14 minutes ago"
+    """
+    match fact:
+        case TunnelPeer():
+            return _say_peer(fact)
+        case ChosenRoute(target, interface, via, refused):
+            way = f"is {refused}" if refused else f"leads to {interface or 'nowhere'}"
+            return f"the route to {target or 'what was asked'} {way}" + (f" via {via}" if via else "")
+        case ReversePath(interface, mode):
+            told = f"rp_filter of {interface} is {('off', 'strict', 'loose')[min(mode, 2)]}"
+        case PolicyRules(count):
+            told = f"{count} routing rules beside the kernel's own"
+        case LinkCounters(interface=interface, up=up, mtu=mtu):
+            dropped = fact.receive_dropped + fact.send_dropped
+            told = f"{interface} is {'up' if up else 'down'}, MTU {mtu}, {_packets(dropped)} dropped"
+        case ConnectionTable(entries, limit):
+            told = f"the connection table holds {entries:,} of {limit:,}"
+        case RuleCounter(place, handle, verdict, packets):
+            told = f"{verdict or 'counting'} rule {handle} in {place} counted {_packets(packets)}"
+    return told
+
+
+def _say_peer(peer: TunnelPeer) -> str:
+    if peer.mechanism == "wireguard":
+        age = peer.heard_s
+        return (
+            "the tunnel never had a handshake"
+            if age is None
+            else f"the tunnel's last handshake was {_ago(age)}"
+        )
+    if peer.mechanism == "openvpn":
+        return f"OpenVPN lists client {peer.interface}"
+    if peer.heard_s is None:
+        return f"security association {peer.interface} is not established, or tells no age"
+    return f"security association {peer.interface} was established {_ago(peer.heard_s)}"
+
+
+def _packets(number: int) -> str:
+    return f"{number:,} packet" + ("" if number == 1 else "s")
+
+
+def _ago(seconds: int) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or (unit == "minute" and seconds >= size):
+            number = seconds // size
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return f"{seconds} second{'' if seconds == 1 else 's'} ago"

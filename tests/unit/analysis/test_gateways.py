@@ -1,0 +1,141 @@
+"""What gateways say about a finding, and how far each statement moves its confidence."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness, weigh_finding
+from netprobe.model import component as parts
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.gateway import (
+    ChosenRoute,
+    ConnectionTable,
+    Fact,
+    LinkCounters,
+    Reading,
+    RuleCounter,
+    TunnelPeer,
+)
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
+from netprobe.model.names import ClusterName, NodeId, NodeName
+
+A, B = ClusterName("a"), ClusterName("b")
+GW = NodeName("gw")
+NOW_NS = 10_000 * 1_000_000_000
+INVENTORY = Inventory(
+    (
+        Cluster(
+            A, (Node(GW, NodeRole.GATEWAY, outer_addresses=("203.0.113.1",)),), pod_cidrs=("10.1.0.0/16",)
+        ),
+        Cluster(
+            B, (Node(GW, NodeRole.GATEWAY, outer_addresses=("203.0.113.2",)),), pod_cidrs=("10.2.0.0/16",)
+        ),
+    ),
+    (Link(A, B, LinkKind.TUNNEL, "wireguard", GW, GW, mtu=1420),),
+)
+DOWN = Finding(
+    "f", (parts.tunnel(A, B),), Cause.TUNNEL_DOWN, 0.75, "down", first_seen_ns=NOW_NS - 60_000_000_000
+)
+
+
+def peer(heard_s: int | None, *, received: int = 0, sent: int = 0) -> TunnelPeer:
+    return TunnelPeer("wireguard", "wg0", "203.0.113.2", ("10.2.0.0/16",), heard_s, received, sent)
+
+
+def reading(*facts: Fact, node: str = "a/gw") -> Reading:
+    return Reading(node, NOW_NS, facts)
+
+
+def odds(confidence: float) -> float:
+    return confidence / (1 - confidence)
+
+
+def weigh(finding: Finding, witness: Witness) -> tuple[list[str], list[str], float]:
+    told = weigh_finding(finding, [witness], inventory=INVENTORY)
+    assert told.evidence_for[: len(finding.evidence_for)] == finding.evidence_for
+    moved = odds(told.confidence) / odds(finding.confidence)
+    return [e.text for e in told.evidence_for], [e.text for e in told.evidence_against], moved
+
+
+def says_nothing(finding: Finding, witness: Witness) -> bool:
+    return weigh_finding(finding, [witness], inventory=INVENTORY) == finding
+
+
+def test_an_old_handshake_speaks_for_a_dead_tunnel_and_triples_the_odds() -> None:
+    told = weigh(DOWN, Witness(reading(peer(840))))
+    assert told[:2] == (["a/gw: the tunnel's last handshake was 14 minutes ago"], [])
+    assert told[2] == pytest.approx(SPEAKS_FOR)
+
+
+def test_a_handshake_since_it_began_is_a_contradiction_and_divides_the_odds() -> None:
+    speaks_for, against, moved = weigh(DOWN, Witness(reading(peer(20))))
+    assert speaks_for == []
+    assert against == [
+        "contradiction: a/gw says connected (the tunnel's last handshake was 20 seconds ago), packets say no"
+    ]
+    assert moved == pytest.approx(1 / SPEAKS_FOR)
+
+
+def test_a_handshake_from_before_it_began_moves_nothing() -> None:
+    speaks_for, against, moved = weigh(DOWN, Witness(reading(peer(100))))
+    assert speaks_for == ["a/gw: the tunnel's last handshake was 1 minute ago, which was before this began"]
+    assert against == []
+    assert moved == pytest.approx(1)
+
+
+def test_bytes_that_go_in_and_never_come_back_speak_for_it_at_once() -> None:
+    witness = Witness(reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100)))
+    speaks_for, _, moved = weigh(DOWN, witness)
+    assert speaks_for == ["a/gw: 2,000 bytes went into the tunnel meanwhile, none came back"]
+    assert moved == pytest.approx(SPEAKS_FOR)
+
+
+@pytest.mark.parametrize("sent", [20, 19, None])
+def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | None) -> None:
+    finding = Finding("f", (parts.firewall_rule("a/gw", port="tcp/80"),), Cause.POLICY_DROP, 0.5, "")
+    before, after = (RuleCounter("inet f forward", 4, "drop", packets) for packets in (3, 23))
+    quiet = RuleCounter("inet f input", 7, "drop", 9)
+    speaks_for, against, moved = weigh(finding, Witness(reading(after, quiet), reading(before, quiet), sent))
+    told = {20: "exactly our 20 packets", 19: "20 packets while we sent 19", None: "20 packets"}[sent]
+    assert speaks_for == [f"a/gw: the counter of drop rule 4 in inet f forward moved by {told}"]
+    assert against == []
+    assert moved == pytest.approx(EXACT_COUNT if sent == 20 else 1)
+
+
+@pytest.mark.parametrize(
+    ("fact", "cause", "moves"),
+    [
+        (ConnectionTable(96, 100, 0, 0), Cause.CONNTRACK_FULL, SPEAKS_FOR),
+        (ConnectionTable(5, 100, 0, 0), Cause.CONNTRACK_FULL, 1 / SPEAKS_FOR),
+        (ChosenRoute("", "", refused="unreachable"), Cause.ROUTE_MISSING, SPEAKS_FOR),
+        (ChosenRoute("10.2.0.9", "wg0"), Cause.ROUTE_MISSING, 1 / SPEAKS_FOR),
+    ],
+)
+def test_other_facts_speak_about_their_own_cause_only(fact: Fact, cause: Cause, moves: float) -> None:
+    node = NodeId(A, GW)
+    finding = Finding("f", (parts.gateway_out(node),), cause, 0.5, "")
+    assert weigh(finding, Witness(reading(fact)))[2] == pytest.approx(moves)
+    other = Finding("f", (parts.gateway_out(node),), Cause.SNAT, 0.5, "")
+    assert says_nothing(other, Witness(reading(fact)))
+
+
+def test_a_small_interface_speaks_for_an_mtu_fault_and_a_dead_one_for_a_dead_tunnel() -> None:
+    link = LinkCounters("wg0", False, 1280, 0, 0, 0, 0, 0)
+    mtu = Finding("f", (parts.tunnel(A, B),), Cause.TUNNEL_MTU, 0.5, "")
+    assert weigh(mtu, Witness(reading(peer(1), link)))[0] == [
+        "a/gw: wg0 has MTU 1280, the link is meant to carry 1420"
+    ]
+    assert "a/gw: wg0 is down" in weigh(DOWN, Witness(reading(peer(840), link)))[0]
+
+
+def test_a_gateway_elsewhere_and_a_tunnel_elsewhere_say_nothing() -> None:
+    assert says_nothing(DOWN, Witness(reading(peer(840), node="c/gw")))
+    elsewhere = TunnelPeer("wireguard", "wg1", "198.51.100.1", ("0.0.0.0/0",), None, 0, 0)
+    assert says_nothing(DOWN, Witness(reading(elsewhere)))
+
+
+def test_no_number_of_statements_makes_anything_certain() -> None:
+    witnesses = [Witness(reading(peer(None))) for _ in range(9)]
+    assert weigh_finding(DOWN, witnesses, inventory=INVENTORY).confidence == 0.98
+    sure = Finding("f", DOWN.components, DOWN.cause, 1.0, "")
+    assert weigh_finding(sure, [], inventory=INVENTORY) == sure
