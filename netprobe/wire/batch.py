@@ -24,6 +24,7 @@ U64: TypeAlias = NDArray[np.uint64]
 Indices: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
+_MAPPED = b"\0" * 10 + b"\xff\xff"
 MAPPED_PREFIX = np.array([0] * 10 + [0xFF, 0xFF], dtype=np.uint8)
 
 
@@ -45,8 +46,10 @@ def address_text(row: Rows) -> str:
     >>> [address_text(row) for row in pack_addresses(["10.0.0.1", "fd00::1"])]
     ['10.0.0.1', 'fd00::1']
     """
-    address = ipaddress.IPv6Address(row.tobytes())
-    return str(address.ipv4_mapped or address)
+    packed = row.tobytes()
+    if packed[:12] == _MAPPED:  # most addresses are, and ipaddress takes twenty times as long
+        return ".".join(map(str, packed[12:]))
+    return str(ipaddress.IPv6Address(packed))
 
 
 def is_mapped(addresses: Rows) -> Flags:
@@ -164,8 +167,8 @@ def _sip_rounds(v0: U64, v1: U64, v2: U64, v3: U64, *, count: int) -> None:
         _rotate_32(v2, spare)
 
 
-def keyed_hash(key: bytes, first: U64, second: U64 | int) -> U64:
-    """SipHash-2-4 of two 64-bit words per row under a 16-byte *key* (Aumasson, Bernstein 2012, section 2).
+def keyed_hash(key: bytes, first: U64, *others: U64 | int) -> U64:
+    """SipHash-2-4 of some 64-bit words per row under a 16-byte *key* (Aumasson, Bernstein 2012, section 2).
 
     A pseudo-random function: who does not know the key cannot guess a cookie better than by chance.
     """
@@ -174,7 +177,8 @@ def keyed_hash(key: bytes, first: U64, second: U64 | int) -> U64:
     v1 = np.full(len(first), k1 ^ np.uint64(0x646F72616E646F6D))
     v2 = np.full(len(first), k0 ^ np.uint64(0x6C7967656E657261))
     v3 = np.full(len(first), k1 ^ np.uint64(0x7465646279746573))
-    for word in (first, np.asarray(second, dtype=np.uint64), np.uint64(16 << 56)):
+    length = np.uint64(8 * (1 + len(others)) << 56)
+    for word in (first, *(np.asarray(other, dtype=np.uint64) for other in others), length):
         np.bitwise_xor(v3, word, out=v3)
         _sip_rounds(v0, v1, v2, v3, count=2)
         np.bitwise_xor(v0, word, out=v0)

@@ -34,8 +34,7 @@ class Book:
         self._high, self._low = address_words(questions.addresses)
         self._ports = questions.ports
         kinds = questions.kinds.astype(np.uint64) << np.uint64(16) | questions.ports
-        place = keyed_hash(key, self._high, self._low)
-        self._tags = keyed_hash(key, keyed_hash(key, place, questions.checks), kinds)
+        self._tags = keyed_hash(key, self._high, self._low, questions.checks, kinds)
         keys = self._keys(self._high, self._low, self._ports)
         self._by_key = np.argsort(keys, kind="stable")
         self._sorted = keys[self._by_key]

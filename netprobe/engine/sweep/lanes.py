@@ -124,6 +124,8 @@ class IcmpLane:
     ) -> Answers:
         """Echo replies without their IP header; one from another address than was asked is a wrong peer."""
         valid = valid & batch_icmp.is_reply(body, lengths, identifier=self.identifier, v6=self.v6)
+        if not valid.any():
+            return Answers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(body, lengths)
         expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
         at = np.nonzero(valid & known & (cookies == expected))[0]
@@ -138,6 +140,8 @@ class IcmpLane:
         ours = (
             quotes.valid & (quotes.protocols == protocol) & (quotes.words >> np.uint32(16) == self.identifier)
         )
+        if not ours.any():
+            return Answers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(quotes.transport, quotes.lengths)
         expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
         proven = np.nonzero(ours & known & (cookies == expected))[0]
@@ -209,6 +213,8 @@ class SynLane:
         offsets = quotes.source_ports - np.uint16(self._first_port)
         ours = quotes.valid & (quotes.protocols == batch_syn.TCP) & (offsets < SYN_PORTS)
         at = np.nonzero(ours)[0]
+        if not len(at):
+            return Answers.none()
         rounds = self._book.newest_round(offsets[at], modulus=SYN_PORTS)
         proof = self._proof(rounds, quotes.words[at])
         rows = self._book.find(quotes.targets[at], quotes.target_ports[at], proof)
@@ -259,6 +265,8 @@ class DatagramLane:
         """Errors about our datagrams, proven by the quoted payload where it is quoted."""
         ours = quotes.valid & (quotes.protocols == batch_udp.UDP) & (quotes.source_ports == self._source_port)
         at = np.nonzero(ours)[0]
+        if not len(at):
+            return Answers.none()
 
         def fits(positions: Indices, rows: Indices) -> Flags:
             told = at[positions]

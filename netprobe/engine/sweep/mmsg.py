@@ -87,7 +87,9 @@ class Outbox:
         self._headers["namelen"] = _NAME_BYTES if self._is_v6(names) else 16
         self._headers["iov"] = self._iov.ctypes.data + at * np.uint64(_IOVEC.itemsize)
         self._headers["iovlen"] = 1
-        self._queue = self._headers[:0]
+        # Gathering rows of words is several times as fast as gathering structures.
+        self._words = self._headers.view(np.uint64).reshape(count, -1)
+        self._queue = self._words[:0]
 
     @staticmethod
     def _is_v6(names: Rows) -> bool:
@@ -95,7 +97,7 @@ class Outbox:
 
     def arrange(self, order: Indices) -> None:
         """Queue the rows *order*, in that order."""
-        self._queue = self._headers[order]
+        self._queue = self._words[order]
 
     def send(self, fileno: int, start: int, count: int) -> tuple[int, int]:
         """Send *count* packets of the queue from position *start*: how many went out, and the errno.

@@ -113,8 +113,8 @@ def sweep_ports(
 def _conclude(
     transport: Transport, pairs: Questions, inquiry: Inquiry, alive: Flags, probes: int
 ) -> PortSweep:
-    careful = np.nonzero(inquiry.is_careful[inquiry.hosts])[0]
-    names = dict.fromkeys(address_text(pairs.addresses[row]) for row in careful)
+    first = np.unique(inquiry.hosts, return_index=True)[1]
+    careful = first[inquiry.is_careful]
     return PortSweep(
         transport=transport,
         addresses=pairs.addresses,
@@ -126,7 +126,7 @@ def _conclude(
         outcomes=inquiry.codes,
         probes=probes,
         passes=inquiry.passes,
-        careful=tuple(names),
+        careful=tuple(address_text(pairs.addresses[row]) for row in careful),
     )
 
 

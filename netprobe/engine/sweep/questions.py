@@ -139,6 +139,13 @@ class Answers:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def none(cls) -> Answers:
+        """What a batch says that holds nothing for the one who asks."""
+        rows, octets = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+        nobody = np.zeros((0, 16), dtype=np.uint8)
+        return cls(rows, rows, octets, rows, nobody, octets, octets, rows)
+
     def pick(self, here: Flags) -> Answers:
         """Only these answers."""
         return Answers(

@@ -92,6 +92,8 @@ class Sweep:
         self._doors: list[_Door] = []
         self._room = _INBOX
         self._drain_every = _INBOX
+        self._unread = 0
+        """Packets sent since the sockets were last read."""
         self._lanes: list[tuple[Lane, socket.socket]] = []
         self._lane_of = np.zeros(len(questions), dtype=np.int64)
         self._position = np.zeros(len(questions), dtype=np.int64)
@@ -147,13 +149,17 @@ class Sweep:
         """Send what is due, take in what has come; returns when to call again, or None if nothing is open.
 
         Calling earlier, when a socket has become readable, learns of answers earlier; calling only then is
-        enough, because the kernel keeps answers and their times.
+        enough, because the kernel keeps answers and their times. So a step that sends reads only when there
+        may be too many of them: reading costs most by the batch.
         """
         wake: list[int] = []
+        sent_before = sum(running.sent for running in self._rounds.values())
         for running in self._rounds.values():
             if not running.all_sent:
                 self._send_due(running)
-        self._drain()
+        is_sending = sum(running.sent for running in self._rounds.values()) > sent_before
+        if not is_sending or self._unread >= self._drain_every // 2:
+            self._drain()
         now_ns = time.monotonic_ns()
         for running in self._rounds.values():
             if not running.all_sent:
@@ -258,17 +264,15 @@ class Sweep:
 
     def _send_due(self, running: Round) -> None:
         allowed = running.pacer.allow(now_ns=time.monotonic_ns(), sent=running.sent)
-        since_drain = 0
         while allowed > 0 and not running.all_sent:
             queue = min((queue for queue in running.queues if queue.left), key=lambda queue: queue.progress)
             count = self._send_batch(running, queue, min(_BATCH, allowed))
             if not count:
                 return
             allowed -= count
-            since_drain += count
-            if since_drain >= self._drain_every:
+            self._unread += count
+            if self._unread >= self._drain_every:
                 self._drain()
-                since_drain = 0
 
     def _send_batch(self, running: Round, queue: Queue, most: int) -> int:
         """Send one batch of a queue; returns how many questions are settled (0: the socket is full)."""
@@ -297,6 +301,7 @@ class Sweep:
         return 1
 
     def _drain(self) -> None:
+        self._unread = 0
         for door in self._doors:
             while (arrived := door.inbox.receive(door.socket.fileno())) is not None:
                 now_ns = time.monotonic_ns()
@@ -308,6 +313,8 @@ class Sweep:
                     break
 
     def _note(self, answers: Answers, offset_ns: int, now_ns: int) -> int:
+        if not len(answers):
+            return 0
         news, told = 0, np.zeros(len(answers), dtype=np.bool_)
         for number, running in self._rounds.items():
             here = answers.rounds == number
