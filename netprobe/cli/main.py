@@ -21,6 +21,7 @@ COMMANDS = {
     "lab": "netprobe.cli.lab:lab",
     "report": "netprobe.cli.report:report",
     "show": "netprobe.cli.show:show",
+    "simulate": "netprobe.cli.simulate:simulate",
     "why": "netprobe.cli.why:why",
 }
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""

@@ -46,15 +46,43 @@ _CLUSTERSET = "clusterset.local"
 
 
 def make_fault(inventory: Inventory, kind: str, parameters: Mapping[str, str]) -> SimulatedFault:
-    """The fault of that kind. Raises `InputError` for an unknown kind or a missing parameter."""
+    """The fault of that kind.
+
+    Raises `InputError` for an unknown kind, and for a parameter that is missing, unknown or names something
+    that is not there.
+    """
     if kind not in KINDS:
         raise InputError(f"unknown fault {kind!r}; there are {', '.join(sorted(KINDS))}", where="kind")
+    for key, value in parameters.items():
+        _require_known(inventory, kind, key, value)
     try:
         cause, components, effects = KINDS[kind](inventory, parameters)
     except KeyError as error:
         raise InputError(f"needs the parameter {error.args[0]!r}", where=kind) from error
     words = " ".join(f"{key}={value}" for key, value in parameters.items())
     return SimulatedFault(f"{kind} {words}", Label(cause, tuple(components)), tuple(effects))
+
+
+def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> None:
+    """A fault in a part that does not exist would simply never show."""
+    where = f"{kind} {key}={value}"
+    match key:
+        case "source" | "target" | "cluster":
+            if inventory.find_cluster(value) is None:
+                raise InputError("there is no such cluster", where=where)
+        case "node" | "other":
+            if inventory.find_node(NodeId.parse(value)) is None:
+                raise InputError("there is no such node", where=where)
+        case "agent":
+            if AgentId.parse(value) not in set(inventory.iter_agents()):
+                raise InputError("there is no such agent", where=where)
+        case "percent":
+            if not value.isdecimal() or not 0 < int(value) <= 100:
+                raise InputError("is not a share between 1 and 100", where=where)
+        case "service" | "port":
+            pass
+        case _:
+            raise InputError("there is no such parameter", where=where)
 
 
 def _both(parameters: Mapping[str, str]) -> tuple[Component, Component]:
