@@ -2,7 +2,7 @@
 
 Read in this order: ``frames`` (an interval of the fleet), ``look`` (what was seen in it), ``explain`` (what
 it suggests: ``health``, ``strangers``, ``network``, ``services``, put into words by ``table``), ``trust``
-(which failures count), ``findings`` (what lasts), ``judge`` (path states).
+(which failures count), ``findings`` (what lasts), ``judge`` (path states), ``carry`` (the next plan).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.explain import Explainer
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.findings import Findings
@@ -18,6 +19,7 @@ from netprobe.analysis.frames import Frame, Intake
 from netprobe.analysis.judge import Judge
 from netprobe.analysis.look import Look, look_at
 from netprobe.analysis.trust import BESIDE_FRAMES, FORGIVEN_FRAMES, Trust
+from netprobe.errors import MisuseError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -47,7 +49,7 @@ class Conclusion:
 
 
 class Analyst:
-    """Judges one plan of one fleet."""
+    """Judges a fleet, one plan after the other."""
 
     def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
         self._facts = Facts(inventory, fleet)
@@ -60,6 +62,26 @@ class Analyst:
         self._silence: Counter[AgentId] = Counter()
         self._strain: Counter[AgentId] = Counter()
         self._void = 0
+
+    def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
+        """Go on with another plan: of the next epoch, or of a fleet that has changed.
+
+        Whatever continues keeps its state, counters, trust and findings. What is gone vanishes without a
+        finding; what is new begins as unknown. Raises `MisuseError` where the interval differs.
+        """
+        if fleet.interval_ns != self._facts.interval_ns:
+            raise MisuseError("a plan with another interval needs another analyst")
+        carry = Carry(self._facts, Facts(inventory, fleet))
+        agents = frozenset(carry.after.agents)
+        self._facts = carry.after
+        self._intake.replan(carry)
+        self._explainer.replan(carry)
+        self._trust.replan(carry)
+        self._judge.replan(carry)
+        self._findings.replan(carry, now_ns=now_ns)
+        self._looks = deque((look.carried(carry) for look in self._looks), maxlen=_LOOKS)
+        self._silence = Counter({agent: n for agent, n in self._silence.items() if agent in agents})
+        self._strain = Counter({agent: n for agent, n in self._strain.items() if agent in agents})
 
     @property
     def rejected(self) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.evidence import FAMILY_OF, Family
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.health import find_dead_nodes, find_sick_agents
@@ -30,6 +31,13 @@ class Explainer:
         self.facts = facts
         self.network = Network(facts)
         self.servants = Servants(facts)
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan, knowing what was learnt of DNS servers."""
+        learnt = self.servants.not_dns & carry.after.agents_on.keys()
+        self.facts = carry.after
+        self.network = Network(carry.after)
+        self.servants = Servants(carry.after, learnt)
 
     def explain(self, look: Look, before: Sequence[Look], *, ignored: frozenset[int]) -> Explanation:
         """Explain the newest frame; *before* are the frames before it, oldest first.

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Aspect, Facts
 from netprobe.analysis.hypothesis import Explanation, Hypothesis, Key
 from netprobe.analysis.look import Look
 from netprobe.model.component import Component
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.names import CheckId
 
 _QUIET_FRAMES = 2
 """Frames without support after which a finding has ended."""
@@ -100,6 +102,16 @@ class Findings:
 
     def _count(self, fresh: Explanation) -> None:
         self._streak = Counter({h.key: self._streak[h.key] + 1 for h in fresh.hypotheses if h.is_solid})
+
+    def replan(self, carry: Carry, *, now_ns: int) -> None:
+        """Go on with the next plan: findings last while their parts exist, and own what now crosses them."""
+        self._facts = carry.after
+        self._before = Before(carry.numbers(self._before.trouble))
+        for key, case in list(self._open.items()):
+            if all(carry.exists(part) for part in case.hypothesis.components):
+                _carry_case(case, carry)
+            else:
+                self._end(key, now_ns=now_ns)
 
     # --- opening ------------------------------------------------------------------------------
 
@@ -217,3 +229,25 @@ class Findings:
     def _end(self, key: Key, *, now_ns: int) -> None:
         case = self._open.pop(key)
         self._past.append(replace(case.finding, ended_ns=now_ns))
+
+
+def _carry_case(case: Case, carry: Carry) -> None:
+    """Where none of the checks beyond doubt goes on, those that cross the parts now have to show it."""
+    old = case.hypothesis
+    new = carry.touching(old.components, like=old.explained)
+    explained = carry.numbers(old.explained) | new
+    core = carry.numbers(old.core) or carry.touching(old.components, like=old.core) or explained
+    case.hypothesis = replace(old, core=core, explained=explained)
+    case.troubled = set(carry.numbers(case.troubled))
+    case.finding = replace(
+        case.finding,
+        affected=carry.after.ids(core),
+        evidence_for=_without(case.finding.evidence_for, carry.departed),
+        evidence_against=_without(case.finding.evidence_against, carry.departed),
+    )
+
+
+def _without(told: tuple[Evidence, ...], departed: frozenset[CheckId]) -> tuple[Evidence, ...]:
+    return tuple(
+        replace(each, checks=tuple(check for check in each.checks if check not in departed)) for each in told
+    )

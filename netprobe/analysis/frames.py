@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Facts
-from netprobe.model.names import AgentId
+from netprobe.model.names import AgentId, CheckId
 from netprobe.model.window import AgentHealth, Heard, Report, Window
 
 _AHEAD = 3
 """Intervals a window may lie in the future before its clock is not believed."""
+_DEPARTED_CHECK = "check of an earlier plan"
+_DEPARTED_AGENT = "agent of an earlier plan"
 _BOUND = 600
 """Open frames kept at most; older ones are closed unjudged."""
 
@@ -45,6 +48,21 @@ class Intake:
         self._open: dict[int, Frame] = {}
         self._closed_ns = -1
         self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in facts.agents}
+        self._departed_checks: frozenset[CheckId] = frozenset()
+        self._departed_agents: frozenset[AgentId] = frozenset()
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan; what departed is remembered until the plan after it: its news is late."""
+        self.facts = carry.after
+        self._departed_checks = carry.departed
+        self._departed_agents = frozenset(self._seen) - frozenset(carry.after.agents)
+        self._seen = {agent: self._seen.get(agent, set()) for agent in carry.after.agents}
+        self.latest = {agent: report for agent, report in self.latest.items() if agent in self._seen}
+        for frame in self._open.values():
+            windows = carry.keys(frame.windows)
+            self.rejected[_DEPARTED_CHECK] += len(frame.windows) - len(windows)
+            frame.windows, frame.heard = windows, carry.keys(frame.heard)
+            frame.health = {agent: health for agent, health in frame.health.items() if agent in self._seen}
 
     def file(self, report: Report, *, now_ns: int) -> None:
         """Take in one report, at least once delivered: a repeat is counted and dropped."""
@@ -72,7 +90,7 @@ class Intake:
     def _find_fault(self, report: Report, now_ns: int) -> str:
         interval = self.facts.interval_ns
         if report.agent not in self._seen:
-            return "unknown agent"
+            return _DEPARTED_AGENT if report.agent in self._departed_agents else "unknown agent"
         if report.length_ns != interval or report.start_ns < 0 or report.start_ns % interval:
             return "not an interval of this plan"
         if report.start_ns > now_ns + _AHEAD * interval:
@@ -89,7 +107,7 @@ class Intake:
         facts = self.facts.by_id.get(window.check)
         reason = _find_window_fault(window, report)
         if facts is None:
-            reason = "unknown check"
+            reason = self._name_unknown(window.check)
         elif facts.source != report.agent:
             reason = "check of another agent"
         if reason or facts is None:
@@ -101,11 +119,14 @@ class Intake:
         """Responders may tell of earlier intervals. What an impostor heard is not the far end's to count."""
         facts = self.facts.by_id.get(heard.check)
         if facts is None or heard.received < 0:
-            self.rejected["unknown check" if facts is None else "negative count"] += 1
+            self.rejected[self._name_unknown(heard.check) if facts is None else "negative count"] += 1
         elif facts.asked is None or facts.asked == report.agent:
             at = self._open.get(heard.start_ns)
             if at is not None:
                 at.heard[facts.number] = at.heard.get(facts.number, 0) + heard.received
+
+    def _name_unknown(self, check: CheckId) -> str:
+        return _DEPARTED_CHECK if check in self._departed_checks else "unknown check"
 
     def close_next(self, *, now_ns: int, absent: frozenset[AgentId]) -> Frame | None:
         """Close and return the oldest frame if it is complete; *absent* agents are not waited for."""

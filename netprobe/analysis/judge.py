@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from netprobe.analysis.facts import Facts
+from netprobe.analysis.carry import Carry
+from netprobe.analysis.facts import CheckFacts, Facts
 from netprobe.analysis.look import Look, Seen
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
@@ -34,7 +35,13 @@ class Judge:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._paths = [_Path(PathStatus(check.check.id, PathState.UNKNOWN, 0)) for check in facts.checks]
+        self._paths = [_begin(check) for check in facts.checks]
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan; paths it does not hold are gone, new ones are unknown."""
+        kept = carry.keys(dict(enumerate(self._paths)))
+        self._facts = carry.after
+        self._paths = [kept.get(check.number) or _begin(check) for check in carry.after.checks]
 
     def see(self, look: Look) -> None:
         """Take in one frame."""
@@ -60,6 +67,10 @@ class Judge:
                     path.status = _unknown(path.status, reason, now_ns)
             found.append(path.status)
         return tuple(found)
+
+
+def _begin(check: CheckFacts) -> _Path:
+    return _Path(PathStatus(check.check.id, PathState.UNKNOWN, 0))
 
 
 def _next_status(path: _Path, seen: Seen, *, at_ns: int) -> PathStatus:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.frames import Frame
 from netprobe.model.check import TargetKind
@@ -88,6 +89,18 @@ class Look:
     def is_troubled(self, number: int) -> bool:
         """Whether a check was measured and lost something."""
         return number in self.troubled
+
+    def carried(self, carry: Carry) -> Look:
+        """The same frame, as the next plan would have seen it."""
+        agents = frozenset(carry.after.agents)
+        return replace(
+            self,
+            seen=carry.keys(self.seen),
+            troubled=carry.numbers(self.troubled),
+            delivered=self.delivered & agents,
+            missing=self.missing & agents,
+            strained=self.strained & agents,
+        )
 
 
 def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.look import Look
 from netprobe.model.names import AgentId
 
 SETTLING_FRAMES = 10
-"""Frames after both ends first reported before a check that never worked counts."""
+"""Frames after both ends first reported, or it was first planned, before a check that never worked counts."""
 FORGIVEN_FRAMES = 10
 """Frames after the end of a finding before a check that still fails counts again."""
 BESIDE_FRAMES = 3
@@ -30,6 +31,17 @@ class Trust:
         self._forgiven_until: dict[int, int] = {}
         self._first_frame: dict[AgentId, int] = {}
         self._frame = 0
+        self._planned_frame: dict[int, int] = {}
+        """When a check joined a plan that others had before it; the two ends learn of it one by one."""
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan; its new checks have to prove themselves."""
+        self._facts = carry.after
+        self._proven = set(carry.numbers(self._proven))
+        self._forgiven_until = carry.keys(self._forgiven_until)
+        self._planned_frame = carry.keys(self._planned_frame) | dict.fromkeys(carry.new, self._frame)
+        agents = frozenset(carry.after.agents)
+        self._first_frame = {agent: frame for agent, frame in self._first_frame.items() if agent in agents}
 
     @property
     def known(self) -> frozenset[AgentId]:
@@ -73,4 +85,5 @@ class Trust:
         check = self._facts.checks[number]
         ends = [check.source] if check.asked is None else [check.source, check.asked]
         never = self._frame + 1
-        return max(self._first_frame.get(agent, never) for agent in ends) + SETTLING_FRAMES
+        begun = max(self._first_frame.get(agent, never) for agent in ends)
+        return max(begun, self._planned_frame.get(number, 0)) + SETTLING_FRAMES
