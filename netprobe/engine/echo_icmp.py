@@ -2,11 +2,11 @@
 
 With NET_RAW a raw socket behind a kernel filter that passes only our own answers and errors about echoes;
 without it an unprivileged ping socket (``net.ipv4.ping_group_range``). Without either, icmp is not measured.
+Answers wait in their socket, stamped by the kernel, until the engine's next tick drains it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,6 +55,7 @@ class IcmpEcho:
     dropped: int = 0
     _sockets: dict[int, _Socket] = field(default_factory=dict)
     _drops: dict[int, int] = field(default_factory=dict)
+    _drained_ns: int = 0
 
     @property
     def capability(self) -> str:
@@ -70,12 +71,10 @@ class IcmpEcho:
             if own is None:
                 continue
             self._sockets[family_of("::" if version == 6 else "0.0.0.0")] = own  # noqa: S104
-            asyncio.get_running_loop().add_reader(own.sock.fileno(), self._read, own)
 
     def close(self) -> None:
         """Close every socket."""
         for own in self._sockets.values():
-            asyncio.get_running_loop().remove_reader(own.sock.fileno())
             own.sock.close()
         self._sockets.clear()
 
@@ -101,9 +100,11 @@ class IcmpEcho:
             self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
 
     def drain(self) -> None:
-        """Read what waits in every socket, before verdicts are drawn."""
+        """Read what waits in every socket: on each tick, and before verdicts are drawn."""
+        began_ns = self.clock.mono_ns()
         for own in self._sockets.values():
             self._read(own)
+        self._drained_ns = began_ns
 
     def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: Open) -> OSError | None:
         """Send; what the socket still holds from earlier or from this very sending is read first."""
@@ -140,7 +141,7 @@ class IcmpEcho:
         found = False
         for report in receive_errors(own.sock):
             found = True
-            self._take_error(report.error, report.target, report.quoted)
+            self._take_error(report.error, report.target, report.quoted, report.received_ns)
         return found
 
     def _take(self, own: _Socket, datagram: Datagram) -> None:
@@ -155,19 +156,19 @@ class IcmpEcho:
                 told = IcmpError(
                     own.version, datagram.source, error.icmp_type, error.icmp_code, mtu=error.mtu or 0
                 )
-                self._take_error(told, error.quote.destination, error.quote.transport)
+                quote = error.quote
+                self._take_error(told, quote.destination, quote.transport, datagram.received_ns)
         except RemoteFormatError:
             return  # not ours, or not what it says it is
 
     def _take_reply(self, own: _Socket, message: bytes, datagram: Datagram) -> None:
-        now_ns, wall_ns = self.clock.mono_ns(), self.clock.wall_ns()
         echo = icmp.decode_echo(message, version=own.version)
         cookie = self._prove(echo.data)
         probe = self.ledger.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
         if probe is None or probe.check.target.address != datagram.source:
             return
-        waited_ns = max(0, wall_ns - datagram.received_ns) if datagram.received_ns else 0
-        rtt_ns = max(1, now_ns - waited_ns - probe.sent_ns)
+        arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
+        rtt_ns = max(1, arrived_ns - probe.sent_ns)
         if rtt_ns <= probe.check.probe.timeout_ns:
             self.ledger.saw(probe, Seen(Reached(rtt_ns)))
 
@@ -179,7 +180,7 @@ class IcmpEcho:
                 continue
         raise RemoteFormatError("ICMP: no key of ours proves the cookie")
 
-    def _take_error(self, error: IcmpError, target: str, quoted: bytes) -> None:
+    def _take_error(self, error: IcmpError, target: str, quoted: bytes, stamp_ns: int | None) -> None:
         """*quoted* begins with the echo's own header; a short quote falls back to the oldest echo there."""
         try:
             cookie = icmp.peek_cookie(quoted[icmp.HEADER_BYTES :])
@@ -191,7 +192,7 @@ class IcmpEcho:
             probe = self.ledger.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
         if probe is None or probe.check.target.address != target:
             return
-        rtt_ns = max(1, self.clock.mono_ns() - probe.sent_ns)
+        rtt_ns = max(1, self.clock.arrival_ns(stamp_ns, since_ns=self._drained_ns) - probe.sent_ns)
         self.ledger.saw(probe, Seen(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
 
 

@@ -2,11 +2,13 @@
 
 A service address gets a socket of its own for each probe: its flow would otherwise stay bound, by connection
 tracking, to the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+
+Nobody is woken by an answer: it waits in its socket, stamped by the kernel, until the engine's next tick
+drains them all.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from dataclasses import dataclass, field
 
@@ -29,6 +31,9 @@ from netprobe.probes import udp
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
+
+_LINGER_NS = 100_000_000
+"""A peer may hold a request for a moment; that time is taken off the answer's."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,9 @@ class UdpEcho:
     """Answers our full buffers have lost so far."""
     _sockets: dict[int, socket.socket] = field(default_factory=dict)
     _drops: dict[int, int] = field(default_factory=dict)
+    _passing: list[tuple[int, socket.socket]] = field(default_factory=list)
+    """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
+    _drained_ns: int = 0
 
     def open(self) -> None:
         """Open the sockets; a family that this host does not have stays closed."""
@@ -72,11 +80,10 @@ class UdpEcho:
 
     def close(self) -> None:
         """Close every socket."""
-        loop = asyncio.get_running_loop()
-        for sock in self._sockets.values():
-            loop.remove_reader(sock.fileno())
+        for sock in (*self._sockets.values(), *(sock for _, sock in self._passing)):
             sock.close()
         self._sockets.clear()
+        self._passing.clear()
 
     def send(self, check: Check, turn: Round) -> None:
         """Ask once."""
@@ -100,14 +107,23 @@ class UdpEcho:
             self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
 
     def drain(self) -> None:
-        """Read what waits in every socket, before verdicts are drawn."""
+        """Read what waits in every socket: on each tick, and before verdicts are drawn."""
+        began_ns = self.clock.mono_ns()
         for sock in self._sockets.values():
             self._read(sock)
+        passing, self._passing = self._passing, []
+        for until_ns, sock in passing:
+            self._read(sock)
+            if until_ns > began_ns:
+                self._passing.append((until_ns, sock))
+            else:
+                self._drops.pop(sock.fileno(), None)
+                sock.close()
+        self._drained_ns = began_ns
 
     def _open_one(self, family: socket.AddressFamily) -> socket.socket:
         sock = open_udp(family)
         prepare(sock, errors=True)
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._read, sock)
         return sock
 
     def _socket_for(self, check: Check) -> socket.socket | None:
@@ -118,15 +134,8 @@ class UdpEcho:
             sock = self._open_one(family)
         except OSError:
             return None
-        lives_s = check.probe.timeout_ns / 1e9 + 0.1
-        asyncio.get_running_loop().call_later(lives_s, self._retire, sock)
+        self._passing.append((self.clock.mono_ns() + check.probe.timeout_ns + _LINGER_NS, sock))
         return sock
-
-    def _retire(self, sock: socket.socket) -> None:
-        self._read(sock)
-        asyncio.get_running_loop().remove_reader(sock.fileno())
-        self._drops.pop(sock.fileno(), None)
-        sock.close()
 
     def _send_past_old_errors(self, sock: socket.socket, packet: bytes, probe: Open) -> OSError | None:
         """Send; an error left over from an earlier datagram is read from the queue and does not count.
@@ -149,8 +158,6 @@ class UdpEcho:
         return error
 
     def _read(self, sock: socket.socket) -> None:
-        if sock.fileno() < 0:
-            return
         self._read_errors(sock)
         for datagram in receive(sock):
             self._take_answer(datagram)
@@ -169,15 +176,14 @@ class UdpEcho:
             self._drops[sock.fileno()] = datagram.dropped
 
     def _take_answer(self, datagram: Datagram) -> None:
-        now_ns, wall_ns = self.clock.mono_ns(), self.clock.wall_ns()
         answer = self._prove(datagram.data)
         if answer is None or answer.boot != self.boot:
             return
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return
-        waited_ns = max(0, wall_ns - datagram.received_ns) if datagram.received_ns else 0
-        elapsed_ns = now_ns - min(waited_ns, now_ns - probe.sent_ns) - probe.sent_ns
+        arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
+        elapsed_ns = max(0, arrived_ns - probe.sent_ns)
         self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=elapsed_ns))
 
     def _prove(self, data: bytes) -> stamp.Answer | None:
@@ -196,7 +202,8 @@ class UdpEcho:
             probe = self.ledger.find_oldest(lambda waiting: _is_about(report, waiting))
         if probe is None or not _is_about(report, probe):
             return
-        rtt_ns = max(1, self.clock.mono_ns() - probe.sent_ns)
+        arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
+        rtt_ns = max(1, arrived_ns - probe.sent_ns)
         self.ledger.saw(probe, Seen(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
 
 

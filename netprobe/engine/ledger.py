@@ -113,6 +113,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._sessions: dict[CheckId, _Session] = {}
+        self.waiting = 0
+        """Open probes of all rounds."""
 
     def ask(self, check: Check, turn: Round, *, now_ns: int) -> Open:
         """Note that a probe goes out now; its sequence number is the check's next."""
@@ -123,6 +125,7 @@ class Ledger:
         tally.sent += 1
         tally.newest = probe.sequence
         tally.waiting[probe.sequence] = probe
+        self.waiting += 1
         session.asked[probe.sequence] = tally
         return probe
 
@@ -195,6 +198,7 @@ class Ledger:
     def _end(self, check_id: CheckId, sequence: int, seen: Seen) -> None:
         tally = self._sessions[check_id].asked.pop(sequence)
         del tally.waiting[sequence]
+        self.waiting -= 1
         tally.count(seen)
 
 

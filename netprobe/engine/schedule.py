@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from netprobe.model.check import Check
 
 SPREAD_PERCENT = 80
-TICK_NS = 25_000_000
+TICK_NS = 100_000_000
+"""The longest tick; a short interval has forty of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Slot:
 def spread(checks: Iterable[Check], *, interval_ns: int, rng: random.Random) -> tuple[Slot, ...]:
     """Every probe of one interval, in order of time."""
     usable_ns = interval_ns * SPREAD_PERCENT // 100
-    tick_ns = min(TICK_NS, interval_ns // 40)
+    tick_ns = tick_of(interval_ns)
     phase_ns = rng.randrange(tick_ns)
     slots = [
         Slot(_on_tick(int((ordinal + rng.random()) * usable_ns / check.count), tick_ns, phase_ns), check)
@@ -37,6 +38,11 @@ def spread(checks: Iterable[Check], *, interval_ns: int, rng: random.Random) -> 
         for ordinal in range(check.count)
     ]
     return tuple(sorted(slots, key=lambda slot: slot.offset_ns))
+
+
+def tick_of(interval_ns: int) -> int:
+    """How often an agent with this interval wakes: to send what is due, and to read what came."""
+    return max(1, min(TICK_NS, interval_ns // 40))
 
 
 def _on_tick(offset_ns: int, tick_ns: int, phase_ns: int) -> int:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from itertools import groupby
 from types import TracebackType
 
 from netprobe.engine.askable import expect_askable, find_unaskable
@@ -21,7 +22,7 @@ from netprobe.engine.echo_udp import Keyring, UdpEcho
 from netprobe.engine.ledger import Ledger, Round
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
-from netprobe.engine.schedule import Slot, grace_ns, spread
+from netprobe.engine.schedule import Slot, grace_ns, spread, tick_of
 from netprobe.engine.stalls import Pulse, Stalls
 from netprobe.engine.talking import TalkingNet
 from netprobe.errors import InputError, MisuseError
@@ -153,8 +154,9 @@ class Engine:
                 self._launch(check, turn, group)
                 await asyncio.sleep(0.02)
         until_ns = self._clock.mono_ns() + check.probe.timeout_ns
-        while not turn.is_settled and self._clock.mono_ns() < until_ns:  # noqa: ASYNC110 - sockets call back
+        while not turn.is_settled and self._clock.mono_ns() < until_ns:
             await asyncio.sleep(0.01)
+            self._drain()
         self._drain()
         self._ledger.close(turn, doubt=Doubting(self._stalls, now_ns=self._clock.mono_ns()))
         return tuple(turn.tally(check).seen)
@@ -164,9 +166,11 @@ class Engine:
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
         turn = Round(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
-        for slot in spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng):
-            await self._sleep_until(began_ns + slot.offset_ns)
-            self._take_slot(slot, turn, group)
+        slots = spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng)
+        for offset_ns, due in groupby(slots, key=lambda slot: slot.offset_ns):
+            await self._tick_until(began_ns + offset_ns, plan)
+            for slot in due:
+                self._take_slot(slot, turn, group)
         group.create_task(self._close_later(plan, turn, deliver))
 
     def _take_slot(self, slot: Slot, turn: Round, group: asyncio.TaskGroup) -> None:
@@ -211,8 +215,7 @@ class Engine:
 
     async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
         ended_ns = turn.began_ns + turn.length_ns
-        await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
-        self._drain()
+        await self._tick_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns), plan)
         self._pulse.check()
         answers = self._udp.dropped + self._icmp.dropped - self._answers_dropped
         requests = self._responder.dropped - self._requests_dropped
@@ -234,6 +237,15 @@ class Engine:
                 packets_dropped=answers + requests,
             )
         )
+
+    async def _tick_until(self, mono_ns: int, plan: Plan) -> None:
+        """Sleep, and read what came: at the end, and on every tick before while something is awaited."""
+        tick_ns = tick_of(plan.interval_ns)
+        while self._ledger.waiting and self._clock.mono_ns() + tick_ns < mono_ns:
+            await asyncio.sleep(tick_ns / 1e9)
+            self._drain()
+        await self._sleep_until(mono_ns)
+        self._drain()
 
     def _drain(self) -> None:
         self._udp.drain()

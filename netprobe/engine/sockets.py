@@ -56,6 +56,8 @@ class Reported:
     target_port: int
     quoted: bytes
     """What was quoted of the datagram's payload."""
+    received_ns: int | None = None
+    """Wall time at which the kernel received it."""
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -108,7 +110,7 @@ def open_udp(family: socket.AddressFamily, *, port: int = 0) -> socket.socket:
     return sock
 
 
-def receive(sock: socket.socket, *, at_most: int = 128) -> Iterator[Datagram]:
+def receive(sock: socket.socket, *, at_most: int = 1_024) -> Iterator[Datagram]:
     """Datagrams that wait in the socket, until it is empty or *at_most* were read."""
     for _ in range(at_most):
         try:
@@ -130,7 +132,7 @@ def receive_errors(sock: socket.socket, *, at_most: int = 128) -> Iterator[Repor
         error = _extended_error(ancillary)
         if error:
             address, port = (target[0], target[1]) if target else ("", 0)
-            yield Reported(error, address.split("%")[0], port, quoted)
+            yield Reported(error, address.split("%")[0], port, quoted, _stamp_of(ancillary))
 
 
 def attach_filter(sock: socket.socket, program: Iterable[tuple[int, int, int, int]]) -> None:
@@ -158,6 +160,14 @@ def _datagram(data: bytes, ancillary: Ancillary, source: tuple[str, int]) -> Dat
             case socket.IPPROTO_IPV6, 50:
                 local = value[:16]
     return Datagram(data, source[0].split("%")[0], source[1], received_ns, ttl & 0xFF, local, dropped)
+
+
+def _stamp_of(ancillary: Ancillary) -> int | None:
+    for level, kind, value in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, rest_ns = struct.unpack_from("@qq", value)
+            return int(seconds) * 1_000_000_000 + int(rest_ns)
+    return None
 
 
 def _extended_error(ancillary: Ancillary) -> IcmpError | None:

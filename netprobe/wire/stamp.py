@@ -24,6 +24,7 @@ received, S − C were lost on the way out and C − R on the way back.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -51,9 +52,35 @@ _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 _HMAC_AT = 184
 _HMAC_BYTES = 16
 
-_TLVS = "BBHBBHQII72s" "BBHHHBBH16s" "BBHIII" "BBH16s"  # fmt: skip
-_REQUEST = struct.Struct("!IQHH28x" + _TLVS)
-_ANSWER = struct.Struct("!IQHHQIQHHB3x" + _TLVS)
+_REQUEST = struct.Struct("!IQHH28x" "BBHBBHQII72s" "BBHHHBBH16s" "BBHIII" "BBH16s")  # fmt: skip
+_HEAD = struct.Struct("!IQHH")
+"""Sequence number, timestamp, error estimate, SSID."""
+_REFLECTED_AT, _REFLECTED = 16, struct.Struct("!QIQHHB")
+"""Receive timestamp, and what is repeated of the request: sequence number, timestamp, estimate, TTL."""
+_IDENTIFIED = struct.Struct("!QII")
+"""Check, boot, sequence number; at :data:`CHECK_OFFSET`."""
+_NAME_AT = CHECK_OFFSET + _IDENTIFIED.size
+_LOCATED_AT, _LOCATED = 144, struct.Struct("!HHBBH16s")
+"""Both ports, then the source address's own TLV."""
+_COUNTS_AT, _COUNTS = 172, struct.Struct("!III")
+_LAYOUT = ((45, b"\xfc\0\x5c"), (141, b"\2\0\x18"), (169, b"\5\0\x0c"), (185, b"\x08\0\x10"))
+"""Types and lengths of the four TLVs."""
+_REMEMBERED = 4_096
+"""Keys, names and addresses whose encoding is kept: they are the same in packet after packet."""
+
+
+def _template(*, role: int, flags: int, source: int) -> bytes:
+    return _REQUEST.pack(
+        *(0, 0, 0, 0),
+        *(flags, _IDENTITY, 92, _VERSION, role, 0, 0, 0, 0, b""),
+        *(flags, _LOCATION, 24, 0, 0, flags, source, 16, b""),
+        *(flags, _DIRECT, 12, 0, 0, 0),
+        *(flags, _HMAC, _HMAC_BYTES, b""),
+    )
+
+
+_REQUEST_TEMPLATE = _template(role=_ROLE_REQUEST, flags=_UNRECOGNISED, source=_SOURCE_ANY)
+_ANSWER_TEMPLATE = _template(role=_ROLE_ANSWER, flags=0, source=0)
 
 
 class StrangerError(RemoteFormatError):
@@ -112,35 +139,32 @@ class Answer:
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """A test packet of *size* bytes of UDP payload."""
-    packed = bytearray(
-        _REQUEST.pack(
-            *(request.sequence, ntp_of(request.sent_ns), _ERROR_ESTIMATE, session_id(request.check)),
-            *(_UNRECOGNISED, _IDENTITY, 92, _VERSION, _ROLE_REQUEST, 0),
-            *(request.check, request.boot, request.sequence, b""),
-            *(_UNRECOGNISED, _LOCATION, 24, 0, 0, _UNRECOGNISED, _SOURCE_ANY, 16, b""),
-            *(_UNRECOGNISED, _DIRECT, 12, request.sent_count & 0xFFFFFFFF, 0, 0),
-            *(_UNRECOGNISED, _HMAC, _HMAC_BYTES, b""),
-        )
-    )
+    packed = bytearray(_REQUEST_TEMPLATE)
+    sequence = request.sequence
+    _HEAD.pack_into(packed, 0, sequence, ntp_of(request.sent_ns), _ERROR_ESTIMATE, session_id(request.check))
+    _IDENTIFIED.pack_into(packed, CHECK_OFFSET, request.check, request.boot, sequence)
+    _COUNTS.pack_into(packed, _COUNTS_AT, request.sent_count & 0xFFFFFFFF, 0, 0)
     return _seal(packed, key=key, size=size, flags=_UNRECOGNISED)
 
 
 def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """The reflected packet; *size* is the size of the request it answers."""
-    source = ipaddress.ip_address(answer.observed_source)
-    packed = bytearray(
-        _ANSWER.pack(
-            *(answer.answered_count & 0xFFFFFFFF, ntp_of(answer.answered_ns)),
-            *(_ERROR_ESTIMATE, session_id(answer.check), ntp_of(answer.received_ns)),
-            *(answer.sequence, ntp_of(answer.sent_ns), _ERROR_ESTIMATE, 0, answer.observed_ttl),
-            *(0, _IDENTITY, 92, _VERSION, _ROLE_ANSWER, 0),
-            *(answer.check, answer.boot, answer.sequence, encode_name(answer.answered_by)),
-            *(0, _LOCATION, 24, answer.reflector_port, answer.observed_port),
-            *(0, _SOURCE_V4 if source.version == 4 else _SOURCE_V6, 16, source.packed),
-            *(0, _DIRECT, 12, answer.sent_count & 0xFFFFFFFF),
-            *(answer.received_count & 0xFFFFFFFF, answer.answered_count & 0xFFFFFFFF),
-            *(0, _HMAC, _HMAC_BYTES, b""),
-        )
+    packed = bytearray(_ANSWER_TEMPLATE)
+    answered_count = answer.answered_count & 0xFFFFFFFF
+    ssid = session_id(answer.check)
+    _HEAD.pack_into(packed, 0, answered_count, ntp_of(answer.answered_ns), _ERROR_ESTIMATE, ssid)
+    received, sent = ntp_of(answer.received_ns), ntp_of(answer.sent_ns)
+    _REFLECTED.pack_into(
+        packed, _REFLECTED_AT, received, answer.sequence, sent, _ERROR_ESTIMATE, 0, answer.observed_ttl
+    )
+    _IDENTIFIED.pack_into(packed, CHECK_OFFSET, answer.check, answer.boot, answer.sequence)
+    name = _encode_name_once(answer.answered_by)
+    packed[_NAME_AT : _NAME_AT + len(name)] = name
+    source = _pack_source(answer.observed_source)
+    kind = _SOURCE_V4 if len(source) == 4 else _SOURCE_V6
+    _LOCATED.pack_into(packed, _LOCATED_AT, answer.reflector_port, answer.observed_port, 0, kind, 16, source)
+    _COUNTS.pack_into(
+        packed, _COUNTS_AT, answer.sent_count & 0xFFFFFFFF, answer.received_count & 0xFFFFFFFF, answered_count
     )
     return _seal(packed, key=key, size=size, flags=0)
 
@@ -148,23 +172,21 @@ def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes
 def decode_request(data: bytes, *, key: bytes) -> Request:
     """Read a test packet; :class:`RemoteFormatError` where it is not one of ours."""
     _check_shape(data, role=_ROLE_REQUEST, key=key)
-    sequence, sent, _, _, *tlvs = _REQUEST.unpack_from(data)
-    _check_layout(tlvs, sources=(_SOURCE_ANY,))
-    check, boot, repeated = tlvs[6:9]
-    if repeated != sequence:
-        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
-    return Request(check, boot, sequence, unix_of(sent), sent_count=tlvs[22])
+    sequence, sent, _, _ = _HEAD.unpack_from(data)
+    _check_layout(data, sources=(_SOURCE_ANY,))
+    check, boot = _identify(data, sequence)
+    return Request(check, boot, sequence, unix_of(sent), sent_count=_COUNTS.unpack_from(data, _COUNTS_AT)[0])
 
 
 def decode_answer(data: bytes, *, key: bytes) -> Answer:
     """Read a reflected packet; :class:`RemoteFormatError` where it is not one of ours."""
     _check_shape(data, role=_ROLE_ANSWER, key=key)
-    _, answered, _, _, received, sequence, sent, _, _, ttl, *tlvs = _ANSWER.unpack_from(data)
-    _check_layout(tlvs, sources=(_SOURCE_V4, _SOURCE_V6))
-    check, boot, repeated, name = tlvs[6:10]
-    if repeated != sequence:
-        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
-    raw_source = tlvs[18] if tlvs[16] == _SOURCE_V6 else tlvs[18][:4]
+    _, answered, _, _ = _HEAD.unpack_from(data)
+    received, sequence, sent, _, _, ttl = _REFLECTED.unpack_from(data, _REFLECTED_AT)
+    _check_layout(data, sources=(_SOURCE_V4, _SOURCE_V6))
+    check, boot = _identify(data, sequence)
+    reflector_port, observed_port, _, kind, _, source = _LOCATED.unpack_from(data, _LOCATED_AT)
+    sent_count, received_count, answered_count = _COUNTS.unpack_from(data, _COUNTS_AT)
     return Answer(
         check=check,
         boot=boot,
@@ -172,14 +194,14 @@ def decode_answer(data: bytes, *, key: bytes) -> Answer:
         sent_ns=unix_of(sent),
         received_ns=unix_of(received),
         answered_ns=unix_of(answered),
-        sent_count=tlvs[22],
-        received_count=tlvs[23],
-        answered_count=tlvs[24],
-        observed_source=str(ipaddress.ip_address(raw_source)),
-        observed_port=tlvs[14],
-        reflector_port=tlvs[13],
+        sent_count=sent_count,
+        received_count=received_count,
+        answered_count=answered_count,
+        observed_source=_source_text(source if kind == _SOURCE_V6 else source[:4]),
+        observed_port=observed_port,
+        reflector_port=reflector_port,
         observed_ttl=ttl,
-        answered_by=_decode_name(name),
+        answered_by=_decode_name(bytes(data[_NAME_AT : _NAME_AT + NAME_BYTES])),
     )
 
 
@@ -252,8 +274,19 @@ def _seal(packed: bytearray, *, key: bytes, size: int, flags: int) -> bytes:
 
 
 def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
-    covered = bytes(data[:4] + data[44:_HMAC_AT])  # RFC 8972, section 4.8
-    return hmac.digest(key, covered, "sha256")[:_HMAC_BYTES]
+    """HMAC-SHA-256 (RFC 2104) over what RFC 8972, section 4.8, covers; the key's halves are hashed once."""
+    begun = _begin_hmac(key)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(data[:4] + data[44:_HMAC_AT])
+    outer.update(inner.digest())
+    return outer.digest()[:_HMAC_BYTES]
+
+
+@functools.lru_cache(maxsize=8)
+def _begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
 def _check_shape(data: bytes, *, role: int, key: bytes) -> None:
@@ -272,18 +305,41 @@ def _check_shape(data: bytes, *, role: int, key: bytes) -> None:
         raise RemoteFormatError("STAMP: something else than padding follows the HMAC")
 
 
-def _check_layout(tlvs: list[int], *, sources: tuple[int, ...]) -> None:
-    headers = (tlvs[1:3], tlvs[11:13], tlvs[20:22], tlvs[26:28])
-    if headers != ([_IDENTITY, 92], [_LOCATION, 24], [_DIRECT, 12], [_HMAC, _HMAC_BYTES]):
-        raise RemoteFormatError("STAMP: the TLVs are not in our order")
-    if tlvs[16] not in sources or tlvs[17] != 16:
+def _check_layout(data: bytes, *, sources: tuple[int, ...]) -> None:
+    for at, header in _LAYOUT:
+        if data[at : at + 3] != header:
+            raise RemoteFormatError("STAMP: the TLVs are not in our order")
+    if data[149] not in sources or data[150:152] != b"\0\x10":
         raise RemoteFormatError("STAMP: the location names no source address of the right kind")
-    if tlvs[6] >> 63:
+
+
+def _identify(data: bytes, sequence: int) -> tuple[int, int]:
+    """Check and boot."""
+    check, boot, repeated = _IDENTIFIED.unpack_from(data, CHECK_OFFSET)
+    if check >> 63:
         raise RemoteFormatError("STAMP: a check id has 63 bits")
+    if repeated != sequence:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    return check, boot
 
 
-def _decode_name(raw: object) -> str:
-    assert isinstance(raw, bytes)
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _pack_source(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _source_text(packed: bytes) -> str:
+    return str(ipaddress.ip_address(packed))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _encode_name_once(name: str) -> bytes:
+    return encode_name(name)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _decode_name(raw: bytes) -> str:
     try:
         name = raw.rstrip(b"\0").decode()
     except UnicodeDecodeError as error:

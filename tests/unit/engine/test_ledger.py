@@ -118,6 +118,15 @@ def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
     assert (window.sent, window.measured) == (1, 0)
 
 
+@given(FATES)
+def test_the_ledger_knows_how_many_probes_wait(fates: list[str]) -> None:
+    ledger, turn = Ledger(), begin()
+    play(ledger, turn, fates)
+    assert ledger.waiting == fates.count("lost out") + fates.count("lost back")
+    ledger.close(turn, doubt=trust)
+    assert ledger.waiting == 0
+
+
 def test_forgotten_sessions_begin_anew() -> None:
     ledger, turn = Ledger(), begin()
     play(ledger, turn, ["answered"])

@@ -43,6 +43,20 @@ async def test_what_one_counts_as_sent_the_other_has_heard() -> None:
     assert all(start % INTERVAL_NS == 0 for start in windows)
 
 
+async def test_gathered_requests_are_all_answered() -> None:
+    """Most come in while the responder rests; none is lost, and each is counted in its own session."""
+    async with Engine(ASKER, boot="one", port=0) as asker, Engine(PEER, boot="two", port=0) as peer:
+        for engine, agent in ((asker, ASKER), (peer, PEER)):
+            engine.use(replace(make_plan(()), agent=agent))
+        checks = [udp_check(peer.port, f"127.0.0.{last}") for last in range(1, 9)]
+        seen = await asyncio.gather(*(asker.ask(check) for check in checks))
+    outcomes = [one.outcome for some in seen for one in some]
+    assert len(outcomes) == 8 * 3
+    assert all(isinstance(outcome, Reached) for outcome in outcomes)
+    counters = [sorted(one.received_count or 0 for one in some) for some in seen]
+    assert counters == [[1, 2, 3]] * 8
+
+
 async def test_a_new_plan_begins_with_the_next_interval_and_tears_no_window() -> None:
     got: list[Measured] = []
     async with Engine(ASKER, boot="one", port=0) as engine:

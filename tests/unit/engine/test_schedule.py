@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.schedule import SPREAD_PERCENT, grace_ns, spread
+from netprobe.engine.schedule import SPREAD_PERCENT, grace_ns, spread, tick_of
 from netprobe.model.check import Probe
 from tests.unit.probes.questions import make_check
 
@@ -38,3 +38,12 @@ def test_the_grace_lets_the_last_answer_in() -> None:
     checks = [make_check(Probe("icmp", timeout_ns=500_000_000))]
     assert grace_ns(checks, interval_ns=INTERVAL_NS, margin_ns=0) == 300_000_000
     assert grace_ns(checks, interval_ns=10 * INTERVAL_NS, margin_ns=0) == 0
+
+
+def test_a_thousand_probes_need_no_more_than_ten_wakings_a_second() -> None:
+    interval_ns = 10 * INTERVAL_NS
+    checks = [make_check(Probe("icmp"), address=f"10.0.{n // 250}.{n % 250}") for n in range(1_000)]
+    slots = spread(checks, interval_ns=interval_ns, rng=random.Random(1))
+    assert len({slot.offset_ns for slot in slots}) <= 10 * 10
+    assert tick_of(interval_ns) == INTERVAL_NS // 10
+    assert tick_of(INTERVAL_NS) == INTERVAL_NS // 40
