@@ -13,6 +13,7 @@ from netprobe.errors import NetprobeError
 
 COMMANDS = {
     "check": "netprobe.cli.check:check",
+    "clusters": "netprobe.cli.clusters:clusters",
     "collector": "netprobe.cli.collector:collector",
     "demo": "netprobe.cli.demo:demo",
     "diagnose": "netprobe.cli.diagnose:diagnose",

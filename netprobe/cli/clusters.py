@@ -1,0 +1,56 @@
+"""``netprobe clusters``: which clusters the kubeconfig leads to, and what they are.
+
+Exit codes: 0 all could be read, 1 some could not, 2 the question was wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from netprobe.cli.output import form_option, print_view
+from netprobe.discovery.clusters import Unreadable, read_clusters
+from netprobe.discovery.kubeconfig import find_kubeconfigs, read_contexts
+from netprobe.discovery.names import read_pattern
+from netprobe.errors import InputError
+from netprobe.render.clusters import clusters_document, clusters_table
+
+
+@click.command()
+@click.option("--context", "names", multiple=True, metavar="NAME", help="A context; repeat it for several.")
+@click.option("--all-contexts", is_flag=True, help="Every context of every file.")
+@click.option("--kubeconfig", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="A kubeconfig file; repeatable. By default $KUBECONFIG, or ~/.kube/config.")  # fmt: skip
+@click.option("--name-pattern", metavar="REGEX", envvar="NETPROBE_NAME_PATTERN",
+              help="How names are read here: groups environment, region, ordinal.")  # fmt: skip
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
+              metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip
+@form_option
+@click.pass_context
+def clusters(
+    context: click.Context,
+    *,
+    names: tuple[str, ...],
+    all_contexts: bool,
+    files: tuple[Path, ...],
+    name_pattern: str | None,
+    timeout_s: float,
+    form: str,
+) -> None:
+    """List clusters: version, reachability, address ranges, nodes, agents, multi-cluster system.
+
+    Only reads, and only from the API server. Exit code 1 if a cluster cannot be read.
+    """
+    if names and all_contexts:
+        raise InputError("--context and --all-contexts exclude each other")
+    pattern = read_pattern(name_pattern) if name_pattern else None
+    found = files or find_kubeconfigs(os.environ, home=Path.home())
+    if not found:
+        raise InputError("no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
+    chosen = read_contexts(found).choose(names, everything=all_contexts)
+    readings = asyncio.run(read_clusters(chosen, timeout_s=timeout_s, pattern=pattern))
+    print_view(form, table=lambda: clusters_table(readings), document=lambda: clusters_document(readings))
+    context.exit(1 if any(isinstance(reading, Unreadable) for reading in readings) else 0)

@@ -1,0 +1,10 @@
+"""Admiral: writes configuration for Istio in several clusters."""
+
+from __future__ import annotations
+
+NAME = "Admiral"
+
+
+def is_served(groups: frozenset[str]) -> bool:
+    """Whether its API groups are served."""
+    return "admiral.io" in groups

@@ -1,0 +1,228 @@
+"""One cluster as its API tells it: objects in, facts out.
+
+Rules. Reading and understanding are apart: :func:`read_objects` asks, :func:`understand` is pure, so that a
+watch can feed the same understanding. What we may not list is named in ``unread``; the rest goes on. Virtual
+nodes are left out: no packet is theirs. Agents never come here: only the collector and the command line do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netprobe.discovery import objects
+from netprobe.discovery.api import ApiRefusedError, ClusterApi
+from netprobe.discovery.fabrics import find_fabrics
+from netprobe.discovery.names import Place, read_place
+from netprobe.discovery.services import find_services
+from netprobe.model.inventory import Cluster, Node, Service
+from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
+
+AGENT_LABEL = "app.kubernetes.io/name=netprobe-agent"
+"""Selects agent pods; the manifests set it."""
+PLANE_LABEL = "netprobe.io/plane"
+"""``pod`` or ``host``, on every agent pod; the manifests set it."""
+_VIRTUAL = ("liqo.io/type", "type=virtual-kubelet")
+_ZONE = "topology.kubernetes.io/zone"
+_IDENTITY = "cluster.clusterset.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of objects that discovery reads and watches."""
+
+    name: str
+    path: str
+    shape: type[Any]
+    selector: str = ""
+
+
+KINDS = (
+    Kind("nodes", "/api/v1/nodes", objects.Node),
+    Kind("pods", "/api/v1/pods", objects.Pod, AGENT_LABEL),
+    Kind("services", "/api/v1/services", objects.Service),
+    Kind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", objects.EndpointSlice),
+    Kind("namespaces", "/api/v1/namespaces", objects.Named),
+    Kind("networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies", objects.Named),
+    Kind("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", objects.ServiceCidr),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Everything that was read from one cluster, by kind."""
+
+    version: str = ""
+    groups: frozenset[str] = frozenset()
+    identity: str = ""
+    """ClusterProperty ``cluster.clusterset.k8s.io``, where there is one."""
+    by_kind: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    resource_versions: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    """Kinds that we may not list, or that this server does not have."""
+
+    def of(self, kind: str) -> tuple[Any, ...]:
+        """The objects of one kind; none where it could not be read."""
+        return self.by_kind.get(kind, ())
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What one cluster's API tells."""
+
+    cluster: Cluster
+    identity: str
+    """Which cluster it is, whatever its context is called; empty where nothing could be read that says so."""
+    version: str
+    fabrics: tuple[str, ...] = ()
+    ordinal: str = ""
+    not_ready: frozenset[NodeName] = frozenset()
+    virtual_nodes: int = 0
+    agents: frozenset[AgentId] = frozenset()
+    """Agents whose pods run."""
+    namespaces: tuple[str, ...] = ()
+    network_policies: tuple[str, ...] = ()
+    """``namespace/name`` of each."""
+    unread: tuple[str, ...] = ()
+
+
+async def read_objects(api: ClusterApi) -> Objects:
+    """Read everything once; ``ApiError`` where the cluster cannot be read at all."""
+    version = await api.get("/version", objects.Version)
+    served = await api.get("/apis", objects.GroupList)
+    groups = frozenset(group.name for group in served.groups)
+    by_kind: dict[str, tuple[Any, ...]] = {}
+    resource_versions: dict[str, str] = {}
+    unread: list[str] = []
+    for kind in KINDS:
+        try:
+            by_kind[kind.name], resource_versions[kind.name] = await api.list(
+                kind.path, kind.shape, kind.selector
+            )
+        except ApiRefusedError as error:
+            if error.code not in (403, 404):
+                raise
+            unread.append(kind.name)
+    identity = await _read_identity(api) if "about.k8s.io" in groups else ""
+    return Objects(version.git_version, groups, identity, by_kind, resource_versions, tuple(unread))
+
+
+async def _read_identity(api: ClusterApi) -> str:
+    for version in ("v1", "v1beta1", "v1alpha1"):
+        try:
+            path = f"/apis/about.k8s.io/{version}/clusterproperties/{_IDENTITY}"
+            return (await api.get(path, objects.ClusterProperty)).spec.value
+        except ApiRefusedError as error:
+            if error.code not in (403, 404):
+                raise
+    return ""
+
+
+def understand(name: ClusterName, read: Objects, place: Place | None = None) -> ClusterFacts:
+    """Turn the objects of a cluster into facts; *place* overrides what its name says."""
+    place = place or read_place(name)
+    real = [node for node in read.of("nodes") if not is_virtual(node)]
+    pods = [pod for pod in read.of("pods") if _answers(pod)]
+    nodes = tuple(_node_of(node, pods) for node in sorted(real, key=lambda node: node.metadata.name))
+    services = find_services(
+        read.of("services"),
+        read.of("endpointslices"),
+        asked_namespaces=_asked_namespaces(read.of("namespaces")),
+    )
+    cluster = Cluster(
+        name=name,
+        nodes=nodes,
+        services=services,
+        environment=place.environment,
+        region=place.region,
+        pod_cidrs=_collapse(cidr for node in nodes for cidr in node.pod_cidrs),
+        service_cidrs=_collapse(cidr for found in read.of("servicecidrs") for cidr in found.spec.cidrs),
+        dns_addresses=_dns_addresses(services),
+    )
+    return ClusterFacts(
+        cluster=cluster,
+        identity=read.identity or _system_uid(read.of("namespaces")),
+        version=read.version,
+        fabrics=find_fabrics(read.groups),
+        ordinal=place.ordinal,
+        not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
+        virtual_nodes=len(read.of("nodes")) - len(real),
+        agents=frozenset(_agent_of(name, pod) for pod in pods),
+        namespaces=tuple(sorted(found.metadata.name for found in read.of("namespaces"))),
+        network_policies=tuple(
+            sorted(
+                f"{found.metadata.namespace}/{found.metadata.name}" for found in read.of("networkpolicies")
+            )
+        ),
+        unread=read.unread,
+    )
+
+
+def is_virtual(node: objects.Node) -> bool:
+    """Whether a node stands for something else than a machine (Liqo, virtual-kubelet)."""
+    labels = node.metadata.labels
+    return any(
+        labels.get(key) == value if value else key in labels
+        for key, _, value in (mark.partition("=") for mark in _VIRTUAL)
+    )
+
+
+def is_ready(node: objects.Node) -> bool:
+    """Whether the control plane calls the node ready: evidence, never truth."""
+    return any(
+        condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions
+    )
+
+
+def _node_of(node: objects.Node, pods: Iterable[objects.Pod]) -> Node:
+    name = node.metadata.name
+    on_pod_plane = [pod for pod in pods if pod.spec.node_name == name and _plane_of(pod) is Plane.POD]
+    return Node(
+        name=NodeName(name),
+        host_addresses=tuple(found.address for found in node.status.addresses if found.type == "InternalIP"),
+        pod_addresses=tuple(address.ip for pod in on_pod_plane[:1] for address in pod.status.pod_ips),
+        pod_cidrs=node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ()),
+        zone=node.metadata.labels.get(_ZONE, ""),
+    )
+
+
+def _answers(pod: objects.Pod) -> bool:
+    """Whether the pod of an agent runs and is not about to end."""
+    return pod.status.phase == "Running" and bool(pod.status.pod_ips) and not pod.metadata.deletion_timestamp
+
+
+def _plane_of(pod: objects.Pod) -> Plane:
+    said = pod.metadata.labels.get(PLANE_LABEL, "")
+    if said in set(Plane):
+        return Plane(said)
+    return Plane.HOST if pod.spec.host_network else Plane.POD
+
+
+def _agent_of(cluster: ClusterName, pod: objects.Pod) -> AgentId:
+    return AgentId(cluster, NodeName(pod.spec.node_name), _plane_of(pod))
+
+
+def _asked_namespaces(namespaces: Iterable[objects.Named]) -> frozenset[str]:
+    return frozenset(
+        found.metadata.name for found in namespaces if found.metadata.labels.get("netprobe.io/ask") == "true"
+    )
+
+
+def _system_uid(namespaces: Iterable[objects.Named]) -> str:
+    return next((found.metadata.uid for found in namespaces if found.metadata.name == "kube-system"), "")
+
+
+def _dns_addresses(services: Iterable[Service]) -> tuple[str, ...]:
+    return next(
+        (service.addresses for service in services if service.qualified == "kube-system/kube-dns"), ()
+    )
+
+
+def _collapse(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """The ranges with neighbours joined, IPv4 first: a thousand nodes' /24s are one line."""
+    ranges = [ipaddress.ip_network(cidr, strict=False) for cidr in cidrs]
+    four = [found for found in ranges if isinstance(found, ipaddress.IPv4Network)]
+    six = [found for found in ranges if isinstance(found, ipaddress.IPv6Network)]
+    return tuple(map(str, (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))))

@@ -1,0 +1,220 @@
+"""Kubernetes objects, as far as discovery reads them: only fields that are used, everything else is skipped.
+
+Rule: shape only. Field names are the API's own; ``null`` and absence mean the same, as they do there.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class _Object(msgspec.Struct, frozen=True, rename="camel"):
+    """Reads camelCase, ignores what it does not know."""
+
+
+class Meta(_Object, frozen=True):
+    """``metadata`` of an object."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletion_timestamp: str | None = None
+
+
+class ListMeta(_Object, frozen=True):
+    """``metadata`` of a list."""
+
+    resource_version: str = ""
+    next_page: str = msgspec.field(default="", name="continue")
+
+
+class ListOf(_Object, Generic[T], frozen=True):
+    """A page of a list."""
+
+    metadata: ListMeta = ListMeta()
+    items: tuple[T, ...] = ()
+
+
+class Status(_Object, frozen=True):
+    """What the server says when it refuses; also the object of an ``ERROR`` event of a watch."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class Version(_Object, frozen=True):
+    """``/version``."""
+
+    git_version: str
+
+
+class Group(_Object, frozen=True):
+    """One entry of ``/apis``."""
+
+    name: str
+
+
+class GroupList(_Object, frozen=True):
+    """``/apis``: every API group that is served, aggregated ones too."""
+
+    groups: tuple[Group, ...] = ()
+
+
+class NodeAddress(_Object, frozen=True):
+    """One address of a node."""
+
+    type: str
+    address: str
+
+
+class Condition(_Object, frozen=True):
+    """One condition of a status."""
+
+    type: str
+    status: str
+
+
+class NodeSpec(_Object, frozen=True):
+    """``spec`` of a node."""
+
+    pod_cidr: str = msgspec.field(default="", name="podCIDR")
+    pod_cidrs: tuple[str, ...] = msgspec.field(default=(), name="podCIDRs")
+    unschedulable: bool = False
+    provider_id: str = msgspec.field(default="", name="providerID")
+
+
+class NodeStatus(_Object, frozen=True):
+    """``status`` of a node."""
+
+    addresses: tuple[NodeAddress, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class Node(_Object, frozen=True):
+    """A node."""
+
+    metadata: Meta
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+class PodIP(_Object, frozen=True):
+    """One address of a pod."""
+
+    ip: str
+
+
+class PodSpec(_Object, frozen=True):
+    """``spec`` of a pod."""
+
+    node_name: str = ""
+    host_network: bool = False
+
+
+class PodStatus(_Object, frozen=True):
+    """``status`` of a pod."""
+
+    phase: str = ""
+    pod_ips: tuple[PodIP, ...] = msgspec.field(default=(), name="podIPs")
+    conditions: tuple[Condition, ...] = ()
+
+
+class Pod(_Object, frozen=True):
+    """A pod."""
+
+    metadata: Meta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class ServicePort(_Object, frozen=True):
+    """One port of a service."""
+
+    port: int
+    protocol: str = "TCP"
+    name: str = ""
+
+
+class ServiceSpec(_Object, frozen=True):
+    """``spec`` of a service."""
+
+    type: str = "ClusterIP"
+    cluster_ips: tuple[str, ...] = msgspec.field(default=(), name="clusterIPs")
+    ports: tuple[ServicePort, ...] = ()
+
+
+class Service(_Object, frozen=True):
+    """A service."""
+
+    metadata: Meta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class EndpointConditions(_Object, frozen=True):
+    """How one endpoint is; None means that nobody says, which counts as ready."""
+
+    ready: bool | None = None
+
+
+class Endpoint(_Object, frozen=True):
+    """One endpoint of a slice."""
+
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+
+
+class EndpointPort(_Object, frozen=True):
+    """One port of a slice."""
+
+    port: int | None = None
+    protocol: str = "TCP"
+    name: str | None = None
+
+
+class EndpointSlice(_Object, frozen=True):
+    """Endpoints of a service, of one address family."""
+
+    metadata: Meta
+    address_type: str = ""
+    endpoints: tuple[Endpoint, ...] | None = ()
+    ports: tuple[EndpointPort, ...] | None = ()
+
+
+class Named(_Object, frozen=True):
+    """An object of which only the metadata matters: a namespace, a NetworkPolicy."""
+
+    metadata: Meta
+
+
+class ServiceCidrSpec(_Object, frozen=True):
+    """``spec`` of a ServiceCIDR."""
+
+    cidrs: tuple[str, ...] = ()
+
+
+class ServiceCidr(_Object, frozen=True):
+    """A range that service addresses come from (networking.k8s.io/v1, since Kubernetes 1.33)."""
+
+    metadata: Meta
+    spec: ServiceCidrSpec = ServiceCidrSpec()
+
+
+class PropertySpec(_Object, frozen=True):
+    """``spec`` of a ClusterProperty."""
+
+    value: str = ""
+
+
+class ClusterProperty(_Object, frozen=True):
+    """A property of the cluster (About API, KEP-2149)."""
+
+    metadata: Meta
+    spec: PropertySpec = PropertySpec()

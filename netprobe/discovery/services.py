@@ -1,0 +1,81 @@
+"""Which services are worth asking, with their endpoints.
+
+Rule: nobody's service is asked without being told so. Asked are the API server's own
+(``default/kubernetes``), the cluster's DNS (``kube-system/kube-dns``), and every service that carries the
+label ``netprobe.io/ask=true``, or whose namespace does. ``netprobe.io/ask=false`` on a service leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netprobe.discovery import objects
+from netprobe.model.inventory import Service
+
+ASK_LABEL = "netprobe.io/ask"
+ALWAYS = frozenset({"default/kubernetes", "kube-system/kube-dns"})
+_OWNER = "kubernetes.io/service-name"
+
+
+def find_services(
+    services: Iterable[objects.Service],
+    slices: Iterable[objects.EndpointSlice],
+    *,
+    asked_namespaces: frozenset[str] = frozenset(),
+) -> tuple[Service, ...]:
+    """Every service worth asking that has an address or an endpoint, by namespace and name."""
+    slices_of: dict[str, list[objects.EndpointSlice]] = {}
+    for found in slices:
+        owner = f"{found.metadata.namespace}/{found.metadata.labels.get(_OWNER, '')}"
+        slices_of.setdefault(owner, []).append(found)
+    asked = [service for service in services if _is_asked(service, asked_namespaces)]
+    understood = (_service_of(service, slices_of.get(_key(service), [])) for service in asked)
+    return tuple(sorted((found for found in understood if found), key=lambda found: found.qualified))
+
+
+def _key(service: objects.Service) -> str:
+    return f"{service.metadata.namespace}/{service.metadata.name}"
+
+
+def _is_asked(service: objects.Service, asked_namespaces: frozenset[str]) -> bool:
+    said = service.metadata.labels.get(ASK_LABEL)
+    if said is not None:
+        return said == "true"
+    return _key(service) in ALWAYS or service.metadata.namespace in asked_namespaces
+
+
+def _service_of(service: objects.Service, slices: Iterable[objects.EndpointSlice]) -> Service | None:
+    """The service through its first TCP port, else its first UDP port; None where there is nothing to ask."""
+    ports = sorted(
+        (port for port in service.spec.ports if port.protocol in ("TCP", "UDP")),
+        key=lambda port: port.protocol != "TCP",
+    )
+    addresses = tuple(address for address in service.spec.cluster_ips if address not in ("", "None"))
+    endpoints, target_port = _endpoints_of(ports[0], slices) if ports else ((), 0)
+    # A headless service is asked at its endpoints; they are its addresses too.
+    if not ports or not (addresses or endpoints):
+        return None
+    return Service(
+        name=service.metadata.name,
+        namespace=service.metadata.namespace,
+        addresses=addresses or endpoints,
+        port=ports[0].port if addresses else target_port,
+        target_port=target_port or ports[0].port,
+        endpoints=endpoints,
+        protocol=ports[0].protocol.lower(),
+    )
+
+
+def _endpoints_of(
+    port: objects.ServicePort, slices: Iterable[objects.EndpointSlice]
+) -> tuple[tuple[str, ...], int]:
+    """The addresses of ready endpoints and the port they answer on; 0 where no slice tells it."""
+    addresses: list[str] = []
+    target_port = 0
+    for found in slices:
+        for candidate in found.ports or ():
+            if (candidate.name or "") == port.name and candidate.protocol == port.protocol and candidate.port:
+                target_port = candidate.port
+                ready = (end for end in found.endpoints or () if end.conditions.ready is not False)
+                addresses += (address for end in ready for address in end.addresses[:1])
+    return tuple(sorted(set(addresses))), target_port
