@@ -13,6 +13,7 @@ BENCHMARKS = {
     "localise": "benchmarks.localise",
     "planning": "benchmarks.planning",
     "sweep": "benchmarks.sweep",
+    "week": "benchmarks.week",
 }
 """Each module has ``run(arguments: list[str]) -> dict[str, object]`` and names what it compares."""
 

@@ -7,7 +7,7 @@ back; a report is published some time after its window's end, as it waits for th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - the caller passes the seed
 
@@ -35,7 +35,7 @@ from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 _PUBLISH_AFTER_NS = (550_000_000, 1_200_000_000)
 _START_SPREAD_NS = 4_000_000_000
 _RTT_NS = (300_000, 3_000_000)
-_HEALTHY_LOSS = 1e-5
+HEALTHY_LOSS = 1e-5
 """Per part crossed: about 1e-4 per round trip."""
 _SMALL_NS = 1_000_000
 
@@ -60,7 +60,9 @@ class Fate:
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
+    """What became of all probes of one check in one interval."""
+
     outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
     heard: int = 0
     last: Fate = Fate(OutcomeKind.REACHED)
@@ -115,9 +117,12 @@ class World:
             found += self._deliver(agent, start_ns, tuple(windows[agent]), tuple(heard[agent]))
         return found
 
-    def _ask_all(self, start_ns: int) -> dict[int, _Tally]:
-        tallies: dict[int, _Tally] = {}
-        for check in self._facts.checks:
+    def _ask_all(self, start_ns: int) -> dict[int, Tally]:
+        return self._ask(range(len(self._facts.checks)), start_ns)
+
+    def _ask(self, numbers: Iterable[int], start_ns: int) -> dict[int, Tally]:
+        tallies: dict[int, Tally] = {}
+        for check in (self._facts.checks[number] for number in numbers):
             count = check.check.count
             for turn in range(count):
                 at_ns = start_ns + int((turn + self._phase[check.number]) * self._facts.interval_ns / count)
@@ -125,7 +130,7 @@ class World:
                 if not self._is_awake(check.source, at_ns, effects):
                     continue
                 fate = self._send(check, at_ns, effects)
-                tally = tallies.setdefault(check.number, _Tally())
+                tally = tallies.setdefault(check.number, Tally())
                 tally.outcomes[fate.kind] += 1
                 tally.heard += fate.heard
                 tally.last = fate if fate.kind is not OutcomeKind.REACHED or fate.seen_as else tally.last
@@ -250,7 +255,7 @@ class World:
         return Fate(OutcomeKind.REACHED)
 
     def _crosses(self, route: tuple[Component, ...], size: int, effects: Sequence[Effect]) -> bool:
-        if self._random.random() < _HEALTHY_LOSS * len(route):
+        if self._random.random() < HEALTHY_LOSS * len(route):
             return False
         for effect in effects:
             if isinstance(effect, NodeDown) and any(_is_at(part, effect.node) for part in route):
@@ -276,7 +281,7 @@ class World:
 
     # --- reports ------------------------------------------------------------------------------
 
-    def _window(self, check: CheckFacts, tally: _Tally, start_ns: int) -> Window:
+    def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
         reached = tally.outcomes[OutcomeKind.REACHED]
         rtts = [self._random.randint(*_RTT_NS) for _ in range(reached)]
         return Window(
