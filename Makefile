@@ -9,7 +9,9 @@ TOOLS    := nft ip wg wireguard-go ping nsenter sysctl
 PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping util-linux procps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks lab-score format lock clean
+FUZZ_SECONDS ?= 120
+
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks lab-score fuzz format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -66,6 +68,9 @@ notebooks: $(STAMP)  ## Execute every notebook
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
 	@$(BIN)/python -m benchmarks lab-score --docs docs/lab-score.md
+
+fuzz: $(STAMP)  ## Fuzz every decoder with atheris, FUZZ_SECONDS (120) each; corpus in build/fuzz
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 format: $(STAMP)  ## Let ruff format and fix
 	@$(BIN)/ruff format .

@@ -1,0 +1,54 @@
+"""Messages of the bus, plain and deflated, and the reports in columns."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from netprobe.errors import RemoteFormatError
+from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import OutcomeKind, Rejected
+from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.wire import messages, reports
+from netprobe.wire.messages import Answer, Declined, Detail, Presence, Question
+
+AGENT = AgentId.parse("prod/w1/pod")
+TARGET = Target(TargetKind.AGENT, "10.2.0.2", "dev/w1/pod")
+CHECK = Check(CheckId(1), AGENT, TARGET, Probe("udp", 9771), Layer.POD)
+PLAN = Plan(
+    AGENT, 3, (CHECK,), 10_000_000_000, bytes(32), peers=((AGENT, ("10.1.0.2",)),), askable=("10.0.0.0/8",)
+)
+WINDOW = Window(
+    check=CHECK.id, start_ns=0, length_ns=10_000_000_000, sent=3, answered=2,
+    outcomes=((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, lost_back=0,
+    rtt=Histogram.of([1_000, 2_000]), observed_source="10.1.0.2", answered_by="dev/w1/pod", detail="",
+)  # fmt: skip
+REPORT = Report(
+    agent=AGENT, epoch=3, sequence=1, boot="b00t", start_ns=0, length_ns=10_000_000_000,
+    windows=(WINDOW,), heard=(Heard(CHECK.id, 0, 3),),
+    health=AgentHealth(AGENT, 1, 2, 0, capabilities=("net-raw",)),
+)  # fmt: skip
+DECODERS: tuple[Callable[[bytes], object], ...] = (
+    messages.decode_plan, messages.decode_presence, messages.decode_question, messages.decode_reply,
+    messages.decode_snapshot, messages.decode_finding, reports.decode_report,
+)  # fmt: skip
+
+SEEDS = (
+    messages.encode_question(Question(CHECK, "me")),
+    messages.encode_presence(Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))),
+    messages.encode_reply(Answer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (Detail(words="no"),))),
+    messages.encode_reply(Declined(AGENT, "not on the allow-list")),
+    messages.encode_plan(PLAN),
+    reports.encode_report(REPORT),
+)
+
+
+def feed(data: bytes) -> None:
+    """Each reader reads the bytes or refuses them, also behind the version byte and deflated."""
+    for message in (data, b"\x01" + data, b"\x01" + zlib.compress(data)):
+        for decode in DECODERS:
+            try:
+                decode(message)
+            except RemoteFormatError:
+                continue
