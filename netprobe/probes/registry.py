@@ -19,6 +19,7 @@ ECHO_KINDS = {
 
 TALKING_KINDS = {
     "dns": "netprobe.probes.dns",
+    "grpc": "netprobe.probes.grpc",
     "http": "netprobe.probes.http",
     "tcp": "netprobe.probes.tcp",
     "tls": "netprobe.probes.tls",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import pytest
 
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
-from netprobe.model.outcome import Reached, Rejected, TimedOut, TlsFailed
+from netprobe.model.outcome import AppFailed, Outcome, Reached, Refused, Rejected, TimedOut, TlsFailed
 from netprobe.wire.messages import Answer
 from tests.lab import agents
 from tests.lab.agents import MS, PORT, make_check, make_probe
@@ -168,3 +169,58 @@ def test_tls_is_observed_without_trust_and_its_faults_are_named(
     rule = f"{FAMILY[address]} daddr {address} reject with {kind} type admin-prohibited"
     scene.r.nft(f"add rule inet test forward {rule}")
     assert scene.ask("tls", address, port=tls_server, seconds=2).outcomes == (Rejected(R[address], *code),)
+
+
+_GRPC_SERVER = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+def serve(port):
+    server = grpc.server(ThreadPoolExecutor(2))
+    assert server.add_insecure_port(f"[::]:{port}")
+    return server
+
+told = health.HealthServicer()
+for name in ("SERVING", "NOT_SERVING", "UNKNOWN"):
+    told.set(name, health_pb2.HealthCheckResponse.ServingStatus.Value(name))
+healthy, plain = serve(50051), serve(50052)
+health_pb2_grpc.add_HealthServicer_to_server(told, healthy)
+healthy.start(); plain.start()
+print("up", flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture(scope="module")
+def grpc_server(network: Scene) -> Iterator[None]:
+    """Google's own gRPC servers: one with health checks on 50051, one without on 50052."""
+    server = network.b.popen(sys.executable, "-c", _GRPC_SERVER, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "up\n"
+        yield
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@BOTH
+@pytest.mark.usefixtures("grpc_server")
+def test_grpc_health_is_told_apart_by_a_real_server(scene: Scene, address: str) -> None:
+    def ask(port: int = 50_051, **options: str) -> Outcome:
+        return scene.ask("grpc", address, port=port, seconds=2, **options).outcomes[0]
+
+    assert isinstance(ask(), Reached)
+    assert isinstance(ask(service="SERVING"), Reached)
+    assert ask(service="NOT_SERVING") == AppFailed("service 'NOT_SERVING' says NOT_SERVING")
+    assert ask(service="UNKNOWN") == AppFailed("service 'UNKNOWN' says UNKNOWN")
+    assert ask(service="nowhere") == AppFailed("the server knows no service 'nowhere' (NOT_FOUND)")
+    unimplemented = "the server speaks gRPC but offers no health checks (UNIMPLEMENTED)"
+    assert ask(50_052) == AppFailed(unimplemented)
+    assert isinstance(ask(50_053), Refused)
+    assert ask(PORT) == AppFailed("not HTTP/2: it answers in HTTP/1")
+    scene.r.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} tcp dport 50051 drop")
+    assert ask() == TimedOut(2_000 * MS)
