@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.pmtu import search_pmtu
-from netprobe.engine.trace import trace_route
+from netprobe.engine.trace import trace_route, walk_firewall
 from netprobe.model.check import Check
 from netprobe.probes.seen import Seen
 
 Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
 
 SHELLS: dict[str, Shell] = {
+    "firewalk": walk_firewall,
     "pmtu": search_pmtu,
     "trace": trace_route,
 }

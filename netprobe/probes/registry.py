@@ -27,6 +27,7 @@ TALKING_KINDS = {
 """Conversations: each brings ``ask(check, net)``."""
 
 PACKET_KINDS = {
+    "firewalk": "netprobe.probes.firewalk",
     "pmtu": "netprobe.probes.pmtu",
     "trace": "netprobe.probes.trace",
 }

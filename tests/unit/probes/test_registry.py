@@ -40,6 +40,24 @@ from netprobe.probes import registry
         pytest.param(Probe("trace", options=(("transport", "tcp"),)), "probe.port: port 0 ", id="trace tcp"),
         pytest.param(Probe("trace", port=70_000), "probe.port: port 70000 ", id="trace port"),
         pytest.param(Probe("trace", options=(("hops", "0"),)), "probe.options.hops: ", id="trace hops"),
+        pytest.param(Probe("firewalk"), "probe.port: port 0 ", id="firewalk port 0"),
+        pytest.param(
+            Probe("firewalk", port=9771),
+            "probe.options.witness: port 9771 cannot be its own",
+            id="own witness",
+        ),
+        pytest.param(
+            Probe("firewalk", port=80, options=(("witness", "0"),)), "probe.options.witness: ", id="witness 0"
+        ),
+        pytest.param(
+            Probe("firewalk", port=80, options=(("hops", "64"),)), "probe.options.hops: ", id="firewalk hops"
+        ),
+        pytest.param(
+            Probe("firewalk", port=80, options=(("transport", "sctp"),)),
+            "probe.options.transport: ",
+            id="firewalk transport",
+        ),
+        pytest.param(Probe("grpc", port=70_000), "probe.port: port 70000 ", id="grpc port"),
         pytest.param(Probe("tls", port=70_000), "probe.port: port 70000 ", id="tls port"),
         pytest.param(Probe("tls", name="a b"), "probe.name: ", id="tls name"),
     ],
