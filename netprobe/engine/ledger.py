@@ -10,9 +10,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check
@@ -23,11 +23,11 @@ from netprobe.probes.direction import Anchor, Split, split_losses
 from netprobe.probes.seen import Seen
 
 MAX_DETAIL = 200
+_ANSWERS = (Reached, WrongPeer)
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """A probe that waits for its answer."""
+class Open(NamedTuple):
+    """A probe that waits for its answer; a tuple, because one is made per packet."""
 
     check: Check
     sequence: int
@@ -50,7 +50,7 @@ class Tally:
 
     check: Check
     sent: int = 0
-    outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
+    outcomes: dict[OutcomeKind, int] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     waiting: dict[int, Open] = field(default_factory=dict)
     newest: int = 0
@@ -62,7 +62,8 @@ class Tally:
 
     def count(self, seen: Seen) -> None:
         """Add one finished probe."""
-        self.outcomes[seen.outcome.kind] += 1
+        kind = seen.outcome.kind
+        self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         self.seen.append(seen)
         self.lost_out += seen.lost_out
         self.words = seen.words or self.words
@@ -79,7 +80,7 @@ class _Session:
 
     def split(self, lost: list[int], *, newest: int) -> Split:
         """Attribute this round's losses; then forget what no later round can need."""
-        split = split_losses(self.anchors, lost=lost, refused=self.refused)
+        split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else Split()
         passed = [anchor for anchor in self.anchors if anchor.sequence <= newest]
         if passed:
             last = max(passed)
@@ -100,7 +101,10 @@ class Round:
 
     def tally(self, check: Check) -> Tally:
         """The check's tally, begun when first asked for."""
-        return self.tallies.setdefault(check.id, Tally(check))
+        found = self.tallies.get(check.id)
+        if found is None:
+            found = self.tallies[check.id] = Tally(check)
+        return found
 
     @property
     def is_settled(self) -> bool:
@@ -118,7 +122,9 @@ class Ledger:
 
     def ask(self, check: Check, turn: Round, *, now_ns: int) -> Open:
         """Note that a probe goes out now; its sequence number is the check's next."""
-        session = self._sessions.setdefault(check.id, _Session())
+        session = self._sessions.get(check.id)
+        if session is None:
+            session = self._sessions[check.id] = _Session()
         session.last_sequence += 1
         tally = turn.tally(check)
         probe = Open(check, session.last_sequence, now_ns)
@@ -170,7 +176,7 @@ class Ledger:
         if isinstance(seen.outcome, TimedOut):
             tally.silence = seen.words
             return
-        if session and not isinstance(seen.outcome, Reached | WrongPeer):
+        if session and not isinstance(seen.outcome, _ANSWERS):
             session.refused.append(probe.sequence)
         self._end(probe.check.id, probe.sequence, seen)
 
@@ -211,20 +217,24 @@ def _words(outcome: Outcome, tally: Tally) -> str:
 
 
 def _window(tally: Tally, turn: Round, split: Split) -> Window:
-    rtts = [seen.outcome.rtt_ns for seen in tally.seen if isinstance(seen.outcome, Reached)]
-    sources = [seen.observed_source for seen in tally.seen if seen.observed_source]
-    names = [seen.answered_by for seen in tally.seen if seen.answered_by]
+    rtts: list[int] = []
+    source = name = ""
+    for seen in tally.seen:
+        if isinstance(seen.outcome, Reached):
+            rtts.append(seen.outcome.rtt_ns)
+        source = seen.observed_source or source
+        name = seen.answered_by or name
     return Window(
         check=tally.check.id,
         start_ns=turn.start_ns,
         length_ns=turn.length_ns,
         sent=tally.sent,
-        answered=tally.outcomes[OutcomeKind.REACHED],
+        answered=tally.outcomes.get(OutcomeKind.REACHED, 0),
         outcomes=tuple(sorted(tally.outcomes.items())),
         lost_out=split.out + tally.lost_out,
         lost_back=split.back,
         rtt=Histogram.of(rtts),
-        observed_source=sources[-1] if sources else "",
-        answered_by=names[-1] if names else "",
+        observed_source=source,
+        answered_by=name,
         detail=tally.words[:MAX_DETAIL],
     )

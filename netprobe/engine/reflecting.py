@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netprobe.model.names import CheckId
 from netprobe.model.window import Heard
@@ -43,9 +44,8 @@ class _Session:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How a request came in."""
+class Arrival(NamedTuple):
+    """How a request came in; a tuple, because one is made per packet."""
 
     received_ns: int
     """Wall time."""

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netprobe.probes.rejection import IcmpError
 
@@ -25,14 +26,29 @@ MSG_ERRQUEUE = 0x2000
 BUFFER_BYTES = 65_536
 ANCILLARY_BYTES = 256
 RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
+_TTLS = frozenset({IP_TTL, IPV6_HOPLIMIT})
+_BUFFER = memoryview(bytearray(BUFFER_BYTES))
+_BUFFERS = (_BUFFER,)
+"""Shared by all sockets: what is read is copied out at once."""
 _ORIGINS = {2: 4, 3: 6}  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
+_TIMESPEC, _INT = struct.Struct("@qq"), struct.Struct("@i")
+_TTLS = frozenset({IP_TTL, IPV6_HOPLIMIT})
+_BUFFER = memoryview(bytearray(BUFFER_BYTES))
+_BUFFERS = (_BUFFER,)
+"""Shared by all sockets: what is read is copied out at once."""
+_ORIGINS = {2: 4, 3: 6}  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
+_EXTENDED_ERROR = struct.Struct("=IBBBBII")
+_TIMESPEC, _INT = struct.Struct("@qq"), struct.Struct("@i")
+_SOL_SOCKET, _IPPROTO_IP, _IPPROTO_IPV6 = (
+    int(level) for level in (socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6)
+)
+"""Looked up once: these stand in the way of every packet."""
 Ancillary = Iterable[tuple[int, int, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
-    """One datagram and what the kernel says about it."""
+class Datagram(NamedTuple):
+    """One datagram and what the kernel says about it; a tuple, because one is made per packet."""
 
     data: bytes
     source: str
@@ -114,12 +130,12 @@ def receive(sock: socket.socket, *, at_most: int = 1_024) -> Iterator[Datagram]:
     """Datagrams that wait in the socket, until it is empty or *at_most* were read."""
     for _ in range(at_most):
         try:
-            data, ancillary, _, source = sock.recvmsg(BUFFER_BYTES, ANCILLARY_BYTES)
+            size, ancillary, _, source = sock.recvmsg_into(_BUFFERS, ANCILLARY_BYTES)
         except BlockingIOError:
             return
         except OSError:
             continue  # a pending ICMP error was reported here; it stands in the error queue too
-        yield _datagram(data, ancillary, source)
+        yield _datagram(bytes(_BUFFER[:size]), ancillary, source)
 
 
 def receive_errors(sock: socket.socket, *, at_most: int = 128) -> Iterator[Reported]:
@@ -146,26 +162,26 @@ def _datagram(data: bytes, ancillary: Ancillary, source: tuple[str, int]) -> Dat
     received_ns: int | None = None
     ttl = dropped = 0
     local = b""
-    for level, kind, value in ancillary:
-        match level, kind:
-            case socket.SOL_SOCKET, 35:
-                seconds, rest_ns = struct.unpack_from("@qq", value)
-                received_ns = seconds * 1_000_000_000 + rest_ns
-            case socket.SOL_SOCKET, 40:
-                (dropped,) = struct.unpack_from("=I", value)
-            case (socket.IPPROTO_IP, 2) | (socket.IPPROTO_IPV6, 52):
-                (ttl,) = struct.unpack_from("=i", value)
-            case socket.IPPROTO_IP, 8:
-                local = value[4:8]  # in_pktinfo.ipi_spec_dst
-            case socket.IPPROTO_IPV6, 50:
-                local = value[:16]
-    return Datagram(data, source[0].split("%")[0], source[1], received_ns, ttl & 0xFF, local, dropped)
+    for _, kind, value in ancillary:  # the six kinds we ask for differ in their numbers, whatever their level
+        if kind == SO_TIMESTAMPNS:
+            seconds, rest_ns = _TIMESPEC.unpack_from(value)
+            received_ns = seconds * 1_000_000_000 + rest_ns
+        elif kind in _TTLS:
+            (ttl,) = _INT.unpack_from(value)
+        elif kind == IP_PKTINFO:
+            local = value[4:8]  # in_pktinfo.ipi_spec_dst
+        elif kind == IPV6_PKTINFO:
+            local = value[:16]
+        elif kind == SO_RXQ_OVFL:
+            (dropped,) = struct.unpack_from("=I", value)
+    sender = source[0] if "%" not in source[0] else source[0].split("%")[0]
+    return Datagram(data, sender, source[1], received_ns, ttl & 0xFF, local, dropped)
 
 
 def _stamp_of(ancillary: Ancillary) -> int | None:
     for level, kind, value in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-            seconds, rest_ns = struct.unpack_from("@qq", value)
+            seconds, rest_ns = _TIMESPEC.unpack_from(value)
             return int(seconds) * 1_000_000_000 + int(rest_ns)
     return None
 

@@ -30,6 +30,7 @@ import hmac
 import ipaddress
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netprobe.errors import MisuseError, RemoteFormatError
 
@@ -87,9 +88,8 @@ class StrangerError(RemoteFormatError):
     """A packet that does not know our key: not answered, not believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a Session-Sender asks."""
+class Request(NamedTuple):
+    """What a Session-Sender asks; a tuple, because one is made per packet."""
 
     check: int
     """The check's 63-bit id; names the session together with *boot*."""
@@ -103,9 +103,8 @@ class Request:
     """How many requests the sender has sent in this session, this one included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a Session-Reflector says about one request."""
+class Answer(NamedTuple):
+    """What a Session-Reflector says about one request; a tuple, because one is made per packet."""
 
     check: int
     boot: int
