@@ -37,21 +37,24 @@ _FILE = click.Path(path_type=Path)
               metavar="SECONDS", help="One round of all checks.")  # fmt: skip
 @click.option("--keep", type=click.FloatRange(0.1), default=24.0, show_default=True, metavar="HOURS",
               help="How long reports are kept.")  # fmt: skip
+@click.option("--epoch", type=click.IntRange(0), default=60, show_default=True, metavar="INTERVALS",
+              help="How long a large fleet keeps one plan until others ask others; 0: for ever.")  # fmt: skip
 @click.option("--history", default="", metavar="URL",
               help="Database of the history; by default an SQLite file below --data.")  # fmt: skip
 @click.option("--budget", "budgets", type=(click.Choice(["agent", "cluster", "tunnel"]), click.IntRange(1)),
               multiple=True, metavar="agent|cluster|tunnel PROBES",
               help="The most probes per interval that one agent or one cluster sends, or that cross one "
                    "direction of a tunnel; may be given for each.")  # fmt: skip
-def collector(
-    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, history: str,
-    budgets: tuple[tuple[str, int], ...],
+def collector(  # noqa: PLR0913 - one for each option
+    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, epoch: int,
+    history: str, budgets: tuple[tuple[str, int], ...],
 ) -> None:  # fmt: skip
     """Serve agents and askers until terminated: plan, gather, judge, answer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = Settings(
         inventory, data, Listen.parse(listen), keys,
-        interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), history_url=history,
+        interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
+        history_url=history,
     )  # fmt: skip
     most = dict(budgets)
     policy = PlanPolicy(

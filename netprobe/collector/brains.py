@@ -40,6 +40,9 @@ class Analyst(Protocol):
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns* (wall time)."""
 
+    def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
+        """Go on with other plans."""
+
     def conclude(self, *, now_ns: int) -> Conclusion:
         """Say how things stand at *now_ns*."""
 

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import compress
@@ -24,10 +24,11 @@ from netprobe.bus.keys import public_key
 from netprobe.bus.rights import users
 from netprobe.bus.server import Server, run_server
 from netprobe.collector.brains import Analyst, Brains, Conclusion
+from netprobe.collector.course import Course
 from netprobe.collector.intake import Intake
 from netprobe.collector.settings import Keys, Settings, read_keys
-from netprobe.collector.state import hold, load_own_seed, load_state, replace_file, replan, save_state
-from netprobe.discovery.static import find_overlaps, load_inventory
+from netprobe.collector.state import hold, load_own_seed, replace_file
+from netprobe.discovery.static import find_overlaps
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
@@ -50,17 +51,13 @@ logger = logging.getLogger("netprobe.collector")
 async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Event) -> None:
     """Serve until *stop* is set. Raises :class:`NetprobeError` where it cannot start or go on."""
     keys = read_keys(settings.keys)
-    inventory = load_inventory(settings.inventory)
     with hold(settings.data):
         settings.ready_file.unlink(missing_ok=True)
-        state, fleet = replan(
-            load_state(settings.data), lambda state: brains.plan(inventory, state, settings.interval_ns)
-        )
-        save_state(settings.data, state)
-        _note_oddities(inventory, keys)
+        course = Course(settings, brains.plan)
+        _note_oddities(course.inventory, keys)
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
         with closing(History(url)) as history:
-            collector = _Collector(settings, inventory, fleet, brains.analyst(inventory, fleet), history)
+            collector = _Collector(settings, course, brains.analyst, history)
             await collector.run(keys, stop=stop)
 
 
@@ -79,14 +76,17 @@ class _Collector:
     """One run of the service."""
 
     def __init__(
-        self, settings: Settings, inventory: Inventory, fleet: FleetPlan, analyst: Analyst, history: History
-    ) -> None:
+        self, settings: Settings, course: Course, hire: Callable[[Inventory, FleetPlan], Analyst],
+        history: History,
+    ) -> None:  # fmt: skip
         self._settings = settings
-        self._inventory = inventory
-        self._fleet = fleet
-        self._analyst = analyst
+        self._course = course
+        self._hire = hire
+        self._inventory = course.inventory
+        self._fleet = course.fleet
+        self._analyst = hire(course.inventory, course.fleet)
         self._history = history
-        self._intake = Intake(fleet)
+        self._intake = Intake(course.fleet)
         self._started_ns = time.time_ns()
         self._last_report_ns: int | None = None
         self._analysis_errors = 0
@@ -115,11 +115,13 @@ class _Collector:
         while True:
             try:
                 async with open_collector_bus(server.url, seed=seed, presence_ttl_s=ttl_s) as bus:
-                    await bus.put_plans(self._fleet.plans)
+                    await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
                     await bus.serve("snapshot", self._answer_snapshot)
                     await bus.serve("health", self._answer_health)
                     self._say_ready(server)
-                    await _until_first(bus.wait_ended(), self._ingest(bus), self._conclude())
+                    await _until_first(
+                        bus.wait_ended(), self._ingest(bus), self._conclude(), self._advance(bus)
+                    )
                     logger.warning("the bus dropped us; connecting again")
             except BusAwayError as error:
                 logger.warning("%s; connecting again", error)
@@ -145,13 +147,37 @@ class _Collector:
                 self._last_report_ns = now_ns
             await asyncio.sleep(0)  # a long queue must not keep askers waiting
 
+    async def _advance(self, bus: CollectorBus) -> None:
+        """Hand out other plans when the epoch ends or the inventory changes."""
+        while True:
+            await asyncio.sleep(self._settings.interval_ns / _SECOND)
+            if await asyncio.to_thread(self._course.tick):
+                self._adopt()
+                await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
+
+    def _adopt(self) -> None:
+        """Go on with the plans of the course; what is shown changes with them."""
+        now_ns = time.time_ns()
+        self._inventory, self._fleet = self._course.inventory, self._course.fleet
+        self._intake = Intake(self._fleet)
+        try:
+            self._analyst.replan(self._inventory, self._fleet, now_ns=now_ns)
+        except Exception:
+            self._analysis_errors += 1
+            logger.exception("the analysis could not go on with other plans and begins anew")
+            self._analyst = self._hire(self._inventory, self._fleet)
+        self._conclusion = None  # it spoke of the checks of the plans before
+        self._look(now_ns)
+
+    def _look(self, now_ns: int) -> None:
+        with self._surviving("concluding"):
+            self._conclusion = self._analyst.conclude(now_ns=now_ns)
+            self._concluded_ns = now_ns
+            self._encoded = None
+
     async def _conclude(self) -> None:
         while True:
-            now_ns = time.time_ns()
-            with self._surviving("concluding"):
-                self._conclusion = self._analyst.conclude(now_ns=now_ns)
-                self._concluded_ns = now_ns
-                self._encoded = None
+            self._look(time.time_ns())
             if self._conclusion is not None:
                 await self._keep_ended(self._conclusion.past_findings)
             await asyncio.sleep(self._settings.interval_ns / _SECOND / _CONCLUSIONS_PER_INTERVAL)
@@ -215,6 +241,7 @@ class _Collector:
             "agents_planned": len(self._fleet.plans),
             "last_report_ns": self._last_report_ns,
             "analysis_errors": self._analysis_errors,
+            "inventories_refused": self._course.refused,
             **asdict(counters),
         }
         return json.dumps(told).encode()

@@ -27,6 +27,8 @@ class Settings:
     keep_ns: int = 24 * _HOUR_NS
     """How long reports are kept in the history."""
     presence_ttl_ns: int = 30_000_000_000
+    epoch_intervals: int = 60
+    """After so many intervals the next epoch of plans begins; 0 for never."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 

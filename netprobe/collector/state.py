@@ -44,6 +44,16 @@ def replan(state: State, plan: Callable[[State], FleetPlan]) -> tuple[State, Fle
     return replace(state, fleet=_digest(fleet)), fleet
 
 
+def advance(state: State, plan: Callable[[State], FleetPlan], fleet: FleetPlan) -> tuple[State, FleetPlan]:
+    """Plan the next epoch; where that would ask the same as *fleet* does, that one goes on."""
+    following = replace(state, epoch=state.epoch + 1)
+    planned = plan(following)
+    digest = _digest(planned)
+    if digest == state.fleet:
+        return state, fleet
+    return replace(following, fleet=digest), planned
+
+
 def load_state(directory: Path) -> State:
     """The state kept in *directory*, or a fresh one."""
     path = directory / "state.json"

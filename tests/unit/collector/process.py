@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from netprobe.bus.server import Listen
@@ -21,6 +22,7 @@ from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.state import AgentStatus, PathStatus
 from netprobe.model.window import Report
+from netprobe.planning.policy import PlanPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class Counting:
     def observe(self, report: Report, *, now_ns: int) -> None:
         self.windows += len(report.windows)
 
+    def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
+        pass
+
     def conclude(self, *, now_ns: int) -> Concluded:
         counted = Component(ComponentKind.AGENT, str(self.windows))
         return Concluded(findings=(Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted"),))
@@ -48,14 +53,19 @@ class Counting:
 async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run_collector(settings, Brains(plan, Counting), stop=stop)
+    await run_collector(
+        settings, Brains(partial(plan, policy=PlanPolicy(full_mesh_nodes=4)), Counting), stop=stop
+    )
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     directory, listen = Path(sys.argv[1]), Listen.parse(sys.argv[2])
     inventory, keys = directory / "inventory.yaml", directory / "keys.json"
-    settings = Settings(inventory, directory / "data", listen, keys, interval_ns=200_000_000)
+    epoch_intervals = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    settings = Settings(
+        inventory, directory / "data", listen, keys, interval_ns=200_000_000, epoch_intervals=epoch_intervals
+    )
     try:
         asyncio.run(serve(settings))
     except NetprobeError as error:

@@ -60,14 +60,15 @@ class House:
     def ready_file(self) -> Path:
         return self.directory / "data" / "ready"
 
-    async def start(self) -> asyncio.subprocess.Process:
+    async def start(self, *, epoch_intervals: int = 0) -> asyncio.subprocess.Process:
         """Start a collector, on the port of the last one; return when it serves."""
         listen = self.url.removeprefix("nats://") or "127.0.0.1:0"
         self.ready_file.unlink(missing_ok=True)
         with (self.directory / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.unit.collector.process", str(self.directory), listen, stderr=log
-            )
+                sys.executable, "-m", "tests.unit.collector.process", str(self.directory), listen,
+                str(epoch_intervals), stderr=log,
+            )  # fmt: skip
         self.running.append(process)
         await until(lambda: self.ready_file.exists() or process.returncode is not None)
         assert process.returncode is None, (self.directory / "log").read_text()

@@ -1,0 +1,99 @@
+"""What is planned now and what comes next: another epoch when it is time, another fleet when it changed.
+
+Rule: a new inventory that cannot be read, or contradicts itself, is refused and counted; the plans that stand
+go on. Time and files come in here, plans go out; who hands them out is the service's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from netprobe.collector.settings import Settings
+from netprobe.collector.state import State, advance, load_state, replan, save_state
+from netprobe.discovery.static import load_inventory
+from netprobe.errors import InputError
+from netprobe.model.check import Plan
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+
+logger = logging.getLogger("netprobe.collector")
+
+Planner = Callable[[Inventory, State, int], FleetPlan]
+Stamp = tuple[int, int, int]
+
+
+class Course:
+    """Holds inventory, state and plans. Raises :class:`NetprobeError` where it cannot begin."""
+
+    def __init__(self, settings: Settings, plan: Planner) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._stamp = _stamp_of(settings.inventory)
+        self._intervals = 0
+        self.inventory = load_inventory(settings.inventory)
+        self.refused = 0
+        """Inventories that were not taken since the start."""
+        self.withdrawn: tuple[Plan, ...] = ()
+        """Empty plans for agents that have left the fleet since the start."""
+        self._state, self.fleet = self._replan(self.inventory, load_state(settings.data))
+        save_state(settings.data, self._state)
+
+    def tick(self) -> bool:
+        """One more interval has passed; return whether the plans are others now. May take its time."""
+        self._intervals += 1
+        if self._has_new_file() and self._take_inventory():
+            return True
+        every = self._settings.epoch_intervals
+        if not every or self._intervals < every:
+            return False
+        self._intervals = 0
+        return self._adopt(self.inventory, *advance(self._state, self._planner(self.inventory), self.fleet))
+
+    def _has_new_file(self) -> bool:
+        stamp = _stamp_of(self._settings.inventory)
+        is_new = stamp is not None and stamp != self._stamp
+        self._stamp = stamp or self._stamp
+        return is_new
+
+    def _take_inventory(self) -> bool:
+        try:
+            inventory = load_inventory(self._settings.inventory)
+            state, fleet = self._replan(inventory, self._state)
+        except InputError as error:
+            self.refused += 1
+            logger.warning("the new inventory is refused, the old one stands: %s", error)
+            return False
+        return self._adopt(inventory, state, fleet)
+
+    def _replan(self, inventory: Inventory, state: State) -> tuple[State, FleetPlan]:
+        return replan(state, self._planner(inventory))
+
+    def _planner(self, inventory: Inventory) -> Callable[[State], FleetPlan]:
+        return lambda state: self._plan(inventory, state, self._settings.interval_ns)
+
+    def _adopt(self, inventory: Inventory, state: State, fleet: FleetPlan) -> bool:
+        is_other = state != self._state or inventory != self.inventory
+        if not is_other:
+            return False
+        save_state(self._settings.data, state)
+        left = {plan.agent: plan for plan in (*self.withdrawn, *self.fleet.plans)}
+        for plan in fleet.plans:
+            left.pop(plan.agent, None)
+        self.withdrawn = tuple(
+            replace(plan, epoch=fleet.epoch, checks=(), peers=()) for plan in left.values()
+        )
+        self.inventory, self._state, self.fleet = inventory, state, fleet
+        logger.info("epoch %d: %d checks", fleet.epoch, fleet.coverage.checks)
+        return True
+
+
+def _stamp_of(path: Path) -> Stamp | None:
+    """What differs when a file was written anew; None while it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
