@@ -65,8 +65,9 @@ def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: 
     return replace(
         finding,
         confidence=_moved(finding.confidence, statements),
-        evidence_for=(*finding.evidence_for, *speaks_for),
-        evidence_against=(*finding.evidence_against, *against),
+        # First, because a person reads it in full only from the top.
+        evidence_for=(*speaks_for, *finding.evidence_for),
+        evidence_against=(*against, *finding.evidence_against),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from netprobe.cli.evidence import evidence_option, weigh_by_gateways
 from netprobe.cli.output import form_option, print_view
 from netprobe.cli.source import Source, source_options
 from netprobe.render.diagnosis import diagnosis_table
@@ -17,12 +18,13 @@ from netprobe.render.words import is_broken
 @click.command()
 @source_options
 @form_option
+@evidence_option
 @click.pass_context
-def diagnose(context: click.Context, *, source: Source, form: str) -> None:
+def diagnose(context: click.Context, *, source: Source, form: str, evidence: bool) -> None:
     """Say what is broken, most certain first, with evidence, blast radius and next step; then incidents.
 
     Live from a lab or a collector, or from a saved evidence bundle. Exit code 1 if something is broken.
     """
-    snapshot = source.load()
+    snapshot = weigh_by_gateways(source.load()) if evidence else source.load()
     print_view(form, table=lambda: diagnosis_table(snapshot), document=lambda: diagnosis_document(snapshot))
     context.exit(1 if is_broken(snapshot) else 0)

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "netprobe.cli.report:report",
     "show": "netprobe.cli.show:show",
     "simulate": "netprobe.cli.simulate:simulate",
+    "sites": "netprobe.cli.sites:sites",
     "why": "netprobe.cli.why:why",
 }
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""

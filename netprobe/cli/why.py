@@ -9,6 +9,7 @@ import click
 
 from netprobe.analysis.ends import find_end
 from netprobe.analysis.why import explain_pair, find_questions
+from netprobe.cli.evidence import evidence_option, weigh_by_gateways
 from netprobe.cli.output import form_option, print_view
 from netprobe.cli.source import Source, source_options
 from netprobe.errors import InputError
@@ -27,14 +28,17 @@ _MOST_ASKED = 6
 @source_options
 @form_option
 @click.option("--ask", is_flag=True, help="Also ask a few checks now; needs a live lab or collector.")
+@evidence_option
 @click.pass_context
-def why(context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool) -> None:
+def why(
+    context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool, evidence: bool
+) -> None:
     """Say why SOURCE reaches TARGET, or why not, layer by layer.
 
     SOURCE and TARGET are clusters, nodes (cluster/node) or agents (cluster/node/plane); TARGET may also be
     a service (cluster/namespace/name). A cluster may be written by its first words.
     """
-    snapshot = source.load()
+    snapshot = weigh_by_gateways(source.load()) if evidence else source.load()
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
     answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
     asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()

@@ -52,7 +52,7 @@ def odds(confidence: float) -> float:
 
 def weigh(finding: Finding, witness: Witness) -> tuple[list[str], list[str], float]:
     told = weigh_finding(finding, [witness], inventory=INVENTORY)
-    assert told.evidence_for[: len(finding.evidence_for)] == finding.evidence_for
+    assert told.evidence_for[len(told.evidence_for) - len(finding.evidence_for) :] == finding.evidence_for
     moved = odds(told.confidence) / odds(finding.confidence)
     return [e.text for e in told.evidence_for], [e.text for e in told.evidence_against], moved
 
