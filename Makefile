@@ -11,7 +11,7 @@ PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping util-lin
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 120
 
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks lab-score fuzz format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e lab-score fuzz format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ lab-test: $(STAMP)  ## Tests on real packets in network namespaces
 
 notebooks: $(STAMP)  ## Execute every notebook
 	@$(BIN)/pytest -q tests/notebooks
+
+e2e: setup  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
+	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.build; fi
+	@$(BIN)/pytest -q tests/e2e
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
 	@$(BIN)/python -m benchmarks lab-score --docs docs/lab-score.md

@@ -1,0 +1,105 @@
+"""The clusters from the side of the tests: start them, talk to their API servers, end them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.e2e.cluster.build import folder, is_built
+
+ROOT = Path(__file__).parents[3]
+
+
+def why_not() -> str:
+    """Why no cluster can be held here; empty where one can."""
+    if os.geteuid() != 0:
+        return "real clusters need root (or NETPROBE_E2E_CONTEXTS)"
+    for program in ("kubectl", "ip", "unshare"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    if not is_built():
+        return f"Kubernetes is not built in {folder()}: run `make e2e` (needs Go 1.26)"
+    tried = subprocess.run(["unshare", "-mnpfui", "true"], capture_output=True, text=True, check=False)
+    return f"namespaces are refused here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
+class Clusters:
+    """Two clusters that stand; *kubeconfigs* has one file per cluster, by its context's name."""
+
+    def __init__(self, at: Path) -> None:
+        self._holder = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.cluster.hold", str(folder())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        told = self._read()
+        self.kubeconfigs: dict[str, Path] = {}
+        for name, text in told["kubeconfigs"].items():
+            self.kubeconfigs[name] = at / f"{name}.json"
+            self.kubeconfigs[name].write_text(text)
+
+    @property
+    def pid(self) -> int:
+        """The process that holds them."""
+        return self._holder.pid
+
+    @property
+    def environment(self) -> str:
+        """What ``KUBECONFIG`` has to be."""
+        return os.pathsep.join(map(str, self.kubeconfigs.values()))
+
+    def stop_api(self, name: str) -> None:
+        """Kill the API server of a cluster."""
+        self._tell(f"stop-api {name}")
+
+    def start_api(self, name: str) -> None:
+        """Start it again."""
+        self._tell(f"start-api {name}")
+
+    def kubectl(self, name: str, *words: str, given: str = "") -> str:
+        """Run kubectl on a cluster; return what it says, fail with what it complains about."""
+        ran = subprocess.run(
+            ["kubectl", f"--kubeconfig={self.kubeconfigs[name]}", *words],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def apply(self, name: str, *objects: Mapping[str, object]) -> None:
+        """Make objects, with the status that they carry."""
+        for found in objects:
+            self.kubectl(name, "apply", "-f", "-", given=json.dumps(found))
+            if "status" in found:
+                apply = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
+                self.kubectl(name, *apply, given=json.dumps(found))
+
+    def close(self) -> None:
+        """End them and everything of theirs."""
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        self._holder.stdin.close()
+        self._holder.wait(30)
+        self._holder.stdout.close()
+
+    def _tell(self, line: str) -> None:
+        assert self._holder.stdin is not None
+        self._holder.stdin.write(line + "\n")
+        self._holder.stdin.flush()
+        assert str(self._read()["done"]) == line
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        assert self._holder.stdout is not None
+        line = self._holder.stdout.readline()
+        told: dict[str, dict[str, str]] = json.loads(line or '{"error": "the holder ended"}')
+        assert "error" not in told, told["error"]
+        return told

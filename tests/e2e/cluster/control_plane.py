@@ -1,0 +1,156 @@
+"""The control plane of one cluster: etcd, API server, controller manager, scheduler."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.e2e.cluster.certificates import Authority, write_key
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names and addresses of one cluster; *number* is 1 or 2."""
+
+    name: str
+    number: int
+
+    @property
+    def address(self) -> str:
+        """Where its API server listens."""
+        return f"10.250.{self.number}.1"
+
+    @property
+    def services(self) -> str:
+        """The range of its service addresses."""
+        return f"10.9{self.number}.0.0/16"
+
+    @property
+    def pods(self) -> str:
+        """The range of its pods."""
+        return f"10.4{self.number}.0.0/16"
+
+
+class ControlPlane:
+    """Starts the processes of one control plane and keeps them."""
+
+    def __init__(self, layout: Layout, programs: Path, folder: Path) -> None:
+        self.layout = layout
+        self._programs = programs
+        self._folder = folder
+        folder.mkdir(parents=True)
+        self.authority = Authority(folder, layout.name)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start etcd and the API server, then those who wait for it by themselves."""
+        self._make_files()
+        self.start_etcd()
+        self.start_api()
+        self._start("kube-controller-manager", *self._controllers())
+        self._start(
+            "kube-scheduler",
+            f"--kubeconfig={self._folder / 'scheduler.conf'}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={10_300 + self.layout.number}",
+        )
+
+    def start_etcd(self) -> None:
+        client, peer = (f"http://127.0.0.1:{2000 + 10 * self.layout.number + end}" for end in (0, 1))
+        self._start(
+            "etcd",
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=error",
+        )
+
+    def start_api(self) -> None:
+        """Start the API server; also after :meth:`stop_api`."""
+        self._start("kube-apiserver", *self._api())
+
+    def stop_api(self) -> None:
+        """End the API server at once, as a crash would."""
+        process = self._running.pop("kube-apiserver")
+        process.kill()
+        process.wait()
+
+    def find_ended(self) -> list[str]:
+        """What has ended although it should run, with the end of its log."""
+        return [
+            f"{name} of {self.layout.name} ended with {process.returncode}: {self._tail(name)}"
+            for name, process in self._running.items()
+            if process.poll() is not None
+        ]
+
+    def _tail(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text(errors="replace")[-1500:]
+
+    def _make_files(self) -> None:
+        write_key(self._folder / "accounts.key", ec.generate_private_key(ec.SECP256R1()))
+        first = f"10.9{self.layout.number}.0.1"
+        names = (self.layout.address, "127.0.0.1", first, "localhost", "kubernetes.default.svc")
+        self.authority.sign("kube-apiserver", names=names)
+        self.authority.sign("kubelet-client", "system:masters")
+        for file, user in (("controllers", "kube-controller-manager"), ("scheduler", "kube-scheduler")):
+            text = self.authority.kubeconfig(self.layout.name, self._server, f"system:{user}")
+            (self._folder / f"{file}.conf").write_text(text)
+
+    @property
+    def _server(self) -> str:
+        return f"https://{self.layout.address}:6443"
+
+    def _api(self) -> list[str]:
+        at = self._folder
+        return [
+            f"--etcd-servers=http://127.0.0.1:{2000 + 10 * self.layout.number}",
+            f"--bind-address={self.layout.address}",
+            f"--advertise-address={self.layout.address}",
+            "--secure-port=6443",
+            f"--client-ca-file={self.authority.path}",
+            f"--tls-cert-file={at / 'kube-apiserver.crt'}",
+            f"--tls-private-key-file={at / 'kube-apiserver.key'}",
+            f"--kubelet-client-certificate={at / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={at / 'kubelet-client.key'}",
+            f"--service-account-key-file={at / 'accounts.key'}",
+            f"--service-account-signing-key-file={at / 'accounts.key'}",
+            f"--service-account-issuer=https://kubernetes.default.svc.{self.layout.name}",
+            f"--service-cluster-ip-range={self.layout.services}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+        ]
+
+    def _controllers(self) -> list[str]:
+        at = self._folder
+        return [
+            f"--kubeconfig={at / 'controllers.conf'}",
+            f"--service-account-private-key-file={at / 'accounts.key'}",
+            f"--root-ca-file={self.authority.path}",
+            "--use-service-account-credentials",
+            "--allocate-node-cidrs",
+            f"--cluster-cidr={self.layout.pods}",
+            f"--service-cluster-ip-range={self.layout.services}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={10_200 + self.layout.number}",
+            f"--cert-dir={at}",
+        ]
+
+    def _start(self, name: str, *flags: str) -> None:
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [self._programs / name, *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+            )

@@ -1,0 +1,44 @@
+"""Two real clusters for the tests: our own, brought up once, or those that NETPROBE_E2E_CONTEXTS names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster.client import Clusters, why_not
+
+HERE = Path(__file__).parent
+EXISTING = tuple(os.environ.get("NETPROBE_E2E_CONTEXTS", "").split())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    """Clusters of our own, to do with as we like."""
+    if EXISTING:
+        pytest.skip("makes objects and kills API servers: not on the contexts of NETPROBE_E2E_CONTEXTS")
+    if reason := why_not():
+        pytest.skip(reason)
+    found = Clusters(tmp_path_factory.mktemp("clusters"))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def contexts(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Names of the contexts to ask; ``KUBECONFIG`` leads to them."""
+    if EXISTING:
+        return EXISTING
+    own: Clusters = request.getfixturevalue("clusters")
+    os.environ["KUBECONFIG"] = own.environment
+    return tuple(own.kubeconfigs)
