@@ -29,9 +29,9 @@ _DEFAULT_KIND = {
     TargetKind.ENDPOINT: "tcp",
     TargetKind.DNS: "dns",
 }
-_TIMEOUT_S = {"firewalk": 45.0, "pmtu": 30.0, "trace": 45.0}
+_TIMEOUT_S = {"firewalk": 45.0, "idle": 420.0, "pmtu": 30.0, "trace": 45.0}
 """How long a whole conversation may take; every other kind is one short question."""
-_ON_AGENT_PORT = {"udp", "tcp", "http", "pmtu", "trace"}
+_ON_AGENT_PORT = {"udp", "tcp", "http", "idle", "pmtu", "trace"}
 DEFAULT_TIMEOUT_S = 2.0
 
 

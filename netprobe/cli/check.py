@@ -39,7 +39,7 @@ _BUS_S = 10.0
 @click.option("--port", type=int, metavar="N", help="Destination port, where the kind has one.")
 @click.option("--size", type=int, default=0, metavar="N", help="Size of the whole IP packet in bytes.")
 @click.option("--name", default="", metavar="NAME", help="DNS name asked, HTTP host, TLS server name.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 60), metavar="S",
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 7_200), metavar="S",
               help="Patience in seconds.")  # fmt: skip
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
               help="A further parameter of the kind; may be given again.")  # fmt: skip

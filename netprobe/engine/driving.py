@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from netprobe.engine.clock import Clock
+from netprobe.engine.idle import wait_idle
 from netprobe.engine.pmtu import search_pmtu
 from netprobe.engine.trace import trace_route, walk_firewall
 from netprobe.model.check import Check
@@ -15,6 +16,7 @@ Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
 
 SHELLS: dict[str, Shell] = {
     "firewalk": walk_firewall,
+    "idle": wait_idle,
     "pmtu": search_pmtu,
     "trace": trace_route,
 }

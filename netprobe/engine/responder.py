@@ -20,10 +20,13 @@ from netprobe.engine.reflecting import Arrival, Reflecting
 from netprobe.engine.sockets import Datagram, open_udp, prepare, receive, reply_control
 from netprobe.errors import RemoteFormatError, SurroundingsError
 from netprobe.wire import stamp
+from netprobe.wire.hold import decode_hold
 from netprobe.wire.identity import Identity, encode_identity
 
 MAX_ANSWERS_PER_S = 20_000
 MAX_CONNECTIONS = 512
+MAX_HELD = 64
+"""Quiet connections kept open for peers that ask for it."""
 REST_S = 0.04
 MAX_BATCH = 1_000
 """Requests answered in one go; the rest waits for the next."""
@@ -69,6 +72,7 @@ class Responder:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _drops: dict[int, int] = field(default_factory=dict)
     _connections: int = 0
+    _held: int = 0
     _resting: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
     """Sockets that nobody watches until their timer runs, by descriptor."""
 
@@ -181,20 +185,49 @@ class Responder:
         return None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request: RFC 9112 with ``Connection: close``."""
+        """One connection, one request (RFC 9112, ``Connection: close``); a peer may ask us to wait for it."""
         self._connections += 1
+        hold_s: int | None = None
         try:
             async with asyncio.timeout(_HTTP_TIMEOUT_S):
                 if self._connections <= MAX_CONNECTIONS:
                     head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(respond(head, self.identity))
-                    await writer.drain()
-                writer.close()
+                    hold_s = self._find_hold(head)
+                    if hold_s is None:
+                        await self._finish(head, writer)
+            if hold_s is not None:
+                await self._hold(hold_s, reader, writer)
+            writer.close()
+            async with asyncio.timeout(_HTTP_TIMEOUT_S):
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
         finally:
             self._connections -= 1
+
+    async def _finish(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(respond(head, self.identity))
+        await writer.drain()
+
+    def _find_hold(self, head: bytes) -> int | None:
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) != 3 or self._held >= MAX_HELD:
+            return None
+        asked = (decode_hold(words[1], key=key) for key in self.keys.believed)
+        return next((seconds for seconds in asked if seconds is not None), None)
+
+    async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep a quiet connection open until its peer speaks again."""
+        self._held += 1
+        self._connections -= 1  # counted apart, so that quiet peers never keep others out
+        try:
+            async with asyncio.timeout(seconds):
+                writer.write(_response(b"200 OK", b"", is_kept=True))
+                await writer.drain()
+                await self._finish(await reader.readuntil(b"\r\n\r\n"), writer)
+        finally:
+            self._held -= 1
+            self._connections += 1
 
 
 def respond(head: bytes, identity: Identity) -> bytes:
@@ -214,11 +247,11 @@ def respond(head: bytes, identity: Identity) -> bytes:
     return _response(b"200 OK", body, is_head=method == b"HEAD")
 
 
-def _response(status: bytes, body: bytes, *, is_head: bool = False) -> bytes:
+def _response(status: bytes, body: bytes, *, is_head: bool = False, is_kept: bool = False) -> bytes:
     lines = (
         b"HTTP/1.1 " + status,
         b"Content-Type: application/json",
         b"Content-Length: " + str(len(body)).encode(),
-        b"Connection: close",
+        b"Connection: keep-alive" if is_kept else b"Connection: close",
     )
     return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if is_head else body)

@@ -42,9 +42,9 @@ class Woke:
     at_ns: int
 
 
-def patience_ms(probe: Probe) -> int:
+def patience_ms(probe: Probe, *, default: int = DEFAULT_PATIENCE_MS) -> int:
     """How long one packet may take: the option ``patience``."""
-    text = probe.option("patience", str(DEFAULT_PATIENCE_MS))
+    text = probe.option("patience", str(default))
     if not text.isdecimal() or not 1 <= int(text) <= 10_000:
         raise InputError(f"{text!r} is not within 1–10000 ms", where="options.patience")
     return int(text)

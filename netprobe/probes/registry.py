@@ -28,6 +28,7 @@ TALKING_KINDS = {
 
 PACKET_KINDS = {
     "firewalk": "netprobe.probes.firewalk",
+    "idle": "netprobe.probes.idle",
     "pmtu": "netprobe.probes.pmtu",
     "trace": "netprobe.probes.trace",
 }
@@ -36,6 +37,8 @@ PACKET_KINDS = {
 KINDS = ECHO_KINDS | TALKING_KINDS | PACKET_KINDS
 
 MAX_TIMEOUT_NS = 60_000_000_000
+MAX_PATIENT_NS = {"idle": 7_200_000_000_000}
+"""Kinds that take longer by their nature."""
 
 
 class Kind(Protocol):
@@ -63,8 +66,10 @@ def validate(probe: Probe, *, where: str = "probe") -> None:
     if probe.kind not in KINDS:
         known = ", ".join(sorted(KINDS))
         raise InputError(f"unknown probe kind {probe.kind!r}; known are {known}", where=f"{where}.kind")
-    if not 0 < probe.timeout_ns <= MAX_TIMEOUT_NS:
-        raise InputError(f"{probe.timeout_ns} ns is not within 1 ns–60 s", where=f"{where}.timeout_ns")
+    longest_ns = MAX_PATIENT_NS.get(probe.kind, MAX_TIMEOUT_NS)
+    if not 0 < probe.timeout_ns <= longest_ns:
+        bounds = f"1 ns–{longest_ns // 1_000_000_000} s"
+        raise InputError(f"{probe.timeout_ns} ns is not within {bounds}", where=f"{where}.timeout_ns")
     try:
         cast("Kind", importlib.import_module(KINDS[probe.kind])).validate(probe)
     except InputError as error:

@@ -10,7 +10,7 @@ import pytest
 from netprobe.engine.session import Engine
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
-from netprobe.model.outcome import OutcomeKind, Reached
+from netprobe.model.outcome import AppFailed, OutcomeKind, Reached
 from netprobe.model.window import Measured
 from tests.unit.probes.questions import ASKER, PEER, make_check
 
@@ -105,3 +105,17 @@ async def test_one_question_on_demand() -> None:
     assert [type(seen.outcome) for seen in udp] == [Reached] * 3
     assert http[0].answered_by == str(PEER)
     assert [seen.outcome.kind for seen in nobody] == [OutcomeKind.REFUSED] * 2
+
+
+async def test_a_quiet_flow_is_held_for_a_peer_and_for_nobody_else() -> None:
+    probe = Probe("idle", timeout_ns=20_000_000_000, options=(("gaps", "1,2"),))
+    async with Engine(ASKER, boot="one", port=0) as asker, Engine(PEER, boot="two", port=0) as peer:
+        check = make_check(replace(probe, port=peer.port), address="127.0.0.1", count=1)
+        asker.use(make_plan(()))
+        peer.use(replace(make_plan(()), agent=PEER, cookie_key=b"another fleet".ljust(32)))
+        (turned_away,) = await asker.ask(check)
+        peer.use(replace(make_plan(()), agent=PEER))
+        (held,) = await asker.ask(check)
+    assert turned_away.outcome == AppFailed("no agent there that holds a connection for us")
+    assert isinstance(held.outcome, Reached)
+    assert held.facts == (("1 s quiet", "lives"), ("2 s quiet", "lives"))

@@ -1,0 +1,36 @@
+"""The request that asks an agent to keep a quiet TCP connection open: ``GET /hold/<seconds>/<proof>``.
+
+The proof is a keyed digest, so that strangers cannot keep connections open; an agent bounds
+their number, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+MAX_HOLD_S = 7_200
+_PROOF_BYTES = 16
+
+
+def encode_hold(seconds: int, *, key: bytes) -> bytes:
+    """The whole request: hold this connection for *seconds*."""
+    return f"GET /hold/{seconds}/{_prove(seconds, key)} HTTP/1.1\r\nHost: agent\r\n\r\n".encode()
+
+
+def decode_hold(target: bytes, *, key: bytes) -> int | None:
+    """The seconds that a request's target asks for; None where it asks for something else or proves nothing.
+
+    >>> decode_hold(encode_hold(30, key=b"k").split()[1], key=b"k")
+    30
+    """
+    parts = target.split(b"/")
+    if len(parts) != 4 or parts[:2] != [b"", b"hold"] or not parts[2].isdigit() or len(parts[2]) > 5:
+        return None
+    seconds = int(parts[2])
+    is_proven = hmac.compare_digest(parts[3], _prove(seconds, key).encode())
+    return seconds if is_proven and seconds <= MAX_HOLD_S else None
+
+
+def _prove(seconds: int, key: bytes) -> str:
+    return hashlib.blake2b(f"hold {seconds}".encode(), key=key[:64], digest_size=_PROOF_BYTES).hexdigest()

@@ -1,0 +1,150 @@
+"""The idle probe against simulated middleboxes: the deadly gap is enclosed, and how a flow died is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.errors import InputError, MisuseError
+from netprobe.model.check import Probe
+from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, TimedOut
+from netprobe.probes import idle
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.idle import Answered, Ask, Broken, Failed, Open, Ready
+from netprobe.probes.seen import Seen
+
+S = 1_000_000_000
+MS = 1_000_000
+Box = Callable[[int], str]
+"""A gap to ``lives``, ``silence``, ``reset`` or ``closed``."""
+
+
+def make(gaps: str = "10,20,40", *, timeout_s: int = 600, **options: str) -> Probe:
+    asked = tuple(sorted({"gaps": gaps, **options}.items()))
+    return Probe("idle", port=9771, timeout_ns=timeout_s * S, options=asked)
+
+
+def run(box: Box, probe: Probe) -> tuple[Seen, list[idle.Command]]:
+    """Play a middlebox; every answer takes a millisecond."""
+    idle.validate(probe)
+    state, commands = idle.step(idle.begin(probe), Started(5))
+    now = 5
+    done: list[idle.Command] = []
+    while True:
+        news: list[idle.Event] = []
+        wake_ns = now
+        for command in commands:
+            done.append(command)
+            assert len(done) < 500, "an idle probe ends"
+            match command:
+                case Finish(seen):
+                    return seen, done
+                case WakeAt(at_ns):
+                    wake_ns = at_ns
+                case Open(gap):
+                    news.append(Ready(gap, now + MS))
+                case Ask(gap) if box(gap) == "lives":
+                    news.append(Answered(gap, now + MS))
+                case Ask(gap) if box(gap) != "silence":
+                    news.append(Broken(gap, now + MS, box(gap) == "reset"))
+        if news:
+            now += MS
+        else:
+            assert wake_ns > now, "it sleeps until something is due"
+            now = wake_ns
+            news = [Woke(now)]
+        gathered: list[idle.Command] = []
+        for event in news:
+            state, more = idle.step(state, event)
+            gathered += more
+        commands = tuple(gathered)
+
+
+def forgets_after(seconds: int, how: str = "silence") -> Box:
+    return lambda gap: "lives" if gap < seconds else how
+
+
+def test_a_path_that_forgets_nothing_is_reached() -> None:
+    seen, done = run(forgets_after(999), make())
+    assert seen == Seen(
+        Reached(MS), facts=(("10 s quiet", "lives"), ("20 s quiet", "lives"), ("40 s quiet", "lives"))
+    )
+    assert [one for one in done if isinstance(one, Open)] == [Open(10), Open(20), Open(40)]
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        ("silence", TimedOut(3 * S)),
+        ("reset", AppFailed("a quiet flow dies between 10 s and 20 s: something on the way, such as a NAT "
+                            "gateway, or the far end resets it")),
+        ("closed", AppFailed("a quiet flow dies between 10 s and 20 s: the far end closes it")),
+    ],
+)  # fmt: skip
+def test_how_a_flow_died_is_told_apart(how: str, outcome: TimedOut | AppFailed) -> None:
+    seen, done = run(forgets_after(15, how), make())
+    assert seen.outcome == outcome
+    assert dict(seen.facts)["20 s quiet"] == f"dead: {how}"
+    assert dict(seen.facts)["40 s quiet"] == "not waited for"
+    assert Ask(40) not in done
+
+
+@given(limit=st.integers(1, 40))
+def test_bisecting_encloses_the_limit_as_closely_as_asked(limit: int) -> None:
+    seen, _ = run(forgets_after(limit), make(precision="1", timeout_s=7_200))
+    told = {int(name.split()[0]): text for name, text in seen.facts}
+    dead = min(gap for gap, text in told.items() if text.startswith("dead"))
+    alive = max((gap for gap, text in told.items() if text == "lives"), default=0)
+    assert (alive, dead) == (limit - 1, limit)
+
+
+def test_bisecting_stops_when_the_time_would_not_do() -> None:
+    seen, _ = run(forgets_after(15), make(precision="1", timeout_s=46))
+    assert seen.detail.startswith("a quiet flow dies between 10 s and 15 s: ")
+
+
+def test_a_flow_that_cannot_be_opened_ends_it_at_once() -> None:
+    state, _ = idle.step(idle.begin(make()), Started(5))
+    _, commands = idle.step(state, Failed(10, Seen(Refused(7)), 9))
+    assert commands == (Finish(Seen(Refused(7))),)
+
+
+def test_silence_at_the_start_and_a_time_that_is_up_are_told_apart() -> None:
+    state, _ = idle.step(idle.begin(make()), Started(5))
+    _, commands = idle.step(state, Woke(5 + 3 * S))
+    silent = Seen(TimedOut(3 * S), detail="no flow could be opened: silence")
+    assert commands == (Finish(silent),)
+    for gap in (10, 20, 40):
+        state, _ = idle.step(state, Ready(gap, 6))
+    _, commands = idle.step(state, Woke(5 + 600 * S))
+    (finish,) = commands
+    assert isinstance(finish, Finish)
+    assert isinstance(finish.seen.outcome, NotMeasured)
+
+
+def test_it_starts_once() -> None:
+    state, _ = idle.step(idle.begin(make()), Started(5))
+    with pytest.raises(MisuseError):
+        idle.step(state, Started(6))
+
+
+@pytest.mark.parametrize(
+    ("probe", "field"),
+    [
+        (make("10,x"), "options.gaps"),
+        (make("20,10"), "options.gaps"),
+        (make("0"), "options.gaps"),
+        (make("4000"), "options.gaps"),
+        (make(precision="-1"), "options.precision"),
+        (make(patience="0"), "options.patience"),
+        (make("600"), "timeout_ns"),
+        (Probe("idle", timeout_ns=600 * S), "port"),
+    ],
+)
+def test_what_cannot_be_waited_for_is_named(probe: Probe, field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        idle.validate(probe)
+    assert caught.value.where == field
