@@ -12,6 +12,7 @@ BENCHMARKS = {
     "lab-score": "benchmarks.lab_score",
     "localise": "benchmarks.localise",
     "planning": "benchmarks.planning",
+    "ssh": "benchmarks.ssh",
     "sweep": "benchmarks.sweep",
     "week": "benchmarks.week",
 }

@@ -1,4 +1,4 @@
-"""Ask hosts over SSH from inside a namespace: ``ask_ssh.py COMMAND [SECONDS]``, accesses as JSON on stdin.
+"""Ask hosts over SSH from a namespace: ``ask_ssh.py COMMAND [SECONDS [CONFIG]]``, accesses as JSON on stdin.
 
 Prints one JSON line per host: its name, and what it said or the error.
 """
@@ -19,18 +19,18 @@ from netprobe.discovery.ssh.many import ask_many
 from netprobe.model.reach import SshAccess
 
 
-async def ask(access: SshAccess, *, command: str, seconds: float) -> list[str]:
+async def ask(access: SshAccess, *, command: str, seconds: float, config: str) -> list[str]:
     wait = Patience(connect_s=seconds, command_s=seconds)
-    async with open_host(access, wait=wait, config=Path("/nonexistent")) as host:
+    async with open_host(access, wait=wait, config=Path(config)) as host:
         answer = await host.run(Command(command))
         return [host.host_key, answer.output.decode(), answer.complaint]
 
 
-async def main(command: str, seconds: str = "5") -> None:
+async def main(command: str, seconds: str = "5", config: str = "/nonexistent") -> None:
     accesses = msgspec.json.decode(sys.stdin.read(), type=dict[str, SshAccess])
     told = await ask_many(
         accesses,
-        partial(ask, command=command, seconds=float(seconds)),
+        partial(ask, command=command, seconds=float(seconds), config=config),
         timeout_s=2 * float(seconds),
         done=lambda name: print(f"done {name}", file=sys.stderr),
     )

@@ -38,6 +38,7 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.client = self.make("client")
+        self.authority = self.make("authority")
 
     def make(self, name: str) -> Path:
         """A new key pair; the path of its private half."""
@@ -46,6 +47,15 @@ class Keys:
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True
         )
         return path
+
+    def certify(self, name: str) -> tuple[Path, Path]:
+        """A key that only its certificate lets in as root, and the certificate."""
+        key = self.make(name)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-s", str(self.authority), "-I", name, "-n", "root", f"{key}.pub"],
+            check=True,
+        )
+        return key, self.folder / f"{name}-cert.pub"
 
     def public(self, path: Path) -> str:
         """The public half: kind and key, without the comment."""
@@ -68,6 +78,7 @@ class Server:
         config.write_text(
             f"HostKey {self.key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
             "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
+            f"TrustedUserCAKeys {keys.authority}.pub\n"
             "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
         )
         script = (

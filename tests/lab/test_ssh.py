@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from netprobe.model.reach import SshAccess
+from netprobe.model.reach import SshAccess, SshHop
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, ask_from, need_sshd
 
@@ -36,9 +37,14 @@ class Way:
     keys: Keys
 
     def ask(
-        self, accesses: dict[str, SshAccess], command: str = "kernel", seconds: str = "5"
+        self,
+        accesses: dict[str, SshAccess],
+        command: str = "kernel",
+        seconds: str = "5",
+        config: str = "/nonexistent",
     ) -> dict[str, object]:
-        lines = ask_from(self.ops, msgspec.json.encode(accesses).decode(), command, seconds)
+        document = msgspec.json.encode(accesses).decode()
+        lines = ask_from(self.ops, document, command, seconds, config)
         return dict(json.loads(line) for line in lines)
 
     @property
@@ -154,3 +160,47 @@ def test_a_refused_key_is_one_line_without_any_secret(way: Way, tmp_path: Path) 
     assert f"{broken}: cannot be used as a private key" in said
     logs = "".join(path.read_text() for path in way.keys.folder.glob("log-*"))
     assert not [secret for secret in stranger.secrets() + way.keys.secrets() if secret in said + logs]
+
+
+def test_a_certificate_lets_in_and_its_bare_key_does_not(way: Way) -> None:
+    key, certificate = way.keys.certify("certified")
+    bare = replace(way.to_bastion.target, key=str(key))
+    certified = replace(bare, certificate=str(certificate))
+    told = way.ask({"bare": SshAccess(bare, agent=False), "certified": SshAccess(certified, agent=False)})
+    assert "Permission denied" in str(told["bare"])
+    assert "Linux" in str(told["certified"])
+
+
+def test_a_key_of_the_agent_lets_in_only_where_the_agent_is_allowed(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL) as agent:
+        try:
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+            monkeypatch.setenv("HOME", str(tmp_path))
+            for _ in range(100):
+                if subprocess.run(["ssh-add", "-q", str(way.keys.client)], check=False).returncode == 0:
+                    break
+                time.sleep(0.05)
+            target = replace(way.to_bastion.target, key="")
+            told = way.ask({"yes": SshAccess(target), "no": SshAccess(target, agent=False)})
+        finally:
+            agent.terminate()
+    assert "Linux" in str(told["yes"])
+    assert "Permission denied" in str(told["no"])
+
+
+def test_the_configuration_is_honoured_but_cannot_switch_the_check_of_keys_off(
+    way: Way, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host short\n  HostName 10.1.0.2\n  User root\n  IdentityFile {way.keys.client}\n"
+        "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n"
+    )
+    pinned = SshHop("short", host_key=way.keys.public(way.bastion.key))
+    unknown = SshHop("short", known_hosts=str(tmp_path / "none"))
+    told = way.ask({"pinned": SshAccess(pinned), "unknown": SshAccess(unknown)}, config=str(config))
+    assert "Linux" in str(told["pinned"])
+    assert str(told["unknown"]).startswith("short: its host key is not known")
