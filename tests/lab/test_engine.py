@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ A6, R6, B6, C6 = "fd00:1::1", "fd00:1::2", "fd00:2::2", "fd00:3::2"
 REACHED, TIMED_OUT, REFUSED = OutcomeKind.REACHED, OutcomeKind.TIMED_OUT, OutcomeKind.REFUSED
 REJECTED, TOO_BIG, WRONG_PEER = OutcomeKind.REJECTED, OutcomeKind.TOO_BIG, OutcomeKind.WRONG_PEER
 NOT_MEASURED = OutcomeKind.NOT_MEASURED
+WITHOUT_NET_RAW = ("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all")
 
 
 @dataclass(slots=True)
@@ -287,10 +289,42 @@ def test_without_net_raw_ping_sockets_do(scene: Scene, tmp_path: Path) -> None:
     rejected = make_check(A, C4, make_probe("icmp"), name=str(C))
     scene.r.nft(f"add rule inet test forward ip daddr {C4} reject with icmp type admin-prohibited")
     plan = agents.write_plan(tmp_path / "plan.json", A, [*checks, rejected])
-    drop = ("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all")
-    run = agents.ask_plan(scene.a, plan, within=drop)
+    run = agents.ask_plan(scene.a, plan, within=WITHOUT_NET_RAW)
     assert [run.outcomes(check) for check in checks] == [{REACHED: 3}] * 3
     assert run.windows(rejected)[0].detail == f"rejected by {R4} (3/13)"
+
+
+_TELL_CAPABILITIES = """
+import asyncio
+from netprobe.engine.session import Engine
+from netprobe.model.names import AgentId
+
+async def main():
+    async with Engine(AgentId.parse("prod/w1/pod"), boot="one", port=0) as engine:
+        print(*engine.capabilities)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("privilege", "may_ping", "word"),
+    [
+        pytest.param((), False, "icmp-raw", id="NET_RAW"),
+        pytest.param(WITHOUT_NET_RAW, True, "icmp-ping-socket", id="ping sockets"),
+        pytest.param(WITHOUT_NET_RAW, False, "icmp-none", id="neither"),
+    ],
+)
+def test_an_agent_finds_out_and_announces_how_it_may_ask(
+    privilege: tuple[str, ...], may_ping: bool, word: str
+) -> None:
+    with Namespaces() as made:
+        host = made.host("a")  # a fresh one lets no group ping
+        if may_ping:
+            host.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+        said = host.run(*privilege, sys.executable, "-c", _TELL_CAPABILITIES).split()
+    assert [told for told in said if told.startswith("icmp-")] == [word]
+    assert {"tcp", "udp"} <= set(said)
 
 
 def wait_for(condition: object, *, patience_s: float = 10) -> bool:
