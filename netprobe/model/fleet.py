@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Legs, Plan
 from netprobe.model.component import Component
-from netprobe.model.names import ClusterName
+from netprobe.model.names import AgentId, ClusterName
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraCheck:
+    """A check that no plan asks yet, and what asking it would tell."""
+
+    source: AgentId
+    target: AgentId
+    bits: float
+    """Expected information gain over what is not told apart by then, in bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,8 @@ class Coverage:
     """Pairs of clusters that nothing joins, no link and no transit cluster: nothing is asked between them."""
     left_out: int = 0
     """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
+    splitting: tuple[ExtraCheck, ...] = ()
+    """Further checks that would tell the parts of *classes* apart, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,5 +2,6 @@
 
 Read in this order: ``policy`` (how much), ``fabric`` (how clusters are joined), ``routes`` (which components
 a packet crosses), ``pairs`` (who asks whom), ``questions`` (what is asked), ``budgets`` (what fits),
-``coverage``, ``fleet``; ``rings`` and ``arrays`` hold what stays put when nodes come and go.
+``coverage``, ``splits`` (what would tell more), ``fleet``; ``rings`` and ``arrays`` hold what stays put when
+nodes come and go.
 """

@@ -23,6 +23,10 @@ from netprobe.planning.questions import (
     ask_pair,
     ask_service,
 )
+from netprobe.planning.splits import find_splitting
+
+MOST_SPLITTING = 10
+"""So many further checks are proposed where parts cannot be told apart."""
 
 
 def plan_fleet(
@@ -65,7 +69,13 @@ def plan_fleet(
         for agent in fabric.agents
     )
     legs = tuple(question.legs for question in questions)
-    coverage = replace(measure_coverage(fabric, legs), unjoined=fabric.unjoined(), left_out=left_out)
+    measured = measure_coverage(fabric, legs)
+    coverage = replace(
+        measured,
+        unjoined=fabric.unjoined(),
+        left_out=left_out,
+        splitting=find_splitting(fabric, measured.classes, budget=MOST_SPLITTING),
+    )
     return FleetPlan(epoch, interval_ns, plans, legs, coverage)
 
 

@@ -182,6 +182,10 @@ def _coverage(snapshot: Snapshot) -> Document:
         "left_out": coverage.left_out,
         "uncovered": [str(component) for component in coverage.uncovered],
         "indistinguishable": [[str(component) for component in group] for group in coverage.classes],
+        "splitting": [
+            {"source": str(each.source), "target": str(each.target), "bits": each.bits}
+            for each in coverage.splitting
+        ],
     }
 
 

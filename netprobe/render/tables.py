@@ -308,6 +308,9 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
     if coverage.classes:
         told = [" = ".join(str(part) for part in group) for group in coverage.classes]
         blocks.append(_named_list("Cannot be told apart", told))
+    if coverage.splitting:
+        told = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
+        blocks.append(_named_list("Further checks that would tell them apart, in this order", told))
     return headed(snapshot, *blocks)
 
 
