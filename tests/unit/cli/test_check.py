@@ -174,11 +174,14 @@ async def test_not_reached_is_1_and_not_asked_is_an_error(tmp_path: Path) -> Non
         lost = await run("prod/w1", "prod/w2/pod", *options)
         unknown = await run("prod/w1", "prod/w2/pod", "--probe", "telepathy", *options)
         port = await run("prod/w1", "prod/w2/pod", "--probe", "tcp", "--port", "70000", *options)
+        zero = await run("prod/w1", "prod/w2/pod", "--probe", "tcp", "--port", "0", *options)
+        again = await run("prod/w1", "prod/w2/pod", *options)
     async with fleet(tmp_path / "b", None) as options:
         declined = await run("prod/w1", "prod/w2/pod", *options)
-    assert lost.exit_code == 1
+    assert (lost.exit_code, again.exit_code) == (1, 1), "a wrong question harms no later one"
     assert str(unknown.exception).startswith("probe.kind: unknown probe kind 'telepathy'")
     assert str(port.exception) == "probe.port: port 70000 is not within 1–65535"
+    assert str(zero.exception) == "probe.port: port 0 is not within 1–65535"
     assert isinstance(declined.exception, SurroundingsError)
     assert str(declined.exception) == "prod/w1/pod declined: the rate is spent"
 
