@@ -10,8 +10,9 @@ PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping util-lin
 
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 120
+SOAK_SECONDS ?= 600
 
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e lab-score fuzz format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e lab-score fuzz soak format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -75,6 +76,9 @@ lab-score: setup  ## Every kind of fault at two places, on real packets; writes 
 
 fuzz: $(STAMP)  ## Fuzz every decoder with atheris, FUZZ_SECONDS (120) each; corpus in build/fuzz
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+soak: $(STAMP)  ## Sweep and answer at full rate for SOAK_SECONDS (600): nothing may grow
+	@$(BIN)/python -m benchmarks.soak --seconds $(SOAK_SECONDS)
 
 format: $(STAMP)  ## Let ruff format and fix
 	@$(BIN)/ruff format .
