@@ -38,6 +38,11 @@ from netprobe.planning.fleet import plan_fleet
 
 Planned = tuple[FleetShape, CheckArrays]
 
+PLANNED = (
+    "node to node as arrays: one plane, no variants, services or DNS, one overlay per cluster and way;"
+    " fleet_… are plans as agents are sent them"
+)
+"""What the large figures speak of: coarser than plan_fleet, which knows pods, routes, doors and services."""
 PACKETS = 20
 HEALTHY_LOSS = 1e-4
 
@@ -59,6 +64,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     found = _localise(legs, chosen.seed)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
+        "planned": PLANNED,
         "seconds": seconds,
         "covered": coverage.covered / coverage.components,
         "identifiable": coverage.identifiable / coverage.components,
