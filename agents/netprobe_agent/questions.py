@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
+from netprobe.probes.ports import addresses_of
 from netprobe.probes.seen import Seen
 from netprobe.wire.messages import Answer, Declined, Detail, Question, Reply
 
@@ -75,10 +76,9 @@ class Answering:
 
     async def _answer(self, question: Question) -> Reply:
         check = question.check
-        if not is_allowed(check.target.address, self.plan, self.allowed):
-            return Declined(
-                self.agent, f"{check.target.address} is neither in the plan nor on the allow-list"
-            )
+        for address in addresses_of(check):
+            if not is_allowed(address, self.plan, self.allowed):
+                return Declined(self.agent, f"{address} is neither in the plan nor on the allow-list")
         if check.count > MAX_COUNT:
             return Declined(self.agent, f"{check.count} probes are too many; at most {MAX_COUNT} are asked")
         if not self._is_within_rate():

@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "netprobe.cli.show:show",
     "simulate": "netprobe.cli.simulate:simulate",
     "sites": "netprobe.cli.sites:sites",
+    "verify": "netprobe.cli.verify:verify",
     "why": "netprobe.cli.why:why",
 }
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""

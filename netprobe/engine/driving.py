@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from netprobe.engine.clock import Clock
 from netprobe.engine.idle import wait_idle
 from netprobe.engine.pmtu import search_pmtu
+from netprobe.engine.ports import ask_ports
 from netprobe.engine.trace import trace_route, walk_firewall
 from netprobe.model.check import Check
 from netprobe.probes.seen import Seen
@@ -18,5 +19,6 @@ SHELLS: dict[str, Shell] = {
     "firewalk": walk_firewall,
     "idle": wait_idle,
     "pmtu": search_pmtu,
+    "ports": ask_ports,
     "trace": trace_route,
 }

@@ -30,6 +30,7 @@ PACKET_KINDS = {
     "firewalk": "netprobe.probes.firewalk",
     "idle": "netprobe.probes.idle",
     "pmtu": "netprobe.probes.pmtu",
+    "ports": "netprobe.probes.ports",
     "trace": "netprobe.probes.trace",
 }
 """Conversations of single packets: each is a machine without I/O, for which the engine has a shell."""

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
 import pytest
 
 from netprobe.analysis.intent.read import MAX_BYTES, load_intent, read_intent

@@ -1,0 +1,86 @@
+"""What was seen against what was meant, cell by cell. Pure.
+
+Rule: nothing is taken for proven without a witness. A silent door counts as shut only if the same source
+heard the same address answer something else; a refusal by the host itself may be an open way without a
+listener or a firewall's reset, and looks the same. UDP silence says
+something only where a responder is known to stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Needs, Protocol
+from netprobe.model.verdict import Verdict
+
+_NO_WITNESS = "nothing at this address answers: dead, or all of it dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one source saw of one door."""
+
+    verdict: Verdict
+    sender: str = ""
+    """Who rejected."""
+    reason: str = ""
+    """For ``unknown``: why."""
+    is_witnessed: bool = False
+    """The host answered something else in the same question."""
+    was_asked: bool = True
+    """A packet left; False where our own side failed."""
+
+
+Sights = Mapping[Cell, Sight]
+
+
+def judge_cells(cells: Iterable[Cell], sights: Sights, *, responders: frozenset[Door]) -> Iterator[Judged]:
+    """Every cell with its verdict; a cell without a sight is unproven."""
+    alive = {
+        (cell.source, cell.address)
+        for cell, sight in sights.items()
+        if sight.verdict in {Verdict.OPEN, Verdict.CLOSED}
+        or (sight.verdict is Verdict.REJECTED and sight.sender == cell.address)
+    }
+    for cell in cells:
+        sight = sights.get(cell)
+        if sight is None:
+            yield Judged(cell, CellVerdict.UNPROVEN, "nobody was there to ask")
+            continue
+        has_witness = sight.is_witnessed or (cell.source, cell.address) in alive
+        if sight.verdict is Verdict.FILTERED and not has_witness:
+            sight = replace(sight, verdict=Verdict.UNKNOWN, reason=_NO_WITNESS)
+        yield _judge(cell, sight, responders)
+
+
+def _judge(cell: Cell, sight: Sight, responders: frozenset[Door]) -> Judged:  # noqa: PLR0911 - a decision table
+    is_meant = cell.expected is Expectation.ALLOW
+    match sight.verdict:
+        case Verdict.OPEN:
+            return _tell(cell, passes=True, reason="answered")
+        case Verdict.CLOSED if cell.needs is Needs.PATH:
+            return _tell(cell, passes=True, reason="the host itself refuses: the way is free")
+        case Verdict.CLOSED if is_meant:
+            return Judged(cell, CellVerdict.BROKEN, "refused: nobody listens, or something resets")
+        case Verdict.CLOSED:
+            why = "refused by that address: a free way without a listener, or a firewall's reset"
+            return Judged(cell, CellVerdict.UNPROVEN, why)
+        case Verdict.REJECTED:
+            return _tell(cell, passes=False, reason=f"rejected by {sight.sender}", at=sight.sender)
+        case Verdict.FILTERED if cell.door.protocol is Protocol.UDP and cell.door not in responders:
+            why = "silence on UDP: a drop, or a listener with nothing to say"
+            return Judged(cell, CellVerdict.UNPROVEN, why)
+        case Verdict.FILTERED:
+            return _tell(cell, passes=False, reason="dropped in silence")
+        case Verdict.UNKNOWN if is_meant and sight.was_asked and cell.door.protocol is not Protocol.UDP:
+            return Judged(cell, CellVerdict.BROKEN, sight.reason or _NO_WITNESS)
+        case Verdict.UNKNOWN:
+            return Judged(cell, CellVerdict.UNPROVEN, sight.reason or _NO_WITNESS)
+
+
+def _tell(cell: Cell, *, passes: bool, reason: str, at: str = "") -> Judged:
+    if passes is (cell.expected is Expectation.ALLOW):
+        return Judged(cell, CellVerdict.AS_INTENDED, reason, at)
+    return Judged(cell, CellVerdict.LEAK if passes else CellVerdict.BROKEN, reason, at)
