@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import dns.message
 
 DEFAULT_PORT = 53
+MAX_RECORDS = 10
+"""How many are told."""
 TYPES = ("A", "AAAA", "SRV")
 
 
@@ -65,9 +67,17 @@ def _judge(check: Check, reply: dns.message.Message, *, rtt_ns: int) -> Seen:
     rcode = reply.rcode()
     if rcode != dns.rcode.NOERROR:
         return Seen(NotResolved(check.probe.name, dns.rcode.to_text(rcode)))
-    if not any(rrset.rdtype == wanted for rrset in reply.answer):
+    records = [record.to_text() for rrset in reply.answer if rrset.rdtype == wanted for record in rrset]
+    if not records:
         return Seen(NotResolved(check.probe.name, "NODATA"))
-    return Seen(Reached(max(1, rtt_ns)))
+    facts = (("records", ", ".join(sorted(records)[:MAX_RECORDS])), ("server", _describe_server(check)))
+    return Seen(Reached(max(1, rtt_ns)), facts=facts)
+
+
+def _describe_server(check: Check) -> str:
+    """Who answered: a connected socket hears nobody but the address it asked."""
+    port = check.probe.port or DEFAULT_PORT
+    return f"{check.target.address} port {port}, over {check.probe.option('transport', 'udp').upper()}"
 
 
 def _read(data: bytes, query: dns.message.Message) -> dns.message.Message | None:

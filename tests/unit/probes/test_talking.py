@@ -213,3 +213,10 @@ async def test_a_dns_server_can_say_anything(noise: bytes) -> None:
 
     seen = await probe_dns.ask(dns_check(), DnsServer(babble))
     assert seen.outcome.kind in {OutcomeKind.TIMED_OUT, OutcomeKind.NOT_RESOLVED}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_what_a_server_says_and_which_server_said_it_are_told(transport: str) -> None:
+    seen = await probe_dns.ask(dns_check(transport=transport), DnsServer(right))
+    told = f"10.0.0.2 port 53, over {transport.upper()}"
+    assert dict(seen.facts) == {"records": "10.0.0.9", "server": told}
