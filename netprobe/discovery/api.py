@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,9 +72,13 @@ class ClusterApi:
 
     async def stream(
         self, path: str, query: Mapping[str, str | int], *, silent_s: float
-    ) -> AsyncIterator[bytes]:
-        """Yield the lines of a watch until the server ends it; *silent_s* of silence are an error."""
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a watch until the server ends it; *silent_s* of silence are an error.
+
+        The first line is empty and says that the server took the watch, which may then be quiet for long.
+        """
         async with self._ask(path, query, total_s=None, silent_s=silent_s) as response:
+            yield b""
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netprobe.discovery import objects
@@ -59,7 +59,6 @@ class Objects:
     identity: str = ""
     """ClusterProperty ``cluster.clusterset.k8s.io``, where there is one."""
     by_kind: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    resource_versions: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     """Kinds that we may not list, or that this server does not have."""
 
@@ -90,23 +89,26 @@ class ClusterFacts:
 
 async def read_objects(api: ClusterApi) -> Objects:
     """Read everything once; ``ApiError`` where the cluster cannot be read at all."""
-    version = await api.get("/version", objects.Version)
-    served = await api.get("/apis", objects.GroupList)
-    groups = frozenset(group.name for group in served.groups)
+    served = await read_served(api)
     by_kind: dict[str, tuple[Any, ...]] = {}
-    resource_versions: dict[str, str] = {}
     unread: list[str] = []
     for kind in KINDS:
         try:
-            by_kind[kind.name], resource_versions[kind.name] = await api.list(
-                kind.path, kind.shape, kind.selector
-            )
+            by_kind[kind.name], _ = await api.list(kind.path, kind.shape, kind.selector)
         except ApiRefusedError as error:
             if error.code not in (403, 404):
                 raise
             unread.append(kind.name)
+    return replace(served, by_kind=by_kind, unread=tuple(unread))
+
+
+async def read_served(api: ClusterApi) -> Objects:
+    """Read what the server is: version, API groups, the identity that it was given; no objects."""
+    version = await api.get("/version", objects.Version)
+    served = await api.get("/apis", objects.GroupList)
+    groups = frozenset(group.name for group in served.groups)
     identity = await _read_identity(api) if "about.k8s.io" in groups else ""
-    return Objects(version.git_version, groups, identity, by_kind, resource_versions, tuple(unread))
+    return Objects(version.git_version, groups, identity)
 
 
 async def _read_identity(api: ClusterApi) -> str:

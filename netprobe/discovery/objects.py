@@ -50,6 +50,13 @@ class Status(_Object, frozen=True):
     code: int = 0
 
 
+class Event(_Object, frozen=True):
+    """One line of a watch; *object* is read by what *type* says."""
+
+    type: str
+    object: msgspec.Raw
+
+
 class Version(_Object, frozen=True):
     """``/version``."""
 
