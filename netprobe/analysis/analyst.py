@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.explain import Explainer
@@ -121,6 +121,7 @@ class Analyst:
             return
         self._trust.begin(frame.health)
         look = look_at(frame, self._facts, known=self._trust.known)
+        look = replace(look, slow=self._explainer.baselines.see(look))
         self._count_agents(look)
         self._trust.note(look)
         untrusted = self._trust.ignored(look)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from netprobe.analysis.baseline import Baselines
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.evidence import FAMILY_OF, Family
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
@@ -15,8 +16,10 @@ from netprobe.analysis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.look import Look
 from netprobe.analysis.network import Network, group_dead, group_lossy
 from netprobe.analysis.services import Servants, find_excused, find_failing
+from netprobe.analysis.slowness import find_slow
 from netprobe.analysis.strangers import find_translated, find_wrong_peers
 from netprobe.model.component import Component
+from netprobe.model.finding import Cause
 from netprobe.model.names import NodeId
 
 _TWINS = {Aspect.ICMP, Aspect.UDP}
@@ -31,6 +34,7 @@ class Explainer:
         self.facts = facts
         self.network = Network(facts)
         self.servants = Servants(facts)
+        self.baselines = Baselines()
 
     def replan(self, carry: Carry) -> None:
         """Go on with the next plan, knowing what was learnt of DNS servers."""
@@ -38,13 +42,14 @@ class Explainer:
         self.facts = carry.after
         self.network = Network(carry.after)
         self.servants = Servants(carry.after, learnt)
+        self.baselines.replan(carry)
 
     def explain(self, look: Look, before: Sequence[Look], *, ignored: frozenset[int]) -> Explanation:
         """Explain the newest frame; *before* are the frames before it, oldest first.
 
         *ignored* checks are left aside where they fail: they never worked yet, or are explained already.
         """
-        found = list(find_translated(look, self.facts))
+        found = [*find_translated(look, self.facts), *find_slow(look, self.facts, self.baselines)]
         if not look.troubled and not look.missing:
             return Explanation(tuple(found))
         found += find_wrong_peers(look, self.facts)
@@ -141,8 +146,8 @@ def _explained(found: Sequence[Hypothesis]) -> frozenset[int]:
 
 
 def _is_passing(hypothesis: Hypothesis) -> bool:
-    """Translated sources are seen on packets that arrive: they explain no loss."""
-    return hypothesis.row.note == "snat"
+    """Translated sources and late answers are seen on packets that arrive: they explain no loss."""
+    return hypothesis.cause in {Cause.SNAT, Cause.TUNNEL_SLOW}
 
 
 def _nodes_of(dead: Sequence[Hypothesis]) -> frozenset[NodeId]:

@@ -25,9 +25,14 @@ _MORPH_FRAMES = 4
 _PAST = 500
 _STRAY = 2
 """Troubled checks that may stay unexplained in the frame before: a packet gets lost now and then."""
-_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER}
+_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW}
 """Causes that show on packets that arrive: their support is the explanation itself."""
 _LOSSY_QUIET = 3
+_FLAPS = 2
+_FLAP_FRAMES = 60
+"""A finding that ended so often within so many frames and comes again is flapping."""
+_FLAP_QUIET = 30
+"""Frames without support after which a flapping finding has ended."""
 
 
 @dataclass(slots=True)
@@ -38,6 +43,8 @@ class Case:
     finding: Finding
     quiet: int = 0
     outdone: int = 0
+    is_flapping: bool = False
+    """Whether it came and went before: then it stays open until it has been quiet for long."""
     troubled: set[int] = field(default_factory=set)
     """Explained checks that failed at some time while it was open."""
 
@@ -59,6 +66,9 @@ class Findings:
         self._past: deque[Finding] = deque(maxlen=_PAST)
         self._streak: Counter[Key] = Counter()
         self._before = Before()
+        self._frame = 0
+        self._ends: dict[Key, deque[int]] = {}
+        """When findings ended lately, in frames."""
 
     @property
     def open(self) -> tuple[Finding, ...]:
@@ -76,7 +86,8 @@ class Findings:
     @property
     def owned(self) -> frozenset[int]:
         """The checks that open findings explain."""
-        return frozenset[int]().union(*(case.hypothesis.explained for case in self._open.values()))
+        cases = (case for case in self._open.values() if case.hypothesis.cause is not Cause.TUNNEL_SLOW)
+        return frozenset[int]().union(*(case.hypothesis.explained for case in cases))
 
     def update(
         self,
@@ -92,6 +103,7 @@ class Findings:
         *fresh* explains what open findings do not own, *whole* explains everything; *trouble* are the failing
         checks that count.
         """
+        self._frame += 1
         healing = self._support(look, whole, now_ns=now_ns)
         self._count(fresh)
         for hypothesis in fresh.hypotheses:
@@ -139,12 +151,13 @@ class Findings:
         return len(trouble - explained - self.owned - fresh.excused) <= _STRAY
 
     def _begin(self, hypothesis: Hypothesis, look: Look, *, now_ns: int) -> None:
+        is_flapping = self._is_flapping(hypothesis.key)
         finding = Finding(
             id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
             components=hypothesis.components,
             cause=hypothesis.cause,
             confidence=hypothesis.row.confidence,
-            summary=hypothesis.summary,
+            summary=hypothesis.summary + (" It comes and goes." if is_flapping else ""),
             evidence_for=hypothesis.evidence,
             evidence_against=hypothesis.against,
             indistinguishable=hypothesis.indistinguishable,
@@ -155,7 +168,12 @@ class Findings:
             loss=hypothesis.loss,
             next_step=hypothesis.row.next_step,
         )
-        self._open[hypothesis.key] = Case(hypothesis, finding)
+        self._open[hypothesis.key] = Case(hypothesis, finding, is_flapping=is_flapping)
+
+    def _is_flapping(self, key: Key) -> bool:
+        """Whether it ended several times lately: from now on it is told once."""
+        ends = self._ends.get(key, ())
+        return sum(self._frame - end <= _FLAP_FRAMES for end in ends) >= _FLAPS
 
     def _find_hidden(self, hypothesis: Hypothesis, look: Look) -> tuple[Component, ...]:
         """Parts that only explained checks cross: nobody can see them now."""
@@ -195,7 +213,7 @@ class Findings:
             self._compare(case, whole)
             if case.outdone >= _MORPH_FRAMES:
                 self._end(key, now_ns=now_ns)
-            elif case.quiet >= (_LOSSY_QUIET if case.hypothesis.loss is not None else _QUIET_FRAMES):
+            elif case.quiet >= _quiet_frames(case):
                 self._end(key, now_ns=now_ns)
                 healing |= case.hypothesis.explained & look.troubled | (
                     case.hypothesis.explained - look.seen.keys()
@@ -228,6 +246,10 @@ class Findings:
 
     def _end(self, key: Key, *, now_ns: int) -> None:
         case = self._open.pop(key)
+        self._ends = {
+            each: ends for each, ends in self._ends.items() if self._frame - ends[-1] <= _FLAP_FRAMES
+        }
+        self._ends.setdefault(key, deque(maxlen=_FLAPS)).append(self._frame)
         self._past.append(replace(case.finding, ended_ns=now_ns))
 
 
@@ -251,3 +273,10 @@ def _without(told: tuple[Evidence, ...], departed: frozenset[CheckId]) -> tuple[
     return tuple(
         replace(each, checks=tuple(check for check in each.checks if check not in departed)) for each in told
     )
+
+
+def _quiet_frames(case: Case) -> int:
+    """Frames without support after which a finding has ended."""
+    if case.is_flapping:
+        return _FLAP_QUIET
+    return _LOSSY_QUIET if case.hypothesis.loss is not None else _QUIET_FRAMES

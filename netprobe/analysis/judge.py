@@ -1,7 +1,9 @@
 """Path states: hysteresis and a minimum of evidence, and ``unknown`` where nobody measured.
 
 Rules: two bad frames in a row make a path down, two good ones make it up again; loss is judged over a sliding
-handful of frames. A path whose windows stay away for two and a half intervals is unknown, never down.
+handful of frames. A path whose windows stay away for two and a half intervals is unknown, never down. A path
+far beyond its usual latency is degraded, and so is one that keeps changing between up and down: it is told
+once, as flapping, until it has been quiet for a while.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ _MEMORY = 6
 _STREAK = 2
 _LOSSY_SHARE = 0.1
 _STALE_INTERVALS = 2.5
+_FLAPS = 4
+_FLAP_INTERVALS = 30
+"""So many changes between up and down within so many intervals are flapping."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,10 @@ class _Path:
     measured_ns: int = 0
     """End of the last frame in which it was measured."""
     memory: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MEMORY))
+    raw: PathState = PathState.UNKNOWN
+    """The state before slowness and flapping are considered."""
+    turns: deque[int] = field(default_factory=lambda: deque(maxlen=_FLAPS))
+    """When it last went down, or was down no longer."""
 
 
 class Judge:
@@ -49,7 +58,13 @@ class Judge:
             path = self._paths[number]
             path.memory.append(seen)
             path.measured_ns = look.end_ns
-            path.status = _next_status(path, seen, at_ns=look.end_ns)
+            path.status = _next_status(
+                path,
+                seen,
+                is_slow=number in look.slow,
+                at_ns=look.end_ns,
+                interval_ns=self._facts.interval_ns,
+            )
 
     def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> tuple[PathStatus, ...]:
         """Every path now; what fails and needs a *sick* agent to answer is unknown."""
@@ -65,6 +80,7 @@ class Judge:
                     reason = next((f"the agent {agent} is sick" for agent in answerers if agent in sick), "")
                 if reason:
                     path.status = _unknown(path.status, reason, now_ns)
+                    path.raw = PathState.UNKNOWN
             found.append(path.status)
         return tuple(found)
 
@@ -73,15 +89,20 @@ def _begin(check: CheckFacts) -> _Path:
     return _Path(PathStatus(check.check.id, PathState.UNKNOWN, 0))
 
 
-def _next_status(path: _Path, seen: Seen, *, at_ns: int) -> PathStatus:
-    state = _next_state(path.status.state, path.memory)
+def _next_status(path: _Path, seen: Seen, *, is_slow: bool, at_ns: int, interval_ns: int) -> PathStatus:
+    raw = _next_state(path.raw, path.memory)
+    if path.raw is not PathState.UNKNOWN and (raw is PathState.DOWN) is not (path.raw is PathState.DOWN):
+        path.turns.append(at_ns)
+    path.raw = raw
+    is_flapping = len(path.turns) == _FLAPS and at_ns - path.turns[0] <= _FLAP_INTERVALS * interval_ns
+    state = PathState.DEGRADED if is_flapping or (is_slow and raw is PathState.UP) else raw
     since = path.status.since_ns if state is path.status.state else at_ns
     window = seen.window
     return PathStatus(
         check=path.status.check,
         state=state,
         since_ns=since,
-        reason="" if state is PathState.UP else _reason(seen),
+        reason="" if state is PathState.UP else _reason(seen, is_slow=is_slow, is_flapping=is_flapping),
         sent=seen.asked,
         answered=seen.reached,
         lost_out=seen.lost_out,
@@ -109,7 +130,11 @@ def _next_state(state: PathState, memory: deque[Seen]) -> PathState:
     return state
 
 
-def _reason(seen: Seen) -> str:
+def _reason(seen: Seen, *, is_slow: bool, is_flapping: bool) -> str:
+    if is_flapping:
+        return "flapping between up and down"
+    if is_slow and seen.is_good:
+        return "far slower than usual"
     if seen.wrong:
         return f"{seen.window.answered_by or 'somebody else'} answers"
     if seen.window.detail:

@@ -85,6 +85,8 @@ class Look:
     fault.
     """
     troubled: frozenset[int] = field(default=frozenset())
+    slow: frozenset[int] = field(default=frozenset())
+    """Checks far beyond their usual latency, for several frames by now."""
 
     def is_troubled(self, number: int) -> bool:
         """Whether a check was measured and lost something."""
@@ -97,6 +99,7 @@ class Look:
             self,
             seen=carry.keys(self.seen),
             troubled=carry.numbers(self.troubled),
+            slow=carry.numbers(self.slow),
             delivered=self.delivered & agents,
             missing=self.missing & agents,
             strained=self.strained & agents,

@@ -24,7 +24,7 @@ class Symptom:
     """``both`` or ``one``: whether the two directions of the part are affected."""
     answer: str = "silent"
     """What came back, mostly: ``silent``, ``refused``, ``rejected``, ``wrong-peer``, ``nxdomain``,
-    ``lossy``.
+    ``lossy``, ``slow``.
     """
     note: str = ""
     """A special mark: ``snat``, ``same-port-only``, ``slow-connect``, ``new-flows-only``, ``idle``,
@@ -208,6 +208,15 @@ TABLE: tuple[TableRow, ...] = (
         "Compare the MTU of the pod interfaces with that of the node's network less the overlay's header.",
         part="overlay|pod-in|pod-out|gateway-in|gateway-out|route",
         column="large",
+    ),
+    TableRow(
+        "28",
+        Cause.TUNNEL_SLOW,
+        0.8,
+        "{parts} has become slow: {loss}.",
+        "Look for a detour or a full queue on the way between the gateways: `mtr` from one to the other.",
+        part="tunnel",
+        answer="slow",
     ),
     TableRow(
         "25",

@@ -15,6 +15,7 @@ class Cause(StrEnum):
     TUNNEL_DOWN = "tunnel-down"
     TUNNEL_MTU = "tunnel-mtu"
     TUNNEL_LOSSY = "tunnel-lossy"
+    TUNNEL_SLOW = "tunnel-slow"
     RETURN_PATH_DROPPED = "return-path-dropped"
     OVERLAY_BLOCKED = "overlay-blocked"
     ROUTE_MISSING = "route-missing"

@@ -21,7 +21,7 @@ from netprobe.model.state import AgentState, PathState, PathStatus
 
 WORST_FIRST = (PathState.DOWN, PathState.DEGRADED, PathState.UNKNOWN, PathState.UP)
 _PARTIAL = frozenset((Cause.TUNNEL_LOSSY, Cause.TUNNEL_MTU, Cause.SNAT, Cause.WRONG_PEER, Cause.IDLE_TIMEOUT,
-                      Cause.CONNTRACK_FULL))  # fmt: skip
+                      Cause.CONNTRACK_FULL, Cause.TUNNEL_SLOW))  # fmt: skip
 """Causes that leave the part passing some of its traffic."""
 _WHOLE_NODE = frozenset((Cause.NODE_DOWN, Cause.GATEWAY_DOWN))
 

@@ -26,6 +26,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.TUNNEL_MTU: "{link} drops large packets",
     Cause.TUNNEL_LOSSY: "{link} loses {loss}",
     Cause.RETURN_PATH_DROPPED: "{link} passes nothing that way",
+    Cause.TUNNEL_SLOW: "{link} has become slow",
     Cause.OVERLAY_BLOCKED: "overlay {pair} is blocked",
     Cause.ROUTE_MISSING: "{at} has no route {detail}",
     Cause.NODE_DOWN: "node {at} is down",

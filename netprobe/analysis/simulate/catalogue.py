@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
+    Delay,
     DnsDown,
     Effect,
     Impostor,
@@ -43,6 +44,7 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 Made = tuple[Cause, Iterable[Component], Iterable[Effect]]
 _BLACK_HOLE_ABOVE = 1000
 _CLUSTERSET = "clusterset.local"
+_MOST = {"percent": 100, "ms": 10_000}
 
 
 def make_fault(inventory: Inventory, kind: str, parameters: Mapping[str, str]) -> SimulatedFault:
@@ -76,9 +78,10 @@ def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> Non
         case "agent":
             if AgentId.parse(value) not in set(inventory.iter_agents()):
                 raise InputError("there is no such agent", where=where)
-        case "percent":
-            if not value.isdecimal() or not 0 < int(value) <= 100:
-                raise InputError("is not a share between 1 and 100", where=where)
+        case "percent" | "ms":
+            most = _MOST[key]
+            if not value.isdecimal() or not 0 < int(value) <= most:
+                raise InputError(f"is not a whole number from 1 to {most}", where=where)
         case "service" | "port":
             pass
         case _:
@@ -105,6 +108,13 @@ def _tunnel_lossy(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
     share = float(parameters.get("percent", "30")) / 100
     parts = _both(parameters)
     return Cause.TUNNEL_LOSSY, parts, [Lose(part, share) for part in parts]
+
+
+def _tunnel_slow(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
+    del inventory
+    extra_ns = int(parameters.get("ms", "40")) * 1_000_000
+    parts = _both(parameters)
+    return Cause.TUNNEL_SLOW, parts, [Delay(part, extra_ns // 2) for part in parts]
 
 
 def _one_way(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
@@ -224,6 +234,7 @@ KINDS: dict[str, Callable[[Inventory, Mapping[str, str]], Made]] = {
     "tunnel-down": _tunnel_down,
     "tunnel-port-blocked": _tunnel_down,
     "tunnel-lossy": _tunnel_lossy,
+    "tunnel-slow": _tunnel_slow,
     "tunnel-one-way": _one_way,
     "mtu-black-hole": _mtu,
     "overlay-blocked": _overlay,

@@ -19,6 +19,14 @@ class Lose:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """What crosses a part comes later."""
+
+    component: Component
+    extra_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A door says no, with an ICMP error."""
 
@@ -96,6 +104,7 @@ class Impostor:
 
 Effect = (
     Lose
+    | Delay
     | Reject
     | NodeDown
     | AgentKilled

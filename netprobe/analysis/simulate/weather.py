@@ -201,6 +201,8 @@ class CalmWorld(World):
         return self._served.get(ClusterName(part.source.partition("/")[0]), frozenset())
 
     def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
+        if self._find_delay_ns(check, start_ns):
+            return super()._window(check, tally, start_ns)
         reached = tally.outcomes[OutcomeKind.REACHED]
         turn = 2 * pi * (start_ns % DAY_NS / DAY_NS + self._phase[check.number])
         octaves = log2(_BASE_RTT_NS * max(1, len(check.legs.forward))) + _SWING * sin(turn) / 2

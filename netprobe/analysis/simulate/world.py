@@ -15,6 +15,7 @@ from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
+    Delay,
     DnsDown,
     Effect,
     Impostor,
@@ -281,9 +282,19 @@ class World:
 
     # --- reports ------------------------------------------------------------------------------
 
+    def _find_delay_ns(self, check: CheckFacts, at_ns: int) -> int:
+        """By how much the answers of a window come late; what begins within a window shows in the next."""
+        crossed = (*check.legs.forward, *check.legs.back)
+        return sum(
+            effect.extra_ns
+            for effect in self._effects_at(at_ns)
+            if isinstance(effect, Delay) and effect.component in crossed
+        )
+
     def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
         reached = tally.outcomes[OutcomeKind.REACHED]
-        rtts = [self._random.randint(*_RTT_NS) for _ in range(reached)]
+        late_ns = self._find_delay_ns(check, start_ns)
+        rtts = [late_ns + self._random.randint(*_RTT_NS) for _ in range(reached)]
         return Window(
             check=CheckId(check.check.id),
             start_ns=start_ns,
