@@ -141,10 +141,17 @@ def test_losses_are_told_apart_by_direction(scene: Scene, rule: str, out: bool, 
     [
         pytest.param("icmp type admin-prohibited", (3, 13), id="v4 admin-prohibited"),
         pytest.param("icmp type host-unreachable", (3, 1), id="v4 host-unreachable"),
+        pytest.param("icmp type net-unreachable", (3, 0), id="v4 net-unreachable"),
+        pytest.param("icmp type prot-unreachable", (3, 2), id="v4 prot-unreachable"),
+        pytest.param("icmp type host-prohibited", (3, 10), id="v4 host-prohibited"),
         pytest.param("icmp type net-prohibited", (3, 9), id="v4 net-prohibited"),
         pytest.param("icmp type port-unreachable", (3, 3), id="v4 port-unreachable by a router"),
         pytest.param("icmpv6 type admin-prohibited", (1, 1), id="v6 admin-prohibited"),
         pytest.param("icmpv6 type no-route", (1, 0), id="v6 no-route"),
+        pytest.param("icmpv6 type addr-unreachable", (1, 3), id="v6 addr-unreachable"),
+        pytest.param("icmpv6 type port-unreachable", (1, 4), id="v6 port-unreachable by a router"),
+        pytest.param("icmpv6 type policy-fail", (1, 5), id="v6 policy-fail"),
+        pytest.param("icmpv6 type reject-route", (1, 6), id="v6 reject-route"),
     ],
 )
 def test_a_rejection_names_its_sender_and_code(scene: Scene, reject: str, code: tuple[int, int]) -> None:
