@@ -177,8 +177,9 @@ def keyed_hash(key: bytes, first: U64, *others: U64 | int) -> U64:
     v1 = np.full(len(first), k1 ^ np.uint64(0x646F72616E646F6D))
     v2 = np.full(len(first), k0 ^ np.uint64(0x6C7967656E657261))
     v3 = np.full(len(first), k1 ^ np.uint64(0x7465646279746573))
-    length = np.uint64(8 * (1 + len(others)) << 56)
-    for word in (first, *(np.asarray(other, dtype=np.uint64) for other in others), length):
+    length = 8 * (1 + len(others)) << 56
+    words: list[U64] = [first, *(np.asarray(word, dtype=np.uint64) for word in (*others, length))]
+    for word in words:
         np.bitwise_xor(v3, word, out=v3)
         _sip_rounds(v0, v1, v2, v3, count=2)
         np.bitwise_xor(v0, word, out=v0)

@@ -197,8 +197,8 @@ time.sleep(300)
 def grpc_server(network: Scene) -> Iterator[None]:
     """Google's own gRPC servers: one with health checks on 50051, one without on 50052."""
     server = network.b.popen(sys.executable, "-c", _GRPC_SERVER, stdout=subprocess.PIPE)
+    assert server.stdout is not None
     try:
-        assert server.stdout is not None
         assert server.stdout.readline() == "up\n"
         yield
     finally:
