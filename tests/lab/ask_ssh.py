@@ -38,4 +38,5 @@ async def main(command: str, seconds: str = "5", config: str = "/nonexistent") -
         print(json.dumps([name, str(what) if isinstance(what, Exception) else what]))
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
