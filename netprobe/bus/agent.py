@@ -54,6 +54,7 @@ LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
 ANSWER_TIMEOUT_S = 70.0
 _QUESTIONS_WAITING = 16
+_CLOSE_PAUSE_S = 1.0
 
 Answerer = Callable[[Question], Awaitable[Reply]]
 
@@ -140,7 +141,9 @@ class AgentBus:
         if self._keeper is None:
             return
         keeper, self._keeper = self._keeper, None
-        keeper.cancel()
+        while not keeper.done():  # Python 3.11's wait_for may swallow a cancellation: then it is said again
+            keeper.cancel()
+            await asyncio.wait({keeper}, timeout=_CLOSE_PAUSE_S)
         await self._tasks.__aexit__(None, None, None)
 
     async def _store(self, subject: str, data: bytes, *, name: str | None, timeout_s: float) -> None:
