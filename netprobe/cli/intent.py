@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from netprobe.analysis.intent.read import load_intent
+from netprobe.analysis.intent.read import load_intent, parse_span
+from netprobe.analysis.netpol.derive import Door, derive
+from netprobe.analysis.netpol.policy import Transport
+from netprobe.analysis.netpol.read import load_manifests
+from netprobe.analysis.netpol.write import Statement, find_statements, intent_document
+from netprobe.errors import InputError
+from netprobe.wire.documents import write_document
 from netprobe.wire.intent import intent_schema
 
 
@@ -36,6 +42,67 @@ def check(path: Path) -> None:
         click.echo(f"       {rule.name}{until}")
     if read.default:
         click.echo(f"{read.default:<5}  everything else on these doors")
+
+
+@intent.command("from-networkpolicies")
+@click.option(
+    "-f", "--filename", "paths", multiple=True, required=True, metavar="PATH", type=click.Path(path_type=Path),
+    help="A file or a directory of manifests: NetworkPolicy, Namespace, Pod, lists. May be given again.",
+)  # fmt: skip
+@click.option(
+    "--port", "ports", multiple=True, metavar="PORT",
+    help="Ask every pod on this port, too (tcp/443, udp/8000-8010), beside what pods and policies name.",
+)  # fmt: skip
+@click.option("--family", type=click.Choice(["4", "6"]), default="4", show_default=True, help="IP version.")
+@click.option(
+    "-o", "--output", type=click.Choice(["intent", "table"]), default="intent", show_default=True,
+    help="An intent file for verify, or the verdicts to read.",
+)  # fmt: skip
+def from_networkpolicies(paths: tuple[Path, ...], ports: tuple[str, ...], family: str, output: str) -> None:
+    """Compute from manifests who may reach whom, and which NetworkPolicy decides."""
+    manifests = load_manifests(paths)
+    doors = [door for text in ports for door in _doors(text)]
+    cells = derive(manifests.policies, manifests.namespaces, manifests.pods, doors)
+    statements = find_statements(cells, version=int(family))
+    for note in manifests.notes:
+        click.echo(f"note: {note}", err=True)
+    if not statements:
+        raise InputError(
+            f"no two pods with an IPv{family} address and a port to ask; "
+            "write them with: kubectl get pods,namespaces,networkpolicies -A -o yaml",
+            where=", ".join(str(path) for path in paths),
+        )
+    if output == "table":
+        _echo_statements(statements)
+    else:
+        _echo_intent(statements, int(family))
+
+
+def _doors(text: str) -> tuple[Door, ...]:
+    try:
+        span = parse_span(text)
+        return tuple((Transport(span.protocol.value), door.port) for door in span.doors())
+    except InputError as error:
+        raise InputError(error.what, where="--port") from error
+    except ValueError as error:
+        raise InputError(f"{text!r}: a NetworkPolicy says nothing about it", where="--port") from error
+
+
+def _echo_statements(statements: tuple[Statement, ...]) -> None:
+    for one in statements:
+        sources = _names(tuple(pod.qualified for pod in one.sources))
+        click.echo(f"{one.expected:<5}  {sources} → {one.target.qualified}: {' '.join(one.ports)}")
+        click.echo(f"       {one.reason}")
+
+
+def _echo_intent(statements: tuple[Statement, ...], version: int) -> None:
+    unsaid = sum(door[0] is Transport.SCTP for one in statements for door in one.doors for _ in one.sources)
+    if unsaid:
+        click.echo(
+            f"note: {unsaid} cells of SCTP left out: an intent cannot name them; see -o table", err=True
+        )
+    document = msgspec.to_builtins(intent_document(statements, version=version))
+    click.echo(write_document(document), nl=False)
 
 
 def _names(names: tuple[str, ...]) -> str:

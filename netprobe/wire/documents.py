@@ -8,6 +8,7 @@ a document is read, so that the agent, which reads none, stays light.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -68,6 +69,26 @@ class Located:
         self.data, self._marks = _compose(text, source=source)
         self._source = source
 
+    @classmethod
+    def each(cls, text: str, *, source: str) -> tuple[Located, ...]:
+        """Every document of a stream (``---`` between them) that is not empty."""
+        found = []
+        for data, marks in _compose_stream(text, source=source):
+            one = cls.__new__(cls)
+            one.data, one._marks, one._source = data, marks, source
+            found.append(one)
+        return tuple(found)
+
+    def convert(self, data: object, kind: type[T], *path: str | int) -> T:
+        """Read *data*, which stands at *path*, as *kind*; :class:`InputError` naming place and field."""
+        try:
+            return msgspec.convert(data, kind)
+        except msgspec.ValidationError as error:
+            what, tail = _split_error(str(error))
+            full = (*path, *tail)
+            where = _place(full, what, self._marks, source=self._source)
+            raise InputError(_say(what, full), where=where) from error
+
     def error(self, what: str, *path: str | int) -> InputError:
         """An error at the field *path* (as deep as it is known)."""
         return InputError(_say(what, path), where=self.place(*path))
@@ -78,6 +99,23 @@ class Located:
 
 
 def _compose(text: str, *, source: str) -> tuple[object, Marks]:
+    nodes = _compose_nodes(text, source=source, only_one=True)
+    if not nodes:
+        raise InputError("is empty", where=source)
+    builder = _Builder(source)
+    return builder.build(nodes[0], ()), builder.marks
+
+
+def _compose_stream(text: str, *, source: str) -> Iterator[tuple[object, Marks]]:
+    for node in _compose_nodes(text, source=source, only_one=False):
+        builder = _Builder(source)
+        data = builder.build(node, ())
+        if data is not None:
+            yield data, builder.marks
+
+
+def _compose_nodes(text: str, *, source: str, only_one: bool) -> list[yaml.Node]:
+    """The documents' nodes; with *only_one*, a second document is an error."""
     import yaml  # noqa: PLC0415 - see the header
 
     class PlainLoader(yaml.SafeLoader):
@@ -92,7 +130,10 @@ def _compose(text: str, *, source: str) -> tuple[object, Marks]:
             return super().compose_node(parent, index)
 
     try:
-        node = yaml.compose(text, Loader=PlainLoader)
+        if only_one:
+            node = yaml.compose(text, Loader=PlainLoader)
+            return [] if node is None else [node]
+        return list(yaml.compose_all(text, Loader=PlainLoader))
     except RecursionError as error:
         raise InputError("is nested too deeply", where=f"{source}:1:1") from error
     except yaml.MarkedYAMLError as error:
@@ -101,10 +142,6 @@ def _compose(text: str, *, source: str) -> tuple[object, Marks]:
         raise InputError(f"is not YAML: {error.problem or error.context}", where=where) from error
     except yaml.YAMLError as error:
         raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=source) from error
-    if node is None:
-        raise InputError("is empty", where=source)
-    builder = _Builder(source)
-    return builder.build(node, ()), builder.marks
 
 
 class _Builder:
