@@ -46,7 +46,8 @@ def check(path: Path) -> None:
 
 @intent.command("from-networkpolicies")
 @click.option(
-    "-f", "--filename", "paths", multiple=True, required=True, metavar="PATH", type=click.Path(path_type=Path),
+    "-f", "--filename", "paths", multiple=True, required=True, metavar="PATH",
+    type=click.Path(path_type=Path),
     help="A file or a directory of manifests: NetworkPolicy, Namespace, Pod, lists. May be given again.",
 )  # fmt: skip
 @click.option(

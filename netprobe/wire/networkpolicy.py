@@ -1,7 +1,8 @@
-"""Manifests that decide who may reach whom: NetworkPolicy as strictly as the API server, pods and namespaces loosely.
+"""Manifests that decide who may reach whom: NetworkPolicy strictly, pods and namespaces loosely.
 
-Rule: shape only. A field of a policy that we do not know is an error, since skipping it would change the verdict;
-of pods and namespaces only what policies see is read. ``null`` and absence mean the same, as they do in the API.
+Rule: shape only. A field of a policy that we do not know is an error, since skipping it would change the
+verdict; of pods and namespaces only what policies see is read. ``null`` and absence mean the same, as they do
+in the API.
 """
 
 from __future__ import annotations

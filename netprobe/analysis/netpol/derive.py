@@ -7,8 +7,8 @@ Rules, from the Kubernetes concept page "Network Policies":
 3. A way is free when the source's egress and the target's ingress both allow it.
 4. A pod cannot shut itself out, and traffic to and from the pod's own node is always allowed.
 5. Pods in the host network are no pods to policies: they are not selected, no selector finds them, and only
-   ``ipBlock`` (or a rule without peers) speaks about their addresses. The API leaves this to the implementation;
-   this is the common one.
+   ``ipBlock`` (or a rule without peers) speaks about their addresses. The API leaves this to the
+   implementation; this is the common one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 
 Door = tuple[Transport, int]
+
+MAX_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,14 @@ def derive(
     """Every cell between *pods*: by source, target, IP version that both have, and door, sorted.
 
     The doors of a target are its container ports, every number that a policy names, and *doors*.
-    Raises :class:`InputError` where a pod's namespace is not among *namespaces*.
+    Raises :class:`InputError` where a pod's namespace is not among *namespaces*, and beyond ``MAX_CELLS``.
     """
-    policies = tuple(policies)
-    return tuple(
-        _Derivation(policies, tuple(namespaces), {*doors, *_named_doors(policies)}).cells(tuple(pods))
-    )
+    policies, pods = tuple(policies), tuple(pods)
+    everywhere = {*doors, *_named_doors(policies)}
+    asked = sum(len(everywhere) + len(pod.ports) for pod in pods) * len(pods)
+    if asked > MAX_CELLS:
+        raise InputError(f"{len(pods)} pods make {asked} cells, more than {MAX_CELLS}; name fewer of them")
+    return tuple(_Derivation(policies, tuple(namespaces), everywhere).cells(pods))
 
 
 def _named_doors(policies: tuple[Policy, ...]) -> Iterator[Door]:

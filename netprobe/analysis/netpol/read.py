@@ -1,7 +1,7 @@
 """Manifests, read strictly: files or directories of YAML and JSON, lists too.
 
-Rule: a mistake in what decides a verdict is one :class:`InputError` with file, line and column, by the API server's
-own rules. What is left out (other kinds, pods without an address) is said in a note, never silently.
+Rule: a mistake in what decides a verdict is one :class:`InputError` with file, line and column, by the API
+server's own rules. What is left out (other kinds, pods without an address) is said in a note, never silently.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Manifests:
 
     policies: tuple[Policy, ...]
     namespaces: tuple[Namespace, ...]
-    """Every namespace that is described or that a pod or policy is in; each has the label with its own name."""
+    """Every one that is described or that a pod or policy is in; each has the label with its own name."""
     pods: tuple[Pod, ...]
     notes: tuple[str, ...] = ()
     """What was left out or assumed, one sentence each."""
@@ -134,11 +134,11 @@ class _Reader:
             raise located.error(f"{kind} {full} stands already at {first}", *at)
 
     def result(self) -> Manifests:
-        used = {each.namespace for each in (*self._policies, *self._pods)}
+        used = {policy.namespace for policy in self._policies} | {pod.namespace for pod in self._pods}
         for name in sorted(used - self._labels.keys()):
             self._notes.append(f"namespace {name} is not described: taken to have no label but its name")
         for kind, count in sorted(self._others.items()):
-            self._notes.append(f"{count} of kind {kind} not read: it has no say in the verdicts here")
+            self._notes.append(f"{count} of kind {kind} not read: the verdicts leave it out")
         namespaces = tuple(
             Namespace(name, tuple(sorted({**self._labels.get(name, {}), _NAME_LABEL: name}.items())))
             for name in sorted(used | self._labels.keys())

@@ -46,7 +46,7 @@ def find_statements(cells: Iterable[PolicyCell], *, version: int) -> tuple[State
 
 
 def intent_document(statements: Iterable[Statement], *, version: int) -> IntentDoc:
-    """An intent that says the same: a group for each pod's address over IP *version*, a rule for each statement.
+    """An intent that says the same: a group for each pod's address of IP *version*, a rule per statement.
 
     Doors of SCTP are left out: an intent cannot name them.
     """
