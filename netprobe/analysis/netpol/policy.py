@@ -1,7 +1,7 @@
 """What a NetworkPolicy (``networking.k8s.io/v1``) and the pods it speaks about are.
 
 Rule: absent and empty are never the same thing. An absent selector is ``None``, an empty one has no
-requirements and fits everybody. The API's defaults (a port's protocol, ``policyTypes``) are already filled in.
+requirements and fits everybody. The API's defaults (a port's protocol, ``policyTypes``) are filled in.
 Source: the Kubernetes API reference, NetworkPolicy v1, and the concept page "Network Policies".
 """
 

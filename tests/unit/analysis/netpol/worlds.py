@@ -153,11 +153,11 @@ def worlds(draw: st.DrawFn) -> Raw:
     """One to five policies over two to four pods in up to three namespaces, on two nodes."""
     pods = []
     for number in range(draw(st.integers(2, 4))):
-        ips = draw(st.sampled_from(((4,), (6,), (4, 6))))
+        versions = draw(st.lists(st.sampled_from((4, 6)), min_size=1, unique=True))
         pods.append(
             pod(
                 f"{draw(st.sampled_from(HOMES))}/p{number}",
-                ips=tuple(f"10.0.0.{number + 1}" if ip == 4 else f"fd00::{number + 1}" for ip in ips),
+                ips=tuple(f"10.0.0.{number + 1}" if ip == 4 else f"fd00::{number + 1}" for ip in versions),
                 labels=draw(labels),
                 ports=tuple(draw(st.lists(container_ports, max_size=2))),
                 node=draw(st.sampled_from(("n1", "n2"))),
