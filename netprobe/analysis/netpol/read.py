@@ -81,7 +81,7 @@ class _Reader:
         kind = data.get("kind") or kind
         if not isinstance(kind, str) or not kind:
             raise located.error("has no 'kind'", *at)
-        if kind.endswith("List"):
+        if kind.endswith("List") and "items" in data:
             self._read_list(located, data, at, kind.removesuffix("List"))
             return
         api = data.get("apiVersion") or _API.get(kind)

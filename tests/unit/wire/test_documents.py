@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.errors import InputError
-from netprobe.wire.documents import parse_document, read_document
+from netprobe.wire.documents import Located, parse_document, read_document
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,3 +57,15 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
         parse_document(text, Doc, source="f.yaml")
     except InputError as error:
         assert "\n" not in str(error)
+
+
+def test_each_document_of_a_stream_knows_its_own_lines() -> None:
+    first, second = Located.each("# a\n---\n---\na: 1\n---\nb:\n  c: 2\n", source="f.yaml")
+    assert (first.data, second.data) == ({"a": 1}, {"b": {"c": 2}})
+    assert (first.place("a"), second.place("b", "c")) == ("f.yaml:4:1", "f.yaml:7:3")
+
+
+def test_a_part_of_a_document_is_read_with_its_whole_path() -> None:
+    (located,) = Located.each("list:\n  - name: a\n    port: x\n", source="f.yaml")
+    with pytest.raises(InputError, match=r"^f\.yaml:3:5: list\[0\]\.port: "):
+        located.convert({"name": "a", "port": "x"}, Item, "list", 0)

@@ -155,7 +155,12 @@ def test_what_is_left_out_is_said() -> None:
     ended, waiting = pod("a/ended", ips=("10.0.0.1",)), pod("a/waiting", ips=())
     ended["status"]["phase"] = "Succeeded"
     foreign = {**policy("a/n", {}), "apiVersion": "projectcalico.org/v3"}
-    others = [{"kind": "CiliumNetworkPolicy"}, {"kind": "CiliumNetworkPolicy"}, foreign]
+    others = [
+        {"kind": "CiliumNetworkPolicy"},
+        {"kind": "CiliumNetworkPolicy"},
+        foreign,
+        {"kind": "AllowList"},
+    ]
     there = pod("b/there", ips=("10.0.0.2",))
     items = [namespace("a"), ended, waiting, there, *others]
     found = read(json.dumps({"kind": "List", "items": items}))
@@ -165,6 +170,7 @@ def test_what_is_left_out_is_said() -> None:
         "pod a/ended has ended and is left out",
         "pod a/waiting has no address yet and is left out",
         "namespace b is not described: taken to have no label but its name",
+        "1 of kind AllowList not read: the verdicts leave it out",
         "2 of kind CiliumNetworkPolicy not read: the verdicts leave it out",
         "1 of kind NetworkPolicy (projectcalico.org/v3) not read: the verdicts leave it out",
     )

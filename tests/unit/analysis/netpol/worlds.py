@@ -99,7 +99,8 @@ namespace_selectors = pod_selectors | st.sampled_from(HOMES).map(
 def blocks(draw: st.DrawFn) -> Raw:
     cidr, holes = draw(st.sampled_from(BLOCKS))
     block: Raw = {"cidr": cidr}
-    if holes and draw(st.booleans()):
+    with_holes = draw(st.booleans())
+    if holes and with_holes:
         block["except"] = draw(st.lists(st.sampled_from(holes), unique=True))
     return {"ipBlock": block}
 
