@@ -8,7 +8,7 @@ Rules, from the Kubernetes concept page "Network Policies":
 4. A pod cannot shut itself out, and traffic to and from the pod's own node is always allowed.
 5. Pods in the host network are no pods to policies: they are not selected, no selector finds them, and only
    ``ipBlock`` (or a rule without peers) speaks about their addresses. The API leaves this to the
-   implementation; this is the common one.
+   implementation; this is the reading that the concept page calls most common.
 """
 
 from __future__ import annotations
