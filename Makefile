@@ -77,7 +77,7 @@ lab-score: setup  ## Every kind of fault at two places, on real packets; writes 
 fuzz: $(STAMP)  ## Fuzz every decoder with atheris, FUZZ_SECONDS (120) each; corpus in build/fuzz
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-soak: $(STAMP)  ## Sweep and answer at full rate for SOAK_SECONDS (600): nothing may grow
+soak: $(STAMP)  ## Sweep and answer without a pause for SOAK_SECONDS (600): nothing may grow
 	@$(BIN)/python -m benchmarks.soak --seconds $(SOAK_SECONDS)
 
 format: $(STAMP)  ## Let ruff format and fix

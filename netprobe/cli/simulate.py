@@ -78,7 +78,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
     intervals: int | None, hours: float, days: float, interval_s: float, seed: int, evidence: Path | None,
     form: str,
 ) -> None:  # fmt: skip
-    r"""Play a fleet with labelled faults, without packets, and score what netprobe says about it.
+    """Play a fleet with labelled faults, without packets, and score what netprobe says about it.
 
     The planner, the judge and the localiser are the real ones; only the windows are made up. Example:
 
