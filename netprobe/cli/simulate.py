@@ -84,7 +84,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
 
     \b
       netprobe simulate --clusters 5 --nodes 10 --fault 'tunnel-down source=c01 target=c02 stop=24'
-    """
+    """  # noqa: D301 - click knows a real backspace
     inventory = build_inventory(Shape(clusters, nodes, Joined(joined), gateways))
     length = _count_intervals(intervals, hours * 3600 + days * 86400, interval_s)
     interval_ns = int(interval_s * _SECOND)
