@@ -139,6 +139,8 @@ def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -
             if holder != node.name:
                 yield _Fault(f"{address} already belongs to node {holder!r}", (*at, field, index))
     yield from _each(node.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
+    if node.passive and node.role != "gateway":
+        yield _Fault(f"node {node.name!r} is a {node.role}; only a gateway can be passive", (*at, "passive"))
     if node.ssh is not None:
         yield from find_ssh_faults(node.ssh, (*at, "ssh"))
 

@@ -42,6 +42,8 @@ class Node:
     """For a gateway: the addresses its tunnels use outside."""
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
+    passive: bool = False
+    """A gateway that stands by for an active one: until it takes over it carries no traffic of others."""
     ssh: SshAccess | None = None
     """How the node itself is reached over SSH; None where it is not."""
 
@@ -124,6 +126,20 @@ class Link:
         return {self.source, self.target} == {one, other}
 
 
+def _tell_apart(links: list[Link]) -> Iterator[tuple[Link, str]]:
+    names = [link.name for link in links]
+    longer = [f"{link.name} {link.source_gateway or 'any'}–{link.target_gateway or 'any'}" for link in links]
+    for place, link in enumerate(links):
+        if len(links) == 1:
+            yield link, ""
+        elif names.count(link.name) == 1:
+            yield link, link.name
+        elif longer.count(longer[place]) == 1:
+            yield link, longer[place]
+        else:
+            yield link, f"{longer[place]} {1 + place}"
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything known to exist at one moment."""
@@ -149,6 +165,17 @@ class Inventory:
     def find_links(self, one: ClusterName, other: ClusterName) -> tuple[Link, ...]:
         """Every link that joins these two clusters, in inventory order."""
         return tuple(link for link in self.links if link.joins(one, other))
+
+    def tell_links_apart(self) -> tuple[str, ...]:
+        """For each link what tells it from others between its clusters; nothing where it is the only one.
+
+        Its name; where two share that, its gateways too; where those are the same, its place among them.
+        """
+        beside: dict[frozenset[ClusterName], list[Link]] = {}
+        for link in self.links:
+            beside.setdefault(frozenset((link.source, link.target)), []).append(link)
+        told = {id(link): text for links in beside.values() for link, text in _tell_apart(links)}
+        return tuple(told[id(link)] for link in self.links)
 
     def iter_agents(self) -> Iterator[AgentId]:
         """Every agent that is meant to run, in inventory order."""

@@ -6,6 +6,7 @@ Rule: everything here is looked up once per inventory; planners of large fleets 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -46,7 +47,10 @@ class Fabric:
         self.cluster_of: dict[ClusterName, Cluster] = {}
         self.node_of: dict[NodeId, Node] = {}
         self._index_nodes()
-        self._hops = self._index_links()
+        self._hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
+        self._standby: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
+        self._hop_of: dict[tuple[NodeId, NodeId], Hop] = {}
+        self._index_links()
         self._ways: dict[ClusterName, dict[ClusterName, Way]] = {}
         self.agents: tuple[AgentId, ...] = tuple(inventory.iter_agents())
         known = set(self.agents)
@@ -67,46 +71,51 @@ class Fabric:
                     raise InputError(f"node {node_id} stands twice", where="inventory")
                 self.node_of[node_id] = node
 
-    def _index_links(self) -> dict[ClusterName, tuple[Hop, ...]]:
-        hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
-        seen: dict[frozenset[str], int] = {}
-        for link in self.inventory.links:
-            seen[frozenset((link.source, link.target))] = (
-                seen.get(frozenset((link.source, link.target)), 0) + 1
-            )
-        for link in self.inventory.links:
-            many = seen[frozenset((link.source, link.target))] > 1
-            there, back = self._hops_of(link, name=link.name if many else "")
-            hops[link.source].append(there)
-            hops[link.target].append(back)
-        return {name: tuple(found) for name, found in hops.items()}
+    def _index_links(self) -> None:
+        for link, detail in zip(self.inventory.links, self.inventory.tell_links_apart(), strict=True):
+            near = self._gateways(link.source, link.source_gateway, link)
+            far = self._gateways(link.target, link.target_gateway, link)
+            for carries, one, other in _join(near, far):
+                index = self._hops if carries else self._standby
+                for hop in _both_ways(link, one, other, detail=detail):
+                    index[hop.source].append(hop)
+                    if carries:
+                        self._hop_of.setdefault((hop.source_gateway, hop.target_gateway), hop)
 
-    def _hops_of(self, link: Link, *, name: str) -> tuple[Hop, Hop]:
-        ends = (link.source, link.source_gateway), (link.target, link.target_gateway)
-        one, other = (self._gateway(cluster, gateway, link) for cluster, gateway in ends)
-        there = tunnel(link.source, link.target, link=name)
-        back = tunnel(link.target, link.source, link=name)
-        return (
-            Hop(link, link.source, link.target, one, other, there),
-            Hop(link, link.target, link.source, other, one, back),
-        )
-
-    def _gateway(self, name: ClusterName, wanted: str | None, link: Link) -> NodeId:
+    def _gateways(self, name: ClusterName, wanted: str | None, link: Link) -> tuple[_End, ...]:
+        """The gateways at one end of a link: the one that it names, or all of the cluster."""
         cluster = self.cluster_of.get(name)
         if cluster is None:
             raise InputError(f"link {link.name} ends at unknown cluster {name!r}", where="inventory.links")
         if not cluster.nodes:
             raise InputError(f"link {link.name} ends at {name!r}, which has no node", where="inventory.links")
-        if wanted is None:
-            return cluster.node_id((cluster.gateways or cluster.nodes)[0])
-        for node in cluster.nodes:
-            if node.name == wanted:
-                return cluster.node_id(node)
+        able = cluster.gateways or cluster.nodes[:1]
+        if wanted is not None:
+            able = tuple(node for node in cluster.nodes if node.name == wanted)
+        if able:
+            return tuple((cluster.node_id(node), node.passive) for node in able)
         raise InputError(f"link {link.name} ends at unknown node {name}/{wanted}", where="inventory.links")
 
     def hops_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
-        """The links that leave *cluster*, seen from it, in inventory order."""
-        return self._hops[cluster]
+        """The links that leave *cluster* and carry traffic, seen from it, in inventory order.
+
+        A link that several active gateways hold stands there once for each.
+        """
+        return tuple(self._hops[cluster])
+
+    def standby_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
+        """What would leave *cluster* if passive gateways took over; it carries nothing now."""
+        return tuple(self._standby[cluster])
+
+    def way_between(self, source: NodeId, target: NodeId) -> Way | None:
+        """How packets of one node reach another's cluster.
+
+        The two gateways of a link ask each other over that link; everything else takes the clusters' way.
+        """
+        hop = self._hop_of.get((source, target))
+        if hop is not None:
+            return Way((hop,), hop.link.mtu)
+        return self.way(source=source.cluster, target=target.cluster)
 
     def way(self, *, source: ClusterName, target: ClusterName) -> Way | None:
         """The shortest way between two clusters over links, or None; the inventory's order breaks ties.
@@ -136,6 +145,36 @@ class Fabric:
                 if self.cluster_of[hop.target].transit:
                     queue.append((hop.target, hops))
         return ways
+
+
+_End = tuple[NodeId, bool]
+"""A gateway at the end of a link, and whether it is passive."""
+
+
+def _join(near: Sequence[_End], far: Sequence[_End]) -> Iterator[tuple[bool, NodeId, NodeId]]:
+    """Which gateways of the two ends of a link hold it together, and whether traffic crosses there.
+
+    Active gateways stand in turn, so that each is at least one's partner; a passive one stands opposite the
+    first that is active, or the first of all where none is.
+    """
+    active = [[node for node, passive in end if not passive] for end in (near, far)]
+    if all(active):
+        for place in range(max(map(len, active))):
+            one, other = (end[place % len(end)] for end in active)
+            yield True, one, other
+    first = [(own or [end[0][0]])[0] for own, end in zip(active, (near, far), strict=True)]
+    standing_by = [(node, first[1]) for node, passive in near if passive]
+    standing_by += [(first[0], node) for node, passive in far if passive]
+    yield from ((False, one, other) for one, other in dict.fromkeys(standing_by))
+
+
+def _both_ways(link: Link, one: NodeId, other: NodeId, *, detail: str) -> tuple[Hop, Hop]:
+    there = tunnel(link.source, link.target, link=detail)
+    back = tunnel(link.target, link.source, link=detail)
+    return (
+        Hop(link, link.source, link.target, one, other, there),
+        Hop(link, link.target, link.source, other, one, back),
+    )
 
 
 def family_of(address: str) -> int:

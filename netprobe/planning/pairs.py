@@ -117,8 +117,10 @@ def _combine_gateways(
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair whose turn it is.
 
-    Pairs whose turn it is not keep gateway→gateway where a link joins them, so every link is crossed.
+    Whose turn it is or not, the gateways of every link ask each other, so every link is crossed.
     """
+    for name in fabric.cluster_of:
+        yield from ((hop.source_gateway, hop.target_gateway) for hop in fabric.hops_from(name))
     is_sampled = len(fabric.cluster_of) > policy.all_pairs_clusters
     company = {name: _share_workers(fabric, name) for name in fabric.cluster_of}
     for source in fabric.cluster_of:
@@ -129,8 +131,6 @@ def _combine_gateways(
                 continue
             near, far = way.hops[0].source_gateway, way.hops[-1].target_gateway
             if is_sampled and not _is_turn(company[source][target], groups, epoch, policy.sampled_groups):
-                if len(way.hops) == 1:
-                    yield near, far
                 continue
             here = [
                 _turn(ring_of[source], f"{seed} {source} {company[source][target]} {role}", epoch, near)

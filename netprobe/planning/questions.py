@@ -82,7 +82,7 @@ def _large_size(fabric: Fabric, pair: Pair) -> int:
     ends = fabric.cluster_of[here.cluster].pod_mtu, fabric.cluster_of[there.cluster].pod_mtu
     if here.cluster == there.cluster:
         return min(ends)
-    way = fabric.way(source=here.cluster, target=there.cluster)
+    way = fabric.way_between(here.node_id, there.node_id)
     return min(*ends, way.mtu) if way else 0
 
 
@@ -151,10 +151,13 @@ def find_exported(fabric: Fabric) -> Service | None:
 
 
 def ask_outer(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
-    """Gateway to gateway on outer addresses, once per direction of each link, from the host plane."""
+    """Gateway to gateway on outer addresses, once per direction of each link, from the host plane.
+
+    Those of passive gateways are asked too: it is how one learns that they could take over.
+    """
     known = set(fabric.agents)
     for cluster in fabric.cluster_of:
-        for hop in fabric.hops_from(cluster):
+        for hop in (*fabric.hops_from(cluster), *fabric.standby_from(cluster)):
             source = AgentId(hop.source_gateway.cluster, hop.source_gateway.node, Plane.HOST)
             addresses = fabric.node_of[hop.target_gateway].outer_addresses
             if source in known and addresses:

@@ -42,8 +42,11 @@ def find_route(fabric: Fabric, *, source: AgentId, target: AgentId) -> Route | N
 
 
 def _between_clusters(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
-    """Whatever leaves a cluster rides the overlay to the gateway, from the host plane too."""
-    way = fabric.way(source=source.cluster, target=target.cluster)
+    """Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
+
+    Of several links it takes the first that is active; the others carry what their own gateways ask.
+    """
+    way = fabric.way_between(source, target)
     if way is None:
         return None
     first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway

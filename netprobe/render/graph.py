@@ -42,8 +42,8 @@ def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
         builder.add_cluster(cluster)
     for agent in snapshot.inventory.iter_agents():
         builder.add_agent(agent)
-    for link in snapshot.inventory.links:
-        builder.add_link(link)
+    for link, detail in zip(snapshot.inventory.links, snapshot.inventory.tell_links_apart(), strict=True):
+        builder.add_link(link, detail)
     builder.add_parts()
     return graph
 
@@ -132,7 +132,7 @@ class _Builder:
         )
         self._graph.add_edge(str(agent.node_id), str(agent), key="contains", kind="contains")
 
-    def add_link(self, link: Link) -> None:
+    def add_link(self, link: Link, detail: str) -> None:
         """Both directions of a tunnel or direct link, from gateway to gateway."""
         ends = _ends(self._snapshot.inventory, link)
         for end in ends:
@@ -141,18 +141,17 @@ class _Builder:
                     end, kind="cluster", label=end, environment="", region="", state="unknown"
                 )
         for source, target in (ends, ends[::-1]):
-            component = parts.tunnel(_cluster_of(source), _cluster_of(target))
-            several = len(self._snapshot.inventory.find_links(link.source, link.target)) > 1
+            component = parts.tunnel(_cluster_of(source), _cluster_of(target), link=detail)
             self._graph.add_edge(
                 source,
                 target,
-                key=f"{component} {link.name}" if several else str(component),
+                key=str(component),
                 kind="tunnel",
                 component=str(component),
                 link=link.kind.value,
                 mechanism=link.mechanism or link.kind.value,
                 mtu=link.mtu,
-                **self._feel(self._health.of_link(link, component.source, component.target)),  # type: ignore[arg-type]
+                **self._feel(self._health.of_link(component)),
             )
 
     def add_parts(self) -> None:

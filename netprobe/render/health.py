@@ -14,8 +14,7 @@ from netprobe.model import component as parts
 from netprobe.model.check import Legs
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
-from netprobe.model.inventory import Link
-from netprobe.model.names import CheckId, ClusterName, NodeId
+from netprobe.model.names import CheckId, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState, PathStatus
 
@@ -99,10 +98,9 @@ class Health:
             if component.kind is kind and component.source == source:
                 yield component, part
 
-    def of_link(self, link: Link, source: ClusterName, target: ClusterName) -> Part:
-        """One direction of a link; a component without a link name means the only link of that pair."""
-        named = parts.tunnel(source, target, link=link.name)
-        return self.of(named if named in self.parts else parts.tunnel(source, target))
+    def of_link(self, component: Component) -> Part:
+        """One direction of a link; a component without a link name means every link of that pair."""
+        return self.of(component if component in self.parts else replace(component, detail=""))
 
 
 def read_health(snapshot: Snapshot) -> Health:

@@ -57,6 +57,7 @@ class NodeDoc(_Doc, frozen=True):
     outer_addresses: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
+    passive: bool = False
     ssh: SshDoc | None = None
 
 

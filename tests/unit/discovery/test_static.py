@@ -54,6 +54,13 @@ MISTAKES = [
         "20:69",
         "is a worker, not a gateway",
     ),
+    (
+        "a worker that stands by",
+        "- name: w1",
+        "- passive: true\n        name: w1",
+        "10:9",
+        "only a gateway can be passive",
+    ),
     ("a link with itself", "target: dev,", "target: prod,", "20:20", "joins 'prod' with itself"),
     ("two nodes of one name", "- name: w1", "- name: gw", "10:9", "'gw' stands twice"),
     ("two clusters of one name", "- name: dev", "- name: prod", "15:5", "'prod' stands twice"),
