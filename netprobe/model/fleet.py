@@ -33,6 +33,10 @@ class Coverage:
     checks: int = 0
     unjoined: tuple[tuple[ClusterName, ClusterName], ...] = ()
     """Pairs of clusters that nothing joins, no link and no transit cluster: nothing is asked between them."""
+    zone_pairs: int = 0
+    """Ordered pairs of zones of one cluster, over all clusters."""
+    zones_uncrossed: tuple[tuple[str, str], ...] = ()
+    """Those that no check of this epoch crosses, each zone as ``cluster/zone``."""
     left_out: int = 0
     """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
     splitting: tuple[ExtraCheck, ...] = ()

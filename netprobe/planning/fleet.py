@@ -24,6 +24,7 @@ from netprobe.planning.questions import (
     ask_service,
 )
 from netprobe.planning.splits import find_splitting
+from netprobe.planning.zones import find_zone_pairs
 
 MOST_SPLITTING = 10
 """So many further checks are proposed where parts cannot be told apart."""
@@ -70,8 +71,11 @@ def plan_fleet(
     )
     legs = tuple(question.legs for question in questions)
     measured = measure_coverage(fabric, legs)
+    zone_pairs, zones_uncrossed = find_zone_pairs(fabric, (question.check for question in questions))
     coverage = replace(
         measured,
+        zone_pairs=zone_pairs,
+        zones_uncrossed=zones_uncrossed,
         unjoined=fabric.unjoined(),
         left_out=left_out,
         splitting=find_splitting(fabric, measured.classes, budget=MOST_SPLITTING),

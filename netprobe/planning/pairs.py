@@ -19,6 +19,7 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.fabric import Fabric, agent_of
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.rings import assign_slots, follow, node_keys, offsets_of, slot_count
+from netprobe.planning.zones import cross_zones
 
 _GROUP = 3
 """So many remote clusters share a worker: enough to tell routes apart, few enough to spread the load."""
@@ -58,7 +59,7 @@ def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Ite
         name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if node in staffed])
         for name, cluster in fabric.cluster_of.items()
     }
-    joints = list(_circulant(ring_of, epoch=epoch, seed=seed, degree=policy.degree))
+    joints = list(_circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree))
     joints += _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
     for source, target in joints:
         rich = _share(source, target, epoch=epoch, seed=seed) < policy.variant_share
@@ -98,7 +99,7 @@ class Ring:
 
 
 def _circulant(
-    ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
+    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
 ) -> Iterator[tuple[NodeId, NodeId]]:
     for name, ring in ring_of.items():
         size = len(ring.nodes)
@@ -107,8 +108,9 @@ def _circulant(
         slot = np.array(ring.taken, np.int64)
         own_seed = _digest(f"{seed} {name}")
         offsets = offsets_of(epoch, slots=ring.slots, degree=min(degree, size - 1), seed=own_seed)
-        for offset in offsets.tolist():
-            asked = follow(slot, slots=ring.slots, offset=offset).tolist()
+        rounds = [follow(slot, slots=ring.slots, offset=offset).tolist() for offset in offsets.tolist()]
+        zones = [fabric.node_of[node].zone for node in ring.nodes]
+        for asked in cross_zones(rounds, zones=zones, names=list(map(str, ring.nodes))):
             yield from ((ring.nodes[one], ring.nodes[other]) for one, other in enumerate(asked))
 
 

@@ -179,6 +179,8 @@ def _coverage(snapshot: Snapshot) -> Document:
         "covered": coverage.covered,
         "identifiable": coverage.identifiable,
         "unjoined": [list(pair) for pair in coverage.unjoined],
+        "zone_pairs": coverage.zone_pairs,
+        "zones_uncrossed": [list(pair) for pair in coverage.zones_uncrossed],
         "left_out": coverage.left_out,
         "uncovered": [str(component) for component in coverage.uncovered],
         "indistinguishable": [[str(component) for component in group] for group in coverage.classes],

@@ -297,6 +297,11 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
         f"{coverage.identifiable:,}",
         f"told apart from every other{_share(coverage.identifiable, coverage.components)}",
     )
+    if coverage.zone_pairs:
+        crossed = coverage.zone_pairs - len(coverage.zones_uncrossed)
+        facts.add_row(
+            f"{crossed:,}", f"of {coverage.zone_pairs:,} ways from zone to zone of a cluster are asked"
+        )
     if coverage.left_out:
         facts.add_row(f"{coverage.left_out:,}", "variants of checks left out by the budgets in this epoch")
     blocks: list[RenderableType] = [facts]
@@ -305,6 +310,9 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
     if coverage.unjoined:
         pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
         blocks.append(_named_list("Not joined by links or transit clusters, so not asked", pairs))
+    if coverage.zones_uncrossed:
+        pairs = [f"{one} → {other}" for one, other in coverage.zones_uncrossed]
+        blocks.append(_named_list("No check of this epoch goes from zone to zone", pairs))
     if coverage.classes:
         told = [" = ".join(str(part) for part in group) for group in coverage.classes]
         blocks.append(_named_list("Cannot be told apart", told))

@@ -129,9 +129,11 @@ def clusters(draw: st.DrawFn, name: str) -> Cluster:
     def some() -> tuple[str, ...]:
         return tuple(next(pool) for _ in range(draw(st.integers(0, 2))))
 
+    roles = st.sampled_from(((NodeRole.WORKER, False), (NodeRole.GATEWAY, False), (NodeRole.GATEWAY, True)))
     nodes = tuple(
-        Node(NodeName(node), draw(st.sampled_from(NodeRole)), some(), some(), zone=draw(texts))
+        Node(NodeName(node), role, some(), some(), zone=draw(texts), passive=passive)
         for node in draw(st.lists(names, max_size=3, unique=True))
+        for role, passive in (draw(roles),)
     )
     services = tuple(
         Service(

@@ -75,3 +75,13 @@ def test_one_plane_can_be_shown_alone() -> None:
 def test_clusters_gather_their_nodes() -> None:
     matrix = read_matrix(fleets.tunnel_down(), level=Level.CLUSTER)
     assert matrix.differing == ("prod-us-west-1", "staging-eu-central-1")
+
+
+def test_ways_from_zone_to_zone_that_nobody_asks_are_named() -> None:
+    """Nothing is said of zones where there are none."""
+    fleet = fleets.several()
+    coverage = replace(fleet.coverage, zone_pairs=6, zones_uncrossed=(("prod/east", "prod/west"),))
+    text = tables.render_text(tables.coverage_table(replace(fleet, coverage=coverage)), width=80)
+    assert "5  of 6 ways from zone to zone of a cluster are asked" in text
+    assert "prod/east → prod/west" in text
+    assert "zone" not in tables.render_text(tables.coverage_table(fleet), width=80)
