@@ -68,6 +68,10 @@ class Keys:
         return [line for key in keys for line in key.read_text().splitlines() if "-----" not in line]
 
 
+_EMPTY_PROFILE = "{ [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; }"
+"""bash reads it for every command over SSH: what a developer keeps there is not what is tested."""
+
+
 class Server:
     """One sshd on one host, as root, with its own ``/run``."""
 
@@ -82,7 +86,8 @@ class Server:
             "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
         )
         script = (
-            f"mount -t tmpfs run /run && mkdir /run/sshd && {before} && exec /usr/sbin/sshd -D -e -f {config}"
+            f"mount -t tmpfs run /run && mkdir /run/sshd && {_EMPTY_PROFILE} && {before} && "
+            f"exec /usr/sbin/sshd -D -e -f {config}"
         )
         self.log = keys.folder / f"log-{host.name}"
         with self.log.open("w") as log:

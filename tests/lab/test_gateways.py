@@ -71,7 +71,7 @@ class Pair:
 
     def facts(self, kind: str, *words: str) -> list[dict[str, Any]]:
         code, told, complaint = self.status("-o", "json", "west", *words)
-        assert code == 0, complaint
+        assert code == 0, told + complaint
         return [fact for fact in json.loads(told)["hosts"][0]["facts"] if fact["kind"] == kind]
 
 
