@@ -28,7 +28,10 @@ from netprobe.errors import SurroundingsError
 from netprobe.model.reach import SshAccess, SshHop
 
 _SSHD = "/usr/sbin/sshd"
-_ENTER = 'ip link set lo up && mount -t tmpfs run /run && mkdir /run/sshd && { [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; } && exec "$@"'
+_ENTER = (
+    "ip link set lo up && mount -t tmpfs run /run && mkdir /run/sshd && "
+    '{ [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; } && exec "$@"'
+)
 _COMMANDS = ("uptime", "kernel", "python", "tools")
 _PATIENT = Patience(connect_s=120, command_s=120)
 
