@@ -7,6 +7,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -14,13 +15,14 @@ from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.judge import judge_cells
 from netprobe.analysis.intent.read import read_intent
 from netprobe.bus.ask import ask_snapshot
-from netprobe.cli.rehearsal import LabInjector
+from netprobe.cli.rehearsal import LabInjector, Rehearsal
 from netprobe.cli.verifying import see_cells
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.model.intent import CellVerdict, Judged
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+INTERVAL_NS = 1_000_000_000
 SOURCE, TARGET = "prod-us-west-1/w2/pod", "staging-eu-central-1/w1"
 GROUPS = """
 version: 1
@@ -35,9 +37,17 @@ SHUT = "{verdict: deny, from: asker, to: asked, ports: [tcp/9771]}"
 @pytest.fixture(scope="module")
 def name() -> Iterator[str]:
     name = f"verify-{os.getpid()}"
-    start_lab(Start(name, end_with_pid=os.getpid()), say=print)
+    start_lab(Start(name, interval_ns=INTERVAL_NS, end_with_pid=os.getpid()), say=print)
+    asyncio.run(until_healthy(name))
     yield name
     take_down(name)
+
+
+async def until_healthy(name: str) -> None:
+    """Every agent has its plan, so that each knows who may ask it."""
+    access = find_access(name)
+    rehearsal = Rehearsal(partial(ask_snapshot, access), LabInjector(LabClient(name)), INTERVAL_NS)
+    await rehearsal.wait_until_healthy(timeout_s=90)
 
 
 @contextmanager
