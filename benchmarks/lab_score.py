@@ -104,14 +104,15 @@ def _rehearse(name: str, programme: Programme) -> Rehearsal:
 
 @contextlib.contextmanager
 def _busy_processors() -> Iterator[None]:
-    """Keep every processor busy with a loop of its own."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    """Keep every processor busy with a loop of its own; a loop whose parent was killed ends by itself."""
+    loop = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+        for process in loops:
+            process.kill()
+            process.wait()
 
 
 def _count(rehearsal: Rehearsal) -> dict[str, object]:
