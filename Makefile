@@ -7,12 +7,14 @@ STAMP  := $(VENV)/.locked
 # Programs the lab needs, and the Debian packages that bring them.
 TOOLS    := nft ip wg wireguard-go ping nsenter sysctl
 PACKAGES := nftables iproute2 wireguard-tools wireguard-go iputils-ping util-linux procps
+# What the nodes of the end-to-end tests are made of, and what builds images; kubectl comes from elsewhere.
+E2E_PACKAGES := containerd runc containernetworking-plugins buildah busybox-static
 
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 120
 SOAK_SECONDS ?= 600
 
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e lab-score fuzz soak format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e e2e-packages lab-score fuzz soak format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -67,7 +69,14 @@ lab-test: $(STAMP)  ## Tests on real packets in network namespaces
 notebooks: $(STAMP)  ## Execute every notebook
 	@$(BIN)/pytest -q tests/notebooks
 
-e2e: setup  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
+e2e-packages:
+	@for package in $(E2E_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing what is missing:$$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+e2e: setup e2e-packages  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.build; fi
 	@$(BIN)/pytest -q tests/e2e
 
@@ -87,6 +96,10 @@ format: $(STAMP)  ## Let ruff format and fix
 lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra all --universal --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	for image in agent=agents/requirements.lock collector=requirements-collector.lock; do \
+	  uv pip compile pyproject.toml --extra $${image%%=*} --constraint requirements.lock --generate-hashes --python-version 3.11 \
+	    --python-platform linux --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file $${image#*=}; \
+	done
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.client import Clusters, why_not
+from tests.e2e.cluster.client import Clusters, why_no_nodes, why_not
 
 HERE = Path(__file__).parent
 EXISTING = tuple(os.environ.get("NETPROBE_E2E_CONTEXTS", "").split())
@@ -42,3 +42,12 @@ def contexts(request: pytest.FixtureRequest) -> tuple[str, ...]:
     own: Clusters = request.getfixturevalue("clusters")
     os.environ["KUBECONFIG"] = own.environment
     return tuple(own.kubeconfigs)
+
+
+@pytest.fixture(scope="session")
+def nodes(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Clusters:
+    """The same clusters with their nodes: kubelets, pods, kube-proxy, DNS."""
+    if reason := why_no_nodes():
+        pytest.skip(reason)
+    clusters.start_nodes(tmp_path_factory.mktemp("nodes"))
+    return clusters

@@ -1,7 +1,7 @@
-"""Kubernetes and etcd, built once from their Go modules and kept outside the tree.
+"""Kubernetes, etcd and CoreDNS, built once from their Go modules and kept outside the tree.
 
 ``python -m tests.e2e.cluster.build`` prints the folder. The modules are pinned by the go.sum files beside
-this one. A build takes 7 to 10 minutes on two cores; what was built before is used as it is.
+this one. A build takes 7 to 10 minutes on two quiet cores; what was built before is used as it is.
 """
 
 from __future__ import annotations
@@ -21,15 +21,28 @@ _MAJOR, _MINOR, _ = KUBERNETES.split(".")
 
 def folder() -> Path:
     """Where the programs of exactly these sources are kept, whether they are built yet or not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    sources = sorted(path for kind in ("kubernetes", "etcd") for path in (_HERE / kind).iterdir())
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    return cache / "netprobe-e2e" / f"{KUBERNETES}-{digest[:12]}"
+    return cache() / f"{KUBERNETES}-{_digest('kubernetes', 'etcd')}"
+
+
+def coredns() -> Path:
+    """Where CoreDNS is kept."""
+    return cache() / f"coredns-{_digest('coredns')}"
+
+
+def cache() -> Path:
+    """Where everything that is built once is kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "netprobe-e2e"
+
+
+def _digest(*kinds: str) -> str:
+    sources = sorted(path for kind in kinds for path in (_HERE / kind).iterdir())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 def is_built() -> bool:
     """Whether nothing needs building."""
-    return all((folder() / name).exists() for name in ("etcd", "kubernetes", *_PROGRAMS))
+    programs = (folder() / name for name in ("etcd", "kubernetes", *_PROGRAMS))
+    return all(path.exists() for path in (*programs, coredns()))
 
 
 def build() -> Path:
@@ -42,6 +55,7 @@ def build() -> Path:
     )
     _build(_HERE / "etcd", target / "etcd", "-s -w")
     _build(_HERE / "kubernetes", target / "kubernetes", flags)
+    _build(_HERE / "coredns", coredns(), "-s -w")
     for name in _PROGRAMS:
         link = target / name
         if not link.exists():

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.e2e.cluster.build import folder, is_built
+from tests.e2e.cluster.build import coredns, folder, is_built
+from tests.e2e.cluster.images import COREDNS, PAUSE, pack_program
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +29,16 @@ def why_not() -> str:
     return f"namespaces are refused here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+def why_no_nodes() -> str:
+    """Why no nodes can be held here; empty where they can. Asked after :func:`why_not`."""
+    for program in ("containerd", "runc", "ctr", "nft", "nsenter", "busybox"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed: run `make e2e` as root"
+    if not Path("/usr/lib/cni/ptp").exists():
+        return "the CNI plug-ins are not installed: run `make e2e` as root"
+    return ""
+
+
 class Clusters:
     """Two clusters that stand; *kubeconfigs* has one file per cluster, by its context's name."""
 
@@ -39,7 +50,12 @@ class Clusters:
             text=True,
             cwd=ROOT,
         )
-        told = self._read()
+        self._has_nodes = False
+        try:
+            told = self._read()
+        except AssertionError:
+            self.close()
+            raise
         self.kubeconfigs: dict[str, Path] = {}
         for name, text in told["kubeconfigs"].items():
             self.kubeconfigs[name] = at / f"{name}.json"
@@ -57,11 +73,27 @@ class Clusters:
 
     def stop_api(self, name: str) -> None:
         """Kill the API server of a cluster."""
-        self._tell(f"stop-api {name}")
+        self.tell("stop-api", name)
 
     def start_api(self, name: str) -> None:
         """Start it again."""
-        self._tell(f"start-api {name}")
+        self.tell("start-api", name)
+
+    def start_nodes(self, at: Path) -> None:
+        """Start every node of both clusters, with what a pod and a cluster's DNS need; once."""
+        if self._has_nodes:
+            return
+        shell = Path(shutil.which("busybox") or "/bin/busybox")
+        pause = pack_program(PAUSE, shell, ("/busybox", "sleep", "2147483647"), at=at / "pause.tar")
+        program = at / "coredns"
+        shutil.copy(coredns(), program)
+        dns = pack_program(COREDNS, program, ("/coredns",), at=at / "coredns.tar")
+        self.tell("start-nodes", str(pause), str(dns))
+        self._has_nodes = True
+
+    def at(self, where: str, *words: str) -> str:
+        """Run a program in the network of a node, or of the router between the clusters (``router``)."""
+        return self.tell("at", where, *words)
 
     def kubectl(self, name: str, *words: str, given: str = "") -> str:
         """Run kubectl on a cluster; return what it says, fail with what it complains about."""
@@ -91,11 +123,12 @@ class Clusters:
         self._holder.wait(30)
         self._holder.stdout.close()
 
-    def _tell(self, line: str) -> None:
+    def tell(self, *words: str) -> str:
+        """Let the holder do something (see there); return what it says."""
         assert self._holder.stdin is not None
-        self._holder.stdin.write(line + "\n")
+        self._holder.stdin.write(json.dumps(words) + "\n")
         self._holder.stdin.flush()
-        assert str(self._read()["done"]) == line
+        return str(self._read()["done"])
 
     def _read(self) -> dict[str, dict[str, str]]:
         assert self._holder.stdout is not None

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.e2e.cluster.certificates import Authority, write_key
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Names and addresses of one cluster; *number* is 1 or 2."""
-
-    name: str
-    number: int
-
-    @property
-    def address(self) -> str:
-        """Where its API server listens."""
-        return f"10.250.{self.number}.1"
-
-    @property
-    def services(self) -> str:
-        """The range of its service addresses."""
-        return f"10.9{self.number}.0.0/16"
-
-    @property
-    def pods(self) -> str:
-        """The range of its pods."""
-        return f"10.4{self.number}.0.0/16"
+from tests.e2e.cluster.network import Layout
 
 
 class ControlPlane:
@@ -46,10 +23,13 @@ class ControlPlane:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start etcd and the API server, then those who wait for it by themselves."""
+        """Start etcd and the API server."""
         self._make_files()
         self.start_etcd()
         self.start_api()
+
+    def start_controllers(self) -> None:
+        """Start who serves the API, once it is ready: they wait ten seconds for their rights, then end."""
         self._start("kube-controller-manager", *self._controllers())
         self._start(
             "kube-scheduler",
@@ -82,6 +62,16 @@ class ControlPlane:
         process = self._running.pop("kube-apiserver")
         process.kill()
         process.wait()
+
+    def try_kubectl(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator, from inside."""
+        config = self._folder / "admin.conf"
+        if not config.exists():
+            config.write_text(self.authority.kubeconfig("admin", self._server, "admin", "system:masters"))
+        return subprocess.run(
+            ["kubectl", f"--kubeconfig={config}", "--cache-dir=/run/kubectl", *words],
+            input=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def find_ended(self) -> list[str]:
         """What has ended although it should run, with the end of its log."""
@@ -140,6 +130,7 @@ class ControlPlane:
             f"--cluster-cidr={self.layout.pods}",
             f"--service-cluster-ip-range={self.layout.services}",
             "--leader-elect=false",
+            "--node-monitor-grace-period=20s",
             "--bind-address=127.0.0.1",
             f"--secure-port={10_200 + self.layout.number}",
             f"--cert-dir={at}",

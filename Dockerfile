@@ -1,0 +1,31 @@
+# The collector and the command line: everything of netprobe, and the NATS server that the collector starts.
+#
+#   buildah build --tag netprobe:0.1.0 .
+ARG BUILD_BASE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG NATS=docker.io/library/nats:2.12-alpine
+
+FROM ${NATS} AS nats
+
+FROM ${BUILD_BASE} AS build
+COPY requirements-collector.lock /src/requirements.lock
+# nkeys comes as source only; setuptools of the base builds it.
+RUN ["python3", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-compile", \
+     "--require-hashes", "--only-binary=:all:", "--no-binary=nkeys", "--no-build-isolation", \
+     "--target=/opt/netprobe", "--requirement=/src/requirements.lock"]
+COPY agents/prune.py /src/prune.py
+COPY netprobe /opt/netprobe/netprobe
+COPY agents/netprobe_agent /opt/netprobe/netprobe_agent
+RUN ["python3", "/src/prune.py", "/opt/netprobe"]
+RUN ["python3", "-m", "compileall", "-q", "-j", "2", "/opt/netprobe"]
+
+FROM ${BASE}
+COPY --from=nats /usr/local/bin/nats-server /usr/local/bin/nats-server
+COPY --from=build /opt/netprobe /opt/netprobe
+ENV PYTHONPATH=/opt/netprobe PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp
+USER 65532:65532
+EXPOSE 4222/tcp
+ENTRYPOINT ["python3", "-m", "netprobe"]
+LABEL org.opencontainers.image.title="netprobe" \
+      org.opencontainers.image.description="Who can reach whom across clusters, and where exactly it is broken" \
+      org.opencontainers.image.licenses="Apache-2.0"

@@ -1,0 +1,52 @@
+"""Control groups of the nodes: the one thing of theirs that no namespace takes away with it.
+
+Rule: everything lies below ``netprobe-e2e.PID`` of the process that holds the clusters. It removes them when
+its clusters have ended; what a killed holder left behind, the next one removes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_NAME = re.compile(r"netprobe-e2e\.(\d+)")
+
+
+def make_cgroups(name: str, node: str) -> str:
+    """Groups for *node* in every hierarchy; return what the kubelet calls ``cgroupRoot``."""
+    for hierarchy in _hierarchies():
+        group = hierarchy
+        for part in (name, node):
+            group /= part
+            group.mkdir(exist_ok=True)
+            for file in ("cpuset.cpus", "cpuset.mems"):  # version 1 begins with empty ones and then refuses
+                if (group / file).exists():
+                    (group / file).write_text((group.parent / file).read_text())
+    return f"/{name}/{node}"
+
+
+def remove_cgroups(pid: int) -> None:
+    """Remove the groups of the holder *pid*, and those whose holders are gone."""
+    for hierarchy in _hierarchies():
+        for group in hierarchy.glob("netprobe-e2e.*"):
+            found = _NAME.fullmatch(group.name)
+            if found and (int(found[1]) == pid or not Path(f"/proc/{found[1]}").exists()):
+                _remove(group)
+
+
+def _remove(group: Path) -> None:
+    for inner in group.iterdir():
+        if inner.is_dir():
+            _remove(inner)
+    try:
+        group.rmdir()
+    except OSError:
+        return  # a process in it is still ending; the next holder removes it
+
+
+def _hierarchies() -> list[Path]:
+    """The mounted hierarchies: several of version 1, or the one of version 2."""
+    if (_ROOT / "cgroup.controllers").exists():
+        return [_ROOT]
+    return sorted(path for path in _ROOT.iterdir() if path.is_dir() and not path.is_symlink())
