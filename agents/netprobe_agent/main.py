@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netprobe import __version__
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.names import AgentId
+
+if TYPE_CHECKING:
+    from netprobe.bus.login import Login, Trust
 
 DEFAULT_PORT = 9771
 DEFAULT_SPOOL_MIB = 64
@@ -52,8 +57,18 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", required=True, metavar="ID", help="cluster/node/plane; plane is pod or host"
     )
-    parser.add_argument("--bus", required=True, metavar="URL", help="nats://HOST:PORT")
-    parser.add_argument("--seed", required=True, type=Path, metavar="FILE", help="this agent's nkey seed")
+    parser.add_argument("--bus", required=True, metavar="URL", help="nats://HOST:PORT, or tls://")
+    login = parser.add_mutually_exclusive_group(required=True)
+    login.add_argument("--seed", type=Path, metavar="FILE", help="this agent's nkey seed")
+    login.add_argument(
+        "--token", type=Path, metavar="FILE", help="projected ServiceAccount token of this agent's pod"
+    )
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="who may have signed the bus's certificate")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="shown where the bus asks for one")
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="the key of --certificate")
+    parser.add_argument(
+        "--address", default="", metavar="IP,IP", help="where peers reach this agent (status.podIPs)"
+    )
     parser.add_argument(
         "--spool", required=True, type=Path, metavar="DIR", help="keeps reports without a bus"
     )
@@ -104,13 +119,39 @@ def _serve(arguments: argparse.Namespace) -> None:
     options = ServeOptions(
         agent=agent,
         bus=arguments.bus,
-        seed=arguments.seed,
+        login=_login(arguments, agent),
+        trust=_trust(arguments),
+        addresses=_addresses(arguments.address),
         spool=arguments.spool,
         port=arguments.port,
         spool_bytes=arguments.spool_mib * 1024 * 1024,
         allowed=parse_allowed(arguments.allow),
     )
     asyncio.run(serve(options))
+
+
+def _login(arguments: argparse.Namespace, agent: AgentId) -> Login:
+    from netprobe.bus.keys import read_seed  # noqa: PLC0415
+    from netprobe.bus.login import SeedLogin, TokenLogin  # noqa: PLC0415
+
+    return TokenLogin(agent, arguments.token) if arguments.token else SeedLogin(read_seed(arguments.seed))
+
+
+def _trust(arguments: argparse.Namespace) -> Trust | None:
+    from netprobe.bus.login import Trust  # noqa: PLC0415
+
+    if arguments.certificate_key and not arguments.certificate:
+        raise InputError("goes with --certificate", where="--certificate-key")
+    if not (arguments.ca or arguments.certificate):
+        return None
+    return Trust(arguments.ca, arguments.certificate, arguments.certificate_key)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(part.strip())) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(str(error), where="--address") from error
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from netprobe import __version__
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.keys import read_seed
+from netprobe.bus.login import Login, Trust
 from netprobe.engine.session import Engine
 from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
@@ -34,11 +34,14 @@ class ServeOptions:
 
     agent: AgentId
     bus: str
-    seed: Path
+    login: Login
     spool: Path
     port: int
     spool_bytes: int
     allowed: tuple[Network, ...] = ()
+    trust: Trust | None = None
+    addresses: tuple[str, ...] = ()
+    """Where peers reach us, as far as it was told."""
 
 
 class Reporter:
@@ -84,14 +87,15 @@ class Reporter:
 
 async def serve(options: ServeOptions) -> None:
     """Run until SIGTERM or SIGINT."""
-    seed = read_seed(options.seed)
     spool = Spool(options.spool, max_bytes=options.spool_bytes)
     boot = secrets.token_hex(8)
     outbox = Outbox(spool)
     stopping = _stop_on_signals()
     async with (
         Engine(options.agent, boot=boot, port=options.port) as engine,
-        await AgentBus.connect(options.bus, agent=options.agent, seed=seed) as bus,
+        await AgentBus.connect(
+            options.bus, agent=options.agent, login=options.login, trust=options.trust
+        ) as bus,
     ):
         reporter = Reporter(options.agent, boot, spool, outbox)
         reporter.capabilities = engine.capabilities
@@ -101,7 +105,7 @@ async def serve(options: ServeOptions) -> None:
             working = (
                 group.create_task(outbox.send_forever(bus)),
                 group.create_task(_follow_plans(bus, engine, reporter, answering)),
-                group.create_task(_announce(bus, engine, reporter, boot)),
+                group.create_task(_announce(bus, engine, reporter, boot, options.addresses)),
                 group.create_task(engine.run(reporter.deliver)),
             )
             await stopping.wait()
@@ -126,7 +130,9 @@ async def _follow_plans(bus: AgentBus, engine: Engine, reporter: Reporter, answe
             logger.warning("check %d is not asked: %s", check, reason)
 
 
-async def _announce(bus: AgentBus, engine: Engine, reporter: Reporter, boot: str) -> None:
+async def _announce(
+    bus: AgentBus, engine: Engine, reporter: Reporter, boot: str, addresses: tuple[str, ...]
+) -> None:
     while True:
         presence = Presence(
             agent=engine.agent,
@@ -135,6 +141,7 @@ async def _announce(bus: AgentBus, engine: Engine, reporter: Reporter, boot: str
             epoch=reporter.epoch,
             version=__version__,
             capabilities=engine.capabilities,
+            addresses=addresses,
         )
         try:
             await bus.announce(presence)

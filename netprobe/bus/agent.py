@@ -25,7 +25,7 @@ from netprobe.bus.connection import (
     logger,
     open_connection,
 )
-from netprobe.bus.keys import public_key
+from netprobe.bus.login import Login, Trust
 from netprobe.bus.subjects import (
     plan_get_subject,
     plan_subject,
@@ -33,7 +33,7 @@ from netprobe.bus.subjects import (
     probe_subject,
     windows_subject,
 )
-from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
@@ -65,10 +65,11 @@ class AgentBus:
     Use it as ``async with await AgentBus.connect(…) as bus:``.
     """
 
-    def __init__(self, url: str, *, agent: AgentId, seed: str) -> None:
+    def __init__(self, url: str, *, agent: AgentId, login: Login, trust: Trust | None) -> None:
         self._url = url
         self._agent = agent
-        self._seed = seed
+        self._login = login
+        self._trust = trust
         self._connection: Connection | None = None
         self._answerer: Answerer | None = None
         self._plan: Plan | None = None
@@ -78,14 +79,14 @@ class AgentBus:
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, url: str, *, agent: AgentId, seed: str) -> Self:
+    async def connect(cls, url: str, *, agent: AgentId, login: Login, trust: Trust | None = None) -> Self:
         """Start connecting to *url* and return at once; the bus may still be away.
 
-        Raises :class:`InputError` where *url* or *seed* is none.
+        Raises :class:`InputError` where *url*, a seed or a certificate's file is none.
         """
         expect_url(url)
-        public_key(seed)
-        bus = cls(url, agent=agent, seed=seed)
+        _ = login.inbox, trust and trust.context()
+        bus = cls(url, agent=agent, login=login, trust=trust)
         await bus._tasks.__aenter__()
         bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")
         return bus
@@ -164,7 +165,7 @@ class AgentBus:
                 await self._work_on_one_connection()
                 pause_s, said = FIRST_PAUSE_S, ""
                 logger.info("%s: the bus went away", self._agent)
-            except SurroundingsError as error:
+            except (SurroundingsError, InputError) as error:
                 if str(error) != said:
                     logger.warning("%s: %s; trying again", self._agent, error)
                 said = str(error)
@@ -173,7 +174,9 @@ class AgentBus:
 
     async def _work_on_one_connection(self) -> None:
         """Serve one connection until it is lost."""
-        connection = await open_connection(self._url, seed=self._seed, name=str(self._agent))
+        connection = await open_connection(
+            self._url, login=self._login, name=str(self._agent), trust=self._trust
+        )
         try:
             await connection.subscribe(plan_subject(self._agent), self._hear_plan)
             await connection.subscribe(

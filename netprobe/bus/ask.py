@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from netprobe.bus.collector import ERROR_HEADER
 from netprobe.bus.connection import Message, open_connection
+from netprobe.bus.login import SeedLogin, Trust
 from netprobe.bus.subjects import probe_subject, query_subject
 from netprobe.errors import RemoteFormatError, SurroundingsError
 from netprobe.model.check import Check
@@ -25,6 +26,8 @@ class Access:
     """``nats://host:port``."""
     seed: str = field(repr=False)
     """The asker's secret seed (``SU…``); kept out of every representation."""
+    trust: Trust | None = None
+    """TLS; None where the address says none."""
 
 
 async def ask_snapshot(access: Access, *, timeout_s: float = 10.0) -> Snapshot:
@@ -53,7 +56,9 @@ async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout
 
 
 async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -> Message:
-    connection = await open_connection(access.url, seed=access.seed, name="asker")
+    connection = await open_connection(
+        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
+    )
     try:
         reply = await connection.request(subject, data, timeout_s=timeout_s)
     finally:

@@ -13,7 +13,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from netprobe.bus.agent import refusal_in
+from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, logger, open_connection
+from netprobe.bus.login import SeedLogin, Trust
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
     EVERY_WINDOW,
@@ -104,6 +106,10 @@ class CollectorBus:
 
         await self._connection.subscribe(query_subject(verb), reply_to, pending=256)
 
+    async def answer_callouts(self, *, issuer_seed: str, judge: Judge) -> None:
+        """Let *judge* say who may come in with a token; see :mod:`netprobe.bus.callout`."""
+        await answer_callouts(self._connection, seed=issuer_seed, judge=judge)
+
     async def find_present(self) -> tuple[Presence, ...]:
         """Every agent that said in time that it is there."""
         bucket = stream_of(AGENTS_BUCKET)
@@ -189,10 +195,10 @@ class _ApiError(SurroundingsError):
 
 @asynccontextmanager
 async def open_collector_bus(
-    url: str, *, seed: str, presence_ttl_s: float = PRESENCE_TTL_S
+    url: str, *, login: SeedLogin, presence_ttl_s: float = PRESENCE_TTL_S, trust: Trust | None = None
 ) -> AsyncIterator[CollectorBus]:
     """Connect the collector and prepare the bus, for the time of the block."""
-    connection = await open_connection(url, seed=seed, name="collector")
+    connection = await open_connection(url, login=login, name="collector", trust=trust)
     try:
         bus = CollectorBus(connection)
         await bus.prepare(presence_ttl_s=presence_ttl_s)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats
@@ -20,8 +22,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from netprobe.bus.keys import public_key
-from netprobe.bus.subjects import inbox_of
+from netprobe.bus.login import Login, SeedLogin, TokenLogin, Trust
 from netprobe.errors import BusAwayError, InputError, MisuseError, SurroundingsError
 
 CONNECT_TIMEOUT_S = 5
@@ -157,17 +158,18 @@ class Connection:
             raise
 
 
-async def open_connection(url: str, *, seed: str, name: str) -> Connection:
-    """Connect once to *url* as the holder of *seed*.
+async def open_connection(url: str, *, login: Login, name: str, trust: Trust | None = None) -> Connection:
+    """Connect once to *url* as *login*.
 
-    Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not know
-    the key, :class:`InputError` where *url* is none.
+    Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not take
+    the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none.
     """
     expect_url(url)
     ended = asyncio.Event()
     refused: dict[str, str] = {}
     client = Client()
     connection = Connection(client, ended, refused)
+    options = _login_options(login) | _tls_options(url, trust)
 
     async def on_error(error: Exception) -> None:
         denied = re.search(r"permissions violation for (\w+) to \"([^\"]+)\"", str(error), re.IGNORECASE)
@@ -183,7 +185,7 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await client.connect(
-                url, name=name, nkeys_seed_str=seed, inbox_prefix=inbox_of(public_key(seed)),
+                url, name=name, inbox_prefix=login.inbox, **options,
                 error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
                 max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
                 ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
@@ -194,13 +196,52 @@ async def open_connection(url: str, *, seed: str, name: str) -> Connection:
         raise BusAwayError(f"what answers at {url} does not speak NATS") from error
     except (TimeoutError, nats.errors.Error, OSError) as error:
         await connection.close()
-        if "authorization" in str(error).lower():
-            raise SurroundingsError(f"the bus at {url} does not know our key") from error
-        raise BusAwayError(f"no bus at {url}: {_reason(error)}") from error
+        raise _not_connected(url, login, error) from error
     except BaseException:
         await connection.close()
         raise
     return connection
+
+
+def _login_options(login: Login) -> dict[str, Any]:
+    match login:
+        case SeedLogin(seed):
+            return {"nkeys_seed_str": seed}
+        case TokenLogin():
+            return {"token": login.read()}
+
+
+def _tls_options(url: str, trust: Trust | None) -> dict[str, Any]:
+    """TLS where the address or the files ask for it; an address without TLS and no files: none."""
+    if trust is None and urlsplit(url).scheme in {"nats", "ws"}:
+        return {}
+    return {"tls": (trust or Trust()).context(), "tls_hostname": urlsplit(url).hostname}
+
+
+def _not_connected(url: str, login: Login, error: Exception) -> SurroundingsError:
+    if "authorization" in str(error).lower():
+        return SurroundingsError(f"the bus at {url} does not know our {login.what}")
+    complaint = _tls_complaint(error)
+    if complaint:
+        return SurroundingsError(f"the bus at {url}: {complaint}")
+    return BusAwayError(f"no bus at {url}: {_reason(error)}")
+
+
+def _tls_complaint(error: Exception) -> str:
+    """What is wrong with TLS, in words that say what to do; empty where something else is wrong."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            told = error.verify_message
+            if "expired" in told:
+                return "its certificate has expired: renew it"
+            if "mismatch" in told.lower() or "not valid for" in told.lower():
+                return f"its certificate is for another name: {told}"
+            return f"its certificate is not trusted: {told}"
+        case ssl.SSLError():
+            if "CERTIFICATE_REQUIRED" in (error.reason or "") or "BAD_CERTIFICATE" in (error.reason or ""):
+                return "it wants a certificate of ours that its authority has signed (mutual TLS)"
+            return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
+    return ""
 
 
 def expect_url(url: str) -> None:

@@ -8,6 +8,7 @@ could make the server's acknowledgement land anywhere: every receiver also check
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from netprobe.bus.subjects import (
@@ -22,21 +23,35 @@ from netprobe.bus.subjects import (
 )
 from netprobe.model.names import AgentId
 
-_REPLY_TIME = "60s"
+REPLIES_MAX = 1
+REPLY_TIME_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Subjects that one may publish and hear; whoever is asked may also answer, once and in time."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def agent_rights(agent: AgentId, inbox: str) -> Rights:
+    """What one agent may, however it has shown that it is that agent."""
+    return Rights(
+        publish=(windows_subject(agent), presence_subject(agent), plan_get_subject(agent)),
+        subscribe=(plan_subject(agent), probe_subject(agent), f"{inbox}.>"),
+    )
 
 
 def agent_user(agent: AgentId, public: str) -> dict[str, Any]:
-    """The server's user entry of one agent."""
+    """The server's user entry of one agent that has an nkey."""
+    rights = agent_rights(agent, inbox_of(public))
     return {
         "nkey": public,
         "permissions": {
-            "publish": {
-                "allow": [windows_subject(agent), presence_subject(agent), plan_get_subject(agent)],
-            },
-            "subscribe": {
-                "allow": [plan_subject(agent), probe_subject(agent), f"{inbox_of(public)}.>"],
-            },
-            "allow_responses": {"max": 1, "expires": _REPLY_TIME},
+            "publish": {"allow": list(rights.publish)},
+            "subscribe": {"allow": list(rights.subscribe)},
+            "allow_responses": {"max": REPLIES_MAX, "expires": f"{REPLY_TIME_S}s"},
         },
     }
 

@@ -30,6 +30,7 @@ PORT_PATIENCE_S = 1.5
 """A server that was killed a moment ago may still hold its port."""
 
 _POLL_S = 0.02
+_LOGIN_TIMEOUT_S = 5
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -57,6 +58,23 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Callout:
+    """Whoever has no nkey is asked about on the bus; see :mod:`netprobe.bus.callout`."""
+
+    issuer: str
+    """The account key (``A…``) that signs the answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The server's certificate; with *ca*, clients have to show one of its signing (mutual TLS)."""
+
+    certificate: Path
+    key: Path
+    ca: Path | None = None
+
+
 class Server:
     """A running server. *url* is where to connect."""
 
@@ -65,6 +83,11 @@ class Server:
         self._log = log
         self.url = url
         self.pid = process.pid
+
+    def reload(self) -> None:
+        """Read certificates anew (SIGHUP); connections stay."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGHUP)
 
     async def wait_ended(self) -> SurroundingsError:
         """Return, when the server has ended, the error that says so."""
@@ -83,12 +106,17 @@ def find_program() -> Path:
 
 @asynccontextmanager
 async def run_server(
-    listen: Listen, *, directory: Path, users: list[dict[str, Any]]
+    listen: Listen,
+    *,
+    directory: Path,
+    users: list[dict[str, Any]],
+    callout: Callout | None = None,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server below *directory* for the time of the block."""
     program = find_program()
     await _expect_free_port(listen)
-    config = _write_config(listen, directory, users)
+    config = _write_config(directory, _configuration(listen, directory, _authorization(users, callout), tls))
     process = await asyncio.create_subprocess_exec(
         program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL, preexec_fn=_die_with(os.getpid()), start_new_session=True,
@@ -100,21 +128,32 @@ async def run_server(
         await asyncio.shield(_stop(process))
 
 
-def _write_config(listen: Listen, directory: Path, users: list[dict[str, Any]]) -> Path:
+def _write_config(directory: Path, configuration: dict[str, Any]) -> Path:
     """Write the server's configuration (JSON is a part of its format) and return its path."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for stale in directory.glob("*.ports"):
             stale.unlink()
         path = directory / "nats-server.json"
-        path.write_text(json.dumps(_configuration(listen, directory, users), indent=1))
+        path.write_text(json.dumps(configuration, indent=1))
         path.chmod(0o600)
     except OSError as error:
         raise SurroundingsError(f"{directory}: cannot be written: {error.strerror}") from error
     return path
 
 
-def _configuration(listen: Listen, directory: Path, users: list[dict[str, Any]]) -> dict[str, Any]:
+def _authorization(users: list[dict[str, Any]], callout: Callout | None) -> dict[str, Any]:
+    """Who has an nkey comes in by it; all others by the callout, where there is one."""
+    authorization: dict[str, Any] = {"timeout": _LOGIN_TIMEOUT_S, "users": users}
+    if callout is not None:
+        keys = [user["nkey"] for user in users]
+        authorization["auth_callout"] = {"issuer": callout.issuer, "auth_users": keys}
+    return authorization
+
+
+def _configuration(
+    listen: Listen, directory: Path, authorization: dict[str, Any], tls: ServerTls | None
+) -> dict[str, Any]:
     return {
         "server_name": "netprobe",
         "host": listen.host,
@@ -132,8 +171,21 @@ def _configuration(listen: Listen, directory: Path, users: list[dict[str, Any]])
             "max_memory_store": 64 * 1024 * 1024,
             "max_file_store": 8 * 1024 * 1024 * 1024,
         },
-        "authorization": {"timeout": 5, "users": users},
+        "authorization": authorization,
+        **({"tls": _tls(tls)} if tls is not None else {}),
     }
+
+
+def _tls(tls: ServerTls) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "cert_file": str(tls.certificate.absolute()),
+        "key_file": str(tls.key.absolute()),
+        "timeout": _LOGIN_TIMEOUT_S,
+        "min_version": "1.2",
+    }
+    if tls.ca is not None:
+        told |= {"ca_file": str(tls.ca.absolute()), "verify": True}
+    return told
 
 
 async def _expect_free_port(listen: Listen) -> None:

@@ -93,6 +93,11 @@ def inbox_of(public_key: str) -> str:
     return f"{PREFIX}.inbox.{public_key}"
 
 
+def inbox_of_agent(agent: AgentId) -> str:
+    """The prefix below which an agent that shows a token hears its replies."""
+    return f"{PREFIX}.inbox.{key_of(agent)}"
+
+
 def stream_of(bucket: str) -> str:
     """The stream that keeps a bucket."""
     return f"KV_{bucket}"

@@ -21,6 +21,7 @@ from typing import Any
 from netprobe import __version__
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import public_key
+from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
 from netprobe.bus.server import Server, run_server
 from netprobe.collector.brains import Analyst, Brains, Conclusion
@@ -114,7 +115,7 @@ class _Collector:
         ttl_s = self._settings.presence_ttl_ns / _SECOND
         while True:
             try:
-                async with open_collector_bus(server.url, seed=seed, presence_ttl_s=ttl_s) as bus:
+                async with open_collector_bus(server.url, login=SeedLogin(seed), presence_ttl_s=ttl_s) as bus:
                     await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
                     await bus.serve("snapshot", self._answer_snapshot)
                     await bus.serve("health", self._answer_health)

@@ -123,7 +123,7 @@ class ClusterApi:
         self.calls += 1
         method, url, headers, _, _ = await self._client.param_serialize(
             "GET", path, query_params=list(query.items()), auth_settings=["BearerToken"],
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": "application/json, */*"},
         )  # fmt: skip
         answer = await self._client.call_api(method, url, headers, _request_timeout=limits)
         response: aiohttp.ClientResponse = answer.response

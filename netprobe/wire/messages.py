@@ -62,6 +62,8 @@ class Presence:
     """Epoch of the plan it runs; 0 where it has none yet."""
     version: str = ""
     capabilities: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Where peers reach it, as far as it knows."""
 
 
 @dataclass(frozen=True, slots=True)

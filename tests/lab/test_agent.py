@@ -15,6 +15,7 @@ import pytest
 from netprobe.bus.ask import Access, ask_check
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import new_user, write_seed
+from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
 from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SurroundingsError
@@ -73,7 +74,7 @@ class Bus:
 
     async def collect(self, enough: Callable[[], bool]) -> None:
         """Hand out the plan and take reports until there are enough."""
-        async with open_collector_bus(self.url, seed=self.collector[0]) as bus:
+        async with open_collector_bus(self.url, login=SeedLogin(self.collector[0])) as bus:
             await bus.put_plans([Plan(AGENT, 1, (make_check(),), INTERVAL_NS, KEY)])
             async with asyncio.timeout(30):
                 while not enough():

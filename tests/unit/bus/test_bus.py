@@ -17,6 +17,7 @@ from netprobe.bus.ask import ask_check, ask_health, ask_snapshot
 from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
+from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
@@ -63,7 +64,7 @@ class Stage:
 
     async def raw(self, seed: str) -> Connection:
         """A connection that tries what the library would not."""
-        connection = await open_connection(self.town.url, seed=seed, name="raw")
+        connection = await open_connection(self.town.url, login=SeedLogin(seed), name="raw")
         self.stack.push_async_callback(connection.close)
         return connection
 
@@ -73,10 +74,10 @@ async def stage(directory: Path, *, presence_ttl_s: float = 30.0) -> AsyncIterat
     async with AsyncExitStack() as stack:
         here = await stack.enter_async_context(town(directory))
         collector = await stack.enter_async_context(
-            open_collector_bus(here.url, seed=here.collector, presence_ttl_s=presence_ttl_s)
+            open_collector_bus(here.url, login=SeedLogin(here.collector), presence_ttl_s=presence_ttl_s)
         )
         agent = await stack.enter_async_context(
-            await AgentBus.connect(here.url, agent=PROD, seed=here.seeds[PROD])
+            await AgentBus.connect(here.url, agent=PROD, login=SeedLogin(here.seeds[PROD]))
         )
         await until(lambda: agent.is_connected)
         yield Stage(here, collector, agent, stack)
@@ -117,7 +118,7 @@ async def test_a_plan_reaches_its_agent_before_and_after_it_connects(tmp_path: P
     async with stage(tmp_path) as on:
         await on.collector.put_plans([PLAN])
         assert await first_plan(on.agent) == PLAN
-        late = await AgentBus.connect(on.town.url, agent=PROD, seed=on.town.seeds[PROD])
+        late = await AgentBus.connect(on.town.url, agent=PROD, login=SeedLogin(on.town.seeds[PROD]))
         async with late:
             assert await first_plan(late) == PLAN
 
@@ -199,7 +200,7 @@ async def test_a_stranger_is_told_that_nobody_knows_it(tmp_path: Path) -> None:
     async with town(tmp_path) as here:
         seed, _ = new_user()
         with pytest.raises(SurroundingsError, match="does not know our key"):
-            await open_connection(here.url, seed=seed, name="stranger")
+            await open_connection(here.url, login=SeedLogin(seed), name="stranger")
 
 
 async def test_questions_are_answered_or_declined(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ async def test_presence_is_kept_and_expires(tmp_path: Path) -> None:
 
 async def test_without_a_bus_publishing_fails_at_once_and_closing_is_clean() -> None:
     seed, _ = new_user()
-    async with await AgentBus.connect("nats://127.0.0.1:1", agent=PROD, seed=seed) as bus:
+    async with await AgentBus.connect("nats://127.0.0.1:1", agent=PROD, login=SeedLogin(seed)) as bus:
         assert not bus.is_connected
         with pytest.raises(BusAwayError, match="the bus is away"):
             await bus.publish(REPORT)
@@ -258,7 +259,7 @@ async def test_an_agent_comes_back_when_the_bus_does(tmp_path: Path) -> None:
         first = await stack.enter_async_context(AsyncExitStack())
         here = await first.enter_async_context(town(tmp_path))
         agent = await stack.enter_async_context(
-            await AgentBus.connect(here.url, agent=PROD, seed=here.seeds[PROD])
+            await AgentBus.connect(here.url, agent=PROD, login=SeedLogin(here.seeds[PROD]))
         )
         await until(lambda: agent.is_connected)
         await first.aclose()
@@ -336,7 +337,7 @@ async def again(here: Town, directory: Path) -> AsyncIterator[CollectorBus]:
     port = int(here.url.rpartition(":")[2])
     async with (
         run_server(Listen("127.0.0.1", port), directory=directory, users=entries) as server,
-        open_collector_bus(server.url, seed=here.collector) as collector,
+        open_collector_bus(server.url, login=SeedLogin(here.collector)) as collector,
     ):
         yield collector
 

@@ -11,6 +11,7 @@ import pytest
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
+from netprobe.bus.login import SeedLogin
 from netprobe.errors import BusAwayError, InputError
 from tests.unit.nats_server import PROD, until
 
@@ -42,7 +43,7 @@ async def test_what_is_no_bus_is_away_in_one_line(greeting: bytes) -> None:
     seed, _ = new_user()
     async with listener(greeting) as url:
         with pytest.raises(BusAwayError) as caught:
-            await open_connection(url, seed=seed, name="test")
+            await open_connection(url, login=SeedLogin(seed), name="test")
     assert url in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -59,7 +60,7 @@ async def test_an_agent_keeps_trying_whatever_answers() -> None:
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with await AgentBus.connect(url, agent=PROD, seed=seed) as bus:
+        async with await AgentBus.connect(url, agent=PROD, login=SeedLogin(seed)) as bus:
             await until(lambda: calls >= 2)
             assert not bus.is_connected
 
@@ -70,11 +71,11 @@ async def test_an_agent_keeps_trying_whatever_answers() -> None:
 async def test_what_is_no_address_is_refused(url: str) -> None:
     seed, _ = new_user()
     with pytest.raises(InputError, match="is not an address such as nats://host:4222"):
-        await open_connection(url, seed=seed, name="test")
+        await open_connection(url, login=SeedLogin(seed), name="test")
     with pytest.raises(InputError):
-        await AgentBus.connect(url, agent=PROD, seed=seed)
+        await AgentBus.connect(url, agent=PROD, login=SeedLogin(seed))
 
 
 async def test_an_agent_with_a_wrong_seed_is_refused_at_once() -> None:
     with pytest.raises(InputError, match="is not an nkey seed"):
-        await AgentBus.connect("nats://127.0.0.1:4222", agent=PROD, seed="no seed")
+        await AgentBus.connect("nats://127.0.0.1:4222", agent=PROD, login=SeedLogin("no seed"))

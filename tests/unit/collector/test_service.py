@@ -18,6 +18,7 @@ from netprobe.bus.agent import AgentBus
 from netprobe.bus.ask import Access, ask_health, ask_snapshot
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
+from netprobe.bus.login import SeedLogin
 from netprobe.bus.subjects import windows_subject
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Plan
@@ -112,7 +113,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
 async def join(stack: AsyncExitStack, here: House, agent: AgentId) -> tuple[AgentBus, Plan]:
     """Connect *agent* and wait for its plan."""
     bus = await stack.enter_async_context(
-        await AgentBus.connect(here.url, agent=agent, seed=here.seeds[agent])
+        await AgentBus.connect(here.url, agent=agent, login=SeedLogin(here.seeds[agent]))
     )
     async with asyncio.timeout(PATIENCE_S):
         return bus, await anext(bus.plans())
@@ -177,7 +178,7 @@ async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: P
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         await here.start()
         bus, plan = await join(stack, here, AGENTS[0])
-        raw = await open_connection(here.url, seed=here.seeds[AGENTS[0]], name="raw")
+        raw = await open_connection(here.url, login=SeedLogin(here.seeds[AGENTS[0]]), name="raw")
         stack.push_async_callback(raw.close)
         good = measure(plan, 1)
         for data in (b"", b"\x01 no report", encode_report(replace(good, agent=AGENTS[1]))):
@@ -237,7 +238,7 @@ async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_pat
         await until_stored(here, 2)
         assert (await here.counters()).windows_stored == 2 * len(plan.checks)
         again = await stack.enter_async_context(
-            await AgentBus.connect(here.url, agent=AGENTS[0], seed=here.seeds[AGENTS[0]])
+            await AgentBus.connect(here.url, agent=AGENTS[0], login=SeedLogin(here.seeds[AGENTS[0]]))
         )
         assert await asyncio.wait_for(anext(again.plans()), PATIENCE_S) == plan
 
