@@ -9,51 +9,48 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli.output import print_report, write_files
 from netprobe.cli.source import Source, source_options
-from netprobe.errors import InputError, SurroundingsError
-from netprobe.model.snapshot import Snapshot
-from netprobe.render.report import FORMATS, build_report_files
-from netprobe.render.words import is_broken, verdict
+from netprobe.errors import InputError
+from netprobe.render.forms import FORMS, form_of
+from netprobe.render.report import Moment, build_report_files
+from netprobe.render.words import is_broken
 
-_SUFFIXES = {form.suffix: name for name, form in FORMATS.items()}
+DIRECTORY_FORMS = ("html", "markdown", "json", "junit", "tap", "sarif")
+"""What a directory gets where no form is named."""
+_SUFFIXES = frozenset(form.suffix for form in FORMS.values())
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @source_options
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="DIR|FILE",
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A directory gets reports, pictures and graph; a file only the report.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice((*FORMATS, "all")), default=None,
-              help="By default what the file's name says, and for a directory all.")  # fmt: skip
+@click.option("-o", "--format", "form", type=click.Choice((*FORMS, "all")), default=None,
+              help="By default the table, what the file's name says, and for a directory all.")  # fmt: skip
 @click.pass_context
-def report(context: click.Context, *, source: Source, output: Path, form: str | None) -> None:
+def report(context: click.Context, *, source: Source, output: Path | None, form: str | None) -> None:
     """Write a report: verdict, findings with their evidence, map, matrix, agents, coverage.
 
-    Live from a lab or a collector, or from a saved evidence bundle. Exit code 1 if something is broken.
+    Live from a lab or a collector, or from a saved evidence bundle; without --output it is printed. Exit
+    code 1 if something is broken. `netprobe report diff` compares two moments.
     """
-    is_file = not output.is_dir() and output.suffix in _SUFFIXES
-    if is_file and form == "all":
-        raise InputError("--format all needs a directory", where=str(output))
-    form = form or (_SUFFIXES[output.suffix] if is_file else "all")
-    snapshot = source.load()
-    if is_file:
-        files = {output: FORMATS[form].write(snapshot).encode()}
+    if context.invoked_subcommand is not None:
+        return
+    is_file = output is not None and not output.is_dir() and output.suffix in _SUFFIXES
+    if form == "all" and (output is None or is_file):
+        raise InputError("--format all needs a directory", where=str(output or "--output"))
+    moment = Moment(source.load())
+    if output is None:
+        print_report(moment, form or "table")
     else:
-        files = {output / name: raw for name, raw in _directory(snapshot, form).items()}
-    _write(files)
-    click.echo(verdict(snapshot))
-    for path in files:
-        click.echo(f"  {path}")
-    context.exit(1 if is_broken(snapshot) else 0)
+        click.echo(moment.title)
+        for path in write_files(_files(moment, output, form, is_file=is_file)):
+            click.echo(f"  {path}")
+    context.exit(1 if is_broken(moment.snapshot) else 0)
 
 
-def _directory(snapshot: Snapshot, form: str) -> dict[str, bytes]:
-    return build_report_files(snapshot, FORMATS if form == "all" else (form,))
-
-
-def _write(files: dict[Path, bytes]) -> None:
-    for path, raw in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(raw)
-        except OSError as error:
-            raise SurroundingsError(f"{path}: cannot be written: {error.strerror or error}") from error
+def _files(moment: Moment, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:
+    if is_file:
+        return {output: FORMS[form or form_of(output)].write(moment).encode()}
+    forms = DIRECTORY_FORMS if form in {None, "all"} else (str(form),)
+    return {output / name: raw for name, raw in build_report_files(moment.snapshot, forms).items()}

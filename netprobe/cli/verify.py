@@ -6,30 +6,30 @@ Exit codes: 0 nothing broken and no leak, 1 something is, 2 the question was wro
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
 
 from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.judge import judge_cells
 from netprobe.analysis.intent.read import load_intent
+from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
 from netprobe.cli.verifying import see_cells
 from netprobe.errors import InputError
 from netprobe.model.intent import CellVerdict, Judged
-from netprobe.render.verify import verify_document, verify_junit, verify_markdown, verify_table
+from netprobe.render.forms.subject import Subject
+from netprobe.render.verify import Verification
 
 
 @click.command()
 @click.option("-f", "--file", "path", type=click.Path(path_type=Path), required=True, metavar="FILE",
               help="The intent.")  # fmt: skip
 @source_options
-@click.option("-o", "--output", "form", type=click.Choice(("table", "json", "junit", "markdown")),
-              default="table", show_default=True, help="What to print.")  # fmt: skip
+@report_options
 @click.pass_context
-def verify(context: click.Context, *, path: Path, source: Source, form: str) -> None:
+def verify(context: click.Context, *, path: Path, source: Source, tell: Callable[[Subject], None]) -> None:
     """Compare what is reachable now with what the intent FILE says.
 
     Exit code 0 if nothing is broken and nothing leaks, 1 if something is, 2 if it could not be asked, or if
@@ -45,7 +45,7 @@ def verify(context: click.Context, *, path: Path, source: Source, form: str) -> 
         )
     sights = see_cells(access, cells, agent_port=inventory.agent_port, asked_by="verify")
     judged = tuple(judge_cells(cells, sights, responders=intent.responders))
-    _print(judged, form)
+    tell(Verification(judged, {rule.name: rule.where for rule in intent.rules if rule.where}))
     context.exit(exit_code(judged))
 
 
@@ -55,14 +55,3 @@ def exit_code(judged: tuple[Judged, ...]) -> int:
     if seen & {CellVerdict.LEAK, CellVerdict.BROKEN}:
         return 1
     return 2 if seen == {CellVerdict.UNPROVEN} else 0
-
-
-def _print(judged: tuple[Judged, ...], form: str) -> None:
-    if form == "table":
-        Console().print(verify_table(judged))
-    elif form == "markdown":
-        click.echo(verify_markdown(judged), nl=False)
-    elif form == "junit":
-        click.echo(verify_junit(judged), nl=False)
-    else:
-        click.echo(msgspec.json.format(msgspec.json.encode(verify_document(judged)), indent=2).decode())

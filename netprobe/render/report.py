@@ -1,70 +1,121 @@
-"""Reports: one snapshot as Markdown, as one self-contained HTML page, or as JSON.
-
-Rule: a report needs nothing but itself: the HTML has its pictures inside and asks no other host.
-"""
+"""The report of one moment, in every form, and the directory of files that ``netprobe report`` leaves."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
-import jinja2
-import msgspec
-from markupsafe import Markup
+from rich.console import RenderableType
 
-from netprobe import __version__
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.documents import report_document
+from netprobe.model.state import AgentState, PathState
+from netprobe.render.documents import Document, report_document
 from netprobe.render.exports import FORMATS as GRAPH_FORMATS
 from netprobe.render.exports import export_graph
 from netprobe.render.figures import FIGURES
+from netprobe.render.forms import FORMS
+from netprobe.render.forms.subject import Case, Outcome, Problem
 from netprobe.render.graph import build_graph
-from netprobe.render.reach import Level, read_matrix
+from netprobe.render.overview import report_table
+from netprobe.render.pages import fill, picture
+from netprobe.render.reach import Cell, Level, read_matrix
 from netprobe.render.tables import MANY_NODES
-from netprobe.render.words import MARKS, duration, moment, percent, severity
+from netprobe.render.words import MARKS, Names, count, headline, severity, verdict
+
+_OUTCOMES = {
+    PathState.UP: Outcome.PASSED,
+    PathState.DEGRADED: Outcome.FAILED,
+    PathState.DOWN: Outcome.FAILED,
+    PathState.UNKNOWN: Outcome.SKIPPED,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFormat:
-    """A way to write a report down."""
+class Moment:
+    """One snapshot as the subject of a report."""
 
-    suffix: str
-    write: Callable[[Snapshot], str]
+    snapshot: Snapshot
+
+    @property
+    def title(self) -> str:
+        """The verdict."""
+        return verdict(self.snapshot)
+
+    def table(self) -> RenderableType:
+        """What is broken, then what differs."""
+        return report_table(self.snapshot)
+
+    def document(self) -> Document:
+        """``netprobe/report``."""
+        return report_document(self.snapshot)
+
+    def markdown(self, *, pictures: bool = False) -> str:
+        """Markdown; with *pictures* it shows the SVG files that lie beside it."""
+        return fill("report.md.jinja", **self._context(), pictures=pictures)
+
+    def html(self) -> str:
+        """Reads well in light, dark and on paper, on a screen of any width and aloud."""
+        figures = {name: picture(draw(self.snapshot), name) for name, draw in FIGURES.items()}
+        return fill("report.html.jinja", **self._context(), figures=figures)
+
+    def cases(self) -> Iterator[Case]:
+        """One per finding, per ordered pair of clusters, and per agent."""
+        findings = self.snapshot.findings
+        for finding in findings:
+            yield Case(
+                self._headline(finding), "findings", Outcome.FAILED, str(finding.cause), finding.summary
+            )
+        if not findings:
+            yield Case("no open finding", "findings", Outcome.PASSED)
+        for (source, target), cell in read_matrix(self.snapshot, level=Level.CLUSTER).cells.items():
+            told = "" if cell.state is PathState.UP else _tell(cell)
+            yield Case(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), told)
+        for status in self.snapshot.agents:
+            alive = status.state is AgentState.ALIVE
+            outcome = Outcome.PASSED if alive else Outcome.SKIPPED
+            yield Case(status.agent, "agents", outcome, message="" if alive else status.reason or "absent")
+
+    def problems(self) -> Iterator[Problem]:
+        """The findings; what blames only an agent is not proven against the network."""
+        for finding in self.snapshot.findings:
+            yield Problem(
+                rule=str(finding.cause),
+                about=f"The network has a fault of the kind {finding.cause}.",
+                message=f"{finding.summary} {finding.next_step}".strip(),
+                parts=tuple(map(str, finding.components)),
+                identity=finding.id,
+                is_proven=finding.cause not in {Cause.AGENT_SICK, Cause.UNKNOWN},
+            )
+
+    def _headline(self, finding: Finding) -> str:
+        return headline(finding, Names.of(self.snapshot.inventory))
+
+    def _context(self) -> dict[str, object]:
+        nodes = sum(len(cluster.nodes) for cluster in self.snapshot.inventory.clusters)
+        many = nodes > MANY_NODES
+        return {
+            "title": self.title,
+            "report": self.document(),
+            "matrix": read_matrix(self.snapshot, level=Level.CLUSTER if many else Level.NODE),
+            "severity": severity(self.snapshot),
+            "many": many,
+            "nodes": nodes,
+            "marks": MARKS,
+        }
 
 
-def to_markdown(snapshot: Snapshot, *, pictures: bool = False) -> str:
-    """Markdown for a ticket or a wiki; with *pictures* it shows the SVG files that lie beside it."""
-    return _environment().get_template("report.md.jinja").render(**_context(snapshot), pictures=pictures)
+def _tell(cell: Cell) -> str:
+    seen = [f"{cell.count(state)} {state}" for state in PathState if cell.count(state)]
+    return f"{', '.join(seen)} of {count(cell.paths, 'path')}"
 
 
-def to_html(snapshot: Snapshot) -> str:
-    """One HTML page with everything inside; reads well in light, dark and on paper."""
-    # Safe as it is: texts are outlines, and matplotlib escapes what little text an SVG of its making has.
-    figures = {name: Markup(inline_svg(draw(snapshot).to_svg(), name)) for name, draw in FIGURES.items()}  # noqa: S704
-    return _environment().get_template("report.html.jinja").render(**_context(snapshot), figures=figures)
-
-
-def to_json(snapshot: Snapshot) -> str:
-    """The shape that :mod:`netprobe.render.documents` describes."""
-    raw = msgspec.json.encode(report_document(snapshot))
-    return msgspec.json.format(raw, indent=2).decode() + "\n"
-
-
-FORMATS: Mapping[str, ReportFormat] = {
-    "markdown": ReportFormat(".md", to_markdown),
-    "html": ReportFormat(".html", to_html),
-    "json": ReportFormat(".json", to_json),
-}
-"""Every report format by name: adding one is a function and a line."""
-
-
-def build_report_files(snapshot: Snapshot, formats: Iterable[str]) -> dict[str, bytes]:
+def build_report_files(snapshot: Snapshot, forms: Iterable[str]) -> dict[str, bytes]:
     """Every file of a report directory: the reports asked for, the pictures, and the graph exports."""
-    files = {f"report{FORMATS[name].suffix}": FORMATS[name].write(snapshot).encode() for name in formats}
+    moment = Moment(snapshot)
+    files = {f"report{FORMS[name].suffix}": FORMS[name].write(moment).encode() for name in forms}
     if "report.md" in files:
-        files["report.md"] = to_markdown(snapshot, pictures=True).encode()
+        files["report.md"] = moment.markdown(pictures=True).encode()
     for name, draw in FIGURES.items():
         sheet = draw(snapshot)
         files |= {f"{name}.png": sheet.to_png(), f"{name}.svg": sheet.to_svg().encode()}
@@ -72,49 +123,3 @@ def build_report_files(snapshot: Snapshot, formats: Iterable[str]) -> dict[str, 
     for name, form in GRAPH_FORMATS.items():
         files[f"topology{form.suffix}"] = export_graph(graph, name).encode()
     return files
-
-
-def inline_svg(svg: str, name: str) -> str:
-    """An SVG document as an element of an HTML page: no prolog, no foreign addresses, ids of its own."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    end = body.index(">")
-    body = re.sub(r'\s(?:xmlns(?::\w+)?|width|height|version)="[^"]*"', "", body[:end]) + body[end:]
-    body = re.sub(r'\bid="', f'id="{name}-', body)
-    body = re.sub(r'href="#', f'href="#{name}-', body)
-    body = body.replace("url(#", f"url(#{name}-").replace("xlink:href", "href")
-    return body.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("netprobe.render"),
-        autoescape=jinja2.select_autoescape(("html.jinja",)),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "moment": moment,
-        "duration": duration,
-        "percent": percent,
-        "mark": lambda state: MARKS.get(state, "✓" if state == "alive" else "?"),
-        "cell": lambda text: " ".join(str(text).split()).replace("|", "\\|"),
-    }
-    return environment
-
-
-def _context(snapshot: Snapshot) -> dict[str, object]:
-    nodes = sum(len(cluster.nodes) for cluster in snapshot.inventory.clusters)
-    many = nodes > MANY_NODES
-    return {
-        "report": report_document(snapshot),
-        "matrix": read_matrix(snapshot, level=Level.CLUSTER if many else Level.NODE),
-        "severity": severity(snapshot),
-        "many": many,
-        "nodes": nodes,
-        "marks": MARKS,
-        "netprobe_version": __version__,
-    }

@@ -1,11 +1,10 @@
-"""What verify found: a table of what differs, JUnit, Markdown, and a document for machines."""
+"""What verify found, as the subject of a report: only what differs, in groups that stay readable."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,56 +12,30 @@ from rich.table import Table
 from rich.text import Text
 
 from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.state import PathState
 from netprobe.render.documents import Document
+from netprobe.render.forms.subject import Case, Outcome, Problem
+from netprobe.render.pages import fill, table_cell
+from netprobe.render.verify_rows import ORDER, fold_rows, group_judged, read_grid
+from netprobe.render.words import count, one_line
 
 _STYLES = {
     CellVerdict.LEAK: "bold red",
     CellVerdict.BROKEN: "bold yellow",
     CellVerdict.UNPROVEN: "bright_black",
 }
-_ORDER = (CellVerdict.LEAK, CellVerdict.BROKEN, CellVerdict.UNPROVEN)
+_OUTCOMES = {
+    CellVerdict.AS_INTENDED: Outcome.PASSED,
+    CellVerdict.BROKEN: Outcome.FAILED,
+    CellVerdict.LEAK: Outcome.FAILED,
+    CellVerdict.UNPROVEN: Outcome.SKIPPED,
+}
+_ABOUT = {
+    CellVerdict.LEAK: "Something can be reached that the intent says must not be.",
+    CellVerdict.BROKEN: "Something cannot be reached that the intent says should be.",
+    CellVerdict.UNPROVEN: "Nobody can say whether it is as intended.",
+}
 MAX_ROWS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Cells that differ in the same way, between the same clusters."""
-
-    verdict: CellVerdict
-    source: str
-    target: str
-    reason: str
-    doors: tuple[str, ...]
-    rules: tuple[str, ...]
-    cells: int
-
-
-def group_judged(judged: Iterable[Judged]) -> tuple[Row, ...]:
-    """What differs, by verdict, cluster pair and reason; leaks and the largest first."""
-    groups: dict[tuple[CellVerdict, str, str, str], list[Judged]] = defaultdict(list)
-    for one in judged:
-        if one.verdict is not CellVerdict.AS_INTENDED:
-            target = one.cell.target.split("/")[0]
-            groups[one.verdict, one.cell.source.cluster, target, one.reason].append(one)
-    rows = [
-        Row(
-            verdict,
-            _common(source, [str(one.cell.source) for one in members]),
-            _common(target, [one.cell.target for one in members]),
-            reason,
-            tuple(str(door) for door in sorted({one.cell.door for one in members})),
-            tuple(dict.fromkeys(one.cell.rule for one in members)),
-            len(members),
-        )
-        for (verdict, source, target, reason), members in groups.items()
-    ]
-    return tuple(
-        sorted(rows, key=lambda row: (_ORDER.index(row.verdict), -row.cells, row.source, row.target))
-    )
-
-
-def _common(cluster: str, names: list[str]) -> str:
-    return names[0] if len(set(names)) == 1 else cluster
 
 
 def summary(judged: Sequence[Judged]) -> str:
@@ -71,20 +44,111 @@ def summary(judged: Sequence[Judged]) -> str:
     return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in CellVerdict)
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """An intent beside what was seen, as the subject of a report."""
+
+    judged: tuple[Judged, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where each rule stands, by name: ``file:line:column``."""
+
+    @property
+    def title(self) -> str:
+        """How many of each verdict."""
+        cells = count(len(self.judged), "cell")
+        if all(one.verdict is CellVerdict.AS_INTENDED for one in self.judged):
+            return f"As intended: all {cells}"
+        counts = Counter(one.verdict for one in self.judged)
+        told = [f"{counts[verdict]:,} {_plural(verdict, counts[verdict])}" for verdict in ORDER
+                if counts[verdict]]  # fmt: skip
+        return f"{', '.join(told)} of {cells}"
+
+    @property
+    def severity(self) -> PathState:
+        """How bad it is, for the colour of the title."""
+        seen = {one.verdict for one in self.judged}
+        if seen & {CellVerdict.LEAK, CellVerdict.BROKEN}:
+            return PathState.DOWN
+        return PathState.UNKNOWN if CellVerdict.UNPROVEN in seen else PathState.UP
+
+    def table(self) -> RenderableType:
+        """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
+        return verify_table(self.judged)
+
+    def document(self) -> Document:
+        """``netprobe/verify``: every cell."""
+        return verify_document(self.judged)
+
+    def markdown(self) -> str:
+        """What differs, as a table."""
+        return verify_markdown(self.judged)
+
+    def html(self) -> str:
+        """What differs, with a grid of all pairs of clusters where they are not too many."""
+        counts = Counter(one.verdict for one in self.judged)
+        return fill(
+            "verify.html.jinja",
+            title=self.title,
+            severity=self.severity,
+            cells=len(self.judged),
+            counts=[(verdict, counts[verdict], _LOOKS[verdict]) for verdict in CellVerdict],
+            looks=_LOOKS,
+            rows=fold_rows(group_judged(self.judged)),
+            grid=read_grid(self.judged),
+            places=self.places,
+        )
+
+    def cases(self) -> Iterator[Case]:
+        """One per cell, grouped by its rule."""
+        for one in self.judged:
+            cell = one.cell
+            name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
+            yield Case(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
+
+    def problems(self) -> Iterator[Problem]:
+        """One per row: a leak from one cluster to another is one thing to repair, however many cells."""
+        for row in group_judged(self.judged):
+            yield Problem(
+                rule=str(row.verdict),
+                about=_ABOUT[row.verdict],
+                message=f"{row.source} → {row.target}: {_few(row.doors)}: {row.reason} "
+                f"({count(row.cells, 'cell')}; rule {_few(row.rules)})",
+                parts=(row.source, row.target),
+                identity="\0".join((row.source, row.target, *row.doors, *row.rules)),
+                is_proven=row.verdict is not CellVerdict.UNPROVEN,
+                place=next((self.places[rule] for rule in row.rules if rule in self.places), ""),
+            )
+
+
+_LOOKS = {
+    CellVerdict.AS_INTENDED: "up",
+    CellVerdict.BROKEN: "degraded",
+    CellVerdict.LEAK: "down",
+    CellVerdict.UNPROVEN: "unknown",
+}
+"""Which of the page's looks a verdict has."""
+
+
+def _plural(verdict: CellVerdict, number: int) -> str:
+    return f"{verdict}s" if verdict is CellVerdict.LEAK and number != 1 else str(verdict)
+
+
 def verify_table(judged: Sequence[Judged]) -> RenderableType:
     """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
-    rows = group_judged(judged)
+    rows = fold_rows(group_judged(judged))
     if not rows:
         return Text(f"As intended: all {len(judged):,} cells.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     for name in ("verdict", "cells", "what"):
         table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
     for row in rows[:MAX_ROWS]:
-        what = f"{row.source} → {row.target}: {_few(row.doors)}\n{row.reason}\n(rule {_few(row.rules)})"
+        what = f"{row.source} → {row.target}: {_few(row.doors)}"
+        what += f"\n{one_line(row.reason)}\n(rule {_few(row.rules)})"
         table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), f"{row.cells:,}", what)
     rest = len(rows) - MAX_ROWS
     more = [Text(f"… and {rest} more groups; -o json shows all.")] if rest > 0 else []
-    return Group(table, *more, Text(f"{len(judged):,} cells: {summary(judged)}."))
+    title = Text(Verification(tuple(judged)).title, style="bold")
+    return Group(title, Text(""), table, *more, Text(f"{len(judged):,} cells: {summary(judged)}."))
 
 
 def _few(texts: tuple[str, ...]) -> str:
@@ -93,8 +157,8 @@ def _few(texts: tuple[str, ...]) -> str:
 
 def verify_markdown(judged: Sequence[Judged]) -> str:
     """The same as Markdown."""
-    lines = [f"**{len(judged):,} cells**: {summary(judged)}.", ""]
-    rows = group_judged(judged)
+    lines = [f"# {Verification(tuple(judged)).title}", "", f"{summary(judged)}.", ""]
+    rows = fold_rows(group_judged(judged))
     if rows:
         lines += ["| verdict | from | to | doors | cells | why | rule |", "|---|---|---|---|---:|---|---|"]
     for row in rows:
@@ -107,7 +171,7 @@ def verify_markdown(judged: Sequence[Judged]) -> str:
             row.reason,
             _few(row.rules),
         )
-        lines.append("| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |")
+        lines.append("| " + " | ".join(map(table_cell, fields)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -127,22 +191,3 @@ def verify_document(judged: Sequence[Judged]) -> Document:
             for one in judged
         ],
     }  # fmt: skip
-
-
-def verify_junit(judged: Sequence[Judged]) -> str:
-    """JUnit: one test case per cell; leaks and broken cells fail, unproven ones are skipped."""
-    counts = Counter(one.verdict for one in judged)
-    failures = counts[CellVerdict.LEAK] + counts[CellVerdict.BROKEN]
-    figures = {"tests": str(len(judged)), "failures": str(failures), "errors": "0",
-               "skipped": str(counts[CellVerdict.UNPROVEN])}  # fmt: skip
-    root = ET.Element("testsuites", figures)
-    suite = ET.SubElement(root, "testsuite", {"name": "netprobe verify", **figures})
-    for one in judged:
-        cell = one.cell
-        name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
-        case = ET.SubElement(suite, "testcase", {"name": name, "classname": cell.rule})
-        if one.verdict is CellVerdict.UNPROVEN:
-            ET.SubElement(case, "skipped", {"message": one.reason})
-        elif one.verdict is not CellVerdict.AS_INTENDED:
-            ET.SubElement(case, "failure", {"type": str(one.verdict), "message": one.reason})
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -198,6 +199,16 @@ def unmeasured(snapshot: Snapshot) -> str:
     if snapshot.coverage.uncovered:
         told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} crossed by no check")
     return "; ".join(told)
+
+
+def one_line(text: str) -> str:
+    r"""Whatever a peer said, on one line and without control characters that a terminal would obey.
+
+    >>> one_line("no\n\x1b[31mway")
+    'no \ufffd[31mway'
+    """
+    words = " ".join(" ".join(text.splitlines()).split())
+    return "".join("\ufffd" if unicodedata.category(each) == "Cc" else each for each in words)
 
 
 def count(number: int, noun: str) -> str:

@@ -9,9 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from netprobe.cli.report import DIRECTORY_FORMS
 from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.report import FORMATS, build_report_files, to_html, to_json, to_markdown
+from netprobe.render.forms import FORMS
+from netprobe.render.report import Moment, build_report_files
 from tests import fleets
 
 _VOID = {"meta", "br", "hr", "img", "link", "input", "path", "use"}
@@ -61,7 +63,7 @@ REPORTED = {**fleets.EVERY, "large": fleets.large}
 
 @pytest.mark.parametrize("fleet", REPORTED)
 def test_html_is_well_formed_and_needs_no_other_host(fleet: str) -> None:
-    html = to_html(REPORTED[fleet]())
+    html = Moment(REPORTED[fleet]()).html()
     page = Checker(html)
     assert page.problems == []
     assert page.open == []
@@ -73,7 +75,7 @@ def test_html_is_well_formed_and_needs_no_other_host(fleet: str) -> None:
 
 
 def test_html_holds_map_matrix_and_findings() -> None:
-    html = to_html(fleets.several())
+    html = Moment(fleets.several()).html()
     page = Checker(html)
     assert page.tags.count("svg") == 2
     assert page.tags.count("article") == 5
@@ -92,43 +94,44 @@ def hostile() -> Snapshot:
 
 
 def test_words_never_become_markup() -> None:
-    page = Checker(to_html(hostile()))
+    page = Checker(Moment(hostile()).html())
     assert not {"script", "img", "b"} & set(page.tags)
     assert page.problems == []
     assert any("<script>alert(1)</script>" in words for words in page.words)
 
 
 def test_markdown_reads_well(snapshot: SnapshotAssertion) -> None:
-    assert to_markdown(fleets.several()) == snapshot
+    assert Moment(fleets.several()).markdown() == snapshot
 
 
 def test_healthy_markdown_is_short(snapshot: SnapshotAssertion) -> None:
-    assert to_markdown(fleets.healthy()) == snapshot
+    assert Moment(fleets.healthy()).markdown() == snapshot
 
 
 def test_large_markdown_shows_what_differs(snapshot: SnapshotAssertion) -> None:
-    assert to_markdown(fleets.large()) == snapshot
+    assert Moment(fleets.large()).markdown() == snapshot
 
 
 @pytest.mark.parametrize("fleet", REPORTED)
 def test_markdown_tables_have_equal_columns(fleet: str) -> None:
     width = 0
-    for line in to_markdown(REPORTED[fleet]()).splitlines():
+    for line in Moment(REPORTED[fleet]()).markdown().splitlines():
         columns = line.count("|") - line.count("\\|") if line.startswith("|") else 0
         assert not (columns and width) or columns == width, line
         width = columns
 
 
 def test_json_says_what_it_is() -> None:
-    document = json.loads(to_json(fleets.tunnel_down()))
+    document = json.loads(FORMS["json"].write(Moment(fleets.tunnel_down())))
     assert (document["schema"], document["version"], document["broken"]) == ("netprobe/report", 1, True)
     assert document["findings"][0]["cause"] == "tunnel-down"
 
 
 def test_a_directory_gets_reports_pictures_and_graph() -> None:
-    files = build_report_files(fleets.tunnel_down(), FORMATS)
+    files = build_report_files(fleets.tunnel_down(), DIRECTORY_FORMS)
     assert sorted(files) == [
-        "matrix.png", "matrix.svg", "report.html", "report.json", "report.md", "topology.dot",
+        "matrix.png", "matrix.svg", "report.html", "report.json", "report.md", "report.sarif", "report.tap",
+        "report.xml", "topology.dot",
         "topology.graph.json", "topology.graphml", "topology.png", "topology.svg",
     ]  # fmt: skip
     assert b"![Map of clusters and links](topology.svg)" in files["report.md"]
@@ -136,4 +139,6 @@ def test_a_directory_gets_reports_pictures_and_graph() -> None:
 
 
 def test_equal_snapshots_give_equal_reports() -> None:
-    assert build_report_files(fleets.several(), FORMATS) == build_report_files(fleets.several(), FORMATS)
+    assert build_report_files(fleets.several(), DIRECTORY_FORMS) == build_report_files(
+        fleets.several(), DIRECTORY_FORMS
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
 from netprobe.model.names import AgentId
 from netprobe.render.tables import render_text
-from netprobe.render.verify import MAX_ROWS, verify_document, verify_junit, verify_markdown, verify_table
+from netprobe.render.verify import MAX_ROWS, verify_document, verify_markdown, verify_table
+from netprobe.render.verify_rows import fold_rows, group_judged
 
 
 def judged(source: int, target: int, verdict: CellVerdict) -> Judged:
@@ -29,21 +30,24 @@ FLEET = [
 def test_fifty_clusters_stay_readable_at_eighty_columns() -> None:
     text = render_text(verify_table(FLEET), width=80)
     assert max(map(len, text.splitlines())) <= 80
-    assert "cluster-07/w1/pod → cluster-00/w1/pod: tcp/443" in text
-    assert f"… and {50 - MAX_ROWS} more groups" in text
+    assert "cluster-07/w1/pod → 50 clusters (cluster-00, cluster-01," in text
     assert "2,500 cells: 2,450 as intended, 0 broken, 50 leak, 0 unproven." in text
+    assert len(text.splitlines()) < 14
+
+
+def test_many_ways_to_differ_are_cut_and_counted() -> None:
+    odd = [replace(judged(one, 3, CellVerdict.LEAK), reason=f"answered {one}") for one in range(50)]
+    text = render_text(verify_table(odd), width=80)
+    assert f"… and {50 - MAX_ROWS} more groups" in text
+
+
+def test_a_column_of_sources_folds_too() -> None:
+    rows = fold_rows(group_judged(judged(one, 3, CellVerdict.BROKEN) for one in range(9)))
+    assert [(len(row.sources), row.target, row.cells) for row in rows] == [(9, "cluster-03/w1/pod", 9)]
 
 
 def test_all_as_intended_is_one_line() -> None:
     assert render_text(verify_table(FLEET[:10]), width=80) == "As intended: all 10 cells.\n"
-
-
-def test_junit_counts_and_names() -> None:
-    root = ET.fromstring(verify_junit([*FLEET[350:352], judged(1, 2, CellVerdict.UNPROVEN)]))
-    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("3", "2", "1")
-    failure = root.find(".//failure")
-    assert failure is not None
-    assert failure.get("type") == "leak"
 
 
 def test_markdown_and_document_say_the_same() -> None:
