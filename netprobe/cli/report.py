@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli.diff import diff, save
 from netprobe.cli.output import print_report, write_files
 from netprobe.cli.source import Source, source_options
 from netprobe.errors import InputError
@@ -47,6 +48,10 @@ def report(context: click.Context, *, source: Source, output: Path | None, form:
         for path in write_files(_files(moment, output, form, is_file=is_file)):
             click.echo(f"  {path}")
     context.exit(1 if is_broken(moment.snapshot) else 0)
+
+
+report.add_command(diff)
+report.add_command(save)
 
 
 def _files(moment: Moment, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:

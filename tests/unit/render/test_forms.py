@@ -12,15 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import xmlschema
 import yaml
 
+from netprobe.analysis.compare import compare_judged, compare_snapshots
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
 from netprobe.model.names import AgentId
+from netprobe.render.comparison import Compared
 from netprobe.render.forms import FORMS, form_of
 from netprobe.render.forms.subject import Outcome, Subject
 from netprobe.render.report import Moment
@@ -53,11 +55,21 @@ def hostile_moment() -> Moment:
     return Moment(replace(fleets.tunnel_down(), findings=(found,)))
 
 
+def compared() -> Compared:
+    """A tunnel broke, others became slower, a node is no longer measured."""
+    before, after = fleets.healthy(), fleets.several()
+    slow = tuple(replace(path, rtt_p50_ns=path.rtt_p50_ns and path.rtt_p50_ns * 3) for path in after.paths)
+    return Compared(compare_snapshots(before, replace(after, paths=slow)))
+
+
 SUBJECTS: dict[str, Subject] = {
     **{name: Moment(make()) for name, make in fleets.EVERY.items()},
     "hostile": hostile_moment(),
     "verified": Verification(JUDGED, {"no way # in": "the intent.yaml:12:5"}),
     "all as intended": Verification(JUDGED[:1]),
+    "worse": compared(),
+    "better": Compared(compare_snapshots(fleets.several(), fleets.healthy())),
+    "another intent": Compared(compare_judged(JUDGED[:2], JUDGED[1:])),
 }
 each_subject = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
 
@@ -178,7 +190,7 @@ def test_yaml_says_the_same_as_json() -> None:
     assert yaml.safe_load(FORMS["yaml"].write(subject)) == json.loads(FORMS["json"].write(subject))
 
 
-@pytest.mark.parametrize("name", ["several", "verified", "all as intended"])
+@pytest.mark.parametrize("name", ["several", "verified", "all as intended", "worse", "better"])
 @pytest.mark.parametrize("form", ["table", "markdown", "html"])
 def test_what_people_read_leads_with_the_verdict(form: str, name: str) -> None:
     subject = SUBJECTS[name]
