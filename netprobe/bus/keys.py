@@ -15,6 +15,7 @@ import nkeys
 from netprobe.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _USER_PREFIX_LETTER = "U"
@@ -44,8 +45,8 @@ def is_public_user(text: str) -> bool:
     return len(text) == _PUBLIC_LENGTH and text.startswith(_USER_PREFIX_LETTER) and set(text) <= alphabet
 
 
-def read_seed(path: Path) -> str:
-    """Read a seed file; refuse one that others may read.
+def read_seed(path: Path, *, public: Callable[[str], str] = public_key) -> str:
+    """Read a seed file; refuse one that others may read, or that *public* does not take.
 
     Raises :class:`InputError` naming the file.
     """
@@ -58,7 +59,7 @@ def read_seed(path: Path) -> str:
     if mode & 0o077:
         raise InputError(f"others may read it (mode {mode & 0o777:04o}); run chmod 600", where=str(path))
     try:
-        public_key(text)
+        public(text)
     except InputError as error:
         raise InputError(error.what, where=str(path)) from error
     return text

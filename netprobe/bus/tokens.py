@@ -18,6 +18,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from netprobe.errors import InputError
 from netprobe.model.names import AgentId, ClusterName, Plane
 
 AUDIENCE = "netprobe"
@@ -107,6 +108,18 @@ class _Claims(msgspec.Struct, frozen=True):
     aud: tuple[str, ...] | str = ()
     nbf: float = 0
     bound: _Bound = msgspec.field(default=_Bound(), name="kubernetes.io")
+
+
+def expect_key(key: dict[str, Any], *, where: str) -> None:
+    """Refuse what is no public key that signs tokens, with :class:`InputError`."""
+    if "d" in key or "k" in key:
+        raise InputError("is a secret key: only public ones belong here", where=where)
+    try:
+        made = jwt.PyJWK(key)
+    except jwt.PyJWTError as error:
+        raise InputError(f"is no public key (RFC 7517): {error}", where=where) from error
+    if made.algorithm_name not in ALGORITHMS:
+        raise InputError(f"is a key for {made.algorithm_name}, which signs no tokens", where=where)
 
 
 def verify(

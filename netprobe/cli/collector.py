@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.bus.server import Listen
+from netprobe.bus.login import Trust
+from netprobe.bus.server import Listen, ServerTls
 from netprobe.collector.brains import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.collector.state import State
+from netprobe.errors import InputError
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.planning.fleet import plan_fleet
@@ -27,12 +29,20 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--inventory", type=_FILE, required=True, metavar="FILE", help="Who is there (YAML).")
+@click.option("--inventory", type=_FILE, metavar="FILE",
+              help="Who is there (YAML), as far as no API says it.")  # fmt: skip
+@click.option("--clusters", "registered", type=_FILE, metavar="DIR",
+              help="Registered clusters, a file each: their agents come in by ServiceAccount token, and "
+                   "their APIs are watched.")  # fmt: skip
 @click.option("--data", type=_FILE, required=True, metavar="DIR", help="Where everything is kept.")
 @click.option("--listen", default="127.0.0.1:4222", show_default=True, metavar="HOST:PORT",
               help="Where agents and askers connect; port 0 takes a free one.")  # fmt: skip
-@click.option("--keys", type=_FILE, required=True, metavar="FILE",
-              help="Public keys of agents and operators (JSON).")  # fmt: skip
+@click.option("--keys", type=_FILE, metavar="FILE",
+              help="Public keys of operators, and of agents without a token (JSON).")  # fmt: skip
+@click.option("--tls-certificate", type=_FILE, metavar="FILE", help="The bus speaks TLS and shows this.")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="The key of --tls-certificate.")
+@click.option("--tls-client-ca", type=_FILE, metavar="FILE",
+              help="Mutual TLS: who connects shows a certificate that one of these signed.")  # fmt: skip
 @click.option("--interval", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
               metavar="SECONDS", help="One round of all checks.")  # fmt: skip
 @click.option("--keep", type=click.FloatRange(0.1), default=24.0, show_default=True, metavar="HOURS",
@@ -46,15 +56,19 @@ _FILE = click.Path(path_type=Path)
               help="The most probes per interval that one agent or one cluster sends, or that cross one "
                    "direction of a tunnel; may be given for each.")  # fmt: skip
 def collector(  # noqa: PLR0913 - one for each option
-    *, inventory: Path, data: Path, listen: str, keys: Path, interval: float, keep: float, epoch: int,
-    history: str, budgets: tuple[tuple[str, int], ...],
+    *, inventory: Path | None, registered: Path | None, data: Path, listen: str, keys: Path | None,
+    interval: float, keep: float, epoch: int, history: str, budgets: tuple[tuple[str, int], ...],
+    tls_certificate: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
 ) -> None:  # fmt: skip
     """Serve agents and askers until terminated: plan, gather, judge, answer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if inventory is None and registered is None:
+        raise InputError("nothing to probe: give --inventory, --clusters or both")
     settings = Settings(
         inventory, data, Listen.parse(listen), keys,
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
-        history_url=history,
+        history_url=history, clusters=registered,
+        tls=read_server_tls(tls_certificate, tls_key, tls_client_ca),
     )  # fmt: skip
     most = dict(budgets)
     policy = PlanPolicy(
@@ -63,6 +77,17 @@ def collector(  # noqa: PLR0913 - one for each option
         tunnel_budget=most.get("tunnel"),
     )
     asyncio.run(_serve(settings, Brains(partial(plan, policy=policy), Analyst)))
+
+
+def read_server_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:
+    """What the bus shows; every mistake is one :class:`InputError` that names option or file."""
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("--tls-certificate and --tls-key go together")
+    tls = ServerTls(certificate, key, client_ca)
+    Trust(client_ca, certificate, key).context()
+    return tls
 
 
 async def _serve(settings: Settings, brains: Brains) -> None:

@@ -29,6 +29,7 @@ class Source:
     lab: str | None = None
     url: str | None = None
     seed: Path | None = None
+    ca: Path | None = None
 
     def load(self) -> Snapshot:
         """Fetch the snapshot.
@@ -45,6 +46,7 @@ class Source:
         """Where to ask and with which key. Raises `InputError` where the options do not say."""
         """Where questions go; `InputError` where the options name no bus that can be asked."""
         from netprobe.bus.ask import Access  # noqa: PLC0415
+        from netprobe.bus.login import Trust  # noqa: PLC0415
 
         if self.bundle is not None:
             raise InputError("a saved bundle cannot be asked anything new", where="--from")
@@ -55,13 +57,14 @@ class Source:
         if self.seed is None:
             raise InputError("--bus needs --seed FILE, the key that may ask")
         try:
-            return Access(self.url, self.seed.read_text().strip())
+            trust = Trust(self.ca) if self.ca is not None else None
+            return Access(self.url, self.seed.read_text().strip(), trust)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
 
 
 def source_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ``--from``, ``--lab``, ``--bus`` and ``--seed``; it receives them as *source*."""
+    """Give a command ``--from``, ``--lab`` and ``--bus`` with their own; it receives them as *source*."""
 
     @functools.wraps(command)
     def with_source(
@@ -70,9 +73,10 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
         lab: str | None,
         url: str | None,
         seed: Path | None,
+        ca: Path | None,
         **rest: object,
     ) -> R:
-        return command(*args, source=Source(bundle, lab, url, seed), **rest)
+        return command(*args, source=Source(bundle, lab, url, seed, ca), **rest)
 
     options = (
         click.option("--from", "bundle", type=click.Path(path_type=Path), metavar="BUNDLE",
@@ -82,6 +86,8 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
                      help="Ask the collector on this bus."),
         click.option("--seed", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_SEED",
                      help="The key that may ask; goes with --bus."),
+        click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_CA",
+                     help="Who may have signed the bus's certificate."),
     )  # fmt: skip
     for option in reversed(options):
         with_source = option(with_source)

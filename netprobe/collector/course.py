@@ -21,6 +21,8 @@ from netprobe.model.inventory import Inventory
 
 logger = logging.getLogger("netprobe.collector")
 
+Survey = Callable[[Inventory], Inventory]
+"""What people wrote → the fleet as far as it is known now."""
 Planner = Callable[[Inventory, State, int], FleetPlan]
 Stamp = tuple[int, int, int]
 
@@ -28,12 +30,15 @@ Stamp = tuple[int, int, int]
 class Course:
     """Holds inventory, state and plans. Raises :class:`NetprobeError` where it cannot begin."""
 
-    def __init__(self, settings: Settings, plan: Planner) -> None:
+    def __init__(self, settings: Settings, plan: Planner, survey: Survey = lambda written: written) -> None:
         self._settings = settings
         self._plan = plan
+        self._survey = survey
         self._stamp = _stamp_of(settings.inventory)
         self._intervals = 0
-        self.inventory = load_inventory(settings.inventory)
+        self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
+        self._refused_fleet: Inventory | None = None
+        self.inventory = survey(self._written)
         self.refused = 0
         """Inventories that were not taken since the start."""
         self.withdrawn: tuple[Plan, ...] = ()
@@ -44,7 +49,9 @@ class Course:
     def tick(self) -> bool:
         """One more interval has passed; return whether the plans are others now. May take its time."""
         self._intervals += 1
-        if self._has_new_file() and self._take_inventory():
+        if self._has_new_file():
+            self._read_written()
+        if self._take(self._survey(self._written)):
             return True
         every = self._settings.epoch_intervals
         if not every or self._intervals < every:
@@ -58,15 +65,28 @@ class Course:
         self._stamp = stamp or self._stamp
         return is_new
 
-    def _take_inventory(self) -> bool:
+    def _read_written(self) -> None:
+        assert self._settings.inventory is not None
         try:
-            inventory = load_inventory(self._settings.inventory)
+            self._written = load_inventory(self._settings.inventory)
+        except InputError as error:
+            self._refuse(error)
+
+    def _take(self, inventory: Inventory) -> bool:
+        """Plan for *inventory* where it is another one; one that cannot be planned is refused once."""
+        if inventory in (self.inventory, self._refused_fleet):
+            return False
+        try:
             state, fleet = self._replan(inventory, self._state)
         except InputError as error:
-            self.refused += 1
-            logger.warning("the new inventory is refused, the old one stands: %s", error)
+            self._refused_fleet = inventory
+            self._refuse(error)
             return False
         return self._adopt(inventory, state, fleet)
+
+    def _refuse(self, error: InputError) -> None:
+        self.refused += 1
+        logger.warning("the new inventory is refused, the old one stands: %s", error)
 
     def _replan(self, inventory: Inventory, state: State) -> tuple[State, FleetPlan]:
         return replan(state, self._planner(inventory))
@@ -90,8 +110,10 @@ class Course:
         return True
 
 
-def _stamp_of(path: Path) -> Stamp | None:
+def _stamp_of(path: Path | None) -> Stamp | None:
     """What differs when a file was written anew; None while it is not there."""
+    if path is None:
+        return None
     try:
         found = path.stat()
     except OSError:

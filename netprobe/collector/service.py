@@ -12,23 +12,29 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import compress
 from typing import Any
 
 from netprobe import __version__
+from netprobe.bus.callout import Caller, issuer_key
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import public_key
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
-from netprobe.bus.server import Server, run_server
+from netprobe.bus.server import Callout, Server, run_server
+from netprobe.bus.tokens import Bearer, Refusal
+from netprobe.collector.admission import Admission
 from netprobe.collector.brains import Analyst, Brains, Conclusion
 from netprobe.collector.course import Course
+from netprobe.collector.door import Door, follow_certificate, own_trust
+from netprobe.collector.gathering import Gathering, Survey
 from netprobe.collector.intake import Intake
+from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
-from netprobe.collector.state import hold, load_own_seed, replace_file
+from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
 from netprobe.discovery.static import find_overlaps
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.finding import Finding
@@ -54,20 +60,27 @@ async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Eve
     keys = read_keys(settings.keys)
     with hold(settings.data):
         settings.ready_file.unlink(missing_ok=True)
-        course = Course(settings, brains.plan)
-        _note_oddities(course.inventory, keys)
+        admission = Admission()
+        gathering = Gathering(Registry(settings.clusters), admission) if settings.clusters else None
+        survey = Survey(gathering)
+        course = Course(settings, brains.plan, survey)
+        _note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
         with closing(History(url)) as history:
-            collector = _Collector(settings, course, brains.analyst, history)
+            collector = _Collector(
+                settings, course, brains.analyst, history, Door(admission, gathering, survey)
+            )
             await collector.run(keys, stop=stop)
 
 
-def _note_oddities(inventory: Inventory, keys: Keys) -> None:
+def _note_oddities(inventory: Inventory, keys: Keys, *, by_token: Set[str]) -> None:
     """Say what is allowed but probably not meant."""
     meant = set(inventory.iter_agents())
     for overlap in find_overlaps(inventory):
         logger.warning("%s", overlap)
     for agent in sorted(meant - keys.agents.keys()):
+        if agent.cluster in by_token:
+            continue
         logger.warning("agent %s has no key and cannot speak", agent)
     for agent in sorted(keys.agents.keys() - meant):
         logger.warning("agent %s has a key, but the inventory does not know it", agent)
@@ -78,7 +91,7 @@ class _Collector:
 
     def __init__(
         self, settings: Settings, course: Course, hire: Callable[[Inventory, FleetPlan], Analyst],
-        history: History,
+        history: History, door: Door,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._course = course
@@ -87,6 +100,7 @@ class _Collector:
         self._fleet = course.fleet
         self._analyst = hire(course.inventory, course.fleet)
         self._history = history
+        self._door = door
         self._intake = Intake(course.fleet)
         self._started_ns = time.time_ns()
         self._last_report_ns: int | None = None
@@ -100,22 +114,38 @@ class _Collector:
     async def run(self, keys: Keys, *, stop: asyncio.Event) -> None:
         seed = load_own_seed(self._settings.data)
         entries = users(keys.agents, keys.operators, public_key(seed))
-        directory = self._settings.data / "nats"
-        async with run_server(self._settings.listen, directory=directory, users=entries) as server:
+        directory, tls = self._settings.data / "nats", self._settings.tls
+        issuer_seed = load_issuer_seed(self._settings.data) if self._door.gathering else ""
+        callout = Callout(issuer_key(issuer_seed)) if issuer_seed else None
+        running = run_server(
+            self._settings.listen, directory=directory, users=entries, callout=callout, tls=tls
+        )
+        async with running as server:
+            jobs = [stop.wait(), self._watch(server), self._serve(server, seed, issuer_seed), self._prune()]
+            jobs += [self._door.gathering.run()] if self._door.gathering else []
+            jobs += [follow_certificate(tls, server.reload)] if tls else []
             try:
-                await _until_first(stop.wait(), self._watch(server), self._serve(server, seed), self._prune())
+                await _until_first(*jobs)
             finally:
                 self._settings.ready_file.unlink(missing_ok=True)
 
     async def _watch(self, server: Server) -> None:
         raise await server.wait_ended()
 
-    async def _serve(self, server: Server, seed: str) -> None:
+    async def _serve(self, server: Server, seed: str, issuer_seed: str) -> None:
         """Work on one connection after the other; our own server is near, but it may drop a slow reader."""
         ttl_s = self._settings.presence_ttl_ns / _SECOND
         while True:
             try:
-                async with open_collector_bus(server.url, login=SeedLogin(seed), presence_ttl_s=ttl_s) as bus:
+                opening = open_collector_bus(
+                    server.url,
+                    login=SeedLogin(seed),
+                    presence_ttl_s=ttl_s,
+                    trust=own_trust(self._settings.tls),
+                )
+                async with opening as bus:
+                    if issuer_seed:
+                        await bus.answer_callouts(issuer_seed=issuer_seed, judge=self._judge)
                     await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
                     await bus.serve("snapshot", self._answer_snapshot)
                     await bus.serve("health", self._answer_health)
@@ -127,6 +157,9 @@ class _Collector:
             except BusAwayError as error:
                 logger.warning("%s; connecting again", error)
             await asyncio.sleep(_REOPEN_PAUSE_S)
+
+    def _judge(self, caller: Caller) -> Bearer | Refusal:
+        return self._door.admission.judge(caller, now_ns=time.time_ns())
 
     async def _ingest(self, bus: CollectorBus) -> None:
         while True:
@@ -152,6 +185,7 @@ class _Collector:
         """Hand out other plans when the epoch ends or the inventory changes."""
         while True:
             await asyncio.sleep(self._settings.interval_ns / _SECOND)
+            await self._door.survey.refresh(bus.find_present)
             if await asyncio.to_thread(self._course.tick):
                 self._adopt()
                 await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
@@ -243,6 +277,7 @@ class _Collector:
             "last_report_ns": self._last_report_ns,
             "analysis_errors": self._analysis_errors,
             "inventories_refused": self._course.refused,
+            **self._door.counts(),
             **asdict(counters),
         }
         return json.dumps(told).encode()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.bus.keys import is_public_user
-from netprobe.bus.server import Listen
+from netprobe.bus.server import Listen, ServerTls
 from netprobe.errors import InputError
 from netprobe.model.names import AgentId
 from netprobe.wire.keys import read_keys_document
@@ -19,16 +19,22 @@ _HOUR_NS = 3_600_000_000_000
 class Settings:
     """The options of one collector."""
 
-    inventory: Path
+    inventory: Path | None
+    """What people wrote about the fleet; None where registered clusters are all there is."""
     data: Path
     listen: Listen
-    keys: Path
+    keys: Path | None
+    """Public keys of agents without a token, and of operators; None for none."""
     interval_ns: int = 10_000_000_000
     keep_ns: int = 24 * _HOUR_NS
     """How long reports are kept in the history."""
     presence_ttl_ns: int = 30_000_000_000
     epoch_intervals: int = 60
     """After so many intervals the next epoch of plans begins; 0 for never."""
+    clusters: Path | None = None
+    """The folder of registered clusters; None where none are."""
+    tls: ServerTls | None = None
+    """The bus's certificate; None for a bus without TLS."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 
@@ -46,8 +52,10 @@ class Keys:
     operators: tuple[str, ...]
 
 
-def read_keys(path: Path) -> Keys:
-    """Read the keys file; every mistake is one :class:`InputError` with its place."""
+def read_keys(path: Path | None) -> Keys:
+    """Read the keys file, if there is one; every mistake is one :class:`InputError` with its place."""
+    if path is None:
+        return Keys({}, ())
     document = read_keys_document(path)
     agents: dict[AgentId, str] = {}
     holders: dict[str, str] = {}

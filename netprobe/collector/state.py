@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from netprobe.bus.callout import issuer_key, new_issuer
 from netprobe.bus.keys import new_user, read_seed, write_seed
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.fleet import FleetPlan
@@ -82,6 +83,14 @@ def load_own_seed(directory: Path) -> str:
         seed, _ = new_user()
         write_seed(path, seed)
     return read_seed(path)
+
+
+def load_issuer_seed(directory: Path) -> str:
+    """The key that signs who may come in by a token, made on the first run."""
+    path = directory / "issuer.seed"
+    if not path.exists():
+        write_seed(path, new_issuer())
+    return read_seed(path, public=issuer_key)
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -68,6 +68,16 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPod:
+    """The pod of an agent, whatever its phase, until its object is gone."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What one cluster's API tells."""
 
@@ -81,6 +91,8 @@ class ClusterFacts:
     virtual_nodes: int = 0
     agents: frozenset[AgentId] = frozenset()
     """Agents whose pods run."""
+    agent_pods: tuple[AgentPod, ...] = ()
+    """Pods that may show a token."""
     namespaces: tuple[str, ...] = ()
     network_policies: tuple[str, ...] = ()
     """``namespace/name`` of each."""
@@ -152,6 +164,11 @@ def understand(name: ClusterName, read: Objects, place: Place | None = None) -> 
         not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
         virtual_nodes=len(read.of("nodes")) - len(real),
         agents=frozenset(_agent_of(name, pod) for pod in pods),
+        agent_pods=tuple(
+            AgentPod(meta.uid, meta.namespace, meta.name, NodeName(pod.spec.node_name))
+            for pod in read.of("pods")
+            if pod.spec.node_name and (meta := pod.metadata)
+        ),
         namespaces=tuple(sorted(found.metadata.name for found in read.of("namespaces"))),
         network_policies=tuple(
             sorted(

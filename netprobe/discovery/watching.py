@@ -78,6 +78,11 @@ class ClusterWatch:
         self.lists = 0
         """Lists read so far: one per kind, and one more after each 410 and each resync."""
 
+    @property
+    def away(self) -> str:
+        """Why the API cannot be reached at the moment, also before anything was delivered; else empty."""
+        return next(iter(self._away.values()), "")
+
     async def run(self) -> None:
         """Watch every kind and deliver what is known after each change."""
         async with asyncio.TaskGroup() as tasks:
@@ -110,7 +115,7 @@ class ClusterWatch:
             by_kind,
             unread=tuple(kind.name for kind in KINDS if kind.name in self._denied),
         )
-        return Watched(understand(self._name, read, self._place), next(iter(self._away.values()), ""))
+        return Watched(understand(self._name, read, self._place), self.away)
 
     async def _follow_served(self) -> None:
         """Version and API groups change when somebody upgrades or installs: asked now and then."""

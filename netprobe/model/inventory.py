@@ -89,6 +89,8 @@ class Cluster:
     is_site: bool = False
     transit: bool = False
     """Its gateways pass packets on between other clusters: the hub of hub and spoke."""
+    away: str = ""
+    """Why its API cannot be reached at the moment: what is known may be old, or only from its agents."""
 
     @property
     def gateways(self) -> tuple[Node, ...]:

@@ -83,6 +83,7 @@ def _cluster(name: str, data: Mapping[str, object], nodes: list[tuple[str, dict[
         "environment": data["environment"],
         "region": data["region"],
         "state": data["state"],
+        **({"api_away": data["api_away"]} if "api_away" in data else {}),
         "nodes": [_node(each, its, inside) for each, its in inside if its["kind"] == "node"],
         "services": [
             {

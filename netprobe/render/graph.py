@@ -74,10 +74,11 @@ class _Builder:
         self._graph.add_node(
             cluster.name,
             kind="cluster",
-            label=self._names.short[cluster.name],
+            label=self._names.short[cluster.name] + (" · API away" if cluster.away else ""),
             environment=cluster.environment,
             region=cluster.region,
             state=worst(part.state for _, part in node_parts).value,
+            **({"api_away": cluster.away} if cluster.away else {}),
         )
         for node, part in node_parts:
             self._add_node(cluster, node, part)

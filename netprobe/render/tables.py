@@ -83,6 +83,11 @@ def headed(snapshot: Snapshot, *blocks: RenderableType) -> Group:
             f"taken {moment(snapshot.taken_ns)}, every {duration(snapshot.interval_ns)}", style="bright_black"
         ),
     ]
+    lines += [
+        Text(f"! {cluster.name} is shown as last known: {cluster.away}", style="yellow")
+        for cluster in snapshot.inventory.clusters
+        if cluster.away
+    ]
     for block in blocks:
         lines += [Text(""), block]
     if missing := unmeasured(snapshot):

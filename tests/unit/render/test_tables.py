@@ -85,3 +85,13 @@ def test_ways_from_zone_to_zone_that_nobody_asks_are_named() -> None:
     assert "5  of 6 ways from zone to zone of a cluster are asked" in text
     assert "prod/east → prod/west" in text
     assert "zone" not in tables.render_text(tables.coverage_table(fleet), width=80)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_cluster_whose_api_is_away_says_so(view: str) -> None:
+    fleet = fleets.healthy()
+    first, *rest = fleet.inventory.clusters
+    away = replace(first, away="https://192.0.2.1 cannot be reached")
+    fleet = replace(fleet, inventory=replace(fleet.inventory, clusters=(away, *rest)))
+    text = tables.render_text(VIEWS[view](fleet), width=100)
+    assert f"! {first.name} is shown as last known: https://192.0.2.1 cannot be reached" in text

@@ -1,0 +1,76 @@
+"""The collector's front door: who comes in by a token, and the certificate that it shows.
+
+Rule: a certificate that is renewed on disk is shown from then on; no connection is cut for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.bus.login import Trust
+from netprobe.bus.server import ServerTls
+from netprobe.collector.admission import Admission
+from netprobe.collector.gathering import Gathering, Survey
+
+LOOK_S = 5.0
+logger = logging.getLogger("netprobe.collector")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What lets agents of Kubernetes in; without registered clusters only nkeys count."""
+
+    admission: Admission
+    gathering: Gathering | None
+    survey: Survey
+
+    def counts(self) -> dict[str, object]:
+        """For the collector's health."""
+        if self.gathering is None:
+            return {}
+        return {
+            "tokens_admitted": self.admission.admitted,
+            "tokens_unchecked": self.admission.unchecked,
+            "tokens_refused": {
+                str(reason): count for reason, count in sorted(self.admission.refused.items())
+            },
+            "registrations_refused": self.gathering.refused,
+            "clusters_away": {found.name: found.away for found in self.gathering.known() if found.away},
+        }
+
+
+def own_trust(tls: ServerTls | None) -> Trust | None:
+    """How the collector itself trusts its own server: by the very certificate, whatever names it has."""
+    if tls is None:
+        return None
+    if tls.ca is None:
+        return Trust(pinned=tls.certificate)
+    return Trust(certificate=tls.certificate, key=tls.key, pinned=tls.certificate)
+
+
+async def follow_certificate(tls: ServerTls, reload: Callable[[], None]) -> None:
+    """Call *reload* whenever a file of *tls* has changed."""
+    seen = _stamps(tls)
+    while True:
+        await asyncio.sleep(LOOK_S)
+        found = _stamps(tls)
+        if found != seen and None not in found:
+            logger.info("the bus shows the renewed certificate %s", tls.certificate)
+            reload()
+            seen = found
+
+
+def _stamps(tls: ServerTls) -> tuple[tuple[int, int] | None, ...]:
+    return tuple(_stamp(file) for file in (tls.certificate, tls.key, tls.ca) if file is not None)
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        told = file.stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_mtime_ns

@@ -1,0 +1,114 @@
+"""The registered clusters: one file each, in one folder; read anew when something in it changes.
+
+Rule: a file that is wrong is named and hides no other; what it said before stands until it is mended.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from netprobe.bus.tokens import TrustedCluster, expect_key
+from netprobe.discovery.kubeconfig import IN_CLUSTER, Context, read_contexts
+from netprobe.errors import InputError
+from netprobe.model.names import ClusterName
+from netprobe.wire.clusters import RegisteredDoc, read_registered_document
+from netprobe.wire.inventory import NAME_PATTERN
+
+logger = logging.getLogger("netprobe.collector")
+
+Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One cluster as its file says."""
+
+    trusted: TrustedCluster
+    access: Context | None
+    """How its API is reached; None where we may not."""
+    stamp: Stamp
+    """Differs when one of its files does."""
+
+    @property
+    def name(self) -> ClusterName:
+        """The cluster's name."""
+        return self.trusted.name
+
+
+class Registry:
+    """The folder; :meth:`read` as often as one likes."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise InputError("is not a folder", where=str(folder))
+        self._folder = folder
+        self._good: dict[Path, Registered] = {}
+        self._told: dict[Path, Stamp] = {}
+        self.refused = 0
+        """Files that could not be used, each counted once per change."""
+
+    def read(self) -> tuple[Registered, ...]:
+        """Every registered cluster, by name."""
+        # A mounted Secret holds its real files in folders that begin with two dots.
+        files = sorted(path for path in self._folder.glob("*.yaml") if not path.name.startswith("."))
+        self._good = {file: found for file, found in self._good.items() if file in files}
+        for file in files:
+            self._read(file)
+        named: dict[ClusterName, Registered] = {}
+        for found in self._good.values():
+            named.setdefault(found.name, found)
+        return tuple(named[name] for name in sorted(named))
+
+    def _read(self, file: Path) -> None:
+        stamp = _stamp(file, file.with_suffix(".kubeconfig"))
+        known = self._good.get(file)
+        if (known is not None and known.stamp == stamp) or self._told.get(file) == stamp:
+            return
+        try:
+            self._good[file] = read_registered(file, stamp)
+            self._told.pop(file, None)
+        except InputError as error:
+            self.refused += 1
+            self._told[file] = stamp
+            logger.warning("a registered cluster is not used as it stands: %s", error)
+
+
+def read_registered(file: Path, stamp: Stamp = ()) -> Registered:
+    """Read one file; :class:`InputError` names what is wrong."""
+    doc = read_registered_document(file)
+    where = str(file)
+    if not re.fullmatch(NAME_PATTERN, doc.name):
+        raise InputError(f"name: {doc.name!r} is no name of a cluster", where=where)
+    access = _access_of(doc, file)
+    if access is None and not (doc.issuer and doc.keys):
+        raise InputError("needs issuer and keys, or a kubeconfig to ask for them", where=where)
+    for index, key in enumerate(doc.keys):
+        expect_key(key, where=f"{where}: keys[{index}]")
+    trusted = TrustedCluster(ClusterName(doc.name), doc.issuer, doc.keys, doc.namespace)
+    return Registered(trusted, access, stamp)
+
+
+def _access_of(doc: RegisteredDoc, file: Path) -> Context | None:
+    if doc.in_cluster:
+        if doc.kubeconfig:
+            raise InputError("in_cluster and kubeconfig exclude each other", where=str(file))
+        return Context(IN_CLUSTER, None)
+    if not doc.kubeconfig:
+        return None
+    contexts = read_contexts([file.parent / doc.kubeconfig])
+    return contexts.choose([doc.context] if doc.context else [])[0]
+
+
+def _stamp(*files: Path) -> Stamp:
+    found = []
+    for file in files:
+        try:
+            told = file.stat()
+        except OSError:
+            continue
+        found.append((file.name, told.st_mtime_ns, told.st_ino))
+    return tuple(found)
