@@ -12,6 +12,7 @@ from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
+from netprobe.engine.schedule import TICK_NS
 from netprobe.wire.identity import Identity
 
 
@@ -21,7 +22,10 @@ async def reflect(port: int, key: bytes, name: str) -> None:
     await responder.open()
     try:
         print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+        while not ended.done():
+            await asyncio.wait((ended,), timeout=TICK_NS / 1e9)
+            responder.answer_gathered()
     finally:
         await responder.close()
 

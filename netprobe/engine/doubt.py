@@ -18,7 +18,7 @@ class Doubting:
 
     def __call__(self, probe: Open) -> str | None:
         """Why the loss of *probe* cannot be believed, or None."""
-        stalled_ns = self._stalls.worst_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
+        stalled_ns = self._stalls.total_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
         if stalled_ns > probe.check.probe.timeout_ns // 2:
             return f"the agent stood still for {stalled_ns // 1_000_000} ms"
         if probe.deadline_ns > self._now_ns:

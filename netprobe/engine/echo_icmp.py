@@ -8,7 +8,7 @@ Answers wait in their socket, stamped by the kernel, until the engine's next tic
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
@@ -83,21 +83,30 @@ class IcmpEcho:
         """The header's identifier, by which the kernel's filter knows our answers; the cookie proves them."""
         return self.boot & 0xFFFF
 
-    def send(self, check: Check, turn: Round) -> None:
-        """Ask once."""
-        probe = self.ledger.ask(check, turn, now_ns=self.clock.mono_ns())
-        own = self._sockets.get(family_of(check.target.address))
+    def send(self, checks: Sequence[Check], turn: Round) -> None:
+        """Ask each once; all are built before the first leaves."""
+        now_ns = self.clock.mono_ns()
+        probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
+        packets = [self._build(probe) for probe in probes]
+        for probe, packet in zip(probes, packets, strict=True):
+            self._send(probe, packet)
+
+    def _build(self, probe: Open) -> bytes:
+        version = version_of(probe.check.target.address)
+        cookie = icmp.Cookie(probe.check.id, self.boot, probe.sequence)
+        return probe_icmp.build(
+            probe.check.probe, cookie, key=self.keys.key, version=version, identifier=self.identifier
+        )
+
+    def _send(self, probe: Open, packet: bytes) -> None:
+        own = self._sockets.get(family_of(probe.check.target.address))
+        probe = self.ledger.depart(probe, now_ns=self.clock.mono_ns())
         if own is None:
             self.ledger.retract(probe, Seen(NotMeasured("no privilege to send icmp here")))
             return
-        cookie = icmp.Cookie(check.id, self.boot, probe.sequence)
-        packet = probe_icmp.build(
-            check.probe, cookie, key=self.keys.key, version=own.version, identifier=self.identifier
-        )
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:
-            version = version_of(check.target.address)
-            self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
+            self.ledger.retract(probe, seen_of_send_error(error, probe.check, version=own.version))
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""

@@ -10,6 +10,7 @@ drains them all.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
@@ -32,7 +33,7 @@ from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
 
-_LINGER_NS = 100_000_000
+_LINGER_NS = 250_000_000
 """A peer may hold a request for a moment; that time is taken off the answer's."""
 
 
@@ -85,26 +86,30 @@ class UdpEcho:
         self._sockets.clear()
         self._passing.clear()
 
-    def send(self, check: Check, turn: Round) -> None:
-        """Ask once."""
-        probe = self.ledger.ask(check, turn, now_ns=self.clock.mono_ns())
-        sock = self._socket_for(check)
+    def send(self, checks: Sequence[Check], turn: Round) -> None:
+        """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
+        now_ns = self.clock.mono_ns()
+        probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
+        packets = [bytearray(self._seal(probe)) for probe in probes]
+        for probe, packet in zip(probes, packets, strict=True):
+            self._send(probe, packet)
+
+    def _seal(self, probe: Open) -> bytes:
+        request = stamp.Request(probe.check.id, self.boot, probe.sequence, 0, probe.sequence)
+        size = udp.payload_bytes(probe.check.probe, version=version_of(probe.check.target.address))
+        return stamp.encode_request(request, key=self.keys.key, size=size)
+
+    def _send(self, probe: Open, packet: bytearray) -> None:
+        sock = self._socket_for(probe.check)
+        probe = self.ledger.depart(probe, now_ns=self.clock.mono_ns())
         if sock is None:
             self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
             return
-        version = version_of(check.target.address)
-        request = stamp.Request(
-            check=check.id,
-            boot=self.boot,
-            sequence=probe.sequence,
-            sent_ns=self.clock.wall_ns(),
-            sent_count=probe.sequence,
-        )
-        size = udp.payload_bytes(check.probe, version=version)
-        packet = stamp.encode_request(request, key=self.keys.key, size=size)
+        stamp.mark(packet, at_ns=self.clock.wall_ns())
         error = self._send_past_old_errors(sock, packet, probe)
         if error is not None:
-            self.ledger.retract(probe, seen_of_send_error(error, check, version=version))
+            version = version_of(probe.check.target.address)
+            self.ledger.retract(probe, seen_of_send_error(error, probe.check, version=version))
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""
@@ -122,7 +127,7 @@ class UdpEcho:
         self._drained_ns = began_ns
 
     def _open_one(self, family: socket.AddressFamily) -> socket.socket:
-        sock = open_udp(family)
+        sock = open_udp(family, details=False)
         prepare(sock, errors=True)
         return sock
 
@@ -137,7 +142,7 @@ class UdpEcho:
         self._passing.append((self.clock.mono_ns() + check.probe.timeout_ns + _LINGER_NS, sock))
         return sock
 
-    def _send_past_old_errors(self, sock: socket.socket, packet: bytes, probe: Open) -> OSError | None:
+    def _send_past_old_errors(self, sock: socket.socket, packet: bytearray, probe: Open) -> OSError | None:
         """Send; an error left over from an earlier datagram is read from the queue and does not count.
 
         A local firewall that rejects answers while we are still sending: then the queue already holds this
@@ -159,9 +164,13 @@ class UdpEcho:
 
     def _read(self, sock: socket.socket) -> None:
         self._read_errors(sock)
-        for datagram in receive(sock):
-            self._take_answer(datagram)
-            self._count_drops(sock, datagram)
+        datagrams = tuple(receive(sock))
+        answers = [self._prove(datagram.data) for datagram in datagrams]
+        for datagram, answer in zip(datagrams, answers, strict=True):
+            if answer is not None and answer.boot == self.boot:
+                self._take_answer(answer, datagram)
+        if datagrams:
+            self._count_drops(sock, datagrams[-1])
 
     def _read_errors(self, sock: socket.socket) -> bool:
         reports = list(receive_errors(sock))
@@ -175,10 +184,7 @@ class UdpEcho:
             self.dropped += datagram.dropped - known
             self._drops[sock.fileno()] = datagram.dropped
 
-    def _take_answer(self, datagram: Datagram) -> None:
-        answer = self._prove(datagram.data)
-        if answer is None or answer.boot != self.boot:
-            return
+    def _take_answer(self, answer: stamp.Answer, datagram: Datagram) -> None:
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return

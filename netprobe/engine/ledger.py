@@ -24,6 +24,7 @@ from netprobe.probes.seen import Seen
 
 MAX_DETAIL = 200
 _ANSWERS = (Reached, WrongPeer)
+_NO_LOSS = Split()
 
 
 class Open(NamedTuple):
@@ -51,7 +52,11 @@ class Tally:
     check: Check
     sent: int = 0
     outcomes: dict[OutcomeKind, int] = field(default_factory=dict)
-    seen: list[Seen] = field(default_factory=list)
+    rtts_ns: list[int] = field(default_factory=list)
+    observed_source: str = ""
+    answered_by: str = ""
+    seen: list[Seen] | None = None
+    """Everything, where the round keeps it."""
     waiting: dict[int, Open] = field(default_factory=dict)
     newest: int = 0
     """Its highest sequence number."""
@@ -62,11 +67,17 @@ class Tally:
 
     def count(self, seen: Seen) -> None:
         """Add one finished probe."""
-        kind = seen.outcome.kind
+        outcome = seen.outcome
+        kind = outcome.kind
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
-        self.seen.append(seen)
+        if isinstance(outcome, Reached):
+            self.rtts_ns.append(outcome.rtt_ns)
+        self.observed_source = seen.observed_source or self.observed_source
+        self.answered_by = seen.answered_by or self.answered_by
         self.lost_out += seen.lost_out
         self.words = seen.words or self.words
+        if self.seen is not None:
+            self.seen.append(seen)
 
 
 @dataclass(slots=True)
@@ -80,10 +91,9 @@ class _Session:
 
     def split(self, lost: list[int], *, newest: int) -> Split:
         """Attribute this round's losses; then forget what no later round can need."""
-        split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else Split()
-        passed = [anchor for anchor in self.anchors if anchor.sequence <= newest]
-        if passed:
-            last = max(passed)
+        split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else _NO_LOSS
+        last = max((anchor for anchor in self.anchors if anchor.sequence <= newest), default=None)
+        if last is not None and len(self.anchors) > 1:
             self.anchors = [anchor for anchor in self.anchors if anchor >= last]
             self.refused = [number for number in self.refused if number > last.sequence]
         return split
@@ -92,18 +102,20 @@ class _Session:
 class Round:
     """One interval of planned checks, or one question on demand."""
 
-    def __init__(self, *, start_ns: int, length_ns: int, began_ns: int) -> None:
+    def __init__(self, *, start_ns: int, length_ns: int, began_ns: int, is_kept: bool = False) -> None:
         self.start_ns = start_ns
         self.length_ns = length_ns
         self.began_ns = began_ns
         """Monotonic time of the start."""
         self.tallies: dict[CheckId, Tally] = {}
+        self._is_kept = is_kept
+        """Whether every outcome is kept, not only what a window tells of them."""
 
     def tally(self, check: Check) -> Tally:
         """The check's tally, begun when first asked for."""
         found = self.tallies.get(check.id)
         if found is None:
-            found = self.tallies[check.id] = Tally(check)
+            found = self.tallies[check.id] = Tally(check, seen=[] if self._is_kept else None)
         return found
 
     @property
@@ -121,7 +133,7 @@ class Ledger:
         """Open probes of all rounds."""
 
     def ask(self, check: Check, turn: Round, *, now_ns: int) -> Open:
-        """Note that a probe goes out now; its sequence number is the check's next."""
+        """Note that a probe is about to go out; its sequence number is the check's next."""
         session = self._sessions.get(check.id)
         if session is None:
             session = self._sessions[check.id] = _Session()
@@ -134,6 +146,12 @@ class Ledger:
         self.waiting += 1
         session.asked[probe.sequence] = tally
         return probe
+
+    def depart(self, probe: Open, *, now_ns: int) -> Open:
+        """The probe really leaves now; until then it only had its number."""
+        leaving = Open(probe.check, probe.sequence, now_ns)
+        self._sessions[probe.check.id].asked[probe.sequence].waiting[probe.sequence] = leaving
+        return leaving
 
     def retract(self, probe: Open, seen: Seen) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
@@ -151,7 +169,7 @@ class Ledger:
 
     def find(self, check_id: int, sequence: int) -> Open | None:
         """The open probe of that number, or None."""
-        session = self._sessions.get(CheckId(check_id))
+        session = self._sessions.get(check_id)  # type: ignore[call-overload] # a number from a packet
         tally = session.asked.get(sequence) if session else None
         return tally.waiting.get(sequence) if tally else None
 
@@ -217,13 +235,6 @@ def _words(outcome: Outcome, tally: Tally) -> str:
 
 
 def _window(tally: Tally, turn: Round, split: Split) -> Window:
-    rtts: list[int] = []
-    source = name = ""
-    for seen in tally.seen:
-        if isinstance(seen.outcome, Reached):
-            rtts.append(seen.outcome.rtt_ns)
-        source = seen.observed_source or source
-        name = seen.answered_by or name
     return Window(
         check=tally.check.id,
         start_ns=turn.start_ns,
@@ -233,8 +244,8 @@ def _window(tally: Tally, turn: Round, split: Split) -> Window:
         outcomes=tuple(sorted(tally.outcomes.items())),
         lost_out=split.out + tally.lost_out,
         lost_back=split.back,
-        rtt=Histogram.of(rtts),
-        observed_source=source,
-        answered_by=name,
+        rtt=Histogram.of(tally.rtts_ns),
+        observed_source=tally.observed_source,
+        answered_by=tally.answered_by,
         detail=tally.words[:MAX_DETAIL],
     )

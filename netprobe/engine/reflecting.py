@@ -17,6 +17,7 @@ from netprobe.wire.stamp import Answer, Request
 
 MAX_SESSIONS = 20_000
 REPLAY_BITS = 256
+_ALL_BITS = (1 << REPLAY_BITS) - 1
 MAX_SKEW_NS = 600_000_000_000
 """Askers' clocks that differ more than this from ours are not used to choose the interval."""
 
@@ -31,10 +32,12 @@ class _Session:
     def is_new(self, sequence: int) -> bool:
         """Whether this sequence number was not seen before; remembers it."""
         ahead = sequence - self.newest
+        if ahead == 1:
+            self.seen_bits = (self.seen_bits << 1 | 1) & _ALL_BITS
+            self.newest = sequence
+            return True
         if ahead > 0:
-            self.seen_bits = (
-                (self.seen_bits << ahead | 1) & ((1 << REPLAY_BITS) - 1) if ahead < REPLAY_BITS else 1
-            )
+            self.seen_bits = (self.seen_bits << ahead | 1) & _ALL_BITS if ahead < REPLAY_BITS else 1
             self.newest = sequence
             return True
         bit = 1 << -ahead
@@ -72,22 +75,15 @@ class Reflecting:
         session.received += 1
         session.answered += 1
         self._count(request, arrival, interval_ns)
+        check, boot, sequence, sent_ns, sent_count = request
+        received_ns, source, source_port, local_port, ttl = arrival
+        # fmt: off
         return Answer(
-            check=request.check,
-            boot=request.boot,
-            sequence=request.sequence,
-            sent_ns=request.sent_ns,
-            received_ns=arrival.received_ns,
-            answered_ns=now_ns,
-            sent_count=request.sent_count,
-            received_count=session.received,
-            answered_count=session.answered,
-            observed_source=arrival.source,
-            observed_port=arrival.source_port,
-            reflector_port=arrival.local_port,
-            observed_ttl=arrival.ttl,
-            answered_by=self._name,
+            check, boot, sequence, sent_ns, received_ns, now_ns,
+            sent_count, session.received, session.answered,
+            source, source_port, local_port, ttl, self._name,
         )
+        # fmt: on
 
     def heard(self, *, until_ns: int, everything_ns: int) -> tuple[Heard, ...]:
         """Hand over, once, the counts of intervals before *until_ns* or after *everything_ns* (wall time).
@@ -100,7 +96,7 @@ class Reflecting:
         )
 
     def _find(self, request: Request) -> _Session:
-        key = (request.check, request.boot)
+        key = request[:2]  # check and boot
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session()
@@ -112,8 +108,10 @@ class Reflecting:
 
     def _count(self, request: Request, arrival: Arrival, interval_ns: int) -> None:
         """The interval is the asker's own: the one in which it counts the probe as sent."""
-        is_usable = abs(request.sent_ns - arrival.received_ns) <= MAX_SKEW_NS
-        at_ns = request.sent_ns if is_usable else arrival.received_ns
+        at_ns, received_ns = request.sent_ns, arrival.received_ns
+        if not -MAX_SKEW_NS <= at_ns - received_ns <= MAX_SKEW_NS:
+            at_ns = received_ns
         key = (request.check, at_ns - at_ns % interval_ns)
-        if key in self._heard or len(self._heard) < self._max_sessions:
-            self._heard[key] = self._heard.get(key, 0) + 1
+        count = self._heard.get(key, 0)
+        if count or len(self._heard) < self._max_sessions:
+            self._heard[key] = count + 1

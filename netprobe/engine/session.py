@@ -7,13 +7,15 @@ in time; a new plan begins with the next interval, so the current windows are ne
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
-from collections.abc import Callable
-from itertools import groupby
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from netprobe.engine.askable import expect_askable, find_unaskable
+from netprobe.engine.beat import Beat
 from netprobe.engine.clock import Clock
 from netprobe.engine.doubt import Doubting
 from netprobe.engine.driving import SHELLS
@@ -22,8 +24,8 @@ from netprobe.engine.echo_udp import Keyring, UdpEcho
 from netprobe.engine.ledger import Ledger, Round
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
-from netprobe.engine.schedule import Slot, grace_ns, spread, tick_of
-from netprobe.engine.stalls import Pulse, Stalls
+from netprobe.engine.schedule import TICK_NS, Slot, apart, grace_ns, spread, tick_of
+from netprobe.engine.stalls import Stalls
 from netprobe.engine.talking import TalkingNet
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Check, Plan
@@ -66,7 +68,7 @@ class Engine:
         self._reflecting = Reflecting(str(agent))
         self._responder = Responder(Identity(str(agent), boot), keys, self._clock, port, self._reflecting)
         self._stalls = Stalls()
-        self._pulse = Pulse(self._stalls)
+        self._beat = Beat(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
         self._talks = asyncio.Semaphore(MAX_TALKS)
         self._answers_dropped = 0
         self._requests_dropped = 0
@@ -75,13 +77,13 @@ class Engine:
         await self._responder.open()
         self._udp.open()
         self._icmp.open()
-        self._pulse.start()
+        self._beat.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pulse.stop()
+        self._beat.stop()
         self._icmp.close()
         self._udp.close()
         await self._responder.close()
@@ -115,6 +117,7 @@ class Engine:
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
         self._responder.interval_ns = plan.interval_ns
+        self._beat.period_ns = tick_of(plan.interval_ns)
         self._plan = plan
         self._planned.set()
 
@@ -148,51 +151,56 @@ class Engine:
         ):  # these judge silence themselves, and know more than that it was silent
             return tuple([await self._try_to_converse(check) for _ in range(check.count)])
         now_ns = self._clock.mono_ns()
-        turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns)
+        turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
         async with asyncio.TaskGroup() as group:
             for _ in range(check.count):
-                self._launch(check, turn, group)
+                self._launch((check,), turn, group)
                 await asyncio.sleep(0.02)
-        until_ns = self._clock.mono_ns() + check.probe.timeout_ns
+        until_ns = self._clock.mono_ns() + check.probe.timeout_ns + TICK_NS  # a peer may hold its answer
         while not turn.is_settled and self._clock.mono_ns() < until_ns:
             await asyncio.sleep(0.01)
             self._drain()
         self._drain()
         self._ledger.close(turn, doubt=Doubting(self._stalls, now_ns=self._clock.mono_ns()))
-        return tuple(turn.tally(check).seen)
+        return tuple(turn.tally(check).seen or ())
 
     async def _run_interval(
         self, plan: Plan, start_ns: int, deliver: Callable[[Measured], None], group: asyncio.TaskGroup
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
         turn = Round(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
-        slots = spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng)
-        for offset_ns, due in groupby(slots, key=lambda slot: slot.offset_ns):
-            await self._tick_until(began_ns + offset_ns, plan)
-            for slot in due:
-                self._take_slot(slot, turn, group)
+        slots = deque(spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng))
+        while slots:
+            now_ns = await self._beat.next()
+            before_ns = now_ns - began_ns + self._beat.period_ns
+            due = []
+            while slots and slots[0].offset_ns < before_ns:
+                due.append(slots.popleft())
+            fit = [slot.check for slot in due if self._is_fit(slot, turn, now_ns=now_ns)]
+            for batch in apart(fit):
+                self._launch(batch, turn, group)
         group.create_task(self._close_later(plan, turn, deliver))
 
-    def _take_slot(self, slot: Slot, turn: Round, group: asyncio.TaskGroup) -> None:
+    def _is_fit(self, slot: Slot, turn: Round, *, now_ns: int) -> bool:
+        """Whether it can and may still be asked; otherwise it is noted that it was not."""
         reason = self._unaskable.get(slot.check.id)
+        late_ns = now_ns - turn.began_ns - slot.offset_ns
+        if not reason and late_ns > slot.check.probe.timeout_ns // 2:
+            reason = f"the agent stood still for {late_ns // 1_000_000} ms"
         if reason:
             self._ledger.miss(slot.check, turn, reason)
-            return
-        late_ns = self._clock.mono_ns() - turn.began_ns - slot.offset_ns
-        if late_ns > slot.check.probe.timeout_ns // 2:
-            self._ledger.miss(slot.check, turn, f"the agent stood still for {late_ns // 1_000_000} ms")
-            return
-        self._launch(slot.check, turn, group)
+        return not reason
 
-    def _launch(self, check: Check, turn: Round, group: asyncio.TaskGroup) -> None:
-        match check.probe.kind:
-            case "udp":
-                self._udp.send(check, turn)
-            case "icmp":
-                self._icmp.send(check, turn)
-            case _ if self._talks.locked():
+    def _launch(self, checks: Sequence[Check], turn: Round, group: asyncio.TaskGroup) -> None:
+        by_kind: dict[str, list[Check]] = {"udp": [], "icmp": []}
+        for check in checks:
+            by_kind.setdefault(check.probe.kind, []).append(check)
+        self._udp.send(by_kind.pop("udp"), turn)
+        self._icmp.send(by_kind.pop("icmp"), turn)
+        for check in itertools.chain(*by_kind.values()):
+            if self._talks.locked():
                 self._ledger.miss(check, turn, f"{MAX_TALKS} conversations are under way already")
-            case _:
+            else:
                 group.create_task(self._talk(check, turn))
 
     async def _talk(self, check: Check, turn: Round) -> None:
@@ -215,8 +223,9 @@ class Engine:
 
     async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
         ended_ns = turn.began_ns + turn.length_ns
-        await self._tick_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns), plan)
-        self._pulse.check()
+        await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
+        self._drain()
+        self._beat.check()
         answers = self._udp.dropped + self._icmp.dropped - self._answers_dropped
         requests = self._responder.dropped - self._requests_dropped
         self._answers_dropped += answers
@@ -238,14 +247,11 @@ class Engine:
             )
         )
 
-    async def _tick_until(self, mono_ns: int, plan: Plan) -> None:
-        """Sleep, and read what came: at the end, and on every tick before while something is awaited."""
-        tick_ns = tick_of(plan.interval_ns)
-        while self._ledger.waiting and self._clock.mono_ns() + tick_ns < mono_ns:
-            await asyncio.sleep(tick_ns / 1e9)
+    def _on_beat(self) -> None:
+        """Answer what gathered, and read what came."""
+        self._responder.answer_gathered()
+        if self._ledger.waiting:
             self._drain()
-        await self._sleep_until(mono_ns)
-        self._drain()
 
     def _drain(self) -> None:
         self._udp.drain()

@@ -33,13 +33,6 @@ _BUFFERS = (_BUFFER,)
 _ORIGINS = {2: 4, 3: 6}  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _TIMESPEC, _INT = struct.Struct("@qq"), struct.Struct("@i")
-_TTLS = frozenset({IP_TTL, IPV6_HOPLIMIT})
-_BUFFER = memoryview(bytearray(BUFFER_BYTES))
-_BUFFERS = (_BUFFER,)
-"""Shared by all sockets: what is read is copied out at once."""
-_ORIGINS = {2: 4, 3: 6}  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
-_EXTENDED_ERROR = struct.Struct("=IBBBBII")
-_TIMESPEC, _INT = struct.Struct("@qq"), struct.Struct("@i")
 _SOL_SOCKET, _IPPROTO_IP, _IPPROTO_IPV6 = (
     int(level) for level in (socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6)
 )
@@ -99,11 +92,16 @@ def prepare(sock: socket.socket, *, errors: bool) -> None:
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, int(errors))
 
 
-def want_details(sock: socket.socket) -> None:
-    """Ask the kernel for time stamps, TTL, local address and drops with each datagram."""
+def want_stamps(sock: socket.socket) -> None:
+    """Ask the kernel for time stamps and drops with each datagram."""
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+
+
+def want_details(sock: socket.socket) -> None:
+    """Ask the kernel for time stamps, drops, TTL and local address with each datagram."""
+    want_stamps(sock)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
@@ -112,13 +110,13 @@ def want_details(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
-def open_udp(family: socket.AddressFamily, *, port: int = 0) -> socket.socket:
-    """A UDP socket on every address of one family."""
+def open_udp(family: socket.AddressFamily, *, port: int = 0, details: bool = True) -> socket.socket:
+    """A UDP socket on every address of one family; without *details* it tells time stamps and drops only."""
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        want_details(sock)
+        (want_details if details else want_stamps)(sock)
         sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))  # noqa: S104 - every address is meant
     except OSError:
         sock.close()

@@ -6,12 +6,9 @@ answer could have come.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-BEAT_NS = 100_000_000
-"""How often the loop's pulse is taken."""
 NOTABLE_NS = 20_000_000
 """Shorter lags are ordinary scheduling."""
 
@@ -40,43 +37,13 @@ class Stalls:
         if now_ns - due_ns >= NOTABLE_NS:
             self._stalls.append(Stall(due_ns, now_ns))
 
+    def total_ns(self, *, since_ns: int, until_ns: int) -> int:
+        """How long we stood still in all the stalls that touch the span."""
+        return sum(s.length_ns for s in self._stalls if s.ended_ns >= since_ns and s.began_ns <= until_ns)
+
     def worst_ns(self, *, since_ns: int, until_ns: int) -> int:
         """The longest stall that touches the span; 0 where there was none."""
         return max(
             (s.length_ns for s in self._stalls if s.ended_ns >= since_ns and s.began_ns <= until_ns),
             default=0,
         )
-
-
-class Pulse:
-    """Takes the pulse of the running event loop."""
-
-    def __init__(self, stalls: Stalls) -> None:
-        self._stalls = stalls
-        self._timer: asyncio.TimerHandle | None = None
-        self._due_ns = 0
-
-    def start(self) -> None:
-        """Begin; needs a running loop."""
-        self._plan_next()
-
-    def stop(self) -> None:
-        """End."""
-        if self._timer:
-            self._timer.cancel()
-
-    def check(self) -> None:
-        """Note a beat that is overdue right now, before a verdict is drawn."""
-        self._stalls.note(due_ns=self._due_ns, now_ns=_now_ns())
-
-    def _plan_next(self) -> None:
-        self._due_ns = _now_ns() + BEAT_NS
-        self._timer = asyncio.get_running_loop().call_later(BEAT_NS / 1e9, self._beat)
-
-    def _beat(self) -> None:
-        self.check()
-        self._plan_next()
-
-
-def _now_ns() -> int:
-    return int(asyncio.get_running_loop().time() * 1e9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import AgentId
@@ -25,9 +25,11 @@ LOCAL = "local"
 """Stands for the sender of an error that our own host raised before anything left it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One probe's outcome and what came with it; empty and None where the kind tells nothing."""
+class Seen(NamedTuple):
+    """One probe's outcome and what came with it; empty and None where the kind tells nothing.
+
+    A tuple, because one is made per packet.
+    """
 
     outcome: Outcome
     answered_by: str = ""

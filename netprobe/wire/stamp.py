@@ -30,7 +30,7 @@ import hmac
 import ipaddress
 import struct
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netprobe.errors import MisuseError, RemoteFormatError
 
@@ -52,36 +52,21 @@ _ERROR_ESTIMATE = 22 << 8 | 1  # RFC 4656, section 4.1.2: unsynchronised, NTP fo
 _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 _HMAC_AT = 184
 _HMAC_BYTES = 16
+_U32 = 0xFFFFFFFF
 
-_REQUEST = struct.Struct("!IQHH28x" "BBHBBHQII72s" "BBHHHBBH16s" "BBHIII" "BBH16s")  # fmt: skip
-_HEAD = struct.Struct("!IQHH")
-"""Sequence number, timestamp, error estimate, SSID."""
-_REFLECTED_AT, _REFLECTED = 16, struct.Struct("!QIQHHB")
-"""Receive timestamp, and what is repeated of the request: sequence number, timestamp, estimate, TTL."""
-_IDENTIFIED = struct.Struct("!QII")
-"""Check, boot, sequence number; at :data:`CHECK_OFFSET`."""
-_NAME_AT = CHECK_OFFSET + _IDENTIFIED.size
-_LOCATED_AT, _LOCATED = 144, struct.Struct("!HHBBH16s")
-"""Both ports, then the source address's own TLV."""
-_COUNTS_AT, _COUNTS = 172, struct.Struct("!III")
-_LAYOUT = ((45, b"\xfc\0\x5c"), (141, b"\2\0\x18"), (169, b"\5\0\x0c"), (185, b"\x08\0\x10"))
-"""Types and lengths of the four TLVs."""
+_WHOLE = struct.Struct("!IQHH QIQHxxB3x" "B3sBBxxQII72s" "B3sHHBB2s16s" "B3sIII" "B3s16s")  # fmt: skip
+"""The whole packet without padding, one line of the table above after the other. The base: sequence number,
+timestamp, error estimate, SSID; then receive timestamp, and what is repeated of the request: sequence number,
+timestamp, estimate, TTL."""
+_TIME_AT, _TIME = 4, struct.Struct("!Q")
+_LAYOUT = (b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10")
+"""Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
+_IDENTIFIED, _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
+_SOURCES = {_ROLE_REQUEST: (_SOURCE_ANY,), _ROLE_ANSWER: (_SOURCE_V4, _SOURCE_V6)}
+_make = tuple.__new__
+"""A named tuple without its own ``__new__``, which takes several times as long."""
 _REMEMBERED = 4_096
 """Keys, names and addresses whose encoding is kept: they are the same in packet after packet."""
-
-
-def _template(*, role: int, flags: int, source: int) -> bytes:
-    return _REQUEST.pack(
-        *(0, 0, 0, 0),
-        *(flags, _IDENTITY, 92, _VERSION, role, 0, 0, 0, 0, b""),
-        *(flags, _LOCATION, 24, 0, 0, flags, source, 16, b""),
-        *(flags, _DIRECT, 12, 0, 0, 0),
-        *(flags, _HMAC, _HMAC_BYTES, b""),
-    )
-
-
-_REQUEST_TEMPLATE = _template(role=_ROLE_REQUEST, flags=_UNRECOGNISED, source=_SOURCE_ANY)
-_ANSWER_TEMPLATE = _template(role=_ROLE_ANSWER, flags=0, source=0)
 
 
 class StrangerError(RemoteFormatError):
@@ -138,70 +123,61 @@ class Answer(NamedTuple):
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """A test packet of *size* bytes of UDP payload."""
-    packed = bytearray(_REQUEST_TEMPLATE)
-    sequence = request.sequence
-    _HEAD.pack_into(packed, 0, sequence, ntp_of(request.sent_ns), _ERROR_ESTIMATE, session_id(request.check))
-    _IDENTIFIED.pack_into(packed, CHECK_OFFSET, request.check, request.boot, sequence)
-    _COUNTS.pack_into(packed, _COUNTS_AT, request.sent_count & 0xFFFFFFFF, 0, 0)
-    return _seal(packed, key=key, size=size, flags=_UNRECOGNISED)
+    check, boot, sequence, sent_ns, count = request
+    u = _UNRECOGNISED
+    # fmt: off
+    packed = _WHOLE.pack(
+        sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1, 0, 0, 0, 0, 0,
+        u, _IDENTIFIED, _VERSION, _ROLE_REQUEST, check, boot, sequence, b"",
+        u, _LOCATED, 0, 0, u, _SOURCE_ANY, _SIXTEEN, b"",
+        u, _COUNTED, count & _U32, 0, 0, u, _SEALED, b"",
+    )
+    # fmt: on
+    return _seal(packed, key, size, u)
 
 
 def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """The reflected packet; *size* is the size of the request it answers."""
-    packed = bytearray(_ANSWER_TEMPLATE)
-    answered_count = answer.answered_count & 0xFFFFFFFF
-    ssid = session_id(answer.check)
-    _HEAD.pack_into(packed, 0, answered_count, ntp_of(answer.answered_ns), _ERROR_ESTIMATE, ssid)
-    received, sent = ntp_of(answer.received_ns), ntp_of(answer.sent_ns)
-    _REFLECTED.pack_into(
-        packed, _REFLECTED_AT, received, answer.sequence, sent, _ERROR_ESTIMATE, 0, answer.observed_ttl
-    )
-    _IDENTIFIED.pack_into(packed, CHECK_OFFSET, answer.check, answer.boot, answer.sequence)
-    name = _encode_name_once(answer.answered_by)
-    packed[_NAME_AT : _NAME_AT + len(name)] = name
-    source = _pack_source(answer.observed_source)
+    # fmt: off
+    (
+        check, boot, sequence, sent_ns, received_ns, answered_ns, sent, received, answered,
+        address, observed_port, port, ttl, answered_by,
+    ) = answer
+    source = _pack_source(address)
     kind = _SOURCE_V4 if len(source) == 4 else _SOURCE_V6
-    _LOCATED.pack_into(packed, _LOCATED_AT, answer.reflector_port, answer.observed_port, 0, kind, 16, source)
-    _COUNTS.pack_into(
-        packed, _COUNTS_AT, answer.sent_count & 0xFFFFFFFF, answer.received_count & 0xFFFFFFFF, answered_count
+    packed = _WHOLE.pack(
+        answered & _U32, ntp_of(answered_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1,
+        ntp_of(received_ns), sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, ttl,
+        0, _IDENTIFIED, _VERSION, _ROLE_ANSWER, check, boot, sequence, _encode_name_once(answered_by),
+        0, _LOCATED, port, observed_port, 0, kind, _SIXTEEN, source,
+        0, _COUNTED, sent & _U32, received & _U32, answered & _U32, 0, _SEALED, b"",
     )
-    return _seal(packed, key=key, size=size, flags=0)
+    # fmt: on
+    return _seal(packed, key, size, 0)
 
 
 def decode_request(data: bytes, *, key: bytes) -> Request:
     """Read a test packet; :class:`RemoteFormatError` where it is not one of ours."""
-    _check_shape(data, role=_ROLE_REQUEST, key=key)
-    sequence, sent, _, _ = _HEAD.unpack_from(data)
-    _check_layout(data, sources=(_SOURCE_ANY,))
-    check, boot = _identify(data, sequence)
-    return Request(check, boot, sequence, unix_of(sent), sent_count=_COUNTS.unpack_from(data, _COUNTS_AT)[0])
+    told = _open(data, _ROLE_REQUEST, key)
+    return _make(Request, (told[13], told[14], told[0], unix_of(told[1]), told[27]))
 
 
 def decode_answer(data: bytes, *, key: bytes) -> Answer:
     """Read a reflected packet; :class:`RemoteFormatError` where it is not one of ours."""
-    _check_shape(data, role=_ROLE_ANSWER, key=key)
-    _, answered, _, _ = _HEAD.unpack_from(data)
-    received, sequence, sent, _, _, ttl = _REFLECTED.unpack_from(data, _REFLECTED_AT)
-    _check_layout(data, sources=(_SOURCE_V4, _SOURCE_V6))
-    check, boot = _identify(data, sequence)
-    reflector_port, observed_port, _, kind, _, source = _LOCATED.unpack_from(data, _LOCATED_AT)
-    sent_count, received_count, answered_count = _COUNTS.unpack_from(data, _COUNTS_AT)
-    return Answer(
-        check=check,
-        boot=boot,
-        sequence=sequence,
-        sent_ns=unix_of(sent),
-        received_ns=unix_of(received),
-        answered_ns=unix_of(answered),
-        sent_count=sent_count,
-        received_count=received_count,
-        answered_count=answered_count,
-        observed_source=_source_text(source if kind == _SOURCE_V6 else source[:4]),
-        observed_port=observed_port,
-        reflector_port=reflector_port,
-        observed_ttl=ttl,
-        answered_by=_decode_name(bytes(data[_NAME_AT : _NAME_AT + NAME_BYTES])),
-    )
+    told = _open(data, _ROLE_ANSWER, key)
+    source = told[24]
+    # fmt: off
+    return _make(Answer, (
+        told[13], told[14], told[5], unix_of(told[6]), unix_of(told[4]), unix_of(told[1]),
+        told[27], told[28], told[29], _source_text(source if told[22] == _SOURCE_V6 else source[:4]),
+        told[20], told[19], told[8], _decode_name(told[16]),
+    ))
+    # fmt: on
+
+
+def mark(packet: bytearray, *, at_ns: int) -> None:
+    """Write into a packet when it leaves (T1 or T3); that is outside of the HMAC, so it can come last."""
+    _TIME.pack_into(packet, _TIME_AT, ntp_of(at_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,36 +222,36 @@ def encode_name(name: str) -> bytes:
 
 def is_same_name(expected: str, claimed: str) -> bool:
     """Whether *claimed*, read from the wire, is how *expected* looks there."""
-    return encode_name(expected) == claimed.encode()
+    return _encode_name_once(expected) == claimed.encode()
 
 
 def ntp_of(unix_ns: int) -> int:
     """Unix nanoseconds as a 64-bit NTP timestamp (RFC 5905, section 6); exact to the nanosecond."""
     seconds, rest_ns = divmod(unix_ns, 1_000_000_000)
     fraction = ((rest_ns << 32) + 500_000_000) // 1_000_000_000
-    return (((seconds + _NTP_EPOCH_S) & 0xFFFFFFFF) << 32) | fraction
+    return ((seconds + _NTP_EPOCH_S & _U32) << 32) | fraction
 
 
 def unix_of(ntp: int) -> int:
     """A 64-bit NTP timestamp as Unix nanoseconds between 1970 and 2106, whatever its era."""
-    seconds = ((ntp >> 32) - _NTP_EPOCH_S) & 0xFFFFFFFF
-    return seconds * 1_000_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000_000 + (1 << 31)) >> 32)
+    seconds = (ntp >> 32) - _NTP_EPOCH_S & _U32
+    return seconds * 1_000_000_000 + (((ntp & _U32) * 1_000_000_000 + (1 << 31)) >> 32)
 
 
-def _seal(packed: bytearray, *, key: bytes, size: int, flags: int) -> bytes:
+def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
     padding = size - MIN_BYTES
-    if padding and not MIN_PADDED_BYTES <= size <= MAX_BYTES:
+    sealed = packed[: _HMAC_AT + 4] + _digest(packed, key=key)
+    if not padding:
+        return sealed
+    if not MIN_PADDED_BYTES <= size <= MAX_BYTES:
         raise MisuseError(f"a STAMP packet cannot have {size} bytes")
-    packed[_HMAC_AT + 4 : MIN_BYTES] = _digest(packed, key=key)
-    if padding:
-        packed += struct.pack("!BBH", flags, _PADDING, padding - 4) + bytes(padding - 4)
-    return bytes(packed)
+    return sealed + struct.pack("!BBH", flags, _PADDING, padding - 4) + bytes(padding - 4)
 
 
 def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104) over what RFC 8972, section 4.8, covers; the key's halves are hashed once."""
-    begun = _begin_hmac(key)
-    inner, outer = begun[0].copy(), begun[1].copy()
+    begun, ended = _begin_hmac(key)
+    inner, outer = begun.copy(), ended.copy()
     inner.update(data[:4] + data[44:_HMAC_AT])
     outer.update(inner.digest())
     return outer.digest()[:_HMAC_BYTES]
@@ -288,38 +264,34 @@ def _begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
-def _check_shape(data: bytes, *, role: int, key: bytes) -> None:
+def _open(data: bytes, role: int, key: bytes) -> tuple[Any, ...]:
+    """The fields of :data:`_WHOLE`, once everything that is always the same and the HMAC were found right."""
     if len(data) < MIN_BYTES:
         raise RemoteFormatError(f"STAMP: {len(data)} bytes are too few")
-    if data[45] != _IDENTITY or data[48] != _VERSION or data[49] != role:
+    fields: tuple[Any, ...] = _WHOLE.unpack_from(data)
+    if data[45] != _IDENTITY or fields[11] != _VERSION or fields[12] != role:
         raise RemoteFormatError("STAMP: no identity of ours in the expected role")
-    if not hmac.compare_digest(data[_HMAC_AT + 4 : MIN_BYTES], _digest(data, key=key)):
+    if not hmac.compare_digest(fields[-1], _digest(data, key=key)):
         raise StrangerError("STAMP: wrong HMAC")
-    if len(data) == MIN_BYTES:
-        return
+    if len(data) != MIN_BYTES:
+        _check_padding(data)
+    if (fields[10], fields[18], fields[23], fields[26], fields[31]) != _LAYOUT:
+        raise RemoteFormatError("STAMP: the TLVs are not in our order")
+    if fields[22] not in _SOURCES[role]:
+        raise RemoteFormatError("STAMP: the location names no source address of the right kind")
+    if fields[13] >> 63:
+        raise RemoteFormatError("STAMP: a check id has 63 bits")
+    if fields[15] != fields[5 if role == _ROLE_ANSWER else 0]:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    return fields
+
+
+def _check_padding(data: bytes) -> None:
     if len(data) < MIN_PADDED_BYTES or len(data) > MAX_BYTES:
         raise RemoteFormatError(f"STAMP: {len(data)} bytes cannot be padded right")
     _, kind, length = struct.unpack_from("!BBH", data, MIN_BYTES)
     if kind != _PADDING or length != len(data) - MIN_PADDED_BYTES:
         raise RemoteFormatError("STAMP: something else than padding follows the HMAC")
-
-
-def _check_layout(data: bytes, *, sources: tuple[int, ...]) -> None:
-    for at, header in _LAYOUT:
-        if data[at : at + 3] != header:
-            raise RemoteFormatError("STAMP: the TLVs are not in our order")
-    if data[149] not in sources or data[150:152] != b"\0\x10":
-        raise RemoteFormatError("STAMP: the location names no source address of the right kind")
-
-
-def _identify(data: bytes, sequence: int) -> tuple[int, int]:
-    """Check and boot."""
-    check, boot, repeated = _IDENTIFIED.unpack_from(data, CHECK_OFFSET)
-    if check >> 63:
-        raise RemoteFormatError("STAMP: a check id has 63 bits")
-    if repeated != sequence:
-        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
-    return check, boot
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

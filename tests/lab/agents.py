@@ -119,7 +119,7 @@ def running(
     output = folder / f"{host.name}-running.jsonl"
     process = host.popen(*_PROGRAM, "--plan", str(plan), "--output", str(output))
     try:
-        until = time.monotonic() + 15
+        until = time.monotonic() + 60
         while f":{PORT} " not in host.run("ss", "-Hltn"):
             assert time.monotonic() < until, f"{host.name}: the agent does not listen"
             time.sleep(0.05)

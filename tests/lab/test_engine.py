@@ -286,7 +286,20 @@ def test_an_agent_that_stood_still_never_blames_the_network(scene: Scene, tmp_pa
         assert wait_for(lambda: len(asker.read().measured) >= seen + 2)
         run = asker.read()
     windows = [window for check in checks for window in run.windows(check)]
-    assert {kind for window in windows for kind, _ in window.outcomes} == {REACHED, NOT_MEASURED}
+    # With too much else to do the peer may stand still as well, and says so: then it was silent indeed.
+    peer_stood = {
+        start_ns
+        for measured in scene.peer.read().measured
+        if measured.loop_lag_ns >= agents.TIMEOUT_NS // 2
+        for start_ns in (measured.start_ns - agents.INTERVAL_NS, measured.start_ns)
+    }
+    kinds = {
+        kind
+        for window in windows
+        for kind, _ in window.outcomes
+        if kind is not TIMED_OUT or window.start_ns not in peer_stood
+    }
+    assert kinds == {REACHED, NOT_MEASURED}
     assert max(measured.loop_lag_ns for measured in run.measured) >= 400 * agents.MS
 
 
@@ -334,7 +347,7 @@ def test_an_agent_finds_out_and_announces_how_it_may_ask(
     assert {"tcp", "udp"} <= set(said)
 
 
-def wait_for(condition: object, *, patience_s: float = 10) -> bool:
+def wait_for(condition: object, *, patience_s: float = 60) -> bool:
     assert callable(condition)
     until = time.monotonic() + patience_s
     while time.monotonic() < until:

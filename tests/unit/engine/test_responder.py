@@ -49,6 +49,6 @@ def test_any_request_has_one_whole_response(head: bytes) -> None:
 def test_the_allowance_is_spent_and_earned() -> None:
     allowance = Allowance(per_s=10)
     start_ns = 10_000_000_000
-    assert [allowance.take(now_ns=start_ns) for _ in range(12)] == [True] * 10 + [False] * 2
-    assert allowance.take(now_ns=start_ns + 100_000_000)
-    assert not allowance.take(now_ns=start_ns + 100_000_000)
+    assert [allowance.take(4, now_ns=start_ns) for _ in range(4)] == [4, 4, 2, 0]
+    assert allowance.take(5, now_ns=start_ns + 100_000_000) == 1
+    assert allowance.take(1, now_ns=start_ns + 100_000_000) == 0

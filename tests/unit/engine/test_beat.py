@@ -1,0 +1,55 @@
+"""One timer: each beat calls, wakes who waits for it, and notes that it came late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from netprobe.engine.beat import Beat
+from netprobe.engine.clock import Clock
+from netprobe.engine.stalls import Stalls
+
+MS = 1_000_000
+
+
+async def test_who_waits_is_woken_after_the_beat_was_called() -> None:
+    called: list[int] = []
+    beat = Beat(Stalls(), Clock(), lambda: called.append(time.monotonic_ns()), period_ns=MS)
+    beat.start()
+    try:
+        first, second = await asyncio.gather(beat.next(), beat.next())
+        third = await beat.next()
+    finally:
+        beat.stop()
+    assert first == second < third
+    assert len(called) >= 2
+    assert first <= called[0]
+
+
+async def test_a_waiter_that_gave_up_harms_nobody() -> None:
+    beat = Beat(Stalls(), Clock(), lambda: None, period_ns=MS)
+    beat.start()
+    try:
+        given_up = asyncio.create_task(beat.next())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await beat.next() > 0
+    finally:
+        beat.stop()
+
+
+async def test_a_beat_that_came_late_is_a_stall_and_is_not_made_up_for() -> None:
+    stalls = Stalls()
+    called: list[int] = []
+    beat = Beat(stalls, Clock(), lambda: called.append(1), period_ns=10 * MS)
+    began_ns = time.monotonic_ns()
+    beat.start()
+    try:
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop is to stand still
+        beat.check()
+        late_ns = stalls.worst_ns(since_ns=began_ns, until_ns=time.monotonic_ns())
+        await beat.next()
+    finally:
+        beat.stop()
+    assert late_ns >= 150 * MS
+    assert len(called) == 1
