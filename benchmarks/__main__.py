@@ -14,6 +14,7 @@ BENCHMARKS = {
     "planning": "benchmarks.planning",
     "ssh": "benchmarks.ssh",
     "sweep": "benchmarks.sweep",
+    "verify": "benchmarks.verify",
     "week": "benchmarks.week",
 }
 """Each module has ``run(arguments: list[str]) -> dict[str, object]`` and names what it compares."""

@@ -1,6 +1,6 @@
-"""Listeners for the far end: ``python -m benchmarks.responders tcp|udp PORT…``; prints a line when ready.
+"""Listeners for the far end: ``python -m benchmarks.responders tcp|udp|both PORT…``.
 
-Ends when its input is closed.
+Prints a line when ready, and ends when its input is closed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def main() -> None:
     with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
         selector.register(sys.stdin, selectors.EVENT_READ)
         for port in ports:
-            if protocol == "tcp":
+            if protocol in {"tcp", "both"}:
                 opened.enter_context(socket.create_server(("", int(port)), backlog=4096))
-            else:
+            if protocol in {"udp", "both"}:
                 selector.register(opened.enter_context(_udp(int(port))), selectors.EVENT_READ)
         print("ready", flush=True)
         while True:

@@ -58,7 +58,7 @@ from netprobe.engine.sweep.ports import sweep_ports
 from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.errors import SurroundingsError
-from netprobe.model.verdict import Transport
+from netprobe.model.verdict import PORTED, Transport
 
 Figures = dict[str, object]
 KEY = b"a key for the benchmark"
@@ -371,7 +371,7 @@ def measure_verdicts(pair: Pair, *, hosts: int = 200, ports: int = 50) -> Figure
         ("pairs", "wall", "cpu", "right", "nmap_wall", "nmap_cpu", "nmap_right", "same", "reasons"), 0.0
     )
     peer = not is_missing("nmap")
-    for transport in Transport:
+    for transport in PORTED:
         firewall = generate_firewall(transport, hosts=hosts, ports=ports, limited=4, seed=7)
         with _standing(pair, firewall, transport), _apart(pair):
             ours = _our_verdicts(pair, firewall, transport, sums)

@@ -12,7 +12,7 @@ from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
 from netprobe.probes.ports import addresses_of
 from netprobe.probes.seen import Seen
-from netprobe.wire.messages import Answer, Declined, Detail, Question, Reply
+from netprobe.wire.messages import RATE_SPENT, Answer, Declined, Detail, Question, Reply
 
 MAX_COUNT = 100
 QUESTIONS_PER_MINUTE = 60
@@ -82,7 +82,7 @@ class Answering:
         if check.count > MAX_COUNT:
             return Declined(self.agent, f"{check.count} probes are too many; at most {MAX_COUNT} are asked")
         if not self._is_within_rate():
-            return Declined(self.agent, f"more than {QUESTIONS_PER_MINUTE} questions within a minute")
+            return Declined(self.agent, f"more than {QUESTIONS_PER_MINUTE} {RATE_SPENT}")
         try:
             seen = await self.ask(check)
         except NetprobeError as error:

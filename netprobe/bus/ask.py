@@ -1,21 +1,39 @@
-"""The asker's side of the bus: snapshots and on-demand checks, one short connection per question.
+"""The asker's side of the bus: snapshots and on-demand checks.
 
-Rule: an asker gets a value or exactly one error, within its time.
+Rule: an asker gets a value or exactly one error, within its time. A single question has a short connection of
+its own; who has many asks them over one (:func:`open_asker`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from netprobe.bus.collector import ERROR_HEADER
-from netprobe.bus.connection import Message, open_connection
+from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.login import SeedLogin, Trust
 from netprobe.bus.subjects import probe_subject, query_subject
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Check
+from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
-from netprobe.wire.messages import Question, Reply, decode_reply, decode_snapshot, encode_question
+from netprobe.wire.messages import (
+    Declined,
+    Question,
+    Reply,
+    decode_reply,
+    decode_snapshot,
+    encode_question,
+)
+
+_BUS_S = 10.0
+"""How long a reply may take beyond the question's own time."""
+_RATE_PAUSE_S = 5.0
+_RATE_PAUSES = 13
+"""An agent whose rate is spent is asked again, for a little longer than its minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,47 @@ async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout
     question = encode_question(Question(check, asked_by))
     reply = await _ask(access, probe_subject(check.source), question, timeout_s=timeout_s)
     return decode_reply(reply.data)
+
+
+@asynccontextmanager
+async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[BusAsker]:
+    """One connection for many questions. Raises where there is no bus, or none that knows us."""
+    connection = await open_connection(
+        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
+    )
+    try:
+        yield BusAsker(connection, asked_by)
+    finally:
+        await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BusAsker:
+    """Agents asked over one connection (``wire.asking.Asker``)."""
+
+    connection: Connection
+    asked_by: str
+
+    async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
+        """One reply per check, in order; an agent answers one question at a time, so it is asked so."""
+        return tuple([await self._ask_patiently(source, check) for check in checks])
+
+    async def _ask_patiently(self, source: AgentId, check: Check) -> Reply:
+        for _ in range(_RATE_PAUSES):
+            reply = await self._ask(source, check)
+            if not (isinstance(reply, Declined) and reply.is_for_now):
+                return reply
+            await asyncio.sleep(_RATE_PAUSE_S)
+        return reply
+
+    async def _ask(self, source: AgentId, check: Check) -> Reply:
+        question = encode_question(Question(check, self.asked_by))
+        patience_s = check.probe.timeout_ns / 1e9 * check.count + _BUS_S
+        try:
+            reply = await self.connection.request(probe_subject(source), question, timeout_s=patience_s)
+            return decode_reply(reply.data)
+        except NetprobeError as error:
+            return Declined(source, str(error))
 
 
 async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -> Message:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from pathlib import Path
 
 import click
 import msgspec
 
+from netprobe.analysis.intent.expand import expand_cells
+from netprobe.analysis.intent.observe import Baseline, question_of, write_baseline
 from netprobe.analysis.intent.read import load_intent, parse_span
+from netprobe.analysis.intent.standing import find_absent
 from netprobe.analysis.netpol.derive import Door, derive
 from netprobe.analysis.netpol.policy import Transport
 from netprobe.analysis.netpol.read import load_manifests
 from netprobe.analysis.netpol.write import Statement, find_statements, intent_document
+from netprobe.bus.ask import Access, open_asker
+from netprobe.cli.source import Source, source_options
+from netprobe.cli.verifying import see_cells
 from netprobe.errors import InputError
+from netprobe.model.intent import Door as IntentDoor
+from netprobe.model.intent import Span
+from netprobe.model.snapshot import Snapshot
 from netprobe.wire.documents import write_document
 from netprobe.wire.intent import intent_schema
 
@@ -33,7 +43,7 @@ def schema() -> None:
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 def check(path: Path) -> None:
     """Read FILE and print the rules it stands for, patterns and prerequisites expanded."""
-    read = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
+    read = load_intent(path, today=_today())
     for rule in sorted(read.rules, key=lambda each: each.rank):
         doors = " ".join(str(span) for span in rule.spans or read.ports)
         scope = "" if rule.scope == "any" else f" ({rule.scope} clusters)"
@@ -77,6 +87,50 @@ def from_networkpolicies(paths: tuple[Path, ...], ports: tuple[str, ...], family
         _echo_statements(statements)
     else:
         _echo_intent(statements, int(family))
+
+
+@intent.command("from-observed")
+@source_options
+@click.option("--port", "ports", multiple=True, metavar="PORT", default=("icmp", "tcp/9771", "udp/9771"),
+              show_default=True, help="What everybody is asked for; may be given again.")  # fmt: skip
+@click.option("--responder", "responders", multiple=True, metavar="PORT", default=("udp/9771",),
+              show_default=True, help="UDP ports whose listeners always answer.")  # fmt: skip
+def from_observed(source: Source, ports: tuple[str, ...], responders: tuple[str, ...]) -> None:
+    """Ask what is reachable now and write it as an intent, a baseline to review and commit."""
+    spans = tuple(_span(text, where="--port") for text in ports)
+    heard = [_span(text, where="--responder") for text in responders]
+    snapshot = source.load()
+    answering = frozenset(door for span in heard for door in span.doors())
+    baseline = asyncio.run(_observe(source.find_access(), snapshot, spans, answering))
+    if not baseline.document.rules:
+        raise InputError("nothing at all could be proven: no agent answered")
+    click.echo(
+        f"# {baseline.cells - baseline.left_out:,} of {baseline.cells:,} cells, as seen on {_today()}."
+    )
+    if baseline.left_out:
+        click.echo(f"# {baseline.left_out:,} could not be proven and are left out.")
+    click.echo(write_document(msgspec.to_builtins(baseline.document)), nl=False)
+
+
+async def _observe(
+    access: Access, snapshot: Snapshot, spans: tuple[Span, ...], responders: frozenset[IntentDoor]
+) -> Baseline:
+    cells = expand_cells(question_of(spans), snapshot.inventory)
+    async with open_asker(access, asked_by="from-observed") as asker:
+        absent = find_absent(snapshot)
+        sights = await see_cells(asker, cells, agent_port=snapshot.inventory.agent_port, absent=absent)
+    return write_baseline(cells, sights, snapshot.inventory, responders=responders)
+
+
+def _span(text: str, *, where: str) -> Span:
+    try:
+        return parse_span(text)
+    except InputError as error:
+        raise InputError(error.what, where=where) from error
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(tz=dt.UTC).date()
 
 
 def _doors(text: str) -> tuple[Door, ...]:

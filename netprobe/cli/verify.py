@@ -5,22 +5,57 @@ Exit codes: 0 nothing broken and no leak, 1 something is, 2 the question was wro
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import secrets
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from netprobe.analysis.intent.drift import Drift, Event
 from netprobe.analysis.intent.expand import expand_cells
-from netprobe.analysis.intent.judge import judge_cells
 from netprobe.analysis.intent.read import load_intent
+from netprobe.analysis.intent.sample import Sample, describe_sample, draw_sample
+from netprobe.bus.ask import Access, open_asker
 from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
-from netprobe.cli.verifying import see_cells
-from netprobe.errors import InputError
-from netprobe.model.intent import CellVerdict, Judged
+from netprobe.cli.verifying import Locate, verify_cells
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.intent import Cell, CellVerdict, Intent, Judged
+from netprobe.model.snapshot import Snapshot
+from netprobe.render.drift import event_json, event_line
 from netprobe.render.forms.subject import Subject
 from netprobe.render.verify import Verification
+
+MAX_CELLS = 50_000
+"""More are sampled unless ``--exhaustive`` is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How it is asked."""
+
+    path: Path
+    intent: Intent
+    source: Source
+    size: int | None
+    """Cells of a sample; None for all."""
+    locate: Locate
+    key: str
+
+    def look(self) -> tuple[Sample, tuple[Judged, ...]]:
+        """Ask once, now. Raises :class:`InputError` where the intent means nobody here."""
+        access, snapshot = self.source.find_access(), self.source.load()
+        cells = expand_cells(self.intent, snapshot.inventory)
+        if not cells:
+            raise InputError(
+                "means nobody in this fleet: no group holds an endpoint that can ask", where=str(self.path)
+            )
+        sample = draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
+        return sample, asyncio.run(_verify(access, sample.cells, self.intent, snapshot, self.locate))
 
 
 @click.command()
@@ -28,25 +63,85 @@ from netprobe.render.verify import Verification
               help="The intent.")  # fmt: skip
 @source_options
 @report_options
+@click.option("--sample", "size", type=click.IntRange(min=1), default=MAX_CELLS, show_default=True,
+              metavar="CELLS", help="Ask so many cells, by chance, where there are more.")  # fmt: skip
+@click.option("--exhaustive", is_flag=True, help="Ask every cell, however many there are.")
+@click.option("--locate", type=click.Choice(tuple(Locate)), default=Locate.DIFFERING.value, show_default=True,
+              help="Which drops are walked to the hop that drops them.")  # fmt: skip
+@click.option("--watch", "every_s", type=click.FloatRange(min=1), metavar="SECONDS",
+              help="Ask again and again until Ctrl-C; tell what opens and closes.")  # fmt: skip
+@click.option("--incidents", type=click.Path(path_type=Path), metavar="FILE",
+              help="With --watch: append each incident that opens or closes, as JSON lines.")  # fmt: skip
 @click.pass_context
-def verify(context: click.Context, *, path: Path, source: Source, tell: Callable[[Subject], None]) -> None:
+def verify(  # noqa: PLR0913 - one parameter per option
+    context: click.Context,
+    *,
+    path: Path,
+    source: Source,
+    tell: Callable[[Subject], None],
+    size: int,
+    exhaustive: bool,
+    locate: str,
+    every_s: float | None,
+    incidents: Path | None,
+) -> None:
     """Compare what is reachable now with what the intent FILE says.
 
     Exit code 0 if nothing is broken and nothing leaks, 1 if something is, 2 if it could not be asked, or if
     nothing at all could be proven.
     """
     intent = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
-    access = source.find_access()
-    inventory = source.load().inventory
-    cells = expand_cells(intent, inventory)
-    if not cells:
-        raise InputError(
-            "means nobody in this fleet: no group holds an endpoint that can ask", where=str(path)
-        )
-    sights = see_cells(access, cells, agent_port=inventory.agent_port, asked_by="verify")
-    judged = tuple(judge_cells(cells, sights, responders=intent.responders))
+    looking = Looking(
+        path, intent, source, None if exhaustive else size, Locate(locate), secrets.token_hex(8)
+    )
+    if every_s is not None:
+        context.exit(watch(looking, every_s=every_s, incidents=incidents))
+    sample, judged = looking.look()
     tell(Verification(judged, {rule.name: rule.where for rule in intent.rules if rule.where}))
+    said = describe_sample(sample, judged)
+    if said:
+        click.echo(said, err=True)
     context.exit(exit_code(judged))
+
+
+async def _verify(
+    access: Access, cells: tuple[Cell, ...], intent: Intent, snapshot: Snapshot, locate: Locate
+) -> tuple[Judged, ...]:
+    async with open_asker(access, asked_by="verify") as asker:
+        return await verify_cells(asker, cells, intent=intent, snapshot=snapshot, locate=locate)
+
+
+def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) -> int:
+    """Look every *every_s* seconds until Ctrl-C; 1 where an incident is open then, else 0.
+
+    A look that fails is told and costs only itself: who watches wants to know of the next one.
+    """
+    drift = Drift()
+    try:
+        while True:
+            began_s = time.monotonic()
+            try:
+                _, judged = looking.look()
+            except SurroundingsError as error:
+                click.echo(f"not asked: {error}", err=True)
+            else:
+                for event in drift.see(judged, at_ns=time.time_ns()):
+                    click.echo(event_line(event))
+                    _keep(event, incidents)
+            time.sleep(max(0.0, began_s + every_s - time.monotonic()))
+    except KeyboardInterrupt:
+        return 0 if drift.is_calm else 1
+
+
+def _keep(event: Event, path: Path | None) -> None:
+    """Append *event* to the file, one object on a line."""
+    if path is None:
+        return
+    try:
+        with path.open("a") as kept:
+            kept.write(f"{event_json(event)}\n")
+    except OSError as error:
+        click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
 
 
 def exit_code(judged: tuple[Judged, ...]) -> int:

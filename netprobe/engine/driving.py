@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from netprobe.engine.clock import Clock
+from netprobe.engine.drops import find_drops
 from netprobe.engine.idle import wait_idle
 from netprobe.engine.pmtu import search_pmtu
 from netprobe.engine.ports import ask_ports
@@ -16,6 +17,7 @@ from netprobe.probes.seen import Seen
 Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
 
 SHELLS: dict[str, Shell] = {
+    "drops": find_drops,
     "firewalk": walk_firewall,
     "idle": wait_idle,
     "pmtu": search_pmtu,

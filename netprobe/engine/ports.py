@@ -1,4 +1,4 @@
-"""The shell of ``ports``: one sweep per transport, in a thread of its own."""
+"""The shell of ``ports``: one sweep per transport and one of echoes, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from netprobe.engine.clock import Clock
 from netprobe.errors import SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
-from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import addresses_of, ports_of, write_facts
+from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
+from netprobe.probes.ports import addresses_of, agent_ports_of, asks_echo, ports_of, write_facts
 from netprobe.probes.seen import Seen
 
 RATE = 10_000.0
@@ -20,16 +20,16 @@ RATE = 10_000.0
 
 async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
     """Verdicts on every door that *check* names; never longer than its time."""
-    del clock, key
-    return await asyncio.to_thread(_sweep, check, rng.getrandbits(32))
+    del clock
+    return await asyncio.to_thread(_sweep, check, key, rng.getrandbits(32))
 
 
-def _sweep(check: Check, seed: int) -> Seen:
+def _sweep(check: Check, key: bytes, seed: int) -> Seen:
     from netprobe.engine.sweep.ports import sweep_ports  # noqa: PLC0415 - arrays load when they are asked for
 
     began_ns = time.monotonic_ns()
-    verdicts: list[PortVerdict] = []
-    for transport in Transport:
+    verdicts = _sweep_echoes(check, key)
+    for transport in PORTED:
         ports = ports_of(check.probe, transport)
         left_ns = began_ns + check.probe.timeout_ns - time.monotonic_ns()
         if not ports:
@@ -44,6 +44,19 @@ def _sweep(check: Check, seed: int) -> Seen:
         verdicts += map(swept.verdict, range(len(swept.verdicts)))
     took_ns = time.monotonic_ns() - began_ns
     return Seen(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
+
+
+def _sweep_echoes(check: Check, key: bytes) -> list[PortVerdict]:
+    from netprobe.engine.sweep.echoes import sweep_echoes  # noqa: PLC0415 - arrays load when asked for
+
+    agents, icmp = agent_ports_of(check.probe), asks_echo(check.probe)
+    if not agents and not icmp:
+        return []
+    try:
+        return sweep_echoes(addresses_of(check), agents, with_icmp=icmp, key=key, rate=RATE)
+    except SurroundingsError as error:
+        told = _unasked(check, agents, Transport.UDP, str(error))
+        return [*told, *(_unasked(check, (0,), Transport.ICMP, str(error)) if icmp else ())]
 
 
 def _unasked(check: Check, ports: tuple[int, ...], transport: Transport, why: str) -> list[PortVerdict]:

@@ -181,4 +181,6 @@ class Judged:
     reason: str
     """What was seen, or why nothing can be said."""
     at: str = ""
-    """Who stopped it, where that is known: an address."""
+    """Who stopped it, where that is known: an address, or ``this host`` for the one that asked."""
+    between: tuple[str, ...] = ()
+    """A drop's place: the last hop that still named the packet and, where known, the first that did not."""

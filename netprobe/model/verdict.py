@@ -7,10 +7,15 @@ from enum import StrEnum
 
 
 class Transport(StrEnum):
-    """Which kind of port."""
+    """What a verdict is about: a kind of port, or an address's echo, which has none (port 0)."""
 
     TCP = "tcp"
     UDP = "udp"
+    ICMP = "icmp"
+
+
+PORTED = (Transport.TCP, Transport.UDP)
+"""Those with ports."""
 
 
 class Verdict(StrEnum):
@@ -45,4 +50,5 @@ class PortVerdict:
     icmp_type: int | None = None
     icmp_code: int | None = None
     reason: str = ""
-    """For ``unknown``: why nothing can be said."""
+    """For ``unknown``: why nothing can be said; for ``filtered``: who is known to drop it; for an agent's
+    port that is ``open``: the agent that answered."""

@@ -1,8 +1,9 @@
 """``ports``: verdicts on many doors of many addresses in one question.
 
-Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``) and ``also`` (further addresses beside the
-target's, with commas). The answer is one ``Reached`` (or ``TimedOut`` where nothing answered) whose facts
-hold the verdicts, as :func:`write_facts` and :func:`read_facts` say.
+Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``agents`` (UDP ports where agents answer, who
+believe only a keyed request), ``icmp`` (``1``: an echo of each address, too) and ``also`` (further addresses
+beside the target's, with commas). The answer is one ``Reached`` (or ``TimedOut`` where nothing answered)
+whose facts hold the verdicts, as :func:`write_facts` and :func:`read_facts` say.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
-from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 
 MAX_PAIRS = 4096
 """Addresses times doors of one question."""
@@ -20,7 +21,10 @@ MAX_PAIRS = 4096
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    doors = sum(len(ports_of(probe, transport)) for transport in Transport)
+    if probe.option("icmp") not in {"", "1"}:
+        raise InputError(f"{probe.option('icmp')!r} is not 1", where="options.icmp")
+    doors = sum(len(ports_of(probe, transport)) for transport in PORTED)
+    doors += len(agent_ports_of(probe)) + asks_echo(probe)
     addresses = also_of(probe)
     if not doors:
         raise InputError("neither tcp nor udp names a port", where="options")
@@ -45,7 +49,17 @@ def also_of(probe: Probe) -> tuple[str, ...]:
 
 def ports_of(probe: Probe, transport: Transport) -> tuple[int, ...]:
     """The ports asked of *transport*; :class:`InputError` where they are none."""
-    return tuple(_read_ports(probe.option(transport), where=f"options.{transport}"))
+    return tuple(read_port_list(probe.option(transport), where=f"options.{transport}"))
+
+
+def agent_ports_of(probe: Probe) -> tuple[int, ...]:
+    """The UDP ports at which agents are asked; :class:`InputError` where they are none."""
+    return tuple(read_port_list(probe.option("agents"), where="options.agents"))
+
+
+def asks_echo(probe: Probe) -> bool:
+    """Whether each address is asked for an echo, too."""
+    return probe.option("icmp") == "1"
 
 
 def write_ports(ports: Iterable[int]) -> str:
@@ -63,15 +77,16 @@ def write_ports(ports: Iterable[int]) -> str:
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
-def _read_ports(text: str, *, where: str) -> Iterator[int]:
+def read_port_list(text: str, *, where: str, lowest: int = 1) -> Iterator[int]:
+    """Every port of ``80,443,8000-8010``; an :class:`InputError` naming *where* for what is none."""
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
         try:
             low, high = int(first), int(last or first)
         except ValueError as error:
             raise InputError(f"{part!r} is no port", where=where) from error
-        if not 1 <= low <= high <= 65_535:
-            raise InputError(f"{part!r} is not within 1–65535", where=where)
+        if not lowest <= low <= high <= 65_535:
+            raise InputError(f"{part!r} is not within {lowest}–65535", where=where)
         yield from range(low, high + 1)
 
 
@@ -99,7 +114,8 @@ def read_facts(facts: Iterable[tuple[str, str]]) -> Iterator[PortVerdict]:
             if word is Verdict.REJECTED:
                 sender, kind, code = told.split(" ")
                 icmp_type, icmp_code, reason = int(kind), int(code), ""
-            for port in _read_ports(ports, where=name):
+            lowest = 0 if transport == Transport.ICMP else 1
+            for port in read_port_list(ports, where=name, lowest=lowest):
                 yield PortVerdict(
                     address, Transport(transport), port, word, sender, icmp_type, icmp_code, reason
                 )

@@ -27,6 +27,7 @@ TALKING_KINDS = {
 """Conversations: each brings ``ask(check, net)``."""
 
 PACKET_KINDS = {
+    "drops": "netprobe.probes.drops",
     "firewalk": "netprobe.probes.firewalk",
     "idle": "netprobe.probes.idle",
     "pmtu": "netprobe.probes.pmtu",

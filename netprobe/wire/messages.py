@@ -34,7 +34,7 @@ from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
 
 __all__ = [
-    "Answer", "Declined", "Detail", "Presence", "Question", "Reply",
+    "RATE_SPENT", "Answer", "Declined", "Detail", "Presence", "Question", "Reply",
     "decode_finding", "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report",
     "decode_snapshot", "encode_finding", "encode_plan", "encode_presence", "encode_question", "encode_reply",
     "encode_report", "encode_snapshot",
@@ -48,6 +48,8 @@ MAX_FINDING_BYTES = 16 * 1024 * 1024
 MAX_PRESENCE_BYTES = 16 * 1024
 
 _MAX_COUNT = 10_000
+RATE_SPENT = "questions within a minute"
+"""How an agent's refusal ends that holds for now only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ class Declined:
 
     agent: AgentId
     reason: str
+
+    @property
+    def is_for_now(self) -> bool:
+        """Whether the same question may be answered a little later: the agent's rate is spent."""
+        return self.reason.endswith(RATE_SPENT)
 
 
 Reply: TypeAlias = Answer | Declined

@@ -1,25 +1,39 @@
-"""Intent against real packets: what passes, is dropped, is rejected, and what a dead node leaves unproven."""
+"""Intent against real packets: what passes, is dropped, is rejected, and what nobody can prove.
+
+A generated firewall (``benchmarks.wall``) knows the truth about every cell by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 
+from benchmarks.standing_wall import (
+    addresses_of,
+    is_placed_right,
+    is_right,
+    listening,
+    load_rules,
+    make_cases,
+    stand,
+)
+from benchmarks.verify import Stage, is_found, wait_for_agents
+from benchmarks.wall import Wall, find_ends, generate, hosts_of, invent
 from netprobe.analysis.intent.expand import expand_cells
-from netprobe.analysis.intent.judge import judge_cells
 from netprobe.analysis.intent.read import read_intent
-from netprobe.bus.ask import ask_snapshot
-from netprobe.cli.rehearsal import LabInjector, Rehearsal
-from netprobe.cli.verifying import see_cells
+from netprobe.bus.ask import ask_snapshot, open_asker
+from netprobe.cli.rehearsal import LabInjector
+from netprobe.cli.verifying import Locate, verify_cells
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.snapshot import Snapshot
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 INTERVAL_NS = 1_000_000_000
@@ -31,23 +45,26 @@ groups:
   asked: {clusters: [staging-eu-central-1], nodes: [w1], planes: [pod]}
 """
 OPEN = "{verdict: allow, from: asker, to: asked, ports: [icmp, tcp/9771, udp/9771]}"
+PORTS = (1200, 1201, 1300, 1310, 1320, 1330, 1340, 1350, 1360, 1370)
+ENDS = {
+    "prod-us-west-1/gw/host", "prod-us-west-1/w2/pod", "prod-us-west-1/w1/host",
+    "staging-eu-central-1/gw/host", "staging-eu-central-1/gw/outer", "staging-eu-central-1/w1/pod",
+}  # fmt: skip
 SHUT = "{verdict: deny, from: asker, to: asked, ports: [tcp/9771]}"
+
+
+AT_ONCE: dict[str, Judged] = {}
+"""What verify says before anybody waits for the agents."""
 
 
 @pytest.fixture(scope="module")
 def name() -> Iterator[str]:
     name = f"verify-{os.getpid()}"
     start_lab(Start(name, interval_ns=INTERVAL_NS, end_with_pid=os.getpid()), say=print)
-    asyncio.run(until_healthy(name))
+    AT_ONCE.update(verify(name, OPEN, snapshot=state_of(name)))
+    asyncio.run(wait_for_agents(find_access(name)))
     yield name
     take_down(name)
-
-
-async def until_healthy(name: str) -> None:
-    """Every agent has its plan, so that each knows who may ask it."""
-    access = find_access(name)
-    rehearsal = Rehearsal(partial(ask_snapshot, access), LabInjector(LabClient(name)), INTERVAL_NS)
-    await rehearsal.wait_until_healthy(timeout_s=90)
 
 
 @contextmanager
@@ -60,17 +77,34 @@ def fault(name: str, kind: str, **parameters: str) -> Iterator[None]:
         asyncio.run(injector.remove(identity))
 
 
-def verify(name: str, rule: str) -> dict[str, Judged]:
+def verify(name: str, rule: str, *, snapshot: Snapshot | None = None) -> dict[str, Judged]:
+    """What verify says; unless told the state of the fleet, it waits until every agent has reported."""
+    return asyncio.run(ask_cells(name, rule, snapshot))
+
+
+async def ask_cells(name: str, rule: str, snapshot: Snapshot | None) -> dict[str, Judged]:
     intent = read_intent(f"{GROUPS}rules: [{rule}]", source="t", today=dt.date(2026, 11, 25))
     access = find_access(name)
-    cells = expand_cells(intent, asyncio.run(ask_snapshot(access)).inventory)
-    sights = see_cells(access, cells, agent_port=9771, asked_by="test")
-    judged = judge_cells(cells, sights, responders=intent.responders)
+    seen = snapshot or await wait_for_agents(access)
+    cells = expand_cells(intent, seen.inventory)
+    async with open_asker(access, asked_by="test") as asker:
+        judged = await verify_cells(asker, cells, intent=intent, snapshot=seen)
     return {str(one.cell.door): one for one in judged}
+
+
+def state_of(name: str) -> Snapshot:
+    return asyncio.run(ask_snapshot(find_access(name)))
 
 
 def verdicts(judged: dict[str, Judged]) -> dict[str, str]:
     return {door: str(one.verdict) for door, one in judged.items()}
+
+
+def test_an_agent_without_a_plan_makes_nothing_broken(name: str) -> None:
+    assert name
+    told = {one.verdict: one.reason for one in AT_ONCE.values()}
+    assert set(told) <= {CellVerdict.AS_INTENDED, CellVerdict.UNPROVEN}
+    assert told.get(CellVerdict.UNPROVEN, "the agent ")[:10] == "the agent "
 
 
 def test_what_is_open_is_as_intended_or_a_leak(name: str) -> None:
@@ -83,7 +117,8 @@ def test_a_drop_is_broken_and_with_a_witness_a_proven_denial(name: str) -> None:
     with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
         seen = verify(name, OPEN)
         assert verdicts(seen) == {"icmp": "as intended", "tcp/9771": "broken", "udp/9771": "as intended"}
-        assert seen["tcp/9771"].reason == "dropped in silence"
+        assert seen["tcp/9771"].reason.startswith("dropped in silence by hop 4 (")
+        assert seen["tcp/9771"].between[1] == seen["tcp/9771"].cell.address
         assert verdicts(verify(name, SHUT)) == {"tcp/9771": "as intended"}
 
 
@@ -97,6 +132,61 @@ def test_a_reject_names_its_sender(name: str) -> None:
 
 
 def test_a_dead_node_proves_no_denial(name: str) -> None:
+    healthy = asyncio.run(wait_for_agents(find_access(name)))
     with fault(name, "node-down", node=TARGET):
-        assert verdicts(verify(name, SHUT)) == {"tcp/9771": "unproven"}
-        assert verdicts(verify(name, OPEN))["tcp/9771"] == "broken"
+        assert verdicts(verify(name, SHUT, snapshot=healthy)) == {"tcp/9771": "unproven"}
+        assert verdicts(verify(name, OPEN, snapshot=healthy))["tcp/9771"] == "broken"
+
+
+def test_a_blocked_witness_proves_no_denial(name: str) -> None:
+    healthy, client = asyncio.run(wait_for_agents(find_access(name))), LabClient(name)
+    rules = "add table ip blocked; add chain ip blocked i { type filter hook input priority 0; policy drop; }"
+    host = f"{TARGET}/pod"
+    assert client.run(host, "nft", rules)[0] == 0
+    try:
+        told = verify(name, SHUT, snapshot=healthy)["tcp/9771"]
+    finally:
+        client.run(host, "nft", "delete table ip blocked")
+    assert (told.verdict, told.reason) == (CellVerdict.UNPROVEN, "nothing on this host answered")
+
+
+@pytest.fixture(scope="module")
+def stage(name: str) -> Iterator[Stage]:
+    """A small generated firewall of every kind of rule, with everything that listens behind it."""
+    access, client = find_access(name), LabClient(name)
+    snapshot = asyncio.run(wait_for_agents(access))
+    ends = tuple(end for end in find_ends(snapshot.inventory) if end.name in ENDS)
+    transits = {"prod-us-west-1": "transit-west", "staging-eu-central-1": "transit-east"}
+    bare = Wall(ends, PORTS, frozenset(PORTS[::2]), transits, ("transit-west", "transit-east"))
+    wall = generate(bare, count=10, seed=3)
+    with listening(client, wall):
+        stand(client, wall)
+        yield Stage(client, access, snapshot, wall, addresses_of(client))
+        load_rules(client, bare, hosts_of(wall.rules))
+
+
+def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: Stage) -> None:
+    cases = make_cases(stage.wall, stage.wall.cells())
+    told = asyncio.run(stage.look(cases, locate=Locate.ALL))
+    kinds = {case.rule.action if case.rule else "passes" for case in cases}
+    assert kinds == {"passes", "drop", "reject", "limited", "one-way"}
+    assert [
+        (case, told[case])
+        for case in cases
+        if not is_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
+    ] == []
+    assert [
+        (case, told[case])
+        for case in cases
+        if case.rule is not None
+        and not case.rule.is_reject
+        and not is_placed_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
+    ] == []
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4])
+def test_a_changed_rule_is_found_and_nothing_else(stage: Stage, number: int) -> None:
+    rule = stage.wall.rules[number]
+    added = invent(stage.wall, random.Random(number), "added", rule.action)
+    assert asyncio.run(is_found(stage, stage.wall.without(rule), rule))
+    assert asyncio.run(is_found(stage, stage.wall.plus(added), added))

@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Needs, Protocol
 from netprobe.model.verdict import Verdict
+from netprobe.probes.drops import Drop
 
+THIS_HOST = "this host"
+"""The one that asked, as the place of a drop."""
 _NO_WITNESS = "nothing at this address answers: dead, or all of it dropped"
 
 
@@ -26,11 +29,19 @@ class Sight:
     sender: str = ""
     """Who rejected."""
     reason: str = ""
-    """For ``unknown``: why."""
+    """For ``unknown``: why; for ``filtered``: who is known to drop it."""
     is_witnessed: bool = False
     """The host answered something else in the same question."""
     was_asked: bool = True
     """A packet left; False where our own side failed."""
+    place: Drop | None = None
+    """Between which hops it is lost, where somebody has walked there."""
+
+    @property
+    def is_lost_on_the_way(self) -> bool:
+        """Whether it is known to be lost before its target, so that no listener's silence explains it."""
+        after = self.place.after if self.place else None
+        return self.place is not None and after is not None and after.address != self.place.address
 
 
 Sights = Mapping[Cell, Sight]
@@ -69,15 +80,32 @@ def _judge(cell: Cell, sight: Sight, responders: frozenset[Door]) -> Judged:  # 
             return Judged(cell, CellVerdict.UNPROVEN, why)
         case Verdict.REJECTED:
             return _tell(cell, passes=False, reason=f"rejected by {sight.sender}", at=sight.sender)
-        case Verdict.FILTERED if cell.door.protocol is Protocol.UDP and cell.door not in responders:
+        case Verdict.FILTERED if _may_be_heard(cell, sight, responders):
             why = "silence on UDP: a drop, or a listener with nothing to say"
             return Judged(cell, CellVerdict.UNPROVEN, why)
         case Verdict.FILTERED:
-            return _tell(cell, passes=False, reason="dropped in silence")
+            return _tell_drop(cell, sight)
         case Verdict.UNKNOWN if is_meant and sight.was_asked and cell.door.protocol is not Protocol.UDP:
             return Judged(cell, CellVerdict.BROKEN, sight.reason or _NO_WITNESS)
         case Verdict.UNKNOWN:
             return Judged(cell, CellVerdict.UNPROVEN, sight.reason or _NO_WITNESS)
+
+
+def _may_be_heard(cell: Cell, sight: Sight, responders: frozenset[Door]) -> bool:
+    """Whether somebody may have heard the datagram and said nothing."""
+    is_mute = cell.door.protocol is Protocol.UDP and cell.door not in responders
+    return is_mute and not sight.reason and not sight.is_lost_on_the_way
+
+
+def _tell_drop(cell: Cell, sight: Sight) -> Judged:
+    place = sight.place
+    if sight.reason:
+        return _tell(cell, passes=False, reason=sight.reason, at=THIS_HOST)
+    if place is None:
+        return _tell(cell, passes=False, reason="dropped in silence")
+    told = _tell(cell, passes=False, reason=f"dropped in silence {place.sentence}")
+    hops = (place.before, place.after) if place.after else (place.before,)
+    return replace(told, between=tuple(hop.address or THIS_HOST for hop in hops))
 
 
 def _tell(cell: Cell, *, passes: bool, reason: str, at: str = "") -> Judged:

@@ -58,6 +58,8 @@ class Inquiry:
         self.types: Codes = np.zeros(len(hosts), dtype=np.uint8)
         self.icmp_codes: Codes = np.zeros(len(hosts), dtype=np.uint8)
         self.senders: Rows = np.zeros((len(hosts), 16), dtype=np.uint8)
+        self.errnos = np.zeros(len(hosts), dtype=np.int16)
+        """Our own kernel's last refusal to send, else 0."""
         self.settled: Flags = np.zeros(len(hosts), dtype=np.bool_)
         self.passes = 0
         count = int(hosts.max()) + 1
@@ -106,6 +108,7 @@ class Inquiry:
         self.passes += 1
         ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
         unsent = result.errnos[ports] != 0
+        self.errnos[ports] = result.errnos[ports]
         codes = np.where(unsent, Code.NOT_MEASURED, result.codes[ports])
         answered = (codes != Code.TIMED_OUT) & (codes != Code.NOT_MEASURED)
         self._settle(ports[answered], result)

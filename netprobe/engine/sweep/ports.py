@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from netprobe.model.outcome import Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
 
+OWN_FILTER = "this host's own packet filter drops it"
 _MS = 1_000_000
 _TIMEOUT_NS = 500 * _MS
 """How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
@@ -47,6 +49,8 @@ class PortSweep:
     codes: NDArray[np.uint8]
     outcomes: NDArray[np.uint8]
     """What stands behind each verdict (``questions.Code``)."""
+    errnos: NDArray[np.int16]
+    """Why our own kernel would not send, else 0; EPERM is its packet filter's word (netfilter)."""
     probes: int
     """Packets sent for all of it."""
     passes: int
@@ -64,6 +68,8 @@ class PortSweep:
         return PortVerdict(address, self.transport, port, word, reason=self._reason(row, word))
 
     def _reason(self, row: int, word: Verdict) -> str:
+        if word is Verdict.FILTERED and self.errnos[row] == errno.EPERM:
+            return OWN_FILTER
         if word is not Verdict.UNKNOWN:
             return ""
         if self.outcomes[row] == Code.NOT_MEASURED:
@@ -124,6 +130,7 @@ def _conclude(
         types=inquiry.types,
         codes=inquiry.icmp_codes,
         outcomes=inquiry.codes,
+        errnos=inquiry.errnos,
         probes=probes,
         passes=inquiry.passes,
         careful=tuple(address_text(pairs.addresses[row]) for row in careful),
@@ -215,4 +222,5 @@ def _words(inquiry: Inquiry, alive: Flags) -> NDArray[np.str_]:
     words[inquiry.codes == Code.REFUSED] = Verdict.CLOSED
     words[np.isin(inquiry.codes, (Code.REJECTED, Code.TOO_BIG))] = Verdict.REJECTED
     words[(inquiry.codes == Code.TIMED_OUT) & alive[inquiry.hosts]] = Verdict.FILTERED
+    words[(inquiry.codes == Code.NOT_MEASURED) & (inquiry.errnos == errno.EPERM)] = Verdict.FILTERED
     return words

@@ -218,6 +218,14 @@ class Sweep:
         elif self._poll.poll(pause_ns / 1e6):
             time.sleep(min(pause_ns, running.pacer.tick_ns) / 1e9)
 
+    def set_ttl(self, ttl: int) -> None:
+        """Let every packet from now on live for *ttl* hops."""
+        for lane, opened in self._lanes:
+            if lane.v6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+            else:
+                opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
     def running(self, number: int) -> Round:
         """The state of a round that has begun; to be read only."""
         return self._rounds[number]

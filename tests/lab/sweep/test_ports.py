@@ -14,7 +14,7 @@ from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
@@ -39,7 +39,7 @@ def standing(pair: Pair, firewall: Firewall, transport: Transport) -> Iterator[N
         yield
 
 
-@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("transport", PORTED)
 def test_verdicts_are_the_truth_and_nmap_s(pair: Pair, transport: Transport) -> None:
     firewall = generate_firewall(transport, hosts=80, ports=26, limited=2, seed=11)
     with standing(pair, firewall, transport):

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Probe
-from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.ports import ports_of, read_facts, validate, write_facts, write_ports
 
 VERDICTS = st.builds(
-    PortVerdict, st.sampled_from(["10.0.0.1", "fd00::1"]), st.sampled_from(Transport), st.integers(1, 65_535),
+    PortVerdict, st.sampled_from(["10.0.0.1", "fd00::1"]), st.sampled_from(PORTED), st.integers(1, 65_535),
     st.sampled_from([Verdict.OPEN, Verdict.CLOSED, Verdict.FILTERED]),
+) | st.builds(
+    PortVerdict, st.just("10.0.0.3"), st.just(Transport.ICMP), st.just(0),
+    st.sampled_from([Verdict.OPEN, Verdict.FILTERED]),
 ) | st.builds(
     PortVerdict, st.just("10.0.0.2"), st.just(Transport.TCP), st.integers(1, 99), st.just(Verdict.REJECTED),
     st.just("10.9.9.9"), st.just(3), st.just(13),
@@ -37,7 +40,17 @@ def test_ports_and_back_is_identity(ports: frozenset[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"tcp": "0"}, {"tcp": "x"}, {"tcp": "9-8"}, {"tcp": "1-5000"}, {"tcp": "1", "also": "x"}]
+    "options",
+    [
+        {},
+        {"tcp": "0"},
+        {"tcp": "x"},
+        {"tcp": "9-8"},
+        {"tcp": "1-5000"},
+        {"tcp": "1", "also": "x"},
+        {"icmp": "2"},
+        {"agents": "0"},
+    ],
 )
 def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(InputError):

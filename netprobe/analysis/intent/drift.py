@@ -1,0 +1,108 @@
+"""What changed between one look and the next: incidents that open and close. Pure.
+
+An incident is one rule that is broken, or leaks, between two clusters. It opens with the first cell that
+differs and closes when every cell that was asked again is as intended: a cell that nobody can judge keeps it
+open, because not to know is no repair.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netprobe.model.intent import CellVerdict, Judged
+
+_DIFFERS = frozenset({CellVerdict.LEAK, CellVerdict.BROKEN})
+
+
+class Change(StrEnum):
+    """What happened to an incident."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Subject:
+    """What an incident is about."""
+
+    verdict: CellVerdict
+    source: str
+    """Cluster."""
+    target: str
+    """Cluster, or the address of somebody outside."""
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An incident opened or closed."""
+
+    change: Change
+    number: int
+    at_ns: int
+    """Wall time of the look that showed it."""
+    opened_ns: int
+    subject: Subject
+    cells: int
+    """How many differ (or differed last)."""
+    example: Judged
+    """One of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Incident:
+    number: int
+    opened_ns: int
+    cells: tuple[Judged, ...]
+
+
+@dataclass(slots=True)
+class Drift:
+    """The incidents that are open now."""
+
+    _open: dict[Subject, _Incident] = field(default_factory=dict)
+    _count: int = 0
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether no incident is open."""
+        return not self._open
+
+    def see(self, judged: Iterable[Judged], *, at_ns: int) -> tuple[Event, ...]:
+        """Take in a look; the incidents that it opens and closes."""
+        listed = tuple(judged)
+        differing: dict[Subject, list[Judged]] = defaultdict(list)
+        for one in listed:
+            if one.verdict in _DIFFERS:
+                differing[_subject(one)].append(one)
+        proven = {one.cell for one in listed if one.verdict is CellVerdict.AS_INTENDED}
+        opened = [self._note(subject, tuple(cells), at_ns) for subject, cells in differing.items()]
+        gone = [
+            subject
+            for subject, incident in self._open.items()
+            if subject not in differing and all(one.cell in proven for one in incident.cells)
+        ]
+        return (*filter(None, opened), *(self._close(subject, at_ns) for subject in gone))
+
+    def _note(self, subject: Subject, cells: tuple[Judged, ...], at_ns: int) -> Event | None:
+        known = self._open.get(subject)
+        if known is not None:
+            self._open[subject] = _Incident(known.number, known.opened_ns, cells)
+            return None
+        self._count += 1
+        self._open[subject] = _Incident(self._count, at_ns, cells)
+        return Event(Change.OPENED, self._count, at_ns, at_ns, subject, len(cells), cells[0])
+
+    def _close(self, subject: Subject, at_ns: int) -> Event:
+        told = self._open.pop(subject)
+        return Event(
+            Change.CLOSED, told.number, at_ns, told.opened_ns, subject, len(told.cells), told.cells[0]
+        )
+
+
+def _subject(one: Judged) -> Subject:
+    cell = one.cell
+    return Subject(one.verdict, cell.source.cluster, cell.target.split("/")[0], cell.rule)

@@ -1,0 +1,181 @@
+"""``drops``: where many doors of many addresses are dropped, walked side by side (see ``firewalk`` for one).
+
+Reads ``also`` (further addresses beside the target's, with commas) and, with one entry per address and ``;``
+between them, ``tcp`` and ``udp`` (the silent ports) and ``witness`` (what is known to pass to this address:
+``icmp``, ``tcp/443``, ``udp/53``, or nothing), and ``hops`` (the largest TTL, default 16). The answer's facts
+are the drops, as :func:`write_drops` and :func:`read_drops` say.
+
+A drop lies between the last hop that still named the port and the first that named its witness and not the
+port: by the first as it forwards, or by the second as it comes in. Which of the two cannot be told from
+outside (Goldsmith and Schiffman, 1998).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from netprobe.errors import InputError, RemoteFormatError
+from netprobe.model.check import Check, Probe
+from netprobe.model.verdict import PORTED, Transport
+from netprobe.probes.ports import MAX_PAIRS, also_of, read_port_list, write_ports
+
+DEFAULT_HOPS = 16
+_MOST_HOPS = 32
+_NOBODY = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """The silent ports of one address, and what is known to pass to it."""
+
+    address: str
+    ports: tuple[tuple[Transport, int], ...]
+    witness: tuple[Transport, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hop:
+    """Who stands *ttl* hops away; 0 is this host, and the name may be unknown."""
+
+    ttl: int
+    address: str = ""
+
+    def __str__(self) -> str:
+        if not self.ttl:
+            return "this host"
+        return f"hop {self.ttl} ({self.address})" if self.address else f"hop {self.ttl}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Between which two hops packets to a port are lost; *after* is None where that cannot be known."""
+
+    address: str
+    transport: Transport
+    port: int
+    before: Hop
+    after: Hop | None
+
+    @property
+    def sentence(self) -> str:
+        """Where, for people."""
+        before, after = self.before, self.after
+        if after is None:
+            return f"behind {before}, but by whom cannot be known: no witness comes further"
+        if after.address == self.address:
+            if not before.ttl:
+                return "by the target itself, or by this host's own packet filter"
+            return f"by {before} as it forwards, or by the target itself"
+        if after.ttl > before.ttl + 1:
+            return f"between {before} and {after}; the hops between say nothing"
+        if not before.ttl:
+            return f"by {after} as it comes in, or by this host's own packet filter"
+        return f"between {before} and {after}: by the first as it forwards, or by the second as it comes in"
+
+
+def validate(probe: Probe) -> None:
+    """Refuse parameters that cannot be asked."""
+    for address in also_of(probe):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise InputError(f"{address!r} is no IP address", where="options.also") from error
+    count = sum(len(one.ports) for one in _suspects(probe, ("", *also_of(probe))))
+    if not count:
+        raise InputError("neither tcp nor udp names a port", where="options")
+    if count > MAX_PAIRS:
+        raise InputError(f"more than {MAX_PAIRS} pairs of address and port", where="options")
+    hops = probe.option("hops", str(DEFAULT_HOPS))
+    if not hops.isdecimal() or not 1 <= int(hops) <= _MOST_HOPS:
+        raise InputError(f"{hops!r} is not within 1–{_MOST_HOPS}", where="options.hops")
+
+
+def suspects_of(check: Check) -> tuple[Suspects, ...]:
+    """What *check* suspects, address by address."""
+    return tuple(_suspects(check.probe, (check.target.address, *also_of(check.probe))))
+
+
+def write_suspects(suspects: Iterable[Suspects]) -> dict[str, str]:
+    """The options that say *suspects*, beside the first one's address."""
+    listed = tuple(suspects)
+    options = {"also": ",".join(one.address for one in listed[1:])}
+    for transport in PORTED:
+        ports = [write_ports(port for kind, port in one.ports if kind is transport) for one in listed]
+        options[str(transport)] = ";".join(ports) if any(ports) else ""
+    witnesses = [_write_witness(one.witness) for one in listed]
+    options["witness"] = ";".join(witnesses) if any(witnesses) else ""
+    return options
+
+
+def _write_witness(witness: tuple[Transport, int] | None) -> str:
+    if witness is None:
+        return ""
+    transport, port = witness
+    return f"{transport}/{port}" if port else str(transport)
+
+
+def _suspects(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Suspects]:
+    entries = {key: _entries(probe, key, len(addresses)) for key in (*PORTED, "witness")}
+    for index, address in enumerate(addresses):
+        ports = tuple(
+            (transport, port)
+            for transport in PORTED
+            for port in read_port_list(entries[transport][index], where=f"options.{transport}")
+        )
+        yield Suspects(address, ports, _read_witness(entries["witness"][index]))
+
+
+def _entries(probe: Probe, key: str, count: int) -> list[str]:
+    text = probe.option(key)
+    entries = text.split(";") if text else [""] * count
+    if len(entries) != count:
+        raise InputError(f"{len(entries)} entries for {count} addresses", where=f"options.{key}")
+    return entries
+
+
+def _read_witness(text: str) -> tuple[Transport, int] | None:
+    if not text:
+        return None
+    name, _, port = text.partition("/")
+    try:
+        transport = Transport(name)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no witness", where="options.witness") from error
+    if transport is Transport.ICMP:
+        return transport, 0
+    (number,) = tuple(read_port_list(port, where="options.witness")) or (0,)
+    if not number:
+        raise InputError(f"{text!r} names no port", where="options.witness")
+    return transport, number
+
+
+def write_drops(drops: Iterable[Drop]) -> tuple[tuple[str, str], ...]:
+    """Drops as facts: the place is the name, ports lost at the same place are joined."""
+    grouped: dict[str, list[int]] = {}
+    for one in drops:
+        place = " ".join(_write_hop(hop) for hop in (one.before, one.after))
+        grouped.setdefault(f"{one.address} {one.transport} {place}", []).append(one.port)
+    return tuple((name, write_ports(ports)) for name, ports in grouped.items())
+
+
+def _write_hop(hop: Hop | None) -> str:
+    return _NOBODY if hop is None else f"{hop.ttl}@{hop.address}"
+
+
+def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[Drop]:
+    """The drops again; :class:`RemoteFormatError` for what is none."""
+    for name, ports in facts:
+        try:
+            address, transport, before, after = name.split(" ")
+            first, last = _read_hop(before), None if after == _NOBODY else _read_hop(after)
+            for port in read_port_list(ports, where=name):
+                yield Drop(address, Transport(transport), port, first, last)
+        except (ValueError, InputError) as error:
+            raise RemoteFormatError(f"drops: {name[:80]!r} is no place") from error
+
+
+def _read_hop(text: str) -> Hop:
+    ttl, _, address = text.partition("@")
+    return Hop(int(ttl), address)

@@ -1,0 +1,128 @@
+"""From cells to questions and from replies to sights."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.analysis.intent.judge import Sight
+from netprobe.analysis.intent.locate import place_drops, plan_walks
+from netprobe.analysis.intent.questions import find_unaskable, plan_asks, read_reply
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import Reached
+from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.probes import registry
+from netprobe.probes.drops import Drop, Hop, suspects_of, write_drops
+from netprobe.probes.ports import MAX_PAIRS, addresses_of, write_facts
+from netprobe.wire.messages import Answer, Declined, Detail, Question, encode_question
+
+ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
+ECHO, AGENT = Door(Protocol.ICMP), Door(Protocol.UDP, 9771)
+WEB = Door(Protocol.TCP, 443)
+
+
+def cell(door: Door, *, source: AgentId = ME, address: str = "10.0.0.1") -> Cell:
+    return Cell(source, str(YOU), address, door, Expectation.ALLOW, "r")
+
+
+def answer(facts: tuple[tuple[str, str], ...]) -> Answer:
+    return Answer(ME, CheckId(1), (Reached(1),), (Detail(facts=facts),))
+
+
+def test_addresses_with_equal_doors_share_one_question() -> None:
+    cells = [cell(door, address=f"10.0.0.{n}") for n in range(1, 6) for door in (ECHO, AGENT, WEB)]
+    (ask,) = plan_asks(cells, agent_port=9771)[ME]
+    assert ask.check.probe.options == (
+        ("agents", "9771"), ("also", "10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5"), ("icmp", "1"), ("tcp", "443"),
+    )  # fmt: skip
+    assert set(ask.cells) == set(cells)
+
+
+def test_another_udp_port_is_no_agent_s() -> None:
+    (ask,) = plan_asks([cell(Door(Protocol.UDP, 53))], agent_port=9771)[ME]
+    assert ask.check.probe.options == (("udp", "53"),)
+
+
+def test_every_question_fits_its_limits_and_the_bus() -> None:
+    cells = [
+        cell(Door(Protocol.TCP, port), address=f"10.0.{n}.1") for n in range(200) for port in range(1, 99)
+    ]
+    asks = plan_asks(cells, agent_port=9771)[ME]
+    assert sum(len(ask.cells) for ask in asks) == len(cells)
+    for ask in asks:
+        registry.validate(ask.check.probe)
+        encode_question(Question(ask.check))
+        assert len(addresses_of(ask.check)) * 98 <= MAX_PAIRS
+
+
+def test_no_probe_speaks_esp() -> None:
+    esp = cell(Door(Protocol.ESP))
+    assert plan_asks([esp], agent_port=9771) == {}
+    assert find_unaskable([esp])[esp].reason == "no probe speaks ESP"
+
+
+def test_a_reply_decides_each_cell_by_itself() -> None:
+    cells = [cell(ECHO), cell(WEB), cell(Door(Protocol.TCP, 80))]
+    (ask,) = plan_asks(cells, agent_port=9771)[ME]
+    told = read_reply(
+        ask,
+        answer(write_facts([
+            PortVerdict("10.0.0.1", Transport.ICMP, 0, Verdict.OPEN),
+            PortVerdict("10.0.0.1", Transport.TCP, 443, Verdict.FILTERED),
+        ])),
+    )  # fmt: skip
+    assert [told[one].verdict for one in cells] == ["open", "filtered", "unknown"]
+    assert told[cells[2]].reason == "the agent said nothing of this port"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [(str(YOU), "open"), ("b/w1/host", "open"), ("c/w9/pod", "unknown")],
+)
+def test_another_agent_at_the_address_opens_no_door(name: str, verdict: str) -> None:
+    (ask,) = plan_asks([cell(AGENT)], agent_port=9771)[ME]
+    told = read_reply(
+        ask, answer(write_facts([PortVerdict("10.0.0.1", Transport.UDP, 9771, Verdict.OPEN, reason=name)]))
+    )
+    assert told[cell(AGENT)].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Declined(ME, "not allowed"), "not asked: not allowed"),
+        (answer((("x", "1"),)), "the agent's answer cannot be read"),
+    ],
+)
+def test_a_bad_reply_leaves_its_cells_unseen(reply: Answer | Declined, said: str) -> None:
+    (ask,) = plan_asks([cell(WEB)], agent_port=9771)[ME]
+    told = read_reply(ask, reply)[cell(WEB)]
+    assert (told.verdict, told.was_asked, told.reason[: len(said)]) == ("unknown", False, said)
+
+
+def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
+    drops = [cell(WEB), cell(Door(Protocol.UDP, 53)), cell(WEB, address="10.0.0.2")]
+    sights = dict.fromkeys(drops, Sight(Verdict.FILTERED, is_witnessed=True))
+    sights[cell(ECHO)] = Sight(Verdict.OPEN)
+    sights[cell(Door(Protocol.TCP, 22), address="10.0.0.2")] = Sight(Verdict.CLOSED)
+    (walk,) = plan_walks(sights, sights)[ME]
+    registry.validate(walk.check.probe)
+    one, other = suspects_of(walk.check)
+    assert (one.ports, one.witness) == (((Transport.TCP, 443), (Transport.UDP, 53)), (Transport.ICMP, 0))
+    assert (other.ports, other.witness) == (((Transport.TCP, 443),), (Transport.TCP, 22))
+
+
+def test_a_drop_by_our_own_filter_needs_no_walk() -> None:
+    own = {cell(WEB): Sight(Verdict.FILTERED, reason="this host's own packet filter drops it")}
+    assert plan_walks(own, own) == {}
+
+
+def test_a_place_is_kept_with_its_cell() -> None:
+    sights = {cell(WEB): Sight(Verdict.FILTERED)}
+    (walk,) = plan_walks(sights, sights)[ME]
+    place = Drop("10.0.0.1", Transport.TCP, 443, Hop(1, "10.9.0.1"), Hop(2, "10.9.0.2"))
+    placed = place_drops(walk, answer(write_drops([place])), sights)
+    assert placed[cell(WEB)].place == place
+    assert place_drops(walk, Declined(ME, "no"), sights) == {}
+    assert place_drops(walk, answer((("x", "1"),)), sights) == {}

@@ -1,0 +1,105 @@
+"""``drops``: suspects and places as text and back, and what is no question."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.errors import InputError, RemoteFormatError
+from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.verdict import PORTED, Transport
+from netprobe.probes.drops import (
+    Drop,
+    Hop,
+    Suspects,
+    read_drops,
+    suspects_of,
+    validate,
+    write_drops,
+    write_suspects,
+)
+
+ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::3")
+PORTS = st.integers(1, 65_535)
+DOORS = st.tuples(st.sampled_from(PORTED), PORTS)
+HOPS = st.builds(Hop, st.integers(0, 32), st.sampled_from(["", "10.9.9.9", "fd00::9"]))
+DROPS = st.builds(
+    Drop, st.sampled_from(ADDRESSES), st.sampled_from(PORTED), PORTS, HOPS, st.none() | HOPS
+)  # fmt: skip
+
+
+def question(suspects: tuple[Suspects, ...]) -> Check:
+    options = tuple(sorted((key, text) for key, text in write_suspects(suspects).items() if text))
+    target = Target(TargetKind.OUTSIDE, suspects[0].address, "")
+    return Check(CheckId(1), AgentId.parse("a/b/pod"), target, Probe("drops", options=options), Layer.OUTSIDE)
+
+
+@given(
+    st.lists(
+        st.tuples(st.frozensets(DOORS, min_size=1, max_size=9), st.none() | DOORS),
+        min_size=1,
+        max_size=len(ADDRESSES),
+    )
+)
+def test_suspects_and_back_is_identity(
+    told: list[tuple[frozenset[tuple[Transport, int]], tuple[Transport, int] | None]],
+) -> None:
+    suspects = tuple(
+        Suspects(address, tuple(sorted(doors)), witness)
+        for address, (doors, witness) in zip(ADDRESSES, told, strict=False)
+    )
+    asked = question(suspects)
+    validate(asked.probe)
+    assert suspects_of(asked) == suspects
+
+
+def test_an_echo_is_a_witness_without_a_port() -> None:
+    one = Suspects("10.0.0.1", ((Transport.TCP, 80),), (Transport.ICMP, 0))
+    assert suspects_of(question((one,))) == (one,)
+
+
+@given(st.frozensets(DROPS, max_size=20))
+def test_places_and_back_is_identity(drops: frozenset[Drop]) -> None:
+    assert frozenset(read_drops(write_drops(drops))) == drops
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"tcp": "x"}, {"tcp": "1;2"}, {"tcp": "80", "witness": "sctp/1"},
+        {"tcp": "80", "witness": "tcp/"},
+        {"tcp": "80;", "also": "x"}, {"tcp": "1-5000"}, {"tcp": "80", "hops": "0"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(InputError):
+        validate(Probe("drops", options=tuple(sorted(options.items()))))
+
+
+@pytest.mark.parametrize("name", ["", "10.0.0.1 tcp", "10.0.0.1 tcp x@ -", "10.0.0.1 esp 1@ -"])
+def test_foreign_facts_are_one_error(name: str) -> None:
+    with pytest.raises(RemoteFormatError):
+        list(read_drops([(name, "80")]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (Hop(2, "10.1.0.2"), Hop(3, "10.2.0.2"),
+         ("between hop 2 (10.1.0.2) and hop 3 (10.2.0.2): "
+          "by the first as it forwards, or by the second as it comes in")),
+        (Hop(2, "10.1.0.2"), Hop(3, "10.0.0.1"),
+         "by hop 2 (10.1.0.2) as it forwards, or by the target itself"),
+        (Hop(0), Hop(1, "10.1.0.2"),
+         "by hop 1 (10.1.0.2) as it comes in, or by this host's own packet filter"),
+        (Hop(0), Hop(1, "10.0.0.1"), "by the target itself, or by this host's own packet filter"),
+        (Hop(1, "10.1.0.2"), Hop(3, "10.2.0.2"),
+         "between hop 1 (10.1.0.2) and hop 3 (10.2.0.2); the hops between say nothing"),
+        (Hop(1, "10.1.0.2"), None,
+         "behind hop 1 (10.1.0.2), but by whom cannot be known: no witness comes further"),
+    ],
+)  # fmt: skip
+def test_a_place_reads_well(before: Hop, after: Hop | None, said: str) -> None:
+    assert Drop("10.0.0.1", Transport.TCP, 80, before, after).sentence == said
