@@ -191,12 +191,18 @@ async def open_connection(url: str, *, login: Login, name: str, trust: Trust | N
                 ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
                 pending_size=_PENDING_BYTES,
             )  # fmt: skip
+    except (
+        TimeoutError,
+        nats.errors.Error,
+        OSError,
+    ) as error:  # ahead: a bad certificate is a ValueError, too
+        await connection.close()
+        if client._server_info.get("tls_verify") and (trust is None or trust.certificate is None):
+            raise SurroundingsError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
+        raise _not_connected(url, login, error) from error
     except _LIBRARY_STUMBLES as error:
         await connection.close()
         raise BusAwayError(f"what answers at {url} does not speak NATS") from error
-    except (TimeoutError, nats.errors.Error, OSError) as error:
-        await connection.close()
-        raise _not_connected(url, login, error) from error
     except BaseException:
         await connection.close()
         raise
@@ -238,8 +244,6 @@ def _tls_complaint(error: Exception) -> str:
                 return f"its certificate is for another name: {told}"
             return f"its certificate is not trusted: {told}"
         case ssl.SSLError():
-            if "CERTIFICATE_REQUIRED" in (error.reason or "") or "BAD_CERTIFICATE" in (error.reason or ""):
-                return "it wants a certificate of ours that its authority has signed (mutual TLS)"
             return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
     return ""
 
