@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from netprobe.errors import BusAwayError
@@ -28,7 +29,15 @@ class Publisher(Protocol):
 class Outbox:
     """Takes reports without waiting, and sends them."""
 
-    def __init__(self, spool: Spool, *, pause_s: float = PAUSE_S) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        pause_s: float = PAUSE_S,
+        tell: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """*tell* hears whether reports leave, each time that one has been tried."""
+        self._tell = tell
         self._spool = spool
         self._pause_s = pause_s
         self._memory: deque[Report] = deque()
@@ -63,10 +72,12 @@ class Outbox:
                 await self._send_oldest(bus)
             except BusAwayError:
                 self._is_away = True
+                self._tell(False)
                 self.spill()
                 await asyncio.sleep(self._pause_s)
             else:
                 self._is_away = False
+                self._tell(True)
 
     async def _send_oldest(self, bus: Publisher) -> None:
         """A report stays where it is until it is stored: nothing is lost when we are cancelled in between."""

@@ -89,7 +89,6 @@ async def serve(options: ServeOptions) -> None:
     """Run until SIGTERM or SIGINT."""
     spool = Spool(options.spool, max_bytes=options.spool_bytes)
     boot = secrets.token_hex(8)
-    outbox = Outbox(spool)
     stopping = _stop_on_signals()
     async with (
         Engine(options.agent, boot=boot, port=options.port) as engine,
@@ -97,6 +96,7 @@ async def serve(options: ServeOptions) -> None:
             options.bus, agent=options.agent, login=options.login, trust=options.trust
         ) as bus,
     ):
+        outbox = Outbox(spool, tell=lambda is_ready: engine.tell_ready(is_ready=is_ready))
         reporter = Reporter(options.agent, boot, spool, outbox)
         reporter.capabilities = engine.capabilities
         answering = Answering(options.agent, engine.ask, time.monotonic_ns, options.allowed)

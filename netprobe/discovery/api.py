@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +30,7 @@ PAGE = 500
 REQUEST_S = 15.0
 """How long one request may take until its body is read."""
 _CONNECT_S = 5.0
+_CONTENT = {"PATCH": "application/apply-patch+yaml"}
 
 
 class ApiError(SurroundingsError):
@@ -85,6 +86,54 @@ class ClusterApi:
                 for line in lines:
                     yield line
 
+    async def create(self, path: str, document: Mapping[str, object], kind: type[T]) -> T:
+        """Make an object in the collection *path*; return it as the server keeps it."""
+        async with self._ask(path, {}, method="POST", body=document, total_s=REQUEST_S) as response:
+            return self.decode(await response.read(), kind, path)
+
+    async def apply(self, path: str, document: Mapping[str, object], kind: type[T]) -> T:
+        """Make the object *path* as *document* says, and own these fields (server-side apply)."""
+        query: dict[str, str | int] = {"fieldManager": "netprobe", "force": "true"}
+        async with self._ask(path, query, method="PATCH", body=document, total_s=REQUEST_S) as response:
+            return self.decode(await response.read(), kind, path)
+
+    async def delete(self, path: str) -> None:
+        """Delete the object *path*; it may be gone already."""
+        try:
+            async with self._ask(path, {}, method="DELETE", total_s=REQUEST_S) as response:
+                await response.read()
+        except ApiRefusedError as error:
+            if error.code != 404:
+                raise
+
+    @asynccontextmanager
+    async def open_socket(
+        self, path: str, query: Sequence[tuple[str, str]], *, protocol: str
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to *path*, closed afterwards."""
+        self.calls += 1
+        _, url, headers, _, _ = await self._client.param_serialize(
+            "GET", path, query_params=list(query), auth_settings=["BearerToken"]
+        )
+        rest = self._client.rest_client
+        rest.pool_manager = rest.pool_manager or rest._create_pool_manager()
+        headers["Sec-WebSocket-Protocol"] = protocol
+        configuration = self._client.configuration
+        try:
+            socket = await rest.pool_manager.ws_connect(
+                url, headers=headers, proxy=configuration.proxy, max_msg_size=0,
+                server_hostname=configuration.tls_server_name,
+            )  # fmt: skip
+        except aiohttp.WSServerHandshakeError as error:
+            raise self._refusal(error.status, b"", path) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            told = f"{configuration.host} cannot be reached: {_reason(error)}"
+            raise ApiError(f"{self.context}: {told}") from error
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
     def decode(self, body: bytes, kind: type[T], path: str) -> T:
         """Read *body* as *kind*; what does not fit is a :class:`RemoteFormatError` naming the field."""
         try:
@@ -100,13 +149,15 @@ class ClusterApi:
         *,
         total_s: float | None,
         silent_s: float | None = None,
+        method: str = "GET",
+        body: Mapping[str, object] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         limits = aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S, sock_read=silent_s)
         try:
-            response = await self._send(path, query, limits)
+            response = await self._send(method, path, query, body, limits)
             if response.status == 401 and await self._renew():
                 response.release()
-                response = await self._send(path, query, limits)
+                response = await self._send(method, path, query, body, limits)
             try:
                 if response.status >= 400:
                     raise self._refusal(response.status, await response.read(), path)
@@ -118,14 +169,20 @@ class ClusterApi:
             raise ApiError(f"{self.context}: {server} cannot be reached: {_reason(error)}") from error
 
     async def _send(
-        self, path: str, query: Mapping[str, str | int], limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int],
+        body: Mapping[str, object] | None,
+        limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         self.calls += 1
-        method, url, headers, _, _ = await self._client.param_serialize(
-            "GET", path, query_params=list(query.items()), auth_settings=["BearerToken"],
-            header_params={"Accept": "application/json, */*"},
+        given = {"Accept": "application/json, */*", "Content-Type": _CONTENT.get(method, "application/json")}
+        method, url, headers, sent, _ = await self._client.param_serialize(
+            method, path, query_params=list(query.items()), auth_settings=["BearerToken"],
+            header_params=given, body=body,
         )  # fmt: skip
-        answer = await self._client.call_api(method, url, headers, _request_timeout=limits)
+        answer = await self._client.call_api(method, url, headers, sent, _request_timeout=limits)
         response: aiohttp.ClientResponse = answer.response
         return response
 

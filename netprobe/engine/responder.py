@@ -68,6 +68,8 @@ class Responder:
     dropped: int = 0
     """Requests lost to full buffers or to the allowance."""
     strangers: int = 0
+    is_ready: bool = False
+    """What ``/readyz`` tells: whether whoever owns us does its work."""
     _allowance: Allowance = field(default_factory=lambda: Allowance(MAX_ANSWERS_PER_S))
     _sockets: list[socket.socket] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
@@ -214,7 +216,7 @@ class Responder:
             self._connections -= 1
 
     async def _finish(self, head: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(respond(head, self.identity))
+        writer.write(respond(head, self.identity, is_ready=self.is_ready))
         await writer.drain()
 
     def _find_hold(self, head: bytes) -> int | None:
@@ -238,7 +240,7 @@ class Responder:
             self._connections += 1
 
 
-def respond(head: bytes, identity: Identity) -> bytes:
+def respond(head: bytes, identity: Identity, *, is_ready: bool = False) -> bytes:
     """The whole HTTP response to a request's head (RFC 9112, section 3)."""
     words = head.split(b"\r\n", 1)[0].split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
@@ -247,6 +249,10 @@ def respond(head: bytes, identity: Identity) -> bytes:
     if method not in {b"GET", b"HEAD"}:
         return _response(b"405 Method Not Allowed", b"{}")
     if target == b"/healthz":
+        body = b'{"status":"ok"}'
+    elif target == b"/readyz":
+        if not is_ready:
+            return _response(b"503 Service Unavailable", b'{"status":"no report has left yet"}')
         body = b'{"status":"ok"}'
     elif target == b"/":
         body = encode_identity(identity)

@@ -98,6 +98,10 @@ class Engine:
         """Where peers are answered."""
         return self._responder.port
 
+    def tell_ready(self, *, is_ready: bool) -> None:
+        """What ``/readyz`` answers from now on."""
+        self._responder.is_ready = is_ready
+
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What this process may do here."""

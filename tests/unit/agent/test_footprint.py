@@ -8,7 +8,7 @@ import sys
 
 HEAVY = (
     "networkx", "matplotlib", "kubernetes", "asyncssh", "sqlalchemy", "scapy", "pandas", "yaml", "click",
-    "rich", "numpy", "jinja2", "pyroute2",
+    "rich", "numpy", "jinja2", "pyroute2", "jwt",
 )  # fmt: skip
 
 PROGRAM = """

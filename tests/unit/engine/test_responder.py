@@ -22,6 +22,7 @@ def status_of(response: bytes) -> bytes:
         (b"GET / HTTP/1.1", b"200 OK"),
         (b"HEAD / HTTP/1.1", b"200 OK"),
         (b"GET /healthz HTTP/1.0", b"200 OK"),
+        (b"GET /readyz HTTP/1.1", b"503 Service Unavailable"),
         (b"GET /etc/passwd HTTP/1.1", b"404 Not Found"),
         (b"POST / HTTP/1.1", b"405 Method Not Allowed"),
         (b"GET /", b"400 Bad Request"),
