@@ -167,4 +167,6 @@ def _link_of(doc: LinkDoc) -> Link:
 
 def _document_of(inventory: Inventory) -> InventoryDoc:
     plain = msgspec.to_builtins(inventory) | {"agents": sorted(str(agent) for agent in inventory.agents)}
+    for cluster in plain["clusters"]:
+        del cluster["away"]  # how a cluster's API is at the moment is no part of what people write
     return msgspec.convert(plain, InventoryDoc)
