@@ -6,7 +6,6 @@ the HMAC is computed row by row, from a prepared key: SHA-256 does not come as a
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ from netprobe.wire.batch import (
     put32,
     put64,
 )
-from netprobe.wire.stamp import CHECK_OFFSET, MIN_BYTES, MIN_PADDED_BYTES, Request, encode_request
+from netprobe.wire.stamp import CHECK_OFFSET, MIN_BYTES, MIN_PADDED_BYTES, Request, begin_hmac, encode_request
 
 _T1, _SSID, _T2, _ANSWERED_SEQUENCE, _TTL = 4, 14, 16, 24, 40
 _IDENTITY, _ROLE, _BOOT, _SEQUENCE, _NAME = 44, 49, 60, 64, slice(68, 140)
@@ -44,10 +43,7 @@ class Sealer:
     """HMAC-SHA-256 cut to 16 bytes (RFC 8972 section 4.8), with both halves of the key hashed beforehand."""
 
     def __init__(self, key: bytes) -> None:
-        short = key if len(key) <= 64 else hashlib.sha256(key).digest()
-        padded = short.ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        self._inner, self._outer = begin_hmac(key)
 
     def digests(self, rows: Rows) -> Rows:
         """Each packet's seal, shape ``(n, 16)``: over its sequence number and every TLV before the HMAC."""

@@ -250,7 +250,7 @@ def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
 
 def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104) over what RFC 8972, section 4.8, covers; the key's halves are hashed once."""
-    begun, ended = _begin_hmac(key)
+    begun, ended = begin_hmac(key)
     inner, outer = begun.copy(), ended.copy()
     inner.update(data[:4] + data[44:_HMAC_AT])
     outer.update(inner.digest())
@@ -258,7 +258,8 @@ def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
 
 
 @functools.lru_cache(maxsize=8)
-def _begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+def begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """HMAC-SHA-256's inner and outer hash with the key already in (RFC 2104, section 4); copy before use."""
     block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

@@ -17,17 +17,25 @@ links: []
 allowed_targets: [10.0.0.0/8]
 agent_port: 9771
 """
-SEEDS = (INVENTORY, b"- *a\n", b"a: &a [1]\nb: *a\n", encode_identity(Identity("prod/w1/pod", "b00t")))
+KINDS = (InventoryDoc, KeysDoc)
+_TEXTS = (INVENTORY, b"- *a\n", b"a: &a [1]\nb: *a\n")
+SEEDS = (
+    *(bytes([reader]) + text for reader in range(len(KINDS)) for text in _TEXTS),
+    bytes([len(KINDS)]) + encode_identity(Identity("prod/w1/pod", "b00t")),
+)
 
 
 def feed(data: bytes) -> None:
-    """Each reader reads the text or says what is wrong and where."""
-    text = data.decode(errors="replace")
-    for kind in (InventoryDoc, KeysDoc):
+    """The reader that the first byte names reads the text or says what is wrong and where."""
+    if not data:
+        return
+    reader, data = data[0] % (len(KINDS) + 1), data[1:]
+    if reader < len(KINDS):
         try:
-            parse_document(text, kind, source="fuzz.yaml")
+            parse_document(data.decode(errors="replace"), KINDS[reader], source="fuzz.yaml")
         except InputError as error:
             assert error.where.startswith("fuzz.yaml"), error
+        return
     try:
         decode_identity(data)
     except RemoteFormatError:
