@@ -10,67 +10,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import pytest
 
-from netprobe.model.check import Check
-from netprobe.model.names import AgentId
 from netprobe.model.outcome import AppFailed, Outcome, Reached, Refused, Rejected, TimedOut, TlsFailed
-from netprobe.wire.messages import Answer
-from tests.lab import agents
-from tests.lab.agents import MS, PORT, make_check, make_probe
-from tests.lab.asking import ask_once
-from tests.lab.namespaces import Host, Namespaces, need_namespaces
+from tests.lab.agents import MS, PORT
+from tests.lab.line import Line, family_of, line
+from tests.lab.namespaces import need_namespaces
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
 
-A, B = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
 B4, B6 = "10.2.0.2", "fd00:2::2"
 R = {B4: "10.1.0.2", B6: "fd00:1::2"}
-FAMILY = {B4: "ip", B6: "ip6"}
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 
 
-@dataclass(slots=True)
-class Scene:
-    a: Host
-    r: Host
-    b: Host
-
-    def ask(self, kind: str, address: str, *, port: int = 0, seconds: int = 30, **options: str) -> Answer:
-        asked = tuple(sorted(options.items()))
-        probe = replace(make_probe(kind, port=port), timeout_ns=seconds * 1_000 * MS, options=asked)
-        check: Check = make_check(A, address, probe, name=str(B), count=1)
-        return ask_once(self.a, check)
-
-    def facts(self, kind: str, address: str, **options: object) -> dict[str, str]:
-        return dict(self.ask(kind, address, **options).details[0].facts)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with Namespaces() as made:
-        a, r, b = (made.host(name) for name in "arb")
-        made.link(a, r, "10.1.0.0/24", "fd00:1::/64")
-        made.link(r, b, "10.2.0.0/24", "fd00:2::/64")
-        r.forward()
-        for host in (a, b):
-            host.default_via(r)
-        a.settle(B4, B6)
-        with agents.running(b, B, folder=tmp_path_factory.mktemp("sessions")):
-            yield Scene(a, r, b)
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    with line(tmp_path_factory.mktemp("sessions")) as made:
+        yield made
 
 
 @pytest.fixture
-def scene(network: Scene) -> Iterator[Scene]:
+def scene(network: Line) -> Iterator[Line]:
     yield network
-    for host in (network.a, network.r, network.b):
-        host.nft()
+    network.clear()
 
 
 @BOTH
-def test_pmtu_of_a_sound_path_is_ok_both_ways(scene: Scene, address: str) -> None:
+def test_pmtu_of_a_sound_path_is_ok_both_ways(scene: Line, address: str) -> None:
     answer = scene.ask("pmtu", address, port=PORT)
     assert isinstance(answer.outcomes[0], Reached)
     assert dict(answer.details[0].facts) == {
@@ -84,9 +52,9 @@ def test_pmtu_of_a_sound_path_is_ok_both_ways(scene: Scene, address: str) -> Non
     ("side", "blamed", "sound"), [("daddr", "forward", "back"), ("saddr", "back", "forward")]
 )
 def test_a_black_hole_is_found_in_its_direction(
-    scene: Scene, address: str, side: str, blamed: str, sound: str
+    scene: Line, address: str, side: str, blamed: str, sound: str
 ) -> None:
-    rule = f"{FAMILY[address]} {side} {address} meta length > 1333 drop"
+    rule = f"{family_of(address)} {side} {address} meta length > 1333 drop"
     scene.r.nft(f"add rule inet test forward {rule}")
     answer = scene.ask("pmtu", address, port=PORT)
     facts = dict(answer.details[0].facts)
@@ -97,7 +65,7 @@ def test_a_black_hole_is_found_in_its_direction(
 
 
 @BOTH
-def test_a_router_that_tells_its_mtu_is_healthy(scene: Scene, address: str) -> None:
+def test_a_router_that_tells_its_mtu_is_healthy(scene: Line, address: str) -> None:
     scene.r.ip("link set to-b mtu 1300\n")
     try:
         answer = scene.ask("pmtu", address, port=PORT)
@@ -109,7 +77,7 @@ def test_a_router_that_tells_its_mtu_is_healthy(scene: Scene, address: str) -> N
 
 
 @BOTH
-def test_our_own_interface_is_not_the_network(scene: Scene, address: str) -> None:
+def test_our_own_interface_is_not_the_network(scene: Line, address: str) -> None:
     scene.a.ip("link set to-r mtu 1400\n")
     try:
         facts = scene.facts("pmtu", address, port=PORT)
@@ -120,20 +88,20 @@ def test_our_own_interface_is_not_the_network(scene: Scene, address: str) -> Non
 
 
 @BOTH
-def test_nothing_passes_unreachable(scene: Scene, address: str) -> None:
-    scene.r.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
+def test_nothing_passes_unreachable(scene: Line, address: str) -> None:
+    scene.r.nft(f"add rule inet test forward {family_of(address)} daddr {address} drop")
     answer = scene.ask("pmtu", address, port=PORT, patience="100")
     assert answer.outcomes == (TimedOut(300 * MS),)
     assert dict(answer.details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
 
 
-def test_a_rejected_search_names_who_rejected(scene: Scene) -> None:
+def test_a_rejected_search_names_who_rejected(scene: Line) -> None:
     scene.r.nft(f"add rule inet test forward ip daddr {B4} reject with icmp type admin-prohibited")
     assert scene.ask("pmtu", B4, port=PORT).outcomes == (Rejected(R[B4], 3, 13),)
 
 
 @pytest.fixture(scope="module")
-def tls_server(network: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def tls_server(network: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """``openssl s_server`` on the far host, with a certificate that nobody trusts."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
@@ -157,7 +125,7 @@ def tls_server(network: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @BOTH
 def test_tls_is_observed_without_trust_and_its_faults_are_named(
-    scene: Scene, tls_server: int, address: str
+    scene: Line, tls_server: int, address: str
 ) -> None:
     answer = scene.ask("tls", address, port=tls_server, seconds=2)
     assert isinstance(answer.outcomes[0], Reached), answer
@@ -166,7 +134,7 @@ def test_tls_is_observed_without_trust_and_its_faults_are_named(
     wrong = scene.ask("tls", address, port=PORT, seconds=1)
     assert isinstance(wrong.outcomes[0], TimedOut | TlsFailed)
     kind, code = ("icmp", (3, 13)) if address == B4 else ("icmpv6", (1, 1))
-    rule = f"{FAMILY[address]} daddr {address} reject with {kind} type admin-prohibited"
+    rule = f"{family_of(address)} daddr {address} reject with {kind} type admin-prohibited"
     scene.r.nft(f"add rule inet test forward {rule}")
     assert scene.ask("tls", address, port=tls_server, seconds=2).outcomes == (Rejected(R[address], *code),)
 
@@ -194,7 +162,7 @@ time.sleep(300)
 
 
 @pytest.fixture(scope="module")
-def grpc_server(network: Scene) -> Iterator[None]:
+def grpc_server(network: Line) -> Iterator[None]:
     """Google's own gRPC servers: one with health checks on 50051, one without on 50052."""
     server = network.b.popen(sys.executable, "-c", _GRPC_SERVER, stdout=subprocess.PIPE)
     assert server.stdout is not None
@@ -209,9 +177,9 @@ def grpc_server(network: Scene) -> Iterator[None]:
 
 @BOTH
 @pytest.mark.usefixtures("grpc_server")
-def test_grpc_health_is_told_apart_by_a_real_server(scene: Scene, address: str) -> None:
+def test_grpc_health_is_told_apart_by_a_real_server(scene: Line, address: str) -> None:
     def ask(port: int = 50_051, **options: str) -> Outcome:
-        return scene.ask("grpc", address, port=port, seconds=2, **options).outcomes[0]
+        return scene.ask("grpc", address, port=port, seconds=2, **options).outcomes[0]  # type: ignore[arg-type]
 
     assert isinstance(ask(), Reached)
     assert isinstance(ask(service="SERVING"), Reached)
@@ -222,5 +190,5 @@ def test_grpc_health_is_told_apart_by_a_real_server(scene: Scene, address: str) 
     assert ask(50_052) == AppFailed(unimplemented)
     assert isinstance(ask(50_053), Refused)
     assert ask(PORT) == AppFailed("not HTTP/2: it answers in HTTP/1")
-    scene.r.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} tcp dport 50051 drop")
+    scene.r.nft(f"add rule inet test forward {family_of(address)} daddr {address} tcp dport 50051 drop")
     assert ask() == TimedOut(2_000 * MS)
