@@ -6,7 +6,7 @@ Rule: only what the inventory names, or what its ``allowed_targets`` let through
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.errors import InputError
@@ -68,7 +68,7 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -
     timeout_s = wanted.timeout_s or _TIMEOUT_S.get(kind, DEFAULT_TIMEOUT_S)
     probe = Probe(
         kind=kind,
-        port=_port(inventory, aim, kind) if wanted.port is None else wanted.port,
+        port=_port(inventory, aim, kind, dict(wanted.options)) if wanted.port is None else wanted.port,
         size=wanted.size,
         name=wanted.name or _name(inventory, aim, kind),
         timeout_ns=round(timeout_s * 1e9),
@@ -144,12 +144,13 @@ def _addresses(inventory: Inventory, agent: AgentId) -> tuple[str, ...]:
     return node.addresses(agent.plane) if node else ()
 
 
-def _port(inventory: Inventory, aim: Target, kind: str) -> int:
+def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, str]) -> int:
+    """The port that is meant where none is given; 0 where the kind has none or knows its own."""
+    if kind == "icmp" or (kind == "trace" and options.get("transport") == "icmp"):
+        return 0
     service = _service(inventory, aim)
-    if service is not None and kind != "icmp" and aim.kind is TargetKind.SERVICE:
-        return service.port
-    if service is not None and kind != "icmp":
-        return service.target_port
+    if service is not None:
+        return service.port if aim.kind is TargetKind.SERVICE else service.target_port
     if aim.kind in {TargetKind.AGENT, TargetKind.NODE} and kind in _ON_AGENT_PORT:
         return inventory.agent_port
     return 0

@@ -8,17 +8,20 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Refused, TimedOut
-from netprobe.probes.net import Closed
+from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.resolving import parse_resolvers
 from netprobe.probes.seen import Seen
 
 T = TypeVar("T")
 _CHUNK_BYTES = 16 * 1024
+_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 class TalkingNet:
@@ -36,6 +39,13 @@ class TalkingNet:
     def wall_ns(self) -> int:
         """Unix time, for what carries dates."""
         return time.time_ns()
+
+    def resolvers(self) -> Resolvers:
+        """How this host resolves names; nothing where it does not say."""
+        try:
+            return parse_resolvers(_RESOLV_CONF.read_text(errors="replace"))
+        except OSError:
+            return Resolvers()
 
     async def connect(self, check: Check, *, port: int) -> TcpStream | Seen:
         """Open a TCP connection to the check's target."""

@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.conversing import Readable
-from netprobe.engine.flows import Flows, Ports, TcpFlows, UdpFlows
+from netprobe.engine.flows import Flows, Ports, UdpFlows
+from netprobe.engine.flows_icmp import IcmpFlows
+from netprobe.engine.flows_tcp import TcpFlows
 from netprobe.model.check import Check
 from netprobe.probes import firewalk, trace
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
@@ -42,6 +44,8 @@ def _open(
 ) -> Flows:
     if transport == "tcp":
         return TcpFlows(check, ports, readable, clock)
+    if transport == "icmp":
+        return IcmpFlows(check, readable, clock, key=key, boot=boot)
     return UdpFlows(check, ports, readable, clock, key=key, boot=boot)
 
 

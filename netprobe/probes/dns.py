@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, NotResolved, Reached
 from netprobe.probes.net import Closed, Net
+from netprobe.probes.parameters import check_choice, check_dns_name, check_port, refuse_size
 from netprobe.probes.seen import Seen
 
 if TYPE_CHECKING:
@@ -26,52 +26,52 @@ TYPES = ("A", "AAAA", "SRV")
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if not 0 <= probe.port <= 65535:
-        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    labels = probe.name.rstrip(".").split(".")
-    if not all(0 < len(label) <= 63 for label in labels) or len(probe.name) > 253:
-        raise InputError(f"{probe.name!r} is no DNS name", where="name")
-    if not probe.name.isascii() or not probe.name.isprintable() or " " in probe.name:
-        raise InputError(f"{probe.name!r} is no DNS name", where="name")
-    if probe.option("type", "A") not in TYPES:
-        raise InputError(f"{probe.option('type')!r} is none of {', '.join(TYPES)}", where="options.type")
-    if probe.option("transport", "udp") not in {"udp", "tcp"}:
-        raise InputError(f"{probe.option('transport')!r} is neither udp nor tcp", where="options.transport")
-    if probe.size:
-        raise InputError(f"size {probe.size}: dns chooses its own packet sizes", where="size")
+    check_port(probe)
+    check_dns_name(probe.name)
+    check_choice(probe, "type", *TYPES)
+    check_choice(probe, "transport", "udp", "tcp")
+    refuse_size(probe)
 
 
 async def ask(check: Check, net: Net) -> Seen:
     """Reached when the server brings at least one record of the type asked for."""
+    probe = check.probe
+    began_ns = net.now_ns()
+    found = await look_up(check, net, name=probe.name, kind=probe.option("type", "A"))
+    if isinstance(found, Seen):
+        return found
+    facts = (("records", ", ".join(found[:MAX_RECORDS])), ("server", _describe_server(check)))
+    return Seen(Reached(max(1, net.now_ns() - began_ns)), facts=facts)
+
+
+async def look_up(check: Check, net: Net, *, name: str, kind: str) -> tuple[str, ...] | Seen:
+    """The records that the check's target has of *name*, sorted; never none."""
     import dns.message  # noqa: PLC0415 - an agent without dns checks stays lighter
 
-    query = dns.message.make_query(check.probe.name, check.probe.option("type", "A"))
-    began_ns = net.now_ns()
-    if check.probe.option("transport", "udp") == "tcp":
+    query = dns.message.make_query(name, kind)
+    if check.probe.option("transport", "udp") == "tcp" and check.probe.kind == "dns":
         reply = await _ask_tcp(check, net, query)
     else:
+        port = check.probe.port if check.probe.kind == "dns" else 0
         reply = await net.exchange(
             check,
-            port=check.probe.port or DEFAULT_PORT,
+            port=port or DEFAULT_PORT,
             request=query.to_wire(),
             accept=lambda data: _read(data, query),
         )
-    return reply if isinstance(reply, Seen) else _judge(check, reply, rtt_ns=net.now_ns() - began_ns)
+    return reply if isinstance(reply, Seen) else _records(reply, name, kind)
 
 
-def _judge(check: Check, reply: dns.message.Message, *, rtt_ns: int) -> Seen:
+def _records(reply: dns.message.Message, name: str, kind: str) -> tuple[str, ...] | Seen:
     import dns.rcode  # noqa: PLC0415
     import dns.rdatatype  # noqa: PLC0415
 
-    wanted = dns.rdatatype.from_text(check.probe.option("type", "A"))
     rcode = reply.rcode()
     if rcode != dns.rcode.NOERROR:
-        return Seen(NotResolved(check.probe.name, dns.rcode.to_text(rcode)))
+        return Seen(NotResolved(name, dns.rcode.to_text(rcode)))
+    wanted = dns.rdatatype.from_text(kind)
     records = [record.to_text() for rrset in reply.answer if rrset.rdtype == wanted for record in rrset]
-    if not records:
-        return Seen(NotResolved(check.probe.name, "NODATA"))
-    facts = (("records", ", ".join(sorted(records)[:MAX_RECORDS])), ("server", _describe_server(check)))
-    return Seen(Reached(max(1, rtt_ns)), facts=facts)
+    return tuple(sorted(records)) if records else Seen(NotResolved(name, "NODATA"))
 
 
 def _describe_server(check: Check) -> str:

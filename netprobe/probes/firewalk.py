@@ -27,11 +27,12 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.seen import Seen, describe
-from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, TRANSPORTS, Ended, Expired, Send
+from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, Ended, Expired, Send
 
 SUSPECT, WITNESS = 0, 1
 """The two flows, by number."""
 DEFAULT_WITNESS = 9771
+TRANSPORTS = ("tcp", "udp")
 TRIES = 3
 WHOLE_WAY = 64
 """The TTL of the packets that shall arrive."""
@@ -81,11 +82,11 @@ class Place:
         match heard:
             case None:
                 return f"hop {self.ttl}"
-            case Expired(_, _, sender, _):
+            case Expired(_, _, sender):
                 return f"hop {self.ttl} ({sender})"
             case Ended() if is_target(heard.outcome):
                 return "the target"
-            case Ended(_, _, Rejected(sender, _, _), _):
+            case Ended(_, _, Rejected(sender, _, _)):
                 return f"hop {self.ttl} ({sender})"
             case _:
                 return f"hop {self.ttl}"
@@ -285,7 +286,7 @@ def _describe(heard: Expired | Ended | None) -> str:
     match heard:
         case None:
             return "silence from the target"
-        case Expired(_, ttl, sender, _):
+        case Expired(_, ttl, sender):
             return f"{sender} says that even TTL {ttl} ran out"
         case Ended() if isinstance(heard.outcome, Reached):
             return "the target answers"

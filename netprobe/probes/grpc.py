@@ -1,10 +1,11 @@
-"""``grpc``: the health check that gRPC servers offer (grpc.health.v1, method Check), over HTTP/2 without TLS.
+"""``grpc``: the health check that gRPC servers offer (grpc.health.v1, method Check), over HTTP/2.
 
 Reads ``Probe.port`` (0 means 50051), ``Probe.name`` (the authority asked for; empty for the address),
-``Probe.timeout_ns`` and the option ``service`` (default empty: the server as a whole). Reached when the
-server says ``SERVING``. Everything else is told apart: ``NOT_SERVING``, ``UNKNOWN``, a service that the
-server does not know (status 5, NOT_FOUND), a server without health checks (status 12, UNIMPLEMENTED), any
-other status with its name, and a peer that speaks no gRPC at all.
+``Probe.timeout_ns`` and the options ``service`` (default empty: the server as a whole), ``tls`` (``yes``:
+inside TLS) and ``resolve`` (as for ``http``). Reached when the server says ``SERVING``. All else is told
+apart: ``NOT_SERVING``, ``UNKNOWN``, a service that the server does not know (status 5, NOT_FOUND), a server
+without health checks (status 12, UNIMPLEMENTED), any other status with its name, and a peer that speaks no
+gRPC at all.
 
 The messages are two fields (github.com/grpc/grpc, doc/health-checking.md), so no protobuf library is needed;
 framing is doc/PROTOCOL-HTTP2.md. HTTP/2 itself belongs to h2.
@@ -13,15 +14,18 @@ framing is doc/PROTOCOL-HTTP2.md. HTTP/2 itself belongs to h2.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Outcome, Reached
-from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.dialling import Dialled, dial, validate_dialling, wants_tls
+from netprobe.probes.net import Closed, Net
+from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.seen import Seen
+from netprobe.probes.tls import judge_below
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
@@ -31,6 +35,7 @@ DEFAULT_PORT = 50_051
 MAX_SERVICE_BYTES = 200
 MAX_REPLY_BYTES = 4_096
 _PATH = "/grpc.health.v1.Health/Check"
+_ALPN = "h2"
 _SERVING = 1
 HEALTH = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 """``HealthCheckResponse.ServingStatus`` by number."""
@@ -61,10 +66,9 @@ class Reply:
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if not 0 <= probe.port <= 65535:
-        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    if probe.size:
-        raise InputError(f"size {probe.size}: grpc chooses its own packet sizes", where="size")
+    check_port(probe)
+    refuse_size(probe)
+    validate_dialling(probe)
     if not probe.name.isascii() or not probe.name.isprintable() or " " in probe.name:
         raise InputError(f"{probe.name!r} cannot be an authority", where="name")
     service = probe.option("service")
@@ -74,28 +78,31 @@ def validate(probe: Probe) -> None:
 
 async def ask(check: Check, net: Net) -> Seen:
     """Reached when the service asked for is serving."""
-    began_ns = net.now_ns()
-    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
-    if isinstance(stream, Seen):
-        return stream
-    connected_ns = net.now_ns()
+    port, tls = check.probe.port or DEFAULT_PORT, wants_tls(check.probe)
+    dialled = await dial(check, net, port=port, tls=tls, protocols=(_ALPN,))
+    if isinstance(dialled, Seen):
+        return dialled
     try:
-        reply = await _converse(check, stream)
+        reply = await _converse(check, dialled)
     finally:
-        stream.close()
+        dialled.stream.close()
     if isinstance(reply, Seen):
-        return reply
+        return replace(reply, phases_ns=dialled.phases_ns, facts=dialled.facts)
     now_ns = net.now_ns()
-    outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - began_ns)
-    phases = (("connect", connected_ns - began_ns), ("answer", now_ns - connected_ns))
-    return Seen(outcome, phases_ns=phases, facts=(("health", health),) if health else ())
+    outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - dialled.began_ns)
+    phases = (*dialled.phases_ns, ("answer", now_ns - dialled.ready_ns))
+    facts = (*dialled.facts, *((("health", health),) if health else ()))
+    return judge_below(Seen(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net)
 
 
-async def _converse(check: Check, stream: Stream) -> Reply | Seen:
+async def _converse(check: Check, dialled: Dialled) -> Reply | Seen:
     from h2.config import H2Configuration  # noqa: PLC0415 - an agent without grpc checks stays lighter
     from h2.connection import H2Connection  # noqa: PLC0415
     from h2.exceptions import ProtocolError  # noqa: PLC0415
 
+    stream, secured = dialled.stream, dialled.secured
+    if secured is not None and secured.tls.selected_alpn_protocol() != _ALPN:
+        return Seen(AppFailed("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"))
     connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     _request(check, connection)
     reply, is_first = Reply(), True
@@ -123,7 +130,7 @@ def _request(check: Check, connection: H2Connection) -> None:
     host = f"[{address}]" if ":" in address else address
     headers = [
         (":method", "POST"),
-        (":scheme", "http"),
+        (":scheme", "https" if wants_tls(check.probe) else "http"),
         (":path", _PATH),
         (":authority", check.probe.name or f"{host}:{check.probe.port or DEFAULT_PORT}"),
         ("te", "trailers"),

@@ -1,34 +1,39 @@
-"""``http``: GET a path over HTTP/1.1 and judge the status and, where an agent answers, who it is.
+"""``http``: GET a path over HTTP/1.1, plain or inside TLS, and judge the status and who answers.
 
-Reads ``Probe.port`` (0 means 80), ``Probe.name`` (Host header; empty for the address), ``Probe.timeout_ns``
-and the options ``path`` (default ``/``), ``status`` (default 200) and ``identity`` (``no`` where the target
-is not an agent).
+Reads ``Probe.port`` (0 means 80, inside TLS 443), ``Probe.name`` (Host header and server name; empty for the
+address), ``Probe.timeout_ns`` and the options ``path`` (default ``/``), ``status`` (default 200),
+``identity`` (``no`` where the target is not an agent), ``tls`` (``yes`` for https) and ``resolve`` (``yes``:
+resolve the name first, as this host does; the target is asked whatever it resolves to). Each phase has its
+own duration: ``resolve``, ``connect``, ``tls``, ``first-byte``. The certificate is judged as by ``tls``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
+from netprobe.probes.dialling import dial, validate_dialling, wants_tls
 from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.seen import Seen, judge_identity
+from netprobe.probes.tls import judge_below
 from netprobe.wire.identity import decode_identity
 
 if TYPE_CHECKING:
     import h11
 
-DEFAULT_PORT = 80
+DEFAULT_PORT, DEFAULT_TLS_PORT = 80, 443
 MAX_BODY_BYTES = 64 * 1024
 
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if not 0 <= probe.port <= 65535:
-        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    if probe.size:
-        raise InputError(f"size {probe.size}: http chooses its own packet sizes", where="size")
+    check_port(probe)
+    refuse_size(probe)
+    validate_dialling(probe)
     status, path = probe.option("status", "200"), probe.option("path", "/")
     if not (status.isdecimal() and 100 <= int(status) <= 599):
         raise InputError(f"{status!r} is no HTTP status", where="options.status")
@@ -40,20 +45,21 @@ def validate(probe: Probe) -> None:
 
 async def ask(check: Check, net: Net) -> Seen:
     """Reached when the expected status (and the expected agent) answers."""
-    began_ns = net.now_ns()
-    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
-    if isinstance(stream, Seen):
-        return stream
-    connected_ns = net.now_ns()
+    tls = wants_tls(check.probe)
+    port = check.probe.port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
+    dialled = await dial(check, net, port=port, tls=tls, protocols=("http/1.1",))
+    if isinstance(dialled, Seen):
+        return dialled
     try:
-        reply = await _converse(check, stream, net)
+        reply = await _converse(check, dialled.stream, net)
     finally:
-        stream.close()
+        dialled.stream.close()
     if isinstance(reply, Seen):
-        return reply
+        return replace(reply, phases_ns=dialled.phases_ns, facts=dialled.facts)
     status, body, first_byte_ns = reply
-    phases = (("connect", connected_ns - began_ns), ("first-byte", first_byte_ns - connected_ns))
-    return _judge(check, status, body, rtt_ns=first_byte_ns - began_ns, phases_ns=phases)
+    phases = (*dialled.phases_ns, ("first-byte", first_byte_ns - dialled.ready_ns))
+    seen = _judge(check, status, body, rtt_ns=first_byte_ns - dialled.began_ns)
+    return judge_below(replace(seen, phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net)
 
 
 async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Seen:
@@ -121,16 +127,15 @@ def _ended(why: Closed | Seen) -> Seen:
     return Seen(AppFailed("the connection was reset" if why.reset else "the connection was closed"))
 
 
-def _judge(
-    check: Check, status: int, body: bytes, *, rtt_ns: int, phases_ns: tuple[tuple[str, int], ...]
-) -> Seen:
+def _judge(check: Check, status: int, body: bytes, *, rtt_ns: int) -> Seen:
     if status != int(check.probe.option("status", "200")):
-        return Seen(AppFailed(f"HTTP status {status}"), phases_ns=phases_ns)
+        wanted = check.probe.option("status", "200")
+        return Seen(AppFailed(f"HTTP status {status}" + (f", not {wanted}" if wanted != "200" else "")))
     if check.target.kind is TargetKind.OUTSIDE or check.probe.option("identity") == "no":
-        return Seen(Reached(rtt_ns), phases_ns=phases_ns)
+        return Seen(Reached(rtt_ns))
     try:
         identity = decode_identity(body)
     except RemoteFormatError as error:
-        return Seen(AppFailed(str(error)), phases_ns=phases_ns)
+        return Seen(AppFailed(str(error)))
     outcome = judge_identity(check, identity.agent, rtt_ns=rtt_ns)
-    return Seen(outcome, answered_by=identity.agent, phases_ns=phases_ns)
+    return Seen(outcome, answered_by=identity.agent)

@@ -5,7 +5,7 @@ Rule: a failed dial is an answer like any other. Nothing here raises for what th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,25 @@ class Closed:
     """The peer ended the conversation; *reset* where it did so with RST."""
 
     reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolvers:
+    """What this host's resolver is told."""
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+
+    def candidates(self, name: str) -> Iterator[str]:
+        """The names to ask for, in order.
+
+        >>> list(Resolvers(search=("a.svc", "svc"), ndots=5).candidates("db"))
+        ['db.a.svc', 'db.svc', 'db']
+        """
+        bare = name.rstrip(".")
+        longer = [] if name.endswith(".") else [f"{bare}.{suffix}" for suffix in self.search]
+        yield from (bare, *longer) if bare.count(".") >= self.ndots else (*longer, bare)
 
 
 class Stream(Protocol):
@@ -43,6 +62,9 @@ class Net(Protocol):
 
     def wall_ns(self) -> int:
         """Unix time, for what carries dates."""
+
+    def resolvers(self) -> Resolvers:
+        """How this host resolves names."""
 
     async def connect(self, check: Check, *, port: int) -> Stream | Seen:
         """Open a TCP connection to the check's target."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Reached
 from netprobe.probes.net import Net
+from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.seen import Seen
 
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if not 1 <= probe.port <= 65535:
-        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    if probe.size:
-        raise InputError(f"size {probe.size}: tcp chooses its own packet sizes", where="size")
+    check_port(probe, least=1)
+    refuse_size(probe)
 
 
 async def ask(check: Check, net: Net) -> Seen:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Outcome, Reached, TlsFailed
-from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.dialling import Dialled, dial
+from netprobe.probes.net import Net
+from netprobe.probes.parameters import check_port, check_server_name, refuse_size
 from netprobe.probes.seen import Seen
 
 DEFAULT_PORT = 443
@@ -42,71 +43,38 @@ class Certificate:
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if not 0 <= probe.port <= 65535:
-        raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    if probe.size:
-        raise InputError(f"size {probe.size}: tls chooses its own packet sizes", where="size")
-    name = probe.name
-    if name and (not name.isascii() or not name.isprintable() or " " in name or len(name) > 253
-                 or name.startswith(".")):  # fmt: skip
-        raise InputError(f"{name!r} cannot be a server name", where="name")
+    check_port(probe)
+    refuse_size(probe)
+    check_server_name(probe.name)
 
 
 async def ask(check: Check, net: Net) -> Seen:
     """Connect, shake hands, judge what was shown."""
-    began_ns = net.now_ns()
-    stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
-    if isinstance(stream, Seen):
-        return stream
-    connected_ns = net.now_ns()
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = _context().wrap_bio(incoming, outgoing, server_hostname=check.probe.name or None)
-    try:
-        failed = await _shake_hands(tls, incoming, outgoing, stream)
-    finally:
-        stream.close()
-    now_ns = net.now_ns()
-    phases = (("connect", connected_ns - began_ns), ("tls", now_ns - connected_ns))
-    if failed is not None:
-        return failed
-    chain = read_chain(tls)
-    outcome = judge(chain, check.probe.name, rtt_ns=now_ns - began_ns, wall_ns=net.wall_ns())
-    cipher = tls.cipher()
-    facts = (("version", f"{tls.version()}{f', {cipher[0]}' if cipher else ''}"), *describe(chain))
-    return Seen(outcome, phases_ns=phases, facts=facts)
+    dialled = await dial(check, net, port=check.probe.port or DEFAULT_PORT, tls=True)
+    if isinstance(dialled, Seen):
+        return dialled
+    dialled.stream.close()
+    secured = dialled.secured
+    assert secured is not None
+    chain = read_chain(secured.tls)
+    rtt_ns = dialled.ready_ns - dialled.began_ns
+    outcome = judge(chain, check.probe.name, rtt_ns=rtt_ns, wall_ns=net.wall_ns())
+    cipher = secured.tls.cipher()
+    facts = (("version", f"{secured.tls.version()}{f', {cipher[0]}' if cipher else ''}"), *describe(chain))
+    return Seen(outcome, phases_ns=dialled.phases_ns, facts=facts)
 
 
-def _context() -> ssl.SSLContext:
-    """Old versions and unknown roots are shown as they are: we look, we send no secrets."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-async def _shake_hands(
-    tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, stream: Stream
-) -> Seen | None:
-    while True:
-        is_done, failed = False, None
-        try:
-            tls.do_handshake()
-            is_done = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            failed = Seen(TlsFailed(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
-        told = outgoing.read()
-        trouble = await stream.send(told) if told else None
-        if failed is not None or is_done:
-            return failed
-        data = trouble if trouble is not None else await stream.receive()
-        if isinstance(data, Seen):
-            return data
-        if isinstance(data, Closed):
-            how = "reset" if data.reset else "closed"
-            return Seen(TlsFailed(f"the connection was {how} during the handshake"))
-        incoming.write(data)
+def judge_below(seen: Seen, dialled: Dialled, name: str, net: Net) -> Seen:
+    """A conversation inside TLS: a certificate that does not fit is the outcome of what was reached."""
+    secured = dialled.secured
+    if secured is None:
+        return seen
+    chain = read_chain(secured.tls)
+    told = f"{secured.tls.version()}" + (f", expires {_date(chain[0].not_after_ns)}" if chain else "")
+    outcome = judge(chain, name, rtt_ns=1, wall_ns=net.wall_ns())
+    if isinstance(outcome, TlsFailed) and isinstance(seen.outcome, Reached):
+        seen = replace(seen, outcome=outcome)
+    return replace(seen, facts=(*seen.facts, ("certificate", told)))
 
 
 def read_chain(tls: ssl.SSLObject) -> tuple[Certificate, ...]:

@@ -1,16 +1,18 @@
 """``trace``: which routers a packet crosses, with the flow held (Paris traceroute; Augustin et al., 2006).
 
-Every packet of one flow has the same addresses, ports and protocol, so a router that spreads flows over
-several ways sends it the same way at every TTL. Several flows show the several ways; how many are enough is
-the stopping rule of the multipath detection algorithm (Veitch et al., INFOCOM 2009): with k next hops seen,
-6, 11, 16, 21, 27 or 33 flows rule out one more at α = .05.
+Every packet of one flow has the same addresses, protocol and ports (of ICMP: identifier and checksum), so a
+router that spreads flows over several ways sends it the same way at every TTL. Several flows show the several
+ways; how many are enough is the stopping rule of the multipath detection algorithm (Veitch et al., INFOCOM
+2009): with k next hops seen, 6, 11, 16, 21, 27 or 33 flows rule out one more at α = .05.
 
 A hop that says nothing is a node of its own. A hop that answers some packets while later hops answer limits
-its ICMP: it is not lossy.
+its ICMP: it is not lossy. A hop whose quote of our packet differs from what we sent stands behind a
+translator (NAT), and so does one that speaks in the target's name.
 
-Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one), ``Probe.timeout_ns`` (the whole conversation) and
-the options ``transport`` (``udp`` or ``tcp``; default udp), ``patience`` (milliseconds for one packet,
-default 500), ``hops`` (the largest TTL, default 30) and ``flows`` (asked at least, default 6).
+Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one; icmp has none), ``Probe.timeout_ns`` (the whole
+conversation) and the options ``transport`` (``udp``, ``tcp`` or ``icmp``; default udp), ``patience``
+(milliseconds for one packet, default 500), ``hops`` (the largest TTL, default 30) and ``flows`` (asked at
+least, default 6).
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """
@@ -35,7 +37,7 @@ MAX_SILENT_HOPS = 4
 """In a row; beyond, nobody will answer."""
 DEFAULT_HOPS = 30
 DEFAULT_UDP_PORT = 33_434
-TRANSPORTS = ("udp", "tcp")
+TRANSPORTS = ("udp", "tcp", "icmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Expired:
     ttl: int
     sender: str
     at_ns: int
+    rewritten: tuple[str, ...] = ()
+    """What a translator changed before that router, as its quote shows it (``wire.paris``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Ended:
     at_ns: int
     answered_by: str = ""
     observed_source: str = ""
+    rewritten: tuple[str, ...] = ()
 
 
 Event: TypeAlias = Started | Expired | Ended | Woke
@@ -98,6 +103,8 @@ class Hop:
     rtt_ns: int | None = None
     """The shortest."""
     ends: tuple[tuple[int, Ended], ...] = ()
+    rewritten: tuple[str, ...] = ()
+    """What a translator before this hop changed, as far as it shows; sorted."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -127,10 +134,12 @@ class Trace:
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if probe.option("transport", "udp") not in TRANSPORTS:
-        known = " nor ".join(TRANSPORTS)
-        raise InputError(f"{probe.option('transport')!r} is neither {known}", where="options.transport")
-    least = 1 if probe.option("transport") == "tcp" else 0
+    transport = probe.option("transport", "udp")
+    if transport not in TRANSPORTS:
+        raise InputError(f"{transport!r} is none of {', '.join(TRANSPORTS)}", where="options.transport")
+    if transport == "icmp" and probe.port:
+        raise InputError(f"port {probe.port}: an ICMP trace has none", where="port")
+    least = 1 if transport == "tcp" else 0
     if not least <= probe.port <= 65535:
         raise InputError(f"port {probe.port} is not within 1–65535", where="port")
     if probe.size:
@@ -163,11 +172,10 @@ def step(state: Trace, event: Event) -> tuple[Trace, tuple[Command, ...]]:  # no
     if event.at_ns - state.began_ns >= state.spec.timeout_ns:
         return _finish(replace(state, hops=(*state.hops, state.now)), is_late=True)
     match event:
-        case Expired(flow, ttl, sender, at_ns) if ttl == state.now.ttl and flow in state.waiting:
-            now = replace(state.now, senders=(*state.now.senders, (flow, sender)))
-            return _heard(state, now, flow, at_ns)
-        case Ended(flow, ttl, _, at_ns) if ttl == state.now.ttl and flow in state.waiting:
-            return _heard(state, replace(state.now, ends=(*state.now.ends, (flow, event))), flow, at_ns)
+        case Expired(flow, ttl, sender) if ttl == state.now.ttl and flow in state.waiting:
+            return _heard(state, replace(state.now, senders=(*state.now.senders, (flow, sender))), event)
+        case Ended(flow, ttl) if ttl == state.now.ttl and flow in state.waiting:
+            return _heard(state, replace(state.now, ends=(*state.now.ends, (flow, event))), event)
         case Woke(at_ns) if at_ns >= state.sent_ns + state.spec.patience_ns:
             if state.tries < TRIES:
                 return _send(state, state.waiting, at_ns)
@@ -176,12 +184,16 @@ def step(state: Trace, event: Event) -> tuple[Trace, tuple[Command, ...]]:  # no
             return state, ()  # late, duplicate or foreign: no news
 
 
-def _heard(state: Trace, now: Hop, flow: int, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
-    rtt_ns = max(1, at_ns - state.sent_ns)
-    now = replace(now, rtt_ns=rtt_ns if now.rtt_ns is None else min(now.rtt_ns, rtt_ns))
-    left = tuple(one for one in state.waiting if one != flow)
+def _heard(state: Trace, now: Hop, heard: Expired | Ended) -> tuple[Trace, tuple[Command, ...]]:
+    rtt_ns = max(1, heard.at_ns - state.sent_ns)
+    now = replace(
+        now,
+        rtt_ns=rtt_ns if now.rtt_ns is None else min(now.rtt_ns, rtt_ns),
+        rewritten=tuple(sorted({*now.rewritten, *heard.rewritten})),
+    )
+    left = tuple(one for one in state.waiting if one != heard.flow)
     state = replace(state, now=now, waiting=left)
-    return (state, ()) if left else _round_over(state, at_ns)
+    return (state, ()) if left else _round_over(state, heard.at_ns)
 
 
 def _round_over(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
@@ -273,6 +285,20 @@ def _facts(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
     ways = find_ways(hops)
     if len(ways) > 1:
         yield "ways", f"{len(ways)} ways for different flows"
+    translator = find_translator(hops)
+    if translator:
+        yield "nat", translator
+
+
+def find_translator(hops: tuple[Hop, ...]) -> str:
+    """Between which hops addresses are rewritten, as far as it shows; empty where nothing shows."""
+    first = next((hop for hop in hops if hop.rewritten), None)
+    if first is None:
+        return ""
+    before = next((hop for hop in reversed(hops[: first.ttl - 1]) if hop.senders), None)
+    near = f"hop {before.ttl} ({', '.join(before.addresses)})" if before else "this host"
+    far = "the target" if first.ends else f"hop {first.ttl} ({', '.join(first.addresses)})"
+    return f"addresses are rewritten between {near} and {far}, or by one of the two"
 
 
 def _describe(hop: Hop, *, later: bool) -> str:
@@ -283,6 +309,8 @@ def _describe(hop: Hop, *, later: bool) -> str:
     text = " and ".join(parts)
     if hop.rtt_ns is not None:
         text += f", {hop.rtt_ns / 1e6:.2f} ms"
+    if hop.rewritten:
+        text += f"; behind NAT ({', '.join(hop.rewritten)})"
     answered = len(hop.senders) + len(hop.ends)
     if answered < hop.asked and later:
         text += f"; told {answered} of {hop.asked} flows: it limits its ICMP, packets pass"

@@ -18,7 +18,7 @@ from netprobe.model.outcome import Outcome
 from netprobe.wire.messages import Answer
 from tests.lab import agents
 from tests.lab.agents import MS, make_check, make_probe
-from tests.lab.asking import ask_once
+from tests.lab.asking import Asker
 from tests.lab.namespaces import Host, Namespaces
 
 A, B = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
@@ -42,6 +42,7 @@ class Line:
     a: Host
     routers: tuple[Host, ...]
     b: Host
+    asker: Asker
 
     @property
     def r(self) -> Host:
@@ -63,7 +64,7 @@ class Line:
         )
         expected = str(B) if target is TargetKind.AGENT else address
         check = make_check(A, address, probe, name=expected, kind=target, count=1)
-        return ask_once(self.a, check)
+        return self.asker.ask(check)
 
     def outcome(self, kind: str, address: str, **asked: object) -> Outcome:
         """How one question ended."""
@@ -90,8 +91,8 @@ def line(folder: Path, *, routers: int = 1) -> Iterator[Line]:
             router.forward()
         _route(row)
         row[0].settle(f"10.{routers + 1}.0.2", f"fd00:{routers + 1}::2")
-        with agents.running(row[-1], B, folder=folder):
-            yield Line(row[0], tuple(row[1:-1]), row[-1])
+        with agents.running(row[-1], B, folder=folder), Asker(row[0]) as asker:
+            yield Line(row[0], tuple(row[1:-1]), row[-1], asker)
 
 
 def _route(row: list[Host]) -> None:

@@ -16,7 +16,7 @@ from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.wire.messages import Answer
 from tests.lab import agents
 from tests.lab.agents import MS, PORT, make_check, make_probe
-from tests.lab.asking import ask_once
+from tests.lab.asking import Asker
 from tests.lab.namespaces import Host, Namespaces, need_namespaces
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
@@ -29,19 +29,28 @@ R1 = {B4: "10.1.0.2", B6: "fd00:1::2"}
 WAYS = {B4: ("10.2.0.2", "10.3.0.2"), B6: ("fd00:2::2", "fd00:3::2")}
 S3 = {B4: ("10.4.0.2",), B6: ("fd00:4::2", "fd00:5::2")}
 """Over IPv4 a router speaks from its way back to us, over IPv6 from where the packet came in."""
+BORROWED = {B4: "192.0.2.9", B6: "2001:db8::9"}
+"""What a translator without memory puts in place of a's address."""
+VIRTUAL = {B4: "10.9.0.9", B6: "fd00:9::9"}
+"""What a translator with memory passes on to b."""
+OWN = {B4: "10.1.0.1", B6: "fd00:1::1"}
+TRANSPORTS = pytest.mark.parametrize("transport", ["udp", "tcp", "icmp"])
 EXPIRED = {B4: "icmp type time-exceeded", B6: "icmpv6 type time-exceeded"}
 
 
 @dataclass(slots=True)
 class Scene:
     a: Host
+    r: Host
     s: Host
     b: Host
+    asker: Asker
 
     def ask(self, address: str, *, port: int = PORT, seconds: int = 15, **options: str) -> Answer:
         asked = tuple(sorted({"patience": "200", **options}.items()))
+        port = 0 if options.get("transport") == "icmp" else port
         probe = replace(make_probe("trace", port=port), timeout_ns=seconds * 1_000 * MS, options=asked)
-        return ask_once(self.a, make_check(A, address, probe, name=str(B), count=1))
+        return self.asker.ask(make_check(A, address, probe, name=str(B), count=1))
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +68,31 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         for router, link in ((x, 2), (y, 3)):
             router.ip(f"route add 10.1.0.0/24 via 10.{link}.0.1\nroute add fd00:1::/64 via fd00:{link}::1\n")
             router.default_via(s)
-        s.ip("route add 10.1.0.0/24 via 10.4.0.1\nroute add fd00:1::/64 via fd00:4::1\n")
+            router.ip(
+                f"route add {BORROWED[B4]} via 10.{link}.0.1\nroute add {BORROWED[B6]} via fd00:{link}::1\n"
+            )
+        for far in ("10.1.0.0/24", BORROWED[B4]):
+            s.ip(f"route add {far} via 10.4.0.1\n")
+        for far in ("fd00:1::/64", BORROWED[B6]):
+            s.ip(f"route add {far} via fd00:4::1\n")
+        for mark, link in (
+            (1, 2),
+            (2, 3),
+        ):  # see spread_by_checksum
+            for version, via in (("-4", f"10.{link}.0.2"), ("-6", f"fd00:{link}::2")):
+                r.run("ip", version, "rule", "add", "fwmark", str(mark), "table", str(100 + mark))
+                r.run("ip", version, "route", "add", "default", "via", via, "table", str(100 + mark))
         a.default_via(r)
         b.default_via(s)
         a.settle(B4, B6)
-        with agents.running(b, B, folder=tmp_path_factory.mktemp("trace")):
-            yield Scene(a, s, b)
+        with agents.running(b, B, folder=tmp_path_factory.mktemp("trace")), Asker(a) as asker:
+            yield Scene(a, r, s, b, asker)
 
 
 @pytest.fixture
 def scene(network: Scene) -> Iterator[Scene]:
     yield network
-    for host in (network.s, network.b):
+    for host in (network.r, network.s, network.b):
         host.nft()
 
 
@@ -92,37 +114,73 @@ def test_both_ways_are_found_hop_by_hop(scene: Scene, address: str, transport: s
     assert answer.details[0].answered_by == (str(B) if transport == "udp" else "")
 
 
-@BOTH
-def test_a_router_that_limits_its_icmp_is_not_called_lossy(scene: Scene, address: str) -> None:
-    scene.s.nft(f"add rule inet test output {EXPIRED[address]} limit rate over 1/hour burst 2 packets drop")
-    answer = scene.ask(address)
-    assert isinstance(answer.outcomes[0], Reached)
-    assert "it limits its ICMP, packets pass" in dict(answer.details[0].facts)["hop 3"]
+def spread_by_checksum(router: Host) -> None:
+    """Spread echoes by their checksum, as many routers do; Linux spreads ICMP by its addresses alone."""
+    for family, address, icmp in (("ip", B4, "icmp"), ("ip6", B6, "icmpv6")):
+        router.run("nft", "-f", "-", stdin=(
+            "add table inet test\n"
+            "add chain inet test early { type filter hook prerouting priority mangle; }\n"
+            f"add rule inet test early {family} daddr {address} {icmp} type echo-request"
+            f" meta mark set jhash {icmp} checksum mod 2 offset 1\n"
+        ))  # fmt: skip
 
 
 @BOTH
-def test_a_silent_router_is_a_hop_without_a_name(scene: Scene, address: str) -> None:
+def test_an_icmp_flow_keeps_its_way_where_checksums_choose_it(scene: Scene, address: str) -> None:
+    spread_by_checksum(scene.r)
+    answer = scene.ask(address, transport="icmp", flows="20")
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer.details
+    assert facts["hop 2"].startswith(", ".join(WAYS[address])), facts
+    assert facts["hop 4"].startswith("target answers"), facts
+    # Over IPv6 hop 3 tells which way the packet came: a flow that strays would make a third way.
+    assert facts["ways"] == "2 ways for different flows", facts
+
+
+@BOTH
+@TRANSPORTS
+def test_a_router_that_limits_its_icmp_is_not_called_lossy(
+    scene: Scene, address: str, transport: str
+) -> None:
+    """Linux's own limit: six errors for each who is told, then one every 300 ms."""
+    limit = ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit")
+    scene.s.run("sysctl", "-qw", *(f"{key}=300" for key in limit))
+    try:
+        answer = scene.ask(address, transport=transport, flows="20", patience="100")
+    finally:
+        scene.s.run("sysctl", "-qw", *(f"{key}=0" for key in limit))
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    assert "it limits its ICMP, packets pass" in facts["hop 3"], facts
+    assert "limits" not in facts["hop 4"], facts
+
+
+@BOTH
+@TRANSPORTS
+def test_a_silent_router_is_a_hop_without_a_name(scene: Scene, address: str, transport: str) -> None:
     scene.s.nft(f"add rule inet test output {EXPIRED[address]} drop")
-    answer = scene.ask(address)
+    answer = scene.ask(address, transport=transport)
     assert isinstance(answer.outcomes[0], Reached)
     assert dict(answer.details[0].facts)["hop 3"] == "* (says nothing)"
 
 
 @BOTH
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@TRANSPORTS
 def test_a_silent_drop_is_behind_the_last_hop_that_spoke(scene: Scene, address: str, transport: str) -> None:
     scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
     answer = scene.ask(address, transport=transport, patience="100", flows="20")
     assert isinstance(answer.outcomes[0], TimedOut)
-    assert answer.details[0].words == f"silence behind hop 3 ({', '.join(S3[address])})"
+    spoke = S3[address][:1] if transport == "icmp" else S3[address]  # Linux sends all echoes one way
+    assert answer.details[0].words == f"silence behind hop 3 ({', '.join(spoke)})"
 
 
 @BOTH
-def test_a_rejection_names_its_sender(scene: Scene, address: str) -> None:
+@TRANSPORTS
+def test_a_rejection_names_its_sender(scene: Scene, address: str, transport: str) -> None:
     kind, code = ("icmp", (3, 13)) if address == B4 else ("icmpv6", (1, 1))
     rule = f"{FAMILY[address]} daddr {address} reject with {kind} type admin-prohibited"
     scene.s.nft(f"add rule inet test forward {rule}")
-    (outcome,) = scene.ask(address).outcomes
+    (outcome,) = scene.ask(address, transport=transport).outcomes
     assert isinstance(outcome, Rejected)
     assert outcome.sender in S3[address]
     assert (outcome.icmp_type, outcome.icmp_code) == code
@@ -139,5 +197,65 @@ def test_a_closed_port_still_ends_at_the_target(scene: Scene, address: str) -> N
 @BOTH
 def test_source_nat_on_the_way_is_seen_by_the_target(scene: Scene, address: str) -> None:
     scene.s.nft("add rule inet test postrouting oifname to-b masquerade")
-    source = scene.ask(address).details[0].observed_source
-    assert source == {B4: "10.6.0.1", B6: "fd00:6::1"}[address]
+    answer = scene.ask(address)
+    source = {B4: "10.6.0.1", B6: "fd00:6::1"}[address]
+    facts = dict(answer.details[0].facts)
+    assert answer.details[0].observed_source == source
+    assert f"; behind NAT (source {source}" in facts["hop 4"], facts
+    assert facts["nat"].startswith(f"addresses are rewritten between hop 3 ({', '.join(S3[address])})"), facts
+    assert facts["nat"].endswith(" and the target, or by one of the two")
+
+
+@BOTH
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_source_nat_shows_in_the_checksum_of_the_quote(scene: Scene, address: str, transport: str) -> None:
+    """Linux puts the addresses of a quote back, and its checksum wrong."""
+    plain = scene.ask(address, transport=transport).details[0].facts
+    assert "NAT" not in str(plain), plain
+    family = FAMILY[address]
+    scene.r.nft(f"add rule inet test postrouting {family} daddr {address} snat {family} to {R1[address]}")
+    facts = dict(scene.ask(address, transport=transport).details[0].facts)
+    assert "NAT" not in facts["hop 1"], facts
+    for hop in ("hop 2", "hop 3"):
+        assert "; behind NAT (checksum)" in facts[hop], facts
+    assert facts["nat"].startswith(f"addresses are rewritten between hop 1 ({R1[address]}) and hop 2 ("), (
+        facts
+    )
+
+
+@BOTH
+@TRANSPORTS
+def test_destination_nat_shows_as_hops_that_speak_in_the_targets_name(
+    scene: Scene, address: str, transport: str
+) -> None:
+    virtual = VIRTUAL[address]
+    family = FAMILY[address]
+    scene.r.nft(f"add rule inet test prerouting {family} daddr {virtual} dnat {family} to {address}")
+    answer = scene.ask(virtual, transport=transport)
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    for hop in ("hop 1", "hop 2", "hop 3"):
+        assert facts[hop].startswith(virtual), facts
+        assert "it speaks in the target's name" in facts[hop], facts
+    assert facts["nat"].startswith("addresses are rewritten between this host and hop 1"), facts
+
+
+@BOTH
+@TRANSPORTS
+def test_a_translator_without_memory_shows_in_the_quoted_source(
+    scene: Scene, address: str, transport: str
+) -> None:
+    """It rewrites each packet and looks into no quote (RFC 6296 does so for IPv6)."""
+    family, borrowed = FAMILY[address], BORROWED[address]
+    early = "add rule inet test early"
+    scene.r.nft(
+        "add chain inet test early { type filter hook prerouting priority -300; }",
+        f"{early} iifname to-a {family} daddr {address} {family} saddr set {borrowed} notrack",
+        f"{early} {family} daddr {borrowed} {family} daddr set {OWN[address]} notrack",
+    )
+    answer = scene.ask(address, transport=transport)
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    assert facts["hop 1"] == "* (says nothing)", "it answers the borrowed address itself"
+    for hop in ("hop 2", "hop 3"):
+        assert f"source {borrowed}" in facts[hop], facts

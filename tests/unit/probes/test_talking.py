@@ -18,7 +18,7 @@ from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, NotResolved, OutcomeKind, Reached, Refused, TimedOut, WrongPeer
 from netprobe.probes import dns as probe_dns
 from netprobe.probes import http, tcp
-from netprobe.probes.net import Closed
+from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.seen import Seen
 from netprobe.wire.identity import Identity, encode_identity
 from tests.unit.probes.questions import PEER, make_check
@@ -49,6 +49,9 @@ class Script:
 
     def wall_ns(self) -> int:
         return self.now
+
+    def resolvers(self) -> Resolvers:
+        return Resolvers()
 
     async def connect(self, check: Check, *, port: int) -> Script | Seen:
         return self.dial or self

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached, TimedOut, TlsFailed
 from netprobe.probes import tls
-from netprobe.probes.net import Closed
+from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.seen import Seen
 from tests.unit.probes.questions import make_check
 
@@ -48,6 +48,9 @@ class Server:
 
     def wall_ns(self) -> int:
         return self.wall
+
+    def resolvers(self) -> Resolvers:
+        return Resolvers()
 
     async def connect(self, check: Check, *, port: int) -> Server | Seen:
         return self

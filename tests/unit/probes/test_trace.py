@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.errors import MisuseError
+from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import trace
@@ -138,3 +138,37 @@ def test_foreign_and_late_answers_change_nothing(noise: list[tuple[int, int]]) -
         assert trace.step(state, Expired(flow, ttl, "r66", 6)) == (state, ())
     with pytest.raises(MisuseError):
         trace.step(state, Started(7))
+
+
+def test_the_first_hop_whose_quote_was_rewritten_is_where_the_translator_is() -> None:
+    """A tuple stands for who spoke and what was rewritten before him."""
+    state, commands = trace.step(trace.begin(PROBE), Started(5))
+    hops = (("r1", ()), ("r2", ("checksum",)), ("r3", ("checksum", "source 192.0.2.9")))
+    now = 5
+    while not any(isinstance(command, Finish) for command in commands):
+        gathered: list[trace.Command] = []
+        for send in [command for command in commands if isinstance(command, Send)]:
+            now += MS
+            who, what = hops[send.ttl - 1] if send.ttl <= len(hops) else ("", ("checksum",))
+            event = (
+                Expired(send.flow, send.ttl, who, now, what)
+                if who
+                else Ended(send.flow, send.ttl, Reached(1), now, rewritten=what)
+            )
+            state, more = trace.step(state, event)
+            gathered += more
+        commands = tuple(gathered)
+    (seen,) = (command.seen for command in commands if isinstance(command, Finish))
+    facts = dict(seen.facts)
+    assert "NAT" not in facts["hop 1"]
+    assert facts["hop 2"].endswith("; behind NAT (checksum)")
+    assert facts["hop 3"].endswith("; behind NAT (checksum, source 192.0.2.9)")
+    assert facts["nat"] == "addresses are rewritten between hop 1 (r1) and hop 2 (r2), or by one of the two"
+
+
+def test_an_icmp_trace_has_no_port_and_no_other_transport_is_known() -> None:
+    trace.validate(Probe("trace", timeout_ns=1, options=(("transport", "icmp"),)))
+    with pytest.raises(InputError, match="port 80: an ICMP trace has none"):
+        trace.validate(Probe("trace", 80, timeout_ns=1, options=(("transport", "icmp"),)))
+    with pytest.raises(InputError, match="'sctp' is none of udp, tcp, icmp"):
+        trace.validate(Probe("trace", timeout_ns=1, options=(("transport", "sctp"),)))
