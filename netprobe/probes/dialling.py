@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netprobe.model.check import Check, Probe
 from netprobe.probes.net import Net, Stream
@@ -59,12 +59,12 @@ async def dial(
         addresses = await resolve(check, net, check.probe.name)
         phases = (("resolve", net.now_ns() - asked_ns),)
         if isinstance(addresses, Seen):
-            return replace(addresses, phases_ns=phases)
+            return addresses._replace(phases_ns=phases)
         facts = tuple(_judge_addresses(check, addresses))
     began_ns = net.now_ns()
     stream = await net.connect(check, port=port)
     if isinstance(stream, Seen):
-        return replace(stream, phases_ns=phases, facts=facts) if phases else stream
+        return stream._replace(phases_ns=phases, facts=facts) if phases else stream
     ready_ns = net.now_ns()
     phases = (*phases, ("connect", ready_ns - began_ns))
     if not tls:
@@ -77,7 +77,7 @@ async def dial(
         raise
     if failed is not None:
         stream.close()
-        return replace(failed, phases_ns=phases, facts=facts)
+        return failed._replace(phases_ns=phases, facts=facts)
     shaken_ns = net.now_ns()
     phases = (*phases, ("tls", shaken_ns - ready_ns))
     return Dialled(secured, began_ns, shaken_ns, phases, facts)

@@ -14,7 +14,7 @@ framing is doc/PROTOCOL-HTTP2.md. HTTP/2 itself belongs to h2.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -87,7 +87,7 @@ async def ask(check: Check, net: Net) -> Seen:
     finally:
         dialled.stream.close()
     if isinstance(reply, Seen):
-        return replace(reply, phases_ns=dialled.phases_ns, facts=dialled.facts)
+        return reply._replace(phases_ns=dialled.phases_ns, facts=dialled.facts)
     now_ns = net.now_ns()
     outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - dialled.began_ns)
     phases = (*dialled.phases_ns, ("answer", now_ns - dialled.ready_ns))

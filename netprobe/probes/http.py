@@ -9,7 +9,6 @@ own duration: ``resolve``, ``connect``, ``tls``, ``first-byte``. The certificate
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netprobe.errors import InputError, RemoteFormatError
@@ -55,11 +54,11 @@ async def ask(check: Check, net: Net) -> Seen:
     finally:
         dialled.stream.close()
     if isinstance(reply, Seen):
-        return replace(reply, phases_ns=dialled.phases_ns, facts=dialled.facts)
+        return reply._replace(phases_ns=dialled.phases_ns, facts=dialled.facts)
     status, body, first_byte_ns = reply
     phases = (*dialled.phases_ns, ("first-byte", first_byte_ns - dialled.ready_ns))
     seen = _judge(check, status, body, rtt_ns=first_byte_ns - dialled.began_ns)
-    return judge_below(replace(seen, phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net)
+    return judge_below(seen._replace(phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net)
 
 
 async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Seen:

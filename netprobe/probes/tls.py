@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,8 +73,8 @@ def judge_below(seen: Seen, dialled: Dialled, name: str, net: Net) -> Seen:
     told = f"{secured.tls.version()}" + (f", expires {_date(chain[0].not_after_ns)}" if chain else "")
     outcome = judge(chain, name, rtt_ns=1, wall_ns=net.wall_ns())
     if isinstance(outcome, TlsFailed) and isinstance(seen.outcome, Reached):
-        seen = replace(seen, outcome=outcome)
-    return replace(seen, facts=(*seen.facts, ("certificate", told)))
+        seen = seen._replace(outcome=outcome)
+    return seen._replace(facts=(*seen.facts, ("certificate", told)))
 
 
 def read_chain(tls: ssl.SSLObject) -> tuple[Certificate, ...]:
