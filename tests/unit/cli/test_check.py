@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
+from netprobe.bus.login import SeedLogin
 from netprobe.cli.aim import Wanted, make_check
 from netprobe.cli.check import exit_code, tell
 from netprobe.cli.main import cli
@@ -139,9 +140,12 @@ async def fleet(directory: Path, reply: Outcome | None) -> AsyncIterator[tuple[s
             return Declined(PROD, "the rate is spent")
         return Answer(PROD, question.check.id, (reply,), (Detail(answered_by="prod/w2/pod"),))
 
-    async with town(directory) as here, open_collector_bus(here.url, seed=here.collector) as collector:
+    async with (
+        town(directory) as here,
+        open_collector_bus(here.url, login=SeedLogin(here.collector)) as collector,
+    ):
         await collector.serve("snapshot", tell_snapshot)
-        async with await AgentBus.connect(here.url, agent=PROD, seed=here.seeds[PROD]) as agent:
+        async with await AgentBus.connect(here.url, agent=PROD, login=SeedLogin(here.seeds[PROD])) as agent:
             agent.questions(answer)
             await until(lambda: agent.is_connected)
             seed = directory / "operator.seed"
