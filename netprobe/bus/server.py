@@ -15,7 +15,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 PORT_PATIENCE_S = 1.5
 """A server that was killed a moment ago may still hold its port."""
+
+Users = list[dict[str, Any]]
+"""Entries of the server's ``authorization.users``, from :func:`netprobe.bus.rights.users`."""
 
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5
@@ -78,16 +81,24 @@ class ServerTls:
 class Server:
     """A running server. *url* is where to connect."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, url: str, log: Path, write_users: Callable[[Users], Path]
+    ) -> None:
         self._process = process
         self._log = log
+        self._write_users = write_users
         self.url = url
         self.pid = process.pid
 
     def reload(self) -> None:
-        """Read certificates anew (SIGHUP); connections stay."""
+        """Read configuration and certificates anew (SIGHUP); connections of those who stay, stay."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGHUP)
+
+    def admit(self, users: Users) -> None:
+        """From now on *users* are who may speak."""
+        self._write_users(users)
+        self.reload()
 
     async def wait_ended(self) -> SurroundingsError:
         """Return, when the server has ended, the error that says so."""
@@ -109,34 +120,46 @@ async def run_server(
     listen: Listen,
     *,
     directory: Path,
-    users: list[dict[str, Any]],
+    users: Users,
     callout: Callout | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server below *directory* for the time of the block."""
     program = find_program()
     await _expect_free_port(listen)
-    config = _write_config(directory, _configuration(listen, directory, _authorization(users, callout), tls))
+
+    def write_users(users: Users) -> Path:
+        authorization = _authorization(users, callout)
+        return _write_config(directory, _configuration(listen, directory, authorization, tls))
+
+    config = write_users(users)
+    _forget_ports(directory)
     process = await asyncio.create_subprocess_exec(
         program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL, preexec_fn=_die_with(os.getpid()), start_new_session=True,
     )  # fmt: skip
     log = directory / "nats-server.log"
     try:
-        yield Server(process, await _wait_ready(process, directory, log), log)
+        yield Server(process, await _wait_ready(process, directory, log), log, write_users)
     finally:
         await asyncio.shield(_stop(process))
+
+
+def _forget_ports(directory: Path) -> None:
+    """What an earlier server said of its ports is no longer true."""
+    for stale in directory.glob("*.ports"):
+        stale.unlink()
 
 
 def _write_config(directory: Path, configuration: dict[str, Any]) -> Path:
     """Write the server's configuration (JSON is a part of its format) and return its path."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for stale in directory.glob("*.ports"):
-            stale.unlink()
         path = directory / "nats-server.json"
-        path.write_text(json.dumps(configuration, indent=1))
-        path.chmod(0o600)
+        new = path.with_suffix(".new")
+        new.touch(0o600)
+        new.write_text(json.dumps(configuration, indent=1))
+        new.replace(path)  # a reload meanwhile reads the old one or the new one
     except OSError as error:
         raise SurroundingsError(f"{directory}: cannot be written: {error.strerror}") from error
     return path

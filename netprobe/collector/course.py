@@ -34,7 +34,7 @@ class Course:
         self._settings = settings
         self._plan = plan
         self._survey = survey
-        self._stamp = _stamp_of(settings.inventory)
+        self._stamp = stamp_of(settings.inventory)
         self._intervals = 0
         self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
         self._refused_fleet: Inventory | None = None
@@ -60,7 +60,7 @@ class Course:
         return self._adopt(self.inventory, *advance(self._state, self._planner(self.inventory), self.fleet))
 
     def _has_new_file(self) -> bool:
-        stamp = _stamp_of(self._settings.inventory)
+        stamp = stamp_of(self._settings.inventory)
         is_new = stamp is not None and stamp != self._stamp
         self._stamp = stamp or self._stamp
         return is_new
@@ -110,7 +110,7 @@ class Course:
         return True
 
 
-def _stamp_of(path: Path | None) -> Stamp | None:
+def stamp_of(path: Path | None) -> Stamp | None:
     """What differs when a file was written anew; None while it is not there."""
     if path is None:
         return None

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import compress
+from pathlib import Path
 from typing import Any
 
 from netprobe import __version__
@@ -32,6 +33,7 @@ from netprobe.collector.course import Course
 from netprobe.collector.door import Door, follow_certificate, own_trust
 from netprobe.collector.gathering import Gathering, Survey
 from netprobe.collector.intake import Intake
+from netprobe.collector.keyring import follow_keys
 from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
 from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
@@ -124,10 +126,17 @@ class _Collector:
             jobs = [stop.wait(), self._watch(server), self._serve(server, seed, issuer_seed), self._prune()]
             jobs += [self._door.gathering.run()] if self._door.gathering else []
             jobs += [follow_certificate(tls, server.reload)] if tls else []
+            jobs += [self._follow_keys(self._settings.keys, server, seed)] if self._settings.keys else []
             try:
                 await _until_first(*jobs)
             finally:
                 self._settings.ready_file.unlink(missing_ok=True)
+
+    async def _follow_keys(self, path: Path, server: Server, seed: str) -> None:
+        """Whoever is added to the keys file may speak from then on, whoever is gone may not."""
+        async for keys in follow_keys(path, every_s=self._settings.interval_ns / _SECOND):
+            server.admit(users(keys.agents, keys.operators, public_key(seed)))
+            logger.info("%d agents and %d operators may speak", len(keys.agents), len(keys.operators))
 
     async def _watch(self, server: Server) -> None:
         raise await server.wait_ended()

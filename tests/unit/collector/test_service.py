@@ -254,3 +254,30 @@ async def test_two_collectors_in_one_directory_are_one_too_many(tmp_path: Path) 
         assert second.returncode == 1
         assert told.decode() == f"netprobe: {here.directory}/data: another collector uses it\n"
         assert here.ready_file.exists()
+
+
+async def test_an_agent_added_to_the_keys_file_may_speak_and_one_taken_out_may_not(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start()
+        path = tmp_path / "keys.json"
+        seed, public = new_user()
+        keys = json.loads(path.read_text())
+        renewed = str(AGENTS[0])
+        keys["agents"][renewed] = public
+        old = SeedLogin(here.seeds[AGENTS[0]])
+        await (await open_connection(here.url, login=old, name="old")).close()
+        path.write_text(json.dumps(keys))
+        here.seeds[AGENTS[0]] = seed
+        bus, plan = await join(stack, here, AGENTS[0])
+        await publish_patiently(bus, measure(plan, 1))
+        await until_stored(here, 1)
+        with pytest.raises(SurroundingsError):
+            await open_connection(here.url, login=old, name="old")
+
+
+async def test_a_keys_file_with_a_mistake_is_refused_and_the_old_keys_stand(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start()
+        (tmp_path / "keys.json").write_text("agents: nobody")
+        await until(lambda: "the new keys are refused" in (tmp_path / "log").read_text())
+        await join(stack, here, AGENTS[1])
