@@ -54,6 +54,8 @@ class Statement:
 
     text: str
     factor: float
+    contradicts: bool = False
+    """Whether the gateway calls connected what packets do not pass."""
 
 
 def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: Inventory) -> Finding:
@@ -93,6 +95,7 @@ def find_statements(finding: Finding, witness: Witness, *, inventory: Inventory)
     far = _far_cluster(finding, here, inventory)
     if not _concerns(finding, here):
         return
+    yield from _about_missing_peer(finding, witness, far)
     for fact in witness.after.facts:
         match fact:
             case TunnelPeer() if finding.cause in _TUNNEL_CAUSES and far is not None and _leads_to(fact, far):
@@ -150,9 +153,24 @@ def _about_tunnel(finding: Finding, witness: Witness, peer: TunnelPeer) -> Itera
         yield Statement(f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR)
     elif received > 0 or _heard_since(finding, witness, peer):
         told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
-        yield Statement(told, 1 / SPEAKS_FOR)
+        # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
+        factor = 1 if finding.cause is Cause.RETURN_PATH_DROPPED else 1 / SPEAKS_FOR
+        yield Statement(told, factor, contradicts=True)
     else:
         yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
+
+
+def _about_missing_peer(finding: Finding, witness: Witness, far: Cluster | None) -> Iterator[Statement]:
+    """A gateway that has tunnels, but none to there; one that tells of no tunnel at all may not be asked."""
+    peers = [fact for fact in witness.after.facts if isinstance(fact, TunnelPeer)]
+    # One that names neither its far end nor its ranges might be the one we look for.
+    tell = all(peer.endpoint or peer.ranges for peer in peers)
+    if far is None or finding.cause not in _TUNNEL_CAUSES or not peers or not tell:
+        return
+    if not any(_leads_to(peer, far) for peer in peers):
+        yield Statement(
+            f"{witness.after.node}: none of its {len(peers)} tunnels leads to {far.name}", SPEAKS_FOR
+        )
 
 
 def _heard_since(finding: Finding, witness: Witness, peer: TunnelPeer) -> bool:
@@ -254,6 +272,9 @@ def _say_peer(peer: TunnelPeer) -> str:
             else f"the tunnel's last handshake was {_ago(age)}"
         )
     if peer.mechanism == "openvpn":
+        if not peer.interface:
+            carried = f"{peer.received_bytes or 0:,} bytes in and {peer.sent_bytes or 0:,} out"
+            return f"the OpenVPN client has carried {carried}"
         return f"OpenVPN lists client {peer.interface}"
     if peer.heard_s is None:
         return f"security association {peer.interface} is not established, or tells no age"

@@ -182,6 +182,17 @@ TABLE: tuple[TableRow, ...] = (
         note="invalid",
     ),
     TableRow(
+        "29",
+        Cause.STATUS_CONTRADICTED,
+        0.95,
+        "A gateway calls {parts} connected, but packets do not pass: its own status hides the "
+        "fault, and whoever watches only that sees nothing.",
+        "Believe the packets: look behind the handshake, at allowed ranges, routes and filters of both "
+        "gateways.",
+        part="tunnel",
+        note="called-connected",
+    ),
+    TableRow(
         "9",
         Cause.TUNNEL_MTU,
         0.95,

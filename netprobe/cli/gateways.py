@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.analysis.contradictions import find_contradictions
 from netprobe.analysis.gateways import Witness, weigh_finding
 from netprobe.discovery.gateway.collector import Pair
 from netprobe.discovery.gateway.gather import gather_evidence
 from netprobe.discovery.ssh.connect import open_host
+from netprobe.discovery.ssh.deploy import Placed, find_agent
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.many import ask_many
 from netprobe.discovery.ssh.status import HostStatus, ask_status
@@ -41,6 +43,8 @@ class Seen:
     status: HostStatus
     reading: Reading
     before: Reading | None = None
+    agent: Placed | None = None
+    """Our agent, where one was deployed."""
 
 
 def find_hosts(inventory: Inventory, names: tuple[str, ...] = ()) -> dict[str, SshAccess]:
@@ -78,28 +82,30 @@ def ask_hosts(
         node, access = item
         async with open_host(access) as host:
             status = await ask_status(host)
+            agent = await find_agent(host)
             before = None
             if twice:
                 before = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
                 await asyncio.sleep(_BETWEEN_S)
             after = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
-        return Seen(status, after, before)
+        return Seen(status, after, before, agent)
 
     named = {name: (name, access) for name, access in hosts.items()}
     return asyncio.run(
-        ask_many(named, ask, timeout_s=HOST_S, at_once=at_once, done=_show_progress(len(hosts)))
+        ask_many(named, ask, timeout_s=HOST_S, at_once=at_once, done=show_progress(len(hosts)))
     )
 
 
-def _show_progress(total: int) -> Callable[[str], None]:
+def show_progress(total: int) -> Callable[[object], None]:
+    """What tells a person at a terminal how many of *total* hosts are through."""
     through = 0
 
-    def done(name: str) -> None:
+    def done(name: object) -> None:
         nonlocal through
         through += 1
         if sys.stderr.isatty():
             end = "\n" if through == total else ""
-            click.echo(f"\r{through} of {total} hosts asked, last {name:<40.40}", err=True, nl=bool(end))
+            click.echo(f"\r{through} of {total} hosts asked, last {name!s:<40.40}", err=True, nl=bool(end))
 
     return done
 
@@ -118,8 +124,9 @@ def with_evidence(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
     told = ask_hosts(gateways, at_once=len(gateways), pair=Pair(), twice=True)
     seen = [what for what in told.values() if isinstance(what, Seen)]
     witnesses = [Witness(one.reading, one.before) for one in seen]
-    findings = (weigh_finding(finding, witnesses, inventory=inventory) for finding in snapshot.findings)
-    ordered = tuple(sorted(findings, key=lambda finding: -finding.confidence))
+    weighed = [weigh_finding(finding, witnesses, inventory=inventory) for finding in snapshot.findings]
+    weighed += find_contradictions(snapshot.findings, witnesses, inventory=inventory)
+    ordered = tuple(sorted(weighed, key=lambda finding: -finding.confidence))
     silent = tuple(f"{name}: {what}" for name, what in told.items() if not isinstance(what, Seen))
     return replace(snapshot, findings=ordered), silent
 

@@ -31,6 +31,8 @@ class Cause(StrEnum):
     WRONG_PEER = "wrong-peer"
     IDLE_TIMEOUT = "idle-timeout"
     CONNTRACK_FULL = "conntrack-full"
+    STATUS_CONTRADICTED = "status-contradicted"
+    """A gateway's own status calls connected what packets do not pass."""
     AGENT_SICK = "agent-sick"
     UNKNOWN = "unknown"
 

@@ -42,6 +42,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.WRONG_PEER: "gateway {at} delivers to the wrong pod",
     Cause.IDLE_TIMEOUT: "{link} forgets idle flows",
     Cause.CONNTRACK_FULL: "connection table of {at} is full",
+    Cause.STATUS_CONTRADICTED: "{link} is called connected, but passes nothing",
     Cause.AGENT_SICK: "agent {at} is not measuring",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }

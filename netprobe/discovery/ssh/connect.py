@@ -22,6 +22,9 @@ from netprobe.model.reach import SshAccess, SshHop
 MOST_BYTES = 16 * 1024 * 1024
 """What one command may print; a gateway's whole ruleset with 50,000 rules is about 10 MB."""
 _WORDS_OF_ERROR = 200
+_CHUNK = 262_144
+_KEEPALIVE_S = 10
+"""A tunnel that carries nothing still notices that its far end is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +73,97 @@ class Host:
         except (asyncssh.Error, OSError) as error:
             raise SshError(f"{self._access.target}: {command.name!r}: {_words(error)}") from error
 
-    async def _run(self, command: Command, line: str) -> Answer:
-        process = await self._connection.create_process(line, encoding=None, stdin=asyncssh.DEVNULL)
+    async def run_script(self, name: str, line: str, *, stdin: bytes, timeout_s: float) -> bytes:
+        """Run one of our own scripts, *line* already quoted, and return what it printed.
+
+        Raises `SshError` with the script's first words where it fails or does not end.
+        """
+        privileged = f"sudo -n {line}" if self._access.sudo else line
         try:
-            output, complaint = await asyncio.gather(
-                self._read(process.stdout, command), self._read(process.stderr, command)
+            async with asyncio.timeout(timeout_s):
+                output, complaint, status = await self._talk(privileged, name, stdin)
+        except TimeoutError as error:
+            raise SshError(f"{self._access.target}: {name} did not finish within {timeout_s:g} s") from error
+        except (asyncssh.Error, OSError) as error:
+            raise SshError(f"{self._access.target}: {name}: {_words(error)}") from error
+        if status != 0:
+            why = _printable(complaint) or ("failed" if status else "the connection was lost")
+            raise SshError(f"{self._access.target}: {name}: {why}")
+        return output
+
+    @asynccontextmanager
+    async def forward_from_here(self, host: str, port: int) -> AsyncIterator[int]:
+        """A loopback port here that leads to *host*:*port* as this host sees it, while the block lasts."""
+        try:
+            listener = await self._connection.forward_local_port("127.0.0.1", 0, host, port)
+        except (asyncssh.Error, OSError) as error:
+            raise SshError(f"{self._access.target}: no forward to {host}:{port}: {_words(error)}") from error
+        async with _closing(listener):
+            yield listener.get_port()
+
+    @asynccontextmanager
+    async def forward_to_here(self, port: int, *, host: str, target_port: int) -> AsyncIterator[None]:
+        """Loopback *port* of this host leads to *host*:*target_port* as we see it, while the block lasts."""
+        try:
+            listener = await self._connection.forward_remote_port("127.0.0.1", port, host, target_port)
+        except (asyncssh.Error, OSError) as error:
+            told = f"{self._access.target}: it does not let us listen on its loopback port {port}"
+            raise SshError(f"{told}: {_words(error)}") from error
+        async with _closing(listener):
+            yield
+
+    async def wait_closed(self) -> None:
+        """Return when the connection is gone."""
+        await self._connection.wait_closed()
+
+    async def _run(self, command: Command, line: str) -> Answer:
+        output, complaint, status = await self._talk(line, command.name, b"")
+        return Answer(command, output, _printable(complaint), status)
+
+    async def _talk(self, line: str, name: str, stdin: bytes) -> tuple[bytes, bytes, int | None]:
+        """Its stdout, stderr, and exit status where it has one."""
+        feed = asyncssh.PIPE if stdin else asyncssh.DEVNULL
+        process = await self._connection.create_process(line, encoding=None, stdin=feed)
+        try:
+            output, complaint, _ = await asyncio.gather(
+                self._read(process.stdout, name), self._read(process.stderr, name), _feed(process, stdin)
             )
             done = await process.wait()
         finally:
             process.close()
         status = done.exit_status if isinstance(done.exit_status, int) and done.exit_status >= 0 else None
-        return Answer(command, output, _printable(complaint), status)
+        return output, complaint, status
 
-    async def _read(self, stream: asyncssh.SSHReader[bytes], command: Command) -> bytes:
+    async def _read(self, stream: asyncssh.SSHReader[bytes], name: str) -> bytes:
         parts: list[bytes] = []
         size = 0
         while chunk := await stream.read(65_536):
             size += len(chunk)
             if size > MOST_BYTES:
-                raise SshError(
-                    f"{self._access.target}: {command.name!r} printed more than {MOST_BYTES} bytes"
-                )
+                raise SshError(f"{self._access.target}: {name!r} printed more than {MOST_BYTES} bytes")
             parts.append(chunk)
         return b"".join(parts)
+
+
+@asynccontextmanager
+async def _closing(listener: asyncssh.SSHListener) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        listener.close()
+
+
+async def _feed(process: asyncssh.SSHClientProcess[bytes], content: bytes) -> None:
+    """Write *content* as fast as the far side takes it; one that stops reading says why on stderr."""
+    if not content:
+        return
+    try:
+        for start in range(0, len(content), _CHUNK):
+            process.stdin.write(content[start : start + _CHUNK])
+            await process.stdin.drain()
+        process.stdin.write_eof()
+    except (BrokenPipeError, ConnectionError):
+        return
 
 
 @asynccontextmanager
@@ -135,6 +206,7 @@ async def _enter(
 ) -> asyncssh.SSHClientConnection:
     trusted = TrustedKeys(hop)
     options: dict[str, object] = {"known_hosts": trusted, "x509_trusted_certs": None, "config": configs}
+    options |= {"keepalive_interval": _KEEPALIVE_S, "keepalive_count_max": 3}
     options |= {"username": hop.user} if hop.user else {}
     options |= {"port": hop.port} if hop.port else {}
     options |= {"client_keys": [_key_of(hop)]} if hop.key else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from netprobe.discovery.ssh.archive import Platform
 from netprobe.discovery.ssh.commands import Command
 from netprobe.discovery.ssh.connect import Answer, Host
 from netprobe.discovery.ssh.errors import HostOutputError
@@ -12,6 +13,7 @@ from netprobe.discovery.ssh.errors import HostOutputError
 TOOLS = ("ping", "nc", "traceroute", "curl", "ip", "wg", "nft", "swanctl", "openvpn")
 _UPTIME = re.compile(rb"(\d{1,12})\.\d+ \d+\.\d+\n?")
 _PYTHON = re.compile(rb"Python (\d{1,3})\.(\d{1,3})[.\w+]*\n?")
+_MACHINE = re.compile(r"[a-z0-9_]{1,20}")
 _OLDEST_PYTHON = (3, 11)
 
 
@@ -38,6 +40,16 @@ async def ask_status(host: Host) -> HostStatus:
     """Ask a host what it is; raises `SshError`, and `HostOutputError` for nonsense."""
     answers = [await host.run(Command(name)) for name in ("uptime", "kernel", "python", "tools")]
     return read_status(host.host_key, *answers)
+
+
+def read_platform(python: Answer, kernel: Answer) -> Platform | None:
+    """What libraries the host's Python loads; None where it has none that runs our agent. Pure."""
+    version = _PYTHON.fullmatch(python.output)
+    machine = kernel.output.decode(errors="replace").split()[-1:]
+    if version is None or not machine or not _MACHINE.fullmatch(machine[0]):
+        return None
+    found = Platform((int(version[1]), int(version[2])), machine[0])
+    return found if found.python >= _OLDEST_PYTHON else None
 
 
 def read_status(host_key: str, uptime: Answer, kernel: Answer, python: Answer, tools: Answer) -> HostStatus:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from netprobe.analysis.contradictions import find_contradictions
 from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness, weigh_finding
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
@@ -128,10 +131,8 @@ def test_a_small_interface_speaks_for_an_mtu_fault_and_a_dead_one_for_a_dead_tun
     assert "a/gw: wg0 is down" in weigh(DOWN, Witness(reading(peer(840), link)))[0]
 
 
-def test_a_gateway_elsewhere_and_a_tunnel_elsewhere_say_nothing() -> None:
+def test_a_gateway_elsewhere_says_nothing() -> None:
     assert says_nothing(DOWN, Witness(reading(peer(840), node="c/gw")))
-    elsewhere = TunnelPeer("wireguard", "wg1", "198.51.100.1", ("0.0.0.0/0",), None, 0, 0)
-    assert says_nothing(DOWN, Witness(reading(elsewhere)))
 
 
 def test_no_number_of_statements_makes_anything_certain() -> None:
@@ -139,3 +140,33 @@ def test_no_number_of_statements_makes_anything_certain() -> None:
     assert weigh_finding(DOWN, witnesses, inventory=INVENTORY).confidence == 0.98
     sure = Finding("f", DOWN.components, DOWN.cause, 1.0, "")
     assert weigh_finding(sure, [], inventory=INVENTORY) == sure
+
+
+def test_a_contradiction_is_a_finding_of_its_own_as_sure_as_the_packets() -> None:
+    (told,) = find_contradictions([DOWN], [Witness(reading(peer(20)))], inventory=INVENTORY)
+    assert (told.cause, told.components) == (Cause.STATUS_CONTRADICTED, DOWN.components)
+    assert told.confidence == pytest.approx(0.95 * DOWN.confidence)
+    texts = [each.text for each in told.evidence_for]
+    assert texts[0].startswith("contradiction: a/gw says connected")
+    assert texts[1] == "packets: down"
+    assert told.next_step
+
+
+@pytest.mark.parametrize("heard_s", [None, 840, 100])
+def test_gateways_that_agree_or_say_nothing_contradict_nothing(heard_s: int | None) -> None:
+    assert find_contradictions([DOWN], [Witness(reading(peer(heard_s)))], inventory=INVENTORY) == ()
+
+
+def test_a_gateway_whose_tunnels_all_lead_elsewhere_has_lost_this_one() -> None:
+    elsewhere = TunnelPeer("wireguard", "wg1", "198.51.100.1", ("0.0.0.0/0",), None, 0, 0)
+    speaks_for, _, moved = weigh(DOWN, Witness(reading(elsewhere)))
+    assert speaks_for == ["a/gw: none of its 1 tunnels leads to b"]
+    assert moved == pytest.approx(SPEAKS_FOR)
+    assert says_nothing(DOWN, Witness(reading()))
+
+
+def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely() -> None:
+    one_way = replace(DOWN, cause=Cause.RETURN_PATH_DROPPED)
+    witness = Witness(reading(peer(20)))
+    assert weigh_finding(one_way, [witness], inventory=INVENTORY).confidence == one_way.confidence
+    assert find_contradictions([one_way], [witness], inventory=INVENTORY)

@@ -33,6 +33,7 @@ MEANINGS = {
     "an agent": (Symptom("agent"), Cause.AGENT_SICK),
     "a quiet period": (Symptom("tunnel", note="idle"), Cause.IDLE_TIMEOUT),
     "new flows on one node": (Symptom("node-out", note="new-flows-only"), Cause.CONNTRACK_FULL),
+    "a gateway calls it connected": (Symptom("tunnel", note="called-connected"), Cause.STATUS_CONTRADICTED),
     "nothing known": (Symptom("underlay"), Cause.UNKNOWN),
 }
 
