@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from netprobe.discovery.faults import Fault as _Fault
 from netprobe.discovery.faults import Step
-from netprobe.discovery.reach import find_ssh_faults
+from netprobe.discovery.reach import find_forward_faults, find_ssh_faults
 from netprobe.errors import InputError
 from netprobe.model.names import AgentId, Plane
 from netprobe.wire.documents import Located
@@ -111,6 +111,9 @@ def _find_faults(document: InventoryDoc) -> Iterator[_Fault]:
     yield from _each(document.allowed_targets, _network_fault, ("allowed_targets",))
     yield from _within(document.agent_port, _PORT, ("agent_port",))
     yield from _agent_faults(document)
+    yield from _names((forward.name for forward in document.forwards), ("forwards",), "name")
+    for index, forward in enumerate(document.forwards):
+        yield from find_forward_faults(forward, ("forwards", index))
 
 
 def _cluster_faults(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:

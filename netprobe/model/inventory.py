@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
-from netprobe.model.reach import SshAccess
+from netprobe.model.reach import SshAccess, SshForward
 
 
 class NodeRole(StrEnum):
@@ -154,6 +154,8 @@ class Inventory:
     """UDP echo (STAMP), TCP and HTTP port of every agent."""
     agents: frozenset[AgentId] = field(default_factory=frozenset)
     """Which agents are meant to run; empty means one per node and plane that has an address."""
+    forwards: tuple[SshForward, ...] = ()
+    """Services behind SSH that we reach through it: a closed API server, a hub."""
 
     def find_cluster(self, name: str) -> Cluster | None:
         """The cluster of that name, or None."""

@@ -42,4 +42,18 @@ class SshAccess:
     agent: bool = True
     """Whether keys held by the SSH agent of whoever asks may be used."""
     sudo: bool = False
-    """Whether read-only commands that need privilege go through ``sudo -n``."""
+    """Whether commands that need privilege go through ``sudo -n``."""
+    bus_port: int | None = None
+    """Loopback port of the host at which its agent finds the bus, brought there through our own connection:
+    for hosts without another way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshForward:
+    """A TCP service that only a host behind SSH can reach: a closed API server, a hub."""
+
+    name: str
+    host: str
+    """Its address or name, as the host at the end of *through* sees it."""
+    port: int
+    through: SshAccess

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netprobe.analysis.gateways import say_fact
+from netprobe.discovery.ssh.deploy import Placed, Running
 from netprobe.discovery.ssh.status import HostStatus
 from netprobe.model.gateway import (
     ChosenRoute,
@@ -41,6 +42,7 @@ class HostRow:
     status: HostStatus | None
     reading: Reading | None
     error: str | None
+    agent: Placed | None = None
 
 
 def sites_table(rows: Sequence[HostRow]) -> RenderableType:
@@ -58,12 +60,24 @@ def sites_table(rows: Sequence[HostRow]) -> RenderableType:
 
 
 def _overview(rows: Sequence[HostRow]) -> Table:
-    table = new_table("HOST", "UP", "PYTHON", "TOOLS", right=("UP",), grow="TOOLS")
+    table = new_table("HOST", "UP", "PYTHON", "AGENT", "TOOLS", right=("UP",), grow="TOOLS")
     for row in rows:
         if row.status is not None:
             up = duration(row.status.uptime_s * 1e9)
-            table.add_row(row.name, up, _python(row.status), " ".join(row.status.tools) or "–")
+            table.add_row(
+                row.name, up, _python(row.status), _agent(row.agent), " ".join(row.status.tools) or "–"
+            )
     return table
+
+
+def _agent(agent: Placed | None) -> Text:
+    match agent:
+        case None:
+            return Text("–")
+        case Placed(runs=Running.NO):
+            return Text("stopped", style="yellow")
+        case _:
+            return Text("runs")
 
 
 def _python(status: HostStatus) -> Text:
@@ -141,10 +155,45 @@ def _host_document(row: HostRow) -> Document:
         "python": list(status.python) if status and status.python else None,
         "runs_agents": status.runs_agents if status else None,
         "tools": list(status.tools) if status else None,
+        "agent": asdict(row.agent) if row.agent else None,
         "facts": [
             {"kind": type(fact).__name__, "says": say_fact(fact), **asdict(fact)} for fact in reading.facts
         ]
         if reading
         else None,
         "silent": list(reading.silent) if reading else None,
+    }
+
+
+def deploy_table(told: Mapping[str, Placed | Exception | None], *, done: str) -> RenderableType:
+    """Failures first, then what stands where; *done* says what was meant, as in ``deployed``."""
+    ill = {name: str(what) for name, what in told.items() if isinstance(what, Exception)}
+    style = "bold" if not ill else f"bold {STYLES['down']}"
+    head = f"{len(told) - len(ill)} of {count(len(told), 'agent')} {done}"
+    blocks: list[RenderableType] = [Text(head, style=style)]
+    if ill:
+        blocks += [Text(""), Padding(_grid((f"✕ {name}", why) for name, why in ill.items()), (0, 0, 0, 1))]
+    placed = [what for what in told.values() if isinstance(what, Placed)]
+    if placed:
+        table = new_table("AGENT", "RUNS AS", "BUS", "ARCHIVE", grow="BUS")
+        for one in placed:
+            how = "systemd unit" if one.runs is Running.SYSTEMD else str(one.runs)
+            table.add_row(one.agent, how, one.bus, one.sha256[:12])
+        blocks += [Text(""), table]
+    return Group(*blocks)
+
+
+def deploy_document(told: Mapping[str, Placed | Exception | None]) -> Document:
+    """``netprobe/deploy``: ``hosts[]`` with what stands there now, or the error."""
+    return {
+        "schema": "netprobe/deploy",
+        "version": VERSION,
+        "hosts": [
+            {
+                "host": name,
+                "error": str(what) if isinstance(what, Exception) else None,
+                "agent": asdict(what) if isinstance(what, Placed) else None,
+            }
+            for name, what in told.items()
+        ],
     }

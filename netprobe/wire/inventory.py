@@ -12,7 +12,7 @@ import msgspec
 
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.model.reach import SshAccess, SshHop
+from netprobe.model.reach import SshAccess, SshForward, SshHop
 from netprobe.wire.documents import parse_document
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z"
@@ -45,6 +45,7 @@ class SshDoc(_Doc, frozen=True):
     jumps: tuple[HopDoc, ...] = ()
     agent: bool = True
     sudo: bool = False
+    bus_port: Port | None = None
 
 
 class NodeDoc(_Doc, frozen=True):
@@ -103,6 +104,15 @@ class LinkDoc(_Doc, frozen=True):
     outer_port: int = 0
 
 
+class ForwardDoc(_Doc, frozen=True):
+    """A TCP service that is reached through a host behind SSH."""
+
+    name: Name
+    host: str
+    port: Port
+    through: SshDoc
+
+
 class InventoryDoc(_Doc, frozen=True):
     """The whole document."""
 
@@ -111,6 +121,7 @@ class InventoryDoc(_Doc, frozen=True):
     allowed_targets: tuple[str, ...] = ()
     agent_port: Port = 9771
     agents: tuple[str, ...] = ()
+    forwards: tuple[ForwardDoc, ...] = ()
 
 
 def parse_inventory(text: str, *, source: str) -> InventoryDoc:
@@ -134,6 +145,9 @@ def inventory_of(document: InventoryDoc) -> Inventory:
         allowed_targets=document.allowed_targets,
         agent_port=document.agent_port,
         agents=frozenset(AgentId.parse(agent) for agent in document.agents),
+        forwards=tuple(
+            SshForward(one.name, one.host, one.port, _access_of(one.through)) for one in document.forwards
+        ),
     )
 
 
@@ -153,7 +167,7 @@ def _node_of(doc: NodeDoc) -> Node:
 
 def _access_of(doc: SshDoc) -> SshAccess:
     target, *jumps = (SshHop(**msgspec.structs.asdict(hop)) for hop in (doc.target, *doc.jumps))
-    return SshAccess(target, tuple(jumps), doc.agent, doc.sudo)
+    return SshAccess(target, tuple(jumps), doc.agent, doc.sudo, doc.bus_port)
 
 
 def _service_of(doc: ServiceDoc) -> Service:

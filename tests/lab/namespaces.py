@@ -117,7 +117,8 @@ class Namespaces:
     With *all_users* (only root can map them) daemons in it may change to users of their own, as sshd does.
     """
 
-    def __init__(self, *, all_users: bool = False) -> None:
+    def __init__(self, *, all_users: bool = False, lives_s: int = _LIVES_S) -> None:
+        self._lives_s = lives_s
         self._all_users = all_users
         self._holders: list[subprocess.Popen[str]] = []
         self._hosts: dict[str, Host] = {}
@@ -168,7 +169,9 @@ class Namespaces:
     def _hold(self, *enter: str) -> subprocess.Popen[str]:
         """A process that keeps a namespace alive; it says so when it is inside."""
         holder = subprocess.Popen(
-            [*enter, "sh", "-c", f"echo inside; exec sleep {_LIVES_S}"], stdout=subprocess.PIPE, text=True
+            [*enter, "sh", "-c", f"echo inside; exec sleep {self._lives_s}"],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._holders.append(holder)
         assert holder.stdout is not None

@@ -23,6 +23,13 @@ clusters:
             - {{host: "fd00::1", known_hosts: /etc/ssh/ssh_known_hosts}}
           agent: false
           sudo: true
+          bus_port: 14222
+forwards:
+  - name: hub
+    host: 10.1.0.1
+    port: 4222
+    through:
+      target: {{host: bastion.example, user: root}}
 """
 
 
@@ -32,7 +39,10 @@ def test_a_way_reads_back_as_it_was_written() -> None:
     assert ssh is not None
     assert str(ssh.target) == "ops@192.168.1.1:2222"
     assert [str(jump) for jump in ssh.jumps] == ["ops@bastion.example", "fd00::1"]
-    assert (ssh.agent, ssh.sudo) == (False, True)
+    assert (ssh.agent, ssh.sudo, ssh.bus_port) == (False, True, 14222)
+    (forward,) = inventory.forwards
+    assert (forward.name, forward.host, forward.port) == ("hub", "10.1.0.1", 4222)
+    assert str(forward.through.target) == "root@bastion.example"
     assert read_inventory(dump_inventory(inventory), source="f") == inventory
 
 
@@ -48,6 +58,10 @@ def test_a_way_reads_back_as_it_was_written() -> None:
         (PINNED, "ssh-rsa AAAA", "is no public key"),
         (PINNED, PINNED.replace("ssh-ed25519", "ssh-rsa"), "is no public key"),
         ("agent: false", "password: x", "password"),
+        ("bus_port: 14222", "bus_port: 0", "is outside 1–65535"),
+        ("port: 4222", "port: 70000", "is outside 1–65535"),
+        ("host: 10.1.0.1", "host: -v", "is neither an address nor a name"),
+        ("user: root", "user: -l", "is no user name"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(old: str, new: str, told: str) -> None:

@@ -1,0 +1,306 @@
+"""Our agent on plain hosts over real sshd: deployed, reporting, cut off half-way, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.bus.keys import new_user, write_seed
+from netprobe.discovery.static import dump_inventory
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
+from netprobe.model.names import ClusterName, NodeName
+from netprobe.model.reach import SshAccess, SshForward
+from tests.lab.namespaces import Host, Namespaces
+from tests.lab.sshd import Keys, Server, need_sshd
+from tests.unit.discovery.ssh.test_agent_host import is_gone
+
+pytestmark = [*need_sshd(), pytest.mark.timeout(400)]
+
+WEST, EAST, GW, BOX = ClusterName("west"), ClusterName("east"), NodeName("gw"), NodeName("box")
+HUB = "nats://10.1.0.1:4222"
+OWN_LIB = "mount -t tmpfs lib /var/lib"
+BUS_PORT = 14222
+
+
+@dataclass
+class Fleet:
+    """ops (with the hub) – gw – box; the box knows no way to the hub."""
+
+    ops: Host
+    gw: Server
+    box: Server
+    keys: Keys
+    inventory: Inventory
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        path = self.folder / "inventory.yaml"
+        path.write_text(dump_inventory(self.inventory))
+        return path
+
+    @property
+    def bus_keys(self) -> Path:
+        return self.folder / "keys.json"
+
+    def command(self, *words: str) -> list[str]:
+        return self.ops.command(
+            "env", "HOME=/nonexistent", "COLUMNS=80", sys.executable, "-m", "netprobe", *words
+        )
+
+    def netprobe(self, *words: str) -> tuple[int, str, str]:
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=300, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def deploy(self, *names: str) -> list[str]:
+        path, keys = str(self.path), str(self.bus_keys)
+        return ["sites", "deploy", *names, "--inventory", path, "--bus", HUB, "--keys", keys]
+
+    def on(self, server: Server, script: str) -> str:
+        """Run a script inside the host's own file system."""
+        enter = ["nsenter", "-t", str(server.process.pid), "-m"]
+        return server.host.run(*enter, "sh", "-c", script)
+
+    def verify(self, rule: str) -> tuple[int, str, str]:
+        path = self.folder / "intent.yaml"
+        groups = "{west: {clusters: [west]}, east: {clusters: [east]}}"
+        path.write_text(f"version: 1\ngroups: {groups}\nrules: [{rule}]\n")
+        seed = str(self.folder / "operator.seed")
+        return self.netprobe("verify", "-f", str(path), "--bus", HUB, "--seed", seed)
+
+    def snapshot(self) -> dict[str, Any]:
+        seed = str(self.folder / "operator.seed")
+        code, told, complaint = self.netprobe("show", "agents", "--bus", HUB, "--seed", seed, "-o", "json")
+        return dict(json.loads(told)) if code in (0, 1) else {"error": complaint}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("fleet")
+    with Namespaces(all_users=True, lives_s=900) as network:
+        ops, gw, box = (network.host(name) for name in ("ops", "gw", "box"))
+        network.link(ops, gw, "10.1.0.0/24", "fd00:1::/64")
+        network.link(gw, box, "10.3.0.0/24", "fd00:3::/64")
+        keys = Keys(tmp_path_factory.mktemp("keys"))
+        servers = [Server(host, keys, before=OWN_LIB) for host in (gw, box)]
+        seed, public = new_user()
+        write_seed(folder / "operator.seed", seed)
+        (folder / "keys.json").write_text(json.dumps({"agents": {}, "operators": [public]}))
+        yield Fleet(ops, servers[0], servers[1], keys, _inventory(*servers), folder)
+        for server in servers:
+            server.stop()
+
+
+def _inventory(gw: Server, box: Server) -> Inventory:
+    direct = SshAccess(gw.hop("10.1.0.2"), agent=False)
+    behind = SshAccess(box.hop("10.3.0.2"), (gw.hop("10.1.0.2"),), agent=False, bus_port=BUS_PORT)
+    west = Node(GW, NodeRole.GATEWAY, ("10.3.0.1",), ssh=direct)
+    east = Node(BOX, NodeRole.GATEWAY, ("10.3.0.2",), ssh=behind)
+    sites = Cluster(WEST, (west,), is_site=True), Cluster(EAST, (east,), is_site=True)
+    return Inventory(sites, (Link(WEST, EAST, LinkKind.DIRECT, "direct", GW, BOX),))
+
+
+def wait_for(what: str, happened: Callable[[], object], *, seconds: float = 120) -> None:
+    """Until it happened; a loaded machine is slow."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happened():
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"never: {what}")
+
+
+@contextmanager
+def running(fleet: Fleet, *words: str, log: str) -> Iterator[Path]:
+    """A command of ours in the background."""
+    path = fleet.folder / log
+    with path.open("w") as file:
+        process = subprocess.Popen(fleet.command(*words), stdout=file, stderr=file)
+        try:
+            yield path
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def collector(fleet: Fleet) -> list[str]:
+    data, keys = str(fleet.folder / "data"), str(fleet.bus_keys)
+    listen = HUB.removeprefix("nats://")
+    words = ["--inventory", str(fleet.path), "--data", data, "--listen", listen, "--keys", keys]
+    return ["collector", *words, "--interval", "1"]
+
+
+def leftovers(fleet: Fleet, server: Server) -> list[str]:
+    return fleet.on(server, "ls -A /var/lib; ls -d /run/netprobe* 2>/dev/null || :").split()
+
+
+def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: Fleet) -> None:
+    code, told, complaint = fleet.netprobe(*fleet.deploy())
+    assert code == 0, told + complaint
+    assert told.startswith("2 of 2 agents deployed\n")
+    assert max(map(len, told.splitlines())) <= 80
+    tunnel = ("sites", "tunnel", "--inventory", str(fleet.path), "--bus", HUB)
+    with running(fleet, *collector(fleet), log="collector"), running(fleet, *tunnel, log="tunnel") as log:
+        wait_for("both agents speak", lambda: _speaking(fleet) == {"west/gw/host", "east/box/host"})
+        assert f"east/box: the bus is at its loopback port {BUS_PORT}" in log.read_text()
+        seed = str(fleet.folder / "operator.seed")
+        code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", "--bus", HUB, "--seed", seed)
+        assert code == 0, told + complaint
+        assert "west/gw/host asked east/box" in told
+        assert "coarser" not in told
+        _verify_both_ways(fleet)
+        _ask_the_hub_through_a_forward(fleet)
+    status = json.loads(fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")[1])
+    assert {host["agent"]["runs"] for host in status["hosts"]} == {"process"}
+
+
+def _verify_both_ways(fleet: Fleet) -> None:
+    """Sites stand on both ends of an intent; each cell is asked by the site's own agent."""
+    code, told, complaint = fleet.verify("{verdict: allow, from: west, to: east, ports: [icmp, tcp/9771]}")
+    assert code == 0, told + complaint
+    code, told, complaint = fleet.verify("{verdict: deny, from: east, to: west, ports: [tcp/9771]}")
+    assert code == 1, told + complaint
+    assert "leak" in told
+
+
+def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
+    """The box cannot reach the hub; through the gateway it does, and nothing listens any more afterwards."""
+    good = fleet.inventory
+    through = SshAccess(fleet.gw.hop("10.3.0.1"), agent=False)
+    fleet.inventory = replace(good, forwards=(SshForward("hub", "10.1.0.1", 4222, through),))
+    try:
+        asked = ["--bus", HUB, "--seed", str(fleet.folder / "operator.seed"), "-o", "json"]
+        enter = fleet.box.host.command(
+            "env", "HOME=/nonexistent", sys.executable, "-m", "netprobe", "show", "agents"
+        )
+        alone = subprocess.run([*enter, *asked], capture_output=True, text=True, check=False, timeout=100)
+        led = [*enter, *asked, "--forwards", str(fleet.path)]
+        helped = subprocess.run(led, capture_output=True, text=True, check=False, timeout=100)
+    finally:
+        fleet.inventory = good
+        assert fleet.path.exists()
+    assert alone.returncode == 2
+    assert helped.returncode in (0, 1), helped.stderr
+    assert len(json.loads(helped.stdout)["agents"]) == 2
+    assert fleet.box.host.run("ss", "-Hltn", "src", "127.0.0.1").count("LISTEN") == 1  # the tunnel's own port
+
+
+def _speaking(fleet: Fleet) -> set[str]:
+    return {one["agent"] for one in fleet.snapshot().get("agents", []) if one["state"] in ("alive", "sick")}
+
+
+def test_the_agent_has_no_privilege_but_raw_sockets(fleet: Fleet) -> None:
+    for server in (fleet.gw, fleet.box):
+        pid = fleet.on(server, "cat /var/lib/netprobe-agent/pid").strip()
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        raw = f"{1 << 13:016x}"
+        assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {raw}
+        assert status["NoNewPrivs"] == "1"
+        assert "0" not in status["Uid"].split()
+        assert fleet.on(server, "stat -c '%a %u' /var/lib/netprobe-agent/seed").split()[0] == "600"
+
+
+def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
+    good = fleet.inventory
+    wrong = fleet.keys.public(fleet.keys.client)
+    (west, *others) = good.clusters
+    (node,) = west.nodes
+    assert node.ssh is not None
+    bad = replace(node.ssh, target=replace(node.ssh.target, host_key=wrong))
+    fleet.inventory = replace(good, clusters=(replace(west, nodes=(replace(node, ssh=bad),)), *others))
+    try:
+        code, told, _ = fleet.netprobe(*fleet.deploy("west"))
+    finally:
+        fleet.inventory = good
+    assert code == 1
+    assert "ITS HOST KEY HAS CHANGED" in " ".join(told.split())
+
+
+def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None:
+    before = fleet.on(fleet.gw, "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts")
+    fleet.ops.run(
+        "tc",
+        "qdisc",
+        "add",
+        "dev",
+        "to-gw",
+        "root",
+        "tbf",
+        "rate",
+        "20mbit",
+        "burst",
+        "64kb",
+        "latency",
+        "300ms",
+    )
+    half_way = subprocess.Popen(fleet.command(*fleet.deploy("west")), stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(
+            "the archive is arriving",
+            lambda: "agent.pyz" in fleet.on(fleet.gw, "ls /run/netprobe-agent.* 2>&1 || :"),
+        )
+        _end_sessions(fleet.gw)
+        told, _ = half_way.communicate(timeout=120)
+    finally:
+        half_way.kill()
+        fleet.ops.run("tc", "qdisc", "del", "dev", "to-gw", "root")
+    assert half_way.returncode == 1
+    assert told.startswith("0 of 1 agent deployed")
+    wait_for(
+        "the host is clean", lambda: leftovers(fleet, fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"]
+    )
+    assert fleet.on(fleet.gw, "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts") == before
+    assert Path(f"/proc/{before.split()[0]}").exists()
+
+
+def _end_sessions(server: Server) -> None:
+    """Kill the sshd processes that serve connections; the listener stays."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    assert children
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+
+
+def test_no_secret_is_seen_anywhere(fleet: Fleet) -> None:
+    seeds = [fleet.on(server, "cat /var/lib/netprobe-agent/seed").strip() for server in (fleet.gw, fleet.box)]
+    told = "".join(map(str, fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")))
+    for path in (*fleet.folder.iterdir(), *fleet.keys.folder.glob("log-*")):
+        told += path.read_text(errors="replace") if path.is_file() and path.suffix != ".seed" else ""
+    show = "cd /var/lib/netprobe-agent; cat log facts; tr '\\0' ' ' </proc/$(cat pid)/cmdline"
+    told += "".join(fleet.on(server, show) for server in (fleet.gw, fleet.box))
+    assert "netprobe-agent" in told
+    assert not [secret for secret in (*seeds, *fleet.keys.secrets()) if secret in told]
+
+
+def test_removal_leaves_nothing(fleet: Fleet) -> None:
+    pids = [fleet.on(server, "cat /var/lib/netprobe-agent/pid").strip() for server in (fleet.gw, fleet.box)]
+    code, told, complaint = fleet.netprobe("sites", "remove", "--inventory", str(fleet.path))
+    assert code == 0, told + complaint
+    assert leftovers(fleet, fleet.gw) == leftovers(fleet, fleet.box) == []
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet: Fleet) -> None:
+    by = ("--inventory", str(fleet.path))
+    code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", *by)
+    assert code == 0, told + complaint
+    assert "the host's own ping over SSH: coarser than an agent" in " ".join(told.split())
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "tcp", "--port", "22", *by)
+    assert code == 0, told
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "tcp", "--port", "23", *by)
+    assert code == 1
+    assert "refused" in told
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "udp", *by)
+    assert code == 2
+    assert "it needs an agent" in " ".join(told.split())
