@@ -51,11 +51,14 @@ class Wanted:
 
 
 def find_source(inventory: Inventory, text: str) -> AgentId:
-    """The agent that shall ask; ``cluster/node`` means its pod plane."""
-    agent = AgentId.parse(text if text.count("/") >= 2 else f"{text}/{Plane.POD}")
-    if agent in set(inventory.iter_agents()):
-        return agent
-    raise InputError(f"{agent} is no agent of this fleet", where="SOURCE")
+    """The agent that shall ask; ``cluster/node`` means its pod plane, else its host plane."""
+    agents = set(inventory.iter_agents())
+    planes = [""] if text.count("/") >= 2 else [f"/{Plane.POD}", f"/{Plane.HOST}"]
+    candidates = [AgentId.parse(text + plane) for plane in planes]
+    for agent in candidates:
+        if agent in agents:
+            return agent
+    raise InputError(f"{candidates[0]} is no agent of this fleet", where="SOURCE")
 
 
 def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -> Check:

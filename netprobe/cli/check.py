@@ -9,6 +9,8 @@ import asyncio
 import getpass
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import click
 import msgspec
@@ -16,9 +18,13 @@ import msgspec
 from netprobe.bus.ask import ask_check
 from netprobe.cli.aim import Wanted, make_check
 from netprobe.cli.source import Source, source_options
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.discovery.static import load_inventory
+from netprobe.errors import BusAwayError, InputError, SurroundingsError
 from netprobe.model.check import Check
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId, Plane
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, WrongPeer
+from netprobe.model.reach import SshAccess
 from netprobe.probes import registry
 from netprobe.probes.seen import describe
 from netprobe.render.documents import Document
@@ -35,6 +41,8 @@ _BUS_S = 10.0
 @click.argument("asker", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @source_options
+@click.option("--inventory", "path", type=click.Path(path_type=Path), metavar="FILE",
+              help="Ask over SSH with the host's own tools; needs no agent and no bus.")  # fmt: skip
 @click.option("--probe", "kind", metavar="KIND", help=f"One of {', '.join(sorted(registry.KINDS))}.")
 @click.option("--port", type=int, metavar="N", help="Destination port, where the kind has one.")
 @click.option("--size", type=int, default=0, metavar="N", help="Size of the whole IP packet in bytes.")
@@ -49,17 +57,28 @@ _BUS_S = 10.0
               show_default=True, help="What to print.")  # fmt: skip
 @click.pass_context
 def check(
-    context: click.Context, /, asker: str, target: str, *, source: Source, form: str, **asked: object
-) -> None:
+    context: click.Context, /, asker: str, target: str, *, source: Source, path: Path | None, form: str,
+    **asked: object,
+) -> None:  # fmt: skip
     """Let the agent SOURCE ask TARGET once, now.
 
     SOURCE is cluster/node or cluster/node/plane. TARGET is an agent (cluster/node/plane), a node
-    (cluster/node), a service (cluster/namespace/service), a DNS server (cluster/dns) or an address. Exit code
-    0 if it is reached, 1 if not, 2 if it could not be asked.
+    (cluster/node), a service (cluster/namespace/service), a DNS server (cluster/dns) or an address. Where no
+    agent answers and the node is reached over SSH, its own tools are asked instead. Exit code 0 if it is
+    reached, 1 if not, 2 if it could not be asked.
     """
-    question = make_check(source.load().inventory, asker, target, _wanted(asked))
+    inventory = load_inventory(path) if path else source.load().inventory
+    wanted = _wanted(asked)
+    question = make_check(inventory, asker, target, wanted)
     registry.validate(question.probe)
-    answer = asyncio.run(_ask(source, question))
+    try:
+        answer = None if path else asyncio.run(_ask(source, question))
+    except BusAwayError:
+        if _find_way(inventory, question.source) is None:
+            raise
+        answer = None
+    if answer is None:
+        question, answer = _ask_over_ssh(inventory, asker, target, wanted)
     if form == "table":
         click.echo("\n".join(tell(question, answer)))
     else:
@@ -88,6 +107,27 @@ async def _ask(source: Source, question: Check) -> Answer:
     if not reply.outcomes:
         raise SurroundingsError(f"{reply.agent} answered without an outcome")
     return reply
+
+
+def _ask_over_ssh(inventory: Inventory, asker: str, target: str, wanted: Wanted) -> tuple[Check, Answer]:
+    """The question as a host's own tools can ask it, and what they say."""
+    from netprobe.cli.hosttools import ask_hosts_tools  # noqa: PLC0415 - only those who ask pay for SSH
+    from netprobe.discovery.ssh.tools import TOOLS_OF  # noqa: PLC0415
+
+    question = make_check(inventory, asker, target, wanted)
+    if wanted.kind is None and question.probe.kind not in TOOLS_OF:
+        question = make_check(inventory, asker, target, replace(wanted, kind="icmp"))
+    way = _find_way(inventory, question.source)
+    if way is None:
+        raise InputError(f"{question.source.node_id} is not reached over SSH (field ssh)", where="SOURCE")
+    (answer,) = ask_hosts_tools({question.source: way}, {question.source: (question,)})[question.source]
+    return question, answer
+
+
+def _find_way(inventory: Inventory, agent: AgentId) -> SshAccess | None:
+    """How the agent's host is reached over SSH. A pod's network is not its host's."""
+    node = inventory.find_node(agent.node_id)
+    return node.ssh if node is not None and agent.plane is Plane.HOST else None
 
 
 def _user() -> str:

@@ -1,6 +1,7 @@
 """Every command that netprobe runs on a host; there are no others.
 
-Rules: a command is a fixed argument vector, read-only, with at most a validated IP address in it. SSH hands
+Rules: a command is a fixed argument vector, read-only, with at most validated addresses and a port in it;
+the one script that changes a host is ``agent_host.sh``. SSH hands
 one string to the login shell of the far side, so the vector is quoted word by word, and no word ever comes
 from the network.
 """
@@ -26,6 +27,9 @@ class _Slot(Enum):
 
     TARGET = "target"
     SOURCE = "source"
+    PORT = "port"
+    URL = "url"
+    """``http://`` with the target and the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ _ALLOWED: dict[str, _Allowed] = {
     "xfrm": _Allowed(("ip", "-s", "xfrm", "state", "list", "nokeys"), privileged=True),
     "openvpn": _Allowed(("cat", "/run/openvpn/status.log", "/var/log/openvpn/status.log",
                          "/run/openvpn-server/status-server.log"), privileged=True),
+    "ping": _Allowed(("ping", "-n", "-c", "1", "-W", "2", _Slot.TARGET)),
+    "nc": _Allowed(("nc", "-n", "-v", "-z", "-w", "3", _Slot.TARGET, _Slot.PORT)),
+    "curl": _Allowed(("curl", "-q", "-s", "-S", "-o", "/dev/null", "-m", "5", "--connect-timeout", "3",
+                      "--noproxy", "*", "-w", "%{http_code} %{time_connect} %{time_total}", _Slot.URL)),
+    "traceroute": _Allowed(("traceroute", "-n", "-q", "1", "-w", "1", "-m", "20", _Slot.TARGET)),
 }  # fmt: skip
 
 
@@ -65,6 +74,7 @@ class Command:
     name: str
     target: Address | None = None
     source: Address | None = None
+    port: int | None = None
 
     def argv(self, *, sudo: bool = False) -> tuple[str, ...]:
         """The whole argument vector; raises `MisuseError` for what is not on the list."""
@@ -79,6 +89,25 @@ class Command:
         return shlex.join(self.argv(sudo=sudo))
 
     def _fill(self, slot: _Slot) -> str:
+        match slot:
+            case _Slot.TARGET | _Slot.SOURCE:
+                return self._address(slot)
+            case _Slot.PORT:
+                return self._port()
+            case _Slot.URL:
+                address = self._address(_Slot.TARGET)
+                return (
+                    f"http://[{address}]:{self._port()}/"
+                    if ":" in address
+                    else f"http://{address}:{self._port()}/"
+                )
+
+    def _port(self) -> str:
+        if type(self.port) is not int or self.port not in range(1, 65_536):
+            raise MisuseError(f"{self.name} needs a port, got {type(self.port).__name__}")
+        return str(self.port)
+
+    def _address(self, slot: _Slot) -> str:
         address = self.target if slot is _Slot.TARGET else self.source
         # The type is the guard: a string that looks like an address is refused as well.
         if not isinstance(address, IPv4Address | IPv6Address):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from netprobe.discovery.ssh.commands import Command, list_commands
 from netprobe.errors import MisuseError
 
-FREE_OF_ADDRESSES = [name for name in list_commands() if not name.startswith("route")]
+TOOLS = ("ping", "nc", "curl", "traceroute")
+FREE_OF_ADDRESSES = [name for name in list_commands() if not name.startswith("route") and name not in TOOLS]
 
 
 def test_a_command_is_quoted_word_by_word() -> None:
@@ -51,3 +52,16 @@ def test_no_command_of_the_list_holds_anything_a_shell_would_obey(name: str) -> 
 def test_only_what_needs_privilege_goes_through_sudo() -> None:
     assert "sudo -n wg show all dump" in Command("wireguard").line(sudo=True)
     assert "sudo" not in Command("uptime").line(sudo=True)
+
+
+@given(st.ip_addresses(), st.integers(1, 65_535))
+def test_a_tool_is_told_an_address_and_a_port_and_nothing_else(target: Any, port: int) -> None:
+    assert Command("nc", target, port=port).argv()[-2:] == (str(target), str(port))
+    host = f"[{target}]" if target.version == 6 else str(target)
+    assert Command("curl", target, port=port).argv()[-1] == f"http://{host}:{port}/"
+
+
+@pytest.mark.parametrize("wrong", [0, 65_536, -1, "80", "80; reboot", None, True])
+def test_what_is_no_port_is_refused(wrong: Any) -> None:
+    with pytest.raises(MisuseError):
+        Command("nc", ip_address("10.3.0.2"), port=wrong).line()
