@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
+from netprobe.cli.forwarding import Forwards, forwards_option, open_forwards
 from netprobe.cli.output import form_option, print_view
 from netprobe.discovery.clusters import Unreadable, read_clusters
-from netprobe.discovery.kubeconfig import find_kubeconfigs, read_contexts
+from netprobe.discovery.kubeconfig import Context, find_kubeconfigs, read_contexts
 from netprobe.discovery.names import read_pattern
 from netprobe.errors import InputError
 from netprobe.render.clusters import clusters_document, clusters_table
@@ -28,6 +31,7 @@ from netprobe.render.clusters import clusters_document, clusters_table
               help="How names are read here: groups environment, region, ordinal.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
               metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip
+@forwards_option
 @form_option
 @click.pass_context
 def clusters(
@@ -38,6 +42,7 @@ def clusters(
     files: tuple[Path, ...],
     name_pattern: str | None,
     timeout_s: float,
+    forwards: Path | None,
     form: str,
 ) -> None:
     """List clusters: version, reachability, address ranges, nodes, agents, multi-cluster system.
@@ -50,7 +55,21 @@ def clusters(
     found = files or find_kubeconfigs(os.environ, home=Path.home())
     if not found:
         raise InputError("no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
-    chosen = read_contexts(found).choose(names, everything=all_contexts)
+    chosen = _lead(read_contexts(found).choose(names, everything=all_contexts), open_forwards(forwards))
     readings = asyncio.run(read_clusters(chosen, timeout_s=timeout_s, pattern=pattern))
     print_view(form, table=lambda: clusters_table(readings), document=lambda: clusters_document(readings))
     context.exit(1 if any(isinstance(reading, Unreadable) for reading in readings) else 0)
+
+
+def _lead(contexts: tuple[Context, ...], forwards: Forwards) -> tuple[Context, ...]:
+    """Contexts whose server is declared as a forward go through it."""
+    return tuple(replace(context, through=_way(context.server, forwards)) for context in contexts)
+
+
+def _way(server: str, forwards: Forwards) -> str:
+    try:
+        parts = urlsplit(server)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return ""  # whoever reads the context says what is wrong with it
+    return forwards.find(parts.hostname or "", port) or ""

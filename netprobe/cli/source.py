@@ -30,6 +30,8 @@ class Source:
     url: str | None = None
     seed: Path | None = None
     ca: Path | None = None
+    forwards: Path | None = None
+    """The inventory whose forwards lead to the bus."""
 
     def load(self) -> Snapshot:
         """Fetch the snapshot.
@@ -43,7 +45,6 @@ class Source:
         return asyncio.run(ask_snapshot(self.find_access()))
 
     def find_access(self) -> Access:
-        """Where to ask and with which key. Raises `InputError` where the options do not say."""
         """Where questions go; `InputError` where the options name no bus that can be asked."""
         from netprobe.bus.ask import Access  # noqa: PLC0415
         from netprobe.bus.login import Trust  # noqa: PLC0415
@@ -56,9 +57,14 @@ class Source:
             return find_access(self.lab) if self.lab else find_access()
         if self.seed is None:
             raise InputError("--bus needs --seed FILE, the key that may ask")
+        url = self.url
+        if self.forwards is not None:
+            from netprobe.cli.forwarding import lead_bus  # noqa: PLC0415 - only those who ask pay for it
+
+            url = lead_bus(url, self.forwards)
         try:
             trust = Trust(self.ca) if self.ca is not None else None
-            return Access(self.url, self.seed.read_text().strip(), trust)
+            return Access(url, self.seed.read_text().strip(), trust)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
 
@@ -74,9 +80,10 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
         url: str | None,
         seed: Path | None,
         ca: Path | None,
+        forwards: Path | None,
         **rest: object,
     ) -> R:
-        return command(*args, source=Source(bundle, lab, url, seed, ca), **rest)
+        return command(*args, source=Source(bundle, lab, url, seed, ca, forwards), **rest)
 
     options = (
         click.option("--from", "bundle", type=click.Path(path_type=Path), metavar="BUNDLE",
@@ -88,6 +95,9 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
                      help="The key that may ask; goes with --bus."),
         click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_CA",
                      help="Who may have signed the bus's certificate."),
+        click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
+                     envvar="NETPROBE_FORWARDS",
+                     help="Reach the bus through SSH, by this inventory's forwards."),
     )  # fmt: skip
     for option in reversed(options):
         with_source = option(with_source)

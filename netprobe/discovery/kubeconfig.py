@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -38,6 +39,8 @@ class Context:
     server: str = ""
     plugin: str = ""
     """The exec plug-in that gives its credentials; empty for others."""
+    through: str = ""
+    """``host:port`` that leads to the server; empty where it is reached itself."""
 
     def __str__(self) -> str:
         return f"context {self.name!r} of {self.file}" if self.file else "the pod's own ServiceAccount"
@@ -111,11 +114,20 @@ async def open_client(context: Context) -> ApiClient:
             load_incluster_config(client_configuration=configuration)
         else:
             await _load(context, context.file, configuration)
+        if context.through:
+            _lead(configuration, context.through)
         return ApiClient(configuration=configuration)
     except ConfigException as error:
         raise InputError(str(error), where=str(context)) from error
     except (OSError, ValueError) as error:
         raise InputError(f"its credentials cannot be read: {error}", where=str(context)) from error
+
+
+def _lead(configuration: Configuration, through: str) -> None:
+    """Connect to *through*; the server is still expected to prove its own name."""
+    parts = urlsplit(configuration.host)
+    configuration.tls_server_name = configuration.tls_server_name or parts.hostname
+    configuration.host = parts._replace(netloc=through).geturl()
 
 
 async def _load(context: Context, file: Path, configuration: Configuration) -> None:
