@@ -1,4 +1,6 @@
-"""OpenVPN: a server's status file, version 1, 2 or 3 (openvpn(8), ``--status-version``).
+"""OpenVPN: a server's status file, version 1, 2 or 3 (openvpn(8), ``--status-version``), or a client's.
+
+A client names neither its server nor what lies behind it, only what it carried.
 
 The file is rewritten every minute by default; ``heard_s`` is the age that it shows for itself where it is of
 a version that tells both times as numbers, else None.
@@ -20,13 +22,24 @@ def _commands(pair: Pair) -> tuple[Command, ...]:
 
 
 def _read(printed: Printed) -> tuple[Fact, ...]:
-    rows = lines(printed.get("openvpn", b""))
-    written_s = next((row for row in map(_cells, rows) if row[0] == "TIME"), None)
+    rows = [_cells(row) for row in lines(printed.get("openvpn", b""))]
+    if ["OpenVPN STATISTICS"] in rows:
+        return (_own_client(rows),)
+    written_s = next((row for row in rows if row[0] == "TIME"), None)
     clock = printed.get("clock", b"").decode(errors="replace").strip()
     age: int | None = None
     if written_s is not None and len(written_s) >= 3 and clock:
         age = max(0, count(clock, command="date") - count(written_s[-1], command="openvpn"))
-    return tuple(_client(row, heard_s=age) for row in map(_cells, rows) if row[0] == "CLIENT_LIST")
+    return tuple(_client(row, heard_s=age) for row in rows if row[0] == "CLIENT_LIST")
+
+
+def _own_client(rows: list[list[str]]) -> TunnelPeer:
+    """What this host carried as a client: payload only, keep-alives are not traffic."""
+    told = {row[0]: row[1] for row in rows if len(row) == 2}
+    received, sent = (told.get(f"TUN/TAP {way} bytes", "0") for way in ("write", "read"))
+    return TunnelPeer(
+        "openvpn", "", "", (), None, count(received, command="openvpn"), count(sent, command="openvpn")
+    )
 
 
 def _cells(row: str) -> list[str]:
