@@ -1,0 +1,148 @@
+"""What the gateways' own evidence does to a finding's confidence, on the lab's real faults and real tunnels.
+
+Each fault is injected into a running lab; when it is named, both gateways are read twice, as over SSH but by
+the lab's own door, and the finding is weighed. Prints the confidence without and with evidence, per fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.analysis.contradictions import find_contradictions
+from netprobe.analysis.gateways import Witness, weigh_finding
+from netprobe.bus.ask import ask_snapshot
+from netprobe.cli.rehearsal import Fault, LabInjector, Rehearsal
+from netprobe.discovery.gateway.gather import gather_evidence
+from netprobe.discovery.ssh.commands import Command
+from netprobe.lab.access import find_access
+from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.model.finding import Finding
+from netprobe.model.inventory import Inventory, NodeRole
+from netprobe.model.label import Label
+
+PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
+FAULTS = (
+    Fault("tunnel-down", {"source": PROD, "target": STAGING}),
+    Fault("tunnel-port-blocked", {"source": STAGING, "target": DEV}),
+    Fault("tunnel-one-way", {"source": STAGING, "target": PROD}),
+    Fault("gateway-down", {"cluster": DEV}),
+)
+_HEALTHY_S = 120.0
+_NAMED_S = 60.0
+_BETWEEN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    output: bytes
+    complaint: str
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _LabHost:
+    """A gateway of the lab; runs the same commands that SSH would."""
+
+    client: LabClient
+    host: str
+
+    async def run(self, command: Command, /) -> _Answer:
+        return await asyncio.to_thread(self._run, command)
+
+    def _run(self, command: Command) -> _Answer:
+        with (
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as complaint,
+            Path(os.devnull).open() as none,
+        ):
+            files = (none.fileno(), output.fileno(), complaint.fileno())
+            code = self.client.execute(self.host, command.argv(), files=files, folder="/")
+            output.seek(0)
+            complaint.seek(0)
+            return _Answer(output.read(), complaint.read(200).decode(errors="replace"), code)
+
+
+def run(arguments: list[str]) -> dict[str, object]:
+    """Inject each fault, weigh what is found, and return the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks evidence")
+    parser.add_argument("--only", default="", help="kinds to play, separated by commas")
+    kinds = set(filter(None, parser.parse_args(arguments).only.split(",")))
+    name = f"evidence-{os.getpid()}"
+    try:
+        start_lab(Start(name, end_with_pid=os.getpid()), say=lambda text: print(text, file=sys.stderr))
+        return asyncio.run(_play(name, [fault for fault in FAULTS if not kinds or fault.kind in kinds]))
+    finally:
+        take_down(name)
+
+
+async def _play(name: str, faults: list[Fault]) -> dict[str, object]:
+    ask = functools.partial(ask_snapshot, find_access(name))
+    client = LabClient(name)
+    injector = LabInjector(client)
+    rehearsal = Rehearsal(ask, injector, 1_000_000_000)
+    rows: dict[str, object] = {}
+    moved: list[tuple[float, float]] = []
+    for fault in faults:
+        await rehearsal.wait_until_healthy(timeout_s=_HEALTHY_S)
+        identity, label = await injector.add(fault.kind, fault.parameters)
+        try:
+            finding, inventory = await _until_named(rehearsal, label)
+            witnesses = await _ask_gateways(client, inventory)
+        finally:
+            await injector.remove(identity)
+        weighed = weigh_finding(finding, witnesses, inventory=inventory)
+        contradictions = find_contradictions([finding], witnesses, inventory=inventory)
+        moved.append((finding.confidence, weighed.confidence))
+        told = [
+            each.text
+            for each in weighed.evidence_for[: len(weighed.evidence_for) - len(finding.evidence_for)]
+        ]
+        rows[fault.name] = {
+            "cause": str(finding.cause), "without_evidence": finding.confidence,
+            "with_evidence": weighed.confidence, "contradictions": len(contradictions), "said": told,
+        }  # fmt: skip
+        print(fault.name, rows[fault.name], file=sys.stderr, flush=True)
+    return {
+        "faults": len(moved),
+        "confidence_rose": sum(after > before for before, after in moved),
+        "confidence_fell": sum(after < before for before, after in moved),
+        "mean_without_evidence": round(sum(before for before, _ in moved) / len(moved), 4),
+        "mean_with_evidence": round(sum(after for _, after in moved) / len(moved), 4),
+        **rows,
+    }
+
+
+async def _until_named(rehearsal: Rehearsal, label: Label) -> tuple[Finding, Inventory]:
+    deadline = time.monotonic() + _NAMED_S
+    while time.monotonic() < deadline:
+        snapshot = await rehearsal.ask()
+        for finding in snapshot.findings:
+            if finding.cause is label.cause and set(finding.components) & set(label.components):
+                return finding, snapshot.inventory
+        await asyncio.sleep(0.2)
+    raise TimeoutError(f"{label.cause} was not named within {_NAMED_S:g} s")
+
+
+async def _ask_gateways(client: LabClient, inventory: Inventory) -> list[Witness]:
+    gateways = [
+        str(cluster.node_id(node))
+        for cluster in inventory.clusters
+        for node in cluster.nodes
+        if node.role is NodeRole.GATEWAY
+    ]
+
+    async def read(node: str) -> Witness:
+        host = _LabHost(client, node)
+        before = await gather_evidence(host, node=node, taken_ns=time.time_ns())
+        await asyncio.sleep(_BETWEEN_S)
+        return Witness(await gather_evidence(host, node=node, taken_ns=time.time_ns()), before)
+
+    return list(await asyncio.gather(*map(read, gateways)))
