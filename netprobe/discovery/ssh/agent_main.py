@@ -3,6 +3,7 @@
 The libraries lie in the archive; at the first start they are unpacked beside it, all or nothing.
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -26,6 +27,5 @@ def _find_library(archive: Path) -> Path:
 
 if __name__ == "__main__":
     sys.path[0] = str(_find_library(Path(sys.argv[0]).resolve()))
-    from netprobe_agent.main import main
-
-    main()
+    # By name: the library itself must not depend on the agent, and here it does not.
+    importlib.import_module("netprobe_agent.main").main()
