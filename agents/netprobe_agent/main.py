@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="follow the plan on the bus until stopped"))
     _add_run(commands.add_parser("run", help="run a plan from a file, without any bus"))
+    _add_stream(commands.add_parser("stream", help="follow plans from stdin, one JSON line each"))
+    _add_wait(commands.add_parser("wait", help="do nothing until stopped: what a pod does between streams"))
     return parser
 
 
@@ -87,6 +89,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_run)
 
 
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--agent", required=True, metavar="ID", help="cluster/node/plane")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="answer peers here")
+    parser.set_defaults(command=_stream)
+
+
+def _add_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=_positive, default=3600, metavar="N", help="at most so long")
+    parser.set_defaults(command=_wait)
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="answer peers here")
     parser.add_argument(
@@ -112,10 +125,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
     from netprobe_agent.serve import ServeOptions, serve  # noqa: PLC0415
 
-    try:
-        agent = AgentId.parse(arguments.agent)
-    except InputError as error:
-        raise InputError(error.what, where="--agent") from error
+    agent = _agent(arguments.agent)
     options = ServeOptions(
         agent=agent,
         bus=arguments.bus,
@@ -152,6 +162,25 @@ def _addresses(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_address(part.strip())) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise InputError(str(error), where="--address") from error
+
+
+def _agent(text: str) -> AgentId:
+    try:
+        return AgentId.parse(text)
+    except InputError as error:
+        raise InputError(error.what, where="--agent") from error
+
+
+def _stream(arguments: argparse.Namespace) -> None:
+    from netprobe_agent.stream import stream  # noqa: PLC0415
+
+    asyncio.run(stream(_agent(arguments.agent), port=arguments.port))
+
+
+def _wait(arguments: argparse.Namespace) -> None:
+    from netprobe_agent.stream import wait  # noqa: PLC0415
+
+    wait(arguments.seconds)
 
 
 def _run(arguments: argparse.Namespace) -> None:

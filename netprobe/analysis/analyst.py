@@ -18,7 +18,7 @@ from netprobe.analysis.findings import Findings
 from netprobe.analysis.frames import Frame, Intake
 from netprobe.analysis.judge import Judge
 from netprobe.analysis.look import Look, look_at
-from netprobe.analysis.trust import BESIDE_FRAMES, FORGIVEN_FRAMES, Trust
+from netprobe.analysis.trust import BESIDE_FRAMES, FORGIVEN_FRAMES, SETTLING_FRAMES, Trust
 from netprobe.errors import MisuseError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
@@ -51,11 +51,14 @@ class Conclusion:
 class Analyst:
     """Judges a fleet, one plan after the other."""
 
-    def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
+    def __init__(
+        self, inventory: Inventory, fleet: FleetPlan, *, settling_frames: int = SETTLING_FRAMES
+    ) -> None:
+        """*settling_frames*: after how many intervals a check that never worked counts."""
         self._facts = Facts(inventory, fleet)
         self._intake = Intake(self._facts)
         self._explainer = Explainer(self._facts)
-        self._trust = Trust(self._facts)
+        self._trust = Trust(self._facts, settling_frames=settling_frames)
         self._judge = Judge(self._facts)
         self._findings = Findings(self._facts)
         self._looks: deque[Look] = deque(maxlen=_LOOKS)

@@ -25,8 +25,9 @@ BESIDE_FRAMES = 3
 class Trust:
     """Remembers, per check, whether its failure means something."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, *, settling_frames: int = SETTLING_FRAMES) -> None:
         self._facts = facts
+        self._settling_frames = settling_frames
         self._proven: set[int] = set()
         self._forgiven_until: dict[int, int] = {}
         self._first_frame: dict[AgentId, int] = {}
@@ -51,7 +52,7 @@ class Trust:
     @property
     def is_settled(self) -> bool:
         """Whether whoever has not delivered yet is not starting any more."""
-        return self._frame >= SETTLING_FRAMES
+        return self._frame >= self._settling_frames
 
     def begin(self, delivered: Iterable[AgentId]) -> None:
         """A new frame, in which these agents delivered."""
@@ -86,4 +87,4 @@ class Trust:
         ends = [check.source] if check.asked is None else [check.source, check.asked]
         never = self._frame + 1
         begun = max(self._first_frame.get(agent, never) for agent in ends)
-        return max(begun, self._planned_frame.get(number, 0)) + SETTLING_FRAMES
+        return max(begun, self._planned_frame.get(number, 0)) + self._settling_frames

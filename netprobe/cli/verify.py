@@ -23,6 +23,7 @@ from netprobe.bus.ask import Access, open_asker
 from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
 from netprobe.cli.verifying import Locate, verify_cells
+from netprobe.cli.visit import Visiting, visit, visit_options
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.intent import Cell, CellVerdict, Intent, Judged
 from netprobe.model.snapshot import Snapshot
@@ -59,9 +60,9 @@ class Looking:
 
 
 @click.command()
-@click.option("-f", "--file", "path", type=click.Path(path_type=Path), required=True, metavar="FILE",
-              help="The intent.")  # fmt: skip
+@click.option("-f", "--file", "path", type=click.Path(path_type=Path), metavar="FILE", help="The intent.")
 @source_options
+@visit_options
 @report_options
 @click.option("--sample", "size", type=click.IntRange(min=1), default=MAX_CELLS, show_default=True,
               metavar="CELLS", help="Ask so many cells, by chance, where there are more.")  # fmt: skip
@@ -76,8 +77,9 @@ class Looking:
 def verify(  # noqa: PLR0913 - one parameter per option
     context: click.Context,
     *,
-    path: Path,
+    path: Path | None,
     source: Source,
+    visiting: Visiting,
     tell: Callable[[Subject], None],
     size: int,
     exhaustive: bool,
@@ -85,11 +87,18 @@ def verify(  # noqa: PLR0913 - one parameter per option
     every_s: float | None,
     incidents: Path | None,
 ) -> None:
-    """Compare what is reachable now with what the intent FILE says.
+    """Compare what is reachable now with what the intent FILE says, or visit the clusters of --context.
+
+    A visit needs only kubeconfig: it starts agents in a namespace of their own, lets them ask each other
+    within and across the clusters, on both planes, and removes everything again, on Ctrl-C too.
 
     Exit code 0 if nothing is broken and nothing leaks, 1 if something is, 2 if it could not be asked, or if
     nothing at all could be proven.
     """
+    if visiting.is_asked == (path is not None):
+        raise InputError("give either an intent (-f FILE) or clusters to visit (--context, --all-contexts)")
+    if path is None:
+        context.exit(visit(visiting, tell))
     intent = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
     looking = Looking(
         path, intent, source, None if exhaustive else size, Locate(locate), secrets.token_hex(8)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.cluster.bake import AGENT, archive_of, bake
 from tests.e2e.cluster.client import Clusters, why_no_nodes, why_not
 
 HERE = Path(__file__).parent
@@ -51,3 +53,12 @@ def nodes(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Clust
         pytest.skip(reason)
     clusters.start_nodes(tmp_path_factory.mktemp("nodes"))
     return clusters
+
+
+@pytest.fixture(scope="session")
+def agent_image(nodes: Clusters) -> str:
+    """The archive of the agents' image, built from its Dockerfile."""
+    del nodes
+    if shutil.which("buildah") is None and not archive_of(AGENT).exists():
+        pytest.skip("buildah is not installed: run `make e2e` as root")
+    return str(bake(AGENT))

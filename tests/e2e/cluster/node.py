@@ -95,8 +95,8 @@ def _mount() -> None:
         file.write_text(value)
         if (at := Path("/proc/sys") / name).exists():
             kernel.bind(file, at)
-    for folder in (_KUBELET, Path("/var/lib/cni"), Path("/var/lib/containerd"), Path("/run/netns")):
-        folder.mkdir()
+    for made in (_KUBELET, Path("/var/lib/cni"), Path("/var/lib/containerd"), Path("/run/netns")):
+        made.mkdir()
 
 
 def _write_files(spec: NodeSpec) -> None:

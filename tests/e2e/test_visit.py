@@ -1,0 +1,109 @@
+"""``netprobe verify --context``: agents visit two real clusters, see what is broken, and leave nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.cluster.bake import AGENT
+from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.test_clusters import PROD, STAGING
+
+PATIENCE_S = 300
+
+
+@pytest.fixture(scope="module")
+def staffed(nodes: Clusters, agent_image: str) -> Clusters:
+    """Clusters whose nodes have the agents' image."""
+    nodes.tell("import", agent_image)
+    return nodes
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "netprobe", "verify", f"--image={AGENT.name}", *words]
+
+
+def start(clusters: Clusters, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        env=os.environ | {"KUBECONFIG": clusters.environment, "COLUMNS": "80"},
+    )  # fmt: skip
+
+
+def visit(clusters: Clusters, *words: str) -> tuple[int, dict[str, object], str]:
+    """Visit both clusters; the exit code, the report, and what was said meanwhile."""
+    process = start(clusters, "--context", PROD, "--context", STAGING, "-o", "json", *words)
+    told, said = process.communicate(timeout=PATIENCE_S)
+    print(said)
+    return process.returncode, json.loads(told) if told else {}, said
+
+
+def causes(report: dict[str, object]) -> list[str]:
+    return [found["cause"] for found in report["findings"]]  # type: ignore[attr-defined]
+
+
+def namespaces(clusters: Clusters) -> list[str]:
+    left = []
+    for context in (PROD, STAGING):
+        told = clusters.kubectl(context, "get", "namespaces", "-l", "netprobe.io/visit", "-o", "name")
+        left += told.split()
+    return left
+
+
+@contextmanager
+def broken(clusters: Clusters, where: str, rules: str) -> Iterator[None]:
+    """The network of a node or of the router with these nftables rules in a table of their own."""
+    clusters.at(where, "nft", f"add table inet broken; {rules}")
+    try:
+        yield
+    finally:
+        clusters.at(where, "nft", "delete table inet broken")
+
+
+FORWARD = "add chain inet broken forward { type filter hook forward priority 0; }"
+
+
+def drop(*pairs: tuple[str, str]) -> str:
+    rules = [f"add rule inet broken forward iifname {near} oifname {far} drop" for near, far in pairs]
+    return "; ".join([FORWARD, *rules])
+
+
+def test_healthy_clusters_are_told_healthy_and_nothing_is_left(staffed: Clusters) -> None:
+    code, report, said = visit(staffed)
+    assert (code, causes(report)) == (0, []), said
+    assert namespaces(staffed) == []
+
+
+def test_a_cut_link_between_the_clusters_is_named(staffed: Clusters) -> None:
+    with broken(staffed, "router", drop(("lan1", "lan2"), ("lan2", "lan1"))):
+        code, report, said = visit(staffed)
+    assert (code, causes(report)) == (1, ["tunnel-down"]), said
+    assert namespaces(staffed) == []
+
+
+def test_what_is_interrupted_leaves_nothing(staffed: Clusters) -> None:
+    process = start(staffed, "--context", PROD, "--context", STAGING, "--rounds", "1000")
+    assert process.stderr is not None
+    while "agents ask" not in (line := process.stderr.readline()):
+        assert line, "it ended before it asked"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0, said
+    assert namespaces(staffed) == []
+
+
+def test_an_image_that_cannot_be_pulled_is_one_clear_line(staffed: Clusters) -> None:
+    process = start(staffed, "--context", STAGING, "--image", "netprobe.test/nowhere:1", "--patience", "60")
+    told, said = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, told) == (2, "")
+    last = said.splitlines()[-1]
+    assert "no agent came up" in last, said
+    assert "netprobe.test/nowhere:1" in last
+    assert namespaces(staffed) == []
