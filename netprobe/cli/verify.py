@@ -67,8 +67,8 @@ class Looking:
 @click.option("--sample", "size", type=click.IntRange(min=1), default=MAX_CELLS, show_default=True,
               metavar="CELLS", help="Ask so many cells, by chance, where there are more.")  # fmt: skip
 @click.option("--exhaustive", is_flag=True, help="Ask every cell, however many there are.")
-@click.option("--locate", type=click.Choice(tuple(Locate)), default=Locate.DIFFERING.value, show_default=True,
-              help="Which drops are walked to the hop that drops them.")  # fmt: skip
+@click.option("--locate", type=click.Choice(tuple(map(str, Locate))), default=str(Locate.DIFFERING),
+              show_default=True, help="Which drops are walked to the hop that drops them.")  # fmt: skip
 @click.option("--watch", "every_s", type=click.FloatRange(min=1), metavar="SECONDS",
               help="Ask again and again until Ctrl-C; tell what opens and closes.")  # fmt: skip
 @click.option("--incidents", type=click.Path(path_type=Path), metavar="FILE",
