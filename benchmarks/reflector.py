@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
@@ -26,6 +27,9 @@ async def reflect(port: int, key: bytes, name: str) -> None:
         while not ended.done():
             await asyncio.wait((ended,), timeout=TICK_NS / 1e9)
             responder.answer_gathered()
+            # As an engine does at the end of each interval, or what was heard would pile up.
+            now_ns = time.time_ns()
+            responder.reflecting.heard(until_ns=now_ns - 2_000_000_000, everything_ns=now_ns)
     finally:
         await responder.close()
 

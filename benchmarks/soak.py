@@ -1,15 +1,23 @@
-"""A soak: ``python -m benchmarks.soak [--seconds N]``; exit code 1 where memory or descriptors have grown.
+"""A soak: ``python -m benchmarks.soak [--seconds N] [--json]``; exit code 1 where something does not hold.
 
-One process sweeps round after round without a pause (echoes, SYNs and sealed STAMP requests, both families),
-and every few seconds opens and closes a whole sweep over ports besides; another is an agent's responder that
-answers. After the first tenth of the time, when every buffer has found its size, both are measured, and again
-at the end: the memory may differ by :data:`ROOM_MIB`, because an allocator breathes, the descriptors by none.
+One process sweeps round after round without a pause: echoes and SYNs, which the far end's kernel answers, as
+fast as packets can leave; and sealed STAMP requests, which an agent's responder in another process answers,
+at :data:`STAMP_RATE`, well within what it manages; both families. Every few seconds it opens and closes a
+whole sweep over ports besides. What must hold:
+
+- memory and descriptors: after the first tenth of the time, when every buffer has found its size, both
+  processes are measured, and again at the end. The memory may differ by :data:`ROOM_MIB`, because an
+  allocator breathes, the descriptors by none;
+- ``answered_share``: answers over questions, of either kind, at least :data:`LEAST_ANSWERED`.
+
 Between two network namespaces of its own; nothing else is asked.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +27,7 @@ from pathlib import Path
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.questions import Code, Kind, Questions, RoundResult
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.model.verdict import Transport
 
@@ -28,6 +36,11 @@ KEY = "a key for the soak"
 PORT = 9771
 EACH = 2000
 """Questions of each kind in a round."""
+STAMP_RATE = 4_000.0
+"""Per second. A responder's receive buffer holds some 300 requests (``net.core.rmem_max``), so it has to run
+every 70 ms; more is a question of how busy the machine is, not of the responder."""
+LEAST_ANSWERED = {"kernel": 0.999, "responder": 0.99}
+"""By who answers: a process may have to wait for a processor longer than its buffer lasts."""
 PORTS_EVERY_S = 5
 
 
@@ -50,52 +63,120 @@ class Size:
         return self.rss_mib > earlier.rss_mib + ROOM_MIB or self.descriptors > earlier.descriptors
 
 
-def questions() -> Questions:
-    """A round: every kind, nearly all over IPv4, where thousands of addresses answer."""
-    many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, EACH)]
-    return (
-        Questions.of(Kind.ICMP, [*many, FAR_V6])
-        .plus(Questions.of(Kind.SYN, [*many, FAR_V6], ports=81))
-        .plus(Questions.of(Kind.STAMP, [*many, FAR_V6], ports=PORT))
-    )
+_MANY = [*(f"10.9.{index >> 8}.{index & 255}" for index in range(1, EACH)), FAR_V6]
+"""Nearly all IPv4, where thousands of addresses answer."""
+QUESTIONS = {
+    "kernel": Questions.of(Kind.ICMP, _MANY).plus(Questions.of(Kind.SYN, _MANY, ports=81)),
+    "responder": Questions.of(Kind.STAMP, _MANY, ports=PORT),
+}
+PACES = {"kernel": Pace(), "responder": Pace(rate=STAMP_RATE)}
 
 
-def soak(sweep: Sweep, responder: int, *, seconds: float) -> bool:
-    """Sweep for so long and print both sizes at both ends; whether nothing has grown."""
+@dataclass(slots=True)
+class Tally:
+    """What one kind of answerer was asked and has answered."""
+
+    asked: int = 0
+    answered: int = 0
+    dropped: int = 0
+    """Answers lost at our own receive buffers."""
+
+    def add(self, result: RoundResult) -> None:
+        """Count one round."""
+        self.asked += len(result.codes)
+        self.answered += result.count(Code.REACHED) + result.count(Code.REFUSED)
+        self.dropped += result.dropped
+
+    @property
+    def share(self) -> float:
+        """Answers over questions."""
+        return self.answered / max(1, self.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What was seen."""
+
+    seconds: float
+    tallies: dict[str, Tally]
+    sizes: dict[str, tuple[Size, Size]]
+    """Of each process, settled and at the end."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What does not hold."""
+        grown = [
+            f"{name} has grown: {before} → {after}"
+            for name, (before, after) in self.sizes.items()
+            if after.has_outgrown(before)
+        ]
+        unanswered = [
+            f"the {name} answered {tally.share:.4%}, less than {LEAST_ANSWERED[name]:.1%}"
+            for name, tally in self.tallies.items()
+            if tally.share < LEAST_ANSWERED[name]
+        ]
+        return grown + unanswered
+
+    def figures(self) -> dict[str, float]:
+        """As one JSON object."""
+        told: dict[str, float] = {"seconds": round(self.seconds, 1)}
+        for name, tally in self.tallies.items():
+            told[f"{name}_asked"] = tally.asked
+            told[f"{name}_asked_per_s"] = round(tally.asked / self.seconds)
+            told[f"{name}_answered_share"] = round(tally.share, 6)
+            told[f"{name}_dropped_at_our_buffers"] = tally.dropped
+        told["answered_share"] = min(round(tally.share, 6) for tally in self.tallies.values())
+        for name, (before, after) in self.sizes.items():
+            told[f"{name}_rss_mib_settled"], told[f"{name}_rss_mib_end"] = (
+                round(size.rss_mib, 1) for size in (before, after)
+            )
+            told[f"{name}_descriptors_settled"] = before.descriptors
+            told[f"{name}_descriptors_end"] = after.descriptors
+        return told
+
+
+def soak(sweeps: dict[str, Sweep], responder: int, *, seconds: float) -> Soaked:
+    """Sweep for so long."""
     start = now = time.monotonic()
-    next_ports, settled = start, None
-    rounds = answered = asked = 0
+    next_ports, settled, rounds = start, None, 0
+    tallies = {name: Tally() for name in sweeps}
+    pids = {"sweep": os.getpid(), "responder": responder}
     while now < start + seconds:
-        result = sweep.ask(Pace())
-        rounds, asked = rounds + 1, asked + len(result.codes)
-        answered += result.count(Code.REACHED) + result.count(Code.REFUSED)
+        for name, sweep in sweeps.items():
+            tallies[name].add(sweep.ask(PACES[name]))
+        rounds += 1
         if now >= next_ports:
             sweep_ports([FAR_V4, FAR_V6], range(80, 90), Transport.TCP, seed=rounds)
             next_ports = now + PORTS_EVERY_S
         now = time.monotonic()
         if settled is None and now >= start + seconds / 10:
-            settled = (Size.of(os.getpid()), Size.of(responder))
-    ended = (Size.of(os.getpid()), Size.of(responder))
-    print(
-        f"{rounds} rounds, {asked} questions ({asked / seconds:,.0f}/s), {answered / asked:.4%} answered, "
-        f"{sweep.drops} dropped at our receive buffers"
-    )
-    held = True
-    for name, before, after in zip(("sweep", "responder"), settled or ended, ended, strict=True):
-        grown = after.has_outgrown(before)
-        held = held and not grown
+            settled = {name: Size.of(pid) for name, pid in pids.items()}
+    ended = {name: Size.of(pid) for name, pid in pids.items()}
+    sizes = {name: ((settled or ended)[name], ended[name]) for name in pids}
+    return Soaked(now - start, tallies, sizes)
+
+
+def show(soaked: Soaked) -> None:
+    """A line for each thing that was counted."""
+    for name, tally in soaked.tallies.items():
+        print(
+            f"asked of the {name:10} {tally.asked:12,} ({tally.asked / soaked.seconds:,.0f}/s), "
+            f"{tally.share:.4%} answered, {tally.dropped} dropped at our receive buffers"
+        )
+    for name, (before, after) in soaked.sizes.items():
         print(
             f"{name:10} rss {before.rss_mib:6.1f} → {after.rss_mib:6.1f} MiB   "
-            f"descriptors {before.descriptors:3} → {after.descriptors:3}   {'GROWN' if grown else 'held'}"
+            f"descriptors {before.descriptors:3} → {after.descriptors:3}   "
+            f"{'GROWN' if after.has_outgrown(before) else 'held'}"
         )
-    return held
 
 
 def main() -> int:
     """Build the namespaces, start the responder, soak."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
     if reason := why_not():
         print(f"the soak {reason}", file=sys.stderr)
         return 2
@@ -108,8 +189,19 @@ def main() -> int:
             if responder.stdout.readline() != b"ready\n":
                 print("the responder did not start", file=sys.stderr)
                 return 2
-            with pair.near.entered(), Sweep(questions(), key=KEY.encode(), seed=1) as sweep:
-                return 0 if soak(sweep, responder.pid, seconds=seconds) else 1
+            with pair.near.entered(), contextlib.ExitStack() as stack:
+                sweeps = {
+                    name: stack.enter_context(Sweep(asked, key=KEY.encode(), seed=1))
+                    for name, asked in QUESTIONS.items()
+                }
+                soaked = soak(sweeps, responder.pid, seconds=chosen.seconds)
+    if chosen.json:
+        print(json.dumps(soaked.figures(), indent=2))
+    else:
+        show(soaked)
+    for problem in soaked.problems:
+        print(problem, file=sys.stderr)
+    return 1 if soaked.problems else 0
 
 
 if __name__ == "__main__":
