@@ -40,7 +40,8 @@ def find_unaskable(plan: Plan, *, max_probes_per_s: int = MAX_PROBES_PER_S) -> d
         except InputError as error:
             reasons[check.id] = str(error)
             continue
-        budget -= check.count
-        if budget < 0:
+        if check.count > budget:
             reasons[check.id] = f"over the agent's budget of {max_probes_per_s} probes per second"
+        else:
+            budget -= check.count
     return reasons

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from netprobe.engine.capability import Capability
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
 from netprobe.engine.ledger import Ledger, Open, Round
@@ -58,11 +59,12 @@ class IcmpEcho:
     _drained_ns: int = 0
 
     @property
-    def capability(self) -> str:
+    def capability(self) -> Capability:
         """How echoes go out: ``icmp-raw``, ``icmp-ping-socket`` or ``icmp-none``."""
         if not self._sockets:
-            return "icmp-none"
-        return "icmp-raw" if any(own.is_raw for own in self._sockets.values()) else "icmp-ping-socket"
+            return Capability.ICMP_NONE
+        is_raw = any(own.is_raw for own in self._sockets.values())
+        return Capability.ICMP_RAW if is_raw else Capability.ICMP_PING_SOCKET
 
     def open(self) -> None:
         """Open what this host lets us open."""

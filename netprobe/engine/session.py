@@ -105,7 +105,7 @@ class Engine:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What this process may do here."""
-        return (self._icmp.capability, *sorted(registry.KINDS))
+        return (str(self._icmp.capability), *sorted(registry.KINDS))
 
     @property
     def unaskable(self) -> dict[CheckId, str]:

@@ -146,7 +146,7 @@ class Answers:
         nobody = np.zeros((0, 16), dtype=np.uint8)
         return cls(rows, rows, octets, rows, nobody, octets, octets, rows)
 
-    def pick(self, here: Flags) -> Answers:
+    def pick(self, here: Flags | Indices) -> Answers:
         """Only these answers."""
         return Answers(
             *(self.rows[here], self.rounds[here], self.codes[here], self.stamps_ns[here]),

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import secrets
-import select
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -19,34 +16,24 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from netprobe.engine.sweep import sockets
-from netprobe.engine.sweep.filters import Marks
-from netprobe.engine.sweep.lanes import DatagramLane, IcmpLane, Lane, SynLane, open_packets
-from netprobe.engine.sweep.mmsg import Arrived, Inbox, count_drops
+from netprobe.engine.sweep.mmsg import count_drops
+from netprobe.engine.sweep.opening import Opened
 from netprobe.engine.sweep.pacing import Pacer
-from netprobe.engine.sweep.questions import Answers, Codes, Kind, Questions, RoundResult, StampDetails
+from netprobe.engine.sweep.questions import Answers, Questions, RoundResult, StampDetails
 from netprobe.engine.sweep.rounds import Queue, Round
 from netprobe.engine.sweep.stamps import StampLane
-from netprobe.errors import MisuseError, SurroundingsError
-from netprobe.wire.batch import Flags, Indices, is_mapped
-from netprobe.wire.batch_quote import read_errors
-from netprobe.wire.stamp import MIN_BYTES
+from netprobe.errors import MisuseError
+from netprobe.wire.batch import Indices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
-_BATCH = 128
+BATCH = 128
 """Packets per system call: fewer cost more calls, more blur the send times in between."""
-_INBOX = 1024
-_ROOM = 4096
-"""Bytes of receive buffer set aside per packet that may be answered: the kernel charges some 800 for a small
-one, and a fast peer's answers come while we are still sending."""
-_WIDTH = 160
-"""Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
 _LISTEN_S = 0.004
-_MOST_LATE = 1000
-"""Batches of late answers that are kept for whoever asks."""
+MOST_LATE = 10_000
+"""Late answers that are kept for whoever asks, in at most *_LATE_BATCHES* batches."""
+_LATE_BATCHES = 100
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
 """Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
@@ -65,16 +52,6 @@ class Pace:
     """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
 
 
-@dataclass(slots=True)
-class _Door:
-    """One socket and what its packets mean."""
-
-    socket: socket.socket
-    inbox: Inbox
-    read: Callable[[Arrived], list[Answers]]
-    drops: int = 0
-
-
 class Sweep:
     """Sockets and state of one set of questions. Close it, or use it as a context manager."""
 
@@ -83,31 +60,17 @@ class Sweep:
         if not len(questions):
             raise MisuseError("a sweep needs at least one question")
         self.questions = questions
-        self._key = hashlib.blake2b(key, digest_size=16, person=b"netprobe-sweep").digest()
-        self._plain_key = key
-        self._boot = secrets.randbits(32)
         self._random = np.random.default_rng(seed)
-        self._identifier = 1 + secrets.randbelow(0xFFFF)
-        self._closers: list[Callable[[], None]] = []
-        self._doors: list[_Door] = []
-        self._room = _INBOX
-        self._drain_every = _INBOX
+        self._opened = Opened(questions, key=key, random=self._random, batch=BATCH)
+        self._drain_every = self._opened.room
         self._unread = 0
         """Packets sent since the sockets were last read."""
-        self._lanes: list[tuple[Lane, socket.socket]] = []
-        self._lane_of = np.zeros(len(questions), dtype=np.int64)
-        self._position = np.zeros(len(questions), dtype=np.int64)
         self._rounds: dict[int, Round] = {}
         self._late: list[Answers] = []
-        self._poll = select.poll()
+        self._late_held = 0
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
         """Packets that proved nothing and answers that came twice or too late."""
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -119,9 +82,7 @@ class Sweep:
 
     def close(self) -> None:
         """Close every socket; answers under way find nobody, and the kernel resets SYN-ACKs."""
-        for closer in reversed(self._closers):
-            closer()
-        self._closers.clear()
+        self._opened.close()
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -171,7 +132,7 @@ class Sweep:
     def finish(self, number: int) -> RoundResult:
         """End a round: what is silent now has timed out, what was not sent was not measured."""
         self._drain()
-        for door in self._doors:
+        for door in self._opened.doors:
             door.drops = max(door.drops, count_drops(door.socket))
         running = self._rounds.pop(number)
         stamps = self._collect_stamps(running)
@@ -204,7 +165,7 @@ class Sweep:
         finally:
             over.set()
             listener.join()
-            self._drain_every = self._room
+            self._drain_every = self._opened.room
 
     def wait(self, number: int, *, until_ns: int) -> None:
         """Sleep until *until_ns*, or until there are answers once all packets of a round have left.
@@ -215,7 +176,7 @@ class Sweep:
         running = self._rounds[number]
         if not running.all_sent:
             time.sleep(pause_ns / 1e9)
-        elif self._poll.poll(pause_ns / 1e6):
+        elif self._opened.poll.poll(pause_ns / 1e6):
             time.sleep(min(pause_ns, running.pacer.tick_ns) / 1e9)
 
     def set_ttl(self, ttl: int) -> None:
@@ -231,21 +192,21 @@ class Sweep:
         return self._rounds[number]
 
     def take_late(self) -> list[Answers]:
-        """Proven answers to rounds that were finished before, since the last call; at most some thousands."""
-        late, self._late = self._late, []
+        """Proven answers to rounds that were finished before, since the last call; at most *MOST_LATE*."""
+        late, self._late, self._late_held = self._late, [], 0
         return late
 
     @property
     def drops(self) -> int:
         """Answers the kernel dropped at our receive buffers since the sweep was opened."""
-        return sum(door.drops for door in self._doors)
+        return sum(door.drops for door in self._opened.doors)
 
     def fileno_list(self) -> list[int]:
         """Sockets that become readable when answers are there."""
-        return [door.socket.fileno() for door in self._doors]
+        return [door.socket.fileno() for door in self._opened.doors]
 
     def _collect_stamps(self, running: Round) -> StampDetails | None:
-        lanes = [lane for lane, _ in self._lanes if isinstance(lane, StampLane)]
+        lanes = [lane for lane, _ in self._opened.lanes if isinstance(lane, StampLane)]
         if not lanes:
             return None
         told = StampDetails.none(len(self.questions))
@@ -259,11 +220,11 @@ class Sweep:
     def _queue_up(self, chosen: Indices | None) -> list[Queue]:
         queues = []
         turn = self._random.random()
-        for index, (lane, _) in enumerate(self._lanes):
+        for index, (lane, _) in enumerate(self._opened.lanes):
             if chosen is None:
                 positions = np.roll(np.arange(len(lane.rows)), int(turn * len(lane.rows)))
             else:
-                positions = self._position[chosen[self._lane_of[chosen] == index]]
+                positions = self._opened.position[chosen[self._opened.lane_of[chosen] == index]]
             if len(positions):
                 lane.prepare(self._number, None if chosen is None else positions)
                 lane.outbox.arrange(positions)
@@ -274,7 +235,7 @@ class Sweep:
         allowed = running.pacer.allow(now_ns=time.monotonic_ns(), sent=running.sent)
         while allowed > 0 and not running.all_sent:
             queue = min((queue for queue in running.queues if queue.left), key=lambda queue: queue.progress)
-            count = self._send_batch(running, queue, min(_BATCH, allowed))
+            count = self._send_batch(running, queue, min(BATCH, allowed))
             if not count:
                 return
             allowed -= count
@@ -284,11 +245,11 @@ class Sweep:
 
     def _send_batch(self, running: Round, queue: Queue, most: int) -> int:
         """Send one batch of a queue; returns how many questions are settled (0: the socket is full)."""
-        lane, opened = self._lanes[queue.lane]
+        lane, opened = self._opened.lanes[queue.lane]
         rows = queue.rows[queue.cursor : queue.cursor + most]
         before_ns = time.monotonic_ns()
         if isinstance(lane, StampLane):
-            lane.stamp(self._position[rows], wall_ns=time.time_ns())
+            lane.stamp(self._opened.position[rows], wall_ns=time.time_ns())
         running.expect(rows, now_ns=before_ns)
         sent, error = lane.outbox.send(opened.fileno(), queue.cursor, len(rows))
         running.expect(rows[max(0, sent) :], now_ns=0)
@@ -310,7 +271,7 @@ class Sweep:
 
     def _drain(self) -> None:
         self._unread = 0
-        for door in self._doors:
+        for door in self._opened.doors:
             while (arrived := door.inbox.receive(door.socket.fileno())) is not None:
                 now_ns = time.monotonic_ns()
                 offset_ns = time.time_ns() - now_ns
@@ -331,112 +292,11 @@ class Sweep:
             if here.any():
                 news += running.note(answers.pick(here), wall_offset_ns=offset_ns, now_ns=now_ns)
             told |= here
-        if not told.all() and len(self._late) < _MOST_LATE:
-            self._late.append(answers.pick(~told))
+        self._keep_late(np.nonzero(~told)[0], answers)
         return news
 
-    def _open(self) -> None:
-        v4 = is_mapped(self.questions.addresses)
-        kinds = self.questions.kinds
-        first_port = self._reserve() if (kinds == Kind.SYN).any() else 0
-        for v6 in (False, True):
-            family = ~v4 if v6 else v4
-            if family.any():
-                self._open_family(kinds, family, first_port, v6=v6)
-
-    def _reserve(self) -> int:
-        reserved = sockets.reserve_ports()
-        self._closers.append(reserved.close)
-        return reserved.first
-
-    def _open_family(self, kinds: Codes, family: Flags, first_port: int, *, v6: bool) -> None:
-        others: list[Lane] = []
-        udp_port = 0
-        if len(rows := self._rows_of(family & (kinds == Kind.DATAGRAM))):
-            opened = self._keep(sockets.open_udp(v6=v6))
-            udp_port = opened.getsockname()[1]
-            asked = self.questions.pick(rows)
-            others.append(DatagramLane(asked, rows, key=self._key, source_port=udp_port, v6=v6))
-            self._add_lane(others[-1], opened, width=_WIDTH)
-        stamp_port = 0
-        if len(rows := self._rows_of(family & (kinds == Kind.STAMP))):
-            opened = self._keep(sockets.open_udp(v6=v6))
-            stamp_port = opened.getsockname()[1]
-            asked = self.questions.pick(rows)
-            others.append(
-                StampLane(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
-            )
-            self._add_lane(others[-1], opened, width=MIN_BYTES)
-        marks = Marks(
-            self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
-        )
-        raw = self._open_icmp(kinds[family], marks, v6=v6)
-        if raw is None:
-            return
-        echoes: IcmpLane | None = None
-        if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
-            asked = self.questions.pick(rows)
-            echoes = IcmpLane(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
-            self._add_lane(echoes, raw, width=0)
-        if len(rows := self._rows_of(family & (kinds == Kind.SYN))):
-            asked = self.questions.pick(rows)
-            opened = self._keep(sockets.open_syn(marks, v6=v6))
-            sources = sockets.find_sources(asked.addresses)
-            others.append(SynLane(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6))
-            self._add_lane(others[-1], opened, width=_WIDTH)
-        reader = _icmp_reader(echoes, others, v6=v6)
-        self._doors.append(_Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
-
-    def _open_icmp(self, kinds: Codes, marks: Marks, *, v6: bool) -> socket.socket | None:
-        """A raw socket for echoes and everybody's errors; where that is forbidden, echoes go without."""
-        try:
-            return self._keep(sockets.open_icmp(marks, v6=v6))
-        except SurroundingsError:
-            if np.isin(kinds, (Kind.SYN, Kind.DATAGRAM)).any():
-                raise
-        v4 = is_mapped(self.questions.addresses)
-        rows = self._rows_of((~v4 if v6 else v4) & (self.questions.kinds == Kind.ICMP))
-        if len(rows):
-            opened = self._keep(sockets.open_ping(v6=v6))
-            asked, identifier = self.questions.pick(rows), opened.getsockname()[1]
-            self._add_lane(
-                IcmpLane(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
-            )
-        return None
-
-    def _keep(self, opened: socket.socket) -> socket.socket:
-        room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM
-        self._room = self._drain_every = min(self._room, max(_BATCH, room))
-        self._poll.register(opened, select.POLLIN)
-        self._closers.append(opened.close)
-        return opened
-
-    def _add_lane(self, lane: Lane, opened: socket.socket, *, width: int) -> None:
-        """Register a lane; with *width* its socket is also a door, read that far into each packet."""
-        if width:
-            inbox = Inbox(capacity=_INBOX, width=width)
-            self._doors.append(_Door(opened, inbox, lambda arrived: [lane.read(arrived)]))
-        self._lane_of[lane.rows] = len(self._lanes)
-        self._position[lane.rows] = np.arange(len(lane.rows))
-        self._lanes.append((lane, opened))
-
-    def _rows_of(self, wanted: Flags) -> Indices:
-        """The rows of a lane, shuffled: packets lie in memory in the order in which they will leave."""
-        return self._random.permutation(np.nonzero(wanted)[0])
-
-
-def _icmp_reader(
-    echoes: IcmpLane | None, others: list[Lane], *, v6: bool
-) -> Callable[[Arrived], list[Answers]]:
-    """A raw ICMP socket hears replies to our echoes, and errors about packets of every lane of its family."""
-    lanes: list[Lane] = [*([echoes] if echoes else []), *others]
-
-    def read(arrived: Arrived) -> list[Answers]:
-        body, lengths, senders, valid = open_packets(arrived, v6=v6)
-        told = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
-        if told and len(told[0]) == len(arrived):
-            return told
-        quotes = read_errors(body, lengths, v6=v6)
-        return [*told, *(lane.read_quotes(quotes, arrived, senders) for lane in lanes)]
-
-    return read
+    def _keep_late(self, rows: Indices, answers: Answers) -> None:
+        rows = rows[: MOST_LATE - self._late_held]
+        if len(rows) and len(self._late) < _LATE_BATCHES:
+            self._late.append(answers.pick(rows))
+            self._late_held += len(rows)

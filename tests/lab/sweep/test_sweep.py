@@ -178,7 +178,7 @@ def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> No
 def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Pair) -> None:
     many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, 1001)]
     with Sweep(Questions.of(Kind.ICMP, many), key=KEY, seed=1) as sweep:
-        sweep._doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        sweep._opened.doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         sweep._drain_every = len(many)
         result = sweep.ask(QUICK)
     assert result.dropped > 0
@@ -216,7 +216,7 @@ def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: Pair) -> N
         *ADDRESSES,
     )
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert told[0] == "dgram-icmp udp connect"
+    assert told[0] == "icmp-ping-socket udp connect"
     assert told[1].split() == [str(len(ADDRESSES))] * 3
     assert (
         told[2] == "cannot open a socket: Operation not permitted (a raw socket needs the NET_RAW capability)"

@@ -37,3 +37,8 @@ def test_what_exceeds_the_budget_is_not_asked() -> None:
     checks = tuple(make_check(Probe("icmp"), address=f"10.0.0.{n}", count=4) for n in range(1, 4))
     reasons = find_unaskable(Plan(ASKER, 1, checks, 2 * SECOND, b"key"), max_probes_per_s=4)
     assert reasons == {checks[2].id: "over the agent's budget of 4 probes per second"}
+
+
+def test_one_check_over_the_budget_does_not_starve_those_behind_it() -> None:
+    checks = tuple(make_check(Probe("icmp"), address=f"10.0.0.{n}", count=n) for n in (9, 4, 1))
+    assert list(find_unaskable(Plan(ASKER, 1, checks, SECOND, b"key"), max_probes_per_s=5)) == [checks[0].id]
