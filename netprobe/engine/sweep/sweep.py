@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import secrets
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ class Sweep:
 
     def set_ttl(self, ttl: int) -> None:
         """Let every packet from now on live for *ttl* hops."""
-        for lane, opened in self._lanes:
+        for lane, opened in self._opened.lanes:
             if lane.v6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
             else:
