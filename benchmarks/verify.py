@@ -180,7 +180,7 @@ async def _measure(stage: Stage) -> dict[str, object]:
     drops = [case for case in cases if case.rule is not None and not case.rule.is_reject]
     misplaced = [case for case in drops if not _is_placed(stage, case, told[case])]
     for case in [*wrong[:10], *misplaced[:10]]:
-        _tell(f"{case.cell} is {told[case].verdict}: {told[case].reason} {told[case].at}; {case.rule}")
+        _tell(_describe(case, told[case]))
     return {
         "endpoints": len(stage.wall.ends), "ports": len(stage.wall.ports), "rules": len(stage.wall.rules),
         "cells": len(cases), "drops": len(drops),
@@ -190,6 +190,12 @@ async def _measure(stage: Stage) -> dict[str, object]:
         "cells_per_s": round(len(cases) / asked_s),
         "cells_per_s_with_every_drop_placed": round(len(cases) / placed_s),
     }  # fmt: skip
+
+
+def _describe(case: Case, told: Judged) -> str:
+    cell, rule = case.cell, case.rule
+    truth = f"{rule.name} ({rule.action}, {rule.chain} of {rule.host})" if rule else "passes"
+    return f"{cell.source} → {cell.target} {cell.door}: {told.verdict}, {told.reason} {told.at}; {truth}"
 
 
 def _is_placed(stage: Stage, case: Case, told: Judged) -> bool:

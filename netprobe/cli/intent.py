@@ -151,10 +151,6 @@ def _echo_statements(statements: tuple[Statement, ...]) -> None:
 
 
 def _echo_intent(statements: tuple[Statement, ...], version: int) -> None:
-    unsaid = sum(door[0] is Transport.SCTP for one in statements for door in one.doors for _ in one.sources)
-    if unsaid:
-        what = f"cells of SCTP left out, as an intent cannot name them: {unsaid} (see -o table)"
-        click.echo(f"note: {what}", err=True)
     document = msgspec.to_builtins(intent_document(statements, version=version))
     click.echo(write_document(document), nl=False)
 

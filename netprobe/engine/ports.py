@@ -7,6 +7,7 @@ import random
 import time
 
 from netprobe.engine.clock import Clock
+from netprobe.engine.sctp import ask_sctp
 from netprobe.errors import SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
@@ -42,6 +43,7 @@ def _sweep(check: Check, key: bytes, seed: int) -> Seen:
             verdicts += _unasked(check, ports, transport, str(error))
             continue
         verdicts += map(swept.verdict, range(len(swept.verdicts)))
+    verdicts += ask_sctp(addresses_of(check), ports_of(check.probe, Transport.SCTP))
     took_ns = time.monotonic_ns() - began_ns
     return Seen(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
 

@@ -36,8 +36,10 @@ _SYSCTLS = {
     "ipv6/conf/default/accept_ra": "0",
     "ipv6/conf/all/keep_addr_on_down": "1",
     "ipv6/conf/default/keep_addr_on_down": "1",
-    # Every rejection is told; a limit would make silence of some of them.
+    # Every rejection is told; a limit would make silence of some of them. The mask also lifts the limit over
+    # all peers together (icmp_msgs_per_sec), which a sweep by many agents at once exceeds.
     "ipv4/icmp_ratelimit": "0",
+    "ipv4/icmp_ratemask": "0",
     "ipv6/icmp/ratelimit": "0",
     # Agents without NET_RAW may ping.
     "ipv4/ping_group_range": "0 2147483647",

@@ -21,6 +21,7 @@ class Protocol(StrEnum):
 
     TCP = "tcp"
     UDP = "udp"
+    SCTP = "sctp"
     ICMP = "icmp"
     ESP = "esp"
 

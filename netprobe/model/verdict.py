@@ -12,10 +12,11 @@ class Transport(StrEnum):
     TCP = "tcp"
     UDP = "udp"
     ICMP = "icmp"
+    SCTP = "sctp"
 
 
 PORTED = (Transport.TCP, Transport.UDP)
-"""Those with ports."""
+"""Those whose ports are swept, packet by packet; an SCTP port is asked by the kernel's own association."""
 
 
 class Verdict(StrEnum):

@@ -1,9 +1,10 @@
 """``ports``: verdicts on many doors of many addresses in one question.
 
-Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``agents`` (UDP ports where agents answer, who
-believe only a keyed request), ``icmp`` (``1``: an echo of each address, too) and ``also`` (further addresses
-beside the target's, with commas). The answer is one ``Reached`` (or ``TimedOut`` where nothing answered)
-whose facts hold the verdicts, as :func:`write_facts` and :func:`read_facts` say.
+Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``sctp`` (asked where the kernel has it),
+``agents`` (UDP ports where agents answer, who believe only a keyed request), ``icmp`` (``1``: an echo of each
+address, too) and ``also`` (further addresses beside the target's, with commas). The answer is one ``Reached``
+(or ``TimedOut`` where nothing answered) whose facts hold the verdicts, as :func:`write_facts` and
+:func:`read_facts` say.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
     if probe.option("icmp") not in {"", "1"}:
         raise InputError(f"{probe.option('icmp')!r} is not 1", where="options.icmp")
-    doors = sum(len(ports_of(probe, transport)) for transport in PORTED)
+    doors = sum(len(ports_of(probe, transport)) for transport in (*PORTED, Transport.SCTP))
     doors += len(agent_ports_of(probe)) + asks_echo(probe)
     addresses = also_of(probe)
     if not doors:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Names = tuple[str, ...]
-Port = Annotated[str, msgspec.Meta(description="tcp/443, udp/8000-8010, icmp or esp", examples=["tcp/443"])]
+Port = Annotated[
+    str, msgspec.Meta(description="tcp/443, udp/8000-8010, sctp/38412, icmp or esp", examples=["tcp/443"])
+]
 Verdict = Literal["allow", "deny"]
 System = Literal[
     "cilium-clustermesh", "consul", "istio", "kubernetes-nodes", "linkerd", "liqo", "submariner"

@@ -21,7 +21,7 @@ from netprobe.wire.messages import Declined, Reply
 MAX_ADDRESSES = 128
 """Addresses of one question: its text must fit the bus's limit."""
 SWEEP_NS = 20_000_000_000
-_ASKABLE = frozenset({Protocol.TCP, Protocol.UDP, Protocol.ICMP})
+_ASKABLE = frozenset(Protocol) - {Protocol.ESP}
 _OURS = "our own machine"
 
 
@@ -77,6 +77,7 @@ def _ask(
         "udp": write_ports(
             door.port for door in doors if door.protocol is Protocol.UDP and door.port != port
         ),
+        "sctp": write_ports(door.port for door in doors if door.protocol is Protocol.SCTP),
         "agents": str(port) if Door(Protocol.UDP, port) in asked else "",
         "icmp": "1" if Door(Protocol.ICMP) in asked else "",
         "also": ",".join(addresses[1:]),

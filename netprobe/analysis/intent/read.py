@@ -185,14 +185,14 @@ def _meet(one: Rule, other: Rule, ports: tuple[Span, ...]) -> bool:
 
 
 def parse_span(text: str) -> Span:
-    """Read ``tcp/443``, ``udp/8000-8010``, ``icmp`` or ``esp``.
+    """Read ``tcp/443``, ``udp/8000-8010``, ``sctp/38412``, ``icmp`` or ``esp``.
 
     >>> str(parse_span("tcp/8000-8010"))
     'tcp/8000-8010'
     """
     name, slash, ports = text.partition("/")
     if name not in set(Protocol):
-        raise InputError(f"{text!r} is not tcp/PORT, udp/PORT, icmp or esp")
+        raise InputError(f"{text!r} is not tcp/PORT, udp/PORT, sctp/PORT, icmp or esp")
     protocol = Protocol(name)
     if protocol in {Protocol.ICMP, Protocol.ESP}:
         if slash:

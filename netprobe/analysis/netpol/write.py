@@ -46,16 +46,11 @@ def find_statements(cells: Iterable[PolicyCell], *, version: int) -> tuple[State
 
 
 def intent_document(statements: Iterable[Statement], *, version: int) -> IntentDoc:
-    """An intent that says the same: a group for each pod's address of IP *version*, a rule per statement.
-
-    Doors of SCTP are left out: an intent cannot name them.
-    """
+    """An intent that says the same: a group for each pod's address of IP *version*, a rule per statement."""
     groups: dict[str, GroupDoc] = {}
     rules = []
     for each in statements:
-        ports = _ports(door for door in each.doors if door[0] is not Transport.SCTP)
-        if not ports:
-            continue
+        ports = each.ports
         for pod in (*each.sources, each.target):
             groups.setdefault(pod.qualified, _group(pod, version))
         names = tuple(pod.qualified for pod in each.sources)

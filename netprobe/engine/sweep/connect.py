@@ -39,9 +39,17 @@ class _Knock:
 
 
 def sweep_connects(
-    doors: Sequence[Door], *, at_once: int = 256, rate: float = 2000, timeout_ns: int = 800_000_000
+    doors: Sequence[Door],
+    *,
+    at_once: int = 256,
+    rate: float = 2000,
+    timeout_ns: int = 800_000_000,
+    protocol: int = 0,
 ) -> list[Outcome]:
-    """Connect to every door, at most *at_once* at a time and *rate* per second; outcomes in their order."""
+    """Connect to every door, at most *at_once* at a time and *rate* per second; outcomes in their order.
+
+    *protocol* is TCP, or another stream protocol of the kernel's (``IPPROTO_SCTP``).
+    """
     outcomes: list[Outcome] = [NotMeasured("not asked")] * len(doors)
     knocking: dict[int, _Knock] = {}
     waiting = iter(range(len(doors)))
@@ -52,7 +60,7 @@ def sweep_connects(
                 due = int((time.monotonic_ns() - begun_ns) * rate / 1e9) + 1 - started
                 for door in _next(waiting, min(due, at_once - len(knocking))):
                     started += 1
-                    knock = _knock(doors[door], door)
+                    knock = _knock(doors[door], door, protocol)
                     if isinstance(knock, _Knock):
                         knocking[knock.opened.fileno()] = knock
                         poll.register(knock.opened, select.EPOLLOUT | select.EPOLLERR)
@@ -73,10 +81,10 @@ def _next(waiting: Iterator[int], count: int) -> list[int]:
     return [door for _, door in zip(range(count), waiting, strict=False)]
 
 
-def _knock(door: Door, index: int) -> _Knock | NotMeasured:
+def _knock(door: Door, index: int, protocol: int) -> _Knock | NotMeasured:
     v6 = ":" in door.address
     try:
-        opened = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM)
+        opened = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM, protocol)
     except OSError as error:
         return NotMeasured(f"no socket: {error.strerror}")
     opened.setblocking(False)

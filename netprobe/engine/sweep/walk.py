@@ -2,9 +2,10 @@
 
 At each TTL every suspect that came this far is sent, and one control per address behind them: its witness,
 or, without one, a suspect that has just been named there. A router at which the TTL runs out names the packet
-(RFC 792, RFC 4443). A suspect's silence counts where its control was named in each of :data:`TRIES` tries: a
-router that limits its ICMP, or says nothing, names not every control, and then the range grows to the next
-hop that can be believed.
+(RFC 792, RFC 4443). A suspect's silence counts in a try in which its control, sent last, was named, and
+:data:`TRIES` of them are needed: a router that limits its ICMP names some controls, is asked more slowly and
+at most :data:`MOST_TRIES` times; one that says nothing names none, and then the range grows to the next hop
+that can be believed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from netprobe.model.verdict import Transport
 from netprobe.probes.drops import Drop, Hop, Suspects
 from netprobe.wire.batch import Flags, Indices, Rows, address_text, is_mapped
 
-TRIES = 3
+TRIES, MOST_TRIES = 3, 6
 MAX_SILENT_HOPS = 4
 """So many hops in a row at which nobody is named end a suspect's walk."""
 _TIMEOUT_NS = 400_000_000
 _LEAST_QUIET_NS = 40_000_000
+_PAUSE_S, _SLOWER, _LEAST_RATE = 0.25, 4, 100.0
+"""A router that did not name every control gets this rest before the next try, and so many times less."""
 _KINDS = {Transport.TCP: Kind.SYN, Transport.UDP: Kind.DATAGRAM, Transport.ICMP: Kind.ICMP}
 _EXPIRED_V4, _EXPIRED_V6 = 11, 3
 _NOBODY = -1
@@ -53,6 +56,8 @@ class Walk:
         self.has_arrived: Flags = np.zeros(count, dtype=np.bool_)
         """Addresses whose control came to its end."""
         self.ttl, self._tries = 1, 0
+        self.is_limited = False
+        """Whether at this TTL somebody named only some of what should be named."""
         self._hops = hops
         self._controls = witnesses.copy()
         self._witnessed = np.zeros(count, dtype=np.int64)
@@ -87,8 +92,18 @@ class Walk:
         self.has_answered[ended] = True
         self._adopt_controls(named)
         self._open = self._open[~expired[self._open] & ~self.is_over[self._open]]
-        if self._tries >= TRIES or not len(self._open):
+        if self._is_decided():
             self._close_hop()
+
+    def _is_decided(self) -> bool:
+        """Whether more tries at this TTL would tell nothing more."""
+        hosts = self.hosts[self._open]
+        if self._tries < TRIES and len(hosts):
+            return False
+        spoken = self.is_named[hosts, self.ttl] | self.has_arrived[hosts]
+        wanting = spoken & (self._witnessed[hosts] < TRIES)
+        self.is_limited = bool(wanting.any())
+        return not self.is_limited or self._tries >= MOST_TRIES
 
     def _note_controls(self, codes: Codes, expired: Flags, senders: Rows) -> None:
         hosts = np.nonzero(self._controls >= 0)[0]
@@ -108,10 +123,10 @@ class Walk:
         hosts = self.hosts[named]
         bare = self._controls[hosts] == _NOBODY
         self._controls[hosts[bare]] = named[bare]
-        self._witnessed[hosts[bare]] = self._tries
+        self._witnessed[hosts[bare]] = 1
 
     def _close_hop(self) -> None:
-        believed = self._witnessed[self.hosts[self._open]] >= self._tries
+        believed = self._witnessed[self.hosts[self._open]] >= TRIES
         lost = self._open[believed]
         self.lost[lost] = self.ttl
         self.is_over[lost] = True
@@ -120,7 +135,7 @@ class Walk:
         self.is_over |= (since >= MAX_SILENT_HOPS) | self.has_arrived[self.hosts]
         if self.ttl > self._hops:
             self.is_over[:] = True
-        self._tries = 0
+        self._tries, self.is_limited = 0, False
         self._witnessed[:] = 0
         self._controls = self._witnesses.copy()
         self._open = np.nonzero(~self.is_over)[0]
@@ -142,12 +157,17 @@ def walk_drops(
     """The place of each suspect that is still silent; one that answers now has none."""
     deadline_ns = time.monotonic_ns() + within_ns
     questions, hosts, witnesses = _questions(suspects)
-    walk = Walk(hosts, witnesses, hops=hops)
+    walk, pace = Walk(hosts, witnesses, hops=hops), rate
     with Sweep(questions, key=seed.to_bytes(16, "big"), seed=seed) as sweep:
         while not walk.is_done and time.monotonic_ns() < deadline_ns:
+            if walk.is_limited:
+                pace = max(_LEAST_RATE, pace / _SLOWER)
+                time.sleep(_PAUSE_S)
+            else:
+                pace = rate
             rows = walk.next_rows()
             sweep.set_ttl(walk.ttl)
-            result = _ask(sweep, rows, walk.controls_of(rows), rate=rate)
+            result = _ask(sweep, rows, walk.controls_of(rows), rate=pace)
             walk.note(result, _expired(result, questions), result.senders)
     return list(_drops(suspects, walk))
 

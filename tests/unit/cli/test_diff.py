@@ -105,7 +105,7 @@ def test_a_verification_is_not_compared_with_a_bundle(verified: Path, bundles: t
     [
         ("source", "nobody", "cells[0].source: "),
         ("door", "tcp/99999", "cells[0].door: 'tcp/99999' is no door such as tcp/443"),
-        ("door", "sctp/1", "cells[0].door: 'sctp/1' is no door such as tcp/443"),
+        ("door", "quic/1", "cells[0].door: 'quic/1' is no door such as tcp/443"),
         ("verdict", "fine", "is not what netprobe verify writes: Invalid enum value 'fine'"),
     ],
 )

@@ -52,15 +52,13 @@ def test_the_table_names_who_decides(tmp_path: Path) -> None:
 
 def test_the_intent_is_one_that_check_reads(tmp_path: Path) -> None:
     written = run(tmp_path)
-    assert written.stderr == (
-        NOTE + "note: cells of SCTP left out, as an intent cannot name them: 1 (see -o table)\n"
-    )
+    assert written.stderr == NOTE
     (tmp_path / "intent.yaml").write_text(written.stdout)
     checked = CliRunner().invoke(cli, ["intent", "check", str(tmp_path / "intent.yaml")])
     assert checked.output == (
         "allow  shop/web → shop/db: tcp/5432\n"
         "       allow shop/db: ingress by shop/only-web\n"
-        "allow  shop/db → shop/web: tcp/8080\n"
+        "allow  shop/db → shop/web: sctp/9 tcp/8080\n"
         "       allow shop/web: no policy applies\n"
     )
 

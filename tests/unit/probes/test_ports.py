@@ -58,7 +58,7 @@ def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "10.0.0.1 tcp", "10.0.0.1 sctp open", "a tcp rejected", "a tcp rejected b c d"]
+    "name", ["", "10.0.0.1 tcp", "10.0.0.1 esp open", "a tcp rejected", "a tcp rejected b c d"]
 )
 def test_foreign_facts_are_one_error(name: str) -> None:
     with pytest.raises(RemoteFormatError):

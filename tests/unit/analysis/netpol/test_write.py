@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 
 from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.read import read_intent
-from netprobe.analysis.netpol.policy import Transport
 from netprobe.analysis.netpol.write import find_statements, intent_document
 from netprobe.model.inventory import Cluster, Inventory, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
@@ -49,7 +48,7 @@ def test_the_intent_read_back_says_the_same_of_every_cell(here: dict[str, Any]) 
                 cell.port,
             ): cell.expected
             for cell in cells
-            if cell.version == version and cell.source != cell.target and cell.transport is not Transport.SCTP
+            if cell.version == version and cell.source != cell.target
         }
 
 

@@ -24,7 +24,8 @@ class Line:
     mute: frozenset[int] = frozenset()
     """Hops that name nobody."""
     stingy: frozenset[int] = frozenset()
-    """Hops that name only every other try."""
+    """Hops that name anybody only in every so many tries."""
+    seldom: int = 2
 
     def play(self, walk: Walk) -> Walk:
         tries: dict[int, int] = {}
@@ -34,7 +35,7 @@ class Line:
             expired = np.zeros(len(self.reach), dtype=np.bool_)
             codes = np.full(len(self.reach), Code.TIMED_OUT, dtype=np.uint8)
             for row in rows.tolist():
-                speaks = ttl not in self.mute and not (ttl in self.stingy and tries[ttl] % 2)
+                speaks = ttl not in self.mute and not (ttl in self.stingy and tries[ttl] % self.seldom)
                 if row >= SUSPECTS and ttl >= self.length:
                     codes[row] = Code.REACHED
                 elif ttl <= self.reach[row] and speaks:
@@ -72,9 +73,15 @@ def test_a_hop_that_says_nothing_widens_the_range() -> None:
     assert walk.lost.tolist() == [3, 3, 4]
 
 
-def test_a_hop_that_limits_its_icmp_proves_nothing() -> None:
-    walk = Line([1, 1, 1, 9], stingy=frozenset({2})).play(one_host())
-    assert walk.lost.tolist() == [3, 3, 3]
+def test_a_hop_that_limits_its_icmp_is_asked_more_often() -> None:
+    walk = Line([1, 1, 3, 9], stingy=frozenset({2})).play(one_host())
+    assert walk.last.tolist() == [1, 1, 3]
+    assert walk.lost.tolist() == [2, 2, 4]
+
+
+def test_a_hop_that_names_a_control_too_seldom_proves_nothing() -> None:
+    walk = Line([1, 1, 3, 9], stingy=frozenset({2}), seldom=3).play(one_host())
+    assert walk.lost.tolist() == [3, 3, 4]
 
 
 def test_without_a_witness_another_suspect_stands_in() -> None:
