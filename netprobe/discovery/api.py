@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -53,6 +54,16 @@ class ClusterApi:
         self._client = client
         self.calls = 0
         """Requests sent so far."""
+
+    @property
+    def server(self) -> str:
+        """Where the API server is."""
+        return str(self._client.configuration.host)
+
+    def read_authority(self) -> bytes:
+        """Who signed the API server's certificate, as PEM; nothing where the system's authorities do."""
+        file = self._client.configuration.ssl_ca_cert
+        return Path(file).read_bytes() if file else b""
 
     async def get(self, path: str, kind: type[T], query: Mapping[str, str | int] | None = None) -> T:
         """Read one object, or one page of a list."""

@@ -1,0 +1,109 @@
+"""Which objects a cluster gets: those of ``manifests/``, with what differs from cluster to cluster filled in.
+
+Rule: pure. Nothing is made up here that ``kubectl apply -k`` would not make, but names, addresses and images.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+from netprobe.wire.manifests import Manifest, find_manifests, read_manifests
+
+NAMESPACE = "netprobe"
+LABELS = {"app.kubernetes.io/part-of": "netprobe"}
+BUS_NAME = "netprobe-bus"
+BUS_PORT = 4222
+CLUSTERS_SECRET = "netprobe-clusters"  # noqa: S105 - names, no secrets
+TLS_SECRET = "netprobe-bus-tls"  # noqa: S105
+AUTHORITY_SECRET = "netprobe-bus-authority"  # noqa: S105
+OPERATORS_SECRET = "netprobe-operators"  # noqa: S105
+READER_SECRET = "netprobe-reader"  # noqa: S105
+_PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What runs."""
+
+    agent: str = ""
+    """Empty for what the manifests say."""
+    collector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What the agents of one cluster have to know."""
+
+    cluster: str
+    bus: str
+    ca: str
+    """PEM."""
+
+
+def agent_objects(settings: AgentSettings, images: Images) -> tuple[Manifest, ...]:
+    """The agents of both planes."""
+    made = _base("agent", images.agent)
+    for found in made:
+        if found["kind"] == "ConfigMap":
+            found["data"] = {"cluster": settings.cluster, "bus": settings.bus, "ca.crt": settings.ca}
+    return made
+
+
+def reader_objects() -> tuple[Manifest, ...]:
+    """What the collector may read, and an account for one that stands in another cluster."""
+    return _base("reader", "")
+
+
+def collector_objects(images: Images, *, service: str) -> tuple[Manifest, ...]:
+    """The collector with its bus; *service* is the type of the bus's Service."""
+    made = _base("collector", images.collector)
+    for found in made:
+        if found["kind"] == "Service" and found["metadata"]["name"] == BUS_NAME:
+            found["spec"]["type"] = service
+    return made
+
+
+def namespace_object() -> Manifest:
+    """The namespace, which everything else stands in."""
+    return next(found for found in _base("agent", "") if found["kind"] == "Namespace")
+
+
+def secret(name: str, data: Mapping[str, bytes]) -> Manifest:
+    """A Secret of ours."""
+    encoded = {key: base64.b64encode(value).decode() for key, value in sorted(data.items())}
+    meta = {"name": name, "namespace": NAMESPACE, "labels": dict(LABELS)}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
+
+
+def path_of(found: Manifest) -> str:
+    """Where the API keeps an object.
+
+    >>> path_of({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "a", "namespace": "n"}})
+    '/apis/apps/v1/namespaces/n/daemonsets/a'
+    """
+    version, kind, meta = found["apiVersion"], found["kind"], found["metadata"]
+    root = "/apis" if "/" in version else "/api"
+    inside = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{root}/{version}{inside}/{_PLURALS.get(kind, kind.lower() + 's')}/{meta['name']}"
+
+
+def everything() -> tuple[Manifest, ...]:
+    """Every object that any cluster may have of us, but Secrets that are made on the way."""
+    return tuple(found for part in ("agent", "reader", "collector") for found in _base(part, ""))
+
+
+def cluster_wide(found: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """Those that stand in no namespace; they do not go with ours."""
+    return tuple(one for one in found if "namespace" not in one["metadata"] and one["kind"] != "Namespace")
+
+
+def _base(part: str, image: str) -> tuple[Manifest, ...]:
+    made = tuple(deepcopy(read_manifests(find_manifests() / "base" / part)))
+    for found in made:
+        if image and found["kind"] in {"DaemonSet", "Deployment", "StatefulSet"}:
+            for container in found["spec"]["template"]["spec"]["containers"]:
+                container["image"] = image
+    return made
