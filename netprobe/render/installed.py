@@ -61,4 +61,4 @@ def _cell(count: tuple[int, int] | None) -> Text:
     if count is None:
         return Text("–", style="bright_black")
     ready, wanted = count
-    return Text(f"{ready}/{wanted}", style="" if ready >= wanted else "yellow")
+    return Text(f"{ready}/{wanted}", style="" if ready >= wanted > 0 else "yellow")

@@ -87,8 +87,8 @@ class Progress:
 
     @property
     def is_done(self) -> bool:
-        """Whether all are there and of the newest version."""
-        return self.settled and self.ready >= self.wanted
+        """Whether all are there, at least one, and of the newest version."""
+        return self.settled and self.ready >= self.wanted > 0
 
 
 @dataclass(frozen=True, slots=True)
