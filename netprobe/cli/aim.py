@@ -75,7 +75,7 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -
         size=wanted.size,
         name=wanted.name or _name(inventory, aim, kind),
         timeout_ns=round(timeout_s * 1e9),
-        options=tuple(sorted(wanted.options)),
+        options=tuple(sorted({**_options(inventory, aim, kind), **dict(wanted.options)}.items())),
     )
     return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
 
@@ -157,6 +157,13 @@ def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, st
     if aim.kind in {TargetKind.AGENT, TargetKind.NODE} and kind in _ON_AGENT_PORT:
         return inventory.agent_port
     return 0
+
+
+def _options(inventory: Inventory, aim: Target, kind: str) -> dict[str, str]:
+    """What a kind must be told and the inventory knows: a firewalk's witness is the port of the agents."""
+    if kind == "firewalk" and aim.kind in {TargetKind.AGENT, TargetKind.NODE}:
+        return {"witness": str(inventory.agent_port)}
+    return {}
 
 
 def _name(inventory: Inventory, aim: Target, kind: str) -> str:

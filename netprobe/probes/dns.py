@@ -18,6 +18,9 @@ from netprobe.probes.seen import Seen
 if TYPE_CHECKING:
     import dns.message
 
+OPTIONS = ("type", "transport")
+"""What ``Probe.options`` may hold."""
+
 DEFAULT_PORT = 53
 MAX_RECORDS = 10
 """How many are told."""

@@ -21,6 +21,8 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.ports import MAX_PAIRS, also_of, read_port_list, write_ports
 
+OPTIONS = ("also", "tcp", "udp", "witness", "hops")
+"""What ``Probe.options`` may hold."""
 DEFAULT_HOPS = 16
 _MOST_HOPS = 32
 _NOBODY = "-"

@@ -10,8 +10,9 @@ its ICMP answers some, one that says nothing answers none, and then the range gr
 be believed. Where the witness, too, is silent from some hop on, it cannot be known, and that is said.
 
 Reads ``Probe.port`` (the suspect), ``Probe.timeout_ns`` (the whole conversation) and the options
-``transport`` (``tcp`` or ``udp``; default tcp), ``witness`` (a port that should pass; default 9771, the
-agents'), ``patience`` (milliseconds for one packet, default 500) and ``hops`` (the largest TTL, default 30).
+``transport`` (``tcp`` or ``udp``; default tcp), ``witness`` (a port that should pass; needed: only who knows
+the target knows one, and ``netprobe check`` takes the agents'), ``patience`` (milliseconds for one packet,
+default 500) and ``hops`` (the largest TTL, default 30).
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """
@@ -29,9 +30,11 @@ from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience
 from netprobe.probes.seen import Seen, describe
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, Ended, Expired, Send
 
+OPTIONS = ("transport", "witness", "patience", "hops")
+"""What ``Probe.options`` may hold."""
+
 SUSPECT, WITNESS = 0, 1
 """The two flows, by number."""
-DEFAULT_WITNESS = 9771
 TRANSPORTS = ("tcp", "udp")
 TRIES = 3
 WHOLE_WAY = 64
@@ -117,7 +120,9 @@ def validate(probe: Probe) -> None:
     if probe.option("transport", "tcp") not in TRANSPORTS:
         known = " nor ".join(TRANSPORTS)
         raise InputError(f"{probe.option('transport')!r} is neither {known}", where="options.transport")
-    witness = probe.option("witness", str(DEFAULT_WITNESS))
+    witness = probe.option("witness")
+    if not witness:
+        raise InputError("a firewalk needs a witness, a port that should pass", where="options.witness")
     if not witness.isdecimal() or not 1 <= int(witness) <= 65535:
         raise InputError(f"{witness!r} is not within 1–65535", where="options.witness")
     if int(witness) == probe.port:
@@ -130,7 +135,7 @@ def validate(probe: Probe) -> None:
 
 def ports_of(probe: Probe) -> dict[int, int]:
     """The destination port of each flow."""
-    return {SUSPECT: probe.port, WITNESS: int(probe.option("witness", str(DEFAULT_WITNESS)))}
+    return {SUSPECT: probe.port, WITNESS: int(probe.option("witness"))}
 
 
 def begin(probe: Probe) -> Firewalk:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from h2.connection import H2Connection
     from h2.events import Event
 
+OPTIONS = ("service", "tls", "resolve")
+"""What ``Probe.options`` may hold."""
+
 DEFAULT_PORT = 50_051
 MAX_SERVICE_BYTES = 200
 MAX_REPLY_BYTES = 4_096

@@ -24,6 +24,9 @@ from netprobe.wire.identity import decode_identity
 if TYPE_CHECKING:
     import h11
 
+OPTIONS = ("path", "status", "identity", "tls", "resolve")
+"""What ``Probe.options`` may hold."""
+
 DEFAULT_PORT, DEFAULT_TLS_PORT = 80, 443
 MAX_BODY_BYTES = 64 * 1024
 

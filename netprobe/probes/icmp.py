@@ -12,6 +12,9 @@ from netprobe.errors import InputError
 from netprobe.model.check import Probe
 from netprobe.wire import icmp
 
+OPTIONS: tuple[str, ...] = ()
+"""What ``Probe.options`` may hold."""
+
 MAX_PACKET_BYTES = 65_000
 
 

@@ -26,6 +26,9 @@ from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.seen import Seen
 
+OPTIONS = ("gaps", "precision", "patience")
+"""What ``Probe.options`` may hold."""
+
 DEFAULT_GAPS = "30,120,180,240,350"
 DEFAULT_PATIENCE_MS = 3_000
 MAX_GAP_S = 3_600

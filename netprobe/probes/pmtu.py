@@ -25,6 +25,9 @@ from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
 
+OPTIONS = ("patience",)
+"""What ``Probe.options`` may hold."""
+
 TRIES = 3
 BASE = {4: 1_200, 6: 1_280}
 DEFAULT_LARGEST = 1_500

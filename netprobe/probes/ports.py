@@ -16,6 +16,8 @@ from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 
+OPTIONS = ("tcp", "udp", "agents", "icmp", "also")
+"""What ``Probe.options`` may hold."""
 MAX_PAIRS = 4096
 """Addresses times doors of one question."""
 

@@ -46,6 +46,9 @@ MAX_PATIENT_NS = {"idle": 7_200_000_000_000}
 class Kind(Protocol):
     """What every kind's file offers."""
 
+    OPTIONS: tuple[str, ...]
+    """What ``Probe.options`` may hold."""
+
     def validate(self, probe: Probe) -> None:
         """Raise :class:`InputError` for parameters that cannot be asked."""
 
@@ -71,9 +74,13 @@ def validate(probe: Probe, *, where: str = "probe") -> None:
     longest_ns = MAX_PATIENT_NS.get(probe.kind, MAX_TIMEOUT_NS)
     if not 0 < probe.timeout_ns <= longest_ns:
         bounds = f"1 ns–{longest_ns // 1_000_000_000} s"
-        raise InputError(f"{probe.timeout_ns} ns is not within {bounds}", where=f"{where}.timeout_ns")
+        raise InputError(f"{probe.timeout_ns / 1e9:g} s is not within {bounds}", where=f"{where}.timeout_ns")
+    kind = cast("Kind", importlib.import_module(KINDS[probe.kind]))
+    if unknown := sorted({key for key, _ in probe.options} - set(kind.OPTIONS)):
+        known = f"; known are {', '.join(sorted(kind.OPTIONS))}" if kind.OPTIONS else ""
+        raise InputError(f"{probe.kind} has no such option{known}", where=f"{where}.options.{unknown[0]}")
     try:
-        cast("Kind", importlib.import_module(KINDS[probe.kind])).validate(probe)
+        kind.validate(probe)
     except InputError as error:
         raise InputError(error.what, where=f"{where}.{error.where}") from error
 

@@ -8,6 +8,9 @@ from netprobe.probes.net import Net
 from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.seen import Seen
 
+OPTIONS: tuple[str, ...] = ()
+"""What ``Probe.options`` may hold."""
+
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""

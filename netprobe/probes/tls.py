@@ -22,6 +22,9 @@ from netprobe.probes.net import Net
 from netprobe.probes.parameters import check_port, check_server_name, refuse_size
 from netprobe.probes.seen import Seen
 
+OPTIONS: tuple[str, ...] = ()
+"""What ``Probe.options`` may hold."""
+
 DEFAULT_PORT = 443
 _DER = 2  # _ssl.ENCODING_DER
 _DAY_NS = 86_400_000_000_000

@@ -29,6 +29,9 @@ from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejec
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.seen import Seen
 
+OPTIONS = ("transport", "patience", "hops", "flows")
+"""What ``Probe.options`` may hold."""
+
 ENOUGH_FLOWS = (6, 11, 16, 21, 27, 33)
 """n_k: flows to ask before believing that there are only k next hops."""
 MAX_FLOWS = 64

@@ -14,6 +14,9 @@ from netprobe.model.outcome import TimedOut
 from netprobe.probes.seen import Seen, judge_identity
 from netprobe.wire import icmp, stamp
 
+OPTIONS: tuple[str, ...] = ()
+"""What ``Probe.options`` may hold."""
+
 _UDP_HEADER_BYTES = 8
 
 

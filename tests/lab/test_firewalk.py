@@ -11,6 +11,7 @@ import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.wire.messages import Answer
+from tests.lab.agents import PORT
 from tests.lab.line import Line, family_of, line
 from tests.lab.namespaces import need_namespaces
 
@@ -24,7 +25,7 @@ EXPIRED = {B4: "icmp type time-exceeded", B6: "icmpv6 type time-exceeded"}
 
 
 def ask(scene: Line, address: str, transport: str) -> Answer:
-    return scene.ask("firewalk", address, port=80, patience="150", transport=transport)
+    return scene.ask("firewalk", address, port=80, patience="150", transport=transport, witness=str(PORT))
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ from tests.unit.nats_server import PROD, needs_nats_server, town, until
 
 SNAPSHOT = fleets.healthy()
 INVENTORY = replace(SNAPSHOT.inventory, allowed_targets=("192.0.2.0/28",))
+SNAPSHOT_WITH_ALLOWED = replace(SNAPSHOT, inventory=INVENTORY)
 CLUSTER = INVENTORY.clusters[0]
 NODE = next(node for node in CLUSTER.nodes if node.name == "w1")
 HERE = f"{CLUSTER.name}/w1"
@@ -201,3 +202,46 @@ def test_a_bundle_cannot_be_asked_anything_new(tmp_path: Path) -> None:
 def test_every_kind_of_target_has_a_layer() -> None:
     checks: list[Check] = [make_check(INVENTORY, HERE, text, Wanted()) for text in (THERE, f"{THERE}/pod")]
     assert len({check.layer for check in checks}) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "said"),
+    [
+        (THERE, "--probe telepathy", "probe.kind: unknown probe kind 'telepathy'; known are "),
+        (THERE, "--probe tcp --port 0", "probe.port: port 0 is not within 1–65535"),
+        (THERE, "--probe tcp --port 70000", "probe.port: port 70000 is not within 1–65535"),
+        (THERE, "--probe tcp --port -1", "probe.port: port -1 is not within 1–65535"),
+        (THERE, "--probe icmp --option transprot=tcp", "probe.options.transprot: icmp has no such option"),
+        (THERE, "--probe trace --option transprot=tcp", "probe.options.transprot: trace has no such o"),
+        (THERE, "--probe trace --option transport=icmp --port 80", "probe.port: port 80: an ICMP trace h"),
+        (THERE, "--probe trace --option tcp", "--option: 'tcp' is not KEY=VALUE"),
+        (THERE, "--probe tls --size 100", "probe.size: size 100: tls chooses its own packet sizes"),
+        (THERE, "--probe dns --name a..b", "probe.name: 'a..b' is no DNS name"),
+        (THERE, "--probe http --option status=abc", "probe.options.status: 'abc' is no HTTP status"),
+        (THERE, "--probe udp --timeout 61", "probe.timeout_ns: 61 s is not within 1 ns–60 s"),
+        ("192.0.2.7", "--probe firewalk --port 80", "probe.options.witness: a firewalk needs a witness, "),
+        ("example.org", "", "TARGET: 'example.org' is no agent, node, service or DNS of this"),
+        ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is no agent, node, service or DNS "),
+    ],
+)  # fmt: skip
+def test_a_wrong_question_is_one_line_and_is_not_asked(
+    tmp_path: Path, target: str, words: str, said: str
+) -> None:
+    from netprobe.store.bundle import write_bundle  # noqa: PLC0415
+
+    write_bundle(tmp_path / "evidence", SNAPSHOT_WITH_ALLOWED)
+    result = CliRunner().invoke(
+        cli, ["check", HERE, target, *words.split(), "--from", str(tmp_path / "evidence")]
+    )
+    assert isinstance(result.exception, InputError), result
+    assert str(result.exception).startswith(said)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_firewalks_witness_is_the_port_of_the_agents() -> None:
+    elsewhere = replace(INVENTORY, agent_port=9_772)
+    wanted = Wanted("firewalk", port=80)
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", wanted).probe.option("witness") == "9772"
+    told = replace(wanted, options=(("witness", "443"),))
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", told).probe.option("witness") == "443"
+    assert make_check(elsewhere, HERE, "192.0.2.7", wanted).probe.option("witness") == ""

@@ -19,7 +19,8 @@ from netprobe.probes.trace import Ended, Expired, Send
 
 MS = 1_000_000
 TIMEOUT_NS = 3_600_000 * MS
-PROBE = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS)
+PASSES = ("witness", "9771")
+PROBE = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(PASSES,))
 Network = Callable[[int, int, int], str | Outcome | None]
 """Flow, TTL and how many packets went out before, to who says that it expired, how it ended, or silence."""
 
@@ -110,7 +111,7 @@ def test_every_hop_is_told() -> None:
 
 
 def test_a_udp_service_that_says_nothing_looks_like_a_drop_and_that_is_said() -> None:
-    probe = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(("transport", "udp"),))
+    probe = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(("transport", "udp"), PASSES))
     seen, _ = run(path("r1", lost_from=2), probe=probe)
     assert seen.detail.endswith("or the target itself (or a service there that says nothing)")
 
@@ -171,10 +172,10 @@ def test_two_ways_are_told() -> None:
 
 def test_a_walk_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
     forever: Network = lambda flow, ttl, before: f"r{ttl}"  # noqa: E731
-    probe = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(("hops", "7"),))
+    probe = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(("hops", "7"), PASSES))
     _, sent = run(forever, probe=probe)
     assert max(send.ttl for send in sent if send.ttl != firewalk.WHOLE_WAY) == 7
-    late, _ = run(forever, probe=Probe("firewalk", port=80, timeout_ns=5 * MS))
+    late, _ = run(forever, probe=Probe("firewalk", port=80, timeout_ns=5 * MS, options=(PASSES,)))
     assert late.outcome == NotMeasured("the time was up before the walk ended")
 
 
