@@ -91,6 +91,7 @@ class BusAsker:
 
     connection: Connection
     asked_by: str
+    pause_s: float = _RATE_PAUSE_S
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
         """One reply per check, in order; an agent answers one question at a time, so it is asked so."""
@@ -101,7 +102,7 @@ class BusAsker:
             reply = await self._ask(source, check)
             if not (isinstance(reply, Declined) and reply.is_for_now):
                 return reply
-            await asyncio.sleep(_RATE_PAUSE_S)
+            await asyncio.sleep(self.pause_s)
         return reply
 
     async def _ask(self, source: AgentId, check: Check) -> Reply:

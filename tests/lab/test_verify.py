@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from benchmarks.standing_wall import (
@@ -26,16 +27,19 @@ from benchmarks.standing_wall import (
 from benchmarks.verify import Stage, is_found, wait_for_agents
 from benchmarks.wall import Wall, find_ends, generate, hosts_of, invent
 from netprobe.analysis.intent.expand import expand_cells
-from netprobe.analysis.intent.read import read_intent
+from netprobe.analysis.intent.observe import Baseline, question_of, write_baseline
+from netprobe.analysis.intent.read import parse_span, read_intent
 from netprobe.bus.ask import ask_snapshot, open_asker
 from netprobe.cli.rehearsal import LabInjector
-from netprobe.cli.verifying import Locate, verify_cells
+from netprobe.cli.verifying import Locate, see_cells, verify_cells
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.intent import CellVerdict, Intent, Judged
 from netprobe.model.snapshot import Snapshot
+from netprobe.wire.documents import write_document
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+TODAY = dt.date(2026, 11, 25)
 INTERVAL_NS = 1_000_000_000
 SOURCE, TARGET = "prod-us-west-1/w2/pod", "staging-eu-central-1/w1"
 GROUPS = """
@@ -83,13 +87,16 @@ def verify(name: str, rule: str, *, snapshot: Snapshot | None = None) -> dict[st
 
 
 async def ask_cells(name: str, rule: str, snapshot: Snapshot | None) -> dict[str, Judged]:
-    intent = read_intent(f"{GROUPS}rules: [{rule}]", source="t", today=dt.date(2026, 11, 25))
+    intent = read_intent(f"{GROUPS}rules: [{rule}]", source="t", today=TODAY)
+    return {str(one.cell.door): one for one in await look(name, intent, snapshot)}
+
+
+async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> tuple[Judged, ...]:
     access = find_access(name)
     seen = snapshot or await wait_for_agents(access)
     cells = expand_cells(intent, seen.inventory)
     async with open_asker(access, asked_by="test") as asker:
-        judged = await verify_cells(asker, cells, intent=intent, snapshot=seen)
-    return {str(one.cell.door): one for one in judged}
+        return await verify_cells(asker, cells, intent=intent, snapshot=seen)
 
 
 def state_of(name: str) -> Snapshot:
@@ -129,6 +136,44 @@ def test_a_reject_names_its_sender(name: str) -> None:
         assert refused.at
         assert refused.reason == f"rejected by {refused.at}"
         assert verdicts(verify(name, SHUT)) == {"tcp/9771": "as intended"}
+
+
+def test_both_ip_versions_are_asked(name: str) -> None:
+    intent = read_intent(f"{GROUPS}families: all\nrules: [{OPEN}]", source="t", today=TODAY)
+    judged = asyncio.run(look(name, intent))
+    assert len(judged) == 6
+    assert {":" in one.cell.address for one in judged} == {True, False}
+    assert [one for one in judged if one.verdict is not CellVerdict.AS_INTENDED] == []
+
+
+def test_a_baseline_of_what_is_observed_is_accepted(name: str) -> None:
+    with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
+        baseline = asyncio.run(observe(name))
+        text = write_document(msgspec.to_builtins(baseline.document))
+        judged = asyncio.run(look(name, read_intent(text, source="baseline", today=TODAY)))
+        assert {one.verdict for one in judged} == {CellVerdict.AS_INTENDED}
+        assert "deny" in text
+    differing = [
+        one
+        for one in asyncio.run(look(name, read_intent(text, source="baseline", today=TODAY)))
+        if one.verdict is not CellVerdict.AS_INTENDED
+    ]
+    assert {one.verdict for one in differing} == {CellVerdict.LEAK}
+    assert {str(one.cell.door) for one in differing} == {"tcp/9771"}
+
+
+async def observe(name: str) -> Baseline:
+    access = find_access(name)
+    inventory = (await wait_for_agents(access)).inventory
+    asked = question_of(tuple(map(parse_span, ("icmp", "tcp/9771-9772", "udp/9771"))))
+    cells = [
+        cell
+        for cell in expand_cells(asked, inventory)
+        if str(cell.source) == SOURCE and cell.target.endswith("/pod")
+    ]
+    async with open_asker(access, asked_by="test") as asker:
+        sights = await see_cells(asker, cells, agent_port=9771, absent={})
+    return write_baseline(cells, sights, inventory, responders=frozenset(parse_span("udp/9771").doors()))
 
 
 def test_a_dead_node_proves_no_denial(name: str) -> None:

@@ -1,0 +1,78 @@
+"""Many questions over one connection: in order, patient with a spent rate, and never an error but its own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import cast
+
+from netprobe.bus.ask import BusAsker
+from netprobe.bus.connection import Connection, Message
+from netprobe.errors import BusAwayError
+from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import Reached
+from netprobe.wire.messages import (
+    RATE_SPENT,
+    Answer,
+    Declined,
+    Reply,
+    decode_question,
+    encode_reply,
+)
+
+ME = AgentId.parse("a/w1/pod")
+
+
+def check(number: int) -> Check:
+    target = Target(TargetKind.OUTSIDE, "10.0.0.1", "")
+    return Check(CheckId(number), ME, target, Probe("icmp"), Layer.OUTSIDE)
+
+
+@dataclass
+class Agent:
+    """A connection at whose other end an agent answers from a list; None for silence."""
+
+    answers: list[Reply | None]
+    heard: list[int] = field(default_factory=list)
+
+    async def request(self, subject: str, data: bytes, *, timeout_s: float) -> Message:
+        assert timeout_s > 0
+        self.heard.append(decode_question(data).check.id)
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise BusAwayError("nobody answers on the bus")
+        return Message(subject, encode_reply(answer))
+
+
+def ask(agent: Agent, *numbers: int) -> tuple[Reply, ...]:
+    asker = BusAsker(cast("Connection", agent), "test", pause_s=0.0)
+    return asyncio.run(asker.ask(ME, [check(number) for number in numbers]))
+
+
+def test_replies_come_in_the_order_of_the_questions() -> None:
+    answers: list[Reply | None] = [Answer(ME, CheckId(n), (Reached(1),)) for n in (1, 2, 3)]
+    agent = Agent(answers)
+    assert [reply.check for reply in ask(agent, 1, 2, 3) if isinstance(reply, Answer)] == [1, 2, 3]
+    assert agent.heard == [1, 2, 3]
+
+
+def test_an_agent_whose_rate_is_spent_is_asked_again() -> None:
+    spent = Declined(ME, f"more than 60 {RATE_SPENT}")
+    agent = Agent([spent, spent, Answer(ME, CheckId(1), (Reached(1),))])
+    (reply,) = ask(agent, 1)
+    assert isinstance(reply, Answer)
+    assert agent.heard == [1, 1, 1]
+
+
+def test_an_agent_that_stays_busy_is_left_in_the_end() -> None:
+    spent = Declined(ME, f"more than 60 {RATE_SPENT}")
+    agent = Agent([spent] * 99)
+    assert ask(agent, 1) == (spent,)
+    assert len(agent.answers) > 80
+
+
+def test_silence_costs_only_its_own_question() -> None:
+    first, second = ask(Agent([None, Declined(ME, "no such address")]), 1, 2)
+    assert first == Declined(ME, "nobody answers on the bus")
+    assert second == Declined(ME, "no such address")
