@@ -1,0 +1,126 @@
+"""Every overlay is rendered by kubectl and taken by a real API server, which admits all and keeps nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.test_clusters import STAGING
+
+MANIFESTS = ROOT / "manifests"
+OVERLAYS = tuple(sorted(path.name for path in (MANIFESTS / "overlays").iterdir()))
+PROFILE = "pod-security.kubernetes.io/enforce"
+CERT_MANAGER = {"issuers": "Issuer", "certificates": "Certificate"}
+
+
+def render(overlay: str) -> list[dict[str, object]]:
+    ran = subprocess.run(
+        ["kubectl", "kustomize", str(MANIFESTS / "overlays" / overlay)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return [found for found in yaml.safe_load_all(ran.stdout) if found]
+
+
+def definition(plural: str, kind: str) -> dict[str, object]:
+    """A kind of cert-manager's, as far as an overlay needs it: any spec."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": plural, "singular": kind.lower(), "kind": kind}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.cert-manager.io"},
+        "spec": {"group": "cert-manager.io", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+@pytest.fixture(scope="module")
+def served(clusters: Clusters) -> Iterator[Clusters]:
+    """A cluster with what the overlays' objects stand in."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "netprobe"}}
+    closed = {"name": "restricted", "labels": {PROFILE: "restricted"}}
+    clusters.apply(STAGING, namespace, {"apiVersion": "v1", "kind": "Namespace", "metadata": closed})
+    for plural, kind in CERT_MANAGER.items():
+        clusters.apply(STAGING, definition(plural, kind))
+        wait = ("wait", "--for=condition=Established", f"crd/{plural}.cert-manager.io", "--timeout=60s")
+        clusters.kubectl(STAGING, *wait)
+    yield clusters
+    for plural in CERT_MANAGER:
+        clusters.kubectl(STAGING, "delete", "crd", f"{plural}.cert-manager.io")
+    clusters.kubectl(STAGING, "delete", "namespace", "restricted", "netprobe", "--wait=false")
+
+
+def try_out(clusters: Clusters, *objects: object) -> str:
+    """Let the API server say what it would make of *objects*."""
+    given = "\n---\n".join(json.dumps(found) for found in objects)
+    apply = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+    return clusters.kubectl(STAGING, *apply, given=given)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_overlay_is_taken_by_the_server(served: Clusters, overlay: str) -> None:
+    objects = render(overlay)
+    told = try_out(served, *objects)
+    assert told.count("serverside-applied") == len(objects)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_object_says_whose_it_is(overlay: str) -> None:
+    for found in render(overlay):
+        labels = found["metadata"].get("labels", {})  # type: ignore[attr-defined]
+        assert labels.get("app.kubernetes.io/part-of") == "netprobe", found["metadata"]
+
+
+def agent_pod(overlay: str, plane: str) -> dict[str, object]:
+    """The pod that a DaemonSet of *overlay* makes, in a namespace of the restricted profile."""
+    (found,) = (
+        one
+        for one in render(overlay)
+        if one["kind"] == "DaemonSet" and one["metadata"]["name"] == f"netprobe-agent-{plane}"  # type: ignore[index]
+    )
+    spec = found["spec"]["template"]["spec"] | {"serviceAccountName": "default"}  # type: ignore[index]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "agent", "namespace": "restricted"},
+        "spec": spec,
+    }
+
+
+def test_an_agent_with_ping_sockets_keeps_the_restricted_profile(served: Clusters) -> None:
+    assert "serverside-applied" in try_out(served, agent_pod("spoke", "pod"))
+
+
+def test_an_agent_with_raw_packets_does_not(served: Clusters) -> None:
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        try_out(served, agent_pod("spoke-net-raw", "pod"))
+
+
+def test_gitops_examples_name_overlays_and_fields_that_exist() -> None:
+    for path in sorted((MANIFESTS / "gitops").rglob("*.yaml")):
+        for found in yaml.safe_load_all(path.read_text()):
+            for overlay, patches in places_of(found):
+                assert Path(ROOT, overlay).is_dir(), path
+                (settings,) = (
+                    one["data"] for one in render(Path(overlay).name) if one["kind"] == "ConfigMap"
+                )
+                for operation in yaml.safe_load(patches[0]["patch"]):
+                    field = operation["path"].removeprefix("/data/")
+                    assert field in settings, (path, field)  # type: ignore[operator]
+
+
+def places_of(found: dict[str, dict[str, object]]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The overlay that an example installs, and how it patches it."""
+    spec = found["spec"]
+    if found["kind"] == "ApplicationSet":
+        source = spec["template"]["spec"]["source"]  # type: ignore[index]
+        yield source["path"], source["kustomize"]["patches"]
+    elif found["kind"] == "Kustomization":
+        yield spec["path"], spec["patches"]  # type: ignore[misc]
