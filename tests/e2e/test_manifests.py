@@ -59,8 +59,16 @@ def served(clusters: Clusters) -> Iterator[Clusters]:
 
 def try_out(clusters: Clusters, *objects: object) -> str:
     """Let the API server say what it would make of *objects*."""
-    given = "\n---\n".join(json.dumps(found) for found in objects)
-    apply = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    apply = (
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+    )
     return clusters.kubectl(STAGING, *apply, given=given)
 
 
