@@ -78,6 +78,7 @@ e2e-packages:
 
 e2e: setup e2e-packages  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.build; fi
+	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v buildah >/dev/null; then $(BIN)/python -m tests.e2e.cluster.bake; fi
 	@$(BIN)/pytest -q tests/e2e
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md

@@ -169,7 +169,7 @@ def _blame_column(
 
 
 def _part_itself(check: CheckFacts) -> Component:
-    """The last part of the way: the zone, else the server, else the service."""
+    """The last part of the way: the zone, else the server; the node's port, else the service."""
     return check.legs.forward[-1]
 
 
@@ -178,12 +178,15 @@ def _proxy(check: CheckFacts) -> Component:
 
 
 def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
-    """A dead DNS server explains its zones, a dead service the proxies that did not reach it."""
+    """A dead DNS server explains its zones, a node's stale proxy the ports of that node."""
+    proxies = {part.source: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
     servers = {(part.source) for part in blamed if part.kind is ComponentKind.DNS and not part.detail}
     found: dict[Component, set[int]] = {}
     for part, numbers in blamed.items():
         if part.kind is ComponentKind.DNS and part.detail and part.source in servers:
             found.setdefault(Component(part.kind, part.source), set()).update(numbers)
+        elif part.kind is ComponentKind.FIREWALL_RULE and part.source in proxies:
+            found.setdefault(proxies[part.source], set()).update(numbers)
         else:
             found.setdefault(part, set()).update(numbers)
     return found
@@ -201,7 +204,7 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hy
         (part,),
         core=numbers,
         explained=facts.crossing.get(part, frozenset()),
-        words={"where": where, "zone": part.detail},
+        words={"where": where, "zone": part.detail, "door": part.detail},
         evidence=(
             Evidence(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(look, numbers)}", ids),
         ),

@@ -25,7 +25,7 @@ from netprobe.discovery.visit import Visit, VisitPod, arrive, leave
 from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, NodeRole, Service
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
@@ -121,20 +121,23 @@ def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
     cluster = facts.cluster
     staffed = {agent.node for agent in facts.agents}
     nodes = tuple(replace(node, role=NodeRole.GATEWAY) for node in cluster.nodes if node.name in staffed)
-    hosts = tuple(node.host_addresses[0] for node in nodes if node.host_addresses)
-    services = tuple(_services(cluster.services, visit, hosts))
+    services = tuple(_services(cluster.services, visit, nodes))
     return replace(cluster, nodes=nodes, services=services)
 
 
-def _services(found: Sequence[Service], visit: Visit, hosts: tuple[str, ...]) -> Iterator[Service]:
-    """Ours, and the API server's; the node port is asked at every node."""
+def _services(found: Sequence[Service], visit: Visit, nodes: Sequence[Node]) -> Iterator[Service]:
+    """Ours and nobody else's; the node port is asked at every node."""
     for service in found:
         if service.namespace != visit.namespace:
             continue
         if service.name != _NODE_PORT:
             yield service
         elif visit.node_port:
-            yield replace(service, addresses=hosts, port=visit.node_port)
+            for node in nodes:
+                yield replace(
+                    service, addresses=node.host_addresses, port=visit.node_port, node=node.name,
+                    name=f"{_NODE_PORT}-at-{node.name}",
+                )  # fmt: skip
 
 
 @dataclass(slots=True)

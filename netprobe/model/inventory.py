@@ -66,6 +66,8 @@ class Service:
     protocol: str = "tcp"
     exported: bool = False
     """Reachable from other clusters, also as ``<name>.<namespace>.svc.clusterset.local``."""
+    node: NodeName | None = None
+    """For a node port: the node at whose addresses it is asked, and whose proxy passes it on."""
 
     @property
     def qualified(self) -> str:

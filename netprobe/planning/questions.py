@@ -89,15 +89,20 @@ def _large_size(fabric: Fabric, pair: Pair) -> int:
 def ask_service(
     fabric: Fabric, agent: AgentId, cluster: Cluster, asked: Service, policy: PlanPolicy
 ) -> Iterator[Question]:
-    """S: a service of the agent's own cluster through its cluster address."""
+    """S: a service of the agent's own cluster through its cluster address, or through a port of a node."""
     part = service(cluster.name, asked.qualified)
+    door: Route = ()
     proxy = service_proxy(agent.node_id)
+    if asked.node is not None:
+        proxied = NodeId(cluster.name, asked.node)
+        proxy = service_proxy(proxied)
+        door = (firewall_rule(str(proxied), port=f"{asked.protocol}/{asked.port}"),)
     for address in asked.addresses:
         if plane_address(fabric, agent, family_of(address)) is None:
             continue
         target = Target(TargetKind.SERVICE, address, f"{cluster.name}/{asked.qualified}")
         for probe, count in _service_probes(asked, policy):
-            yield _question(agent, target, probe, Layer.SERVICE, count, (proxy, part), ())
+            yield _question(agent, target, probe, Layer.SERVICE, count, (proxy, part, *door), ())
 
 
 def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe, int]]:

@@ -17,6 +17,7 @@ from tests.e2e.cluster.client import ROOT, Clusters
 from tests.e2e.test_clusters import PROD, STAGING
 
 PATIENCE_S = 300
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,10 @@ def visit(clusters: Clusters, *words: str) -> tuple[int, dict[str, object], str]
 
 def causes(report: dict[str, object]) -> list[str]:
     return [found["cause"] for found in report["findings"]]  # type: ignore[attr-defined]
+
+
+def parts(report: dict[str, object]) -> list[str]:
+    return [part for found in report["findings"] for part in found["components"]]  # type: ignore[attr-defined]
 
 
 def namespaces(clusters: Clusters) -> list[str]:
@@ -86,6 +91,57 @@ def test_a_cut_link_between_the_clusters_is_named(staffed: Clusters) -> None:
         code, report, said = visit(staffed)
     assert (code, causes(report)) == (1, ["tunnel-down"]), said
     assert namespaces(staffed) == []
+
+
+def test_one_blocked_direction_is_named(staffed: Clusters) -> None:
+    with broken(staffed, "router", drop(("lan1", "lan2"))):
+        code, report, said = visit(staffed)
+    assert (code, causes(report)) == (1, ["return-path-dropped"]), said
+    assert parts(report) == [f"tunnel({PROD}→{STAGING})"]
+
+
+@contextmanager
+def stale_proxy(clusters: Clusters, node: str) -> Iterator[None]:
+    """A kube-proxy that stands still, and whose rules are gone."""
+    clusters.tell("signal", node, "kube-proxy", "STOP")
+    clusters.at(node, "nft", "delete table ip kube-proxy")
+    try:
+        yield
+    finally:
+        clusters.tell("signal", node, "kube-proxy", "CONT")
+        # It finds its rules gone when it next has to change them, and makes all anew.
+
+
+def test_a_dropped_node_port_is_named_with_its_node(staffed: Clusters) -> None:
+    rules = (
+        "add chain inet broken early { type filter hook prerouting priority -150; }; "
+        "add chain inet broken local { type filter hook output priority -150; }; "
+        "add rule inet broken early tcp dport 30000-32767 drop; "
+        "add rule inet broken local ip daddr 10.250.1.11 tcp dport 30000-32767 drop"
+    )
+    with broken(staffed, "prod-1", rules):
+        code, report, said = visit(staffed)
+    assert (code, causes(report)) == (1, ["policy-drop"]), said
+    assert [part.partition("tcp/")[0] for part in parts(report)] == [f"firewall-rule({PROD}/prod-1 "]
+
+
+def test_a_cluster_without_dns_is_named(staffed: Clusters) -> None:
+    staffed.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=0")
+    try:
+        code, report, said = visit(staffed)
+    finally:
+        staffed.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=1")
+        wait = ("rollout", "status", "-n", "kube-system", "deployment/coredns", "--timeout=120s")
+        staffed.kubectl(PROD, *wait)
+    assert (code, causes(report)) == (1, ["dns-down"]), said
+    assert parts(report) == [f"dns({PROD})"]
+
+
+def test_a_stale_service_proxy_is_named_with_its_node(staffed: Clusters) -> None:
+    with stale_proxy(staffed, "prod-2"):
+        code, report, said = visit(staffed)
+    assert (code, causes(report)) == (1, ["service-proxy-stale"]), said
+    assert parts(report) == [f"service-proxy({PROD}/prod-2)"]
 
 
 def test_what_is_interrupted_leaves_nothing(staffed: Clusters) -> None:

@@ -12,6 +12,7 @@ each answered by one line:
 - ``["start-nodes", ARCHIVE…]``: start every node with these images, and wait until all are ready;
 - ``["import", ARCHIVE]``: give an image to every node;
 - ``["stop-api", CLUSTER]``, ``["start-api", CLUSTER]``; ``["stop-node", NODE]``;
+- ``["signal", NODE, PROGRAM, STOP|CONT|KILL]``: to a node's containerd, kubelet or kube-proxy;
 - ``["at", NODE|router, PROGRAM, WORD…]``: run a program in the network of a node, or between the clusters.
 
 It ends when its stdin does.
@@ -106,6 +107,8 @@ class Holder:
                 self._nodes.start(words)
             case "stop-node":
                 self._nodes.stop(words[0])
+            case "signal":
+                self._nodes.send_signal(*words)
             case "import":
                 self._nodes.import_image(words[0])
             case "stop-api":

@@ -52,11 +52,16 @@ class Nodes:
 
     def stop(self, name: str) -> None:
         """Cut the power of a node."""
-        process = self._running.pop(name)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for child in children:  # the init of its PID namespace: the kernel ends all others with it
-            os.kill(int(child), signal.SIGKILL)
-        process.wait()
+        os.kill(self._init(name), signal.SIGKILL)  # of its PID namespace: the kernel ends all others with it
+        self._running.pop(name).wait()
+
+    def send_signal(self, name: str, program: str, number: str) -> None:
+        """Send a signal (``STOP``, ``CONT``, ``KILL``) to one of the programs of a node."""
+        for pid in _children(self._init(name)):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == program:
+                os.kill(pid, signal.Signals[f"SIG{number}"])
+                return
+        raise LookupError(f"{program} does not run on {name}")
 
     def import_image(self, archive: str) -> None:
         """Let every node have the image in *archive*."""
@@ -73,8 +78,7 @@ class Nodes:
                 raise OSError(f"{archive} could not be imported")
 
     def _init(self, name: str) -> int:
-        pid = self._running[name].pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return _children(self._running[name].pid)[0]
 
     @property
     def _layouts(self) -> tuple[Layout, ...]:
@@ -136,6 +140,10 @@ class Nodes:
     def _tail(self, name: str) -> str:
         logs = sorted(self._folder.glob(f"{name}*.log"))
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-800:]}" for log in logs)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _is_ready(item: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
