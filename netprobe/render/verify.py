@@ -187,6 +187,7 @@ def verify_document(judged: Sequence[Judged]) -> Document:
                 "source": str(one.cell.source), "target": one.cell.target, "address": one.cell.address,
                 "door": str(one.cell.door), "expected": str(one.cell.expected), "rule": one.cell.rule,
                 "verdict": str(one.verdict), "reason": one.reason, "at": one.at or None,
+                "between": list(one.between),
             }
             for one in judged
         ],

@@ -23,6 +23,7 @@ class _Cell(msgspec.Struct, frozen=True):
     verdict: CellVerdict
     reason: str
     at: str | None
+    between: tuple[str, ...] = ()
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ def _read_cell(cell: _Cell, where: str) -> Judged:
         raise InputError(str(error), where=f"{where}.source") from error
     door = _read_door(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
-    return Judged(asked, cell.verdict, cell.reason, cell.at or "")
+    return Judged(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
 
 
 def _read_door(text: str, where: str) -> Door:
