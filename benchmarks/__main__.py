@@ -8,6 +8,7 @@ import json
 
 BENCHMARKS = {
     "agent": "benchmarks.agent",
+    "discovery": "benchmarks.discovery",
     "evidence": "benchmarks.evidence",
     "ingest": "benchmarks.ingest",
     "lab-score": "benchmarks.lab_score",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.bus.agent import AgentBus
@@ -30,6 +31,7 @@ from netprobe.model.inventory import Cluster
 from netprobe.model.names import AgentId
 from netprobe.wire.clusters import RegisteredDoc
 from netprobe.wire.messages import Presence
+from tests.e2e.cluster.certificates import write_key
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import STAGING
 from tests.e2e.tokens import MadePod, make_namespace, make_pod, make_token
@@ -193,3 +195,28 @@ async def test_a_token_that_outlives_its_pod_does_not_come_in_again(fleet: Fleet
                     if (await ask_health(here.access))["tokens_refused"]:
                         break
         await here.refusals("pod-gone")
+
+
+def rotate_keys(clusters: Clusters) -> None:
+    """Let the API server sign with a new key from now on; tokens of the old one stay good."""
+    child = Path(f"/proc/{clusters.pid}/task/{clusters.pid}/children").read_text().split()[0]
+    file = Path(f"/proc/{child}/root/run/netprobe-e2e/{STAGING}/accounts.key")
+    before = file.read_bytes()
+    write_key(file, ec.generate_private_key(ec.SECP256R1()))
+    file.write_bytes(file.read_bytes() + before)
+    clusters.stop_api(STAGING)
+    clusters.start_api(STAGING)
+
+
+async def test_keys_that_are_rotated_are_asked_for_anew(fleet: Fleet, tmp_path: Path) -> None:
+    await asyncio.to_thread(register, fleet.clusters, tmp_path / "clusters")
+    async with collector(tmp_path / "house", tmp_path / "clusters") as here:
+        await here.cluster(lambda cluster: not cluster.away)
+        await asyncio.to_thread(rotate_keys, fleet.clusters)
+        token = ""
+        async with asyncio.timeout(PATIENCE_S):
+            while not token:  # the API server is just starting
+                with suppress(AssertionError):
+                    token = await asyncio.to_thread(make_token, fleet.clusters, fleet.pods["c1"])
+        async with agent(here, "c1", token):
+            await here.refusals("unknown-key")  # at first, until the keys were asked for anew
