@@ -111,7 +111,7 @@ async def _ask(source: Source, question: Check) -> Answer:
 
 def _ask_over_ssh(inventory: Inventory, asker: str, target: str, wanted: Wanted) -> tuple[Check, Answer]:
     """The question as a host's own tools can ask it, and what they say."""
-    from netprobe.cli.hosttools import ask_hosts_tools  # noqa: PLC0415 - only those who ask pay for SSH
+    from netprobe.cli.hosttools import HostsAsker  # noqa: PLC0415 - only those who ask pay for SSH
     from netprobe.discovery.ssh.tools import TOOLS_OF  # noqa: PLC0415
 
     question = make_check(inventory, asker, target, wanted)
@@ -120,8 +120,10 @@ def _ask_over_ssh(inventory: Inventory, asker: str, target: str, wanted: Wanted)
     way = _find_way(inventory, question.source)
     if way is None:
         raise InputError(f"{question.source.node_id} is not reached over SSH (field ssh)", where="SOURCE")
-    (answer,) = ask_hosts_tools({question.source: way}, {question.source: (question,)})[question.source]
-    return question, answer
+    (reply,) = asyncio.run(HostsAsker({question.source: way}).ask(question.source, [question]))
+    if isinstance(reply, Declined):
+        raise SurroundingsError(reply.reason)
+    return question, reply
 
 
 def _find_way(inventory: Inventory, agent: AgentId) -> SshAccess | None:

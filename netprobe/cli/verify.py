@@ -19,6 +19,7 @@ from netprobe.analysis.intent.drift import Drift, Event
 from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.read import load_intent
 from netprobe.analysis.intent.sample import Sample, describe_sample, draw_sample
+from netprobe.analysis.intent.standing import find_absent
 from netprobe.bus.ask import Access, open_asker
 from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
@@ -26,6 +27,8 @@ from netprobe.cli.verifying import Locate, verify_cells
 from netprobe.cli.visit import Visiting, visit, visit_options
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.intent import Cell, CellVerdict, Intent, Judged
+from netprobe.model.names import AgentId, Plane
+from netprobe.model.reach import SshAccess
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.drift import event_json, event_line
 from netprobe.render.forms.subject import Subject
@@ -116,8 +119,27 @@ def verify(  # noqa: PLR0913 - one parameter per option
 async def _verify(
     access: Access, cells: tuple[Cell, ...], intent: Intent, snapshot: Snapshot, locate: Locate
 ) -> tuple[Judged, ...]:
-    async with open_asker(access, asked_by="verify") as asker:
-        return await verify_cells(asker, cells, intent=intent, snapshot=snapshot, locate=locate)
+    ways = _find_silent_hosts(snapshot, cells)
+    async with open_asker(access, asked_by="verify") as agents:
+        if not ways:
+            return await verify_cells(agents, cells, intent=intent, snapshot=snapshot, locate=locate)
+        from netprobe.cli.gateways import show_progress  # noqa: PLC0415 - only those who ask pay for SSH
+        from netprobe.cli.hosttools import HostsAsker, mark_coarser  # noqa: PLC0415
+
+        asker = HostsAsker(ways, agents, show_progress(len(ways)))
+        judged = await verify_cells(asker, cells, intent=intent, snapshot=snapshot, locate=locate)
+        return mark_coarser(judged, ways)
+
+
+def _find_silent_hosts(snapshot: Snapshot, cells: tuple[Cell, ...]) -> dict[AgentId, SshAccess]:
+    """Hosts that are to ask, have no agent that speaks, and are reached over SSH."""
+    absent = find_absent(snapshot)
+    ways = {}
+    for source in {cell.source for cell in cells}:
+        node = snapshot.inventory.find_node(source.node_id)
+        if str(source) in absent and source.plane is Plane.HOST and node is not None and node.ssh is not None:
+            ways[source] = node.ssh
+    return ways
 
 
 def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) -> int:

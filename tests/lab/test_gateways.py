@@ -83,7 +83,7 @@ def _wireguard_key(path: Path) -> tuple[Path, str]:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("pair")
-    with Namespaces(all_users=True) as network:
+    with Namespaces(all_users=True, lives_s=900) as network:
         ops, west, east = (network.host(name) for name in ("ops", "west", "east"))
         network.link(ops, west, "10.1.0.0/24", "fd00:1::/64")
         network.link(west, east, "10.3.0.0/24", "fd00:3::/64")

@@ -72,6 +72,13 @@ class Fleet:
         enter = ["nsenter", "-t", str(server.process.pid), "-m"]
         return server.host.run(*enter, "sh", "-c", script)
 
+    def verify(self, rule: str) -> tuple[int, str, str]:
+        path = self.folder / "intent.yaml"
+        groups = "{west: {clusters: [west]}, east: {clusters: [east]}}"
+        path.write_text(f"version: 1\ngroups: {groups}\nrules: [{rule}]\n")
+        seed = str(self.folder / "operator.seed")
+        return self.netprobe("verify", "-f", str(path), "--bus", HUB, "--seed", seed)
+
     def snapshot(self) -> dict[str, Any]:
         seed = str(self.folder / "operator.seed")
         code, told, complaint = self.netprobe("show", "agents", "--bus", HUB, "--seed", seed, "-o", "json")
@@ -104,7 +111,7 @@ def _inventory(gw: Server, box: Server) -> Inventory:
     return Inventory(sites, (Link(WEST, EAST, LinkKind.DIRECT, "direct", GW, BOX),))
 
 
-def wait_for(what: str, happened: Callable[[], object], *, seconds: float = 120) -> None:
+def wait_for(what: str, happened: Callable[[], object], *, seconds: float = 240) -> None:
     """Until it happened; a loaded machine is slow."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -151,6 +158,7 @@ def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: 
         code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", "--bus", HUB, "--seed", seed)
         assert code == 0, told + complaint
         assert "west/gw/host asked east/box" in told
+        assert "coarser" not in told
     status = json.loads(fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")[1])
     assert {host["agent"]["runs"] for host in status["hosts"]} == {"process"}
 
@@ -248,3 +256,26 @@ def test_removal_leaves_nothing(fleet: Fleet) -> None:
     assert code == 0, told + complaint
     assert leftovers(fleet, fleet.gw) == leftovers(fleet, fleet.box) == []
     assert all(is_gone(pid) for pid in pids)
+
+
+def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet: Fleet) -> None:
+    by = ("--inventory", str(fleet.path))
+    code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", *by)
+    assert code == 0, told + complaint
+    assert "the host's own ping over SSH: coarser than an agent" in " ".join(told.split())
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "tcp", "--port", "22", *by)
+    assert code == 0, told
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "tcp", "--port", "23", *by)
+    assert code == 1
+    assert "refused" in told
+    code, told, _ = fleet.netprobe("check", "east/box", "west/gw", "--probe", "udp", *by)
+    assert code == 2
+    assert "it needs an agent" in " ".join(told.split())
+
+
+def test_an_intent_is_verified_from_hosts_without_an_agent_through_their_own_tools(fleet: Fleet) -> None:
+    with running(fleet, *collector(fleet), log="collector"):
+        wait_for("the collector serves", lambda: "agents" in fleet.snapshot())
+        code, told, complaint = fleet.verify("{verdict: deny, from: west, to: east, ports: [icmp, tcp/22]}")
+    assert code == 1, told + complaint
+    assert "coarser" in told
