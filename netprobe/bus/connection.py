@@ -36,6 +36,14 @@ logging.getLogger("nats").propagate = False  # it logs whole tracebacks; we say 
 logging.getLogger("nats").addHandler(logging.NullHandler())
 
 
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Whether asyncio's record is more than what the library makes it say whenever TLS ends."""
+    return "eof_received() has no effect" not in str(record.msg)
+
+
+logging.getLogger("asyncio").addFilter(_is_worth_saying)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What arrived on a subject."""

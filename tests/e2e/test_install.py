@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from click.testing import Result
 from netprobe.collector.registry import Registry
 from netprobe.discovery.api import ClusterApi, open_api
 from netprobe.discovery.deploy.catalogue import cluster_wide, everything
+from netprobe.discovery.kubeconfig import read_contexts
 from netprobe.discovery.kubernetes import read_objects
+from netprobe.discovery.objects import Named
 from netprobe.discovery.watching import ClusterWatch, Pace, Watched
+from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import PROD, STAGING, node, run
@@ -28,15 +31,17 @@ BUS = "tls://192.0.2.9:4222"
 BOTH = ("--context", PROD, "--context", STAGING)
 
 
+PODS = "/api/v1/namespaces/netprobe/pods"
+
+
 class Kubelets:
     """Says of every pod of ours that it runs, or why it does not, as the nodes' kubelets would."""
 
     def __init__(self, clusters: Clusters, context: str) -> None:
-        self._clusters = clusters
-        self._context = context
+        self._context = read_contexts([clusters.kubeconfigs[context]]).choose()[0]
         self.waiting = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> Kubelets:
         self._thread.start()
@@ -46,41 +51,35 @@ class Kubelets:
         self._stop.set()
         self._thread.join()
 
-    def _run(self) -> None:
-        while not self._stop.wait(0.3):
-            pods = json.loads(self._kubectl("get", "pods", "-o", "json"))["items"]
-            for pod in pods:
-                if pod["metadata"].get("deletionTimestamp"):
-                    self._kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-                elif not pod["status"].get("containerStatuses"):
-                    self._tell(pod)
+    async def _run(self) -> None:
+        async with open_api(self._context) as api:
+            while not self._stop.is_set():
+                with suppress(NetprobeError):  # a pod went away in between
+                    for pod in (await api.get(PODS, dict[str, Any]))["items"]:
+                        await self._tell(api, pod)
+                await asyncio.sleep(0.2)
 
-    def _tell(self, pod: Mapping[str, Any]) -> None:
+    async def _tell(self, api: ClusterApi, pod: Mapping[str, Any]) -> None:
+        path = f"{PODS}/{pod['metadata']['name']}"
+        if pod["metadata"].get("deletionTimestamp"):
+            await api.delete(f"{path}?gracePeriodSeconds=0")
+        elif not pod["status"].get("containerStatuses"):
+            meta = {"name": pod["metadata"]["name"], "namespace": "netprobe"}
+            told = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": self._status(pod)}
+            await api.apply(f"{path}/status", told, Named)
+
+    def _status(self, pod: Mapping[str, Any]) -> dict[str, object]:
         state: dict[str, object] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         if self.waiting:
             state = {"waiting": {"reason": self.waiting, "message": "no such image"}}
+        told = {"image": "netprobe-agent:0.1.0", "imageID": "", "ready": not self.waiting, "restartCount": 0}
         names = [container["name"] for container in pod["spec"]["containers"]]
-        status = {
+        return {
             "phase": "Pending" if self.waiting else "Running",
-            "podIP": "10.41.7.7",
             "podIPs": [{"ip": "10.41.7.7"}],
             "conditions": [{"type": "Ready", "status": "False" if self.waiting else "True"}],
-            "containerStatuses": [
-                {"name": name, "image": "netprobe-agent:0.1.0", "imageID": "", "ready": not self.waiting,
-                 "restartCount": 0, "state": state}
-                for name in names
-            ],
-        }  # fmt: skip
-        patch = json.dumps({"status": status})
-        self._kubectl(
-            "patch", "pod", pod["metadata"]["name"], "--subresource=status", "--type=merge", "-p", patch
-        )
-
-    def _kubectl(self, *words: str) -> str:
-        try:
-            return self._clusters.kubectl(self._context, "-n", "netprobe", *words)
-        except AssertionError:  # it went away in between
-            return '{"items": []}'
+            "containerStatuses": [{"name": name, "state": state, **told} for name in names],
+        }
 
 
 @pytest.fixture
