@@ -109,6 +109,26 @@ def large_inventory(clusters: int = 50, workers: int = 1) -> Inventory:
     return Inventory(clusters=built, links=links)
 
 
+def world_inventory(clusters: int = 100) -> Inventory:
+    """Three environments in five regions; every environment has a hub that its clusters are joined to."""
+    regions = ("ap-south", "eu-central", "eu-north", "us-east", "us-west")
+    shares = ("prod",) * 10 + ("staging",) * 6 + ("dev",) * 4
+    built = tuple(
+        _cluster(f"{shares[i % 20]}-{regions[i // 20 % 5]}-{i % 20 + 1:02d}", i + 1, 1,
+                 environment=shares[i % 20], region=regions[i // 20 % 5])
+        for i in range(clusters)
+    )  # fmt: skip
+    gateway = NodeName("gw")
+    hub = {cluster.environment: cluster for cluster in reversed(built)}
+    pairs = [(hub["prod"], hub["staging"]), (hub["staging"], hub["dev"])]
+    pairs += [(hub[each.environment], each) for each in built if each is not hub[each.environment]]
+    links = tuple(
+        Link(one.name, other.name, LinkKind.TUNNEL, "wireguard", gateway, gateway, 1420, 51820)
+        for one, other in pairs
+    )
+    return Inventory(clusters=built, links=links)
+
+
 # --- checks and legs -------------------------------------------------------------------------
 
 
@@ -387,7 +407,15 @@ def several() -> Snapshot:
 
 def large() -> Snapshot:
     """Fifty clusters; one spoke's tunnel is down and one loses packets."""
-    inventory = large_inventory()
+    return _with_two_faults(large_inventory())
+
+
+def world() -> Snapshot:
+    """A hundred clusters in fifteen places; the same two faults."""
+    return _with_two_faults(world_inventory())
+
+
+def _with_two_faults(inventory: Inventory) -> Snapshot:
     broken, weak = inventory.links[10], inventory.links[30]
     down = replace(
         tunnel_down_finding(),

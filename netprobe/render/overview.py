@@ -14,13 +14,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from netprobe.model.inventory import Cluster
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState
 from netprobe.render.health import WORST_FIRST, worst
-from netprobe.render.reach import Cell, Level, read_matrix
+from netprobe.render.reach import Cell, Level, read_matrix, up_of_all
 from netprobe.render.tables import STYLES, finding_block, headed, new_table, state_text
-from netprobe.render.words import MARKS, count, short_names
+from netprobe.render.words import MARKS, count, place_of, short_names
 
 MAX_PAIRS = 20
 """Pairs of clusters shown of those that differ; ``-o json`` has all."""
@@ -42,20 +41,11 @@ class Place:
     alive: int
 
 
-def place_of(cluster: Cluster) -> str:
-    """Where a cluster stands, as far as its inventory says.
-
-    >>> place_of(Cluster("a", environment="prod", region="eu"))
-    'prod · eu'
-    """
-    return " · ".join(part for part in (cluster.environment, cluster.region) if part) or "–"
-
-
 def read_places(snapshot: Snapshot) -> tuple[Place, ...]:
     """Every place, the worst first, then by name."""
     clusters: dict[str, list[str]] = {}
     for cluster in snapshot.inventory.clusters:
-        clusters.setdefault(place_of(cluster), []).append(cluster.name)
+        clusters.setdefault(place_of(cluster.environment, cluster.region), []).append(cluster.name)
     cells = read_matrix(snapshot, level=Level.CLUSTER).cells
     alive = Counter(
         status.agent.partition("/")[0] for status in snapshot.agents if status.state is AgentState.ALIVE
@@ -124,9 +114,7 @@ def _places_table(places: tuple[Place, ...]) -> Table:
 
 
 def _up(cell: Cell) -> Text:
-    if not cell.paths:
-        return Text("–", "bright_black")
-    return Text(f"{cell.count(PathState.UP):,}/{cell.paths:,}", STYLES[cell.state])
+    return Text(up_of_all(cell), STYLES[cell.state])
 
 
 def _differing(snapshot: Snapshot) -> Iterator[RenderableType]:

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from netprobe import __version__
+from netprobe.render.reach import up_of_all
 from netprobe.render.sheet import Sheet
 from netprobe.render.words import MARKS, count, duration, moment, one_line, percent
 
@@ -63,6 +64,7 @@ def _environment() -> jinja2.Environment:
         "duration": duration,
         "percent": percent,
         "counted": count,
+        "ups": up_of_all,
         "mark": lambda state: MARKS.get(state, "✓" if state == "alive" else "?"),
         "cell": table_cell,
     }

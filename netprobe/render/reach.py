@@ -49,6 +49,15 @@ class Cell:
         return self.states.get(state, 0)
 
 
+def up_of_all(cell: Cell) -> str:
+    """How many of a cell's paths are up; a dash where there is none.
+
+    >>> up_of_all(Cell({PathState.UP: 1200, PathState.DOWN: 3})), up_of_all(Cell())
+    ('1,200/1,203', '–')
+    """
+    return f"{cell.count(PathState.UP):,}/{cell.paths:,}" if cell.paths else "–"
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows ask, columns answer; both in inventory order."""

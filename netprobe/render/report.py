@@ -17,7 +17,7 @@ from netprobe.render.figures import FIGURES
 from netprobe.render.forms import FORMS
 from netprobe.render.forms.subject import Case, Outcome, Problem
 from netprobe.render.graph import build_graph
-from netprobe.render.overview import report_table
+from netprobe.render.overview import read_places, report_table
 from netprobe.render.pages import fill, picture
 from netprobe.render.reach import Cell, Level, read_matrix
 from netprobe.render.tables import MANY_NODES
@@ -99,6 +99,7 @@ class Moment:
             "report": self.document(),
             "matrix": read_matrix(self.snapshot, level=Level.CLUSTER if many else Level.NODE),
             "severity": severity(self.snapshot),
+            "places": read_places(self.snapshot),
             "many": many,
             "nodes": nodes,
             "marks": MARKS,

@@ -1,7 +1,8 @@
 """The map of many clusters: one dot each on a ring, links as threads through the middle.
 
 What is well is a thin thread without a name; only what differs is drawn strong and labelled, with its
-finding. Clusters stand in the order of region and name; the more links, the larger the dot.
+finding. Clusters stand together by place (environment and region), with a gap between two places; the more
+links, the larger the dot.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from netprobe.render.layout import AREA, Curve, Point, Rect
 from netprobe.render.legend import draw_legend
 from netprobe.render.palette import LOOKS, SOFT_INK
 from netprobe.render.sheet import Sheet
-from netprobe.render.words import count
+from netprobe.render.words import count, place_of
 
 _CENTRE = AREA.centre[0], AREA.centre[1] - 0.05
 _RADIUS = 3.1
+_GAP = 0.8
+"""Room between two places, in clusters."""
+_TRIES = 8
+"""Steps sideways in search of room for the name of a place."""
 
 
 def draw_ring(snapshot: Snapshot) -> Sheet:
@@ -47,12 +52,15 @@ class _Ring:
         self._sheet = sheet
         self._callouts = Callouts(snapshot, graph, sheet)
         clusters = [name for name in graph if graph.nodes[name]["kind"] == "cluster"]
-        clusters.sort(key=lambda name: (graph.nodes[name]["region"], name))
-        self._angles = {
-            name: math.pi / 2 - 2 * math.pi * index / len(clusters) for index, name in enumerate(clusters)
+        self._place = {
+            name: place_of(graph.nodes[name]["environment"], graph.nodes[name]["region"]) for name in clusters
         }
+        clusters.sort(key=lambda name: (self._place[name], name))
+        self._angles = self._spread(clusters)
         self._links = _links_of(graph)
-        self._labelled: set[str] = set()
+        self._labelled: dict[str, float] = {}
+        """Named clusters and how far their names reach sideways."""
+        self._places: list[Rect] = []
         self._degree = Counter(end for pair in self._links for end in pair)
 
     def draw(self) -> None:
@@ -62,9 +70,20 @@ class _Ring:
             self._draw_link(one, other, state)
         for name in self._angles:
             self._draw_cluster(name)
-        self._draw_regions()
+        self._draw_places()
         self._callouts.keep_clear(_disc())
         self._callouts.draw()
+
+    def _spread(self, clusters: list[str]) -> dict[str, float]:
+        """An angle for each cluster, clockwise from the top, with room between places."""
+        places = [tuple(group) for _, group in groupby(clusters, key=self._place.__getitem__)]
+        gap = _GAP if len(places) > 1 else 0.0
+        step = 2 * math.pi / (len(clusters) + gap * len(places))
+        angles: dict[str, float] = {}
+        for number, names in enumerate(places):
+            for name in names:
+                angles[name] = math.pi / 2 - step * (len(angles) + gap * (number + 0.5))
+        return angles
 
     def _at(self, name: str, radius: float = _RADIUS) -> Point:
         angle = self._angles[name]
@@ -103,7 +122,6 @@ class _Ring:
             name in pair for pair, its in self._links.items() if its is not PathState.UP
         )
         if differs:
-            self._labelled.add(name)
             self._label(name, state)
 
     def _label(self, name: str, state: PathState) -> None:
@@ -114,11 +132,13 @@ class _Ring:
             rotation=angle - 180 if left else angle, ha="right" if left else "left",
             colour=LOOKS[state].ink,
         )  # fmt: skip
-        self._callouts.keep_clear([self._sheet.measure(drawn)], words=True)
+        room = self._sheet.measure(drawn)
+        self._labelled[name] = room.width
+        self._callouts.keep_clear([room], words=True)
 
-    def _draw_regions(self) -> None:
-        """Name each region once, outside its part of the ring."""
-        for region, group in groupby(self._angles, key=lambda name: str(self._graph.nodes[name]["region"])):
+    def _draw_places(self) -> None:
+        """Name each place once, outside its part of the ring."""
+        for place, group in groupby(self._angles, key=self._place.__getitem__):
             names = tuple(group)
             angles = [self._angles[name] for name in names]
             middle = sum(angles) / len(angles)
@@ -126,14 +146,26 @@ class _Ring:
             arc = [(_CENTRE[0] + (_RADIUS + 0.14) * math.cos(a), _CENTRE[1] + (_RADIUS + 0.14) * math.sin(a))
                    for a in _steps(angles[0], angles[-1])]  # fmt: skip
             self._sheet.thread(arc)
-            if not region:
+            if place == "–":
                 continue
-            shift = 1.3 if self._labelled & set(names) else 0.1
-            at = _CENTRE[0] + (radius + shift) * math.cos(middle), _CENTRE[1] + radius * math.sin(middle)
-            side = "left" if math.cos(middle) >= 0 else "right"
-            told = f"{region}\n{count(len(angles), 'cluster')}"
-            drawn = self._sheet.write(at, told, size=8.5, colour=SOFT_INK, ha=side, va="center")
-            self._callouts.keep_clear([self._sheet.measure(drawn)], words=True)
+            reach = max((self._labelled.get(name, 0.0) for name in names), default=0.0)
+            self._name_place(f"{place}\n{count(len(angles), 'cluster')}", middle, radius, reach)
+
+    def _name_place(self, told: str, angle: float, radius: float, reach: float) -> None:
+        """Write outside of the names of clusters, and farther out where another place's name is."""
+        outwards = 1 if math.cos(angle) >= 0 else -1
+        x = _CENTRE[0] + radius * math.cos(angle) + outwards * (reach + 0.15 if reach else 0.1)
+        y = _CENTRE[1] + radius * math.sin(angle)
+        drawn = self._sheet.write((x, y), told, size=8.5, colour=SOFT_INK, va="center",
+                                  ha="left" if outwards > 0 else "right")  # fmt: skip
+        room = self._sheet.measure(drawn)
+        for step in range(1, _TRIES):
+            if not any(map(room.grown(0.04).overlaps, self._places)):
+                break
+            drawn.set_position((x + outwards * 0.15 * step, y))
+            room = self._sheet.measure(drawn)
+        self._places.append(room)
+        self._callouts.keep_clear([room], words=True)
 
 
 def _disc() -> list[Rect]:

@@ -64,6 +64,15 @@ def _short(name: str, heads: Mapping[str, int]) -> str:
     return next(("-".join(words[:n]) for n in range(1, len(words)) if heads["-".join(words[:n])] == 1), name)
 
 
+def place_of(environment: str, region: str) -> str:
+    """Where a cluster stands, as far as its inventory says.
+
+    >>> place_of("prod", "eu"), place_of("", "eu"), place_of("", "")
+    ('prod · eu', 'eu', '–')
+    """
+    return " · ".join(part for part in (environment, region) if part) or "–"
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """How one fleet's parts are called among people."""

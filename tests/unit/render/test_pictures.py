@@ -39,6 +39,7 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
     "eight clusters": lambda: fleets.snapshot_of(fleets.large_inventory(8, workers=2)),
     "many workers": many_workers,
     "fifty clusters": fleets.large,
+    "a hundred clusters in fifteen places": fleets.world,
 }
 
 
