@@ -20,6 +20,8 @@ from netprobe.render.words import count, short_names
 MANY_ROWS = 40
 """From here on rows are clusters."""
 _TOP, _BOTTOM, _LEFT = 7.75, 1.0, 3.3
+_LABEL = 0.17
+"""Room between two labels in a crowd."""
 _BIG, _SMALL = 0.55, 0.2
 """Cells at least this wide carry a count, or a mark."""
 
@@ -75,9 +77,10 @@ class _Picture:
         size = 7.0 if crowd else max(6.0, min(9.0, 12 * self._size + 2))
         turn = 60 if self._matrix.level is Level.CLUSTER else 90 if self._size < 0.42 else 0
         rows, columns = [], []
-        for name in self._matrix.differing if crowd else self._matrix.names:
+        names = self._matrix.differing if crowd else self._matrix.names
+        middles = [self._offset[name] + self._size / 2 for name in names]
+        for name, middle in zip(names, _spread(middles) if crowd else middles, strict=True):
             label = name.partition("/")[2] or self._short[name]
-            middle = self._offset[name] + self._size / 2
             rows.append(
                 self._sheet.write((_LEFT - 0.12, _TOP - middle), label, size=size, ha="right", va="center")
             )
@@ -142,6 +145,14 @@ class _Picture:
         if big:
             told = f"{cell.count(PathState.UP)}/{cell.paths}"
             self._sheet.write((x, y - 0.27 * self._size), told, size=7, colour=ink, ha="center", va="center")
+
+
+def _spread(places: list[float]) -> list[float]:
+    """The places, ascending, moved on just so far that two labels do not touch."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + _LABEL) if moved else place)
+    return moved
 
 
 def _draw_key(sheet: Sheet, matrix: Matrix, x: float, plane: Plane | None) -> None:
