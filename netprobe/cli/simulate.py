@@ -5,6 +5,7 @@ Exit codes: 0 every fault named right and nothing else said, 1 otherwise, 2 the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from netprobe.analysis.simulate.catalogue import KINDS, make_fault
 from netprobe.analysis.simulate.effects import SimulatedFault
 from netprobe.analysis.simulate.fleet import Joined, Shape, build_inventory, place_dns
 from netprobe.analysis.simulate.run import Score, follow
-from netprobe.analysis.simulate.world import World
+from netprobe.analysis.simulate.world import Delivery, World
 from netprobe.cli.output import form_option, print_view
 from netprobe.errors import InputError
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.window import Report
 from netprobe.planning.fleet import plan_fleet
 from netprobe.render.simulation import Simulated, simulation_document, simulation_table
 from netprobe.store.bundle import write_bundle
@@ -71,12 +73,13 @@ _FIRST_FAULT = 12.0
     metavar="DIR",
     help="Write the last moment as an evidence bundle, for show --from.",
 )
+@click.option("--history", is_flag=True, help="Keep every report in the evidence, too.")
 @form_option
 @click.pass_context
 def simulate(  # noqa: PLR0913 - one argument per option
     context: click.Context, *, clusters: int, nodes: int, joined: str, gateways: int, faults: tuple[str, ...],
     intervals: int | None, hours: float, days: float, interval_s: float, seed: int, evidence: Path | None,
-    form: str,
+    history: bool, form: str,
 ) -> None:  # fmt: skip
     """Play a fleet with labelled faults, without packets, and score what netprobe says about it.
 
@@ -90,9 +93,10 @@ def simulate(  # noqa: PLR0913 - one argument per option
     interval_ns = int(interval_s * _SECOND)
     fleet = plan_fleet(inventory, epoch=1, seed=seed, interval_ns=interval_ns, cookie_key=b"simulated")
     made = [_read_fault(inventory, text, length, interval_ns) for text in faults]
-    score = _play(inventory, fleet, made, seed=seed, intervals=length)
+    kept: list[Report] | None = [] if history else None
+    score = _play(inventory, fleet, made, seed=seed, intervals=length, kept=kept)
     if evidence is not None:
-        write_bundle(evidence, _snapshot(inventory, fleet, score))
+        write_bundle(evidence, _snapshot(inventory, fleet, score), kept or ())
     told = Simulated(inventory, fleet, score, _START_NS, length, seed)
     print_view(form, table=lambda: simulation_table(told), document=lambda: simulation_document(told))
     context.exit(0 if score.is_right else 1)
@@ -131,14 +135,26 @@ def _read_moment(text: str, key: str) -> float:
 
 
 def _play(
-    inventory: Inventory, fleet: FleetPlan, faults: list[SimulatedFault], *, seed: int, intervals: int
-) -> Score:
+    inventory: Inventory, fleet: FleetPlan, faults: list[SimulatedFault], *, seed: int, intervals: int,
+    kept: list[Report] | None,
+) -> Score:  # fmt: skip
+    """Play and score; every report is also put into *kept*, where there is one."""
     facts = Facts(inventory, fleet)
     world = World(facts, faults, seed=seed, start_ns=_START_NS, dns_nodes=place_dns(inventory))
     deliveries = world.play(start_ns=_START_NS, intervals=intervals)
     return follow(
-        Analyst(inventory, fleet), deliveries, faults, start_ns=_START_NS, interval_ns=fleet.interval_ns
+        Analyst(inventory, fleet),
+        deliveries if kept is None else _keep(deliveries, kept),
+        faults,
+        start_ns=_START_NS,
+        interval_ns=fleet.interval_ns,
     )
+
+
+def _keep(deliveries: Iterable[Delivery], kept: list[Report]) -> Iterator[Delivery]:
+    for delivery in deliveries:
+        kept.append(delivery.report)
+        yield delivery
 
 
 def _snapshot(inventory: Inventory, fleet: FleetPlan, score: Score) -> Snapshot:

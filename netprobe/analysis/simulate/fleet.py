@@ -18,6 +18,9 @@ MAX_CLUSTERS = 250
 MAX_NODES = 250
 """Per cluster: a simulated cluster owns a /16, each of its nodes a /24 of it."""
 _TUNNEL_MTU = 1420
+_ENVIRONMENTS = ("prod", "prod", "staging", "dev")
+"""Half of the clusters carry production; dealt out in turn, as regions are."""
+_REGIONS = ("us-west", "us-east", "eu-central", "eu-north", "ap-south")
 _CHORD = 3
 """In a partial mesh each cluster is joined to the next one and to the third next one."""
 
@@ -77,6 +80,8 @@ def _build_cluster(number: int, shape: Shape) -> Cluster:
         (echo,),
         pod_cidrs=(f"10.{number}.0.0/16",),
         service_cidrs=(f"172.{16 + number // 250}.{number % 250}.0/24",),
+        environment=_ENVIRONMENTS[number % len(_ENVIRONMENTS)],
+        region=_REGIONS[number // len(_ENVIRONMENTS) % len(_REGIONS)],
         dns_addresses=(f"172.{16 + number // 250}.{number % 250}.10",),
         pod_mtu=1370,
         transit=shape.joined is not Joined.FULL and (shape.joined is Joined.PARTIAL or number == 1),

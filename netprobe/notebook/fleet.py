@@ -1,0 +1,155 @@
+"""A fleet at one moment, as somebody asks it in Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from netprobe.analysis.compare import compare_snapshots
+from netprobe.analysis.intent.expand import expand_cells
+from netprobe.analysis.intent.judge import judge_cells
+from netprobe.analysis.intent.read import load_intent
+from netprobe.errors import InputError
+from netprobe.model.finding import Finding
+from netprobe.model.names import Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.window import Report
+from netprobe.notebook.observed import see_cells
+from netprobe.notebook.showing import Findings, Picture, Told, show_fleet
+from netprobe.render.comparison import Compared
+from netprobe.render.figures import FIGURES
+from netprobe.render.graph import build_graph
+from netprobe.render.heatmap import draw_matrix
+from netprobe.render.reach import Level, read_matrix
+from netprobe.render.report import Moment
+from netprobe.render.verify import Verification
+from netprobe.render.words import verdict
+
+if TYPE_CHECKING:
+    from netprobe.notebook.frames import Frame
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Everything known of a fleet at one moment; frames are built when they are asked for, once."""
+
+    snapshot: Snapshot
+    """The values that all of this is drawn from (:mod:`netprobe.model`)."""
+    reports: tuple[Report, ...] = ()
+    """The history before the moment, where it was kept."""
+
+    @property
+    def taken(self) -> dt.datetime:
+        """When, UTC."""
+        return dt.datetime.fromtimestamp(self.snapshot.taken_ns / 1e9, dt.UTC)
+
+    @property
+    def verdict(self) -> str:
+        """The whole moment in one sentence."""
+        return verdict(self.snapshot)
+
+    @cached_property
+    def topology(self) -> nx.MultiDiGraph[str]:
+        """Clusters, nodes, agents, services and links with their states (:mod:`netprobe.render.graph`)."""
+        return build_graph(self.snapshot)
+
+    @property
+    def findings(self) -> Findings:
+        """What is broken now, most certain first."""
+        return Findings(self.snapshot, self.snapshot.findings)
+
+    @property
+    def past_findings(self) -> Findings:
+        """What was broken and has ended."""
+        return Findings(self.snapshot, self.snapshot.past_findings)
+
+    # --- frames ------------------------------------------------------------------------------
+
+    @cached_property
+    def paths(self) -> Frame:
+        """One row per check: its state, counts and round trips."""
+        from netprobe.notebook.frames import paths_frame  # noqa: PLC0415 - pandas only for who asks
+
+        return paths_frame(self.snapshot)
+
+    @cached_property
+    def windows(self) -> Frame:
+        """One row per check and interval of the history."""
+        from netprobe.notebook.frames import windows_frame  # noqa: PLC0415
+
+        return windows_frame(self.snapshot, self.reports)
+
+    @cached_property
+    def agents(self) -> Frame:
+        """One row per agent."""
+        from netprobe.notebook.frames import agents_frame  # noqa: PLC0415
+
+        return agents_frame(self.snapshot)
+
+    def matrix(self, *, by: str = "node", plane: str | None = None) -> Frame:
+        """States by source and target; *by* ``node`` or ``cluster``, *plane* ``pod``, ``host`` or both."""
+        from netprobe.notebook.frames import matrix_frame  # noqa: PLC0415
+
+        return matrix_frame(read_matrix(self.snapshot, plane=_plane(plane), level=_level(by)))
+
+    # --- pictures and reports ----------------------------------------------------------------
+
+    def draw_map(self) -> Picture:
+        """The map, as reports have it."""
+        return Picture(FIGURES["topology"](self.snapshot), f"Map: {self.verdict}")
+
+    def draw_matrix(self, *, by: str | None = None, plane: str | None = None) -> Picture:
+        """Who reaches whom; by node, and by cluster where there are many."""
+        level = _level(by) if by else None
+        sheet = draw_matrix(self.snapshot, plane=_plane(plane), level=level)
+        return Picture(sheet, f"Reachability matrix: {self.verdict}")
+
+    def report(self) -> Told:
+        """The report of this moment: ``.markdown()``, ``.html()``, ``.document()``, ``.write(file)``."""
+        return Told(Moment(self.snapshot))
+
+    def against(self, intent: str | PathLike[str], *, today: dt.date | None = None) -> Told:
+        """This moment beside the *intent* of that file: what its paths show, asking nothing new.
+
+        Exceptions expire on *today*, by default the day of the moment. What no path asks is unproven.
+        """
+        meant = load_intent(Path(intent), today=today or self.taken.date())
+        cells = expand_cells(meant, self.snapshot.inventory)
+        sights = see_cells(self.snapshot, cells)
+        judged = tuple(judge_cells(cells, sights, responders=meant.responders))
+        return Told(Verification(judged, {rule.name: rule.where for rule in meant.rules if rule.where}))
+
+    def since(self, before: Fleet) -> Told:
+        """What differs from the earlier moment *before*."""
+        return Told(Compared(compare_snapshots(before.snapshot, self.snapshot)))
+
+    def find_affected(self, finding: Finding) -> Frame:
+        """The paths that *finding* explains, as rows of :attr:`paths`."""
+        return self.paths[self.paths["check"].isin(finding.affected)]
+
+    def _repr_html_(self) -> str:
+        return show_fleet(self.snapshot)
+
+    def __repr__(self) -> str:
+        inventory = self.snapshot.inventory
+        return (
+            f"<Fleet of {len(inventory.clusters)} clusters at {self.taken:%Y-%m-%d %H:%M:%S}: {self.verdict}>"
+        )
+
+
+def _level(by: str) -> Level:
+    if by not in set(Level):
+        raise InputError(f"{by!r} is neither 'node' nor 'cluster'", where="by")
+    return Level(by)
+
+
+def _plane(plane: str | None) -> Plane | None:
+    if plane is not None and plane not in set(Plane):
+        raise InputError(f"{plane!r} is neither 'pod' nor 'host'", where="plane")
+    return Plane(plane) if plane else None

@@ -1,0 +1,214 @@
+"""Frames for pandas: one row per path, window, agent, finding or pair. pandas is known here only.
+
+Rules: times are UTC timestamps, durations milliseconds in floats, shares 0–1; what was not measured is
+missing (NaN), never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+from netprobe.analysis.compare import Change
+from netprobe.errors import MisuseError
+from netprobe.model.check import Check, Probe
+from netprobe.model.finding import Finding
+from netprobe.model.intent import Judged
+from netprobe.model.names import CheckId
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.window import Report, Window
+from netprobe.render.comparison import Compared
+from netprobe.render.forms.subject import Subject
+from netprobe.render.reach import Matrix
+from netprobe.render.verify import Verification
+from netprobe.render.words import Names, headline
+
+Frame: TypeAlias = pd.DataFrame
+
+_WHO = ("source", "source_cluster", "target", "target_cluster", "probe", "layer")
+_PATHS = ("check", *_WHO, "state", "since", "reason", "sent", "answered", "loss", "rtt_p50_ms", "rtt_p99_ms")
+_WINDOWS = ("start", "check", *_WHO, "sent", "answered", "loss", "lost_out", "lost_back",
+            "rtt_p50_ms", "rtt_p99_ms", "detail")  # fmt: skip
+
+
+def paths_frame(snapshot: Snapshot) -> Frame:
+    """One row per check: who asks whom, the state since when, and the counts it rests on."""
+    who = _describe(snapshot)
+    rows = [
+        {
+            "check": path.check,
+            **who.get(path.check, {}),
+            "state": str(path.state),
+            "since": path.since_ns,
+            "reason": path.reason,
+            "sent": path.sent,
+            "answered": path.answered,
+            "loss": _loss(path.sent, path.answered),
+            "rtt_p50_ms": _ms(path.rtt_p50_ns),
+            "rtt_p99_ms": _ms(path.rtt_p99_ns),
+        }
+        for path in snapshot.paths
+    ]
+    return _timed(pd.DataFrame(rows, columns=list(_PATHS)), "since")
+
+
+def windows_frame(snapshot: Snapshot, reports: Iterable[Report]) -> Frame:
+    """One row per check and interval, oldest first; without rows where no history was kept."""
+    who = _describe(snapshot)
+    rows = [
+        {"start": window.start_ns, "check": window.check, **who.get(window.check, {}), **_window(window)}
+        for report in reports
+        for window in report.windows
+    ]
+    frame = pd.DataFrame(rows, columns=list(_WINDOWS)).sort_values(["start", "check"], ignore_index=True)
+    return _timed(frame, "start")
+
+
+def _window(window: Window) -> Mapping[str, object]:
+    return {
+        "sent": window.sent,
+        "answered": window.answered,
+        "loss": _loss(window.measured, window.answered),
+        "lost_out": window.lost_out,
+        "lost_back": window.lost_back,
+        "rtt_p50_ms": _ms(window.rtt.quantile_ns(0.5)),
+        "rtt_p99_ms": _ms(window.rtt.quantile_ns(0.99)),
+        "detail": window.detail,
+    }
+
+
+def agents_frame(snapshot: Snapshot) -> Frame:
+    """One row per agent: its state, when it reported last, its own health."""
+    rows = [
+        {
+            "agent": status.agent,
+            "cluster": status.agent.partition("/")[0],
+            "state": str(status.state),
+            "last_report": status.last_report_ns or None,
+            "checks": status.checks,
+            "loop_lag_ms": _ms(status.loop_lag_ns),
+            "reason": status.reason,
+        }
+        for status in snapshot.agents
+    ]
+    columns = ["agent", "cluster", "state", "last_report", "checks", "loop_lag_ms", "reason"]
+    return _timed(pd.DataFrame(rows, columns=columns), "last_report")
+
+
+def findings_frame(snapshot: Snapshot, findings: Iterable[Finding]) -> Frame:
+    """One row per finding."""
+    names = Names.of(snapshot.inventory)
+    rows = [
+        {
+            "cause": str(finding.cause),
+            "headline": headline(finding, names),
+            "confidence": finding.confidence,
+            "where": ", ".join(map(str, finding.components)),
+            "paths": len(finding.affected),
+            "loss": finding.loss,
+            "since": finding.first_seen_ns,
+            "next_step": finding.next_step,
+        }
+        for finding in findings
+    ]
+    columns = ["cause", "headline", "confidence", "where", "paths", "loss", "since", "next_step"]
+    return _timed(pd.DataFrame(rows, columns=columns), "since")
+
+
+def matrix_frame(matrix: Matrix) -> Frame:
+    """States by source (rows) and target (columns); missing where nobody asks."""
+    names = list(matrix.names)
+    cells = [
+        [str(cell.state) if (cell := matrix.find(source=one, target=other)) else None for other in names]
+        for one in names
+    ]
+    return pd.DataFrame(cells, index=pd.Index(names, name="source"), columns=pd.Index(names, name="target"))
+
+
+def cells_frame(judged: Iterable[Judged]) -> Frame:
+    """One row per cell of an intent: what is expected, what was seen, the verdict."""
+    rows = [
+        {
+            "source": str(one.cell.source),
+            "source_cluster": one.cell.source.cluster,
+            "target": one.cell.target,
+            "target_cluster": one.cell.target.partition("/")[0],
+            "door": str(one.cell.door),
+            "expected": str(one.cell.expected),
+            "verdict": str(one.verdict),
+            "reason": one.reason,
+            "rule": one.cell.rule,
+        }
+        for one in judged
+    ]
+    columns = ["source", "source_cluster", "target", "target_cluster", "door", "expected", "verdict",
+               "reason", "rule"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _describe(snapshot: Snapshot) -> Mapping[CheckId, Mapping[str, str]]:
+    return {check.id: _who(check) for check in snapshot.checks}
+
+
+def _who(check: Check) -> Mapping[str, str]:
+    probe = check.probe
+    told = (
+        str(check.source),
+        check.source.cluster,
+        check.target.name,
+        check.target.name.partition("/")[0],
+        _name(probe),
+        str(check.layer),
+    )
+    return dict(zip(_WHO, told, strict=True))
+
+
+def _name(probe: Probe) -> str:
+    """``icmp``, ``udp/9771``, ``icmp 1370 B``: what was asked, where, and how large."""
+    told = f"{probe.kind}/{probe.port}" if probe.port else probe.kind
+    return f"{told} {probe.size} B" if probe.size else told
+
+
+def _timed(frame: Frame, column: str) -> Frame:
+    frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True)
+    return frame
+
+
+def _loss(sent: int, answered: int) -> float | None:
+    return 1 - answered / sent if sent else None
+
+
+def _ms(span_ns: float | None) -> float | None:
+    return None if span_ns is None else span_ns / 1e6
+
+
+def changes_frame(changes: Iterable[Change]) -> Frame:
+    """One row per change between two moments."""
+    rows = [
+        {
+            "change": str(change.kind),
+            "source": change.source,
+            "target": change.target,
+            "door": change.door,
+            "before": change.before,
+            "after": change.after,
+            "rtt_before_ms": _ms(change.rtt_before_ns),
+            "rtt_after_ms": _ms(change.rtt_after_ns),
+        }
+        for change in changes
+    ]
+    columns = ["change", "source", "target", "door", "before", "after", "rtt_before_ms", "rtt_after_ms"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def frame_of(subject: Subject) -> Frame:
+    """The rows of a report: of a verification its cells, of a comparison its changes."""
+    match subject:
+        case Verification(judged=judged):
+            return cells_frame(judged)
+        case Compared(comparison=comparison):
+            return changes_frame(comparison.changes)
+        case _:
+            raise MisuseError("the report of a moment is no single frame: ask the fleet for paths or agents")
