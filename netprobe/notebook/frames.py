@@ -6,6 +6,7 @@ missing (NaN), never 0.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -29,7 +30,7 @@ Frame: TypeAlias = pd.DataFrame
 
 _WHO = ("source", "source_cluster", "target", "target_cluster", "probe", "layer")
 _PATHS = ("check", *_WHO, "state", "since", "reason", "sent", "answered", "loss", "rtt_p50_ms", "rtt_p99_ms")
-_WINDOWS = ("start", "check", *_WHO, "sent", "answered", "loss", "lost_out", "lost_back",
+_WINDOWS = ("start", "check", *_WHO, "sent", "heard", "answered", "loss", "lost_out", "lost_back",
             "rtt_p50_ms", "rtt_p99_ms", "detail")  # fmt: skip
 
 
@@ -55,10 +56,23 @@ def paths_frame(snapshot: Snapshot) -> Frame:
 
 
 def windows_frame(snapshot: Snapshot, reports: Iterable[Report]) -> Frame:
-    """One row per check and interval, oldest first; without rows where no history was kept."""
-    who = _describe(snapshot)
+    """One row per check and interval, oldest first; without rows where no history was kept.
+
+    ``heard`` is how many requests the far end counted; missing where it told of none.
+    """
+    who, reports = _describe(snapshot), tuple(reports)
+    heard: Counter[tuple[CheckId, int]] = Counter()
+    for report in reports:
+        for each in report.heard:
+            heard[each.check, each.start_ns] += each.received
     rows = [
-        {"start": window.start_ns, "check": window.check, **who.get(window.check, {}), **_window(window)}
+        {
+            "start": window.start_ns,
+            "check": window.check,
+            **who.get(window.check, {}),
+            **_window(window),
+            "heard": heard.get((window.check, window.start_ns)),
+        }
         for report in reports
         for window in report.windows
     ]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from netprobe.notebook.frames import Frame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """A drawn sheet; a notebook shows it, ``.save`` writes it."""
 
@@ -52,6 +52,9 @@ class Picture:
         """Write it as PNG, or as SVG where *path* ends so."""
         place = Path(path)
         place.write_bytes(self.sheet.to_svg().encode() if place.suffix == ".svg" else self.sheet.to_png())
+
+    def __repr__(self) -> str:
+        return f"<Picture: {self.text}>"
 
     def _repr_html_(self) -> str:
         drawn = picture(self.sheet, f"p{id(self)}")
@@ -100,7 +103,7 @@ class Told:
         return render_text(self.subject.table(), width=100)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Findings(Sequence[Finding]):
     """Findings in order; a notebook shows each with its evidence."""
 
@@ -126,6 +129,10 @@ class Findings(Sequence[Finding]):
         from netprobe.notebook.frames import findings_frame  # noqa: PLC0415 - pandas only for who asks
 
         return findings_frame(self.snapshot, self.found)
+
+    def __repr__(self) -> str:
+        names = Names.of(self.snapshot.inventory)
+        return f"<Findings: {'; '.join(headline(each, names) for each in self.found) or 'none'}>"
 
     def _repr_html_(self) -> str:
         names = Names.of(self.snapshot.inventory)

@@ -16,7 +16,7 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.window import AgentHealth, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 from netprobe.notebook import Fleet
 from netprobe.store.bundle import write_bundle
 from tests import fleets
@@ -44,9 +44,10 @@ def history(snapshot: Snapshot) -> tuple[Report, ...]:
         for start, answered in ((fleets.TAKEN_NS - 2 * 10**9, 10), (fleets.TAKEN_NS - 10**9, 5))
     ]  # fmt: skip
     return tuple(
-        Report(agent, 1, number, "boot", window.start_ns, 10**9, (window,), (), health)
+        Report(agent, 1, number, "boot", window.start_ns, 10**9, (window,),
+               (Heard(check.id, window.start_ns, 9),) if number else (), health)
         for number, window in enumerate(windows)
-    )
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -84,6 +85,7 @@ def test_windows_are_the_history_in_order(fleet: Fleet) -> None:
     windows = fleet.windows
     assert list(windows["loss"]) == [0.0, 0.5]
     assert windows["rtt_p50_ms"].between(1.8, 2.2).all()
+    assert list(windows["heard"].fillna(-1)) == [-1, 9], "what the far end never told is missing, not 0"
     assert windows["start"].is_monotonic_increasing
     assert set(windows["source"]) == {str(fleet.snapshot.checks[0].source)}
 
