@@ -65,7 +65,7 @@ def _measure(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
             "naive", kubeconfig, nodes, pods
         )
     finally:
-        asyncio.run(_empty(kubeconfig, nodes))
+        asyncio.run(_empty(kubeconfig, nodes, pods))
     return {"nodes": nodes, "pods": pods, "fill_seconds": round(filled_s, 1), **figures}
 
 
@@ -114,6 +114,10 @@ def _node(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _name(number: int, agents: int) -> str:
+    return f"{'agent' if number < agents else 'app'}-{number:06}"
+
+
 def _pod(number: int, nodes: int, agents: int) -> dict[str, Any]:
     is_agent = number < agents
     plane = "pod" if number < nodes else "host"
@@ -123,7 +127,7 @@ def _pod(number: int, nodes: int, agents: int) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": f"{'agent' if is_agent else 'app'}-{number:06}",
+            "name": _name(number, agents),
             "labels": labels if is_agent else other,
         },
         "spec": {
@@ -157,14 +161,19 @@ async def _fill(kubeconfig: Path, nodes: int, pods: int) -> None:
 
 
 async def _run_pod(api: ClusterApi, number: int) -> None:
-    name = f"agent-{number:06}"
+    name = _name(number, number + 1)
     meta = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE}}
     await api.apply(f"{_PODS}/{name}/status", {**meta, **_running(number)}, Named)
 
 
-async def _empty(kubeconfig: Path, nodes: int) -> None:
+async def _empty(kubeconfig: Path, nodes: int, pods: int) -> None:
+    agents = min(pods // 5, 2 * nodes)
+
+    async def remove(number: int) -> None:
+        await api.delete(f"{_PODS}/{_name(number, agents)}?gracePeriodSeconds=0")
+
     async with _api(kubeconfig) as api:
-        await api.delete(f"{_PODS}?gracePeriodSeconds=0")
+        await _each(range(pods), remove)
         await api.delete(f"/api/v1/namespaces/{NAMESPACE}")
         await _each(range(nodes), lambda number: api.delete(f"{_NODES}/bench-{number:05}"))
 

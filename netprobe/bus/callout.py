@@ -107,7 +107,7 @@ async def answer_callouts(connection: Connection, *, seed: str, judge: Judge) ->
 
 
 def _answer(data: bytes, seed: str, judge: Judge) -> str:
-    ask = _read_request(data)
+    ask = read_request(data)
     verdict = _judge(ask, judge)
     told: dict[str, Any] = {"type": "authorization_response", "version": 2}
     match verdict:
@@ -131,7 +131,8 @@ def _judge(ask: _Ask, judge: Judge) -> Bearer | Refusal:
     return judge(Caller(agent, options.auth_token, ask.client_info.host))
 
 
-def _read_request(data: bytes) -> _Ask:
+def read_request(data: bytes) -> _Ask:
+    """What the server asks; :class:`RemoteFormatError` where it is no such question."""
     try:
         return msgspec.json.decode(_decoded(data.split(b".")[1]), type=_Request).nats
     except (IndexError, ValueError, msgspec.DecodeError) as error:

@@ -23,7 +23,10 @@ class MadePod:
 
 
 def make_namespace(clusters: Clusters, context: str, namespace: str = NAMESPACE) -> None:
-    """The namespace with the accounts of both planes; there may be one already."""
+    """The namespace with the accounts of both planes; there may be one, or one that is just ending."""
+    found = clusters.kubectl(context, "get", "namespace", namespace, "--ignore-not-found", "-o", "json")
+    if found and json.loads(found)["status"]["phase"] == "Terminating":
+        clusters.kubectl(context, "wait", "--for=delete", f"namespace/{namespace}", "--timeout=120s")
     clusters.apply(context, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for name in ("netprobe-agent-pod", "netprobe-agent-host", "other"):
         meta = {"name": name, "namespace": namespace}

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-TARGETS = ("icmp", "stamp", "batches", "bus", "documents", "hosts")
+TARGETS = ("icmp", "stamp", "batches", "bus", "documents", "hosts", "tokens")
 
 
 class Target(Protocol):
