@@ -59,6 +59,8 @@ class Walk:
         self.is_limited = False
         """Whether at this TTL somebody named only some of what should be named."""
         self._hops = hops
+        asking = np.nonzero(witnesses >= 0)[0]
+        self._host_of = np.concatenate([hosts, asking[np.argsort(witnesses[asking])]])
         self._controls = witnesses.copy()
         self._witnessed = np.zeros(count, dtype=np.int64)
         self._open = np.arange(len(hosts))
@@ -82,7 +84,7 @@ class Walk:
     def note(self, result: RoundResult, expired: Flags, senders: Rows) -> None:
         """Take in one try; *expired* says of which rows a router said that the TTL ran out."""
         self._tries += 1
-        codes = result.codes
+        codes, expired = result.codes, expired & ~self._is_stale(senders)
         self._note_controls(codes, expired, senders)
         named = self._open[expired[self._open]]
         self.last[named] = self.ttl
@@ -94,6 +96,12 @@ class Walk:
         self._open = self._open[~expired[self._open] & ~self.is_over[self._open]]
         if self._is_decided():
             self._close_hop()
+
+    def _is_stale(self, senders: Rows) -> Flags:
+        """Answers of the hop before, come too late: a datagram does not say which TTL it had."""
+        hosts, before = self._host_of, self.ttl - 1
+        same = (senders == self.names[hosts, before]).all(axis=1)
+        return np.asarray(self.is_named[hosts, before] & same)
 
     def _is_decided(self) -> bool:
         """Whether more tries at this TTL would tell nothing more."""

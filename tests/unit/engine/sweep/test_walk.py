@@ -85,9 +85,20 @@ def test_a_hop_that_names_a_control_too_seldom_proves_nothing() -> None:
 
 
 def test_without_a_witness_another_suspect_stands_in() -> None:
-    walk = Line([1, 1, 2, 0]).play(one_host(with_witness=False))
+    walk = Line([1, 1, 2]).play(one_host(with_witness=False))
     assert walk.last.tolist() == [1, 1, 2]
     assert walk.lost.tolist() == [2, 2, 0]
+
+
+def test_a_late_answer_of_the_hop_before_names_nobody() -> None:
+    walk = one_host()
+    expired = np.ones(SUSPECTS + 1, dtype=np.bool_)
+    codes = np.full(SUSPECTS + 1, Code.REJECTED, dtype=np.uint8)
+    senders = np.full((SUSPECTS + 1, 16), 7, dtype=np.uint8)
+    walk.note(result_of(codes), expired, senders)
+    assert (walk.ttl, walk.last.tolist()) == (2, [1, 1, 1])
+    walk.note(result_of(codes), expired, senders)
+    assert walk.last.tolist() == [1, 1, 1]
 
 
 def test_where_nobody_speaks_the_walk_ends_without_a_place() -> None:
