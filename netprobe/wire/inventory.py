@@ -73,6 +73,7 @@ class ServiceDoc(_Doc, frozen=True):
     endpoints: tuple[str, ...] = ()
     protocol: Literal["tcp", "udp"] = "tcp"
     exported: bool = False
+    node: Name | None = None
 
 
 class ClusterDoc(_Doc, frozen=True):
@@ -172,7 +173,8 @@ def _access_of(doc: SshDoc) -> SshAccess:
 
 def _service_of(doc: ServiceDoc) -> Service:
     target_port = doc.port if doc.target_port is None else doc.target_port
-    return Service(**(msgspec.structs.asdict(doc) | {"target_port": target_port}))
+    named = {"target_port": target_port, "node": None if doc.node is None else NodeName(doc.node)}
+    return Service(**(msgspec.structs.asdict(doc) | named))
 
 
 def _link_of(doc: LinkDoc) -> Link:
