@@ -30,6 +30,8 @@ class Source:
     url: str | None = None
     seed: Path | None = None
     ca: Path | None = None
+    certificate: Path | None = None
+    """Certificate and key in one file, shown where the bus asks for one."""
     forwards: Path | None = None
     """The inventory whose forwards lead to the bus."""
 
@@ -63,7 +65,7 @@ class Source:
 
             url = lead_bus(url, self.forwards)
         try:
-            trust = Trust(self.ca) if self.ca is not None else None
+            trust = Trust(self.ca, self.certificate) if self.ca or self.certificate else None
             return Access(url, self.seed.read_text().strip(), trust)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
@@ -80,10 +82,11 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
         url: str | None,
         seed: Path | None,
         ca: Path | None,
+        certificate: Path | None,
         forwards: Path | None,
         **rest: object,
     ) -> R:
-        return command(*args, source=Source(bundle, lab, url, seed, ca, forwards), **rest)
+        return command(*args, source=Source(bundle, lab, url, seed, ca, certificate, forwards), **rest)
 
     options = (
         click.option("--from", "bundle", type=click.Path(path_type=Path), metavar="BUNDLE",
@@ -95,6 +98,9 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
                      help="The key that may ask; goes with --bus."),
         click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_CA",
                      help="Who may have signed the bus's certificate."),
+        click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE",
+                     envvar="NETPROBE_CERTIFICATE",
+                     help="Certificate and key in one file, where the bus asks for one."),
         click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
                      envvar="NETPROBE_FORWARDS",
                      help="Reach the bus through SSH, by this inventory's forwards."),
