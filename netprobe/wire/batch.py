@@ -32,12 +32,24 @@ def pack_addresses(addresses: Sequence[str]) -> Rows:
     """Turn addresses as text into a matrix of shape ``(n, 16)``; a wrong one is an :class:`InputError`."""
     packed = bytearray()
     for index, text in enumerate(addresses):
+        if (v4 := _plain_v4(text)) is not None:
+            packed += _MAPPED + v4
+            continue
         try:
             address = ipaddress.ip_address(text)
         except ValueError as error:
             raise InputError(f"{text!r} is not an IP address", where=f"target {index}") from error
         packed += b"\0" * 10 + b"\xff\xff" + address.packed if address.version == 4 else address.packed
     return np.frombuffer(bytes(packed), dtype=np.uint8).reshape(-1, 16)
+
+
+def _plain_v4(text: str) -> bytes | None:
+    """An IPv4 address in its one proper form; most are, and ipaddress takes ten times as long."""
+    try:
+        packed = bytes(map(int, text.split(".")))
+    except ValueError:
+        return None
+    return packed if len(packed) == 4 and ".".join(map(str, packed)) == text else None
 
 
 def address_text(row: Rows) -> str:

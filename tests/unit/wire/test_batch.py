@@ -84,6 +84,15 @@ def test_a_wrong_address_is_named() -> None:
         pack_addresses(["10.0.0.1", "10.0.0"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["01.2.3.4", "1.2.3.4 ", "256.1.1.1", "1.2.3.4.5", "+1.2.3.4", "1_0.2.3.4", "١.2.3.4", "-1.2.3.4", ""],
+)
+def test_only_the_proper_form_of_an_address_is_one(text: str) -> None:
+    with pytest.raises(InputError, match="target 0"):
+        pack_addresses([text])
+
+
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=5))
 def test_fields_come_back(values: list[int]) -> None:
     rows = np.zeros((len(values), 6), dtype=np.uint8)
