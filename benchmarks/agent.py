@@ -1,15 +1,19 @@
 """What an agent costs where it runs: processor time and memory of the real process, beside a peer's.
 
 Two agents (``netprobe-agent run``) stand in two network namespaces joined by a veth cable. Each has N checks
-per ten seconds, all of kind ``udp``: the far end's kernel answers an echo request by itself, a STAMP request
-costs an agent on both sides. The near agent's targets are N addresses of the far end; the far agent asks the
-near one as often, so the near agent sends N probes and answers N requests in every ten seconds.
+per ten seconds (10,000 of them are thus 1,000 a second), all of kind ``udp``: the far end's kernel answers an
+echo request by itself, a STAMP request costs an agent on both sides. The near agent's targets are N addresses
+of the far end; the far agent asks the near one as often, so the near agent sends N probes and answers N
+requests in every ten seconds.
 
 - ``cpu_percent_N``: user and system time of the near agent over whole intervals, after its first ones, in
   percent of one processor. What the kernel does for its packets inside its system calls is in it.
 - ``rss_mib_N``: its resident memory at the end of that time (``VmRSS``).
 - ``answered_share_N``: answers over probes that were measured; ``measured_share_N``: those over all probes.
-  On a machine with too much else to do an agent knows that it stood still, and does not blame the network.
+  On a machine with too much else to do an agent knows that it stood still, and does not blame the network;
+  so that the figures are about the agent and not about the machine, everything that is measured runs before
+  all others (``chrt --fifo``). ``load`` tells how busy the machine was: code that other programs have pushed
+  out of the processor's caches takes about twice as much time.
 - ``peer_…``: Debian's ``prometheus-blackbox-exporter``, asked over HTTP for one icmp probe of each of the
   same addresses, N in ten seconds and evenly spread. That is half of an agent's work: it answers nobody, and
   the processor time of the Prometheus that asks it is not counted.
@@ -48,6 +52,7 @@ _KEY = b"a key for one benchmark".ljust(32)
 _PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()", "run")
 _PEER = "prometheus-blackbox-exporter"
 _ASKERS = 32
+_BEFORE_ALL_OTHERS = ("chrt", "--fifo", "1")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,6 +79,8 @@ def run(arguments: list[str]) -> dict[str, object]:
     figures: dict[str, object] = {}
     for targets in chosen.targets:
         figures |= _named("", targets, measure_agent(targets, intervals=chosen.intervals))
+    figures["targets_are_asked_every_s"] = INTERVAL_S
+    figures["load"] = round(os.getloadavg()[0], 1)
     figures["peer"] = f"{_PEER}: icmp probes over HTTP; answers nobody"
     for targets in chosen.targets:
         peer = None if chosen.without_peer else measure_peer(targets, intervals=chosen.intervals)
@@ -211,7 +218,7 @@ def _agent(namespace: Namespace, agent: AgentId, checks: list[Check], folder: Pa
 @contextlib.contextmanager
 def _process(namespace: Namespace, *words: str) -> Iterator[int]:
     # nsenter without --fork becomes the program itself, so that the process id is the program's.
-    with subprocess.Popen(namespace.command(*words)) as process:
+    with subprocess.Popen(namespace.command(*_BEFORE_ALL_OTHERS, *words)) as process:
         try:
             yield process.pid
         finally:

@@ -23,6 +23,8 @@ from netprobe.probes.direction import Anchor, Split, split_losses
 from netprobe.probes.seen import Seen
 
 MAX_DETAIL = 200
+MAX_REFUSED = 1_000
+"""So many refusals after a session's last answer are remembered to tell its losses apart."""
 _ANSWERS = (Reached, WrongPeer)
 _NO_LOSS = Split()
 
@@ -93,7 +95,10 @@ class _Session:
         """Attribute this round's losses; then forget what no later round can need."""
         split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else _NO_LOSS
         last = max((anchor for anchor in self.anchors if anchor.sequence <= newest), default=None)
-        if last is not None and len(self.anchors) > 1:
+        if last is None or len(self.refused) > MAX_REFUSED:  # too long ago to say anything about it
+            self.anchors = [anchor for anchor in self.anchors if anchor.sequence > newest]
+            self.refused = [number for number in self.refused if number > newest]
+        else:
             self.anchors = [anchor for anchor in self.anchors if anchor >= last]
             self.refused = [number for number in self.refused if number > last.sequence]
         return split

@@ -173,3 +173,26 @@ class Round:
             dropped=dropped,
             timeout_ns=self.timeout_ns,
         )
+
+
+@dataclass(slots=True)
+class LateAnswers:
+    """Answers to rounds that are over, for whoever asks; bounded, because perhaps nobody does."""
+
+    most: int = 10_000
+    most_batches: int = 100
+    _batches: list[Answers] = field(default_factory=list)
+    _held: int = 0
+
+    def add(self, answers: Answers) -> None:
+        """Keep as many as there is room for."""
+        room = self.most - self._held if len(self._batches) < self.most_batches else 0
+        kept = answers.pick(np.arange(min(room, len(answers))))
+        if len(kept):
+            self._batches.append(kept)
+            self._held += len(kept)
+
+    def take(self) -> list[Answers]:
+        """Hand them over, once."""
+        batches, self._batches, self._held = self._batches, [], 0
+        return batches

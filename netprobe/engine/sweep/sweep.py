@@ -21,7 +21,7 @@ from netprobe.engine.sweep.mmsg import count_drops
 from netprobe.engine.sweep.opening import Opened
 from netprobe.engine.sweep.pacing import Pacer
 from netprobe.engine.sweep.questions import Answers, Questions, RoundResult, StampDetails
-from netprobe.engine.sweep.rounds import Queue, Round
+from netprobe.engine.sweep.rounds import LateAnswers, Queue, Round
 from netprobe.engine.sweep.stamps import StampLane
 from netprobe.errors import MisuseError
 from netprobe.wire.batch import Indices
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 BATCH = 128
 """Packets per system call: fewer cost more calls, more blur the send times in between."""
 _LISTEN_S = 0.004
-MOST_LATE = 10_000
-"""Late answers that are kept for whoever asks, in at most *_LATE_BATCHES* batches."""
-_LATE_BATCHES = 100
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
 """Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
@@ -67,8 +64,7 @@ class Sweep:
         self._unread = 0
         """Packets sent since the sockets were last read."""
         self._rounds: dict[int, Round] = {}
-        self._late: list[Answers] = []
-        self._late_held = 0
+        self._late = LateAnswers()
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
         """Packets that proved nothing and answers that came twice or too late."""
@@ -193,9 +189,8 @@ class Sweep:
         return self._rounds[number]
 
     def take_late(self) -> list[Answers]:
-        """Proven answers to rounds that were finished before, since the last call; at most *MOST_LATE*."""
-        late, self._late, self._late_held = self._late, [], 0
-        return late
+        """Proven answers to rounds that were finished before, since the last call; the first of very many."""
+        return self._late.take()
 
     @property
     def drops(self) -> int:
@@ -293,11 +288,5 @@ class Sweep:
             if here.any():
                 news += running.note(answers.pick(here), wall_offset_ns=offset_ns, now_ns=now_ns)
             told |= here
-        self._keep_late(np.nonzero(~told)[0], answers)
+        self._late.add(answers.pick(~told))
         return news
-
-    def _keep_late(self, rows: Indices, answers: Answers) -> None:
-        rows = rows[: MOST_LATE - self._late_held]
-        if len(rows) and len(self._late) < _LATE_BATCHES:
-            self._late.append(answers.pick(rows))
-            self._late_held += len(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.ledger import Ledger, Open, Round
+from netprobe.engine.ledger import MAX_REFUSED, Ledger, Open, Round
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Refused, TimedOut
 from netprobe.model.window import Window
@@ -133,3 +133,19 @@ def test_forgotten_sessions_begin_anew() -> None:
     close(ledger, turn)
     ledger.forget(set())
     assert ledger.ask(CHECK, begin(2), now_ns=5).sequence == 1
+
+
+def test_a_door_that_stays_closed_is_not_remembered_for_ever() -> None:
+    """Refusals are kept only as long as they can tell apart losses around them."""
+    ledger, counter = Ledger(), 1
+    play(ledger, (turn := begin(1)), ["answered"])
+    close(ledger, turn)
+    for number in range(2, 6):
+        play(ledger, (turn := begin(number)), ["refused"] * (MAX_REFUSED // 2), counter)
+        assert close(ledger, turn).count(OutcomeKind.REFUSED) == MAX_REFUSED // 2
+    play(ledger, (turn := begin(9)), ["answered", "lost out", "answered"], counter)
+    window = close(ledger, turn)
+    assert (window.answered, window.lost_out, window.lost_back) == (2, 1, 0)
+    (session,) = ledger._sessions.values()
+    assert len(session.refused) <= MAX_REFUSED
+    assert len(session.anchors) == 1

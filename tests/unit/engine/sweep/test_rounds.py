@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netprobe.engine.sweep.pacing import Pacer
 from netprobe.engine.sweep.questions import Answers, Code, Kind, Questions
-from netprobe.engine.sweep.rounds import Queue, Round
+from netprobe.engine.sweep.rounds import LateAnswers, Queue, Round
 from netprobe.errors import InputError
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Rejected, TimedOut, TooBig, WrongPeer
 from netprobe.wire.batch import pack_addresses
@@ -121,3 +121,15 @@ def test_outcomes_add_up_to_what_was_asked(said: list[tuple[int, int]]) -> None:
 def test_an_impossible_port_is_one_clear_error(port: int) -> None:
     with pytest.raises(InputError, match=rf"10\.0\.0\.1: port {port} is not in 1–65535"):
         Questions.of(Kind.SYN, ["10.0.0.1"], ports=port)
+
+
+def test_late_answers_are_kept_up_to_a_bound_and_told_once() -> None:
+    late = LateAnswers(most=5, most_batches=3)
+    for _ in range(2):
+        late.add(answers(*((row, Code.REACHED, 150) for row in range(3))))
+    late.add(answers((9, Code.REACHED, 150)))
+    assert [batch.rows.tolist() for batch in late.take()] == [[0, 1, 2], [0, 1]]
+    assert late.take() == []
+    for row in range(4):
+        late.add(answers((row, Code.REACHED, 150)))
+    assert [batch.rows.tolist() for batch in late.take()] == [[0], [1], [2]]
