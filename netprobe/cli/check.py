@@ -161,7 +161,9 @@ def tell(question: Check, answer: Answer) -> Iterator[str]:
 
 def _sentence(question: Check, outcome: Outcome, detail: Detail) -> str:
     probe, target = question.probe, question.target
-    how = probe.kind + (f" port {probe.port}" if probe.port else "")
+    how = probe.kind + (" inside TLS" if probe.option("tls") == "yes" else "")
+    how += f" over {probe.option('transport').upper()}" if probe.option("transport") else ""
+    how += f" port {probe.port}" if probe.port else ""
     how += f", {probe.size} bytes" if probe.size else ""
     where = target.name if target.name == target.address else f"{target.name} ({target.address})"
     about = f" for {probe.name}" if probe.kind == "dns" else ""
@@ -187,7 +189,7 @@ def _rows(outcome: Outcome, detail: Detail) -> Iterator[tuple[str, str]]:
         yield "answered by", detail.answered_by
     if detail.observed_source:
         yield "seen as", f"{detail.observed_source} by the far end"
-    if len(detail.phases_ns) > 1:
+    if len(detail.phases_ns) > 1 or (detail.phases_ns and not isinstance(outcome, Reached)):
         yield "phases", ", ".join(f"{name} {duration(span)}" for name, span in detail.phases_ns)
     yield from detail.facts
 

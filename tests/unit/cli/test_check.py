@@ -124,6 +124,21 @@ def test_details_follow_and_stay_within_80_columns() -> None:
     assert max(map(len, told)) <= 80
 
 
+def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
+    def told(wanted: Wanted, outcome: Outcome, *phases: tuple[str, int]) -> list[str]:
+        question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
+        return list(
+            tell(question, Answer(question.source, question.id, (outcome,), (Detail(phases_ns=phases),)))
+        )
+
+    secure = Wanted("http", port=443, options=(("tls", "yes"),))
+    asked = told(secure, AppFailed("HTTP status 503"), ("connect", 1_000_000))
+    assert "by http inside TLS port 443: HTTP status 503." in " ".join(asked)
+    assert asked[-1] == "  phases  connect 1.0 ms"
+    traced = told(Wanted("trace", options=(("transport", "icmp"),)), Reached(1_000_000))
+    assert " ".join(traced).endswith("by trace over ICMP: reached in 1.0 ms.")
+
+
 # --- over a bus ------------------------------------------------------------------------------
 
 
