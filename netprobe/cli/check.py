@@ -23,9 +23,10 @@ from netprobe.errors import BusAwayError, InputError, SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, Plane
-from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, WrongPeer
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, WrongPeer
 from netprobe.model.reach import SshAccess
 from netprobe.probes import registry
+from netprobe.probes.rejection import name_rejection
 from netprobe.probes.seen import describe
 from netprobe.render.documents import Document
 from netprobe.render.words import duration
@@ -178,12 +179,14 @@ def _verdict(outcome: Outcome, detail: Detail) -> str:
             return f"refused in {duration(rtt_ns)}: the host is alive, nobody listens"
         case WrongPeer(expected, answered_by, rtt_ns):
             return f"the wrong peer answered in {duration(rtt_ns)}: {answered_by}, not {expected}"
+        case Rejected(sender) if detail.words in {"", describe(outcome)}:
+            return f"rejected by {sender}: {name_rejection(outcome)}"
         case _:
             return detail.words or describe(outcome)
 
 
 def _rows(outcome: Outcome, detail: Detail) -> Iterator[tuple[str, str]]:
-    if detail.words and detail.words not in _verdict(outcome, detail):
+    if detail.words and detail.words not in {_verdict(outcome, detail), describe(outcome)}:
         yield "detail", detail.words
     if detail.answered_by:
         yield "answered by", detail.answered_by

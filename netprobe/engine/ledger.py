@@ -64,7 +64,7 @@ class Tally:
     """Its highest sequence number."""
     lost_out: int = 0
     words: str = ""
-    silence: str = ""
+    silence: Seen | None = None
     """What a conversation said of its own time-out, told if it stays one."""
 
     def count(self, seen: Seen) -> None:
@@ -197,7 +197,7 @@ class Ledger:
         if session and seen.received_count is not None:
             session.anchors.append(Anchor(probe.sequence, seen.received_count))
         if isinstance(seen.outcome, TimedOut):
-            tally.silence = seen.words
+            tally.silence = seen
             return
         if session and not isinstance(seen.outcome, _ANSWERS):
             session.refused.append(probe.sequence)
@@ -221,7 +221,7 @@ class Ledger:
             outcome = _silence(probe, doubt(probe))
             if isinstance(outcome, TimedOut):
                 lost.append(probe.sequence)
-            self._end(probe.check.id, probe.sequence, Seen(outcome, detail=_words(outcome, tally)))
+            self._end(probe.check.id, probe.sequence, _ended(outcome, tally))
         return _window(tally, turn, session.split(lost, newest=tally.newest))
 
     def _end(self, check_id: CheckId, sequence: int, seen: Seen) -> None:
@@ -235,8 +235,11 @@ def _silence(probe: Open, reason: str | None) -> Outcome:
     return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
 
 
-def _words(outcome: Outcome, tally: Tally) -> str:
-    return tally.silence if isinstance(outcome, TimedOut) else ""
+def _ended(outcome: Outcome, tally: Tally) -> Seen:
+    """Silence with what the conversation said of it: its words, and the phases that it came through."""
+    if tally.silence is None or not isinstance(outcome, TimedOut):
+        return Seen(outcome)
+    return tally.silence._replace(outcome=outcome)
 
 
 def _window(tally: Tally, turn: Round, split: Split) -> Window:

@@ -25,6 +25,19 @@ _TOO_BIG = {4: ((3, 4),), 6: ((2, 0),)}
 _NO_ROUTE = {4: (3, 0), 6: (1, 0)}
 _HOST_UNREACHABLE = {4: (3, 1), 6: (1, 3)}
 _PROHIBITED = {4: (3, 13), 6: (1, 1)}
+_WORDS = {
+    4: {
+        (3, 0): "no route to the network", (3, 1): "host unreachable", (3, 2): "protocol unreachable",
+        (3, 3): "port unreachable", (3, 5): "source route failed", (3, 9): "network prohibited",
+        (3, 10): "host prohibited", (3, 13): "administratively prohibited", (11, 0): "the TTL ran out",
+    },
+    6: {
+        (1, 0): "no route", (1, 1): "administratively prohibited", (1, 2): "beyond the source's scope",
+        (1, 3): "address unreachable", (1, 4): "port unreachable", (1, 5): "the source fails a policy",
+        (1, 6): "route rejects", (3, 0): "the hop limit ran out",
+    },
+}  # fmt: skip
+"""What people call the types and codes (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,17 @@ def outcome_of_icmp(error: IcmpError, check: Check, *, rtt_ns: int) -> Outcome:
     if told in _TOO_BIG[error.version]:
         return TooBig(error.mtu, error.sender)
     return Rejected(error.sender, *told)
+
+
+def name_rejection(rejected: Rejected) -> str:
+    """Type and code in words, where they have any.
+
+    >>> name_rejection(Rejected("10.1.0.1", 3, 13)), name_rejection(Rejected("fd00::1", 1, 77))
+    ('administratively prohibited (3/13)', '1/77')
+    """
+    told = (rejected.icmp_type, rejected.icmp_code)
+    words = _WORDS[6 if ":" in rejected.sender else 4].get(told)
+    return f"{words} ({told[0]}/{told[1]})" if words else f"{told[0]}/{told[1]}"
 
 
 def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Seen:

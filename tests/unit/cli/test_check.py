@@ -95,7 +95,7 @@ QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted("tcp", port=80))
     [
         (Reached(1_500_000), "reached in 1.5 ms.", 0),
         (Refused(310_000), "refused in 310 µs: the host is alive, nobody listens.", 1),
-        (Rejected("10.1.0.1", 3, 13), "rejected by 10.1.0.1 (3/13).", 1),
+        (Rejected("10.1.0.1", 3, 13), "rejected by 10.1.0.1: administratively prohibited (3/13).", 1),
         (TimedOut(800_000_000), "no answer within 800 ms.", 1),
         (TooBig(1300, "10.1.0.1"), "too big: 10.1.0.1 passes 1300 bytes.", 1),
         (NotResolved("a.b", "NXDOMAIN"), "a.b: NXDOMAIN.", 1),
