@@ -15,28 +15,36 @@ from netprobe.store.bundle import read_bundle
 _SCHEMES = ("nats://", "tls://", "ws://", "wss://")
 
 
-def open_fleet(place: str | PathLike[str], *, seed: str | PathLike[str] | None = None) -> Fleet:
+def open_fleet(
+    place: str | PathLike[str],
+    *,
+    seed: str | PathLike[str] | None = None,
+    ca: str | PathLike[str] | None = None,
+) -> Fleet:
     """The fleet at *place*: an evidence bundle's directory, or the URL of a collector's bus.
 
-    A bus needs *seed*, the file with the key that may ask. Raises :class:`~netprobe.errors.InputError` where
+    A bus needs *seed*, the file with the key that may ask; *ca* is the file of certificates to trust where it
+    speaks TLS and they are not the machine's. Raises :class:`~netprobe.errors.InputError` where
     a bundle or a seed cannot be read, :class:`~netprobe.errors.SurroundingsError` where nobody answers.
     """
     if isinstance(place, str) and place.startswith(_SCHEMES):
-        return Fleet(_ask(place, seed))
+        return Fleet(_ask(place, seed, ca))
     if "://" in str(place):
         raise InputError(f"is neither a directory nor a URL with {', '.join(_SCHEMES)}", where=str(place))
     bundle = read_bundle(Path(place))
     return Fleet(bundle.snapshot, bundle.reports)
 
 
-def _ask(url: str, seed: str | PathLike[str] | None) -> Snapshot:
+def _ask(url: str, seed: str | PathLike[str] | None, ca: str | PathLike[str] | None) -> Snapshot:
     """Ask in a thread of its own: a notebook runs in an event loop already."""
     from netprobe.bus.ask import Access, ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
+    from netprobe.bus.login import Trust  # noqa: PLC0415
 
     if seed is None:
         raise InputError("needs seed=FILE, the key that may ask", where=url)
     try:
-        access = Access(url, Path(seed).read_text().strip())
+        trust = Trust(Path(ca)) if ca is not None else None
+        access = Access(url, Path(seed).read_text().strip(), trust)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the seed cannot be read: {error}", where=str(seed)) from error
     with ThreadPoolExecutor(max_workers=1) as pool:
