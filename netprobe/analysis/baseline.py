@@ -2,18 +2,17 @@
 
 Rules: robust statistics only, the median and the median absolute deviation (Rousseeuw and Croux, JASA 1993)
 of the logarithm of the p50, so one odd window moves nothing. Nothing is slow before enough quiet windows were
-seen. A slow window teaches nothing, until it has lasted so long that it is the new usual.
+seen. A slow window teaches nothing, until it has lasted so long that it is the new usual. All paths are kept
+as arrays by number of the check.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from math import log2
-from statistics import median
+import numpy as np
 
 from netprobe.analysis.carry import Carry
-from netprobe.analysis.look import Look, Seen
+from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
+from netprobe.analysis.look import Look
 
 LEARNT = 30
 """Quiet windows before a path has a baseline: five minutes at ten seconds."""
@@ -33,67 +32,74 @@ _NEW_USUAL = 360
 """Slow windows in a row after which the path has simply become slower: an hour at ten seconds."""
 
 
-@dataclass(slots=True)
-class _Usual:
-    quiet: deque[float] = field(default_factory=lambda: deque(maxlen=_MEMORY))
-    """log2 of the p50 in nanoseconds."""
-    fresh: int = 0
-    middle: float | None = None
-    bound: float = 0.0
-    slow: int = 0
-    """Slow windows in a row."""
-
-    def learn(self, value: float) -> None:
-        self.quiet.append(value)
-        self.fresh += 1
-        if len(self.quiet) < LEARNT or (self.middle is not None and self.fresh < _REFRESH):
-            return
-        self.fresh = 0
-        self.middle = median(self.quiet)
-        spread = _NORMAL * median(abs(each - self.middle) for each in self.quiet)
-        least = log2(1 + _LEAST_NS / 2**self.middle)
-        self.bound = self.middle + max(_SPREADS * spread, _LEAST_OCTAVES, least)
-
-
 class Baselines:
-    """The usual latency of every path of one plan, by number of the check."""
+    """The usual latency of every path of one plan."""
 
-    def __init__(self) -> None:
-        self._usual: dict[int, _Usual] = {}
+    def __init__(self, size: int) -> None:
+        """*size* is the number of checks."""
+        self._quiet: FloatArray = np.full((size, _MEMORY), np.nan)
+        """log2 of the p50 in nanoseconds of quiet windows, written round and round."""
+        self._learnt: IntArray = np.zeros(size, np.int64)
+        """Quiet windows written since the beginning."""
+        self._fresh: IntArray = np.zeros(size, np.int64)
+        self._middle: FloatArray = np.full(size, np.nan)
+        self._bound: FloatArray = np.full(size, np.inf)
+        self._slow: IntArray = np.zeros(size, np.int64)
+        """Slow windows in a row."""
 
     def replan(self, carry: Carry) -> None:
         """Go on with the next plan: what continues keeps what was learnt."""
-        self._usual = carry.keys(self._usual)
+        after = Baselines(len(carry.after.checks))
+        self._quiet = carry.array(self._quiet, fresh=after._quiet)
+        self._learnt = carry.array(self._learnt, fresh=after._learnt)
+        self._fresh = carry.array(self._fresh, fresh=after._fresh)
+        self._middle = carry.array(self._middle, fresh=after._middle)
+        self._bound = carry.array(self._bound, fresh=after._bound)
+        self._slow = carry.array(self._slow, fresh=after._slow)
 
     def see(self, look: Look) -> frozenset[int]:
         """Learn from one frame; return the checks that are slow, for several frames in a row by now."""
-        slow = set()
-        for number, seen in look.seen.items():
-            usual = self._usual.get(number)
-            if usual is None:
-                usual = self._usual[number] = _Usual()
-            if self._is_slow(usual, seen):
-                slow.add(number)
-        return frozenset(slow)
+        seen = look.seen
+        value = seen.log_rtt
+        told = (seen.asked > 0) & ~np.isnan(value)
+        slow = told & ~np.isnan(self._middle) & (value > self._bound)
+        self._slow = np.where(told, np.where(slow, self._slow + 1, 0), self._slow)
+        self._learn(np.flatnonzero(told & ~slow & seen.is_good), value)
+        self._settle(np.flatnonzero(slow & (self._slow >= _NEW_USUAL)))
+        return frozenset(np.flatnonzero((seen.asked > 0) & (self._slow >= _LASTING)).tolist())
 
     def usual_ns(self, number: int) -> float | None:
         """The usual p50 of a path; None while it is being learnt."""
-        usual = self._usual.get(number)
-        return None if usual is None or usual.middle is None else float(2**usual.middle)
+        middle = float(self._middle[number])
+        return None if np.isnan(middle) else 2**middle
 
-    @staticmethod
-    def _is_slow(usual: _Usual, seen: Seen) -> bool:
-        latency = seen.window.rtt.quantile_ns(0.5)
-        if latency is None:
-            return usual.slow >= _LASTING
-        value = log2(max(1.0, latency))
-        if usual.middle is None or value <= usual.bound:
-            usual.slow = 0
-            if seen.is_good:
-                usual.learn(value)
-            return False
-        usual.slow += 1
-        if usual.slow >= _NEW_USUAL:
-            usual.quiet.clear()
-            usual.middle, usual.slow = None, 0
-        return usual.slow >= _LASTING
+    def _learn(self, rows: IntArray, value: FloatArray) -> None:
+        self._quiet[rows, self._learnt[rows] % _MEMORY] = value[rows]
+        self._learnt[rows] += 1
+        self._fresh[rows] += 1
+        is_due = np.isnan(self._middle[rows]) | (self._fresh[rows] >= _REFRESH)
+        due = rows[(self._learnt[rows] >= LEARNT) & is_due]
+        if not len(due):
+            return
+        self._fresh[due] = 0
+        middle = _median(self._quiet[due])
+        spread = _NORMAL * _median(np.abs(self._quiet[due] - middle[:, None]))
+        least = np.maximum(_LEAST_OCTAVES, np.log2(1 + _LEAST_NS / 2**middle))
+        self._middle[due], self._bound[due] = middle, middle + np.maximum(_SPREADS * spread, least)
+
+    def _settle(self, rows: IntArray) -> None:
+        """What has been slow for so long is learnt anew."""
+        self._quiet[rows], self._middle[rows], self._bound[rows] = np.nan, np.nan, np.inf
+        self._learnt[rows], self._fresh[rows], self._slow[rows] = 0, 0, 0
+
+
+def _median(rows: FloatArray) -> FloatArray:
+    """The median of each row; NaN fills the end of a row that is not full."""
+    count = rows.shape[1] - np.isnan(rows).sum(axis=1)
+    is_full: BoolArray = count == rows.shape[1]
+    found = np.empty(len(rows))
+    found[is_full] = np.median(rows[is_full], axis=1)
+    ordered = np.sort(rows[~is_full], axis=1)  # NaN come last
+    count, row = count[~is_full], np.arange(len(ordered))
+    found[~is_full] = (ordered[row, (count - 1) // 2] + ordered[row, count // 2]) / 2
+    return found

@@ -8,13 +8,19 @@ did not break.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import CheckId, ClusterName
 
 V = TypeVar("V")
+S = TypeVar("S", bound=np.generic)
+IntArray = npt.NDArray[np.int64]
 
 _BROKEN_ALONE = {Aspect.LARGE, Aspect.V6}
 _AT_NODE = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT}
@@ -37,6 +43,18 @@ class Carry:
         )
         """Numbers of the checks that only the next plan holds."""
         self.departed: frozenset[CheckId] = frozenset(before.by_id.keys() - after.by_id.keys())
+
+    @cached_property
+    def arrays(self) -> tuple[IntArray, IntArray]:
+        """Of the checks that go on the old numbers and, in the same order, the new ones."""
+        size = len(self._number)
+        return np.fromiter(self._number, np.int64, size), np.fromiter(self._number.values(), np.int64, size)
+
+    def array(self, held: npt.NDArray[S], *, fresh: npt.NDArray[S]) -> npt.NDArray[S]:
+        """What is kept in an array by number, written over *fresh*, the array of the next plan."""
+        old, new = self.arrays
+        fresh[new] = held[old]
+        return fresh
 
     def numbers(self, numbers: Iterable[int]) -> frozenset[int]:
         """Those that go on, under their new numbers."""

@@ -7,15 +7,14 @@ large packets only, and a small packet that passed would acquit it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 import numpy as np
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
-from netprobe.analysis.localise.evidence import Matrix, Observations
-from netprobe.analysis.look import Look, Seen
+from netprobe.analysis.localise.evidence import BoolArray, IntArray, Matrix, Observations
+from netprobe.analysis.look import UNTOLD, Look, SeenTable
 from netprobe.model.check import Layer
 from netprobe.model.component import Component, ComponentKind
 
@@ -49,60 +48,50 @@ class Leg(StrEnum):
 _LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 
 
-@dataclass(frozen=True, slots=True)
-class RowCount:
-    """What one row sent and lost in one frame."""
-
-    row: int
-    sent: int
-    lost: int
-
-
 class FamilyRows:
     """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
 
     def __init__(self, facts: Facts, family: Family) -> None:
         self.checks = tuple(c for c in facts.checks if FAMILY_OF.get(c.aspect) is family and c.legs.forward)
-        self.place = {check.number: 3 * place for place, check in enumerate(self.checks)}
+        self._numbers = np.array([check.number for check in self.checks], np.int64)
         self.matrix: Matrix[Component] = Matrix.of_paths(
             path for check in self.checks for path in _paths(check)
         )
 
     def check_of(self, row: int) -> int:
         """The number of the check a row belongs to."""
-        return self.checks[row // 3].number
+        return self.checks[row // len(_LEGS)].number
 
     @staticmethod
-    def is_one_way(row: int) -> bool:
-        """Whether a row speaks of one direction only."""
-        return _LEGS[row % 3] is not Leg.BOTH
+    def is_one_way(rows: IntArray) -> BoolArray:
+        """Which rows speak of one direction only."""
+        is_one_way: BoolArray = rows % len(_LEGS) != _LEGS.index(Leg.BOTH)
+        return is_one_way
 
-    def observe(self, counts: Iterable[RowCount]) -> Observations[Component]:
-        """Counts as the localiser reads them; several counts of a row add up."""
+    def observe(self, looks: Iterable[Look], *, without: Collection[int]) -> Observations[Component]:
+        """What every row sent and lost over some frames, except those of some checks."""
         sent = np.zeros(self.matrix.rows, np.int64)
         lost = np.zeros(self.matrix.rows, np.int64)
-        for count in counts:
-            sent[count.row] += count.sent
-            lost[count.row] += count.lost
+        for look in looks:
+            self._add(look.seen, without, sent, lost)
         return Observations(self.matrix, sent, lost)
 
-    def count(self, look: Look, *, without: Collection[int]) -> Iterator[RowCount]:
-        """The rows of one frame, except those of some checks."""
-        for check in self.checks:
-            seen = look.seen.get(check.number)
-            if seen is None or seen.wrong or check.number in without:
-                continue
-            yield from _count(self.place[check.number], seen)
-
-
-def _count(first: int, seen: Seen) -> Iterator[RowCount]:
-    arrived = seen.arrived
-    if arrived is None:
-        yield RowCount(first + _LEGS.index(Leg.BOTH), seen.asked, seen.asked - seen.reached)
-        return
-    yield RowCount(first + _LEGS.index(Leg.OUT), seen.asked, seen.asked - arrived)
-    if arrived:
-        yield RowCount(first + _LEGS.index(Leg.BACK), arrived, arrived - seen.reached)
+    def _add(self, seen: SeenTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
+        used = (seen.asked > 0) & (seen.wrong == 0)
+        used[list(without)] = False
+        used = used[self._numbers]
+        asked, reached = seen.asked[self._numbers], seen.reached[self._numbers]
+        arrived = seen.arrived[self._numbers]
+        apart = used & (arrived != UNTOLD)
+        rows = {
+            Leg.OUT: (apart, asked, arrived),
+            Leg.BACK: (apart, arrived, reached),
+            Leg.BOTH: (used & ~apart, asked, reached),
+        }
+        for place, leg in enumerate(_LEGS):
+            told, before, after = rows[leg]
+            sent[place :: len(_LEGS)] += np.where(told, before, 0)
+            lost[place :: len(_LEGS)] += np.where(told, before - after, 0)
 
 
 def _paths(check: CheckFacts) -> tuple[tuple[Component, ...], ...]:

@@ -14,6 +14,7 @@ from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.health import find_dead_nodes, find_sick_agents
 from netprobe.analysis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.look import Look
+from netprobe.analysis.losses import Losses
 from netprobe.analysis.network import Network, group_dead, group_lossy
 from netprobe.analysis.services import Servants, find_excused, find_failing
 from netprobe.analysis.slowness import find_slow
@@ -34,7 +35,8 @@ class Explainer:
         self.facts = facts
         self.network = Network(facts)
         self.servants = Servants(facts)
-        self.baselines = Baselines()
+        self.baselines = Baselines(len(facts.checks))
+        self.losses = Losses(len(facts.checks))
 
     def replan(self, carry: Carry) -> None:
         """Go on with the next plan, knowing what was learnt of DNS servers."""
@@ -43,6 +45,7 @@ class Explainer:
         self.network = Network(carry.after)
         self.servants = Servants(carry.after, learnt)
         self.baselines.replan(carry)
+        self.losses.replan(carry)
 
     def explain(self, look: Look, before: Sequence[Look], *, ignored: frozenset[int]) -> Explanation:
         """Explain the newest frame; *before* are the frames before it, oldest first.

@@ -9,14 +9,22 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from netprobe.model.check import Check, Layer, Legs, TargetKind
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId
+from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, Plane
 
+_COUNTED_APART = frozenset({"udp", "large", "v6"})
+"""Aspects whose responder counts requests, so that the two directions are told apart."""
+IntArray = npt.NDArray[np.int64]
 K = TypeVar("K")
 V = TypeVar("V")
+Column = tuple[str, str, str]
+"""What is compared with what: the same target asked in the same way from different nodes."""
 
 
 class Aspect(StrEnum):
@@ -77,6 +85,39 @@ class Facts:
         self.patience_ns = max((check.probe.timeout_ns for check in checks), default=0)
 
     @cached_property
+    def agent_set(self) -> frozenset[AgentId]:
+        """All agents; set operations over it spare hashing them anew."""
+        return frozenset(self.agents)
+
+    @cached_property
+    def _place_of(self) -> dict[AgentId, int]:
+        return {agent: place for place, agent in enumerate(self.agents)}
+
+    def places_of(self, agents: Iterable[AgentId]) -> IntArray:
+        """Where agents stand in `agents`."""
+        return np.array([self._place_of[agent] for agent in agents], np.int64)
+
+    @cached_property
+    def asked_place(self) -> IntArray:
+        """By number of the check the place of the agent it asks; −1 where it asks none."""
+        return np.array([self._place_of[c.asked] if c.asked else -1 for c in self.checks], np.int64)
+
+    @cached_property
+    def is_counted(self) -> npt.NDArray[np.bool_]:
+        """By number of the check whether its responder counts what reaches it."""
+        return np.array([bool(c.asked) and c.aspect in _COUNTED_APART for c in self.checks], np.bool_)
+
+    @cached_property
+    def served(self) -> npt.NDArray[np.bool_]:
+        """By number of the check whether it asks a service or a name."""
+        return np.array([c.aspect in {Aspect.SERVICE, Aspect.DNS} for c in self.checks], np.bool_)
+
+    @cached_property
+    def ids_array(self) -> IntArray:
+        """The identifiers of all checks, by number."""
+        return np.array([check.check.id for check in self.checks], np.int64)
+
+    @cached_property
     def addresses_of(self) -> dict[AgentId, frozenset[str]]:
         """Every address of every agent."""
         found = {}
@@ -99,6 +140,16 @@ class Facts:
         return ()
 
     @cached_property
+    def pods_in(self) -> dict[ClusterName, tuple[AgentId, ...]]:
+        """The pod agents of each cluster."""
+        return _group((agent.cluster, agent) for agent in self.agents if agent.plane is Plane.POD)
+
+    @cached_property
+    def columns(self) -> dict[Column, tuple[CheckFacts, ...]]:
+        """The checks of services and names by what is compared with what."""
+        return _group((column_of(check), check) for check in self.checks if self.served[check.number])
+
+    @cached_property
     def answerers(self) -> tuple[tuple[AgentId, ...], ...]:
         """Whose process has to be well for a check to be answered, by number of the check.
 
@@ -107,6 +158,13 @@ class Facts:
         return tuple(
             () if check.aspect is Aspect.ICMP else (check.asked,) if check.asked else self.endpoints(check)
             for check in self.checks
+        )
+
+    @cached_property
+    def answered_by(self) -> dict[AgentId, tuple[int, ...]]:
+        """The checks that an agent may have to answer, by agent."""
+        return _group(
+            (agent, number) for number, agents in enumerate(self.answerers) for agent in dict.fromkeys(agents)
         )
 
     @cached_property
@@ -149,6 +207,12 @@ class Facts:
     def ids(self, numbers: Iterable[int]) -> tuple[CheckId, ...]:
         """The identifiers of checks, in the plan's order."""
         return tuple(self.checks[number].check.id for number in sorted(numbers))
+
+
+def column_of(check: CheckFacts) -> Column:
+    """Where a check of a service or a name stands: the same target asked in the same way."""
+    target, probe = check.check.target, check.check.probe
+    return target.name, f"{target.address} {probe.kind}", probe.name
 
 
 def aspect_of(check: Check) -> Aspect:

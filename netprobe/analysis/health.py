@@ -23,8 +23,8 @@ from netprobe.model.names import AgentId, NodeId
 def find_dead_nodes(look: Look, facts: Facts, *, ignored: frozenset[int]) -> tuple[Hypothesis, ...]:
     """Nodes none of whose agents delivered and from which nothing came back."""
     found = []
-    for node, agents in facts.agents_on.items():
-        if all(agent in look.missing for agent in agents):
+    for node in dict.fromkeys(agent.node_id for agent in sorted(look.missing)):
+        if look.missing.issuperset(facts.agents_on[node]):
             hypothesis = _suppose_dead(look, facts, node, ignored)
             if hypothesis is not None:
                 found.append(hypothesis)

@@ -2,18 +2,24 @@
 
 Rules: two bad frames in a row make a path down, two good ones make it up again; loss is judged over a sliding
 handful of frames. A path whose windows stay away for two and a half intervals is unknown, never down. A path
-far beyond its usual latency is degraded, and so is one that keeps changing between up and down: it is told
-once, as flapping, until it has been quiet for a while.
+far beyond its usual latency or loss is degraded, and so is one that keeps changing between up and down: it is
+told once, as flapping, until it has been quiet for a while.
+
+All paths are kept as arrays by number of the check, and a frame is a few operations over them; what one path
+is, in words, is written when somebody reads it (`Statuses`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from netprobe.analysis.carry import Carry
-from netprobe.analysis.facts import CheckFacts, Facts
-from netprobe.analysis.look import Look, Seen
+from netprobe.analysis.facts import Facts
+from netprobe.analysis.localise.evidence import BoolArray, IntArray
+from netprobe.analysis.look import Look, Seen, SeenTable
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.state import PathState, PathStatus
@@ -25,124 +31,253 @@ _STALE_INTERVALS = 2.5
 _FLAPS = 4
 _FLAP_INTERVALS = 30
 """So many changes between up and down within so many intervals are flapping."""
+_STATES = (PathState.UNKNOWN, PathState.UP, PathState.DEGRADED, PathState.DOWN)
+_UNKNOWN, _UP, _DEGRADED, _DOWN = range(4)
+_STALE = "nobody measured it lately"
+
+Codes = npt.NDArray[np.int8]
 
 
 @dataclass(slots=True)
-class _Path:
-    status: PathStatus
-    measured_ns: int = 0
-    """End of the last frame in which it was measured."""
-    memory: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MEMORY))
-    raw: PathState = PathState.UNKNOWN
+class _Paths:
+    """One row per check."""
+
+    state: Codes
+    since_ns: IntArray
+    raw: Codes
     """The state before slowness and flapping are considered."""
-    turns: deque[int] = field(default_factory=lambda: deque(maxlen=_FLAPS))
-    """When it last went down, or was down no longer."""
+    measured_ns: IntArray
+    """End of the last frame in which it was measured."""
+    frames: IntArray
+    """Frames remembered since the path was last stale."""
+    asked: IntArray
+    reached: IntArray
+    """Counts of the last frames, written round and round: rows × `_MEMORY`."""
+    turns_ns: IntArray
+    """When it last went down, or was down no longer: rows × `_FLAPS`, newest last, −1 for never."""
+    is_slow: BoolArray
+    is_lossy: BoolArray
+    is_flapping: BoolArray
+
+    @classmethod
+    def of(cls, size: int) -> _Paths:
+        none, never = np.zeros(size, np.int64), np.zeros(size, np.bool_)
+        counts = np.zeros((size, _MEMORY), np.int64)
+        return cls(
+            state=np.zeros(size, np.int8),
+            since_ns=none,
+            raw=np.zeros(size, np.int8),
+            measured_ns=none.copy(),
+            frames=none.copy(),
+            asked=counts,
+            reached=counts.copy(),
+            turns_ns=np.full((size, _FLAPS), -1, np.int64),
+            is_slow=never,
+            is_lossy=never.copy(),
+            is_flapping=never.copy(),
+        )
+
+    def carried(self, carry: Carry) -> _Paths:
+        after = _Paths.of(len(carry.after.checks))
+        for name in self.__slots__:
+            carry.array(getattr(self, name), fresh=getattr(after, name))
+        return after
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Statuses:
+    """Every path at one moment; words are made when they are asked for."""
+
+    facts: Facts
+    state: Codes
+    since_ns: IntArray
+    is_slow: BoolArray
+    is_lossy: BoolArray
+    is_flapping: BoolArray
+    frame: IntArray
+    """By number of the check the place in *tables* of the frame it was last measured in; 0 for never."""
+    tables: dict[int, SeenTable]
+    unknown: dict[int, str]
+    """Why a path that was known is not any more."""
+
+    def all(self) -> tuple[PathStatus, ...]:
+        """The status of every path, by number of its check."""
+        return tuple(map(self.of, range(len(self.facts.checks))))
+
+    def of(self, number: int) -> PathStatus:
+        """The status of one path."""
+        state, since_ns = _STATES[self.state[number]], int(self.since_ns[number])
+        check = self.facts.checks[number].check.id
+        if number in self.unknown or not self.frame[number]:
+            return PathStatus(check, state, since_ns, self.unknown.get(number, ""))
+        seen = self.tables[int(self.frame[number])][number]
+        window = seen.window
+        return PathStatus(
+            check=check,
+            state=state,
+            since_ns=since_ns,
+            reason="" if state is PathState.UP else self._reason(number, seen),
+            sent=seen.asked,
+            answered=seen.reached,
+            lost_out=seen.lost_out,
+            lost_back=seen.lost_back,
+            rtt_p50_ns=window.rtt.quantile_ns(0.5),
+            rtt_p99_ns=window.rtt.quantile_ns(0.99),
+            observed_source=window.observed_source,
+        )
+
+    def _reason(self, number: int, seen: Seen) -> str:
+        if self.is_flapping[number]:
+            return "flapping between up and down"
+        if self.is_slow[number] and seen.is_good:
+            return "far slower than usual"
+        if seen.wrong:
+            return f"{seen.window.answered_by or 'somebody else'} answers"
+        if seen.window.detail:
+            return seen.window.detail
+        if seen.window.count(OutcomeKind.TIMED_OUT):
+            return f"{seen.asked - seen.reached} of {seen.asked} unanswered"
+        return "loses more than it usually does" if self.is_lossy[number] else ""
+
+
+@dataclass(slots=True)
 class Judge:
     """Keeps the state of every path."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-        self._paths = [_begin(check) for check in facts.checks]
+    _facts: Facts
+    _paths: _Paths = field(init=False)
+    _frame: IntArray = field(init=False)
+    _tables: dict[int, SeenTable] = field(default_factory=dict)
+    _unknown: dict[int, str] = field(default_factory=dict)
+    _looks: int = 0
+
+    def __post_init__(self) -> None:
+        self._paths = _Paths.of(len(self._facts.checks))
+        self._frame = np.zeros(len(self._facts.checks), np.int64)
 
     def replan(self, carry: Carry) -> None:
         """Go on with the next plan; paths it does not hold are gone, new ones are unknown."""
-        kept = carry.keys(dict(enumerate(self._paths)))
         self._facts = carry.after
-        self._paths = [kept.get(check.number) or _begin(check) for check in carry.after.checks]
+        self._paths = self._paths.carried(carry)
+        self._frame = carry.array(self._frame, fresh=np.zeros(len(carry.after.checks), np.int64))
+        self._tables = {frame: table.carried(carry) for frame, table in self._tables.items()}
+        self._unknown = carry.keys(self._unknown)
 
     def see(self, look: Look) -> None:
-        """Take in one frame."""
-        for number, seen in look.seen.items():
-            path = self._paths[number]
-            path.memory.append(seen)
-            path.measured_ns = look.end_ns
-            path.status = _next_status(
-                path,
-                seen,
-                is_slow=number in look.slow,
-                at_ns=look.end_ns,
-                interval_ns=self._facts.interval_ns,
-            )
+        """Take in one frame. Arrays that `Statuses` hold are replaced, never changed."""
+        paths, seen = self._paths, look.seen
+        measured = seen.asked > 0
+        rows = np.flatnonzero(measured)
+        self._remember(look, measured, rows)
+        raw = paths.raw.copy()
+        raw[rows] = _next_states(paths, seen, rows)
+        self._count_turns(raw, look.end_ns)
+        paths.raw = raw
+        flags = {name: _flags(getattr(look, name), measured) for name in ("slow", "lossy")}
+        paths.is_slow = np.where(measured, flags["slow"], paths.is_slow)
+        paths.is_lossy = np.where(measured, flags["lossy"], paths.is_lossy)
+        begun = look.end_ns - paths.turns_ns[:, 0]
+        flapping = (paths.turns_ns[:, 0] >= 0) & (begun <= _FLAP_INTERVALS * self._facts.interval_ns)
+        paths.is_flapping = np.where(measured, flapping, paths.is_flapping)
+        is_less = paths.is_flapping | ((paths.is_slow | paths.is_lossy) & (raw == _UP))
+        state = np.where(measured, np.where(is_less, _DEGRADED, raw), paths.state).astype(np.int8)
+        paths.since_ns = np.where(state == paths.state, paths.since_ns, look.end_ns)
+        if self._unknown:
+            self._unknown = {number: why for number, why in self._unknown.items() if not measured[number]}
+        paths.state = state
 
-    def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> tuple[PathStatus, ...]:
+    def _remember(self, look: Look, measured: BoolArray, rows: IntArray) -> None:
+        paths, seen = self._paths, look.seen
+        place = paths.frames[rows] % _MEMORY
+        paths.asked[rows, place], paths.reached[rows, place] = seen.asked[rows], seen.reached[rows]
+        paths.frames[rows] += 1
+        paths.measured_ns[rows] = look.end_ns
+        self._looks += 1
+        self._frame = np.where(measured, self._looks, self._frame)
+        self._tables = {**self._tables, self._looks: seen}
+        if len(self._tables) > 2 * _MEMORY:
+            used = set(np.unique(self._frame[self._paths.frames > 0]).tolist())
+            self._tables = {frame: table for frame, table in self._tables.items() if frame in used}
+
+    def _count_turns(self, raw: Codes, at_ns: int) -> None:
+        before = self._paths.raw
+        turned = np.flatnonzero((before != _UNKNOWN) & ((raw == _DOWN) != (before == _DOWN)))
+        turns = self._paths.turns_ns
+        turns[turned] = np.column_stack((turns[turned, 1:], np.full(len(turned), at_ns)))
+
+    def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> Statuses:
         """Every path now; what fails and needs a *sick* agent to answer is unknown."""
+        paths = self._paths
         patience = int(_STALE_INTERVALS * self._facts.interval_ns) + self._facts.patience_ns
-        found = []
-        for answerers, path in zip(self._facts.answerers, self._paths, strict=True):
-            if path.status.state is not PathState.UNKNOWN:
-                reason = ""
-                if now_ns - path.measured_ns > patience:
-                    reason = "nobody measured it lately"
-                    path.memory.clear()
-                elif path.status.state is not PathState.UP or len(answerers) == 1:
-                    reason = next((f"the agent {agent} is sick" for agent in answerers if agent in sick), "")
-                if reason:
-                    path.status = _unknown(path.status, reason, now_ns)
-                    path.raw = PathState.UNKNOWN
-            found.append(path.status)
-        return tuple(found)
+        known = paths.state != _UNKNOWN
+        stale = np.flatnonzero(known & (now_ns - paths.measured_ns > patience))
+        paths.frames[stale] = 0
+        lost = dict.fromkeys(stale.tolist(), _STALE)
+        if sick:
+            lost = self._find_behind(sick, known) | lost
+        if lost:
+            rows = np.fromiter(lost, np.int64, len(lost))
+            paths.state, paths.raw, paths.since_ns = (
+                paths.state.copy(),
+                paths.raw.copy(),
+                paths.since_ns.copy(),
+            )
+            paths.state[rows], paths.raw[rows], paths.since_ns[rows] = _UNKNOWN, _UNKNOWN, now_ns
+            self._unknown = self._unknown | lost
+        return Statuses(
+            self._facts,
+            paths.state,
+            paths.since_ns,
+            paths.is_slow,
+            paths.is_lossy,
+            paths.is_flapping,
+            self._frame,
+            self._tables,
+            self._unknown,
+        )
+
+    def _find_behind(self, sick: frozenset[AgentId], known: BoolArray) -> dict[int, str]:
+        """What needs a sick agent: it alone, or whatever fails and may have asked it."""
+        found = {}
+        for number in sorted({number for agent in sick for number in self._facts.answered_by.get(agent, ())}):
+            answerers = self._facts.answerers[number]
+            if known[number] and (self._paths.state[number] != _UP or len(answerers) == 1):
+                found[number] = next(f"the agent {agent} is sick" for agent in answerers if agent in sick)
+        return found
 
 
-def _begin(check: CheckFacts) -> _Path:
-    return _Path(PathStatus(check.check.id, PathState.UNKNOWN, 0))
+def _flags(numbers: frozenset[int], like: BoolArray) -> BoolArray:
+    flags = np.zeros_like(like)
+    flags[list(numbers)] = True
+    return flags
 
 
-def _next_status(path: _Path, seen: Seen, *, is_slow: bool, at_ns: int, interval_ns: int) -> PathStatus:
-    raw = _next_state(path.raw, path.memory)
-    if path.raw is not PathState.UNKNOWN and (raw is PathState.DOWN) is not (path.raw is PathState.DOWN):
-        path.turns.append(at_ns)
-    path.raw = raw
-    is_flapping = len(path.turns) == _FLAPS and at_ns - path.turns[0] <= _FLAP_INTERVALS * interval_ns
-    state = PathState.DEGRADED if is_flapping or (is_slow and raw is PathState.UP) else raw
-    since = path.status.since_ns if state is path.status.state else at_ns
-    window = seen.window
-    return PathStatus(
-        check=path.status.check,
-        state=state,
-        since_ns=since,
-        reason="" if state is PathState.UP else _reason(seen, is_slow=is_slow, is_flapping=is_flapping),
-        sent=seen.asked,
-        answered=seen.reached,
-        lost_out=seen.lost_out,
-        lost_back=seen.lost_back,
-        rtt_p50_ns=window.rtt.quantile_ns(0.5),
-        rtt_p99_ns=window.rtt.quantile_ns(0.99),
-        observed_source=window.observed_source,
+def _next_states(paths: _Paths, seen: SeenTable, rows: IntArray) -> Codes:
+    """The raw state of each of *rows*, which have just remembered a frame."""
+    state = paths.raw[rows]
+    before = (paths.frames[rows] - 2) % _MEMORY
+    had = paths.frames[rows] >= _STREAK
+    good, dead = seen.is_good[rows], seen.is_dead[rows]
+    asked, reached = paths.asked[rows, before], paths.reached[rows, before]
+    was_good, was_dead = had & (reached == asked), had & (reached == 0)
+    new = np.where(had & good & was_good, _UP, state)
+    new = np.where(had & dead & was_dead, _DOWN, new)
+    mixed = np.flatnonzero(had & ~(good & was_good) & ~(dead & was_dead))
+    new[mixed] = np.where(
+        _is_lossy(paths, rows[mixed]), _lossy_states(state[mixed], dead[mixed]), state[mixed]
     )
+    return np.where((state == _UNKNOWN) & good, _UP, new).astype(np.int8)
 
 
-def _next_state(state: PathState, memory: deque[Seen]) -> PathState:
-    recent = list(memory)[-_STREAK:]
-    if state is PathState.UNKNOWN and memory[-1].is_good:
-        return PathState.UP
-    if len(recent) < _STREAK:
-        return state
-    if all(seen.is_dead for seen in recent):
-        return PathState.DOWN
-    if all(seen.is_good for seen in recent):
-        return PathState.UP
-    asked = sum(seen.asked for seen in memory)
-    lost = asked - sum(seen.reached for seen in memory)
-    if sum(seen.is_troubled for seen in memory) >= _STREAK and lost >= _LOSSY_SHARE * asked:
-        return PathState.DOWN if state is PathState.DOWN and memory[-1].is_dead else PathState.DEGRADED
-    return state
+def _is_lossy(paths: _Paths, rows: IntArray) -> BoolArray:
+    """Whether enough of the frames remembered lost enough."""
+    held = np.arange(_MEMORY) < paths.frames[rows, None]
+    asked, reached = np.where(held, paths.asked[rows], 0), np.where(held, paths.reached[rows], 0)
+    troubled = (reached < asked).sum(axis=1)
+    lost = (asked - reached).sum(axis=1)
+    is_enough: BoolArray = (troubled >= _STREAK) & (lost >= _LOSSY_SHARE * asked.sum(axis=1))
+    return is_enough
 
 
-def _reason(seen: Seen, *, is_slow: bool, is_flapping: bool) -> str:
-    if is_flapping:
-        return "flapping between up and down"
-    if is_slow and seen.is_good:
-        return "far slower than usual"
-    if seen.wrong:
-        return f"{seen.window.answered_by or 'somebody else'} answers"
-    if seen.window.detail:
-        return seen.window.detail
-    if seen.window.count(OutcomeKind.TIMED_OUT):
-        return f"{seen.asked - seen.reached} of {seen.asked} unanswered"
-    return ""
-
-
-def _unknown(status: PathStatus, reason: str, now_ns: int) -> PathStatus:
-    return PathStatus(status.check, PathState.UNKNOWN, now_ns, reason)
+def _lossy_states(state: Codes, dead: BoolArray) -> Codes:
+    return np.where((state == _DOWN) & dead, _DOWN, _DEGRADED).astype(np.int8)

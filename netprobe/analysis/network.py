@@ -10,9 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.analysis.evidence import Family, FamilyRows, RowCount, plain
+import numpy as np
+
+from netprobe.analysis.evidence import Family, FamilyRows, plain
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.localise.evidence import IntArray, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.interface import Suspect
 from netprobe.analysis.localise.set_cover import SetCover
@@ -30,6 +33,8 @@ _LOSSY_PATIENCE = 6
 """Frames a loss outside of tunnels must last: hosts under load lose packets now and then."""
 _MIRROR_SHARE = 0.2
 _STEADY_SHARE = 0.5
+_LEAST_CHECKS = 4
+_LEAST_LOSS = 0.02
 _PREFERRED = (
     ComponentKind.TUNNEL,
     ComponentKind.OVERLAY,
@@ -65,48 +70,78 @@ class Network:
     def find_dead(self, look: Look, family: Family, *, without: Collection[int]) -> tuple[Blamed, ...]:
         """The parts nothing came through in this frame."""
         rows = self.rows[family]
-        counts = list(rows.count(look, without=without))
-        if not any(count.sent and count.lost == count.sent for count in counts):
+        every = rows.observe((look,), without=without)
+        candidates = _find_unacquitted(every)
+        if not len(candidates):
             return ()
-        answer = _DEAD.localise(rows.observe(counts))
-        by_row = {count.row: count for count in counts}
-        return tuple(self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+        near, number = every.around(candidates, alone=True)
+        suspects = _DEAD.localise(near).suspects
+        return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
 
     def find_lossy(
         self, looks: Collection[Look], family: Family, *, without: Collection[int]
     ) -> tuple[Blamed, ...]:
         """The parts that lost some of what crossed them, over several frames."""
         rows = self.rows[family]
-        counts = [count for look in looks for count in rows.count(look, without=without)]
-        answer = _LOSSY.localise(rows.observe(counts))
-        by_row = {count.row: count for count in counts}
+        every = rows.observe(looks, without=without)
+        candidates = every.matrix.components_on(np.flatnonzero(every.lost))
+        if not _is_any_lossy(every, candidates):
+            return ()
+        near, number = every.around(candidates)
+        suspects = _LOSSY.localise(near).suspects
         return tuple(
-            replace(blamed, is_solid=not self._is_mirrored(rows, blamed, counts))
-            for blamed in (self._blame(rows, suspect, by_row) for suspect in answer.suspects)
+            replace(blamed, is_solid=not self._is_mirrored(rows, blamed, every))
+            for blamed in (self._blame(rows, suspect, every, number) for suspect in suspects)
         )
 
     @staticmethod
-    def _is_mirrored(rows: FamilyRows, blamed: Blamed, counts: Iterable[RowCount]) -> bool:
+    def _is_mirrored(rows: FamilyRows, blamed: Blamed, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
-        other = Component(blamed.part.kind, blamed.part.target, blamed.part.source, blamed.part.detail)
-        if other not in rows.matrix.components:
+        part = blamed.part
+        other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
+        if other is None:
             return False
-        crossings = rows.matrix.crossings
-        crossed = set(crossings.row[crossings.component == rows.matrix.components.index(other)].tolist())
-        told = [count for count in counts if count.row in crossed and rows.is_one_way(count.row)]
-        lost, sent = sum(count.lost for count in told), sum(count.sent for count in told)
+        crossed, _ = rows.matrix.rows_crossing(np.array([other]))
+        told = crossed[rows.is_one_way(crossed)]
+        lost, sent = int(every.lost[told].sum()), int(every.sent[told].sum())
         return lost > _MIRROR_SHARE * blamed.loss * max(1, sent)
 
-    def _blame(self, rows: FamilyRows, suspect: Suspect[Component], by_row: dict[int, RowCount]) -> Blamed:
+    @staticmethod
+    def _blame(
+        rows: FamilyRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
+    ) -> Blamed:
+        """A suspect found in the rows whose *number* is given."""
         ranked = sorted(suspect.components, key=_rank)
-        index = rows.matrix.components.index(ranked[0])
-        crossings = rows.matrix.crossings
-        crossed = crossings.row[crossings.component == index].tolist()
-        used = [by_row[row] for row in crossed if row in by_row]
-        dead = sum(count.lost == count.sent for count in used)
-        checks = frozenset(rows.check_of(row) for row in suspect.supporting)
+        crossed, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]))
+        used = crossed[every.sent[crossed] > 0]
+        dead = int(np.count_nonzero(every.lost[used] == every.sent[used]))
+        checks = frozenset(rows.check_of(row) for row in number[list(suspect.supporting)].tolist())
         alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
         return Blamed(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
+
+
+def _find_unacquitted(every: Observations[Component]) -> IntArray:
+    """What a dead row crosses and no good one."""
+    dead = np.flatnonzero((every.sent > 0) & (every.lost >= _DEAD.bad_share * every.sent))
+    candidates = every.matrix.components_on(dead)
+    rows, crossed = every.matrix.rows_crossing(candidates)
+    acquitted = crossed[(every.sent[rows] > 0) & (every.lost[rows] == 0)]
+    return candidates[~np.isin(candidates, acquitted)]
+
+
+def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
+    """Whether a component may pass `_is_lossy` at all; most frames end here.
+
+    Its estimated loss is at most what would be blamed on it if nothing else lost a packet.
+    """
+    rows, crossed = every.matrix.rows_crossing(candidates)
+    size = len(every.matrix.components)
+    lost = np.bincount(crossed, weights=every.lost[rows], minlength=size)
+    sent = np.bincount(crossed, weights=every.sent[rows], minlength=size)
+    lossy = every.lost[rows] > 0
+    pairs = np.unique(crossed[lossy] * every.matrix.rows + rows[lossy] // 3) // every.matrix.rows
+    checks = np.bincount(pairs, minlength=size)
+    return bool(np.any((checks >= _LEAST_CHECKS) & (lost >= 0.9 * _LEAST_LOSS * sent)))
 
 
 def _rank(part: Component) -> tuple[int, Component]:
@@ -258,7 +293,7 @@ def group_lossy(looks: Sequence[Look], facts: Facts, blamed: Iterable[Blamed]) -
 def _is_lossy(looks: Sequence[Look], one: Blamed) -> bool:
     """Enough checks, in every frame, and neither next to nothing nor next to everything."""
     in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
-    return in_every and len(one.checks) >= 4 and 0.02 <= one.loss <= 0.8
+    return in_every and len(one.checks) >= _LEAST_CHECKS and _LEAST_LOSS <= one.loss <= 0.8
 
 
 def _is_steady(looks: Sequence[Look], core: Iterable[int]) -> bool:

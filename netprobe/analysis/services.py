@@ -11,20 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import comb
 
-from netprobe.analysis.facts import Aspect, CheckFacts, Facts
+import numpy as np
+
+from netprobe.analysis.facts import Aspect, CheckFacts, Facts, column_of
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look, Seen
 from netprobe.analysis.table import Symptom
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
-from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 
 _CHANCE = 0.005
 _ROLLOUT_FRAMES = 6
 """A service that loses its endpoints is refused by one node after the other, as each rewrites its rules."""
-Column = tuple[str, str, str]
-"""What is compared with what: the same target asked in the same way from different nodes."""
 
 
 @dataclass(slots=True)
@@ -37,22 +37,20 @@ class Servants:
 
     def dns_agents(self, check: CheckFacts) -> tuple[AgentId, ...]:
         """Pod agents of the nodes on which the DNS server may stand."""
-        return tuple(
-            agent
-            for agent in self.facts.agents
-            if agent.cluster == check.source.cluster
-            and agent.plane is Plane.POD
-            and agent.node_id not in self.not_dns
-        )
+        pods = self.facts.pods_in.get(check.source.cluster, ())
+        return tuple(agent for agent in pods if agent.node_id not in self.not_dns)
 
     def learn(self, look: Look, down: Iterable[NodeId]) -> None:
         """A name that is answered while a node is down is not answered by that node."""
+        gone = frozenset(down)
+        if not gone:
+            return
         answered = {
             self.facts.checks[number].source.cluster
-            for number, seen in look.seen.items()
-            if self.facts.checks[number].aspect is Aspect.DNS and seen.is_good
+            for number in np.flatnonzero(look.seen.is_good & self.facts.served).tolist()
+            if self.facts.checks[number].aspect is Aspect.DNS
         }
-        self.not_dns |= {node for node in down if node.cluster in answered}
+        self.not_dns |= {node for node in gone if node.cluster in answered}
 
 
 def find_excused(
@@ -128,21 +126,14 @@ def _is_shaky(
 
 def find_failing(look: Look, facts: Facts, *, without: frozenset[int]) -> tuple[Hypothesis, ...]:
     """Service proxies, services and DNS servers that fail beside healthy endpoints."""
-    columns: dict[Column, list[CheckFacts]] = defaultdict(list)
-    for number in look.seen:
-        check = facts.checks[number]
-        if check.aspect in {Aspect.SERVICE, Aspect.DNS}:
-            columns[_column_of(check)].append(check)
+    dead = frozenset(np.flatnonzero(look.seen.is_dead & facts.served).tolist()) - without
+    columns = dict.fromkeys(column_of(facts.checks[number]) for number in sorted(dead))
     blamed: dict[Component, set[int]] = defaultdict(set)
-    for checks in columns.values():
+    for column in columns:
+        checks = [check for check in facts.columns[column] if check.number in look.seen]
         for part, numbers in _blame_column(look, checks, without=without).items():
             blamed[part] |= numbers
     return tuple(_suppose(look, facts, part, numbers) for part, numbers in _absorb(blamed).items())
-
-
-def _column_of(check: CheckFacts) -> Column:
-    target, probe = check.check.target, check.check.probe
-    return target.name, f"{target.address} {probe.kind}", probe.name
 
 
 def _blame_column(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
+
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look
@@ -16,9 +18,9 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 def find_wrong_peers(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
     """Somebody else answers at an agent's address: the asking clusters' gateways lead astray."""
     astray: dict[tuple[ClusterName, AgentId], list[int]] = defaultdict(list)
-    for number, seen in look.seen.items():
+    for number in np.flatnonzero(look.seen.wrong).tolist():
         check = facts.checks[number]
-        if seen.wrong and check.asked is not None:
+        if check.asked is not None:
             astray[check.source.cluster, check.asked].append(number)
     by_part: dict[Component, list[int]] = defaultdict(list)
     clusters: dict[Component, set[tuple[ClusterName, AgentId]]] = defaultdict(set)
@@ -70,11 +72,11 @@ def _is_between(source: AgentId, asked: AgentId | None, cluster: ClusterName, vi
 def find_translated(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
     """Pods whose source address is not theirs when it arrives; nodes have many addresses and are left out."""
     seen_by: dict[Component, list[int]] = defaultdict(list)
-    for number, seen in look.seen.items():
+    for number, window in look.seen.windows.items():
         check = facts.checks[number]
-        if check.source.plane is not Plane.POD or check.asked is None or not seen.reached:
+        if check.source.plane is not Plane.POD or check.asked is None or not look.seen.reached[number]:
             continue
-        source = seen.window.observed_source
+        source = window.observed_source
         if source and source not in facts.addresses_of[check.source]:
             seen_by[_translator(facts, check.source, check.asked)].append(number)
     return tuple(_suppose_translated(look, facts, part, numbers) for part, numbers in sorted(seen_by.items()))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.look import Look
@@ -28,7 +30,7 @@ class Trust:
     def __init__(self, facts: Facts, *, settling_frames: int = SETTLING_FRAMES) -> None:
         self._facts = facts
         self._settling_frames = settling_frames
-        self._proven: set[int] = set()
+        self._proven = np.zeros(len(facts.checks), np.bool_)
         self._forgiven_until: dict[int, int] = {}
         self._first_frame: dict[AgentId, int] = {}
         self._frame = 0
@@ -38,7 +40,7 @@ class Trust:
     def replan(self, carry: Carry) -> None:
         """Go on with the next plan; its new checks have to prove themselves."""
         self._facts = carry.after
-        self._proven = set(carry.numbers(self._proven))
+        self._proven = carry.array(self._proven, fresh=np.zeros(len(carry.after.checks), np.bool_))
         self._forgiven_until = carry.keys(self._forgiven_until)
         self._planned_frame = carry.keys(self._planned_frame) | dict.fromkeys(carry.new, self._frame)
         agents = frozenset(carry.after.agents)
@@ -57,15 +59,15 @@ class Trust:
     def begin(self, delivered: Iterable[AgentId]) -> None:
         """A new frame, in which these agents delivered."""
         self._frame += 1
-        for agent in delivered:
-            self._first_frame.setdefault(agent, self._frame)
+        for agent in frozenset(delivered).difference(self._first_frame):
+            self._first_frame[agent] = self._frame
 
     def note(self, look: Look) -> None:
         """Every check that worked is proven, and forgiven no longer."""
-        for number, seen in look.seen.items():
-            if seen.is_good:
-                self._proven.add(number)
-                self._forgiven_until.pop(number, None)
+        is_good = look.seen.is_good
+        self._proven |= is_good
+        for number in [number for number in self._forgiven_until if is_good[number]]:
+            del self._forgiven_until[number]
 
     def forgive(self, numbers: Iterable[int], *, frames: int) -> None:
         """Until they work again, at most for *frames* frames, these checks are no evidence."""
@@ -80,7 +82,7 @@ class Trust:
     def _counts(self, number: int) -> bool:
         if self._forgiven_until.get(number, 0) >= self._frame:
             return False
-        return number in self._proven or self._frame >= self._settled_frame(number)
+        return bool(self._proven[number]) or self._frame >= self._settled_frame(number)
 
     def _settled_frame(self, number: int) -> int:
         check = self._facts.checks[number]

@@ -85,6 +85,44 @@ class Matrix(Generic[L]):
         return np.diff(self.row_indptr)
 
     @cached_property
+    def number_of(self) -> dict[L, int]:
+        """The number of each component."""
+        return {part: number for number, part in enumerate(self.components)}
+
+    @cached_property
+    def _by_component(self) -> tuple[IntArray, IntArray]:
+        """Rows by the component they cross, as CSR."""
+        order = np.argsort(self.crossings.component, kind="stable")
+        count = np.bincount(self.crossings.component, minlength=len(self.components))
+        return np.concatenate(([0], np.cumsum(count))).astype(np.int64), self.crossings.row[order]
+
+    def rows_crossing(self, components: IntArray) -> tuple[IntArray, IntArray]:
+        """The rows that cross each of *components*, one after the other, and beside each the component."""
+        indptr, rows = self._by_component
+        begin, end = indptr[components], indptr[components + 1]
+        return rows[ranges(begin, end)], np.repeat(components, end - begin)
+
+    def components_on(self, rows: IntArray) -> IntArray:
+        """The components that any of *rows* crosses, ascending."""
+        paths = ranges(self.row_indptr[rows], self.row_indptr[rows + 1])
+        return np.unique(self.path_indices[ranges(self.path_indptr[paths], self.path_indptr[paths + 1])])
+
+    def select(self, rows: IntArray, *, components: IntArray | None = None) -> Matrix[L]:
+        """Only *rows*, and of what they cross only *components* where those are given."""
+        paths = ranges(self.row_indptr[rows], self.row_indptr[rows + 1])
+        length = self.path_indptr[paths + 1] - self.path_indptr[paths]
+        indices = self.path_indices[ranges(self.path_indptr[paths], self.path_indptr[paths + 1])]
+        if components is not None:
+            kept = np.isin(indices, components)
+            owner = np.repeat(np.arange(len(paths)), length)[kept]
+            indices, length = indices[kept], np.bincount(owner, minlength=len(paths))
+        used, indices = np.unique(indices, return_inverse=True)
+        names = tuple(self.components[number] for number in used.tolist())
+        return Matrix(
+            names, _add_up_ends(length), indices.reshape(-1), _add_up_ends(self.paths_per_row[rows])
+        )
+
+    @cached_property
     def crossings(self) -> Crossings:
         """Every (row, component) pair once."""
         return _cross(self)
@@ -133,6 +171,17 @@ class Observations(Generic[L]):
             self.lost + _add_up(rows, lost, self.matrix.rows),
         )
 
+    def around(self, components: IntArray, *, alone: bool = False) -> tuple[Observations[L], IntArray]:
+        """Only the measured rows that cross *components*, and the number each of them has here.
+
+        What can be blamed on *components* alone is the same there as here, as no other row speaks of them.
+        With *alone* nothing else is left that could be blamed.
+        """
+        rows = np.unique(self.matrix.rows_crossing(components)[0])
+        rows = rows[self.sent[rows] > 0]
+        matrix = self.matrix.select(rows, components=components if alone else None)
+        return Observations(matrix, self.sent[rows], self.lost[rows]), rows
+
     def minus(self, rows: IntArray, sent: IntArray, lost: IntArray) -> Observations[L]:
         """These observations without a batch added before (a window that has become too old)."""
         return self.plus(rows, -sent, -lost)
@@ -167,6 +216,17 @@ def sum_by_component(observations: Observations[L], per_row: npt.NDArray[np.gene
     values = per_row.astype(np.float64)[crossings.row] * crossings.share
     size = len(observations.matrix.components)
     return np.bincount(crossings.component, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def ranges(begin: IntArray, end: IntArray) -> IntArray:
+    """All numbers of ``begin[i]:end[i]``, one range after the other."""
+    count = end - begin
+    offset = np.repeat(begin - (np.cumsum(count) - count), count)
+    return offset + np.arange(int(count.sum()))
+
+
+def _add_up_ends(lengths: IntArray) -> IntArray:
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
 
 
 def _require_indptr(indptr: IntArray, *, end: int, what: str) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations
+from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations, ranges
 
 MAX_RATE = 7.0
 """exp(−7): 99.9 % lost is as dead as anything can be seen to be."""
@@ -112,7 +112,7 @@ class Profile:
         self._components = components
         self._linear = evidence.through[components]
         begin, end = evidence.entries.slice_of[components], evidence.entries.slice_of[components + 1]
-        entry = _ranges(begin, end)
+        entry = ranges(begin, end)
         path = evidence.entries.path[entry]
         which = np.repeat(np.arange(len(components)), end - begin)
         row = evidence.rows.path_row[path]
@@ -181,7 +181,7 @@ def _spread(observations: Observations[L], open_rows: IntArray) -> tuple[Rows, I
     """The open rows path by path, and the matrix's number of each path."""
     matrix = observations.matrix
     count = matrix.paths_per_row[open_rows]
-    path_number = _ranges(matrix.row_indptr[open_rows], matrix.row_indptr[open_rows + 1])
+    path_number = ranges(matrix.row_indptr[open_rows], matrix.row_indptr[open_rows + 1])
     path_row = np.repeat(np.arange(len(open_rows)), count)
     sent, lost = observations.sent[open_rows], observations.lost[open_rows]
     length = matrix.path_indptr[path_number + 1] - matrix.path_indptr[path_number]
@@ -200,7 +200,7 @@ def _spread(observations: Observations[L], open_rows: IntArray) -> tuple[Rows, I
 def _enter(observations: Observations[L], path_number: IntArray) -> Entries:
     matrix = observations.matrix
     begin, end = matrix.path_indptr[path_number], matrix.path_indptr[path_number + 1]
-    component = matrix.path_indices[_ranges(begin, end)]
+    component = matrix.path_indices[ranges(begin, end)]
     path = np.repeat(np.arange(len(path_number)), end - begin)
     # One component speaks for its class.
     first = observations.classes[component] == component
@@ -209,10 +209,3 @@ def _enter(observations: Observations[L], path_number: IntArray) -> Entries:
     component, path = component[order], path[order]
     slice_of = np.searchsorted(component, np.arange(len(matrix.components) + 1))
     return Entries(path, component, slice_of.astype(np.int64))
-
-
-def _ranges(begin: IntArray, end: IntArray) -> IntArray:
-    """All numbers of ``begin[i]:end[i]``, one range after the other."""
-    count = end - begin
-    offset = np.repeat(begin - (np.cumsum(count) - count), count)
-    return offset + np.arange(int(count.sum()))

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from netprobe.analysis.analyst import Analyst, Conclusion
+from netprobe.analysis.frames import QuietWindows
 from netprobe.analysis.simulate.effects import SimulatedFault
 from netprobe.analysis.simulate.world import Delivery
 from netprobe.model.finding import Finding
@@ -68,20 +71,34 @@ def follow(
     *,
     start_ns: int,
     interval_ns: int,
+    score: Score | None = None,
 ) -> Score:
-    """Give the analyst every report when it arrives, and read what it says in between."""
-    score = Score(tuple(faults))
+    """Give the analyst every report when it arrives, and read what it says in between.
+
+    With *score* a run goes on that was followed before.
+    """
+    score = score or Score(tuple(faults))
     step = interval_ns // _READS
     next_ns = start_ns
     for delivery in deliveries:
         while next_ns <= delivery.at_ns:
             score.read(analyst.conclude(now_ns=next_ns).findings, now_ns=next_ns)
             next_ns += step
-        analyst.observe(delivery.report, now_ns=delivery.at_ns)
+        score.windows += _observe(analyst, delivery)
         score.reports += 1
-        score.windows += len(delivery.report.windows)
     score.ended_ns = next_ns + step
     score.last = analyst.conclude(now_ns=score.ended_ns)
     score.read(score.last.findings, now_ns=score.ended_ns)
     score.rejected = dict(analyst.rejected)
     return score
+
+
+def _observe(analyst: Analyst, delivery: Delivery) -> int:
+    """Hand over what arrived; return how many windows it held."""
+    match delivery.report:
+        case QuietWindows(sent=sent) as batch:
+            analyst.observe_quiet(batch, now_ns=delivery.at_ns)
+            return int(np.count_nonzero(sent))
+        case report:
+            analyst.observe(report, now_ns=delivery.at_ns)
+            return len(report.windows)

@@ -6,12 +6,13 @@ back; a report is published some time after its window's end, as it waits for th
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - the caller passes the seed
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
+from netprobe.analysis.frames import QuietWindows
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
@@ -33,7 +34,7 @@ from netprobe.model.names import AgentId, CheckId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 
-_PUBLISH_AFTER_NS = (550_000_000, 1_200_000_000)
+PUBLISH_AFTER_NS = (550_000_000, 1_200_000_000)
 _START_SPREAD_NS = 4_000_000_000
 _RTT_NS = (300_000, 3_000_000)
 HEALTHY_LOSS = 1e-5
@@ -43,10 +44,15 @@ _SMALL_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A report and when it arrives."""
+    """A report, or quiet windows of many agents, and when it arrives."""
 
     at_ns: int
-    report: Report
+    report: Report | QuietWindows
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """The order in which what arrives is taken in."""
+        return self.at_ns, str(self.report.agent) if isinstance(self.report, Report) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +86,25 @@ class World:
         seed: int,
         start_ns: int,
         dns_nodes: frozenset[NodeId] = frozenset(),
+        boot: str = "simulated",
+        running: frozenset[AgentId] = frozenset(),
     ) -> None:
-        """DNS servers stand on *dns_nodes*; in clusters without one, outside of everything."""
+        """DNS servers stand on *dns_nodes*; in clusters without one, outside of everything.
+
+        Agents start one after the other, but for those that are *running* before; *boot* names the run.
+        """
         self._facts = facts
-        self._faults = tuple(faults)
+        self._faults = tuple(sorted(faults, key=lambda fault: fault.start_ns))
+        self._active = self._faults
+        """Those that may touch the interval that is played."""
+        self._boot = boot
         self._random = Random(seed)  # noqa: S311 - a simulation, seeded by its caller
         self._dns_node = {node.cluster: node for node in dns_nodes}
         spread = min(_START_SPREAD_NS, 4 * facts.interval_ns)
-        self._starts = {agent: start_ns + self._random.randrange(spread) for agent in facts.agents}
+        self._starts = {
+            agent: start_ns if agent in running else start_ns + self._random.randrange(spread)
+            for agent in facts.agents
+        }
         self._phase = {check.number: self._random.random() for check in facts.checks}
         self._sequence: Counter[AgentId] = Counter()
         self._held: dict[AgentId, list[Report]] = {agent: [] for agent in facts.agents}
@@ -98,28 +115,30 @@ class World:
         waiting: list[Delivery] = []
         for number in range(intervals):
             at_ns = start_ns + number * self._facts.interval_ns
+            end_ns = at_ns + self._facts.interval_ns + PUBLISH_AFTER_NS[1]
+            self._active = tuple(f for f in self._faults if f.start_ns <= end_ns and at_ns < f.end_ns)
             waiting += self._play_interval(at_ns)
-            waiting.sort(key=lambda delivery: (delivery.at_ns, str(delivery.report.agent)))
+            waiting.sort(key=lambda delivery: delivery.place)
             while waiting and waiting[0].at_ns <= at_ns + self._facts.interval_ns:
                 yield waiting.pop(0)
         yield from waiting
 
     def _play_interval(self, start_ns: int) -> list[Delivery]:
-        tallies = self._ask_all(start_ns)
-        heard: dict[AgentId, list[Heard]] = {agent: [] for agent in self._facts.agents}
-        windows: dict[AgentId, list[Window]] = {agent: [] for agent in self._facts.agents}
-        for number, tally in tallies.items():
+        return self._report(start_ns, range(len(self._facts.checks)), self._facts.agents)
+
+    def _report(self, start_ns: int, numbers: Iterable[int], agents: Iterable[AgentId]) -> list[Delivery]:
+        """Ask the checks of those *numbers*; reports of *agents* and of whoever has something to say."""
+        heard: dict[AgentId, list[Heard]] = defaultdict(list)
+        windows: dict[AgentId, list[Window]] = defaultdict(list)
+        for number, tally in self._ask(numbers, start_ns).items():
             check = self._facts.checks[number]
             windows[check.source].append(self._window(check, tally, start_ns))
             if check.asked is not None and tally.heard:
                 heard[check.asked].append(Heard(check.check.id, start_ns, tally.heard))
         found = []
-        for agent in self._facts.agents:
+        for agent in dict.fromkeys((*agents, *windows, *heard)):
             found += self._deliver(agent, start_ns, tuple(windows[agent]), tuple(heard[agent]))
         return found
-
-    def _ask_all(self, start_ns: int) -> dict[int, Tally]:
-        return self._ask(range(len(self._facts.checks)), start_ns)
 
     def _ask(self, numbers: Iterable[int], start_ns: int) -> dict[int, Tally]:
         tallies: dict[int, Tally] = {}
@@ -140,7 +159,7 @@ class World:
     def _effects_at(self, at_ns: int) -> tuple[Effect, ...]:
         return tuple(
             effect
-            for fault in self._faults
+            for fault in self._active
             if fault.start_ns <= at_ns < fault.end_ns
             for effect in fault.effects
         )
@@ -224,8 +243,7 @@ class World:
 
     def _endpoint(self, check: CheckFacts) -> AgentId:
         """TCP is balanced anew with each connection; one UDP flow stays where connection tracking put it."""
-        cluster = check.source.cluster
-        behind = [a for a in self._facts.agents if a.cluster == cluster and a.plane is Plane.POD]
+        behind = self._facts.pods_in[check.source.cluster]
         if check.check.probe.kind == "http":
             return self._random.choice(behind)
         return self._sticky.setdefault(check.number, self._random.choice(behind))
@@ -313,7 +331,7 @@ class World:
     ) -> list[Delivery]:
         """A frozen or killed agent publishes nothing; one that is cut off keeps its reports for later."""
         end_ns = start_ns + self._facts.interval_ns
-        at_ns = end_ns + self._random.randint(*_PUBLISH_AFTER_NS)
+        at_ns = end_ns + self._random.randint(*PUBLISH_AFTER_NS)
         effects = self._effects_at(at_ns)
         if not self._is_awake(agent, at_ns, effects) or self._starts[agent] > end_ns:
             return []
@@ -323,7 +341,7 @@ class World:
             agent,
             1,
             self._sequence[agent],
-            "simulated",
+            self._boot,
             start_ns,
             self._facts.interval_ns,
             windows,

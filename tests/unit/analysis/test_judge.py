@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from netprobe.analysis.facts import Aspect, Facts
+from netprobe.analysis.frames import Frame
 from netprobe.analysis.judge import Judge
-from netprobe.analysis.look import Look, Seen
+from netprobe.analysis.look import Look, look_at
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.state import PathState, PathStatus
 from netprobe.model.window import Window
@@ -23,9 +24,7 @@ def look_of(reached: int, second: int) -> Look:
     start_ns = second * SECOND
     outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, 3 - reached))
     window = Window(FACTS.checks[NUMBER].check.id, start_ns, SECOND, 3, reached, outcomes)
-    seen = Seen(3, reached, None, 0, window)
-    none = frozenset[int]()
-    return Look(start_ns, start_ns + SECOND, {NUMBER: seen}, frozenset(), frozenset(), frozenset(), none)
+    return look_at(Frame(start_ns, SECOND, windows={NUMBER: window}), FACTS, known=frozenset())
 
 
 def state_after(answers: str, *, then_s: int = 0) -> PathStatus:
@@ -33,7 +32,7 @@ def state_after(answers: str, *, then_s: int = 0) -> PathStatus:
     judge = Judge(FACTS)
     for second, reached in enumerate(answers):
         judge.see(look_of(int(reached), second))
-    return judge.states(now_ns=(len(answers) + then_s) * SECOND, sick=frozenset())[NUMBER]
+    return judge.states(now_ns=(len(answers) + then_s) * SECOND, sick=frozenset()).of(NUMBER)
 
 
 @pytest.mark.parametrize(

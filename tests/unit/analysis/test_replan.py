@@ -91,6 +91,7 @@ def _reports(
         world = World(Facts(inventory, plan(inventory, epoch)), faults, seed=5, start_ns=T0)
         start_ns = T0 + epoch * EPOCH_S * SECOND
         for delivery in world.play(start_ns=start_ns, intervals=EPOCH_S):
+            assert isinstance(delivery.report, Report)
             # Each world counts from one; the agents do not.
             report = replace(delivery.report, sequence=1_000 * epoch + delivery.report.sequence)
             yield delivery.at_ns, report

@@ -8,11 +8,11 @@ from functools import cache
 
 from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.facts import Facts
+from netprobe.analysis.simulate.calm import CalmWorld
 from netprobe.analysis.simulate.catalogue import make_fault
 from netprobe.analysis.simulate.effects import SimulatedFault
 from netprobe.analysis.simulate.fleet import Shape, build_inventory
 from netprobe.analysis.simulate.run import Score, follow
-from netprobe.analysis.simulate.weather import CalmWorld
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.state import PathState

@@ -6,10 +6,11 @@ from functools import cache
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.facts import Facts
+from netprobe.analysis.simulate.calm import CalmWorld
 from netprobe.analysis.simulate.effects import SimulatedFault
 from netprobe.analysis.simulate.fleet import Shape, build_inventory, place_dns
 from netprobe.analysis.simulate.run import Score, follow
-from netprobe.analysis.simulate.weather import CalmWorld, Climate, draw_reboots, draw_weather
+from netprobe.analysis.simulate.weather import Climate, draw_reboots, draw_weather
 from netprobe.analysis.simulate.world import World
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
