@@ -22,6 +22,7 @@ from netprobe.analysis.judge import Judge, Statuses
 from netprobe.analysis.look import Look, look_at
 from netprobe.analysis.trust import BESIDE_FRAMES, FORGIVEN_FRAMES, SETTLING_FRAMES, Trust
 from netprobe.errors import MisuseError
+from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -110,6 +111,13 @@ class Analyst:
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
         """Take in windows of many agents at once in which nothing is odd."""
         self._intake.file_quiet(batch, now_ns=now_ns)
+
+    def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
+        """Further checks, asked on demand, left only *left* of what the open *finding* could not tell apart.
+
+        *told* is what they said, one sentence each. False where there is no such finding any more.
+        """
+        return self._findings.narrow(finding, left, told)
 
     def conclude(self, *, now_ns: int) -> Conclusion:
         """Judge every interval that is complete by now."""

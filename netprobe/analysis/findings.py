@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.facts import Aspect, Facts
-from netprobe.analysis.hypothesis import Explanation, Hypothesis, Key
+from netprobe.analysis.hypothesis import Explanation, Hypothesis, Key, rename
 from netprobe.analysis.look import Look
+from netprobe.analysis.network import name_in_table
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence, Finding
-from netprobe.model.names import CheckId
+from netprobe.model.names import CheckId, NodeId
 
 _QUIET_FRAMES = 2
 """Frames without support after which a finding has ended."""
@@ -25,6 +26,8 @@ _MORPH_FRAMES = 4
 _PAST = 500
 _STRAY = 2
 """Troubled checks that may stay unexplained in the frame before: a packet gets lost now and then."""
+_STRAY_SHARE = 1e-3
+"""The same in a large fleet, as a share of all checks that are looked at: what chance alone spoils."""
 _BY_KEY = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW}
 """Causes that show on packets that arrive: their support is the explanation itself."""
 _LOSSY_QUIET = 3
@@ -107,7 +110,7 @@ class Findings:
         healing = self._support(look, whole, now_ns=now_ns)
         self._count(fresh)
         for hypothesis in fresh.hypotheses:
-            if hypothesis.key not in self._open and self._may_open(hypothesis, fresh):
+            if hypothesis.key not in self._open and self._may_open(hypothesis, look, fresh):
                 self._begin(hypothesis, look, now_ns=now_ns)
         self._before = Before(trouble - fresh.excused)
         return healing
@@ -125,30 +128,73 @@ class Findings:
             else:
                 self._end(key, now_ns=now_ns)
 
+    def narrow(self, identity: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
+        """Further checks left only *left* of what a finding could not tell apart; *told* is what they said.
+
+        False where there is no such finding any more.
+        """
+        case = next((case for case in self._open.values() if case.finding.id == identity), None)
+        if case is None or not left:
+            return False
+        is_gateway = left[0].source.count("/") == 1 and NodeId.parse(left[0].source) in self._facts.gateways
+        named = rename(case.hypothesis, left[0], symptom_part=name_in_table(left[0]), is_gateway=is_gateway)
+        case.finding = replace(
+            case.finding,
+            components=named.components,
+            cause=named.cause,
+            confidence=named.row.confidence,
+            summary=named.summary,
+            next_step=named.row.next_step,
+            indistinguishable=left[1:],
+            evidence_for=(*case.finding.evidence_for, *map(Evidence, told)),
+        )
+        return True
+
     # --- opening ------------------------------------------------------------------------------
 
-    def _may_open(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
-        if not hypothesis.is_solid or not self._is_settled(hypothesis, fresh):
+    def _may_open(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+        if not hypothesis.is_solid or not self._is_settled(hypothesis, look, fresh):
             return False
         if self._streak[hypothesis.key] >= hypothesis.patience:
             return True
-        return hypothesis.patience <= 2 and self._is_vouched_for(hypothesis, fresh)
+        return hypothesis.patience <= 2 and self._is_vouched_for(hypothesis, look, fresh)
 
-    def _is_settled(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
-        """Nothing of the same kind is left unexplained in this frame."""
+    def _is_settled(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+        """Nothing of the same kind that may have the same cause is left unexplained in this frame."""
         aspects = {self._facts.checks[number].aspect for number in hypothesis.core}
-        left = [number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects]
+        left = {number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects}
+        if not left:
+            return True
+        beside = self._find_beside(hypothesis.core) & look.seen.keys()
+        left &= beside
         if aspects == {Aspect.SERVICE}:  # needs an agent's whole attention, so hosts under load fail it first
             return len(left) <= len(hypothesis.core) // 2
-        return len(left) <= min(_STRAY, len(hypothesis.core) // 20)
+        return len(left) <= min(_STRAY, len(hypothesis.core) // 20) + int(_STRAY_SHARE * len(beside))
 
-    def _is_vouched_for(self, hypothesis: Hypothesis, fresh: Explanation) -> bool:
+    def _find_beside(self, core: frozenset[int]) -> frozenset[int]:
+        """Checks that share with most of *core* a part they cross or a node they start or end on.
+
+        If *core* fails for another reason than is supposed, it lies in what its checks have in common.
+        """
+        crossed: Counter[Component] = Counter()
+        places: Counter[NodeId] = Counter()
+        for number in core:
+            check = self._facts.checks[number]
+            crossed.update({*check.legs.forward, *check.legs.back})
+            target = check.check.target.node
+            places.update({check.source.node_id, *((target,) if target else ())})
+        common = (self._facts.crossing[part] for part, times in crossed.items() if 2 * times >= len(core))
+        near = (self._facts.at_node[place] for place, times in places.items() if 2 * times >= len(core))
+        return frozenset[int]().union(*common, *near)
+
+    def _is_vouched_for(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
         """The frame before was troubled here, and nowhere that is not explained now."""
         trouble = self._before.trouble
         if not trouble & hypothesis.explained:
             return False
         explained = frozenset[int]().union(*(h.explained for h in fresh.hypotheses))
-        return len(trouble - explained - self.owned - fresh.excused) <= _STRAY
+        left = trouble - explained - self.owned - fresh.excused
+        return len(left) <= _STRAY + int(_STRAY_SHARE * len(look.seen))
 
     def _begin(self, hypothesis: Hypothesis, look: Look, *, now_ns: int) -> None:
         is_flapping = self._is_flapping(hypothesis.key)

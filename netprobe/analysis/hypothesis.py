@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from netprobe.analysis.table import Symptom, TableRow, read_table
 from netprobe.model.component import Component
@@ -32,6 +32,8 @@ class Hypothesis:
     """Whether the frame holds nothing half-hearted: the parts were broken from its beginning to its end."""
     patience: int = 2
     """Frames in a row that must say the same, where nothing else vouches for it."""
+    symptom: Symptom = field(default_factory=lambda: Symptom(""))
+    words: tuple[tuple[str, str], ...] = ()
 
     @property
     def cause(self) -> Cause:
@@ -92,7 +94,17 @@ def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at 
         loss=loss,
         is_solid=is_solid,
         patience=patience,
+        symptom=symptom,
+        words=tuple((words or {}).items()),
     )
+
+
+def rename(hypothesis: Hypothesis, part: Component, *, symptom_part: str, is_gateway: bool) -> Hypothesis:
+    """The same trouble, blamed on another part of its class: the table is asked again, and words it anew."""
+    symptom = replace(hypothesis.symptom, part=symptom_part, gateway=is_gateway)
+    row = read_table(symptom)
+    summary = _say(row.text, (part,), dict(hypothesis.words))
+    return replace(hypothesis, row=row, components=(part,), summary=summary, symptom=symptom)
 
 
 def _say(text: str, parts: tuple[Component, ...], words: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ from netprobe.model.window import AgentHealth, Histogram, Window
 
 _STRAIN_SHARE = 0.5
 """An event loop that lagged this share of a probe's time-out answers too late."""
+_TIRED_SHARE = 0.1
 UNTOLD = -1
 """Stands for what a responder heard where it told nothing."""
 
@@ -59,18 +60,27 @@ class Seen:
         return min(self.asked, max(self.heard, self.reached))
 
     @property
-    def lost_out(self) -> int:
-        """Probes that certainly vanished on the way out. What another one answered was not lost."""
+    def lost_out(self) -> int | None:
+        """Probes that certainly vanished on the way out; None where nobody knows which way they went.
+
+        What another one answered was not lost.
+        """
         if self.arrived is None or self.wrong:
-            return self.window.lost_out
+            return self.window.lost_out if self._is_told else None
         return self.asked - self.arrived
 
     @property
-    def lost_back(self) -> int:
-        """Probes that certainly arrived, and whose answers vanished."""
+    def lost_back(self) -> int | None:
+        """Probes that certainly arrived, and whose answers vanished; None where nobody knows which way."""
         if self.arrived is None or self.wrong:
-            return self.window.lost_back
+            return self.window.lost_back if self._is_told else None
         return self.arrived - self.reached
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether the asker knows where its losses were, or had none."""
+        told = self.window.lost_out + self.window.lost_back
+        return told > 0 or not self.window.count(OutcomeKind.TIMED_OUT)
 
     @property
     def refused(self) -> int:
@@ -180,6 +190,9 @@ class Look:
     """Agents whose own health says that what they measured, or failed to answer, is not the network's
     fault.
     """
+    tired: frozenset[AgentId] = field(default=frozenset())
+    """Agents that lag enough for what needs their whole attention, services and names, to fail now and then.
+    """
     troubled: frozenset[int] = field(default=frozenset())
     slow: frozenset[int] = field(default=frozenset())
     """Checks far beyond their usual latency, for several frames by now."""
@@ -202,13 +215,20 @@ class Look:
             delivered=self.delivered & agents,
             missing=self.missing & agents,
             strained=self.strained & agents,
+            tired=self.tired & agents,
         )
 
 
 def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
     """See a closed frame; *known* are the agents that have delivered before."""
     delivered = frozenset(frame.health)
-    strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
+    bound_ns = _TIRED_SHARE * max(1, facts.patience_ns)
+    tired = frozenset(
+        agent
+        for agent, health in frame.health.items()
+        if health.loop_lag_ns > bound_ns or health.packets_dropped > 0
+    )
+    strained = frozenset(agent for agent in tired if _is_strained(frame.health[agent], facts))
     seen = SeenTable(facts, frame)
     _fill_quiet(seen, frame)
     _fill_windows(seen, frame, facts)
@@ -223,6 +243,7 @@ def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
         delivered,
         known - delivered,
         strained,
+        tired,
         frozenset(np.flatnonzero(seen.is_troubled).tolist()),
     )
 

@@ -194,7 +194,7 @@ def _suppose_dead(
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     symptom = Symptom(
-        part="route" if parts[0].kind is ComponentKind.OVERLAY and parts[0].detail else str(parts[0].kind),
+        part=name_in_table(parts[0]),
         column=column,
         ways="both" if len(parts) > 1 else "one",
         answer=_find_answer(look, core),
@@ -213,6 +213,11 @@ def _suppose_dead(
         is_solid=all(one.is_solid for one in group),
         patience=2 if len(core) > 1 else 3,
     )
+
+
+def name_in_table(part: Component) -> str:
+    """What the decision table calls a part."""
+    return "route" if part.kind is ComponentKind.OVERLAY and part.detail else str(part.kind)
 
 
 def _crossing(facts: Facts, parts: Iterable[Component], column: str) -> frozenset[int]:

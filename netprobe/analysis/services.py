@@ -25,6 +25,8 @@ from netprobe.model.outcome import OutcomeKind
 _CHANCE = 0.005
 _ROLLOUT_FRAMES = 6
 """A service that loses its endpoints is refused by one node after the other, as each rewrites its rules."""
+_TIRED_FRAMES = 3
+"""So long a service or server must fail for all nodes where agents lag."""
 
 
 @dataclass(slots=True)
@@ -201,8 +203,16 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hy
         ),
         against=_against(look, facts, part),
         is_solid=not any(_is_half(look, number) for number in facts.crossing[part]),
-        patience=_ROLLOUT_FRAMES if is_refusing_alone else 2,
+        patience=_ROLLOUT_FRAMES if is_refusing_alone else _find_patience(look, facts, part, numbers),
     )
+
+
+def _find_patience(look: Look, facts: Facts, part: Component, numbers: Iterable[int]) -> int:
+    """Where agents of the cluster lag, some nodes fail before others, which looks like their own fault."""
+    clusters = {facts.checks[number].source.cluster for number in numbers}
+    if not any(agent.cluster in clusters for agent in look.tired):
+        return 2
+    return _ROLLOUT_FRAMES if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_FRAMES
 
 
 def _is_half(look: Look, number: int) -> bool:

@@ -61,9 +61,9 @@ def build_map(inventory: Inventory) -> nx.Graph[str]:
         for gateway in cluster.gateways:
             graph.add_node(f"{cluster.name}/{gateway.name}", cluster=cluster.name)
             graph.add_edge(cluster.name, f"{cluster.name}/{gateway.name}")
-    for number, link in enumerate(inventory.links):
+    for number, (link, detail) in enumerate(zip(inventory.links, inventory.tell_links_apart(), strict=True)):
         vertex = f"{link.name} {number}"
-        graph.add_node(vertex, link=frozenset((link.source, link.target)))
+        graph.add_node(vertex, link=frozenset((link.source, link.target)), detail=detail)
         for name, only in ((link.source, link.source_gateway), (link.target, link.target_gateway)):
             joined = inventory.find_cluster(name)
             able = [node.name for node in joined.gateways] if joined is not None else []
@@ -103,11 +103,13 @@ def find_way_around(
 
 
 def _vertices(graph: nx.Graph[str], dead: Iterable[Component]) -> set[str]:
+    """The vertices of dead parts; a tunnel that does not say which of several links it is stands for all."""
     gone = set()
     for part in dead:
         if part.kind is ComponentKind.TUNNEL:
             ends = frozenset((part.source, part.target))
-            gone |= {vertex for vertex in graph if graph.nodes[vertex].get("link") == ends}
+            links = {vertex for vertex in graph if graph.nodes[vertex].get("link") == ends}
+            gone |= {v for v in links if part.detail in {"", graph.nodes[v]["detail"]}}
         elif part.kind in _GATEWAY:
             gone.add(part.source)
     return gone

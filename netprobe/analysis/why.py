@@ -320,8 +320,8 @@ def _reasons(pair: _Pair, steps: Sequence[Step], finding: Finding | None) -> Ite
         yield (
             _by_kind(pair) if measured else f"none of the {len(pair.checks)} checks that ask it was measured"
         )
-        out = sum(pair.status(check).lost_out for check in pair.checks)
-        back = sum(pair.status(check).lost_back for check in pair.checks)
+        out = sum(pair.status(check).lost_out or 0 for check in pair.checks)
+        back = sum(pair.status(check).lost_back or 0 for check in pair.checks)
         if out or back:
             yield f"where it was counted, {out} probes were lost on the way out and {back} on the way back"
     if finding is not None:

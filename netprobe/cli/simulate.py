@@ -171,4 +171,5 @@ def _snapshot(inventory: Inventory, fleet: FleetPlan, score: Score) -> Snapshot:
         findings=score.last.findings,
         past_findings=score.last.past_findings,
         counters=Counters(score.reports, 0, score.windows, 0, sum(score.rejected.values())),
+        rejected=tuple(sorted(score.rejected.items())),
     )

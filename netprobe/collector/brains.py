@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from netprobe.collector.state import State
+from netprobe.model.component import Component
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -37,11 +38,18 @@ class Conclusion(Protocol):
 class Analyst(Protocol):
     """The analysis. Pure: time is an argument."""
 
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Windows that were not used, by reason."""
+
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns* (wall time)."""
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         """Go on with other plans."""
+
+    def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
+        """Take note of what further checks left of what a finding could not tell apart."""
 
     def conclude(self, *, now_ns: int) -> Conclusion:
         """Say how things stand at *now_ns*."""

@@ -6,6 +6,7 @@ check that the agent was not asked, or from the future, is taken out of its repo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ class Intake:
             str(plan.agent): frozenset(int(check.id) for check in plan.checks) for plan in fleet.plans
         }
         self._every = frozenset[int]().union(*self._asked.values())
+        self.rejected: Counter[str] = Counter()
+        """Windows that were taken out, by reason."""
         self._slack_ns = max(_LEAST_SLACK_NS, 2 * fleet.interval_ns)
 
     def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> Admitted:
@@ -68,8 +71,9 @@ class Intake:
         if max(windows.start_ns, default=columns.start_ns) <= latest_ns and asked.issuperset(windows.check):
             return columns
         starts = windows.start_ns or [columns.start_ns] * len(windows.check)
-        keep = [
-            check in asked and start_ns <= latest_ns
+        faults = [
+            "unknown check" if check not in asked else "from the future" if start_ns > latest_ns else ""
             for check, start_ns in zip(windows.check, starts, strict=True)
         ]
-        return select_windows(columns, keep)
+        self.rejected.update(fault for fault in faults if fault)
+        return select_windows(columns, [not fault for fault in faults])

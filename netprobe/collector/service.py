@@ -12,14 +12,17 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from netprobe import __version__
+from netprobe.bus.ask import Access, ask_check
 from netprobe.bus.callout import Caller, issuer_key
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import public_key
@@ -28,6 +31,7 @@ from netprobe.bus.rights import users
 from netprobe.bus.server import Callout, Server, run_server
 from netprobe.bus.tokens import Bearer, Refusal
 from netprobe.collector.admission import Admission
+from netprobe.collector.adaptive import is_ambiguous, narrow_down
 from netprobe.collector.brains import Analyst, Brains, Conclusion
 from netprobe.collector.course import Course
 from netprobe.collector.door import Door, follow_certificate, own_trust
@@ -38,13 +42,18 @@ from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
 from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
 from netprobe.discovery.static import find_overlaps
-from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
+from netprobe.model.check import Check
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.state import AgentState
+from netprobe.planning.fabric import Fabric
 from netprobe.store.history import History
-from netprobe.wire.messages import encode_snapshot
+from netprobe.wire.messages import Answer, encode_snapshot
 from netprobe.wire.reports import report_of
 
 _PRUNE_EVERY_S = 600.0
@@ -52,6 +61,9 @@ _CONCLUSIONS_PER_INTERVAL = 5
 """How often the analysis looks whether an interval is complete; a late look delays every finding."""
 _REOPEN_PAUSE_S = 0.5
 _MOST_PAST_FINDINGS = 1_000
+_ASK_TIMEOUT_S = 8.0
+_ROUNDS = 3
+"""Adaptive rounds per finding in which nobody could be asked."""
 _SECOND = 1_000_000_000
 
 logger = logging.getLogger("netprobe.collector")
@@ -104,6 +116,8 @@ class _Collector:
         self._history = history
         self._door = door
         self._intake = Intake(course.fleet)
+        self._turned_away: Counter[str] = Counter()
+        """At the doors of earlier plans."""
         self._started_ns = time.time_ns()
         self._last_report_ns: int | None = None
         self._analysis_errors = 0
@@ -160,8 +174,9 @@ class _Collector:
                     await bus.serve("health", self._answer_health)
                     self._say_ready(server)
                     await _until_first(
-                        bus.wait_ended(), self._ingest(bus), self._conclude(), self._advance(bus)
-                    )
+                        bus.wait_ended(), self._ingest(bus), self._conclude(), self._advance(bus),
+                        self._examine(Access(server.url, seed, own_trust(self._settings.tls))),
+                    )  # fmt: skip
                     logger.warning("the bus dropped us; connecting again")
             except BusAwayError as error:
                 logger.warning("%s; connecting again", error)
@@ -203,6 +218,7 @@ class _Collector:
         """Go on with the plans of the course; what is shown changes with them."""
         now_ns = time.time_ns()
         self._inventory, self._fleet = self._course.inventory, self._course.fleet
+        self._turned_away += self._intake.rejected
         self._intake = Intake(self._fleet)
         try:
             self._analyst.replan(self._inventory, self._fleet, now_ns=now_ns)
@@ -225,6 +241,29 @@ class _Collector:
             if self._conclusion is not None:
                 await self._keep_ended(self._conclusion.past_findings)
             await asyncio.sleep(self._settings.interval_ns / _SECOND / _CONCLUSIONS_PER_INTERVAL)
+
+    async def _examine(self, access: Access) -> None:
+        """An adaptive round for every finding that could not tell some parts apart, until one has told."""
+        rounds: Counter[tuple[str, int]] = Counter()
+        while True:
+            findings = self._conclusion.findings if self._conclusion is not None else ()
+            for finding in findings:
+                name = (finding.id, finding.first_seen_ns)
+                if rounds[name] >= _ROUNDS or not is_ambiguous(finding):
+                    continue
+                narrowed = await narrow_down(
+                    finding, Fabric(self._inventory), able=self._well, ask=partial(_ask_now, access)
+                )
+                rounds[name] = _ROUNDS if narrowed.told else rounds[name] + 1
+                with self._surviving("narrowing a finding down"):
+                    self._analyst.narrow(finding.id, narrowed.left, narrowed.told)
+            await asyncio.sleep(self._settings.interval_ns / _SECOND / _CONCLUSIONS_PER_INTERVAL)
+
+    @property
+    def _well(self) -> frozenset[AgentId]:
+        """Agents that can be asked something now."""
+        agents = self._conclusion.agents if self._conclusion is not None else ()
+        return frozenset(AgentId.parse(one.agent) for one in agents if one.state is AgentState.ALIVE)
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
@@ -272,7 +311,13 @@ class _Collector:
             findings=conclusion.findings,
             past_findings=(*earlier, *conclusion.past_findings),
             counters=counters,
+            rejected=tuple(sorted(self._rejected.items())),
         )
+
+    @property
+    def _rejected(self) -> Counter[str]:
+        """What the door and the analysis did not use, by reason."""
+        return self._turned_away + self._intake.rejected + Counter(self._analyst.rejected)
 
     async def _answer_health(self, _: bytes) -> bytes:
         counters = await asyncio.to_thread(self._history.counters)
@@ -285,6 +330,7 @@ class _Collector:
             "agents_planned": len(self._fleet.plans),
             "last_report_ns": self._last_report_ns,
             "analysis_errors": self._analysis_errors,
+            "windows_rejected_by_reason": dict(sorted(self._rejected.items())),
             "inventories_refused": self._course.refused,
             **self._door.counts(),
             **asdict(counters),
@@ -295,6 +341,19 @@ class _Collector:
         told = {"url": server.url, "pid": os.getpid()}
         replace_file(self._settings.ready_file, json.dumps(told))
         logger.info("serving on %s", server.url)
+
+
+async def _ask_now(access: Access, check: Check) -> bool | None:
+    """Whether an agent is answered now; None where it declines, cannot measure or is away."""
+    try:
+        reply = await ask_check(access, check, asked_by="collector", timeout_s=_ASK_TIMEOUT_S)
+    except NetprobeError as error:
+        logger.info("%s could not be asked: %s", check.source, error)
+        return None
+    kinds = {outcome.kind for outcome in reply.outcomes} if isinstance(reply, Answer) else set()
+    if OutcomeKind.REACHED in kinds:
+        return True
+    return False if kinds and OutcomeKind.NOT_MEASURED not in kinds else None
 
 
 class _Done(Exception):  # noqa: N818 - a signal between tasks, not an error

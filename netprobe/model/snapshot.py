@@ -43,3 +43,5 @@ class Snapshot:
     """Open findings, most certain first."""
     past_findings: tuple[Finding, ...] = ()
     counters: Counters = Counters()
+    rejected: tuple[tuple[str, int], ...] = ()
+    """Windows that were not used, by reason, since the analysis began; sorted by reason."""

@@ -28,8 +28,9 @@ class PathStatus:
     reason: str = ""
     sent: int = 0
     answered: int = 0
-    lost_out: int = 0
-    lost_back: int = 0
+    lost_out: int | None = 0
+    """Lost on the way out; None where something was lost and nobody counted which way."""
+    lost_back: int | None = 0
     rtt_p50_ns: float | None = None
     rtt_p99_ns: float | None = None
     observed_source: str = ""

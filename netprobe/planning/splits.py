@@ -9,15 +9,19 @@ greedily ends when every part stands alone, when no check cuts anything any more
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log2
 
+from netprobe.model.check import Check
 from netprobe.model.component import Component
 from netprobe.model.fleet import ExtraCheck
 from netprobe.model.names import AgentId
 from netprobe.planning.fabric import Fabric
+from netprobe.planning.pairs import Pair
+from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.questions import ask_pair
 from netprobe.planning.routes import find_route
 
 Class = tuple[Component, ...]
@@ -27,6 +31,8 @@ _CLASSES = 20
 _NEAR = 3
 """So many agents of each place a class touches are tried as ends of a further check."""
 _LEAST_BITS = 1e-9
+_ASKED = 3
+"""Probes of a check on demand: one may get lost for no reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,41 @@ def find_splitting(fabric: Fabric, classes: Sequence[Class], *, budget: int) -> 
     candidates = [found for pair in ends if (found := _candidate(fabric, *pair)) is not None]
     chosen, _ = choose_next(looked_at, candidates, budget=budget)
     return tuple(ExtraCheck(each.source, each.target, round(bits, 6)) for each, bits in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A check that may be asked on demand, and what it crosses, either way: it passes or it does not."""
+
+    check: Check
+    crossed: frozenset[Component]
+
+
+def find_extras(fabric: Fabric, group: Class, *, able: Collection[AgentId]) -> tuple[Extra, ...]:
+    """Pings by *able* agents that may tell the parts of one class apart; any kernel answers them."""
+    found = []
+    for source, target in dict.fromkeys(_ends_near(fabric, group)):
+        if source in able:
+            asked = ask_pair(fabric, Pair(source, target, rich=False), PlanPolicy())
+            for question in (each for each in asked if each.check.probe.kind == "icmp"):
+                crossed = frozenset((*question.legs.forward, *question.legs.back))
+                found.append(Extra(replace(question.check, count=_ASKED), crossed))
+    return tuple(found)
+
+
+def choose_extra(left: Class, extras: Sequence[Extra]) -> Extra | None:
+    """The one whose answer is expected to tell most; None where none tells anything."""
+    candidates = [Candidate(e.check.source, e.check.source, e.crossed, frozenset()) for e in extras]
+    chosen, _ = choose_next((left,), candidates, budget=1)
+    return extras[candidates.index(chosen[0][0])] if chosen else None
+
+
+def rule_out(left: Class, extra: Extra, *, passed: bool) -> Class:
+    """What of a class may still be the broken part: whatever passed crosses none, whatever failed crosses it.
+
+    An answer that would leave nothing says that something else is broken as well; then all stay.
+    """
+    return tuple(part for part in left if (part in extra.crossed) is not passed) or left
 
 
 def _ends_near(fabric: Fabric, group: Class) -> Iterator[tuple[AgentId, AgentId]]:

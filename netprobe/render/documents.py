@@ -143,7 +143,8 @@ def _matrix(snapshot: Snapshot, plane: Plane | None, level: Level) -> Document:
 
 def agents_document(snapshot: Snapshot) -> Document:
     """Every agent that is meant to run."""
-    return view_document("agents", snapshot, {"agents": _agents(snapshot)})
+    told: Document = {"agents": _agents(snapshot), "rejected": dict(snapshot.rejected)}
+    return view_document("agents", snapshot, told)
 
 
 def _agents(snapshot: Snapshot) -> list[Document]:
@@ -287,5 +288,6 @@ def report_document(snapshot: Snapshot) -> Document:
                 "messages_malformed": counters.messages_malformed,
                 "windows_rejected": counters.windows_rejected,
             },
+            "rejected": dict(snapshot.rejected),
         },
     )

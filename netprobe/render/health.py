@@ -149,10 +149,10 @@ def _collect(snapshot: Snapshot) -> dict[Component, _Crossings]:
 
 def _says(legs: Legs, path: PathStatus) -> Iterator[tuple[Component, PathState]]:
     """What a path says of each component: answers lost only on the way back prove that the way out works."""
-    arrived = path.state is not PathState.UP and path.lost_back > 0 and path.lost_out == 0
+    arrived = path.state is not PathState.UP and bool(path.lost_back) and path.lost_out == 0
     for component in legs.forward:
         yield component, PathState.UP if arrived else path.state
-    returned = path.state is PathState.DEGRADED and path.lost_out > 0 and path.lost_back == 0
+    returned = path.state is PathState.DEGRADED and bool(path.lost_out) and path.lost_back == 0
     for component in legs.back:
         yield component, PathState.UP if returned else path.state
 

@@ -262,10 +262,18 @@ def agents_table(snapshot: Snapshot) -> RenderableType:
     alive = sum(status.state is AgentState.ALIVE for status in everyone)
     if len(everyone) > 2 * MANY_NODES:
         shown = [status for status in everyone if status.state is not AgentState.ALIVE]
-    said = Text(f"{alive} of {count(len(everyone), 'agent')} alive")
+    said = Text(f"{alive} of {count(len(everyone), 'agent')} alive{_rejected_words(snapshot)}")
     return (
         headed(snapshot, said, _agents_table(shown, snapshot.taken_ns)) if shown else headed(snapshot, said)
     )
+
+
+def _rejected_words(snapshot: Snapshot) -> str:
+    if not snapshot.rejected:
+        return ""
+    every = sum(number for _, number in snapshot.rejected)
+    told = ", ".join(f"{number} {reason}" for reason, number in snapshot.rejected)
+    return f"; {count(every, 'window')} not used: {told}"
 
 
 def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ from netprobe.collector.brains import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import NetprobeError
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, node_out, pod_out
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.names import NodeId
+from netprobe.model.state import AgentState, AgentStatus, PathStatus
 from netprobe.model.window import Report
 from netprobe.planning.policy import PlanPolicy
 
@@ -33,11 +35,20 @@ class Concluded:
     past_findings: tuple[Finding, ...] = ()
 
 
+_NODE = NodeId.parse("prod/w1")
+
+
 class Counting:
-    """Reports in its findings how many windows it was shown."""
+    """Reports in its findings how many windows it was shown, and one that it cannot tell apart."""
 
     def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
         self.windows = 0
+        self.left = (node_out(_NODE), pod_out(_NODE))
+        self.agents = tuple(AgentStatus(str(plan.agent), AgentState.ALIVE) for plan in fleet.plans)
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        return {}
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         self.windows += len(report.windows)
@@ -45,9 +56,19 @@ class Counting:
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         pass
 
+    def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
+        self.left = left
+        return finding == "ambiguous"
+
     def conclude(self, *, now_ns: int) -> Concluded:
         counted = Component(ComponentKind.AGENT, str(self.windows))
-        return Concluded(findings=(Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted"),))
+        findings = [Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted")]
+        if self.windows:
+            one, *others = self.left
+            findings.append(
+                Finding("ambiguous", (one,), Cause.UNKNOWN, 0.5, "broken", indistinguishable=tuple(others))
+            )
+        return Concluded(findings=tuple(findings), agents=self.agents)
 
 
 async def serve(settings: Settings) -> None:

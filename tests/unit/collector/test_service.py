@@ -22,11 +22,13 @@ from netprobe.bus.login import SeedLogin
 from netprobe.bus.subjects import windows_subject
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Plan
-from netprobe.model.names import AgentId, CheckId
-from netprobe.model.outcome import OutcomeKind
+from netprobe.model.component import pod_out
+from netprobe.model.names import AgentId, CheckId, NodeId
+from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 from netprobe.store.history import History
+from netprobe.wire.messages import Answer, Question, Reply
 from netprobe.wire.reports import encode_report
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
@@ -157,6 +159,27 @@ async def until_stored(here: House, reports: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while (await here.counters()).reports_stored < reports:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
+
+
+async def answer_but_pods_of_w1(question: Question) -> Reply:
+    """As if nothing left the pods of one node; everything else is answered."""
+    check = question.check
+    is_lost = "prod/w1/pod" in {str(check.source), check.target.name}
+    return Answer(check.source, check.id, (TimedOut(1) if is_lost else Reached(1),) * check.count)
+
+
+async def test_what_a_finding_cannot_tell_apart_is_asked_on_demand(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start()
+        joined = [await join(stack, here, agent) for agent in AGENTS]
+        for bus, _ in joined:
+            bus.questions(answer_but_pods_of_w1)
+        await publish_patiently(joined[0][0], measure(joined[0][1], 1))
+        pod = pod_out(NodeId.parse("prod/w1"))
+        async with asyncio.timeout(PATIENCE_S):
+            while (finding := (await ask_until_analysed(here)).findings[1]).indistinguishable:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert finding.components == (pod,)
 
 
 async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
