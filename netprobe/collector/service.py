@@ -30,8 +30,8 @@ from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
 from netprobe.bus.server import Callout, Server, run_server
 from netprobe.bus.tokens import Bearer, Refusal
-from netprobe.collector.admission import Admission
 from netprobe.collector.adaptive import is_ambiguous, narrow_down
+from netprobe.collector.admission import Admission
 from netprobe.collector.brains import Analyst, Brains, Conclusion
 from netprobe.collector.course import Course
 from netprobe.collector.door import Door, follow_certificate, own_trust

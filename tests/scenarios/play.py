@@ -15,6 +15,7 @@ from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import NodeId
+from netprobe.model.window import Report
 from netprobe.planning.fleet import plan_fleet
 from tests.scenarios.default_topology import build_inventory
 
@@ -66,6 +67,7 @@ def play(faults: Sequence[SimulatedFault], *, seed: int, intervals: int, keep: b
         while next_ns <= delivery.at_ns:
             _read(analyst.conclude(now_ns=next_ns), faults, next_ns, outcome, keep)
             next_ns += _TICK
+        assert isinstance(delivery.report, Report)
         analyst.observe(delivery.report, now_ns=delivery.at_ns)
     last = analyst.conclude(now_ns=next_ns + SECOND)
     outcome.left_open = tuple(finding.id for finding in last.findings)

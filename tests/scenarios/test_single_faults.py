@@ -91,5 +91,5 @@ def test_a_one_way_fault_shows_what_arrived_and_accuses_only_that_way() -> None:
         and check.target.node is not None
         and {check.source.cluster, check.target.node.cluster} == {prod, dev}
     }
-    lost = {(udp[p.check], p.lost_out > 0, p.lost_back > 0) for p in said.paths if p.check in udp}
+    lost = {(udp[p.check], bool(p.lost_out), bool(p.lost_back)) for p in said.paths if p.check in udp}
     assert lost == {(prod, True, False), (dev, False, True)}

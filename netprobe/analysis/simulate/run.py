@@ -95,10 +95,9 @@ def follow(
 
 def _observe(analyst: Analyst, delivery: Delivery) -> int:
     """Hand over what arrived; return how many windows it held."""
-    match delivery.report:
-        case QuietWindows(sent=sent) as batch:
-            analyst.observe_quiet(batch, now_ns=delivery.at_ns)
-            return int(np.count_nonzero(sent))
-        case report:
-            analyst.observe(report, now_ns=delivery.at_ns)
-            return len(report.windows)
+    report = delivery.report
+    if isinstance(report, QuietWindows):
+        analyst.observe_quiet(report, now_ns=delivery.at_ns)
+        return int(np.count_nonzero(report.sent))
+    analyst.observe(report, now_ns=delivery.at_ns)
+    return len(report.windows)

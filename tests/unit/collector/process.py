@@ -43,7 +43,7 @@ class Counting:
 
     def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
         self.windows = 0
-        self.left = (node_out(_NODE), pod_out(_NODE))
+        self.left: tuple[Component, ...] = (node_out(_NODE), pod_out(_NODE))
         self.agents = tuple(AgentStatus(str(plan.agent), AgentState.ALIVE) for plan in fleet.plans)
 
     @property
