@@ -2,14 +2,13 @@
 
     python -m benchmarks planning --json [--clusters 100] [--nodes 1000] [--seed 1]
 
-``seconds`` runs from the names of all nodes to checks, legs and coverage of one epoch; ``peak_mib`` is the
-largest resident size of this whole process, localising included. ``churn_checks`` is the mean number of
-checks between lasting nodes that appear or vanish when one node comes or goes, ``churn_worst`` the largest.
-``localise_seconds`` is one new round (counts in, answer out) on a plan that was localised before,
-``localise_first_seconds`` the first round of a plan, with the tables that depend on the plan only.
-
-Those figures are of plans as arrays. ``fleet_…`` are of ``plan_fleet``: both planes, all variants, and every
-check an object that an agent can be sent, on a smaller fleet (``fleet_clusters`` × ``fleet_nodes``).
+``seconds`` runs from an inventory to checks, legs and coverage of one epoch: both planes, all variants,
+services and names, every part as in the plans that agents are sent (`netprobe.planning.bulk`; tests hold it
+against ``plan_fleet``). ``peak_mib`` is the largest resident size while planning and localising.
+``churn_checks`` is the mean number of joints between lasting nodes that appear or vanish when one node comes
+or goes, ``churn_worst`` the largest. ``localise_seconds`` is one new round (counts in, answer out) on a plan
+that was localised before, ``localise_first_seconds`` the first round, with the tables that depend on the plan
+only. ``fleet_…`` are of ``plan_fleet``, every check an object, on a smaller fleet.
 """
 
 from __future__ import annotations
@@ -17,55 +16,48 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from netprobe.analysis.localise.evidence import IntArray, Matrix, Observations
-from netprobe.analysis.localise.registry import localiser
-from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
-from netprobe.model.names import ClusterName, NodeName
-from netprobe.planning.arrays import (
-    CheckArrays,
-    FleetShape,
-    LegArrays,
-    count_changed_elsewhere,
-    count_coverage,
-    find_legs,
-    plan_checks,
-)
+from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
+from netprobe.model.component import ComponentKind
+from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
+from netprobe.model.names import ClusterName, NodeId, NodeName
+from netprobe.planning.bulk import BulkPlan, count_coverage, plan_in_bulk
+from netprobe.planning.fabric import Fabric
 from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.pairs import find_joints
+from netprobe.planning.policy import PlanPolicy
 
-Planned = tuple[FleetShape, CheckArrays]
-
-PLANNED = (
-    "node to node as arrays: one plane, no variants, services or DNS, one overlay per cluster and way;"
-    " fleet_… are plans as agents are sent them"
-)
-"""What the large figures speak of: coarser than plan_fleet, which knows pods, routes, doors and services."""
+PLANNED = "as agents are sent it: both planes, variants, services, names, every overlay, route and door"
+"""What the large figures speak of."""
 PACKETS = 20
-HEALTHY_LOSS = 1e-4
+HEALTHY_LOSS = 1e-5
+_ENGINE = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-5)
+
+Joint = tuple[NodeId, NodeId]
 
 
 def run(arguments: list[str]) -> dict[str, object]:
     """Plan, measure the coverage, let nodes come and go, break something and find it."""
     chosen = _parser().parse_args(arguments)
-    names = _name_nodes(chosen.clusters, chosen.nodes)
-    begin = time.perf_counter()
-    shape = FleetShape.full_mesh(names)
-    checks = plan_checks(shape, epoch=0, seed=chosen.seed)
-    legs = find_legs(shape, checks)
-    coverage = count_coverage(legs)
-    seconds = time.perf_counter() - begin
-    churn = [
-        _churn(names, (shape, checks), plan_seed=chosen.seed, seed=seed)
-        for seed in range(chosen.seed, chosen.seed + chosen.changes)
-    ]
-    found = _localise(legs, chosen.seed)
+    inventory = _build_inventory(chosen.clusters, chosen.nodes)
+    begin = time.perf_counter(), time.process_time()
+    plan = plan_in_bulk(inventory, epoch=0, seed=chosen.seed)
+    coverage = count_coverage(plan)
+    seconds, cpu_seconds = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    found = _localise(plan, chosen.seed)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows, checks = len(plan.indptr) - 1, plan.checks
+    del plan
+    churn = _churn(chosen)
     return {
         "planned": PLANNED,
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "covered": coverage.covered / coverage.components,
         "identifiable": coverage.identifiable / coverage.components,
         "churn_checks": float(np.mean(churn)),
@@ -74,8 +66,9 @@ def run(arguments: list[str]) -> dict[str, object]:
         **found,
         "peak_mib": peak_mib,
         "components": coverage.components,
-        "checks": len(checks.source),
-        "checks_per_node": len(checks.source) / (chosen.clusters * chosen.nodes),
+        "checks": checks,
+        "legs": rows,
+        "checks_per_node": checks / (chosen.clusters * chosen.nodes),
         "clusters": chosen.clusters,
         "nodes": chosen.nodes,
         "seed": chosen.seed,
@@ -103,9 +96,15 @@ def _plan_objects(clusters: int, nodes: int, seed: int) -> dict[str, float]:
 def _build_inventory(clusters: int, nodes: int) -> Inventory:
     """A full mesh of tunnels; every node has one address per plane, the first of a cluster is its gateway."""
     names = [ClusterName(f"cluster-{number}") for number in range(clusters)]
-    built = (Cluster(name, tuple(_build_node(c, n) for n in range(nodes))) for c, name in enumerate(names))
-    links = (Link(one, other, LinkKind.TUNNEL) for one, other in combinations(names, 2))
-    return Inventory(tuple(built), tuple(links))
+    built = tuple(_build_cluster(number, name, nodes) for number, name in enumerate(names))
+    links = (Link(one, other, LinkKind.TUNNEL, mtu=1420) for one, other in combinations(names, 2))
+    return Inventory(built, tuple(links))
+
+
+def _build_cluster(number: int, name: ClusterName, nodes: int) -> Cluster:
+    own = tuple(_build_node(number, place) for place in range(nodes))
+    echo = Service("echo", "netprobe", (f"172.16.{number}.80",), 80, 9771, own[0].pod_addresses, "tcp+udp")
+    return Cluster(name, own, (echo,), dns_addresses=(f"172.16.{number}.10",), pod_mtu=1370)
 
 
 def _build_node(cluster: int, number: int) -> Node:
@@ -121,38 +120,47 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fleet-clusters", type=int, default=10, help="clusters planned as objects")
     parser.add_argument("--fleet-nodes", type=int, default=100, help="nodes of each of them")
-    parser.add_argument("--changes", type=int, default=20, help="how many nodes come or go, one at a time")
+    parser.add_argument("--changes", type=int, default=6, help="how many nodes come or go, one at a time")
     return parser
 
 
-def _name_nodes(clusters: int, nodes: int) -> dict[str, list[str]]:
-    return {f"cluster-{c}": [f"node-{n}" for n in range(nodes)] for c in range(clusters)}
+def _churn(chosen: argparse.Namespace) -> list[int]:
+    """In turns a node joins a cluster or leaves it (never the gateway); joints with others are compared."""
+    random = np.random.default_rng(chosen.seed)
+    inventory = _build_inventory(chosen.clusters, chosen.nodes)
+    before = _find_joints(inventory, chosen.seed)
+    found = []
+    for number in range(chosen.changes):
+        place = int(random.integers(len(inventory.clusters)))
+        cluster = inventory.clusters[place]
+        gone = int(random.integers(1, len(cluster.nodes)))
+        new = replace(cluster.nodes[gone], name=NodeName(f"node-new-{number}"))
+        nodes = (*cluster.nodes, new) if number % 2 else cluster.nodes[:gone] + cluster.nodes[gone + 1 :]
+        clusters = list(inventory.clusters)
+        clusters[place] = replace(cluster, nodes=nodes)
+        changed = {cluster.node_id(new if number % 2 else cluster.nodes[gone])}
+        after = _find_joints(replace(inventory, clusters=tuple(clusters)), chosen.seed)
+        found.append(sum(changed.isdisjoint(joint) for joint in before ^ after))
+    return found
 
 
-def _churn(names: dict[str, list[str]], before: Planned, *, plan_seed: int, seed: int) -> int:
-    """An even seed adds a node somewhere, an odd one takes one away (never the gateway)."""
+def _find_joints(inventory: Inventory, seed: int) -> frozenset[Joint]:
+    return frozenset(find_joints(Fabric(inventory), epoch=0, seed=seed, policy=PlanPolicy()))
+
+
+def _localise(plan: BulkPlan, seed: int) -> dict[str, float]:
+    """Two rounds of one plan with three broken parts: two dead ones and a tunnel that loses half."""
     random = np.random.default_rng(seed)
-    cluster = str(random.choice(list(names)))
-    nodes = names[cluster]
-    leaving = int(random.integers(1, len(nodes)))
-    changed = [*nodes, f"node-new-{seed}"] if seed % 2 == 0 else nodes[:leaving] + nodes[leaving + 1 :]
-    shape = FleetShape.full_mesh({**names, cluster: changed})
-    return count_changed_elsewhere(before, (shape, plan_checks(shape, epoch=0, seed=plan_seed)))
-
-
-def _localise(legs: LegArrays, seed: int) -> dict[str, float]:
-    """Two rounds of one plan with three broken parts: two dead ones and a tunnel that loses a tenth."""
-    random = np.random.default_rng(seed)
-    matrix = Matrix.of_arrays(tuple(range(legs.components)), legs.indptr, legs.indices)
-    # Node-out comes first and tunnels last (LegArrays); the middle of the rest is some gateway or overlay.
-    crossed = np.bincount(legs.indices, minlength=legs.components)
-    per_cluster = np.argsort(-crossed, kind="stable")
-    broken = {3: 1.0, int(per_cluster[250]): 1.0, legs.components - 2: 0.1}
-    rounds = [_draw(random, legs, broken) for _ in range(2)]
+    matrix = Matrix.of_arrays(tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64))
+    kinds = {part.kind: number for part, number in plan.numbering.number_of.items()}
+    broken = {3: 1.0, kinds[ComponentKind.OVERLAY]: 1.0, kinds[ComponentKind.TUNNEL]: 0.5}
+    rounds = [_draw(random, plan, broken) for _ in range(2)]
     seconds, right = [], 0
     for sent, lost in rounds:
         begin = time.perf_counter()
-        answer = localiser().localise(Observations(matrix, sent, lost))
+        every = Observations(matrix, sent, lost)
+        near, _ = every.around(matrix.components_on(np.flatnonzero(lost)))
+        answer = _ENGINE.localise(near)
         seconds.append(time.perf_counter() - begin)
         accused = {part for suspect in answer.suspects for part in suspect.components}
         right += len(broken.keys() & (accused | set(answer.hidden)))
@@ -163,14 +171,16 @@ def _localise(legs: LegArrays, seed: int) -> dict[str, float]:
     }
 
 
-def _draw(
-    random: np.random.Generator, legs: LegArrays, broken: dict[int, float]
-) -> tuple[IntArray, IntArray]:
-    """Sent and lost per row; a return leg is sent what arrived."""
-    passing = 1 - random.uniform(0, HEALTHY_LOSS, legs.components)
+def _draw(random: np.random.Generator, plan: BulkPlan, broken: dict[int, float]) -> tuple[IntArray, IntArray]:
+    """Sent and lost per row; a way back is sent what arrived."""
+    passing = 1 - random.uniform(0, 2 * HEALTHY_LOSS, plan.components)
     passing[list(broken)] = 1 - np.array(list(broken.values()))
-    through = np.multiply.reduceat(passing[legs.indices], legs.indptr[:-1])
-    out = random.binomial(PACKETS, through[0::2])
-    back = random.binomial(out, through[1::2])
-    sent = np.column_stack((np.full(len(out), PACKETS), out)).reshape(-1).astype(np.int64)
-    return sent, sent - np.column_stack((out, back)).reshape(-1)
+    through = np.multiply.reduceat(passing[plan.indices], plan.indptr[:-1])
+    sent = np.full(len(through), PACKETS, np.int64)
+    arrived = random.binomial(sent, through)
+    for first, count, returns in plan.spans:
+        if returns:
+            back = slice(first + count, first + 2 * count)
+            sent[back] = arrived[first : first + count]
+            arrived[back] = random.binomial(sent[back], through[back])
+    return sent, sent - arrived

@@ -53,16 +53,27 @@ def _mesh(fabric: Fabric) -> Iterator[Pair]:
                 yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD))
 
 
-def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Pair]:
+def find_joints(
+    fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy
+) -> Iterator[tuple[NodeId, NodeId]]:
+    """Which nodes ask which in a fleet that is too large for a full mesh; some stand twice."""
     staffed = {agent.node_id for agent in fabric.agents}
     ring_of = {
         name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if node in staffed])
         for name, cluster in fabric.cluster_of.items()
     }
-    joints = list(_circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree))
-    joints += _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
-    for source, target in joints:
-        rich = _share(source, target, epoch=epoch, seed=seed) < policy.variant_share
+    yield from _circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree)
+    yield from _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
+
+
+def is_rich(source: NodeId, target: NodeId, *, epoch: int, seed: int, policy: PlanPolicy) -> bool:
+    """Whether a joint gets the variants in this epoch."""
+    return _digest(f"{seed} {epoch} {source} {target}") / 2**64 < policy.variant_share
+
+
+def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Pair]:
+    for source, target in find_joints(fabric, epoch=epoch, seed=seed, policy=policy):
+        rich = is_rich(source, target, epoch=epoch, seed=seed, policy=policy)
         yield Pair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
         if policy.with_host_plane:
             yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.HOST), rich)
@@ -170,10 +181,6 @@ def _turn(ring: Ring, role: str, epoch: int, without: NodeId) -> NodeId:
     Any stride is coprime to a prime, so all slots have their turn; the golden section spreads them.
     """
     return ring.next_from(_digest(role) + epoch * int(ring.slots * 0.618), without=without)
-
-
-def _share(source: NodeId, target: NodeId, *, epoch: int, seed: int) -> float:
-    return _digest(f"{seed} {epoch} {source} {target}") / 2**64
 
 
 def _digest(text: str) -> int:

@@ -35,14 +35,16 @@ def find_route(fabric: Fabric, *, source: AgentId, target: AgentId) -> Route | N
         pods = Plane.POD in (source.plane, target.plane)
         middle: Route | None = (overlay(here, there),) if pods else ()
     else:
-        middle = _between_clusters(fabric, source=here, target=there)
+        middle = find_middle(fabric, source=here, target=there)
     if middle is None:
         return None
     return (*begin, node_out(here), *middle, node_in(there), *end)
 
 
-def _between_clusters(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
-    """Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
+def find_middle(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
+    """What lies between two nodes of different clusters; None where no link leads there.
+
+    Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
 
     Of several links it takes the first that is active; the others carry what their own gateways ask.
     """
