@@ -1,8 +1,8 @@
 """The checks of `fleet.plan_fleet` as arrays, for fleets whose plan as objects would not fit.
 
 Same joints, same parts, same legs: who asks whom comes from `pairs`, ways between clusters from `routes`;
-only rows inside clusters, nearly all of a large fleet's, are written as arrays. Budgets are not kept here, nor
-may the fleet be small enough for a full mesh.
+only rows inside clusters, nearly all of a large fleet's, are written as arrays. Budgets are not kept here; a
+fleet small enough for a full mesh needs no arrays.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ class _Writer:
     def ask_outer(self) -> None:
         """Gateways on their outer addresses."""
         place_of = self.numbering.place_of
-        for question in ask_outer(self.fabric, self.policy):
+        for question in {each.check.id: each for each in ask_outer(self.fabric, self.policy)}.values():
             legs = question.legs
             near, far = (
                 place_of[question.check.source.node_id],

@@ -87,8 +87,3 @@ def offsets_of(epoch: int, *, slots: int, degree: int, seed: int) -> IntArray:
     forward = 1 + np.random.default_rng((seed, slots)).permutation(half)
     turns = np.concatenate((forward, slots - forward))
     return turns[(epoch * degree + np.arange(degree)) % len(turns)].astype(np.int64)
-
-
-def pick(taken: IntArray, points: IntArray, *, slots: int) -> IntArray:
-    """For each point on the ring the position in *taken* (ascending slots) of the next occupied slot."""
-    return np.searchsorted(taken, points % slots).astype(np.int64) % len(taken)
