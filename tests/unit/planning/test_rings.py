@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.errors import MisuseError
-from netprobe.planning.rings import assign_slots, follow, node_keys, offsets_of, pick, slot_count
+from netprobe.planning.rings import assign_slots, follow, node_keys, offsets_of, slot_count
 
 NAMES = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=40, unique=True)
 
@@ -80,10 +80,6 @@ def test_on_average_a_new_node_displaces_less_than_one_other() -> None:
         for number in range(200)
     ]
     assert np.mean(displaced) < 1
-
-
-def test_picks_the_next_taken_slot_around_the_ring() -> None:
-    assert pick(np.array([2, 5, 9]), np.array([0, 2, 3, 9, 10, 13]), slots=11).tolist() == [0, 0, 1, 2, 0, 0]
 
 
 @pytest.mark.parametrize(
