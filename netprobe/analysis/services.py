@@ -68,7 +68,7 @@ def find_excused(
         share = _shaky_share(look, servants, check, shaky, troubled)
         if not share:
             continue
-        if check.check.probe.kind == "http":
+        if check.check.probe.kind in {"http", "tcp"}:
             balanced[check.source.node_id, check.check.target.name].append((number, share))
         else:
             excused.add(number)  # one flow stays with the endpoint that connection tracking chose
@@ -156,7 +156,11 @@ def _blame_column(
     if not any(dying.values()):
         return {}
     if not alive and len(dying) > 1:
-        return {_part_itself(checks[0]): set().union(*dying.values())}
+        numbers = set().union(*dying.values())
+        part = _part_itself(checks[0])
+        if part.kind is ComponentKind.FIREWALL_RULE and _answer(look, numbers) == "refused":
+            part = _proxy(checks[0])  # nobody listens at the node's port: its proxy does not know it
+        return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
     return {_proxy(by_node[node]): numbers for node, numbers in dying.items() if numbers}
 

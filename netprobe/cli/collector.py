@@ -55,10 +55,14 @@ _FILE = click.Path(path_type=Path)
               multiple=True, metavar="agent|cluster|tunnel PROBES",
               help="The most probes per interval that one agent or one cluster sends, or that cross one "
                    "direction of a tunnel; may be given for each.")  # fmt: skip
+@click.option("--flat", is_flag=True,
+              help="Clusters reach each other directly where the inventory names no link at all: every node "
+                   "is its own way to the others.")  # fmt: skip
 def collector(  # noqa: PLR0913 - one for each option
     *, inventory: Path | None, registered: Path | None, data: Path, listen: str, keys: Path | None,
     interval: float, keep: float, epoch: int, history: str, budgets: tuple[tuple[str, int], ...],
     tls_certificate: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
+    flat: bool,
 ) -> None:  # fmt: skip
     """Serve agents and askers until terminated: plan, gather, judge, answer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -67,7 +71,7 @@ def collector(  # noqa: PLR0913 - one for each option
     settings = Settings(
         inventory, data, Listen.parse(listen), keys,
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
-        history_url=history, clusters=registered,
+        history_url=history, clusters=registered, flat=flat,
         tls=read_server_tls(tls_certificate, tls_key, tls_client_ca),
     )  # fmt: skip
     most = dict(budgets)

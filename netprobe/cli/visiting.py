@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import combinations, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import TypeVar
 
@@ -19,13 +19,14 @@ from netprobe.analysis.analyst import Analyst
 from netprobe.discovery.api import ClusterApi, open_api
 from netprobe.discovery.clusters import name_clusters
 from netprobe.discovery.execute import run_in_pod
+from netprobe.discovery.joining import join_flat
 from netprobe.discovery.kubeconfig import Context
 from netprobe.discovery.kubernetes import PLANE_LABEL, ClusterFacts, read_objects, understand
 from netprobe.discovery.visit import Visit, VisitPod, arrive, leave
 from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
+from netprobe.model.inventory import Cluster, Inventory, Node, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
@@ -109,18 +110,14 @@ async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
 def build_inventory(facts: Sequence[ClusterFacts], visits: dict[ClusterName, Visit], port: int) -> Inventory:
     """Who is there, flat: every node is its own way to the other clusters."""
     clusters = tuple(_cluster(one, visits[one.cluster.name]) for one in facts)
-    links = tuple(
-        Link(one.name, other.name, LinkKind.DIRECT, mechanism="direct")
-        for one, other in combinations(clusters, 2)
-    )
     agents = frozenset(agent for one in facts for agent in one.agents)
-    return Inventory(clusters=clusters, links=links, agent_port=port, agents=agents)
+    return join_flat(Inventory(clusters=clusters, agent_port=port, agents=agents))
 
 
 def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
     cluster = facts.cluster
     staffed = {agent.node for agent in facts.agents}
-    nodes = tuple(replace(node, role=NodeRole.GATEWAY) for node in cluster.nodes if node.name in staffed)
+    nodes = tuple(node for node in cluster.nodes if node.name in staffed)
     services = tuple(_services(cluster.services, visit, nodes))
     return replace(cluster, nodes=nodes, services=services)
 

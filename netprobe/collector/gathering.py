@@ -18,6 +18,7 @@ from netprobe.collector.registry import Registered, Registry
 from netprobe.discovery.api import ClusterApi, open_api
 from netprobe.discovery.composing import NO_ACCESS, Known, compose
 from netprobe.discovery.issuer import read_issuer
+from netprobe.discovery.joining import join_flat
 from netprobe.discovery.watching import ClusterWatch, Pace, Watched
 from netprobe.errors import NetprobeError
 from netprobe.model.inventory import Inventory
@@ -86,8 +87,9 @@ class Gathering:
 class Survey:
     """The fleet as far as it is known at the last :meth:`refresh`; what people wrote is its argument."""
 
-    def __init__(self, gathering: Gathering | None) -> None:
+    def __init__(self, gathering: Gathering | None, *, flat: bool = False) -> None:
         self._gathering = gathering
+        self._flat = flat
         self.known = gathering.known() if gathering is not None else ()
         """What was known of each registered cluster then."""
         self._present: dict[AgentId, tuple[str, ...]] = {}
@@ -103,7 +105,8 @@ class Survey:
 
     def __call__(self, written: Inventory) -> Inventory:
         """The inventory to plan for."""
-        return compose(written, self.known, self._present)
+        found = compose(written, self.known, self._present)
+        return join_flat(found) if self._flat and not found.links else found
 
 
 class _Follower:

@@ -76,7 +76,7 @@ async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Eve
         settings.ready_file.unlink(missing_ok=True)
         admission = Admission()
         gathering = Gathering(Registry(settings.clusters), admission) if settings.clusters else None
-        survey = Survey(gathering)
+        survey = Survey(gathering, flat=settings.flat)
         course = Course(settings, brains.plan, survey)
         _note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"

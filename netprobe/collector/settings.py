@@ -35,6 +35,8 @@ class Settings:
     """The folder of registered clusters; None where none are."""
     tls: ServerTls | None = None
     """The bus's certificate; None for a bus without TLS."""
+    flat: bool = False
+    """Whether clusters that nobody joined by links reach each other directly."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 

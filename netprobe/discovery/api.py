@@ -31,6 +31,7 @@ PAGE = 500
 REQUEST_S = 15.0
 """How long one request may take until its body is read."""
 _CONNECT_S = 5.0
+_FAREWELL_S = 0.1
 _CONTENT = {"PATCH": "application/apply-patch+yaml"}
 
 
@@ -229,6 +230,8 @@ async def open_api(context: Context) -> AsyncIterator[ClusterApi]:
         yield api
     finally:
         await api._client.close()
+        # aiohttp leaves the end of TLS connections to the loop, which may not end before them.
+        await asyncio.sleep(_FAREWELL_S)
 
 
 def _reason(error: BaseException) -> str:

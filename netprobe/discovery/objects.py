@@ -148,6 +148,7 @@ class ServicePort(_Object, frozen=True):
     port: int
     protocol: str = "TCP"
     name: str = ""
+    app_protocol: str = ""
 
 
 class ServiceSpec(_Object, frozen=True):

@@ -63,7 +63,14 @@ def _service_of(service: objects.Service, slices: Iterable[objects.EndpointSlice
         target_port=target_port or ports[0].port,
         endpoints=endpoints,
         protocol=ports[0].protocol.lower(),
+        speaks="http" if _speaks_http(ports[0]) else "",
     )
+
+
+def _speaks_http(port: objects.ServicePort) -> bool:
+    """By its ``appProtocol``, else by the name of the port, as service meshes read them."""
+    said = port.app_protocol or port.name.partition("-")[0]
+    return said.lower() in {"http", "kubernetes.io/http"}
 
 
 def _endpoints_of(

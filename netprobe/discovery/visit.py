@@ -270,7 +270,7 @@ _SERVICES: Mapping[str, Mapping[str, Any]] = {
 
 
 def _service(name: str, port: int, more: Mapping[str, Any]) -> dict[str, Any]:
-    ports = [{"name": "agent", "port": port, "targetPort": port, "protocol": "TCP"}]
+    ports = [{"name": "agent", "port": port, "targetPort": port, "protocol": "TCP", "appProtocol": "http"}]
     return {
         "apiVersion": "v1",
         "kind": "Service",

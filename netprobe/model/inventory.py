@@ -66,6 +66,8 @@ class Service:
     protocol: str = "tcp"
     exported: bool = False
     """Reachable from other clusters, also as ``<name>.<namespace>.svc.clusterset.local``."""
+    speaks: str = "http"
+    """What its port speaks: ``http`` is asked for an answer, anything else only for a connection."""
     node: NodeName | None = None
     """For a node port: the node at whose addresses it is asked, and whose proxy passes it on."""
 

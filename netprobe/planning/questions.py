@@ -110,7 +110,10 @@ def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe,
     if "udp" in asked.protocol:
         yield Probe("udp", port=asked.port, timeout_ns=policy.timeout_ns), 2
     if "tcp" in asked.protocol:
-        yield Probe("http", port=asked.port, name=host, timeout_ns=policy.timeout_ns), 2
+        if asked.speaks == "http":
+            yield Probe("http", port=asked.port, name=host, timeout_ns=policy.timeout_ns), 2
+        else:
+            yield Probe("tcp", port=asked.port, timeout_ns=policy.timeout_ns), 2
 
 
 def ask_endpoints(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.bake import AGENT, archive_of, bake
+from tests.e2e.cluster.bake import AGENT, COLLECTOR, Image, archive_of, bake
 from tests.e2e.cluster.client import Clusters, why_no_nodes, why_not
 
 HERE = Path(__file__).parent
@@ -59,6 +59,17 @@ def nodes(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Clust
 def agent_image(nodes: Clusters) -> str:
     """The archive of the agents' image, built from its Dockerfile."""
     del nodes
-    if shutil.which("buildah") is None and not archive_of(AGENT).exists():
+    return _bake(AGENT)
+
+
+@pytest.fixture(scope="session")
+def collector_image(nodes: Clusters) -> str:
+    """The archive of the collector's image, built from its Dockerfile."""
+    del nodes
+    return _bake(COLLECTOR)
+
+
+def _bake(image: Image) -> str:
+    if shutil.which("buildah") is None and not archive_of(image).exists():
         pytest.skip("buildah is not installed: run `make e2e` as root")
-    return str(bake(AGENT))
+    return str(bake(image))

@@ -233,7 +233,7 @@ class World:
             ):
                 return Fate(OutcomeKind.REFUSED, detail="refused")
         endpoint = self._endpoint(check)
-        twin = self._twin(check.source, endpoint, "tcp" if check.check.probe.kind == "http" else "udp")
+        twin = self._twin(check.source, endpoint, "udp" if check.check.probe.kind == "udp" else "tcp")
         awake = self._is_awake(endpoint, at_ns, effects)
         if twin is not None:
             fate = self._ask_agent(twin, endpoint, at_ns, effects)
@@ -244,7 +244,7 @@ class World:
     def _endpoint(self, check: CheckFacts) -> AgentId:
         """TCP is balanced anew with each connection; one UDP flow stays where connection tracking put it."""
         behind = self._facts.pods_in[check.source.cluster]
-        if check.check.probe.kind == "http":
+        if check.check.probe.kind in {"http", "tcp"}:
             return self._random.choice(behind)
         return self._sticky.setdefault(check.number, self._random.choice(behind))
 

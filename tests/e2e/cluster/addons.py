@@ -26,7 +26,7 @@ _LABELS = {"k8s-app": "kube-dns"}
 
 def addons(layout: Layout) -> dict[str, Any]:
     """A list of objects to apply."""
-    items = [*_rights(), _config(), _deployment(), _service(layout)]
+    items = [*_rights(), _config(), _deployment(layout), _service(layout)]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
@@ -59,7 +59,7 @@ def _config() -> dict[str, Any]:
     return _object("v1", "ConfigMap", "coredns", data={"Corefile": _COREFILE})
 
 
-def _deployment() -> dict[str, Any]:
+def _deployment(layout: Layout) -> dict[str, Any]:
     container = {
         "name": "coredns",
         "image": COREDNS,
@@ -71,6 +71,8 @@ def _deployment() -> dict[str, Any]:
     spec = {
         "serviceAccountName": "coredns",
         "dnsPolicy": "Default",
+        # Always the same one, so that a test that breaks another node knows what it breaks.
+        "nodeSelector": {"kubernetes.io/hostname": layout.node_names[0]},
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
         "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
