@@ -251,7 +251,8 @@ async def _watch(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
 async def _churn(api: ClusterApi, heard: list[Watched], news: asyncio.Event, nodes: int) -> int:
     """A tenth of the nodes get another label; return how many deliveries that made."""
     some = {f"bench-{number:05}" for number in range(nodes // 10)}
-    zone = {"topology.kubernetes.io/zone": "elsewhere"}
+    elsewhere = f"moved-{time.time_ns()}"  # a run that was cut short may have left them moved
+    zone = {"topology.kubernetes.io/zone": elsewhere}
 
     async def move(number: int) -> None:
         name = f"bench-{number:05}"
@@ -264,7 +265,7 @@ async def _churn(api: ClusterApi, heard: list[Watched], news: asyncio.Event, nod
         news.clear()
         await news.wait()
         deliveries += 1
-        if some <= {node.name for node in heard[0].facts.cluster.nodes if node.zone == "elsewhere"}:
+        if some <= {node.name for node in heard[0].facts.cluster.nodes if node.zone == elsewhere}:
             await moving
             return deliveries
 
