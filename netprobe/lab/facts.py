@@ -22,7 +22,7 @@ def make_inventory(plan: LabPlan, *, mechanism: str) -> Inventory:
                 source=tunnel.source.cluster,
                 target=tunnel.target.cluster,
                 kind=tunnel.kind,
-                mechanism="direct" if tunnel.kind is LinkKind.DIRECT else mechanism,
+                mechanism="direct" if tunnel.kind is LinkKind.DIRECT else tunnel.mechanism or mechanism,
                 source_gateway=plan.host(tunnel.source.gateway).node.node,  # type: ignore[union-attr]
                 target_gateway=plan.host(tunnel.target.gateway).node.node,  # type: ignore[union-attr]
                 mtu=tunnel.mtu,

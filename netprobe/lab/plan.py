@@ -158,6 +158,8 @@ class Tunnel:
     mtu: int
     port: int
     index: int
+    mechanism: str = ""
+    """The daemon that carries it: ``openvpn`` or ``ipsec``; empty for the lab's WireGuard."""
 
     def joins(self, one: str, other: str) -> bool:
         """Whether this link joins exactly these clusters."""

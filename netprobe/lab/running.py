@@ -15,7 +15,7 @@ from functools import partial
 from netprobe.bus.keys import new_user, write_seed
 from netprobe.discovery.static import dump_inventory
 from netprobe.errors import SurroundingsError
-from netprobe.lab import facts, tunnels
+from netprobe.lab import daemons, facts, tunnels
 from netprobe.lab.build import build_network, netlink, number_host
 from netprobe.lab.faults import FaultDesk
 from netprobe.lab.namespaces import Namespaces
@@ -90,9 +90,10 @@ class RunningLab:
                 number_host(ipr, self.plan.host(name))
 
     def _build_wires_inside(self) -> None:
+        self._start_daemons()
         if self.mechanism is tunnels.Mechanism.VXLAN:
             for tunnel in self.plan.tunnels:
-                if tunnel.kind is LinkKind.TUNNEL:
+                if tunnel.kind is LinkKind.TUNNEL and not tunnel.mechanism:
                     tunnels.make_vxlan(tunnel, self.namespaces)
             return
         ends = tunnels.make_ends(self.plan, self.namespaces)
@@ -109,6 +110,22 @@ class RunningLab:
             )
             tunnels.configure(end, self.namespaces, mtu=mtu, is_dead=partial(self._died, _daemon_name(end)))
         self.faults.tunnel_ends = {end.end.interface: end for end in ends}
+
+    def _start_daemons(self) -> None:
+        """OpenVPN and strongSwan: both ends first, then wait for both, since each waits for the other."""
+        carried = [tunnel for tunnel in self.plan.tunnels if tunnel.mechanism]
+        specs = [daemons.plan_daemon(tunnel, end, self.state.secrets)
+                 for tunnel in carried for end in (tunnel.source, tunnel.target)]  # fmt: skip
+        for spec in specs:
+            self.processes.start(spec)
+        for tunnel in carried:
+            for end in (tunnel.source, tunnel.target):
+                name = daemons.daemon_name(tunnel, end)
+                is_dead = partial(self._has_ended, name)
+                daemons.wait_for_interface(tunnel, end, self.namespaces, is_dead=is_dead)
+
+    def _has_ended(self, name: str) -> bool:
+        return not self.processes.is_running(name)
 
     def _died(self, name: str) -> bool:
         return self.mechanism is tunnels.Mechanism.USERSPACE and not self.processes.is_running(name)

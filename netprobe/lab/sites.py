@@ -7,7 +7,15 @@ from ipaddress import ip_network
 
 from netprobe.lab.plan import PlannedService, Tunnel, TunnelEnd
 from netprobe.lab.services import plan_services
-from netprobe.lab.topology import ClusterSpec, LinkMedium, NodeSpec, OverlayKind, Topology
+from netprobe.lab.topology import (
+    ClusterSpec,
+    LinkMedium,
+    LinkSpec,
+    NodeSpec,
+    OverlayKind,
+    Topology,
+    TunnelMechanism,
+)
 from netprobe.lab.wan import Wan
 from netprobe.model.inventory import LinkKind
 from netprobe.model.names import ClusterName, NodeId, NodeName
@@ -17,6 +25,7 @@ LAN = "eth0"
 AGENT_POD = 10
 """The agent pod's number in its node's pod range."""
 DNS_POD = 53
+_IPSEC_PORT = 4500  # ESP in UDP, RFC 3948
 _FIRST_TUNNEL_PORT = 51820  # WireGuard's customary port
 
 
@@ -104,7 +113,7 @@ def plan_tunnels(topology: Topology, sites: list[Site], wan: Wan) -> tuple[Tunne
             TunnelEnd(
                 cluster=ClusterName(name),
                 gateway=str(by_name[name].gateway.id),
-                interface=f"link{index}{side}",
+                interface=f"link{index}{side}" if link.mechanism is not TunnelMechanism.IPSEC else "ipsec0",
                 outer="" if direct else wan.gateway_wires[name].one_addresses[0],
                 inner_ranges=by_name[name].ranges,
                 next_hop=(by_name[name].gateway.lan[0], f"fe80::{side}"),
@@ -113,8 +122,14 @@ def plan_tunnels(topology: Topology, sites: list[Site], wan: Wan) -> tuple[Tunne
         ]
         kind = LinkKind.DIRECT if direct else LinkKind.TUNNEL
         port = 0 if direct else _FIRST_TUNNEL_PORT + index
-        tunnels.append(Tunnel(kind, ends[0], ends[1], link.mtu, port, index))
+        port = _IPSEC_PORT if not direct and link.mechanism is TunnelMechanism.IPSEC else port
+        tunnels.append(Tunnel(kind, ends[0], ends[1], link.mtu, port, index, _daemon_of(link)))
     return tuple(tunnels)
+
+
+def _daemon_of(link: LinkSpec) -> str:
+    is_plain = link.kind is LinkMedium.DIRECT or link.mechanism is TunnelMechanism.WIREGUARD
+    return "" if is_plain else str(link.mechanism)
 
 
 def local_pods(place: Place) -> list[tuple[str, tuple[str, str]]]:

@@ -81,6 +81,11 @@ class StateFolder:
         return self.root / "spool" / agent.replace("/", ".")
 
     @property
+    def secrets(self) -> Path:
+        """Keys and configurations of the tunnels' daemons, made for this lab."""
+        return self.root / "tunnels"
+
+    @property
     def data(self) -> Path:
         """The collector's."""
         return self.root / "data"

@@ -22,6 +22,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _MAX_NODES = 200
+_DAEMON_MTU = 1380
+"""OpenVPN adds up to 128 bytes over IPv4, ESP in UDP up to 102 (RFC 4303, RFC 3948)."""
 _MTU_RANGE = (1280, 1500)  # RFC 8200 section 5: IPv6 needs 1280; the lab's wires carry 1500
 
 
@@ -37,6 +39,15 @@ class LinkMedium(StrEnum):
 
     TUNNEL = "tunnel"
     DIRECT = "direct"
+
+
+class TunnelMechanism(StrEnum):
+    """What carries a tunnel."""
+
+    WIREGUARD = "wireguard"
+    OPENVPN = "openvpn"
+    IPSEC = "ipsec"
+    """strongSwan, with ESP in user space: the kernel needs none."""
 
 
 class NodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +91,7 @@ class LinkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     kind: LinkMedium
     mtu: int = 1420
+    mechanism: TunnelMechanism = TunnelMechanism.WIREGUARD
 
 
 class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -274,7 +286,29 @@ def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]
         # WireGuard adds 80 bytes over IPv6, 60 over IPv4; 1420 is its customary MTU on a 1500-byte wire.
         if link.kind is LinkMedium.TUNNEL and link.mtu > 1420:
             yield located.error("a tunnel over 1500 bytes carries at most 1420", *here, "mtu")
+        yield from _daemon_problems(topology, index, located)
         joined.add(pair)
+
+
+def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterator[InputError]:
+    """What OpenVPN and IPsec cannot do that WireGuard can."""
+    link = topology.links[index]
+    if link.mechanism is TunnelMechanism.WIREGUARD:
+        return
+    if link.kind is LinkMedium.DIRECT:
+        yield located.error("a direct link has no mechanism", "links", index, "mechanism")
+    elif link.mtu > _DAEMON_MTU:
+        yield located.error(
+            f"{link.mechanism} over 1500 bytes carries at most {_DAEMON_MTU}", "links", index, "mtu"
+        )
+    if link.mechanism is not TunnelMechanism.IPSEC:
+        return
+    ends = {link.source, link.target}
+    for other in topology.links[:index]:
+        if other.mechanism is TunnelMechanism.IPSEC and ends & {other.source, other.target}:
+            yield located.error(
+                "a gateway has one IPsec link at most: its daemon owns the ports", "links", index
+            )
 
 
 def _service_problems(topology: Topology, located: Located) -> Iterator[InputError]:

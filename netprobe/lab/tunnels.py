@@ -94,7 +94,7 @@ def make_ends(plan: LabPlan, namespaces: Namespaces) -> tuple[WireGuardEnd, ...]
     """Make a key pair for every end of every tunnel."""
     ends = []
     for tunnel in plan.tunnels:
-        if tunnel.kind is LinkKind.TUNNEL:
+        if tunnel.kind is LinkKind.TUNNEL and not tunnel.mechanism:
             keys = {
                 end.cluster: _make_keys(namespaces, end.gateway) for end in (tunnel.source, tunnel.target)
             }

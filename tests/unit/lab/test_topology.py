@@ -77,6 +77,18 @@ MISTAKES = {
         "clusters[1].transit: unknown transit router 'transit-north'",
     ),
     "unknown field": (swap("pod_mtu: 1420", "pod_mtux: 1420"), "unknown field 'pod_mtux'"),
+    "mechanism of a direct link": (
+        swap("kind: direct, mtu", "kind: direct, mechanism: ipsec, mtu"),
+        "a direct link has no mechanism",
+    ),
+    "mtu that OpenVPN cannot carry": (
+        swap("kind: tunnel, mtu: 1420", "kind: tunnel, mechanism: openvpn, mtu: 1420"),
+        "openvpn over 1500 bytes carries at most 1380",
+    ),
+    "two IPsec links at one gateway": (
+        DEFAULT.replace("kind: tunnel, mtu: 1420", "kind: tunnel, mechanism: ipsec, mtu: 1380"),
+        "a gateway has one IPsec link at most",
+    ),
     "mtu that does not fit": (swap("kind: tunnel, mtu: 1420", "kind: tunnel, mtu: 1480"), "at most 1420"),
 }
 
