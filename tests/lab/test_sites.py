@@ -20,7 +20,7 @@ from netprobe.bus.keys import new_user, write_seed
 from netprobe.discovery.static import dump_inventory
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
-from netprobe.model.reach import SshAccess
+from netprobe.model.reach import SshAccess, SshForward
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, need_sshd
 from tests.unit.discovery.ssh.test_agent_host import is_gone
@@ -159,8 +159,41 @@ def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: 
         assert code == 0, told + complaint
         assert "west/gw/host asked east/box" in told
         assert "coarser" not in told
+        _verify_both_ways(fleet)
+        _ask_the_hub_through_a_forward(fleet)
     status = json.loads(fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")[1])
     assert {host["agent"]["runs"] for host in status["hosts"]} == {"process"}
+
+
+def _verify_both_ways(fleet: Fleet) -> None:
+    """Sites stand on both ends of an intent; each cell is asked by the site's own agent."""
+    code, told, complaint = fleet.verify("{verdict: allow, from: west, to: east, ports: [icmp, tcp/9771]}")
+    assert code == 0, told + complaint
+    code, told, complaint = fleet.verify("{verdict: deny, from: east, to: west, ports: [tcp/9771]}")
+    assert code == 1, told + complaint
+    assert "leak" in told
+
+
+def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
+    """The box cannot reach the hub; through the gateway it does, and nothing listens any more afterwards."""
+    good = fleet.inventory
+    through = SshAccess(fleet.gw.hop("10.3.0.1"), agent=False)
+    fleet.inventory = replace(good, forwards=(SshForward("hub", "10.1.0.1", 4222, through),))
+    try:
+        asked = ["--bus", HUB, "--seed", str(fleet.folder / "operator.seed"), "-o", "json"]
+        enter = fleet.box.host.command(
+            "env", "HOME=/nonexistent", sys.executable, "-m", "netprobe", "show", "agents"
+        )
+        alone = subprocess.run([*enter, *asked], capture_output=True, text=True, check=False, timeout=100)
+        led = [*enter, *asked, "--forwards", str(fleet.path)]
+        helped = subprocess.run(led, capture_output=True, text=True, check=False, timeout=100)
+    finally:
+        fleet.inventory = good
+        assert fleet.path.exists()
+    assert alone.returncode == 2
+    assert helped.returncode in (0, 1), helped.stderr
+    assert len(json.loads(helped.stdout)["agents"]) == 2
+    assert fleet.box.host.run("ss", "-Hltn", "src", "127.0.0.1").count("LISTEN") == 1  # the tunnel's own port
 
 
 def _speaking(fleet: Fleet) -> set[str]:
