@@ -1,4 +1,4 @@
-"""On-demand questions from inside a namespace; as a program it answers one question a line.
+"""On-demand questions from inside a namespace; as a program it answers those of one line at once.
 
 The program lives as long as its scene: to start a Python that can ask costs more than most questions. Each
 question gets an engine of its own, so none learns from another.
@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 import msgspec
@@ -23,12 +24,14 @@ from tests.lab.namespaces import Host
 
 
 class Asker:
-    """An agent in *host* that asks what it is told to, with the fleet's key; gone at the end of the block."""
+    """An agent in *host* that asks what it is told to, with the fleet's key; gone at the end of the block.
 
-    def __init__(self, host: Host) -> None:
-        self._process = host.popen(
-            sys.executable, "-m", "tests.lab.asking", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    *within* is a command that it runs under.
+    """
+
+    def __init__(self, host: Host, *, within: tuple[str, ...] = ()) -> None:
+        program = (*within, sys.executable, "-m", "tests.lab.asking")
+        self._process = host.popen(*program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> Asker:
         return self
@@ -41,13 +44,20 @@ class Asker:
 
     def ask(self, check: Check) -> Answer:
         """The reply as it would cross the bus."""
+        return self.ask_all([check])[0]
+
+    def ask_all(self, checks: Sequence[Check]) -> list[Answer]:
+        """Ask all at once; the replies in the same order."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(msgspec.json.encode(check).decode() + "\n")
+        self._process.stdin.write(msgspec.json.encode(list(checks)).decode() + "\n")
         self._process.stdin.flush()
-        reply = decode_reply(bytes.fromhex(self._process.stdout.readline()))
-        assert isinstance(reply, Answer), reply
-        return reply
+        told = self._process.stdout.readline().split()
+        assert len(told) == len(checks), "the asking agent broke down"
+        replies = [decode_reply(bytes.fromhex(one)) for one in told]
+        answers = [reply for reply in replies if isinstance(reply, Answer)]
+        assert len(answers) == len(replies), replies
+        return answers
 
 
 async def _answer(check: Check) -> str:
@@ -59,6 +69,10 @@ async def _answer(check: Check) -> str:
         return encode_reply(await answering.answer(Question(check))).hex()
 
 
+async def _answer_all(checks: list[Check]) -> str:
+    return " ".join(await asyncio.gather(*map(_answer, checks)))
+
+
 if __name__ == "__main__":
     for line in sys.stdin:
-        print(asyncio.run(_answer(msgspec.json.decode(line, type=Check))), flush=True)
+        print(asyncio.run(_answer_all(msgspec.json.decode(line, type=list[Check]))), flush=True)

@@ -138,6 +138,22 @@ def test_an_icmp_flow_keeps_its_way_where_checksums_choose_it(scene: Scene, addr
 
 
 @BOTH
+def test_without_net_raw_an_icmp_trace_goes_by_ping_sockets(scene: Scene, address: str) -> None:
+    scene.a.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+    with Asker(scene.a, within=("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all")) as asker:
+        answer = replace(scene, asker=asker).ask(address, transport="icmp")
+        scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
+        lost = replace(scene, asker=asker).ask(address, transport="icmp", patience="100")
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    assert facts["hop 1"].startswith(R1[address]), facts
+    assert facts["hop 3"].startswith(S3[address][0]), facts
+    assert facts["hop 4"].startswith("target answers"), facts
+    assert isinstance(lost.outcomes[0], TimedOut)
+    assert lost.details[0].words.startswith("silence behind hop 3 ("), lost
+
+
+@BOTH
 @TRANSPORTS
 def test_a_router_that_limits_its_icmp_is_not_called_lossy(
     scene: Scene, address: str, transport: str

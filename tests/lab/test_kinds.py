@@ -1,0 +1,333 @@
+"""Every kind against every fault, on real packets, real servers and a real router, IPv4 and IPv6.
+
+a (prod/w1/pod) ── r ── b (dev/w1/pod)
+
+Each test makes one fault and asks all kinds at once. What is particular to a kind has a file of its own; the
+table in docs/probes.md says which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from netprobe.model.check import Check, Probe, TargetKind
+from netprobe.model.outcome import (
+    AppFailed,
+    NotMeasured,
+    NotResolved,
+    Outcome,
+    OutcomeKind,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TlsFailed,
+    TooBig,
+)
+from netprobe.wire.messages import Answer
+from tests.lab import servers
+from tests.lab.agents import MS, PORT, make_check
+from tests.lab.asking import Asker
+from tests.lab.line import A, B, Line, family_of, line
+from tests.lab.namespaces import need_namespaces
+from tests.lab.servers import NAME, serving
+
+pytestmark = [
+    pytest.mark.lab,
+    need_namespaces(),
+    pytest.mark.skipif(bool(servers.why_not()), reason=servers.why_not() or "servers work"),
+]
+
+B4, B6 = "10.2.0.2", "fd00:2::2"
+R = {B4: "10.1.0.2", B6: "fd00:1::2"}
+BEHIND = {B4: "10.2.0.1", B6: "fd00:2::1"}
+VIRTUAL = {B4: "10.9.0.9", B6: "fd00:9::9"}
+BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
+ANSWER_MS, SILENCE_MS = 10_000, 400
+TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A question and where its answer comes from."""
+
+    kind: str
+    port: int = 0
+    options: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    phases: tuple[str, ...] = ()
+    is_tcp: bool = False
+
+    def check(self, address: str, *, timeout_ms: int, size: int = 0) -> Check:
+        """The question to *address*."""
+        options = tuple(sorted(self.options.items()))
+        probe = Probe(self.kind, self.port, size, self.name, timeout_ms * MS, options)
+        if self.kind == "udp":
+            return make_check(A, address, probe, name=str(B), count=1)
+        return make_check(A, address, probe, name=address, kind=TargetKind.OUTSIDE, count=1)
+
+
+KINDS = {
+    "icmp": Kind("icmp"),
+    "udp": Kind("udp", PORT),
+    "tcp": Kind("tcp", servers.HTTP, phases=("connect",), is_tcp=True),
+    "tls": Kind("tls", servers.HTTPS, name=NAME, phases=("connect", "tls"), is_tcp=True),
+    "http": Kind("http", servers.HTTP, phases=("connect", "first-byte"), is_tcp=True),
+    "https": Kind("http", servers.HTTPS, {"tls": "yes"}, NAME, ("connect", "tls", "first-byte"), is_tcp=True),
+    "grpc": Kind("grpc", servers.GRPC, phases=("connect", "answer"), is_tcp=True),
+    "grpcs": Kind("grpc", servers.GRPCS, {"tls": "yes"}, NAME, ("connect", "tls", "answer"), is_tcp=True),
+    "dns": Kind("dns", servers.DNS, {"type": "SRV"}, "_http._tcp.example.org"),
+    "dns-tcp": Kind("dns", servers.DNS, {"transport": "tcp"}, NAME, is_tcp=True),
+}
+TCP = {name: kind for name, kind in KINDS.items() if kind.is_tcp}
+
+
+@dataclass(slots=True)
+class Scene:
+    """The row and who asks in it."""
+
+    line: Line
+    asker: Asker
+
+    def ask(
+        self, kinds: dict[str, Kind], address: str, *, timeout_ms: int = ANSWER_MS, size: int = 0
+    ) -> dict[str, Answer]:
+        """All of them at once; whoever could not measure, as an agent on a busy machine says, asks again."""
+        answers: dict[str, Answer] = {}
+        for _ in range(TRIES):
+            left = {name: kind for name, kind in kinds.items() if name not in answers}
+            checks = [kind.check(address, timeout_ms=timeout_ms, size=size) for kind in left.values()]
+            told = zip(left, self.asker.ask_all(checks), strict=True) if checks else ()
+            answers |= {
+                name: answer for name, answer in told if not isinstance(answer.outcomes[0], NotMeasured)
+            }
+        assert set(answers) == set(kinds), f"not measured: {set(kinds) - set(answers)}"
+        return {name: answers[name] for name in kinds}
+
+    def outcomes(self, address: str, *, timeout_ms: int = ANSWER_MS) -> dict[str, Outcome]:
+        """How all kinds end."""
+        told = self.ask(KINDS, address, timeout_ms=timeout_ms)
+        return {name: answer.outcomes[0] for name, answer in told.items()}
+
+    def forward(self, rule: str) -> None:
+        """What the router does with what it forwards."""
+        self.line.r.nft(f"add rule inet test forward {rule}")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("kinds")
+    resolv = folder / "resolv.conf"
+    resolv.write_text(f"search example.org\nnameserver {B4}\noptions ndots:2\n")
+    mount = f'mount --bind {resolv} {os.path.realpath("/etc/resolv.conf")} && exec "$@"'
+    within = ("unshare", "-m", "sh", "-c", mount, "sh")
+    with line(folder) as made, serving(made.b, folder), Asker(made.a, within=within) as asker:
+        yield Scene(made, asker)
+
+
+@pytest.fixture
+def scene(network: Scene) -> Iterator[Scene]:
+    yield network
+    network.line.clear()
+
+
+@BOTH
+def test_every_kind_reaches_over_a_sound_path_and_tells_its_phases(scene: Scene, address: str) -> None:
+    for name, answer in scene.ask(KINDS, address).items():
+        assert isinstance(answer.outcomes[0], Reached), (name, answer)
+        assert tuple(phase for phase, _ in answer.details[0].phases_ns) == KINDS[name].phases, name
+        assert all(span > 0 for _, span in answer.details[0].phases_ns)
+        if name == "tls":
+            facts = dict(answer.details[0].facts)
+            assert (facts["subject"], facts["names"], facts["version"][:7]) == ("echo", NAME, "TLSv1.3")
+
+
+@BOTH
+@pytest.mark.parametrize("side", ["daddr", "saddr"], ids=["way out", "way back"])
+def test_a_silent_drop_is_silence_for_every_kind(scene: Scene, address: str, side: str) -> None:
+    scene.forward(f"{family_of(address)} {side} {address} drop")
+    outcomes = scene.outcomes(address, timeout_ms=SILENCE_MS)
+    assert outcomes == dict.fromkeys(KINDS, TimedOut(SILENCE_MS * MS))
+
+
+CODES_V4 = {
+    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
+    "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
+}  # fmt: skip
+CODES_V6 = {
+    "no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
+    "reject-route": 6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "word", "code"),
+    [
+        *(pytest.param(B4, word, (3, code), id=f"v4 {word}") for word, code in CODES_V4.items()),
+        *(pytest.param(B6, word, (1, code), id=f"v6 {word}") for word, code in CODES_V6.items()),
+    ],
+)
+def test_a_rejection_names_its_sender_and_code_for_every_kind(
+    scene: Scene, address: str, word: str, code: tuple[int, int]
+) -> None:
+    kind = "icmp" if address == B4 else "icmpv6"
+    scene.forward(f"{family_of(address)} daddr {address} reject with {kind} type {word}")
+    assert scene.outcomes(address) == dict.fromkeys(KINDS, Rejected(R[address], *code))
+
+
+@BOTH
+def test_a_reset_by_a_firewall_and_a_closed_port_are_refusals(scene: Scene, address: str) -> None:
+    scene.forward(f"{family_of(address)} daddr {address} meta l4proto tcp reject with tcp reset")
+    closed = {name: replace(kind, port=7) for name, kind in KINDS.items() if name != "icmp"}
+    for asked in (TCP, closed):
+        for name, answer in scene.ask(asked, address).items():
+            assert isinstance(answer.outcomes[0], Refused), (name, answer)
+        scene.line.r.nft()
+
+
+@BOTH
+@pytest.mark.parametrize("side", ["daddr", "saddr"], ids=["way out", "way back"])
+def test_a_black_hole_for_data_is_silence_behind_a_connection(scene: Scene, address: str, side: str) -> None:
+    """Handshakes pass, larger packets vanish: what an MTU black hole does, brought down to small talk."""
+    scene.forward(f"{family_of(address)} {side} {address} meta length > 90 drop")
+    talking = {name: kind for name, kind in TCP.items() if name not in {"tcp", "dns-tcp", "grpc"}}
+    for name, answer in scene.ask(talking, address, timeout_ms=1_500).items():
+        detail = answer.details[0]
+        assert isinstance(answer.outcomes[0], TimedOut), (name, answer)
+        assert detail.words == "connected, then silence", (name, detail)
+        assert [phase for phase, _ in detail.phases_ns] == ["connect"], (name, detail)
+    assert isinstance(scene.ask({"tcp": KINDS["tcp"]}, address)["tcp"].outcomes[0], Reached)
+
+
+@BOTH
+def test_large_packets_tell_a_clamp_from_a_black_hole_in_each_direction(scene: Scene, address: str) -> None:
+    echoes = {name: KINDS[name] for name in ("icmp", "udp")}
+    router = scene.line.r
+    router.ip("link set to-b mtu 1300\n")
+    try:
+        out = scene.ask(echoes, address, size=1_400)
+    finally:
+        router.ip("link set to-b mtu 1500\n")
+    assert [answer.outcomes[0] for answer in out.values()] == [TooBig(1300, R[address])] * 2
+    for side in ("daddr", "saddr"):
+        scene.forward(f"{family_of(address)} {side} {address} meta length > 1300 drop")
+        large = scene.ask(echoes, address, size=1_400, timeout_ms=SILENCE_MS)
+        small = scene.ask(echoes, address)
+        assert [answer.outcomes[0].kind for answer in large.values()] == [OutcomeKind.TIMED_OUT] * 2
+        assert [answer.outcomes[0].kind for answer in small.values()] == [OutcomeKind.REACHED] * 2
+
+
+@BOTH
+def test_translators_show_where_the_far_end_tells_and_hinder_nobody(scene: Scene, address: str) -> None:
+    family = family_of(address)
+    scene.line.r.nft(
+        f"add rule inet test prerouting {family} daddr {VIRTUAL[address]} dnat {family} to {address}",
+        f"add rule inet test postrouting {family} daddr {address} masquerade",
+    )
+    told = scene.ask(KINDS, VIRTUAL[address])
+    assert {name for name, answer in told.items() if isinstance(answer.outcomes[0], Reached)} == set(KINDS), (
+        told
+    )
+    assert told["udp"].details[0].observed_source == BEHIND[address]
+
+
+@BOTH
+def test_http_is_judged_by_its_status_and_inside_tls_by_its_certificate(scene: Scene, address: str) -> None:
+    def asking(port: int, name: str = NAME, **options: str) -> Kind:
+        return Kind("http", port, options, name)
+
+    told = scene.ask({
+        "busy": asking(servers.HTTP, path="/status/503"),
+        "busy inside": asking(servers.HTTPS, path="/status/503", tls="yes"),
+        "as expected": asking(servers.HTTPS, path="/status/404", status="404", tls="yes"),
+        "not as expected": asking(servers.HTTPS, status="204", tls="yes"),
+        "another's": asking(servers.HTTPS, name="other.example.org", tls="yes"),
+        "plain to TLS": asking(servers.HTTPS),
+        "TLS to plain": asking(servers.HTTP, tls="yes"),
+        "slow": asking(servers.HTTPS, path="/slow", tls="yes"),
+    }, address)  # fmt: skip
+    outcomes = {name: answer.outcomes[0] for name, answer in told.items()}
+    assert outcomes["busy"] == outcomes["busy inside"] == AppFailed("HTTP status 503")
+    assert isinstance(outcomes["as expected"], Reached)
+    assert outcomes["not as expected"] == AppFailed("HTTP status 200, not 204")
+    assert outcomes["another's"] == TlsFailed(f"the certificate is for {NAME}, not for other.example.org")
+    assert isinstance(outcomes["plain to TLS"], AppFailed)
+    assert isinstance(outcomes["TLS to plain"], TlsFailed)
+    phases = dict(told["slow"].details[0].phases_ns)
+    assert phases["first-byte"] > 300 * MS, "the server waits that long, whatever the network does"
+
+
+@BOTH
+def test_grpc_health_is_told_apart_plain_and_inside_tls(scene: Scene, address: str) -> None:
+    def asking(port: int = servers.GRPCS, service: str = "", name: str = NAME, tls: str = "yes") -> Kind:
+        return Kind("grpc", port, {"service": service, "tls": tls}, name)
+
+    told = scene.ask({
+        "well": asking(service="SERVING"),
+        "sick": asking(service="NOT_SERVING"),
+        "dull": asking(servers.GRPC, service="UNKNOWN", tls="no"),
+        "unknown": asking(servers.GRPC, service="nowhere", tls="no"),
+        "HTTP/1": asking(PORT, tls="no"),
+        "another's": asking(name="other.example.org"),
+        "no HTTP/2": asking(servers.HTTPS),
+        "plain": asking(servers.GRPC),
+        "bare": asking(servers.GRPC_BARE, tls="no"),
+    }, address)  # fmt: skip
+    outcomes = {name: answer.outcomes[0] for name, answer in told.items()}
+    assert isinstance(outcomes["well"], Reached)
+    assert outcomes["sick"] == AppFailed("service 'NOT_SERVING' says NOT_SERVING")
+    assert outcomes["dull"] == AppFailed("service 'UNKNOWN' says UNKNOWN")
+    assert outcomes["unknown"] == AppFailed("the server knows no service 'nowhere' (NOT_FOUND)")
+    assert outcomes["HTTP/1"] == AppFailed("not HTTP/2: it answers in HTTP/1")
+    assert outcomes["another's"] == TlsFailed(f"the certificate is for {NAME}, not for other.example.org")
+    assert outcomes["no HTTP/2"] == AppFailed(
+        "the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"
+    )
+    assert isinstance(outcomes["plain"], TlsFailed)
+    assert outcomes["bare"] == AppFailed("the server speaks gRPC but offers no health checks (UNIMPLEMENTED)")
+
+
+@BOTH
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_every_type_of_record_comes_from_a_real_server_who_is_named(
+    scene: Scene, address: str, transport: str
+) -> None:
+    def asking(kind: str, name: str = NAME) -> Kind:
+        return Kind("dns", servers.DNS, {"type": kind, "transport": transport}, name)
+
+    told = scene.ask({
+        "A": asking("A"), "AAAA": asking("AAAA"), "SRV": asking("SRV", "_http._tcp.example.org"),
+        "none": asking("SRV"), "nobody": asking("A", "nobody.example.net"),
+    }, address)  # fmt: skip
+    records = {name: dict(answer.details[0].facts).get("records") for name, answer in told.items()}
+    assert records == {"A": B4, "AAAA": B6, "SRV": f"0 0 8080 {NAME}.", "none": None, "nobody": None}
+    server = dict(told["A"].details[0].facts)["server"]
+    assert server == f"{address} port 53, over {transport.upper()}"
+    assert told["none"].outcomes[0] == NotResolved(NAME, "NODATA")
+    refusal = told["nobody"].outcomes[0]
+    assert isinstance(refusal, NotResolved)
+    assert refusal.rcode in {"REFUSED", "NXDOMAIN", "SERVFAIL"}
+
+
+@BOTH
+def test_a_name_is_resolved_first_and_its_failure_is_told_as_such(scene: Scene, address: str) -> None:
+    def asking(name: str) -> dict[str, Kind]:
+        return {"it": Kind("http", servers.HTTPS, {"tls": "yes", "resolve": "yes"}, name)}
+
+    seen = scene.ask(asking(NAME), address)["it"]
+    assert isinstance(seen.outcomes[0], Reached), seen
+    assert [phase for phase, _ in seen.details[0].phases_ns] == ["resolve", "connect", "tls", "first-byte"]
+    assert dict(seen.details[0].facts)["resolved"] == address
+    short = scene.ask(asking("echo"), address)["it"]
+    assert dict(short.details[0].facts)["resolved"] == address, "by the search list"
+    assert isinstance(short.outcomes[0], TlsFailed), "the certificate bears the whole name"
+    unknown = scene.ask(asking("nobody.example.net"), address)["it"]
+    assert isinstance(unknown.outcomes[0], NotResolved), unknown
+    assert [phase for phase, _ in unknown.details[0].phases_ns] == ["resolve"]
+    scene.forward("udp dport 53 drop")
+    silent = scene.ask(asking(NAME), address, timeout_ms=SILENCE_MS)["it"]
+    assert silent.outcomes[0] == NotResolved(NAME, "timeout"), silent
