@@ -153,7 +153,8 @@ def _localise(plan: BulkPlan, seed: int) -> dict[str, float]:
     random = np.random.default_rng(seed)
     matrix = Matrix.of_arrays(tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64))
     kinds = {part.kind: number for part, number in plan.numbering.number_of.items()}
-    broken = {3: 1.0, kinds[ComponentKind.OVERLAY]: 1.0, kinds[ComponentKind.TUNNEL]: 0.5}
+    some_overlay = next(iter(plan.numbering.overlay_of.values()))
+    broken = {3: 1.0, some_overlay: 1.0, kinds[ComponentKind.TUNNEL]: 0.5}
     rounds = [_draw(random, plan, broken) for _ in range(2)]
     seconds, right = [], 0
     for sent, lost in rounds:

@@ -30,7 +30,7 @@ from netprobe.model.component import (
     service_proxy,
 )
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.model.names import NodeId, Plane
 from netprobe.planning.fabric import V4, V6, Fabric
 from netprobe.planning.pairs import find_joints, is_rich
 from netprobe.planning.policy import PlanPolicy
@@ -82,21 +82,43 @@ class Numbering:
     nodes: tuple[NodeId, ...]
     port: int
     number_of: dict[Component, int] = field(default_factory=dict)
+    overlay_of: dict[int, int] = field(default_factory=dict)
+    """Numbers of plain overlays, by their first node's number times all nodes plus the second's."""
 
     @cached_property
     def place_of(self) -> dict[NodeId, int]:
         """The number of each node."""
         return {node: place for place, node in enumerate(self.nodes)}
 
+    @property
+    def size(self) -> int:
+        """How many parts have a number."""
+        return _PER_NODE * len(self.nodes) + len(self.number_of) + len(self.overlay_of)
+
     def number(self, part: Component) -> int:
         """The number of a part that has none by arithmetic."""
-        return self.number_of.setdefault(part, _PER_NODE * len(self.nodes) + len(self.number_of))
+        if part.kind is ComponentKind.OVERLAY and not part.detail:
+            one, other = (self.place_of[NodeId.parse(name)] for name in (part.source, part.target))
+            return self.number_overlay(one * len(self.nodes) + other)
+        return self.number_of.setdefault(part, self.size)
+
+    def number_overlay(self, code: int) -> int:
+        """The number of an overlay by its code."""
+        return self.overlay_of.setdefault(code, self.size)
+
+    @cached_property
+    def _by_number(self) -> dict[int, Component]:
+        named = {number: part for part, number in self.number_of.items()}
+        for code, number in self.overlay_of.items():
+            one, other = divmod(code, len(self.nodes))
+            named[number] = overlay(self.nodes[one], self.nodes[other])
+        return named
 
     def component(self, number: int) -> Component:
         """The part of a number."""
         kind, place = divmod(number, len(self.nodes))
         if kind >= _PER_NODE:
-            return next(part for part, own in self.number_of.items() if own == number)
+            return self._by_number[number]
         node = self.nodes[place]
         doors = {_ICMP: "icmp", _UDP: f"udp/{self.port}", _TCP: f"tcp/{self.port}"}
         if kind in doors:
@@ -165,13 +187,9 @@ class _Writer:
         clusters = {name: place for place, name in enumerate(fabric.cluster_of)}
         nodes = self.numbering.nodes
         self.cluster = np.array([clusters[node.cluster] for node in nodes], np.int64)
-        self.has = {
-            (plane, family): np.array(
-                [(AgentId(node.cluster, node.node, plane), family) in fabric.address_of for node in nodes]
-            )
-            for plane in Plane
-            for family in (V4, V6)
-        }
+        self.has = {(plane, family): np.zeros(len(nodes), np.bool_) for plane in Plane for family in (V4, V6)}
+        for agent, family in fabric.address_of:
+            self.has[agent.plane, family][self.numbering.place_of[agent.node_id]] = True
         mtus = {name: cluster.pod_mtu for name, cluster in fabric.cluster_of.items()}
         self.pod_mtu = np.array([mtus[node.cluster] for node in nodes], np.int64)
 
@@ -191,9 +209,7 @@ class _Writer:
         size = len(self.numbering.nodes)
         codes = np.concatenate((ends[:, 0] * size + ends[:, 1], ends[:, 1] * size + ends[:, 0]))
         different, inverse = np.unique(codes, return_inverse=True)
-        nodes = self.numbering.nodes
-        pairs = zip(*(part.tolist() for part in np.divmod(different, size)), strict=True)
-        numbers = np.array([self.numbering.number(overlay(nodes[a], nodes[b])) for a, b in pairs], np.int64)
+        numbers = np.array(list(map(self.numbering.number_overlay, different.tolist())), np.int64)
         found = numbers[inverse.reshape(-1)] if len(numbers) else codes
         return found[: len(ends)], found[len(ends) :]
 
@@ -321,7 +337,7 @@ class _Writer:
     def finish(self) -> BulkPlan:
         indptr, indices = self.rows.finish()
         expected = np.fromiter(set(self._expected()), np.int64)
-        size = _PER_NODE * len(self.numbering.nodes) + len(self.numbering.number_of)
+        size = self.numbering.size
         checks = sum(count for _, count, _ in self.rows.spans) + self.silent
         return BulkPlan(
             self.fabric, indptr, indices, size, tuple(self.rows.spans), checks, expected, self.numbering
