@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from itertools import cycle
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.simulate.calm import CalmWorld
-from netprobe.analysis.simulate.effects import SimulatedFault
+from netprobe.analysis.simulate.catalogue import make_fault
+from netprobe.analysis.simulate.effects import AgentKilled, SimulatedFault
 from netprobe.analysis.simulate.fleet import Shape, build_inventory, place_dns
 from netprobe.analysis.simulate.run import Score, follow
 from netprobe.analysis.simulate.weather import Climate, draw_reboots, draw_weather
 from netprobe.analysis.simulate.world import World
+from netprobe.model.component import agent
+from netprobe.model.finding import Cause
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.model.label import Label
 from netprobe.planning.fleet import plan_fleet
 
 SECOND = 1_000_000_000
@@ -57,3 +63,28 @@ def test_weather_is_no_finding_and_a_reboot_is_named() -> None:
     score = play(weather, reboots[:1], CalmWorld)
     assert len(score.named) == 1
     assert score.false == {}
+
+
+def test_a_dead_node_is_named_although_agents_of_another_cluster_restart_all_the_time() -> None:
+    inventory = build_inventory(Shape(clusters=4, nodes=6))
+    plan = plan_fleet(inventory, epoch=1, seed=1, interval_ns=INTERVAL, cookie_key=b"key")
+    facts = Facts(inventory, plan)
+    elsewhere = [each for each in facts.agents if each.cluster == "c02"]
+    restarts = tuple(
+        SimulatedFault(
+            f"restart {each}",
+            Label(Cause.UNKNOWN, (agent(each),)),
+            (AgentKilled(each),),
+            T0 + frame * INTERVAL + SECOND,
+            T0 + frame * INTERVAL + 4 * SECOND,
+        )
+        for frame, each in zip(range(12, FRAMES), cycle(elsewhere), strict=False)
+    )
+    made = make_fault(inventory, "node-down", {"node": "c03/w03"})
+    dead = replace(made, start_ns=T0 + 16 * INTERVAL + SECOND, end_ns=T0 + 30 * INTERVAL)
+    world = CalmWorld(facts, (*restarts, dead), seed=3, start_ns=T0, dns_nodes=place_dns(inventory))
+    reports = world.play(start_ns=T0, intervals=FRAMES)
+    score = follow(Analyst(inventory, plan), reports, (dead,), start_ns=T0, interval_ns=INTERVAL)
+    assert score.false == {}
+    # Every frame waits for the reports that the dead node does not send.
+    assert score.named[0].at_ns - dead.start_ns <= 5 * INTERVAL
