@@ -1,0 +1,39 @@
+"""Node ports and services that speak no HTTP: how they are asked, and which parts their packets cross."""
+
+from __future__ import annotations
+
+from netprobe.model.check import Layer
+from netprobe.model.inventory import Cluster, Inventory, Node, Service
+from netprobe.model.names import ClusterName, NodeName
+from netprobe.planning.fleet import plan_fleet
+
+NODES = (
+    Node(NodeName("a"), host_addresses=("192.0.2.1",), pod_addresses=("198.51.100.1",)),
+    Node(NodeName("b"), host_addresses=("192.0.2.2",), pod_addresses=("198.51.100.2",)),
+)
+PLAIN = Service("db", "shop", ("203.0.113.7",), 5432, 5432, speaks="")
+AT_B = Service("web", "shop", ("192.0.2.2",), 30080, 8080, node=NodeName("b"))
+
+
+def legs_of(asked: Service) -> dict[str, tuple[str, ...]]:
+    """Parts of the way by the node that asks."""
+    cluster = Cluster(ClusterName("east"), NODES, services=(asked,))
+    plan = plan_fleet(
+        Inventory((cluster,)), epoch=1, seed=1, interval_ns=10**9, cookie_key=b"k" * 16
+    )  # fmt: skip
+    legs = {found.check: found for found in plan.legs}
+    return {
+        str(check.source.node): (check.probe.kind, *map(str, legs[check.id].forward))
+        for one in plan.plans
+        for check in one.checks
+        if check.layer is Layer.SERVICE
+    }
+
+
+def test_a_service_that_speaks_no_http_is_only_connected_to() -> None:
+    assert legs_of(PLAIN)["a"] == ("tcp", "service-proxy(east/a)", "service(east shop/db)")
+
+
+def test_a_node_port_is_forwarded_by_its_own_node() -> None:
+    way = ("http", "service-proxy(east/b)", "service(east shop/web)", "firewall-rule(east/b tcp/30080)")
+    assert legs_of(AT_B) == {"a": way, "b": way}
