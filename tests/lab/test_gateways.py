@@ -31,6 +31,7 @@ from tests.lab.sshd import Keys, Server, need_sshd
 NO_WIREGUARD = ", ".join(tool for tool in ("wg", "wireguard-go") if shutil.which(tool) is None)
 pytestmark = [
     *need_sshd(),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(bool(NO_WIREGUARD), reason=f"not installed: {NO_WIREGUARD}"),
 ]
 
@@ -205,6 +206,21 @@ def test_a_tunnel_that_gateways_call_connected_is_a_contradiction(pair: Pair) ->
     assert "contradiction: east/gw says connected" in told
     # Two gateways, each of them divides the odds of three to one by three.
     assert _diagnose(pair, finding)["confidence"] == pytest.approx(1 / (1 + SPEAKS_FOR), abs=1e-3)
+
+
+def test_why_tells_the_contradiction_beside_what_packets_say(pair: Pair) -> None:
+    wait_for_handshake(pair)
+    began_ns = time.time_ns() - 3_600 * 10**9
+    finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.9, "The tunnel is down.",
+                      first_seen_ns=began_ns)  # fmt: skip
+    bundle = pair.folder / "why"
+    write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
+    code, told, complaint = pair.netprobe("why", "west", "east", "--from", str(bundle), "--evidence")
+    assert code == 1, complaint
+    said = " ".join(told.split())
+    assert "tunnel(west→east) connected, but packets do not pass" in said, told
+    assert "contradiction: west/gw says connected" in said
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_a_tunnel_that_swallows_packets_is_confirmed_by_its_gateways(pair: Pair) -> None:
