@@ -73,6 +73,7 @@ class ServiceDoc(_Doc, frozen=True):
     endpoints: tuple[str, ...] = ()
     protocol: Literal["tcp", "udp"] = "tcp"
     exported: bool = False
+    speaks: str = "http"
     node: Name | None = None
 
 
