@@ -21,6 +21,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
 SHOWS = {
     "topology": ("tunnel prod ↔ staging is down", 2),
     "reachability": ("6 leaks, 6 broken, 6 unproven of 22 cells", 2),
+    "fleet": ("'tunnel(c01→c42)'", 2),
     "incident": ("tunnel c01 → c02 drops large packets", 2),
 }
 """What each notebook must have said in some output, and how many pictures it draws."""
@@ -51,7 +52,9 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert [cell.id for cell in cells if cell.cell_type == "code" and cell.outputs] == []
 
 
-@pytest.mark.parametrize(("name", "most"), [("evidence", 200_000), ("data/incident", 250_000)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("evidence", 200_000), ("data/incident", 250_000), ("data/fleet", 1_500_000)]
+)
 def test_the_evidence_beside_the_notebooks_is_whole_and_small(name: str, most: int) -> None:
     bundle = read_bundle(NOTEBOOKS / name)
     assert bundle.snapshot.findings
