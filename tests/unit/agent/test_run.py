@@ -20,7 +20,7 @@ from netprobe_agent.run import read_plan, restrict, run
 from tests.unit.probes.questions import ASKER, make_check
 
 INTERVAL_NS = 300_000_000
-GOOD = make_check(Probe("tcp", port=9, timeout_ns=100_000_000), address="127.0.0.1", kind=TargetKind.OUTSIDE)
+GOOD = make_check(Probe("tcp", port=9, timeout_ns=900_000_000), address="127.0.0.1", kind=TargetKind.OUTSIDE)
 
 
 def plan_of(*checks: Check, agent: AgentId = ASKER) -> Plan:
