@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.lab, need_namespaces()]
 
 B4, B6 = "10.2.0.2", "fd00:2::2"
 R = {B4: "10.1.0.2", B6: "fd00:1::2"}
+BACK = {B4: "10.1.0.0/24 dev to-a", B6: "fd00:1::/64 dev to-a proto kernel metric 256"}
+"""The router's own routes to a, as the kernel made them."""
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 
 
@@ -76,11 +78,12 @@ def test_a_router_that_tells_its_mtu_is_healthy(scene: Line, address: str) -> No
 def test_a_clamp_on_the_way_back_is_found_though_its_router_tells_only_the_far_end(
     scene: Line, address: str
 ) -> None:
-    scene.r.ip("link set to-a mtu 1300\n")
+    """The route's MTU, not the link's: a veth turns away what comes in larger than its own MTU, too."""
+    scene.r.ip(f"route replace {BACK[address]} mtu lock 1300\n")
     try:
         answer = scene.ask("pmtu", address, port=PORT, patience="100")
     finally:
-        scene.r.ip("link set to-a mtu 1500\n")
+        scene.r.ip(f"route replace {BACK[address]}\n")
     facts = dict(answer.details[0].facts)
     assert facts["forward"].startswith("ok: "), facts
     assert facts["back"].startswith("blackhole: 1300 bytes pass, larger ones arrive there"), facts
