@@ -153,7 +153,8 @@ def _play(
 
 def _keep(deliveries: Iterable[Delivery], kept: list[Report]) -> Iterator[Delivery]:
     for delivery in deliveries:
-        kept.append(delivery.report)
+        if isinstance(delivery.report, Report):  # a world without quiet spells has nothing else
+            kept.append(delivery.report)
         yield delivery
 
 
