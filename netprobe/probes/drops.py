@@ -147,6 +147,8 @@ def _read_witness(text: str) -> tuple[Transport, int] | None:
         raise InputError(f"{text!r} is no witness", where="options.witness") from error
     if transport is Transport.ICMP:
         return transport, 0
+    if transport not in PORTED:
+        raise InputError(f"{text!r}: no walk sends {transport}", where="options.witness")
     (number,) = tuple(read_port_list(port, where="options.witness")) or (0,)
     if not number:
         raise InputError(f"{text!r} names no port", where="options.witness")
