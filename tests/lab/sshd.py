@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,19 +75,25 @@ _EMPTY_PROFILE = "{ [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; }"
 """bash reads it for every command over SSH: what a developer keeps there is not what is tested."""
 
 
+def _configure(keys: Keys, name: str, key: Path) -> Path:
+    """The path of an sshd's configuration: our key lets in as root, nothing else does."""
+    path = keys.folder / f"sshd-{name}"
+    path.write_text(
+        f"HostKey {key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
+        "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
+        f"TrustedUserCAKeys {keys.authority}.pub\n"
+        "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
+    )
+    return path
+
+
 class Server:
     """One sshd on one host, as root, with its own ``/run``."""
 
     def __init__(self, host: Host, keys: Keys, *, before: str = "true") -> None:
         self.host, self.keys = host, keys
         self.key = keys.make(f"host-{host.name}")
-        config = keys.folder / f"sshd-{host.name}"
-        config.write_text(
-            f"HostKey {self.key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
-            "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
-            f"TrustedUserCAKeys {keys.authority}.pub\n"
-            "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
-        )
+        config = _configure(keys, host.name, self.key)
         script = (
             f"mount -t tmpfs run /run && mkdir /run/sshd && {_EMPTY_PROFILE} && {before} && "
             f"exec /usr/sbin/sshd -D -e -f {config}"
@@ -110,6 +119,49 @@ class Server:
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait()
+
+
+class Door:
+    """A port of our loopback behind which an sshd stands in a closed network, one process per connection.
+
+    *enter* is the command that enters that network's namespace (``nsenter …``). sshd inherits the connection
+    (``sshd -i``), so not a packet goes from one namespace to the other.
+    """
+
+    def __init__(self, enter: Sequence[str], keys: Keys, name: str) -> None:
+        self._keys, self._key = keys, keys.make(f"host-{name}")
+        config = _configure(keys, name, self._key)
+        self.log = keys.folder / f"log-{name}"
+        script = f"mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -i -e -f {config}"
+        self._command = [*enter, "unshare", "-m", "sh", "-c", script]
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        sessions = []
+        with self.log.open("w") as log, suppress(OSError):  # the socket is shut down: see close
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    sessions.append(
+                        subprocess.Popen(self._command, stdin=connection, stdout=connection, stderr=log)
+                    )
+        for session in sessions:
+            session.terminate()
+            session.wait()
+
+    def hop(self) -> SshHop:
+        """How it is reached, with its key pinned."""
+        port: int = self._listening.getsockname()[1]
+        pinned = self._keys.public(self._key)
+        return SshHop("127.0.0.1", user="root", port=port, key=str(self._keys.client), host_key=pinned)
+
+    def close(self) -> None:
+        """Let nobody in any more, and end every session."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
 
 
 def ask_from(host: Host, document: str, *words: str) -> Sequence[str]:
