@@ -144,9 +144,8 @@ class Door:
             while True:
                 connection, _ = self._listening.accept()
                 with connection:
-                    sessions.append(
-                        subprocess.Popen(self._command, stdin=connection, stdout=connection, stderr=log)
-                    )
+                    ends = connection.fileno()
+                    sessions.append(subprocess.Popen(self._command, stdin=ends, stdout=ends, stderr=log))
         for session in sessions:
             session.terminate()
             session.wait()
