@@ -189,7 +189,11 @@ class Inventory:
         """Every agent that is meant to run, in inventory order."""
         for cluster in self.clusters:
             for node in cluster.nodes:
-                for plane in Plane:
-                    agent = AgentId(cluster.name, node.name, plane)
-                    if node.addresses(plane) and (not self.agents or agent in self.agents):
-                        yield agent
+                yield from self.agents_on(cluster, node)
+
+    def agents_on(self, cluster: Cluster, node: Node) -> Iterator[AgentId]:
+        """Every agent that is meant to run on *node* of *cluster*."""
+        for plane in Plane:
+            agent = AgentId(cluster.name, node.name, plane)
+            if node.addresses(plane) and (not self.agents or agent in self.agents):
+                yield agent

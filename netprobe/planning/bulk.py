@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +105,8 @@ class Numbering:
 
     def number_overlay(self, code: int) -> int:
         """The number of an overlay by its code."""
-        return self.overlay_of.setdefault(code, self.size)
+        known = self.overlay_of.get(code)
+        return self.overlay_of.setdefault(code, self.size) if known is None else known
 
     @cached_property
     def _by_number(self) -> dict[int, Component]:
@@ -188,8 +190,9 @@ class _Writer:
         nodes = self.numbering.nodes
         self.cluster = np.array([clusters[node.cluster] for node in nodes], np.int64)
         self.has = {(plane, family): np.zeros(len(nodes), np.bool_) for plane in Plane for family in (V4, V6)}
-        for agent, family in fabric.address_of:
-            self.has[agent.plane, family][self.numbering.place_of[agent.node_id]] = True
+        for place, agents in enumerate(fabric.agents_on.values()):
+            for agent, family in product(agents, (V4, V6)):
+                self.has[agent.plane, family][place] = (agent, family) in fabric.address_of
         mtus = {name: cluster.pod_mtu for name, cluster in fabric.cluster_of.items()}
         self.pod_mtu = np.array([mtus[node.cluster] for node in nodes], np.int64)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 from netprobe.errors import InputError
 from netprobe.model.component import Component, tunnel
@@ -46,30 +46,34 @@ class Fabric:
         self.inventory = inventory
         self.cluster_of: dict[ClusterName, Cluster] = {}
         self.node_of: dict[NodeId, Node] = {}
+        self.agents_on: dict[NodeId, tuple[AgentId, ...]] = {}
+        """The agents of each node; a node may have none."""
+        self.address_of: dict[tuple[AgentId, int], str] = {}
+        self._able: dict[ClusterName, tuple[Node, ...]] = {}
+        """What a link of each cluster may end at."""
         self._index_nodes()
         self._hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
         self._standby: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
         self._hop_of: dict[tuple[NodeId, NodeId], Hop] = {}
         self._index_links()
         self._ways: dict[ClusterName, dict[ClusterName, Way]] = {}
-        self.agents: tuple[AgentId, ...] = tuple(inventory.iter_agents())
-        known = set(self.agents)
-        self.address_of: dict[tuple[AgentId, int], str] = {
-            (agent, family): address
-            for agent in known
-            for family, address in _by_family(self.node_of[agent.node_id].addresses(agent.plane)).items()
-        }
+        self.agents: tuple[AgentId, ...] = tuple(chain.from_iterable(self.agents_on.values()))
 
     def _index_nodes(self) -> None:
         for cluster in self.inventory.clusters:
             if cluster.name in self.cluster_of:
                 raise InputError(f"cluster {cluster.name!r} stands twice", where="inventory")
             self.cluster_of[cluster.name] = cluster
+            self._able[cluster.name] = cluster.gateways or cluster.nodes[:1]
             for node in cluster.nodes:
                 node_id = cluster.node_id(node)
                 if node_id in self.node_of:
                     raise InputError(f"node {node_id} stands twice", where="inventory")
                 self.node_of[node_id] = node
+                self.agents_on[node_id] = tuple(self.inventory.agents_on(cluster, node))
+                for agent in self.agents_on[node_id]:
+                    for family, address in _by_family(node.addresses(agent.plane)).items():
+                        self.address_of[agent, family] = address
 
     def _index_links(self) -> None:
         for link, detail in zip(self.inventory.links, self.inventory.tell_links_apart(), strict=True):
@@ -89,7 +93,7 @@ class Fabric:
             raise InputError(f"link {link.name} ends at unknown cluster {name!r}", where="inventory.links")
         if not cluster.nodes:
             raise InputError(f"link {link.name} ends at {name!r}, which has no node", where="inventory.links")
-        able = cluster.gateways or cluster.nodes[:1]
+        able = self._able[name]
         if wanted is not None:
             able = tuple(node for node in cluster.nodes if node.name == wanted)
         if able:

@@ -57,9 +57,8 @@ def find_joints(
     fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Which nodes ask which in a fleet that is too large for a full mesh; some stand twice."""
-    staffed = {agent.node_id for agent in fabric.agents}
     ring_of = {
-        name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if node in staffed])
+        name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if fabric.agents_on[node]])
         for name, cluster in fabric.cluster_of.items()
     }
     yield from _circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree)
