@@ -223,6 +223,7 @@ class _Writer:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         ways: list[tuple[list[int], list[int]]] = []
         mtu = np.zeros(len(joints), np.int64)
+        site = np.array([self.fabric.leads_to_site(one, other) for one, other in joints], np.bool_)
         for place, (one, other) in enumerate(joints):
             there = find_middle(self.fabric, source=one, target=other)
             back = find_middle(self.fabric, source=other, target=one)
@@ -240,7 +241,8 @@ class _Writer:
             large = np.minimum(self.pod_mtu[near].min(axis=1), mtu[places])
             self._ask(near, some, (Plane.POD, Plane.POD), (middles[0], middles[1]), mtu=large)
             if self.policy.with_host_plane:
-                self._ask(near, some, (Plane.HOST, Plane.HOST), (middles[0], middles[1]))
+                large = np.where(site[places], large, 0)
+                self._ask(near, some, (Plane.HOST, Plane.HOST), (middles[0], middles[1]), mtu=large)
 
     def _ask(
         self,

@@ -52,6 +52,7 @@ class Fabric:
         self._able: dict[ClusterName, tuple[Node, ...]] = {}
         """What a link of each cluster may end at."""
         self._index_nodes()
+        self._sites = frozenset(cluster.name for cluster in inventory.clusters if cluster.is_site)
         self._hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
         self._standby: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
         self._hop_of: dict[tuple[NodeId, NodeId], Hop] = {}
@@ -110,6 +111,11 @@ class Fabric:
     def standby_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
         """What would leave *cluster* if passive gateways took over; it carries nothing now."""
         return tuple(self._standby[cluster])
+
+    def leads_to_site(self, source: NodeId, target: NodeId) -> bool:
+        """Whether the nodes stand in different clusters, at least one of which is a site."""
+        ends = source.cluster, target.cluster
+        return ends[0] != ends[1] and not self._sites.isdisjoint(ends)
 
     def way_between(self, source: NodeId, target: NodeId) -> Way | None:
         """How packets of one node reach another's cluster.

@@ -75,15 +75,21 @@ def _variants(fabric: Fabric, pair: Pair, main: int, policy: PlanPolicy) -> Iter
 
 
 def _large_size(fabric: Fabric, pair: Pair) -> int:
-    """The largest packet that is meant to pass between two pods; 0 where the question says nothing."""
+    """The largest packet that is meant to pass; 0 where the question says nothing.
+
+    Pods ask it; to and from a site, which has none, hosts do.
+    """
     here, there = pair.source, pair.target
-    if here.node_id == there.node_id or Plane.HOST in (here.plane, there.plane):
+    ends = fabric.cluster_of[here.cluster], fabric.cluster_of[there.cluster]
+    if here.node_id == there.node_id or (
+        Plane.HOST in (here.plane, there.plane) and not fabric.leads_to_site(here.node_id, there.node_id)
+    ):
         return 0
-    ends = fabric.cluster_of[here.cluster].pod_mtu, fabric.cluster_of[there.cluster].pod_mtu
+    mtus = [end.pod_mtu for end in ends]
     if here.cluster == there.cluster:
-        return min(ends)
+        return min(mtus)
     way = fabric.way_between(here.node_id, there.node_id)
-    return min(*ends, way.mtu) if way else 0
+    return min(*mtus, way.mtu) if way else 0
 
 
 def ask_service(

@@ -56,11 +56,19 @@ def strike(kind: str, **parameters: str) -> SimulatedFault:
     return make_fault(default_fleet()[0], kind, parameters)
 
 
-def play(faults: Sequence[SimulatedFault], *, seed: int, intervals: int, keep: bool = False) -> Outcome:
-    """Run the default fleet and read the findings four times a second."""
-    inventory, fleet = default_fleet()
+def play(
+    faults: Sequence[SimulatedFault],
+    *,
+    seed: int,
+    intervals: int,
+    keep: bool = False,
+    on: tuple[Inventory, FleetPlan] | None = None,
+) -> Outcome:
+    """Run a fleet, the default one unless another is given, and read the findings four times a second."""
+    inventory, fleet = on or default_fleet()
     analyst = Analyst(inventory, fleet)
-    world = World(Facts(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=DNS_NODES)
+    dns_nodes = frozenset(node for node in DNS_NODES if inventory.find_node(node))
+    world = World(Facts(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=dns_nodes)
     outcome = Outcome()
     next_ns = T0
     for delivery in world.play(start_ns=T0, intervals=intervals):

@@ -40,11 +40,20 @@ def twice_linked(inventory: Inventory) -> Inventory:
     return replace(inventory, links=(*inventory.links, *more))
 
 
+def with_a_site(inventory: Inventory) -> Inventory:
+    """The first cluster is a site: hosts without pods."""
+    first, *others = inventory.clusters
+    hosts = tuple(replace(node, pod_addresses=(), pod_cidrs=()) for node in first.nodes)
+    site = replace(first, nodes=hosts, services=(), dns_addresses=(), is_site=True)
+    return replace(inventory, clusters=(site, *others))
+
+
 FLEETS = {
     "full mesh": build_inventory(Shape(4, 6)),
     "hub, two gateways": build_inventory(Shape(4, 6, Joined.HUB, 2)),
     "partial, zones, IPv6": in_zones(build_inventory(Shape(5, 5, Joined.PARTIAL))),
     "several links": twice_linked(build_inventory(Shape(3, 7, gateways=2))),
+    "a site": with_a_site(build_inventory(Shape(4, 6))),
     "one node each": build_inventory(Shape(20, 1)),
     "many clusters": build_inventory(Shape(26, 2)),
 }
