@@ -13,6 +13,8 @@ from enum import StrEnum
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
 from netprobe.model.reach import SshAccess, SshForward
 
+_PLANES = tuple(Plane)
+
 
 class NodeRole(StrEnum):
     """What a node is for, as far as paths are concerned."""
@@ -193,7 +195,7 @@ class Inventory:
 
     def agents_on(self, cluster: Cluster, node: Node) -> Iterator[AgentId]:
         """Every agent that is meant to run on *node* of *cluster*."""
-        for plane in Plane:
+        for plane in _PLANES:
             agent = AgentId(cluster.name, node.name, plane)
             if node.addresses(plane) and (not self.agents or agent in self.agents):
                 yield agent
