@@ -20,6 +20,10 @@ from netprobe.render.words import count, short_names
 MANY_ROWS = 40
 """From here on rows are clusters."""
 _TOP, _BOTTOM, _LEFT = 7.75, 1.0, 3.3
+_HEAD = 8.6
+"""Above stands the head of the sheet."""
+_TURN = 60
+"""By how many degrees the names of clusters lean above their columns."""
 _LABEL = 0.17
 """Room between two labels in a crowd."""
 _BIG, _SMALL = 0.55, 0.2
@@ -58,12 +62,22 @@ class _Picture:
         self._short = short_names(dict.fromkeys(matrix.cluster_of(name) for name in matrix.names))
         names = matrix.names
         breaks = [index for index in range(1, len(names)) if self._breaks_before(index)]
-        self._size = min(0.86, (_TOP - _BOTTOM) / max(1.0, len(names) + 0.2 * len(breaks)))
+        self._top = min(_TOP, _HEAD - self._measure_tallest())
+        self._size = min(0.86, (self._top - _BOTTOM) / max(1.0, len(names) + 0.2 * len(breaks)))
         self._offset = {
             name: self._size * (index + 0.2 * sum(at <= index for at in breaks))
             for index, name in enumerate(names)
         }
         self.right = _LEFT + max(self._offset.values(), default=0.0) + self._size
+
+    def _measure_tallest(self) -> float:
+        """How far the longest name of a crowd's columns reaches up, so that it stays clear of the head."""
+        if self._matrix.level is not Level.CLUSTER or not self._short:
+            return 0.0
+        drawn = self._sheet.write((0, 0), max(self._short.values(), key=len), size=7, rotation=_TURN)
+        height = self._sheet.measure(drawn).height
+        self._sheet.erase(drawn)
+        return height + 0.12
 
     def _breaks_before(self, index: int) -> bool:
         before, name = self._matrix.names[index - 1], self._matrix.names[index]
@@ -75,17 +89,19 @@ class _Picture:
         """Nodes beside their row and column, each cluster once; in a crowd only those that differ."""
         crowd = self._size < _SMALL
         size = 7.0 if crowd else max(6.0, min(9.0, 12 * self._size + 2))
-        turn = 60 if self._matrix.level is Level.CLUSTER else 90 if self._size < 0.42 else 0
+        turn = _TURN if self._matrix.level is Level.CLUSTER else 90 if self._size < 0.42 else 0
         rows, columns = [], []
         names = self._matrix.differing if crowd else self._matrix.names
         middles = [self._offset[name] + self._size / 2 for name in names]
         for name, middle in zip(names, _spread(middles) if crowd else middles, strict=True):
             label = name.partition("/")[2] or self._short[name]
             rows.append(
-                self._sheet.write((_LEFT - 0.12, _TOP - middle), label, size=size, ha="right", va="center")
+                self._sheet.write(
+                    (_LEFT - 0.12, self._top - middle), label, size=size, ha="right", va="center"
+                )
             )
             columns.append(
-                self._sheet.write((_LEFT + middle, _TOP + 0.12), label, size=size, rotation=turn,
+                self._sheet.write((_LEFT + middle, self._top + 0.12), label, size=size, rotation=turn,
                                   rotation_mode="anchor", ha="left" if turn else "center",
                                   va="center" if turn else "bottom")
             )  # fmt: skip
@@ -101,10 +117,10 @@ class _Picture:
                 self._offset[name] for name in self._matrix.names if self._matrix.cluster_of(name) == cluster
             ]
             start, end = places[0] + 0.05, places[-1] + self._size - 0.05
-            self._sheet.thread([(left, _TOP - start), (left, _TOP - end)])
+            self._sheet.thread([(left, self._top - start), (left, self._top - end)])
             self._sheet.thread([(_LEFT + start, top), (_LEFT + end, top)])
             middle = (start + end) / 2
-            self._sheet.write((left - 0.15, _TOP - middle), self._short[cluster], weight="bold",
+            self._sheet.write((left - 0.15, self._top - middle), self._short[cluster], weight="bold",
                               size=min(10.5, 40 * (end - start)), ha="right", va="center")  # fmt: skip
             self._write_within(self._short[cluster], (_LEFT + middle, top + 0.07), end - start)
 
@@ -121,10 +137,12 @@ class _Picture:
         gap = 0.06 * self._size
         if self._size < _SMALL:
             whole = self.right - _LEFT
-            self._sheet.box(Rect(_LEFT, _TOP - whole, whole, whole).grown(0.08), fill=PAPER, edge=GROUP_EDGE)
+            self._sheet.box(
+                Rect(_LEFT, self._top - whole, whole, whole).grown(0.08), fill=PAPER, edge=GROUP_EDGE
+            )
         for row in self._matrix.names:
             for column in self._matrix.names:
-                x, y = _LEFT + self._offset[column], _TOP - self._offset[row] - self._size
+                x, y = _LEFT + self._offset[column], self._top - self._offset[row] - self._size
                 room = Rect(x + gap, y + gap, self._size - 2 * gap, self._size - 2 * gap)
                 cell = self._matrix.find(source=row, target=column)
                 if cell is not None:
