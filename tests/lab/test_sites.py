@@ -31,6 +31,7 @@ WEST, EAST, GW, BOX = ClusterName("west"), ClusterName("east"), NodeName("gw"), 
 HUB = "nats://10.1.0.1:4222"
 OWN_LIB = "mount -t tmpfs lib /var/lib"
 BUS_PORT = 14222
+FACTS = "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts"
 
 
 @dataclass
@@ -228,48 +229,83 @@ def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
 
 
 def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None:
-    before = fleet.on(fleet.gw, "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts")
-    fleet.ops.run(
-        "tc",
-        "qdisc",
-        "add",
-        "dev",
-        "to-gw",
-        "root",
-        "tbf",
-        "rate",
-        "20mbit",
-        "burst",
-        "64kb",
-        "latency",
-        "300ms",
-    )
-    half_way = subprocess.Popen(fleet.command(*fleet.deploy("west")), stdout=subprocess.PIPE, text=True)
-    try:
-        wait_for(
-            "the archive is arriving",
-            lambda: "agent.pyz" in fleet.on(fleet.gw, "ls /run/netprobe-agent.* 2>&1 || :"),
-        )
-        _end_sessions(fleet.gw)
+    before = fleet.on(fleet.gw, FACTS)
+    with slowed(fleet.ops, "to-gw", rate="20mbit"), deploying(fleet, "west") as half_way:
+        wait_for("the archive is arriving", lambda: _is_arriving(fleet, fleet.gw))
+        _signal_sessions(fleet.gw, signal.SIGKILL)
         told, _ = half_way.communicate(timeout=120)
-    finally:
-        half_way.kill()
-        fleet.ops.run("tc", "qdisc", "del", "dev", "to-gw", "root")
     assert half_way.returncode == 1
     assert told.startswith("0 of 1 agent deployed")
     wait_for(
         "the host is clean", lambda: leftovers(fleet, fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"]
     )
-    assert fleet.on(fleet.gw, "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts") == before
+    assert fleet.on(fleet.gw, FACTS) == before
     assert Path(f"/proc/{before.split()[0]}").exists()
 
 
-def _end_sessions(server: Server) -> None:
-    """Kill the sshd processes that serve connections; the listener stays."""
+def test_a_host_that_is_stuck_half_way_delays_no_other_and_when_it_hangs_keeps_what_it_had(
+    fleet: Fleet,
+) -> None:
+    """Over so thin a line the box's archive is on its way for three minutes; then the box stops."""
+    gw_before, box_before = (fleet.on(server, FACTS) for server in (fleet.gw, fleet.box))
+    with slowed(fleet.gw.host, "to-box", rate="1mbit"), deploying(fleet) as both:
+        wait_for("the archive is arriving at the box", lambda: _is_arriving(fleet, fleet.box))
+        wait_for("the gateway has its new agent", lambda: _is_replaced(fleet, fleet.gw, gw_before))
+        assert both.poll() is None
+        assert _is_arriving(fleet, fleet.box)
+        _signal_sessions(fleet.box, signal.SIGSTOP)
+        try:
+            told, _ = both.communicate(timeout=300)
+        finally:
+            _signal_sessions(fleet.box, signal.SIGCONT)
+    assert both.returncode == 1
+    assert told.startswith("1 of 2 agents deployed")
+    assert "✕ east/box root@10.3.0.2: install:" in told
+    kept = ["netprobe-agent", "netprobe-agent-spool"]
+    wait_for("the box is clean", lambda: leftovers(fleet, fleet.box) == kept)
+    assert fleet.on(fleet.box, FACTS) == box_before
+    assert Path(f"/proc/{box_before.split()[0]}").exists()
+
+
+@contextmanager
+def slowed(host: Host, device: str, *, rate: str) -> Iterator[None]:
+    """What *host* sends there goes at that rate, so that an archive is long on its way."""
+    shape = ["tbf", "rate", rate, "burst", "64kb", "latency", "300ms"]
+    host.run("tc", "qdisc", "add", "dev", device, "root", *shape)
+    try:
+        yield
+    finally:
+        host.run("tc", "qdisc", "del", "dev", device, "root")
+
+
+@contextmanager
+def deploying(fleet: Fleet, *names: str) -> Iterator[subprocess.Popen[str]]:
+    """A deployment under way."""
+    process = subprocess.Popen(fleet.command(*fleet.deploy(*names)), stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_arriving(fleet: Fleet, server: Server) -> bool:
+    return "agent.pyz" in fleet.on(server, "ls /run/netprobe-agent.* 2>&1 || :")
+
+
+def _is_replaced(fleet: Fleet, server: Server, before: str) -> bool:
+    """Another agent than before stands there; between the two there is none for a moment."""
+    now = fleet.on(server, f"{FACTS} 2>/dev/null || :")
+    old, new = before.splitlines(), now.splitlines()
+    return len(new) == len(old) and new[0] != old[0]
+
+
+def _signal_sessions(server: Server, number: signal.Signals) -> None:
+    """To the sshd processes that serve connections, not to the listener."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     assert children
     for child in children:
-        os.kill(int(child), signal.SIGKILL)
+        os.kill(int(child), number)
 
 
 def test_no_secret_is_seen_anywhere(fleet: Fleet) -> None:
