@@ -17,7 +17,7 @@ from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SurroundingsError
 from netprobe.model.names import AgentId
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """On a machine that is busy with other things, starting a process takes its time."""
 LOCAL = Listen("127.0.0.1", 0)
 PROD = AgentId.parse("prod/w1/pod")

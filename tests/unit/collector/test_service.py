@@ -217,6 +217,7 @@ async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: P
         assert here.kept()[2] == [good]
 
 
+@pytest.mark.timeout(900)  # a collector starts four times, each as slowly as the machine is busy
 async def test_a_kill_loses_no_window_and_counts_none_twice(tmp_path: Path) -> None:
     reports_each, kills = 60, 3
 
