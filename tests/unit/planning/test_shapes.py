@@ -149,7 +149,7 @@ def test_budgets_are_never_exceeded_and_cost_no_coverage(
 def test_a_worker_that_goes_changes_few_joints_elsewhere(
     inventory: Inventory, epoch: int, data: st.DataObject
 ) -> None:
-    """The bound of ``test_fleet`` holds whatever the shape: the gateways of no link stop asking each other."""
+    """The bound of ``test_fleet`` holds whatever the shape: no link's gateways stop asking each other."""
     with_workers = [c for c in inventory.clusters if len(c.nodes) > len(c.gateways)]
     assume(with_workers)
     cluster = data.draw(st.sampled_from(with_workers), label="cluster")
