@@ -190,7 +190,7 @@ def _diagnose(pair: Pair, finding: Finding) -> dict[str, Any]:
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
     code, told, complaint = pair.netprobe("diagnose", "--from", str(bundle), "--evidence", "-o", "json")
     assert code == 1, complaint
-    found = json.loads(told)["findings"][0]
+    (found,) = (one for one in json.loads(told)["findings"] if one["cause"] == finding.cause)
     assert isinstance(found, dict)
     return found
 
