@@ -13,8 +13,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Set
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Set
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import compress
@@ -59,6 +59,7 @@ from netprobe.wire.reports import report_of
 _PRUNE_EVERY_S = 600.0
 _CONCLUSIONS_PER_INTERVAL = 5
 """How often the analysis looks whether an interval is complete; a late look delays every finding."""
+_END_PAUSE_S = 1.0
 _REOPEN_PAUSE_S = 0.5
 _MOST_PAST_FINDINGS = 1_000
 _ASK_TIMEOUT_S = 8.0
@@ -356,22 +357,23 @@ async def _ask_now(access: Access, check: Check) -> bool | None:
     return False if kinds and OutcomeKind.NOT_MEASURED not in kinds else None
 
 
-class _Done(Exception):  # noqa: N818 - a signal between tasks, not an error
-    pass
-
-
 async def _until_first(*jobs: Coroutine[Any, Any, object]) -> None:
     """Run *jobs* together until one of them returns or fails; end the others; raise what failed first."""
-
-    async def run(job: Coroutine[Any, Any, object]) -> None:
-        await job
-        raise _Done
-
+    tasks = [asyncio.create_task(job) for job in jobs]
+    first: set[asyncio.Task[object]] = set()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            for job in jobs:
-                tasks.create_task(run(job))
-    except BaseExceptionGroup as group:
-        failed = [error for error in group.exceptions if not isinstance(error, _Done)]
-        if failed:
-            raise failed[0] from None
+        first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _end(tasks)
+    for task in sorted(tasks, key=lambda each: each not in first):
+        if not task.cancelled():
+            task.result()
+
+
+async def _end(tasks: Collection[asyncio.Task[object]]) -> None:
+    """Cancel *tasks* until they have ended: Python 3.11's wait_for may swallow a cancellation once."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pending, timeout=_END_PAUSE_S)
