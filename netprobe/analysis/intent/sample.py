@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from netprobe.model.intent import Cell, CellVerdict, Judged
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-9
+"""What the logarithms of the chances may lose; a number on the very edge is kept, which is the cautious side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def find_most_deviating(*, total: int, asked: int, found: int, confidence: float
     low, high = found, total - (asked - found)
     while low < high:
         middle = (low + high + 1) // 2
-        if _chance_of_at_most(found, total=total, deviating=middle, asked=asked) > 1 - confidence:
+        if _chance_of_at_most(found, total=total, deviating=middle, asked=asked) > 1 - confidence - ROUNDING:
             low = middle
         else:
             high = middle - 1
