@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How busy the machine is says nothing about a law: no deadlines. Where a change is judged (CI), every run asks
-# the same examples, so that the same tree is never green once and red once; every other run looks for new ones.
+# How busy the machine is says nothing about a law: no deadlines. Where a change is judged (CI), every run
+# asks the same examples, so that one tree is never green once and red once; other runs look for new ones.
 settings.register_profile(
     "calm",
     deadline=None,
     derandomize="CI" in os.environ,
-    database=None if "CI" in os.environ else settings.default.database,
+    database=None if "CI" in os.environ else settings().database,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("calm")

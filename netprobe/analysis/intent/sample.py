@@ -20,7 +20,7 @@ from netprobe.model.intent import Cell, CellVerdict, Judged
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
-"""What the logarithms of the chances may lose; a number on the very edge is kept, which is the cautious side."""
+"""What the logarithms of the chances may lose: a number on the very edge is kept, the cautious side."""
 
 
 @dataclass(frozen=True, slots=True)
