@@ -27,7 +27,9 @@ from netprobe.render.forms import FORMS, form_of
 from netprobe.render.forms.subject import Outcome, Subject
 from netprobe.render.report import Moment
 from netprobe.render.verify import Verification
+from netprobe.render.words import one_line
 from tests import fleets
+from tests.unit.render.tap14 import TapError, read_tap
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 PUBLISHED = Path(__file__).parents[3] / "docs/schemas"
@@ -152,6 +154,40 @@ def test_tap_is_understood_by_perls_test_harness(subject: Subject) -> None:
     assert (planned, errors) == (seen.total(), 0)
     assert (passed, failed) == (seen[Outcome.PASSED] + seen[Outcome.SKIPPED], seen[Outcome.FAILED])
     assert skipped == seen[Outcome.SKIPPED]
+
+
+@each_subject
+def test_tap_keeps_the_grammar_of_version_14(subject: Subject) -> None:
+    points = read_tap(FORMS["tap"].write(subject))
+    cases = list(subject.cases())
+    assert [point.is_ok for point in points] == [case.outcome is not Outcome.FAILED for case in cases]
+    assert [point.directive == "skip" for point in points] == [
+        case.outcome is Outcome.SKIPPED for case in cases
+    ]
+    assert [point.description for point in points] == [
+        one_line(f"{each.group}: {each.name}") for each in cases
+    ]
+    for point, case in zip(points, cases, strict=True):
+        said = {"kind": case.kind, "message": case.message}
+        assert point.diagnostics == (None if point.is_ok else said)
+
+
+NO_TAP = {
+    "no version": "1..1\nok 1\n",
+    "no plan": "TAP version 14\nok 1\n",
+    "a point is missing": "TAP version 14\n1..2\nok 1\n",
+    "a line that does not end": "TAP version 14\n1..1\nok 1",
+    "a bare hash": "TAP version 14\n1..1\nok 1 - a # b\n",
+    "a stray line": "TAP version 14\n1..1\nok 1 - a\nb\n",
+    "YAML indented by one": "TAP version 14\n1..1\nnot ok 1\n  ---\n a: b\n  ...\n",
+    "YAML without an end": "TAP version 14\n1..1\nnot ok 1\n  ---\n  a: b\n",
+}
+
+
+@pytest.mark.parametrize("text", NO_TAP.values(), ids=NO_TAP)
+def test_the_reader_of_tap_refuses_what_the_grammar_does_not_know(text: str) -> None:
+    with pytest.raises(TapError):
+        read_tap(text)
 
 
 def test_every_failure_of_tap_has_a_yaml_block() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types of its own
@@ -54,6 +56,20 @@ BAD = {
         "f.yaml:5:9: ports[0]: 'udp/9-8': the range runs backwards",
     ),
     "anchors and aliases": (BOMB, "f.yaml:3:6: anchors and aliases are not taken here ('a')"),
+    "a YAML bomb": (
+        "version: 1\ngroups:\n  a: &a {clusters: [x, x, x, x, x, x, x, x, x]}\n"
+        + "".join(f"  {b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi")),
+        "f.yaml:3:6: anchors and aliases are not taken here ('a')",
+    ),
+    "a merge key": (
+        HEAD + "  both: {<<: *prod}\n",
+        "f.yaml:5:14: anchors and aliases are not taken here ('prod')",
+    ),
+    "a second document": (HEAD + "---\nversion: 1\n", "f.yaml:5:1: is not YAML: but found another document"),
+    "duplicate key deep inside": (
+        "version: 1\ngroups:\n  prod: {clusters: [a], regions: [r], clusters: [b]}\n",
+        "f.yaml:3:39: groups.prod.clusters: stands twice",
+    ),
     "duplicate key": (HEAD + "ports: []\nports: []\n", "f.yaml:6:1: ports: stands twice"),
     "nested too deeply": ("[" * 5000, "f.yaml:1:1: is nested too deeply"),
     "unknown field": (HEAD + "rule: []\n", "f.yaml:5:1: the mapping contains unknown field 'rule'"),
@@ -93,6 +109,24 @@ def test_a_file_of_ten_megabytes_is_refused_before_it_is_parsed(tmp_path: Path) 
     path.write_bytes(b"# filler\n" * 1_200_000)
     with pytest.raises(InputError, match=f"is more than {MAX_BYTES} bytes"):
         load_intent(path, today=TODAY)
+
+
+def test_a_file_of_ten_megabytes_costs_no_more_memory_than_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "big.yaml"
+    group = "  g{}: {{clusters: [c{}], namespaces: [n]}}\n"
+    path.write_text("version: 1\ngroups:\n" + "".join(group.format(n, n) for n in range(260_000)))
+    assert path.stat().st_size > 10_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as caught:
+            load_intent(path, today=TODAY)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value) == (
+        f"{path}:1:1: is more than {MAX_BYTES} bytes; such a document may have {MAX_BYTES}"
+    )
+    assert most < 3 * MAX_BYTES
 
 
 def test_an_exception_holds_until_the_end_of_its_last_day() -> None:
