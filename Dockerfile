@@ -24,7 +24,7 @@ COPY --from=nats /usr/local/bin/nats-server /usr/local/bin/nats-server
 COPY --from=build /opt/netprobe /opt/netprobe
 ENV PYTHONPATH=/opt/netprobe PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp
 USER 65532:65532
-EXPOSE 4222/tcp
+EXPOSE 4222/tcp 9772/tcp
 ENTRYPOINT ["python3", "-m", "netprobe"]
 LABEL org.opencontainers.image.title="netprobe" \
       org.opencontainers.image.description="Who can reach whom across clusters, and where exactly it is broken" \

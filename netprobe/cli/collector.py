@@ -37,6 +37,8 @@ _FILE = click.Path(path_type=Path)
 @click.option("--data", type=_FILE, required=True, metavar="DIR", help="Where everything is kept.")
 @click.option("--listen", default="127.0.0.1:4222", show_default=True, metavar="HOST:PORT",
               help="Where agents and askers connect; port 0 takes a free one.")  # fmt: skip
+@click.option("--http", metavar="HOST:PORT",
+              help="Answer /metrics (Prometheus), /healthz and /readyz there.")  # fmt: skip
 @click.option("--keys", type=_FILE, metavar="FILE",
               help="Public keys of operators, and of agents without a token (JSON).")  # fmt: skip
 @click.option("--tls-certificate", type=_FILE, metavar="FILE", help="The bus speaks TLS and shows this.")
@@ -59,8 +61,9 @@ _FILE = click.Path(path_type=Path)
               help="Clusters reach each other directly where the inventory names no link at all: every node "
                    "is its own way to the others.")  # fmt: skip
 def collector(  # noqa: PLR0913 - one for each option
-    *, inventory: Path | None, registered: Path | None, data: Path, listen: str, keys: Path | None,
-    interval: float, keep: float, epoch: int, history: str, budgets: tuple[tuple[str, int], ...],
+    *, inventory: Path | None, registered: Path | None, data: Path, listen: str, http: str | None,
+    keys: Path | None, interval: float, keep: float, epoch: int, history: str,
+    budgets: tuple[tuple[str, int], ...],
     tls_certificate: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
     flat: bool,
 ) -> None:  # fmt: skip
@@ -72,6 +75,7 @@ def collector(  # noqa: PLR0913 - one for each option
         inventory, data, Listen.parse(listen), keys,
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
         history_url=history, clusters=registered, flat=flat,
+        http=Listen.parse(http) if http is not None else None,
         tls=read_server_tls(tls_certificate, tls_key, tls_client_ca),
     )  # fmt: skip
     most = dict(budgets)

@@ -15,6 +15,7 @@ from netprobe.bus.login import Trust
 from netprobe.bus.server import ServerTls
 from netprobe.collector.admission import Admission
 from netprobe.collector.gathering import Gathering, Survey
+from netprobe.model.vitals import Entrance
 
 LOOK_S = 5.0
 logger = logging.getLogger("netprobe.collector")
@@ -28,19 +29,17 @@ class Door:
     gathering: Gathering | None
     survey: Survey
 
-    def counts(self) -> dict[str, object]:
-        """For the collector's health."""
+    def entrance(self) -> Entrance | None:
+        """Who came in, and who did not; None where nobody comes by token."""
         if self.gathering is None:
-            return {}
-        return {
-            "tokens_admitted": self.admission.admitted,
-            "tokens_unchecked": self.admission.unchecked,
-            "tokens_refused": {
-                str(reason): count for reason, count in sorted(self.admission.refused.items())
-            },
-            "registrations_refused": self.gathering.refused,
-            "clusters_away": {found.name: found.away for found in self.gathering.known() if found.away},
-        }
+            return None
+        return Entrance(
+            tokens_admitted=self.admission.admitted,
+            tokens_unchecked=self.admission.unchecked,
+            tokens_refused={str(reason): count for reason, count in sorted(self.admission.refused.items())},
+            registrations_refused=self.gathering.refused,
+            clusters_away={found.name: found.away for found in self.gathering.known() if found.away},
+        )
 
 
 def own_trust(tls: ServerTls | None) -> Trust | None:

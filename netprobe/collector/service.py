@@ -13,13 +13,11 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Set
-from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 from netprobe import __version__
 from netprobe.bus.ask import Access, ask_check
@@ -37,7 +35,9 @@ from netprobe.collector.course import Course
 from netprobe.collector.door import Door, follow_certificate, own_trust
 from netprobe.collector.gathering import Gathering, Survey
 from netprobe.collector.intake import Intake
+from netprobe.collector.jobs import run_until_first
 from netprobe.collector.keyring import follow_keys
+from netprobe.collector.monitor import Told, open_monitor
 from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
 from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
@@ -51,7 +51,9 @@ from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.state import AgentState
+from netprobe.model.vitals import Vitals
 from netprobe.planning.fabric import Fabric
+from netprobe.render.metrics import encode_metrics
 from netprobe.store.history import History
 from netprobe.wire.messages import Answer, encode_snapshot
 from netprobe.wire.reports import report_of
@@ -59,7 +61,6 @@ from netprobe.wire.reports import report_of
 _PRUNE_EVERY_S = 600.0
 _CONCLUSIONS_PER_INTERVAL = 5
 """How often the analysis looks whether an interval is complete; a late look delays every finding."""
-_END_PAUSE_S = 1.0
 _REOPEN_PAUSE_S = 0.5
 _MOST_PAST_FINDINGS = 1_000
 _ASK_TIMEOUT_S = 8.0
@@ -127,6 +128,8 @@ class _Collector:
         self._encoded: bytes | None = None
         self._remembered = self._history.incidents_since(0)[-_MOST_PAST_FINDINGS:]
         self._kept: set[tuple[str, int]] = set()
+        self._serves = False
+        """Whether the bus is served."""
 
     async def run(self, keys: Keys, *, stop: asyncio.Event) -> None:
         seed = load_own_seed(self._settings.data)
@@ -137,13 +140,15 @@ class _Collector:
         running = run_server(
             self._settings.listen, directory=directory, users=entries, callout=callout, tls=tls
         )
-        async with running as server:
-            jobs = [stop.wait(), self._watch(server), self._serve(server, seed, issuer_seed), self._prune()]
+        told = Told(self._tell_metrics, lambda: "" if self._serves else "the bus is not served yet")
+        async with open_monitor(self._settings.http, told) as monitor, running as server:
+            jobs = [stop.wait(), self._watch(server), self._prune()]
+            jobs += [self._serve(server, seed, issuer_seed, monitor)]
             jobs += [self._door.gathering.run()] if self._door.gathering else []
             jobs += [follow_certificate(tls, server.reload)] if tls else []
             jobs += [self._follow_keys(self._settings.keys, server, seed)] if self._settings.keys else []
             try:
-                await _until_first(*jobs)
+                await run_until_first(*jobs)
             finally:
                 self._settings.ready_file.unlink(missing_ok=True)
 
@@ -156,7 +161,7 @@ class _Collector:
     async def _watch(self, server: Server) -> None:
         raise await server.wait_ended()
 
-    async def _serve(self, server: Server, seed: str, issuer_seed: str) -> None:
+    async def _serve(self, server: Server, seed: str, issuer_seed: str, monitor: str) -> None:
         """Work on one connection after the other; our own server is near, but it may drop a slow reader."""
         ttl_s = self._settings.presence_ttl_ns / _SECOND
         while True:
@@ -173,14 +178,16 @@ class _Collector:
                     await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
                     await bus.serve("snapshot", self._answer_snapshot)
                     await bus.serve("health", self._answer_health)
-                    self._say_ready(server)
-                    await _until_first(
+                    self._say_ready(server, monitor)
+                    await run_until_first(
                         bus.wait_ended(), self._ingest(bus), self._conclude(), self._advance(bus),
                         self._examine(Access(server.url, seed, own_trust(self._settings.tls))),
                     )  # fmt: skip
                     logger.warning("the bus dropped us; connecting again")
             except BusAwayError as error:
                 logger.warning("%s; connecting again", error)
+            finally:
+                self._serves = False
             await asyncio.sleep(_REOPEN_PAUSE_S)
 
     def _judge(self, caller: Caller) -> Bearer | Refusal:
@@ -321,25 +328,32 @@ class _Collector:
         return self._turned_away + self._intake.rejected + Counter(self._analyst.rejected)
 
     async def _answer_health(self, _: bytes) -> bytes:
-        counters = await asyncio.to_thread(self._history.counters)
-        told = {
-            "version": __version__,
-            "pid": os.getpid(),
-            "started_ns": self._started_ns,
-            "epoch": self._fleet.epoch,
-            "interval_ns": self._fleet.interval_ns,
-            "agents_planned": len(self._fleet.plans),
-            "last_report_ns": self._last_report_ns,
-            "analysis_errors": self._analysis_errors,
-            "windows_rejected_by_reason": dict(sorted(self._rejected.items())),
-            "inventories_refused": self._course.refused,
-            **self._door.counts(),
-            **asdict(counters),
-        }
-        return json.dumps(told).encode()
+        return json.dumps((await self._vitals()).flat()).encode()
 
-    def _say_ready(self, server: Server) -> None:
-        told = {"url": server.url, "pid": os.getpid()}
+    async def _vitals(self) -> Vitals:
+        return Vitals(
+            version=__version__,
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            epoch=self._fleet.epoch,
+            interval_ns=self._fleet.interval_ns,
+            agents_planned=len(self._fleet.plans),
+            last_report_ns=self._last_report_ns,
+            analysis_errors=self._analysis_errors,
+            inventories_refused=self._course.refused,
+            windows_rejected_by_reason=dict(sorted(self._rejected.items())),
+            counters=await asyncio.to_thread(self._history.counters),
+            entrance=self._door.entrance(),
+        )
+
+    async def _tell_metrics(self, accept: str) -> tuple[bytes, str]:
+        vitals, conclusion = await self._vitals(), self._conclusion
+        snapshot = None if conclusion is None else self._snapshot_of(conclusion, vitals.counters)
+        return await asyncio.to_thread(encode_metrics, snapshot, vitals, accept=accept)
+
+    def _say_ready(self, server: Server, monitor: str) -> None:
+        self._serves = True
+        told = {"url": server.url, "pid": os.getpid()} | ({"http": monitor} if monitor else {})
         replace_file(self._settings.ready_file, json.dumps(told))
         logger.info("serving on %s", server.url)
 
@@ -355,25 +369,3 @@ async def _ask_now(access: Access, check: Check) -> bool | None:
     if OutcomeKind.REACHED in kinds:
         return True
     return False if kinds and OutcomeKind.NOT_MEASURED not in kinds else None
-
-
-async def _until_first(*jobs: Coroutine[Any, Any, object]) -> None:
-    """Run *jobs* together until one of them returns or fails; end the others; raise what failed first."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    first: set[asyncio.Task[object]] = set()
-    try:
-        first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _end(tasks)
-    for task in sorted(tasks, key=lambda each: each not in first):
-        if not task.cancelled():
-            task.result()
-
-
-async def _end(tasks: Collection[asyncio.Task[object]]) -> None:
-    """Cancel *tasks* until they have ended: Python 3.11's wait_for may swallow a cancellation once."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(pending, timeout=_END_PAUSE_S)

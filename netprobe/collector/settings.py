@@ -37,6 +37,8 @@ class Settings:
     """The bus's certificate; None for a bus without TLS."""
     flat: bool = False
     """Whether clusters that nobody joined by links reach each other directly."""
+    http: Listen | None = None
+    """Where metrics and probes are answered; None for nowhere."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 

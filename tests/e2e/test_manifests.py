@@ -18,7 +18,13 @@ MANIFESTS = ROOT / "manifests"
 OVERLAYS = tuple(sorted(path.name for path in (MANIFESTS / "overlays").iterdir()))
 Object = dict[str, Any]
 PROFILE = "pod-security.kubernetes.io/enforce"
-CERT_MANAGER = {"issuers": "Issuer", "certificates": "Certificate"}
+FOREIGN = {
+    "issuers.cert-manager.io": "Issuer",
+    "certificates.cert-manager.io": "Certificate",
+    "servicemonitors.monitoring.coreos.com": "ServiceMonitor",
+    "prometheusrules.monitoring.coreos.com": "PrometheusRule",
+}
+"""Kinds of others that overlays use."""
 
 
 def render(overlay: str) -> list[Object]:
@@ -30,16 +36,17 @@ def render(overlay: str) -> list[Object]:
     return [found for found in yaml.safe_load_all(ran.stdout) if found]
 
 
-def definition(plural: str, kind: str) -> Object:
-    """A kind of cert-manager's, as far as an overlay needs it: any spec."""
+def definition(name: str, kind: str) -> Object:
+    """A kind of somebody else's, as far as an overlay needs it: any spec."""
+    plural, _, group = name.partition(".")
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"plural": plural, "singular": kind.lower(), "kind": kind}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.cert-manager.io"},
-        "spec": {"group": "cert-manager.io", "names": names, "scope": "Namespaced", "versions": [version]},
+        "metadata": {"name": name},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
     }
 
 
@@ -49,13 +56,13 @@ def served(clusters: Clusters) -> Iterator[Clusters]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "netprobe"}}
     closed = {"name": "restricted", "labels": {PROFILE: "restricted"}}
     clusters.apply(STAGING, namespace, {"apiVersion": "v1", "kind": "Namespace", "metadata": closed})
-    for plural, kind in CERT_MANAGER.items():
-        clusters.apply(STAGING, definition(plural, kind))
-        wait = ("wait", "--for=condition=Established", f"crd/{plural}.cert-manager.io", "--timeout=60s")
+    for name, kind in FOREIGN.items():
+        clusters.apply(STAGING, definition(name, kind))
+        wait = ("wait", "--for=condition=Established", f"crd/{name}", "--timeout=60s")
         clusters.kubectl(STAGING, *wait)
     yield clusters
-    for plural in CERT_MANAGER:
-        clusters.kubectl(STAGING, "delete", "crd", f"{plural}.cert-manager.io")
+    for name in FOREIGN:
+        clusters.kubectl(STAGING, "delete", "crd", name)
     clusters.kubectl(STAGING, "delete", "namespace", "restricted", "netprobe", "--wait=false")
 
 

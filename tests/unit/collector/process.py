@@ -85,8 +85,9 @@ def main() -> None:
     inventory, keys = directory / "inventory.yaml", directory / "keys.json"
     epoch_intervals = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     settings = Settings(
-        inventory, directory / "data", listen, keys, interval_ns=200_000_000, epoch_intervals=epoch_intervals
-    )
+        inventory, directory / "data", listen, keys,
+        interval_ns=200_000_000, epoch_intervals=epoch_intervals, http=Listen("127.0.0.1", 0),
+    )  # fmt: skip
     try:
         asyncio.run(serve(settings))
     except NetprobeError as error:

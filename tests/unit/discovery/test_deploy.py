@@ -82,8 +82,8 @@ def test_what_differs_from_cluster_to_cluster_is_filled_in() -> None:
     for workload in (*of_kind("DaemonSet", images), *of_kind("Deployment", images)):
         wanted = images.agent if workload["kind"] == "DaemonSet" else images.collector
         assert [found["image"] for found in pod_of(workload)["containers"]] == [wanted]
-    (service,) = of_kind("Service")
-    assert service["spec"]["type"] == "NodePort"
+    types = {found["metadata"]["name"]: found["spec"].get("type") for found in of_kind("Service")}
+    assert types == {"netprobe-bus": "NodePort", "netprobe-metrics": None}, "metrics stay inside"
 
 
 def test_every_object_is_ours_and_every_container_is_locked_down() -> None:
