@@ -53,7 +53,6 @@ from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.state import AgentState
 from netprobe.model.vitals import Vitals
 from netprobe.planning.fabric import Fabric
-from netprobe.render.metrics import encode_metrics
 from netprobe.store.history import History
 from netprobe.wire.messages import Answer, encode_snapshot
 from netprobe.wire.reports import report_of
@@ -347,6 +346,8 @@ class _Collector:
         )
 
     async def _tell_metrics(self, accept: str) -> tuple[bytes, str]:
+        from netprobe.render.metrics import encode_metrics  # noqa: PLC0415 - only where somebody asks
+
         vitals, conclusion = await self._vitals(), self._conclusion
         snapshot = None if conclusion is None else self._snapshot_of(conclusion, vitals.counters)
         return await asyncio.to_thread(encode_metrics, snapshot, vitals, accept=accept)
