@@ -13,6 +13,7 @@ from netprobe.analysis.evidence import FAMILY_OF, Family
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.health import find_dead_nodes, find_sick_agents
 from netprobe.analysis.hypothesis import Explanation, Hypothesis
+from netprobe.analysis.lag import Doubt
 from netprobe.analysis.look import Look
 from netprobe.analysis.losses import Losses
 from netprobe.analysis.network import Network, group_dead, group_lossy
@@ -65,7 +66,8 @@ class Explainer:
         network = self._find_broken(look, aside)
         found += network
         gated = self._gated(look)
-        services, excused = self._find_failing(look, aside | _explained(network))
+        doubt = Doubt((*before[-1:], look), self.facts)
+        services, excused = self._find_failing(look, doubt, aside | _explained(network))
         found += services
         done = aside | _explained(found) | gated | excused
         lossy = self._find_lossy(look, before, done)
@@ -107,11 +109,11 @@ class Explainer:
         return bool(seen) and all(one.is_good for one in seen)
 
     def _find_failing(
-        self, look: Look, aside: frozenset[int]
+        self, look: Look, doubt: Doubt, aside: frozenset[int]
     ) -> tuple[tuple[Hypothesis, ...], frozenset[int]]:
         shaky = look.missing | look.strained
         excused = find_excused(look, self.servants, shaky=shaky, troubled=look.troubled)
-        return find_failing(look, self.facts, without=aside | excused), excused
+        return find_failing(look, self.servants, doubt, without=aside | excused), excused
 
     def _find_lossy(self, look: Look, before: Sequence[Look], done: frozenset[int]) -> tuple[Hypothesis, ...]:
         looks = [*before[-_LOSSY_LOOKS + 1 :], look]

@@ -22,7 +22,6 @@ from netprobe.model.window import AgentHealth, Histogram, Window
 
 _STRAIN_SHARE = 0.5
 """An event loop that lagged this share of a probe's time-out answers too late."""
-_TIRED_SHARE = 0.1
 UNTOLD = -1
 """Stands for what a responder heard where it told nothing."""
 
@@ -190,9 +189,8 @@ class Look:
     """Agents whose own health says that what they measured, or failed to answer, is not the network's
     fault.
     """
-    tired: frozenset[AgentId] = field(default=frozenset())
-    """Agents that lag enough for what needs their whole attention, services and names, to fail now and then.
-    """
+    health: Mapping[AgentId, AgentHealth] = field(default_factory=dict)
+    """How everybody who delivered felt."""
     troubled: frozenset[int] = field(default=frozenset())
     slow: frozenset[int] = field(default=frozenset())
     """Checks far beyond their usual latency, for several frames by now."""
@@ -215,20 +213,14 @@ class Look:
             delivered=self.delivered & agents,
             missing=self.missing & agents,
             strained=self.strained & agents,
-            tired=self.tired & agents,
+            health={agent: health for agent, health in self.health.items() if agent in agents},
         )
 
 
 def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
     """See a closed frame; *known* are the agents that have delivered before."""
     delivered = frozenset(frame.health)
-    bound_ns = _TIRED_SHARE * max(1, facts.patience_ns)
-    tired = frozenset(
-        agent
-        for agent, health in frame.health.items()
-        if health.loop_lag_ns > bound_ns or health.packets_dropped > 0
-    )
-    strained = frozenset(agent for agent in tired if _is_strained(frame.health[agent], facts))
+    strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
     seen = SeenTable(facts, frame)
     _fill_quiet(seen, frame)
     _fill_windows(seen, frame, facts)
@@ -243,7 +235,7 @@ def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
         delivered,
         known - delivered,
         strained,
-        tired,
+        frame.health,
         frozenset(np.flatnonzero(seen.is_troubled).tolist()),
     )
 

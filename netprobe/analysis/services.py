@@ -15,6 +15,7 @@ import numpy as np
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts, column_of
 from netprobe.analysis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.lag import Doubt
 from netprobe.analysis.look import Look, Seen
 from netprobe.analysis.table import Symptom
 from netprobe.model.component import Component, ComponentKind
@@ -26,7 +27,7 @@ _CHANCE = 0.005
 _ROLLOUT_FRAMES = 6
 """A service that loses its endpoints is refused by one node after the other, as each rewrites its rules."""
 _TIRED_FRAMES = 3
-"""So long a service or server must fail for all nodes where agents lag."""
+"""So long a service or server must fail for all nodes where lag may be why."""
 
 
 @dataclass(slots=True)
@@ -41,6 +42,11 @@ class Servants:
         """Pod agents of the nodes on which the DNS server may stand."""
         pods = self.facts.pods_in.get(check.source.cluster, ())
         return tuple(agent for agent in pods if agent.node_id not in self.not_dns)
+
+    def behind(self, check: CheckFacts) -> tuple[AgentId, ...]:
+        """Agents that answer a service or name, or stand where its server may stand."""
+        found = self.facts.endpoints(check) if check.aspect is Aspect.SERVICE else ()
+        return found or self.dns_agents(check)
 
     def learn(self, look: Look, down: Iterable[NodeId]) -> None:
         """A name that is answered while a node is down is not answered by that node."""
@@ -126,8 +132,11 @@ def _is_shaky(
     return any(check.number in troubled and check.aspect is not Aspect.LARGE for check in pair)
 
 
-def find_failing(look: Look, facts: Facts, *, without: frozenset[int]) -> tuple[Hypothesis, ...]:
+def find_failing(
+    look: Look, servants: Servants, doubt: Doubt, *, without: frozenset[int]
+) -> tuple[Hypothesis, ...]:
     """Service proxies, services and DNS servers that fail beside healthy endpoints."""
+    facts = servants.facts
     dead = frozenset(np.flatnonzero(look.seen.is_dead & facts.served).tolist()) - without
     columns = dict.fromkeys(column_of(facts.checks[number]) for number in sorted(dead))
     blamed: dict[Component, set[int]] = defaultdict(set)
@@ -135,7 +144,10 @@ def find_failing(look: Look, facts: Facts, *, without: frozenset[int]) -> tuple[
         checks = [check for check in facts.columns[column] if check.number in look.seen]
         for part, numbers in _blame_column(look, checks, without=without).items():
             blamed[part] |= numbers
-    return tuple(_suppose(look, facts, part, numbers) for part, numbers in _absorb(blamed).items())
+    return tuple(
+        _suppose(look, facts, part, numbers, patience=_find_patience(servants, doubt, part, numbers))
+        for part, numbers in _absorb(blamed).items()
+    )
 
 
 def _blame_column(
@@ -189,7 +201,7 @@ def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
     return found
 
 
-def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hypothesis:
+def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int], *, patience: int) -> Hypothesis:
     is_zone = part.kind is ComponentKind.DNS and part.detail
     ids = facts.ids(numbers)
     nodes = {facts.checks[number].source.node_id for number in numbers}
@@ -207,16 +219,15 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int]) -> Hy
         ),
         against=_against(look, facts, part),
         is_solid=not any(_is_half(look, number) for number in facts.crossing[part]),
-        patience=_ROLLOUT_FRAMES if is_refusing_alone else _find_patience(look, facts, part, numbers),
+        patience=_ROLLOUT_FRAMES if is_refusing_alone else patience,
     )
 
 
-def _find_patience(look: Look, facts: Facts, part: Component, numbers: Iterable[int]) -> int:
-    """Where agents of the cluster lag, some nodes fail before others, which looks like their own fault."""
-    clusters = {facts.checks[number].source.cluster for number in numbers}
-    if not any(agent.cluster in clusters for agent in look.tired):
-        return 2
-    return _ROLLOUT_FRAMES if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_FRAMES
+def _find_patience(servants: Servants, doubt: Doubt, part: Component, numbers: Iterable[int]) -> int:
+    """Where agents lag, some nodes fail before others, which looks like their own fault."""
+    checks = (servants.facts.checks[number] for number in numbers)
+    most = _ROLLOUT_FRAMES if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_FRAMES
+    return doubt.patience(((check, servants.behind(check)) for check in checks), most=most)
 
 
 def _is_half(look: Look, number: int) -> bool:

@@ -19,6 +19,7 @@ from netprobe.analysis.localise.evidence import FloatArray, IntArray
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
+    Busy,
     Effect,
     Lose,
     NodeDown,
@@ -123,7 +124,7 @@ class CalmWorld(World):
         found = {agent for agent, held in self._held.items() if held}
         for effect in (effect for fault in self._active for effect in fault.effects):
             match effect:
-                case NodeDown(node=node):
+                case NodeDown(node=node) | Busy(node=node):
                     found.update(self._facts.agents_on.get(node, ()))
                 case AgentKilled(agent=who) | AgentFrozen(agent=who):
                     found.add(who)

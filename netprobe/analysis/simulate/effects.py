@@ -56,6 +56,16 @@ class AgentFrozen:
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """The agents of a node lag, and say so: conversations they begin come to no end, datagrams pass."""
+
+    node: NodeId
+    lag_ns: int
+    is_lost: bool = True
+    """Whether it is bad enough for that."""
+
+
+@dataclass(frozen=True, slots=True)
 class StaleProxy:
     """One node sends a service's connections to an address where nobody is."""
 
@@ -109,6 +119,7 @@ Effect = (
     | NodeDown
     | AgentKilled
     | AgentFrozen
+    | Busy
     | StaleProxy
     | NoEndpoints
     | DnsDown

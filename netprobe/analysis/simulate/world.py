@@ -16,6 +16,7 @@ from netprobe.analysis.frames import QuietWindows
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
+    Busy,
     Delay,
     DnsDown,
     Effect,
@@ -173,6 +174,8 @@ class World:
 
     def _send(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
         match check.aspect:
+            case _ if _is_lagged_away(check, effects):
+                return Fate(OutcomeKind.TIMED_OUT)
             case Aspect.SERVICE:
                 return self._ask_service(check, at_ns, effects)
             case Aspect.DNS:
@@ -336,7 +339,7 @@ class World:
         if not self._is_awake(agent, at_ns, effects) or self._starts[agent] > end_ns:
             return []
         self._sequence[agent] += 1
-        health = AgentHealth(agent, end_ns, 1, loop_lag_ns=_SMALL_NS, version="simulated")
+        health = AgentHealth(agent, end_ns, 1, _find_lag_ns(agent, effects), version="simulated")
         report = Report(
             agent,
             1,
@@ -358,6 +361,19 @@ class World:
 def _is_at(part: Component, node: NodeId) -> bool:
     """Whether a part stands on a node or leads into it."""
     return str(node) in {part.source, part.target}
+
+
+def _is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
+    """Whether it is a conversation that a lagging agent does not bring to its end."""
+    return check.check.probe.kind in {"http", "dns"} and any(
+        isinstance(effect, Busy) and effect.is_lost and effect.node == check.source.node_id
+        for effect in effects
+    )
+
+
+def _find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
+    lags = (effect.lag_ns for effect in effects if isinstance(effect, Busy) and effect.node == agent.node_id)
+    return max(lags, default=_SMALL_NS)
 
 
 def _leaves_by(check: CheckFacts, gateway: NodeId) -> bool:
