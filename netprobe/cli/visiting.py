@@ -22,11 +22,11 @@ from netprobe.discovery.execute import run_in_pod
 from netprobe.discovery.joining import join_flat
 from netprobe.discovery.kubeconfig import Context
 from netprobe.discovery.kubernetes import PLANE_LABEL, ClusterFacts, read_objects, understand
-from netprobe.discovery.visit import Visit, VisitPod, arrive, leave
+from netprobe.discovery.visit import Visit, VisitPod, arrive, expect_welcome, leave
 from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.inventory import Cluster, Inventory, Node, Service
+from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
@@ -37,7 +37,6 @@ from netprobe.wire.stream import Taken, Told, decode_said, encode_plan_line
 T = TypeVar("T")
 _LEAVE_S = 60.0
 _LATE_S = 30.0
-_NODE_PORT = "probe-node-port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ async def visit_clusters(contexts: Sequence[Context], settings: VisitSettings, p
     namespace = f"netprobe-verify-{secrets.token_hex(3)}"
     async with AsyncExitStack() as stack:
         apis = {names[one]: await stack.enter_async_context(open_api(one)) for one in contexts}
+        await expect_welcome(tuple(apis.values()))
         async with _staying(apis, namespace, progress):
             progress(f"starting agents in namespace {namespace} of {len(apis)} clusters")
             coming = (
@@ -97,7 +97,8 @@ async def _staying(
         ends = await asyncio.gather(*leaving, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
-                progress(f"not removed: {end}; delete namespace {namespace} there yourself")
+                told = f"not removed: {end}; kubectl delete namespace {namespace} there yourself"
+                progress(" ".join(told.split()))
 
 
 async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
@@ -118,23 +119,12 @@ def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
     cluster = facts.cluster
     staffed = {agent.node for agent in facts.agents}
     nodes = tuple(node for node in cluster.nodes if node.name in staffed)
-    services = tuple(_services(cluster.services, visit, nodes))
+    services = tuple(
+        found
+        for found in cluster.services
+        if found.namespace == visit.namespace and (found.node is None or found.node in staffed)
+    )
     return replace(cluster, nodes=nodes, services=services)
-
-
-def _services(found: Sequence[Service], visit: Visit, nodes: Sequence[Node]) -> Iterator[Service]:
-    """Ours and nobody else's; the node port is asked at every node."""
-    for service in found:
-        if service.namespace != visit.namespace:
-            continue
-        if service.name != _NODE_PORT:
-            yield service
-        elif visit.node_port:
-            for node in nodes:
-                yield replace(
-                    service, addresses=node.host_addresses, port=visit.node_port, node=node.name,
-                    name=f"{_NODE_PORT}-at-{node.name}",
-                )  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -144,6 +144,7 @@ def understand(name: ClusterName, read: Objects, place: Place | None = None) -> 
         read.of("services"),
         read.of("endpointslices"),
         asked_namespaces=_asked_namespaces(read.of("namespaces")),
+        nodes=nodes,
     )
     cluster = Cluster(
         name=name,

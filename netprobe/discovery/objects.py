@@ -149,6 +149,7 @@ class ServicePort(_Object, frozen=True):
     protocol: str = "TCP"
     name: str = ""
     app_protocol: str = ""
+    node_port: int = 0
 
 
 class ServiceSpec(_Object, frozen=True):

@@ -3,14 +3,16 @@
 Rule: nobody's service is asked without being told so. Asked are the API server's own
 (``default/kubernetes``), the cluster's DNS (``kube-system/kube-dns``), and every service that carries the
 label ``netprobe.io/ask=true``, or whose namespace does. ``netprobe.io/ask=false`` on a service leaves it out.
+One that has a port at every node is asked there too, as a service of its own per node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from netprobe.discovery import objects
-from netprobe.model.inventory import Service
+from netprobe.model.inventory import Node, Service
 
 ASK_LABEL = "netprobe.io/ask"
 ALWAYS = frozenset({"default/kubernetes", "kube-system/kube-dns"})
@@ -22,15 +24,35 @@ def find_services(
     slices: Iterable[objects.EndpointSlice],
     *,
     asked_namespaces: frozenset[str] = frozenset(),
+    nodes: Iterable[Node] = (),
 ) -> tuple[Service, ...]:
-    """Every service worth asking that has an address or an endpoint, by namespace and name."""
+    """Every service worth asking that has an address or an endpoint, by namespace and name.
+
+    Those with a port at every node stand there once more for each of *nodes*.
+    """
     slices_of: dict[str, list[objects.EndpointSlice]] = {}
     for found in slices:
         owner = f"{found.metadata.namespace}/{found.metadata.labels.get(_OWNER, '')}"
         slices_of.setdefault(owner, []).append(found)
     asked = [service for service in services if _is_asked(service, asked_namespaces)]
-    understood = (_service_of(service, slices_of.get(_key(service), [])) for service in asked)
-    return tuple(sorted((found for found in understood if found), key=lambda found: found.qualified))
+    nodes = tuple(nodes)
+    understood: list[Service] = []
+    for service in asked:
+        if (one := _service_of(service, slices_of.get(_key(service), []))) is not None:
+            understood += (one, *_at_nodes(one, service, nodes))
+    return tuple(sorted(understood, key=lambda one: one.qualified))
+
+
+def _at_nodes(understood: Service, service: objects.Service, nodes: Iterable[Node]) -> Iterator[Service]:
+    """The same service through its port of each node; nothing where it has none."""
+    port = next((one for one in service.spec.ports if one.protocol.lower() == understood.protocol), None)
+    if port is None or not port.node_port:
+        return
+    for node in nodes:
+        yield replace(
+            understood, name=f"{understood.name}-at-{node.name}", addresses=node.host_addresses,
+            port=port.node_port, node=node.name,
+        )  # fmt: skip
 
 
 def _key(service: objects.Service) -> str:

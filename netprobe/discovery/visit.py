@@ -9,28 +9,44 @@ visit goes on without it and says why.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from netprobe.discovery.api import ApiRefusedError, ClusterApi
+from netprobe.discovery.api import ApiError, ApiRefusedError, ClusterApi
 from netprobe.discovery.execute import Place
-from netprobe.discovery.objects import Meta
-from netprobe.discovery.services import ASK_LABEL
+from netprobe.discovery.objects import Meta, Named
+from netprobe.discovery.permission import Act, check_each, expect_allowed
+from netprobe.discovery.visit_objects import (
+    CONTAINER,
+    SERVICES,
+    VISIT_LABEL,
+    daemon_set,
+    namespace_object,
+    service_object,
+)
 from netprobe.errors import SurroundingsError
 from netprobe.model.names import Plane
 
-CONTAINER = "agent"
-LASTS_S = 3_600
-"""So long an agent waits to be asked before it starts anew."""
-VISIT_LABEL = "netprobe.io/visit"
 _POLL_S = 0.5
 _HOPELESS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
      "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"}
 )  # fmt: skip
+
+
+_NEEDED = (
+    Act("create", "namespaces"),
+    Act("get", "namespaces"),
+    Act("delete", "namespaces"),
+    Act("create", "daemonsets", "apps"),
+    Act("list", "daemonsets", "apps"),
+    Act("list", "pods"),
+    Act("create", "services"),
+    Act("create", "pods", subresource="exec"),
+)
+"""In every namespace, because that of the visit is not there yet."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -47,10 +63,25 @@ class _ContainerStatus(msgspec.Struct, frozen=True):
     state: _State = _State()
 
 
+class _Condition(msgspec.Struct, frozen=True):
+    type: str = ""
+    status: str = ""
+    message: str = ""
+
+
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
     phase: str = ""
     container_statuses: tuple[_ContainerStatus, ...] = ()
+    conditions: tuple[_Condition, ...] = ()
     message: str = ""
+
+    @property
+    def unplaced(self) -> str:
+        """Why no node takes the pod; empty where one does."""
+        return next(
+            (one.message for one in self.conditions if (one.type, one.status) == ("PodScheduled", "False")),
+            "",
+        )
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,19 +120,6 @@ class _DaemonSet(msgspec.Struct, frozen=True):
     status: _DaemonStatus = _DaemonStatus()
 
 
-class _Ports(msgspec.Struct, frozen=True, rename="camel"):
-    node_port: int = 0
-
-
-class _ServiceSpec(msgspec.Struct, frozen=True):
-    ports: tuple[_Ports, ...] = ()
-
-
-class _Service(msgspec.Struct, frozen=True):
-    metadata: Meta
-    spec: _ServiceSpec = _ServiceSpec()
-
-
 @dataclass(frozen=True, slots=True)
 class Visit:
     """Agents that run in one cluster."""
@@ -109,7 +127,6 @@ class Visit:
     api: ClusterApi
     namespace: str
     pods: tuple[VisitPod, ...]
-    node_port: int
     missing: tuple[str, ...]
     """What did not come up, one line each."""
 
@@ -118,43 +135,67 @@ class Visit:
         return Place(self.namespace, pod.metadata.name, CONTAINER)
 
 
+async def expect_welcome(apis: Sequence[ClusterApi]) -> None:
+    """Raise :class:`SurroundingsError` with a line per cluster that cannot be visited; nothing is changed."""
+    await check_each(apis, _expect_free)
+
+
+async def _expect_free(api: ClusterApi) -> None:
+    """Expect that we may do everything, and that no other visit holds the agents' ports of the nodes."""
+    await expect_allowed(api, _NEEDED)
+    others, _ = await api.list("/api/v1/namespaces", Named, f"{VISIT_LABEL}=true")
+    if others:
+        names = ", ".join(one.metadata.name for one in others)
+        told = f"another visit is there, or one that was killed left {names}"
+        mend = f"wait for it, or: kubectl delete namespace -l {VISIT_LABEL}"
+        raise SurroundingsError(f"{api.context}: {told}: {mend}")
+
+
 async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
     """Start an agent per node and plane and wait until all run, or *patience_s* are over.
 
     Raises :class:`SurroundingsError` where none comes up. The caller ends the visit with :func:`leave`,
     whatever happens here.
     """
-    await api.create("/api/v1/namespaces", _namespace(namespace), _DaemonSet)
+    await api.create("/api/v1/namespaces", namespace_object(namespace), _DaemonSet)
     base = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
     for plane in Plane:
-        await api.create(base, _daemon_set(plane, image, port), _DaemonSet)
-    node_port = 0
-    for name, more in _SERVICES.items():
-        made = await api.create(
-            f"/api/v1/namespaces/{namespace}/services", _service(name, port, more), _Service
-        )
-        node_port = max((one.node_port for one in made.spec.ports), default=0) or node_port
+        await api.create(base, daemon_set(plane, image, port), _DaemonSet)
+    for name, more in SERVICES.items():
+        await api.create(f"/api/v1/namespaces/{namespace}/services", service_object(name, port, more), Named)
     pods, missing = await _wait_up(api, namespace, patience_s)
     if not pods:
         why = "; ".join(missing) or f"{api.context}: no node takes one"
         raise SurroundingsError(f"no agent came up: {why}")
-    return Visit(api, namespace, pods, node_port, missing)
+    return Visit(api, namespace, pods, missing)
 
 
 async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
-    """Delete the namespace and wait until it is gone; :class:`SurroundingsError` where it does not go."""
+    """Delete the namespace and wait until it is gone; :class:`SurroundingsError` where it does not go.
+
+    An API server that is away meanwhile is asked again until *patience_s* are over.
+    """
     path = f"/api/v1/namespaces/{namespace}"
-    await api.delete(path)
+    last, is_told = "still being deleted", False
     try:
         async with asyncio.timeout(patience_s):
             while True:
-                await api.get(path, _DaemonSet)
+                try:
+                    if not is_told:  # a second time would be a conflict
+                        await api.delete(path)
+                        is_told = True
+                    await api.get(path, _DaemonSet)
+                except ApiRefusedError as error:
+                    if error.code == 404:
+                        return
+                    if error.code < 500:
+                        raise
+                    last = str(error)
+                except ApiError as error:
+                    last = str(error)
                 await asyncio.sleep(_POLL_S)
-    except ApiRefusedError as error:
-        if error.code != 404:
-            raise
     except TimeoutError as error:
-        told = f"namespace {namespace} is still being deleted after {patience_s:g} s; look at it again"
+        told = f"namespace {namespace} is not gone after {patience_s:g} s: {last}"
         raise SurroundingsError(f"{api.context}: {told}") from error
 
 
@@ -180,100 +221,5 @@ async def _wait_up(
 
 def _missing(pod: VisitPod) -> str:
     where = f"the agent on {pod.spec.node_name}" if pod.spec.node_name else pod.metadata.name
-    return f"{where} does not run: {pod.why_not or pod.status.phase or 'nothing is known of it'}"
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    labels = {VISIT_LABEL: "true", "pod-security.kubernetes.io/enforce": "privileged"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
-def _labels(plane: Plane) -> dict[str, str]:
-    return {
-        "app.kubernetes.io/name": "netprobe-agent",
-        "app.kubernetes.io/part-of": "netprobe",
-        "app.kubernetes.io/managed-by": "netprobe-verify",
-        "netprobe.io/plane": str(plane),
-    }
-
-
-def _daemon_set(plane: Plane, image: str, port: int) -> dict[str, Any]:
-    labels = _labels(plane)
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": f"netprobe-{plane}", "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "updateStrategy": {"rollingUpdate": {"maxUnavailable": "100%"}},
-            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(plane, image, port)},
-        },
-    }
-
-
-def _pod_spec(plane: Plane, image: str, port: int) -> dict[str, Any]:
-    on_host = plane is Plane.HOST
-    capabilities: dict[str, Any] = {"drop": ["ALL"]} | ({"add": ["NET_RAW"]} if on_host else {})
-    container = {
-        "name": CONTAINER,
-        "image": image,
-        "args": ["wait", "--seconds", str(LASTS_S)],
-        "ports": [{"name": "agent", "containerPort": port, "protocol": "TCP"}],
-        "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": capabilities,
-        },
-    }
-    security: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
-    if on_host:
-        security |= {"runAsUser": 0}
-    else:
-        security |= {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
-        security["sysctls"] = [{"name": "net.ipv4.ping_group_range", "value": "0 2147483647"}]
-    return {
-        "hostNetwork": on_host,
-        "dnsPolicy": "ClusterFirstWithHostNet" if on_host else "ClusterFirst",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 1,
-        "tolerations": [{"operator": "Exists"}],
-        "affinity": _ON_REAL_NODES,
-        "securityContext": security,
-        "containers": [container],
-    }
-
-
-_ON_REAL_NODES = {
-    "nodeAffinity": {
-        "requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [
-                {
-                    "matchExpressions": [
-                        {"key": "liqo.io/type", "operator": "DoesNotExist"},
-                        {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet"]},
-                    ]
-                }
-            ]
-        }
-    }
-}
-"""A virtual node runs its pods elsewhere: no packet is its own."""
-
-_SERVICES: Mapping[str, Mapping[str, Any]] = {
-    "probe": {},
-    "probe-headless": {"clusterIP": "None"},
-    "probe-node-port": {"type": "NodePort"},
-}
-"""What is asked of the service proxy: a cluster address, a headless service, a port of every node."""
-
-
-def _service(name: str, port: int, more: Mapping[str, Any]) -> dict[str, Any]:
-    ports = [{"name": "agent", "port": port, "targetPort": port, "protocol": "TCP", "appProtocol": "http"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "labels": {ASK_LABEL: "true"}},
-        "spec": {"selector": _labels(Plane.POD), "ports": ports, **more},
-    }
+    why = pod.why_not or pod.status.unplaced or pod.status.phase or "nothing is known of it"
+    return f"{where} does not run: {why}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netprobe.model.check import Check, Plan
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.inventory import Inventory
-from netprobe.model.names import AgentId
+from netprobe.model.inventory import Cluster, Inventory
+from netprobe.model.names import AgentId, NodeName
 from netprobe.planning.askable import find_askable
 from netprobe.planning.budgets import keep_within
 from netprobe.planning.coverage import measure_coverage
@@ -28,6 +28,8 @@ from netprobe.planning.zones import find_zone_pairs
 
 MOST_SPLITTING = 10
 """So many further checks are proposed where parts cannot be told apart."""
+NODE_PORTS_ASKED = 4
+"""Ports of so many other nodes are asked by a node: all would be the square of the nodes."""
 
 
 def plan_fleet(
@@ -88,12 +90,27 @@ def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[
         yield from ask_pair(fabric, pair, policy)
     yield from ask_outer(fabric, policy)
     known = frozenset(fabric.address_of.values())
+    places = {name: _places(cluster) for name, cluster in fabric.cluster_of.items()}
     for agent in fabric.agents:
         cluster = fabric.cluster_of[agent.cluster]
         for asked in cluster.services:
+            if asked.node is None:
+                yield from ask_endpoints(agent, asked, known, policy)
+            elif not _is_near(agent.node, asked.node, places[agent.cluster]):
+                continue
             yield from ask_service(fabric, agent, cluster, asked, policy)
-            yield from ask_endpoints(agent, asked, known, policy)
         yield from ask_dns(fabric, agent, cluster, policy)
+
+
+def _places(cluster: Cluster) -> dict[NodeName, int]:
+    return {name: at for at, name in enumerate(sorted(node.name for node in cluster.nodes))}
+
+
+def _is_near(node: NodeName, other: NodeName, places: Mapping[NodeName, int]) -> bool:
+    """Whether *node* asks the node ports of *other*: its own, and those of the next few by name."""
+    if node not in places or other not in places:
+        return True
+    return (places[other] - places[node]) % len(places) <= NODE_PORTS_ASKED
 
 
 def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, None]]) -> None:

@@ -136,7 +136,7 @@ def ask_endpoints(
 
 def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy) -> Iterator[Question]:
     """DNS: one name of the cluster itself and, where something is exported, one of the clusterset."""
-    named = cluster.services[0] if cluster.services else None
+    named = next((found for found in cluster.services if found.node is None), None)
     local = (
         f"{named.name}.{named.namespace}.svc.cluster.local"
         if named

@@ -16,10 +16,24 @@ HERE = Path(__file__).parent
 EXISTING = tuple(os.environ.get("NETPROBE_E2E_CONTEXTS", "").split())
 
 
+STANDING: list[Clusters] = []
+"""The clusters of this run, once they stand."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark ours, and put those with real nodes last: the others' pods must not find a node that runs them."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: "nodes" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_found() -> Iterator[None]:
+    """Every file leaves the clusters as it found them."""
+    yield
+    for found in STANDING:
+        found.expect_as_found()
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +44,11 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
     if reason := why_not():
         pytest.skip(reason)
     found = Clusters(tmp_path_factory.mktemp("clusters"))
+    STANDING.append(found)
     try:
         yield found
     finally:
+        STANDING.clear()
         found.close()
 
 

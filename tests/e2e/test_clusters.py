@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
 from tests.e2e.cluster.client import Clusters, why_not
+from tests.e2e.cluster.leftovers import find_left_on_machine, pid_space_of_child
 
 PROD, STAGING = "prod-us-west1-1", "staging-eu-central1-1"
 AGENT = {"app.kubernetes.io/name": "netprobe-agent", "netprobe.io/plane": "pod"}
@@ -98,7 +99,8 @@ def fleet(clusters: Clusters, contexts: tuple[str, ...]) -> Iterator[Clusters]:
         policy,
     )
     yield clusters
-    clusters.kubectl(PROD, "delete", "namespace", "netprobe", "--wait=false")
+    clusters.end_namespace(PROD)
+    clusters.kubectl(PROD, "delete", "node", "w1", "w2", "liqo-far")
 
 
 def ask(clusters: Clusters, *words: str) -> dict[str, dict[str, object]]:
@@ -148,6 +150,7 @@ def test_a_fabric_is_seen_by_its_api_group(fleet: Clusters) -> None:
         STAGING, "wait", "--for=condition=Established", "crd/gateways.submariner.io", "--timeout=30s"
     )
     found = ask(fleet, "--all-contexts")
+    fleet.kubectl(STAGING, "delete", "crd", "gateways.submariner.io")
     assert (found[STAGING]["fabrics"], found[PROD]["fabrics"]) == (["Submariner"], [])
 
 
@@ -172,6 +175,7 @@ def test_what_may_not_be_listed_is_named_and_the_rest_is_shown(clusters: Cluster
     token = clusters.kubectl(STAGING, "create", "token", "default").strip()
     path = _with_token(clusters, tmp_path / "config", token)
     result = run("clusters", "--kubeconfig", path, "-o", "json")
+    clusters.kubectl(STAGING, "delete", "clusterrolebinding,clusterrole", "few")
     entry = json.loads(result.output)["clusters"][0]
     assert result.exit_code == 0
     assert entry["unread"] == ["pods", "services", "endpointslices", "networkpolicies", "servicecidrs"]
@@ -196,29 +200,14 @@ def test_nothing_remains_when_who_asked_is_killed(tmp_path: Path) -> None:
     assert asker.stdout is not None
     holder = int(asker.stdout.readline())
     watched = os.pidfd_open(holder)
-    space = _pid_space_of_child(holder)
+    space = pid_space_of_child(holder)
     asker.send_signal(signal.SIGKILL)
     asker.wait()
     asker.stdout.close()
     assert _ended(watched)
     os.close(watched)
-    assert _members(space) == []
+    assert find_left_on_machine(holder, space) == []
 
 
 def _ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], 30)[0])
-
-
-def _pid_space_of_child(pid: int) -> str:
-    return str(Path(f"/proc/{pid}/ns/pid_for_children").readlink())
-
-
-def _members(space: str) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and str((entry / "ns" / "pid").readlink()) == space:
-                found.append((entry / "comm").read_text().strip())
-        except OSError:
-            continue  # it ended meanwhile
-    return found

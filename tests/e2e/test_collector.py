@@ -60,6 +60,7 @@ def fleet(clusters: Clusters) -> Iterator[Fleet]:
     )
     for on in NODES:
         clusters.kubectl(STAGING, "delete", "node", on)
+    clusters.end_namespace(STAGING)
 
 
 @dataclass(slots=True)

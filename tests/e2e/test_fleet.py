@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,16 @@ import pytest
 from netprobe.cli.rehearsal import describe_unhealthy
 from netprobe.cli.source import Source
 from netprobe.errors import SurroundingsError
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
 from tests.e2e.cluster.bake import AGENT, COLLECTOR
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import PROD, STAGING, run
-from tests.e2e.test_visit import FORWARD, broken
+from tests.e2e.test_visit import FORWARD, broken, closed_ports, drop, stale_proxy, without_dns
 
 PATIENCE_S = 400
 pytestmark = pytest.mark.timeout(1800)
+DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
 BOTH = ("--context", PROD, "--context", STAGING)
 
 
@@ -51,6 +53,18 @@ class Fleet:
                 last = f"{describe_unhealthy(snapshot)}; {causes}"
             time.sleep(1)
         raise AssertionError(f"not so within {PATIENCE_S} s: {last}")
+
+    def finds(self, cause: Cause, fault: AbstractContextManager[None]) -> tuple[Finding, ...]:
+        """Break a healthy fleet, return what is found once *cause* is among it, mend it until all is well."""
+        self.until_healthy()
+        began_ns = time.time_ns()
+        with fault:
+            snapshot = self.until(lambda now: any(one.cause is cause for one in now.findings))
+        (first, *_) = (one for one in snapshot.findings if one.cause is cause)
+        told = (first.first_seen_ns - began_ns) / snapshot.interval_ns
+        print(f"{cause}: found {told:.1f} intervals of {snapshot.interval_ns / 1e9:g} s after it was broken")
+        self.until_healthy()
+        return snapshot.findings
 
     def until_healthy(self, *, never: str = "") -> Snapshot:
         """Ask until every agent is alive, every path is up and nothing is found."""
@@ -95,8 +109,13 @@ def fleet(
     inner = ("--expose", "NodePort", "--api-server", f"{STAGING}=https://10.250.2.1:6443")
     result = run("install", *BOTH, "--hub", PROD, *images, *inner, "--no-wait", env=env)
     assert result.exit_code == 0, (result.output, result.exception)
-    more = [{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": word}
-            for word in ("--flat", "--interval=4")]  # fmt: skip
+    add = "/spec/template/spec/containers/0/args/-"
+    more: list[dict[str, object]] = [
+        {"op": "add", "path": add, "value": word} for word in ("--flat", "--interval=4")
+    ]
+    # Tests drain and break the other node.
+    home = {"kubernetes.io/hostname": "prod-1"}
+    more.append({"op": "add", "path": "/spec/template/spec/nodeSelector", "value": home})
     deployment = "deployment/netprobe-collector"
     nodes.kubectl(PROD, "-n", "netprobe", "patch", deployment, "--type=json", "-p", json.dumps(more))
     nodes.kubectl(PROD, "-n", "netprobe", "rollout", "status", deployment, "--timeout=300s")
@@ -104,6 +123,24 @@ def fleet(
         seed, authority = operator(nodes, tmp_path_factory.mktemp("operator"))
         yield Fleet(nodes, Source(url=url, seed=seed, ca=authority))
     assert run("uninstall", *BOTH, env=env).exit_code == 0
+
+
+def parts(found: tuple[Finding, ...]) -> set[str]:
+    return {str(part) for one in found for part in one.components}
+
+
+@pytest.fixture
+def node_port(fleet: Fleet) -> Iterator[int]:
+    """A port of every node of PROD that leads to agents, and may be asked."""
+    port = {"port": 9771, "protocol": "TCP", "appProtocol": "http"}
+    selector = {"app.kubernetes.io/name": "netprobe-agent", "netprobe.io/plane": "pod"}
+    meta = {"name": "shop", "namespace": "netprobe", "labels": {"netprobe.io/ask": "true"}}
+    spec = {"type": "NodePort", "selector": selector, "ports": [port]}
+    fleet.clusters.apply(PROD, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    told = fleet.clusters.kubectl(PROD, "-n", "netprobe", "get", "service", "shop", "-o", "json")
+    fleet.until(lambda now: f"{PROD}/netprobe/shop-at-prod-1" in {check.target.name for check in now.checks})
+    yield json.loads(told)["spec"]["ports"][0]["nodePort"]
+    fleet.clusters.kubectl(PROD, "-n", "netprobe", "delete", "service", "shop")
 
 
 def test_pods_reach_pods_across_the_clusters(fleet: Fleet) -> None:
@@ -118,21 +155,43 @@ def test_pods_reach_pods_across_the_clusters(fleet: Fleet) -> None:
     assert (f"{STAGING}/staging-1/pod", f"{PROD}/prod-2/pod") in across
 
 
+def outside_the_bus(*pairs: tuple[str, str]) -> str:
+    """Rules of the router that drop what goes from one segment to another, but for the bus.
+
+    It has a way of its own, as agents do that reach it over the internet.
+    """
+    keep = "; ".join(
+        f"add rule inet broken forward tcp {end} 30000-32767 accept" for end in ("dport", "sport")
+    )
+    return f"{FORWARD}; {keep}; {drop(*pairs)}"
+
+
 def test_a_cut_link_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
-    """The bus goes on: it has a way of its own, as agents do that reach it over the internet."""
-    keep = (
-        "add rule inet broken forward tcp dport 30000-32767 accept; "
-        "add rule inet broken forward tcp sport 30000-32767 accept"
-    )
-    cut = "; ".join(
-        f"add rule inet broken forward iifname {near} oifname {far} drop"
-        for near, far in (("lan1", "lan2"), ("lan2", "lan1"))
-    )
-    fleet.until_healthy()
-    with broken(fleet.clusters, "router", f"{FORWARD}; {keep}; {cut}"):
-        found = fleet.until(lambda snapshot: bool(snapshot.findings)).findings
-        assert [str(one.cause) for one in found] == ["tunnel-down"]
-    fleet.until_healthy()
+    rules = outside_the_bus(("lan1", "lan2"), ("lan2", "lan1"))
+    found = fleet.finds(Cause.TUNNEL_DOWN, broken(fleet.clusters, "router", rules))
+    assert [str(one.cause) for one in found] == ["tunnel-down"]
+
+
+def test_a_direction_that_is_blocked_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+    rules = outside_the_bus(("lan1", "lan2"))
+    found = fleet.finds(Cause.RETURN_PATH_DROPPED, broken(fleet.clusters, "router", rules))
+    assert parts(found) == {f"tunnel({PROD}→{STAGING})"}
+
+
+def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+    found = fleet.finds(Cause.SERVICE_PROXY_STALE, stale_proxy(fleet.clusters, "prod-2"))
+    assert parts(found) <= {f"service-proxy({PROD}/prod-2)", f"service-proxy({PROD}/prod-2 dns)"}
+
+
+def test_a_node_port_that_is_dropped_is_found_and_its_end_is_seen(fleet: Fleet, node_port: int) -> None:
+    rules = closed_ports(str(node_port), address="10.250.1.11")
+    found = fleet.finds(Cause.POLICY_DROP, broken(fleet.clusters, "prod-1", rules))
+    assert parts(found) == {f"firewall-rule({PROD}/prod-1 tcp/{node_port})"}
+
+
+def test_a_cluster_without_dns_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+    found = fleet.finds(Cause.DNS_DOWN, without_dns(fleet.clusters))
+    assert f"dns({PROD})" in parts(found)
 
 
 def test_a_rolling_restart_is_no_fault(fleet: Fleet) -> None:
@@ -150,3 +209,37 @@ def test_an_api_server_that_restarts_is_no_fault(fleet: Fleet) -> None:
     fleet.until(lambda snapshot: any(cluster.away for cluster in snapshot.inventory.clusters), never=".")
     fleet.clusters.start_api(STAGING)
     fleet.until_healthy(never=".")
+
+
+def test_a_node_that_is_drained_is_no_fault(fleet: Fleet) -> None:
+    before = fleet.until_healthy()
+    fleet.clusters.kubectl(PROD, "drain", "prod-2", *DRAIN)
+    try:
+        later = before.taken_ns + 5 * before.interval_ns
+        fleet.until(
+            lambda snapshot: snapshot.taken_ns > later and not describe_unhealthy(snapshot), never="."
+        )
+    finally:
+        fleet.clusters.kubectl(PROD, "uncordon", "prod-2")
+
+
+def test_the_paths_of_a_deleted_node_disappear_without_a_finding(fleet: Fleet) -> None:
+    assert f"{PROD}/prod-2" in ends(fleet.until_healthy())
+    fleet.clusters.kubectl(PROD, "drain", "prod-2", *DRAIN)
+    fleet.clusters.kubectl(PROD, "delete", "node", "prod-2")
+    try:
+        fleet.until(lambda snapshot: f"{PROD}/prod-2" not in ends(snapshot), never=".")
+        fleet.clusters.stop_node("prod-2")
+        fleet.until_healthy(never=".")
+    finally:
+        fleet.clusters.start_node("prod-2")
+    fleet.until(
+        lambda snapshot: f"{PROD}/prod-2" in ends(snapshot) and not describe_unhealthy(snapshot), never="."
+    )
+
+
+def ends(snapshot: Snapshot) -> set[str]:
+    """Nodes that ask or are asked, and those of the agents."""
+    asked = {check.target.name.rpartition("/")[0] for check in snapshot.checks}
+    asking = {str(check.source.node_id) for check in snapshot.checks}
+    return asked | asking | {status.agent.rpartition("/")[0] for status in snapshot.agents}

@@ -60,10 +60,8 @@ def fleet(clusters: Clusters) -> Iterator[Fleet]:
     trusted = tuple(asyncio.run(_trusted(clusters, context)) for context in (PROD, STAGING))
     yield Fleet(clusters, trusted, pod, far)
     for context in (PROD, STAGING):
-        clusters.kubectl(
-            context, "delete", "pod", "agent-t1", "-n", "netprobe", "--force", "--grace-period=0"
-        )
         clusters.kubectl(context, "delete", "node", "t1")
+        clusters.end_namespace(context)
 
 
 def gate_of(fleet: Fleet) -> Admission:

@@ -26,7 +26,6 @@ from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import PROD, STAGING, node, run
-from tests.e2e.tokens import end_namespace
 
 pytestmark = pytest.mark.timeout(400)
 BUS = "tls://192.0.2.9:4222"
@@ -88,12 +87,14 @@ class Kubelets:
 def fleet(clusters: Clusters) -> Iterator[Clusters]:
     """Two clusters of one made-up node each, without netprobe, before and after."""
     for context in (PROD, STAGING):
-        end_namespace(clusters, context)
+        clusters.end_namespace(context)
         clusters.apply(context, node("i1", "10.250.55.1"))
     yield clusters
     for context in (PROD, STAGING):
         clusters.kubectl(context, "delete", "node", "i1")
-        end_namespace(clusters, context)
+        clusters.end_namespace(context)
+        rights = ("clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=netprobe")
+        clusters.kubectl(context, "delete", *rights)  # of a test that failed half-way
 
 
 def do(clusters: Clusters, *words: str) -> Result:

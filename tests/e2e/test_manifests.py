@@ -63,7 +63,8 @@ def served(clusters: Clusters) -> Iterator[Clusters]:
     yield clusters
     for name in FOREIGN:
         clusters.kubectl(STAGING, "delete", "crd", name)
-    clusters.kubectl(STAGING, "delete", "namespace", "restricted", "netprobe", "--wait=false")
+    clusters.end_namespace(STAGING, "restricted")
+    clusters.end_namespace(STAGING, "netprobe")
 
 
 def try_out(clusters: Clusters, *objects: object) -> str:

@@ -72,12 +72,12 @@ def broken(clusters: Clusters, where: str, rules: str) -> Iterator[None]:
         clusters.at(where, "nft", "delete table inet broken")
 
 
+GONE = ("--for=delete", "--timeout=120s")
 FORWARD = "add chain inet broken forward { type filter hook forward priority 0; }"
 
 
 def drop(*pairs: tuple[str, str]) -> str:
-    rules = [f"add rule inet broken forward iifname {near} oifname {far} drop" for near, far in pairs]
-    return "; ".join([FORWARD, *rules])
+    return "; ".join(f"add rule inet broken forward iifname {near} oifname {far} drop" for near, far in pairs)
 
 
 def test_healthy_clusters_are_told_healthy_and_nothing_is_left(staffed: Clusters) -> None:
@@ -87,14 +87,14 @@ def test_healthy_clusters_are_told_healthy_and_nothing_is_left(staffed: Clusters
 
 
 def test_a_cut_link_between_the_clusters_is_named(staffed: Clusters) -> None:
-    with broken(staffed, "router", drop(("lan1", "lan2"), ("lan2", "lan1"))):
+    with broken(staffed, "router", f"{FORWARD}; {drop(('lan1', 'lan2'), ('lan2', 'lan1'))}"):
         code, report, said = visit(staffed)
     assert (code, causes(report)) == (1, ["tunnel-down"]), said
     assert namespaces(staffed) == []
 
 
 def test_one_blocked_direction_is_named(staffed: Clusters) -> None:
-    with broken(staffed, "router", drop(("lan1", "lan2"))):
+    with broken(staffed, "router", f"{FORWARD}; {drop(('lan1', 'lan2'))}"):
         code, report, said = visit(staffed)
     assert (code, causes(report)) == (1, ["return-path-dropped"]), said
     assert parts(report) == [f"tunnel({PROD}→{STAGING})"]
@@ -102,7 +102,7 @@ def test_one_blocked_direction_is_named(staffed: Clusters) -> None:
 
 @contextmanager
 def stale_proxy(clusters: Clusters, node: str) -> Iterator[None]:
-    """A kube-proxy that stands still, and whose rules are gone."""
+    """A kube-proxy of PROD that stands still, and whose rules are gone."""
     clusters.tell("signal", node, "kube-proxy", "STOP")
     clusters.at(node, "nft", "delete table ip kube-proxy")
     try:
@@ -110,29 +110,44 @@ def stale_proxy(clusters: Clusters, node: str) -> Iterator[None]:
     finally:
         clusters.tell("signal", node, "kube-proxy", "CONT")
         # It finds its rules gone when it next has to change them, and makes all anew.
+        nudge = ("service", "nodeport", "nudge", "--tcp=80")
+        clusters.kubectl(PROD, "create", *nudge)
+        clusters.kubectl(PROD, "delete", "service", "nudge")
+
+
+@contextmanager
+def without_dns(clusters: Clusters) -> Iterator[None]:
+    """PROD with nobody who answers names."""
+    clusters.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=0")
+    clusters.kubectl(PROD, "wait", "-n", "kube-system", "pod", "-l", "k8s-app=kube-dns", *GONE)
+    try:
+        yield
+    finally:
+        clusters.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=1")
+        wait = ("rollout", "status", "-n", "kube-system", "deployment/coredns", "--timeout=300s")
+        clusters.kubectl(PROD, *wait)
+
+
+def closed_ports(ports: str, *, address: str) -> str:
+    """Rules of a node with *address* that drops what is for *ports*, also what it sends itself."""
+    return (
+        "add chain inet broken early { type filter hook prerouting priority -150; }; "
+        "add chain inet broken local { type filter hook output priority -150; }; "
+        f"add rule inet broken early ip daddr {address} tcp dport {ports} drop; "
+        f"add rule inet broken local ip daddr {address} tcp dport {ports} drop"
+    )
 
 
 def test_a_dropped_node_port_is_named_with_its_node(staffed: Clusters) -> None:
-    rules = (
-        "add chain inet broken early { type filter hook prerouting priority -150; }; "
-        "add chain inet broken local { type filter hook output priority -150; }; "
-        "add rule inet broken early tcp dport 30000-32767 drop; "
-        "add rule inet broken local ip daddr 10.250.1.11 tcp dport 30000-32767 drop"
-    )
-    with broken(staffed, "prod-1", rules):
+    with broken(staffed, "prod-1", closed_ports("30000-32767", address="10.250.1.11")):
         code, report, said = visit(staffed)
     assert (code, causes(report)) == (1, ["policy-drop"]), said
     assert [part.partition("tcp/")[0] for part in parts(report)] == [f"firewall-rule({PROD}/prod-1 "]
 
 
 def test_a_cluster_without_dns_is_named(staffed: Clusters) -> None:
-    staffed.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=0")
-    try:
+    with without_dns(staffed):
         code, report, said = visit(staffed)
-    finally:
-        staffed.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=1")
-        wait = ("rollout", "status", "-n", "kube-system", "deployment/coredns", "--timeout=120s")
-        staffed.kubectl(PROD, *wait)
     assert (code, causes(report)) == (1, ["dns-down"]), said
     assert parts(report) == [f"dns({PROD})"]
 

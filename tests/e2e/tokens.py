@@ -26,19 +26,11 @@ def make_namespace(clusters: Clusters, context: str, namespace: str = NAMESPACE)
     """The namespace with the accounts of both planes; there may be one, or one that is just ending."""
     found = clusters.kubectl(context, "get", "namespace", namespace, "--ignore-not-found", "-o", "json")
     if found and json.loads(found)["status"]["phase"] == "Terminating":
-        end_namespace(clusters, context, namespace)
+        clusters.end_namespace(context, namespace)
     clusters.apply(context, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     for name in ("netprobe-agent-pod", "netprobe-agent-host", "other"):
         meta = {"name": name, "namespace": namespace}
         clusters.apply(context, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-
-
-def end_namespace(clusters: Clusters, context: str, namespace: str = NAMESPACE) -> None:
-    """Remove a namespace, if it is there, with pods that no kubelet will ever end."""
-    force = ("--force", "--grace-period=0", "--ignore-not-found", "--wait=false")
-    clusters.kubectl(context, "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
-    clusters.kubectl(context, "-n", namespace, "delete", "pods", "--all", *force)
-    clusters.kubectl(context, "wait", "--for=delete", f"namespace/{namespace}", "--timeout=120s")
 
 
 def make_pod(

@@ -1,77 +1,37 @@
-"""Before anything is changed: can each cluster be reached, is it another one, and may we do all of it.
-
-Rule: every problem of every cluster is found and told at once; while there is one, nothing is installed.
-"""
+"""Before anything is installed or removed: may we do all of it, and is the namespace ours."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import msgspec
 
 from netprobe.discovery.api import ApiRefusedError, ClusterApi
 from netprobe.discovery.deploy.catalogue import LABELS, NAMESPACE
 from netprobe.discovery.objects import Named
-from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.discovery.permission import Act, check_each, expect_allowed
+from netprobe.errors import SurroundingsError
 
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _NEEDED = (
-    ("", "namespaces", ""),
-    ("rbac.authorization.k8s.io", "clusterroles", ""),
-    ("rbac.authorization.k8s.io", "clusterrolebindings", ""),
-    ("", "serviceaccounts", NAMESPACE),
-    ("", "secrets", NAMESPACE),
-    ("", "configmaps", NAMESPACE),
-    ("", "services", NAMESPACE),
-    ("apps", "daemonsets", NAMESPACE),
-    ("apps", "deployments", NAMESPACE),
+    ("namespaces", "", ""),
+    ("clusterroles", "rbac.authorization.k8s.io", ""),
+    ("clusterrolebindings", "rbac.authorization.k8s.io", ""),
+    ("serviceaccounts", "", NAMESPACE),
+    ("secrets", "", NAMESPACE),
+    ("configmaps", "", NAMESPACE),
+    ("services", "", NAMESPACE),
+    ("daemonsets", "apps", NAMESPACE),
+    ("deployments", "apps", NAMESPACE),
 )
-"""Group, resource and namespace of what is made."""
-
-
-class _Verdict(msgspec.Struct, frozen=True):
-    allowed: bool = False
-
-
-class _Review(msgspec.Struct, frozen=True):
-    status: _Verdict = _Verdict()
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """Which cluster it is."""
-
-    api: ClusterApi
-    uid: str
+"""Resource, group and namespace of what is made."""
 
 
 async def check_clusters(apis: Sequence[ClusterApi], *, verb: str) -> None:
     """Raise :class:`SurroundingsError` with one line per cluster that stands in the way of *verb*."""
-    found = await asyncio.gather(*(_check(api, verb) for api in apis), return_exceptions=True)
-    problems = [str(one) for one in found if isinstance(one, NetprobeError)]
-    for one in found:
-        if isinstance(one, BaseException) and not isinstance(one, NetprobeError):
-            raise one
-    first: dict[str, ClusterApi] = {}
-    for one in found:
-        if isinstance(one, Identified):
-            other = first.setdefault(one.uid, one.api)
-            if other is not one.api:
-                problems.append(f"{one.api.context}: is the same cluster as {other.context}: name it once")
-    if problems:
-        raise SurroundingsError("; ".join(problems))
 
+    async def check(api: ClusterApi) -> None:
+        await expect_allowed(api, (Act(verb, *what) for what in _NEEDED))
+        await _expect_own_namespace(api)
 
-async def _check(api: ClusterApi, verb: str) -> Identified:
-    told = await asyncio.gather(*(_may(api, verb, *what) for what in _NEEDED))
-    missing = [resource for (_, resource, _), allowed in zip(_NEEDED, told, strict=True) if not allowed]
-    if missing:
-        what = f"you may not {verb} {', '.join(missing)}"
-        raise SurroundingsError(f"{api.context}: {what}: ask its administrator for it, or to do it for you")
-    await _expect_own_namespace(api)
-    return Identified(api, (await api.get("/api/v1/namespaces/kube-system", Named)).metadata.uid)
+    await check_each(apis, check)
 
 
 async def _expect_own_namespace(api: ClusterApi) -> None:
@@ -89,14 +49,3 @@ async def _expect_own_namespace(api: ClusterApi) -> None:
     if any(found.metadata.labels.get(key) != value for key, value in LABELS.items()):
         told = f"a namespace {NAMESPACE} is there that netprobe did not make"
         raise SurroundingsError(f"{api.context}: {told}: rename or remove it first")
-
-
-async def _may(api: ClusterApi, verb: str, group: str, resource: str, namespace: str) -> bool:
-    attributes = {"verb": verb, "group": group, "resource": resource}
-    attributes |= {"namespace": namespace} if namespace else {}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    return (await api.create(_REVIEWS, review, _Review)).status.allowed

@@ -1,11 +1,12 @@
 """The images that the Dockerfiles describe, built with buildah; ``python -m tests.e2e.cluster.bake``.
 
 Rule: what was built from the same sources is used as it is. Layers are kept, so that a change of our own code
-costs no second download. Size and time are printed.
+costs no second download. One builds at a time; size and time are printed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from tests.e2e.cluster.base import BUILD, RUN, base_folder
 from tests.e2e.cluster.build import cache
 
 ROOT = Path(__file__).parents[3]
+_KEPT = 4
+"""Archives of an image that stay: another work tree may be using its own just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,15 @@ def archive_of(image: Image) -> Path:
 def bake(image: Image) -> Path:
     """Build *image* unless it is there; return its archive."""
     archive = archive_of(image)
-    if archive.exists():
-        return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
+    with (archive.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.exists():
+            _build(image, archive)
+    return archive
+
+
+def _build(image: Image, archive: Path) -> None:
     began = time.monotonic()
     _commit_folder("base-run", base_folder(RUN))
     _commit_folder("base-build", base_folder(BUILD))
@@ -81,12 +90,14 @@ def bake(image: Image) -> Path:
     unfinished = archive.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     _buildah("push", "--quiet", image.name, f"docker-archive:{unfinished}:{image.name}")
-    for old in archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"):
-        old.unlink()
     unfinished.rename(archive)
+    kept = sorted(
+        archive.parent.glob(f"{archive.name.rpartition('-')[0]}-*.tar"), key=lambda one: one.stat().st_mtime
+    )
+    for old in kept[:-_KEPT]:
+        old.unlink()
     took, size = time.monotonic() - began, archive.stat().st_size / 2**20
     print(f"{image.name}: {size:.0f} MiB, built in {took:.0f} s", file=sys.stderr, flush=True)
-    return archive
 
 
 def _commit_folder(name: str, folder: Path) -> None:

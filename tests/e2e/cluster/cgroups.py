@@ -7,11 +7,13 @@ its clusters have ended; what a killed holder left behind, the next one removes.
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _SHARES = 16_384
 """Version 1 weighs the group against each single process beside it: with 1024 all pods together are one."""
+_PATIENCE_S = 10.0
 _NAME = re.compile(r"netprobe-e2e\.(\d+)")
 
 
@@ -43,10 +45,16 @@ def _remove(group: Path) -> None:
     for inner in group.iterdir():
         if inner.is_dir():
             _remove(inner)
-    try:
-        group.rmdir()
-    except OSError:
-        return  # a process in it is still ending; the next holder removes it
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            group.rmdir()
+        except OSError:  # a process in it is still ending
+            if time.monotonic() > until:
+                return  # the next holder removes it
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _hierarchies() -> list[Path]:

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.cluster.build import coredns, folder, is_built
 from tests.e2e.cluster.images import COREDNS, PAUSE, pack_program
+from tests.e2e.cluster.leftovers import LISTED, find_left_on_machine, made_by_people, pid_space_of_child
 
 ROOT = Path(__file__).parents[3]
+_PATIENCE_S = 180.0
 
 
 def why_not() -> str:
@@ -51,6 +54,7 @@ class Clusters:
             cwd=ROOT,
         )
         self._has_nodes = False
+        self._space = ""
         try:
             told = self._read()
         except AssertionError:
@@ -60,6 +64,8 @@ class Clusters:
         for name, text in told["kubeconfigs"].items():
             self.kubeconfigs[name] = at / f"{name}.json"
             self.kubeconfigs[name].write_text(text)
+        self._space = pid_space_of_child(self._holder.pid)
+        self._found = {name: self._objects(name) for name in self.kubeconfigs}
 
     @property
     def pid(self) -> int:
@@ -88,8 +94,36 @@ class Clusters:
         program = at / "coredns"
         shutil.copy(coredns(), program)
         dns = pack_program(COREDNS, program, ("/coredns",), at=at / "coredns.tar")
+        before = {name: self._objects(name) for name in self.kubeconfigs}
         self.tell("start-nodes", str(pause), str(dns))
         self._has_nodes = True
+        for name, objects in before.items():
+            self._found[name] |= self._objects(name) - objects
+
+    def stop_node(self, name: str) -> None:
+        """Cut the power of a node."""
+        self.tell("stop-node", name)
+
+    def start_node(self, name: str) -> None:
+        """Give it back; return when the node is ready."""
+        self.tell("start-node", name)
+
+    def expect_as_found(self) -> None:
+        """Fail, naming them, where tests left objects or faults of the network behind, or took objects away.
+
+        Namespaces that are just ending may take their time.
+        """
+        until = time.monotonic() + _PATIENCE_S
+        for name in self.kubeconfigs:
+            while (now := self._objects(name)) != self._found[name] and time.monotonic() < until:
+                time.sleep(1)
+            assert sorted(now - self._found[name]) == [], f"{name}: left behind"
+            assert sorted(self._found[name] - now) == [], f"{name}: taken away"
+        for where in ("router", *(("prod-1", "prod-2", "staging-1") if self._has_nodes else ())):
+            assert "broken" not in self.at(where, "nft", "list", "tables"), f"{where}: a fault is left"
+
+    def _objects(self, name: str) -> frozenset[str]:
+        return made_by_people(self.kubectl(name, *LISTED))
 
     def at(self, where: str, *words: str) -> str:
         """Run a program in the network of a node, or of the router between the clusters (``router``)."""
@@ -115,13 +149,22 @@ class Clusters:
                 apply = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-")
                 self.kubectl(name, *apply, given=json.dumps(found))
 
+    def end_namespace(self, name: str, namespace: str = "netprobe") -> None:
+        """Remove a namespace, if it is there, with pods that no kubelet will ever end."""
+        force = ("--force", "--grace-period=0", "--ignore-not-found", "--wait=false")
+        self.kubectl(name, "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+        self.kubectl(name, "-n", namespace, "delete", "pods", "--all", *force)
+        self.kubectl(name, "wait", "--for=delete", f"namespace/{namespace}", "--timeout=180s")
+
     def close(self) -> None:
-        """End them and everything of theirs."""
+        """End them and everything of theirs; fail, naming it, where something is left on the machine."""
         assert self._holder.stdin is not None
         assert self._holder.stdout is not None
         self._holder.stdin.close()
-        self._holder.wait(30)
+        self._holder.wait(_PATIENCE_S)
         self._holder.stdout.close()
+        left = find_left_on_machine(self._holder.pid, self._space)
+        assert left == [], left
 
     def tell(self, *words: str) -> str:
         """Let the holder do something (see there); return what it says."""

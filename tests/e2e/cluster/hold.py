@@ -11,7 +11,7 @@ each answered by one line:
 
 - ``["start-nodes", ARCHIVE…]``: start every node with these images, and wait until all are ready;
 - ``["import", ARCHIVE]``: give an image to every node;
-- ``["stop-api", CLUSTER]``, ``["start-api", CLUSTER]``; ``["stop-node", NODE]``;
+- ``["stop-api", CLUSTER]``, ``["start-api", CLUSTER]``; ``["stop-node", NODE]``, ``["start-node", NODE]``;
 - ``["signal", NODE, PROGRAM, STOP|CONT|KILL]``: to a node's containerd, kubelet or kube-proxy;
 - ``["at", NODE|router, PROGRAM, WORD…]``: run a program in the network of a node, or between the clusters.
 
@@ -43,7 +43,7 @@ LAYOUTS = (
     Layout("staging-eu-central1-1", 2, ("staging-1",)),
 )
 _STATE = Path("/run/netprobe-e2e")
-_PATIENCE_S = 90.0
+_PATIENCE_S = 240.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -107,6 +107,8 @@ class Holder:
                 self._nodes.start(words)
             case "stop-node":
                 self._nodes.stop(words[0])
+            case "start-node":
+                self._nodes.start_again(words[0])
             case "signal":
                 self._nodes.send_signal(*words)
             case "import":

@@ -20,7 +20,7 @@ from tests.e2e.cluster.images import PAUSE
 from tests.e2e.cluster.network import Layout, NodeLayout, join_node, route_pods
 from tests.e2e.cluster.node import CONTAINERD, NodeSpec
 
-_PATIENCE_S = 180.0
+_PATIENCE_S = 300.0
 
 
 class Nodes:
@@ -32,23 +32,37 @@ class Nodes:
         self._folder = folder
         self._cgroup = cgroup
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._images: list[str] = []
 
     def start(self, images: Sequence[str]) -> None:
         """Start every node with *images*; return when all are ready and their pods can be reached."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._images += images
         for plane in self._planes.values():
             plane.try_kubectl("apply", "-f", "-", given=json.dumps(addons(plane.layout))).check_returncode()
             for node in plane.layout.nodes:
                 join_node(plane.layout, node)
-                self._launch(plane, node, images)
+                self._launch(plane, node)
+        self._join_pods()
+        for plane in self._planes.values():
+            wait = ("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=300s")
+            plane.try_kubectl(*wait).check_returncode()
+
+    def start_again(self, name: str) -> None:
+        """Give a node its power back, with the images that all have; return when it is ready."""
+        for plane in self._planes.values():
+            for node in plane.layout.nodes:
+                if node.name == name:
+                    self._launch(plane, node)
+        self._join_pods()
+
+    def _join_pods(self) -> None:
+        """Wait until all nodes are ready, and lead to the pods of each."""
         until = time.monotonic() + _PATIENCE_S
         cidrs: dict[str, str] = {}
         for plane in self._planes.values():
             cidrs |= self._wait_ready(plane, until)
         route_pods(self._layouts, cidrs)
-        for plane in self._planes.values():
-            wait = ("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=120s")
-            plane.try_kubectl(*wait).check_returncode()
 
     def stop(self, name: str) -> None:
         """Cut the power of a node."""
@@ -65,6 +79,7 @@ class Nodes:
 
     def import_image(self, archive: str) -> None:
         """Let every node have the image in *archive*."""
+        self._images.append(archive)
         importing = [
             subprocess.Popen(
                 ["nsenter", f"--target={self._init(name)}", "--mount", "--net", "--pid", "ctr",
@@ -84,7 +99,7 @@ class Nodes:
     def _layouts(self) -> tuple[Layout, ...]:
         return tuple(plane.layout for plane in self._planes.values())
 
-    def _launch(self, plane: ControlPlane, node: NodeLayout, images: Sequence[str]) -> None:
+    def _launch(self, plane: ControlPlane, node: NodeLayout) -> None:
         server = f"https://{plane.layout.address}:6443"
         authority = plane.authority
         spec = NodeSpec(
@@ -98,7 +113,7 @@ class Nodes:
             authority=authority.path.read_text(),
             kubelet=authority.kubeconfig("node", server, f"system:node:{node.name}", "system:nodes"),
             proxy=authority.kubeconfig("proxy", server, "system:kube-proxy"),
-            images=tuple(images),
+            images=tuple(self._images),
             pause=PAUSE,
             log=str(self._folder),
         )
