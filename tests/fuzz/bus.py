@@ -1,9 +1,14 @@
-"""Messages of the bus, plain and deflated, and the reports in columns."""
+"""Messages of the bus, plain and deflated, and the reports in columns.
+
+An input's first byte chooses the reader and the wrapping. Every refusal is an exception that is raised, chained
+and put into words, under instrumentation; all readers on all wrappings were 21 of them for one input.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
@@ -34,7 +39,14 @@ DECODERS: tuple[Callable[[bytes], object], ...] = (
     messages.decode_snapshot, messages.decode_finding, reports.decode_report,
 )  # fmt: skip
 
-SEEDS = (
+WRAPPINGS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: data,
+    lambda data: b"\x01" + data,
+    lambda data: b"\x01" + zlib.compress(data, 1),
+)
+"""As it comes, behind the version byte, and deflated behind it, so that mutations reach what is inside."""
+
+_MESSAGES = (
     messages.encode_question(Question(CHECK, "me")),
     messages.encode_presence(Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))),
     messages.encode_reply(Answer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (Detail(words="no"),))),
@@ -44,11 +56,27 @@ SEEDS = (
 )
 
 
+def _bodies(message: bytes) -> tuple[bytes, bytes, bytes]:
+    """What each wrapping makes this message of."""
+    try:
+        body = zlib.decompress(message[1:])
+    except zlib.error:
+        body = message[1:]
+    return message, message[1:], body
+
+
+SEEDS = tuple(
+    bytes([reader * len(WRAPPINGS) + wrapping]) + body
+    for reader in range(len(DECODERS))
+    for message in _MESSAGES
+    for wrapping, body in enumerate(_bodies(message))
+)
+
+
 def feed(data: bytes) -> None:
-    """Each reader reads the bytes or refuses them, also behind the version byte and deflated."""
-    for message in (data, b"\x01" + data, b"\x01" + zlib.compress(data)):
-        for decode in DECODERS:
-            try:
-                decode(message)
-            except RemoteFormatError:
-                continue
+    """The reader that the first byte names reads the bytes or refuses them."""
+    if not data:
+        return
+    reader, wrapping = divmod(data[0] % (len(DECODERS) * len(WRAPPINGS)), len(WRAPPINGS))
+    with suppress(RemoteFormatError):
+        DECODERS[reader](WRAPPINGS[wrapping](data[1:]))
