@@ -14,6 +14,9 @@ requests in every ten seconds.
   so that the figures are about the agent and not about the machine, everything that is measured runs before
   all others (``chrt --fifo``). ``load`` tells how busy the machine was: code that other programs have pushed
   out of the processor's caches takes about twice as much time.
+- ``serve_…_N``: the same for a near agent that serves (``netprobe-agent serve``): it has its plan from a real
+  ``nats-server`` and publishes a report of every interval, which is taken and acknowledged as the collector
+  does. The server and whoever takes are processes of their own and are not counted.
 - ``peer_…``: Debian's ``prometheus-blackbox-exporter``, asked over HTTP for one icmp probe of each of the
   same addresses, N in ten seconds and evenly spread. That is half of an agent's work: it answers nobody, and
   the processor time of the Prometheus that asks it is not counted.
@@ -49,7 +52,7 @@ INTERVAL_S = 10
 NEAR, FAR = AgentId.parse("bench/near/pod"), AgentId.parse("bench/far/pod")
 _PORT, _PEER_PORT = 9771, 9115
 _KEY = b"a key for one benchmark".ljust(32)
-_PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()", "run")
+_PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()")
 _PEER = "prometheus-blackbox-exporter"
 _ASKERS = 32
 _BEFORE_ALL_OTHERS = ("chrt", "--fifo", "1")
@@ -73,12 +76,15 @@ def run(arguments: list[str]) -> dict[str, object]:
     parser.add_argument("--targets", type=int, nargs="+", default=[1_000, 10_000], metavar="N")
     parser.add_argument("--intervals", type=int, default=3, metavar="N", help="of ten seconds, measured")
     parser.add_argument("--without-peer", action="store_true")
+    parser.add_argument("--without-bus", action="store_true")
     chosen = parser.parse_args(arguments)
     if why_not():
         raise SurroundingsError(f"no network namespaces: {why_not()}")
     figures: dict[str, object] = {}
     for targets in chosen.targets:
         figures |= _named("", targets, measure_agent(targets, intervals=chosen.intervals))
+        served = None if chosen.without_bus else measure_serving(targets, intervals=chosen.intervals)
+        figures |= _named("serve_", targets, served)
     figures["targets_are_asked_every_s"] = INTERVAL_S
     figures["load"] = round(os.getloadavg()[0], 1)
     figures["peer"] = f"{_PEER}: icmp probes over HTTP; answers nobody"
@@ -100,17 +106,36 @@ def _named(prefix: str, targets: int, cost: Cost | None) -> dict[str, object]:
 def measure_agent(targets: int, *, intervals: int) -> Cost:
     """The near agent, while it asks and answers *targets* checks per ten seconds."""
     with tempfile.TemporaryDirectory() as folder, joined() as pair:
-        there = [_check(NEAR, FAR, _address(number)) for number in range(targets)]
-        # One address, many checks: the near agent keeps a session for each, whoever asks.
-        back = [_check(FAR, NEAR, NEAR_V4, number) for number in range(targets)]
-        with (
-            _agent(pair.far, FAR, back, Path(folder)) as far,
-            _agent(pair.near, NEAR, there, Path(folder)) as near,
-        ):
-            _wait_for_intervals(near.output, 2)
-            cpu_percent = _watch(near.pid, seconds=intervals * INTERVAL_S)
-            rss_mib = _rss_mib(near.pid)
-            measured, heard = _read(near.output)[2:], _read(far.output)
+        near = _agent(pair.near, NEAR, _plan_of_near(targets), Path(folder))
+        return _measure(pair, near, targets, intervals=intervals, folder=Path(folder))
+
+
+def measure_serving(targets: int, *, intervals: int) -> Cost:
+    """The same, while it is connected to a bus."""
+    with tempfile.TemporaryDirectory() as folder, joined() as pair:
+        near = _serving(pair.near, _plan_of_near(targets), Path(folder))
+        return _measure(pair, near, targets, intervals=intervals, folder=Path(folder))
+
+
+def _plan_of_near(targets: int) -> list[Check]:
+    return [_check(NEAR, FAR, _address(number)) for number in range(targets)]
+
+
+def _measure(
+    pair: Pair,
+    starting: contextlib.AbstractContextManager[_Running],
+    targets: int,
+    *,
+    intervals: int,
+    folder: Path,
+) -> Cost:
+    # One address, many checks: the near agent keeps a session for each, whoever asks.
+    back = [_check(FAR, NEAR, NEAR_V4, number) for number in range(targets)]
+    with _agent(pair.far, FAR, back, folder) as far, starting as near:
+        _wait_for_intervals(near.output, 2)
+        cpu_percent = _watch(near.pid, seconds=intervals * INTERVAL_S)
+        rss_mib = _rss_mib(near.pid)
+        measured, heard = _read(near.output)[2:], _read(far.output)
     windows = [window for one in measured for window in one.windows]
     sent = sum(window.sent for window in windows)
     if any(len(one.windows) != targets for one in (*measured, *heard[1:])):
@@ -210,9 +235,37 @@ def _agent(namespace: Namespace, agent: AgentId, checks: list[Check], folder: Pa
     name = str(agent).replace("/", "-")
     plan, output = folder / f"{name}.json", folder / f"{name}.jsonl"
     plan.write_bytes(msgspec.json.encode(Plan(agent, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)))
-    with _process(namespace, *_PROGRAM, "--plan", str(plan), "--output", str(output)) as pid:
+    with _process(namespace, *_PROGRAM, "run", "--plan", str(plan), "--output", str(output)) as pid:
         _wait_until_open(namespace, _PORT)
         yield _Running(pid, output)
+
+
+@contextlib.contextmanager
+def _serving(namespace: Namespace, checks: list[Check], folder: Path) -> Iterator[_Running]:
+    """The near agent on a bus of its own."""
+    plan = Plan(NEAR, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)
+    (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    bus = namespace.command(sys.executable, "-m", "benchmarks.bus", str(folder))
+    with subprocess.Popen(bus, stdin=subprocess.PIPE) as process:
+        try:
+            _wait_for(folder / "url")
+            where = ("--bus", (folder / "url").read_text(), "--seed", str(folder / "seed"))
+            who = ("--agent", str(NEAR), "--spool", str(folder / "spool"))
+            with _process(namespace, *_PROGRAM, "serve", *who, *where) as pid:
+                _wait_until_open(namespace, _PORT)
+                yield _Running(pid, folder / "reports.jsonl")
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
+
+def _wait_for(file: Path) -> None:
+    until = time.monotonic() + 60
+    while not (file.exists() and file.read_bytes()):
+        if time.monotonic() > until:
+            raise RuntimeError(f"{file.name} does not come")
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

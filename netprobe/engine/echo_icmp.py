@@ -102,7 +102,7 @@ class IcmpEcho:
 
     def _send(self, probe: Open, packet: bytes) -> None:
         own = self._sockets.get(family_of(probe.check.target.address))
-        probe = self.ledger.depart(probe, now_ns=self.clock.mono_ns())
+        probe.sent_ns = self.clock.mono_ns()
         if own is None:
             self.ledger.retract(probe, Seen(NotMeasured("no privilege to send icmp here")))
             return

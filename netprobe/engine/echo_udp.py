@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.ledger import Ledger, Open, Round
+from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
     Datagram,
     Reported,
@@ -33,7 +34,7 @@ from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import Seen
 from netprobe.wire import stamp
 
-_LINGER_NS = 250_000_000
+_LINGER_NS = TICK_NS + 50_000_000
 """A peer may hold a request for a moment; that time is taken off the answer's."""
 
 
@@ -86,22 +87,22 @@ class UdpEcho:
         self._sockets.clear()
         self._passing.clear()
 
-    def send(self, checks: Sequence[Check], turn: Round) -> None:
+    def send(self, checks: Sequence[Check], turn: Round, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
         probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
-        packets = [bytearray(self._seal(probe)) for probe in probes]
+        packets = [bytearray(self._seal(probe, is_urgent=is_urgent)) for probe in probes]
         for probe, packet in zip(probes, packets, strict=True):
             self._send(probe, packet)
 
-    def _seal(self, probe: Open) -> bytes:
-        request = stamp.Request(probe.check.id, self.boot, probe.sequence, 0, probe.sequence)
+    def _seal(self, probe: Open, *, is_urgent: bool) -> bytes:
+        request = stamp.Request(probe.check.id, self.boot, probe.sequence, 0, probe.sequence, is_urgent)
         size = udp.payload_bytes(probe.check.probe, version=version_of(probe.check.target.address))
         return stamp.encode_request(request, key=self.keys.key, size=size)
 
     def _send(self, probe: Open, packet: bytearray) -> None:
         sock = self._socket_for(probe.check)
-        probe = self.ledger.depart(probe, now_ns=self.clock.mono_ns())
+        probe.sent_ns = self.clock.mono_ns()
         if sock is None:
             self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
             return

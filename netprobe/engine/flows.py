@@ -20,7 +20,7 @@ from netprobe.engine.sockets import IP_TTL, family_of, open_udp, prepare, receiv
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome
-from netprobe.probes import trace
+from netprobe.probes import hops
 from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
 from netprobe.probes.seen import judge_identity
 from netprobe.wire import stamp
@@ -29,7 +29,7 @@ from netprobe.wire.paris import Sent, find_rewritten
 
 IPV6_UNICAST_HOPS, IPV6_AUTOFLOWLABEL = 16, 70
 _EXPIRED = {4: (11, 0), 6: (3, 0)}
-Heard = trace.Expired | trace.Ended
+Heard = hops.Expired | hops.Ended
 Ports = Callable[[int], int]
 """Flow to its destination port."""
 
@@ -91,7 +91,7 @@ class UdpFlows:
             return NotMeasured(f"no socket: {error.strerror}")
         self._sequence += 1
         request = stamp.Request(
-            self._check.id, self._boot, self._sequence, self._clock.wall_ns(), self._sequence
+            self._check.id, self._boot, self._sequence, self._clock.wall_ns(), self._sequence, is_urgent=True
         )
         packet = stamp.encode_request(request, key=self._key)
         self._out[flow] = _Out(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
@@ -144,8 +144,8 @@ class UdpFlows:
         told = (("source", self._quotes.source, answer.observed_source),
                 ("source port", str(out.source_port), str(answer.observed_port)))  # fmt: skip
         rewritten = tuple(f"{what} {seen}" for what, own, seen in told if own and seen != own)
-        now_ns = self._clock.mono_ns()
-        return trace.Ended(
+        now_ns = self._clock.mono_ns() - answer.dwell_ns  # the time it was held is not the way's
+        return hops.Ended(
             flow, out.ttl, outcome, now_ns, answer.answered_by, answer.observed_source, rewritten
         )
 
@@ -163,10 +163,10 @@ def heard_of(
     """What an ICMP error means for a walk: the TTL ran out, or the packet got as far as it can."""
     if (error.icmp_type, error.icmp_code) != _EXPIRED[error.version]:
         outcome = outcome_of_icmp(error, check, rtt_ns=1)
-        return trace.Ended(flow, ttl, outcome, now_ns, rewritten=rewritten)
+        return hops.Ended(flow, ttl, outcome, now_ns, rewritten=rewritten)
     if error.sender == check.target.address:  # a target does not forward, so somebody speaks in its name
         rewritten = (*rewritten, "it speaks in the target's name")
-    return trace.Expired(flow, ttl, error.sender, now_ns, rewritten)
+    return hops.Expired(flow, ttl, error.sender, now_ns, rewritten)
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:

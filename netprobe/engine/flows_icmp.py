@@ -19,7 +19,7 @@ from netprobe.engine.sockets import family_of, prepare, receive, receive_errors,
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached
-from netprobe.probes import trace
+from netprobe.probes import hops
 from netprobe.probes.rejection import IcmpError, seen_of_send_error
 from netprobe.wire import icmp
 from netprobe.wire.icmp import EchoMessage, Quote
@@ -114,7 +114,7 @@ class IcmpFlows:
             return None
         for flow, out in self._out.items():
             if (cookie.check, cookie.boot, cookie.sequence) == (self._check.id, self._boot, out.sequence):
-                return trace.Ended(flow, out.ttl, Reached(1), self._clock.mono_ns())
+                return hops.Ended(flow, out.ttl, Reached(1), self._clock.mono_ns())
         return None
 
     def _take_error(self, error: IcmpError, quote: Quote) -> Heard | None:

@@ -19,7 +19,7 @@ from netprobe.engine.quotes import Quotes
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
-from netprobe.probes import trace
+from netprobe.probes import hops
 from netprobe.probes.rejection import IcmpError, seen_of_send_error
 from netprobe.wire.icmp import PROTOCOL_TCP, Quote
 from netprobe.wire.paris import Sent, find_rewritten
@@ -77,10 +77,10 @@ class TcpFlows:
                 return heard_of(told, self._check, flow, ttl, now_ns, self._rewritten(flow, quote))
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error == errno.ECONNREFUSED:
-            return trace.Ended(flow, ttl, Refused(1), now_ns)
+            return hops.Ended(flow, ttl, Refused(1), now_ns)
         with suppress(OSError):
             sock.getpeername()
-            return trace.Ended(flow, ttl, Reached(1), now_ns)
+            return hops.Ended(flow, ttl, Reached(1), now_ns)
         return None
 
     def _read_quotes(self) -> None:

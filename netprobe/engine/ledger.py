@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check
@@ -29,13 +28,14 @@ _ANSWERS = (Reached, WrongPeer)
 _NO_LOSS = Split()
 
 
-class Open(NamedTuple):
-    """A probe that waits for its answer; a tuple, because one is made per packet."""
+@dataclass(slots=True)
+class Open:
+    """A probe that waits for its answer."""
 
     check: Check
     sequence: int
     sent_ns: int
-    """Monotonic."""
+    """Monotonic; set when it really leaves."""
 
     @property
     def deadline_ns(self) -> int:
@@ -59,7 +59,6 @@ class Tally:
     answered_by: str = ""
     seen: list[Seen] | None = None
     """Everything, where the round keeps it."""
-    waiting: dict[int, Open] = field(default_factory=dict)
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
@@ -74,12 +73,19 @@ class Tally:
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         if isinstance(outcome, Reached):
             self.rtts_ns.append(outcome.rtt_ns)
+            self.words = seen.detail or self.words
+        else:
+            self.words = seen.words or self.words
+            self.lost_out += seen.lost_out
         self.observed_source = seen.observed_source or self.observed_source
         self.answered_by = seen.answered_by or self.answered_by
-        self.lost_out += seen.lost_out
-        self.words = seen.words or self.words
         if self.seen is not None:
             self.seen.append(seen)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every probe has its outcome."""
+        return self.sent == sum(self.outcomes.values())
 
 
 @dataclass(slots=True)
@@ -87,12 +93,15 @@ class _Session:
     """What outlives the rounds of one check."""
 
     last_sequence: int = 0
-    asked: dict[int, Tally] = field(default_factory=dict)
+    waiting: dict[int, tuple[Open, Tally]] = field(default_factory=dict)
+    """Open probes by sequence number, each with the tally it counts in."""
     anchors: list[Anchor] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
     def split(self, lost: list[int], *, newest: int) -> Split:
         """Attribute this round's losses; then forget what no later round can need."""
+        if not lost and not self.refused and self._forget_all_but(newest):
+            return _NO_LOSS
         split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else _NO_LOSS
         last = max((anchor for anchor in self.anchors if anchor.sequence <= newest), default=None)
         if last is None or len(self.refused) > MAX_REFUSED:  # too long ago to say anything about it
@@ -102,6 +111,14 @@ class _Session:
             self.anchors = [anchor for anchor in self.anchors if anchor >= last]
             self.refused = [number for number in self.refused if number > last.sequence]
         return split
+
+    def _forget_all_but(self, newest: int) -> bool:
+        """The plain case, one probe a round and all of them answered: done without sorting anything."""
+        anchors = self.anchors
+        if not 0 < len(anchors) <= 2 or anchors[-1].sequence != newest or anchors[0].sequence > newest:
+            return False
+        del anchors[:-1]
+        return True
 
 
 class Round:
@@ -126,7 +143,7 @@ class Round:
     @property
     def is_settled(self) -> bool:
         """Whether no probe waits any more."""
-        return not any(tally.waiting for tally in self.tallies.values())
+        return all(tally.is_settled for tally in self.tallies.values())
 
 
 class Ledger:
@@ -147,16 +164,9 @@ class Ledger:
         probe = Open(check, session.last_sequence, now_ns)
         tally.sent += 1
         tally.newest = probe.sequence
-        tally.waiting[probe.sequence] = probe
+        session.waiting[probe.sequence] = (probe, tally)
         self.waiting += 1
-        session.asked[probe.sequence] = tally
         return probe
-
-    def depart(self, probe: Open, *, now_ns: int) -> Open:
-        """The probe really leaves now; until then it only had its number."""
-        leaving = Open(probe.check, probe.sequence, now_ns)
-        self._sessions[probe.check.id].asked[probe.sequence].waiting[probe.sequence] = leaving
-        return leaving
 
     def retract(self, probe: Open, seen: Seen) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
@@ -164,7 +174,7 @@ class Ledger:
         if session.last_sequence != probe.sequence:
             raise MisuseError("only the newest probe of a check can be retracted")
         session.last_sequence -= 1
-        self._end(probe.check.id, probe.sequence, seen)
+        self._end(session, probe.sequence, seen)
 
     def miss(self, check: Check, turn: Round, reason: str) -> None:
         """A probe that should have gone out and did not, through our own fault."""
@@ -175,33 +185,33 @@ class Ledger:
     def find(self, check_id: int, sequence: int) -> Open | None:
         """The open probe of that number, or None."""
         session = self._sessions.get(check_id)  # type: ignore[call-overload] # a number from a packet
-        tally = session.asked.get(sequence) if session else None
-        return tally.waiting.get(sequence) if tally else None
+        found = session.waiting.get(sequence) if session else None
+        return found[0] if found else None
 
     def find_oldest(self, is_it: Callable[[Open], bool]) -> Open | None:
         """The oldest open probe that *is_it*: for errors that quote too little to name their probe."""
         found = [
             probe
             for session in self._sessions.values()
-            for sequence, tally in session.asked.items()
-            if (probe := tally.waiting.get(sequence)) and is_it(probe)
+            for probe, _ in session.waiting.values()
+            if is_it(probe)
         ]
         return min(found, key=lambda probe: probe.sent_ns, default=None)
 
     def saw(self, probe: Open, seen: Seen) -> None:
         """A probe's answer. Silence is not an answer: it is judged when the round closes."""
         session = self._sessions.get(probe.check.id)
-        tally = session.asked.get(probe.sequence) if session else None
-        if tally is None or probe.sequence not in tally.waiting:
+        found = session.waiting.get(probe.sequence) if session else None
+        if session is None or found is None:
             return
-        if session and seen.received_count is not None:
+        if seen.received_count is not None:
             session.anchors.append(Anchor(probe.sequence, seen.received_count))
         if isinstance(seen.outcome, TimedOut):
-            tally.silence = seen
+            found[1].silence = seen
             return
-        if session and not isinstance(seen.outcome, _ANSWERS):
+        if not isinstance(seen.outcome, _ANSWERS):
             session.refused.append(probe.sequence)
-        self._end(probe.check.id, probe.sequence, seen)
+        self._end(session, probe.sequence, seen)
 
     def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the round and return its windows."""
@@ -211,22 +221,21 @@ class Ledger:
     def forget(self, keep: set[CheckId]) -> None:
         """Drop the sessions of checks that are asked no more."""
         for check_id in [known for known in self._sessions if known not in keep]:
-            if not self._sessions[check_id].asked:
+            if not self._sessions[check_id].waiting:
                 del self._sessions[check_id]
 
     def _close_tally(self, tally: Tally, turn: Round, doubt: Doubt) -> Window:
         session = self._sessions.get(tally.check.id) or _Session()
         lost = []
-        for probe in list(tally.waiting.values()):
+        for probe in [one for one, owner in session.waiting.values() if owner is tally]:
             outcome = _silence(probe, doubt(probe))
             if isinstance(outcome, TimedOut):
                 lost.append(probe.sequence)
-            self._end(probe.check.id, probe.sequence, _ended(outcome, tally))
+            self._end(session, probe.sequence, _ended(outcome, tally))
         return _window(tally, turn, session.split(lost, newest=tally.newest))
 
-    def _end(self, check_id: CheckId, sequence: int, seen: Seen) -> None:
-        tally = self._sessions[check_id].asked.pop(sequence)
-        del tally.waiting[sequence]
+    def _end(self, session: _Session, sequence: int, seen: Seen) -> None:
+        _, tally = session.waiting.pop(sequence)
         self.waiting -= 1
         tally.count(seen)
 
@@ -249,7 +258,7 @@ def _window(tally: Tally, turn: Round, split: Split) -> Window:
         length_ns=turn.length_ns,
         sent=tally.sent,
         answered=tally.outcomes.get(OutcomeKind.REACHED, 0),
-        outcomes=tuple(sorted(tally.outcomes.items())),
+        outcomes=tuple(sorted(tally.outcomes.items()) if len(tally.outcomes) > 1 else tally.outcomes.items()),
         lost_out=split.out + tally.lost_out,
         lost_back=split.back,
         rtt=Histogram.of(tally.rtts_ns),

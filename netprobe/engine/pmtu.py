@@ -84,10 +84,14 @@ class _Searching:
             return
         if (answer.check, answer.boot) == (self._check.id, self._boot):
             now_ns = self._clock.mono_ns()
-            self.feed(pmtu.Answered(answer.sequence, answer.received_count, now_ns, answer.answered_by))
+            told = pmtu.Answered(
+                answer.sequence, answer.received_count, now_ns, answer.answered_by, answer.told_mtu
+            )
+            self.feed(told)
 
     def _send(self, sequence: int, size: int) -> pmtu.Event | None:
-        request = stamp.Request(self._check.id, self._boot, sequence, self._clock.wall_ns(), sequence)
+        now_ns = self._clock.wall_ns()
+        request = stamp.Request(self._check.id, self._boot, sequence, now_ns, sequence, is_urgent=True)
         payload = size - (40 if self._version == 6 else 20) - _UDP_HEADER_BYTES
         packet = stamp.encode_request(request, key=self._key, size=payload)
         for _ in range(2):  # a pending ICMP error is reported by the next call: read it, then send

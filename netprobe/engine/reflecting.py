@@ -17,6 +17,8 @@ from netprobe.wire.stamp import Answer, Request
 
 MAX_SESSIONS = 20_000
 REPLAY_BITS = 256
+LEAST_MTU, MOST_MTU = 68, 0xFFFF
+"""What a router may tell (RFC 791; the field of an answer has 16 bits)."""
 _ALL_BITS = (1 << REPLAY_BITS) - 1
 MAX_SKEW_NS = 600_000_000_000
 """Askers' clocks that differ more than this from ours are not used to choose the interval."""
@@ -28,6 +30,7 @@ class _Session:
     answered: int = 0
     newest: int = 0
     seen_bits: int = 0
+    told_mtu: int = 0
 
     def is_new(self, sequence: int) -> bool:
         """Whether this sequence number was not seen before; remembers it."""
@@ -75,15 +78,24 @@ class Reflecting:
         session.received += 1
         session.answered += 1
         self._count(request, arrival, interval_ns)
-        check, boot, sequence, sent_ns, sent_count = request
+        check, boot, sequence, sent_ns, sent_count, _ = request
         received_ns, source, source_port, local_port, ttl = arrival
         # fmt: off
         return Answer(
             check, boot, sequence, sent_ns, received_ns, now_ns,
             sent_count, session.received, session.answered,
-            source, source_port, local_port, ttl, self._name,
+            source, source_port, local_port, ttl, self._name, session.told_mtu,
         )
         # fmt: on
+
+    def note_mtu(self, check: int, boot: int, mtu: int) -> None:
+        """A router said of an answer of this session that it passes only so many bytes (RFC 1191, RFC 8201).
+
+        Errors can be forged: only a session that is known counts, and it is told, not obeyed.
+        """
+        session = self._sessions.get((check, boot))
+        if session is not None and LEAST_MTU <= mtu <= MOST_MTU:
+            session.told_mtu = min(mtu, session.told_mtu or mtu)
 
     def heard(self, *, until_ns: int, everything_ns: int) -> tuple[Heard, ...]:
         """Hand over, once, the counts of intervals before *until_ns* or after *everything_ns* (wall time).

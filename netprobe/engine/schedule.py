@@ -17,8 +17,10 @@ from netprobe.model.check import Check
 from netprobe.model.names import CheckId
 
 SPREAD_PERCENT = 80
-TICK_NS = 200_000_000
-"""The longest tick; a short interval has forty of them."""
+TICK_NS = 500_000_000
+"""The longest tick; a short interval has twenty of them."""
+BATCH = 128
+"""So many probes go out together at most; where more fall into a tick, it is shorter."""
 
 
 class Slot(NamedTuple):
@@ -55,9 +57,10 @@ def apart(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
         yield tuple(batch.values())
 
 
-def tick_of(interval_ns: int) -> int:
-    """How often an agent with this interval wakes: to send what is due, and to read what came."""
-    return max(1, min(TICK_NS, interval_ns // 40))
+def tick_of(interval_ns: int, *, probes: int = 0) -> int:
+    """How often an agent with *probes* in this interval wakes: to send what is due, and to read what came."""
+    room_ns = interval_ns * SPREAD_PERCENT * BATCH // (100 * max(1, probes))
+    return max(1, min(TICK_NS, interval_ns // 20, room_ns))
 
 
 def grace_ns(checks: Iterable[Check], *, interval_ns: int, margin_ns: int = 30_000_000) -> int:

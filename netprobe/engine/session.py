@@ -121,7 +121,8 @@ class Engine:
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
         self._responder.interval_ns = plan.interval_ns
-        self._beat.period_ns = tick_of(plan.interval_ns)
+        probes = sum(check.count for check in plan.checks)
+        self._beat.period_ns = self._responder.beat_ns = tick_of(plan.interval_ns, probes=probes)
         self._plan = plan
         self._planned.set()
 
@@ -158,7 +159,7 @@ class Engine:
         turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
         async with asyncio.TaskGroup() as group:
             for _ in range(check.count):
-                self._launch((check,), turn, group)
+                self._launch((check,), turn, group, is_urgent=True)
                 await asyncio.sleep(0.02)
         until_ns = self._clock.mono_ns() + check.probe.timeout_ns + TICK_NS  # a peer may hold its answer
         while not turn.is_settled and self._clock.mono_ns() < until_ns:
@@ -195,11 +196,13 @@ class Engine:
             self._ledger.miss(slot.check, turn, reason)
         return not reason
 
-    def _launch(self, checks: Sequence[Check], turn: Round, group: asyncio.TaskGroup) -> None:
+    def _launch(
+        self, checks: Sequence[Check], turn: Round, group: asyncio.TaskGroup, *, is_urgent: bool = False
+    ) -> None:
         by_kind: dict[str, list[Check]] = {"udp": [], "icmp": []}
         for check in checks:
             by_kind.setdefault(check.probe.kind, []).append(check)
-        self._udp.send(by_kind.pop("udp"), turn)
+        self._udp.send(by_kind.pop("udp"), turn, is_urgent=is_urgent)
         self._icmp.send(by_kind.pop("icmp"), turn)
         for check in itertools.chain(*by_kind.values()):
             if self._talks.locked():

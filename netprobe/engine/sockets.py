@@ -86,10 +86,17 @@ def prepare(sock: socket.socket, *, errors: bool) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
         if sock.type != socket.SOCK_STREAM:
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
-        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, int(errors))
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
-        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, int(errors))
+    listen_for_errors(sock, wanted=errors)
+
+
+def listen_for_errors(sock: socket.socket, *, wanted: bool) -> None:
+    """Whether ICMP errors about what this socket sent wait in its error queue."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, int(wanted))
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, int(wanted))
 
 
 def want_stamps(sock: socket.socket) -> None:

@@ -12,7 +12,7 @@ from netprobe.engine.flows import Flows, Ports, UdpFlows
 from netprobe.engine.flows_icmp import IcmpFlows
 from netprobe.engine.flows_tcp import TcpFlows
 from netprobe.model.check import Check
-from netprobe.probes import firewalk, trace
+from netprobe.probes import firewalk, hops, trace
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.seen import Seen
 
@@ -76,7 +76,7 @@ class _Walk(Generic[S]):
                 case trace.Send(flow, ttl):
                     trouble = self._flows.send(flow, ttl)
                     if trouble is not None:
-                        failed.append(trace.Ended(flow, ttl, trouble, self._clock.mono_ns()))
+                        failed.append(hops.Ended(flow, ttl, trouble, self._clock.mono_ns()))
                 case WakeAt(at_ns):
                     self._wake_ns = at_ns
                 case Finish(seen):

@@ -2,7 +2,8 @@
 
 A STAMP answer has the size of its request, and its counter tells how many requests arrived. So one size has
 one of three endings: answered (it passes both ways), lost but counted (it passes out, not back), lost and not
-counted (it does not pass out). A small request, the witness, fetches the counter. Sizes are whole IP packets
+counted (it does not pass out). A small request, the witness, fetches the counter, and with it the MTU that a
+router has told the responder about an answer: only the sender of a packet is told. Sizes are whole IP packets
 with DF; the search bisects between a base of 1200 bytes (1280 for IPv6, its least MTU: RFC 8200, section 5)
 and what is asked, three tries a size (RFC 8899, sections 5.1.2 and 5.3).
 
@@ -68,6 +69,8 @@ class Answered:
     received_count: int
     at_ns: int
     answered_by: str = ""
+    told_mtu: int = 0
+    """What a router told the responder about the way back; 0 for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Search:
     arrived: bool = False
     """Whether a request of this size was counted, though not answered."""
     told: tuple[int, str] | None = None
+    told_back: int | None = None
+    """The MTU that a router on the way back told the responder."""
     own_limit: int | None = None
     """The smallest size that our own host refused to send."""
     rtt_ns: int = 0
@@ -174,6 +179,8 @@ def step(state: Search, event: Event) -> tuple[Search, tuple[Command, ...]]:  # 
 
 
 def _answered(state: Search, answer: Answered) -> tuple[Search, tuple[Command, ...]]:
+    if 0 < answer.told_mtu < state.back_fails:
+        state = replace(state, told_back=answer.told_mtu, back_fails=answer.told_mtu + 1)
     if answer.sequence == state.trial and state.trial:
         state = replace(
             state, count=max(state.count, answer.received_count), since=state.sequence - answer.sequence,
@@ -195,7 +202,8 @@ def _answered(state: Search, answer: Answered) -> tuple[Search, tuple[Command, .
     sure = between >= state.since - 1  # everything we sent since the last answer was counted
     arrived = state.arrived or (between > 0 and (sure or state.witnesses == 1))
     state = replace(state, count=answer.received_count, since=0, arrived=arrived, tries=state.tries + 1)
-    if state.tries < TRIES:
+    is_told = arrived and state.size >= state.back_fails
+    if state.tries < TRIES and not is_told:
         return _try(state, state.size, answer.at_ns)
     return _next(_fail_back(state) if arrived else _fail_out(state), answer.at_ns)
 
@@ -234,6 +242,8 @@ def choose(state: Search) -> int | None:
         return spec.largest
     if state.told and state.out_passes < state.told[0] == state.out_fails - 1:
         return state.told[0]
+    if state.told_back and state.back_passes < state.told_back == state.back_fails - 1 < state.out_passes:
+        return state.told_back
     for passes, fails in (
         (state.out_passes, state.out_fails),
         (state.back_passes, min(state.back_fails, state.out_passes + 1)),
@@ -300,8 +310,13 @@ def is_own_limit(state: Search) -> bool:
 
 
 def is_blackhole_back(state: Search) -> bool:
-    """Whether what arrived larger did not come back."""
-    return state.back_passes < state.out_passes
+    """Whether what arrived larger did not come back, and nobody told the responder why."""
+    return state.back_passes < state.out_passes and not is_reduced_back(state)
+
+
+def is_reduced_back(state: Search) -> bool:
+    """Whether a router on the way back told the responder just what passes."""
+    return state.told_back is not None and state.told_back == state.back_passes < state.out_passes
 
 
 def _facts(state: Search) -> Iterator[tuple[str, str]]:
@@ -316,6 +331,8 @@ def _facts(state: Search) -> Iterator[tuple[str, str]]:
         yield "forward", f"ok: {out} bytes pass, the largest tried"
     if is_blackhole_back(state):
         yield "back", f"blackhole: {back} bytes pass, larger ones arrive there and do not come back"
+    elif is_reduced_back(state):
+        yield "back", f"reduced: {back} bytes pass, as a router tells the far end; path MTU discovery works"
     else:
         yield "back", f"ok: {back} bytes pass, as many as arrive there"
 

@@ -63,6 +63,11 @@ def outcome_of_icmp(error: IcmpError, check: Check, *, rtt_ns: int) -> Outcome:
     return Rejected(error.sender, *told)
 
 
+def told_mtu(error: IcmpError) -> int:
+    """The MTU that a router tells (RFC 1191, RFC 8201); 0 where it says something else."""
+    return error.mtu if (error.icmp_type, error.icmp_code) in _TOO_BIG[error.version] else 0
+
+
 def name_rejection(rejected: Rejected) -> str:
     """Type and code in words, where they have any.
 

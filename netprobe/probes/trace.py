@@ -5,9 +5,7 @@ router that spreads flows over several ways sends it the same way at every TTL. 
 ways; how many are enough is the stopping rule of the multipath detection algorithm (Veitch et al., INFOCOM
 2009): with k next hops seen, 6, 11, 16, 21, 27 or 33 flows rule out one more at α = .05.
 
-A hop that says nothing is a node of its own. A hop that answers some packets while later hops answer limits
-its ICMP: it is not lossy. A hop whose quote of our packet differs from what we sent stands behind a
-translator (NAT), and so does one that speaks in the target's name.
+What the hops said, and how it is told, is in :mod:`netprobe.probes.hops`.
 
 Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one; icmp has none), ``Probe.timeout_ns`` (the whole
 conversation) and the options ``transport`` (``udp``, ``tcp`` or ``icmp``; default udp), ``patience``
@@ -19,14 +17,14 @@ Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
-from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
+from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
+from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
 from netprobe.probes.seen import Seen
 
 OPTIONS = ("transport", "patience", "hops", "flows")
@@ -64,60 +62,10 @@ class Send:
 Command: TypeAlias = Send | WakeAt | Finish
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A router said that the TTL ran out there (ICMP 11/0, ICMPv6 3/0)."""
-
-    flow: int
-    ttl: int
-    sender: str
-    at_ns: int
-    rewritten: tuple[str, ...] = ()
-    """What a translator changed before that router, as its quote shows it (``wire.paris``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The packet got as far as it can: answered, refused or rejected."""
-
-    flow: int
-    ttl: int
-    outcome: Outcome
-    at_ns: int
-    answered_by: str = ""
-    observed_source: str = ""
-    rewritten: tuple[str, ...] = ()
-
-
 Event: TypeAlias = Started | Expired | Ended | Woke
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """What the flows met at one TTL."""
-
-    ttl: int
-    senders: tuple[tuple[int, str], ...]
-    """Flow and who answered it; a flow that met silence is absent."""
-    asked: int
-    """Flows that were asked here."""
-    sent: int
-    """Packets they cost."""
-    rtt_ns: int | None = None
-    """The shortest."""
-    ends: tuple[tuple[int, Ended], ...] = ()
-    rewritten: tuple[str, ...] = ()
-    """What a translator before this hop changed, as far as it shows; sorted."""
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Everybody who answered here, sorted."""
-        return tuple(sorted({sender for _, sender in self.senders}))
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nobody spoke here."""
-        return not self.senders and not self.ends
+_BEFORE_THE_FIRST = Hop(0, (), 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +75,7 @@ class Trace:
     spec: Spec
     began_ns: int | None = None
     hops: tuple[Hop, ...] = ()
-    now: Hop = Hop(0, (), 0, 0)
+    now: Hop = _BEFORE_THE_FIRST
     """The hop under question."""
     waiting: tuple[int, ...] = ()
     tries: int = 0
@@ -240,95 +188,13 @@ def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]
 def conclude(state: Trace, *, is_late: bool = False) -> Seen:
     """Outcome of the target, and every hop as a line of facts."""
     ends = [ended for hop in state.hops for _, ended in hop.ends]
-    facts = tuple(_facts(state.hops))
+    facts = tuple(tell(state.hops))
     if not ends:
         why = "the time was up before the target answered" if is_late else ""
         return Seen(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
-                    detail=why or _last_words(state.hops))  # fmt: skip
+                    detail=why or tell_last(state.hops))  # fmt: skip
     best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
     arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)
     outcome = Reached(rtt_ns) if arrived and not isinstance(best.outcome, WrongPeer) else best.outcome
     return Seen(outcome, best.answered_by, best.observed_source, facts=facts)
-
-
-def _last_words(hops: tuple[Hop, ...]) -> str:
-    last = next((hop for hop in reversed(hops) if hop.senders), None)
-    if last is None:
-        return "silence from the first hop on"
-    return f"silence behind hop {last.ttl} ({', '.join(last.addresses)})"
-
-
-def find_ways(hops: tuple[Hop, ...]) -> tuple[tuple[str, ...], ...]:
-    """The different ways that flows took, each hop's address or ``*``.
-
-    A flow that met silence where others were answered may have gone their way, so it makes no way of its own.
-    """
-    flows = sorted({flow for hop in hops for flow, _ in (*hop.senders, *hop.ends)})
-    ways: dict[tuple[str, ...], None] = {}
-    for flow in flows:
-        way = tuple(dict(hop.senders).get(flow, "*") for hop in hops if not hop.ends)
-        ways[way] = None
-    whole = [way for way in ways if "*" not in _partial(way, hops)]
-    return tuple(whole or ways)
-
-
-def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
-    """The part of a way where somebody else was answered."""
-    return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
-
-
-def _facts(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
-    spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
-    for hop in hops:
-        if hop.ttl > spoken:
-            yield "then", "silence"
-            return
-        yield f"hop {hop.ttl}", _describe(hop, later=hop.ttl < spoken)
-    ways = find_ways(hops)
-    if len(ways) > 1:
-        yield "ways", f"{len(ways)} ways for different flows"
-    translator = find_translator(hops)
-    if translator:
-        yield "nat", translator
-
-
-def find_translator(hops: tuple[Hop, ...]) -> str:
-    """Between which hops addresses are rewritten, as far as it shows; empty where nothing shows."""
-    first = next((hop for hop in hops if hop.rewritten), None)
-    if first is None:
-        return ""
-    before = next((hop for hop in reversed(hops[: first.ttl - 1]) if hop.senders), None)
-    near = f"hop {before.ttl} ({', '.join(before.addresses)})" if before else "this host"
-    far = "the target" if first.ends else f"hop {first.ttl} ({', '.join(first.addresses)})"
-    return f"addresses are rewritten between {near} and {far}, or by one of the two"
-
-
-def _describe(hop: Hop, *, later: bool) -> str:
-    if hop.is_silent:
-        return "* (says nothing)"
-    parts = [", ".join(hop.addresses)] if hop.senders else []
-    parts += sorted({_describe_end(ended) for _, ended in hop.ends})
-    text = " and ".join(parts)
-    if hop.rtt_ns is not None:
-        text += f", {hop.rtt_ns / 1e6:.2f} ms"
-    if hop.rewritten:
-        text += f"; behind NAT ({', '.join(hop.rewritten)})"
-    answered = len(hop.senders) + len(hop.ends)
-    if answered < hop.asked and later:
-        text += f"; told {answered} of {hop.asked} flows: it limits its ICMP, packets pass"
-    return text
-
-
-def _describe_end(ended: Ended) -> str:
-    match ended.outcome:
-        case Reached():
-            return f"target answers{f' as {ended.answered_by}' if ended.answered_by else ''}"
-        case Refused():
-            return "target refuses the port: nobody listens"
-        case WrongPeer(_, answered_by):
-            return f"the wrong peer answers: {answered_by}"
-        case Rejected(sender, icmp_type, icmp_code):
-            return f"{sender} rejects ({icmp_type}/{icmp_code})"
-        case _:
-            return str(ended.outcome.kind)

@@ -34,7 +34,7 @@ _SENT, _RECEIVED, _ANSWERED = 172, 176, 180
 _TLVS = slice(44, 184)
 _HMAC = slice(188, 204)
 _ANSWER, _SOURCE_V4, _SOURCE_V6 = 2, 8, 9
-_FIXED = (*range(44, 52), *range(140, 144), *range(168, 172), *range(184, 188))
+_FIXED = (*range(44, 50), *range(140, 144), *range(168, 172), *range(184, 188))
 """Headers of the TLVs, version and role: the same in every answer, but for the flags."""
 _NTP_EPOCH_S = 2_208_988_800
 
@@ -79,7 +79,8 @@ class StampAnswers:
 
 def build_requests(checks: U64, lengths: Indices, *, boot: int) -> Rows:
     """Requests with sequence number 0, not yet sealed; row *i* is meant to be cut to ``lengths[i]``."""
-    template = np.frombuffer(encode_request(Request(0, boot, 0, 0, 0), key=b""), dtype=np.uint8)
+    asked = Request(0, boot, 0, 0, 0, is_urgent=True)  # a sweep waits for its answers
+    template = np.frombuffer(encode_request(asked, key=b""), dtype=np.uint8)
     rows = np.zeros((len(checks), int(lengths.max(initial=MIN_BYTES))), dtype=np.uint8)
     rows[:, :MIN_BYTES] = template
     put16(rows, _SSID, (checks % np.uint64(0xFFFF) + np.uint64(1)).astype(np.uint16))

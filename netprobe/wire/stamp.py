@@ -6,7 +6,7 @@ Rules:
 
       offset  size
            0    44  base packet, unauthenticated mode (RFC 8762, sections 4.2.1 and 4.3.1)
-          44    96  Identity TLV, private type 252: version, role, check, boot, sequence, agent's name
+          44    96  Identity TLV, private type 252: version, role, hint, check, boot, sequence, agent's name
          140    28  Location TLV, type 2 (RFC 8972, section 4.2) with one Source IP Address sub-TLV
          168    16  Direct Measurement TLV, type 5 (section 4.5): the session's counters
          184    20  HMAC TLV, type 8 (section 4.8)
@@ -54,11 +54,14 @@ _HMAC_AT = 184
 _HMAC_BYTES = 16
 _U32 = 0xFFFFFFFF
 
-_WHOLE = struct.Struct("!IQHH QIQHxxB3x" "B3sBBxxQII72s" "B3sHHBB2s16s" "B3sIII" "B3s16s")  # fmt: skip
+_WHOLE = struct.Struct("!IQHH QIQHxxB3x" "B3sBBHQII72s" "B3sHHBB2s16s" "B3sIII" "B3s16s")  # fmt: skip
 """The whole packet without padding, one line of the table above after the other. The base: sequence number,
 timestamp, error estimate, SSID; then receive timestamp, and what is repeated of the request: sequence number,
 timestamp, estimate, TTL."""
 _TIME_AT, _TIME = 4, struct.Struct("!Q")
+_URGENT = 1
+"""The hint of a request whose asker waits for the answer; that of an answer is an MTU. Zero says nothing, and
+who does not know hints ignores them."""
 _LAYOUT = (b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10")
 """Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
 _IDENTIFIED, _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
@@ -86,6 +89,8 @@ class Request(NamedTuple):
     """T1."""
     sent_count: int
     """How many requests the sender has sent in this session, this one included."""
+    is_urgent: bool = False
+    """Somebody waits for this one: the reflector shall not gather it with others."""
 
 
 class Answer(NamedTuple):
@@ -114,6 +119,8 @@ class Answer(NamedTuple):
     """TTL or hop limit left when the request arrived; 0 where the reflector could not see it."""
     answered_by: str
     """The reflector's agent id."""
+    told_mtu: int = 0
+    """The MTU that a router told the reflector about an answer of this session; 0 where none did."""
 
     @property
     def dwell_ns(self) -> int:
@@ -123,12 +130,12 @@ class Answer(NamedTuple):
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """A test packet of *size* bytes of UDP payload."""
-    check, boot, sequence, sent_ns, count = request
+    check, boot, sequence, sent_ns, count, is_urgent = request
     u = _UNRECOGNISED
     # fmt: off
     packed = _WHOLE.pack(
         sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1, 0, 0, 0, 0, 0,
-        u, _IDENTIFIED, _VERSION, _ROLE_REQUEST, check, boot, sequence, b"",
+        u, _IDENTIFIED, _VERSION, _ROLE_REQUEST, is_urgent and _URGENT, check, boot, sequence, b"",
         u, _LOCATED, 0, 0, u, _SOURCE_ANY, _SIXTEEN, b"",
         u, _COUNTED, count & _U32, 0, 0, u, _SEALED, b"",
     )
@@ -141,14 +148,15 @@ def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes
     # fmt: off
     (
         check, boot, sequence, sent_ns, received_ns, answered_ns, sent, received, answered,
-        address, observed_port, port, ttl, answered_by,
+        address, observed_port, port, ttl, answered_by, told_mtu,
     ) = answer
     source = _pack_source(address)
     kind = _SOURCE_V4 if len(source) == 4 else _SOURCE_V6
     packed = _WHOLE.pack(
         answered & _U32, ntp_of(answered_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1,
         ntp_of(received_ns), sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, ttl,
-        0, _IDENTIFIED, _VERSION, _ROLE_ANSWER, check, boot, sequence, _encode_name_once(answered_by),
+        0, _IDENTIFIED, _VERSION, _ROLE_ANSWER, told_mtu, check, boot, sequence,
+        _encode_name_once(answered_by),
         0, _LOCATED, port, observed_port, 0, kind, _SIXTEEN, source,
         0, _COUNTED, sent & _U32, received & _U32, answered & _U32, 0, _SEALED, b"",
     )
@@ -159,18 +167,18 @@ def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes
 def decode_request(data: bytes, *, key: bytes) -> Request:
     """Read a test packet; :class:`RemoteFormatError` where it is not one of ours."""
     told = _open(data, _ROLE_REQUEST, key)
-    return _make(Request, (told[13], told[14], told[0], unix_of(told[1]), told[27]))
+    return _make(Request, (told[14], told[15], told[0], unix_of(told[1]), told[28], told[13] == _URGENT))
 
 
 def decode_answer(data: bytes, *, key: bytes) -> Answer:
     """Read a reflected packet; :class:`RemoteFormatError` where it is not one of ours."""
     told = _open(data, _ROLE_ANSWER, key)
-    source = told[24]
+    source = told[25]
     # fmt: off
     return _make(Answer, (
-        told[13], told[14], told[5], unix_of(told[6]), unix_of(told[4]), unix_of(told[1]),
-        told[27], told[28], told[29], _source_text(source if told[22] == _SOURCE_V6 else source[:4]),
-        told[20], told[19], told[8], _decode_name(told[16]),
+        told[14], told[15], told[5], unix_of(told[6]), unix_of(told[4]), unix_of(told[1]),
+        told[28], told[29], told[30], _source_text(source if told[23] == _SOURCE_V6 else source[:4]),
+        told[21], told[20], told[8], _decode_name(told[17]), told[13],
     ))
     # fmt: on
 
@@ -200,6 +208,14 @@ def read_quote(data: bytes) -> QuotedRequest | None:
     return QuotedRequest(sequence, check)
 
 
+def read_quoted_session(data: bytes) -> tuple[int, int] | None:
+    """Check and boot of an answer that an ICMP error quotes; None where too little of it is quoted."""
+    if len(data) < CHECK_OFFSET + 12 or data[45] != _IDENTITY:
+        return None
+    check, boot = struct.unpack_from("!QI", data, CHECK_OFFSET)
+    return check, boot
+
+
 def session_id(check: int) -> int:
     """The SSID (RFC 8972, section 3): 16 bits of the check id, never zero."""
     return check % 0xFFFF + 1
@@ -222,7 +238,7 @@ def encode_name(name: str) -> bytes:
 
 def is_same_name(expected: str, claimed: str) -> bool:
     """Whether *claimed*, read from the wire, is how *expected* looks there."""
-    return _encode_name_once(expected) == claimed.encode()
+    return expected == claimed or _encode_name_once(expected) == claimed.encode()
 
 
 def ntp_of(unix_ns: int) -> int:
@@ -276,13 +292,13 @@ def _open(data: bytes, role: int, key: bytes) -> tuple[Any, ...]:
         raise StrangerError("STAMP: wrong HMAC")
     if len(data) != MIN_BYTES:
         _check_padding(data)
-    if (fields[10], fields[18], fields[23], fields[26], fields[31]) != _LAYOUT:
+    if (fields[10], fields[19], fields[24], fields[27], fields[32]) != _LAYOUT:
         raise RemoteFormatError("STAMP: the TLVs are not in our order")
-    if fields[22] not in _SOURCES[role]:
+    if fields[23] not in _SOURCES[role]:
         raise RemoteFormatError("STAMP: the location names no source address of the right kind")
-    if fields[13] >> 63:
+    if fields[14] >> 63:
         raise RemoteFormatError("STAMP: a check id has 63 bits")
-    if fields[15] != fields[5 if role == _ROLE_ANSWER else 0]:
+    if fields[16] != fields[5 if role == _ROLE_ANSWER else 0]:
         raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
     return fields
 

@@ -1,7 +1,7 @@
 """Messages of the bus, plain and deflated, and the reports in columns.
 
-An input's first byte chooses the reader and the wrapping. Every refusal is an exception that is raised, chained
-and put into words, under instrumentation; all readers on all wrappings were 21 of them for one input.
+An input's first byte chooses the reader and the wrapping. Every refusal is an exception that is raised,
+chained and put into words, under instrumentation; all readers on all wrappings were 21 of them for one input.
 """
 
 from __future__ import annotations

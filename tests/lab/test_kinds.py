@@ -83,6 +83,15 @@ KINDS = {
     "dns": Kind("dns", servers.DNS, {"type": "SRV"}, "_http._tcp.example.org"),
     "dns-tcp": Kind("dns", servers.DNS, {"transport": "tcp"}, NAME, is_tcp=True),
 }
+WALKS = {
+    "pmtu": Kind("pmtu", PORT, {"patience": "200"}),
+    "trace": Kind("trace", PORT, {"patience": "200", "transport": "udp"}),
+    "trace-tcp": Kind("trace", PORT, {"patience": "200", "transport": "tcp"}),
+    "trace-icmp": Kind("trace", 0, {"patience": "200", "transport": "icmp"}),
+    "firewalk": Kind("firewalk", servers.HTTP, {"patience": "200", "witness": str(PORT)}),
+    "idle": Kind("idle", PORT, {"gaps": "1", "patience": "500"}),
+}
+"""Kinds that talk for longer and judge silence themselves."""
 TCP = {name: kind for name, kind in KINDS.items() if kind.is_tcp}
 
 
@@ -154,6 +163,19 @@ def test_a_silent_drop_is_silence_for_every_kind(scene: Scene, address: str, sid
     assert outcomes == dict.fromkeys(KINDS, TimedOut(SILENCE_MS * MS))
 
 
+@BOTH
+def test_what_is_lost_on_the_way_back_is_silence_at_the_end_of_every_walk(scene: Scene, address: str) -> None:
+    """The router itself can still be heard, so a walk says how far its packets came for certain."""
+    scene.forward(f"{family_of(address)} saddr {address} drop")
+    told = scene.ask({name: kind for name, kind in WALKS.items() if name != "firewalk"}, address)
+    assert {answer.outcomes[0].kind for answer in told.values()} == {OutcomeKind.TIMED_OUT}, told
+    for name in ("trace", "trace-tcp", "trace-icmp"):
+        assert told[name].details[0].words == f"silence behind hop 1 ({R[address]})"
+    assert dict(told["pmtu"].details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
+    (answer,) = scene.asker.ask_all([WALKS["firewalk"].check(address, timeout_ms=ANSWER_MS)])
+    assert isinstance(answer.outcomes[0], NotMeasured), "its witness is as silent as its suspect"
+
+
 CODES_V4 = {
     "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
     "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
@@ -177,6 +199,9 @@ def test_a_rejection_names_its_sender_and_code_for_every_kind(
     kind = "icmp" if address == B4 else "icmpv6"
     scene.forward(f"{family_of(address)} daddr {address} reject with {kind} type {word}")
     assert scene.outcomes(address) == dict.fromkeys(KINDS, Rejected(R[address], *code))
+    told = scene.ask(WALKS, address)
+    walked = {name: answer.outcomes[0] for name, answer in told.items()}
+    assert walked == dict.fromkeys(WALKS, Rejected(R[address], *code))
 
 
 @BOTH

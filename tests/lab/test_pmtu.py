@@ -75,18 +75,27 @@ def test_a_router_that_tells_its_mtu_is_healthy(scene: Line, address: str) -> No
 
 
 @BOTH
-def test_a_clamp_on_the_way_back_is_found_though_its_router_tells_only_the_far_end(
-    scene: Line, address: str
+@pytest.mark.parametrize("is_told", [True, False], ids=["told", "kept-quiet"])
+def test_a_clamp_on_the_way_back_is_healthy_if_its_router_tells_the_far_end(
+    scene: Line, address: str, *, is_told: bool
 ) -> None:
     """The route's MTU, not the link's: a veth turns away what comes in larger than its own MTU, too."""
     scene.r.ip(f"route replace {BACK[address]} mtu lock 1300\n")
+    if not is_told:  # the classic mistake: a firewall that drops every ICMP
+        scene.r.nft("add rule inet test output meta l4proto { icmp, icmpv6 } meta length > 500 drop")
     try:
         answer = scene.ask("pmtu", address, port=PORT, patience="100")
     finally:
         scene.r.ip(f"route replace {BACK[address]}\n")
     facts = dict(answer.details[0].facts)
     assert facts["forward"].startswith("ok: "), facts
-    assert facts["back"].startswith("blackhole: 1300 bytes pass, larger ones arrive there"), facts
+    if is_told:
+        assert isinstance(answer.outcomes[0], Reached)
+        words = "reduced: 1300 bytes pass, as a router tells the far end; path MTU discovery works"
+        assert facts["back"] == words, facts
+    else:
+        assert isinstance(answer.outcomes[0], TimedOut)
+        assert facts["back"].startswith("blackhole: 1300 bytes pass, larger ones arrive there"), facts
 
 
 @BOTH

@@ -11,26 +11,22 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from netprobe.model.names import AgentId
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.wire.messages import Answer
 from tests.lab import agents
 from tests.lab.agents import MS, PORT, make_check, make_probe
 from tests.lab.asking import Asker
-from tests.lab.namespaces import Host, Namespaces, need_namespaces
+from tests.lab.namespaces import Host, need_namespaces
+from tests.lab.two_ways import B4, B6, BORROWED, A, B, two_ways
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
 
-A, B = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
-B4, B6 = "10.6.0.2", "fd00:6::2"
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 FAMILY = {B4: "ip", B6: "ip6"}
 R1 = {B4: "10.1.0.2", B6: "fd00:1::2"}
 WAYS = {B4: ("10.2.0.2", "10.3.0.2"), B6: ("fd00:2::2", "fd00:3::2")}
 S3 = {B4: ("10.4.0.2",), B6: ("fd00:4::2", "fd00:5::2")}
 """Over IPv4 a router speaks from its way back to us, over IPv6 from where the packet came in."""
-BORROWED = {B4: "192.0.2.9", B6: "2001:db8::9"}
-"""What a translator without memory puts in place of a's address."""
 VIRTUAL = {B4: "10.9.0.9", B6: "fd00:9::9"}
 """What a translator with memory passes on to b."""
 OWN = {B4: "10.1.0.1", B6: "fd00:1::1"}
@@ -55,38 +51,12 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with Namespaces() as made:
-        a, r, x, y, s, b = (made.host(name) for name in "arxysb")
-        for number, (one, other) in enumerate(((a, r), (r, x), (r, y), (x, s), (y, s), (s, b)), start=1):
-            made.link(one, other, f"10.{number}.0.0/24", f"fd00:{number}::/64")
-        for router in (r, x, y, s):
-            router.forward()
-        for family in ("ipv4", "ipv6"):
-            r.run("sysctl", "-qw", f"net.{family}.fib_multipath_hash_policy=1")
-        r.ip("route add 10.6.0.0/24 nexthop via 10.2.0.2 nexthop via 10.3.0.2\n"
-             "route add fd00:6::/64 nexthop via fd00:2::2 nexthop via fd00:3::2\n")  # fmt: skip
-        for router, link in ((x, 2), (y, 3)):
-            router.ip(f"route add 10.1.0.0/24 via 10.{link}.0.1\nroute add fd00:1::/64 via fd00:{link}::1\n")
-            router.default_via(s)
-            router.ip(
-                f"route add {BORROWED[B4]} via 10.{link}.0.1\nroute add {BORROWED[B6]} via fd00:{link}::1\n"
-            )
-        for far in ("10.1.0.0/24", BORROWED[B4]):
-            s.ip(f"route add {far} via 10.4.0.1\n")
-        for far in ("fd00:1::/64", BORROWED[B6]):
-            s.ip(f"route add {far} via fd00:4::1\n")
-        for mark, link in (
-            (1, 2),
-            (2, 3),
-        ):  # see spread_by_checksum
-            for version, via in (("-4", f"10.{link}.0.2"), ("-6", f"fd00:{link}::2")):
-                r.run("ip", version, "rule", "add", "fwmark", str(mark), "table", str(100 + mark))
-                r.run("ip", version, "route", "add", "default", "via", via, "table", str(100 + mark))
-        a.default_via(r)
-        b.default_via(s)
-        a.settle(B4, B6)
-        with agents.running(b, B, folder=tmp_path_factory.mktemp("trace")), Asker(a) as asker:
-            yield Scene(a, r, s, b, asker)
+    with (
+        two_ways() as made,
+        agents.running(made.b, B, folder=tmp_path_factory.mktemp("trace")),
+        Asker(made.a) as asker,
+    ):
+        yield Scene(made.a, made.r, made.s, made.b, asker)
 
 
 @pytest.fixture

@@ -83,3 +83,14 @@ def test_memory_is_bounded() -> None:
     forgotten = ask(reflector, 6, check=2)
     assert forgotten is not None
     assert forgotten.received_count == 1
+
+
+def test_what_a_router_told_of_a_session_is_in_its_next_answers_only_if_it_can_be() -> None:
+    reflector = Reflecting("dev/w1/pod")
+    ask(reflector, 1)
+    for check, mtu in ((7, 1_400), (7, 1_300), (7, 1_350), (7, 20), (8, 600)):
+        reflector.note_mtu(check, 1, mtu)
+    told, other = ask(reflector, 2), ask(reflector, 1, check=9)
+    assert told is not None
+    assert other is not None
+    assert (told.told_mtu, other.told_mtu) == (1_300, 0)

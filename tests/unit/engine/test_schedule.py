@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.schedule import SPREAD_PERCENT, apart, grace_ns, spread, tick_of
+from netprobe.engine.schedule import BATCH, SPREAD_PERCENT, apart, grace_ns, spread, tick_of
 from netprobe.model.check import Probe
 from tests.unit.probes.questions import make_check
 
@@ -40,9 +40,16 @@ def test_the_grace_lets_the_last_answer_in_that_a_peer_held() -> None:
     assert grace_ns(checks, interval_ns=10 * INTERVAL_NS, margin_ns=0) == tick_of(10 * INTERVAL_NS)
 
 
-def test_a_tick_is_a_fortieth_of_the_interval_and_at_most_a_fifth_of_a_second() -> None:
-    assert tick_of(INTERVAL_NS) == INTERVAL_NS // 40
-    assert tick_of(10 * INTERVAL_NS) == tick_of(3600 * INTERVAL_NS) == INTERVAL_NS // 5
+def test_a_tick_is_a_twentieth_of_the_interval_and_at_most_half_a_second() -> None:
+    assert tick_of(INTERVAL_NS) == INTERVAL_NS // 20
+    assert tick_of(10 * INTERVAL_NS) == tick_of(3600 * INTERVAL_NS) == INTERVAL_NS // 2
+
+
+def test_a_large_plan_has_ticks_short_enough_for_a_batch() -> None:
+    interval_ns = 10 * INTERVAL_NS
+    assert tick_of(interval_ns, probes=1_000) == INTERVAL_NS // 2
+    ticks = interval_ns * SPREAD_PERCENT // 100 // tick_of(interval_ns, probes=10_000)
+    assert 10_000 // ticks <= BATCH
 
 
 @given(st.lists(st.integers(0, 3), max_size=12))

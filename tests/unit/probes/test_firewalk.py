@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from netprobe.errors import MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
-from netprobe.probes import firewalk, trace
+from netprobe.probes import firewalk, hops
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.firewalk import SUSPECT, WITNESS
+from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.seen import Seen
-from netprobe.probes.trace import Ended, Expired, Send
+from netprobe.probes.trace import Send
 
 MS = 1_000_000
 TIMEOUT_NS = 3_600_000 * MS
@@ -184,6 +185,6 @@ def test_foreign_and_late_answers_change_nothing(noise: list[tuple[int, int]]) -
     state, _ = firewalk.step(firewalk.begin(PROBE), Started(5))
     for flow, ttl in noise:
         if ttl != firewalk.WHOLE_WAY or flow not in state.waiting:
-            assert firewalk.step(state, trace.Expired(flow, ttl, "r66", 6)) == (state, ())
+            assert firewalk.step(state, hops.Expired(flow, ttl, "r66", 6)) == (state, ())
     with pytest.raises(MisuseError):
         firewalk.step(state, Started(7))

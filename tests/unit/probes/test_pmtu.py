@@ -29,6 +29,8 @@ class Path:
     own: int = 9_000
     lose: frozenset[int] = frozenset()
     """Sequence numbers lost on the way out by chance."""
+    tells_responder: bool = False
+    told_mtu: int = 0
     received: int = 0
     sent: int = 0
 
@@ -42,8 +44,9 @@ class Path:
             return None
         self.received += 1
         if send.size > self.back:
+            self.told_mtu = self.back if self.tells_responder else 0
             return None
-        return Answered(send.sequence, self.received, at_ns + MS, "dev/w1/pod")
+        return Answered(send.sequence, self.received, at_ns + MS, "dev/w1/pod", self.told_mtu)
 
 
 def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Seen:
@@ -74,6 +77,16 @@ def test_a_sound_path_costs_two_packets() -> None:
                ("back", "ok: 1500 bytes pass, as many as arrive there")),
     )  # fmt: skip
     assert path.sent == 2
+
+
+@given(back=st.integers(260, 1_499), version=st.sampled_from([4, 6]))
+def test_a_way_back_that_tells_the_responder_is_reduced_and_found_at_once(back: int, version: int) -> None:
+    path = Path(back=back, tells_responder=True)
+    seen = search(path, version=version)
+    words = f"reduced: {back} bytes pass, as a router tells the far end; path MTU discovery works"
+    assert isinstance(seen.outcome, Reached)
+    assert dict(seen.facts)["back"] == words
+    assert path.sent == 4, "witness, the largest, a witness that is told why, and what was told"
 
 
 @given(out=st.integers(260, 1_600), back=st.integers(260, 1_600), version=st.sampled_from([4, 6]))

@@ -13,8 +13,9 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import trace
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.seen import Seen
-from netprobe.probes.trace import Ended, Expired, Send
+from netprobe.probes.trace import Send
 
 MS = 1_000_000
 PROBE = Probe("trace", timeout_ns=3_600_000 * MS)

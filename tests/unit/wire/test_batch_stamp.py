@@ -34,6 +34,7 @@ answers = st.builds(
     observed_port=st.integers(0, 65535), reflector_port=st.integers(0, 65535),
     observed_ttl=st.integers(0, 255),
     answered_by=st.sampled_from(["prod/w1/pod", "", "x" * 72]),
+    told_mtu=st.integers(0, 0xFFFF),
 )  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_requests_equal_the_scalar_ones(
         patch_requests(rows, sequences=sequences, sealer=Sealer(key))
     stamp_requests(rows, np.arange(len(rows)), wall_ns=at_ns)
     for row, (check, sequence, _, size) in zip(rows, asked, strict=True):
-        request = stamp.Request(check, boot, sequence, at_ns, sequence)
+        request = stamp.Request(check, boot, sequence, at_ns, sequence, is_urgent=True)
         assert row[:size].tobytes() == stamp.encode_request(request, key=key, size=size)
 
 

@@ -18,7 +18,8 @@ ADDRESSES = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-./é", max_size=30)
 
 REQUESTS = st.builds(
-    stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ns=TIMES, sent_count=U32
+    stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ns=TIMES, sent_count=U32,
+    is_urgent=st.booleans(),
 )  # fmt: skip
 ANSWERS = st.builds(
     stamp.Answer,
@@ -36,6 +37,7 @@ ANSWERS = st.builds(
     reflector_port=st.integers(0, 65535),
     observed_ttl=st.integers(0, 255),
     answered_by=NAMES,
+    told_mtu=st.integers(0, 0xFFFF),
 )
 
 REQUEST = stamp.Request(check=7, boot=5, sequence=3, sent_ns=1_700_000_000_000_000_001, sent_count=3)

@@ -1,0 +1,150 @@
+"""What the flows of a walk met, hop by hop, and how that is told.
+
+A hop that says nothing is a node of its own. A hop that answers some packets while later hops answer limits
+its ICMP: it is not lossy. A hop whose quote of our packet differs from what we sent stands behind a
+translator (NAT), and so does one that speaks in the target's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netprobe.model.outcome import Outcome, Reached, Refused, Rejected, WrongPeer
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A router said that the TTL ran out there (ICMP 11/0, ICMPv6 3/0)."""
+
+    flow: int
+    ttl: int
+    sender: str
+    at_ns: int
+    rewritten: tuple[str, ...] = ()
+    """What a translator changed before that router, as its quote shows it (``wire.paris``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The packet got as far as it can: answered, refused or rejected."""
+
+    flow: int
+    ttl: int
+    outcome: Outcome
+    at_ns: int
+    answered_by: str = ""
+    observed_source: str = ""
+    rewritten: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What the flows met at one TTL."""
+
+    ttl: int
+    senders: tuple[tuple[int, str], ...]
+    """Flow and who answered it; a flow that met silence is absent."""
+    asked: int
+    """Flows that were asked here."""
+    sent: int
+    """Packets they cost."""
+    rtt_ns: int | None = None
+    """The shortest."""
+    ends: tuple[tuple[int, Ended], ...] = ()
+    rewritten: tuple[str, ...] = ()
+    """What a translator before this hop changed, as far as it shows; sorted."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Everybody who answered here, sorted."""
+        return tuple(sorted({sender for _, sender in self.senders}))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody spoke here."""
+        return not self.senders and not self.ends
+
+
+def tell_last(hops: tuple[Hop, ...]) -> str:
+    """Behind which hop it was silent."""
+    last = next((hop for hop in reversed(hops) if hop.senders), None)
+    if last is None:
+        return "silence from the first hop on"
+    return f"silence behind hop {last.ttl} ({', '.join(last.addresses)})"
+
+
+def find_ways(hops: tuple[Hop, ...]) -> tuple[tuple[str, ...], ...]:
+    """The different ways that flows took, each hop's address or ``*``.
+
+    A flow that met silence where others were answered may have gone their way, so it makes no way of its own.
+    """
+    flows = sorted({flow for hop in hops for flow, _ in (*hop.senders, *hop.ends)})
+    ways: dict[tuple[str, ...], None] = {}
+    for flow in flows:
+        way = tuple(dict(hop.senders).get(flow, "*") for hop in hops if not hop.ends)
+        ways[way] = None
+    whole = [way for way in ways if "*" not in _partial(way, hops)]
+    return tuple(whole or ways)
+
+
+def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
+    """The part of a way where somebody else was answered."""
+    return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
+
+
+def tell(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
+    """Every hop as a line of facts, then the ways and the translator where there are any."""
+    spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
+    for hop in hops:
+        if hop.ttl > spoken:
+            yield "then", "silence"
+            return
+        yield f"hop {hop.ttl}", _describe(hop, later=hop.ttl < spoken)
+    ways = find_ways(hops)
+    if len(ways) > 1:
+        yield "ways", f"{len(ways)} ways for different flows"
+    translator = find_translator(hops)
+    if translator:
+        yield "nat", translator
+
+
+def find_translator(hops: tuple[Hop, ...]) -> str:
+    """Between which hops addresses are rewritten, as far as it shows; empty where nothing shows."""
+    first = next((hop for hop in hops if hop.rewritten), None)
+    if first is None:
+        return ""
+    before = next((hop for hop in reversed(hops[: first.ttl - 1]) if hop.senders), None)
+    near = f"hop {before.ttl} ({', '.join(before.addresses)})" if before else "this host"
+    far = "the target" if first.ends else f"hop {first.ttl} ({', '.join(first.addresses)})"
+    return f"addresses are rewritten between {near} and {far}, or by one of the two"
+
+
+def _describe(hop: Hop, *, later: bool) -> str:
+    if hop.is_silent:
+        return "* (says nothing)"
+    parts = [", ".join(hop.addresses)] if hop.senders else []
+    parts += sorted({_describe_end(ended) for _, ended in hop.ends})
+    text = " and ".join(parts)
+    if hop.rtt_ns is not None:
+        text += f", {hop.rtt_ns / 1e6:.2f} ms"
+    if hop.rewritten:
+        text += f"; behind NAT ({', '.join(hop.rewritten)})"
+    answered = len(hop.senders) + len(hop.ends)
+    if answered < hop.asked and later:
+        text += f"; told {answered} of {hop.asked} flows: it limits its ICMP, packets pass"
+    return text
+
+
+def _describe_end(ended: Ended) -> str:
+    match ended.outcome:
+        case Reached():
+            return f"target answers{f' as {ended.answered_by}' if ended.answered_by else ''}"
+        case Refused():
+            return "target refuses the port: nobody listens"
+        case WrongPeer(_, answered_by):
+            return f"the wrong peer answers: {answered_by}"
+        case Rejected(sender, icmp_type, icmp_code):
+            return f"{sender} rejects ({icmp_type}/{icmp_code})"
+        case _:
+            return str(ended.outcome.kind)
