@@ -14,7 +14,7 @@ import click
 
 from netprobe.bus.connection import expect_url
 from netprobe.cli.fleet import Chosen, fleet_options, open_targets
-from netprobe.discovery.deploy.catalogue import BUS_NAME, BUS_PORT, NAMESPACE, Images
+from netprobe.discovery.deploy.catalogue import BUS_NAME, BUS_PORT, EXTRAS, NAMESPACE, Images, extra_objects
 from netprobe.discovery.deploy.checking import check_clusters
 from netprobe.discovery.deploy.exposing import find_outer_bus
 from netprobe.discovery.deploy.looking import Installed, look
@@ -36,6 +36,8 @@ _HINDERED_LOOKS = 8
               help="Type of the bus's Service; by default LoadBalancer where needed.")  # fmt: skip
 @click.option("--agent-image", default="", metavar="IMAGE", help="Instead of what the manifests say.")
 @click.option("--collector-image", default="", metavar="IMAGE", help="Instead of what the manifests say.")
+@click.option("--with", "extras", type=click.Choice(EXTRAS), multiple=True,
+              help="A component of the manifests; repeatable, and again at each install.")  # fmt: skip
 @click.option("--api-server", "servers", multiple=True, metavar="CONTEXT=URL",
               help="How the hub reaches an API, if not as this machine; repeatable.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=300.0, show_default=True,
@@ -44,7 +46,7 @@ _HINDERED_LOOKS = 8
 @click.pass_context
 def install(  # noqa: PLR0913 - one for each option
     context: click.Context, *, chosen: Chosen, bus: str | None, expose: str | None, agent_image: str,
-    collector_image: str, servers: tuple[str, ...], timeout_s: float, no_wait: bool,
+    collector_image: str, extras: tuple[str, ...], servers: tuple[str, ...], timeout_s: float, no_wait: bool,
 ) -> None:  # fmt: skip
     """Install agents in clusters and the collector in the hub; running it again mends and updates.
 
@@ -52,7 +54,7 @@ def install(  # noqa: PLR0913 - one for each option
     """
     if bus is not None:
         expect_url(bus)
-    images = Images(agent_image, collector_image)
+    images = Images(agent_image, collector_image, tuple(dict.fromkeys(extras)))
     work = _install(chosen, images, bus, expose, _servers(servers), 0.0 if no_wait else timeout_s)
     context.exit(asyncio.run(work))
 
@@ -67,7 +69,12 @@ async def _install(
 ) -> int:
     contexts = tuple(dict.fromkeys((chosen.hub, *chosen.contexts)))
     async with open_targets(contexts, servers) as targets:
-        await check_clusters([target.api for target in targets], verb="create")
+        await check_clusters(
+            [target.api for target in targets],
+            verb="create",
+            extras=extra_objects(images.extras, of_the_hub=False),
+            of_the_hub=extra_objects(images.extras, of_the_hub=True),
+        )
         hub, others = targets[0], targets[1:]
         wanted = [target for target in targets if target.api.context in chosen.contexts]
         service = expose or ("LoadBalancer" if others and bus is None else "ClusterIP")

@@ -145,9 +145,12 @@ class ClusterWatch:
                 if error.code in (403, 404):
                     self._deny(kind)
                     await asyncio.sleep(self._pace.denied_s)
-                elif error.code != 410:
-                    self._lost(kind.name, error)
+                else:
+                    if error.code != 410:
+                        self._lost(kind.name, error)
+                    # Also after a 410: a server that refuses its own version must not be listed all day.
                     await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, self._pace.longest_retry_s)
             except (ApiError, RemoteFormatError) as error:
                 # The version stays: after a restart of the API server the watch goes on from there.
                 self._lost(kind.name, error)

@@ -1,12 +1,14 @@
 """Kubernetes manifests as they are written: the folders that kustomize renders too, so there is one source.
 
-Rule: only what the base folders use of kustomize is understood, ``resources``; anything else is an error,
-never ignored.
+Rule: only what our folders use of kustomize is understood: ``resources`` of a base, ``resources`` and JSON
+patches (RFC 6902: add, replace, test) of a component. Anything else is an error, never ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,80 @@ def read_manifests(folder: Path) -> tuple[Manifest, ...]:
     return tuple(_objects_of(folder))
 
 
-def _objects_of(folder: Path) -> Iterator[Manifest]:
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What a component adds, and what it changes in the objects of others."""
+
+    file: Path
+    resources: tuple[Manifest, ...] = ()
+    patches: tuple[Manifest, ...] = ()
+
+    def patch(self, found: Iterable[Manifest]) -> tuple[Manifest, ...]:
+        """Copies of the objects with the patches that are meant for each."""
+        made = tuple(deepcopy(one) for one in found)
+        for patch in self.patches:
+            for one in made:
+                if _is_meant(patch["target"], one):
+                    for operation in _parse(patch["patch"], self.file)[0]:
+                        _change(one, operation, self.file)
+        return made
+
+
+def read_component(folder: Path) -> Component:
+    """The kustomize component in *folder*."""
     file = folder / "kustomization.yaml"
+    found = _read_kustomization(
+        file, _OTHER_FIELDS | {"patches"}, "a component may only have resources, patches"
+    )
+    resources = [one for name in found.get("resources", ()) for one in _load(folder / name)]
+    return Component(file, tuple(resources), tuple(found.get("patches", ())))
+
+
+def _is_meant(target: Manifest, found: Manifest) -> bool:
+    """Whether *target* selects an object: by kind, and by name or one label where it says so."""
+    meta = found["metadata"]
+    key, _, value = target.get("labelSelector", "").partition("=")
+    return (
+        target["kind"] == found["kind"]
+        and target.get("name", meta["name"]) == meta["name"]
+        and (not key or meta.get("labels", {}).get(key) == value)
+    )
+
+
+def _change(found: Manifest, operation: Manifest, file: Path) -> None:
+    """Do one operation of a JSON patch (RFC 6902, section 4) in place."""
+    *way, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])
+    place: Any = found
+    try:
+        for part in way:
+            place = place[int(part) if isinstance(place, list) else part]
+        match operation["op"], place:
+            case "add", list():
+                place.insert(len(place) if last == "-" else int(last), deepcopy(operation["value"]))
+            case "add" | "replace", dict():
+                place[last] = deepcopy(operation["value"])
+            case "replace", list():
+                place[int(last)] = deepcopy(operation["value"])
+            case "test", _:
+                if place[int(last) if isinstance(place, list) else last] != operation["value"]:
+                    raise InputError(f"{operation['path']}: is not {operation['value']!r}", where=str(file))
+            case other, _:
+                raise InputError(f"{other}: only add, replace and test are understood", where=str(file))
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise InputError(f"{operation['path']}: leads nowhere", where=str(file)) from error
+
+
+def _read_kustomization(file: Path, fields: set[str], told: str) -> Manifest:
     (kustomization,) = _load(file)
-    if other := sorted(set(kustomization) - _OTHER_FIELDS):
-        raise InputError(f"{other[0]}: a base may only have resources", where=str(file))
+    if other := sorted(set(kustomization) - fields):
+        raise InputError(f"{other[0]}: {told}", where=str(file))
+    return kustomization
+
+
+def _objects_of(folder: Path) -> Iterator[Manifest]:
+    kustomization = _read_kustomization(
+        folder / "kustomization.yaml", _OTHER_FIELDS, "a base may only have resources"
+    )
     for name in kustomization["resources"]:
         place = folder / name
         if place.is_dir():
@@ -47,10 +118,14 @@ def _objects_of(folder: Path) -> Iterator[Manifest]:
 
 
 def _load(file: Path) -> list[Manifest]:
+    return _parse(read_text(file, limit=_MAX_BYTES), file)
+
+
+def _parse(text: str, file: Path) -> list[Any]:
     import yaml  # noqa: PLC0415 - as in wire.documents
 
     try:
-        found = list(yaml.safe_load_all(read_text(file, limit=_MAX_BYTES)))
+        found = list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=str(file)) from error
     return [one for one in found if one is not None]

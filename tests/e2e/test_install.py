@@ -109,7 +109,7 @@ def kubelets(clusters: Clusters) -> Iterator[tuple[Kubelets, Kubelets]]:
 
 def left_behind(clusters: Clusters, context: str) -> list[str]:
     """Names of everything of ours that there still is."""
-    kinds = "clusterroles,clusterrolebindings,namespaces"
+    kinds = "clusterroles,clusterrolebindings,namespaces,priorityclasses"
     found = clusters.kubectl(context, "get", kinds, "-o", "name").split()
     return [name for name in found if "netprobe" in name]
 
@@ -136,6 +136,33 @@ def test_two_clusters_are_installed_looked_at_and_left_as_they_were(fleet: Clust
     assert [left_behind(fleet, context) for context in (PROD, STAGING)] == [[], []]
     assert do(fleet, "uninstall", *BOTH).output.count("nothing was installed") == 2
     assert do(fleet, "status", *BOTH, "--timeout", "100").output.count("not installed") == 2
+
+
+def test_components_are_installed_with_it_and_leave_with_it(fleet: Clusters) -> None:
+    words = [word for name in ("availability", "network-policy", "flat") for word in ("--with", name)]
+    with kubelets(fleet):
+        result = do(fleet, "install", "--context", PROD, *words, "--timeout", "200")
+        assert result.exit_code == 0, (result.output, result.exception)
+        found = json.loads(fleet.kubectl(PROD, "-n", "netprobe", "get", "deployment", "-o", "json"))["items"][
+            0
+        ]
+        pod = found["spec"]["template"]["spec"]
+        assert pod["priorityClassName"] == "netprobe"
+        assert "--flat" in pod["containers"][0]["args"]
+        assert "netprobe-agent" in fleet.kubectl(
+            PROD, "-n", "netprobe", "get", "networkpolicies", "-o", "name"
+        )
+        assert do(fleet, "uninstall", "--context", PROD).exit_code == 0
+    assert left_behind(fleet, PROD) == []
+
+
+def test_a_component_that_the_cluster_does_not_know_is_refused_before_anything_is_made(
+    fleet: Clusters,
+) -> None:
+    result = do(fleet, "install", "--context", PROD, "--with", "service-monitor")
+    told = "it does not know servicemonitors.monitoring.coreos.com: install their operator first"
+    assert told in str(result.exception)
+    assert left_behind(fleet, PROD) == []
 
 
 def expect_registered(clusters: Clusters, folder: Path) -> None:

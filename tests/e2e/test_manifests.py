@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import STAGING
+from tests.unit.manifests.rendered import OVERLAYS, Object, render
 
-MANIFESTS = ROOT / "manifests"
-OVERLAYS = tuple(sorted(path.name for path in (MANIFESTS / "overlays").iterdir()))
-Object = dict[str, Any]
 PROFILE = "pod-security.kubernetes.io/enforce"
 FOREIGN = {
     "issuers.cert-manager.io": "Issuer",
@@ -25,15 +19,6 @@ FOREIGN = {
     "prometheusrules.monitoring.coreos.com": "PrometheusRule",
 }
 """Kinds of others that overlays use."""
-
-
-def render(overlay: str) -> list[Object]:
-    ran = subprocess.run(
-        ["kubectl", "kustomize", str(MANIFESTS / "overlays" / overlay)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    return [found for found in yaml.safe_load_all(ran.stdout) if found]
 
 
 def definition(name: str, kind: str) -> Object:
@@ -89,13 +74,6 @@ def test_every_overlay_is_taken_by_the_server(served: Clusters, overlay: str) ->
     assert told.count("serverside-applied") == len(objects)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_object_says_whose_it_is(overlay: str) -> None:
-    for found in render(overlay):
-        labels = found["metadata"].get("labels", {})
-        assert labels.get("app.kubernetes.io/part-of") == "netprobe", found["metadata"]
-
-
 def agent_pod(overlay: str, plane: str) -> Object:
     """The pod that a DaemonSet of *overlay* makes, in a namespace of the restricted profile."""
     (found,) = (
@@ -120,26 +98,3 @@ def test_an_agent_with_ping_sockets_keeps_the_restricted_profile(served: Cluster
 def test_an_agent_with_raw_packets_does_not(served: Clusters) -> None:
     with pytest.raises(AssertionError, match="violates PodSecurity"):
         try_out(served, agent_pod("spoke-net-raw", "pod"))
-
-
-def test_gitops_examples_name_overlays_and_fields_that_exist() -> None:
-    for path in sorted((MANIFESTS / "gitops").rglob("*.yaml")):
-        for found in yaml.safe_load_all(path.read_text()):
-            for overlay, patches in places_of(found):
-                assert Path(ROOT, overlay).is_dir(), path
-                (settings,) = (
-                    one["data"] for one in render(Path(overlay).name) if one["kind"] == "ConfigMap"
-                )
-                for operation in yaml.safe_load(patches[0]["patch"]):
-                    field = operation["path"].removeprefix("/data/")
-                    assert field in settings, (path, field)
-
-
-def places_of(found: Object) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """The overlay that an example installs, and how it patches it."""
-    spec = found["spec"]
-    if found["kind"] == "ApplicationSet":
-        source = spec["template"]["spec"]["source"]
-        yield source["path"], source["kustomize"]["patches"]
-    elif found["kind"] == "Kustomization":
-        yield spec["path"], spec["patches"]

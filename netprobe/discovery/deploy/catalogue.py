@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from netprobe.wire.manifests import Manifest, find_manifests, read_manifests
+from netprobe.wire.manifests import Component, Manifest, find_manifests, read_component, read_manifests
 
 NAMESPACE = "netprobe"
 LABELS = {"app.kubernetes.io/part-of": "netprobe"}
@@ -21,16 +21,24 @@ TLS_SECRET = "netprobe-bus-tls"  # noqa: S105
 AUTHORITY_SECRET = "netprobe-bus-authority"  # noqa: S105
 OPERATORS_SECRET = "netprobe-operators"  # noqa: S105
 READER_SECRET = "netprobe-reader"  # noqa: S105
+EXTRAS = (
+    "availability", "flat", "net-raw", "network-policy", "persistent", "prometheus-rule", "service-monitor",
+)  # fmt: skip
+"""Components of ``manifests/`` that an installation may have; certificates, it makes itself."""
+_COMPONENT = "app.kubernetes.io/component"
+_OF_THE_HUB = frozenset({"collector", "metrics"})
 _PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """What runs."""
+    """What runs, and what it has beside."""
 
     agent: str = ""
     """Empty for what the manifests say."""
     collector: str = ""
+    extras: tuple[str, ...] = ()
+    """Of :data:`EXTRAS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class AgentSettings:
 
 def agent_objects(settings: AgentSettings, images: Images) -> tuple[Manifest, ...]:
     """The agents of both planes."""
-    made = _base("agent", images.agent)
+    made = _with(images.extras, _base("agent", images.agent), of_the_hub=False)
     for found in made:
         if found["kind"] == "ConfigMap":
             found["data"] = {"cluster": settings.cluster, "bus": settings.bus, "ca.crt": settings.ca}
@@ -59,7 +67,7 @@ def reader_objects() -> tuple[Manifest, ...]:
 
 def collector_objects(images: Images, *, service: str) -> tuple[Manifest, ...]:
     """The collector with its bus; *service* is the type of the bus's Service."""
-    made = _base("collector", images.collector)
+    made = _with(images.extras, _base("collector", images.collector), of_the_hub=True)
     for found in made:
         if found["kind"] == "Service" and found["metadata"]["name"] == BUS_NAME:
             found["spec"]["type"] = service
@@ -78,16 +86,22 @@ def secret(name: str, data: Mapping[str, bytes]) -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
 
 
+def plural_of(found: Manifest) -> str:
+    """The resource that an object is one of."""
+    kind = found["kind"]
+    return _PLURALS.get(kind, kind.lower() + "s")
+
+
 def path_of(found: Manifest) -> str:
     """Where the API keeps an object.
 
     >>> path_of({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "a", "namespace": "n"}})
     '/apis/apps/v1/namespaces/n/daemonsets/a'
     """
-    version, kind, meta = found["apiVersion"], found["kind"], found["metadata"]
+    version, meta = found["apiVersion"], found["metadata"]
     root = "/apis" if "/" in version else "/api"
     inside = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-    return f"{root}/{version}{inside}/{_PLURALS.get(kind, kind.lower() + 's')}/{meta['name']}"
+    return f"{root}/{version}{inside}/{plural_of(found)}/{meta['name']}"
 
 
 def everything() -> tuple[Manifest, ...]:
@@ -98,6 +112,32 @@ def everything() -> tuple[Manifest, ...]:
 def cluster_wide(found: Iterable[Manifest]) -> tuple[Manifest, ...]:
     """Those that stand in no namespace; they do not go with ours."""
     return tuple(one for one in found if "namespace" not in one["metadata"] and one["kind"] != "Namespace")
+
+
+def extra_objects(extras: Iterable[str], *, of_the_hub: bool) -> tuple[Manifest, ...]:
+    """The objects that these components add beside the collector, or beside the agents.
+
+    What stands in no namespace is for both: whoever comes first brings it.
+    """
+    added = (found for name in extras for found in _component(name).resources)
+    return tuple(one for one in added if (_part_of(one) in _OF_THE_HUB) is of_the_hub or cluster_wide([one]))
+
+
+def _component(name: str) -> Component:
+    return read_component(find_manifests() / "components" / name)
+
+
+def _with(extras: Iterable[str], base: tuple[Manifest, ...], *, of_the_hub: bool) -> tuple[Manifest, ...]:
+    """The objects of *base* as the components change them, after those that the components add to it."""
+    for name in extras:
+        base = _component(name).patch(base)
+    is_first = [one for one in base if one["kind"] == "Namespace"]
+    added = extra_objects(extras, of_the_hub=of_the_hub)
+    return (*is_first, *added, *(one for one in base if one["kind"] != "Namespace"))
+
+
+def _part_of(found: Manifest) -> str:
+    return str(found["metadata"]["labels"][_COMPONENT])
 
 
 def _base(part: str, image: str) -> tuple[Manifest, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.discovery.api import ApiRefusedError, ClusterApi
-from netprobe.discovery.deploy.catalogue import LABELS, NAMESPACE
-from netprobe.discovery.objects import Named
+from netprobe.discovery.deploy.catalogue import LABELS, NAMESPACE, plural_of
+from netprobe.discovery.objects import GroupList, Named
 from netprobe.discovery.permission import Act, check_each, expect_allowed
 from netprobe.errors import SurroundingsError
+from netprobe.wire.manifests import Manifest
 
 _NEEDED = (
     ("namespaces", "", ""),
@@ -24,14 +25,46 @@ _NEEDED = (
 """Resource, group and namespace of what is made."""
 
 
-async def check_clusters(apis: Sequence[ClusterApi], *, verb: str) -> None:
-    """Raise :class:`SurroundingsError` with one line per cluster that stands in the way of *verb*."""
+async def check_clusters(
+    apis: Sequence[ClusterApi],
+    *,
+    verb: str,
+    extras: Sequence[Manifest] = (),
+    of_the_hub: Sequence[Manifest] = (),
+) -> None:
+    """Raise :class:`SurroundingsError` with one line per cluster that stands in the way of *verb*.
+
+    *extras* are objects beside those that every installation has; those *of_the_hub* only the first gets.
+    """
 
     async def check(api: ClusterApi) -> None:
-        await expect_allowed(api, (Act(verb, *what) for what in _NEEDED))
+        added = (*extras, *(of_the_hub if api is apis[0] else ()))
+        needed = dict.fromkeys((*_NEEDED, *map(_need_of, added)))
+        await _expect_served(api, added)
+        await expect_allowed(api, (Act(verb, *what) for what in needed))
         await _expect_own_namespace(api)
 
     await check_each(apis, check)
+
+
+def _need_of(found: Manifest) -> tuple[str, str, str]:
+    return plural_of(found), _group_of(found), found["metadata"].get("namespace", "")
+
+
+def _group_of(found: Manifest) -> str:
+    group: str = found["apiVersion"].rpartition("/")[0]
+    return group
+
+
+async def _expect_served(api: ClusterApi, added: Sequence[Manifest]) -> None:
+    """Refuse kinds that the cluster does not know, before anything is half installed."""
+    if not added:
+        return
+    served = {group.name for group in (await api.get("/apis", GroupList)).groups} | {""}
+    unknown = {f"{plural_of(one)}.{_group_of(one)}" for one in added if _group_of(one) not in served}
+    if unknown:
+        what = f"it does not know {', '.join(sorted(unknown))}"
+        raise SurroundingsError(f"{api.context}: {what}: install their operator first, or leave out --with")
 
 
 async def _expect_own_namespace(api: ClusterApi) -> None:

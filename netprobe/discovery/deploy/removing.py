@@ -33,7 +33,8 @@ async def remove(api: ClusterApi, *, timeout_s: float) -> Removed:
     if namespace is not None:
         await api.delete(_NAMESPACE)
     was_there = namespace is not None
-    for found in catalogue.cluster_wide(catalogue.everything()):
+    everything = (*catalogue.everything(), *catalogue.extra_objects(catalogue.EXTRAS, of_the_hub=False))
+    for found in catalogue.cluster_wide(everything):
         path = catalogue.path_of(found)
         was_there |= await _exists(api, path)
         await api.delete(path)

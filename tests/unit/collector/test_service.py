@@ -23,6 +23,7 @@ from netprobe.bus.subjects import windows_subject
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.component import pod_out
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import AgentId, CheckId, NodeId
 from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
@@ -265,6 +266,21 @@ async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_pat
             await AgentBus.connect(here.url, agent=AGENTS[0], login=SeedLogin(here.seeds[AGENTS[0]]))
         )
         assert await asyncio.wait_for(anext(again.plans()), PATIENCE_S) == plan
+
+
+async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
+    ended = Finding("x", (pod_out(NodeId.parse("prod/w1")),), Cause.NODE_DOWN, 1.0, "was broken", ended_ns=9)
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        first = await here.start()
+        first.send_signal(signal.SIGTERM)
+        await first.wait()
+        history = History.at(tmp_path / "data" / "history.db")
+        history.keep_incidents([ended])
+        history.close()
+        await here.start()
+        bus, plan = await join(stack, here, AGENTS[0])
+        await publish_patiently(bus, measure(plan, 1))
+        assert ended in (await ask_until_analysed(here)).past_findings
 
 
 async def test_two_collectors_in_one_directory_are_one_too_many(tmp_path: Path) -> None:
