@@ -45,7 +45,8 @@ def read_places(snapshot: Snapshot) -> tuple[Place, ...]:
     """Every place, the worst first, then by name."""
     clusters: dict[str, list[str]] = {}
     for cluster in snapshot.inventory.clusters:
-        clusters.setdefault(place_of(cluster.environment, cluster.region), []).append(cluster.name)
+        kind = cluster.environment or ("site" if cluster.is_site else "")
+        clusters.setdefault(place_of(kind, cluster.region), []).append(cluster.name)
     cells = read_matrix(snapshot, level=Level.CLUSTER).cells
     alive = Counter(
         status.agent.partition("/")[0] for status in snapshot.agents if status.state is AgentState.ALIVE

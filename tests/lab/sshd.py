@@ -75,7 +75,7 @@ _EMPTY_PROFILE = "{ [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; }"
 """bash reads it for every command over SSH: what a developer keeps there is not what is tested."""
 
 
-def _configure(keys: Keys, name: str, key: Path) -> Path:
+def configure(keys: Keys, name: str, key: Path) -> Path:
     """The path of an sshd's configuration: our key lets in as root, nothing else does."""
     path = keys.folder / f"sshd-{name}"
     path.write_text(
@@ -87,38 +87,73 @@ def _configure(keys: Keys, name: str, key: Path) -> Path:
     return path
 
 
+OWN_PROCESSES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
+"""What a host starts, our agent above all, ends with it; it ends with the test run, even a killed one."""
+
+
 class Server:
-    """One sshd on one host, as root, with its own ``/run``."""
+    """One sshd on one host, as root, with its own ``/run``; the first of its own processes."""
 
     def __init__(self, host: Host, keys: Keys, *, before: str = "true") -> None:
         self.host, self.keys = host, keys
         self.key = keys.make(f"host-{host.name}")
-        config = _configure(keys, host.name, self.key)
-        script = (
-            f"mount -t tmpfs run /run && mkdir /run/sshd && {_EMPTY_PROFILE} && {before} && "
-            f"exec /usr/sbin/sshd -D -e -f {config}"
-        )
         self.log = keys.folder / f"log-{host.name}"
+        self._sshd = f"/usr/sbin/sshd -D -e -f {configure(keys, host.name, self.key)}"
+        self._before = before
+        self.boot()
+
+    def boot(self) -> None:
+        """Start it; it lets people in when this returns."""
         with self.log.open("w") as log:
-            self.process = host.popen(
-                "unshare", "-m", "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True
             )
-        for _ in range(200):
+        for _ in range(1200):
             if "Server listening" in self.log.read_text():
+                (self._pid,) = children_of(self._process.pid)
                 return
-            assert self.process.poll() is None, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
             time.sleep(0.05)
-        raise AssertionError(f"{host.name}: sshd does not listen: {self.log.read_text()}")
+        raise AssertionError(f"{self.host.name}: sshd does not listen: {self.log.read_text()}")
+
+    def _command(self) -> list[str]:
+        script = f"mount -t tmpfs run /run && mkdir /run/sshd && {_EMPTY_PROFILE} && {self._before} && "
+        return self.host.command(*OWN_PROCESSES, "--mount-proc", "sh", "-c", f"{script} exec {self._sshd}")
+
+    def on(self, script: str) -> str:
+        """Run a script inside the host: its files, its processes."""
+        return self.host.run("nsenter", "-t", str(self._pid), "-m", "-p", "sh", "-c", script)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """To the sshd that lets people in."""
+        os.kill(self._pid, number)
+
+    def send_sessions(self, number: signal.Signals) -> None:
+        """To the sshd processes that serve connections; what else was left to the first process is spared."""
+        sessions = [pid for pid in children_of(self._pid) if _name_of(pid) == "sshd"]
+        assert sessions
+        for pid in sessions:
+            os.kill(pid, number)
 
     def hop(self, address: str) -> SshHop:
         """How it is reached at *address*, with its key pinned."""
         return SshHop(address, user="root", key=str(self.keys.client), host_key=self.keys.public(self.key))
 
     def stop(self) -> None:
-        """End it."""
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
+        """End it, and everything that it started."""
+        self._process.kill()
+        self._process.wait()
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that *pid* has, as we see them."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _name_of(pid: int) -> str:
+    with suppress(OSError):  # it ended meanwhile
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 class Door:
@@ -130,7 +165,7 @@ class Door:
 
     def __init__(self, enter: Sequence[str], keys: Keys, name: str) -> None:
         self._keys, self._key = keys, keys.make(f"host-{name}")
-        config = _configure(keys, name, self._key)
+        config = configure(keys, name, self._key)
         self.log = keys.folder / f"log-{name}"
         script = f"mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -i -e -f {config}"
         self._command = [*enter, "unshare", "-m", "sh", "-c", script]

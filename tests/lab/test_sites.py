@@ -3,102 +3,53 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from netprobe.bus.keys import new_user, write_seed
-from netprobe.discovery.static import dump_inventory
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.reach import SshAccess, SshForward
-from tests.lab.namespaces import Host, Namespaces
+from tests.lab.desk import HUB, Desk, is_arriving, leftovers, slowed, wait_for
+from tests.lab.namespaces import Namespaces
 from tests.lab.sshd import Keys, Server, need_sshd
-from tests.unit.discovery.ssh.test_agent_host import is_gone
 
-pytestmark = [*need_sshd(), pytest.mark.timeout(400)]
+pytestmark = [*need_sshd(), pytest.mark.timeout(900)]
 
 WEST, EAST, GW, BOX = ClusterName("west"), ClusterName("east"), NodeName("gw"), NodeName("box")
-HUB = "nats://10.1.0.1:4222"
 OWN_LIB = "mount -t tmpfs lib /var/lib"
 BUS_PORT = 14222
 FACTS = "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts"
 
 
 @dataclass
-class Fleet:
+class Fleet(Desk):
     """ops (with the hub) – gw – box; the box knows no way to the hub."""
 
-    ops: Host
     gw: Server
     box: Server
-    keys: Keys
-    inventory: Inventory
-    folder: Path
-
-    @property
-    def path(self) -> Path:
-        path = self.folder / "inventory.yaml"
-        path.write_text(dump_inventory(self.inventory))
-        return path
-
-    @property
-    def bus_keys(self) -> Path:
-        return self.folder / "keys.json"
-
-    def command(self, *words: str) -> list[str]:
-        return self.ops.command(
-            "env", "HOME=/nonexistent", "COLUMNS=80", sys.executable, "-m", "netprobe", *words
-        )
-
-    def netprobe(self, *words: str) -> tuple[int, str, str]:
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=300, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def deploy(self, *names: str) -> list[str]:
-        path, keys = str(self.path), str(self.bus_keys)
-        return ["sites", "deploy", *names, "--inventory", path, "--bus", HUB, "--keys", keys]
-
-    def on(self, server: Server, script: str) -> str:
-        """Run a script inside the host's own file system."""
-        enter = ["nsenter", "-t", str(server.process.pid), "-m"]
-        return server.host.run(*enter, "sh", "-c", script)
 
     def verify(self, rule: str) -> tuple[int, str, str]:
         path = self.folder / "intent.yaml"
         groups = "{west: {clusters: [west]}, east: {clusters: [east]}}"
         path.write_text(f"version: 1\ngroups: {groups}\nrules: [{rule}]\n")
-        seed = str(self.folder / "operator.seed")
-        return self.netprobe("verify", "-f", str(path), "--bus", HUB, "--seed", seed)
-
-    def snapshot(self) -> dict[str, Any]:
-        seed = str(self.folder / "operator.seed")
-        code, told, complaint = self.netprobe("show", "agents", "--bus", HUB, "--seed", seed, "-o", "json")
-        return dict(json.loads(told)) if code in (0, 1) else {"error": complaint}
+        return self.netprobe("verify", "-f", str(path), *self.on_bus)
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
-    with Namespaces(all_users=True, lives_s=900) as network:
+    with Namespaces(all_users=True, lives_s=1800) as network:
         ops, gw, box = (network.host(name) for name in ("ops", "gw", "box"))
         network.link(ops, gw, "10.1.0.0/24", "fd00:1::/64")
         network.link(gw, box, "10.3.0.0/24", "fd00:3::/64")
         keys = Keys(tmp_path_factory.mktemp("keys"))
         servers = [Server(host, keys, before=OWN_LIB) for host in (gw, box)]
-        seed, public = new_user()
-        write_seed(folder / "operator.seed", seed)
-        (folder / "keys.json").write_text(json.dumps({"agents": {}, "operators": [public]}))
-        yield Fleet(ops, servers[0], servers[1], keys, _inventory(*servers), folder)
+        yield Fleet(ops, keys, _inventory(*servers), folder, *servers)
         for server in servers:
             server.stop()
 
@@ -112,38 +63,9 @@ def _inventory(gw: Server, box: Server) -> Inventory:
     return Inventory(sites, (Link(WEST, EAST, LinkKind.DIRECT, "direct", GW, BOX),))
 
 
-def wait_for(what: str, happened: Callable[[], object], *, seconds: float = 240) -> None:
-    """Until it happened; a loaded machine is slow."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happened():
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"never: {what}")
-
-
-@contextmanager
-def running(fleet: Fleet, *words: str, log: str) -> Iterator[Path]:
-    """A command of ours in the background."""
-    path = fleet.folder / log
-    with path.open("w") as file:
-        process = subprocess.Popen(fleet.command(*words), stdout=file, stderr=file)
-        try:
-            yield path
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def collector(fleet: Fleet) -> list[str]:
-    data, keys = str(fleet.folder / "data"), str(fleet.bus_keys)
-    listen = HUB.removeprefix("nats://")
-    words = ["--inventory", str(fleet.path), "--data", data, "--listen", listen, "--keys", keys]
-    return ["collector", *words, "--interval", "1"]
-
-
-def leftovers(fleet: Fleet, server: Server) -> list[str]:
-    return fleet.on(server, "ls -A /var/lib; ls -d /run/netprobe* 2>/dev/null || :").split()
+def runs(server: Server, pid: str) -> bool:
+    """Whether a process of that number, as the host counts them, has not ended."""
+    return bool(server.on(f"cat /proc/{pid}/cmdline 2>/dev/null || :"))
 
 
 def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: Fleet) -> None:
@@ -152,11 +74,10 @@ def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: 
     assert told.startswith("2 of 2 agents deployed\n")
     assert max(map(len, told.splitlines())) <= 80
     tunnel = ("sites", "tunnel", "--inventory", str(fleet.path), "--bus", HUB)
-    with running(fleet, *collector(fleet), log="collector"), running(fleet, *tunnel, log="tunnel") as log:
-        wait_for("both agents speak", lambda: _speaking(fleet) == {"west/gw/host", "east/box/host"})
+    with fleet.running(*fleet.collector(), log="collector"), fleet.running(*tunnel, log="tunnel") as log:
+        wait_for("both agents speak", lambda: fleet.speaking() == {"west/gw/host", "east/box/host"})
         assert f"east/box: the bus is at its loopback port {BUS_PORT}" in log.read_text()
-        seed = str(fleet.folder / "operator.seed")
-        code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", "--bus", HUB, "--seed", seed)
+        code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", *fleet.on_bus)
         assert code == 0, told + complaint
         assert "west/gw/host asked east/box" in told
         assert "coarser" not in told
@@ -181,7 +102,7 @@ def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
     through = SshAccess(fleet.gw.hop("10.3.0.1"), agent=False)
     fleet.inventory = replace(good, forwards=(SshForward("hub", "10.1.0.1", 4222, through),))
     try:
-        asked = ["--bus", HUB, "--seed", str(fleet.folder / "operator.seed"), "-o", "json"]
+        asked = [*fleet.on_bus, "-o", "json"]
         enter = fleet.box.host.command(
             "env", "HOME=/nonexistent", sys.executable, "-m", "netprobe", "show", "agents"
         )
@@ -197,19 +118,15 @@ def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
     assert fleet.box.host.run("ss", "-Hltn", "src", "127.0.0.1").count("LISTEN") == 1  # the tunnel's own port
 
 
-def _speaking(fleet: Fleet) -> set[str]:
-    return {one["agent"] for one in fleet.snapshot().get("agents", []) if one["state"] in ("alive", "sick")}
-
-
 def test_the_agent_has_no_privilege_but_raw_sockets(fleet: Fleet) -> None:
     for server in (fleet.gw, fleet.box):
-        pid = fleet.on(server, "cat /var/lib/netprobe-agent/pid").strip()
-        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        told = server.on("cat /proc/$(cat /var/lib/netprobe-agent/pid)/status")
+        status = dict(line.split(":\t", 1) for line in told.splitlines())
         raw = f"{1 << 13:016x}"
         assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {raw}
         assert status["NoNewPrivs"] == "1"
         assert "0" not in status["Uid"].split()
-        assert fleet.on(server, "stat -c '%a %u' /var/lib/netprobe-agent/seed").split()[0] == "600"
+        assert server.on("stat -c '%a %u' /var/lib/netprobe-agent/seed").split()[0] == "600"
 
 
 def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
@@ -229,102 +146,66 @@ def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
 
 
 def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None:
-    before = fleet.on(fleet.gw, FACTS)
-    with slowed(fleet.ops, "to-gw", rate="20mbit"), deploying(fleet, "west") as half_way:
-        wait_for("the archive is arriving", lambda: _is_arriving(fleet, fleet.gw))
-        _signal_sessions(fleet.gw, signal.SIGKILL)
+    before = fleet.gw.on(FACTS)
+    with slowed(fleet.ops, "to-gw", rate="20mbit"), fleet.deploying("west") as half_way:
+        wait_for("the archive is arriving", lambda: is_arriving(fleet.gw))
+        fleet.gw.send_sessions(signal.SIGKILL)
         told, _ = half_way.communicate(timeout=120)
     assert half_way.returncode == 1
     assert told.startswith("0 of 1 agent deployed")
-    wait_for(
-        "the host is clean", lambda: leftovers(fleet, fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"]
-    )
-    assert fleet.on(fleet.gw, FACTS) == before
-    assert Path(f"/proc/{before.split()[0]}").exists()
+    wait_for("the host is clean", lambda: leftovers(fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"])
+    assert fleet.gw.on(FACTS) == before
+    assert runs(fleet.gw, before.split()[0])
 
 
 def test_a_host_that_is_stuck_half_way_delays_no_other_and_when_it_hangs_keeps_what_it_had(
     fleet: Fleet,
 ) -> None:
     """Over so thin a line the box's archive is on its way for three minutes; then the box stops."""
-    gw_before, box_before = (fleet.on(server, FACTS) for server in (fleet.gw, fleet.box))
-    with slowed(fleet.gw.host, "to-box", rate="1mbit"), deploying(fleet) as both:
-        wait_for("the archive is arriving at the box", lambda: _is_arriving(fleet, fleet.box))
-        wait_for("the gateway has its new agent", lambda: _is_replaced(fleet, fleet.gw, gw_before))
+    gw_before, box_before = (server.on(FACTS) for server in (fleet.gw, fleet.box))
+    with slowed(fleet.gw.host, "to-box", rate="1mbit"), fleet.deploying() as both:
+        wait_for("the archive is arriving at the box", lambda: is_arriving(fleet.box))
+        wait_for("the gateway has its new agent", lambda: _is_replaced(fleet.gw, gw_before))
         assert both.poll() is None
-        assert _is_arriving(fleet, fleet.box)
-        _signal_sessions(fleet.box, signal.SIGSTOP)
+        assert is_arriving(fleet.box)
+        fleet.box.send_sessions(signal.SIGSTOP)
         try:
             told, _ = both.communicate(timeout=300)
         finally:
-            _signal_sessions(fleet.box, signal.SIGCONT)
+            fleet.box.send_sessions(signal.SIGCONT)
     assert both.returncode == 1
     assert told.startswith("1 of 2 agents deployed")
     assert "✕ east/box root@10.3.0.2: install:" in told
     kept = ["netprobe-agent", "netprobe-agent-spool"]
-    wait_for("the box is clean", lambda: leftovers(fleet, fleet.box) == kept)
-    assert fleet.on(fleet.box, FACTS) == box_before
-    assert Path(f"/proc/{box_before.split()[0]}").exists()
+    wait_for("the box is clean", lambda: leftovers(fleet.box) == kept)
+    assert fleet.box.on(FACTS) == box_before
+    assert runs(fleet.box, box_before.split()[0])
 
 
-@contextmanager
-def slowed(host: Host, device: str, *, rate: str) -> Iterator[None]:
-    """What *host* sends there goes at that rate, so that an archive is long on its way."""
-    shape = ["tbf", "rate", rate, "burst", "64kb", "latency", "300ms"]
-    host.run("tc", "qdisc", "add", "dev", device, "root", *shape)
-    try:
-        yield
-    finally:
-        host.run("tc", "qdisc", "del", "dev", device, "root")
-
-
-@contextmanager
-def deploying(fleet: Fleet, *names: str) -> Iterator[subprocess.Popen[str]]:
-    """A deployment under way."""
-    process = subprocess.Popen(fleet.command(*fleet.deploy(*names)), stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _is_arriving(fleet: Fleet, server: Server) -> bool:
-    return "agent.pyz" in fleet.on(server, "ls /run/netprobe-agent.* 2>&1 || :")
-
-
-def _is_replaced(fleet: Fleet, server: Server, before: str) -> bool:
+def _is_replaced(server: Server, before: str) -> bool:
     """Another agent than before stands there; between the two there is none for a moment."""
-    now = fleet.on(server, f"{FACTS} 2>/dev/null || :")
+    now = server.on(f"{FACTS} 2>/dev/null || :")
     old, new = before.splitlines(), now.splitlines()
     return len(new) == len(old) and new[0] != old[0]
 
 
-def _signal_sessions(server: Server, number: signal.Signals) -> None:
-    """To the sshd processes that serve connections, not to the listener."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    assert children
-    for child in children:
-        os.kill(int(child), number)
-
-
 def test_no_secret_is_seen_anywhere(fleet: Fleet) -> None:
-    seeds = [fleet.on(server, "cat /var/lib/netprobe-agent/seed").strip() for server in (fleet.gw, fleet.box)]
+    seeds = [server.on("cat /var/lib/netprobe-agent/seed").strip() for server in (fleet.gw, fleet.box)]
     told = "".join(map(str, fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")))
     for path in (*fleet.folder.iterdir(), *fleet.keys.folder.glob("log-*")):
         told += path.read_text(errors="replace") if path.is_file() and path.suffix != ".seed" else ""
     show = "cd /var/lib/netprobe-agent; cat log facts; tr '\\0' ' ' </proc/$(cat pid)/cmdline"
-    told += "".join(fleet.on(server, show) for server in (fleet.gw, fleet.box))
+    told += "".join(server.on(show) for server in (fleet.gw, fleet.box))
     assert "netprobe-agent" in told
     assert not [secret for secret in (*seeds, *fleet.keys.secrets()) if secret in told]
 
 
 def test_removal_leaves_nothing(fleet: Fleet) -> None:
-    pids = [fleet.on(server, "cat /var/lib/netprobe-agent/pid").strip() for server in (fleet.gw, fleet.box)]
+    pids = [server.on("cat /var/lib/netprobe-agent/pid").strip() for server in (fleet.gw, fleet.box)]
     code, told, complaint = fleet.netprobe("sites", "remove", "--inventory", str(fleet.path))
     assert code == 0, told + complaint
-    assert leftovers(fleet, fleet.gw) == leftovers(fleet, fleet.box) == []
-    assert all(is_gone(pid) for pid in pids)
+    assert leftovers(fleet.gw) == leftovers(fleet.box) == []
+    assert not any(runs(server, pid) for server, pid in zip((fleet.gw, fleet.box), pids, strict=True))
 
 
 def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet: Fleet) -> None:
@@ -343,7 +224,7 @@ def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet:
 
 
 def test_an_intent_is_verified_from_hosts_without_an_agent_through_their_own_tools(fleet: Fleet) -> None:
-    with running(fleet, *collector(fleet), log="collector"):
+    with fleet.running(*fleet.collector(), log="collector"):
         wait_for("the collector serves", lambda: "agents" in fleet.snapshot())
         code, told, complaint = fleet.verify("{verdict: deny, from: west, to: east, ports: [icmp, tcp/22]}")
     assert code == 1, told + complaint

@@ -139,11 +139,11 @@ def test_a_host_that_accepts_and_is_silent_delays_nobody(way: Way) -> None:
 
 
 def test_a_stopped_sshd_delays_nobody(way: Way) -> None:
-    way.inner.process.send_signal(signal.SIGSTOP)
+    way.inner.send_signal(signal.SIGSTOP)
     try:
         told = way.ask({"hung": way.to_inner, "well": way.to_bastion}, seconds="3")
     finally:
-        way.inner.process.send_signal(signal.SIGCONT)
+        way.inner.send_signal(signal.SIGCONT)
     assert told["hung"] == "root@10.2.0.2: no answer within 3 s"
     assert "Linux" in str(told["well"])
 
