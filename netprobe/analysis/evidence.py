@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 
@@ -52,10 +53,14 @@ class FamilyRows:
     """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
 
     def __init__(self, facts: Facts, family: Family) -> None:
-        self.checks = tuple(c for c in facts.checks if FAMILY_OF.get(c.aspect) is family and c.legs.forward)
+        self.checks = tuple(
+            c
+            for c in facts.checks
+            if FAMILY_OF.get(c.aspect) is family and c.legs.forward and not _is_scattered(c)
+        )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
-        self.matrix: Matrix[Component] = Matrix.of_paths(
-            path for check in self.checks for path in _paths(check)
+        self.matrix: Matrix[Component] = Matrix.of_path_sets(
+            ways for check in self.checks for ways in _ways(check)
         )
 
     def check_of(self, row: int) -> int:
@@ -94,9 +99,17 @@ class FamilyRows:
             lost[place :: len(_LEGS)] += np.where(told, before - after, 0)
 
 
-def _paths(check: CheckFacts) -> tuple[tuple[Component, ...], ...]:
-    out, back = _told(check, check.legs.forward), _told(check, check.legs.back)
-    return out, back or out, (*out, *back)
+def _is_scattered(check: CheckFacts) -> bool:
+    """Whether each probe of a check is a flow of its own that may take another way than the one before."""
+    return check.aspect is Aspect.TCP and check.legs.is_one_of_several
+
+
+def _ways(check: CheckFacts) -> tuple[tuple[tuple[Component, ...], ...], ...]:
+    """The path sets of the three rows of a check; out and back a flow may take any two ways."""
+    out = tuple(_told(check, way) for way in check.legs.ways_out)
+    back = tuple(_told(check, way) for way in check.legs.ways_back)
+    both = tuple((*there, *again) for there, again in product(out, back))
+    return out, back if any(back) else out, both
 
 
 def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, ...]:

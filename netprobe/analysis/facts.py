@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -123,7 +123,8 @@ class Facts:
         found = {}
         for agent in self.agents:
             node = self.inventory.find_node(agent.node_id)
-            found[agent] = frozenset(node.addresses(agent.plane)) if node else frozenset()
+            owned = node.addresses(agent.plane) if node else ()
+            found[agent] = frozenset((*owned, *self.inventory.link_addresses(agent)))
         return found
 
     @cached_property
@@ -187,12 +188,19 @@ class Facts:
 
     @cached_property
     def crossing(self) -> dict[Component, frozenset[int]]:
-        """The checks whose packets cross a component, out or back."""
+        """The checks whose packets cross a component, out or back, or may cross it."""
         found: dict[Component, set[int]] = defaultdict(set)
         for facts in self.checks:
-            for part in (*facts.legs.forward, *facts.legs.back):
+            for part in facts.legs.crossed:
                 found[part].add(facts.number)
         return {part: frozenset(numbers) for part, numbers in found.items()}
+
+    def surely_crosses(self, number: int, parts: Collection[Component]) -> bool:
+        """Whether a check's packets cross any of *parts*, whichever of several ways they take."""
+        legs = self.checks[number].legs
+        if not legs.is_one_of_several:
+            return any(number in self.crossing.get(part, ()) for part in parts)
+        return not (legs.surely_out | legs.surely_back).isdisjoint(parts)
 
     @cached_property
     def at_node(self) -> dict[NodeId, frozenset[int]]:

@@ -180,7 +180,7 @@ class Findings:
         places: Counter[NodeId] = Counter()
         for number in core:
             check = self._facts.checks[number]
-            crossed.update({*check.legs.forward, *check.legs.back})
+            crossed.update({*check.legs.crossed})
             target = check.check.target.node
             places.update({check.source.node_id, *((target,) if target else ())})
         common = (self._facts.crossing[part] for part, times in crossed.items() if 2 * times >= len(core))
@@ -225,11 +225,7 @@ class Findings:
         """Parts that only explained checks cross: nobody can see them now."""
         if hypothesis.row.note or hypothesis.loss is not None:
             return ()
-        parts = {
-            part
-            for number in hypothesis.explained
-            for part in (*self._facts.checks[number].legs.forward, *self._facts.checks[number].legs.back)
-        }
+        parts = {part for number in hypothesis.explained for part in self._facts.checks[number].legs.crossed}
         return tuple(
             sorted(
                 part
@@ -243,7 +239,10 @@ class Findings:
         seen = look.seen.get(number)
         if seen is None:
             return False
-        return bool(seen.reached or (seen.arrived and part in self._facts.checks[number].legs.forward))
+        legs = self._facts.checks[number].legs
+        if legs.is_one_of_several and part not in legs.surely_out | legs.surely_back:
+            return False  # it may have taken another way
+        return bool(seen.reached or (seen.arrived and part in legs.surely_out))
 
     # --- lasting and ending -------------------------------------------------------------------
 

@@ -15,10 +15,11 @@ import numpy as np
 from netprobe.analysis.evidence import Family, FamilyRows, plain
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.localise.evidence import IntArray, Observations
+from netprobe.analysis.localise.evidence import BoolArray, IntArray, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.interface import Suspect
 from netprobe.analysis.localise.set_cover import SetCover
+from netprobe.analysis.localise.verdict import too_few
 from netprobe.analysis.look import Look
 from netprobe.analysis.table import Symptom
 from netprobe.model.component import Component, ComponentKind
@@ -101,7 +102,7 @@ class Network:
         other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
         if other is None:
             return False
-        crossed, _ = rows.matrix.rows_crossing(np.array([other]))
+        crossed, _ = rows.matrix.rows_crossing(np.array([other]), surely=True)
         told = crossed[rows.is_one_way(crossed)]
         lost, sent = int(every.lost[told].sum()), int(every.sent[told].sum())
         return lost > _MIRROR_SHARE * blamed.loss * max(1, sent)
@@ -113,7 +114,8 @@ class Network:
         """A suspect found in the rows whose *number* is given."""
         ranked = sorted(suspect.components, key=_rank)
         crossed, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]))
-        used = crossed[every.sent[crossed] > 0]
+        sure, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]), surely=True)
+        used = crossed[(every.sent[crossed] > 0) & ((every.lost[crossed] > 0) | np.isin(crossed, sure))]
         dead = int(np.count_nonzero(every.lost[used] == every.sent[used]))
         checks = frozenset(rows.check_of(row) for row in number[list(suspect.supporting)].tolist())
         alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
@@ -124,9 +126,23 @@ def _find_unacquitted(every: Observations[Component]) -> IntArray:
     """What a dead row crosses and no good one."""
     dead = np.flatnonzero((every.sent > 0) & (every.lost >= _DEAD.bad_share * every.sent))
     candidates = every.matrix.components_on(dead)
-    rows, crossed = every.matrix.rows_crossing(candidates)
+    rows, crossed = every.matrix.rows_crossing(candidates, surely=True)
     acquitted = crossed[(every.sent[rows] > 0) & (every.lost[rows] == 0)]
-    return candidates[~np.isin(candidates, acquitted)]
+    left = candidates[~np.isin(candidates, acquitted)]
+    return left[~_would_kill_more(every, left)] if every.matrix.has_path_sets else left
+
+
+def _would_kill_more(every: Observations[Component], candidates: IntArray) -> BoolArray:
+    """Which of *candidates* too few flows died for: each that may cross a dead part does so by its share."""
+    matrix = every.matrix
+    size = len(matrix.components)
+    rows, crossed, share = matrix.rows_that_may_cross(candidates)
+    told = (share < 1) & (every.sent[rows] > 0)
+    crossed, rows, share = crossed[told], rows[told], share[told]
+    flows = np.bincount(crossed, minlength=size)
+    dead = np.bincount(crossed, every.lost[rows] == every.sent[rows], minlength=size).astype(np.int64)
+    expected = np.bincount(crossed, share, minlength=size) / np.maximum(flows, 1)
+    return too_few(flows, dead, expected)[candidates] & (flows[candidates] > 0)
 
 
 def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
@@ -137,7 +153,8 @@ def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
     rows, crossed = every.matrix.rows_crossing(candidates)
     size = len(every.matrix.components)
     lost = np.bincount(crossed, weights=every.lost[rows], minlength=size)
-    sent = np.bincount(crossed, weights=every.sent[rows], minlength=size)
+    sure, surely_crossed = every.matrix.rows_crossing(candidates, surely=True)
+    sent = np.bincount(surely_crossed, weights=every.sent[sure], minlength=size)
     lossy = every.lost[rows] > 0
     pairs = np.unique(crossed[lossy] * every.matrix.rows + rows[lossy] // 3) // every.matrix.rows
     checks = np.bincount(pairs, minlength=size)
@@ -267,8 +284,9 @@ def _directions(
     if len(parts) != 1:
         return
     counted = [n for n in sorted(core) if n in look.seen and look.seen[n].arrived is not None]
-    out = [n for n in counted if parts[0] in facts.checks[n].legs.forward]
-    back = [n for n in counted if parts[0] in facts.checks[n].legs.back and n not in set(out)]
+    out = [n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_out)]
+    crossed = {n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_back)}
+    back = [n for n in counted if n in crossed and n not in set(out)]
     for way, numbers in (("the way out", out), ("the way back", back)):
         if numbers:
             asked = sum(look.seen[n].asked for n in numbers)
@@ -280,8 +298,11 @@ def _directions(
 
 
 def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Evidence, ...]:
+    every = frozenset(parts)
     good = [
-        number for number in _crossing(facts, parts, "") if number in look.seen and look.seen[number].is_good
+        number
+        for number in _crossing(facts, every, "")
+        if number in look.seen and look.seen[number].is_good and facts.surely_crosses(number, every)
     ]
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
 

@@ -30,7 +30,7 @@ def find_slow(look: Look, facts: Facts, baselines: Baselines) -> tuple[Hypothesi
     pairs: dict[frozenset[str], set[Component]] = {}
     for number in look.slow:
         legs = facts.checks[number].legs
-        for part in (*legs.forward, *legs.back):
+        for part in legs.crossed:
             if part.kind is ComponentKind.TUNNEL:
                 pairs.setdefault(frozenset((part.source, part.target, part.detail)), set()).add(part)
     ranked = sorted(pairs.values(), key=lambda parts: (-len(look.slow & _crossing(facts, parts)), min(parts)))

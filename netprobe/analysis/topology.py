@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from netprobe.analysis.blast import BETWEEN_NODES
-from netprobe.model.check import Check, TargetKind
+from netprobe.model.check import Check, Legs, TargetKind
 from netprobe.model.component import Component, ComponentKind, tunnel
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import ClusterName, NodeId
@@ -138,7 +138,7 @@ def _find_crossed_by_all(snapshot: Snapshot) -> Mapping[ClusterPair, frozenset[C
     for legs in snapshot.legs:
         pair = _clusters_of(checks.get(legs.check))
         if pair is not None:
-            parts = (*legs.forward, *legs.back)
+            parts = legs.surely_out | legs.surely_back
             crossed = frozenset(_whole(p) for p in parts if p.kind in _GATEWAY | {ComponentKind.TUNNEL})
             found[pair] = found.get(pair, crossed) & crossed
     return found
@@ -169,14 +169,14 @@ def _clusters_of(check: Check | None) -> ClusterPair | None:
 
 def find_parts_of(snapshot: Snapshot, node: NodeId) -> frozenset[Component]:
     """Everything that dies with a node."""
-    every = {part for legs in snapshot.legs for part in (*legs.forward, *legs.back)}
+    every = {part for legs in snapshot.legs for part in legs.crossed}
     name = str(node)
     return frozenset(p for p in every if p.kind in _ON_NODE and name in {p.source, p.target})
 
 
 def find_cut_off(snapshot: Snapshot, dead: frozenset[Component]) -> CutOff:
     """Whom the death of some parts cuts off, as packets go today."""
-    crosses = {legs.check: not dead.isdisjoint((*legs.forward, *legs.back)) for legs in snapshot.legs}
+    crosses = {legs.check: _is_cut(legs, dead) for legs in snapshot.legs}
     pairs: dict[tuple[NodeId, NodeId], bool] = {}
     services: dict[tuple[ClusterName, str], bool] = {}
     for check in snapshot.checks:
@@ -191,6 +191,13 @@ def find_cut_off(snapshot: Snapshot, dead: frozenset[Component]) -> CutOff:
         tuple(pair for pair, lost in pairs.items() if lost),
         len(pairs),
         tuple(sorted(asked for asked, lost in services.items() if lost)),
+    )
+
+
+def _is_cut(legs: Legs, dead: frozenset[Component]) -> bool:
+    """Whether no way is left, out or back; routers that share flows among several leave out a dead one."""
+    return any(
+        all(not dead.isdisjoint(way) for way in ways) for ways in (legs.ways_out, legs.ways_back) if any(ways)
     )
 
 

@@ -148,7 +148,7 @@ class _Pair:
     def crossed(self, checks: Iterable[Check], kinds: frozenset[ComponentKind]) -> tuple[Component, ...]:
         """The parts of some kinds that checks cross."""
         legs = (self._legs.get(check.id, Legs(check.id, (), ())) for check in checks)
-        return tuple(sorted({p for leg in legs for p in (*leg.forward, *leg.back) if p.kind in kinds}))
+        return tuple(sorted({p for leg in legs for p in leg.crossed if p.kind in kinds}))
 
     @property
     def state(self) -> PathState:

@@ -49,7 +49,7 @@ def impact(*, words: tuple[str, ...], source: Source, form: str) -> None:
 
 def _find_parts(snapshot: Snapshot, words: tuple[str, ...]) -> tuple[str, frozenset[Component]]:
     text = " ".join(words)
-    crossed = {part for legs in snapshot.legs for part in (*legs.forward, *legs.back)}
+    crossed = {part for legs in snapshot.legs for part in legs.crossed}
     if "(" in text:
         part = Component.parse(text)
         return text, _crossed(text, frozenset((part,)) & crossed)

@@ -167,6 +167,10 @@ def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) ->
             yield _Fault(f"no cluster is called {name!r}", (*at, side))
         elif gateway is not None:
             yield from _gateway_faults(gateway, cluster, (*at, f"{side}_gateway"))
+        addresses = getattr(link, f"{side}_addresses")
+        yield from _each(addresses, _address_fault, (*at, f"{side}_addresses"))
+        if addresses and gateway is None:
+            yield _Fault(f"say by {side}_gateway whose addresses they are", (*at, f"{side}_addresses"))
     if link.source == link.target:
         yield _Fault(f"joins {link.source!r} with itself", (*at, "target"))
     yield from _within(link.mtu, _MTU, (*at, "mtu"))

@@ -1,4 +1,4 @@
-"""Asks ``udp`` checks: one socket per address family, so a check's flow keeps its source port.
+"""Asks ``udp`` checks: one socket per address family and flow, so a check's flow keeps its source port.
 
 A service address gets a socket of its own for each probe: its flow would otherwise stay bound, by connection
 tracking, to the endpoint that was chosen first, and a repaired or broken service proxy would not show.
@@ -66,7 +66,8 @@ class UdpEcho:
     clock: Clock
     dropped: int = 0
     """Answers our full buffers have lost so far."""
-    _sockets: dict[int, socket.socket] = field(default_factory=dict)
+    _sockets: dict[tuple[int, int], socket.socket] = field(default_factory=dict)
+    """By address family and number of the flow; flow 0 is opened first, the others when they are asked."""
     _drops: dict[int, int] = field(default_factory=dict)
     _passing: list[tuple[int, socket.socket]] = field(default_factory=list)
     """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
@@ -76,7 +77,7 @@ class UdpEcho:
         """Open the sockets; a family that this host does not have stays closed."""
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
-                self._sockets[family] = self._open_one(family)
+                self._sockets[family, 0] = self._open_one(family)
             except OSError:
                 continue
 
@@ -134,14 +135,24 @@ class UdpEcho:
 
     def _socket_for(self, check: Check) -> socket.socket | None:
         family = family_of(check.target.address)
-        if check.target.kind is not TargetKind.SERVICE or family not in self._sockets:
-            return self._sockets.get(family)
+        if (family, 0) not in self._sockets:
+            return None
+        if check.target.kind is not TargetKind.SERVICE:
+            return self._socket_of(family, udp.flow_of(check.probe))
         try:
             sock = self._open_one(family)
         except OSError:
             return None
         self._passing.append((self.clock.mono_ns() + check.probe.timeout_ns + _LINGER_NS, sock))
         return sock
+
+    def _socket_of(self, family: socket.AddressFamily, flow: int) -> socket.socket | None:
+        if (family, flow) not in self._sockets:
+            try:
+                self._sockets[family, flow] = self._open_one(family)
+            except OSError:
+                return None
+        return self._sockets[family, flow]
 
     def _send_past_old_errors(self, sock: socket.socket, packet: bytearray, probe: Open) -> OSError | None:
         """Send; an error left over from an earlier datagram is read from the queue and does not count.

@@ -118,6 +118,46 @@ class Legs:
     check: CheckId
     forward: tuple[Component, ...]
     back: tuple[Component, ...]
+    forward_others: tuple[tuple[Component, ...], ...] = ()
+    """The ways beside *forward* where routers choose one of several equal ones by a hash of each flow (ECMP).
+    A flow keeps to one of them all the time, and nobody knows to which."""
+    back_others: tuple[tuple[Component, ...], ...] = ()
+
+    @property
+    def ways_out(self) -> tuple[tuple[Component, ...], ...]:
+        """Every way that the check's packets may take to the target."""
+        return (self.forward, *self.forward_others)
+
+    @property
+    def ways_back(self) -> tuple[tuple[Component, ...], ...]:
+        """Every way that the answers may take."""
+        return (self.back, *self.back_others)
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether nobody knows which way the packets take, out or back."""
+        return bool(self.forward_others or self.back_others)
+
+    @property
+    def crossed(self) -> tuple[Component, ...]:
+        """Everything that the packets may cross, out first; what both directions cross stands twice."""
+        if not self.is_one_of_several:
+            return (*self.forward, *self.back)
+        return (*_together(self.ways_out), *_together(self.ways_back))
+
+    @property
+    def surely_out(self) -> frozenset[Component]:
+        """What the packets cross on their way out, whichever way they take."""
+        return frozenset(self.forward).intersection(*self.forward_others)
+
+    @property
+    def surely_back(self) -> frozenset[Component]:
+        """What the answers cross, whichever way they take."""
+        return frozenset(self.back).intersection(*self.back_others)
+
+
+def _together(ways: tuple[tuple[Component, ...], ...]) -> tuple[Component, ...]:
+    return tuple(dict.fromkeys(part for way in ways for part in way))
 
 
 def check_id(source: AgentId, target: Target, probe: Probe) -> CheckId:

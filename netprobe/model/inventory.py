@@ -123,6 +123,13 @@ class Link:
     """The largest inner IP packet the link is meant to carry, in bytes."""
     outer_port: int = 0
     """UDP port of the tunnel outside; 0 for a direct link."""
+    balanced: bool = False
+    """Flows are spread over it and every other balanced link of its two clusters (ECMP: by a hash of their
+    addresses and ports) and over the gateways that hold them; else the first active link carries them all."""
+    source_addresses: tuple[str, ...] = ()
+    """Addresses of the source's own end of the link (of its WireGuard interface): whoever asks them from the
+    other end crosses this link, whatever link its routes prefer."""
+    target_addresses: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -175,6 +182,22 @@ class Inventory:
     def find_links(self, one: ClusterName, other: ClusterName) -> tuple[Link, ...]:
         """Every link that joins these two clusters, in inventory order."""
         return tuple(link for link in self.links if link.joins(one, other))
+
+    def link_addresses(self, agent: AgentId) -> tuple[str, ...]:
+        """Where the host agent of a gateway can be asked over one certain link."""
+        if agent.plane is not Plane.HOST:
+            return ()
+        here = agent.cluster, agent.node
+        return tuple(
+            address
+            for link in self.links
+            for gateway, addresses in (
+                ((link.source, link.source_gateway), link.source_addresses),
+                ((link.target, link.target_gateway), link.target_addresses),
+            )
+            for address in addresses
+            if gateway == here
+        )
 
     def tell_links_apart(self) -> tuple[str, ...]:
         """For each link what tells it from others between its clusters; nothing where it is the only one.

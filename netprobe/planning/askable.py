@@ -13,9 +13,10 @@ MAX_ADDRESSES = 4_096
 
 def find_askable(inventory: Inventory, *, max_addresses: int = MAX_ADDRESSES) -> tuple[str, ...]:
     """Every address of the inventory and its allowed targets, in canonical form, IPv4 first."""
-    exact = {text for cluster in inventory.clusters for text in _addresses(cluster)}
+    ends = [text for link in inventory.links for text in (*link.source_addresses, *link.target_addresses)]
+    exact = {*ends, *(text for cluster in inventory.clusters for text in _addresses(cluster))}
     if len(exact) > max_addresses:
-        exact = {text for cluster in inventory.clusters for text in _ranges(cluster)}
+        exact = {*ends, *(text for cluster in inventory.clusters for text in _ranges(cluster))}
     return _collapse({*exact, *inventory.allowed_targets})
 
 

@@ -54,7 +54,7 @@ def keep_within(
 
 
 def _accounts(question: Question) -> Iterable[Account]:
-    crossed = {*question.legs.forward, *question.legs.back}
+    crossed = {*question.legs.crossed}
     source = question.check.source
     return (
         ("agent", str(source)),

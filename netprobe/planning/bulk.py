@@ -35,7 +35,7 @@ from netprobe.model.names import NodeId, Plane
 from netprobe.planning.fabric import V4, V6, Fabric
 from netprobe.planning.pairs import find_joints, is_rich
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.questions import CLUSTERSET, ask_outer, find_exported
+from netprobe.planning.questions import CLUSTERSET, ask_link_ends, ask_outer, find_exported
 from netprobe.planning.rings import IntArray, KeyArray
 from netprobe.planning.routes import find_middle
 
@@ -163,6 +163,8 @@ def plan_in_bulk(
     fabric = Fabric(inventory)
     if len(fabric.node_of) <= policy.full_mesh_nodes:
         raise MisuseError(f"{len(fabric.node_of)} nodes ask each other in a full mesh, which needs no arrays")
+    if any(link.balanced for link in inventory.links):
+        raise MisuseError("links that share flows give rows with several ways, which arrays do not hold")
     writer = _Writer(fabric, policy)
     joints = dict.fromkeys(find_joints(fabric, epoch=epoch, seed=seed, policy=policy))
     rich = np.array([is_rich(*joint, epoch=epoch, seed=seed, policy=policy) for joint in joints], np.bool_)
@@ -173,6 +175,7 @@ def plan_in_bulk(
     across = [joint for joint, is_near in zip(joints, inside.tolist(), strict=True) if not is_near]
     writer.ask_across(across, ends[~inside], rich[~inside])
     writer.ask_outer()
+    writer.ask_link_ends()
     writer.ask_served()
     return writer.finish()
 
@@ -295,6 +298,21 @@ class _Writer:
             one, other = np.array([near]), np.array([far])
             self.rows.add(
                 [self._of(_OUT, one), np.array([there]), self._of(_IN, other)],
+                [self._of(_OUT, other), np.array([back]), self._of(_IN, one)],
+            )
+
+    def ask_link_ends(self) -> None:
+        """Gateways over one certain link."""
+        place_of = self.numbering.place_of
+        for question in {each.check.id: each for each in ask_link_ends(self.fabric, self.policy)}.values():
+            legs = question.legs
+            near, far = place_of[question.check.source.node_id], question.check.target.node
+            there, back = (self.numbering.number(way[1]) for way in (legs.forward, legs.back))
+            assert far is not None
+            one, other = np.array([near]), np.array([place_of[far]])
+            door = _ICMP if question.check.probe.kind == "icmp" else _UDP
+            self.rows.add(
+                [self._of(_OUT, one), np.array([there]), self._of(_IN, other), self._of(door, other)],
                 [self._of(_OUT, other), np.array([back]), self._of(_IN, one)],
             )
 

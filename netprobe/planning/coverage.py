@@ -1,13 +1,15 @@
 """What a plan can and cannot see.
 
 Two components whose columns in the matrix (leg × component) are equal look the same whatever happens: they
-form a class. Out and back are rows of their own, because loss is told apart by direction.
+form a class. Out and back are rows of their own, because loss is told apart by direction. A row that may take
+one of several ways counts a component once for each way that crosses it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 
 from netprobe.model.check import Legs
 from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, service_proxy
@@ -27,9 +29,9 @@ def measure_coverage(fabric: Fabric, legs: Iterable[Legs]) -> Coverage:
     checks = 0
     for leg in legs:
         checks += 1
-        for route in {leg.forward, leg.back}:
-            row = _hash(route)
-            for component in route:
+        for ways in {leg.ways_out, leg.ways_back}:
+            row = _hash(ways)
+            for component in chain.from_iterable(ways):
                 columns[component] = (columns.get(component, 0) + row) & _MASK
     uncovered = sorted(set(_expected(fabric)) - columns.keys())
     classes = _classes(columns)
@@ -59,5 +61,6 @@ def _expected(fabric: Fabric) -> Iterable[Component]:
             yield gateway_in(hop.target_gateway)
 
 
-def _hash(route: tuple[Component, ...]) -> int:
-    return int.from_bytes(hashlib.blake2b("|".join(map(str, route)).encode(), digest_size=8).digest(), "big")
+def _hash(ways: tuple[tuple[Component, ...], ...]) -> int:
+    text = "||".join("|".join(map(str, way)) for way in ways)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

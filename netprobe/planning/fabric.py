@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations
+from itertools import chain, combinations, islice, product
 
 from netprobe.errors import InputError
 from netprobe.model.component import Component, tunnel
@@ -17,6 +17,8 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 
 V4 = 4
 V6 = 6
+MAX_WAYS = 16
+"""Of more equal ways than this only the first are known: no hash spreads flows over a longer list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class Hop:
     source_gateway: NodeId
     target_gateway: NodeId
     component: Component
+
+    @property
+    def far_addresses(self) -> tuple[str, ...]:
+        """Addresses of the link's end at the target's gateway; none where nobody wrote them down."""
+        is_there = self.source == self.link.source
+        return self.link.target_addresses if is_there else self.link.source_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,13 @@ class Fabric:
         """What would leave *cluster* if passive gateways took over; it carries nothing now."""
         return tuple(self._standby[cluster])
 
+    @staticmethod
+    def turn_round(hop: Hop) -> Hop:
+        """The same link between the same gateways in the other direction."""
+        part = hop.component
+        back = tunnel(hop.target, hop.source, link=part.detail)
+        return Hop(hop.link, hop.target, hop.source, hop.target_gateway, hop.source_gateway, back)
+
     def leads_to_site(self, source: NodeId, target: NodeId) -> bool:
         """Whether the nodes stand in different clusters, at least one of which is a site."""
         ends = source.cluster, target.cluster
@@ -126,6 +141,28 @@ class Fabric:
         if hop is not None:
             return Way((hop,), hop.link.mtu)
         return self.way(source=source.cluster, target=target.cluster)
+
+    def ways_between(self, source: NodeId, target: NodeId) -> tuple[Way, ...]:
+        """Every way that packets of one node may take to another's cluster, the first as in `way_between`.
+
+        Several where balanced links or gateways share the flows; a gateway sends over its own links only.
+        """
+        way = self.way_between(source, target)
+        if way is None:
+            return ()
+        choices = [self._equal_hops(hop) for hop in way.hops]
+        own = [hop for hop in choices[0] if hop.source_gateway == source]
+        exact = [hop for hop in own if hop.target_gateway == target] if len(way.hops) == 1 else []
+        choices[0] = exact or own or choices[0]
+        if all(len(hops) == 1 for hops in choices):
+            return (way,) if choices[0][0] is way.hops[0] else (_way_over((choices[0][0], *way.hops[1:])),)
+        return tuple(map(_way_over, islice(product(*choices), MAX_WAYS)))
+
+    def _equal_hops(self, hop: Hop) -> list[Hop]:
+        """A hop and all that share its flows, in inventory order."""
+        if not hop.link.balanced:
+            return [hop]
+        return [each for each in self._hops[hop.source] if each.target == hop.target and each.link.balanced]
 
     def way(self, *, source: ClusterName, target: ClusterName) -> Way | None:
         """The shortest way between two clusters over links, or None; the inventory's order breaks ties.
@@ -151,10 +188,14 @@ class Fabric:
                 if hop.target == source or hop.target in ways:
                     continue
                 hops = (*path, hop)
-                ways[hop.target] = Way(hops, min(each.link.mtu for each in hops))
+                ways[hop.target] = _way_over(hops)
                 if self.cluster_of[hop.target].transit:
                     queue.append((hop.target, hops))
         return ways
+
+
+def _way_over(hops: tuple[Hop, ...]) -> Way:
+    return Way(hops, min(hop.link.mtu for hop in hops))
 
 
 _End = tuple[NodeId, bool]

@@ -19,6 +19,7 @@ from netprobe.planning.questions import (
     Question,
     ask_dns,
     ask_endpoints,
+    ask_link_ends,
     ask_outer,
     ask_pair,
     ask_service,
@@ -66,7 +67,7 @@ def plan_fleet(
             tuple(checks_of[agent]),
             interval_ns,
             cookie_key,
-            _peers(fabric, peers_of[agent]),
+            _peers(inventory, fabric, peers_of[agent]),
             askable,
         )
         for agent in fabric.agents
@@ -87,8 +88,9 @@ def plan_fleet(
 
 def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Question]:
     for pair in find_pairs(fabric, epoch=epoch, seed=seed, policy=policy):
-        yield from ask_pair(fabric, pair, policy)
+        yield from ask_pair(fabric, pair, policy, epoch=epoch)
     yield from ask_outer(fabric, policy)
+    yield from ask_link_ends(fabric, policy)
     known = frozenset(fabric.address_of.values())
     places = {name: _places(cluster) for name, cluster in fabric.cluster_of.items()}
     for agent in fabric.agents:
@@ -126,5 +128,10 @@ def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, N
             peers_of[agent] |= dict.fromkeys(by_cluster[agent.cluster])
 
 
-def _peers(fabric: Fabric, agents: dict[AgentId, None]) -> tuple[tuple[AgentId, tuple[str, ...]], ...]:
-    return tuple((agent, fabric.node_of[agent.node_id].addresses(agent.plane)) for agent in sorted(agents))
+def _peers(
+    inventory: Inventory, fabric: Fabric, agents: dict[AgentId, None]
+) -> tuple[tuple[AgentId, tuple[str, ...]], ...]:
+    return tuple(
+        (agent, (*fabric.node_of[agent.node_id].addresses(agent.plane), *inventory.link_addresses(agent)))
+        for agent in sorted(agents)
+    )

@@ -25,6 +25,8 @@ class PlanPolicy:
     """Share of pairs that also get the TCP, large and IPv6 variants, where the mesh is not full."""
     burst: int = 3
     """ICMP and UDP probes per check and interval; loss shows in less time with more of them."""
+    flows: int = 4
+    """How many more UDP flows a pair gets per epoch where routers spread flows over several ways."""
     timeout_ns: int = 500_000_000
     with_host_plane: bool = True
     """Ask from the host plane as well; it tells a CNI fault from a node fault."""

@@ -6,7 +6,8 @@ Rule: every check towards an agent ends its way out at a firewall rule of the ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.model.check import Check, Layer, Legs, Probe, Target, TargetKind, check_id
@@ -20,12 +21,18 @@ from netprobe.model.component import (
 )
 from netprobe.model.inventory import Cluster, Service
 from netprobe.model.names import AgentId, NodeId, Plane
-from netprobe.planning.fabric import V4, V6, Fabric, family_of, plane_address
+from netprobe.planning.fabric import V4, V6, Fabric, Hop, agent_of, family_of, plane_address
 from netprobe.planning.pairs import Pair
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.routes import Route, find_outer_route, find_route
+from netprobe.planning.routes import Route, find_link_route, find_outer_route, find_routes
+from netprobe.probes import udp
 
 CLUSTERSET = "clusterset.local"
+_LINK_FLOWS = 3
+"""UDP flows over one certain link: with fewer checks a loss on it could not be told from chance."""
+_UNKNOWN: tuple[Route, ...] = ((),)
+_MISSED = 0.01
+"""δ: the chance that some way is met by none of the flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +44,79 @@ class Question:
     is_variant: bool = False
 
 
-def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy) -> Iterator[Question]:
-    """ICMP and UDP for every pair; TCP, IPv6 and, pod to pod, large packets for the rich ones."""
-    out = find_route(fabric, source=pair.source, target=pair.target)
-    back = find_route(fabric, source=pair.target, target=pair.source)
-    if out is None or back is None:
+def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy, *, epoch: int = 0) -> Iterator[Question]:
+    """ICMP and UDP for every pair; TCP, IPv6 and, pod to pod, large packets for the rich ones.
+
+    Where routers spread flows over several ways, some more UDP flows in turns: each may take another way.
+    """
+    out = find_routes(fabric, source=pair.source, target=pair.target)
+    back = find_routes(fabric, source=pair.target, target=pair.source)
+    if not out or not back:
         return
     layer = _layer_of(pair)
     main = V4 if plane_address(fabric, pair.target, V4) is not None else V6
     asked = [(main, probe, policy.burst, False) for probe in _base_probes(fabric, policy)]
     if pair.rich:
         asked += [(family, probe, 1, True) for family, probe in _variants(fabric, pair, main, policy)]
+    if layer is Layer.POD or fabric.leads_to_site(pair.source.node_id, pair.target.node_id):
+        ways = max(len(out), len(back))
+        asked += [(main, probe, 1, True) for probe in _flows(fabric, ways, policy, epoch)]
     for family, probe, count, is_variant in asked:
         address = plane_address(fabric, pair.target, family)
         if address is None or plane_address(fabric, pair.source, family) is None:
             continue
         target = Target(TargetKind.AGENT, address, str(pair.target), pair.target.node_id)
-        way_out = (*out, firewall_rule(str(pair.target.node_id), port=_door(probe)))
-        yield _question(pair.source, target, probe, layer, count, way_out, back, is_variant=is_variant)
+        door = firewall_rule(str(pair.target.node_id), port=_door(probe))
+        ways_out = tuple((*way, door) for way in out)
+        yield _question(pair.source, target, probe, layer, count, ways_out, back, is_variant=is_variant)
+
+
+def count_flows(ways: int) -> int:
+    """How many flows meet each of *ways* equal ways, with a chance of 99 %: w·ln(w/δ) (coupon collector).
+
+    >>> count_flows(1), count_flows(2), count_flows(8)
+    (0, 11, 54)
+    """
+    return math.ceil(ways * math.log(ways / _MISSED)) if ways > 1 else 0
+
+
+def _flows(fabric: Fabric, ways: int, policy: PlanPolicy, epoch: int) -> Iterator[Probe]:
+    """A subset of the flows, another in each epoch, until all had their turn; flow 0 is asked anyway."""
+    flows = min(count_flows(ways), udp.MAX_FLOW)
+    at_once = min(policy.flows, flows)
+    turns = range(epoch * at_once, (epoch + 1) * at_once)
+    yield from _some_flows(fabric, policy, (1 + turn % flows for turn in turns))
+
+
+def _some_flows(fabric: Fabric, policy: PlanPolicy, numbers: Iterable[int]) -> Iterator[Probe]:
+    port, patience = fabric.inventory.agent_port, policy.timeout_ns
+    for flow in numbers:
+        yield Probe("udp", port=port, timeout_ns=patience, options=(("flow", str(flow)),))
+
+
+def ask_link_ends(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
+    """Gateway to gateway over one certain link: its far end has an address of its own.
+
+    It is how a link is seen that carries nothing now: the second between the same two gateways, or one that
+    a passive gateway holds.
+    """
+    known = set(fabric.agents)
+    for cluster in fabric.cluster_of:
+        for hop in (*fabric.hops_from(cluster), *fabric.standby_from(cluster)):
+            ends = agent_of(hop.source_gateway, Plane.HOST), agent_of(hop.target_gateway, Plane.HOST)
+            if known.issuperset(ends):
+                yield from _ask_link_end(fabric, *ends, hop, policy)
+
+
+def _ask_link_end(
+    fabric: Fabric, source: AgentId, asked: AgentId, hop: Hop, policy: PlanPolicy
+) -> Iterator[Question]:
+    out, back = find_link_route(hop), find_link_route(fabric.turn_round(hop))
+    for address in hop.far_addresses:
+        target = Target(TargetKind.AGENT, address, str(asked), asked.node_id)
+        for probe in (*_base_probes(fabric, policy), *_some_flows(fabric, policy, range(1, _LINK_FLOWS))):
+            way_out = (*out, firewall_rule(str(asked.node_id), port=_door(probe)))
+            yield _question(source, target, probe, Layer.NODE, policy.burst, (way_out,), (back,))
 
 
 def _base_probes(fabric: Fabric, policy: PlanPolicy) -> tuple[Probe, Probe]:
@@ -108,7 +170,7 @@ def ask_service(
             continue
         target = Target(TargetKind.SERVICE, address, f"{cluster.name}/{asked.qualified}")
         for probe, count in _service_probes(asked, policy):
-            yield _question(agent, target, probe, Layer.SERVICE, count, (proxy, part, *door), ())
+            yield _question(agent, target, probe, Layer.SERVICE, count, ((proxy, part, *door),), _UNKNOWN)
 
 
 def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe, int]]:
@@ -131,7 +193,7 @@ def ask_endpoints(
             continue
         target = Target(TargetKind.ENDPOINT, address, f"{agent.cluster}/{asked.qualified}/{address}")
         probe = Probe("tcp", port=asked.target_port, timeout_ns=policy.timeout_ns)
-        yield _question(agent, target, probe, Layer.ENDPOINT, 1, (), ())
+        yield _question(agent, target, probe, Layer.ENDPOINT, 1, _UNKNOWN, _UNKNOWN)
 
 
 def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy) -> Iterator[Question]:
@@ -155,7 +217,7 @@ def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy
         for name, zone in names:
             probe = Probe("dns", port=53, name=name, timeout_ns=policy.timeout_ns)
             way = (proxy, dns(cluster.name), *zone)
-            yield _question(agent, target, probe, Layer.DNS, 2, way, ())
+            yield _question(agent, target, probe, Layer.DNS, 2, (way,), _UNKNOWN)
 
 
 def find_exported(fabric: Fabric) -> Service | None:
@@ -183,7 +245,7 @@ def _ask_outer(source: AgentId, gateway: NodeId, address: str, policy: PlanPolic
     probe = Probe("icmp", timeout_ns=policy.timeout_ns)
     out = find_outer_route(source=source.node_id, target=gateway)
     back = find_outer_route(source=gateway, target=source.node_id)
-    yield _question(source, target, probe, Layer.OUTER, policy.burst, out, back)
+    yield _question(source, target, probe, Layer.OUTER, policy.burst, (out,), (back,))
 
 
 def _layer_of(pair: Pair) -> Layer:
@@ -197,9 +259,9 @@ def _door(probe: Probe) -> str:
 
 
 def _question(
-    source: AgentId, target: Target, probe: Probe, layer: Layer, count: int, out: Route, back: Route,
-    *, is_variant: bool = False,
+    source: AgentId, target: Target, probe: Probe, layer: Layer, count: int,
+    out: tuple[Route, ...], back: tuple[Route, ...], *, is_variant: bool = False,
 ) -> Question:  # fmt: skip
     identity = check_id(source, target, probe)
     check = Check(identity, source, target, probe, layer, count)
-    return Question(check, Legs(identity, out, back), is_variant)
+    return Question(check, Legs(identity, out[0], back[0], out[1:], back[1:]), is_variant)

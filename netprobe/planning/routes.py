@@ -19,38 +19,53 @@ from netprobe.model.component import (
     underlay,
 )
 from netprobe.model.names import AgentId, NodeId, Plane
-from netprobe.planning.fabric import Fabric, Way
+from netprobe.planning.fabric import Fabric, Hop, Way
 
 Route = tuple[Component, ...]
 
 
 def find_route(fabric: Fabric, *, source: AgentId, target: AgentId) -> Route | None:
-    """The components from one agent's place to another's, in order; None where no link leads there."""
+    """The first of `find_routes`; None where no link leads there."""
+    return next(iter(find_routes(fabric, source=source, target=target)), None)
+
+
+def find_routes(fabric: Fabric, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
+    """The components from one agent's place to another's, in order; none where no link leads there.
+
+    Several where a flow may take any of several equal ways; a flow keeps to one, nobody knows to which.
+    """
     here, there = source.node_id, target.node_id
     begin = (pod_out(here),) if source.plane is Plane.POD else ()
     end = (pod_in(there),) if target.plane is Plane.POD else ()
     if here == there:
-        return begin + end
+        return (begin + end,)
     if here.cluster == there.cluster:
         pods = Plane.POD in (source.plane, target.plane)
-        middle: Route | None = (overlay(here, there),) if pods else ()
+        middles: tuple[Route, ...] = ((overlay(here, there),) if pods else (),)
     else:
-        middle = find_middle(fabric, source=here, target=there)
-    if middle is None:
-        return None
-    return (*begin, node_out(here), *middle, node_in(there), *end)
+        middles = find_middles(fabric, source=here, target=there)
+    return tuple((*begin, node_out(here), *middle, node_in(there), *end) for middle in middles)
 
 
 def find_middle(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
-    """What lies between two nodes of different clusters; None where no link leads there.
+    """The first of `find_middles`; None where no link leads there."""
+    way = fabric.way_between(source, target)
+    return _find_middle(way, source=source, target=target) if way is not None else None
+
+
+def find_middles(fabric: Fabric, *, source: NodeId, target: NodeId) -> tuple[Route, ...]:
+    """What lies between two nodes of different clusters, for each way that a flow may take.
 
     Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
 
-    Of several links it takes the first that is active; the others carry what their own gateways ask.
+    Of several links it takes the first that is active, or any of those that share the flows; the others carry
+    what their own gateways ask.
     """
-    way = fabric.way_between(source, target)
-    if way is None:
-        return None
+    ways = fabric.ways_between(source, target)
+    return tuple(_find_middle(way, source=source, target=target) for way in ways)
+
+
+def _find_middle(way: Way, *, source: NodeId, target: NodeId) -> Route:
     first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway
     route: list[Component] = []
     if source != first:
@@ -75,6 +90,11 @@ def _over_links(way: Way) -> list[Component]:
 def route_to_cluster(node: NodeId, *, gateway: NodeId, target: str) -> Component:
     """The route(s) on one node that send packets for a remote cluster to the own gateway."""
     return Component(ComponentKind.OVERLAY, str(node), str(gateway), f"to {target}")
+
+
+def find_link_route(hop: Hop) -> Route:
+    """From one gateway's host over one link to the other end of that link."""
+    return (node_out(hop.source_gateway), hop.component, node_in(hop.target_gateway))
 
 
 def find_outer_route(*, source: NodeId, target: NodeId) -> Route:

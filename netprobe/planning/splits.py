@@ -22,7 +22,7 @@ from netprobe.planning.fabric import Fabric
 from netprobe.planning.pairs import Pair
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.questions import ask_pair
-from netprobe.planning.routes import find_route
+from netprobe.planning.routes import find_routes
 
 Class = tuple[Component, ...]
 
@@ -109,7 +109,9 @@ def find_extras(fabric: Fabric, group: Class, *, able: Collection[AgentId]) -> t
         if source in able:
             asked = ask_pair(fabric, Pair(source, target, rich=False), PlanPolicy())
             for question in (each for each in asked if each.check.probe.kind == "icmp"):
-                crossed = frozenset((*question.legs.forward, *question.legs.back))
+                if question.legs.is_one_of_several:
+                    continue  # silence would not say which way was asked
+                crossed = frozenset(question.legs.crossed)
                 found.append(Extra(replace(question.check, count=_ASKED), crossed))
     return tuple(found)
 
@@ -144,8 +146,8 @@ def _ends_near(fabric: Fabric, group: Class) -> Iterator[tuple[AgentId, AgentId]
 
 
 def _candidate(fabric: Fabric, source: AgentId, target: AgentId) -> Candidate | None:
-    out = find_route(fabric, source=source, target=target)
-    back = find_route(fabric, source=target, target=source)
-    if not out or not back:
-        return None
-    return Candidate(source, target, frozenset(out), frozenset(back))
+    out = find_routes(fabric, source=source, target=target)
+    back = find_routes(fabric, source=target, target=source)
+    if len(out) != 1 or len(back) != 1 or not out[0] or not back[0]:
+        return None  # nothing leads there, or nobody knows which way is taken
+    return Candidate(source, target, frozenset(out[0]), frozenset(back[0]))

@@ -14,8 +14,11 @@ from netprobe.model.outcome import TimedOut
 from netprobe.probes.seen import Seen, judge_identity
 from netprobe.wire import icmp, stamp
 
-OPTIONS: tuple[str, ...] = ()
-"""What ``Probe.options`` may hold."""
+OPTIONS: tuple[str, ...] = ("flow",)
+"""What ``Probe.options`` may hold. ``flow``: a number (1–64); each has a source port of its own, so that
+routers which spread flows over several equal ways may send it another way."""
+MAX_FLOW = 64
+"""UdpPinger's number of ports (Facebook, NANOG 2016)."""
 
 _UDP_HEADER_BYTES = 8
 
@@ -28,6 +31,15 @@ def validate(probe: Probe) -> None:
         raise InputError(f"size {probe.size} is not 0 or within {smallest}–{largest}", where="size")
     if not 1 <= probe.port <= 65535:
         raise InputError(f"port {probe.port} is not within 1–65535", where="port")
+    flow_of(probe)
+
+
+def flow_of(probe: Probe) -> int:
+    """The flow's number; 0 for the one that all checks share which name none."""
+    told = probe.option("flow", "0")
+    if not (told.isascii() and told.isdigit()) or int(told) > MAX_FLOW:
+        raise InputError(f"{told!r} is no flow: 1–{MAX_FLOW}", where="options.flow")
+    return int(told)
 
 
 def payload_bytes(probe: Probe, *, version: int) -> int:

@@ -148,19 +148,33 @@ def _collect(snapshot: Snapshot) -> dict[Component, _Crossings]:
 
 
 def _says(legs: Legs, path: PathStatus) -> Iterator[tuple[Component, PathState]]:
-    """What a path says of each component: answers lost only on the way back prove that the way out works."""
+    """What a path says of each component: answers lost only on the way back prove that the way out works.
+
+    Where packets take one of several ways, a bad one does not say which, and accuses none of them.
+    """
     arrived = path.state is not PathState.UP and bool(path.lost_back) and path.lost_out == 0
-    for component in legs.forward:
-        yield component, PathState.UP if arrived else path.state
+    out = PathState.UP if arrived else path.state
+    yield from _each_says(legs.ways_out, legs.surely_out, out)
     returned = path.state is PathState.DEGRADED and bool(path.lost_out) and path.lost_back == 0
-    for component in legs.back:
-        yield component, PathState.UP if returned else path.state
+    back = PathState.UP if returned else path.state
+    yield from _each_says(legs.ways_back, legs.surely_back, back)
+
+
+def _each_says(
+    ways: tuple[tuple[Component, ...], ...], surely: frozenset[Component], state: PathState
+) -> Iterator[tuple[Component, PathState]]:
+    if len(ways) == 1:
+        yield from ((component, state) for component in ways[0])
+        return
+    for component in dict.fromkeys(part for way in ways for part in way):
+        if component in surely or state is PathState.UP:
+            yield component, state
 
 
 def _is_explained(legs: Legs, path: PathStatus, *, blamed: set[Component], affected: set[CheckId]) -> bool:
     if path.state in {PathState.UP, PathState.UNKNOWN}:
         return False
-    return legs.check in affected or not blamed.isdisjoint((*legs.forward, *legs.back))
+    return legs.check in affected or not blamed.isdisjoint(legs.crossed)
 
 
 def node_part(snapshot: Snapshot, health: Health, node: NodeId) -> Part:

@@ -7,11 +7,12 @@ clusters are drawn by :mod:`netprobe.render.ring`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import networkx as nx
 
+from netprobe.model.component import Component
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.callouts import Callouts
@@ -22,6 +23,7 @@ from netprobe.render.layout import (
     Curve,
     Group,
     Members,
+    Point,
     Rect,
     curve_between,
     place_groups,
@@ -32,6 +34,10 @@ from netprobe.render.sheet import Sheet
 from netprobe.render.words import duration, percent
 
 _BOW = 0.27
+_SHARES = (0.5, 0.36, 0.64, 0.24, 0.76)
+"""Where along a link its label may stand; in the middle there are marks, which slim links are covered by."""
+_LANES = 0.96
+"""What all links between the same two ends take up together, across their way."""
 
 Data = dict[str, Any]
 
@@ -61,6 +67,7 @@ class _Map:
         self._tiles = {name: rect for group in self._groups.values() for name, rect in group.tiles.items()}
         self._scale = min((group.scale for group in self._groups.values()), default=1.0)
         self._labels: list[Rect] = []
+        self._lanes = _find_lanes(graph)
         self.callouts = Callouts(snapshot, graph, sheet)
         for group in self._groups.values():
             self.callouts.keep_clear([group.box.grown(0.08)])
@@ -73,32 +80,48 @@ class _Map:
         for source, target, data in self._graph.edges(data=True):
             if data["kind"] == "tunnel" and source in self._tiles and target in self._tiles:
                 self._draw_direction(source, target, data)
-        for (source, target), data in self._links().items():
+        for (source, target, _), data in self._links().items():
             self._draw_link_body(source, target, data)
 
-    def _links(self) -> dict[tuple[str, str], Data]:
-        """Each link once, by its two ends."""
-        links: dict[tuple[str, str], Data] = {}
+    def _links(self) -> dict[tuple[str, str, str], Data]:
+        """Each link once, by its two ends and what tells it from others between them."""
+        links: dict[tuple[str, str, str], Data] = {}
         for source, target, data in self._graph.edges(data=True):
-            known = (target, source) in links or not {source, target} <= self._tiles.keys()
-            if data["kind"] == "tunnel" and not known:
-                links.setdefault((source, target), data)
+            if data["kind"] == "tunnel" and {source, target} <= self._tiles.keys():
+                detail = Component.parse(data["component"]).detail
+                if (target, source, detail) not in links:
+                    links.setdefault((source, target, detail), data)
         return links
 
-    def _draw_link_body(self, source: str, target: str, data: Data) -> None:
+    def _lane(self, source: str, target: str, data: Data) -> tuple[Point, Point, float]:
+        """Where a link begins and ends, beside the others between the same tiles, and how slim it is."""
         start, end = self._tiles[source].centre, self._tiles[target].centre
+        place, lanes = self._lanes[_lane_of(source, target, data)]
+        if lanes == 1:
+            return start, end, 1.0
+        aside = (place - (lanes - 1) / 2) * _LANES / lanes * self._scale * (1 if source < target else -1)
+        dx, dy = end[0] - start[0], end[1] - start[1]
+        length = math.hypot(dx, dy) or 1.0
+        x, y = aside * dy / length, -aside * dx / length
+        return (start[0] + x, start[1] + y), (end[0] + x, end[1] + y), 1.2 / lanes
+
+    def _draw_link_body(self, source: str, target: str, data: Data) -> None:
+        start, end, slim = self._lane(source, target, data)
         straight = curve_between(start, end, bow=0).between(self._tiles[source], self._tiles[target])
         if data["link"] == "tunnel":
-            self._sheet.tube(start, end, colour=TUBE, width=42 * self._scale)
-        both = [self._graph.edges[edge] for edge in self._graph.edges(keys=True)
-                if set(edge[:2]) == {source, target}]  # fmt: skip
-        rtts = [float(each["rtt_ms"]) for each in both if each["kind"] == "tunnel" and "rtt_ms" in each]
+            self._sheet.tube(start, end, colour=TUBE, width=42 * self._scale * slim)
+        own = _lane_of(source, target, data)
+        rtts = [
+            float(each["rtt_ms"])
+            for one, other, each in self._graph.edges(data=True)
+            if each["kind"] == "tunnel" and "rtt_ms" in each and _lane_of(one, other, each) == own
+        ]
         label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
-        self._label_link(straight, label)
+        self._label_link(straight, label, shares=_SHARES if slim == 1 else _SHARES[1:])
 
-    def _label_link(self, line: Curve, label: str) -> None:
+    def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> None:
         """A link's label along it, where no other label is; in a thicket the tables have to do."""
-        for share in (0.5, 0.36, 0.64, 0.24, 0.76):
+        for share in shares:
             drawn = self._sheet.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
                                       ha="center", va="center", rotation=_upright(line),
                                       rotation_mode="anchor")  # fmt: skip
@@ -115,7 +138,8 @@ class _Map:
     def _draw_direction(self, source: str, target: str, data: Data) -> None:
         look = look_of(data["state"])
         tiles = self._tiles[source], self._tiles[target]
-        curve = curve_between(tiles[0].centre, tiles[1].centre, bow=_BOW * self._scale).between(*tiles)
+        start, end, slim = self._lane(source, target, data)
+        curve = curve_between(start, end, bow=_BOW * self._scale * slim).between(*tiles)
         self._sheet.arrow(curve, look)
         self.callouts.keep_clear(
             (Rect.around(curve.at(step / 24), 0.3, 0.3) for step in range(25)), words=True
@@ -231,6 +255,25 @@ class _Map:
             self.callouts.anchor(name, room.grown(0.04))
             self.callouts.avoid_crossing(room)
             x += room.width + 0.25 * group.scale
+
+
+def _lane_of(source: str, target: str, data: Data) -> tuple[frozenset[str], str]:
+    """The two ends of a link, and what tells it from others between them."""
+    return frozenset((source, target)), Component.parse(data["component"]).detail
+
+
+def _find_lanes(graph: nx.MultiDiGraph[str]) -> dict[tuple[frozenset[str], str], tuple[int, int]]:
+    """For each link its place among those between the same two ends, and how many they are."""
+    lanes: dict[frozenset[str], dict[str, None]] = {}
+    for source, target, data in graph.edges(data=True):
+        if data["kind"] == "tunnel":
+            ends, detail = _lane_of(source, target, data)
+            lanes.setdefault(ends, {})[detail] = None
+    return {
+        (ends, detail): (place, len(details))
+        for ends, details in lanes.items()
+        for place, detail in enumerate(details)
+    }
 
 
 def _members(graph: nx.MultiDiGraph[str], cluster: str) -> Members:

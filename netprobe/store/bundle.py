@@ -94,6 +94,8 @@ class _NumberedLegs(msgspec.Struct, frozen=True, array_like=True):
     check: CheckId
     forward: tuple[int, ...]
     back: tuple[int, ...]
+    forward_others: tuple[tuple[int, ...], ...] = ()
+    back_others: tuple[tuple[int, ...], ...] = ()
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -158,11 +160,19 @@ def _pack(lines: Iterable[object]) -> bytes:
 
 
 def _pack_legs(legs: tuple[Legs, ...]) -> bytes:
-    components = sorted({each for one in legs for each in (*one.forward, *one.back)})
+    components = sorted({each for one in legs for each in one.crossed})
     number = {component: index for index, component in enumerate(components)}
+
+    def numbered(way: tuple[Component, ...]) -> tuple[int, ...]:
+        return tuple(number[each] for each in way)
+
     rows = (
         _NumberedLegs(
-            one.check, tuple(number[each] for each in one.forward), tuple(number[each] for each in one.back)
+            one.check,
+            numbered(one.forward),
+            numbered(one.back),
+            tuple(map(numbered, one.forward_others)),
+            tuple(map(numbered, one.back_others)),
         )
         for one in legs
     )
@@ -280,13 +290,10 @@ def _unpack_legs(path: Path, raw: bytes) -> tuple[Legs, ...]:
     legs = []
     for number, line in enumerate(lines[1:], start=2):
         row = _decode(path, line, _NumberedLegs, line=number)
-        if not all(0 <= index < len(components) for index in (*row.forward, *row.back)):
+        ways = (row.forward, row.back, *row.forward_others, *row.back_others)
+        if not all(0 <= index < len(components) for way in ways for index in way):
             raise InputError("names a component that is not listed", where=f"{path}:{number}")
-        legs.append(
-            Legs(
-                row.check,
-                tuple(components[index] for index in row.forward),
-                tuple(components[index] for index in row.back),
-            )
-        )
+        named = [tuple(components[index] for index in way) for way in ways]
+        turn = 2 + len(row.forward_others)
+        legs.append(Legs(row.check, named[0], named[1], tuple(named[2:turn]), tuple(named[turn:])))
     return tuple(legs)

@@ -104,6 +104,9 @@ class LinkDoc(_Doc, frozen=True):
     target_gateway: Name | None = None
     mtu: int = 1500
     outer_port: int = 0
+    balanced: bool = False
+    source_addresses: tuple[str, ...] = ()
+    target_addresses: tuple[str, ...] = ()
 
 
 class ForwardDoc(_Doc, frozen=True):

@@ -85,22 +85,38 @@ class Matrix(Generic[L]):
         return np.diff(self.row_indptr)
 
     @cached_property
+    def has_path_sets(self) -> bool:
+        """Whether any row may have taken one of several paths."""
+        return len(self.path_indptr) != len(self.row_indptr)
+
+    @cached_property
     def number_of(self) -> dict[L, int]:
         """The number of each component."""
         return {part: number for number, part in enumerate(self.components)}
 
     @cached_property
     def _by_component(self) -> tuple[IntArray, IntArray]:
-        """Rows by the component they cross, as CSR."""
+        """Entries of `crossings` by their component, as CSR."""
         order = np.argsort(self.crossings.component, kind="stable")
         count = np.bincount(self.crossings.component, minlength=len(self.components))
-        return np.concatenate(([0], np.cumsum(count))).astype(np.int64), self.crossings.row[order]
+        return np.concatenate(([0], np.cumsum(count))).astype(np.int64), order
 
-    def rows_crossing(self, components: IntArray) -> tuple[IntArray, IntArray]:
-        """The rows that cross each of *components*, one after the other, and beside each the component."""
-        indptr, rows = self._by_component
+    def rows_crossing(self, components: IntArray, *, surely: bool = False) -> tuple[IntArray, IntArray]:
+        """The rows that cross each of *components*, one after the other, and beside each the component.
+
+        *surely* leaves out rows that may have taken a path beside it.
+        """
+        rows, crossed, share = self.rows_that_may_cross(components)
+        if surely and self.has_path_sets:
+            return rows[share == 1], crossed[share == 1]
+        return rows, crossed
+
+    def rows_that_may_cross(self, components: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """As `rows_crossing`, and beside each the share of the row's paths that cross the component."""
+        indptr, order = self._by_component
         begin, end = indptr[components], indptr[components + 1]
-        return rows[ranges(begin, end)], np.repeat(components, end - begin)
+        entry, crossed = order[ranges(begin, end)], np.repeat(components, end - begin)
+        return self.crossings.row[entry], crossed, self.crossings.share[entry]
 
     def components_on(self, rows: IntArray) -> IntArray:
         """The components that any of *rows* crosses, ascending."""
@@ -196,7 +212,7 @@ class Observations(Generic[L]):
         measured = self.sent[crossings.row] > 0
         component = crossings.component[measured]
         mark = _scatter(crossings.row[measured])
-        if bool(np.any(self.matrix.paths_per_row > 1)):
+        if self.matrix.has_path_sets:
             mark = mark ^ _scatter(np.round(crossings.share[measured] * 2**40).astype(np.int64))
         # The sum of one random-looking number per row names the column; wrapping is meant.
         size = len(self.matrix.components)
@@ -237,7 +253,7 @@ def _require_indptr(indptr: IntArray, *, end: int, what: str) -> None:
 def _cross(matrix: Matrix[L]) -> Crossings:
     row_of_path = np.repeat(np.arange(matrix.rows), matrix.paths_per_row)
     row = np.repeat(row_of_path, np.diff(matrix.path_indptr))
-    if bool(np.all(matrix.paths_per_row == 1)):
+    if not matrix.has_path_sets:
         return Crossings(row, matrix.path_indices, np.ones(len(row)))
     pair, count = np.unique(row * len(matrix.components) + matrix.path_indices, return_counts=True)
     row, component = np.divmod(pair, len(matrix.components))

@@ -16,6 +16,8 @@ from netprobe.analysis.localise.evidence import (
 )
 from netprobe.analysis.localise.interface import Localisation, Suspect
 
+_A_PACKET = 0.5
+_DEAD = 1 - 1e-9
 SURPRISE = 0.01
 """A row speaks against a suspect when so few losses had at most this probability."""
 
@@ -36,9 +38,9 @@ def conclude(
     ranked = sorted(accused, key=lambda suspect: (-suspect.gain, suspect.component))
     is_suspect = np.isin(observations.classes, [suspect.component for suspect in ranked])
     sent = sum_by_component(observations, observations.sent)
-    through = sum_by_component(observations, observations.sent - observations.lost)
+    through = _come_through(observations, ranked)
     explained = _rows_crossing(observations, is_suspect)
-    hidden = ~is_suspect & (sent > 0) & (through <= 0)
+    hidden = ~is_suspect & (sent > 0) & (through < _A_PACKET)
     unmeasured = ~is_suspect & (sent <= 0)
     return Localisation(
         suspects=_suspects(observations, ranked),
@@ -48,6 +50,30 @@ def conclude(
         unexplained=_numbers(np.flatnonzero((observations.lost > 0) & ~explained)),
         background=background,
     )
+
+
+def _come_through(observations: Observations[L], accused: list[Accused]) -> FloatArray:
+    """Packets that came through each component; where a row has several paths, as many as are expected.
+
+    A path over dead parts is none that a row can have taken whose packets came through.
+    """
+    matrix = observations.matrix
+    arrived = (observations.sent - observations.lost).astype(np.float64)
+    if not matrix.has_path_sets:
+        return sum_by_component(observations, arrived)
+    loss_of = np.zeros(len(matrix.components))
+    for suspect in accused:
+        loss_of[suspect.component] = suspect.loss
+    path = np.repeat(np.arange(len(matrix.path_indptr) - 1), np.diff(matrix.path_indptr))
+    rate = np.bincount(
+        path, -np.log1p(-np.minimum(loss_of, _DEAD))[matrix.path_indices], len(matrix.path_indptr) - 1
+    )
+    row = np.repeat(np.arange(matrix.rows), matrix.paths_per_row)
+    score = -rate * arrived[row]
+    score = np.exp(score - np.maximum.reduceat(score, matrix.row_indptr[:-1])[row])
+    weight = score / np.add.reduceat(score, matrix.row_indptr[:-1])[row]
+    expected = (arrived[row] * weight)[path]
+    return np.bincount(matrix.path_indices, expected, len(matrix.components)).astype(np.float64)
 
 
 def _suspects(observations: Observations[L], ranked: list[Accused]) -> tuple[Suspect[L], ...]:
@@ -71,21 +97,21 @@ def _suspects(observations: Observations[L], ranked: list[Accused]) -> tuple[Sus
                 loss=suspect.loss,
                 gain=suspect.gain,
                 supporting=_numbers(rows[(lost > 0) & best]),
-                contradicting=_numbers(rows[(share == 1) & _too_few(sent, lost, suspect.loss)]),
+                contradicting=_numbers(rows[(share == 1) & too_few(sent, lost, suspect.loss)]),
             )
         )
     return tuple(found)
 
 
-def _too_few(sent: IntArray, lost: IntArray, loss: float) -> BoolArray:
+def too_few(sent: IntArray, lost: IntArray, loss: float | FloatArray) -> BoolArray:
     """Whether P(at most *lost* of *sent*) ≤ :data:`SURPRISE`, by Chernoff's bound on the binomial tail."""
     observed = lost / np.maximum(sent, 1)
-    rate = min(max(loss, 1e-9), 1 - 1e-9)
+    rate = np.clip(np.asarray(loss, np.float64), 1e-9, 1 - 1e-9)
     bound = np.exp(-sent * _divergence(observed, rate))
     return (observed < rate) & (bound <= SURPRISE)
 
 
-def _divergence(observed: FloatArray, rate: float) -> FloatArray:
+def _divergence(observed: FloatArray, rate: FloatArray) -> FloatArray:
     """Kullback–Leibler divergence between two coins."""
     tail = 1 - observed
     heads = observed * np.log(np.where(observed > 0, observed, 1) / rate)

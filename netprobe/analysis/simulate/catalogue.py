@@ -69,6 +69,8 @@ def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> Non
     """A fault in a part that does not exist would simply never show."""
     where = f"{kind} {key}={value}"
     match key:
+        case "link":
+            _require_link(inventory, value, where)
         case "source" | "target" | "cluster":
             if inventory.find_cluster(value) is None:
                 raise InputError("there is no such cluster", where=where)
@@ -79,18 +81,27 @@ def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> Non
             if AgentId.parse(value) not in set(inventory.iter_agents()):
                 raise InputError("there is no such agent", where=where)
         case "percent" | "ms":
-            most = _MOST[key]
-            if not value.isdecimal() or not 0 < int(value) <= most:
-                raise InputError(f"is not a whole number from 1 to {most}", where=where)
+            _require_number(value, _MOST[key], where)
         case "service" | "port":
             pass
         case _:
             raise InputError("there is no such parameter", where=where)
 
 
+def _require_link(inventory: Inventory, told: str, where: str) -> None:
+    if told not in inventory.tell_links_apart():
+        raise InputError("there is no such link", where=where)
+
+
+def _require_number(value: str, most: int, where: str) -> None:
+    if not value.isdecimal() or not 0 < int(value) <= most:
+        raise InputError(f"is not a whole number from 1 to {most}", where=where)
+
+
 def _both(parameters: Mapping[str, str]) -> tuple[Component, Component]:
     one, other = ClusterName(parameters["source"]), ClusterName(parameters["target"])
-    return tunnel(one, other), tunnel(other, one)
+    link = parameters.get("link", "")
+    return tunnel(one, other, link=link), tunnel(other, one, link=link)
 
 
 def _there(parameters: Mapping[str, str]) -> Component:

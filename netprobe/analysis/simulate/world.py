@@ -6,6 +6,7 @@ back; a report is published some time after its window's end, as it waits for th
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,8 @@ class World:
         """Those that may touch the interval that is played."""
         self._boot = boot
         self._random = Random(seed)  # noqa: S311 - a simulation, seeded by its caller
+        self._hash_seed = seed
+        """Routers' hash functions differ, so flows that share a way here part elsewhere."""
         self._dns_node = {node.cluster: node for node in dns_nodes}
         spread = min(_START_SPREAD_NS, 4 * facts.interval_ns)
         self._starts = {
@@ -183,8 +186,8 @@ class World:
             case _ if check.asked is not None:
                 return self._ask_agent(check, check.asked, at_ns, effects)
             case _:
-                passed = self._crosses(check.legs.forward, 0, effects) and self._crosses(
-                    check.legs.back, 0, effects
+                passed = self._crosses(self._way(check.legs.ways_out, check), 0, effects) and self._crosses(
+                    self._way(check.legs.ways_back, check), 0, effects
                 )
                 return Fate(OutcomeKind.REACHED if passed else OutcomeKind.TIMED_OUT)
 
@@ -196,9 +199,10 @@ class World:
             ):
                 return self._meet_impostor(check, effect)
         size = check.check.probe.size
-        if not self._crosses(check.legs.forward, size, effects):
+        way = self._way(check.legs.ways_out, check)
+        if not self._crosses(way, size, effects):
             return Fate(OutcomeKind.TIMED_OUT)
-        rejects = [e for e in effects if isinstance(e, Reject) and e.component in check.legs.forward]
+        rejects = [e for e in effects if isinstance(e, Reject) and e.component in way]
         if rejects:
             return Fate(OutcomeKind.REJECTED, detail=f"rejected by {rejects[0].sender} (3/13)")
         awake = self._is_awake(asked, at_ns, effects)
@@ -217,7 +221,7 @@ class World:
         return self._come_back(check, effects, fate)
 
     def _come_back(self, check: CheckFacts, effects: Sequence[Effect], fate: Fate) -> Fate:
-        if self._crosses(check.legs.back, check.check.probe.size, effects):
+        if self._crosses(self._way(check.legs.ways_back, check), check.check.probe.size, effects):
             return fate
         return Fate(OutcomeKind.TIMED_OUT, heard=fate.heard)
 
@@ -276,6 +280,15 @@ class World:
                 return Fate(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
         return Fate(OutcomeKind.REACHED)
 
+    def _way(self, ways: tuple[tuple[Component, ...], ...], check: CheckFacts) -> tuple[Component, ...]:
+        """Routers hash addresses and ports: a flow keeps its way, and each TCP connection is a new flow."""
+        if len(ways) == 1:
+            return ways[0]
+        if check.aspect is Aspect.TCP:
+            return self._random.choice(ways)
+        digest = hashlib.blake2b(f"{self._hash_seed} {check.check.id} {ways}".encode(), digest_size=8)
+        return ways[int.from_bytes(digest.digest(), "big") % len(ways)]
+
     def _crosses(self, route: tuple[Component, ...], size: int, effects: Sequence[Effect]) -> bool:
         if self._random.random() < HEALTHY_LOSS * len(route):
             return False
@@ -305,7 +318,7 @@ class World:
 
     def _find_delay_ns(self, check: CheckFacts, at_ns: int) -> int:
         """By how much the answers of a window come late; what begins within a window shows in the next."""
-        crossed = (*check.legs.forward, *check.legs.back)
+        crossed = (*self._way(check.legs.ways_out, check), *self._way(check.legs.ways_back, check))
         return sum(
             effect.extra_ns
             for effect in self._effects_at(at_ns)

@@ -61,6 +61,20 @@ MISTAKES = [
         "10:9",
         "only a gateway can be passive",
     ),
+    (
+        "an end of a link that is no address",
+        "target_gateway: gw}",
+        "target_gateway: gw, target_addresses: [10.9.0.300]}",
+        "20:128",
+        "'10.9.0.300' is not an IP address",
+    ),
+    (
+        "an end of a link at no known gateway",
+        "target_gateway: gw}",
+        "target_addresses: [10.9.0.2]}",
+        "20:89",
+        "say by target_gateway whose addresses they are",
+    ),
     ("a link with itself", "target: dev,", "target: prod,", "20:20", "joins 'prod' with itself"),
     ("two nodes of one name", "- name: w1", "- name: gw", "10:9", "'gw' stands twice"),
     ("two clusters of one name", "- name: dev", "- name: prod", "15:5", "'prod' stands twice"),
@@ -156,7 +170,13 @@ def inventories(draw: st.DrawFn) -> Inventory:
     named = draw(st.lists(names, max_size=3, unique=True))
     built = tuple(draw(clusters(name)) for name in named)
     links = tuple(
-        Link(ClusterName(one), ClusterName(other), draw(st.sampled_from(LinkKind)), draw(texts))
+        Link(
+            ClusterName(one),
+            ClusterName(other),
+            draw(st.sampled_from(LinkKind)),
+            draw(texts),
+            balanced=draw(st.booleans()),
+        )
         for one, other in pairwise(named)
     )
     everyone = list(Inventory(built).iter_agents())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,27 @@ async def test_gathered_requests_are_all_answered() -> None:
     assert all(isinstance(outcome, Reached) for outcome in outcomes)
     counters = [sorted(one.received_count or 0 for one in some) for some in seen]
     assert counters == [[1, 2, 3]] * 8
+
+
+async def test_each_flow_keeps_a_source_port_of_its_own() -> None:
+    """Routers that spread flows over several ways hash it: a flow keeps its way, another may take another."""
+    ports: dict[str, set[int]] = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(30)
+        async with Engine(ASKER, boot="one", port=0) as asker:
+            asker.use(make_plan(()))
+            for flow in ("", "1", "2", "64"):
+                options = (("flow", flow),) if flow else ()
+                probe = Probe("udp", port=listening.getsockname()[1], timeout_ns=1_000_000, options=options)
+                await asker.ask(make_check(probe, address="127.0.0.1"))
+                ports[flow] = {listening.recvfrom(2048)[1][1] for _ in range(3)}
+            assert all(len(seen) == 1 for seen in ports.values())
+            assert len(set.union(*ports.values())) == 4
+            for wrong in ("65", "-1", "x", "²"):
+                probe = Probe("udp", port=9, options=(("flow", wrong),))
+                with pytest.raises(InputError, match=r"options\.flow"):
+                    await asker.ask(make_check(probe, address="127.0.0.1"))
 
 
 async def test_a_new_plan_begins_with_the_next_interval_and_tears_no_window() -> None:

@@ -35,8 +35,19 @@ def in_zones(inventory: Inventory) -> Inventory:
 
 
 def twice_linked(inventory: Inventory) -> Inventory:
-    """Every second link has another one beside it."""
-    more = tuple(replace(link, mechanism="ipsec") for link in inventory.links[::2])
+    """Every second link has another one beside it, between the same first gateways, with ends of its own."""
+    first = {cluster.name: cluster.gateways[0].name for cluster in inventory.clusters}
+    more = tuple(
+        replace(
+            link,
+            mechanism="ipsec",
+            source_gateway=first[link.source],
+            target_gateway=first[link.target],
+            source_addresses=(f"10.99.{place}.1",),
+            target_addresses=(f"10.99.{place}.2",),
+        )
+        for place, link in enumerate(inventory.links[::2])
+    )
     return replace(inventory, links=(*inventory.links, *more))
 
 
@@ -90,6 +101,13 @@ def test_the_coverage_is_that_of_the_plan_of_objects(inventory: Inventory) -> No
     counted = count_coverage(plan_in_bulk(inventory, epoch=1, seed=7))
     assert (counted.components, counted.covered) == (told.components, told.covered)
     assert counted.identifiable == told.identifiable
+
+
+def test_links_that_share_flows_are_refused() -> None:
+    inventory = FLEETS["full mesh"]
+    links = tuple(replace(link, balanced=True) for link in inventory.links)
+    with pytest.raises(MisuseError, match="several ways"):
+        plan_in_bulk(replace(inventory, links=links), epoch=1, seed=1)
 
 
 def test_a_small_fleet_needs_no_arrays() -> None:

@@ -51,6 +51,8 @@ _whole = st.integers(min_value=0, max_value=2**62)
 _share = st.none() | st.floats(0, 1)
 _component = st.sampled_from(sorted({each for legs in fleets.healthy().legs for each in legs.forward}))
 _some = st.lists(_component, max_size=4).map(tuple)
+_others = st.lists(_some, max_size=2).map(tuple)
+_legs = st.builds(Legs, check=_whole, forward=_some, back=_some, forward_others=_others, back_others=_others)
 _findings = st.builds(
     Finding, id=st.text(), components=_some, cause=st.sampled_from(Cause), confidence=st.floats(0, 1),
     summary=st.text(), hidden=_some, ended_ns=st.none() | _whole, loss=_share,
@@ -61,7 +63,7 @@ _snapshots = st.builds(
     taken_ns=st.integers(0, 4_000_000_000_000_000_000),
     interval_ns=_whole,
     inventory=st.just(fleets.default_inventory()),
-    legs=st.lists(st.builds(Legs, check=_whole, forward=_some, back=_some), max_size=4).map(tuple),
+    legs=st.lists(_legs, max_size=4).map(tuple),
     paths=st.lists(
         st.builds(PathStatus, check=_whole, state=st.sampled_from(PathState), since_ns=_whole,
                   reason=st.text(), rtt_p50_ns=st.none() | st.floats(0, 1e12)),
