@@ -209,15 +209,9 @@ async def _mutate(stage: Stage, *, most: int, seed: int) -> dict[str, object]:
     found: Counter[str] = Counter()
     began = time.monotonic()
     for rule in rules:
-        if await is_found(stage, stage.wall.without(rule), rule):
-            found["removed"] += 1
-        else:
-            _tell(f"not found, or not exactly: without {rule}")
+        found["removed"] += await is_found(stage, stage.wall.without(rule), rule)
         added = invent(stage.wall, chance, "added", rule.action)
-        if await is_found(stage, stage.wall.plus(added), added):
-            found["added"] += 1
-        else:
-            _tell(f"not found, or not exactly: {added} added")
+        found["added"] += await is_found(stage, stage.wall.plus(added), added)
     return {
         "rules_removed": len(rules), "removals_found": found["removed"],
         "rules_added": len(rules), "additions_found": found["added"],
@@ -239,7 +233,13 @@ async def is_found(stage: Stage, changed: Wall, rule: Rule) -> bool:
         load_rules(stage.client, stage.wall, [rule.host])
     right = partial(is_right, wall=stage.wall, addresses=stage.addresses)
     differing = [case for case in cases if told[case].verdict != "as intended"]
-    return bool(differing) and all(right(case, told[case]) for case in cases)
+    wrong = [case for case in cases if not right(case, told[case])]
+    if wrong or not differing:
+        where = f"{rule.name} ({rule.action}, {rule.chain} of {rule.host})"
+        _tell(f"not found, or not exactly: {where}; {len(differing)} of {len(cases)} cells differ")
+    for case in wrong[:10]:
+        _tell(f"  wrong: {_describe(case, told[case])}")
+    return bool(differing) and not wrong
 
 
 def _tell(text: str) -> None:

@@ -26,8 +26,10 @@ from netprobe.wire.messages import (
     Reply,
     decode_reply,
     decode_snapshot,
+    encode_moment,
     encode_question,
 )
+from netprobe.wire.watching import Watched, encode_watched
 
 _BUS_S = 10.0
 """How long a reply may take beyond the question's own time."""
@@ -52,6 +54,17 @@ async def ask_snapshot(access: Access, *, timeout_s: float = 10.0) -> Snapshot:
     """The fleet as the collector sees it now."""
     reply = await _ask(access, query_subject("snapshot"), b"", timeout_s=timeout_s)
     return decode_snapshot(reply.data)
+
+
+async def ask_moment(access: Access, at_ns: int, *, timeout_s: float = 120.0) -> Snapshot:
+    """The fleet as it stood at *at_ns* (wall time), which the collector works out from its history."""
+    reply = await _ask(access, query_subject("moment"), encode_moment(at_ns), timeout_s=timeout_s)
+    return decode_snapshot(reply.data)
+
+
+async def tell_watched(access: Access, told: Watched, *, timeout_s: float = 10.0) -> None:
+    """Let the collector know what a watched intent does not want; raises where it was not taken."""
+    await _ask(access, query_subject("watched"), encode_watched(told), timeout_s=timeout_s)
 
 
 async def ask_health(access: Access, *, timeout_s: float = 5.0) -> dict[str, object]:

@@ -5,7 +5,7 @@ Exit codes: 0 nothing that is not allowed, 1 worse than ``--fail-on`` allows, 2 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -41,7 +41,7 @@ def _read_kinds(context: click.Context, option: click.Parameter, text: str) -> f
 
 
 @click.command()
-@click.argument("before", type=_PATH)
+@click.argument("before", type=_PATH, required=False)
 @click.argument("after", type=_PATH, required=False)
 @source_options
 @click.option("--fail-on", default="broken,leak", show_default=True, metavar="KINDS", callback=_read_kinds,
@@ -52,35 +52,43 @@ def _read_kinds(context: click.Context, option: click.Parameter, text: str) -> f
 @report_options
 @click.pass_context
 def diff(
-    context: click.Context, *, before: Path, after: Path | None, source: Source,
+    context: click.Context, *, before: Path | None, after: Path | None, source: Source,
     fail_on: frozenset[ChangeKind], slower: float, tell: Callable[[Subject], None],
 ) -> None:  # fmt: skip
     """Compare BEFORE with AFTER, or with now: what broke, was repaired, opened, became slower.
 
-    Both are evidence bundles (`netprobe report save`), or both what `netprobe verify -o json` wrote. Without
-    AFTER the snapshot comes live from a lab or a collector. An upgrade gate:
+    Both are evidence bundles (`netprobe report save`), or both what `netprobe verify -o json` wrote. Instead
+    of either, --at names a moment of the collector's history; what is not named is now. An upgrade gate:
 
     \b
       netprobe report save before/
       ... upgrade ...
       netprobe report diff before/ --fail-on broken,leak,slower
+    \b
+      netprobe report diff --at 2h                  # two hours ago against now
+      netprobe report diff --at 03:00 --at 03:30    # two moments of last night
     """  # noqa: D301 - click knows a real backspace
     compared = Compared(_compare(before, after, source, slower), fail_on)
     tell(compared)
     context.exit(1 if compared.is_refused else 0)
 
 
-def _compare(before: Path, after: Path | None, source: Source, slower: float) -> Comparison:
-    if before.is_file():
+def _compare(before: Path | None, after: Path | None, source: Source, slower: float) -> Comparison:
+    if before is not None and before.is_file():
         if after is None or not after.is_file():
             raise InputError("is compared with another file of netprobe verify", where=str(before))
         return compare_judged(read_verification(before), read_verification(after))
-    old = read_bundle(before).snapshot  # a wrong name is said before anybody is asked
-    return compare_snapshots(old, _load(after, source), slower_factor=slower)
+    bundles = [read_bundle(path).snapshot for path in (before, after) if path is not None]
+    moments = source.moments  # wrong names of bundles are said before anybody is asked
+    if not 1 <= len(bundles) + len(moments) <= 2:
+        raise InputError("two moments are compared: bundles, times (--at), or one of them with now")
+    old, new = [*bundles, *map(source.load_at, moments), *_load_now(source, bundles, moments)]
+    return compare_snapshots(old, new, slower_factor=slower)
 
 
-def _load(after: Path | None, source: Source) -> Snapshot:
-    return source.load() if after is None else read_bundle(after).snapshot
+def _load_now(source: Source, bundles: Sequence[Snapshot], moments: Sequence[int]) -> Iterator[Snapshot]:
+    if len(bundles) + len(moments) < 2:
+        yield source.load_at(None)
 
 
 @click.command()

@@ -1,9 +1,10 @@
-"""Where a snapshot comes from: a lab, any collector's bus, or a saved evidence bundle."""
+"""Where a snapshot comes from: a lab or any collector's bus, now or as it was, or a saved evidence bundle."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from netprobe.cli.times import read_moment
 from netprobe.errors import InputError
 from netprobe.model.snapshot import Snapshot
 from netprobe.store.bundle import read_bundle
@@ -34,20 +36,37 @@ class Source:
     """Certificate and key in one file, shown where the bus asks for one."""
     forwards: Path | None = None
     """The inventory whose forwards lead to the bus."""
+    moments: tuple[int, ...] = ()
+    """Wall times that are asked for instead of now."""
 
     def load(self) -> Snapshot:
-        """Fetch the snapshot.
+        """Fetch the snapshot: of the bundle, of the one moment that is asked for, or of now.
 
         Raises `InputError` where a file cannot be read, and `SurroundingsError` where nobody answers.
         """
-        if self.bundle is not None:
-            return read_bundle(self.bundle).snapshot
-        from netprobe.bus.ask import ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
+        if len(self.moments) > 1:
+            told = "may stand once here; `netprobe report diff` compares two moments"
+            raise InputError(told, where="--at")
+        return self.load_at(self.moments[0] if self.moments else None)
 
-        return asyncio.run(ask_snapshot(self.find_access()))
+    def load_at(self, at_ns: int | None) -> Snapshot:
+        """Fetch the snapshot of the moment *at_ns* (wall time), or of now; raises as :meth:`load`."""
+        if self.bundle is not None:
+            if at_ns is not None:
+                raise InputError("a saved bundle holds one moment only", where="--at")
+            return read_bundle(self.bundle).snapshot
+        from netprobe.bus.ask import ask_moment, ask_snapshot  # noqa: PLC0415 - a bundle needs no bus
+
+        access = self._find_bus()
+        return asyncio.run(ask_snapshot(access) if at_ns is None else ask_moment(access, at_ns))
 
     def find_access(self) -> Access:
-        """Where questions go; `InputError` where the options name no bus that can be asked."""
+        """Where questions go; `InputError` where the options name no bus that can be asked, now."""
+        if self.moments:
+            raise InputError("the past cannot be asked anything new", where="--at")
+        return self._find_bus()
+
+    def _find_bus(self) -> Access:
         from netprobe.bus.ask import Access  # noqa: PLC0415
         from netprobe.bus.login import Trust  # noqa: PLC0415
 
@@ -72,7 +91,7 @@ class Source:
 
 
 def source_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ``--from``, ``--lab`` and ``--bus`` with their own; it receives them as *source*."""
+    """Give a command ``--from``, ``--lab``, ``--bus`` and ``--at``; it receives them as *source*."""
 
     @functools.wraps(command)
     def with_source(
@@ -84,9 +103,12 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
         ca: Path | None,
         certificate: Path | None,
         forwards: Path | None,
+        at: tuple[str, ...],
         **rest: object,
     ) -> R:
-        return command(*args, source=Source(bundle, lab, url, seed, ca, certificate, forwards), **rest)
+        moments = tuple(read_moment(text, now_ns=time.time_ns()) for text in at)
+        source = Source(bundle, lab, url, seed, ca, certificate, forwards, moments)
+        return command(*args, source=source, **rest)
 
     options = (
         click.option("--from", "bundle", type=click.Path(path_type=Path), metavar="BUNDLE",
@@ -104,6 +126,9 @@ def source_options(command: Callable[..., R]) -> Callable[..., R]:
         click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
                      envvar="NETPROBE_FORWARDS",
                      help="Reach the bus through SSH, by this inventory's forwards."),
+        click.option("--at", multiple=True, metavar="TIME",
+                     help="As it stood then, by the collector's history: 15m (ago), 03:00, "
+                          "2026-11-25T03:00Z."),
     )  # fmt: skip
     for option in reversed(options):
         with_source = option(with_source)

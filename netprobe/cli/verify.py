@@ -20,22 +20,25 @@ from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.read import load_intent
 from netprobe.analysis.intent.sample import Sample, describe_sample, draw_sample
 from netprobe.analysis.intent.standing import find_absent
-from netprobe.bus.ask import Access, open_asker
+from netprobe.bus.ask import Access, open_asker, tell_watched
 from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
 from netprobe.cli.verifying import Locate, verify_cells
 from netprobe.cli.visit import Visiting, visit, visit_options
-from netprobe.errors import InputError, SurroundingsError
-from netprobe.model.intent import Cell, CellVerdict, Intent, Judged
+from netprobe.errors import InputError, NetprobeError, SurroundingsError
+from netprobe.model.intent import Cell, CellVerdict, Deviation, Intent, Judged
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.reach import SshAccess
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.drift import event_json, event_line
 from netprobe.render.forms.subject import Subject
 from netprobe.render.verify import Verification
+from netprobe.wire.watching import MAX_HOLDS_NS, Watched
 
 MAX_CELLS = 50_000
 """More are sampled unless ``--exhaustive`` is said."""
+_MISSED_LOOKS, _PATIENCE_S = 3, 30.0
+"""After so many looks without a telling, and a little more, the collector takes a watcher for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class Looking:
             )
         sample = draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
         return sample, asyncio.run(_verify(access, sample.cells, self.intent, snapshot, self.locate))
+
+    def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
+        """Let the collector know what is not as intended. Raises :class:`NetprobeError` where it is away."""
+        told = Watched(self.key, self.path.name, round(holds_s * 1e9), deviations)
+        asyncio.run(tell_watched(self.source.find_access(), told))
 
 
 @click.command()
@@ -145,23 +153,39 @@ def _find_silent_hosts(snapshot: Snapshot, cells: tuple[Cell, ...]) -> dict[Agen
 def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) -> int:
     """Look every *every_s* seconds until Ctrl-C; 1 where an incident is open then, else 0.
 
-    A look that fails is told and costs only itself: who watches wants to know of the next one.
+    After each look the collector is told what is not as intended, where it becomes findings. A look that
+    fails is told and costs only itself: who watches wants to know of the next one.
     """
     drift = Drift()
     try:
         while True:
             began_s = time.monotonic()
-            try:
-                _, judged = looking.look()
-            except SurroundingsError as error:
-                click.echo(f"not asked: {error}", err=True)
-            else:
-                for event in drift.see(judged, at_ns=time.time_ns()):
-                    click.echo(event_line(event))
-                    _keep(event, incidents)
+            _look_again(looking, drift, incidents)
+            took_s = time.monotonic() - began_s
+            _tell_collector(looking, drift, holds_s=_MISSED_LOOKS * max(every_s, took_s) + _PATIENCE_S)
             time.sleep(max(0.0, began_s + every_s - time.monotonic()))
     except KeyboardInterrupt:
+        _tell_collector(looking, drift, holds_s=0.0)
         return 0 if drift.is_calm else 1
+
+
+def _look_again(looking: Looking, drift: Drift, incidents: Path | None) -> None:
+    try:
+        _, judged = looking.look()
+    except SurroundingsError as error:
+        click.echo(f"not asked: {error}", err=True)
+        return
+    for event in drift.see(judged, at_ns=time.time_ns()):
+        click.echo(event_line(event))
+        _keep(event, incidents)
+
+
+def _tell_collector(looking: Looking, drift: Drift, *, holds_s: float) -> None:
+    """Whatever hinders it costs only this telling."""
+    try:
+        looking.tell(drift.deviations, holds_s=min(holds_s, MAX_HOLDS_NS / 1e9))
+    except NetprobeError as error:
+        click.echo(f"the collector was not told: {error}", err=True)
 
 
 def _keep(event: Event, path: Path | None) -> None:

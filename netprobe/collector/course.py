@@ -16,7 +16,7 @@ from netprobe.collector.state import State, advance, load_state, replan, save_st
 from netprobe.discovery.static import load_inventory
 from netprobe.errors import InputError
 from netprobe.model.check import Plan
-from netprobe.model.fleet import FleetPlan
+from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.inventory import Inventory
 
 logger = logging.getLogger("netprobe.collector")
@@ -45,6 +45,16 @@ class Course:
         """Empty plans for agents that have left the fleet since the start."""
         self._state, self.fleet = self._replan(self.inventory, load_state(settings.data))
         save_state(settings.data, self._state)
+
+    @property
+    def cookie_key(self) -> str:
+        """The fleet's, hexadecimal."""
+        return self._state.cookie_key
+
+    def describe_epoch(self, *, since_ns: int) -> PlannedEpoch:
+        """What the plans that stand can be made from again, as asked since *since_ns*."""
+        state, interval_ns = self._state, self._settings.interval_ns
+        return PlannedEpoch(since_ns, state.epoch, state.seed, interval_ns, state.fleet, self.inventory)
 
     def tick(self) -> bool:
         """One more interval has passed; return whether the plans are others now. May take its time."""

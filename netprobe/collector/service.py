@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import compress
@@ -30,7 +30,7 @@ from netprobe.bus.server import Callout, Server, run_server
 from netprobe.bus.tokens import Bearer, Refusal
 from netprobe.collector.adaptive import is_ambiguous, narrow_down
 from netprobe.collector.admission import Admission
-from netprobe.collector.brains import Analyst, Brains, Conclusion
+from netprobe.collector.brains import Brains, Conclusion
 from netprobe.collector.course import Course
 from netprobe.collector.door import Door, follow_certificate, own_trust
 from netprobe.collector.gathering import Gathering, Survey
@@ -38,14 +38,15 @@ from netprobe.collector.intake import Intake
 from netprobe.collector.jobs import run_until_first
 from netprobe.collector.keyring import follow_keys
 from netprobe.collector.monitor import Told, open_monitor
+from netprobe.collector.past import Past
 from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
 from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
+from netprobe.collector.watches import Watches
 from netprobe.discovery.static import find_overlaps
 from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.finding import Finding
-from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
@@ -54,8 +55,9 @@ from netprobe.model.state import AgentState
 from netprobe.model.vitals import Vitals
 from netprobe.planning.fabric import Fabric
 from netprobe.store.history import History
-from netprobe.wire.messages import Answer, encode_snapshot
+from netprobe.wire.messages import Answer, decode_moment, encode_snapshot
 from netprobe.wire.reports import report_of
+from netprobe.wire.watching import decode_watched
 
 _PRUNE_EVERY_S = 600.0
 _CONCLUSIONS_PER_INTERVAL = 5
@@ -82,9 +84,7 @@ async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Eve
         _note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
         with closing(History(url)) as history:
-            collector = _Collector(
-                settings, course, brains.analyst, history, Door(admission, gathering, survey)
-            )
+            collector = _Collector(settings, course, brains, history, Door(admission, gathering, survey))
             await collector.run(keys, stop=stop)
 
 
@@ -105,15 +105,17 @@ class _Collector:
     """One run of the service."""
 
     def __init__(
-        self, settings: Settings, course: Course, hire: Callable[[Inventory, FleetPlan], Analyst],
-        history: History, door: Door,
-    ) -> None:  # fmt: skip
+        self, settings: Settings, course: Course, brains: Brains, history: History, door: Door
+    ) -> None:
         self._settings = settings
         self._course = course
-        self._hire = hire
+        self._hire = brains.analyst
         self._inventory = course.inventory
         self._fleet = course.fleet
-        self._analyst = hire(course.inventory, course.fleet)
+        self._analyst = self._hire(course.inventory, course.fleet)
+        self._past = Past(history, brains, course.cookie_key)
+        self._recalling = asyncio.Lock()
+        self._watches = Watches()
         self._history = history
         self._door = door
         self._intake = Intake(course.fleet)
@@ -136,6 +138,7 @@ class _Collector:
         directory, tls = self._settings.data / "nats", self._settings.tls
         issuer_seed = load_issuer_seed(self._settings.data) if self._door.gathering else ""
         callout = Callout(issuer_key(issuer_seed)) if issuer_seed else None
+        await asyncio.to_thread(self._keep_epoch)
         running = run_server(
             self._settings.listen, directory=directory, users=entries, callout=callout, tls=tls
         )
@@ -176,6 +179,8 @@ class _Collector:
                         await bus.answer_callouts(issuer_seed=issuer_seed, judge=self._judge)
                     await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
                     await bus.serve("snapshot", self._answer_snapshot)
+                    await bus.serve("moment", self._answer_moment)
+                    await bus.serve("watched", self._take_watched)
                     await bus.serve("health", self._answer_health)
                     self._say_ready(server, monitor)
                     await run_until_first(
@@ -219,7 +224,12 @@ class _Collector:
             await self._door.survey.refresh(bus.find_present)
             if await asyncio.to_thread(self._course.tick):
                 self._adopt()
+                await asyncio.to_thread(self._keep_epoch)
                 await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
+
+    def _keep_epoch(self) -> None:
+        """Remember which plans are asked from now on."""
+        self._history.keep_epoch(self._course.describe_epoch(since_ns=time.time_ns()))
 
     def _adopt(self) -> None:
         """Go on with the plans of the course; what is shown changes with them."""
@@ -236,7 +246,14 @@ class _Collector:
         self._conclusion = None  # it spoke of the checks of the plans before
         self._look(now_ns)
 
+    async def _take_watched(self, told: bytes) -> bytes:
+        self._watches.hear(decode_watched(told), now_ns=time.time_ns())
+        self._encoded = None
+        await self._keep_ended(self._watches.ended)
+        return b""
+
     def _look(self, now_ns: int) -> None:
+        self._watches.expire(now_ns=now_ns)
         with self._surviving("concluding"):
             self._conclusion = self._analyst.conclude(now_ns=now_ns)
             self._concluded_ns = now_ns
@@ -246,7 +263,7 @@ class _Collector:
         while True:
             self._look(time.time_ns())
             if self._conclusion is not None:
-                await self._keep_ended(self._conclusion.past_findings)
+                await self._keep_ended((*self._conclusion.past_findings, *self._watches.ended))
             await asyncio.sleep(self._settings.interval_ns / _SECOND / _CONCLUSIONS_PER_INTERVAL)
 
     async def _examine(self, access: Access) -> None:
@@ -303,9 +320,26 @@ class _Collector:
             self._encoded = encode_snapshot(self._snapshot_of(self._conclusion, counters))
         return self._encoded
 
-    def _snapshot_of(self, conclusion: Conclusion, counters: Counters) -> Snapshot:
+    async def _answer_moment(self, asked: bytes) -> bytes:
+        at_ns = decode_moment(asked)
+        conclusion = self._conclusion
+        known = (*self._find_ended(conclusion), *self._find_open(conclusion)) if conclusion else ()
+        async with self._recalling:  # one at a time: each fills the memory with reports
+            snapshot = await asyncio.to_thread(
+                self._past.snapshot_at, at_ns, now_ns=time.time_ns(), known=known
+            )
+            return await asyncio.to_thread(encode_snapshot, snapshot)
+
+    def _find_ended(self, conclusion: Conclusion) -> tuple[Finding, ...]:
+        """Everything that has ended, as far as it is remembered."""
         ours = {(finding.id, finding.first_seen_ns) for finding in conclusion.past_findings}
         earlier = (one for one in self._remembered if (one.id, one.first_seen_ns) not in ours)
+        return (*earlier, *conclusion.past_findings, *self._watches.ended)
+
+    def _find_open(self, conclusion: Conclusion) -> tuple[Finding, ...]:
+        return (*conclusion.findings, *self._watches.findings)
+
+    def _snapshot_of(self, conclusion: Conclusion, counters: Counters) -> Snapshot:
         return Snapshot(
             taken_ns=self._concluded_ns,
             interval_ns=self._fleet.interval_ns,
@@ -315,8 +349,8 @@ class _Collector:
             coverage=self._fleet.coverage,
             paths=conclusion.paths,
             agents=conclusion.agents,
-            findings=conclusion.findings,
-            past_findings=(*earlier, *conclusion.past_findings),
+            findings=self._find_open(conclusion),
+            past_findings=self._find_ended(conclusion),
             counters=counters,
             rejected=tuple(sorted(self._rejected.items())),
         )

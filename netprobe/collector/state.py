@@ -39,17 +39,17 @@ class State:
 def replan(state: State, plan: Callable[[State], FleetPlan]) -> tuple[State, FleetPlan]:
     """Plan with *state*; where the plans are not those of the last run, plan the next epoch instead."""
     fleet = plan(state)
-    if state.fleet and _digest(fleet) != state.fleet:
+    if state.fleet and digest_of(fleet) != state.fleet:
         state = replace(state, epoch=state.epoch + 1)
         fleet = plan(state)
-    return replace(state, fleet=_digest(fleet)), fleet
+    return replace(state, fleet=digest_of(fleet)), fleet
 
 
 def advance(state: State, plan: Callable[[State], FleetPlan], fleet: FleetPlan) -> tuple[State, FleetPlan]:
     """Plan the next epoch; where that would ask the same as *fleet* does, that one goes on."""
     following = replace(state, epoch=state.epoch + 1)
     planned = plan(following)
-    digest = _digest(planned)
+    digest = digest_of(planned)
     if digest == state.fleet:
         return state, fleet
     return replace(following, fleet=digest), planned
@@ -122,7 +122,7 @@ def hold(directory: Path) -> Iterator[None]:
         yield
 
 
-def _digest(fleet: FleetPlan) -> str:
+def digest_of(fleet: FleetPlan) -> str:
     """Names the plans' content, whatever their epoch."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in fleet.plans:

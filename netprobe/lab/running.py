@@ -34,7 +34,7 @@ from netprobe.lab.protocol import HostStatus, LabStatus
 from netprobe.lab.state import StateFolder
 from netprobe.model.inventory import LinkKind
 
-_READY_WAIT_S = 30.0
+_READY_WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

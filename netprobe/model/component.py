@@ -34,6 +34,7 @@ class ComponentKind(StrEnum):
     SERVICE = "service"
     DNS = "dns"
     FIREWALL_RULE = "firewall-rule"
+    INTENT = "intent"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -132,6 +133,11 @@ def dns(cluster: ClusterName, *, zone: str = "") -> Component:
 def firewall_rule(where: str, *, port: str) -> Component:
     """A rule at *where* (a node, a gateway, a router) that drops or rejects *port* (``tcp/8080``)."""
     return Component(ComponentKind.FIREWALL_RULE, where, detail=port)
+
+
+def intent_rule(source: str, target: str, *, rule: str) -> Component:
+    """What a rule of an intent says about the way from one cluster to another, or to an address outside."""
+    return Component(ComponentKind.INTENT, source, target, rule)
 
 
 def agent(agent_id: object) -> Component:

@@ -33,6 +33,10 @@ class Cause(StrEnum):
     CONNTRACK_FULL = "conntrack-full"
     STATUS_CONTRADICTED = "status-contradicted"
     """A gateway's own status calls connected what packets do not pass."""
+    INTENT_BROKEN = "intent-broken"
+    """A watched intent allows what is not reachable."""
+    INTENT_LEAK = "intent-leak"
+    """A watched intent denies what is reachable."""
     AGENT_SICK = "agent-sick"
     UNKNOWN = "unknown"
 

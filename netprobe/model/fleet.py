@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Legs, Plan
 from netprobe.model.component import Component
+from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName
 
 
@@ -41,6 +42,20 @@ class Coverage:
     """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
     splitting: tuple[ExtraCheck, ...] = ()
     """Further checks that would tell the parts of *classes* apart, the most telling first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEpoch:
+    """From when on a fleet was asked by which plans, and all that they can be made from again but the key."""
+
+    since_ns: int
+    """Wall time."""
+    epoch: int
+    seed: int
+    interval_ns: int
+    digest: str
+    """Names what the plans ask."""
+    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,23 @@ class CellVerdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Deviation:
+    """What a watched intent does not want: one rule that is broken, or leaks, between two clusters."""
+
+    verdict: CellVerdict
+    """``broken`` or ``leak``."""
+    source: str
+    """Cluster."""
+    target: str
+    """Cluster, or the address of somebody outside."""
+    rule: str
+    cells: int
+    """How many differ."""
+    example: str
+    """One of them, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A cell and its verdict."""
 

@@ -40,7 +40,7 @@ class Snapshot:
     paths: tuple[PathStatus, ...] = ()
     agents: tuple[AgentStatus, ...] = ()
     findings: tuple[Finding, ...] = ()
-    """Open findings, most certain first."""
+    """Open findings: of the network, most certain first, and then what watched intents do not want."""
     past_findings: tuple[Finding, ...] = ()
     counters: Counters = Counters()
     rejected: tuple[tuple[str, int], ...] = ()

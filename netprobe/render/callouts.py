@@ -12,7 +12,7 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
-from netprobe.render.health import worst
+from netprobe.render.health import read_health, worst
 from netprobe.render.layout import Point, Rect, find_place, nearest
 from netprobe.render.palette import LOOKS, PAPER, SOFT_INK, Look
 from netprobe.render.sheet import Sheet, wrap_evenly
@@ -85,9 +85,9 @@ class Callouts:
     def _look_of(self, finding: Finding) -> Look:
         nodes = [self._graph.nodes[name] for name in self._graph]
         edges = [self._graph.edges[edge] for edge in self._graph.edges(keys=True)]
-        return LOOKS[
-            worst(PathState(data["state"]) for data in nodes + edges if data.get("finding") == finding.id)
-        ]
+        seen = [PathState(data["state"]) for data in nodes + edges if data.get("finding") == finding.id]
+        # What an intent says is no part of the map: nothing there has its state.
+        return LOOKS[worst(seen) if seen else read_health(self._snapshot).of_all(finding.components).state]
 
     def _find_anchors(self, finding: Finding) -> list[Rect]:
         """Where its components stand on the map; empty where none of them does."""

@@ -170,6 +170,7 @@ class _Map:
                 group.header, name, size=11.5 * group.scale, weight="bold", va="baseline"
             )
             self.callouts.avoid_crossing(self._sheet.measure(drawn))
+            self.callouts.anchor(name, self._sheet.measure(drawn))
             self._draw_overlays(group)
             for node, rect in group.tiles.items():
                 self.callouts.anchor(node, rect)

@@ -43,6 +43,8 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.IDLE_TIMEOUT: "{link} forgets idle flows",
     Cause.CONNTRACK_FULL: "connection table of {at} is full",
     Cause.STATUS_CONTRADICTED: "{link} is called connected, but passes nothing",
+    Cause.INTENT_BROKEN: "{pair} does not pass, though meant to: {detail}",
+    Cause.INTENT_LEAK: "leak {pair}: {detail}",
     Cause.AGENT_SICK: "agent {at} is not measuring",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }

@@ -1,4 +1,4 @@
-"""The collector's memory: every report once, incidents, and what was counted.
+"""The collector's memory: every report once, the plans they answer, incidents, and what was counted.
 
 Rules: a report is named by agent, boot and sequence, and a repeat is counted and dropped. What is counted is
 committed together with what it counts, so a crash between two transactions neither loses nor doubles. A
@@ -21,9 +21,10 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.finding import Finding
+from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
 from netprobe.model.window import Report
-from netprobe.wire.messages import decode_finding, encode_finding
+from netprobe.wire.messages import decode_epoch, decode_finding, encode_epoch, encode_finding
 from netprobe.wire.reports import ReportColumns, columns_of, decode_report, encode_columns
 
 SCHEMA = 1
@@ -48,6 +49,12 @@ _reports = sa.Table(
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("start_ns", sa.BigInteger, nullable=False, index=True),
     sa.Column("windows", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+_epochs = sa.Table(
+    "epochs",
+    _tables,
+    sa.Column("since_ns", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 _incidents = sa.Table(
@@ -135,14 +142,31 @@ class History:
         with self._translated(), self._engine.connect() as connection:
             return int(connection.execute(sa.select(sa.func.sum(_reports.c.windows))).scalar() or 0)
 
-    def reports_since(self, start_ns: int) -> Iterator[Report]:
-        """Every kept report that starts at *start_ns* or later, oldest first."""
-        wanted = (
-            sa.select(_reports.c.body).where(_reports.c.start_ns >= start_ns).order_by(_reports.c.start_ns)
-        )
+    def reports_since(self, start_ns: int, *, before_ns: int | None = None) -> Iterator[Report]:
+        """Every kept report that starts at *start_ns* or later, and before *before_ns*, oldest first."""
+        started = _reports.c.start_ns
+        wanted = sa.select(_reports.c.body).where(started >= start_ns).order_by(started)
+        if before_ns is not None:
+            wanted = wanted.where(started < before_ns)
         with self._translated(), self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=_CHUNK).execute(wanted):
                 yield decode_report(row.body)
+
+    def keep_epoch(self, epoch: PlannedEpoch) -> None:
+        """Remember which plans are asked from ``epoch.since_ns`` on."""
+        told = {"since_ns": epoch.since_ns, "body": encode_epoch(epoch)}
+        with self._translated(), self._engine.begin() as connection:
+            connection.execute(sa.delete(_epochs).where(_epochs.c.since_ns == epoch.since_ns))
+            connection.execute(sa.insert(_epochs), [told])
+
+    def epochs_between(self, start_ns: int, end_ns: int) -> tuple[PlannedEpoch, ...]:
+        """Every planned epoch that was asked at a time from *start_ns* to *end_ns*, oldest first."""
+        since = _epochs.c.since_ns
+        first = sa.select(sa.func.max(since)).where(since <= start_ns).scalar_subquery()
+        wanted = sa.select(_epochs.c.body).where(since >= sa.func.coalesce(first, start_ns), since <= end_ns)
+        with self._translated(), self._engine.connect() as connection:
+            rows = connection.execute(wanted.order_by(since)).all()
+        return tuple(decode_epoch(row.body) for row in rows)
 
     def keep_incidents(self, findings: Iterable[Finding]) -> None:
         """Remember *findings*; one that is known (same id and first sight) is brought up to date."""
@@ -165,8 +189,15 @@ class History:
         return tuple(decode_finding(row.body) for row in rows)
 
     def prune(self, *, before_ns: int) -> int:
-        """Forget reports that start before *before_ns*; return how many. Counters and incidents stay."""
+        """Forget reports that start before *before_ns*, and epochs that ended before; how many reports.
+
+        Counters and incidents stay.
+        """
+        since = _epochs.c.since_ns
         with self._translated(), self._engine.begin() as connection:
+            last = connection.execute(sa.select(sa.func.max(since)).where(since <= before_ns)).scalar()
+            if last is not None:
+                connection.execute(sa.delete(_epochs).where(since < last))
             return connection.execute(sa.delete(_reports).where(_reports.c.start_ns < before_ns)).rowcount
 
     def _ingest_once(
@@ -189,8 +220,9 @@ class History:
 
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
-            if not sa.inspect(connection).has_table("meta"):
-                _tables.create_all(connection)
+            is_new = not sa.inspect(connection).has_table("meta")
+            _tables.create_all(connection)  # those that are missing: a table more is no other schema
+            if is_new:
                 start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
                 connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
             found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()

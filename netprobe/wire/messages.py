@@ -14,6 +14,7 @@ import msgspec
 
 from netprobe.model.check import Check, Plan
 from netprobe.model.finding import Finding
+from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import (
     AppFailed,
@@ -35,9 +36,9 @@ from netprobe.wire.reports import decode_report, encode_report
 
 __all__ = [
     "RATE_SPENT", "Answer", "Declined", "Detail", "Presence", "Question", "Reply",
-    "decode_finding", "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report",
-    "decode_snapshot", "encode_finding", "encode_plan", "encode_presence", "encode_question", "encode_reply",
-    "encode_report", "encode_snapshot",
+    "decode_epoch", "decode_finding", "decode_moment", "decode_plan", "decode_presence", "decode_question",
+    "decode_reply", "decode_report", "decode_snapshot", "encode_epoch", "encode_finding", "encode_moment",
+    "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
 ]  # fmt: skip
 
 MAX_PLAN_BYTES = 8 * 1024 * 1024
@@ -46,6 +47,7 @@ MAX_QUESTION_BYTES = 16 * 1024
 MAX_REPLY_BYTES = 256 * 1024
 MAX_FINDING_BYTES = 16 * 1024 * 1024
 MAX_PRESENCE_BYTES = 16 * 1024
+MAX_MOMENT_BYTES = 64
 
 _MAX_COUNT = 10_000
 RATE_SPENT = "questions within a minute"
@@ -137,11 +139,17 @@ class _ReplyMessage(msgspec.Struct):
     declined: str | None = None
 
 
+class _Moment(msgspec.Struct):
+    at_ns: int
+
+
 _PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
 _PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
 _QUESTIONS = Codec(Question, name="question", limit=MAX_QUESTION_BYTES)
 _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
 _FINDINGS = Codec(Finding, name="finding", limit=MAX_FINDING_BYTES)
+_EPOCHS = Codec(PlannedEpoch, name="planned epoch", limit=MAX_SNAPSHOT_BYTES, deflated=True)
+_MOMENTS = Codec(_Moment, name="moment", limit=MAX_MOMENT_BYTES)
 _SNAPSHOTS = Codec(Snapshot, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
 
 
@@ -220,6 +228,26 @@ def encode_finding(finding: Finding) -> bytes:
 def decode_finding(data: bytes) -> Finding:
     """Read a finding."""
     return _FINDINGS.decode(data)
+
+
+def encode_epoch(epoch: PlannedEpoch) -> bytes:
+    """The bytes of a planned epoch in a history."""
+    return _EPOCHS.encode(epoch)
+
+
+def decode_epoch(data: bytes) -> PlannedEpoch:
+    """Read a planned epoch."""
+    return _EPOCHS.decode(data)
+
+
+def encode_moment(at_ns: int) -> bytes:
+    """The bytes of the question how things stood at *at_ns* (wall time)."""
+    return _MOMENTS.encode(_Moment(at_ns))
+
+
+def decode_moment(data: bytes) -> int:
+    """Read which moment is asked for."""
+    return _MOMENTS.decode(data).at_ns
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -9,8 +9,13 @@ import asyncio
 import datetime as dt
 import os
 import random
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -34,8 +39,11 @@ from netprobe.cli.rehearsal import LabInjector
 from netprobe.cli.verifying import Locate, see_cells, verify_cells
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.intent import CellVerdict, Intent, Judged
+from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
+from netprobe.render.words import is_broken, verdict
 from netprobe.wire.documents import write_document
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -235,3 +243,136 @@ def test_a_changed_rule_is_found_and_nothing_else(stage: Stage, number: int) -> 
     added = invent(stage.wall, random.Random(number), "added", rule.action)
     assert asyncio.run(is_found(stage, stage.wall.without(rule), rule))
     assert asyncio.run(is_found(stage, stage.wall.plus(added), added))
+
+
+NODE_PORT, ENTRY_PORT = 30_080, 30_443
+FORWARD = "type filter hook forward priority 0"
+NAT = "type nat hook prerouting priority -100; tcp dport {} dnat to {}:9771"
+MASQUERADE = "type nat hook postrouting priority 100; tcp dport 9771 masquerade"
+"""As kube-proxy and load balancers do it, so that answers come back the same way."""
+
+
+@contextmanager
+def table(name: str, host: str, *chains: str, family: str = "ip") -> Iterator[None]:
+    """A table of nftables on *host* while the block runs."""
+    client = LabClient(name)
+    text = "".join(f"add chain {family} extra c{n} {{ {chain.partition(';')[0]}; }}; "
+                   f"add rule {family} extra c{n} {chain.partition(';')[2]}; "
+                   for n, chain in enumerate(chains))  # fmt: skip
+    assert client.run(host, "nft", f"add table {family} extra; {text}")[0] == 0
+    try:
+        yield
+    finally:
+        client.run(host, "nft", f"delete table {family} extra")
+
+
+def ask_intent(name: str, text: str) -> dict[tuple[str, str], Judged]:
+    """What verify says about a whole intent, by target and door."""
+    judged = asyncio.run(look(name, read_intent(text, source="t", today=TODAY)))
+    return {(one.cell.target, str(one.cell.door)): one for one in judged}
+
+
+def address_of(name: str, target: str) -> str:
+    cluster, node, _ = target.split("/")
+    found = state_of(name).inventory.find_node(NodeId.parse(f"{cluster}/{node}"))
+    assert found is not None
+    return next(text for text in found.pod_addresses if ":" not in text)
+
+
+def test_a_node_port_is_a_door_of_the_node(name: str) -> None:
+    pod = address_of(name, f"{TARGET}/pod")
+    groups = GROUPS.replace("nodes: [w1], planes: [pod]", "nodes: [w1], planes: [host]")
+    allow = f"{groups}rules: [{{verdict: allow, from: asker, to: asked, ports: [icmp, tcp/{NODE_PORT}]}}]"
+    deny, door = allow.replace("allow", "deny"), (f"{TARGET}/host", f"tcp/{NODE_PORT}")
+    closed = ask_intent(name, allow)[door]
+    assert (closed.verdict, closed.reason[:7]) == (CellVerdict.BROKEN, "refused")
+    with table(name, TARGET, NAT.format(NODE_PORT, pod), MASQUERADE):
+        assert ask_intent(name, allow)[door].verdict is CellVerdict.AS_INTENDED
+        assert ask_intent(name, deny)[door].verdict is CellVerdict.LEAK
+        with table(name, TARGET, f"{FORWARD}; tcp dport 9771 drop", family="inet"):
+            assert ask_intent(name, allow)[door].reason.startswith("dropped in silence")
+            assert ask_intent(name, deny)[door].verdict is CellVerdict.AS_INTENDED
+
+
+def test_clusters_are_independent_but_for_a_named_entry_point(name: str) -> None:
+    gateway = next(
+        node for cluster in state_of(name).inventory.clusters if cluster.name == "staging-eu-central-1"
+        for node in cluster.gateways
+    )  # fmt: skip
+    outer = next(text for text in gateway.outer_addresses if ":" not in text)
+    intent = f"""
+version: 1
+ports: [tcp/9771]
+groups:
+  prod: {{clusters: [prod-us-west-1], nodes: [gw], planes: [host]}}
+  staging: {{clusters: [staging-eu-central-1], nodes: [w1], planes: [pod]}}
+  edge: {{cidrs: [{outer}/32]}}
+patterns:
+  - {{pattern: independent, groups: [prod, staging], entry_points: [{{to: edge, ports: [tcp/{ENTRY_PORT}]}}]}}
+rules: [{{verdict: allow, from: prod, to: edge, ports: [icmp]}}]
+"""
+    entry, around = (outer, f"tcp/{ENTRY_PORT}"), (f"{TARGET}/pod", "tcp/9771")
+    assert ask_intent(name, intent)[entry].verdict is CellVerdict.BROKEN
+    host = "staging-eu-central-1/gw"
+    with table(name, host, NAT.format(ENTRY_PORT, address_of(name, f"{TARGET}/pod")), MASQUERADE):
+        told = ask_intent(name, intent)
+        assert told[entry].verdict is CellVerdict.AS_INTENDED
+        assert told[around].verdict is CellVerdict.LEAK
+        with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
+            told = ask_intent(name, intent)
+            assert (told[entry].verdict, told[around].verdict) == (
+                CellVerdict.BROKEN,
+                CellVerdict.AS_INTENDED,
+            )
+
+
+def test_a_drop_of_ipv6_is_placed_at_its_hop(name: str) -> None:
+    intent = read_intent(f"{GROUPS}families: all\nrules: [{OPEN}]", source="t", today=TODAY)
+    with table(name, TARGET, f"{FORWARD}; tcp dport 9771 drop", family="ip6"):
+        told = {(":" in one.cell.address, str(one.cell.door)): one for one in asyncio.run(look(name, intent))}
+    dropped = told.pop((True, "tcp/9771"))
+    assert {one.verdict for one in told.values()} == {CellVerdict.AS_INTENDED}
+    assert dropped.verdict is CellVerdict.BROKEN
+    assert dropped.reason.startswith("dropped in silence by hop ")
+    before, after = dropped.between
+    assert before in addresses_of(LabClient(name))[TARGET]
+    assert after == dropped.cell.address
+
+
+@pytest.mark.timeout(600)
+def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: str, tmp_path: Path) -> None:
+    (tmp_path / "wanted.yaml").write_text(f"{GROUPS}rules: [{SHUT}]")
+    watching = ["verify", "-f", str(tmp_path / "wanted.yaml"), "--lab", name, "--watch", "1"]
+    with subprocess.Popen([sys.executable, "-m", "netprobe", *watching], stdout=subprocess.PIPE) as watch:
+        try:
+            found = until(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
+            assert str(found.components[0]) == "intent(prod-us-west-1→staging-eu-central-1 rule 1)"
+            now = state_of(name)
+            assert is_broken(now)
+            assert "leak prod → staging" in verdict(now)
+            with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
+                over = until(name, lambda now: find_past(now, found))
+                assert (over.ended_ns is not None, over.evidence_against) == (True, ())
+            again = until(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
+        finally:
+            watch.send_signal(signal.SIGINT)
+        assert watch.wait(60) == 1
+    over = until(name, lambda now: find_past(now, again))
+    assert "not known" in over.evidence_against[0].text
+    assert find_cause(state_of(name), Cause.INTENT_LEAK) is None
+
+
+def find_cause(snapshot: Snapshot, cause: Cause) -> Finding | None:
+    return next((finding for finding in snapshot.findings if finding.cause is cause), None)
+
+
+def find_past(snapshot: Snapshot, wanted: Finding) -> Finding | None:
+    same = (wanted.id, wanted.first_seen_ns)
+    return next((one for one in snapshot.past_findings if (one.id, one.first_seen_ns) == same), None)
+
+
+def until(name: str, find: Callable[[Snapshot], Finding | None]) -> Finding:
+    """The first finding that *find* sees; the test's own time-out ends the wait."""
+    while (found := find(state_of(name))) is None:
+        time.sleep(0.5)
+    return found

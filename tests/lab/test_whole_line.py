@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import functools
+import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from netprobe.bus.ask import ask_snapshot
+from netprobe.bus.ask import ask_moment, ask_snapshot
 from netprobe.cli.catalogue import CATALOGUE
 from netprobe.cli.rehearsal import Fault, LabInjector, Rehearsal
+from netprobe.errors import SurroundingsError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.faults.registry import KINDS
 from netprobe.model.finding import Cause
+from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 
 INTERVAL_NS = 1_000_000_000
@@ -48,6 +56,59 @@ async def test_a_fault_is_named_right_and_nothing_else_is_found(rehearsal: Rehea
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
     assert verdict.named_right, verdict.finding
     assert not rehearsal.scorer.false_findings
+
+
+async def test_two_moments_of_the_history_tell_what_broke_in_between(rehearsal: Rehearsal, name: str) -> None:
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    well_ns = time.time_ns()
+    fault = CATALOGUE[0][0]
+    identity, _ = await rehearsal.injector.add(fault.kind, fault.parameters)
+    try:
+        found = await wait_for(rehearsal, Cause.TUNNEL_DOWN)
+        ill_ns = found.taken_ns + 2 * INTERVAL_NS
+        await asyncio.sleep(4 * INTERVAL_NS / 1e9)  # the moment shall lie behind us
+    finally:
+        await rehearsal.injector.remove(identity)
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    broke = diff(name, at=(well_ns, ill_ns))
+    assert (broke["counts"]["repaired"], broke["refused"]) == (0, True)
+    assert broke["counts"]["broken"] > 0
+    (finding,) = [one for one in found.findings if one.cause is Cause.TUNNEL_DOWN]
+    assert broke["findings_begun"] == [finding.id]
+    assert diff(name, at=(ill_ns, well_ns))["counts"]["repaired"] == broke["counts"]["broken"]
+    since = diff(name, at=(ill_ns,))
+    assert (since["counts"]["broken"], since["refused"]) == (0, False)
+    remembered = await ask_moment(find_access(name), ill_ns)
+    told = [(one.id, one.first_seen_ns) for one in remembered.findings]
+    assert told == [(finding.id, finding.first_seen_ns)]
+
+
+async def wait_for(rehearsal: Rehearsal, cause: Cause) -> Snapshot:
+    async with asyncio.timeout(SETTLE_S):
+        while True:
+            snapshot = await rehearsal.ask()
+            if cause in {finding.cause for finding in snapshot.findings}:
+                return snapshot
+            await asyncio.sleep(0.2)
+
+
+def diff(name: str, *, at: tuple[int, ...]) -> dict[str, Any]:
+    """What ``netprobe report diff`` says about moments of the lab's own collector."""
+    times = [dt.datetime.fromtimestamp(at_ns / 1e9, dt.UTC).isoformat() for at_ns in at]
+    words = ["--lab", name, "-o", "json", *(word for time in times for word in ("--at", time))]
+    command = [sys.executable, "-m", "netprobe", "report", "diff", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode in {0, 1}, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
+
+
+async def test_nobody_remembers_what_was_before_the_lab(name: str) -> None:
+    access = find_access(name)
+    with pytest.raises(SurroundingsError, match="nothing is remembered of that moment"):
+        await ask_moment(access, time.time_ns() - 3_600_000_000_000)
+    with pytest.raises(SurroundingsError, match="has not come yet"):
+        await ask_moment(access, time.time_ns() + 3_600_000_000_000)
 
 
 @pytest.mark.parametrize("kind", ["agent-frozen", "agent-killed"])

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.component import intent_rule
+from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.intent import CellVerdict, Deviation, Judged
 
 _DIFFERS = frozenset({CellVerdict.LEAK, CellVerdict.BROKEN})
 
@@ -71,6 +73,11 @@ class Drift:
         """Whether no incident is open."""
         return not self._open
 
+    @property
+    def deviations(self) -> tuple[Deviation, ...]:
+        """What is not as intended now, as the collector is told."""
+        return tuple(_describe(subject, incident.cells) for subject, incident in self._open.items())
+
     def see(self, judged: Iterable[Judged], *, at_ns: int) -> tuple[Event, ...]:
         """Take in a look; the incidents that it opens and closes."""
         listed = tuple(judged)
@@ -101,6 +108,39 @@ class Drift:
         return Event(
             Change.CLOSED, told.number, at_ns, told.opened_ns, subject, len(told.cells), told.cells[0]
         )
+
+
+def _describe(subject: Subject, cells: tuple[Judged, ...]) -> Deviation:
+    one = cells[0]
+    example = f"{one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
+    return Deviation(subject.verdict, subject.source, subject.target, subject.rule, len(cells), example)
+
+
+_CAUSES = {CellVerdict.BROKEN: Cause.INTENT_BROKEN, CellVerdict.LEAK: Cause.INTENT_LEAK}
+INTENT_CAUSES = frozenset(_CAUSES.values())
+
+
+def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen_ns: int) -> Finding:
+    """A deviation as a finding; *watch* names who watches."""
+    part = intent_rule(told.source, told.target, rule=told.rule)
+    cause = _CAUSES[told.verdict]
+    doors = f"{told.cells:,} door{' is' if told.cells == 1 else 's are'}"
+    said = "forbids" if cause is Cause.INTENT_LEAK else "allows"
+    seen = "reachable all the same" if cause is Cause.INTENT_LEAK else "not reachable"
+    return Finding(
+        f"{cause}:{part}",
+        (part,),
+        cause,
+        1.0,
+        f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {doors} {seen}.",
+        evidence_for=(
+            Evidence(told.example),
+            Evidence(f"asked again and again by netprobe verify -f {watch}"),
+        ),
+        first_seen_ns=first_seen_ns,
+        last_seen_ns=last_seen_ns,
+        next_step=f"netprobe verify -f {watch} --locate all: every door, and where it is lost or let through",
+    )
 
 
 def _subject(one: Judged) -> Subject:

@@ -9,9 +9,9 @@ import pytest
 
 from netprobe.analysis.intent.sample import Sample
 from netprobe.cli.verify import Looking, exit_code, watch
-from netprobe.errors import SurroundingsError
+from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellVerdict, Deviation, Door, Judged, Protocol
 from netprobe.model.names import AgentId
 
 CELL = Cell(
@@ -43,6 +43,7 @@ class Looks(Looking):
 
     def __init__(self, *seen: str) -> None:
         object.__setattr__(self, "seen", iter(seen))
+        object.__setattr__(self, "told", [])
 
     def look(self) -> tuple[Sample, tuple[Judged, ...]]:
         verdict = next(self.seen, None)  # type: ignore[attr-defined]
@@ -52,6 +53,11 @@ class Looks(Looking):
             raise SurroundingsError("the bus is away")
         told = judged(verdict)
         return Sample((CELL,), 1, frozenset({CELL})), told
+
+    def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
+        self.told.append(([str(one.verdict) for one in deviations], holds_s > 0))  # type: ignore[attr-defined]
+        if len(self.told) == 1:  # type: ignore[attr-defined]
+            raise BusAwayError("nobody there")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,8 @@ def test_a_watch_tells_what_opens_and_closes_until_it_is_interrupted(
     seen: tuple[str, ...], code: int, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "incidents"
-    assert watch(Looks(*seen), every_s=0.0, incidents=kept) == code
+    looks = Looks(*seen)
+    assert watch(looks, every_s=0.0, incidents=kept) == code
     out, err = capsys.readouterr()
     heads = [line for line in out.splitlines() if "incident" in line]
     assert len(heads) == len(told)
@@ -78,3 +85,12 @@ def test_a_watch_tells_what_opens_and_closes_until_it_is_interrupted(
     lines = kept.read_text().splitlines() if kept.exists() else []
     assert [json.loads(line)["change"] for line in lines] == [part.split()[1][:-1] for part in told]
     assert ("not asked: the bus is away" in err) is ("away" in seen)
+    assert err.count("the collector was not told: nobody there") == 1
+
+
+def test_a_watch_tells_the_collector_after_each_look_and_when_it_ends() -> None:
+    looks = Looks("as intended", "broken", "away", "as intended", "leak")
+    watch(looks, every_s=0.0)
+    assert looks.told == [  # type: ignore[attr-defined]
+        ([], True), (["broken"], True), (["broken"], True), ([], True), (["leak"], True), (["leak"], False),
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.ask import Access, ask_health, ask_snapshot
+from netprobe.bus.ask import Access, ask_health, ask_moment, ask_snapshot, tell_watched
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin
@@ -24,6 +24,7 @@ from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.component import pod_out
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import AgentId, CheckId, NodeId
 from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
@@ -31,6 +32,7 @@ from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 from netprobe.store.history import History
 from netprobe.wire.messages import Answer, Question, Reply
 from netprobe.wire.reports import encode_report
+from netprobe.wire.watching import Watched
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
 pytestmark = [needs_nats_server, pytest.mark.timeout(300)]
@@ -78,6 +80,13 @@ class House:
         assert process.returncode is None, (self.directory / "log").read_text()
         self.url = json.loads(self.ready_file.read_text())["url"]
         return process
+
+    async def start_again(self) -> None:
+        """End the collector as it is meant to be ended; start another with the same directory."""
+        process = self.running[-1]
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+        await self.start()
 
     async def counters(self) -> Counters:
         """What the collector says it has counted."""
@@ -156,6 +165,15 @@ async def ask_until_analysed(here: House) -> Snapshot:
             await asyncio.sleep(0.05)
 
 
+async def ask_patiently(here: House) -> Snapshot:
+    """The first snapshot of a collector that has just begun."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(SurroundingsError):  # nothing is concluded yet
+                return await ask_snapshot(here.access, timeout_s=PATIENCE_S)
+            await asyncio.sleep(0.05)
+
+
 async def until_stored(here: House, reports: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while (await here.counters()).reports_stored < reports:  # noqa: ASYNC110 - another process
@@ -196,6 +214,51 @@ async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
         assert not here.ready_file.exists()
+
+
+async def test_a_moment_that_has_passed_is_analysed_again_from_the_history(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start()
+        bus, plan = await join(stack, here, AGENTS[0])
+        report, at_ns = measure(plan, 1), time.time_ns()
+        await publish_patiently(bus, report)
+        await until_stored(here, 1)
+        await here.start_again()
+        then = await ask_moment(here.access, at_ns)
+        assert then.taken_ns == at_ns
+        assert then.findings[0].components[0].source == str(len(plan.checks))
+        assert {check.id for check in plan.checks} <= {check.id for check in then.checks}
+        with pytest.raises(SurroundingsError, match="nothing is remembered of that moment"):
+            await ask_moment(here.access, report.start_ns)
+        with pytest.raises(SurroundingsError, match="that moment has not come yet"):
+            await ask_moment(here.access, at_ns + 3_600_000_000_000)
+
+
+async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_incident(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        await here.start()
+        leak = Deviation(
+            CellVerdict.LEAK, "prod", "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
+        )
+        began_ns = time.time_ns()
+        await tell_watched(here.access, Watched("one", "intent.yaml", 3_600_000_000_000, (leak,)))
+        (found,) = [one for one in (await ask_patiently(here)).findings if one.cause is Cause.INTENT_LEAK]
+        assert found.first_seen_ns >= began_ns
+        await tell_watched(here.access, Watched("one", "intent.yaml", 3_600_000_000_000))
+        snapshot = await ask_patiently(here)
+        assert [one.id for one in snapshot.past_findings] == [found.id]
+        assert found.id not in {one.id for one in snapshot.findings}
+        await here.start_again()
+        assert [one.id for one in (await ask_patiently(here)).past_findings] == [found.id]
+
+
+async def test_a_telling_that_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        await here.start()
+        odd = Deviation(CellVerdict.UNPROVEN, "prod", "dev", "r", 1, "")
+        with pytest.raises(SurroundingsError, match="watched intent: deviations"):
+            await tell_watched(here.access, Watched("one", "intent.yaml", 1, (odd,)))
+        assert [one.cause for one in (await ask_patiently(here)).findings] == [Cause.UNKNOWN]
 
 
 async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 from matplotlib.text import Text
 
+from netprobe.analysis.intent.drift import find_deviation
+from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.inventory import Inventory, NodeRole
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
@@ -111,6 +113,18 @@ def test_a_broken_tunnel_is_marked_in_both_directions_and_explained() -> None:
     assert "tunnel prod ↔ staging is down" in words
     assert "✕ down" in words, "the legend explains what occurs"
     assert "? unknown" not in words, "and only what occurs"
+
+
+def test_a_leak_is_pointed_at_though_no_part_of_the_map_is_broken() -> None:
+    told = Deviation(CellVerdict.LEAK, fleets.PROD, fleets.DEV, "no metrics", 3, "a → b tcp/9772: answered")
+    found = find_deviation(told, watch="intent.yaml", first_seen_ns=0, last_seen_ns=0)
+    sheet = draw_topology(replace(fleets.healthy(), findings=(found,)))
+    head = next(
+        text for text in sheet.texts if text.get_text().startswith("leak") and text.get_fontweight() == "bold"
+    )
+    assert " ".join(head.get_text().split()) == "leak prod → dev: no metrics"
+    assert head.get_color() == LOOKS[PathState.DOWN].ink
+    assert not {"✕", "≈", "?"} & set(words_of(sheet))
 
 
 def test_a_healthy_map_is_calm() -> None:

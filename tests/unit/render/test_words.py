@@ -84,6 +84,16 @@ def test_what_nobody_measured_is_told() -> None:
             "prod/w1 silently drops tcp/9771",
         ),
         (
+            Cause.INTENT_LEAK,
+            (parts.intent_rule(fleets.PROD, fleets.DEV, rule="no metrics"),),
+            "leak prod → dev: no metrics",
+        ),
+        (
+            Cause.INTENT_BROKEN,
+            (parts.intent_rule(fleets.PROD, "192.0.2.7", rule="web"),),
+            "prod → 192.0.2.7 does not pass, though meant to: web",
+        ),
+        (
             Cause.UNKNOWN,
             (parts.tunnel(fleets.PROD, fleets.DEV),),
             "link prod → dev is broken, cause unknown",

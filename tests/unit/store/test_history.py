@@ -12,6 +12,9 @@ import pytest
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.fleet import PlannedEpoch
+from netprobe.model.inventory import Cluster, Inventory
+from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Counters
 from netprobe.store.history import History, Ingested
 from netprobe.wire.reports import columns_of
@@ -50,6 +53,49 @@ def test_reports_come_back_in_order_of_time(history: History) -> None:
     history.ingest([NEXT, REPORT])
     assert list(history.reports_since(0)) == [REPORT, NEXT]
     assert list(history.reports_since(6 * SECOND)) == [NEXT]
+
+
+def planned(since_ns: int) -> PlannedEpoch:
+    inventory = Inventory((Cluster(ClusterName("prod")),))
+    return PlannedEpoch(since_ns, since_ns, 7, SECOND, "digest", inventory)
+
+
+def test_reports_end_before_a_time(history: History) -> None:
+    history.ingest([NEXT, REPORT])
+    assert list(history.reports_since(0, before_ns=6 * SECOND)) == [REPORT]
+
+
+def test_the_epochs_of_a_time_are_those_that_stood_in_it(history: History) -> None:
+    for since_ns in (20, 10, 30):
+        history.keep_epoch(planned(since_ns))
+    told = {span: [one.since_ns for one in history.epochs_between(*span)]
+            for span in ((0, 9), (5, 10), (10, 19), (19, 20), (25, 99), (99, 99))}  # fmt: skip
+    assert told == {
+        (0, 9): [],
+        (5, 10): [10],
+        (10, 19): [10],
+        (19, 20): [10, 20],
+        (25, 99): [20, 30],
+        (99, 99): [30],
+    }
+    assert history.epochs_between(10, 10) == (planned(10),)
+
+
+def test_an_epoch_is_forgotten_once_it_has_ended_before_every_kept_report(history: History) -> None:
+    for since_ns in (10, 20, 30):
+        history.keep_epoch(planned(since_ns))
+    history.prune(before_ns=25)
+    assert [one.since_ns for one in history.epochs_between(0, 99)] == [20, 30]
+
+
+def test_a_history_without_epochs_is_read_and_given_a_place_for_them(tmp_path: Path) -> None:
+    History.at(tmp_path / "h.db").close()
+    with sqlite3.connect(tmp_path / "h.db") as connection:
+        connection.execute("DROP TABLE epochs")
+    older = History.at(tmp_path / "h.db")
+    older.keep_epoch(planned(10))
+    assert len(older.epochs_between(10, 10)) == 1
+    older.close()
 
 
 def test_what_was_counted_survives(tmp_path: Path) -> None:
