@@ -88,7 +88,7 @@ def secret(name: str, data: Mapping[str, bytes]) -> Manifest:
 
 def plural_of(found: Manifest) -> str:
     """The resource that an object is one of."""
-    kind = found["kind"]
+    kind: str = found["kind"]
     return _PLURALS.get(kind, kind.lower() + "s")
 
 
