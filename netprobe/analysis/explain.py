@@ -11,6 +11,7 @@ from netprobe.analysis.baseline import Baselines
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.evidence import FAMILY_OF, Family
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
+from netprobe.analysis.flows import find_full_tables
 from netprobe.analysis.health import find_dead_nodes, find_sick_agents
 from netprobe.analysis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.lag import Doubt
@@ -61,6 +62,7 @@ class Explainer:
         down = _nodes_of(dead)
         found += dead
         found += find_sick_agents(look, self.facts, dead=down, ignored=ignored)
+        found += find_full_tables(look, self.facts, ignored=ignored | _explained(found))
         self.servants.learn(look, down)
         aside = ignored | _explained(found) | self._behind_missing(look)
         network = self._find_broken(look, aside)

@@ -48,8 +48,21 @@ class Case:
     outdone: int = 0
     is_flapping: bool = False
     """Whether it came and went before: then it stays open until it has been quiet for long."""
-    troubled: set[int] = field(default_factory=set)
-    """Explained checks that failed at some time while it was open."""
+    failed: set[int] = field(default_factory=set)
+    """Explained checks that failed at some time while it was open: whom it hit.
+
+    More than those that led to it: what is asked with large packets or over IPv6 accuses nobody where
+    ordinary packets fail as well, and is hit all the same.
+    """
+
+    def note(self, look: Look, facts: Facts) -> None:
+        """Take in whom it hits in one frame."""
+        hit = self.hypothesis.core
+        if self.hypothesis.cause is not Cause.TUNNEL_SLOW:  # what is late is not lost
+            hit |= self.hypothesis.explained & look.troubled
+        if not self.failed.issuperset(hit):
+            self.failed |= hit
+            self.finding = replace(self.finding, affected=facts.ids(self.failed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +221,13 @@ class Findings:
             evidence_against=hypothesis.against,
             indistinguishable=hypothesis.indistinguishable,
             hidden=self._find_hidden(hypothesis, look),
-            affected=self._facts.ids(hypothesis.core),
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
             loss=hypothesis.loss,
             next_step=hypothesis.row.next_step,
         )
-        self._open[hypothesis.key] = Case(hypothesis, finding, is_flapping=is_flapping)
+        case = self._open[hypothesis.key] = Case(hypothesis, finding, is_flapping=is_flapping)
+        case.note(look, self._facts)
 
     def _is_flapping(self, key: Key) -> bool:
         """Whether it ended several times lately: from now on it is told once."""
@@ -255,6 +268,7 @@ class Findings:
             case.quiet = 0 if state else case.quiet + 1
             if state:
                 case.finding = replace(case.finding, last_seen_ns=now_ns)
+                case.note(look, self._facts)
             self._compare(case, whole)
             if case.outdone >= _MORPH_FRAMES:
                 self._end(key, now_ns=now_ns)
@@ -305,10 +319,10 @@ def _carry_case(case: Case, carry: Carry) -> None:
     explained = carry.numbers(old.explained) | new
     core = carry.numbers(old.core) or carry.touching(old.components, like=old.core) or explained
     case.hypothesis = replace(old, core=core, explained=explained)
-    case.troubled = set(carry.numbers(case.troubled))
+    case.failed = {*carry.numbers(frozenset(case.failed)), *core}
     case.finding = replace(
         case.finding,
-        affected=carry.after.ids(core),
+        affected=carry.after.ids(case.failed),
         evidence_for=_without(case.finding.evidence_for, carry.departed),
         evidence_against=_without(case.finding.evidence_against, carry.departed),
     )

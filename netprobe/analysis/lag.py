@@ -1,36 +1,39 @@
 """What lagging agents may have spoiled of a frame, and how long what they might explain has to wait.
 
-Rules, of services and names, whose failures an overloaded host fakes on some nodes before others:
+Rules, of services and names, whose silence an overloaded host fakes on some nodes before others:
 
 - Lag delays; it never refuses. It makes silence only where both ends together can have been late by most of a
   time-out: each lag by its worst, as often as a conversation wakes it.
 - Only asker and answerer count. A DNS server is no agent: it is as busy as agents where it may stand.
-- A datagram to a service wakes its answerer once, exactly as the datagrams do that the same agents exchange
-  in the same frame without a service in between. They are its control: where those arrive, lag did not eat
-  the others. A moment's lag excuses what was under way then, never a frame in which every datagram was lost.
-- A conversation (HTTP, a name) has no such control, so where agents lag its silence tells nothing by itself.
+- How late an agent wakes is measured in every frame, by what its own connections to its neighbours take:
+  their kernels answer, so that most of it is its own waking. A conversation wakes both ends a few times; that
+  it was delayed for its whole time-out is no likelier than its expected delay is part of it (Markov's
+  inequality). So one long lag excuses what was under way then, never a whole frame in which everything failed
+  while connections took no time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, log
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
-from netprobe.analysis.look import Look
+from netprobe.analysis.look import Look, Seen
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.window import Histogram
 
 LEAST_FRAMES = 2
 """Patience where nothing lags."""
-_WAKES = 4
-"""So often a conversation wakes either end at most: connected, accepted, asked, answered."""
+_ASKER_WAKES = 2
+"""So often a conversation wakes who asks: connected, answered."""
+_ANSWERER_WAKES = 3
+"""And who answers: accepted, asked, written."""
 _LATE_SHARE = 0.8
 """An answer is late when so much of its time-out was lost to lag."""
 _CHANCE = 1e-3
-"""That lag ate every datagram of so many frames must be less likely than this."""
-_PLAIN = frozenset((Aspect.UDP, Aspect.V6))
+"""That lag silenced every question of so many frames must be less likely than this."""
 
 
 class Doubt:
@@ -40,7 +43,7 @@ class Doubt:
         """*looks* are the frames in question, the newest one last."""
         self._looks = looks
         self._facts = facts
-        self._eaten: dict[AgentId, float] = {}
+        self._waking: dict[AgentId, float] = {}
 
     def patience(self, checks: Iterable[tuple[CheckFacts, tuple[AgentId, ...]]], *, most: int) -> int:
         """Frames in a row, at most *most*, in which dead *checks* must fail before lag does not explain it.
@@ -65,36 +68,44 @@ class Doubt:
         return seen.asked - seen.refused - seen.window.count(OutcomeKind.REJECTED)
 
     def _lag_share(self, check: CheckFacts, behind: tuple[AgentId, ...]) -> float:
-        """The share of questions like this one, 0–1, whose answers lag may have made late."""
-        worst_ns = self._worst_ns(check.source) + max(map(self._worst_ns, behind), default=0)
-        if _WAKES * worst_ns < _LATE_SHARE * check.check.probe.timeout_ns:
+        """The share of questions like this one, 0–1, that lag may have silenced."""
+        timeout_ns = check.check.probe.timeout_ns
+        worst_ns = _ASKER_WAKES * self._worst_ns(check.source)
+        worst_ns += _ANSWERER_WAKES * max(map(self._worst_ns, behind), default=0)
+        if worst_ns < _LATE_SHARE * timeout_ns:
             return 0.0
-        if check.check.probe.kind != "udp" or not behind:
-            return 1.0
-        answering = sum(map(self.eaten, behind)) / len(behind)  # every question may meet another one
-        return min(1.0, self.eaten(check.source) + answering)
+        delay_ns = _ASKER_WAKES * self.waking_ns(check.source)
+        if behind:
+            answering_ns = sum(map(self.waking_ns, behind)) / len(behind)  # each may be met next
+            delay_ns += _ANSWERER_WAKES * answering_ns
+        return min(1.0, delay_ns / timeout_ns)
 
     def _worst_ns(self, agent: AgentId) -> int:
         felt = (look.health[agent].loop_lag_ns for look in self._looks if agent in look.health)
         return max(felt, default=0)
 
-    def eaten(self, agent: AgentId) -> float:
-        """The share, 0–1, of an agent's plain datagrams that were lost, by the rule of succession."""
-        if agent not in self._eaten:
-            seen = [
-                look.seen[check.number]
-                for check in self._controls(agent)
-                for look in self._looks
-                if check.number in look.seen
-            ]
-            asked = sum(each.asked for each in seen)
-            lost = asked - sum(each.reached for each in seen)
-            self._eaten[agent] = (lost + 1) / (asked + 2) if asked else 1.0
-        return self._eaten[agent]
+    def waking_ns(self, agent: AgentId) -> float:
+        """How late an agent wakes on average, at most: what its connections within its cluster take.
 
-    def _controls(self, agent: AgentId) -> Iterable[CheckFacts]:
-        """Plain datagrams that it sent or answered within its cluster, where its services are."""
-        facts = self._facts
-        for check in (*facts.from_agent.get(agent, ()), *facts.to_agent.get(agent, ())):
-            if check.aspect in _PLAIN and check.asked and check.asked.cluster == check.source.cluster:
-                yield check
+        A connection that was lost took its whole time-out. Infinite where nothing was measured.
+        """
+        if agent not in self._waking:
+            took = [part for check, seen in self._connections(agent) for part in _took_ns(check, seen)]
+            count = sum(number for number, _ in took)
+            self._waking[agent] = sum(n * each_ns for n, each_ns in took) / count if count else float("inf")
+        return self._waking[agent]
+
+    def _connections(self, agent: AgentId) -> Iterator[tuple[CheckFacts, Seen]]:
+        for check in self._facts.from_agent.get(agent, ()):
+            if check.aspect is Aspect.TCP and check.asked and check.asked.cluster == agent.cluster:
+                for look in self._looks:
+                    if check.number in look.seen:
+                        yield check, look.seen[check.number]
+
+
+def _took_ns(check: CheckFacts, seen: Seen) -> Iterator[tuple[int, float]]:
+    """How many questions took how long."""
+    rtt = seen.window.rtt
+    for bucket, count in zip(rtt.buckets, rtt.counts, strict=True):
+        yield count, Histogram.middle_ns(bucket)
+    yield seen.window.count(OutcomeKind.TIMED_OUT), check.check.probe.timeout_ns

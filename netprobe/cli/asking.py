@@ -6,29 +6,61 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+from netprobe.analysis.marks import Told, Way, read_marks
 from netprobe.bus.ask import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
-from netprobe.wire.messages import Declined
+from netprobe.wire.messages import Answer, Declined, Reply
+
+_BUS_S = 10.0
 
 
 def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) -> tuple[str, ...]:
     """Ask every check once, all at the same time; one line for each answer, refusal or silence."""
+    replies = ask_all(access, checks, timeout_s=timeout_s)
+    return tuple(_say(check, reply) for check, reply in zip(checks, replies, strict=True))
 
-    async def ask_all() -> list[str]:
+
+def ask_patiently(access: Access, way: Way, checks: Sequence[Check]) -> tuple[str, ...]:
+    """Ask with patience, all at the same time: one line for each answer, then what the table says to them."""
+    longest_ns = max(check.probe.timeout_ns * check.count for check in checks)
+    replies = ask_all(access, checks, timeout_s=longest_ns / 1e9 + _BUS_S)
+    answered = [(c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, Answer)]
+    told = [Told(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes]
+    meaning = [
+        f"row {found.row.number}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
+        f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
+        for found in read_marks(told, way)
+    ]
+    return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)
+
+
+def ask_all(access: Access, checks: Sequence[Check], *, timeout_s: float) -> list[Reply | NetprobeError]:
+    """Ask every check once, all at the same time."""
+
+    async def ask_them() -> list[Reply | NetprobeError]:
         return await asyncio.gather(*(_ask(access, check, timeout_s) for check in checks))
 
-    return tuple(asyncio.run(ask_all()))
+    return asyncio.run(ask_them())
 
 
-async def _ask(access: Access, check: Check, timeout_s: float) -> str:
+async def _ask(access: Access, check: Check, timeout_s: float) -> Reply | NetprobeError:
+    try:
+        return await ask_check(access, check, asked_by="why", timeout_s=timeout_s)
+    except NetprobeError as error:
+        return error
+
+
+def _say(check: Check, reply: Reply | NetprobeError) -> str:
     what = f"{check.source} {check.probe.kind} {check.target.name}"
     what += f" ({check.probe.size} bytes)" if check.probe.size else ""
-    try:
-        reply = await ask_check(access, check, asked_by="why", timeout_s=timeout_s)
-    except NetprobeError as error:
-        return f"{what}: not asked: {error}"
-    if isinstance(reply, Declined):
-        return f"{what}: declined: {reply.reason}"
-    counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
-    return f"{what}: " + (", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome")
+    match reply:
+        case NetprobeError():
+            return f"{what}: not asked: {reply}"
+        case Declined():
+            return f"{what}: declined: {reply.reason}"
+        case Answer():
+            counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
+            return f"{what}: " + (
+                ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
+            )

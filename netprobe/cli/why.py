@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from netprobe.analysis.ends import find_end
+from netprobe.analysis.marks import Way, find_patient_questions
 from netprobe.analysis.why import explain_pair, find_questions
 from netprobe.cli.evidence import evidence_option, weigh_by_gateways
 from netprobe.cli.output import form_option, print_view
@@ -20,6 +21,7 @@ from netprobe.render.why import why_document, why_table
 
 _MOST_ASKED = 6
 """Checks asked on demand at most."""
+_NOBODY = "nothing: no agent here is alive to ask it"
 
 
 @click.command()
@@ -28,11 +30,14 @@ _MOST_ASKED = 6
 @source_options
 @form_option
 @click.option("--ask", is_flag=True, help="Also ask a few checks now; needs a live lab or collector.")
+@click.option("--patient", is_flag=True,
+              help="Also ask for minutes: slow connections, quiet flows. Live only.")  # fmt: skip
 @evidence_option
 @click.pass_context
 def why(
-    context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool, evidence: bool
-) -> None:
+    context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool, patient: bool,
+    evidence: bool,
+) -> None:  # fmt: skip
     """Say why SOURCE reaches TARGET, or why not, layer by layer.
 
     SOURCE and TARGET are clusters, nodes (cluster/node) or agents (cluster/node/plane); TARGET may also be
@@ -42,6 +47,7 @@ def why(
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
     answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
     asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
+    asked += _ask_patiently(source, find_patient_questions(snapshot, answer)) if patient else ()
     print_view(
         form,
         table=lambda: why_table(snapshot, answer, asked=asked),
@@ -51,8 +57,19 @@ def why(
 
 
 def _ask(source: Source, checks: tuple[Check, ...]) -> tuple[str, ...]:
-    if source.bundle is not None:
-        raise InputError("--ask needs a live lab or collector; a bundle cannot answer")
+    _expect_live(source, "--ask")
     from netprobe.cli.asking import ask_now  # noqa: PLC0415 - a bundle is read without any bus
 
-    return ask_now(source.find_access(), checks) if checks else ("nothing: no agent here is alive to ask it",)
+    return ask_now(source.find_access(), checks) if checks else (_NOBODY,)
+
+
+def _ask_patiently(source: Source, question: tuple[Way, tuple[Check, ...]] | None) -> tuple[str, ...]:
+    _expect_live(source, "--patient")
+    from netprobe.cli.asking import ask_patiently  # noqa: PLC0415 - a bundle is read without any bus
+
+    return ask_patiently(source.find_access(), *question) if question else (_NOBODY,)
+
+
+def _expect_live(source: Source, option: str) -> None:
+    if source.bundle is not None:
+        raise InputError(f"{option} needs a live lab or collector; a bundle cannot answer")

@@ -39,8 +39,8 @@ PACKET_KINDS = {
 KINDS = ECHO_KINDS | TALKING_KINDS | PACKET_KINDS
 
 MAX_TIMEOUT_NS = 60_000_000_000
-MAX_PATIENT_NS = {"idle": 7_200_000_000_000}
-"""Kinds that take longer by their nature."""
+MAX_PATIENT_NS = {"idle": 7_200_000_000_000, "tcp": 90_000_000_000}
+"""Kinds that take longer by their nature; a connection is tried for a minute and more (RFC 6298)."""
 
 
 class Kind(Protocol):

@@ -18,6 +18,7 @@ from netprobe.analysis.simulate.effects import (
     Reject,
     SimulatedFault,
     StaleProxy,
+    TableFull,
     ZoneMissing,
 )
 from netprobe.errors import InputError
@@ -170,6 +171,12 @@ def _proxy(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
     return Cause.SERVICE_PROXY_STALE, [service_proxy(node)], [StaleProxy(node)]
 
 
+def _table_full(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
+    del inventory
+    node = NodeId.parse(parameters["node"])
+    return Cause.CONNTRACK_FULL, [node_out(node)], [TableFull(node)]
+
+
 def _no_endpoints(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
     del inventory
     cluster, name = ClusterName(parameters["cluster"]), parameters["service"]
@@ -254,6 +261,7 @@ KINDS: dict[str, Callable[[Inventory, Mapping[str, str]], Made]] = {
     "gateway-down": _gateway_down,
     "service-proxy-stale": _proxy,
     "no-endpoints": _no_endpoints,
+    "conntrack-full": _table_full,
     "dns-down": _dns_down,
     "dns-forward-missing": _zone,
     "port-drop": _port_drop,

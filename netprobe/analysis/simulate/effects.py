@@ -57,12 +57,22 @@ class AgentFrozen:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The agents of a node lag, and say so: conversations they begin come to no end, datagrams pass."""
+    """The agents of a node lag, and say so."""
 
     node: NodeId
     lag_ns: int
-    is_lost: bool = True
-    """Whether it is bad enough for that."""
+    """At their worst."""
+    waking_ns: int
+    """On average: so much longer a connection seems to take."""
+    is_lost: bool = False
+    """Whether conversations that they begin come to no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFull:
+    """A node's connection table takes no new flow, in or out; those that it knows go on."""
+
+    node: NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,7 @@ Effect = (
     | AgentFrozen
     | Busy
     | StaleProxy
+    | TableFull
     | NoEndpoints
     | DnsDown
     | ZoneMissing

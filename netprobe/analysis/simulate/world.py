@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - the caller passes the seed
+from typing import TypeGuard
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.frames import QuietWindows
@@ -29,6 +30,7 @@ from netprobe.analysis.simulate.effects import (
     Reject,
     SimulatedFault,
     StaleProxy,
+    TableFull,
     ZoneMissing,
 )
 from netprobe.model.component import Component, ComponentKind
@@ -177,7 +179,7 @@ class World:
 
     def _send(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
         match check.aspect:
-            case _ if _is_lagged_away(check, effects):
+            case _ if _is_lagged_away(check, effects) or _is_too_new(check, effects):
                 return Fate(OutcomeKind.TIMED_OUT)
             case Aspect.SERVICE:
                 return self._ask_service(check, at_ns, effects)
@@ -325,10 +327,16 @@ class World:
             if isinstance(effect, Delay) and effect.component in crossed
         )
 
+    def _find_waking_ns(self, check: CheckFacts, at_ns: int) -> int:
+        """By how much its own lag keeps an agent from seeing that it is connected."""
+        effects = self._effects_at(at_ns) if check.check.probe.kind == "tcp" else ()
+        return max((e.waking_ns for e in effects if _makes_busy(e, check.source)), default=0)
+
     def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
         reached = tally.outcomes[OutcomeKind.REACHED]
         late_ns = self._find_delay_ns(check, start_ns)
-        rtts = [late_ns + self._random.randint(*_RTT_NS) for _ in range(reached)]
+        waking_ns = self._find_waking_ns(check, start_ns)
+        rtts = [late_ns + self._random.randint(*_RTT_NS) + waking_ns for _ in range(reached)]
         return Window(
             check=CheckId(check.check.id),
             start_ns=start_ns,
@@ -379,14 +387,27 @@ def _is_at(part: Component, node: NodeId) -> bool:
 def _is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
     """Whether it is a conversation that a lagging agent does not bring to its end."""
     return check.check.probe.kind in {"http", "dns"} and any(
-        isinstance(effect, Busy) and effect.is_lost and effect.node == check.source.node_id
-        for effect in effects
+        _makes_busy(effect, check.source) and effect.is_lost for effect in effects
     )
 
 
+def _is_too_new(check: CheckFacts, effects: Sequence[Effect]) -> bool:
+    """Whether it opens a flow for which a full table has no room."""
+    full = {effect.node for effect in effects if isinstance(effect, TableFull)}
+    if not full or check.aspect not in {Aspect.TCP, Aspect.SERVICE, Aspect.DNS}:
+        return False
+    if check.asked is None:
+        return check.source.node_id in full
+    ends = {check.source.node_id, check.asked.node_id}
+    return len(ends) == 2 and not ends.isdisjoint(full)
+
+
+def _makes_busy(effect: Effect, agent: AgentId) -> TypeGuard[Busy]:
+    return isinstance(effect, Busy) and effect.node == agent.node_id
+
+
 def _find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
-    lags = (effect.lag_ns for effect in effects if isinstance(effect, Busy) and effect.node == agent.node_id)
-    return max(lags, default=_SMALL_NS)
+    return max((e.lag_ns for e in effects if _makes_busy(e, agent)), default=_SMALL_NS)
 
 
 def _leaves_by(check: CheckFacts, gateway: NodeId) -> bool:

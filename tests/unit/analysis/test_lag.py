@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.frames import Frame
@@ -13,13 +15,13 @@ from netprobe.analysis.lag import LEAST_FRAMES, Doubt
 from netprobe.analysis.look import Look, look_at
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Window
+from netprobe.model.window import AgentHealth, Histogram, Window
 from tests.scenarios.play import SECOND, T0, default_fleet
 
 MS = SECOND // 1000
 MOST = 6
 NODE = "prod-us-west-1/w1"
-CLUSTER = NODE.partition("/")[0]
+TOOK_MS = (1, 20, 60, 90, 200)
 
 
 @cache
@@ -28,98 +30,99 @@ def facts() -> Facts:
 
 
 @cache
-def dead_checks(kind: str) -> tuple[CheckFacts, ...]:
-    """The service checks of one node."""
-    found = [c for c in facts().checks if c.aspect is Aspect.SERVICE and str(c.source.node_id) == NODE]
-    found = [c for c in found if kind in {"both", c.check.probe.kind}]
+def dead_checks() -> tuple[CheckFacts, ...]:
+    """The HTTP checks of services from one node."""
+    found = [c for c in facts().checks if c.aspect is Aspect.SERVICE and c.check.probe.kind == "http"]
+    found = [check for check in found if str(check.source.node_id) == NODE]
     assert sum(check.check.count for check in found) >= 4
     return tuple(found)
 
 
-def is_control(check: CheckFacts) -> bool:
-    return check.aspect is Aspect.UDP and {check.source.cluster, check.asked and check.asked.cluster} == {
-        CLUSTER
-    }
+@cache
+def behind() -> frozenset[AgentId]:
+    return frozenset(facts().endpoints(dead_checks()[0]))
 
 
-def look(lags_ms: Mapping[AgentId, int], *, eaten: int = 0, kind: str, answer: OutcomeKind) -> Look:
-    """A frame in which the services of a node are dead, and every *eaten*-th plain datagram was lost."""
+EVERYBODY = frozenset(facts().agents)
+
+
+def look(
+    who: Collection[AgentId], lag_ms: int, took_ms: int, answer: OutcomeKind = OutcomeKind.TIMED_OUT
+) -> Look:
+    """A frame in which a node's services are dead; *who* lags at worst, and its connections took, so much."""
     frame = Frame(T0, SECOND)
-    frame.health = {
-        agent: AgentHealth(agent, T0, 1, loop_lag_ns=lags_ms.get(agent, 0) * MS) for agent in facts().agents
-    }
-    controls = [check for check in facts().checks if is_control(check)]
-    assert len(controls) > 10
-    for place, check in enumerate(controls):
-        outcome = OutcomeKind.TIMED_OUT if eaten and place % eaten == 0 else OutcomeKind.REACHED
-        frame.windows[check.number] = window(check, outcome)
-    for check in dead_checks(kind):
+    for agent in facts().agents:
+        lag_ns = lag_ms * MS if agent in who else 0
+        frame.health[agent] = AgentHealth(agent, T0, 1, loop_lag_ns=lag_ns)
+    for check in facts().checks:
+        if check.aspect is Aspect.TCP:
+            took_ns = took_ms * MS if check.source in who else MS
+            frame.windows[check.number] = window(check, OutcomeKind.REACHED, took_ns)
+    for check in dead_checks():
         frame.windows[check.number] = window(check, answer)
     return look_at(frame, facts(), known=facts().agent_set)
 
 
-def window(check: CheckFacts, outcome: OutcomeKind) -> Window:
+def window(check: CheckFacts, outcome: OutcomeKind, took_ns: int = 0) -> Window:
     count = check.check.count
-    reached = count if outcome is OutcomeKind.REACHED else 0
-    return Window(check.check.id, T0, SECOND, count, reached, ((outcome, count),))
+    rtt = Histogram.of([took_ns] * count) if took_ns else Histogram()
+    return Window(check.check.id, T0, SECOND, count, rtt.total, ((outcome, count),), rtt=rtt)
 
 
-def patience(
-    *frames: Mapping[AgentId, int],
-    eaten: int = 0,
-    kind: str = "both",
-    answer: OutcomeKind = OutcomeKind.TIMED_OUT,
-) -> int:
+def patience(*looks: Look) -> int:
     """Frames for a proxy all of whose checks are dead, behind which stand agents of its cluster."""
-    looks = [look(lags, eaten=eaten, kind=kind, answer=answer) for lags in frames]
-    checks = ((check, facts().endpoints(check)) for check in dead_checks(kind))
+    checks = ((check, facts().endpoints(check)) for check in dead_checks())
     return Doubt(looks, facts()).patience(checks, most=MOST)
 
 
-def everybody(milliseconds: int) -> dict[AgentId, int]:
-    return dict.fromkeys(facts().agents, milliseconds)
-
-
 def test_where_nobody_lags_nothing_waits() -> None:
-    assert patience(everybody(0), kind="http") == LEAST_FRAMES
+    assert patience(look(EVERYBODY, 0, 1)) == LEAST_FRAMES
 
 
-def test_a_conversation_that_woke_lagging_agents_tells_nothing_by_itself() -> None:
-    assert patience(everybody(60), kind="http") == MOST
+def test_one_long_lag_excuses_no_frame_whose_connections_took_no_time() -> None:
+    assert patience(look(EVERYBODY, 240, 5)) == LEAST_FRAMES
 
 
-def test_datagrams_that_all_got_lost_beside_plain_ones_that_all_arrived_are_not_excused() -> None:
-    assert patience(everybody(200), kind="udp") == LEAST_FRAMES
-    assert patience(everybody(200)) == LEAST_FRAMES
+def test_agents_that_wake_late_all_the_time_excuse_everything() -> None:
+    assert patience(look(EVERYBODY, 120, 120)) == MOST
 
 
-def test_datagrams_that_got_lost_beside_plain_ones_that_got_lost_are_excused() -> None:
-    assert patience(everybody(200), eaten=1) == MOST
-
-
-def test_patience_grows_with_what_lag_is_seen_to_do() -> None:
-    waited = [patience(everybody(200), eaten=eaten) for eaten in (0, 8, 4, 2, 1)]
+def test_patience_grows_with_what_connections_take_step_by_step() -> None:
+    waited = [patience(look(EVERYBODY, 200, took)) for took in range(5, 125, 5)]
     assert waited == sorted(waited)
+    assert {LEAST_FRAMES, 3, MOST} <= set(waited)
+
+
+@given(st.lists(st.sampled_from(TOOK_MS), min_size=1, max_size=2))
+def test_an_agent_wakes_as_late_as_its_connections_take_on_average(took: list[int]) -> None:
+    """Naively: the mean over all frames, but for the width of a histogram's bucket."""
+    who = dead_checks()[0].source
+    measured = Doubt([look(EVERYBODY, 100, each) for each in took], facts()).waking_ns(who)
+    assert measured == pytest.approx(sum(took) / len(took) * MS, rel=0.09)
+
+
+def test_where_no_connection_was_measured_lag_explains_everything() -> None:
+    frame = look(EVERYBODY, 120, 1)
+    for check in facts().checks:
+        if check.aspect is Aspect.TCP:
+            frame.seen.asked[check.number] = 0
+    assert patience(frame) == MOST
 
 
 def test_lag_refuses_nobody() -> None:
-    assert patience(everybody(200), kind="http", answer=OutcomeKind.REFUSED) == LEAST_FRAMES
+    assert patience(look(EVERYBODY, 200, 200, OutcomeKind.REFUSED)) == LEAST_FRAMES
 
 
 def test_an_agent_that_neither_asks_nor_answers_excuses_nothing() -> None:
-    ends = {check.source for check in dead_checks("http")}
-    ends = ends.union(*(facts().endpoints(check) for check in dead_checks("http")))
-    others = {agent: 240 for agent in facts().agents if agent not in ends}
+    others = EVERYBODY - behind() - {check.source for check in dead_checks()}
     assert len(others) > 4
-    assert patience(others, kind="http") == LEAST_FRAMES
+    assert patience(look(others, 240, 200)) == LEAST_FRAMES
 
 
-@pytest.mark.parametrize("end", ["asks", "answers"])
-def test_either_end_can_be_late_enough_alone(end: str) -> None:
-    first = dead_checks("http")[0]
-    who = {check.source for check in dead_checks("http")} if end == "asks" else {*facts().endpoints(first)}
-    assert patience(dict.fromkeys(who, 120), kind="http") == MOST
+def test_either_end_can_be_late_enough_alone() -> None:
+    assert patience(look({check.source for check in dead_checks()}, 240, 240)) == MOST
+    assert patience(look(behind(), 240, 200)) == MOST
 
 
 def test_the_frame_before_counts_as_well() -> None:
-    assert patience(everybody(60), everybody(0), kind="http") == MOST
+    assert patience(look(EVERYBODY, 120, 300), look(EVERYBODY, 0, 1)) == MOST

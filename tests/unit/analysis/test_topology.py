@@ -17,7 +17,7 @@ from netprobe.analysis.topology import (
     find_weak_points,
 )
 from netprobe.model import component as part
-from netprobe.model.inventory import Inventory
+from netprobe.model.inventory import Inventory, LinkKind
 from tests import fleets
 from tests.fleets import DEV, PROD, STAGING
 
@@ -98,3 +98,37 @@ def test_a_dead_gateway_cuts_its_cluster_off_and_leaves_workers_to_each_other() 
 def test_a_dead_dns_server_costs_names_and_no_pair() -> None:
     lost = find_cut_off(fleets.healthy(), frozenset((part.dns(DEV),)))
     assert (lost.pairs, lost.services) == ((), ((DEV, f"{DEV}/dns"),))
+
+
+def twice_joined() -> Inventory:
+    """The triangle with a second link between prod and dev."""
+    whole = fleets.default_inventory()
+    direct = next(link for link in whole.links if {link.source, link.target} == {PROD, DEV})
+    return replace(whole, links=(*whole.links, replace(direct, kind=LinkKind.TUNNEL, mechanism="wireguard")))
+
+
+def test_a_dead_link_is_gone_and_its_twin_goes_on() -> None:
+    """A tunnel that says which of several links it is stands for that one, else it stands for all."""
+    inventory = twice_joined()
+    graph = build_map(inventory)
+    details = [
+        detail
+        for link, detail in zip(inventory.links, inventory.tell_links_apart(), strict=True)
+        if {link.source, link.target} == {PROD, DEV}
+    ]
+    assert len(set(details)) == 2
+    for direction in ((PROD, DEV), (DEV, PROD)):
+        tunnels = [part.tunnel(*direction, link=detail) for detail in details]
+        for one in tunnels:
+            assert find_way_around(graph, (one,), source=PROD, target=DEV) == (PROD, DEV)
+        assert find_way_around(graph, tunnels, source=PROD, target=DEV) == (PROD, STAGING, DEV)
+        assert find_way_around(graph, (part.tunnel(*direction),), source=PROD, target=DEV) == (
+            PROD, STAGING, DEV,
+        )  # fmt: skip
+
+
+def test_what_is_neither_link_nor_gateway_takes_no_way_away() -> None:
+    node = fleets.node_id(PROD, "gw")
+    others = (part.node_in(node), part.node_out(node), part.service_proxy(node), part.dns(PROD))
+    graph = build_map(fleets.default_inventory())
+    assert find_way_around(graph, others, source=PROD, target=DEV) == (PROD, DEV)
