@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
+from netprobe.analysis.hypothesis import suppose
+from netprobe.analysis.table import Symptom
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.gateway import (
@@ -60,7 +62,9 @@ class Statement:
 
 def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: Inventory) -> Finding:
     """Return *finding* with what its gateways say for and against it, and its confidence moved by that."""
-    statements = [told for one in witnesses for told in find_statements(finding, one, inventory=inventory)]
+    asked = tuple(witnesses)
+    finding = _read_again(finding, asked)
+    statements = [told for one in asked for told in find_statements(finding, one, inventory=inventory)]
     # A factor of one is a remark: worth reading beside what speaks for the finding, moving nothing.
     speaks_for = tuple(Evidence(told.text) for told in statements if told.factor >= 1)
     against = tuple(Evidence(told.text) for told in statements if told.factor < 1)
@@ -71,6 +75,29 @@ def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: 
         evidence_for=(*speaks_for, *finding.evidence_for),
         evidence_against=(*against, *finding.evidence_against),
     )
+
+
+def _read_again(finding: Finding, witnesses: Iterable[Witness]) -> Finding:
+    """What the table says of a silent door where its host dropped packets as invalid meanwhile (row 18)."""
+    door = finding.components[0]
+    if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
+        return finding
+    hosts = (one for one in witnesses if one.after.node == door.source)
+    if not any(_count_new(one, rule) > 0 for one in hosts for rule in _invalid_rules(one)):
+        return finding
+    found = suppose(Symptom(str(door.kind), note="invalid"), finding.components, core=())
+    return replace(
+        finding,
+        summary=found.summary,
+        next_step=found.row.next_step,
+        confidence=found.row.confidence,
+    )
+
+
+def _invalid_rules(witness: Witness) -> Iterator[RuleCounter]:
+    for fact in witness.after.facts:
+        if isinstance(fact, RuleCounter) and fact.invalid_only and fact.verdict == "drop":
+            yield fact
 
 
 def _moved(confidence: float, statements: Sequence[Statement]) -> float:
@@ -205,18 +232,8 @@ def _about_link(
 
 
 def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
-    if rule.verdict not in ("drop", "reject") or witness.before is None:
-        return
-    earlier = next(
-        (
-            fact
-            for fact in witness.before.facts
-            if isinstance(fact, RuleCounter) and (fact.place, fact.handle) == (rule.place, rule.handle)
-        ),
-        None,
-    )
-    moved = rule.packets - earlier.packets if earlier is not None else 0
-    if moved <= 0:
+    moved = _count_new(witness, rule)
+    if rule.verdict not in ("drop", "reject") or moved <= 0:
         return
     subject = f"{witness.after.node}: the counter of {rule.verdict} rule {rule.handle} in {rule.place}"
     if moved == witness.sent:
@@ -224,6 +241,14 @@ def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
     else:
         ours = "" if witness.sent is None else f" while we sent {witness.sent}"
         yield Statement(f"{subject} moved by {_packets(moved)}{ours}", 1)
+
+
+def _count_new(witness: Witness, rule: RuleCounter) -> int:
+    """What a rule has counted between both readings; 0 where it was read once only."""
+    facts = witness.before.facts if witness.before is not None else ()
+    rules = (fact for fact in facts if isinstance(fact, RuleCounter))
+    earlier = next((r for r in rules if (r.place, r.handle) == (rule.place, rule.handle)), None)
+    return rule.packets - earlier.packets if earlier is not None else 0
 
 
 def _about_connections(witness: Witness, table: ConnectionTable) -> Iterator[Statement]:

@@ -91,6 +91,8 @@ class RuleCounter:
     """``drop``, ``reject``, ``accept``; empty where it only counts."""
     packets: int
     comment: str = ""
+    invalid_only: bool = False
+    """Whether it matches packets that belong to no connection the host knows (``ct state invalid``)."""
 
 
 Fact: TypeAlias = (

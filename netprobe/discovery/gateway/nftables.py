@@ -1,7 +1,7 @@
 """nftables: every rule that counts, from ``nft -j list ruleset`` (libnftables-json(5)).
 
-iptables-nft rules appear here as well. What a rule matches is not read: its place, verdict and counter are
-the evidence.
+iptables-nft rules appear here as well. Of what a rule matches only the state ``invalid`` is read: else its
+place, verdict and counter are the evidence.
 """
 
 from __future__ import annotations
@@ -58,7 +58,15 @@ def _counter_of(rule: _Rule) -> RuleCounter | None:
         raise HostOutputError(f"nft: rule {rule.handle} counts no packets")
     verdict = next((word for step in rule.expr for word in _VERDICTS if word in step), "")
     place = " ".join(name(word) for word in (rule.family, rule.table, rule.chain))
-    return RuleCounter(place, rule.handle, verdict, packets, name(rule.comment))
+    invalid = any(_is_invalid_state(step.get("match")) for step in rule.expr)
+    return RuleCounter(place, rule.handle, verdict, packets, name(rule.comment), invalid)
+
+
+def _is_invalid_state(match: object) -> bool:
+    """Whether a match says ``ct state invalid``, and no other state beside it."""
+    if not isinstance(match, dict) or match.get("left") != {"ct": {"key": "state"}}:
+        return False
+    return match.get("op") in {"in", "=="} and match.get("right") in ("invalid", ["invalid"])
 
 
 COLLECTOR = Collector("nftables", _commands, _read)

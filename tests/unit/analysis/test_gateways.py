@@ -8,6 +8,8 @@ import pytest
 
 from netprobe.analysis.contradictions import find_contradictions
 from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness, weigh_finding
+from netprobe.analysis.hypothesis import suppose
+from netprobe.analysis.table import TABLE, Symptom
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import (
@@ -170,3 +172,26 @@ def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely(
     witness = Witness(reading(peer(20)))
     assert weigh_finding(one_way, [witness], inventory=INVENTORY).confidence == one_way.confidence
     assert find_contradictions([one_way], [witness], inventory=INVENTORY)
+
+
+@pytest.mark.parametrize(
+    ("rule", "row"),
+    [
+        (RuleCounter("inet f input", 4, "drop", 3, invalid_only=True), "18"),
+        (RuleCounter("inet f input", 4, "drop", 3), "19"),
+        (RuleCounter("inet f input", 4, "accept", 3, invalid_only=True), "19"),
+    ],
+    ids=["dropped as invalid", "dropped for another reason", "counted and let through"],
+)
+def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
+    text = {each.number: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
+    door = parts.firewall_rule("a/gw", port="tcp/80")
+    finding = suppose(Symptom("firewall-rule"), (door,), core=())
+    told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
+    moved = Witness(reading(replace(rule, packets=23)), reading(rule))
+    still = Witness(reading(rule), reading(rule))
+    assert weigh_finding(told, [still], inventory=INVENTORY).summary == finding.summary
+    said = weigh_finding(told, [moved], inventory=INVENTORY)
+    begins = text.partition("{where}")[0] if row == "18" else "tcp/80 on a/gw is silent"
+    assert said.summary.startswith(begins)
+    assert (said.confidence == 0.75) == (row == "18")

@@ -74,6 +74,7 @@ def test_a_name_that_fits_nothing_is_one_clear_line(pair: tuple[str, str], bundl
     assert str(result.exception) == COMPLAINTS[pair]
 
 
-def test_a_bundle_cannot_be_asked(bundle: Path) -> None:
-    result = run("why", "prod", "dev", "--ask", "--from", bundle)
-    assert str(result.exception) == "--ask needs a live lab or collector; a bundle cannot answer"
+@pytest.mark.parametrize("option", ["--ask", "--patient"])
+def test_a_bundle_cannot_be_asked(option: str, bundle: Path) -> None:
+    result = run("why", "prod", "dev", option, "--from", bundle)
+    assert str(result.exception) == f"{option} needs a live lab or collector; a bundle cannot answer"

@@ -127,6 +127,24 @@ def test_rules_that_count_are_told_and_nothing_a_terminal_obeys() -> None:
     assert told == (RuleCounter("inet f forward", 4, "drop", 20, "x?[31m"),)
 
 
+@pytest.mark.parametrize(
+    ("right", "invalid_only"),
+    [
+        ("invalid", True),
+        (["invalid"], True),
+        (["established", "related"], False),
+        ({"set": ["invalid", "new"]}, False),
+    ],
+)
+def test_of_what_a_rule_matches_only_the_invalid_state_is_read(right: object, invalid_only: bool) -> None:
+    """Matches as ``nft -j`` 1.0.6 writes them."""
+    match = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": right}}
+    expr = [match, {"counter": {"packets": 7, "bytes": 0}}, {"drop": None}]
+    rule = {"family": "inet", "table": "f", "chain": "input", "handle": 4, "expr": expr}
+    (told,) = nftables.COLLECTOR.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
+    assert told == RuleCounter("inet f input", 4, "drop", 7, "", invalid_only)
+
+
 def test_ipsec_by_strongswan_and_by_the_kernel() -> None:
     ranges = ("10.2.0.0/16", "fd00:2::/48")
     assert ipsec.COLLECTOR.read({"ipsec": SA.encode()}) == (
