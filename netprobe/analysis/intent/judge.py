@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Needs, Protocol
+from netprobe.model.names import AgentId
 from netprobe.model.verdict import Verdict
 from netprobe.probes.drops import Drop
 
@@ -60,10 +61,13 @@ def judge_cells(cells: Iterable[Cell], sights: Sights, *, responders: frozenset[
         if sight is None:
             yield Judged(cell, CellVerdict.UNPROVEN, "nobody was there to ask")
             continue
-        has_witness = sight.is_witnessed or (cell.source, cell.address) in alive
-        if sight.verdict is Verdict.FILTERED and not has_witness:
+        if sight.verdict is Verdict.FILTERED and not _has_witness(cell, sight, alive):
             sight = replace(sight, verdict=Verdict.UNKNOWN, reason=_NO_WITNESS)
         yield _judge(cell, sight, responders)
+
+
+def _has_witness(cell: Cell, sight: Sight, alive: set[tuple[AgentId, str]]) -> bool:
+    return sight.is_witnessed or (cell.source, cell.address) in alive
 
 
 def _judge(cell: Cell, sight: Sight, responders: frozenset[Door]) -> Judged:  # noqa: PLR0911 - a decision table

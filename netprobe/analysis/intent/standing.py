@@ -36,6 +36,8 @@ def find_absent(snapshot: Snapshot) -> dict[str, str]:
 
 def explain(sights: Mapping[Cell, Sight], absent: Mapping[str, str]) -> dict[Cell, Sight]:
     """The same sights; those that nobody had because the asking agent does not stand say so."""
+    if not absent:
+        return dict(sights)  # copied whole: to hash every cell of a large matrix again takes its time
     return {cell: _explained(cell, sight, absent) for cell, sight in sights.items()}
 
 
@@ -46,6 +48,8 @@ def _explained(cell: Cell, sight: Sight, absent: Mapping[str, str]) -> Sight:
 
 def doubt(sights: Mapping[Cell, Sight], absent: Mapping[str, str], *, agent_port: int) -> dict[Cell, Sight]:
     """The same sights, but nothing is concluded from the silence of an agent that does not stand."""
+    if not absent:
+        return dict(sights)
     return {
         cell: unseen(absent[cell.target]) if _is_moot(cell, sight, absent, agent_port) else sight
         for cell, sight in sights.items()
