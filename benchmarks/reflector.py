@@ -11,6 +11,7 @@ import time
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
+from netprobe.engine.identifying import IdentityServer
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
 from netprobe.engine.schedule import TICK_NS
@@ -19,7 +20,8 @@ from netprobe.wire.identity import Identity
 
 async def reflect(port: int, key: bytes, name: str) -> None:
     """Answer until standard input ends."""
-    responder = Responder(Identity(name, "boot"), Keyring(key), Clock(), port, Reflecting(name))
+    keys = Keyring(key)
+    responder = Responder(IdentityServer(Identity(name, "boot"), keys), keys, Clock(), port, Reflecting(name))
     await responder.open()
     try:
         print("ready", flush=True)

@@ -178,9 +178,13 @@ class UdpEcho:
         self._read_errors(sock)
         datagrams = tuple(receive(sock))
         answers = [self._prove(datagram.data) for datagram in datagrams]
+        now_ns = self.clock.mono_ns()
+        offset_ns = now_ns - self.clock.wall_ns()
         for datagram, answer in zip(datagrams, answers, strict=True):
             if answer is not None and answer.boot == self.boot:
-                self._take_answer(answer, datagram)
+                stamp_ns = datagram.received_ns
+                arrived_ns = max(self._drained_ns, stamp_ns + offset_ns) if stamp_ns else now_ns
+                self._take_answer(answer, arrived_ns=min(now_ns, arrived_ns))
         if datagrams:
             self._count_drops(sock, datagrams[-1])
 
@@ -196,11 +200,10 @@ class UdpEcho:
             self.dropped += datagram.dropped - known
             self._drops[sock.fileno()] = datagram.dropped
 
-    def _take_answer(self, answer: stamp.Answer, datagram: Datagram) -> None:
+    def _take_answer(self, answer: stamp.Answer, *, arrived_ns: int) -> None:
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return
-        arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
         elapsed_ns = max(0, arrived_ns - probe.sent_ns)
         self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=elapsed_ns))
 

@@ -1,7 +1,7 @@
-"""The answering side: STAMP reflector over UDP and the agent's identity over HTTP, on one port number.
+"""The answering side: STAMP reflector over UDP, and beside it HTTP, on one port number.
 
 Rules: a datagram is answered only if it proves the fleet's key, with exactly as many bytes as it had, and at
-most *MAX_ANSWERS_PER_S* of them; nobody else gets a byte over UDP. HTTP tells only the agent's name.
+most *MAX_ANSWERS_PER_S* of them; nobody else gets a byte over UDP.
 
 The first request after a pause is answered at once; those that follow it are gathered, because waking
 costs more than answering: until the engine's next beat, or for a shorter time where so many come that they
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
+from netprobe.engine.identifying import MAX_CONNECTIONS, MAX_REQUEST_BYTES, IdentityServer
 from netprobe.engine.reflecting import Arrival, Reflecting
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
@@ -36,13 +37,8 @@ from netprobe.engine.sockets import (
 from netprobe.errors import RemoteFormatError, SurroundingsError
 from netprobe.probes.rejection import told_mtu
 from netprobe.wire import stamp
-from netprobe.wire.hold import decode_hold
-from netprobe.wire.identity import Identity, encode_identity
 
 MAX_ANSWERS_PER_S = 20_000
-MAX_CONNECTIONS = 512
-MAX_HELD = 64
-"""Quiet connections kept open for peers that ask for it."""
 MAX_BATCH = 1_000
 """Requests answered in one go; the rest waits for the next."""
 BUSY_BATCH = 128
@@ -51,8 +47,6 @@ holds about twice as many of the largest."""
 _LEAST_GATHER_NS = 4_000_000
 AWAKE_NS = 3_000_000_000
 """How long after an urgent request everything is answered at once."""
-_HTTP_TIMEOUT_S = 5.0
-_MAX_REQUEST_BYTES = 8 * 1024
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -78,7 +72,8 @@ class Allowance:
 class Responder:
     """Answers peers."""
 
-    identity: Identity
+    http: IdentityServer
+    """Answers connections to the same port."""
     keys: Keyring
     clock: Clock
     port: int
@@ -89,14 +84,10 @@ class Responder:
     dropped: int = 0
     """Requests lost to full buffers or to the allowance."""
     strangers: int = 0
-    is_ready: bool = False
-    """What ``/readyz`` tells: whether whoever owns us does its work."""
     _allowance: Allowance = field(default_factory=lambda: Allowance(MAX_ANSWERS_PER_S))
     _sockets: list[socket.socket] = field(default_factory=list)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _drops: dict[int, int] = field(default_factory=dict)
-    _connections: int = 0
-    _held: int = 0
     _resting: list[socket.socket] = field(default_factory=list)
     """Sockets that nobody watches while their requests gather."""
     _gather_ns: int = TICK_NS
@@ -146,7 +137,7 @@ class Responder:
         self._sockets.append(udp)
         asyncio.get_running_loop().add_reader(udp.fileno(), self._wake, udp)
         server = await asyncio.start_server(
-            self._serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=_MAX_REQUEST_BYTES
+            self.http.serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=MAX_REQUEST_BYTES
         )
         self._servers.append(server)
 
@@ -268,51 +259,6 @@ class Responder:
                 continue
         return None
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request (RFC 9112, ``Connection: close``); a peer may ask us to wait for it."""
-        self._connections += 1
-        hold_s: int | None = None
-        try:
-            async with asyncio.timeout(_HTTP_TIMEOUT_S):
-                if self._connections <= MAX_CONNECTIONS:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    hold_s = self._find_hold(head)
-                    if hold_s is None:
-                        await self._finish(head, writer)
-            if hold_s is not None:
-                await self._hold(hold_s, reader, writer)
-            writer.close()
-            async with asyncio.timeout(_HTTP_TIMEOUT_S):
-                await writer.wait_closed()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            writer.transport.abort()
-        finally:
-            self._connections -= 1
-
-    async def _finish(self, head: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(respond(head, self.identity, is_ready=self.is_ready))
-        await writer.drain()
-
-    def _find_hold(self, head: bytes) -> int | None:
-        words = head.split(b"\r\n", 1)[0].split(b" ")
-        if len(words) != 3 or self._held >= MAX_HELD:
-            return None
-        asked = (decode_hold(words[1], key=key) for key in self.keys.believed)
-        return next((seconds for seconds in asked if seconds is not None), None)
-
-    async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Keep a quiet connection open until its peer speaks again."""
-        self._held += 1
-        self._connections -= 1  # counted apart, so that quiet peers never keep others out
-        try:
-            async with asyncio.timeout(seconds):
-                writer.write(_response(b"200 OK", b"", is_kept=True))
-                await writer.drain()
-                await self._finish(await reader.readuntil(b"\r\n\r\n"), writer)
-        finally:
-            self._held -= 1
-            self._connections += 1
-
 
 def gather_ns(before_ns: int, *, count: int, beat_ns: int) -> int:
     """How long to gather next, after *count* requests came in *before_ns*; pure.
@@ -325,34 +271,3 @@ def gather_ns(before_ns: int, *, count: int, beat_ns: int) -> int:
     if count >= BUSY_BATCH:
         return max(_LEAST_GATHER_NS, before_ns // 2)
     return min(beat_ns, 2 * before_ns) if count <= BUSY_BATCH // 3 else min(beat_ns, before_ns)
-
-
-def respond(head: bytes, identity: Identity, *, is_ready: bool = False) -> bytes:
-    """The whole HTTP response to a request's head (RFC 9112, section 3)."""
-    words = head.split(b"\r\n", 1)[0].split(b" ")
-    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-        return _response(b"400 Bad Request", b"{}")
-    method, target, _ = words
-    if method not in {b"GET", b"HEAD"}:
-        return _response(b"405 Method Not Allowed", b"{}")
-    if target == b"/healthz":
-        body = b'{"status":"ok"}'
-    elif target == b"/readyz":
-        if not is_ready:
-            return _response(b"503 Service Unavailable", b'{"status":"no report has left yet"}')
-        body = b'{"status":"ok"}'
-    elif target == b"/":
-        body = encode_identity(identity)
-    else:
-        return _response(b"404 Not Found", b"{}")
-    return _response(b"200 OK", body, is_head=method == b"HEAD")
-
-
-def _response(status: bytes, body: bytes, *, is_head: bool = False, is_kept: bool = False) -> bytes:
-    lines = (
-        b"HTTP/1.1 " + status,
-        b"Content-Type: application/json",
-        b"Content-Length: " + str(len(body)).encode(),
-        b"Connection: keep-alive" if is_kept else b"Connection: close",
-    )
-    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if is_head else body)

@@ -21,6 +21,7 @@ from netprobe.engine.doubt import Doubting
 from netprobe.engine.driving import SHELLS
 from netprobe.engine.echo_icmp import IcmpEcho
 from netprobe.engine.echo_udp import Keyring, UdpEcho
+from netprobe.engine.identifying import IdentityServer
 from netprobe.engine.ledger import Ledger, Round
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
@@ -66,7 +67,8 @@ class Engine:
         self._udp = UdpEcho(self._ledger, keys, nonce, self._clock)
         self._icmp = IcmpEcho(self._ledger, keys, nonce, self._clock)
         self._reflecting = Reflecting(str(agent))
-        self._responder = Responder(Identity(str(agent), boot), keys, self._clock, port, self._reflecting)
+        self._http = IdentityServer(Identity(str(agent), boot), keys)
+        self._responder = Responder(self._http, keys, self._clock, port, self._reflecting)
         self._stalls = Stalls()
         self._beat = Beat(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
         self._talks = asyncio.Semaphore(MAX_TALKS)
@@ -100,7 +102,7 @@ class Engine:
 
     def tell_ready(self, *, is_ready: bool) -> None:
         """What ``/readyz`` answers from now on."""
-        self._responder.is_ready = is_ready
+        self._http.is_ready = is_ready
 
     @property
     def capabilities(self) -> tuple[str, ...]:

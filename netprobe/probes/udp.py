@@ -57,11 +57,7 @@ def judge(answer: stamp.Answer, check: Check, *, elapsed_ns: int) -> Seen:
     the network's. An answer whose network time passed the deadline is as good as none.
     """
     rtt_ns = max(1, elapsed_ns - answer.dwell_ns)
+    told_by, count = answer.answered_by, answer.received_count
     if rtt_ns > check.probe.timeout_ns:
-        return Seen(TimedOut(check.probe.timeout_ns), received_count=answer.received_count)
-    return Seen(
-        judge_identity(check, answer.answered_by, rtt_ns=rtt_ns),
-        answered_by=answer.answered_by,
-        observed_source=answer.observed_source,
-        received_count=answer.received_count,
-    )
+        return Seen(TimedOut(check.probe.timeout_ns), received_count=count)
+    return Seen(judge_identity(check, told_by, rtt_ns=rtt_ns), told_by, answer.observed_source, count)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.responder import Allowance, respond
+from netprobe.engine.identifying import respond
+from netprobe.engine.responder import Allowance
 from netprobe.wire.identity import Identity, decode_identity
 
 IDENTITY = Identity("dev/w1/pod", "b00t")
