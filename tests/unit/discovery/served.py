@@ -37,6 +37,10 @@ class Served:
     lists: Counter[str] = field(default_factory=Counter)
     watched: dict[str, list[str]] = field(default_factory=dict)
     """By kind the version that each watch began from."""
+    forbidden: frozenset[str] = frozenset()
+    """Resources that nothing may be done with."""
+    reviewed: list[str] = field(default_factory=list)
+    """What was asked whether it may be done."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
     """No watch tells or is refused anything before."""
 
@@ -50,6 +54,12 @@ class Served:
             if isinstance(self.identity, int):
                 return web.json_response({"message": "no"}, status=self.identity)
             return web.json_response({"metadata": {}, "spec": {"value": self.identity}})
+        if request.method == "POST":  # a review: whether we may do something
+            asked = (await request.json())["spec"]["resourceAttributes"]
+            self.reviewed.append(f"{asked['verb']} {asked['resource']}")
+            return web.json_response({"status": {"allowed": asked["resource"] not in self.forbidden}})
+        if path == "/api/v1/namespaces/kube-system":
+            return web.json_response({"metadata": {"name": "kube-system", "uid": self.url}})
         if path not in PATHS:
             return web.json_response({"message": "nothing"}, status=404)
         if "watch" in request.query:
@@ -79,7 +89,7 @@ class Served:
 async def serve(served: Served, *, context: ssl.SSLContext | None = None) -> AsyncIterator[Served]:
     """Serve on a free port of 127.0.0.1."""
     app = web.Application()
-    app.router.add_get("/{tail:.*}", served.answer)
+    app.router.add_route("*", "/{tail:.*}", served.answer)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -20,20 +20,20 @@ from netprobe.discovery.objects import Version
 from netprobe.errors import InputError
 from netprobe.render.clusters import clusters_table
 from netprobe.render.tables import render_text
-from tests.unit.discovery.served import Served, serve, write_kubeconfig
+from tests.unit.discovery.served import Json, Served, serve, write_kubeconfig
 
 SYSTEM = {"metadata": {"name": "kube-system", "uid": "uid-of-kube-system"}}
 NAME = "api.prod.example"
 
 
-def node(name: str, cidr: str = "", **labels: str) -> dict[str, object]:
+def node(name: str, cidr: str = "", **labels: str) -> Json:
     told = {key.replace("__", "/").replace("_", "."): value for key, value in labels.items()}
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     return {"metadata": {"name": name, "labels": told}, "spec": {"podCIDR": cidr}, "status": ready}
 
 
-def context_of(tmp_path: Path, served: Served, **more: str) -> Context:
-    return read_contexts([write_kubeconfig(tmp_path / "config", served.url, **more)]).choose()[0]
+def context_of(tmp_path: Path, served: Served) -> Context:
+    return read_contexts([write_kubeconfig(tmp_path / "config", served.url)]).choose()[0]
 
 
 async def identity_of(served: Served, tmp_path: Path) -> str:
@@ -80,7 +80,11 @@ async def test_nodes_that_are_no_machines_are_left_out_and_counted(tmp_path: Pat
 
 async def test_the_list_shows_version_reach_nodes_fabric_and_ranges(tmp_path: Path) -> None:
     cidrs = {"metadata": {"name": "k"}, "spec": {"cidrs": ["10.96.0.0/16"]}}
-    items = {"nodes": [node("w1", "10.1.0.0/24")], "servicecidrs": [cidrs], "namespaces": [SYSTEM]}
+    items: dict[str, list[Json]] = {
+        "nodes": [node("w1", "10.1.0.0/24")],
+        "servicecidrs": [cidrs],
+        "namespaces": [SYSTEM],
+    }
     async with serve(Served(items=items, groups=["submariner.io"])) as served:
         away = Context("staging-eu-central-1", write_kubeconfig(tmp_path / "away", "http://127.0.0.1:1"))
         readings = await read_clusters(
