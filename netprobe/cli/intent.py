@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 from pathlib import Path
 
 import click
@@ -15,11 +16,12 @@ from netprobe.analysis.intent.read import load_intent, parse_span
 from netprobe.analysis.intent.standing import find_absent
 from netprobe.analysis.netpol.derive import Door, derive
 from netprobe.analysis.netpol.policy import Transport
-from netprobe.analysis.netpol.read import load_manifests
+from netprobe.analysis.netpol.read import Manifests, load_manifests, read_manifests
 from netprobe.analysis.netpol.write import Statement, find_statements, intent_document
 from netprobe.bus.ask import Access, open_asker
 from netprobe.cli.source import Source, source_options
 from netprobe.cli.verifying import see_cells
+from netprobe.discovery.kubeconfig import find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
 from netprobe.model.intent import Door as IntentDoor
 from netprobe.model.intent import Span
@@ -56,10 +58,13 @@ def check(path: Path) -> None:
 
 @intent.command("from-networkpolicies")
 @click.option(
-    "-f", "--filename", "paths", multiple=True, required=True, metavar="PATH",
+    "-f", "--filename", "paths", multiple=True, metavar="PATH",
     type=click.Path(path_type=Path),
     help="A file or a directory of manifests: NetworkPolicy, Namespace, Pod, lists. May be given again.",
 )  # fmt: skip
+@click.option("--context", "name", metavar="NAME", help="Read them from the cluster of this context instead.")
+@click.option("--kubeconfig", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="A kubeconfig file; repeatable. By default $KUBECONFIG, or ~/.kube/config.")  # fmt: skip
 @click.option(
     "--port", "ports", multiple=True, metavar="PORT",
     help="Ask every pod on this port, too (tcp/443, udp/8000-8010), beside what pods and policies name.",
@@ -69,9 +74,18 @@ def check(path: Path) -> None:
     "-o", "--output", type=click.Choice(["intent", "table"]), default="intent", show_default=True,
     help="An intent file for verify, or the verdicts to read.",
 )  # fmt: skip
-def from_networkpolicies(paths: tuple[Path, ...], ports: tuple[str, ...], family: str, output: str) -> None:
-    """Compute from manifests who may reach whom, and which NetworkPolicy decides."""
-    manifests = load_manifests(paths)
+def from_networkpolicies(
+    *, paths: tuple[Path, ...], name: str | None, files: tuple[Path, ...], ports: tuple[str, ...],
+    family: str, output: str,
+) -> None:  # fmt: skip
+    """Compute who may reach whom, and which NetworkPolicy decides: of manifests, or of a cluster.
+
+    A cluster needs leave to list its pods, namespaces and networkpolicies. Policies speak of their own
+    cluster only, so each cluster has an intent of its own.
+    """
+    if bool(paths) == (name is not None):
+        raise InputError("give either manifests (-f PATH) or a cluster (--context NAME)")
+    manifests = load_manifests(paths) if name is None else _read_cluster(name, files)
     doors = [door for text in ports for door in _doors(text)]
     cells = derive(manifests.policies, manifests.namespaces, manifests.pods, doors)
     statements = find_statements(cells, version=int(family))
@@ -81,12 +95,22 @@ def from_networkpolicies(paths: tuple[Path, ...], ports: tuple[str, ...], family
         raise InputError(
             f"no two pods with an IPv{family} address and a port to ask; "
             "write them with: kubectl get pods,namespaces,networkpolicies -A -o yaml",
-            where=", ".join(str(path) for path in paths),
+            where=name or ", ".join(str(path) for path in paths),
         )
     if output == "table":
         _echo_statements(statements)
     else:
         _echo_intent(statements, int(family))
+
+
+def _read_cluster(name: str, files: tuple[Path, ...]) -> Manifests:
+    from netprobe.discovery.policies import read_policy_manifests  # noqa: PLC0415 - manifests need no client
+
+    found = files or find_kubeconfigs(os.environ, home=Path.home())
+    if not found:
+        raise InputError("no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
+    (context,) = read_contexts(found).choose((name,))
+    return read_manifests(asyncio.run(read_policy_manifests(context)))
 
 
 @intent.command("from-observed")
