@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
+from itertools import chain, compress
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from netprobe.model.component import (
     ComponentKind,
     dns,
     firewall_rule,
+    gateway_in,
+    gateway_out,
     node_in,
     node_out,
     overlay,
@@ -32,8 +34,8 @@ from netprobe.model.component import (
 )
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import NodeId, Plane
-from netprobe.planning.fabric import V4, V6, Fabric
-from netprobe.planning.pairs import find_joints, is_rich
+from netprobe.planning.fabric import V4, V6, Fabric, by_family
+from netprobe.planning.pairs import find_rich, number_joints
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.questions import CLUSTERSET, ask_link_ends, ask_outer, find_exported
 from netprobe.planning.rings import IntArray, KeyArray
@@ -82,14 +84,10 @@ class Numbering:
 
     nodes: tuple[NodeId, ...]
     port: int
+    place_of: dict[NodeId, int]
     number_of: dict[Component, int] = field(default_factory=dict)
     overlay_of: dict[int, int] = field(default_factory=dict)
     """Numbers of plain overlays, by their first node's number times all nodes plus the second's."""
-
-    @cached_property
-    def place_of(self) -> dict[NodeId, int]:
-        """The number of each node."""
-        return {node: place for place, node in enumerate(self.nodes)}
 
     @property
     def size(self) -> int:
@@ -107,6 +105,12 @@ class Numbering:
         """The number of an overlay by its code."""
         known = self.overlay_of.get(code)
         return self.overlay_of.setdefault(code, self.size) if known is None else known
+
+    def number_overlays(self, codes: list[int]) -> IntArray:
+        """The numbers of many overlays, each code once."""
+        new = [code for code in codes if code not in self.overlay_of]
+        self.overlay_of.update(zip(new, range(self.size, self.size + len(new)), strict=True))
+        return np.array([self.overlay_of[code] for code in codes], np.int64)
 
     @cached_property
     def _by_number(self) -> dict[int, Component]:
@@ -166,18 +170,25 @@ def plan_in_bulk(
     if any(link.balanced for link in inventory.links):
         raise MisuseError("links that share flows give rows with several ways, which arrays do not hold")
     writer = _Writer(fabric, policy)
-    joints = dict.fromkeys(find_joints(fabric, epoch=epoch, seed=seed, policy=policy))
-    rich = np.array([is_rich(*joint, epoch=epoch, seed=seed, policy=policy) for joint in joints], np.bool_)
-    place_of = writer.numbering.place_of
-    ends = np.array([(place_of[one], place_of[other]) for one, other in joints], np.int64).reshape(-1, 2)
-    inside = writer.cluster[ends[:, 0]] == writer.cluster[ends[:, 1]]
-    writer.ask_inside(ends[inside], rich[inside])
-    across = [joint for joint, is_near in zip(joints, inside.tolist(), strict=True) if not is_near]
-    writer.ask_across(across, ends[~inside], rich[~inside])
+    names = list(map(str, fabric.node_of))
+    for joints, ask in zip(
+        number_joints(fabric, epoch=epoch, seed=seed, policy=policy),
+        (writer.ask_inside, writer.ask_across),
+        strict=True,
+    ):
+        ends = _once(joints)
+        named = ((names[one], names[other]) for one, other in ends.tolist())
+        ask(ends, find_rich(named, epoch=epoch, seed=seed, policy=policy))
     writer.ask_outer()
     writer.ask_link_ends()
     writer.ask_served()
     return writer.finish()
+
+
+def _once(joints: IntArray) -> IntArray:
+    """Each joint once, where it stands first."""
+    codes = joints[:, 0] * (joints.max(initial=0) + 1) + joints[:, 1]
+    return joints[np.sort(np.unique(codes, return_index=True)[1])]
 
 
 class _Writer:
@@ -185,17 +196,19 @@ class _Writer:
 
     def __init__(self, fabric: Fabric, policy: PlanPolicy) -> None:
         self.fabric, self.policy = fabric, policy
-        self.numbering = Numbering(tuple(fabric.node_of), fabric.inventory.agent_port)
+        self.numbering = Numbering(tuple(fabric.node_of), fabric.inventory.agent_port, fabric.place_of)
         self.rows = _Rows()
         self.silent = 0
         """Checks whose legs nobody knows."""
         clusters = {name: place for place, name in enumerate(fabric.cluster_of)}
         nodes = self.numbering.nodes
         self.cluster = np.array([clusters[node.cluster] for node in nodes], np.int64)
-        self.has = {(plane, family): np.zeros(len(nodes), np.bool_) for plane in Plane for family in (V4, V6)}
-        for place, agents in enumerate(fabric.agents_on.values()):
-            for agent, family in product(agents, (V4, V6)):
-                self.has[agent.plane, family][place] = (agent, family) in fabric.address_of
+        self.has: dict[tuple[Plane, int], npt.NDArray[np.bool_]] = {}
+        for plane, standing in fabric.standing.items():
+            addresses = [node.addresses(plane) for node in fabric.node_of.values()]
+            is_v6 = np.array([any(":" in each for each in own) for own in addresses], np.bool_)
+            is_v4 = np.array([any(":" not in each for each in own) for own in addresses], np.bool_)
+            self.has |= {(plane, V4): is_v4 & standing, (plane, V6): is_v6 & standing}
         mtus = {name: cluster.pod_mtu for name, cluster in fabric.cluster_of.items()}
         self.pod_mtu = np.array([mtus[node.cluster] for node in nodes], np.int64)
 
@@ -215,14 +228,14 @@ class _Writer:
         size = len(self.numbering.nodes)
         codes = np.concatenate((ends[:, 0] * size + ends[:, 1], ends[:, 1] * size + ends[:, 0]))
         different, inverse = np.unique(codes, return_inverse=True)
-        numbers = np.array(list(map(self.numbering.number_overlay, different.tolist())), np.int64)
+        numbers = self.numbering.number_overlays(different.tolist())
         found = numbers[inverse.reshape(-1)] if len(numbers) else codes
         return found[: len(ends)], found[len(ends) :]
 
-    def ask_across(
-        self, joints: Sequence[tuple[NodeId, NodeId]], ends: IntArray, rich: npt.NDArray[np.bool_]
-    ) -> None:
+    def ask_across(self, ends: IntArray, rich: npt.NDArray[np.bool_]) -> None:
         """Whatever lies between two clusters, from the planner of objects; ways of one length together."""
+        nodes = self.numbering.nodes
+        joints = [(nodes[one], nodes[other]) for one, other in ends.tolist()]
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         ways: list[tuple[list[int], list[int]]] = []
         mtu = np.zeros(len(joints), np.int64)
@@ -355,29 +368,40 @@ class _Writer:
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        return frozenset(self.fabric.address_of.values())
+        every = [
+            node.addresses(plane)
+            for plane, standing in self.fabric.standing.items()
+            for node in compress(self.fabric.node_of.values(), standing.tolist())
+        ]
+        plain = chain.from_iterable(own for own in every if len(own) == 1)
+        return frozenset(plain).union(*(by_family(own).values() for own in every if len(own) > 1))
 
     def finish(self) -> BulkPlan:
         indptr, indices = self.rows.finish()
-        expected = np.fromiter(set(self._expected()), np.int64)
+        expected = np.unique(np.concatenate(list(self._expected())))
         size = self.numbering.size
         checks = sum(count for _, count, _ in self.rows.spans) + self.silent
         return BulkPlan(
             self.fabric, indptr, indices, size, tuple(self.rows.spans), checks, expected, self.numbering
         )
 
-    def _expected(self) -> Iterator[int]:
+    def _expected(self) -> Iterator[IntArray]:
         """As in `coverage`: nodes, proxies where there are services, gateways and tunnels."""
-        size = len(self.numbering.nodes)
-        for place, node in enumerate(self.numbering.nodes):
-            yield from (_OUT * size + place, _IN * size + place)
-            if self.fabric.cluster_of[node.cluster].services:
-                yield _PROXY * size + place
-        for name in self.fabric.cluster_of:
-            for hop in self.fabric.hops_from(name):
-                yield self.numbering.number(Component(ComponentKind.GATEWAY_OUT, str(hop.source_gateway)))
-                yield self.numbering.number(hop.component)
-                yield self.numbering.number(Component(ComponentKind.GATEWAY_IN, str(hop.target_gateway)))
+        every = np.arange(len(self.numbering.nodes))
+        served = np.array([bool(each.services) for each in self.fabric.cluster_of.values()], np.bool_)
+        yield self._of(_OUT, every)
+        yield self._of(_IN, every)
+        yield self._of(_PROXY, every[served[self.cluster]])
+        number = self.numbering.number
+        yield np.array(
+            [
+                number(part)
+                for name in self.fabric.cluster_of
+                for hop in self.fabric.hops_from(name)
+                for part in (gateway_out(hop.source_gateway), hop.component, gateway_in(hop.target_gateway))
+            ],
+            np.int64,
+        )
 
 
 def count_coverage(plan: BulkPlan) -> CoverageCounts:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, combinations, islice, product
+
+import numpy as np
+import numpy.typing as npt
 
 from netprobe.errors import InputError
 from netprobe.model.component import Component, tunnel
@@ -54,9 +58,6 @@ class Fabric:
         self.inventory = inventory
         self.cluster_of: dict[ClusterName, Cluster] = {}
         self.node_of: dict[NodeId, Node] = {}
-        self.agents_on: dict[NodeId, tuple[AgentId, ...]] = {}
-        """The agents of each node; a node may have none."""
-        self.address_of: dict[tuple[AgentId, int], str] = {}
         self._able: dict[ClusterName, tuple[Node, ...]] = {}
         """What a link of each cluster may end at."""
         self._index_nodes()
@@ -66,7 +67,6 @@ class Fabric:
         self._hop_of: dict[tuple[NodeId, NodeId], Hop] = {}
         self._index_links()
         self._ways: dict[ClusterName, dict[ClusterName, Way]] = {}
-        self.agents: tuple[AgentId, ...] = tuple(chain.from_iterable(self.agents_on.values()))
 
     def _index_nodes(self) -> None:
         for cluster in self.inventory.clusters:
@@ -79,10 +79,57 @@ class Fabric:
                 if node_id in self.node_of:
                     raise InputError(f"node {node_id} stands twice", where="inventory")
                 self.node_of[node_id] = node
-                self.agents_on[node_id] = tuple(self.inventory.agents_on(cluster, node))
-                for agent in self.agents_on[node_id]:
-                    for family, address in _by_family(node.addresses(agent.plane)).items():
-                        self.address_of[agent, family] = address
+
+    # Names of agents and their addresses are made when somebody asks: plans as arrays need neither.
+
+    @cached_property
+    def agents_on(self) -> dict[NodeId, tuple[AgentId, ...]]:
+        """The agents of each node; a node may have none."""
+        return {
+            node_id: tuple(self.inventory.agents_on(self.cluster_of[node_id.cluster], node))
+            for node_id, node in self.node_of.items()
+        }
+
+    @cached_property
+    def agents(self) -> tuple[AgentId, ...]:
+        """Every agent, in inventory order."""
+        return tuple(chain.from_iterable(self.agents_on.values()))
+
+    @cached_property
+    def address_of(self) -> dict[tuple[AgentId, int], str]:
+        """Where each agent is asked over IPv4 and IPv6."""
+        return {
+            (agent, family): address
+            for node, agents in self.agents_on.items()
+            for agent in agents
+            for family, address in by_family(self.node_of[node].addresses(agent.plane)).items()
+        }
+
+    @cached_property
+    def place_of(self) -> dict[NodeId, int]:
+        """The number of each node, in inventory order."""
+        return {node: place for place, node in enumerate(self.node_of)}
+
+    @cached_property
+    def standing(self) -> dict[Plane, npt.NDArray[np.bool_]]:
+        """For each plane on which nodes, by their number, an agent runs."""
+        if self.inventory.agents:
+            return {
+                plane: np.array([self.stands(node, plane) for node in self.node_of], np.bool_)
+                for plane in Plane
+            }
+        nodes = self.node_of.values()
+        return {
+            Plane.POD: np.array([bool(node.pod_addresses) for node in nodes], np.bool_),
+            Plane.HOST: np.array([bool(node.host_addresses) for node in nodes], np.bool_),
+        }
+
+    def stands(self, node_id: NodeId, plane: Plane) -> bool:
+        """Whether an agent runs on a plane of a node."""
+        named = self.inventory.agents
+        if named and AgentId(node_id.cluster, node_id.node, plane) not in named:
+            return False
+        return bool(self.node_of[node_id].addresses(plane))
 
     def _index_links(self) -> None:
         for link, detail in zip(self.inventory.links, self.inventory.tell_links_apart(), strict=True):
@@ -238,7 +285,8 @@ def plane_address(fabric: Fabric, agent: AgentId, family: int) -> str | None:
     return fabric.address_of.get((agent, family))
 
 
-def _by_family(addresses: tuple[str, ...]) -> dict[int, str]:
+def by_family(addresses: tuple[str, ...]) -> dict[int, str]:
+    """The first address of each family."""
     found: dict[int, str] = {}
     for address in addresses:
         found.setdefault(family_of(address), address)

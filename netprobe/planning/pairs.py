@@ -12,14 +12,18 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
+import numpy.typing as npt
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.fabric import Fabric, agent_of
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.rings import assign_slots, follow, node_keys, offsets_of, slot_count
+from netprobe.planning.rings import IntArray, assign_slots, follow, node_keys, offsets_of, slot_count
 from netprobe.planning.zones import cross_zones
+
+BoolArray = npt.NDArray[np.bool_]
 
 _GROUP = 3
 """So many remote clusters share a worker: enough to tell routes apart, few enough to spread the load."""
@@ -57,22 +61,48 @@ def find_joints(
     fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Which nodes ask which in a fleet that is too large for a full mesh; some stand twice."""
-    ring_of = {
-        name: Ring.of([node for node in map(cluster.node_id, cluster.nodes) if fabric.agents_on[node]])
-        for name, cluster in fabric.cluster_of.items()
-    }
-    yield from _circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree)
-    yield from _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
+    nodes = tuple(fabric.node_of)
+    inside, across = number_joints(fabric, epoch=epoch, seed=seed, policy=policy)
+    for joints in (inside, across):
+        yield from ((nodes[one], nodes[other]) for one, other in joints.tolist())
 
 
-def is_rich(source: NodeId, target: NodeId, *, epoch: int, seed: int, policy: PlanPolicy) -> bool:
-    """Whether a joint gets the variants in this epoch."""
-    return _digest(f"{seed} {epoch} {source} {target}") / 2**64 < policy.variant_share
+def number_joints(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[IntArray, IntArray]:
+    """The joints inside clusters and those between them, as numbers of nodes (`Fabric.place_of`), n × 2."""
+    place_of = fabric.place_of
+    here: dict[ClusterName, list[NodeId]] = {name: [] for name in fabric.cluster_of}
+    is_asked = fabric.standing[Plane.POD] | fabric.standing[Plane.HOST]
+    for node in compress(fabric.node_of, is_asked.tolist()):
+        here[node.cluster].append(node)
+    ring_of = {name: Ring.of(nodes) for name, nodes in here.items()}
+    inside = [*_circulant(fabric, ring_of, epoch=epoch, seed=seed, degree=policy.degree)]
+    across = [
+        (place_of[one], place_of[other])
+        for one, other in _combine_gateways(fabric, ring_of, epoch=epoch, seed=seed, policy=policy)
+    ]
+    return (
+        np.concatenate(inside) if inside else np.zeros((0, 2), np.int64),
+        np.array(across, np.int64).reshape(-1, 2),
+    )
+
+
+def find_rich(
+    joints: Iterable[tuple[NodeId, NodeId]] | Iterable[tuple[str, str]],
+    *,
+    epoch: int,
+    seed: int,
+    policy: PlanPolicy,
+) -> BoolArray:
+    """Which joints of nodes, or of their names, get the variants in this epoch."""
+    keys = node_keys(f"{seed} {epoch} {source} {target}" for source, target in joints)
+    is_rich: BoolArray = keys.astype(np.float64) / 2**64 < policy.variant_share
+    return is_rich
 
 
 def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Pair]:
-    for source, target in find_joints(fabric, epoch=epoch, seed=seed, policy=policy):
-        rich = is_rich(source, target, epoch=epoch, seed=seed, policy=policy)
+    joints = tuple(find_joints(fabric, epoch=epoch, seed=seed, policy=policy))
+    found = find_rich(joints, epoch=epoch, seed=seed, policy=policy).tolist()
+    for (source, target), rich in zip(joints, found, strict=True):
         yield Pair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
         if policy.with_host_plane:
             yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.HOST), rich)
@@ -110,7 +140,7 @@ class Ring:
 
 def _circulant(
     fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
-) -> Iterator[tuple[NodeId, NodeId]]:
+) -> Iterator[IntArray]:
     for name, ring in ring_of.items():
         size = len(ring.nodes)
         if size < 2:
@@ -118,10 +148,15 @@ def _circulant(
         slot = np.array(ring.taken, np.int64)
         own_seed = _digest(f"{seed} {name}")
         offsets = offsets_of(epoch, slots=ring.slots, degree=min(degree, size - 1), seed=own_seed)
-        rounds = [follow(slot, slots=ring.slots, offset=offset).tolist() for offset in offsets.tolist()]
+        rounds = [follow(slot, slots=ring.slots, offset=offset) for offset in offsets.tolist()]
         zones = [fabric.node_of[node].zone for node in ring.nodes]
-        for asked in cross_zones(rounds, zones=zones, names=list(map(str, ring.nodes))):
-            yield from ((ring.nodes[one], ring.nodes[other]) for one, other in enumerate(asked))
+        if len(set(zones) - {""}) > 1:
+            names = list(map(str, ring.nodes))
+            crossed = cross_zones([asked.tolist() for asked in rounds], zones=zones, names=names)
+            rounds = [np.array(asked, np.int64) for asked in crossed]
+        number = np.array([fabric.place_of[node] for node in ring.nodes], np.int64)
+        for asked in rounds:
+            yield np.column_stack((number, number[asked]))
 
 
 def _combine_gateways(

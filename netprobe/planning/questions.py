@@ -100,11 +100,11 @@ def ask_link_ends(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
     It is how a link is seen that carries nothing now: the second between the same two gateways, or one that
     a passive gateway holds.
     """
-    known = set(fabric.agents)
     for cluster in fabric.cluster_of:
         for hop in (*fabric.hops_from(cluster), *fabric.standby_from(cluster)):
-            ends = agent_of(hop.source_gateway, Plane.HOST), agent_of(hop.target_gateway, Plane.HOST)
-            if known.issuperset(ends):
+            near, far = hop.source_gateway, hop.target_gateway
+            if hop.far_addresses and fabric.stands(near, Plane.HOST) and fabric.stands(far, Plane.HOST):
+                ends = agent_of(near, Plane.HOST), agent_of(far, Plane.HOST)
                 yield from _ask_link_end(fabric, *ends, hop, policy)
 
 
@@ -231,12 +231,11 @@ def ask_outer(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
 
     Those of passive gateways are asked too: it is how one learns that they could take over.
     """
-    known = set(fabric.agents)
     for cluster in fabric.cluster_of:
         for hop in (*fabric.hops_from(cluster), *fabric.standby_from(cluster)):
             source = AgentId(hop.source_gateway.cluster, hop.source_gateway.node, Plane.HOST)
             addresses = fabric.node_of[hop.target_gateway].outer_addresses
-            if source in known and addresses:
+            if addresses and fabric.stands(hop.source_gateway, Plane.HOST):
                 yield from _ask_outer(source, hop.target_gateway, addresses[0], policy)
 
 

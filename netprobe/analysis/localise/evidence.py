@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -121,7 +122,8 @@ class Matrix(Generic[L]):
     def components_on(self, rows: IntArray) -> IntArray:
         """The components that any of *rows* crosses, ascending."""
         paths = ranges(self.row_indptr[rows], self.row_indptr[rows + 1])
-        return np.unique(self.path_indices[ranges(self.path_indptr[paths], self.path_indptr[paths + 1])])
+        crossed = self.path_indices[ranges(self.path_indptr[paths], self.path_indptr[paths + 1])]
+        return np.flatnonzero(_marked(crossed, len(self.components)))
 
     def select(self, rows: IntArray, *, components: IntArray | None = None) -> Matrix[L]:
         """Only *rows*, and of what they cross only *components* where those are given."""
@@ -132,11 +134,10 @@ class Matrix(Generic[L]):
             kept = np.isin(indices, components)
             owner = np.repeat(np.arange(len(paths)), length)[kept]
             indices, length = indices[kept], np.bincount(owner, minlength=len(paths))
-        used, indices = np.unique(indices, return_inverse=True)
-        names = tuple(self.components[number] for number in used.tolist())
-        return Matrix(
-            names, _add_up_ends(length), indices.reshape(-1), _add_up_ends(self.paths_per_row[rows])
-        )
+        is_used = _marked(indices, len(self.components))
+        names = tuple(compress(self.components, is_used.tolist()))
+        indices = (np.cumsum(is_used) - 1)[indices]
+        return Matrix(names, _add_up_ends(length), indices, _add_up_ends(self.paths_per_row[rows]))
 
     @cached_property
     def crossings(self) -> Crossings:
@@ -193,8 +194,8 @@ class Observations(Generic[L]):
         What can be blamed on *components* alone is the same there as here, as no other row speaks of them.
         With *alone* nothing else is left that could be blamed.
         """
-        rows = np.unique(self.matrix.rows_crossing(components)[0])
-        rows = rows[self.sent[rows] > 0]
+        crossing = _marked(self.matrix.rows_crossing(components)[0], self.matrix.rows)
+        rows = np.flatnonzero(crossing & (self.sent > 0))
         matrix = self.matrix.select(rows, components=components if alone else None)
         return Observations(matrix, self.sent[rows], self.lost[rows]), rows
 
@@ -220,10 +221,9 @@ class Observations(Generic[L]):
         np.add.at(name, component, mark)
         seen = np.bincount(component, minlength=size)
         name[seen == 0] = _scatter(-1 - np.flatnonzero(seen == 0))
-        _, first, back = np.unique(
-            np.column_stack((name, seen)), axis=0, return_index=True, return_inverse=True
-        )
-        return first.astype(np.int64)[back.reshape(-1)]
+        _, first, back = np.unique(name ^ _scatter(seen), return_index=True, return_inverse=True)
+        alike: IntArray = first.astype(np.int64)[back.reshape(-1)]
+        return alike
 
 
 def sum_by_component(observations: Observations[L], per_row: npt.NDArray[np.generic]) -> FloatArray:
@@ -232,6 +232,13 @@ def sum_by_component(observations: Observations[L], per_row: npt.NDArray[np.gene
     values = per_row.astype(np.float64)[crossings.row] * crossings.share
     size = len(observations.matrix.components)
     return np.bincount(crossings.component, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def _marked(numbers: IntArray, size: int) -> BoolArray:
+    """Which of *size* numbers stand in *numbers*; much quicker than sorting where these are many."""
+    marked = np.zeros(size, np.bool_)
+    marked[numbers] = True
+    return marked
 
 
 def ranges(begin: IntArray, end: IntArray) -> IntArray:
