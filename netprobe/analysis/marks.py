@@ -30,7 +30,7 @@ SHORT_NS = 4 * _SECOND
 """Patience for a connection whose first two packets may be lost (RFC 6298: again after 1 s, 2 s more)."""
 LONG_NS = 70 * _SECOND
 """Patience for one whose packets all arrive spoiled, until the seventh: 1 + 2 + 4 + 8 + 16 + 32 s."""
-_RETRIED_S = ((1.0, 1.3), (2.0, 2.3), (3.0, 3.4))
+_RETRIED_S = ((1.0, 1.5), (2.0, 2.5), (3.0, 3.5))
 """After how long a connection stands whose first packets were lost; since Linux 6.5 every second is tried."""
 _MINUTE_S = (60.0, 66.0)
 _RARE_SHARE = 1 / 3

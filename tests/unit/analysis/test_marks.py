@@ -100,7 +100,7 @@ def test_row_21_rare_connections_that_had_to_be_tried_again(slow: Reached) -> No
     "outcomes",
     [
         [QUICK] * CONNECTS,
-        [QUICK] * (CONNECTS - 2) + [Reached(S + S // 2)] * 2,
+        [QUICK] * (CONNECTS - 2) + [Reached(S + 7 * S // 10)] * 2,
         [QUICK] * 10 + [Reached(1_020_000_000)] * 10,
         [QUICK, Reached(1_020_000_000)],
         [NotMeasured("we stood still")] * CONNECTS,
