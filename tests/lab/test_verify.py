@@ -43,7 +43,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.intent import CellVerdict, Intent, Judged
 from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.words import is_broken, verdict
+from netprobe.render.words import Names, headline, is_broken
 from netprobe.wire.documents import write_document
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -349,7 +349,7 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
             assert str(found.components[0]) == "intent(prod-us-west-1→staging-eu-central-1 rule 1)"
             now = state_of(name)
             assert is_broken(now)
-            assert "leak prod → staging" in verdict(now)
+            assert headline(found, Names.of(now.inventory)) == "leak prod → staging: rule 1"
             with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
                 over = until(name, lambda now: find_past(now, found))
                 assert (over.ended_ns is not None, over.evidence_against) == (True, ())
