@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.cluster.bake import AGENT, COLLECTOR, Image, archive_of, bake
 from tests.e2e.cluster.client import Clusters, why_no_nodes, why_not
+from tests.e2e.cluster.measured import tell, told
 
 HERE = Path(__file__).parent
 EXISTING = tuple(os.environ.get("NETPROBE_E2E_CONTEXTS", "").split())
@@ -28,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "nodes" in getattr(item, "fixturenames", ()))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was measured on the way."""
+    if lines := told():
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def as_found() -> Iterator[None]:
     """Every file leaves the clusters as it found them."""
@@ -43,7 +53,9 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
         pytest.skip("makes objects and kills API servers: not on the contexts of NETPROBE_E2E_CONTEXTS")
     if reason := why_not():
         pytest.skip(reason)
+    began = time.monotonic()
     found = Clusters(tmp_path_factory.mktemp("clusters"))
+    tell(f"control planes of both clusters: {time.monotonic() - began:.0f} s")
     STANDING.append(found)
     try:
         yield found
@@ -67,7 +79,9 @@ def nodes(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Clust
     """The same clusters with their nodes: kubelets, pods, kube-proxy, DNS."""
     if reason := why_no_nodes():
         pytest.skip(reason)
+    began = time.monotonic()
     clusters.start_nodes(tmp_path_factory.mktemp("nodes"))
+    tell(f"three nodes with DNS: {time.monotonic() - began:.0f} s more")
     return clusters
 
 

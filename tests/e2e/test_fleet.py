@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,9 @@ from netprobe.cli.source import Source
 from netprobe.errors import SurroundingsError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
-from tests.e2e.cluster.bake import AGENT, COLLECTOR
+from tests.e2e.cluster.bake import AGENT, COLLECTOR, archive_of
 from tests.e2e.cluster.client import Clusters
+from tests.e2e.cluster.measured import tell
 from tests.e2e.test_clusters import PROD, STAGING, run
 from tests.e2e.test_visit import FORWARD, broken, closed_ports, drop, stale_proxy, without_dns
 
@@ -61,8 +64,8 @@ class Fleet:
         with fault:
             snapshot = self.until(lambda now: any(one.cause is cause for one in now.findings))
         (first, *_) = (one for one in snapshot.findings if one.cause is cause)
-        told = (first.first_seen_ns - began_ns) / snapshot.interval_ns
-        print(f"{cause}: found {told:.1f} intervals of {snapshot.interval_ns / 1e9:g} s after it was broken")
+        late = (first.first_seen_ns - began_ns) / snapshot.interval_ns
+        tell(f"{cause}: found {late:.1f} intervals of {snapshot.interval_ns / 1e9:g} s after the break")
         self.until_healthy()
         return snapshot.findings
 
@@ -155,6 +158,63 @@ def test_pods_reach_pods_across_the_clusters(fleet: Fleet) -> None:
     assert (f"{STAGING}/staging-1/pod", f"{PROD}/prod-2/pod") in across
 
 
+def test_images_are_small_and_their_start_is_told(fleet: Fleet) -> None:
+    images = {name: size for node in items(fleet, "node") for name, size in sizes(node)}
+    for image in (AGENT, COLLECTOR):
+        pods = [
+            pod
+            for pod in items(fleet, "pod", "-n", "netprobe")
+            if pod["spec"]["containers"][0]["image"] == image.name
+        ]
+        tell(
+            f"{image.name}: {archive_of(image).stat().st_size / 2**20:.0f} MiB as an archive, "
+            f"{images[image.name] / 2**20:.0f} MiB on a node; from scheduled to started "
+            f"{longest(pods, since_scheduled)} s, to ready {longest(pods, until_ready)} s, at most"
+        )
+    assert images[AGENT.name] < images[COLLECTOR.name] < 2**29
+
+
+def items(fleet: Fleet, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(fleet.clusters.kubectl(PROD, "get", *words, "-o", "json"))[
+        "items"
+    ]
+    return found
+
+
+def sizes(node: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Images that a node has, by each of their names."""
+    for image in node["status"]["images"]:
+        yield from ((name, image["sizeBytes"]) for name in image["names"])
+
+
+def longest(pods: list[dict[str, Any]], took: Callable[[dict[str, Any]], float]) -> float:
+    return max(map(took, pods))
+
+
+def since_scheduled(pod: dict[str, Any]) -> float:
+    """Seconds until the container's program was started."""
+    return moment(running(pod)["startedAt"]) - moment(condition(pod, "PodScheduled"))
+
+
+def until_ready(pod: dict[str, Any]) -> float:
+    """Seconds until the pod was ready."""
+    return moment(condition(pod, "Ready")) - moment(condition(pod, "PodScheduled"))
+
+
+def running(pod: dict[str, Any]) -> dict[str, str]:
+    state: dict[str, str] = pod["status"]["containerStatuses"][0]["state"]["running"]
+    return state
+
+
+def condition(pod: dict[str, Any], name: str) -> str:
+    (found,) = (one for one in pod["status"]["conditions"] if one["type"] == name)
+    return str(found["lastTransitionTime"])
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
 def outside_the_bus(*pairs: tuple[str, str]) -> str:
     """Rules of the router that drop what goes from one segment to another, but for the bus.
 
@@ -239,7 +299,8 @@ def test_the_paths_of_a_deleted_node_disappear_without_a_finding(fleet: Fleet) -
 
 
 def ends(snapshot: Snapshot) -> set[str]:
-    """Nodes that ask or are asked, and those of the agents."""
+    """Nodes that are known, that ask or are asked, and those of the agents."""
+    known = {str(cluster.node_id(node)) for cluster in snapshot.inventory.clusters for node in cluster.nodes}
     asked = {check.target.name.rpartition("/")[0] for check in snapshot.checks}
     asking = {str(check.source.node_id) for check in snapshot.checks}
-    return asked | asking | {status.agent.rpartition("/")[0] for status in snapshot.agents}
+    return known | asked | asking | {status.agent.rpartition("/")[0] for status in snapshot.agents}

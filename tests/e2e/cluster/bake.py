@@ -63,6 +63,8 @@ def archive_of(image: Image) -> Path:
 def bake(image: Image) -> Path:
     """Build *image* unless it is there; return its archive."""
     archive = archive_of(image)
+    if archive.exists():
+        return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
     with (archive.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

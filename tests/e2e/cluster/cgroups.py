@@ -6,6 +6,7 @@ its clusters have ended; what a killed holder left behind, the next one removes.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -15,6 +16,18 @@ _SHARES = 16_384
 """Version 1 weighs the group against each single process beside it: with 1024 all pods together are one."""
 _PATIENCE_S = 10.0
 _NAME = re.compile(r"netprobe-e2e\.(\d+)")
+
+
+def why_not() -> str:
+    """Why no group can be made here; empty where one can."""
+    for hierarchy in _hierarchies():
+        group = hierarchy / f"netprobe-e2e.{os.getpid()}"
+        try:
+            group.mkdir()
+            group.rmdir()
+        except OSError as error:
+            return f"control groups cannot be made in {hierarchy}: {error.strerror}"
+    return ""
 
 
 def make_cgroups(name: str, node: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.e2e.cluster import cgroups
 from tests.e2e.cluster.build import coredns, folder, is_built
 from tests.e2e.cluster.images import COREDNS, PAUSE, pack_program
 from tests.e2e.cluster.leftovers import LISTED, find_left_on_machine, made_by_people, pid_space_of_child
@@ -39,7 +40,7 @@ def why_no_nodes() -> str:
             return f"{program} is not installed: run `make e2e` as root"
     if not Path("/usr/lib/cni/ptp").exists():
         return "the CNI plug-ins are not installed: run `make e2e` as root"
-    return ""
+    return cgroups.why_not()
 
 
 class Clusters:
