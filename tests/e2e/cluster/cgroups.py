@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -46,28 +47,37 @@ def make_cgroups(name: str, node: str) -> str:
 
 
 def remove_cgroups(pid: int) -> None:
-    """Remove the groups of the holder *pid*, and those whose holders are gone."""
-    for hierarchy in _hierarchies():
-        for group in hierarchy.glob("netprobe-e2e.*"):
-            found = _NAME.fullmatch(group.name)
-            if found and (int(found[1]) == pid or not Path(f"/proc/{found[1]}").exists()):
-                _remove(group)
+    """Remove the groups of the holder *pid*, whose processes have ended or are just ending."""
+    _remove_all((f"netprobe-e2e.{pid}",), patience_s=_PATIENCE_S)
 
 
-def _remove(group: Path) -> None:
-    for inner in group.iterdir():
-        if inner.is_dir():
-            _remove(inner)
-    until = time.monotonic() + _PATIENCE_S
+def remove_orphans() -> None:
+    """Remove the groups of holders that are gone; ``/proc`` has to be that of the machine."""
+    names = {group.name for hierarchy in _hierarchies() for group in hierarchy.glob("netprobe-e2e.*")}
+    found = ((name, _NAME.fullmatch(name)) for name in names)
+    orphans = (name for name, match in found if match and not Path(f"/proc/{match[1]}").exists())
+    _remove_all(orphans, patience_s=0.0)
+
+
+def _remove_all(names: Iterable[str], *, patience_s: float) -> None:
+    names, until = tuple(names), time.monotonic() + patience_s
     while True:
-        try:
-            group.rmdir()
-        except OSError:  # a process in it is still ending
-            if time.monotonic() > until:
-                return  # the next holder removes it
-            time.sleep(0.05)
-        else:
+        gone = [_remove(hierarchy / name) for hierarchy in _hierarchies() for name in names]
+        if all(gone) or time.monotonic() > until:
             return
+        time.sleep(0.05)
+
+
+def _remove(group: Path) -> bool:
+    """Remove *group* with all that is below it; False where a process in it is still ending."""
+    if not group.exists():
+        return True
+    inner = [_remove(path) for path in group.iterdir() if path.is_dir()]
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return all(inner)
 
 
 def _hierarchies() -> list[Path]:

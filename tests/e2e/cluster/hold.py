@@ -33,7 +33,7 @@ from pathlib import Path
 
 from netprobe.lab import kernel
 from netprobe.lab.relay import relay
-from tests.e2e.cluster.cgroups import remove_cgroups
+from tests.e2e.cluster.cgroups import remove_cgroups, remove_orphans
 from tests.e2e.cluster.control_plane import ControlPlane
 from tests.e2e.cluster.network import Layout, make_router
 from tests.e2e.cluster.nodes import Nodes
@@ -49,7 +49,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     programs, outer = Path(sys.argv[1]), os.getpid()
-    remove_cgroups(outer)
+    remove_orphans()
     doors = {layout.name: socket.create_server(("127.0.0.1", 0)) for layout in LAYOUTS}
     kernel.unshare(
         kernel.CLONE_NEWNS
