@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import ipaddress
 import os
 import sys
 import tempfile
@@ -17,16 +18,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netprobe.analysis.contradictions import find_contradictions
-from netprobe.analysis.gateways import Witness, weigh_finding
+from netprobe.analysis.gateways import Witness
+from netprobe.analysis.joint import Heard, Shot, Volley, choose_shot
+from netprobe.analysis.weighing import weigh_finding
 from netprobe.bus.ask import ask_snapshot
 from netprobe.cli.rehearsal import Fault, LabInjector, Rehearsal
 from netprobe.discovery.gateway.gather import gather_evidence
 from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.tools import read_volley
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.model.finding import Finding
 from netprobe.model.gateway import LinkCounters, Reading, TunnelPeer
-from netprobe.model.inventory import Inventory, NodeRole
+from netprobe.model.inventory import Inventory, Node, NodeRole
 from netprobe.model.label import Label
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
@@ -96,10 +100,10 @@ async def _play(name: str, faults: list[Fault]) -> dict[str, object]:
         identity, label = await injector.add(fault.kind, fault.parameters)
         try:
             finding, inventory = await _until_named(rehearsal, label)
-            witnesses = await _ask_gateways(client, inventory)
+            witnesses, heard = await _ask_gateways(client, inventory, finding)
         finally:
             await injector.remove(identity)
-        weighed = weigh_finding(finding, witnesses, inventory=inventory)
+        weighed = weigh_finding(finding, witnesses, inventory=inventory, heard=heard)
         contradictions = find_contradictions([finding], witnesses, inventory=inventory)
         moved.append((finding.confidence, weighed.confidence))
         told = [
@@ -132,21 +136,44 @@ async def _until_named(rehearsal: Rehearsal, label: Label) -> tuple[Finding, Inv
     raise TimeoutError(f"{label.cause} was not named within {_NAMED_S:g} s")
 
 
-async def _ask_gateways(client: LabClient, inventory: Inventory) -> list[Witness]:
-    gateways = [
-        str(cluster.node_id(node))
+async def _ask_gateways(
+    client: LabClient, inventory: Inventory, finding: Finding
+) -> tuple[list[Witness], Heard]:
+    """Every gateway that others reach from outside, read twice with a volley of pings in between."""
+    gateways = {
+        str(cluster.node_id(node)): (_LabHost(client, str(cluster.node_id(node))), node)
         for cluster in inventory.clusters
         for node in cluster.nodes
         if node.role is NodeRole.GATEWAY
-    ]
+    }
+    near = {name: host for name, (host, _) in gateways.items()}
+    answers = await asyncio.gather(*(_is_reached(near, name, node) for name, (_, node) in gateways.items()))
+    silent = tuple(name for name, answer in zip(gateways, answers, strict=True) if not answer)
+    reached = [name for name in gateways if name not in silent]
+    before = await asyncio.gather(*(_read(near[name], name) for name in reached))
+    volley, _ = await asyncio.gather(_send(near, choose_shot(finding, inventory)), asyncio.sleep(_BETWEEN_S))
+    after = await asyncio.gather(*(_read(near[name], name) for name in reached))
+    return [Witness(late, early) for early, late in zip(before, after, strict=True)], Heard(volley, silent)
 
-    async def read(node: str) -> Witness:
-        host = _LabHost(client, node)
-        before = _own(await gather_evidence(host, node=node, taken_ns=time.time_ns()))
-        await asyncio.sleep(_BETWEEN_S)
-        return Witness(_own(await gather_evidence(host, node=node, taken_ns=time.time_ns())), before)
 
-    return list(await asyncio.gather(*map(read, gateways)))
+async def _is_reached(near: dict[str, _LabHost], name: str, node: Node) -> bool:
+    """Whether any other gateway gets an answer from its outer address: SSH would come the same way."""
+    address = ipaddress.ip_address(node.outer_addresses[0])
+    others = (host for other, host in near.items() if other != name)
+    answers = await asyncio.gather(*(host.run(Command("ping", address)) for host in others))
+    return any(answer.status == 0 for answer in answers)
+
+
+async def _read(host: _LabHost, node: str) -> Reading:
+    return _own(await gather_evidence(host, node=node, taken_ns=time.time_ns()))
+
+
+async def _send(near: dict[str, _LabHost], shot: Shot | None) -> Volley | None:
+    if shot is None:
+        return None
+    command = Command("volley", ipaddress.ip_address(shot.address))
+    counted = read_volley((await near[shot.source].run(command)).output)
+    return Volley(shot.source, shot.target, *counted) if counted is not None else None
 
 
 def _own(reading: Reading) -> Reading:

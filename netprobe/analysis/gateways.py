@@ -1,20 +1,19 @@
-"""What gateways say, as sentences, and what that changes in a finding. Pure: readings are an argument.
+"""What one gateway says about a finding, as sentences. Pure: readings are an argument.
 
 Rules: evidence, never truth. Each statement multiplies the odds of the finding by a factor that is written
 down here; what a gateway believes never outweighs packets, it only speaks beside them. Where it says
-connected and packets say no, that contradiction is shown.
+connected and packets say no, that contradiction is shown. What two ends say together: `joint`; what it
+changes in a finding: `weighing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_network
 
-from netprobe.analysis.hypothesis import suppose
-from netprobe.analysis.table import Symptom
 from netprobe.model.component import ComponentKind
-from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import (
     ChosenRoute,
     ConnectionTable,
@@ -32,12 +31,19 @@ SPEAKS_FOR = 3.0
 """A gateway's own statement triples the odds, or divides them by three."""
 EXACT_COUNT = 9.0
 """A drop rule that counted exactly our packets is as good as two statements."""
-_BOUNDS = (0.02, 0.98)
 _DEAD_AFTER_S = 180
 """Reject-After-Time: a WireGuard session older than this carries nothing (WireGuard paper, section 6.1)."""
 _NEARLY_FULL = 0.95
-_TUNNEL_CAUSES = {Cause.TUNNEL_DOWN, Cause.RETURN_PATH_DROPPED, Cause.GATEWAY_DOWN}
-_DROP_CAUSES = {Cause.POLICY_DROP, Cause.POLICY_REJECT, Cause.OVERLAY_BLOCKED, *_TUNNEL_CAUSES}
+TUNNEL_CAUSES = frozenset({Cause.TUNNEL_DOWN, Cause.RETURN_PATH_DROPPED})
+DROP_CAUSES = TUNNEL_CAUSES | {
+    Cause.POLICY_DROP, Cause.POLICY_REJECT, Cause.OVERLAY_BLOCKED, Cause.GATEWAY_DOWN
+}  # fmt: skip
+_OF_GATEWAY = (
+    ComponentKind.GATEWAY_IN,
+    ComponentKind.GATEWAY_OUT,
+    ComponentKind.NODE_IN,
+    ComponentKind.NODE_OUT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,76 +66,23 @@ class Statement:
     """Whether the gateway calls connected what packets do not pass."""
 
 
-def weigh_finding(finding: Finding, witnesses: Iterable[Witness], *, inventory: Inventory) -> Finding:
-    """Return *finding* with what its gateways say for and against it, and its confidence moved by that."""
-    asked = tuple(witnesses)
-    finding = _read_again(finding, asked)
-    statements = [told for one in asked for told in find_statements(finding, one, inventory=inventory)]
-    # A factor of one is a remark: worth reading beside what speaks for the finding, moving nothing.
-    speaks_for = tuple(Evidence(told.text) for told in statements if told.factor >= 1)
-    against = tuple(Evidence(told.text) for told in statements if told.factor < 1)
-    return replace(
-        finding,
-        confidence=_moved(finding.confidence, statements),
-        # First, because a person reads it in full only from the top.
-        evidence_for=(*speaks_for, *finding.evidence_for),
-        evidence_against=(*against, *finding.evidence_against),
-    )
-
-
-def _read_again(finding: Finding, witnesses: Iterable[Witness]) -> Finding:
-    """What the table says of a silent door where its host dropped packets as invalid meanwhile (row 18)."""
-    door = finding.components[0]
-    if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
-        return finding
-    hosts = (one for one in witnesses if one.after.node == door.source)
-    if not any(_count_new(one, rule) > 0 for one in hosts for rule in _invalid_rules(one)):
-        return finding
-    found = suppose(Symptom(str(door.kind), note="invalid"), finding.components, core=())
-    return replace(
-        finding,
-        summary=found.summary,
-        next_step=found.row.next_step,
-        confidence=found.row.confidence,
-    )
-
-
-def _invalid_rules(witness: Witness) -> Iterator[RuleCounter]:
-    for fact in witness.after.facts:
-        if isinstance(fact, RuleCounter) and fact.invalid_only and fact.verdict == "drop":
-            yield fact
-
-
-def _moved(confidence: float, statements: Sequence[Statement]) -> float:
-    """Odds times every factor, kept within bounds; unchanged where nobody says anything.
-
-    >>> _moved(0.75, [Statement("", 3.0)])
-    0.9
-    """
-    if all(told.factor == 1 for told in statements):
-        return confidence
-    low, high = _BOUNDS
-    known = min(max(confidence, low), high)
-    odds = known / (1 - known)
-    for told in statements:
-        odds *= told.factor
-    return min(max(round(odds / (1 + odds), 4), low), max(high, confidence))
-
-
 def find_statements(finding: Finding, witness: Witness, *, inventory: Inventory) -> Iterator[Statement]:
     """What one gateway says about a finding; nothing where it does not stand beside what is broken."""
     here, _, _ = witness.after.node.partition("/")
     far = _far_cluster(finding, here, inventory)
-    if not _concerns(finding, here):
+    if far is None and not _concerns(finding, here):
         return
     yield from _about_missing_peer(finding, witness, far)
     for fact in witness.after.facts:
         match fact:
-            case TunnelPeer() if finding.cause in _TUNNEL_CAUSES and far is not None and _leads_to(fact, far):
-                yield from _about_tunnel(finding, witness, fact)
+            case TunnelPeer() if far is not None and leads_to(fact, far):
+                if finding.cause in TUNNEL_CAUSES:
+                    yield from _about_tunnel(finding, witness, fact)
+                elif finding.cause is Cause.GATEWAY_DOWN:
+                    yield _about_far_gateway(witness, fact, far)
             case LinkCounters():
                 yield from _about_link(finding, witness, fact, far=far, inventory=inventory)
-            case RuleCounter() if finding.cause in _DROP_CAUSES:
+            case RuleCounter() if finding.cause in DROP_CAUSES:
                 yield from _about_rule(witness, fact)
             case ConnectionTable() if finding.cause is Cause.CONNTRACK_FULL:
                 yield from _about_connections(witness, fact)
@@ -151,10 +104,15 @@ def _far_cluster(finding: Finding, here: str, inventory: Inventory) -> Cluster |
     for part in finding.components:
         if part.kind is ComponentKind.TUNNEL and here in (part.source, part.target):
             return inventory.find_cluster(part.target if part.source == here else part.source)
+        if finding.cause is Cause.GATEWAY_DOWN and part.kind in _OF_GATEWAY:
+            there = inventory.find_cluster(part.source.partition("/")[0])
+            mine = inventory.find_cluster(here)
+            if there and mine and there != mine and inventory.find_links(mine.name, there.name):
+                return there
     return None
 
 
-def _leads_to(peer: TunnelPeer, far: Cluster) -> bool:
+def leads_to(peer: TunnelPeer, far: Cluster) -> bool:
     """Whether a peer is the gateway of *far*, by its outer address or by what is routed to it."""
     if peer.endpoint and any(peer.endpoint in node.outer_addresses for node in far.nodes):
         return True
@@ -167,17 +125,26 @@ def _leads_to(peer: TunnelPeer, far: Cluster) -> bool:
     )
 
 
+def count_bytes(witness: Witness, peer: TunnelPeer) -> tuple[int, int]:
+    """What went into the tunnel to *peer* and came out of it between both readings; 0 where read once."""
+    earlier = _same_peer(witness.before, peer)
+    if earlier is None:
+        return 0, 0
+    sent = (peer.sent_bytes or 0) - (earlier.sent_bytes or 0)
+    return sent, (peer.received_bytes or 0) - (earlier.received_bytes or 0)
+
+
+def _is_dead(peer: TunnelPeer) -> bool:
+    return peer.mechanism == "wireguard" and (peer.heard_s is None or peer.heard_s > _DEAD_AFTER_S)
+
+
 def _about_tunnel(finding: Finding, witness: Witness, peer: TunnelPeer) -> Iterator[Statement]:
     node = witness.after.node
-    earlier = _same_peer(witness.before, peer)
-    sent = received = 0
-    if earlier is not None:
-        sent = (peer.sent_bytes or 0) - (earlier.sent_bytes or 0)
-        received = (peer.received_bytes or 0) - (earlier.received_bytes or 0)
-    if peer.mechanism == "wireguard" and (peer.heard_s is None or peer.heard_s > _DEAD_AFTER_S):
+    sent, received = count_bytes(witness, peer)
+    if _is_dead(peer):
         yield Statement(f"{node}: {say_fact(peer)}", SPEAKS_FOR)
     elif sent > 0 and received == 0:
-        yield Statement(f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR)
+        yield _about_no_answer(finding, node, sent)
     elif received > 0 or _heard_since(finding, witness, peer):
         told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
         # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
@@ -187,14 +154,37 @@ def _about_tunnel(finding: Finding, witness: Witness, peer: TunnelPeer) -> Itera
         yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
 
 
+def _about_no_answer(finding: Finding, node: str, sent: int) -> Statement:
+    """Bytes went in and none came out. Of a one-way loss only the end that should receive may say so."""
+    told = f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back"
+    here = node.partition("/")[0]
+    lost_here = any(part.kind is ComponentKind.TUNNEL and part.target == here for part in finding.components)
+    if finding.cause is Cause.RETURN_PATH_DROPPED and not lost_here:
+        return Statement(f"{told}: more than one direction is dead", 1 / SPEAKS_FOR)
+    return Statement(told, SPEAKS_FOR)
+
+
+def _about_far_gateway(witness: Witness, peer: TunnelPeer, far: Cluster) -> Statement:
+    """A neighbour about a gateway that is down; one whose tunnel lives may still forward nothing."""
+    sent, received = count_bytes(witness, peer)
+    subject = f"{witness.after.node} about {far.name}"
+    if _is_dead(peer):
+        return Statement(f"{subject}: {say_fact(peer)}", SPEAKS_FOR)
+    if sent > 0 and received == 0:
+        return Statement(
+            f"{subject}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR
+        )
+    return Statement(f"{subject}: {say_fact(peer)}", 1)
+
+
 def _about_missing_peer(finding: Finding, witness: Witness, far: Cluster | None) -> Iterator[Statement]:
     """A gateway that has tunnels, but none to there; one that tells of no tunnel at all may not be asked."""
     peers = [fact for fact in witness.after.facts if isinstance(fact, TunnelPeer)]
     # One that names neither its far end nor its ranges might be the one we look for.
     tell = all(peer.endpoint or peer.ranges for peer in peers)
-    if far is None or finding.cause not in _TUNNEL_CAUSES or not peers or not tell:
+    if far is None or finding.cause not in TUNNEL_CAUSES or not peers or not tell:
         return
-    if not any(_leads_to(peer, far) for peer in peers):
+    if not any(leads_to(peer, far) for peer in peers):
         yield Statement(
             f"{witness.after.node}: none of its {len(peers)} tunnels leads to {far.name}", SPEAKS_FOR
         )
@@ -220,11 +210,11 @@ def _about_link(
     if far is None:
         return
     peers = (f for f in witness.after.facts if isinstance(f, TunnelPeer) and f.interface == link.interface)
-    if not any(_leads_to(peer, far) for peer in peers):
+    if not any(leads_to(peer, far) for peer in peers):
         return
     here = inventory.find_cluster(witness.after.node.partition("/")[0])
     meant = [one.mtu for one in inventory.find_links(here.name, far.name)] if here is not None else []
-    if finding.cause in _TUNNEL_CAUSES and not link.up:
+    if finding.cause in TUNNEL_CAUSES and not link.up:
         yield Statement(f"{witness.after.node}: {link.interface} is down", SPEAKS_FOR)
     if finding.cause is Cause.TUNNEL_MTU and meant and link.mtu < min(meant):
         told = f"{link.interface} has MTU {link.mtu}, the link is meant to carry {min(meant)}"
@@ -232,7 +222,7 @@ def _about_link(
 
 
 def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
-    moved = _count_new(witness, rule)
+    moved = count_packets(witness, rule)
     if rule.verdict not in ("drop", "reject") or moved <= 0:
         return
     subject = f"{witness.after.node}: the counter of {rule.verdict} rule {rule.handle} in {rule.place}"
@@ -243,7 +233,7 @@ def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
         yield Statement(f"{subject} moved by {_packets(moved)}{ours}", 1)
 
 
-def _count_new(witness: Witness, rule: RuleCounter) -> int:
+def count_packets(witness: Witness, rule: RuleCounter) -> int:
     """What a rule has counted between both readings; 0 where it was read once only."""
     facts = witness.before.facts if witness.before is not None else ()
     rules = (fact for fact in facts if isinstance(fact, RuleCounter))

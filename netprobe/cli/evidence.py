@@ -20,7 +20,7 @@ def evidence_option(command: C) -> C:
 
 def weigh_by_gateways(snapshot: Snapshot) -> Snapshot:
     """The findings weighed by what gateways say; whoever could not be asked is named on stderr."""
-    from netprobe.cli.gateways import with_evidence  # noqa: PLC0415 - only those who ask pay for SSH
+    from netprobe.cli.witnesses import with_evidence  # noqa: PLC0415 - only those who ask pay for SSH
 
     weighed, silent = with_evidence(snapshot)
     for line in silent:

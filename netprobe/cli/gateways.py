@@ -6,13 +6,11 @@ import asyncio
 import ipaddress
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.analysis.contradictions import find_contradictions
-from netprobe.analysis.gateways import Witness, weigh_finding
 from netprobe.discovery.gateway.collector import Pair
 from netprobe.discovery.gateway.gather import gather_evidence
 from netprobe.discovery.ssh.connect import open_host
@@ -21,8 +19,7 @@ from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.many import ask_many
 from netprobe.discovery.ssh.status import HostStatus, ask_status
 from netprobe.errors import InputError
-from netprobe.model.inventory import Inventory, NodeRole
-from netprobe.model.snapshot import Snapshot
+from netprobe.model.inventory import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
 
 HOST_S = 30.0
 """What one host may take in all."""
-_BETWEEN_S = 3.0
-"""Between two readings: long enough for a few probes of every interval in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,6 @@ class Seen:
 
     status: HostStatus
     reading: Reading
-    before: Reading | None = None
     agent: Placed | None = None
     """Our agent, where one was deployed."""
 
@@ -74,7 +68,7 @@ def _is_of(host: str, name: str) -> bool:
 
 
 def ask_hosts(
-    hosts: dict[str, SshAccess], *, at_once: int, pair: Pair, twice: bool = False
+    hosts: dict[str, SshAccess], *, at_once: int, pair: Pair
 ) -> dict[str, Seen | SshError | HostOutputError]:
     """Ask every host what it is and what it knows; progress goes to stderr where that is a terminal."""
 
@@ -83,12 +77,8 @@ def ask_hosts(
         async with open_host(access) as host:
             status = await ask_status(host)
             agent = await find_agent(host)
-            before = None
-            if twice:
-                before = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
-                await asyncio.sleep(_BETWEEN_S)
-            after = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
-        return Seen(status, after, before, agent)
+            reading = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
+        return Seen(status, reading, agent)
 
     named = {name: (name, access) for name, access in hosts.items()}
     return asyncio.run(
@@ -108,27 +98,6 @@ def show_progress(total: int) -> Callable[[object], None]:
             click.echo(f"\r{through} of {total} hosts asked, last {name!s:<40.40}", err=True, nl=bool(end))
 
     return done
-
-
-def with_evidence(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
-    """The snapshot with its findings weighed by the gateways' own evidence, and who could not be asked."""
-    inventory = snapshot.inventory
-    gateways = {
-        name: access
-        for name, access in find_hosts(inventory).items()
-        if any(str(cluster.node_id(node)) == name for cluster in inventory.clusters
-               for node in cluster.nodes if node.role is NodeRole.GATEWAY)
-    }  # fmt: skip
-    if not gateways:
-        raise InputError("no gateway of the inventory is reached over SSH (field ssh)")
-    told = ask_hosts(gateways, at_once=len(gateways), pair=Pair(), twice=True)
-    seen = [what for what in told.values() if isinstance(what, Seen)]
-    witnesses = [Witness(one.reading, one.before) for one in seen]
-    weighed = [weigh_finding(finding, witnesses, inventory=inventory) for finding in snapshot.findings]
-    weighed += find_contradictions(snapshot.findings, witnesses, inventory=inventory)
-    ordered = tuple(sorted(weighed, key=lambda finding: -finding.confidence))
-    silent = tuple(f"{name}: {what}" for name, what in told.items() if not isinstance(what, Seen))
-    return replace(snapshot, findings=ordered), silent
 
 
 def pair_of(target: str | None) -> Pair:

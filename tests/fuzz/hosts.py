@@ -12,7 +12,7 @@ from netprobe.discovery.ssh.connect import Answer
 from netprobe.discovery.ssh.deploy import read_placed
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.status import read_platform, read_status
-from netprobe.discovery.ssh.tools import TOOLS_OF, read_tool
+from netprobe.discovery.ssh.tools import TOOLS_OF, read_tool, read_volley
 
 _PAIR = Pair()
 SEEDS = (
@@ -22,6 +22,7 @@ SEEDS = (
     b"list-sa event {gw {state=ESTABLISHED established=812 child-sas {n {bytes-in=8 remote-ts=[::/0]}}}}",
     b"CLIENT_LIST,b,203.0.113.2:1194,10.8.0.2,,840,1680,2026-11-25,900,UNDEF,0,0,AES\n",
     b"64 bytes from 10.3.0.2: icmp_seq=1 ttl=64 time=0.045 ms\n",
+    b"20 packets transmitted, 3 received, 85% packet loss, time 3822ms\n",
     b"200 0.000512 0.001024",
     b"traceroute to 10.3.0.2 (10.3.0.2), 20 hops max\n 1  10.1.0.2  0.045 ms\n 2  *\n",
     b"placed=yes\nsha256=" + b"0" * 64 + b"\nagent=a/b/host\nbus=nats://h:1\nport=9771\nruns=no\n",
@@ -51,6 +52,7 @@ def _read_host(answer: Answer, data: bytes) -> None:
         lambda: read_placed(data),
         lambda: read_status("", answer, answer, answer, answer),
         lambda: read_platform(answer, answer),
+        lambda: read_volley(data),
     ]
     for kind, tools in TOOLS_OF.items():
         readers += [

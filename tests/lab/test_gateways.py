@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness, weigh_finding
+from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness
+from netprobe.analysis.weighing import weigh_finding
 from netprobe.discovery.static import dump_inventory
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
@@ -113,7 +115,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 def _inventory(west: Server, east: Server) -> Inventory:
     def site(name: ClusterName, server: Server, *, ssh: str, outer: str, pods: str) -> Cluster:
         access = SshAccess(server.hop(ssh), agent=False)
-        node = Node(GW, NodeRole.GATEWAY, outer_addresses=(outer,), ssh=access)
+        inner = str(ip_network(pods)[1])
+        node = Node(GW, NodeRole.GATEWAY, host_addresses=(inner,), outer_addresses=(outer,), ssh=access)
         return Cluster(name, (node,), pod_cidrs=(pods,), is_site=True)
 
     sites = (
@@ -180,10 +183,72 @@ def test_the_counter_of_a_drop_rule_moves_by_exactly_our_packets(pair: Pair) -> 
     assert weighed.confidence == pytest.approx(EXACT_COUNT / (1 + EXACT_COUNT))
 
 
+def test_routing_rules_reverse_paths_interfaces_and_connections_are_read_from_the_kernel(pair: Pair) -> None:
+    west = pair.west.host
+    west.nft("add rule inet test forward ct state established counter accept")  # starts the tracking
+    west.ip("rule add from 10.9.9.9 lookup main\n")
+    west.run("sysctl", "-qw", "net.ipv4.conf.wg0.rp_filter=1")
+    try:
+        code, told, complaint = pair.status("-o", "json", "west")
+    finally:
+        west.run("sysctl", "-qw", "net.ipv4.conf.wg0.rp_filter=0")
+        west.ip("rule del from 10.9.9.9 lookup main\n")
+        west.nft()
+    assert code == 0, told + complaint
+    facts = json.loads(told)["hosts"][0]["facts"]
+    (rules,) = (fact for fact in facts if fact["kind"] == "PolicyRules")
+    assert rules["count"] == 1
+    assert [f["mode"] for f in facts if f["kind"] == "ReversePath" and f["interface"] == "wg0"] == [1]
+    (link,) = (fact for fact in facts if fact["kind"] == "LinkCounters" and fact["interface"] == "wg0")
+    assert (link["up"], link["mtu"]) == (True, 1420)
+    assert link["sent"] > 0
+    (table,) = (fact for fact in facts if fact["kind"] == "ConnectionTable")
+    assert 1 <= table["entries"] <= table["limit"]  # our own connection over SSH at least
+    assert table["insert_failed"] is not None
+
+
 def _counters(pair: Pair) -> Reading:
     facts = pair.facts("RuleCounter")
     kept = [{key: value for key, value in fact.items() if key not in ("kind", "says")} for fact in facts]
     return Reading("west/gw", 0, tuple(msgspec.convert(fact, RuleCounter) for fact in kept))
+
+
+DROPS_PINGS = 'add rule inet test input iifname "wg0" icmp type echo-request counter drop'
+
+
+def test_diagnosis_sends_packets_of_its_own_and_finds_them_in_the_counter_of_the_rule(pair: Pair) -> None:
+    wait_for_handshake(pair)
+    finding = Finding("f", (parts.firewall_rule("east/gw", port="icmp"),), Cause.POLICY_DROP, 0.6, "")
+    pair.east.host.nft(DROPS_PINGS)
+    try:
+        told = _diagnose(pair, finding)
+    finally:
+        pair.east.host.nft()
+    said = json.dumps(told)
+    assert "in inet test input moved by exactly our 20 packets" in said
+    assert "west/gw: 0 of its own 20 pings to east/gw were answered" in said
+    odds = EXACT_COUNT * 0.6 / 0.4
+    assert told["confidence"] == pytest.approx(odds / (1 + odds), abs=1e-3)
+
+
+def test_why_tells_that_what_one_direction_loses_is_dropped_behind_the_tunnel_and_by_which_rule(
+    pair: Pair,
+) -> None:
+    wait_for_handshake(pair)
+    lost = (parts.tunnel(WEST, EAST),)
+    finding = Finding("f", lost, Cause.RETURN_PATH_DROPPED, 0.6, "Dropped.", first_seen_ns=time.time_ns())
+    bundle = pair.folder / "one-way"
+    write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
+    pair.east.host.nft(DROPS_PINGS)
+    try:
+        code, told, complaint = pair.netprobe("why", "west", "east", "--from", str(bundle), "--evidence")
+    finally:
+        pair.east.host.nft()
+    assert code == 1, complaint
+    said = " ".join(told.split())
+    assert "in inet test input moved by exactly our 20 packets" in said, told
+    assert "came out at east/gw: what vanishes is dropped behind the tunnel" in said, told
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def _diagnose(pair: Pair, finding: Finding) -> dict[str, Any]:
@@ -205,8 +270,8 @@ def test_a_tunnel_that_gateways_call_connected_is_a_contradiction(pair: Pair) ->
     told = json.dumps(_diagnose(pair, finding))
     assert "contradiction: west/gw says connected (the tunnel's last handshake was" in told
     assert "contradiction: east/gw says connected" in told
-    # Two gateways, each of them divides the odds of three to one by three.
-    assert _diagnose(pair, finding)["confidence"] == pytest.approx(1 / (1 + SPEAKS_FOR), abs=1e-3)
+    # Two gateways and the pings between them, each of them divides the odds of three to one by three.
+    assert _diagnose(pair, finding)["confidence"] == pytest.approx(1 / (1 + SPEAKS_FOR**2), abs=1e-3)
 
 
 def test_why_tells_the_contradiction_beside_what_packets_say(pair: Pair) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.gateways import Witness, weigh_finding
+from netprobe.analysis.gateways import Witness
+from netprobe.analysis.weighing import weigh_finding
 from netprobe.discovery.static import dump_inventory
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding

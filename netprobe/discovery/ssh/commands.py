@@ -60,6 +60,7 @@ _ALLOWED: dict[str, _Allowed] = {
     "openvpn": _Allowed(("cat", "/run/openvpn/status.log", "/var/log/openvpn/status.log",
                          "/run/openvpn-server/status-server.log"), privileged=True),
     "ping": _Allowed(("ping", "-n", "-c", "1", "-W", "2", _Slot.TARGET)),
+    "volley": _Allowed(("ping", "-n", "-q", "-c", "20", "-i", "0.2", "-W", "1", _Slot.TARGET)),
     "nc": _Allowed(("nc", "-n", "-v", "-z", "-w", "3", _Slot.TARGET, _Slot.PORT)),
     "curl": _Allowed(("curl", "-q", "-s", "-S", "-o", "/dev/null", "-m", "5", "--connect-timeout", "3",
                       "--noproxy", "*", "-w", "%{http_code} %{time_connect} %{time_total}", _Slot.URL)),

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 
 from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.errors import SshError
+from netprobe.discovery.ssh.errors import NoAnswerError, SshError
 from netprobe.discovery.ssh.hostkeys import TrustedKeys
 from netprobe.model.reach import SshAccess, SshHop
 
@@ -175,7 +175,8 @@ async def open_host(
 ) -> AsyncIterator[Host]:
     """Enter the host of *access*; *config* is the OpenSSH configuration, by default ``~/.ssh/config``.
 
-    Raises `HostKeyError` for a server key that is not trusted, `SshError` for everything else.
+    Raises `HostKeyError` for a server key that is not trusted, `NoAnswerError` for a host that is silent,
+    `SshError` for everything else.
     """
     configs = _find_config(config)
     async with AsyncExitStack() as stack:
@@ -187,7 +188,8 @@ async def open_host(
                     connection = await _enter(hop, access, before=connection, configs=configs)
                     stack.callback(connection.abort)
         except TimeoutError as error:
-            raise SshError(f"{hop}: no answer within {wait.connect_s:g} s") from error
+            kind = NoAnswerError if hop is access.target else SshError
+            raise kind(f"{hop}: no answer within {wait.connect_s:g} s") from error
         assert connection is not None
         yield Host(connection, access, wait)
 

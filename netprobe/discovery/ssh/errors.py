@@ -9,6 +9,10 @@ class SshError(SurroundingsError):
     """A host cannot be reached, does not let us in, or did not finish what it was asked."""
 
 
+class NoAnswerError(SshError):
+    """Nothing came back from the host itself; what stands before it let us through."""
+
+
 class HostKeyError(SshError):
     """A server's key is unknown or is not the one that we know; nothing was sent to it."""
 

@@ -34,6 +34,7 @@ _PING_TIME = re.compile(rb"time=(\d{1,7}(?:\.\d{1,6})?) ms")
 _PING_REFUSED = re.compile(
     rb"From ([0-9A-Fa-f.:]{2,45})[: ].*?(Unreachable|unreachable|Prohibited|prohibited|Filtered|exceeded)"
 )
+_VOLLEY = re.compile(rb"(\d{1,6}) packets transmitted, (\d{1,6}) (?:packets )?received")
 _CURL = re.compile(rb"(\d{3}) (\d{1,4}\.\d{1,9}) (\d{1,4}\.\d{1,9})")
 _HOP = re.compile(
     r"\s*(\d{1,2})\s+(\*|[0-9A-Fa-f.:]{2,45})(?:\s+(\d{1,6}\.\d{1,6}) ms)?(?:\s+(![A-Z0-9<>-]*))?\s*"
@@ -81,6 +82,20 @@ def read_tool(kind: str, answer: Answer, *, target: str, took_ns: int) -> Coarse
             return _read_curl(kind, answer, took_ns)
         case _:
             return _read_trace(answer, target=target)
+
+
+def read_volley(output: bytes) -> tuple[int, int] | None:
+    """How many pings went out and how many were answered; None where ping could not send. Pure.
+
+    Raises `HostOutputError`.
+    """
+    found = _VOLLEY.search(output)
+    if found is None:
+        return None
+    sent, answered = int(found[1]), int(found[2])
+    if answered > sent:
+        raise HostOutputError(f"ping: {answered} answers to {sent} packets")
+    return sent, answered
 
 
 def _read_ping(answer: Answer) -> Outcome:

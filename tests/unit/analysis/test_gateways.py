@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from netprobe.analysis.contradictions import find_contradictions
-from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness, weigh_finding
+from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness
 from netprobe.analysis.hypothesis import suppose
+from netprobe.analysis.joint import Heard, Shot, Volley, choose_shot
 from netprobe.analysis.table import TABLE, Symptom
+from netprobe.analysis.weighing import weigh_finding
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import (
@@ -195,3 +197,97 @@ def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: R
     begins = text.partition("{where}")[0] if row == "18" else "tcp/80 on a/gw is silent"
     assert said.summary.startswith(begins)
     assert (said.confidence == 0.75) == (row == "18")
+
+
+def crossed(*, sent: int, received: int, back: int = 0) -> list[Witness]:
+    """Both ends, read 4 seconds apart: what a put in, what came out at b, and what came back to a."""
+    early = NOW_NS - 4_000_000_000
+    there = TunnelPeer("wireguard", "wg0", "203.0.113.1", ("10.1.0.0/16",), 20, received, back)
+    return [
+        Witness(reading(peer(20, sent=sent, received=back)), replace(reading(peer(16)), taken_ns=early)),
+        Witness(
+            reading(there, node="b/gw"),
+            replace(reading(replace(there, received_bytes=0, sent_bytes=0), node="b/gw"), taken_ns=early),
+        ),
+    ]
+
+
+ONE_WAY = Finding("f", (parts.tunnel(A, B),), Cause.RETURN_PATH_DROPPED, 0.85, "", first_seen_ns=NOW_NS)
+
+
+@pytest.mark.parametrize(
+    ("received", "moves", "said"),
+    [
+        (0, SPEAKS_FOR, "b/gw: 2,000 bytes went into the tunnel meanwhile, none came back"),
+        (3_900, SPEAKS_FOR, "3,900 came out at b/gw: what vanishes is dropped behind the tunnel"),
+        (1_000, 1, ""),
+    ],
+)
+def test_what_goes_in_here_and_comes_out_there_tells_where_one_direction_is_lost(
+    received: int, moves: float, said: str
+) -> None:
+    witnesses = crossed(sent=4_000, received=received, back=2_000)
+    told = weigh_finding(ONE_WAY, witnesses, inventory=INVENTORY)
+    assert odds(told.confidence) / odds(ONE_WAY.confidence) == pytest.approx(moves, rel=1e-2)
+    assert said in " ".join(each.text for each in told.evidence_for)
+    assert len([each for each in told.evidence_for if "went into" in each.text]) == bool(said)
+
+
+def test_where_nothing_comes_back_either_it_is_no_one_way_loss() -> None:
+    (here, _) = crossed(sent=4_000, received=0)
+    _, against, moved = weigh(ONE_WAY, here)
+    assert against == [
+        "a/gw: 4,000 bytes went into the tunnel meanwhile, none came back: more than one direction is dead"
+    ]
+    assert moved == pytest.approx(1 / SPEAKS_FOR, rel=1e-2)
+
+
+def test_keepalives_alone_say_nothing_about_a_way() -> None:
+    told = weigh_finding(ONE_WAY, crossed(sent=400, received=400, back=64), inventory=INVENTORY)
+    assert not [each for each in told.evidence_for if "went into" in each.text]
+
+
+FALLEN = Finding("f", (parts.gateway_in(NodeId(B, GW)),), Cause.GATEWAY_DOWN, 0.75, "", first_seen_ns=NOW_NS)
+
+
+def test_a_fallen_gateway_is_told_by_its_neighbours_and_by_its_silence() -> None:
+    quiet = Witness(reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100)))
+    told = weigh_finding(FALLEN, [quiet], inventory=INVENTORY, heard=Heard(silent=("b/gw", "c/gw")))
+    assert [each.text for each in told.evidence_for] == [
+        "a/gw about b: 2,000 bytes went into the tunnel meanwhile, none came back",
+        "b/gw does not answer over SSH, 1 other gateway lets us in",
+    ]
+    assert odds(told.confidence) / odds(0.75) == pytest.approx(SPEAKS_FOR**2, rel=1e-2)
+
+
+def test_silence_says_nothing_where_nobody_lets_us_in() -> None:
+    assert weigh_finding(FALLEN, [], inventory=INVENTORY, heard=Heard(silent=("b/gw",))) == FALLEN
+
+
+def test_a_living_tunnel_to_a_gateway_that_forwards_nothing_is_a_remark() -> None:
+    alive = Witness(reading(peer(5, received=900, sent=900)), reading(peer(2)))
+    speaks_for, against, moved = weigh(FALLEN, alive)
+    assert speaks_for == ["a/gw about b: the tunnel's last handshake was 5 seconds ago"]
+    assert against == []
+    assert moved == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("answered", "moves"), [(0, 1), (7, 1), (20, 1 / SPEAKS_FOR)])
+def test_pings_that_come_back_contradict_a_dead_tunnel_and_lost_ones_are_a_remark(
+    answered: int, moves: float
+) -> None:
+    volley = Volley("a/gw", "b/gw", 20, answered)
+    told = weigh_finding(DOWN, [], inventory=INVENTORY, heard=Heard(volley))
+    assert odds(told.confidence) / odds(DOWN.confidence) == pytest.approx(moves, rel=1e-2)
+    said = (*told.evidence_for, *told.evidence_against)
+    assert [each.text for each in said] == [f"a/gw: {answered} of its own 20 pings to b/gw were answered"]
+
+
+def test_a_volley_crosses_what_is_called_broken_and_never_goes_to_an_outer_address() -> None:
+    inner = replace(INVENTORY.clusters[1].nodes[0], host_addresses=("203.0.113.2", "10.2.0.1"))
+    inventory = replace(
+        INVENTORY, clusters=(INVENTORY.clusters[0], replace(INVENTORY.clusters[1], nodes=(inner,)))
+    )
+    assert choose_shot(DOWN, inventory) == Shot("a/gw", "b/gw", "10.2.0.1")
+    assert choose_shot(FALLEN, inventory) == Shot("a/gw", "b/gw", "10.2.0.1")
+    assert choose_shot(DOWN, INVENTORY) is None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netprobe.discovery.ssh.commands import Command, list_commands
 from netprobe.errors import MisuseError
 
-TOOLS = ("ping", "nc", "curl", "traceroute")
+TOOLS = ("ping", "nc", "curl", "traceroute", "volley")
 FREE_OF_ADDRESSES = [name for name in list_commands() if not name.startswith("route") and name not in TOOLS]
 
 

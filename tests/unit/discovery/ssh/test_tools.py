@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netprobe.discovery.ssh.commands import Command
 from netprobe.discovery.ssh.connect import Answer
 from netprobe.discovery.ssh.errors import HostOutputError
-from netprobe.discovery.ssh.tools import TOOLS_OF, Coarse, ask_with_tools, read_tool
+from netprobe.discovery.ssh.tools import TOOLS_OF, Coarse, ask_with_tools, read_tool, read_volley
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
 
 TARGET = ip_address("10.3.0.2")
@@ -104,3 +104,24 @@ async def test_without_a_tool_nothing_is_measured_and_nothing_called_down(kind: 
 def test_hostile_output_is_an_outcome_or_our_error(what: tuple[str, str], output: bytes, status: int) -> None:
     with contextlib.suppress(HostOutputError):
         read(*what, output, status, output.decode(errors="replace"))
+
+
+@pytest.mark.parametrize(
+    ("output", "counted"),
+    [
+        (b"20 packets transmitted, 3 received, 85% packet loss, time 3822ms", (20, 3)),
+        (b"20 packets transmitted, 0 packets received, 100% packet loss", (20, 0)),
+        (b"", None),
+        (b"ping: connect: Network is unreachable", None),
+    ],
+    ids=["iputils", "busybox", "silent", "no route"],
+)
+def test_a_volley_counts_what_went_out_and_what_came_back(
+    output: bytes, counted: tuple[int, int] | None
+) -> None:
+    assert read_volley(output) == counted
+
+
+def test_more_answers_than_pings_are_no_answer_of_ping() -> None:
+    with pytest.raises(HostOutputError):
+        read_volley(b"2 packets transmitted, 3 received")
