@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -105,9 +106,9 @@ def test_it_runs_again_after_a_power_cut_and_so_does_the_old_one_after_one_half_
     wait_for("the agent runs", site.is_active)
     assert site.gw.on(f"cat {HOME}/facts") == facts
     assert site.gw.on("ls -d /run/netprobe-agent.* 2>/dev/null || :") == ""
-    code, told, complaint = site.netprobe("sites", "status", "--inventory", str(site.path))
+    code, told, complaint = site.netprobe("sites", "status", "--inventory", str(site.path), "-o", "json")
     assert code == 0, told + complaint
-    assert "systemd" in told
+    assert json.loads(told)["hosts"][0]["agent"]["runs"] == "systemd"
 
 
 def test_removal_leaves_no_unit_and_no_file(site: Site) -> None:
