@@ -69,7 +69,12 @@ def bake(image: Image) -> Path:
     with (archive.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.exists():
-            _build(image, archive)
+            try:
+                _build(image, archive)
+            finally:
+                _buildah(
+                    "rm", "--all", check=False
+                )  # with their mounts, also those of a build that was killed
     return archive
 
 
