@@ -21,8 +21,9 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report
 from netprobe.store.history import History
 
-REPLAYED = SETTLING_FRAMES + 14
-"""Intervals before the moment: until a check that never worked counts, and a finding after that."""
+REPLAYED = SETTLING_FRAMES + 50
+"""Intervals before the moment: until a check that never worked counts, and a finding after that, though
+agents were late then."""
 
 
 @dataclass(frozen=True, slots=True)
