@@ -24,6 +24,9 @@ MS = 1_000_000
 INTERVAL_NS = 500 * MS
 TIMEOUT_NS = 250 * MS
 PORT = 9771
+_TRIES = 4
+_BUSY = ("the agent stood still", "sent too late in its interval")
+"""What an agent tells of itself where it did not get the processor."""
 _PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()", "run")
 
 
@@ -74,9 +77,20 @@ class Run:
 
 
 def ask(host: Host, agent: AgentId, checks: Iterable[Check], *, folder: Path, intervals: int = 2) -> Run:
-    """Let *agent* ask its checks for a few intervals and return what it measured."""
+    """Let *agent* ask its checks for a few intervals and return what it measured.
+
+    On a machine so busy that the agent says of itself that it did not measure, it is asked again.
+    """
     plan = write_plan(folder / f"{host.name}.json", agent, checks)
+    for _ in range(_TRIES - 1):
+        run = ask_plan(host, plan, intervals=intervals)
+        if not any(_was_busy(window) for one in run.measured for window in one.windows):
+            return run
     return ask_plan(host, plan, intervals=intervals)
+
+
+def _was_busy(window: Window) -> bool:
+    return window.count(OutcomeKind.NOT_MEASURED) > 0 and any(words in window.detail for words in _BUSY)
 
 
 def ask_plan(host: Host, plan: Path, *, intervals: int = 2, within: tuple[str, ...] = ()) -> Run:
