@@ -83,6 +83,8 @@ class Names:
     """Cluster names, abbreviated."""
     direct: frozenset[frozenset[str]] = frozenset()
     """Pairs of clusters without a tunnel between them, only a direct link."""
+    direct_beside: frozenset[tuple[frozenset[str], str]] = frozenset()
+    """Direct links beside others, by their clusters and by what tells them from those."""
 
     @classmethod
     def of(cls, inventory: Inventory) -> Names:
@@ -91,11 +93,18 @@ class Names:
         for link in inventory.links:
             pairs[link.kind].add(frozenset((link.source, link.target)))
         direct = pairs[LinkKind.DIRECT] - pairs[LinkKind.TUNNEL]
-        return cls(short_names(cluster.name for cluster in inventory.clusters), frozenset(direct))
+        beside = {
+            (frozenset((link.source, link.target)), told)
+            for link, told in zip(inventory.links, inventory.tell_links_apart(), strict=True)
+            if told and link.kind is LinkKind.DIRECT
+        }
+        short = short_names(cluster.name for cluster in inventory.clusters)
+        return cls(short, frozenset(direct), frozenset(beside))
 
     def kind_of(self, component: Component) -> str:
         """The kind of a part in a word: what joins two clusters directly is no tunnel."""
-        is_direct = frozenset((component.source, component.target)) in self.direct
+        pair = frozenset((component.source, component.target))
+        is_direct = pair in self.direct or (pair, component.detail) in self.direct_beside
         return "link" if is_direct and component.kind is ComponentKind.TUNNEL else component.kind.value
 
 
@@ -108,13 +117,18 @@ def headline(finding: Finding, names: Names | None = None) -> str:
     first = finding.components[0]
     loss = f"{finding.loss:.0%}".replace("%", " %") if finding.loss is not None else "packets"
     return _CAUSES[finding.cause].format(
-        link=f"{names.kind_of(first)} {pair_of(finding.components, short)}",
+        link=f"{names.kind_of(first)} {pair_of(finding.components, short)}{_apart(first)}",
         pair=pair_of(finding.components, short),
         at=_shorten(first.source, short),
         detail=_shorten_detail(first, short),
         part=_shorten_part(first, names),
         loss=loss,
     )
+
+
+def _apart(link: Component) -> str:
+    """What tells one of several links between the same clusters from the others."""
+    return f" ({link.detail})" if link.kind is ComponentKind.TUNNEL and link.detail else ""
 
 
 def _shorten(name: str, short: Mapping[str, str]) -> str:

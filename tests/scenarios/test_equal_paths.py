@@ -17,6 +17,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.planning.fleet import plan_fleet
 from netprobe.render.graph import build_graph
 from netprobe.render.tables import render_text, topology_table
+from netprobe.render.words import Names, headline
 from tests.scenarios.play import SECOND, T0, Outcome, at, play
 from tests.scenarios.test_single_faults import IN_TIME_S
 from tests.unit.planning.test_links import ONE, TWO, A, B, build_twice_joined, join
@@ -151,6 +152,8 @@ def test_the_map_draws_both_links_and_only_the_dead_one_broken() -> None:
         for one, other in ((A, B), (B, A))
         for link, state in ((TUNNEL, "up"), (LINE, "down"))
     }
+    (finding,) = said.findings
+    assert headline(finding, Names.of(inventory)) == f"link {A} ↔ {B} ({LINE}) is down"
     table = render_text(topology_table(snapshot), width=80)
     assert max(map(len, table.splitlines())) <= 80
     assert table.count("wireguard") >= 2, "each direction of the tunnel"
