@@ -13,7 +13,6 @@ from netprobe.engine.askable import find_unaskable
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe, TargetKind
 from netprobe.model.names import AgentId
-from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Measured
 from netprobe_agent.questions import parse_allowed
 from netprobe_agent.run import read_plan, restrict, run
@@ -42,15 +41,17 @@ async def test_each_bad_check_is_one_line_and_the_others_go_on() -> None:
     complaints = io.StringIO()
     measured: list[Measured] = []
     plan = plan_of(GOOD, *(check for check, _ in BAD.values()))
-    await run(plan, port=0, intervals=1, write=measured.append, complain=complaints)
+    await run(plan, port=0, intervals=4, write=measured.append, complain=complaints)
     lines = complaints.getvalue().splitlines()
     assert len(lines) == len(BAD)
     for check, said in BAD.values():
         (line,) = [line for line in lines if f"check {check.id}: " in line]
         assert said in line
-    windows = {window.check: window for window in measured[0].windows}
-    assert windows[GOOD.id].count(OutcomeKind.NOT_MEASURED) == 0
-    assert all(windows[check.id].measured == 0 for check, _ in BAD.values())
+    windows = [window for one in measured for window in one.windows]
+    assert any(window.measured for window in windows if window.check == GOOD.id)
+    bad = {check.id for check, _ in BAD.values()}
+    assert {window.check for window in windows if not window.measured} >= bad
+    assert not any(window.measured for window in windows if window.check in bad)
 
 
 def test_a_plan_over_budget_names_every_check_beyond_it_and_keeps_the_first() -> None:
