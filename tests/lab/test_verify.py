@@ -203,48 +203,6 @@ def test_a_blocked_witness_proves_no_denial(name: str) -> None:
     assert (told.verdict, told.reason) == (CellVerdict.UNPROVEN, "nothing on this host answered")
 
 
-@pytest.fixture(scope="module")
-def stage(name: str) -> Iterator[Stage]:
-    """A small generated firewall of every kind of rule, with everything that listens behind it."""
-    access, client = find_access(name), LabClient(name)
-    snapshot = asyncio.run(wait_for_agents(access))
-    ends = tuple(end for end in find_ends(snapshot.inventory) if end.name in ENDS)
-    transits = {"prod-us-west-1": "transit-west", "staging-eu-central-1": "transit-east"}
-    bare = Wall(ends, PORTS, frozenset(PORTS[::2]), transits, ("transit-west", "transit-east"))
-    wall = generate(bare, count=10, seed=3)
-    with listening(client, wall):
-        stand(client, wall)
-        yield Stage(client, access, snapshot, wall, addresses_of(client))
-        load_rules(client, bare, hosts_of(wall.rules))
-
-
-def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: Stage) -> None:
-    cases = make_cases(stage.wall, stage.wall.cells())
-    told = asyncio.run(stage.look(cases, locate=Locate.ALL))
-    kinds = {case.rule.action if case.rule else "passes" for case in cases}
-    assert kinds == {"passes", "drop", "reject", "limited", "one-way"}
-    assert [
-        (case, told[case])
-        for case in cases
-        if not is_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
-    ] == []
-    assert [
-        (case, told[case])
-        for case in cases
-        if case.rule is not None
-        and not case.rule.is_reject
-        and not is_placed_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
-    ] == []
-
-
-@pytest.mark.parametrize("number", [0, 2, 3, 4])
-def test_a_changed_rule_is_found_and_nothing_else(stage: Stage, number: int) -> None:
-    rule = stage.wall.rules[number]
-    added = invent(stage.wall, random.Random(number), "added", rule.action)
-    assert asyncio.run(is_found(stage, stage.wall.without(rule), rule))
-    assert asyncio.run(is_found(stage, stage.wall.plus(added), added))
-
-
 NODE_PORT, ENTRY_PORT = 30_080, 30_443
 FORWARD = "type filter hook forward priority 0"
 NAT = "type nat hook prerouting priority -100; tcp dport {} dnat to {}:9771"
@@ -376,3 +334,48 @@ def until(name: str, find: Callable[[Snapshot], Finding | None]) -> Finding:
     while (found := find(state_of(name))) is None:
         time.sleep(0.5)
     return found
+
+
+@pytest.fixture(scope="module")
+def stage(name: str) -> Iterator[Stage]:
+    """A small generated firewall of every kind of rule, with everything that listens behind it.
+
+    It stands until the module's last test: whoever needs a lab without it comes before.
+    """
+    access, client = find_access(name), LabClient(name)
+    snapshot = asyncio.run(wait_for_agents(access))
+    ends = tuple(end for end in find_ends(snapshot.inventory) if end.name in ENDS)
+    transits = {"prod-us-west-1": "transit-west", "staging-eu-central-1": "transit-east"}
+    bare = Wall(ends, PORTS, frozenset(PORTS[::2]), transits, ("transit-west", "transit-east"))
+    wall = generate(bare, count=10, seed=3)
+    with listening(client, wall):
+        stand(client, wall)
+        yield Stage(client, access, snapshot, wall, addresses_of(client))
+        load_rules(client, bare, hosts_of(wall.rules))
+
+
+def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: Stage) -> None:
+    cases = make_cases(stage.wall, stage.wall.cells())
+    told = asyncio.run(stage.look(cases, locate=Locate.ALL))
+    kinds = {case.rule.action if case.rule else "passes" for case in cases}
+    assert kinds == {"passes", "drop", "reject", "limited", "one-way"}
+    assert [
+        (case, told[case])
+        for case in cases
+        if not is_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
+    ] == []
+    assert [
+        (case, told[case])
+        for case in cases
+        if case.rule is not None
+        and not case.rule.is_reject
+        and not is_placed_right(case, told[case], wall=stage.wall, addresses=stage.addresses)
+    ] == []
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4])
+def test_a_changed_rule_is_found_and_nothing_else(stage: Stage, number: int) -> None:
+    rule = stage.wall.rules[number]
+    added = invent(stage.wall, random.Random(number), "added", rule.action)
+    assert asyncio.run(is_found(stage, stage.wall.without(rule), rule))
+    assert asyncio.run(is_found(stage, stage.wall.plus(added), added))
