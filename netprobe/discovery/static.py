@@ -17,7 +17,7 @@ from netprobe.discovery.faults import Fault as _Fault
 from netprobe.discovery.faults import Step
 from netprobe.discovery.reach import find_forward_faults, find_ssh_faults
 from netprobe.errors import InputError
-from netprobe.model.names import AgentId, Plane
+from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.wire.documents import Located
 from netprobe.wire.inventory import (
     NAME_PATTERN,
@@ -78,7 +78,18 @@ def read_inventory(text: str, *, source: str) -> Inventory:
     fault = next(_find_faults(document), None)
     if fault is not None:
         raise Located(text, source=source).error(fault.what, *fault.path)
-    return inventory_of(document)
+    inventory = inventory_of(document)
+    for one, other in inventory.find_twins():
+        at = _path_of(other, inventory)
+        raise Located(text, source=source).error(f"node {str(one)!r} stands in this cluster too", *at)
+    return inventory
+
+
+def _path_of(node_id: NodeId, inventory: Inventory) -> tuple[Step, ...]:
+    names = [cluster.name for cluster in inventory.clusters]
+    number = names.index(node_id.cluster)
+    nodes = [node.name for node in inventory.clusters[number].nodes]
+    return "clusters", number, "nodes", nodes.index(node_id.node), "host_addresses"
 
 
 def dump_inventory(inventory: Inventory) -> str:

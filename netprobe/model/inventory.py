@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import combinations
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
 from netprobe.model.reach import SshAccess, SshForward
@@ -182,6 +183,22 @@ class Inventory:
     def find_links(self, one: ClusterName, other: ClusterName) -> tuple[Link, ...]:
         """Every link that joins these two clusters, in inventory order."""
         return tuple(link for link in self.links if link.joins(one, other))
+
+    def find_twins(self) -> Iterator[tuple[NodeId, NodeId]]:
+        """Pairs of nodes that must be one machine written in two clusters: the second is the later one.
+
+        They have one name and a common host address, and a link joins their clusters, so that packets between
+        them are routed by that address. Clusters without a link may be copies of each other, as edge sites
+        are. Links that end nowhere are told on their own.
+        """
+        joined = {frozenset((link.source, link.target)) for link in self.links}
+        for one, other in combinations(self.clusters, 2):
+            if frozenset((one.name, other.name)) in joined:
+                nodes = {node.name: node for node in one.nodes}
+                for node in other.nodes:
+                    twin = nodes.get(node.name)
+                    if twin and not set(twin.host_addresses).isdisjoint(node.host_addresses):
+                        yield one.node_id(twin), other.node_id(node)
 
     def link_addresses(self, agent: AgentId) -> tuple[str, ...]:
         """Where the host agent of a gateway can be asked over one certain link."""

@@ -79,6 +79,8 @@ class Fabric:
                 if node_id in self.node_of:
                     raise InputError(f"node {node_id} stands twice", where="inventory")
                 self.node_of[node_id] = node
+        for one, other in self.inventory.find_twins():
+            raise InputError(f"node {one} stands in another cluster too, as {other}", where="inventory")
 
     # Names of agents and their addresses are made when somebody asks: plans as arrays need neither.
 

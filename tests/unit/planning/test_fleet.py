@@ -331,6 +331,17 @@ def test_a_link_that_contradicts_the_inventory_is_refused(link: Link, said: str)
         plan(Inventory(build_inventory().clusters, (link,)))
 
 
+def test_a_node_in_two_linked_clusters_is_refused_and_in_copies_of_a_site_it_is_not() -> None:
+    one, other, *_ = build_inventory().clusters
+    copy = replace(one, name=other.name)
+    link = Link(one.name, other.name, LinkKind.TUNNEL)
+    with pytest.raises(
+        InputError, match=f"node {one.name}/gw stands in another cluster too, as {other.name}/gw"
+    ):
+        plan(Inventory((one, copy), (link,)))
+    assert plan(Inventory((one, copy))).plans
+
+
 def test_a_node_that_stands_twice_is_refused() -> None:
     cluster = build_inventory().clusters[0]
     with pytest.raises(InputError, match="stands twice"):
