@@ -66,7 +66,7 @@ class Facts:
         self.agents: tuple[AgentId, ...] = tuple(plan.agent for plan in fleet.plans)
         legs_of = {legs.check: legs for legs in fleet.legs}
         named = {str(agent): agent for agent in self.agents}
-        checks = [check for plan in fleet.plans for check in plan.checks]
+        checks = fleet.checks
         self.checks: tuple[CheckFacts, ...] = tuple(
             CheckFacts(
                 number,

@@ -164,7 +164,7 @@ def _snapshot(inventory: Inventory, fleet: FleetPlan, score: Score) -> Snapshot:
         taken_ns=score.ended_ns,
         interval_ns=fleet.interval_ns,
         inventory=inventory,
-        checks=tuple(check for plan in fleet.plans for check in plan.checks),
+        checks=fleet.checks,
         legs=fleet.legs,
         coverage=fleet.coverage,
         paths=score.last.paths,

@@ -176,7 +176,7 @@ class _Run:
             taken_ns=now_ns,
             interval_ns=fleet.interval_ns,
             inventory=self.inventory,
-            checks=tuple(check for plan in fleet.plans for check in plan.checks),
+            checks=fleet.checks,
             legs=fleet.legs,
             coverage=fleet.coverage,
             paths=found.paths,

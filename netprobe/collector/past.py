@@ -88,7 +88,7 @@ def _snapshot(
         taken_ns=at_ns,
         interval_ns=epoch.interval_ns,
         inventory=epoch.inventory,
-        checks=tuple(check for plan in fleet.plans for check in plan.checks),
+        checks=fleet.checks,
         legs=fleet.legs,
         coverage=fleet.coverage,
         paths=conclusion.paths,

@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import compress
@@ -38,16 +38,15 @@ from netprobe.collector.intake import Intake
 from netprobe.collector.jobs import run_until_first
 from netprobe.collector.keyring import follow_keys
 from netprobe.collector.monitor import Told, open_monitor
+from netprobe.collector.oddities import note_oddities
 from netprobe.collector.past import Past
 from netprobe.collector.registry import Registry
 from netprobe.collector.settings import Keys, Settings, read_keys
 from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
 from netprobe.collector.watches import Watches
-from netprobe.discovery.static import find_overlaps
 from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.finding import Finding
-from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
@@ -81,24 +80,11 @@ async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Eve
         gathering = Gathering(Registry(settings.clusters), admission) if settings.clusters else None
         survey = Survey(gathering, flat=settings.flat)
         course = Course(settings, brains.plan, survey)
-        _note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
+        note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
         with closing(History(url)) as history:
             collector = _Collector(settings, course, brains, history, Door(admission, gathering, survey))
             await collector.run(keys, stop=stop)
-
-
-def _note_oddities(inventory: Inventory, keys: Keys, *, by_token: Set[str]) -> None:
-    """Say what is allowed but probably not meant."""
-    meant = set(inventory.iter_agents())
-    for overlap in find_overlaps(inventory):
-        logger.warning("%s", overlap)
-    for agent in sorted(meant - keys.agents.keys()):
-        if agent.cluster in by_token:
-            continue
-        logger.warning("agent %s has no key and cannot speak", agent)
-    for agent in sorted(keys.agents.keys() - meant):
-        logger.warning("agent %s has a key, but the inventory does not know it", agent)
 
 
 class _Collector:
@@ -344,7 +330,7 @@ class _Collector:
             taken_ns=self._concluded_ns,
             interval_ns=self._fleet.interval_ns,
             inventory=self._inventory,
-            checks=tuple(check for plan in self._fleet.plans for check in plan.checks),
+            checks=self._fleet.checks,
             legs=self._fleet.legs,
             coverage=self._fleet.coverage,
             paths=conclusion.paths,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netprobe.model.check import Legs, Plan
+from netprobe.model.check import Check, Legs, Plan
 from netprobe.model.component import Component
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName
@@ -67,3 +67,8 @@ class FleetPlan:
     plans: tuple[Plan, ...]
     legs: tuple[Legs, ...]
     coverage: Coverage
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All checks of all agents, plan by plan."""
+        return tuple(check for plan in self.plans for check in plan.checks)

@@ -19,22 +19,15 @@ import numpy.typing as npt
 from netprobe.errors import MisuseError
 from netprobe.model.component import (
     Component,
-    ComponentKind,
     dns,
-    firewall_rule,
     gateway_in,
     gateway_out,
-    node_in,
-    node_out,
-    overlay,
-    pod_in,
-    pod_out,
     service,
-    service_proxy,
 )
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import NodeId, Plane
 from netprobe.planning.fabric import V4, V6, Fabric, by_family
+from netprobe.planning.numbering import ICMP, IN, NAMES, OUT, POD_IN, POD_OUT, PROXY, TCP, UDP, Numbering
 from netprobe.planning.pairs import find_rich, number_joints
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.questions import CLUSTERSET, ask_link_ends, ask_outer, find_exported
@@ -42,9 +35,6 @@ from netprobe.planning.rings import IntArray, KeyArray
 from netprobe.planning.routes import find_middle
 
 Numbers = npt.NDArray[np.int32]
-_PER_NODE = 9
-"""Parts that every node has a number for: node, pods, three doors and two service proxies."""
-_OUT, _IN, _POD_OUT, _POD_IN, _ICMP, _UDP, _TCP, _PROXY, _NAMES = range(_PER_NODE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,63 +66,6 @@ class CoverageCounts:
     covered: int
     identifiable: int
     """Components whose failure alone looks like no other component's."""
-
-
-@dataclass(eq=False)
-class Numbering:
-    """Numbers for parts: nine per node by arithmetic, everything else as it appears."""
-
-    nodes: tuple[NodeId, ...]
-    port: int
-    place_of: dict[NodeId, int]
-    number_of: dict[Component, int] = field(default_factory=dict)
-    overlay_of: dict[int, int] = field(default_factory=dict)
-    """Numbers of plain overlays, by their first node's number times all nodes plus the second's."""
-
-    @property
-    def size(self) -> int:
-        """How many parts have a number."""
-        return _PER_NODE * len(self.nodes) + len(self.number_of) + len(self.overlay_of)
-
-    def number(self, part: Component) -> int:
-        """The number of a part that has none by arithmetic."""
-        if part.kind is ComponentKind.OVERLAY and not part.detail:
-            one, other = (self.place_of[NodeId.parse(name)] for name in (part.source, part.target))
-            return self.number_overlay(one * len(self.nodes) + other)
-        return self.number_of.setdefault(part, self.size)
-
-    def number_overlay(self, code: int) -> int:
-        """The number of an overlay by its code."""
-        known = self.overlay_of.get(code)
-        return self.overlay_of.setdefault(code, self.size) if known is None else known
-
-    def number_overlays(self, codes: list[int]) -> IntArray:
-        """The numbers of many overlays, each code once."""
-        new = [code for code in codes if code not in self.overlay_of]
-        self.overlay_of.update(zip(new, range(self.size, self.size + len(new)), strict=True))
-        return np.array([self.overlay_of[code] for code in codes], np.int64)
-
-    @cached_property
-    def _by_number(self) -> dict[int, Component]:
-        named = {number: part for part, number in self.number_of.items()}
-        for code, number in self.overlay_of.items():
-            one, other = divmod(code, len(self.nodes))
-            named[number] = overlay(self.nodes[one], self.nodes[other])
-        return named
-
-    def component(self, number: int) -> Component:
-        """The part of a number."""
-        kind, place = divmod(number, len(self.nodes))
-        if kind >= _PER_NODE:
-            return self._by_number[number]
-        node = self.nodes[place]
-        doors = {_ICMP: "icmp", _UDP: f"udp/{self.port}", _TCP: f"tcp/{self.port}"}
-        if kind in doors:
-            return firewall_rule(str(node), port=doors[kind])
-        if kind == _NAMES:
-            return Component(ComponentKind.SERVICE_PROXY, str(node), detail="dns")
-        made = {_OUT: node_out, _IN: node_in, _POD_OUT: pod_out, _POD_IN: pod_in, _PROXY: service_proxy}
-        return made[kind](node)
 
 
 @dataclass(eq=False)
@@ -274,10 +207,10 @@ class _Writer:
         here, there = ({family: self.has[plane, family] for family in (V4, V6)} for plane in planes)
         main_4 = there[V4][target]
         able = np.where(main_4, here[V4][source], here[V6][source] & there[V6][target])
-        asked = [(_ICMP, able), (_UDP, able), (_TCP, able & rich)]
-        asked.append((_UDP, rich & main_4 & here[V6][source] & there[V6][target]))
+        asked = [(ICMP, able), (UDP, able), (TCP, able & rich)]
+        asked.append((UDP, rich & main_4 & here[V6][source] & there[V6][target]))
         if mtu is not None:
-            asked.append((_UDP, able & rich & (mtu > 0)))
+            asked.append((UDP, able & rich & (mtu > 0)))
         for door, chosen in asked:
             rows = np.flatnonzero(chosen)
             out = self._way(source[rows], target[rows], planes, [middle[rows] for middle in middles[0]])
@@ -289,9 +222,9 @@ class _Writer:
     def _way(
         self, source: IntArray, target: IntArray, planes: Sequence[Plane], middle: list[IntArray]
     ) -> list[IntArray]:
-        begin = [self._of(_POD_OUT, source)] if planes[0] is Plane.POD else []
-        end = [self._of(_POD_IN, target)] if planes[1] is Plane.POD else []
-        return [*begin, self._of(_OUT, source), *middle, self._of(_IN, target), *end]
+        begin = [self._of(POD_OUT, source)] if planes[0] is Plane.POD else []
+        end = [self._of(POD_IN, target)] if planes[1] is Plane.POD else []
+        return [*begin, self._of(OUT, source), *middle, self._of(IN, target), *end]
 
     def _of(self, kind: int, nodes: IntArray) -> IntArray:
         return kind * len(self.numbering.nodes) + nodes
@@ -310,8 +243,8 @@ class _Writer:
             there, back = (self.numbering.number(way[1]) for way in (legs.forward, legs.back))
             one, other = np.array([near]), np.array([far])
             self.rows.add(
-                [self._of(_OUT, one), np.array([there]), self._of(_IN, other)],
-                [self._of(_OUT, other), np.array([back]), self._of(_IN, one)],
+                [self._of(OUT, one), np.array([there]), self._of(IN, other)],
+                [self._of(OUT, other), np.array([back]), self._of(IN, one)],
             )
 
     def ask_link_ends(self) -> None:
@@ -323,10 +256,10 @@ class _Writer:
             there, back = (self.numbering.number(way[1]) for way in (legs.forward, legs.back))
             assert far is not None
             one, other = np.array([near]), np.array([place_of[far]])
-            door = _ICMP if question.check.probe.kind == "icmp" else _UDP
+            door = ICMP if question.check.probe.kind == "icmp" else UDP
             self.rows.add(
-                [self._of(_OUT, one), np.array([there]), self._of(_IN, other), self._of(door, other)],
-                [self._of(_OUT, other), np.array([back]), self._of(_IN, one)],
+                [self._of(OUT, one), np.array([there]), self._of(IN, other), self._of(door, other)],
+                [self._of(OUT, other), np.array([back]), self._of(IN, one)],
             )
 
     def ask_served(self) -> None:
@@ -342,15 +275,15 @@ class _Writer:
                     probes = ("udp" in asked.protocol) + ("tcp" in asked.protocol)
                     for address in asked.addresses:
                         for _ in range(probes):
-                            self._ask_at(nodes[self._reaches(nodes, plane, address)], _PROXY, (part,))
+                            self._ask_at(nodes[self._reaches(nodes, plane, address)], PROXY, (part,))
                     self._count_endpoints(nodes, plane, asked.endpoints, is_asked="tcp" in asked.protocol)
                 for address in cluster.dns_addresses:
                     able = nodes[self._reaches(nodes, plane, address)]
                     server = self.numbering.number(dns(name))
-                    self._ask_at(able, _NAMES, (server,))
+                    self._ask_at(able, NAMES, (server,))
                     if exported is not None:
                         zone = self.numbering.number(dns(name, zone=CLUSTERSET))
-                        self._ask_at(able, _NAMES, (server, zone))
+                        self._ask_at(able, NAMES, (server, zone))
 
     def _reaches(self, nodes: IntArray, plane: Plane, address: str) -> npt.NDArray[np.bool_]:
         return self.has[plane, V6 if ":" in address else V4][nodes]
@@ -389,9 +322,9 @@ class _Writer:
         """As in `coverage`: nodes, proxies where there are services, gateways and tunnels."""
         every = np.arange(len(self.numbering.nodes))
         served = np.array([bool(each.services) for each in self.fabric.cluster_of.values()], np.bool_)
-        yield self._of(_OUT, every)
-        yield self._of(_IN, every)
-        yield self._of(_PROXY, every[served[self.cluster]])
+        yield self._of(OUT, every)
+        yield self._of(IN, every)
+        yield self._of(PROXY, every[served[self.cluster]])
         number = self.numbering.number
         yield np.array(
             [

@@ -140,7 +140,7 @@ def test_the_map_draws_both_links_and_only_the_dead_one_broken() -> None:
     fault = make_fault(inventory, "tunnel-down", {"source": A, "target": B, "link": LINE})
     outcome = play([at(fault, 8.4, end_s=30)], seed=3, intervals=16, on=(inventory, fleet), keep=True)
     now_s, said = outcome.conclusions[-1]
-    checks = tuple(check for plan in fleet.plans for check in plan.checks)
+    checks = fleet.checks
     snapshot = Snapshot(
         T0 + int(now_s * SECOND), SECOND, inventory, checks, fleet.legs, fleet.coverage,
         said.paths, said.agents, said.findings,

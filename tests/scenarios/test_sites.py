@@ -54,7 +54,7 @@ def fleet_with_a_site() -> tuple[Inventory, FleetPlan]:
 
 def look(said: Conclusion, *, now_s: float) -> Snapshot:
     inventory, fleet = fleet_with_a_site()
-    checks = tuple(check for plan in fleet.plans for check in plan.checks)
+    checks = fleet.checks
     return Snapshot(
         T0 + int(now_s * SECOND), SECOND, inventory, checks, fleet.legs, fleet.coverage,
         said.paths, said.agents, said.findings,
@@ -63,7 +63,7 @@ def look(said: Conclusion, *, now_s: float) -> Snapshot:
 
 def test_a_site_is_asked_and_asks_from_the_host_plane_alone() -> None:
     _, fleet = fleet_with_a_site()
-    checks = [check for plan in fleet.plans for check in plan.checks]
+    checks = fleet.checks
     asked = {(check.source.cluster, check.target.node.cluster) for check in checks if check.target.node}
     assert {(PROD, SITE), (SITE, PROD), (SITE, STAGING), (SITE, SITE)} <= asked
     planes = {plan.agent.plane for plan in fleet.plans if plan.agent.cluster == SITE}

@@ -27,7 +27,7 @@ def snapshot_of(kind: str, parameters: tuple[tuple[str, str], ...]) -> Snapshot:
         taken_ns=int(seconds * 1e9),
         interval_ns=fleet.interval_ns,
         inventory=inventory,
-        checks=tuple(check for plan in fleet.plans for check in plan.checks),
+        checks=fleet.checks,
         legs=fleet.legs,
         coverage=fleet.coverage,
         paths=said.paths,

@@ -11,14 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - the caller passes the seed
-from typing import TypeGuard
 
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.frames import QuietWindows
 from netprobe.analysis.simulate.effects import (
     AgentFrozen,
     AgentKilled,
-    Busy,
     Delay,
     DnsDown,
     Effect,
@@ -30,10 +28,17 @@ from netprobe.analysis.simulate.effects import (
     Reject,
     SimulatedFault,
     StaleProxy,
-    TableFull,
     ZoneMissing,
 )
-from netprobe.model.component import Component, ComponentKind
+from netprobe.analysis.simulate.touching import (
+    find_lag_ns,
+    is_at,
+    is_lagged_away,
+    is_too_new,
+    leaves_by,
+    makes_busy,
+)
+from netprobe.model.component import Component
 from netprobe.model.names import AgentId, CheckId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
@@ -43,7 +48,6 @@ _START_SPREAD_NS = 4_000_000_000
 _RTT_NS = (300_000, 3_000_000)
 HEALTHY_LOSS = 1e-5
 """Per part crossed: about 1e-4 per round trip."""
-_SMALL_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class World:
 
     def _send(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
         match check.aspect:
-            case _ if _is_lagged_away(check, effects) or _is_too_new(check, effects):
+            case _ if is_lagged_away(check, effects) or is_too_new(check, effects):
                 return Fate(OutcomeKind.TIMED_OUT)
             case Aspect.SERVICE:
                 return self._ask_service(check, at_ns, effects)
@@ -295,7 +299,7 @@ class World:
         if self._random.random() < HEALTHY_LOSS * len(route):
             return False
         for effect in effects:
-            if isinstance(effect, NodeDown) and any(_is_at(part, effect.node) for part in route):
+            if isinstance(effect, NodeDown) and any(is_at(part, effect.node) for part in route):
                 return False
             if (
                 isinstance(effect, Lose)
@@ -311,7 +315,7 @@ class World:
             return ""
         for effect in effects:
             is_pod = check.source.plane is Plane.POD
-            if isinstance(effect, Masquerade) and is_pod and _leaves_by(check, effect.gateway):
+            if isinstance(effect, Masquerade) and is_pod and leaves_by(check, effect.gateway):
                 return effect.seen_as
         family = ":" in check.check.target.address
         return next(a for a in sorted(self._facts.addresses_of[check.source]) if (":" in a) is family)
@@ -330,7 +334,7 @@ class World:
     def _find_waking_ns(self, check: CheckFacts, at_ns: int) -> int:
         """By how much its own lag keeps an agent from seeing that it is connected."""
         effects = self._effects_at(at_ns) if check.check.probe.kind == "tcp" else ()
-        return max((e.waking_ns for e in effects if _makes_busy(e, check.source)), default=0)
+        return max((e.waking_ns for e in effects if makes_busy(e, check.source)), default=0)
 
     def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
         reached = tally.outcomes[OutcomeKind.REACHED]
@@ -360,7 +364,7 @@ class World:
         if not self._is_awake(agent, at_ns, effects) or self._starts[agent] > end_ns:
             return []
         self._sequence[agent] += 1
-        health = AgentHealth(agent, end_ns, 1, _find_lag_ns(agent, effects), version="simulated")
+        health = AgentHealth(agent, end_ns, 1, find_lag_ns(agent, effects), version="simulated")
         report = Report(
             agent,
             1,
@@ -377,40 +381,3 @@ class World:
             return []
         held, self._held[agent] = self._held[agent], []
         return [Delivery(at_ns, each) for each in held]
-
-
-def _is_at(part: Component, node: NodeId) -> bool:
-    """Whether a part stands on a node or leads into it."""
-    return str(node) in {part.source, part.target}
-
-
-def _is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
-    """Whether it is a conversation that a lagging agent does not bring to its end."""
-    return check.check.probe.kind in {"http", "dns"} and any(
-        _makes_busy(effect, check.source) and effect.is_lost for effect in effects
-    )
-
-
-def _is_too_new(check: CheckFacts, effects: Sequence[Effect]) -> bool:
-    """Whether it opens a flow for which a full table has no room."""
-    full = {effect.node for effect in effects if isinstance(effect, TableFull)}
-    if not full or check.aspect not in {Aspect.TCP, Aspect.SERVICE, Aspect.DNS}:
-        return False
-    if check.asked is None:
-        return check.source.node_id in full
-    ends = {check.source.node_id, check.asked.node_id}
-    return len(ends) == 2 and not ends.isdisjoint(full)
-
-
-def _makes_busy(effect: Effect, agent: AgentId) -> TypeGuard[Busy]:
-    return isinstance(effect, Busy) and effect.node == agent.node_id
-
-
-def _find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
-    return max((e.lag_ns for e in effects if _makes_busy(e, agent)), default=_SMALL_NS)
-
-
-def _leaves_by(check: CheckFacts, gateway: NodeId) -> bool:
-    return any(
-        part.kind is ComponentKind.GATEWAY_OUT and part.source == str(gateway) for part in check.legs.forward
-    )
