@@ -63,7 +63,7 @@ def find_end(inventory: Inventory, text: str) -> End:
         raise InputError(f"{text!r} is no cluster, cluster/node[/plane] or cluster/namespace/service")
     if len(words) == 1:
         return _find_short(inventory, text)
-    cluster = _find_cluster(inventory, words[0])
+    cluster = find_cluster(inventory, words[0])
     if cluster is None:
         raise InputError(f"no cluster is called {words[0]!r}; there are {_list(_clusters(inventory))}")
     if len(words) == 2:
@@ -74,7 +74,7 @@ def find_end(inventory: Inventory, text: str) -> End:
 
 
 def _find_short(inventory: Inventory, text: str) -> End:
-    cluster = _find_cluster(inventory, text)
+    cluster = find_cluster(inventory, text)
     if cluster is not None:
         nodes = tuple(cluster.node_id(node) for node in cluster.nodes)
         return End(EndKind.CLUSTER, cluster.name, nodes)
@@ -86,7 +86,7 @@ def _find_short(inventory: Inventory, text: str) -> End:
     return End(EndKind.NODE, str(nodes[0]), nodes)
 
 
-def _find_cluster(inventory: Inventory, text: str) -> Cluster | None:
+def find_cluster(inventory: Inventory, text: str) -> Cluster | None:
     """The cluster of that name, or the only one that begins with these words."""
     exact = inventory.find_cluster(ClusterName(text))
     found = [cluster for cluster in inventory.clusters if cluster.name.startswith(f"{text}-")]

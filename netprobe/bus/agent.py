@@ -26,6 +26,7 @@ from netprobe.bus.connection import (
     open_connection,
 )
 from netprobe.bus.login import Login, Trust
+from netprobe.bus.rights import LONGEST_ANSWER_S
 from netprobe.bus.subjects import (
     plan_get_subject,
     plan_subject,
@@ -52,7 +53,9 @@ from netprobe.wire.reports import encode_report
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
-ANSWER_TIMEOUT_S = 70.0
+ANSWER_MARGIN_S = 5.0
+"""What an answer may take beyond the time of the question's own probes."""
+QUESTIONS_AT_ONCE = 8
 _QUESTIONS_WAITING = 16
 _CLOSE_PAUSE_S = 1.0
 
@@ -77,6 +80,8 @@ class AgentBus:
         self._closing = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
+        self._turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
+        self._answering: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def connect(cls, url: str, *, agent: AgentId, login: Login, trust: Trust | None = None) -> Self:
@@ -132,7 +137,10 @@ class AgentBus:
         )
 
     def questions(self, answer: Answerer) -> None:
-        """Answer on-demand questions with *answer* from now on, one at a time, while the bus is there."""
+        """Answer on-demand questions with *answer* from now on, while the bus is there.
+
+        `QUESTIONS_AT_ONCE` are answered at the same time: one that takes minutes keeps nobody waiting.
+        """
         self._answerer = answer
 
     async def close(self) -> None:
@@ -142,9 +150,11 @@ class AgentBus:
         if self._keeper is None:
             return
         keeper, self._keeper = self._keeper, None
-        while not keeper.done():  # Python 3.11's wait_for may swallow a cancellation: then it is said again
-            keeper.cancel()
-            await asyncio.wait({keeper}, timeout=_CLOSE_PAUSE_S)
+        ending: set[asyncio.Task[None]] = {keeper, *self._answering}
+        while ending:  # Python 3.11's wait_for may swallow a cancellation: then it is said again
+            for task in ending:
+                task.cancel()
+            _, ending = await asyncio.wait(ending, timeout=_CLOSE_PAUSE_S)
         await self._tasks.__aexit__(None, None, None)
 
     async def _store(self, subject: str, data: bytes, *, name: str | None, timeout_s: float) -> None:
@@ -214,24 +224,44 @@ class AgentBus:
             self._news.set()
 
     async def _hear_question(self, message: Message) -> None:
-        connection = self._connection
-        if connection is None or not message.reply:
+        """Take the question as soon as it is its turn; until then the next ones wait at the bus."""
+        if not message.reply:
             return
+        await self._turns.acquire()
+        task = asyncio.create_task(self._answer(message), name=f"question to {self._agent}")
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._turns.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: a question was not answered: %s: %s", self._agent, type(error).__name__, error)
+
+    async def _answer(self, message: Message) -> None:
         reply = await self._reply_to(message.data)
+        connection = self._connection  # as it is now: the question may have outlived the one it came by
+        if connection is None:
+            logger.warning("%s: the bus went away before an answer was there", self._agent)
+            return
         with suppress(SurroundingsError):
             await connection.publish(message.reply, encode_reply(reply))
 
     async def _reply_to(self, data: bytes) -> Reply:
         try:
             question = decode_question(data)
+            check = question.check
             if self._answerer is None:
                 return Declined(self._agent, "the agent answers no questions")
-            if question.check.source != self._agent:
-                return Declined(self._agent, f"the question is for {question.check.source}")
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            if check.source != self._agent:
+                return Declined(self._agent, f"the question is for {check.source}")
+            asked_s = check.probe.timeout_ns / 1e9 * check.count
+            if asked_s > LONGEST_ANSWER_S:
+                return Declined(self._agent, f"{asked_s:g} s are too long; at most {LONGEST_ANSWER_S:g} s")
+            async with asyncio.timeout(asked_s + ANSWER_MARGIN_S):
                 return await self._answerer(question)
         except TimeoutError:
-            return Declined(self._agent, f"no outcome within {ANSWER_TIMEOUT_S:g} s")
+            return Declined(self._agent, f"no outcome within {asked_s + ANSWER_MARGIN_S:g} s")
         except NetprobeError as error:
             return Declined(self._agent, str(error))
 

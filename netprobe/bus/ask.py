@@ -107,7 +107,7 @@ class BusAsker:
     pause_s: float = _RATE_PAUSE_S
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
-        """One reply per check, in order; an agent answers one question at a time, so it is asked so."""
+        """One reply per check, in order, one after another: the agent has others to answer, too."""
         return tuple([await self._ask_patiently(source, check) for check in checks])
 
     async def _ask_patiently(self, source: AgentId, check: Check) -> Reply:

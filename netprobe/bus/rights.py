@@ -24,7 +24,10 @@ from netprobe.bus.subjects import (
 from netprobe.model.names import AgentId
 
 REPLIES_MAX = 1
-REPLY_TIME_S = 60
+LONGEST_ANSWER_S = 7_200
+"""What one question may take with all its probes: two quiet gaps of the longest kind (``idle``)."""
+REPLY_TIME_S = LONGEST_ANSWER_S + 60
+"""How long the server lets whoever was asked answer; after that the answer would be refused unseen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from netprobe.analysis.ends import find_cluster
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.inventory import Cluster, Inventory, Service
@@ -63,6 +64,7 @@ def find_source(inventory: Inventory, text: str) -> AgentId:
 
 def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -> Check:
     """The question; :class:`InputError` where a name, an address or a parameter cannot be meant."""
+    source, target = (_in_full(inventory, text) for text in (source, target))
     agent = find_source(inventory, source)
     own = _addresses(inventory, agent)
     versions = [wanted.version] if wanted.version else sorted({_version_of(address) for address in own})
@@ -78,6 +80,13 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -
         options=tuple(sorted({**_options(inventory, aim, kind), **dict(wanted.options)}.items())),
     )
     return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
+
+
+def _in_full(inventory: Inventory, text: str) -> str:
+    """*text* with its cluster's whole name, where it begins with the leading words of one cluster's."""
+    head, slash, rest = text.partition("/")
+    cluster = find_cluster(inventory, head) if slash else None
+    return f"{cluster.name}/{rest}" if cluster else text
 
 
 def find_target(inventory: Inventory, text: str, *, versions: list[int]) -> Target:

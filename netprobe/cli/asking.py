@@ -6,13 +6,26 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import click
+
 from netprobe.analysis.marks import Told, Way, read_marks
 from netprobe.bus.ask import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
+from netprobe.render.words import duration
 from netprobe.wire.messages import Answer, Declined, Reply
 
-_BUS_S = 10.0
+BUS_S = 10.0
+"""What the way over the bus may add to a question's own time."""
+_LONG_S = 15.0
+
+
+def patience_s(checks: Sequence[Check]) -> float:
+    """How long answers to *checks*, asked at once, may take; where that is long, a person is told."""
+    asked_s = max(check.probe.timeout_ns / 1e9 * check.count for check in checks)
+    if asked_s > _LONG_S:
+        click.echo(f"netprobe: asking; this may take {duration(asked_s * 1e9)}", err=True)
+    return asked_s + BUS_S
 
 
 def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) -> tuple[str, ...]:
@@ -23,8 +36,7 @@ def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) 
 
 def ask_patiently(access: Access, way: Way, checks: Sequence[Check]) -> tuple[str, ...]:
     """Ask with patience, all at the same time: one line for each answer, then what the table says to them."""
-    longest_ns = max(check.probe.timeout_ns * check.count for check in checks)
-    replies = ask_all(access, checks, timeout_s=longest_ns / 1e9 + _BUS_S)
+    replies = ask_all(access, checks, timeout_s=patience_s(checks))
     answered = [(c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, Answer)]
     told = [Told(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes]
     meaning = [

@@ -17,6 +17,7 @@ import msgspec
 
 from netprobe.bus.ask import ask_check
 from netprobe.cli.aim import Wanted, make_check
+from netprobe.cli.asking import patience_s
 from netprobe.cli.source import Source, source_options
 from netprobe.discovery.static import load_inventory
 from netprobe.errors import BusAwayError, InputError, SurroundingsError
@@ -34,8 +35,6 @@ from netprobe.wire.documents import write_document
 from netprobe.wire.messages import Answer, Declined, Detail
 
 _WIDTH = 80
-_BUS_S = 10.0
-"""What the way over the bus may add to the probe's own time."""
 
 
 @click.command()
@@ -63,10 +62,10 @@ def check(
 ) -> None:  # fmt: skip
     """Let the agent SOURCE ask TARGET once, now.
 
-    SOURCE is cluster/node or cluster/node/plane. TARGET is an agent (cluster/node/plane), a node
-    (cluster/node), a service (cluster/namespace/service), a DNS server (cluster/dns) or an address. Where no
-    agent answers and the node is reached over SSH, its own tools are asked instead. Exit code 0 if it is
-    reached, 1 if not, 2 if it could not be asked.
+    SOURCE is cluster/node or cluster/node/plane; a cluster may be written by its first words. TARGET is an
+    agent (cluster/node/plane), a node (cluster/node), a service (cluster/namespace/service), a DNS server
+    (cluster/dns) or an address. Where no agent answers and the node is reached over SSH, its own tools are
+    asked instead. Exit code 0 if it is reached, 1 if not, 2 if it could not be asked.
     """
     inventory = load_inventory(path) if path else source.load().inventory
     wanted = _wanted(asked)
@@ -101,8 +100,8 @@ def _wanted(asked: dict[str, object]) -> Wanted:
 
 
 async def _ask(source: Source, question: Check) -> Answer:
-    patience_s = question.probe.timeout_ns / 1e9 * question.count + _BUS_S
-    reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=patience_s)
+    timeout_s = patience_s([question])
+    reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=timeout_s)
     if isinstance(reply, Declined):
         raise SurroundingsError(f"{reply.agent} declined: {reply.reason}")
     if not reply.outcomes:

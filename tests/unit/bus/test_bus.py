@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.agent import AgentBus
+from netprobe.bus.agent import ANSWER_MARGIN_S, AgentBus
 from netprobe.bus.ask import ask_check, ask_health, ask_snapshot
 from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.rights import users
+from netprobe.bus.rights import LONGEST_ANSWER_S, REPLY_TIME_S, agent_user, users
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
     inbox_of,
@@ -30,7 +30,7 @@ from netprobe.bus.subjects import (
     windows_subject,
 )
 from netprobe.errors import BusAwayError, InputError, SurroundingsError
-from netprobe.model.check import Plan
+from netprobe.model.check import CheckId, Plan
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Reached
 from netprobe.model.window import Report
@@ -218,6 +218,67 @@ async def test_questions_are_answered_or_declined(tmp_path: Path) -> None:
         assert declined == Declined(PROD, "10.0.0.1 is not an allowed target")
         with pytest.raises(BusAwayError, match="nobody answers on the bus"):
             await ask_check(on.town.access, replace(CHECK, source=DEV))
+
+
+async def test_a_question_that_takes_long_keeps_no_other_waiting(tmp_path: Path) -> None:
+    goes_on = asyncio.Event()
+    slow = replace(CHECK, id=CheckId(CHECK.id + 1), probe=replace(CHECK.probe, timeout_ns=300_000_000_000))
+
+    async def answer(question: Question) -> Reply:
+        if question.check.id == slow.id:
+            await goes_on.wait()
+        return Answer(PROD, question.check.id, (Reached(5),))
+
+    async with stage(tmp_path) as on, asyncio.TaskGroup() as group:
+        on.agent.questions(answer)
+        long = group.create_task(ask_check(on.town.access, slow))
+        assert await ask_check(on.town.access, CHECK) == Answer(PROD, CHECK.id, (Reached(5),))
+        assert not long.done()
+        goes_on.set()
+        assert await long == Answer(PROD, slow.id, (Reached(5),))
+
+
+async def test_an_answer_has_the_time_of_its_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netprobe.bus.agent.ANSWER_MARGIN_S", 0.1)
+
+    async def never(_: Question) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    short = replace(CHECK, probe=replace(CHECK.probe, timeout_ns=200_000_000), count=2)
+    endless = replace(CHECK, probe=replace(CHECK.probe, timeout_ns=7_201_000_000_000))
+    async with stage(tmp_path) as on:
+        on.agent.questions(never)
+        assert await ask_check(on.town.access, short) == Declined(PROD, "no outcome within 0.5 s")
+        refused = await ask_check(on.town.access, endless)
+        assert refused == Declined(PROD, "7201 s are too long; at most 7200 s")
+
+
+def test_whoever_is_asked_may_answer_as_long_as_a_question_may_take() -> None:
+    assert agent_user(PROD, "U")["permissions"]["allow_responses"]["expires"] == "7260s"
+    assert REPLY_TIME_S > LONGEST_ANSWER_S + ANSWER_MARGIN_S
+
+
+async def test_closing_ends_what_is_being_answered(tmp_path: Path) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(_: Question) -> Reply:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async with stage(tmp_path) as on, asyncio.TaskGroup() as group:
+        on.agent.questions(never)
+        asked = group.create_task(ask_check(on.town.access, CHECK))
+        await began.wait()
+        await on.agent.close()
+        assert ended.is_set()
+        asked.cancel()
 
 
 async def test_the_collector_answers_with_a_value_or_its_error(tmp_path: Path) -> None:

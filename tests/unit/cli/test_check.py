@@ -21,6 +21,7 @@ from netprobe.cli.check import exit_code, tell
 from netprobe.cli.main import cli
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.check import Check, Probe, TargetKind
+from netprobe.model.names import ClusterName
 from netprobe.model.outcome import (
     AppFailed,
     NotMeasured,
@@ -62,6 +63,16 @@ def test_a_name_becomes_a_question(target: str, kind: TargetKind, probe: tuple[s
     check = make_check(INVENTORY, HERE, target, Wanted())
     assert (check.target.kind, (check.probe.kind, check.probe.port)) == (kind, probe)
     assert str(check.source) == f"{HERE}/pod"
+
+
+def test_a_cluster_may_be_written_by_its_first_words() -> None:
+    source, target = HERE.partition("-")[0], THERE.partition("-")[0]
+    assert f"{source}/w1" != HERE
+    named = make_check(INVENTORY, f"{source}/w1", f"{target}/w1/pod", Wanted())
+    assert named == make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted())
+    other = replace(INVENTORY.clusters[1], name=ClusterName(f"{source}-another"))
+    with pytest.raises(InputError, match="ambiguous"):
+        make_check(replace(INVENTORY, clusters=(CLUSTER, other)), f"{source}/w1", THERE, Wanted())
 
 
 def test_what_the_options_say_is_asked() -> None:
