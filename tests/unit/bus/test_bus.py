@@ -30,8 +30,8 @@ from netprobe.bus.subjects import (
     windows_subject,
 )
 from netprobe.errors import BusAwayError, InputError, SurroundingsError
-from netprobe.model.check import CheckId, Plan
-from netprobe.model.names import AgentId
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.window import Report
 from netprobe.wire.messages import (
