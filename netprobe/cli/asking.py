@@ -18,6 +18,7 @@ from netprobe.wire.messages import Answer, Declined, Reply
 BUS_S = 10.0
 """What the way over the bus may add to a question's own time."""
 _LONG_S = 15.0
+_FACTS = 6
 
 
 def patience_s(checks: Sequence[Check]) -> float:
@@ -73,6 +74,6 @@ def _say(check: Check, reply: Reply | NetprobeError) -> str:
             return f"{what}: declined: {reply.reason}"
         case Answer():
             counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
-            return f"{what}: " + (
-                ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
-            )
+            said = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
+            facts = [f"{name}: {value}" for detail in reply.details for name, value in detail.facts]
+            return f"{what}: " + "; ".join((said, *facts[:_FACTS]))

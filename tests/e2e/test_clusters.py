@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -131,26 +132,54 @@ def test_nodes_agents_services_and_policies_are_seen(fleet: Clusters) -> None:
     assert shop in found["services"]  # type: ignore[operator]
 
 
-def test_a_fabric_is_seen_by_its_api_group(fleet: Clusters) -> None:
-    kind = {"plural": "gateways", "singular": "gateway", "kind": "Gateway"}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object"}},
-    }
-    definition = {
+def resource(group: str, kind: dict[str, str], *, version: str, scope: str) -> dict[str, object]:
+    """A definition of a kind that keeps whatever it is given."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
+    annotations = {"api-approved.kubernetes.io": "unapproved, for a test"}
+    return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "gateways.submariner.io"},
-        "spec": {"group": "submariner.io", "names": kind, "scope": "Namespaced", "versions": [version]},
+        "metadata": {"name": f"{kind['plural']}.{group}", "annotations": annotations},
+        "spec": {"group": group, "names": kind, "scope": scope, "versions": versions},
     }
-    fleet.apply(STAGING, definition)
-    fleet.kubectl(
-        STAGING, "wait", "--for=condition=Established", "crd/gateways.submariner.io", "--timeout=30s"
-    )
-    found = ask(fleet, "--all-contexts")
-    fleet.kubectl(STAGING, "delete", "crd", "gateways.submariner.io")
+
+
+@contextmanager
+def served(clusters: Clusters, where: str, definition: dict[str, object]) -> Iterator[None]:
+    """Let a cluster know a kind for as long as this lasts."""
+    name = f"crd/{definition['metadata']['name']}"  # type: ignore[index]
+    clusters.apply(where, definition)
+    try:
+        clusters.kubectl(where, "wait", "--for=condition=Established", name, "--timeout=30s")
+        yield
+    finally:
+        clusters.kubectl(where, "delete", name)
+
+
+def test_the_identity_that_a_cluster_was_given_stands_before_its_uid(clusters: Clusters) -> None:
+    """ClusterProperty of the About API (KEP-2149); without it, the UID of ``kube-system``."""
+    by_itself = ask(clusters, "--context", PROD)[PROD]["identity"]
+    uid = clusters.kubectl(PROD, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+    kind = {"plural": "clusterproperties", "singular": "clusterproperty", "kind": "ClusterProperty"}
+    given = {
+        "apiVersion": "about.k8s.io/v1beta1",
+        "kind": "ClusterProperty",
+        "metadata": {"name": "cluster.clusterset.k8s.io"},
+        "spec": {"value": "prod-of-the-set"},
+    }
+    with served(clusters, PROD, resource("about.k8s.io", kind, version="v1beta1", scope="Cluster")):
+        without_property = ask(clusters, "--context", PROD)[PROD]["identity"]
+        clusters.apply(PROD, given)
+        named = ask(clusters, "--context", PROD)[PROD]["identity"]
+    assert (by_itself, without_property, named) == (uid, uid, "prod-of-the-set")
+
+
+def test_a_fabric_is_seen_by_its_api_group(fleet: Clusters) -> None:
+    kind = {"plural": "gateways", "singular": "gateway", "kind": "Gateway"}
+    definition = resource("submariner.io", kind, version="v1", scope="Namespaced")
+    with served(fleet, STAGING, definition):
+        found = ask(fleet, "--all-contexts")
     assert (found[STAGING]["fabrics"], found[PROD]["fabrics"]) == (["Submariner"], [])
 
 

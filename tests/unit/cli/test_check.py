@@ -13,15 +13,18 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from netprobe.analysis.marks import Way
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
 from netprobe.cli.aim import Wanted, make_check
+from netprobe.cli.asking import ask_patiently
 from netprobe.cli.check import exit_code, tell
 from netprobe.cli.main import cli
+from netprobe.cli.source import Source
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.check import Check, Probe, TargetKind
-from netprobe.model.names import ClusterName
+from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.outcome import (
     AppFailed,
     NotMeasured,
@@ -154,7 +157,9 @@ def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
 
 
 @asynccontextmanager
-async def fleet(directory: Path, reply: Outcome | None) -> AsyncIterator[tuple[str, ...]]:
+async def fleet(
+    directory: Path, reply: Outcome | None, *, facts: tuple[tuple[str, str], ...] = ()
+) -> AsyncIterator[tuple[str, ...]]:
     """A bus with a collector that tells of one agent, and that agent; yields the options to ask it."""
     cluster = replace(CLUSTER, name=PROD.cluster)
     snapshot = replace(SNAPSHOT, inventory=replace(INVENTORY, clusters=(cluster,)))
@@ -165,7 +170,7 @@ async def fleet(directory: Path, reply: Outcome | None) -> AsyncIterator[tuple[s
     async def answer(question: Question) -> Reply:
         if reply is None:
             return Declined(PROD, "the rate is spent")
-        return Answer(PROD, question.check.id, (reply,), (Detail(answered_by="prod/w2/pod"),))
+        return Answer(PROD, question.check.id, (reply,), (Detail(answered_by="prod/w2/pod", facts=facts),))
 
     async with (
         town(directory) as here,
@@ -182,6 +187,23 @@ async def fleet(directory: Path, reply: Outcome | None) -> AsyncIterator[tuple[s
 
 async def run(*words: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, cli, ["check", *words])
+
+
+@needs_nats_server
+async def test_who_asks_for_minutes_is_told_so_and_what_came_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = replace(SNAPSHOT.checks[0], source=PROD, count=1)
+    quiet = replace(check, probe=replace(check.probe, kind="idle", timeout_ns=420_000_000_000))
+    silent = replace(check, source=replace(PROD, node=NodeName("w9")))
+    way = Way(PROD, PROD)
+    async with fleet(tmp_path, Reached(1_500_000), facts=(("350 s quiet", "lives"),)) as options:
+        access = Source(url=options[1], seed=Path(options[3])).find_access()
+        lines = await asyncio.to_thread(ask_patiently, access, way, [quiet, silent])
+    who = f"{PROD} idle {check.target.name}"
+    assert lines[0] == f"{who}: reached 1; 350 s quiet: lives"
+    assert ": not asked: nobody answers on the bus" in lines[1]
+    assert capsys.readouterr().err == "netprobe: asking; this may take 7 min\n"
 
 
 @needs_nats_server
