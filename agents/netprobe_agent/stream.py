@@ -1,7 +1,7 @@
-"""``netprobe-agent stream``: plans in on stdin, windows out on stdout; ``wait`` keeps its pod until it comes.
+"""``netprobe-agent stream``: plans and questions in on stdin, windows and replies out on stdout.
 
 Rule: it needs nothing but its two pipes and ends when its stdin does, so that whoever asks over pod exec
-leaves nothing behind by hanging up.
+leaves nothing behind by hanging up. ``wait`` keeps its pod until it comes.
 """
 
 from __future__ import annotations
@@ -10,39 +10,76 @@ import asyncio
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from netprobe import __version__
+from netprobe.bus.questions import answer_message
 from netprobe.engine.session import Engine
 from netprobe.errors import NetprobeError
+from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
-from netprobe.wire.stream import Said, Taken, Told, decode_plan_line, encode_said
+from netprobe.wire.messages import encode_reply
+from netprobe.wire.stream import Follow, Put, Replied, Said, Taken, Told, decode_heard, encode_said
+from netprobe_agent.questions import Answering
 
 _MOST_LINE = 64 * 1024 * 1024
 
 
 async def stream(agent: AgentId, *, port: int) -> None:
-    """Follow the plans that come, until no more can come."""
-    epoch = 0
-
-    def deliver(measured: Measured) -> None:
-        _say(Told(epoch, measured))
-
+    """Follow the plans and ask the questions that come, until no more can come."""
     async with Engine(agent, boot=secrets.token_hex(8), port=port) as engine:
-        running = asyncio.ensure_future(engine.run(deliver))
+        streaming = _Streaming(engine, Answering(agent, engine.ask, time.monotonic_ns))
+        running = asyncio.ensure_future(engine.run(streaming.deliver))
         try:
             async for line in _lines():
-                plan = decode_plan_line(line)
-                engine.use(plan)
-                epoch = plan.epoch
-                unaskable = tuple(f"check {check}: {why}" for check, why in engine.unaskable.items())
-                _say(Taken(epoch, engine.capabilities, __version__, unaskable))
+                match decode_heard(line):
+                    case Follow(plan):
+                        streaming.follow(plan)
+                    case Put(number, message):
+                        streaming.put(number, message)
         finally:
-            running.cancel()
-            await asyncio.wait((running,), timeout=1.0)
+            await _end(running, *streaming.asking)
     if running.done() and not running.cancelled() and (error := running.exception()) is not None:
         raise NetprobeError(f"the engine ended: {error}") from error
+
+
+@dataclass(slots=True)
+class _Streaming:
+    """What one agent does between its two pipes."""
+
+    engine: Engine
+    answering: Answering
+    epoch: int = 0
+    asking: set[asyncio.Future[None]] = field(default_factory=set)
+
+    def deliver(self, measured: Measured) -> None:
+        _say(Told(self.epoch, measured))
+
+    def follow(self, plan: Plan) -> None:
+        self.engine.use(plan)
+        self.answering.plan = plan
+        self.epoch = plan.epoch
+        unaskable = tuple(f"check {check}: {why}" for check, why in self.engine.unaskable.items())
+        _say(Taken(plan.epoch, self.engine.capabilities, __version__, unaskable))
+
+    def put(self, number: int, message: bytes) -> None:
+        """Ask in the background: a hanging-up is heard meanwhile."""
+        asked = asyncio.ensure_future(self._answer(number, message))
+        self.asking.add(asked)
+        asked.add_done_callback(self.asking.discard)
+
+    async def _answer(self, number: int, message: bytes) -> None:
+        reply = await answer_message(self.engine.agent, self.answering.answer, message)
+        _say(Replied(number, encode_reply(reply)))
+
+
+async def _end(*tasks: asyncio.Future[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=1.0)
 
 
 def wait(seconds: int) -> None:

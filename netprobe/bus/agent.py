@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ from netprobe.bus.connection import (
     open_connection,
 )
 from netprobe.bus.login import Login, Trust
-from netprobe.bus.rights import LONGEST_ANSWER_S
+from netprobe.bus.questions import Answerer, answer_message
 from netprobe.bus.subjects import (
     plan_get_subject,
     plan_subject,
@@ -34,17 +34,13 @@ from netprobe.bus.subjects import (
     probe_subject,
     windows_subject,
 )
-from netprobe.errors import BusAwayError, InputError, NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
 from netprobe.wire.messages import (
-    Declined,
     Presence,
-    Question,
-    Reply,
     decode_plan,
-    decode_question,
     encode_presence,
     encode_reply,
 )
@@ -53,13 +49,9 @@ from netprobe.wire.reports import encode_report
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
-ANSWER_MARGIN_S = 5.0
-"""What an answer may take beyond the time of the question's own probes."""
 QUESTIONS_AT_ONCE = 8
 _QUESTIONS_WAITING = 16
 _CLOSE_PAUSE_S = 1.0
-
-Answerer = Callable[[Question], Awaitable[Reply]]
 
 
 class AgentBus:
@@ -239,31 +231,13 @@ class AgentBus:
             logger.error("%s: a question was not answered: %s: %s", self._agent, type(error).__name__, error)
 
     async def _answer(self, message: Message) -> None:
-        reply = await self._reply_to(message.data)
+        reply = await answer_message(self._agent, self._answerer, message.data)
         connection = self._connection  # as it is now: the question may have outlived the one it came by
         if connection is None:
             logger.warning("%s: the bus went away before an answer was there", self._agent)
             return
         with suppress(SurroundingsError):
             await connection.publish(message.reply, encode_reply(reply))
-
-    async def _reply_to(self, data: bytes) -> Reply:
-        try:
-            question = decode_question(data)
-            check = question.check
-            if self._answerer is None:
-                return Declined(self._agent, "the agent answers no questions")
-            if check.source != self._agent:
-                return Declined(self._agent, f"the question is for {check.source}")
-            asked_s = check.probe.timeout_ns / 1e9 * check.count
-            if asked_s > LONGEST_ANSWER_S:
-                return Declined(self._agent, f"{asked_s:g} s are too long; at most {LONGEST_ANSWER_S:g} s")
-            async with asyncio.timeout(asked_s + ANSWER_MARGIN_S):
-                return await self._answerer(question)
-        except TimeoutError:
-            return Declined(self._agent, f"no outcome within {asked_s + ANSWER_MARGIN_S:g} s")
-        except NetprobeError as error:
-            return Declined(self._agent, str(error))
 
 
 def refusal_in(ack: bytes) -> str | None:

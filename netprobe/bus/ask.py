@@ -6,22 +6,21 @@ its own; who has many asks them over one (:func:`open_asker`).
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from netprobe.bus.collector import ERROR_HEADER
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.login import SeedLogin, Trust
+from netprobe.bus.questions import CarriedAsker
 from netprobe.bus.subjects import probe_subject, query_subject
-from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.errors import RemoteFormatError, SurroundingsError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.messages import (
-    Declined,
     Question,
     Reply,
     decode_reply,
@@ -30,12 +29,6 @@ from netprobe.wire.messages import (
     encode_question,
 )
 from netprobe.wire.watching import Watched, encode_watched
-
-_BUS_S = 10.0
-"""How long a reply may take beyond the question's own time."""
-_RATE_PAUSE_S = 5.0
-_RATE_PAUSES = 13
-"""An agent whose rate is spent is asked again, for a little longer than its minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,45 +80,25 @@ async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout
 
 
 @asynccontextmanager
-async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[BusAsker]:
+async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[CarriedAsker]:
     """One connection for many questions. Raises where there is no bus, or none that knows us."""
     connection = await open_connection(
         access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
     )
     try:
-        yield BusAsker(connection, asked_by)
+        yield CarriedAsker(_BusCarrier(connection), asked_by)
     finally:
         await connection.close()
 
 
 @dataclass(frozen=True, slots=True)
-class BusAsker:
-    """Agents asked over one connection (``wire.asking.Asker``)."""
+class _BusCarrier:
+    """Questions over one connection (``bus.questions.Carrier``)."""
 
     connection: Connection
-    asked_by: str
-    pause_s: float = _RATE_PAUSE_S
 
-    async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
-        """One reply per check, in order, one after another: the agent has others to answer, too."""
-        return tuple([await self._ask_patiently(source, check) for check in checks])
-
-    async def _ask_patiently(self, source: AgentId, check: Check) -> Reply:
-        for _ in range(_RATE_PAUSES):
-            reply = await self._ask(source, check)
-            if not (isinstance(reply, Declined) and reply.is_for_now):
-                return reply
-            await asyncio.sleep(self.pause_s)
-        return reply
-
-    async def _ask(self, source: AgentId, check: Check) -> Reply:
-        question = encode_question(Question(check, self.asked_by))
-        patience_s = check.probe.timeout_ns / 1e9 * check.count + _BUS_S
-        try:
-            reply = await self.connection.request(probe_subject(source), question, timeout_s=patience_s)
-            return decode_reply(reply.data)
-        except NetprobeError as error:
-            return Declined(source, str(error))
+    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+        return (await self.connection.request(probe_subject(source), question, timeout_s=timeout_s)).data
 
 
 async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -> Message:

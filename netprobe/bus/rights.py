@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netprobe.bus.questions import LONGEST_ANSWER_S
 from netprobe.bus.subjects import (
     EVERY_PROBE,
     EVERY_QUERY,
@@ -24,8 +25,6 @@ from netprobe.bus.subjects import (
 from netprobe.model.names import AgentId
 
 REPLIES_MAX = 1
-LONGEST_ANSWER_S = 7_200
-"""What one question may take with all its probes: two quiet gaps of the longest kind (``idle``)."""
 REPLY_TIME_S = LONGEST_ANSWER_S + 60
 """How long the server lets whoever was asked answer; after that the answer would be refused unseen."""
 

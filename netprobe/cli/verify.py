@@ -16,19 +16,17 @@ from pathlib import Path
 import click
 
 from netprobe.analysis.intent.drift import Drift, Event
-from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.read import load_intent
-from netprobe.analysis.intent.sample import Sample, describe_sample, draw_sample
-from netprobe.analysis.intent.standing import find_absent
+from netprobe.analysis.intent.sample import Sample, describe_sample
 from netprobe.bus.ask import Access, open_asker, tell_watched
+from netprobe.cli.fitting import expect_fitting
+from netprobe.cli.looking import Terms
 from netprobe.cli.output import report_options
 from netprobe.cli.source import Source, source_options
-from netprobe.cli.verifying import Locate, verify_cells
-from netprobe.cli.visit import Visiting, visit, visit_options
-from netprobe.errors import InputError, NetprobeError, SurroundingsError
-from netprobe.model.intent import Cell, CellVerdict, Deviation, Intent, Judged
-from netprobe.model.names import AgentId, Plane
-from netprobe.model.reach import SshAccess
+from netprobe.cli.verifying import Locate
+from netprobe.cli.visit import Visiting, visit, visit_options, visit_with
+from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.model.intent import CellVerdict, Deviation, Judged
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.drift import event_json, event_line
 from netprobe.render.forms.subject import Subject
@@ -43,30 +41,24 @@ _MISSED_LOOKS, _PATIENCE_S = 3, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """How it is asked."""
+    """A collector's agents, asked the same again and again."""
 
-    path: Path
-    intent: Intent
+    terms: Terms
     source: Source
-    size: int | None
-    """Cells of a sample; None for all."""
-    locate: Locate
-    key: str
 
     def look(self) -> tuple[Sample, tuple[Judged, ...]]:
         """Ask once, now. Raises :class:`InputError` where the intent means nobody here."""
         access, snapshot = self.source.find_access(), self.source.load()
-        cells = expand_cells(self.intent, snapshot.inventory)
-        if not cells:
-            raise InputError(
-                "means nobody in this fleet: no group holds an endpoint that can ask", where=str(self.path)
-            )
-        sample = draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
-        return sample, asyncio.run(_verify(access, sample.cells, self.intent, snapshot, self.locate))
+        sample = self.terms.draw(snapshot)
+        return sample, asyncio.run(self._ask(access, sample, snapshot))
+
+    async def _ask(self, access: Access, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+        async with open_asker(access, asked_by="verify") as agents:
+            return await self.terms.judge(agents, sample, snapshot)
 
     def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
         """Let the collector know what is not as intended. Raises :class:`NetprobeError` where it is away."""
-        told = Watched(self.key, self.path.name, round(holds_s * 1e9), deviations)
+        told = Watched(self.terms.key, self.terms.path.name, round(holds_s * 1e9), deviations)
         asyncio.run(tell_watched(self.source.find_access(), told))
 
 
@@ -101,53 +93,25 @@ def verify(  # noqa: PLR0913 - one parameter per option
     """Compare what is reachable now with what the intent FILE says, or visit the clusters of --context.
 
     A visit needs only kubeconfig: it starts agents in a namespace of their own, lets them ask each other
-    within and across the clusters, on both planes, and removes everything again, on Ctrl-C too.
+    within and across the clusters, on both planes, and removes everything again, on Ctrl-C too. With both,
+    agents of a visit are asked what the intent needs to know.
 
     Exit code 0 if nothing is broken and nothing leaks, 1 if something is, 2 if it could not be asked, or if
     nothing at all could be proven.
     """
-    if visiting.is_asked == (path is not None):
-        raise InputError("give either an intent (-f FILE) or clusters to visit (--context, --all-contexts)")
+    expect_fitting(context, has_intent=path is not None, is_visit=visiting.is_asked)
     if path is None:
         context.exit(visit(visiting, tell))
     intent = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
-    looking = Looking(
-        path, intent, source, None if exhaustive else size, Locate(locate), secrets.token_hex(8)
-    )
+    terms = Terms(path, intent, None if exhaustive else size, Locate(locate), secrets.token_hex(8))
     if every_s is not None:
-        context.exit(watch(looking, every_s=every_s, incidents=incidents))
-    sample, judged = looking.look()
+        context.exit(watch(Looking(terms, source), every_s=every_s, incidents=incidents))
+    sample, judged = visit_with(visiting, terms) if visiting.is_asked else Looking(terms, source).look()
     tell(Verification(judged, {rule.name: rule.where for rule in intent.rules if rule.where}))
     said = describe_sample(sample, judged)
     if said:
         click.echo(said, err=True)
     context.exit(exit_code(judged))
-
-
-async def _verify(
-    access: Access, cells: tuple[Cell, ...], intent: Intent, snapshot: Snapshot, locate: Locate
-) -> tuple[Judged, ...]:
-    ways = _find_silent_hosts(snapshot, cells)
-    async with open_asker(access, asked_by="verify") as agents:
-        if not ways:
-            return await verify_cells(agents, cells, intent=intent, snapshot=snapshot, locate=locate)
-        from netprobe.cli.gateways import show_progress  # noqa: PLC0415 - only those who ask pay for SSH
-        from netprobe.cli.hosttools import HostsAsker, mark_coarser  # noqa: PLC0415
-
-        asker = HostsAsker(ways, agents, show_progress(len(ways)))
-        judged = await verify_cells(asker, cells, intent=intent, snapshot=snapshot, locate=locate)
-        return mark_coarser(judged, ways)
-
-
-def _find_silent_hosts(snapshot: Snapshot, cells: tuple[Cell, ...]) -> dict[AgentId, SshAccess]:
-    """Hosts that are to ask, have no agent that speaks, and are reached over SSH."""
-    absent = find_absent(snapshot)
-    ways = {}
-    for source in {cell.source for cell in cells}:
-        node = snapshot.inventory.find_node(source.node_id)
-        if str(source) in absent and source.plane is Plane.HOST and node is not None and node.ssh is not None:
-            ways[source] = node.ssh
-    return ways
 
 
 def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) -> int:

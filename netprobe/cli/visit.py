@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +15,15 @@ import click
 from rich.console import Group, RenderableType
 
 from netprobe import __version__
+from netprobe.analysis.intent.sample import Sample
+from netprobe.cli.looking import Terms
 from netprobe.cli.output import write_files
-from netprobe.cli.visiting import Seen, VisitSettings, visit_clusters
+from netprobe.cli.staying import VisitSettings
+from netprobe.cli.visit_intent import look_on_visit
+from netprobe.cli.visiting import visit_clusters
 from netprobe.discovery.kubeconfig import Context, find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
+from netprobe.model.intent import Judged
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.forms.subject import Subject
@@ -106,13 +111,9 @@ class Visited(Moment):
 def visit(visiting: Visiting, tell: Callable[[Subject], None]) -> int:
     """Visit, print, and return the exit code."""
     contexts = visiting.contexts()
-    try:
-        seen = asyncio.run(_until_told(contexts, visiting.settings))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+    seen = _run(visit_clusters(contexts, visiting.settings, _tell_progress))
     tell(Visited(seen.snapshot))
-    for line in seen.untested:
-        click.echo(f"not tested: {line}", err=True)
+    _tell_untested(seen.untested)
     if visiting.report is not None:
         files = build_report_files(seen.snapshot, REPORT_FORMS)
         write_files({visiting.report / name: raw for name, raw in files.items()})
@@ -126,9 +127,33 @@ def exit_code(snapshot: Snapshot) -> int:
     return 0 if any(path.state is PathState.UP for path in snapshot.paths) else 2
 
 
-async def _until_told(contexts: tuple[Context, ...], settings: VisitSettings) -> Seen:
-    """A visit that SIGTERM ends as orderly as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await visit_clusters(contexts, settings, lambda line: click.echo(f"netprobe: {line}", err=True))
+def visit_with(visiting: Visiting, terms: Terms) -> tuple[Sample, tuple[Judged, ...]]:
+    """Visit and ask what an intent needs to know."""
+    contexts = visiting.contexts()
+    looked = _run(look_on_visit(contexts, visiting.settings, terms, _tell_progress))
+    _tell_untested(looked.untested)
+    return looked.sample, looked.judged
+
+
+def _tell_progress(line: str) -> None:
+    click.echo(f"netprobe: {line}", err=True)
+
+
+def _tell_untested(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(f"not tested: {line}", err=True)
+
+
+def _run(visiting: Coroutine[None, None, R]) -> R:
+    """Run a visit, which SIGTERM ends as orderly as Ctrl-C does."""
+
+    async def until_told() -> R:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await visiting
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

@@ -1,54 +1,35 @@
 """Clusters asked on demand: agents for a few rounds, and a snapshot of what they saw.
 
-Rules: whatever happens, Ctrl-C too, the namespaces of the visit are deleted before this ends. What could not
-be asked is told and stays unknown; it is never taken for broken.
+Rule: what could not be asked is told and stays unknown; it is never taken for broken.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeVar
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.discovery.api import ClusterApi, open_api
-from netprobe.discovery.clusters import name_clusters
-from netprobe.discovery.execute import run_in_pod
+from netprobe.cli.staying import Progress, Stay, VisitSettings, stay
 from netprobe.discovery.joining import join_flat
 from netprobe.discovery.kubeconfig import Context
-from netprobe.discovery.kubernetes import PLANE_LABEL, ClusterFacts, read_objects, understand
-from netprobe.discovery.visit import Visit, VisitPod, arrive, expect_welcome, leave
+from netprobe.discovery.kubernetes import ClusterFacts
+from netprobe.discovery.visit import Visit
 from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory
-from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
+from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.planning.fleet import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.wire.stream import Taken, Told, decode_said, encode_plan_line
+from netprobe.wire.stream import Follow, Taken, Told, decode_said, encode_heard
 
-T = TypeVar("T")
-_LEAVE_S = 60.0
 _LATE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class VisitSettings:
-    """How clusters are visited."""
-
-    image: str
-    rounds: int = 5
-    interval_ns: int = 2_000_000_000
-    patience_s: float = 90.0
-    """How long agents may take until they run."""
-    port: int = 9771
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,59 +41,17 @@ class Seen:
     """What could not be asked and why, one line each."""
 
 
-Progress = Callable[[str], None]
-
-
 async def visit_clusters(contexts: Sequence[Context], settings: VisitSettings, progress: Progress) -> Seen:
     """Bring agents up behind every context, let them ask each other, take them away."""
-    names = name_clusters(contexts)
-    namespace = f"netprobe-verify-{secrets.token_hex(3)}"
-    async with AsyncExitStack() as stack:
-        apis = {names[one]: await stack.enter_async_context(open_api(one)) for one in contexts}
-        await expect_welcome(tuple(apis.values()))
-        async with _staying(apis, namespace, progress):
-            progress(f"starting agents in namespace {namespace} of {len(apis)} clusters")
-            coming = (
-                arrive(
-                    api, namespace=namespace, image=settings.image, port=settings.port,
-                    patience_s=settings.patience_s,
-                )
-                for api in apis.values()
-            )  # fmt: skip
-            visits = dict(zip(apis, await _all(coming), strict=True))
-            facts = await _all(_understand(name, visit) for name, visit in visits.items())
-            run = _Run(settings, visits, build_inventory(facts, visits, settings.port), progress)
-            return await run.measure([f"{one.cluster.name}: {kind}" for one in facts for kind in one.unread])
+    async with stay(contexts, settings, progress) as staying:
+        return await _Run(staying, build_inventory(staying), progress).measure()
 
 
-@asynccontextmanager
-async def _staying(
-    apis: dict[ClusterName, ClusterApi], namespace: str, progress: Progress
-) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        progress(f"removing namespace {namespace}")
-        leaving = (leave(api, namespace=namespace, patience_s=_LEAVE_S) for api in apis.values())
-        ends = await asyncio.gather(*leaving, return_exceptions=True)
-        for end in ends:
-            if isinstance(end, BaseException):
-                told = f"not removed: {end}; kubectl delete namespace {namespace} there yourself"
-                progress(" ".join(told.split()))
-
-
-async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
-    """The cluster as the visit needs it: with our own agents and services, and nobody else's agents."""
-    read = await read_objects(visit.api)
-    pods = tuple(pod for pod in read.of("pods") if pod.metadata.namespace == visit.namespace)
-    return understand(name, replace(read, by_kind={**read.by_kind, "pods": pods}))
-
-
-def build_inventory(facts: Sequence[ClusterFacts], visits: dict[ClusterName, Visit], port: int) -> Inventory:
+def build_inventory(staying: Stay) -> Inventory:
     """Who is there, flat: every node is its own way to the other clusters."""
-    clusters = tuple(_cluster(one, visits[one.cluster.name]) for one in facts)
-    agents = frozenset(agent for one in facts for agent in one.agents)
-    return join_flat(Inventory(clusters=clusters, agent_port=port, agents=agents))
+    clusters = tuple(_cluster(one, staying.visits[one.cluster.name]) for one in staying.facts)
+    agents = frozenset(agent for one in staying.facts for agent in one.agents)
+    return join_flat(Inventory(clusters=clusters, agent_port=staying.settings.port, agents=agents))
 
 
 def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
@@ -131,40 +70,32 @@ def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
 class _Run:
     """One measurement of agents that stand."""
 
-    settings: VisitSettings
-    visits: dict[ClusterName, Visit]
+    staying: Stay
     inventory: Inventory
     progress: Progress
     untested: list[str] = field(default_factory=list)
     taken: dict[AgentId, Taken] = field(default_factory=dict)
 
-    async def measure(self, unread: Sequence[str]) -> Seen:
+    async def measure(self) -> Seen:
         """Hand out the plans, take in the windows, judge them."""
+        settings, rounds = self.staying.settings, self.staying.settings.rounds
         fleet = plan_fleet(
-            self.inventory, epoch=1, seed=secrets.randbits(32), interval_ns=self.settings.interval_ns,
+            self.inventory, epoch=1, seed=secrets.randbits(32), interval_ns=settings.interval_ns,
             cookie_key=secrets.token_bytes(16), policy=PlanPolicy(),
         )  # fmt: skip
         # Nobody asks before everybody answers: what fails from the beginning is broken, not starting.
         analyst = Analyst(self.inventory, fleet, settling_frames=1)
         reports: list[Report] = []
-        gate = _Gate(len(fleet.plans))
         plans = {plan.agent: plan for plan in fleet.plans}
-        rounds = self.settings.rounds
+        running = self.staying.pods.keys() & plans.keys()
+        gate = _Gate(len(running))
         self.progress(f"{len(plans)} agents ask {fleet.coverage.checks} checks, {rounds} rounds")
-        pods = [(visit, pod) for visit in self.visits.values() for pod in visit.pods]
-        jobs = []
-        for visit, pod in pods:
-            agent = _agent_of(self._name(visit), pod)
-            if agent in plans:
-                jobs.append(self._follow(visit, pod, plans[agent], gate, reports))
-        await asyncio.gather(*jobs)
+        await asyncio.gather(*(self._follow(plans[agent], gate, reports) for agent in running))
         if not reports:
             raise SurroundingsError(f"no agent measured anything: {'; '.join(self.untested)}")
-        return self._conclude(analyst, fleet, reports, unread)
+        return self._conclude(analyst, fleet, reports)
 
-    def _conclude(
-        self, analyst: Analyst, fleet: FleetPlan, reports: Sequence[Report], unread: Sequence[str]
-    ) -> Seen:
+    def _conclude(self, analyst: Analyst, fleet: FleetPlan, reports: Sequence[Report]) -> Seen:
         """Judge interval by interval, as if each had just ended, so that what lasts is told as lasting."""
         filed = sorted(((one.start_ns, str(one.agent), one) for one in reports), key=itemgetter(0, 1))
         for start_ns, together in groupby(filed, key=itemgetter(0)):
@@ -184,9 +115,7 @@ class _Run:
             findings=found.findings,
             past_findings=found.past_findings,
         )
-        missing = [line for visit in self.visits.values() for line in visit.missing]
-        denied = [f"{what} could not be listed" for what in unread]
-        return Seen(snapshot, (*missing, *denied, *self._unable(), *self.untested))
+        return Seen(snapshot, (*self.staying.unread(), *self._unable(), *self.untested))
 
     def _unable(self) -> Iterator[str]:
         silent = sorted(
@@ -197,27 +126,19 @@ class _Run:
         for agent, taken in self.taken.items():
             yield from (f"{agent}: {line}" for line in taken.unaskable)
 
-    def _name(self, visit: Visit) -> ClusterName:
-        return next(name for name, one in self.visits.items() if one is visit)
-
-    async def _follow(
-        self, visit: Visit, pod: VisitPod, plan: Plan, gate: _Gate, reports: list[Report]
-    ) -> None:
+    async def _follow(self, plan: Plan, gate: _Gate, reports: list[Report]) -> None:
         """One agent: it answers peers first, and asks when all answer. Its failure is its own."""
-        command = (
-            "python3", "-m", "netprobe_agent", "stream", f"--agent={plan.agent}",
-            f"--port={self.settings.port}",
-        )  # fmt: skip
-        rounds_s = (self.settings.rounds + 3) * self.settings.interval_ns / 1e9
+        settings = self.staying.settings
+        rounds_s = (settings.rounds + 3) * settings.interval_ns / 1e9
         try:
-            async with run_in_pod(visit.api, visit.place(pod), command) as talk:
+            async with self.staying.talk_to(plan.agent) as talk:
                 said = talk.lines()
-                async with asyncio.timeout(self.settings.patience_s):
-                    await talk.send(encode_plan_line(replace(plan, checks=(), epoch=0)))
+                async with asyncio.timeout(settings.patience_s):
+                    await talk.send(encode_heard(Follow(replace(plan, checks=(), epoch=0))))
                     taken = decode_said(await anext(said))
                 gate.pass_by()
                 await gate.wait()
-                await talk.send(encode_plan_line(plan))
+                await talk.send(encode_heard(Follow(plan)))
                 async with asyncio.timeout(_LATE_S + rounds_s):
                     await self._take(said, plan, taken, reports)
         except (NetprobeError, StopAsyncIteration, TimeoutError) as error:
@@ -229,7 +150,7 @@ class _Run:
         self, said: AsyncIterator[bytes], plan: Plan, taken: object, reports: list[Report]
     ) -> None:
         done = 0
-        while done < self.settings.rounds:
+        while done < self.staying.settings.rounds:
             told = decode_said(await anext(said))
             match told:
                 case Taken():
@@ -267,17 +188,3 @@ def _report(plan: Plan, measured: Measured, sequence: int, taken: object) -> Rep
         agent=plan.agent, epoch=plan.epoch, sequence=sequence, boot="visit", start_ns=measured.start_ns,
         length_ns=measured.length_ns, windows=measured.windows, heard=measured.heard, health=health,
     )  # fmt: skip
-
-
-def _agent_of(cluster: ClusterName, pod: VisitPod) -> AgentId:
-    return AgentId(cluster, NodeName(pod.spec.node_name), Plane(pod.metadata.labels[PLANE_LABEL]))
-
-
-async def _all(jobs: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """Every result, in order; the first failure ends the others, as itself and not as a group."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-    except* NetprobeError as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -47,10 +47,13 @@ class Talk:
         self._said = b""
 
     async def send(self, line: bytes) -> None:
-        """Write one line to the program."""
+        """Write one line to the program; :class:`SurroundingsError` where the connection is gone."""
         data = line + b"\n"
-        for at in range(0, len(data), _CHUNK):
-            await self._socket.send_bytes(bytes([_STDIN]) + data[at : at + _CHUNK])
+        try:
+            for at in range(0, len(data), _CHUNK):
+                await self._socket.send_bytes(bytes([_STDIN]) + data[at : at + _CHUNK])
+        except (aiohttp.ClientError, OSError) as error:
+            raise SurroundingsError(f"{self._place}: the connection is gone: {error}") from error
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """What the program writes, line by line; :class:`SurroundingsError` where it ends with an error."""

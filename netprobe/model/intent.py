@@ -107,6 +107,8 @@ class Group:
     labels: tuple[tuple[str, str], ...] = ()
     """All of them must fit; a node has ``kubernetes.io/hostname`` and ``topology.kubernetes.io/zone``."""
     cidrs: tuple[str, ...] = ()
+    where: str = ""
+    """``file:line:column`` for messages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""What ``netprobe-agent stream`` says on its standard output, one JSON line each; plans go in the same way.
+"""What ``netprobe-agent stream`` hears on its standard input and says on its output, one JSON line each.
 
-Standard input: :class:`~netprobe.model.check.Plan` as JSON, one line each. Output: ``taken`` after each plan,
-``measured`` after each interval.
+Input: ``plan`` and, at any time after it, ``question``. Output: ``taken`` after each plan, ``measured`` after
+each interval, ``reply`` after each question. A question and its reply are the bus's own messages, so that an
+agent of a visit is asked exactly what one on the bus is; a number joins them, because replies come when they
+are ready.
 """
 
 from __future__ import annotations
@@ -11,6 +13,24 @@ import msgspec
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured
+
+
+class Follow(msgspec.Struct, frozen=True, tag="plan"):
+    """The plan to follow from now on."""
+
+    plan: Plan
+
+
+class Put(msgspec.Struct, frozen=True, tag="question"):
+    """A question to ask now."""
+
+    number: int
+    """Comes back with the reply."""
+    message: bytes
+    """As on the bus (``wire.messages.encode_question``)."""
+
+
+Heard = Follow | Put
 
 
 class Taken(msgspec.Struct, frozen=True, tag="taken"):
@@ -30,7 +50,16 @@ class Told(msgspec.Struct, frozen=True, tag="measured"):
     measured: Measured
 
 
-Said = Taken | Told
+class Replied(msgspec.Struct, frozen=True, tag="reply"):
+    """What came of a question."""
+
+    number: int
+    """Of the question."""
+    message: bytes
+    """As on the bus (``wire.messages.encode_reply``)."""
+
+
+Said = Taken | Told | Replied
 
 
 def encode_said(said: Said) -> bytes:
@@ -47,14 +76,15 @@ def decode_said(line: bytes) -> Said:
     return said
 
 
-def encode_plan_line(plan: Plan) -> bytes:
+def encode_heard(heard: Heard) -> bytes:
     """One line, without its end."""
-    return msgspec.json.encode(plan)
+    return msgspec.json.encode(heard)
 
 
-def decode_plan_line(line: bytes) -> Plan:
+def decode_heard(line: bytes) -> Heard:
     """Read one line; :class:`RemoteFormatError` names the field that is wrong."""
     try:
-        return msgspec.json.decode(line, type=Plan)
+        heard: Heard = msgspec.json.decode(line, type=Heard)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RemoteFormatError(f"a plan: {error}") from error
+        raise RemoteFormatError(f"a plan or a question: {error}") from error
+    return heard

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from netprobe.errors import InputError
 from netprobe.model.intent import Group, Intent
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, Plane
@@ -68,6 +69,18 @@ def _of_cluster(cluster: Cluster, inventory: Inventory) -> Iterator[Endpoint]:
 def _labels(node: Node) -> tuple[tuple[str, str], ...]:
     hostname = ("kubernetes.io/hostname", str(node.name))
     return (hostname, ("topology.kubernetes.io/zone", node.zone)) if node.zone else (hostname,)
+
+
+def expect_clusters(intent: Intent, clusters: Iterable[str]) -> None:
+    """Raise :class:`InputError` for the first group that names a cluster which is none of *clusters*."""
+    names = sorted(clusters)
+    for group in intent.groups:
+        for pattern in group.clusters:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                what = (
+                    f"the group {group.name!r} names the cluster {pattern!r}; there are: {', '.join(names)}"
+                )
+                raise InputError(what, where=group.where)
 
 
 def find_members(group: Group, endpoints: tuple[Endpoint, ...]) -> tuple[int, ...]:

@@ -86,6 +86,7 @@ class _Reader:
         return Group(
             name, group.clusters, group.environments, group.regions, group.nodes, group.planes, group.roles,
             group.namespaces, group.services, tuple(sorted(group.labels.items())), group.cidrs,
+            where=self._located.place(*at),
         )  # fmt: skip
 
     def _rule(self, rule: RuleDoc, at: tuple[Step, ...]) -> Rule:

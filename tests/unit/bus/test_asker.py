@@ -1,13 +1,11 @@
-"""Many questions over one connection: in order, patient with a spent rate, and never an error but its own."""
+"""Many questions through one carrier: in order, patient with a spent rate, and never an error but its own."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import cast
 
-from netprobe.bus.ask import BusAsker
-from netprobe.bus.connection import Connection, Message
+from netprobe.bus.questions import CarriedAsker
 from netprobe.errors import BusAwayError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
@@ -31,22 +29,22 @@ def check(number: int) -> Check:
 
 @dataclass
 class Agent:
-    """A connection at whose other end an agent answers from a list; None for silence."""
+    """A carrier at whose other end an agent answers from a list; None for silence."""
 
     answers: list[Reply | None]
     heard: list[int] = field(default_factory=list)
 
-    async def request(self, subject: str, data: bytes, *, timeout_s: float) -> Message:
-        assert timeout_s > 0
-        self.heard.append(decode_question(data).check.id)
+    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+        assert (source, timeout_s > 0) == (ME, True)
+        self.heard.append(decode_question(question).check.id)
         answer = self.answers.pop(0)
         if answer is None:
             raise BusAwayError("nobody answers on the bus")
-        return Message(subject, encode_reply(answer))
+        return encode_reply(answer)
 
 
 def ask(agent: Agent, *numbers: int) -> tuple[Reply, ...]:
-    asker = BusAsker(cast("Connection", agent), "test", pause_s=0.0)
+    asker = CarriedAsker(agent, "test", pause_s=0.0)
     return asyncio.run(asker.ask(ME, [check(number) for number in numbers]))
 
 

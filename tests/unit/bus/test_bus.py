@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.agent import ANSWER_MARGIN_S, AgentBus
+from netprobe.bus.agent import AgentBus
 from netprobe.bus.ask import ask_check, ask_health, ask_snapshot
 from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.rights import LONGEST_ANSWER_S, REPLY_TIME_S, agent_user, users
+from netprobe.bus.questions import ANSWER_MARGIN_S, LONGEST_ANSWER_S
+from netprobe.bus.rights import REPLY_TIME_S, agent_user, users
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
     inbox_of,
@@ -241,7 +242,7 @@ async def test_a_question_that_takes_long_keeps_no_other_waiting(tmp_path: Path)
 async def test_an_answer_has_the_time_of_its_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("netprobe.bus.agent.ANSWER_MARGIN_S", 0.1)
+    monkeypatch.setattr("netprobe.bus.questions.ANSWER_MARGIN_S", 0.1)
 
     async def never(_: Question) -> Reply:
         await asyncio.Event().wait()

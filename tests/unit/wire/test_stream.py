@@ -9,35 +9,51 @@ from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
 from netprobe.wire.stream import (
+    Follow,
+    Heard,
+    Put,
+    Replied,
+    Said,
     Taken,
     Told,
-    decode_plan_line,
+    decode_heard,
     decode_said,
-    encode_plan_line,
+    encode_heard,
     encode_said,
 )
 
 PLAN = Plan(AgentId.parse("east/n1/pod"), 3, (), 1_000_000_000, b"k" * 16)
+EVERY_BYTE = bytes(range(256))
 
 
 @pytest.mark.parametrize(
-    "said", [Taken(3, ("icmp-raw", "dns"), "0.1.0", ("check 7: no",)), Told(3, Measured(0, 10, (), ()))]
+    "said",
+    [
+        Taken(3, ("icmp-raw", "dns"), "0.1.0", ("check 7: no",)),
+        Told(3, Measured(0, 10, (), ())),
+        Replied(7, EVERY_BYTE),
+    ],
 )
-def test_what_was_said_is_read_back(said: Taken | Told) -> None:
+def test_what_was_said_is_read_back(said: Said) -> None:
     assert decode_said(encode_said(said)) == said
 
 
-def test_a_plan_is_one_line_and_read_back() -> None:
-    line = encode_plan_line(PLAN)
+@pytest.mark.parametrize("heard", [Follow(PLAN), Put(7, EVERY_BYTE)])
+def test_what_is_heard_is_one_line_and_read_back(heard: Heard) -> None:
+    line = encode_heard(heard)
     assert b"\n" not in line
-    assert decode_plan_line(line) == PLAN
+    assert decode_heard(line) == heard
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{", b"[]", b'{"type":"other"}', b'{"type":"taken","epoch":"x"}', b"\xff"]
-)
+    "line",
+    [
+        b"", b"{", b"[]", b'{"type":"other"}', b"\xff", b'{"type":"taken","epoch":"x"}', b'{"type":"plan"}',
+        b'{"type":"reply","number":1,"message":"?"}', b'{"type":"question","number":1,"message":"?"}',
+    ],
+)  # fmt: skip
 def test_a_line_that_is_none_is_one_error(line: bytes) -> None:
     with pytest.raises(RemoteFormatError):
         decode_said(line)
     with pytest.raises(RemoteFormatError):
-        decode_plan_line(line)
+        decode_heard(line)

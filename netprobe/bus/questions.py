@@ -1,0 +1,85 @@
+"""Both ends of an on-demand question, whoever carries it: the bus, or an agent's own two pipes.
+
+Rule: a question costs nothing but itself. Whatever hinders it, the asker gets :class:`Declined` and why,
+within the question's own time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from netprobe.errors import NetprobeError
+from netprobe.model.check import Check
+from netprobe.model.names import AgentId
+from netprobe.wire.messages import Declined, Question, Reply, decode_question, decode_reply, encode_question
+
+LONGEST_ANSWER_S = 7_200
+"""What one question may take with all its probes: two quiet gaps of the longest kind (``idle``)."""
+ANSWER_MARGIN_S = 5.0
+"""What an answer may take beyond the time of the question's own probes."""
+_CARRIED_S = 10.0
+"""How long a reply may take beyond the question's own time."""
+_RATE_PAUSE_S = 5.0
+_RATE_PAUSES = 13
+"""An agent whose rate is spent is asked again, for a little longer than its minute."""
+
+Answerer = Callable[[Question], Awaitable[Reply]]
+
+
+class Carrier(Protocol):
+    """Brings an agent a question's message and the reply's back."""
+
+    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+        """The reply's bytes; :class:`NetprobeError` where there is none within *timeout_s*."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedAsker:
+    """Agents asked through a carrier (``wire.asking.Asker``)."""
+
+    carrier: Carrier
+    asked_by: str
+    pause_s: float = _RATE_PAUSE_S
+
+    async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
+        """One reply per check, in order, one after another: the agent has others to answer, too."""
+        return tuple([await self._ask_patiently(source, check) for check in checks])
+
+    async def _ask_patiently(self, source: AgentId, check: Check) -> Reply:
+        for _ in range(_RATE_PAUSES):
+            reply = await self._ask(source, check)
+            if not (isinstance(reply, Declined) and reply.is_for_now):
+                return reply
+            await asyncio.sleep(self.pause_s)
+        return reply
+
+    async def _ask(self, source: AgentId, check: Check) -> Reply:
+        question = encode_question(Question(check, self.asked_by))
+        patience_s = check.probe.timeout_ns / 1e9 * check.count + _CARRIED_S
+        try:
+            return decode_reply(await self.carrier.carry(source, question, timeout_s=patience_s))
+        except NetprobeError as error:
+            return Declined(source, str(error))
+
+
+async def answer_message(agent: AgentId, answerer: Answerer | None, data: bytes) -> Reply:
+    """What *agent* says to a question's message; a bad one, or one for somebody else, is declined."""
+    try:
+        question = decode_question(data)
+        check = question.check
+        if answerer is None:
+            return Declined(agent, "the agent answers no questions")
+        if check.source != agent:
+            return Declined(agent, f"the question is for {check.source}")
+        asked_s = check.probe.timeout_ns / 1e9 * check.count
+        if asked_s > LONGEST_ANSWER_S:
+            return Declined(agent, f"{asked_s:g} s are too long; at most {LONGEST_ANSWER_S:g} s")
+        async with asyncio.timeout(asked_s + ANSWER_MARGIN_S):
+            return await answerer(question)
+    except TimeoutError:
+        return Declined(agent, f"no outcome within {asked_s + ANSWER_MARGIN_S:g} s")
+    except NetprobeError as error:
+        return Declined(agent, str(error))

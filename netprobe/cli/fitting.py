@@ -1,0 +1,40 @@
+"""Which options of ``netprobe verify`` go together: one that would be ignored is an error that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+from click.core import ParameterSource
+
+from netprobe.errors import InputError
+
+_OF_A_SOURCE = frozenset({"bundle", "lab", "url", "seed", "ca", "certificate", "forwards", "at"})
+_OF_A_VISIT = frozenset({"files", "image", "patience"})
+_OF_ROUNDS = frozenset({"report", "rounds", "interval"})
+_OF_AN_INTENT = frozenset({"size", "exhaustive", "locate"})
+_OF_A_WATCH = frozenset({"every_s", "incidents"})
+
+
+def expect_fitting(context: click.Context, *, has_intent: bool, is_visit: bool) -> None:
+    """Raise :class:`InputError` where nothing is asked, or an option is given that says nothing here."""
+    if not has_intent and not is_visit:
+        raise InputError("give an intent (-f FILE), clusters to visit (--context, --all-contexts), or both")
+    for names, why in _find_idle(has_intent=has_intent, is_visit=is_visit):
+        for option in context.command.params:
+            source = context.get_parameter_source(option.name or "")
+            if option.name in names and source is ParameterSource.COMMANDLINE:
+                raise InputError(why, where=option.opts[0])
+
+
+def _find_idle(*, has_intent: bool, is_visit: bool) -> Iterator[tuple[frozenset[str], str]]:
+    """Options, by the names of their parameters, that do not go with what is asked, and why."""
+    if is_visit:
+        yield _OF_A_SOURCE, "a visit brings agents of its own: leave this out, or --context"
+    else:
+        yield _OF_A_VISIT | _OF_ROUNDS, "goes with clusters to visit (--context, --all-contexts)"
+    if not has_intent:
+        yield _OF_AN_INTENT | _OF_A_WATCH, "goes with an intent (-f FILE)"
+    elif is_visit:
+        yield _OF_ROUNDS, "an intent is asked once, and written with -o or --write: leave this out"
+        yield _OF_A_WATCH, "agents of a visit do not stay: install them (netprobe install), then watch"

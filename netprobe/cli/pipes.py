@@ -1,0 +1,137 @@
+"""Agents asked through their own two pipes: each follows one plan, and carries questions and replies.
+
+Rule: an agent that does not come up, ends or says what cannot be read costs only what it was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
+
+from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId
+from netprobe.wire.stream import Follow, Heard, Put, Replied, Taken, Told, decode_said, encode_heard
+
+
+class Talk(Protocol):
+    """A program that runs: ``netprobe-agent stream``."""
+
+    async def send(self, line: bytes) -> None:
+        """Write one line to it; :class:`NetprobeError` where it hears no more."""
+
+    def lines(self) -> AsyncGenerator[bytes, None]:
+        """What it writes; :class:`NetprobeError` where it ends with an error."""
+
+
+_ENDED = "the agent ended"
+TalkTo = Callable[[AgentId], AbstractAsyncContextManager[Talk]]
+
+
+class Pipes:
+    """Agents by name (``bus.questions.Carrier``)."""
+
+    def __init__(self, plans: Iterable[Plan]) -> None:
+        self._pipes: Mapping[AgentId, _Pipe] = {plan.agent: _Pipe(plan) for plan in plans}
+
+    @property
+    def taken(self) -> dict[AgentId, Taken]:
+        """What those said that follow their plans."""
+        return {agent: pipe.taken for agent, pipe in self._pipes.items() if pipe.taken}
+
+    @property
+    def silent(self) -> dict[AgentId, str]:
+        """Those that do not, and why."""
+        return {agent: pipe.why for agent, pipe in self._pipes.items() if not pipe.taken}
+
+    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+        """The reply's bytes; :class:`SurroundingsError` where there is none within *timeout_s*."""
+        pipe = self._pipes.get(source)
+        if pipe is None:
+            raise SurroundingsError(f"no agent runs as {source}")
+        return await pipe.put(question, timeout_s=timeout_s)
+
+    def __iter__(self) -> Iterator[_Pipe]:
+        return iter(self._pipes.values())
+
+
+class _Pipe:
+    """One agent: who waits for its replies, and why there are none any more."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.taken: Taken | None = None
+        self.why = "the agent said nothing in time"
+        self.settled = asyncio.Event()
+        """It follows its plan, or never will."""
+        self._talk: Talk | None = None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+
+    async def keep(self, talk_to: TalkTo) -> None:
+        """Talk until the agent ends, or this is cancelled."""
+        try:
+            async with talk_to(self.plan.agent) as talk:
+                await talk.send(encode_heard(Follow(self.plan)))
+                self._talk = talk
+                async for line in talk.lines():
+                    self._hear(line)
+            self.why = _ENDED
+        except NetprobeError as error:
+            self.why = str(error)
+        finally:
+            self._talk = None
+            self.settled.set()
+            for waiting in self._waiting.values():
+                waiting.cancel()
+
+    def _hear(self, line: bytes) -> None:
+        match decode_said(line):
+            case Taken() as taken:
+                self.taken, self.why = taken, _ENDED
+                self.settled.set()
+            case Replied(number, message):
+                waiting = self._waiting.get(number)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message)
+            case Told():
+                pass  # its plan has no checks; nobody asked for its windows
+
+    async def put(self, question: bytes, *, timeout_s: float) -> bytes:
+        number = next(self._numbers)
+        reply = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send(Put(number, question))
+            done, _ = await asyncio.wait((reply,), timeout=timeout_s)
+        finally:
+            del self._waiting[number]
+        if not done:
+            raise SurroundingsError(f"no reply within {timeout_s:g} s")
+        if reply.cancelled():
+            raise SurroundingsError(self.why)
+        message: bytes = reply.result()
+        return message
+
+    async def _send(self, heard: Heard) -> None:
+        if self._talk is None:
+            raise SurroundingsError(self.why)
+        await self._talk.send(encode_heard(heard))
+
+
+@asynccontextmanager
+async def open_pipes(plans: Iterable[Plan], talk_to: TalkTo, *, patience_s: float) -> AsyncIterator[Pipes]:
+    """Agents that follow *plans* for the time of the block; it begins when all do, or *patience_s* later."""
+    pipes = Pipes(plans)
+    kept = [asyncio.ensure_future(pipe.keep(talk_to)) for pipe in pipes]
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await asyncio.gather(*(pipe.settled.wait() for pipe in pipes))
+        yield pipes
+    finally:
+        for task in kept:
+            task.cancel()
+        await asyncio.gather(*kept, return_exceptions=True)
