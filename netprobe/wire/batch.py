@@ -7,6 +7,7 @@ wire. Everything here is a pure function over arrays. Addresses are rows of 16 b
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -153,48 +154,11 @@ def pseudo_sums(source: Rows, target: Rows, *, protocol: int, length: int) -> U6
     return word_sums(source * keep) + word_sums(target * keep) + np.uint64(protocol + length)
 
 
-def _add_rotate_xor(add_to: U64, other: U64, bits: int, spare: U64) -> None:
-    """One quarter of a SipHash round, in place: *add_to* += *other*; *other* = rotl(*other*) ^ *add_to*."""
-    np.add(add_to, other, out=add_to)
-    np.right_shift(other, np.uint64(64 - bits), out=spare)
-    np.left_shift(other, np.uint64(bits), out=other)
-    np.bitwise_or(other, spare, out=other)
-    np.bitwise_xor(other, add_to, out=other)
+def keyed_words(key: bytes, number: int, count: int) -> U64:
+    """*count* 64-bit words that only who knows the 16-byte *key* can tell, others for each *number*.
 
-
-def _rotate_32(word: U64, spare: U64) -> None:
-    np.right_shift(word, np.uint64(32), out=spare)
-    np.left_shift(word, np.uint64(32), out=word)
-    np.bitwise_or(word, spare, out=word)
-
-
-def _sip_rounds(v0: U64, v1: U64, v2: U64, v3: U64, *, count: int) -> None:
-    spare = np.empty_like(v0)
-    for _ in range(count):
-        _add_rotate_xor(v0, v1, 13, spare)
-        _rotate_32(v0, spare)
-        _add_rotate_xor(v2, v3, 16, spare)
-        _add_rotate_xor(v0, v3, 21, spare)
-        _add_rotate_xor(v2, v1, 17, spare)
-        _rotate_32(v2, spare)
-
-
-def keyed_hash(key: bytes, first: U64, *others: U64 | int) -> U64:
-    """SipHash-2-4 of some 64-bit words per row under a 16-byte *key* (Aumasson, Bernstein 2012, section 2).
-
-    A pseudo-random function: who does not know the key cannot guess a cookie better than by chance.
+    They are the stream of SHAKE128 over both (FIPS 202 section 6.2): a pseudo-random function, so nobody
+    guesses a cookie better than by chance. A sponge may be keyed by a prefix, as KMAC is (SP 800-185, 4).
     """
-    k0, k1 = np.frombuffer(key, dtype="<u8").astype(np.uint64)
-    v0 = np.full(len(first), k0 ^ np.uint64(0x736F6D6570736575))
-    v1 = np.full(len(first), k1 ^ np.uint64(0x646F72616E646F6D))
-    v2 = np.full(len(first), k0 ^ np.uint64(0x6C7967656E657261))
-    v3 = np.full(len(first), k1 ^ np.uint64(0x7465646279746573))
-    length = 8 * (1 + len(others)) << 56
-    words: list[U64] = [first, *(np.asarray(word, dtype=np.uint64) for word in (*others, length))]
-    for word in words:
-        np.bitwise_xor(v3, word, out=v3)
-        _sip_rounds(v0, v1, v2, v3, count=2)
-        np.bitwise_xor(v0, word, out=v0)
-    np.bitwise_xor(v2, np.uint64(0xFF), out=v2)
-    _sip_rounds(v0, v1, v2, v3, count=4)
-    return np.asarray(v0 ^ v1 ^ v2 ^ v3)
+    stream = hashlib.shake_128(key + number.to_bytes(8, "big")).digest(8 * count)
+    return np.frombuffer(stream, dtype="<u8").astype(np.uint64)

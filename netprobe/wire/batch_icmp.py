@@ -7,7 +7,7 @@ offset bytes  field
 ====== ====== ==================================================================
 8      4      index: the row of the plan, so that an answer finds its question
 12     4      round
-16     8      cookie: keyed hash of target, check and round
+16     8      cookie: a word of the round's keyed stream
 ====== ====== ==================================================================
 
 and zeros up to the size asked for. The index is only a hint; without the cookie nothing is believed.

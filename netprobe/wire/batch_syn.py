@@ -1,6 +1,6 @@
 """TCP SYN in batches (RFC 9293 section 3.1): segments built and patched, answers read, as arrays.
 
-The sequence number is the cookie: a keyed hash of target, port and round. Whoever answers must have read
+The sequence number is the cookie: a word of the round's keyed stream. Whoever answers must have read
 it, because a SYN-ACK or RST to a SYN acknowledges it plus one (section 3.10.7.3).
 """
 

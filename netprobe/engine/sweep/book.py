@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netprobe.errors import MisuseError
-from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_words, keyed_hash
+from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_words, keyed_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,12 +33,11 @@ class Book:
         self._key = key
         self._high, self._low = address_words(questions.addresses)
         self._ports = questions.ports
-        kinds = questions.kinds.astype(np.uint64) << np.uint64(16) | questions.ports
-        self._tags = keyed_hash(key, self._high, self._low, questions.checks, kinds)
         keys = self._keys(self._high, self._low, self._ports)
         self._by_key = np.argsort(keys, kind="stable")
         self._sorted = keys[self._by_key]
-        self._repeats = int(np.unique(keys, return_counts=True)[1].max(initial=0))
+        starts = np.nonzero(np.diff(self._sorted, prepend=~self._sorted[:1]))[0]
+        self._repeats = int(np.diff(starts, append=len(keys)).max(initial=0))
         self._cookies: dict[int, U64] = {}
 
     def open_round(self, number: int, asked: Indices | None = None) -> U64:
@@ -47,10 +46,10 @@ class Book:
         Rows that are not asked have cookie 0, and whoever counts answers must know that they were not asked.
         """
         if asked is None:
-            cookies = keyed_hash(self._key, self._tags, number)
+            cookies = keyed_words(self._key, number, len(self._ports))
         else:
-            cookies = np.zeros(len(self._tags), dtype=np.uint64)
-            cookies[asked] = keyed_hash(self._key, self._tags[asked], number)
+            cookies = np.zeros(len(self._ports), dtype=np.uint64)
+            cookies[asked] = keyed_words(self._key, number, len(asked))
         self._cookies[number] = cookies
         self._cookies.pop(number - KEPT_ROUNDS, None)
         return cookies
@@ -62,17 +61,17 @@ class Book:
 
     def newest_round(self, residue: U16 | U32, *, modulus: int) -> Indices:
         """The newest remembered round that leaves *residue* when divided by *modulus*; -1 where none does."""
-        rounds = np.full(len(residue), -1, dtype=np.int64)
-        for number in sorted(self._cookies):
-            rounds[residue == number % modulus] = number
-        return rounds
+        numbers = np.array(list(self._cookies), dtype=np.int64)
+        fits = residue[:, None] == numbers % modulus
+        newest: Indices = np.where(fits, numbers, -1).max(axis=1, initial=-1)
+        return newest
 
     def cookies_of(self, rows: Indices, rounds: Indices) -> tuple[U64, Flags]:
         """The cookie of each row in each round, and whether there is such a row and round at all."""
         cookies = np.zeros(len(rows), dtype=np.uint64)
         known = np.zeros(len(rows), dtype=np.bool_)
-        inside = (rows >= 0) & (rows < len(self._tags))
-        for number, of_round in self._cookies.items():
+        inside = (rows >= 0) & (rows < len(self._ports))
+        for number, of_round in reversed(self._cookies.items()):  # most answer the newest
             here = inside & (rounds == number)
             if here.all():
                 return of_round[rows], here

@@ -25,6 +25,8 @@ _IS_REFUSAL = np.isin(np.arange(len(Code)), (Code.REFUSED, Code.REJECTED, Code.T
 _BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
 _FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * _MS, 25 * _MS, 1100 * _MS
 """Linux gives one ICMP error per second and peer by default (``icmp_ratelimit``)."""
+_GATHER_NS = 40 * _MS
+"""Hosts whose turns are no further apart are asked together: a pass costs by the pass, not by the packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,10 @@ class Inquiry:
 
     def next_pass(self, *, now_ns: int) -> Pass | None:
         """What to ask now; None while every unsettled host must be left alone until :meth:`next_ns`."""
+        if self.done or now_ns < self.next_ns():
+            return None
         pending = self._random.permutation(self._open)
         pending = pending[self._not_before_ns[self.hosts[pending]] <= now_ns]
-        if not len(pending):
-            return None
         pending = pending[_by_group(self.hosts[pending])]
         burst = pending[_rank(self.hosts[pending]) < self._burst[self.hosts[pending]]]
         wanted = np.zeros(len(self._burst), dtype=np.bool_)
@@ -100,8 +102,9 @@ class Inquiry:
         return Pass(rows[order], is_control[order])
 
     def next_ns(self) -> int:
-        """When the next host may be asked again."""
-        return int(self._not_before_ns[self.hosts[self._open]].min())
+        """When the next host may be asked again, and those who may soon after it."""
+        turns = self._not_before_ns[self.hosts[self._open]]
+        return int(turns[turns <= turns.min() + _GATHER_NS].max())
 
     def note(self, asked: Pass, result: RoundResult, *, now_ns: int) -> None:
         """Take in what came of a pass."""
@@ -177,7 +180,7 @@ class Inquiry:
         return mute
 
     def _pace(self, ports: Indices, answered: Flags, mute: Flags, *, now_ns: int) -> None:
-        asked = np.unique(self.hosts[ports])
+        asked = np.nonzero(np.bincount(self.hosts[ports], minlength=len(mute)))[0]
         self.is_careful |= mute
         gained = np.bincount(self.hosts[ports[answered]], minlength=len(mute)) > 0
         self._yielding[asked] = gained[asked]
@@ -211,5 +214,7 @@ def _by_group(groups: NDArray[np.int64]) -> Indices:
 
 def _rank(groups: NDArray[np.int64]) -> Indices:
     """The position of each element within its run of equal *groups* (sorted)."""
-    starts = np.searchsorted(groups, groups)
-    return np.arange(len(groups)) - starts
+    places = np.arange(len(groups))
+    is_first = np.append(True, groups[1:] != groups[:-1])[: len(groups)]
+    rank: Indices = places - np.maximum.accumulate(np.where(is_first, places, 0))
+    return rank

@@ -152,44 +152,48 @@ class Inbox:
         self._headers["iov"] = self._iov.ctypes.data + at * np.uint64(_IOVEC.itemsize)
         self._headers["iovlen"] = 1
         self._headers["control"] = self._control.ctypes.data + at * np.uint64(_CONTROL.itemsize)
+        # Looked up once: an access to a field by its name makes an array.
+        self._name_lengths = self._headers["namelen"]
+        self._control_lengths = self._headers["controllen"]
+        self._lengths = self._headers["length"]
+        stamp = self._control["stamp"]
+        self._stamps = (stamp["level"], stamp["kind"], stamp["s"], stamp["ns"])
         self._used = capacity
         self._drops = 0
 
     def receive(self, fileno: int) -> Arrived | None:
         """Take what is there without waiting; None where nothing is."""
-        used = self._headers[: self._used]
-        used["namelen"] = _NAME_BYTES
-        used["controllen"] = _CONTROL.itemsize
+        self._name_lengths[: self._used] = _NAME_BYTES
+        self._control_lengths[: self._used] = _CONTROL.itemsize
+        self._used = 0
         pointer = self._headers.ctypes.data
         count = self._libc.recvmmsg(fileno, pointer, self.capacity, _MSG_DONTWAIT, None)
         if count <= 0:
             return None
         self._used = count
-        headers, control = self._headers[:count], self._control[:count]
+        control_lengths = self._control_lengths[:count]
         return Arrived(
             packets=self._packets[:count],
-            lengths=headers["length"].astype(np.int64),
-            stamps_ns=_stamps(control, headers["controllen"]),
+            lengths=self._lengths[:count].astype(np.int64),
+            stamps_ns=self._read_stamps(control_lengths),
             names=self._names[:count],
-            drops=self._count_drops(control, headers["controllen"]),
+            drops=self._count_drops(control_lengths),
         )
 
-    def _count_drops(self, control: NDArray[np.void], lengths: NDArray[np.uint64]) -> int:
+    def _read_stamps(self, lengths: NDArray[np.uint64]) -> Indices:
+        level, kind, seconds, rest_ns = (column[: len(lengths)] for column in self._stamps)
+        stamped = (level == socket.SOL_SOCKET) & (kind == SO_TIMESTAMPNS)
+        stamped &= lengths >= _STAMP.itemsize
+        return np.where(stamped, seconds * 1_000_000_000 + rest_ns, 0)
+
+    def _count_drops(self, lengths: NDArray[np.uint64]) -> int:
         """SO_RXQ_OVFL stands behind the time stamp, and only where something was dropped."""
         told = lengths > _STAMP.itemsize
         if told.any():
-            drops = control["drops"][told]
+            drops = self._control["drops"][: len(lengths)][told]
             ours = drops[(drops["level"] == socket.SOL_SOCKET) & (drops["kind"] == SO_RXQ_OVFL)]
             self._drops = max(self._drops, int(ours["count"].max(initial=0)))
         return self._drops
-
-
-def _stamps(control: NDArray[np.void], lengths: NDArray[np.uint64]) -> Indices:
-    stamp = control["stamp"]
-    stamped = (stamp["level"] == socket.SOL_SOCKET) & (stamp["kind"] == SO_TIMESTAMPNS)
-    stamped &= lengths >= _STAMP.itemsize
-    times: Indices = stamp["s"] * 1_000_000_000 + stamp["ns"]
-    return np.where(stamped, times, 0)
 
 
 def count_drops(opened: socket.socket) -> int:

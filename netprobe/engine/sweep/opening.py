@@ -52,7 +52,9 @@ class Opened:
     def __init__(self, questions: Questions, *, key: bytes, random: np.random.Generator, batch: int) -> None:
         """Open everything, for *batch* packets at once; :class:`SurroundingsError` where we may not."""
         self._questions = questions
-        self._key = hashlib.blake2b(key, digest_size=16, person=b"netprobe-sweep").digest()
+        # Salted, so that no answer to another sweep with this key can be taken for one to ours.
+        salt = secrets.token_bytes(hashlib.blake2b.SALT_SIZE)
+        self._key = hashlib.blake2b(key, digest_size=16, salt=salt, person=b"netprobe-sweep").digest()
         self._plain_key = key
         self._random = random
         self._batch = batch
@@ -67,7 +69,7 @@ class Opened:
         self.doors: list[Door] = []
         self.poll = select.poll()
         """Tells when a socket has become readable."""
-        self.room = _INBOX
+        self.room = 2 * _INBOX
         """Answers that the smallest receive buffer surely holds."""
         try:
             self._open()
@@ -80,6 +82,11 @@ class Opened:
         for closer in reversed(self._closers):
             closer()
         self._closers.clear()
+
+    def readable(self) -> list[Door]:
+        """The doors at which something waits."""
+        waiting = {fileno for fileno, _ in self.poll.poll(0)}
+        return [door for door in self.doors if door.socket.fileno() in waiting]
 
     def _open(self) -> None:
         v4 = is_mapped(self._questions.addresses)

@@ -25,10 +25,13 @@ OWN_FILTER = "this host's own packet filter drops it"
 _MS = 1_000_000
 _TIMEOUT_NS = 500 * _MS
 """How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
-_LEAST_QUIET_NS = 30 * _MS
+_LEAST_QUIET_NS = 50 * _MS
 """A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
-nothing has come in. Should that be too short for a host, its controls stay away, too."""
-_TICK_NS = 20 * _MS
+nothing has come in. Until then nobody wakes for an answer: each knows when it came. Should that be too short
+for a host, its controls stay away, too."""
+_TICK_NS = 40 * _MS
+_BATCH = 2048
+"""Packets per system call: a verdict needs no exact time, so a whole tick may leave in one."""
 _CODES: dict[type, Code] = {
     Reached: Code.REACHED, Refused: Code.REFUSED, Rejected: Code.REJECTED, TimedOut: Code.TIMED_OUT
 }  # fmt: skip
@@ -173,8 +176,8 @@ class _Asker:
                 wake_ns = min(self._inquiry.next_ns(), self._deadline_ns)
                 time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
                 continue
-            # A host that has not shown itself yet is asked for an echo beside its ports.
-            unseen = witnesses[~self.alive]
+            # A host that has shown nothing in the first pass is asked for an echo beside its ports.
+            unseen = witnesses[~self.alive] if self._inquiry.passes else witnesses[:0]
             rows = np.concatenate([chosen.rows, unseen])
             result = self._ask(rows)
             self.probes += len(rows)
@@ -187,25 +190,31 @@ class _Asker:
     def _note_alive(self, codes: Codes, ports: Indices, witnesses: Indices) -> None:
         self.alive |= codes[witnesses] == Code.REACHED
         told = self._inquiry
-        itself = (told.senders[ports] == self._sweep.questions.addresses[ports]).all(axis=1)
-        answered = (codes[ports] == Code.REACHED) | (codes[ports] == Code.REFUSED)
-        answered |= (codes[ports] == Code.REJECTED) & itself
-        self.alive[told.hosts[ports[answered]]] = True
+        answered = ports[(codes[ports] == Code.REACHED) | (codes[ports] == Code.REFUSED)]
+        rejected = ports[codes[ports] == Code.REJECTED]
+        itself = (told.senders[rejected] == self._sweep.questions.addresses[rejected]).all(axis=1)
+        self.alive[told.hosts[answered]] = True
+        self.alive[told.hosts[rejected[itself]]] = True
 
     def _ask(self, rows: Indices) -> RoundResult:
-        pace = Pace(rate=self._rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS)
+        pace = Pace(rate=self._rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS, batch=_BATCH)
         number = self._sweep.begin(pace, rows=rows)
+        running = self._sweep.running(number)
         while (wake_ns := self._sweep.step()) is not None:
-            running = self._sweep.running(number)
-            if running.all_sent and self._all_shown(running, rows):
-                slowest_ns = max(self._slowest_ns, int(running.rtts_ns.max(initial=0)))
-                quiet_ns = max(_LEAST_QUIET_NS, 4 * slowest_ns)
-                over_ns = max(running.last_sent_ns, running.last_news_ns) + quiet_ns
-                if time.monotonic_ns() >= over_ns:
-                    break
-                wake_ns = min(wake_ns, over_ns)
-            self._sweep.wait(number, until_ns=wake_ns)
+            now_ns = time.monotonic_ns()
+            if running.all_sent and now_ns < (over_ns := self._over_ns(running)):
+                time.sleep((min(over_ns, wake_ns) - now_ns) / 1e9)
+            elif running.all_sent and self._all_shown(running, rows):
+                break
+            else:
+                self._sweep.wait(number, until_ns=wake_ns)
         return self._sweep.finish(number)
+
+    def _over_ns(self, running: Round) -> int:
+        """When it has been quiet for long enough, as far as is known now."""
+        slowest_ns = max(self._slowest_ns, int(running.rtts_ns.max(initial=0)))
+        quiet_ns = max(_LEAST_QUIET_NS, 4 * slowest_ns)
+        return max(running.last_sent_ns, running.last_news_ns) + quiet_ns
 
     def _all_shown(self, running: Round, rows: Indices) -> bool:
         """Whether every host that is asked has ever answered anything."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from netprobe.wire.batch import Indices, Rows
 
 
+BATCH = 128
+"""Packets per system call: fewer cost more calls, more blur the send times in between."""
+
+
 @dataclass(slots=True)
 class Queue:
     """The rows one lane still has to send in a round, in order."""
@@ -46,11 +50,12 @@ class Round:
     pacer: Pacer
     timeout_ns: int
     drops_before: int
+    batch: int = BATCH
     sent: int = 0
     answered: int = 0
     last_sent_ns: int = 0
     last_news_ns: int = 0
-    """When an answer was last picked up; 0 before the first."""
+    """When the newest answer came in, by the kernel's clock; 0 before the first."""
     sent_ns: Indices = field(init=False)
     rtts_ns: Indices = field(init=False)
     codes: Codes = field(init=False)
@@ -138,7 +143,8 @@ class Round:
             self.mtus[told] = answers.mtus[special]
         self.answered += len(rows)
         if len(rows):
-            self.last_news_ns = now_ns
+            # A wall clock that was set meanwhile must not put answers into the future.
+            self.last_news_ns = max(self.last_news_ns, min(now_ns, int(heard_ns.max())))
         return len(rows)
 
     def take_off(self, rows: Indices, holds_ns: Indices) -> None:

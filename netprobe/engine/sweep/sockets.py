@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import secrets
 import socket
@@ -11,14 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from netprobe.engine.sweep.filters import Marks, attach, icmp_filter, syn_filter
-from netprobe.engine.sweep.mmsg import SO_RXQ_OVFL, SO_TIMESTAMPNS
+from netprobe.engine.sweep.mmsg import SO_RXQ_OVFL, SO_TIMESTAMPNS, socket_names
 from netprobe.errors import SurroundingsError
-from netprobe.wire.batch import Rows, address_text, is_mapped, pack_addresses
+from netprobe.wire.batch import Rows, address_words, is_mapped, map_v4
 
 SYN_PORTS = 8
 """Source ports of a SYN sweep: each round uses the next, so that a retry is a flow of its own."""
 _SO_RCVBUFFORCE = 33
 _BUFFER_BYTES = 8 * 1024 * 1024
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.connect.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint]
+_LIBC.getsockname.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
 
 
@@ -90,18 +94,36 @@ def reserve_ports(count: int = SYN_PORTS) -> Reserved:
 
 def find_sources(targets: Rows) -> Rows:
     """The address this machine would send from, per target; the unspecified one where there is no route."""
-    text, back = np.unique(np.ascontiguousarray(targets).view("V16")[:, 0], return_inverse=True)
-    unique = text.view(np.uint8).reshape(-1, 16)
-    sources = []
-    for row, mapped in zip(unique, is_mapped(unique), strict=True):
-        family = socket.AF_INET if mapped else socket.AF_INET6
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect((address_text(row), 9))
-                sources.append(probe.getsockname()[0])
-            except OSError:
-                sources.append("0.0.0.0" if mapped else "::")  # noqa: S104 - nothing is bound to it
-    return pack_addresses(sources)[back.reshape(-1)]
+    words = np.stack(address_words(targets))
+    order = np.lexsort(words)
+    is_new = np.append(True, (np.diff(words[:, order]) != 0).any(axis=0))[: len(order)]
+    unique = targets[order[is_new]]
+    v4 = is_mapped(unique)
+    sources = np.zeros_like(unique)
+    for v6, rows in ((False, np.nonzero(v4)[0]), (True, np.nonzero(~v4)[0])):
+        if len(rows):
+            sources[rows] = _find_sources(unique[rows], v6=v6)
+    found = np.empty_like(targets)
+    found[order] = sources[np.cumsum(is_new) - 1]
+    return found
+
+
+def _find_sources(targets: Rows, *, v6: bool) -> Rows:
+    """Ask the kernel by connecting one datagram socket to each target in turn; nothing is sent.
+
+    Between two it is connected to ``AF_UNSPEC``, or it would keep its first address (connect(2)).
+    """
+    names = socket_names(targets, np.full(len(targets), 9, dtype=np.uint16), v6=v6)
+    told, nowhere = np.zeros_like(names), np.zeros_like(names[0])
+    size = ctypes.c_uint(names.shape[1])
+    with socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for row in range(len(names)):
+            at = row * names.shape[1]
+            if not _LIBC.connect(probe.fileno(), names.ctypes.data + at, names.shape[1]):
+                size.value = names.shape[1]
+                _LIBC.getsockname(probe.fileno(), told.ctypes.data + at, ctypes.byref(size))
+                _LIBC.connect(probe.fileno(), nowhere.ctypes.data, names.shape[1])
+    return told[:, 8:24] if v6 else map_v4(told[:, 4:8])
 
 
 def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:

@@ -21,7 +21,7 @@ from netprobe.engine.sweep.mmsg import count_drops
 from netprobe.engine.sweep.opening import Opened
 from netprobe.engine.sweep.pacing import Pacer
 from netprobe.engine.sweep.questions import Answers, Questions, RoundResult, StampDetails
-from netprobe.engine.sweep.rounds import LateAnswers, Queue, Round
+from netprobe.engine.sweep.rounds import BATCH, LateAnswers, Queue, Round
 from netprobe.engine.sweep.stamps import StampLane
 from netprobe.errors import MisuseError
 from netprobe.wire.batch import Indices
@@ -29,8 +29,6 @@ from netprobe.wire.batch import Indices
 if TYPE_CHECKING:
     from types import TracebackType
 
-BATCH = 128
-"""Packets per system call: fewer cost more calls, more blur the send times in between."""
 _LISTEN_S = 0.004
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
 """Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
@@ -46,6 +44,7 @@ class Pace:
     timeout_ns: int = 800_000_000
     tick_ns: int = 5_000_000
     """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
+    batch: int = BATCH
     beside: bool = False
     """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
 
@@ -100,6 +99,7 @@ class Sweep:
             pacer=Pacer(start_ns=time.monotonic_ns(), rate=pace.rate, tick_ns=pace.tick_ns),
             timeout_ns=pace.timeout_ns,
             drops_before=self.drops,
+            batch=pace.batch,
         )
         return self._number
 
@@ -231,7 +231,7 @@ class Sweep:
         allowed = running.pacer.allow(now_ns=time.monotonic_ns(), sent=running.sent)
         while allowed > 0 and not running.all_sent:
             queue = min((queue for queue in running.queues if queue.left), key=lambda queue: queue.progress)
-            count = self._send_batch(running, queue, min(BATCH, allowed))
+            count = self._send_batch(running, queue, min(running.batch, allowed, self._drain_every))
             if not count:
                 return
             allowed -= count
@@ -267,7 +267,7 @@ class Sweep:
 
     def _drain(self) -> None:
         self._unread = 0
-        for door in self._opened.doors:
+        for door in self._opened.readable():
             while (arrived := door.inbox.receive(door.socket.fileno())) is not None:
                 now_ns = time.monotonic_ns()
                 offset_ns = time.time_ns() - now_ns

@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.sockets import find_sources
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.model.outcome import Rejected, TooBig
-from netprobe.wire.batch import address_text
+from netprobe.wire.batch import address_text, pack_addresses
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
@@ -55,6 +56,16 @@ def test_every_echo_is_answered_round_after_round(pair: Pair) -> None:
             assert (result.rtts_ns > 0).all()
         assert sweep.strays == 0
         assert sweep.drops == 0
+
+
+def test_each_target_has_the_source_that_its_own_route_gives(pair: Pair) -> None:
+    sources = {
+        FAR_V4: NEAR_V4, "127.0.0.9": "127.0.0.1", "10.9.0.1": NEAR_V4, "192.0.2.1": "0.0.0.0",
+        FAR_V6: NEAR_V6, "::1": "::1", "fd09::1": NEAR_V6, "2001:db8::1": "::",
+    }  # fmt: skip
+    targets = [*sources, *sources]
+    found = find_sources(pack_addresses(targets))
+    assert [address_text(row) for row in found] == [sources[target] for target in targets]
 
 
 def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> None:

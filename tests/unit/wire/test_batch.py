@@ -16,7 +16,7 @@ from netprobe.wire.batch import (
     address_text,
     checksums,
     get16,
-    keyed_hash,
+    keyed_words,
     pack_addresses,
     pseudo_sums,
     put16,
@@ -100,16 +100,18 @@ def test_fields_come_back(values: list[int]) -> None:
     assert get16(rows, 3).tolist() == values
 
 
-def test_the_keyed_hash_is_siphash_2_4() -> None:
-    """The authors' test vector for the 16 bytes 00…0f under the key 00…0f."""
-    words = np.frombuffer(bytes(range(16)), dtype="<u8").astype(np.uint64)
-    hashed = keyed_hash(bytes(range(16)), words[:1], words[1:])
-    assert hashed.astype("<u8").tobytes() == bytes.fromhex("db9bc2577fcc2a3f")
+def test_cookies_are_the_stream_of_shake128() -> None:
+    """FIPS 202, of the bytes 00…17: made with OpenSSL's ``dgst -shake128 -xoflen 16``."""
+    words = keyed_words(bytes(range(16)), int.from_bytes(bytes(range(16, 24)), "big"), 2)
+    assert words.astype("<u8").tobytes() == bytes.fromhex("fbd0421f96932d037d538057e34dec52")
 
 
-@given(key=st.binary(min_size=16, max_size=16), round_number=st.integers(0, 2**64 - 1))
-def test_another_row_or_round_has_another_cookie(key: bytes, round_number: int) -> None:
-    rows = np.arange(50, dtype=np.uint64)
-    now = keyed_hash(key, rows, round_number)
-    then = keyed_hash(key, rows, (round_number + 1) % 2**64)
-    assert len(set(now.tolist()) | set(then.tolist())) == 100
+@given(key=st.binary(min_size=16, max_size=16), number=st.integers(0, 2**64 - 1), bit=st.integers(0, 127))
+def test_another_row_round_or_key_has_another_cookie(key: bytes, number: int, bit: int) -> None:
+    other = (int.from_bytes(key, "big") ^ 1 << bit).to_bytes(16, "big")
+    told = [
+        keyed_words(key, number, 50),
+        keyed_words(key, (number + 1) % 2**64, 50),
+        keyed_words(other, number, 50),
+    ]
+    assert len({word for words in told for word in words.tolist()}) == 150

@@ -144,6 +144,21 @@ def test_what_cannot_be_sent_is_given_up_soon() -> None:
     assert inquiry.codes.tolist() == [Code.NOT_MEASURED] * 2
 
 
+@pytest.mark.parametrize(("apart_ns", "together"), [(30 * MS, True), (50 * MS, False)])
+def test_slow_hosts_whose_turns_are_close_are_asked_together(apart_ns: int, together: bool) -> None:
+    inquiry = Inquiry(np.repeat([0, 1], 4), seed=1)
+    nobody = np.zeros(4, dtype=np.bool_)
+    silence = np.full(8, Code.TIMED_OUT, dtype=np.uint8)
+    inquiry.note(Pass(np.arange(8), np.zeros(8, dtype=np.bool_)), result_of(silence), now_ns=7)
+    late = np.array([Code.REFUSED, *[Code.TIMED_OUT] * 3] * 2, dtype=np.uint8)
+    for host in (0, 1):
+        inquiry.note(Pass(np.arange(4) + 4 * host, nobody), result_of(late), now_ns=7 + host * apart_ns)
+    assert inquiry.is_careful.all()
+    chosen = inquiry.next_pass(now_ns=inquiry.next_ns())
+    assert chosen is not None
+    assert set((chosen.rows // 4).tolist()) == ({0, 1} if together else {0})
+
+
 @pytest.mark.parametrize("silent_passes", [1, 2, 5])
 def test_our_own_overflow_proves_nothing(silent_passes: int) -> None:
     inquiry = Inquiry(np.zeros(1, dtype=np.int64), seed=1)

@@ -54,6 +54,16 @@ def test_the_first_answer_counts() -> None:
     assert (result.codes[1], result.rtts_ns[1]) == (Code.REFUSED, 70)
 
 
+def test_the_last_news_is_when_it_came_not_when_it_was_read() -> None:
+    running = started(3)
+    running.note(
+        answers((0, Code.REACHED, 160), (1, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS, now_ns=500
+    )
+    assert running.last_news_ns == 160
+    running.note(answers((2, Code.REACHED, 900)), wall_offset_ns=OFFSET_NS, now_ns=600)
+    assert running.last_news_ns == 600
+
+
 def test_silence_is_timed_out_and_has_no_rtt() -> None:
     result = started(1).close(drops=2)
     assert result.outcome(0) == TimedOut(TIMEOUT_NS)
