@@ -3,7 +3,9 @@
 Rules: an agent works without the bus. :class:`AgentBus` keeps trying in the background, with a growing,
 jittered pause; in the meantime ``publish`` fails at once and the caller keeps what it has. An agent hears its
 plan on the plan's own subject and asks for the newest one after each connection and now and then, so that
-nothing missed stays missed. It asks for no consumer of its own, which lets its rights name exactly one key.
+nothing missed stays missed. Where the plan says at which address the bus itself is, an agent goes there, past
+names and services, if it can: what it tells of a broken service proxy must not be carried by that proxy. It
+asks for no consumer of its own, which lets its rights name exactly one key.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ from netprobe.wire.messages import (
 from netprobe.wire.reports import encode_report
 
 FIRST_PAUSE_S = 0.2
+STRAIGHT_TIMEOUT_S = 2.0
+"""How long an address past all services is tried; the name is the way that was promised."""
 LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
 QUESTIONS_AT_ONCE = 8
@@ -72,6 +76,10 @@ class AgentBus:
         self._closing = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
+        self.is_straight = False
+        """Whether the connection goes past names and services."""
+        self._tried: tuple[str, ...] = ()
+        """Addresses of the bus itself that were tried since they were told."""
         self._turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -166,7 +174,8 @@ class AgentBus:
             try:
                 await self._work_on_one_connection()
                 pause_s, said = FIRST_PAUSE_S, ""
-                logger.info("%s: the bus went away", self._agent)
+                if self._doors == self._tried:
+                    logger.info("%s: the bus went away", self._agent)
             except (SurroundingsError, InputError) as error:
                 if str(error) != said:
                     logger.warning("%s: %s; trying again", self._agent, error)
@@ -176,7 +185,8 @@ class AgentBus:
 
     async def _work_on_one_connection(self) -> None:
         """Serve one connection until it is lost."""
-        connection = await open_connection(
+        straight = await self._open_straight()
+        connection = straight or await open_connection(
             self._url, login=self._login, name=str(self._agent), trust=self._trust
         )
         try:
@@ -186,14 +196,32 @@ class AgentBus:
             )
             await connection.flush(timeout_s=CONNECT_TIMEOUT_S)
             self._connection = connection
+            self.is_straight = straight is not None
             while connection.is_open:
                 await self._refresh_plan(connection)
+                if self._doors != self._tried:
+                    return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PLAN_REFRESH_S):
                         await connection.wait_ended()
         finally:
-            self._connection = None
+            self._connection, self.is_straight = None, False
             await connection.close()
+
+    @property
+    def _doors(self) -> tuple[str, ...]:
+        return self._plan.bus if self._plan is not None else ()
+
+    async def _open_straight(self) -> Connection | None:
+        """The bus at an address of its own; None where it cannot be reached there."""
+        self._tried = self._doors
+        for address in self._tried:
+            with suppress(SurroundingsError):
+                return await open_connection(
+                    self._url, login=self._login, name=str(self._agent), trust=self._trust, at=address,
+                    timeout_s=STRAIGHT_TIMEOUT_S,
+                )  # fmt: skip
+        return None
 
     async def _refresh_plan(self, connection: Connection) -> None:
         try:

@@ -166,8 +166,13 @@ class Connection:
             raise
 
 
-async def open_connection(url: str, *, login: Login, name: str, trust: Trust | None = None) -> Connection:
-    """Connect once to *url* as *login*.
+async def open_connection(
+    url: str, *, login: Login, name: str, trust: Trust | None = None, at: str = "",
+    timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Connection:  # fmt: skip
+    """Connect once to *url* as *login*; *at* is an address (``IP:PORT``) to find it at without its name.
+
+    Whatever answers there has to prove with its certificate that it is *url*, where there are certificates.
 
     Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not take
     the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none.
@@ -191,9 +196,10 @@ async def open_connection(url: str, *, login: Login, name: str, trust: Trust | N
         connection.end_waits()
 
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await client.connect(
-                url, name=name, inbox_prefix=login.inbox, **options,
+                urlsplit(url)._replace(netloc=at).geturl() if at else url,
+                name=name, inbox_prefix=login.inbox, **options,
                 error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
                 max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
                 ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,

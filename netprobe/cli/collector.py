@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import signal
 from functools import partial
@@ -37,6 +38,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("--data", type=_FILE, required=True, metavar="DIR", help="Where everything is kept.")
 @click.option("--listen", default="127.0.0.1:4222", show_default=True, metavar="HOST:PORT",
               help="Where agents and askers connect; port 0 takes a free one.")  # fmt: skip
+@click.option("--bus-addresses", default="", metavar="IP,…",
+              help="Where we are, behind no service: there agents tell us, if they can, what they see of "
+                   "names and services.")  # fmt: skip
 @click.option("--http", metavar="HOST:PORT",
               help="Answer /metrics (Prometheus), /healthz and /readyz there.")  # fmt: skip
 @click.option("--keys", type=_FILE, metavar="FILE",
@@ -61,8 +65,8 @@ _FILE = click.Path(path_type=Path)
               help="Clusters reach each other directly where the inventory names no link at all: every node "
                    "is its own way to the others.")  # fmt: skip
 def collector(  # noqa: PLR0913 - one for each option
-    *, inventory: Path | None, registered: Path | None, data: Path, listen: str, http: str | None,
-    keys: Path | None, interval: float, keep: float, epoch: int, history: str,
+    *, inventory: Path | None, registered: Path | None, data: Path, listen: str, bus_addresses: str,
+    http: str | None, keys: Path | None, interval: float, keep: float, epoch: int, history: str,
     budgets: tuple[tuple[str, int], ...],
     tls_certificate: Path | None, tls_key: Path | None, tls_client_ca: Path | None,
     flat: bool,
@@ -71,8 +75,9 @@ def collector(  # noqa: PLR0913 - one for each option
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if inventory is None and registered is None:
         raise InputError("nothing to probe: give --inventory, --clusters or both")
+    at = Listen.parse(listen)
     settings = Settings(
-        inventory, data, Listen.parse(listen), keys,
+        inventory, data, at, keys, bus=read_addresses(bus_addresses, port=at.port),
         interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
         history_url=history, clusters=registered, flat=flat,
         http=Listen.parse(http) if http is not None else None,
@@ -85,6 +90,19 @@ def collector(  # noqa: PLR0913 - one for each option
         tunnel_budget=most.get("tunnel"),
     )
     asyncio.run(_serve(settings, Brains(partial(plan, policy=policy), Analyst)))
+
+
+def read_addresses(text: str, *, port: int) -> tuple[str, ...]:
+    """``IP:PORT`` for every address of *text*, which has commas between them; `InputError` for none.
+
+    >>> read_addresses("10.41.0.7,fd00::7", port=4222)
+    ('10.41.0.7:4222', '[fd00::7]:4222')
+    """
+    try:
+        addresses = [ipaddress.ip_address(each) for each in text.split(",") if each]
+    except ValueError as error:
+        raise InputError(str(error), where="--bus-addresses") from error
+    return tuple(str(Listen(str(address), port)) for address in addresses)
 
 
 def read_server_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -163,7 +164,7 @@ class _Collector:
                 async with opening as bus:
                     if issuer_seed:
                         await bus.answer_callouts(issuer_seed=issuer_seed, judge=self._judge)
-                    await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
+                    await self._hand_out(bus)
                     await bus.serve("snapshot", self._answer_snapshot)
                     await bus.serve("moment", self._answer_moment)
                     await bus.serve("watched", self._take_watched)
@@ -211,7 +212,12 @@ class _Collector:
             if await asyncio.to_thread(self._course.tick):
                 self._adopt()
                 await asyncio.to_thread(self._keep_epoch)
-                await bus.put_plans((*self._fleet.plans, *self._course.withdrawn))
+                await self._hand_out(bus)
+
+    async def _hand_out(self, bus: CollectorBus) -> None:
+        doors = self._settings.bus
+        plans = (*self._fleet.plans, *self._course.withdrawn)
+        await bus.put_plans(replace(plan, bus=doors) for plan in plans)
 
     def _keep_epoch(self) -> None:
         """Remember which plans are asked from now on."""

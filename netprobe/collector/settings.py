@@ -39,6 +39,8 @@ class Settings:
     """Whether clusters that nobody joined by links reach each other directly."""
     http: Listen | None = None
     """Where metrics and probes are answered; None for nowhere."""
+    bus: tuple[str, ...] = ()
+    """Addresses (``IP:PORT``) of the bus itself, which agents are told; empty where nobody says them."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 

@@ -109,6 +109,8 @@ class Plan:
     """Agents this one may answer, with their addresses."""
     askable: tuple[str, ...] = ()
     """CIDRs of what may be asked on demand beside the checks: the inventory and its allowed targets."""
+    bus: tuple[str, ...] = ()
+    """Addresses (``IP:PORT``) of the bus itself, behind no name and no service that checks are about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ say. Reports have their own file, because they travel in columns.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -163,6 +164,9 @@ def decode_plan(data: bytes) -> Plan:
     plan = _PLANS.decode(data)
     if plan.interval_ns < 1:
         raise _PLANS.error("is not a duration", field="interval_ns")
+    for index, address in enumerate(plan.bus):
+        if not _is_socket_address(address):
+            raise _PLANS.error("is not IP:PORT", field=f"bus[{index}]")
     for index, check in enumerate(plan.checks):
         _expect_askable(check, _PLANS, field=f"checks[{index}]")
         if check.source != plan.agent:
@@ -170,6 +174,18 @@ def decode_plan(data: bytes) -> Plan:
                 f"belongs to {check.source}, the plan to {plan.agent}", field=f"checks[{index}].source"
             )
     return plan
+
+
+def _is_socket_address(text: str) -> bool:
+    """Whether it is ``IP:PORT``, an IPv6 address in brackets."""
+    host, _, port = text.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return (f"[{address}]" if address.version == 6 else str(address)) == host and (
+        port.isascii() and port.isdigit() and 0 < int(port) <= 65_535
+    )
 
 
 def encode_presence(presence: Presence) -> bytes:
