@@ -25,13 +25,14 @@ OWN_FILTER = "this host's own packet filter drops it"
 _MS = 1_000_000
 _TIMEOUT_NS = 500 * _MS
 """How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
-_LEAST_QUIET_NS = 50 * _MS
+_LEAST_QUIET_NS = 80 * _MS
 """A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
 nothing has come in. Until then nobody wakes for an answer: each knows when it came. Should that be too short
 for a host, its controls stay away, too."""
-_TICK_NS = 40 * _MS
-_BATCH = 2048
-"""Packets per system call: a verdict needs no exact time, so a whole tick may leave in one."""
+_TICK_NS = 20 * _MS
+_BATCH = 512
+"""Packets per system call, more than where times count. A tick's worth stays within the 1,000 packets that
+Linux queues per processor (``netdev_max_backlog``): ticks of 2,000 lost some on a busy machine."""
 _CODES: dict[type, Code] = {
     Reached: Code.REACHED, Refused: Code.REFUSED, Rejected: Code.REJECTED, TimedOut: Code.TIMED_OUT
 }  # fmt: skip
@@ -163,7 +164,11 @@ class _Asker:
     """Drives an inquiry with a sweep; owns the clock."""
 
     def __init__(self, sweep: Sweep, inquiry: Inquiry, *, rate: float | None, deadline_ns: int) -> None:
-        self._sweep, self._inquiry, self._rate, self._deadline_ns = sweep, inquiry, rate, deadline_ns
+        self._sweep, self._inquiry, self._deadline_ns = sweep, inquiry, deadline_ns
+        # Each pass ends with a quiet time that is longer than a tick, so its first tick may leave at once.
+        self._pace = Pace(
+            rate=rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS, head_start_ns=_TICK_NS, batch=_BATCH
+        )
         self._slowest_ns = 0
         self.probes = 0
         self.alive: Flags = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
@@ -197,8 +202,7 @@ class _Asker:
         self.alive[told.hosts[rejected[itself]]] = True
 
     def _ask(self, rows: Indices) -> RoundResult:
-        pace = Pace(rate=self._rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS, batch=_BATCH)
-        number = self._sweep.begin(pace, rows=rows)
+        number = self._sweep.begin(self._pace, rows=rows)
         running = self._sweep.running(number)
         while (wake_ns := self._sweep.step()) is not None:
             now_ns = time.monotonic_ns()

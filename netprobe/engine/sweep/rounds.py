@@ -64,9 +64,12 @@ class Round:
     icmp_codes: Codes = field(init=False)
     mtus: Indices = field(init=False)
     errnos: NDArray[np.int16] = field(init=False)
+    total: int = field(init=False)
+    """Questions of this round."""
     _first: Indices = field(init=False)
 
     def __post_init__(self) -> None:
+        self.total = sum(len(queue.rows) for queue in self.queues)
         self.sent_ns = np.zeros(self.size, dtype=np.int64)
         self.rtts_ns = np.full(self.size, -1, dtype=np.int64)
         self.codes = np.zeros(self.size, dtype=np.uint8)
@@ -76,11 +79,6 @@ class Round:
         self.mtus = np.zeros(self.size, dtype=np.int64)
         self.errnos = np.zeros(self.size, dtype=np.int16)
         self._first = np.empty(self.size, dtype=np.int64)
-
-    @property
-    def total(self) -> int:
-        """Questions of this round."""
-        return sum(len(queue.rows) for queue in self.queues)
 
     @property
     def all_sent(self) -> bool:

@@ -115,14 +115,14 @@ def _find_sources(targets: Rows, *, v6: bool) -> Rows:
     """
     names = socket_names(targets, np.full(len(targets), 9, dtype=np.uint16), v6=v6)
     told, nowhere = np.zeros_like(names), np.zeros_like(names[0])
-    size = ctypes.c_uint(names.shape[1])
+    width, size = names.shape[1], ctypes.c_uint(names.shape[1])
+    name_at, told_at, nowhere_at = names.ctypes.data, told.ctypes.data, nowhere.ctypes.data
     with socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for row in range(len(names)):
-            at = row * names.shape[1]
-            if not _LIBC.connect(probe.fileno(), names.ctypes.data + at, names.shape[1]):
-                size.value = names.shape[1]
-                _LIBC.getsockname(probe.fileno(), told.ctypes.data + at, ctypes.byref(size))
-                _LIBC.connect(probe.fileno(), nowhere.ctypes.data, names.shape[1])
+        for at in range(0, width * len(names), width):
+            if not _LIBC.connect(probe.fileno(), name_at + at, width):
+                size.value = width
+                _LIBC.getsockname(probe.fileno(), told_at + at, ctypes.byref(size))
+                _LIBC.connect(probe.fileno(), nowhere_at, width)
     return told[:, 8:24] if v6 else map_v4(told[:, 4:8])
 
 

@@ -44,6 +44,8 @@ class Pace:
     timeout_ns: int = 800_000_000
     tick_ns: int = 5_000_000
     """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
+    head_start_ns: int = 0
+    """A round starts with what would have been due in this time, for rounds with pauses between them."""
     batch: int = BATCH
     beside: bool = False
     """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
@@ -96,7 +98,9 @@ class Sweep:
             number=self._number,
             size=len(self.questions),
             queues=self._queue_up(rows),
-            pacer=Pacer(start_ns=time.monotonic_ns(), rate=pace.rate, tick_ns=pace.tick_ns),
+            pacer=Pacer(
+                start_ns=time.monotonic_ns() - pace.head_start_ns, rate=pace.rate, tick_ns=pace.tick_ns
+            ),
             timeout_ns=pace.timeout_ns,
             drops_before=self.drops,
             batch=pace.batch,
