@@ -26,7 +26,8 @@ async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) 
 
 
 def _sweep(check: Check, key: bytes, seed: int) -> Seen:
-    from netprobe.engine.sweep.ports import sweep_ports  # noqa: PLC0415 - arrays load when they are asked for
+    # Arrays load when they are asked for.
+    from netprobe.engine.sweep.ports import sweep_ports, with_witnesses  # noqa: PLC0415
 
     began_ns = time.monotonic_ns()
     verdicts = _sweep_echoes(check, key)
@@ -44,6 +45,7 @@ def _sweep(check: Check, key: bytes, seed: int) -> Seen:
             continue
         verdicts += map(swept.verdict, range(len(swept.verdicts)))
     verdicts += ask_sctp(addresses_of(check), ports_of(check.probe, Transport.SCTP))
+    verdicts = with_witnesses(verdicts)  # an echo may be the only answer, where connecting asks the ports
     took_ns = time.monotonic_ns() - began_ns
     return Seen(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
 

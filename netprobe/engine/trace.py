@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.conversing import Readable
-from netprobe.engine.flows import Flows, Ports, UdpFlows
+from netprobe.engine.flows import Flows, Heard, Ports, UdpFlows
 from netprobe.engine.flows_icmp import IcmpFlows
 from netprobe.engine.flows_tcp import TcpFlows
 from netprobe.model.check import Check
+from netprobe.model.outcome import Outcome
 from netprobe.probes import firewalk, hops, trace
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.seen import Seen
@@ -39,6 +41,39 @@ async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Rand
         return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
 
 
+async def walk_door(
+    check: Check, spec: firewalk.Spec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
+) -> firewalk.Firewalk:
+    """Firewalk the door of *spec* at the target of *check*, whose witness is of the transport *witness*.
+
+    Returns where the walk ended. It needs no privilege but that of the witness.
+    """
+    with Readable() as readable:
+
+        def open_flow(transport: str, port: int) -> Flows:
+            boot = rng.getrandbits(32)
+            return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
+
+        suspect, beside = open_flow(spec.transport, spec.port), open_flow(witness, spec.witness)
+        flows = _Pair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
+        walk = _Walk(firewalk.Firewalk(spec), firewalk.step, flows, clock)
+        await walk.run(readable)
+        return walk.state
+
+
+class _Pair:
+    """Flows of different transports, by number."""
+
+    def __init__(self, flows: Mapping[int, Flows]) -> None:
+        self._flows = flows
+
+    def send(self, flow: int, ttl: int) -> Outcome | None:
+        return self._flows[flow].send(flow, ttl)
+
+    def read(self) -> Iterable[Heard]:
+        return itertools.chain.from_iterable(flows.read() for flows in self._flows.values())
+
+
 def _open(
     check: Check, transport: str, ports: Ports, readable: Readable, clock: Clock, *, key: bytes, boot: int
 ) -> Flows:
@@ -53,7 +88,7 @@ class _Walk(Generic[S]):
     """One walk under way."""
 
     def __init__(self, state: S, step: Step[S], flows: Flows, clock: Clock) -> None:
-        self._state, self._step, self._flows, self._clock = state, step, flows, clock
+        self.state, self._step, self._flows, self._clock = state, step, flows, clock
         self._wake_ns = 0
         self._seen: Seen | None = None
 
@@ -69,7 +104,7 @@ class _Walk(Generic[S]):
 
     def _feed(self, event: trace.Event) -> None:
         """Give the machine an event and do what it says."""
-        self._state, commands = self._step(self._state, event)
+        self.state, commands = self._step(self.state, event)
         failed: list[trace.Event] = []
         for command in commands:
             match command:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, Transport
+from netprobe.probes.firewalk import Firewalk
+from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.ports import MAX_PAIRS, also_of, read_port_list, write_ports
 
 OPTIONS = ("also", "tcp", "udp", "witness", "hops")
@@ -153,6 +155,23 @@ def _read_witness(text: str) -> tuple[Transport, int] | None:
     if not number:
         raise InputError(f"{text!r} names no port", where="options.witness")
     return transport, number
+
+
+def find_drop(walked: Firewalk, address: str, transport: Transport) -> Drop | None:
+    """What the firewalk of one port found; None where the walk was not over, or the port is not dropped."""
+    places = walked.places
+    if walked.whole is None or any(isinstance(one.suspect, Ended) for one in (walked.whole, *places)):
+        return None
+    last = max((one.ttl for one in places if one.suspect is not None), default=0)
+    before = Hop(last, _who(places[last - 1].suspect, address) if last else "")
+    lost = next((one for one in places if one.ttl > last and one.has_lost_suspect), None)
+    after = Hop(lost.ttl, _who(lost.witness, address)) if lost else None
+    return Drop(address, transport, walked.spec.port, before, after)
+
+
+def _who(heard: Expired | Ended | None, address: str) -> str:
+    """Who spoke: a router, or the target at *address*."""
+    return heard.sender if isinstance(heard, Expired) else address
 
 
 def write_drops(drops: Iterable[Drop]) -> tuple[tuple[str, str], ...]:

@@ -105,7 +105,10 @@ def test_a_blocked_port_is_broken_with_its_hop_and_an_open_one_is_a_leak(
     dropped = [cell for cell in cells if cell["verdict"] == "broken"]
     assert len(dropped) == 4
     # The last that names the packet is the node that drops it; behind it there is only the pod.
-    assert {tuple(cell["between"]) for cell in dropped} == {("10.250.2.11", dropped[0]["address"])}, dropped
+    places = {cell["source"]: (cell["between"], cell["reason"]) for cell in dropped}
+    assert {tuple(between) for between, _ in places.values()} == {("10.250.2.11", dropped[0]["address"])}, (
+        json.dumps(places, indent=1)
+    )
     assert namespaces(staffed) == []
 
 

@@ -20,10 +20,15 @@ _CHANNELS = "v4.channel.k8s.io"
 
 
 @asynccontextmanager
-async def serve_pods(pods: Mapping[str, Host], *, folder: Path) -> AsyncIterator[ClusterApi]:
-    """The API behind which *pods* are, by name; it ends when every program has."""
+async def serve_pods(
+    pods: Mapping[str, Host], *, folder: Path, within: tuple[str, ...] = ()
+) -> AsyncIterator[ClusterApi]:
+    """The API behind which *pods* are, by name; it ends when every program has.
+
+    *within* is a command that programs run under.
+    """
     app = web.Application()
-    app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", _Exec(pods).answer)
+    app.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", _Exec(pods, within).answer)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=60)
     await runner.setup()
     try:
@@ -37,8 +42,8 @@ async def serve_pods(pods: Mapping[str, Host], *, folder: Path) -> AsyncIterator
 
 
 class _Exec:
-    def __init__(self, pods: Mapping[str, Host]) -> None:
-        self._pods = pods
+    def __init__(self, pods: Mapping[str, Host], within: tuple[str, ...]) -> None:
+        self._pods, self._within = pods, within
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         host = self._pods.get(request.match_info["pod"])
@@ -46,7 +51,7 @@ class _Exec:
             return web.json_response({"message": "no such pod"}, status=404)
         socket = web.WebSocketResponse(protocols=(_CHANNELS,))
         await socket.prepare(request)
-        words = [sys.executable, *request.query.getall("command")[1:]]
+        words = [*self._within, sys.executable, *request.query.getall("command")[1:]]
         process = await asyncio.create_subprocess_exec(
             *host.command(*words), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -36,6 +36,9 @@ SHUT = "{name: shut, verdict: deny, from: west, to: east, ports: [tcp/9771]}"
 ECHO = "{name: echo, verdict: allow, from: west, to: east, ports: [icmp]}"
 
 
+WITHOUT_NET_RAW = ("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all")
+
+
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[dict[str, Host]]:
     with Namespaces() as network:
@@ -64,13 +67,13 @@ def inventory() -> Inventory:
 
 
 async def look(
-    hosts: dict[str, Host], tmp_path: Path, *rules: str, missing: str = "", locate: Locate = Locate.DIFFERING
+    hosts: dict[str, Host], tmp_path: Path, *rules: str, missing: str = "", within: tuple[str, ...] = ()
 ) -> Looked:
-    """Ask agents in ``a`` and ``b``, of which one may be *missing*."""
+    """Ask agents in ``a`` and ``b``, of which one may be *missing*; they run *within* a command."""
     intent = read_intent(f"{GROUPS}rules: [{', '.join(rules)}]", source="t", today=TODAY)
-    terms = Terms(Path("t"), intent, None, locate, "key")
+    terms = Terms(Path("t"), intent, None, Locate.DIFFERING, "key")
     pods = {name: hosts[name] for name in "ab" if name != missing}
-    async with serve_pods(pods, folder=tmp_path) as api:
+    async with serve_pods(pods, folder=tmp_path, within=within) as api:
 
         def talk_to(agent: AgentId) -> AbstractAsyncContextManager[Talk]:
             place = Place("visit", "a" if agent == EAST else "b", "agent")
@@ -96,11 +99,15 @@ async def test_what_holds_is_as_intended(hosts: dict[str, Host], router: Host, t
     assert looked.untested == ()
 
 
+@pytest.mark.parametrize("within", [(), WITHOUT_NET_RAW], ids=["raw", "restricted"])
 async def test_a_drop_is_walked_to_its_hop_and_an_open_door_is_a_leak(
-    hosts: dict[str, Host], router: Host, tmp_path: Path
+    hosts: dict[str, Host], router: Host, tmp_path: Path, within: tuple[str, ...]
 ) -> None:
+    """Agents of the pod plane have no NET_RAW and may only open ping sockets."""
+    for name in "ab":
+        hosts[name].run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
     router.nft("add rule inet test forward ip daddr 10.2.0.2 tcp dport 9771 drop")
-    told = by_door(await look(hosts, tmp_path, OPEN, SHUT, ECHO))
+    told = by_door(await look(hosts, tmp_path, OPEN, SHUT, ECHO, within=within))
     assert str(told["west tcp/9771"].verdict) == "leak"
     dropped = told["east tcp/9771"]
     assert (str(dropped.verdict), dropped.between) == ("broken", ("10.1.0.2", "10.2.0.2"))

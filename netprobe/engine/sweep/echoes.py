@@ -7,11 +7,11 @@ the address answered.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from netprobe.engine.sweep.ports import OWN_FILTER
+from netprobe.engine.sweep.ports import OWN_FILTER, SILENT, with_witnesses
 from netprobe.engine.sweep.questions import Code, Kind, Questions, RoundResult
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
@@ -19,7 +19,6 @@ from netprobe.wire.batch import Indices, address_text
 
 TRIES = 3
 _TIMEOUT_NS = 500_000_000
-_SILENT = "nothing on this host answered"
 _KINDS = {Kind.ICMP: Transport.ICMP, Kind.STAMP: Transport.UDP}
 
 
@@ -47,20 +46,11 @@ def sweep_echoes(
             rows = np.array([row for row in rows if _is_open_question(told[int(row)])], dtype=np.int64)
             if not len(rows):
                 break
-    return list(_with_witnesses(told))
+    return with_witnesses(told.values())
 
 
 def _is_open_question(one: PortVerdict) -> bool:
     return one.verdict is Verdict.UNKNOWN
-
-
-def _with_witnesses(told: dict[int, PortVerdict]) -> Iterator[PortVerdict]:
-    alive = {one.address for one in told.values() if one.verdict in {Verdict.OPEN, Verdict.CLOSED}}
-    for one in told.values():
-        if one.reason == _SILENT and one.address in alive:
-            yield PortVerdict(one.address, one.transport, one.port, Verdict.FILTERED)
-        else:
-            yield one
 
 
 def _verdict(questions: Questions, result: RoundResult, row: int) -> PortVerdict:
@@ -80,7 +70,7 @@ def _verdict(questions: Questions, result: RoundResult, row: int) -> PortVerdict
         case Code.WRONG_PEER:
             why = f"{sender} answered instead"
         case Code.TIMED_OUT:
-            why = _SILENT
+            why = SILENT
         case _ if result.errnos[row] == errno.EPERM:
             return PortVerdict(address, transport, port, Verdict.FILTERED, reason=OWN_FILTER)
         case _:

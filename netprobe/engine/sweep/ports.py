@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
 
 OWN_FILTER = "this host's own packet filter drops it"
+SILENT = "nothing on this host answered"
 _MS = 1_000_000
 _TIMEOUT_NS = 500 * _MS
 """How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
@@ -80,7 +81,19 @@ class PortSweep:
             return "our own machine would not send"
         if self.outcomes[row] == Code.PENDING:
             return "the host limits its answers, and time was over"
-        return "nothing on this host answered"
+        return SILENT
+
+
+def with_witnesses(verdicts: Iterable[PortVerdict]) -> list[PortVerdict]:
+    """The same verdicts of one question; silence says something beside whatever else the host answered."""
+    told = list(verdicts)
+    alive = {one.address for one in told if one.verdict in {Verdict.OPEN, Verdict.CLOSED}}
+    return [
+        PortVerdict(one.address, one.transport, one.port, Verdict.FILTERED)
+        if one.reason == SILENT and one.address in alive
+        else one
+        for one in told
+    ]
 
 
 def sweep_ports(

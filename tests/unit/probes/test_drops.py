@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import Reached
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.drops import (
     Drop,
     Hop,
     Suspects,
+    find_drop,
     read_drops,
     suspects_of,
     validate,
     write_drops,
     write_suspects,
 )
+from netprobe.probes.firewalk import Firewalk, Place, Spec
+from netprobe.probes.hops import Ended, Expired
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::3")
 PORTS = st.integers(1, 65_535)
@@ -103,3 +107,53 @@ def test_foreign_facts_are_one_error(name: str) -> None:
 )  # fmt: skip
 def test_a_place_reads_well(before: Hop, after: Hop | None, said: str) -> None:
     assert Drop("10.0.0.1", Transport.TCP, 80, before, after).sentence == said
+
+
+# --- a walk by itself ---------------------------------------------------------------------------
+
+TARGET, ROUTER, FAR = "10.0.0.1", "10.9.0.1", "10.9.0.2"
+SPEC = Spec(80, 0, "tcp", 1, 1)
+
+
+def both(ttl: int, sender: str) -> Place:
+    return Place(ttl, Expired(0, ttl, sender, 5), Expired(1, ttl, sender, 5), 1, 1)
+
+
+def lost(ttl: int, sender: str = "", *, witnessed: int = 3) -> Place:
+    """The witness is answered, by a router or by the target, and the suspect is not."""
+    heard = Expired(1, ttl, sender, 5) if sender else Ended(1, ttl, Reached(1), 5)
+    return Place(ttl, None, heard, 3, witnessed)
+
+
+WHOLE = lost(64)
+
+
+def walked(*places: Place, whole: Place | None = WHOLE) -> Drop | None:
+    return find_drop(Firewalk(SPEC, 5, whole, places), TARGET, Transport.TCP)
+
+
+@pytest.mark.parametrize(
+    ("places", "before", "after"),
+    [
+        ((both(1, ROUTER), lost(2, FAR)), Hop(1, ROUTER), Hop(2, FAR)),
+        ((both(1, ROUTER), lost(2)), Hop(1, ROUTER), Hop(2, TARGET)),
+        ((lost(1, ROUTER),), Hop(0), Hop(1, ROUTER)),
+        ((both(1, ROUTER), lost(2, FAR, witnessed=1), lost(3)), Hop(1, ROUTER), Hop(3, TARGET)),
+        ((both(1, ROUTER), Place(2, tries=3), Place(3, tries=3)), Hop(1, ROUTER), None),
+    ],
+    ids=["between", "at-the-target", "nobody-named-it", "limited", "no-witness-comes-further"],
+)
+def test_a_walk_by_itself_says_between_whom(
+    places: tuple[Place, ...], before: Hop, after: Hop | None
+) -> None:
+    assert walked(*places) == Drop(TARGET, Transport.TCP, 80, before, after)
+
+
+def test_a_port_that_answers_now_is_not_dropped() -> None:
+    answered = Place(64, Ended(0, 64, Reached(1), 5), Ended(1, 64, Reached(1), 5), 1, 1)
+    assert walked(whole=answered) is None
+    assert walked(both(1, ROUTER), Place(2, Ended(0, 2, Reached(1), 5), None, 1, 0)) is None
+
+
+def test_a_walk_that_was_cut_short_before_its_first_answer_says_nothing() -> None:
+    assert walked(whole=None) is None
