@@ -102,6 +102,8 @@ def read_addresses(text: str, *, port: int) -> tuple[str, ...]:
         addresses = [ipaddress.ip_address(each) for each in text.split(",") if each]
     except ValueError as error:
         raise InputError(str(error), where="--bus-addresses") from error
+    if addresses and port == 0:
+        raise InputError("agents are told a port: give one in --listen", where="--bus-addresses")
     return tuple(str(Listen(str(address), port)) for address in addresses)
 
 

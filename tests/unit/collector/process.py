@@ -87,6 +87,7 @@ def main() -> None:
     settings = Settings(
         inventory, directory / "data", listen, keys,
         interval_ns=200_000_000, epoch_intervals=epoch_intervals, http=Listen("127.0.0.1", 0),
+        bus=tuple(sys.argv[4:]),
     )  # fmt: skip
     try:
         asyncio.run(serve(settings))

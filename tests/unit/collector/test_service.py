@@ -66,14 +66,14 @@ class House:
     def ready_file(self) -> Path:
         return self.directory / "data" / "ready"
 
-    async def start(self, *, epoch_intervals: int = 0) -> asyncio.subprocess.Process:
+    async def start(self, *doors: str, epoch_intervals: int = 0) -> asyncio.subprocess.Process:
         """Start a collector, on the port of the last one; return when it serves."""
         listen = self.url.removeprefix("nats://") or "127.0.0.1:0"
         self.ready_file.unlink(missing_ok=True)
         with (self.directory / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.unit.collector.process", str(self.directory), listen,
-                str(epoch_intervals), stderr=log,
+                str(epoch_intervals), *doors, stderr=log,
             )  # fmt: skip
         self.running.append(process)
         await until(lambda: self.ready_file.exists() or process.returncode is not None)
@@ -329,6 +329,13 @@ async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_pat
             await AgentBus.connect(here.url, agent=AGENTS[0], login=SeedLogin(here.seeds[AGENTS[0]]))
         )
         assert await asyncio.wait_for(anext(again.plans()), PATIENCE_S) == plan
+
+
+async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
+    async with house(tmp_path) as here, AsyncExitStack() as stack:
+        await here.start("127.0.0.1:1", "[::1]:1")
+        _, plan = await join(stack, here, AGENTS[0])
+        assert plan.bus == ("127.0.0.1:1", "[::1]:1")
 
 
 async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
