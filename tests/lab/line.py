@@ -23,6 +23,8 @@ from tests.lab.namespaces import Host, Namespaces
 
 A, B = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
 FAMILY = {4: "ip", 6: "ip6"}
+BACK = {4: "10.1.0.0/24 dev to-a", 6: "fd00:1::/64 dev to-a proto kernel metric 256"}
+"""The first router's own routes to a, as the kernel made them."""
 
 
 def version_of(address: str) -> int:

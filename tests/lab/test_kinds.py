@@ -32,7 +32,7 @@ from netprobe.wire.messages import Answer
 from tests.lab import servers
 from tests.lab.agents import MS, PORT, make_check
 from tests.lab.asking import Asker
-from tests.lab.line import A, B, Line, family_of, line
+from tests.lab.line import BACK, A, B, Line, family_of, line, version_of
 from tests.lab.namespaces import need_namespaces
 from tests.lab.servers import NAME, serving
 
@@ -355,3 +355,50 @@ def test_a_name_is_resolved_first_and_its_failure_is_told_as_such(scene: Scene, 
     scene.forward("udp dport 53 drop")
     silent = scene.ask(asking(NAME), address, timeout_ms=SILENCE_MS)["it"]
     assert silent.outcomes[0] == NotResolved(NAME, "timeout"), silent
+
+
+@BOTH
+def test_a_reset_by_a_firewall_ends_a_walk_like_the_target_s_own(scene: Scene, address: str) -> None:
+    """It bears the target's address: no packet tells it from a closed port, and neither walk says more."""
+    scene.forward(f"{family_of(address)} daddr {address} meta l4proto tcp reject with tcp reset")
+    told = scene.ask({name: WALKS[name] for name in ("trace-tcp", "firewalk")}, address)
+    assert {answer.outcomes[0].kind for answer in told.values()} == {OutcomeKind.REACHED}, told
+    facts = {name: dict(answer.details[0].facts) for name, answer in told.items()}
+    assert facts["trace-tcp"]["hop 2"].startswith("target refuses the port: nobody listens"), facts
+    refused = "the target refuses it: nobody listens, nothing drops it"
+    assert facts["firewalk"][f"port {servers.HTTP}"] == refused
+
+
+@BOTH
+def test_a_clamp_on_the_way_back_is_the_far_kernel_s_affair_for_echoes(scene: Scene, address: str) -> None:
+    """Its router speaks to the far end. A kernel fragments its echo replies then (over IPv6 from the second
+    on, RFC 8201), an agent's answers stay whole and are lost: what passes back is for pmtu to say."""
+    back = BACK[version_of(address)]
+    scene.line.r.ip(f"route replace {back} mtu lock 1300\n")
+    try:
+        for _ in range(TRIES):
+            icmp = scene.ask({"icmp": KINDS["icmp"]}, address, size=1_400, timeout_ms=SILENCE_MS)["icmp"]
+            if isinstance(icmp.outcomes[0], Reached):
+                break
+        udp = scene.ask({"udp": KINDS["udp"]}, address, size=1_400, timeout_ms=SILENCE_MS)["udp"]
+        small = scene.ask({name: KINDS[name] for name in ("icmp", "udp")}, address)
+    finally:
+        scene.line.r.ip(f"route replace {back}\n")
+        scene.line.b.run("ip", f"-{version_of(address)}", "route", "flush", "cache")
+    assert isinstance(icmp.outcomes[0], Reached), icmp
+    assert udp.outcomes[0] == TimedOut(SILENCE_MS * MS)
+    assert {answer.outcomes[0].kind for answer in small.values()} == {OutcomeKind.REACHED}
+
+
+@BOTH
+def test_a_translator_without_memory_hinders_nobody(scene: Scene, address: str) -> None:
+    family, virtual = family_of(address), VIRTUAL[address]
+    early = "add rule inet test early"
+    scene.line.r.nft(
+        "add chain inet test early { type filter hook prerouting priority -300; }",
+        f"{early} {family} daddr {virtual} {family} daddr set {address} notrack",
+        f"{early} {family} saddr {address} {family} saddr set {virtual} notrack",
+    )
+    told = scene.ask({**KINDS, **WALKS}, virtual)
+    reached = {name for name, answer in told.items() if isinstance(answer.outcomes[0], Reached)}
+    assert reached == {*KINDS, *WALKS}, told

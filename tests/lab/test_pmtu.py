@@ -11,15 +11,13 @@ import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from tests.lab.agents import MS, PORT
-from tests.lab.line import Line, family_of, line
+from tests.lab.line import BACK, Line, family_of, line, version_of
 from tests.lab.namespaces import need_namespaces
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
 
 B4, B6 = "10.2.0.2", "fd00:2::2"
 R = {B4: "10.1.0.2", B6: "fd00:1::2"}
-BACK = {B4: "10.1.0.0/24 dev to-a", B6: "fd00:1::/64 dev to-a proto kernel metric 256"}
-"""The router's own routes to a, as the kernel made them."""
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 
 
@@ -80,13 +78,13 @@ def test_a_clamp_on_the_way_back_is_healthy_if_its_router_tells_the_far_end(
     scene: Line, address: str, *, is_told: bool
 ) -> None:
     """The route's MTU, not the link's: a veth turns away what comes in larger than its own MTU, too."""
-    scene.r.ip(f"route replace {BACK[address]} mtu lock 1300\n")
+    scene.r.ip(f"route replace {BACK[version_of(address)]} mtu lock 1300\n")
     if not is_told:  # the classic mistake: a firewall that drops every ICMP
         scene.r.nft("add rule inet test output meta l4proto { icmp, icmpv6 } meta length > 500 drop")
     try:
         answer = scene.ask("pmtu", address, port=PORT, patience="100")
     finally:
-        scene.r.ip(f"route replace {BACK[address]}\n")
+        scene.r.ip(f"route replace {BACK[version_of(address)]}\n")
     facts = dict(answer.details[0].facts)
     assert facts["forward"].startswith("ok: "), facts
     if is_told:

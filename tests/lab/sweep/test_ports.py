@@ -93,6 +93,54 @@ def test_both_families_and_who_rejected(pair: Pair) -> None:
     ]
 
 
+CODES_V4 = {
+    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
+    "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
+}  # fmt: skip
+CODES_V6 = {
+    "no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
+    "reject-route": 6,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("transport", PORTED)
+@pytest.mark.parametrize(
+    ("address", "kind", "codes"), [(FAR_V4, 3, CODES_V4), (FAR_V6, 1, CODES_V6)], ids=["v4", "v6"]
+)
+def test_each_code_is_told_and_a_port_unreachable_to_udp_is_closed(
+    pair: Pair, transport: Transport, address: str, kind: int, codes: dict[str, int]
+) -> None:
+    family, icmp = ("ip", "icmp") if address == FAR_V4 else ("ip6", "icmpv6")
+    rules = "\n".join(
+        f"{family} daddr {address} {transport} dport {100 + code} reject with {icmp} type {word}"
+        for word, code in codes.items()
+    )
+    pair.far.filter(f"table inet t {{\nchain c {{\ntype filter hook input priority 0\n{rules}\n}}\n}}")
+    with pair.near.entered():
+        swept = sweep_ports([address], [100 + code for code in codes.values()], transport, seed=1)
+    told = [swept.verdict(row) for row in range(len(codes))]
+    for verdict, (word, code) in zip(told, codes.items(), strict=True):
+        port = 100 + code
+        if transport is Transport.UDP and word == "port-unreachable":
+            assert verdict == PortVerdict(address, transport, port, Verdict.CLOSED)
+        else:
+            assert verdict == PortVerdict(address, transport, port, Verdict.REJECTED, address, kind, code)
+
+
+@pytest.mark.parametrize("transport", PORTED)
+@pytest.mark.parametrize("address", [FAR_V4, FAR_V6], ids=["v4", "v6"])
+def test_an_answer_lost_on_its_way_back_is_filtered(pair: Pair, transport: Transport, address: str) -> None:
+    family, icmp = ("ip", "icmp") if address == FAR_V4 else ("ip6", "icmpv6")
+    hidden = f"{family} saddr {address} meta l4proto {{ tcp, udp }} drop"
+    unheard = f"{family} saddr {address} {icmp} type destination-unreachable drop"
+    pair.far.filter(
+        f"table inet t {{\nchain c {{\ntype filter hook output priority 0\n{hidden}\n{unheard}\n}}\n}}"
+    )
+    with pair.near.entered():
+        swept = sweep_ports([address], [80, 81], transport, seed=1)
+    assert swept.verdicts.tolist() == [Verdict.FILTERED] * 2
+
+
 def test_no_route_is_our_own_trouble(pair: Pair) -> None:
     with pair.near.entered():
         swept = sweep_ports(["192.0.2.1"], [80], Transport.TCP, seed=1)
