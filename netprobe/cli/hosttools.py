@@ -15,7 +15,7 @@ from netprobe.discovery.ssh.tools import Coarse, ask_with_tools
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
-from netprobe.probes.ports import addresses_of, agent_ports_of, asks_echo, ports_of, write_facts
+from netprobe.probes.ports import doors_of, write_facts
 from netprobe.probes.seen import describe
 from netprobe.wire.messages import Answer, Declined, Detail
 
@@ -85,12 +85,12 @@ Door = tuple[str, Transport, int]
 
 
 def _doors_of(check: Check) -> Iterator[Door]:
-    for address in addresses_of(check):
-        if asks_echo(check.probe):
-            yield address, Transport.ICMP, 0
+    for asked in doors_of(check):
+        if asked.icmp:
+            yield asked.address, Transport.ICMP, 0
         for transport in PORTED:
-            yield from ((address, transport, port) for port in ports_of(check.probe, transport))
-        yield from ((address, Transport.UDP, port) for port in agent_ports_of(check.probe))
+            yield from ((asked.address, transport, port) for port in asked.of(transport))
+        yield from ((asked.address, Transport.UDP, port) for port in asked.agents)
 
 
 def _count_doors(check: Check) -> int:

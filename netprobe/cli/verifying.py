@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 
+from netprobe.analysis.intent.again import MOST_LOOKS, find_doubtful, find_news, give_up
 from netprobe.analysis.intent.judge import Sight, judge_cells
 from netprobe.analysis.intent.locate import place_drops, plan_walks
 from netprobe.analysis.intent.questions import Ask, find_unaskable, plan_asks, read_reply
@@ -40,22 +42,44 @@ async def verify_cells(
     """Every cell with its verdict, as the agents see it now."""
     port, absent = snapshot.inventory.agent_port, find_absent(snapshot)
     sights = await see_cells(asker, cells, agent_port=port, absent=absent)
-    judged = tuple(judge_cells(cells, sights, responders=intent.responders))
+    judge = partial(judge_cells, cells, responders=intent.responders)
+    odd = _find_wanted(tuple(judge(sights)), Locate.ALL if locate is Locate.ALL else Locate.DIFFERING)
+    sights |= await _ask_again(asker, sights, odd, agent_port=port)
+    judged = tuple(judge(sights))
     wanted = _find_wanted(judged, locate)
     if not wanted:
         return judged
     sights |= await find_places(asker, sights, wanted)
-    return tuple(judge_cells(cells, sights, responders=intent.responders))
+    return tuple(judge(sights))
 
 
 async def see_cells(
     asker: Asker, cells: Sequence[Cell], *, agent_port: int, absent: Mapping[str, str]
 ) -> dict[Cell, Sight]:
     """What the agents see of *cells*; whoever cannot be asked costs only its own cells."""
-    sights = find_unaskable(cells)
-    asks = plan_asks(cells, agent_port=agent_port)
-    await _ask(asker, asks, lambda ask, reply: sights.update(read_reply(ask, reply)))
+    sights = find_unaskable(cells) | await _see(asker, plan_asks(cells, agent_port=agent_port))
     return doubt(explain(sights, absent), absent, agent_port=agent_port)
+
+
+async def _see(asker: Asker, asks: Mapping[AgentId, tuple[Ask, ...]]) -> dict[Cell, Sight]:
+    sights: dict[Cell, Sight] = {}
+    await _ask(asker, asks, lambda ask, reply: sights.update(read_reply(ask, reply)))
+    return sights
+
+
+async def _ask_again(
+    asker: Asker, sights: Mapping[Cell, Sight], odd: Sequence[Cell], *, agent_port: int
+) -> dict[Cell, Sight]:
+    """Those of the *odd* silences that have spoken, or whom nobody can tell (``analysis.intent.again``)."""
+    news: dict[Cell, Sight] = {}
+    silent, spoken = find_doubtful(sights, odd), news
+    for _ in range(MOST_LOOKS):
+        spoken = find_news(await _see(asker, plan_asks(silent, agent_port=agent_port, tries=1)))
+        if not spoken:
+            return news
+        news |= spoken
+        silent = [cell for cell in silent if cell not in spoken]
+    return news | give_up(silent, spoken, sights)
 
 
 def _find_wanted(judged: Sequence[Judged], locate: Locate) -> list[Cell]:

@@ -18,11 +18,8 @@ def has_sctp(proc: Path = Path("/proc/net/sctp")) -> bool:
     return proc.exists()
 
 
-def ask_sctp(
-    addresses: Sequence[str], ports: Sequence[int], *, proc: Path = Path("/proc/net/sctp")
-) -> list[PortVerdict]:
-    """A verdict on every port of every address; ``unknown`` with the reason where the kernel has no SCTP."""
-    pairs = [(address, port) for address in addresses for port in ports]
+def ask_sctp(pairs: Sequence[tuple[str, int]], *, proc: Path = Path("/proc/net/sctp")) -> list[PortVerdict]:
+    """A verdict on every address and port; ``unknown`` with the reason where the kernel has no SCTP."""
     if not pairs or not has_sctp(proc):
         return [_verdict(address, port, NotMeasured(NO_KERNEL)) for address, port in pairs]
     from netprobe.engine.sweep.connect import Door, sweep_connects  # noqa: PLC0415 - arrays load when asked

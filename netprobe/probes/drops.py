@@ -21,7 +21,7 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.firewalk import Firewalk
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.ports import MAX_PAIRS, also_of, read_port_list, write_ports
+from netprobe.probes.ports import MAX_PAIRS, also_of, entries_of, read_port_list, write_ports
 
 OPTIONS = ("also", "tcp", "udp", "witness", "hops")
 """What ``Probe.options`` may hold."""
@@ -121,7 +121,7 @@ def _write_witness(witness: tuple[Transport, int] | None) -> str:
 
 
 def _suspects(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Suspects]:
-    entries = {key: _entries(probe, key, len(addresses)) for key in (*PORTED, "witness")}
+    entries = {key: entries_of(probe, key, len(addresses)) for key in (*PORTED, "witness")}
     for index, address in enumerate(addresses):
         ports = tuple(
             (transport, port)
@@ -129,14 +129,6 @@ def _suspects(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Suspects]:
             for port in read_port_list(entries[transport][index], where=f"options.{transport}")
         )
         yield Suspects(address, ports, _read_witness(entries["witness"][index]))
-
-
-def _entries(probe: Probe, key: str, count: int) -> list[str]:
-    text = probe.option(key)
-    entries = text.split(";") if text else [""] * count
-    if len(entries) != count:
-        raise InputError(f"{len(entries)} entries for {count} addresses", where=f"options.{key}")
-    return entries
 
 
 def _read_witness(text: str) -> tuple[Transport, int] | None:

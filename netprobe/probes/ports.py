@@ -1,43 +1,69 @@
 """``ports``: verdicts on many doors of many addresses in one question.
 
 Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``sctp`` (asked where the kernel has it),
-``agents`` (UDP ports where agents answer, who believe only a keyed request), ``icmp`` (``1``: an echo of each
-address, too) and ``also`` (further addresses beside the target's, with commas). The answer is one ``Reached``
-(or ``TimedOut`` where nothing answered) whose facts hold the verdicts, as :func:`write_facts` and
-:func:`read_facts` say.
+``agents`` (UDP ports where agents answer, who believe only a keyed request), ``icmp`` (``1``: an echo, too)
+and ``also`` (further addresses beside the target's, with commas). What is said once is asked of every
+address; entries with ``;`` between them are one for each address. ``tries`` is how many silences are a
+verdict on a host that refuses nothing (3). The answer is one ``Reached`` (or ``TimedOut`` where nothing
+answered) whose facts hold the verdicts, as :func:`write_facts` and :func:`read_facts` say.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 
-OPTIONS = ("tcp", "udp", "agents", "icmp", "also")
+OPTIONS = ("tcp", "udp", "sctp", "agents", "icmp", "also", "tries")
 """What ``Probe.options`` may hold."""
 MAX_PAIRS = 4096
-"""Addresses times doors of one question."""
+"""Pairs of address and door of one question."""
+DEFAULT_TRIES, _MOST_TRIES = 3, 9
+LIMITED = "the host limits its answers, and time was over"
+"""Why a door is ``unknown`` that stayed silent while its host could not be asked fast enough."""
+_NUMBERED = (*PORTED, Transport.SCTP)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What one address is asked for."""
+
+    address: str
+    ports: tuple[tuple[Transport, tuple[int, ...]], ...] = ()
+    """TCP, UDP and SCTP, each at most once."""
+    agents: tuple[int, ...] = ()
+    icmp: bool = False
+
+    def of(self, transport: Transport) -> tuple[int, ...]:
+        """The ports of *transport*."""
+        return dict(self.ports).get(transport, ())
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(len(ports) for _, ports in self.ports) + len(self.agents) + self.icmp
 
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    if probe.option("icmp") not in {"", "1"}:
-        raise InputError(f"{probe.option('icmp')!r} is not 1", where="options.icmp")
-    doors = sum(len(ports_of(probe, transport)) for transport in (*PORTED, Transport.SCTP))
-    doors += len(agent_ports_of(probe)) + asks_echo(probe)
-    addresses = also_of(probe)
-    if not doors:
-        raise InputError("neither tcp nor udp names a port", where="options")
-    if doors * (1 + len(addresses)) > MAX_PAIRS:
-        raise InputError(f"more than {MAX_PAIRS} pairs of address and port", where="options")
-    for address in addresses:
+    for address in also_of(probe):
         try:
             ipaddress.ip_address(address)
         except ValueError as error:
             raise InputError(f"{address!r} is no IP address", where="options.also") from error
+    doors = sum(one.count for one in _doors(probe, ("", *also_of(probe))))
+    if not doors:
+        raise InputError("neither tcp nor udp names a port", where="options")
+    if doors > MAX_PAIRS:
+        raise InputError(f"more than {MAX_PAIRS} pairs of address and port", where="options")
+    tries = probe.option("tries", str(DEFAULT_TRIES))
+    if not tries.isdecimal() or not 1 <= int(tries) <= _MOST_TRIES:
+        raise InputError(f"{tries!r} is not within 1–{_MOST_TRIES}", where="options.tries")
 
 
 def addresses_of(check: Check) -> tuple[str, ...]:
@@ -50,19 +76,51 @@ def also_of(probe: Probe) -> tuple[str, ...]:
     return tuple(filter(None, probe.option("also").split(",")))
 
 
-def ports_of(probe: Probe, transport: Transport) -> tuple[int, ...]:
-    """The ports asked of *transport*; :class:`InputError` where they are none."""
-    return tuple(read_port_list(probe.option(transport), where=f"options.{transport}"))
+def doors_of(check: Check) -> tuple[Doors, ...]:
+    """What *check* asks of each address; :class:`InputError` where it cannot be read."""
+    return tuple(_doors(check.probe, addresses_of(check)))
 
 
-def agent_ports_of(probe: Probe) -> tuple[int, ...]:
-    """The UDP ports at which agents are asked; :class:`InputError` where they are none."""
-    return tuple(read_port_list(probe.option("agents"), where="options.agents"))
+def tries_of(probe: Probe) -> int:
+    """How many silences are a verdict on a host that refuses nothing."""
+    return int(probe.option("tries", str(DEFAULT_TRIES)))
 
 
-def asks_echo(probe: Probe) -> bool:
-    """Whether each address is asked for an echo, too."""
-    return probe.option("icmp") == "1"
+def _doors(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Doors]:
+    keys = (*_NUMBERED, "agents", "icmp")
+    entries = {key: entries_of(probe, key, len(addresses), for_all=True) for key in keys}
+    read = cache(read_port_list_of)  # a thousand addresses are asked alike
+    for index, address in enumerate(addresses):
+        echo = entries["icmp"][index]
+        if echo not in {"", "1"}:
+            raise InputError(f"{echo!r} is not 1", where="options.icmp")
+        ports = tuple((transport, read(entries[transport][index], transport)) for transport in _NUMBERED)
+        yield Doors(address, ports, read(entries["agents"][index], "agents"), echo == "1")
+
+
+def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> list[str]:
+    """The option *key*, one entry per address; with *for_all* a single one holds for all of them."""
+    text = probe.option(key)
+    entries = text.split(";") if text else [""] * count
+    if for_all and len(entries) == 1:
+        return entries * count
+    if len(entries) != count:
+        raise InputError(f"{len(entries)} entries for {count} addresses", where=f"options.{key}")
+    return entries
+
+
+def write_doors(doors: Sequence[Doors]) -> dict[str, str]:
+    """The options that say *doors*, beside the first one's address."""
+    options = {"also": ",".join(one.address for one in doors[1:])}
+    for transport in _NUMBERED:
+        options[str(transport)] = _join([write_ports(one.of(transport)) for one in doors])
+    options["agents"] = _join([write_ports(one.agents) for one in doors])
+    options["icmp"] = _join(["1" if one.icmp else "" for one in doors])
+    return options
+
+
+def _join(entries: list[str]) -> str:
+    return entries[0] if len(set(entries)) == 1 else ";".join(entries)
 
 
 def write_ports(ports: Iterable[int]) -> str:
@@ -91,6 +149,11 @@ def read_port_list(text: str, *, where: str, lowest: int = 1) -> Iterator[int]:
         if not lowest <= low <= high <= 65_535:
             raise InputError(f"{part!r} is not within {lowest}–65535", where=where)
         yield from range(low, high + 1)
+
+
+def read_port_list_of(text: str, key: str) -> tuple[int, ...]:
+    """The same as a tuple, of the option *key*."""
+    return tuple(read_port_list(text, where=f"options.{key}"))
 
 
 def write_facts(verdicts: Iterable[PortVerdict]) -> tuple[tuple[str, str], ...]:

@@ -1,27 +1,31 @@
 """Which questions an intent's cells need, and what the replies say about each cell. Pure.
 
-Doors are asked in batches: addresses with equal doors in one question, each agent's questions in order.
+Doors are asked in batches: an agent's addresses, each with its doors, in as few questions as fit the bus.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netprobe.analysis.intent.judge import Sight
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.intent import Cell, Door, Protocol
 from netprobe.model.names import AgentId
-from netprobe.model.verdict import PortVerdict, Verdict
-from netprobe.probes.ports import MAX_PAIRS, read_facts, write_ports
+from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, Doors, read_facts, write_doors
 from netprobe.wire.messages import Declined, Reply
 
 MAX_ADDRESSES = 128
-"""Addresses of one question: its text must fit the bus's limit."""
+"""Addresses of one question."""
+_MAX_TEXT, _SEPARATORS = 12_000, 5
+"""Bytes of the options: a question must fit the bus's limit with all that is around them. Each address has
+a separator in every option."""
 SWEEP_NS = 20_000_000_000
 _ASKABLE = frozenset(Protocol) - {Protocol.ESP}
+_PORTED = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
 _OURS = "our own machine"
 
 
@@ -42,16 +46,35 @@ def find_unaskable(cells: Sequence[Cell]) -> dict[Cell, Sight]:
     }
 
 
-def plan_asks(cells: Sequence[Cell], *, agent_port: int) -> dict[AgentId, tuple[Ask, ...]]:
-    """The questions that *cells* need, by the agent that asks them; unaskable cells are left out."""
+def plan_asks(
+    cells: Sequence[Cell], *, agent_port: int, tries: int = DEFAULT_TRIES
+) -> dict[AgentId, tuple[Ask, ...]]:
+    """The questions that *cells* need, by the agent that asks them; unaskable cells are left out.
+
+    *tries* is how many silences are a verdict on a host that refuses nothing.
+    """
     by_source: dict[AgentId, list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.door.protocol in _ASKABLE:
             by_source[cell.source].append(cell)
-    return {source: tuple(_batches(source, asked, agent_port)) for source, asked in by_source.items()}
+    return {
+        source: tuple(_ask(source, lots, tries) for lots in _batches(_lots(asked, agent_port)))
+        for source, asked in by_source.items()
+    }
 
 
-def _batches(source: AgentId, cells: list[Cell], agent_port: int) -> Iterator[Ask]:
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """What one question asks of one address."""
+
+    doors: Doors
+    text: str
+    """Its entries as the question writes them."""
+    cells: tuple[Cell, ...]
+
+
+def _lots(cells: list[Cell], agent_port: int) -> Iterator[_Lot]:
+    """One lot per address (more where its doors are very many); those with equal doors side by side."""
     of_address: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         of_address[cell.address].append(cell)
@@ -61,29 +84,49 @@ def _batches(source: AgentId, cells: list[Cell], agent_port: int) -> Iterator[As
     for doors, addresses in alike.items():
         ordered = sorted(doors)
         for low in range(0, len(ordered), MAX_PAIRS):
-            part = ordered[low : low + MAX_PAIRS]
-            step = max(1, min(MAX_ADDRESSES, MAX_PAIRS // len(part)))
-            for first in range(0, len(addresses), step):
-                yield _ask(source, addresses[first : first + step], part, of_address, agent_port)
+            part = set(ordered[low : low + MAX_PAIRS])
+            asked_for = _read_doors(part, agent_port)
+            text = "".join(write_doors([asked_for]).values())
+            for address in addresses:
+                its_cells = tuple(cell for cell in of_address[address] if cell.door in part)
+                yield _Lot(replace(asked_for, address=address), text, its_cells)
 
 
-def _ask(
-    source: AgentId, addresses: list[str], doors: list[Door], of_address: dict[str, list[Cell]], port: int
-) -> Ask:
-    asked = set(doors)
-    cells = tuple(cell for each in addresses for cell in of_address[each] if cell.door in asked)
-    options = {
-        "tcp": write_ports(door.port for door in doors if door.protocol is Protocol.TCP),
-        "udp": write_ports(
-            door.port for door in doors if door.protocol is Protocol.UDP and door.port != port
-        ),
-        "sctp": write_ports(door.port for door in doors if door.protocol is Protocol.SCTP),
-        "agents": str(port) if Door(Protocol.UDP, port) in asked else "",
-        "icmp": "1" if Door(Protocol.ICMP) in asked else "",
-        "also": ",".join(addresses[1:]),
-    }
+def _read_doors(doors: set[Door], agent_port: int) -> Doors:
+    agent = Door(Protocol.UDP, agent_port)
+    ports = [
+        (Transport(protocol), tuple(one.port for one in doors if one.protocol is protocol and one != agent))
+        for protocol in _PORTED
+    ]
+    return Doors("", tuple(ports), (agent_port,) if agent in doors else (), Door(Protocol.ICMP) in doors)
+
+
+def _batches(lots: Iterator[_Lot]) -> Iterator[list[_Lot]]:
+    """Lots that fit one question: by their number, their pairs, and the length of what is written."""
+    batch: list[_Lot] = []
+    for lot in lots:
+        if batch and not _fits([*batch, lot]):
+            yield batch
+            batch = []
+        batch.append(lot)
+    if batch:
+        yield batch
+
+
+def _fits(lots: list[_Lot]) -> bool:
+    if len(lots) > MAX_ADDRESSES or sum(lot.doors.count for lot in lots) > MAX_PAIRS:
+        return False
+    texts = [lot.text for lot in lots]
+    entries = len(texts[0]) if len(set(texts)) == 1 else sum(len(text) + _SEPARATORS for text in texts)
+    return entries + sum(len(lot.doors.address) + 1 for lot in lots) <= _MAX_TEXT
+
+
+def _ask(source: AgentId, lots: list[_Lot], tries: int) -> Ask:
+    options = write_doors([lot.doors for lot in lots])
+    options["tries"] = str(tries) if tries != DEFAULT_TRIES else ""
     probe = Probe("ports", timeout_ns=SWEEP_NS, options=options_of(options))
-    return Ask(make_check(source, addresses[0], probe), cells)
+    cells = tuple(cell for lot in lots for cell in lot.cells)
+    return Ask(make_check(source, lots[0].doors.address, probe), cells)
 
 
 def options_of(options: dict[str, str]) -> tuple[tuple[str, str], ...]:

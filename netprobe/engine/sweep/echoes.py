@@ -23,20 +23,19 @@ _KINDS = {Kind.ICMP: Transport.ICMP, Kind.STAMP: Transport.UDP}
 
 
 def sweep_echoes(
-    addresses: Sequence[str], ports: Sequence[int], *, with_icmp: bool, key: bytes, rate: float
+    agents: Sequence[tuple[str, int]], icmp: Sequence[str], *, key: bytes, rate: float
 ) -> list[PortVerdict]:
-    """Ask agents at *ports* of every address, with the plan's *key*, and each address for an ICMP echo.
+    """Ask *agents* at their ports, with the plan's *key*, and the addresses of *icmp* for an ICMP echo.
 
     A silent row is ``filtered`` where the same address answered another, else ``unknown``. The reason of an
     agent's ``open`` port is the name it gave.
     """
-    hosts = list(dict.fromkeys(addresses))
-    asked = [Questions.of(Kind.STAMP, hosts, ports=port) for port in ports]
-    if with_icmp:
-        asked.append(Questions.of(Kind.ICMP, hosts))
-    questions = asked[0]
-    for more in asked[1:]:
-        questions = questions.plus(more)
+    agents, icmp = list(dict.fromkeys(agents)), list(dict.fromkeys(icmp))
+    asked = [
+        Questions.of(Kind.STAMP, [host for host, _ in agents], ports=[port for _, port in agents]),
+        Questions.of(Kind.ICMP, icmp),
+    ]
+    questions = asked[0].plus(asked[1])
     told: dict[int, PortVerdict] = {}
     with Sweep(questions, key=key) as sweep:
         rows: Indices = np.arange(len(questions))

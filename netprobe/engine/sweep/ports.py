@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.errors import SurroundingsError
 from netprobe.model.outcome import Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
+from netprobe.probes.ports import LIMITED
 from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
 
 OWN_FILTER = "this host's own packet filter drops it"
@@ -80,7 +81,7 @@ class PortSweep:
         if self.outcomes[row] == Code.NOT_MEASURED:
             return "our own machine would not send"
         if self.outcomes[row] == Code.PENDING:
-            return "the host limits its answers, and time was over"
+            return LIMITED
         return SILENT
 
 
@@ -106,17 +107,31 @@ def sweep_ports(
     within_ns: int = 120_000_000_000,
     seed: int | None = None,
 ) -> PortSweep:
-    """Ask every one of *ports* on every one of *targets*, at most *rate* packets per second.
+    """Ask every one of *ports* on every one of *targets*; the rest is as :func:`sweep_doors` says."""
+    asked = dict.fromkeys(targets, tuple(dict.fromkeys(ports)))
+    return sweep_doors(asked, transport, rate=rate, patience=patience, within_ns=within_ns, seed=seed)
+
+
+def sweep_doors(
+    doors: Mapping[str, Sequence[int]],
+    transport: Transport,
+    *,
+    rate: float | None = 50_000,
+    patience: Patience | None = None,
+    within_ns: int = 120_000_000_000,
+    seed: int | None = None,
+) -> PortSweep:
+    """Ask each address of *doors* for its own ports, at most *rate* packets per second.
 
     Hosts that limit their answers are asked slowly, but not beyond *within_ns*: what is undecided then is
     ``unknown``. One echo per host serves as witness for hosts on which no port answers. Without NET_RAW, TCP
     is asked by connecting, and only what another port of the host answered serves as witness.
     """
     started_ns = time.monotonic_ns()
-    packed = pack_addresses(list(dict.fromkeys(targets)))
-    asked = np.array(list(dict.fromkeys(ports)), dtype=np.int64)
-    hosts = np.repeat(np.arange(len(packed)), len(asked))
-    pairs = Questions.of(_KINDS[transport], packed[hosts], ports=np.tile(asked, len(packed)))
+    packed = pack_addresses(list(doors))
+    hosts = np.repeat(np.arange(len(packed)), [len(ports) for ports in doors.values()])
+    asked = np.concatenate([np.asarray(ports, dtype=np.int64) for ports in doors.values()])
+    pairs = Questions.of(_KINDS[transport], packed[hosts], ports=asked)
     questions = pairs.plus(Questions.of(Kind.ICMP, packed))
     seed = secrets.randbits(32) if seed is None else seed
     inquiry = Inquiry(hosts, seed=seed, patience=patience)

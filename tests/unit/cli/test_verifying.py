@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from netprobe.analysis.intent.again import MOST_LOOKS, STARVED
 from netprobe.cli.verifying import Locate, verify_cells
 from netprobe.model.check import Check, Expectation
 from netprobe.model.intent import Cell, CellVerdict, Door, Intent, Judged, Protocol
@@ -17,7 +19,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, AgentStatus
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes.drops import Drop, Hop, suspects_of, write_drops
-from netprobe.probes.ports import addresses_of, ports_of, write_facts
+from netprobe.probes.ports import Doors, doors_of, write_facts
 from netprobe.wire.messages import Answer, Declined, Detail, Reply
 from tests import fleets
 
@@ -32,6 +34,8 @@ class Wire:
 
     asked: list[str] = field(default_factory=list)
     is_away: bool = False
+    limit: int | None = None
+    """Ports above 81 are rejected, so many of them with each question."""
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
         return tuple(self._answer(source, check) for check in checks)
@@ -43,14 +47,17 @@ class Wire:
         facts = self._walk(check) if check.probe.kind == "drops" else self._ports(check)
         return Answer(source, check.id, (Reached(1),), (Detail(facts=facts),))
 
-    @staticmethod
-    def _ports(check: Check) -> tuple[tuple[str, str], ...]:
-        (address,) = addresses_of(check)
+    def _ports(self, check: Check) -> tuple[tuple[str, str], ...]:
+        (asked,) = doors_of(check)
+        if self.limit is not None:
+            return write_facts(_reject(asked, self.limit))
         return write_facts([
-            PortVerdict(address, Transport.ICMP, 0, Verdict.OPEN),
+            PortVerdict(asked.address, Transport.ICMP, 0, Verdict.OPEN),
             *(
-                PortVerdict(address, Transport.TCP, port, Verdict.OPEN if port == 80 else Verdict.FILTERED)
-                for port in ports_of(check.probe, Transport.TCP)
+                PortVerdict(
+                    asked.address, Transport.TCP, port, Verdict.OPEN if port == 80 else Verdict.FILTERED
+                )
+                for port in asked.of(Transport.TCP)
             ),
         ])  # fmt: skip
 
@@ -61,6 +68,14 @@ class Wire:
             for one in suspects_of(check)
             for transport, port in one.ports
         )
+
+
+def _reject(asked: Doors, limit: int) -> Iterator[PortVerdict]:
+    for number, port in enumerate(asked.of(Transport.TCP)):
+        if port > 81 and number < limit:
+            yield PortVerdict(asked.address, Transport.TCP, port, Verdict.REJECTED, "10.9.0.1", 3, 13)
+        else:
+            yield PortVerdict(asked.address, Transport.TCP, port, Verdict.FILTERED)
 
 
 def look(
@@ -93,6 +108,30 @@ def test_a_proven_denial_is_walked_only_if_all_are(locate: Locate, asked: list[s
     told = look(wire, "deny", locate=locate)
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.LEAK, CellVerdict.AS_INTENDED)
     assert wire.asked == asked
+
+
+def limited(wire: Wire, ports: range) -> dict[int, str]:
+    """Why each door is broken, where it is not for silence."""
+    address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
+    cells = [Cell(ME, str(YOU), address, Door(Protocol.TCP, port), Expectation.ALLOW, "r") for port in ports]
+    judged = asyncio.run(
+        verify_cells(wire, cells, intent=Intent(), snapshot=SNAPSHOT, locate=Locate.NONE)
+    )  # fmt: skip
+    return {one.cell.door.port: one.reason for one in judged}
+
+
+def test_who_rejects_only_so_much_is_asked_again_until_nothing_speaks_late() -> None:
+    wire = Wire(limit=4)
+    told = limited(wire, range(82, 92))
+    assert set(told.values()) == {"rejected by 10.9.0.1"}
+    assert wire.asked == ["ports"] * 3  # four, four and two of ten
+
+
+def test_who_rejects_too_slowly_is_given_up_and_nothing_is_called_a_drop() -> None:
+    wire = Wire(limit=1)
+    told = limited(wire, range(82, 132))
+    assert len(wire.asked) == 1 + MOST_LOOKS
+    assert Counter(told.values()) == {"rejected by 10.9.0.1": 1 + MOST_LOOKS, STARVED: 49 - MOST_LOOKS}
 
 
 def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:

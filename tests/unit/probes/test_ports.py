@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.errors import InputError, RemoteFormatError
-from netprobe.model.check import Probe
+from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
+from netprobe.model.names import AgentId, CheckId
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
-from netprobe.probes.ports import ports_of, read_facts, validate, write_facts, write_ports
+from netprobe.probes import registry
+from netprobe.probes.ports import Doors, doors_of, read_facts, validate, write_doors, write_facts
 
 VERDICTS = st.builds(
     PortVerdict, st.sampled_from(["10.0.0.1", "fd00::1"]), st.sampled_from(PORTED), st.integers(1, 65_535),
@@ -33,10 +35,35 @@ def test_a_reason_of_several_words_survives() -> None:
     assert list(read_facts(write_facts([one]))) == [one]
 
 
-@given(st.frozensets(st.integers(1, 65_535), min_size=1, max_size=50))
-def test_ports_and_back_is_identity(ports: frozenset[int]) -> None:
-    probe = Probe("ports", options=(("tcp", write_ports(ports)),))
-    assert frozenset(ports_of(probe, Transport.TCP)) == ports
+PORTS = st.frozensets(st.integers(1, 65_535), max_size=20).map(lambda ports: tuple(sorted(ports)))
+DOORS = st.builds(
+    lambda address, tcp, udp, sctp, agents, icmp: Doors(
+        str(address), ((Transport.TCP, tcp), (Transport.UDP, udp), (Transport.SCTP, sctp)), agents, icmp
+    ),
+    st.ip_addresses(), PORTS, PORTS, PORTS, PORTS, st.booleans(),
+).filter(lambda one: one.count > 0)  # fmt: skip
+
+
+def check_of(doors: list[Doors]) -> Check:
+    options = tuple(sorted((key, text) for key, text in write_doors(doors).items() if text))
+    target = Target(TargetKind.OUTSIDE, doors[0].address, doors[0].address)
+    return Check(
+        CheckId(1), AgentId.parse("a/w1/pod"), target, Probe("ports", options=options), Layer.OUTSIDE
+    )
+
+
+@given(st.lists(DOORS, min_size=1, max_size=6))
+def test_doors_and_back_is_identity(doors: list[Doors]) -> None:
+    check = check_of(doors)
+    registry.validate(check.probe)
+    assert list(doors_of(check)) == doors
+
+
+def test_what_is_said_once_is_asked_of_all() -> None:
+    one, other = (Doors(address, ((Transport.TCP, (80, 81)),)) for address in ("10.0.0.1", "10.0.0.2"))
+    check = check_of([one, other])
+    assert check.probe.options == (("also", "10.0.0.2"), ("tcp", "80-81"))
+    assert [each.of(Transport.TCP) for each in doors_of(check)] == [(80, 81), (80, 81)]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +77,9 @@ def test_ports_and_back_is_identity(ports: frozenset[int]) -> None:
         {"tcp": "1", "also": "x"},
         {"icmp": "2"},
         {"agents": "0"},
+        {"tcp": "1;2;3", "also": "10.0.0.2"},
+        {"tcp": "1", "tries": "0"},
+        {"tcp": "1", "tries": "x"},
     ],
 )
 def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:

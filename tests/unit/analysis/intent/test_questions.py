@@ -14,7 +14,7 @@ from netprobe.model.outcome import Reached
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes import registry
 from netprobe.probes.drops import Drop, Hop, suspects_of, write_drops
-from netprobe.probes.ports import MAX_PAIRS, addresses_of, write_facts
+from netprobe.probes.ports import MAX_PAIRS, doors_of, write_facts
 from netprobe.wire.messages import Answer, Declined, Detail, Question, encode_question
 
 ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
@@ -39,6 +39,16 @@ def test_addresses_with_equal_doors_share_one_question() -> None:
     assert set(ask.cells) == set(cells)
 
 
+def test_addresses_with_doors_of_their_own_share_one_question_too() -> None:
+    cells = [cell(WEB), cell(Door(Protocol.SCTP, 9), address="10.0.0.2"), cell(ECHO, address="10.0.0.2")]
+    (ask,) = plan_asks(cells, agent_port=9771)[ME]
+    registry.validate(ask.check.probe)
+    assert ask.check.probe.options == (
+        ("also", "10.0.0.2"), ("icmp", ";1"), ("sctp", ";9"), ("tcp", "443;")
+    )  # fmt: skip
+    assert set(ask.cells) == set(cells)
+
+
 def test_another_udp_port_is_no_agent_s() -> None:
     (ask,) = plan_asks([cell(Door(Protocol.UDP, 53))], agent_port=9771)[ME]
     assert ask.check.probe.options == (("udp", "53"),)
@@ -48,12 +58,17 @@ def test_every_question_fits_its_limits_and_the_bus() -> None:
     cells = [
         cell(Door(Protocol.TCP, port), address=f"10.0.{n}.1") for n in range(200) for port in range(1, 99)
     ]
+    cells += [
+        cell(Door(Protocol.TCP, 20_000 + n % 7 + 2 * port), address=f"10.1.{n}.1")
+        for n in range(200)
+        for port in range(40)
+    ]
     asks = plan_asks(cells, agent_port=9771)[ME]
     assert sum(len(ask.cells) for ask in asks) == len(cells)
     for ask in asks:
         registry.validate(ask.check.probe)
         encode_question(Question(ask.check))
-        assert len(addresses_of(ask.check)) * 98 <= MAX_PAIRS
+        assert sum(one.count for one in doors_of(ask.check)) == len(ask.cells) <= MAX_PAIRS
 
 
 def test_no_probe_speaks_esp() -> None:

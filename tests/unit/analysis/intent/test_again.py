@@ -1,0 +1,58 @@
+"""Silences beside a limit of rejections: which are asked about again, and when they are given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.analysis.intent.again import STARVED, find_doubtful, find_news, give_up
+from netprobe.analysis.intent.judge import Sight
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.names import AgentId
+from netprobe.model.verdict import Verdict
+from netprobe.probes.ports import LIMITED
+
+SILENT = Sight(Verdict.FILTERED, is_witnessed=True)
+REJECTED = Sight(Verdict.REJECTED, sender="10.9.0.1")
+
+
+def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1") -> Cell:
+    door = Door(Protocol.TCP, port)
+    return Cell(AgentId.parse(source), "b/w1/pod", address, door, Expectation.ALLOW, "r")
+
+
+def test_without_a_rejection_every_silence_is_believed() -> None:
+    sights = {cell(1): SILENT, cell(2): Sight(Verdict.CLOSED)}
+    assert find_doubtful(sights, sights) == []
+
+
+@pytest.mark.parametrize(
+    ("sight", "is_doubtful"),
+    [
+        (SILENT, True),
+        (Sight(Verdict.UNKNOWN, reason=LIMITED), True),
+        (Sight(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
+        (Sight(Verdict.UNKNOWN, reason="nothing on this host answered"), False),
+        (Sight(Verdict.OPEN), False),
+    ],
+)
+def test_beside_a_rejection_those_silences_are_doubted_that_it_may_explain(
+    sight: Sight, is_doubtful: bool
+) -> None:
+    sights = {cell(1): REJECTED, cell(2): sight}
+    assert find_doubtful(sights, sights) == ([cell(2)] if is_doubtful else [])
+    assert find_doubtful(sights, [cell(1), cell(3)]) == []
+
+
+def test_only_who_has_spoken_is_news() -> None:
+    told = {cell(1): REJECTED, cell(2): SILENT, cell(3): Sight(Verdict.UNKNOWN, was_asked=False)}
+    assert find_news(told) == {cell(1): REJECTED}
+
+
+def test_what_shares_an_end_with_a_late_answer_is_given_up_and_nothing_else() -> None:
+    near, beside = cell(1, address="10.0.0.2"), cell(1, source="a/w2/pod")
+    far = cell(1, source="a/w2/pod", address="10.0.0.2")
+    told = give_up([near, beside, far], {cell(9): REJECTED}, dict.fromkeys([near, beside, far], SILENT))
+    assert {one: (sight.verdict, sight.reason) for one, sight in told.items()} == {
+        near: (Verdict.UNKNOWN, STARVED), beside: (Verdict.UNKNOWN, STARVED)
+    }  # fmt: skip
