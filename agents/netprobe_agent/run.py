@@ -15,6 +15,7 @@ from netprobe.engine.session import Engine
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured
+from netprobe_agent.garbage import Garbage
 from netprobe_agent.questions import Network, is_allowed
 
 _MAX_PLAN_BYTES = 64 * 1024 * 1024
@@ -63,11 +64,17 @@ async def run(
     complain: TextIO = sys.stderr,
 ) -> None:
     """Run *plan*; every interval is one call of *write*."""
+    garbage = Garbage()
+
+    def deliver(measured: Measured) -> None:
+        write(measured)
+        garbage.end_interval()
+
     async with Engine(plan.agent, boot=secrets.token_hex(8), port=port) as engine:
         engine.use(plan)
         for check, reason in engine.unaskable.items():
             print(f"netprobe-agent: check {check}: {reason}", file=complain)
-        await engine.run(write, intervals=intervals)
+        await engine.run(deliver, intervals=intervals)
 
 
 def open_output(name: str) -> TextIO:

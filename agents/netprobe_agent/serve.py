@@ -19,6 +19,7 @@ from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.wire.messages import Presence
+from netprobe_agent.garbage import Garbage
 from netprobe_agent.outbox import Outbox
 from netprobe_agent.questions import Answering, Network
 from netprobe_agent.spool import Spool
@@ -53,8 +54,19 @@ class Reporter:
         self._spool = spool
         self._outbox = outbox
         self._sequence = 0
-        self.epoch = 0
+        self._garbage = Garbage()
+        self._epoch = 0
         self.capabilities: tuple[str, ...] = ()
+
+    @property
+    def epoch(self) -> int:
+        """Of the plan that is run; 0 where there is none yet."""
+        return self._epoch
+
+    def begin_plan(self, epoch: int) -> None:
+        """What is measured from now on is that plan's."""
+        self._epoch = epoch
+        self._garbage.begin_plan()
 
     def deliver(self, measured: Measured) -> None:
         """Number, sign with our health, and send."""
@@ -83,6 +95,7 @@ class Reporter:
                 health=health,
             )
         )
+        self._garbage.end_interval()
 
 
 async def serve(options: ServeOptions) -> None:
@@ -123,7 +136,7 @@ async def _follow_plans(bus: AgentBus, engine: Engine, reporter: Reporter, answe
         except NetprobeError as error:
             logger.warning("plan %d is not run: %s", plan.epoch, error)
             continue
-        reporter.epoch = plan.epoch
+        reporter.begin_plan(plan.epoch)
         answering.plan = plan
         logger.info("plan %d: %d checks", plan.epoch, len(plan.checks))
         for check, reason in engine.unaskable.items():

@@ -22,6 +22,7 @@ from netprobe.engine.sockets import (
     prepare,
     receive,
     receive_errors,
+    use_of_buffer,
     version_of,
     want_details,
 )
@@ -53,9 +54,7 @@ class IcmpEcho:
     keys: Keyring
     boot: int
     clock: Clock
-    dropped: int = 0
     _sockets: dict[int, _Socket] = field(default_factory=dict)
-    _drops: dict[int, int] = field(default_factory=dict)
     _drained_ns: int = 0
 
     @property
@@ -117,6 +116,10 @@ class IcmpEcho:
             self._read(own)
         self._drained_ns = began_ns
 
+    def count_dropped(self) -> int:
+        """Answers that our full buffers have lost so far."""
+        return sum(use_of_buffer(own.sock).dropped for own in self._sockets.values())
+
     def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: Open) -> OSError | None:
         """Send; what the socket still holds from earlier or from this very sending is read first."""
         error: OSError | None = None
@@ -140,10 +143,6 @@ class IcmpEcho:
         self._read_errors(own)
         for datagram in receive(own.sock):
             self._take(own, datagram)
-            known = self._drops.get(own.version, 0)
-            if datagram.dropped > known:
-                self.dropped += datagram.dropped - known
-                self._drops[own.version] = datagram.dropped
 
     def _read_errors(self, own: _Socket) -> bool:
         """Ping sockets report errors in their queue; raw sockets receive them like any message."""

@@ -12,22 +12,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netprobe.engine.clock import Clock
+from netprobe.engine.inbox import Inbox, Packet
 from netprobe.engine.ledger import Ledger, Open, Round
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
-    Datagram,
     Reported,
     family_of,
     open_udp,
     prepare,
-    receive,
     receive_errors,
+    use_of_buffer,
     version_of,
 )
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, TargetKind
+from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.probes import udp
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
@@ -36,6 +38,7 @@ from netprobe.wire import stamp
 
 _LINGER_NS = TICK_NS + 50_000_000
 """A peer may hold a request for a moment; that time is taken off the answer's."""
+_make = tuple.__new__
 
 
 @dataclass(slots=True)
@@ -56,6 +59,17 @@ class Keyring:
         return tuple(key for key in (self.key, self.previous) if key)
 
 
+class _Way(NamedTuple):
+    """What is the same in every probe of a check."""
+
+    check: Check
+    destination: tuple[str, int]
+    payload_bytes: int
+    family: int
+    flow: int | None
+    """None where each probe has a socket of its own."""
+
+
 @dataclass(slots=True)
 class UdpEcho:
     """Sends requests, matches answers and errors."""
@@ -64,22 +78,24 @@ class UdpEcho:
     keys: Keyring
     boot: int
     clock: Clock
-    dropped: int = 0
-    """Answers our full buffers have lost so far."""
     _sockets: dict[tuple[int, int], socket.socket] = field(default_factory=dict)
     """By address family and number of the flow; flow 0 is opened first, the others when they are asked."""
-    _drops: dict[int, int] = field(default_factory=dict)
     _passing: list[tuple[int, socket.socket]] = field(default_factory=list)
     """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
+    _passed_dropped: int = 0
+    """What the full buffers of those that were closed have lost."""
+    _inboxes: dict[int, Inbox] = field(default_factory=dict)
+    _ways: dict[CheckId, _Way] = field(default_factory=dict)
     _drained_ns: int = 0
 
     def open(self) -> None:
         """Open the sockets; a family that this host does not have stays closed."""
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
-                self._sockets[family, 0] = self._open_one(family)
+                self._sockets[int(family), 0] = self._open_one(family)
             except OSError:
                 continue
+            self._inboxes[int(family)] = Inbox(family, details=False)
 
     def close(self) -> None:
         """Close every socket."""
@@ -88,30 +104,40 @@ class UdpEcho:
         self._sockets.clear()
         self._passing.clear()
 
+    def forget_ways(self) -> None:
+        """A new plan: what was prepared for the checks of the one before is not needed any more."""
+        self._ways.clear()
+
     def send(self, checks: Sequence[Check], turn: Round, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
-        probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
-        packets = [bytearray(self._seal(probe, is_urgent=is_urgent)) for probe in probes]
-        for probe, packet in zip(probes, packets, strict=True):
-            self._send(probe, packet)
+        ready = [self._prepare(check, turn, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
+        for probe, way, packet in ready:
+            self._send(probe, way, packet)
 
-    def _seal(self, probe: Open, *, is_urgent: bool) -> bytes:
-        request = stamp.Request(probe.check.id, self.boot, probe.sequence, 0, probe.sequence, is_urgent)
-        size = udp.payload_bytes(probe.check.probe, version=version_of(probe.check.target.address))
-        return stamp.encode_request(request, key=self.keys.key, size=size)
+    def _prepare(
+        self, check: Check, turn: Round, *, now_ns: int, is_urgent: bool
+    ) -> tuple[Open, _Way, bytearray]:
+        way = self._ways.get(check.id)
+        if way is None or way.check is not check:
+            way = self._ways[check.id] = _way_of(check)
+        probe = self.ledger.ask(check, turn, now_ns=now_ns)
+        number = probe.sequence
+        request = _make(stamp.Request, (check.id, self.boot, number, 0, number, is_urgent))
+        return probe, way, bytearray(stamp.encode_request(request, key=self.keys.key, size=way.payload_bytes))
 
-    def _send(self, probe: Open, packet: bytearray) -> None:
-        sock = self._socket_for(probe.check)
+    def _send(self, probe: Open, way: _Way, packet: bytearray) -> None:
+        sock = self._sockets.get((way.family, way.flow)) if way.flow is not None else None
+        sock = sock or self._open_for(way)
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
             self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
-        error = self._send_past_old_errors(sock, packet, probe)
-        if error is not None:
-            version = version_of(probe.check.target.address)
-            self.ledger.retract(probe, seen_of_send_error(error, probe.check, version=version))
+        try:
+            sock.sendto(packet, way.destination)
+        except OSError as error:
+            self._send_again(sock, packet, probe, way, error)
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""
@@ -124,7 +150,7 @@ class UdpEcho:
             if until_ns > began_ns:
                 self._passing.append((until_ns, sock))
             else:
-                self._drops.pop(sock.fileno(), None)
+                self._passed_dropped += use_of_buffer(sock).dropped
                 sock.close()
         self._drained_ns = began_ns
 
@@ -133,72 +159,67 @@ class UdpEcho:
         prepare(sock, errors=True)
         return sock
 
-    def _socket_for(self, check: Check) -> socket.socket | None:
-        family = family_of(check.target.address)
-        if (family, 0) not in self._sockets:
+    def _open_for(self, way: _Way) -> socket.socket | None:
+        """A socket of its own for this probe, or the one of a flow that is asked for the first time."""
+        if (way.family, 0) not in self._sockets:
             return None
-        if check.target.kind is not TargetKind.SERVICE:
-            return self._socket_of(family, udp.flow_of(check.probe))
         try:
-            sock = self._open_one(family)
+            sock = self._open_one(socket.AddressFamily(way.family))
         except OSError:
             return None
-        self._passing.append((self.clock.mono_ns() + check.probe.timeout_ns + _LINGER_NS, sock))
+        if way.flow is None:
+            until_ns = self.clock.mono_ns() + way.check.probe.timeout_ns + _LINGER_NS
+            self._passing.append((until_ns, sock))
+        else:
+            self._sockets[way.family, way.flow] = sock
         return sock
 
-    def _socket_of(self, family: socket.AddressFamily, flow: int) -> socket.socket | None:
-        if (family, flow) not in self._sockets:
-            try:
-                self._sockets[family, flow] = self._open_one(family)
-            except OSError:
-                return None
-        return self._sockets[family, flow]
-
-    def _send_past_old_errors(self, sock: socket.socket, packet: bytearray, probe: Open) -> OSError | None:
-        """Send; an error left over from an earlier datagram is read from the queue and does not count.
+    def _send_again(
+        self, sock: socket.socket, packet: bytearray, probe: Open, way: _Way, error: OSError
+    ) -> None:
+        """An error left over from an earlier datagram is read from the queue and does not count.
 
         A local firewall that rejects answers while we are still sending: then the queue already holds this
         probe's own outcome.
         """
-        error: OSError | None = None
-        for _ in range(4):
+        for _ in range(3):
+            found = self._read_errors(sock)
+            if found and self.ledger.find(probe.check.id, probe.sequence) is None:
+                return
+            if not found:
+                break
             try:
-                sock.sendto(packet, (probe.check.target.address, probe.check.probe.port))
+                sock.sendto(packet, way.destination)
             except OSError as caught:
                 error = caught
             else:
-                return None
-            if not self._read_errors(sock):
-                return error
-            if self.ledger.find(probe.check.id, probe.sequence) is None:
-                return None
-        return error
+                return
+        self.ledger.retract(
+            probe, seen_of_send_error(error, probe.check, version=version_of(way.destination[0]))
+        )
+
+    def count_dropped(self) -> int:
+        """Answers that our full buffers have lost so far."""
+        open_now = (*self._sockets.values(), *(sock for _, sock in self._passing))
+        return self._passed_dropped + sum(use_of_buffer(sock).dropped for sock in open_now)
 
     def _read(self, sock: socket.socket) -> None:
         self._read_errors(sock)
-        datagrams = tuple(receive(sock))
-        answers = [self._prove(datagram.data) for datagram in datagrams]
+        packets = self._inboxes[sock.family].receive(sock)
+        answers = [self._prove(packet) for packet in packets]
         now_ns = self.clock.mono_ns()
         offset_ns = now_ns - self.clock.wall_ns()
-        for datagram, answer in zip(datagrams, answers, strict=True):
+        for packet, answer in zip(packets, answers, strict=True):
             if answer is not None and answer.boot == self.boot:
-                stamp_ns = datagram.received_ns
+                stamp_ns = packet.received_ns
                 arrived_ns = max(self._drained_ns, stamp_ns + offset_ns) if stamp_ns else now_ns
                 self._take_answer(answer, arrived_ns=min(now_ns, arrived_ns))
-        if datagrams:
-            self._count_drops(sock, datagrams[-1])
 
     def _read_errors(self, sock: socket.socket) -> bool:
         reports = list(receive_errors(sock))
         for report in reports:
             self._take_error(report)
         return bool(reports)
-
-    def _count_drops(self, sock: socket.socket, datagram: Datagram) -> None:
-        known = self._drops.get(sock.fileno(), 0)
-        if datagram.dropped > known:
-            self.dropped += datagram.dropped - known
-            self._drops[sock.fileno()] = datagram.dropped
 
     def _take_answer(self, answer: stamp.Answer, *, arrived_ns: int) -> None:
         probe = self.ledger.find(answer.check, answer.sequence)
@@ -207,10 +228,10 @@ class UdpEcho:
         elapsed_ns = max(0, arrived_ns - probe.sent_ns)
         self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=elapsed_ns))
 
-    def _prove(self, data: bytes) -> stamp.Answer | None:
+    def _prove(self, packet: Packet) -> stamp.Answer | None:
         for key in self.keys.believed:
             try:
-                return stamp.decode_answer(data, key=key)
+                return stamp.decode_answer(packet.head, key=key, size=packet.size)
             except RemoteFormatError:
                 continue
         return None
@@ -226,6 +247,17 @@ class UdpEcho:
         arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
         self.ledger.saw(probe, Seen(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+
+
+def _way_of(check: Check) -> _Way:
+    address, probe = check.target.address, check.probe
+    return _Way(
+        check=check,
+        destination=(address, probe.port),
+        payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
+        family=int(family_of(address)),
+        flow=None if check.target.kind is TargetKind.SERVICE else udp.flow_of(probe),
+    )
 
 
 def _is_about(report: Reported, probe: Open) -> bool:

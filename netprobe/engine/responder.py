@@ -3,50 +3,57 @@
 Rules: a datagram is answered only if it proves the fleet's key, with exactly as many bytes as it had, and at
 most *MAX_ANSWERS_PER_S* of them; nobody else gets a byte over UDP.
 
-The first request after a pause is answered at once; those that follow it are gathered, because waking
-costs more than answering: until the engine's next beat, or for a shorter time where so many come that they
-could overrun the socket's buffer. The kernel stamps each on arrival, and an answer says how long it was held,
-so the wait is in nobody's round trip time.
+Requests are gathered, because waking costs more than answering: until the engine's next beat, or for a
+shorter time where so many come that they could overrun the socket's buffer. The kernel stamps each on
+arrival, and an answer says how long it was held, so the wait is in nobody's round trip time.
 
-A request that says that somebody waits for it (a question on demand) keeps us awake for a while: it and all
-that follow are answered at once. Then we also listen for what routers say of our answers, because only we are
-told where the way back is narrow.
+A request that says that somebody waits for it (a question on demand) is answered at once: the kernel gives it
+to a second socket of the same port, whose packets wake us. For a while we then also listen for what routers
+say of our answers, because only we are told where the way back is narrow. Where strangers say that they wait,
+that socket rests until the next beat, so that they cannot keep us awake.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
 from netprobe.engine.identifying import MAX_CONNECTIONS, MAX_REQUEST_BYTES, IdentityServer
+from netprobe.engine.inbox import Inbox, Packet
 from netprobe.engine.reflecting import Arrival, Reflecting
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
-    Datagram,
+    SO_ATTACH_REUSEPORT_CBPF,
+    attach_filter,
     listen_for_errors,
     open_udp,
     prepare,
-    receive,
     receive_errors,
     reply_control,
+    use_of_buffer,
 )
 from netprobe.errors import RemoteFormatError, SurroundingsError
 from netprobe.probes.rejection import told_mtu
 from netprobe.wire import stamp
+from netprobe.wire.stamp import HINT_OFFSET, URGENT
 
 MAX_ANSWERS_PER_S = 20_000
 MAX_BATCH = 1_000
 """Requests answered in one go; the rest waits for the next."""
-BUSY_BATCH = 128
-"""Where so many had gathered, the next are gathered for a shorter time: a buffer of the kernel's usual size
-holds about twice as many of the largest."""
+BUSY_SHARE, QUIET_SHARE = 0.5, 0.15
+"""Where so much of a buffer was filled, the next requests are gathered for a shorter, or a longer time."""
 _LEAST_GATHER_NS = 4_000_000
-AWAKE_NS = 3_000_000_000
-"""How long after an urgent request everything is answered at once."""
+LISTEN_NS = 3_000_000_000
+"""How long after an urgent request we listen for errors about our answers."""
+_URGENT_FIRST = ((0x28, 0, 0, HINT_OFFSET), (0x15, 0, 1, URGENT), (0x06, 0, 0, 1), (0x06, 0, 0, 0))
+"""A classic BPF program that names the socket for a packet (``SO_ATTACH_REUSEPORT_CBPF``): load 16 bits,
+compare, return the number. Where it is not understood, both sockets get some of all packets, and all are
+answered."""
+_make = tuple.__new__
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -81,20 +88,21 @@ class Responder:
     interval_ns: int = 1_000_000_000
     beat_ns: int = TICK_NS
     """How often :meth:`answer_gathered` is called."""
-    dropped: int = 0
-    """Requests lost to full buffers or to the allowance."""
+    refused: int = 0
+    """Requests that the allowance did not let us answer, and answers that did not leave."""
     strangers: int = 0
     _allowance: Allowance = field(default_factory=lambda: Allowance(MAX_ANSWERS_PER_S))
-    _sockets: list[socket.socket] = field(default_factory=list)
-    _servers: list[asyncio.Server] = field(default_factory=list)
-    _drops: dict[int, int] = field(default_factory=dict)
+    _gathering: list[socket.socket] = field(default_factory=list)
+    """Sockets that are read on each beat."""
+    _urgent: list[socket.socket] = field(default_factory=list)
     _resting: list[socket.socket] = field(default_factory=list)
-    """Sockets that nobody watches while their requests gather."""
+    """Urgent ones that strangers have used: nobody watches them until the next beat."""
+    _inboxes: dict[int, Inbox] = field(default_factory=dict)
+    _servers: list[asyncio.Server] = field(default_factory=list)
     _gather_ns: int = TICK_NS
     _sooner: asyncio.TimerHandle | None = None
     """Reads before the next beat, where that would be too late."""
-    _awake_until_ns: int = 0
-    _hears_errors: bool = False
+    _listens_until_ns: int = 0
 
     async def open(self) -> None:
         """Listen on every address; *port* 0 takes a free one. A family this host lacks is left out."""
@@ -104,21 +112,22 @@ class Responder:
                 await self._open_family(family)
             except OSError as error:
                 problem = error
-        if not self._sockets:
+        if not self._servers:
             await self.close()
             raise SurroundingsError(f"cannot listen on port {self.port}: {problem}")
 
     async def close(self) -> None:
         """Stop listening."""
-        self._resting.clear()
         if self._sooner:
             self._sooner.cancel()
-        for sock in self._sockets:
+        for sock in self._urgent:
             asyncio.get_running_loop().remove_reader(sock.fileno())
+        for sock in (*self._gathering, *self._urgent):
             sock.close()
+        for some in (self._gathering, self._urgent, self._resting):
+            some.clear()
         for server in self._servers:
             server.close()
-        self._sockets.clear()
         self._servers.clear()
 
     async def _open_family(self, family: socket.AddressFamily) -> None:
@@ -129,64 +138,68 @@ class Responder:
                 tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             tcp.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", self.port))  # noqa: S104
             self.port = tcp.getsockname()[1]
-            udp = open_udp(family, port=self.port)
+            gathering, urgent = _open_pair(family, self.port)
         except OSError:
             tcp.close()
             raise
-        prepare(udp, errors=False)
-        self._sockets.append(udp)
-        asyncio.get_running_loop().add_reader(udp.fileno(), self._wake, udp)
+        self._gathering.append(gathering)
+        self._urgent.append(urgent)
+        self._inboxes[int(family)] = Inbox(family, details=True)
+        self._watch(urgent)
         server = await asyncio.start_server(
             self.http.serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=MAX_REQUEST_BYTES
         )
         self._servers.append(server)
 
     def answer_gathered(self) -> None:
-        """On each beat: answer what has gathered; where nothing has, wait for the next request."""
+        """On each beat: answer what has gathered."""
+        self._stop_listening()
         resting, self._resting = self._resting, []
-        if not resting:
-            self._doze()
-            return
-        counts = [self._read(sock) for sock in resting]
-        self._gather_ns = gather_ns(self._gather_ns, count=max(counts), beat_ns=self.beat_ns)
-        for sock, count in zip(resting, counts, strict=True):
-            if count and not self._awake_until_ns:
-                self._resting.append(sock)
-            else:
-                asyncio.get_running_loop().add_reader(sock.fileno(), self._wake, sock)
+        for sock in resting:
+            self._read(sock)
+            self._watch(sock)
+        shares = [use_of_buffer(sock).share for sock in self._gathering]
+        for sock, share in zip(self._gathering, shares, strict=True):
+            if share:
+                self._read(sock)
+        self._gather_ns = gather_ns(self._gather_ns, share=max(shares, default=0.0), beat_ns=self.beat_ns)
         self._plan_sooner()
 
+    def count_dropped(self) -> int:
+        """Requests lost so far: to full buffers, to the allowance, or because their answers did not leave."""
+        return self.refused + sum(use_of_buffer(sock).dropped for sock in (*self._gathering, *self._urgent))
+
+    def _watch(self, sock: socket.socket) -> None:
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._wake, sock)
+
     def _wake(self, sock: socket.socket) -> None:
-        """Answer what is there; then, if nobody waits for the next, let requests gather."""
-        self._read(sock)
-        if not self._awake_until_ns:
+        """Somebody waits; a stranger who says so is not listened to until the next beat."""
+        if not self._read(sock):
             asyncio.get_running_loop().remove_reader(sock.fileno())
             self._resting.append(sock)
-            self._plan_sooner()
 
     def _plan_sooner(self) -> None:
         if self._sooner:
             self._sooner.cancel()
             self._sooner = None
-        if self._resting and self._gather_ns < self.beat_ns:
+        if self._gather_ns < self.beat_ns:
             self._sooner = asyncio.get_running_loop().call_later(self._gather_ns / 1e9, self.answer_gathered)
 
-    def _stay_awake(self) -> None:
-        self._awake_until_ns = self.clock.mono_ns() + AWAKE_NS
-        self._hear_errors(wanted=True)
+    def _listen(self) -> None:
+        """Hear errors about our answers from now on; the kernel may give them to either socket."""
+        if not self._listens_until_ns:
+            self._hear_errors(wanted=True)
+        self._listens_until_ns = self.clock.mono_ns() + LISTEN_NS
 
-    def _doze(self) -> None:
-        """Back to gathering, some time after the last urgent request."""
-        if self._awake_until_ns and self.clock.mono_ns() > self._awake_until_ns:
-            self._awake_until_ns = 0
+    def _stop_listening(self) -> None:
+        if self._listens_until_ns and self.clock.mono_ns() > self._listens_until_ns:
+            self._listens_until_ns = 0
             self._hear_errors(wanted=False)
 
     def _hear_errors(self, *, wanted: bool) -> None:
-        if wanted != self._hears_errors:
-            self._hears_errors = wanted
-            for sock in self._sockets:
-                listen_for_errors(sock, wanted=wanted)
-                self._read_errors(sock)
+        for sock in (*self._gathering, *self._urgent):
+            listen_for_errors(sock, wanted=wanted)
+            self._read_errors(sock)
 
     def _read_errors(self, sock: socket.socket) -> None:
         """What routers say of our answers: the MTU they tell is passed on to the asker."""
@@ -196,78 +209,83 @@ class Responder:
                 self.reflecting.note_mtu(*session, mtu)
 
     def _read(self, sock: socket.socket) -> int:
-        """Answer all requests that wait; how many they were.
+        """Answer all requests that wait; how many of them know the key.
 
         Each step is done for all of them before the next, because code that has just run runs several times
         as fast, and a system call in between makes the processor forget much of it.
         """
-        if self._hears_errors:
-            self._read_errors(sock)
-        datagrams = tuple(receive(sock, at_most=MAX_BATCH))
-        if not datagrams:
-            return 0
-        self._count_drops(sock, datagrams)
-        proven = [(datagram, self._prove(datagram.data)) for datagram in datagrams]
-        known = [(datagram, *found) for datagram, found in proven if found]
-        self.strangers += len(datagrams) - len(known)
-        if any(request.is_urgent for _, request, _ in known):
-            self._stay_awake()
+        if self._listens_until_ns:
+            for either in (*self._gathering, *self._urgent):
+                self._read_errors(either)
+        packets = self._inboxes[sock.family].receive(sock, at_most=MAX_BATCH)
+        known = [(packet, *found) for packet in packets if (found := self._prove(packet))]
+        self.strangers += len(packets) - len(known)
         now_ns = self.clock.wall_ns()
-        reflected = [
-            (datagram, self._reflect(datagram, request, now_ns=now_ns), key)
-            for datagram, request, key in known
+        answers = [
+            (packet, bytearray(stamp.encode_answer(answer, key=key, size=packet.size)))
+            for packet, request, key in known
+            if (answer := self._reflect(packet, request, now_ns=now_ns))
         ]
-        packets = [
-            (datagram, bytearray(stamp.encode_answer(answer, key=key, size=len(datagram.data))))
-            for datagram, answer, key in reflected
-            if answer is not None
-        ]
-        allowed = self._allowance.take(len(packets), now_ns=self.clock.mono_ns())
-        self.dropped += len(packets) - allowed
-        for datagram, packet in packets[:allowed]:
-            self._send(sock, datagram, packet)
-        return len(datagrams)
+        allowed = self._allowance.take(len(answers), now_ns=self.clock.mono_ns())
+        self.refused += len(answers) - allowed
+        for packet, answer_packet in answers[:allowed]:
+            self._send(sock, packet, answer_packet)
+        return len(known)
 
-    def _count_drops(self, sock: socket.socket, datagrams: Iterable[Datagram]) -> None:
-        known = self._drops.get(sock.fileno(), 0)
-        told = max(datagram.dropped for datagram in datagrams)
-        if told > known:
-            self.dropped += told - known
-            self._drops[sock.fileno()] = told
-
-    def _reflect(self, datagram: Datagram, request: stamp.Request, *, now_ns: int) -> stamp.Answer | None:
-        received_ns = min(now_ns, datagram.received_ns or now_ns)
-        arrival = Arrival(received_ns, datagram.source, datagram.source_port, self.port, datagram.ttl)
+    def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.Answer | None:
+        if request.is_urgent:
+            self._listen()
+        _, _, sender, stamp_ns, _, ttl = packet
+        received_ns = stamp_ns if 0 < stamp_ns < now_ns else now_ns
+        arrival = _make(Arrival, (received_ns, *sender, self.port, ttl))
         return self.reflecting.reflect(request, arrival, interval_ns=self.interval_ns, now_ns=now_ns)
 
-    def _send(self, sock: socket.socket, datagram: Datagram, packet: bytearray) -> None:
-        control = reply_control(datagram)
-        stamp.mark(packet, at_ns=self.clock.wall_ns())
-        for _ in range(2 if self._hears_errors else 1):  # an error of an earlier answer is raised by the next
+    def _send(self, sock: socket.socket, packet: Packet, answer: bytearray) -> None:
+        control = reply_control(packet.local_address)
+        stamp.mark(answer, at_ns=self.clock.wall_ns())
+        for _ in range(
+            2 if self._listens_until_ns else 1
+        ):  # an error of an earlier answer is raised by the next
             try:
-                sock.sendmsg((packet,), control, 0, (datagram.source, datagram.source_port))
+                sock.sendmsg((answer,), control, 0, packet.sender)
             except OSError:
                 continue
             return
-        self.dropped += 1
+        self.refused += 1
 
-    def _prove(self, data: bytes) -> tuple[stamp.Request, bytes] | None:
+    def _prove(self, packet: Packet) -> tuple[stamp.Request, bytes] | None:
         for key in self.keys.believed:
             try:
-                return stamp.decode_request(data, key=key), key
+                return stamp.decode_request(packet.head, key=key, size=packet.size), key
             except RemoteFormatError:
                 continue
         return None
 
 
-def gather_ns(before_ns: int, *, count: int, beat_ns: int) -> int:
-    """How long to gather next, after *count* requests came in *before_ns*; pure.
+def _open_pair(family: socket.AddressFamily, port: int) -> tuple[socket.socket, socket.socket]:
+    """Two sockets of one port: for requests that gather, and for those that do not wait."""
+    open_udp(family, port=port).close()  # nobody else may be there, not even somebody who would share
+    gathering = open_udp(family, port=port, is_shared=True)
+    try:
+        urgent = open_udp(family, port=port, is_shared=True)
+    except OSError:
+        gathering.close()
+        raise
+    for sock in (gathering, urgent):
+        prepare(sock, errors=False)
+    with suppress(OSError):
+        attach_filter(gathering, _URGENT_FIRST, option=SO_ATTACH_REUSEPORT_CBPF)
+    return gathering, urgent
 
-    Twice as long where few came, half as long where many did; a beat at most.
 
-    >>> gather_ns(50, count=10, beat_ns=80), gather_ns(8_000_000, count=200, beat_ns=80_000_000)
+def gather_ns(before_ns: int, *, share: float, beat_ns: int) -> int:
+    """How long to gather next, after *share* of the buffer was filled in *before_ns*; pure.
+
+    Twice as long where little came, half as long where much did; a beat at most.
+
+    >>> gather_ns(50, share=0.1, beat_ns=80), gather_ns(8_000_000, share=0.7, beat_ns=80_000_000)
     (80, 4000000)
     """
-    if count >= BUSY_BATCH:
+    if share >= BUSY_SHARE:
         return max(_LEAST_GATHER_NS, before_ns // 2)
-    return min(beat_ns, 2 * before_ns) if count <= BUSY_BATCH // 3 else min(beat_ns, before_ns)
+    return min(beat_ns, 2 * before_ns) if share <= QUIET_SHARE else min(beat_ns, before_ns)

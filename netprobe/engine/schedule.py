@@ -17,8 +17,8 @@ from netprobe.model.check import Check
 from netprobe.model.names import CheckId
 
 SPREAD_PERCENT = 80
-TICK_NS = 500_000_000
-"""The longest tick; a short interval has twenty of them."""
+TICK_NS = 1_000_000_000
+"""The longest tick; a short interval has ten of them."""
 BATCH = 128
 """So many probes go out together at most; where more fall into a tick, it is shorter."""
 
@@ -60,7 +60,7 @@ def apart(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
 def tick_of(interval_ns: int, *, probes: int = 0) -> int:
     """How often an agent with *probes* in this interval wakes: to send what is due, and to read what came."""
     room_ns = interval_ns * SPREAD_PERCENT * BATCH // (100 * max(1, probes))
-    return max(1, min(TICK_NS, interval_ns // 20, room_ns))
+    return max(1, min(TICK_NS, interval_ns // 10, room_ns))
 
 
 def grace_ns(checks: Iterable[Check], *, interval_ns: int, margin_ns: int = 30_000_000) -> int:
@@ -68,5 +68,5 @@ def grace_ns(checks: Iterable[Check], *, interval_ns: int, margin_ns: int = 30_0
 
     A peer whose intervals are as long may hold an answer for a tick.
     """
-    longest_ns = max((check.probe.timeout_ns for check in checks), default=0)
-    return max(0, longest_ns - interval_ns * (100 - SPREAD_PERCENT) // 100) + tick_of(interval_ns) + margin_ns
+    longest_ns = max((check.probe.timeout_ns for check in checks), default=0) + tick_of(interval_ns)
+    return max(0, longest_ns - interval_ns * (100 - SPREAD_PERCENT) // 100) + margin_ns

@@ -38,6 +38,8 @@ from netprobe.probes.seen import Seen
 from netprobe.wire.identity import Identity
 
 AGENT_PORT = 9771
+HELD_NS = 500_000_000
+"""So long a peer that has much to do may hold an answer for which somebody waits."""
 MAX_TALKS = 256
 """Conversations under way at once."""
 logger = logging.getLogger("netprobe.engine")
@@ -122,6 +124,7 @@ class Engine:
             raise InputError("is empty: nobody could be believed", where="cookie_key")
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
+        self._udp.forget_ways()
         self._responder.interval_ns = plan.interval_ns
         probes = sum(check.count for check in plan.checks)
         self._beat.period_ns = self._responder.beat_ns = tick_of(plan.interval_ns, probes=probes)
@@ -163,7 +166,7 @@ class Engine:
             for _ in range(check.count):
                 self._launch((check,), turn, group, is_urgent=True)
                 await asyncio.sleep(0.02)
-        until_ns = self._clock.mono_ns() + check.probe.timeout_ns + TICK_NS  # a peer may hold its answer
+        until_ns = self._clock.mono_ns() + check.probe.timeout_ns + HELD_NS
         while not turn.is_settled and self._clock.mono_ns() < until_ns:
             await asyncio.sleep(0.01)
             self._drain()
@@ -189,9 +192,12 @@ class Engine:
         group.create_task(self._close_later(plan, turn, deliver))
 
     def _is_fit(self, slot: Slot, turn: Round, *, now_ns: int) -> bool:
-        """Whether it can and may still be asked; otherwise it is noted that it was not."""
+        """Whether it can and may still be asked; otherwise it is noted that it was not.
+
+        The first beat of an interval comes up to a period after its start: by so much nobody is late.
+        """
         reason = self._unaskable.get(slot.check.id)
-        late_ns = now_ns - turn.began_ns - slot.offset_ns
+        late_ns = now_ns - turn.began_ns - slot.offset_ns - self._beat.period_ns
         if not reason and late_ns > slot.check.probe.timeout_ns // 2:
             reason = f"the agent stood still for {late_ns // 1_000_000} ms"
         if reason:
@@ -235,8 +241,8 @@ class Engine:
         await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
         self._drain()
         self._beat.check()
-        answers = self._udp.dropped + self._icmp.dropped - self._answers_dropped
-        requests = self._responder.dropped - self._requests_dropped
+        answers = self._udp.count_dropped() + self._icmp.count_dropped() - self._answers_dropped
+        requests = self._responder.count_dropped() - self._requests_dropped
         self._answers_dropped += answers
         self._requests_dropped += requests
         doubting = Doubting(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)

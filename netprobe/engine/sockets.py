@@ -6,6 +6,7 @@ The constants are Linux's (``include/uapi/linux/in.h``, ``in6.h``, ``errqueue.h`
 from __future__ import annotations
 
 import array
+import functools
 import ipaddress
 import socket
 import struct
@@ -20,7 +21,7 @@ IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_RECVPKTINFO, IPV6_PKTINFO = 23, 25, 49, 50
 IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT, IPV6_DONTFRAG = 51, 52, 62
 PMTUDISC_PROBE = 3
 """Always DF, never what the kernel remembers of a path's MTU."""
-SO_ATTACH_FILTER, SO_TIMESTAMPNS, SO_RXQ_OVFL = 26, 35, 40
+SO_ATTACH_FILTER, SO_TIMESTAMPNS, SO_ATTACH_REUSEPORT_CBPF, SO_MEMINFO = 26, 35, 51, 55
 MSG_ERRQUEUE = 0x2000
 
 BUFFER_BYTES = 65_536
@@ -33,10 +34,7 @@ _BUFFERS = (_BUFFER,)
 _ORIGINS = {2: 4, 3: 6}  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _TIMESPEC, _INT = struct.Struct("@qq"), struct.Struct("@i")
-_SOL_SOCKET, _IPPROTO_IP, _IPPROTO_IPV6 = (
-    int(level) for level in (socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6)
-)
-"""Looked up once: these stand in the way of every packet."""
+_MEMINFO = struct.Struct("@9I")
 Ancillary = Iterable[tuple[int, int, bytes]]
 
 
@@ -52,8 +50,6 @@ class Datagram(NamedTuple):
     """0 where the kernel does not say."""
     local_address: bytes
     """The address it was sent to, packed; empty where the kernel does not say."""
-    dropped: int
-    """How many datagrams this socket's full buffer has lost so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +96,13 @@ def listen_for_errors(sock: socket.socket, *, wanted: bool) -> None:
 
 
 def want_stamps(sock: socket.socket) -> None:
-    """Ask the kernel for time stamps and drops with each datagram."""
+    """Ask the kernel for a time stamp with each datagram."""
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
 def want_details(sock: socket.socket) -> None:
-    """Ask the kernel for time stamps, drops, TTL and local address with each datagram."""
+    """Ask the kernel for time stamp, TTL and local address with each datagram."""
     want_stamps(sock)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
@@ -117,10 +112,31 @@ def want_details(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
-def open_udp(family: socket.AddressFamily, *, port: int = 0, details: bool = True) -> socket.socket:
-    """A UDP socket on every address of one family; without *details* it tells time stamps and drops only."""
+class BufferUse(NamedTuple):
+    """How a socket's receive buffer stands."""
+
+    share: float
+    """How much of it is filled."""
+    dropped: int
+    """Datagrams that it lost so far because it was full."""
+
+
+def use_of_buffer(sock: socket.socket) -> BufferUse:
+    """How full the receive buffer is (``include/uapi/linux/sock_diag.h``)."""
+    told = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size))
+    return BufferUse(told[0] / told[1], told[8])
+
+
+def open_udp(
+    family: socket.AddressFamily, *, port: int = 0, details: bool = True, is_shared: bool = False
+) -> socket.socket:
+    """A UDP socket on every address of one family; without *details* it tells time stamps only.
+
+    With *is_shared* others of this user may be bound to the same port (``SO_REUSEPORT``).
+    """
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(is_shared))
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         (want_details if details else want_stamps)(sock)
@@ -156,18 +172,23 @@ def receive_errors(sock: socket.socket, *, at_most: int = 128) -> Iterator[Repor
             yield Reported(error, address.split("%")[0], port, quoted, _stamp_of(ancillary))
 
 
-def attach_filter(sock: socket.socket, program: Iterable[tuple[int, int, int, int]]) -> None:
+def attach_filter(
+    sock: socket.socket, program: Iterable[tuple[int, int, int, int]], *, option: int = SO_ATTACH_FILTER
+) -> None:
     """Attach a classic BPF program (``linux/filter.h``); what it turns away costs us nothing."""
     code = array.array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
     address, length = code.buffer_info()
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", length // 8, address))
+    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@HP", length // 8, address))
 
 
 def _datagram(data: bytes, ancillary: Ancillary, source: tuple[str, int]) -> Datagram:
     received_ns: int | None = None
-    ttl = dropped = 0
-    local = b""
-    for _, kind, value in ancillary:  # the six kinds we ask for differ in their numbers, whatever their level
+    ttl, local = 0, b""
+    for (
+        _,
+        kind,
+        value,
+    ) in ancillary:  # the five kinds we ask for differ in their numbers, whatever their level
         if kind == SO_TIMESTAMPNS:
             seconds, rest_ns = _TIMESPEC.unpack_from(value)
             received_ns = seconds * 1_000_000_000 + rest_ns
@@ -177,10 +198,8 @@ def _datagram(data: bytes, ancillary: Ancillary, source: tuple[str, int]) -> Dat
             local = value[4:8]  # in_pktinfo.ipi_spec_dst
         elif kind == IPV6_PKTINFO:
             local = value[:16]
-        elif kind == SO_RXQ_OVFL:
-            (dropped,) = struct.unpack_from("=I", value)
     sender = source[0] if "%" not in source[0] else source[0].split("%")[0]
-    return Datagram(data, sender, source[1], received_ns, ttl & 0xFF, local, dropped)
+    return Datagram(data, sender, source[1], received_ns, ttl & 0xFF, local)
 
 
 def _stamp_of(ancillary: Ancillary) -> int | None:
@@ -213,11 +232,12 @@ def _offender(raw: bytes) -> str:
     return ""
 
 
-def reply_control(datagram: Datagram) -> list[tuple[int, int, bytes]]:
-    """Ancillary data that makes an answer leave from the address its request was sent to."""
-    if len(datagram.local_address) == 4:
-        info = struct.pack("@i4s4s", 0, datagram.local_address, bytes(4))
-        return [(socket.IPPROTO_IP, IP_PKTINFO, info)]
-    if len(datagram.local_address) == 16:
-        return [(socket.IPPROTO_IPV6, IPV6_PKTINFO, datagram.local_address + struct.pack("@I", 0))]
-    return []
+@functools.lru_cache(maxsize=64)
+def reply_control(local_address: bytes) -> tuple[tuple[int, int, bytes], ...]:
+    """Ancillary data that makes an answer leave from the (packed) address its request was sent to."""
+    if len(local_address) == 4:
+        info = struct.pack("@i4s4s", 0, local_address, bytes(4))
+        return ((socket.IPPROTO_IP, IP_PKTINFO, info),)
+    if len(local_address) == 16:
+        return ((socket.IPPROTO_IPV6, IPV6_PKTINFO, local_address + struct.pack("@I", 0)),)
+    return ()

@@ -89,7 +89,7 @@ def is_expected(check: Check, answered_by: str) -> bool:
     target = check.target
     match target.kind:
         case TargetKind.AGENT:
-            return is_same_name(target.name, answered_by)
+            return target.name == answered_by or is_same_name(target.name, answered_by)
         case TargetKind.SERVICE | TargetKind.ENDPOINT:
             return _begins_with(answered_by, target.name.split("/")[0])
         case TargetKind.NODE | TargetKind.GATEWAY_OUTER:

@@ -29,6 +29,7 @@ import hashlib
 import hmac
 import ipaddress
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -41,8 +42,9 @@ MIN_PADDED_BYTES = MIN_BYTES + 4
 MAX_BYTES = 65_000
 NAME_BYTES = 72
 
-CHECK_OFFSET = 44 + 4 + 4
-"""Where the check id stands, for those who read a quoted packet or a column of packets."""
+HINT_OFFSET = 44 + 4 + 2
+CHECK_OFFSET = HINT_OFFSET + 2
+"""Where hint and check id stand, for filters and for those who read a quote or a column of packets."""
 
 _VERSION, _ROLE_REQUEST, _ROLE_ANSWER = 1, 1, 2
 _IDENTITY, _LOCATION, _DIRECT, _HMAC, _PADDING = 252, 2, 5, 8, 1
@@ -50,16 +52,18 @@ _SOURCE_ANY, _SOURCE_V4, _SOURCE_V6 = 7, 8, 9
 _UNRECOGNISED = 0x80  # RFC 8972, section 4: the sender sets U, the reflector clears it
 _ERROR_ESTIMATE = 22 << 8 | 1  # RFC 4656, section 4.1.2: unsynchronised, NTP format, 1·2^(22-32) s ≈ 1 ms
 _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
+_NTP_EPOCH, _NTP_EPOCH_NS = _NTP_EPOCH_S << 32, _NTP_EPOCH_S * 1_000_000_000
+_ERA_NS = (1 << 32) * 1_000_000_000
 _HMAC_AT = 184
 _HMAC_BYTES = 16
-_U32 = 0xFFFFFFFF
+_U32, _U64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 _WHOLE = struct.Struct("!IQHH QIQHxxB3x" "B3sBBHQII72s" "B3sHHBB2s16s" "B3sIII" "B3s16s")  # fmt: skip
 """The whole packet without padding, one line of the table above after the other. The base: sequence number,
 timestamp, error estimate, SSID; then receive timestamp, and what is repeated of the request: sequence number,
 timestamp, estimate, TTL."""
 _TIME_AT, _TIME = 4, struct.Struct("!Q")
-_URGENT = 1
+URGENT = 1
 """The hint of a request whose asker waits for the answer; that of an answer is an MTU. Zero says nothing, and
 who does not know hints ignores them."""
 _LAYOUT = (b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10")
@@ -135,7 +139,7 @@ def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> by
     # fmt: off
     packed = _WHOLE.pack(
         sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1, 0, 0, 0, 0, 0,
-        u, _IDENTIFIED, _VERSION, _ROLE_REQUEST, is_urgent and _URGENT, check, boot, sequence, b"",
+        u, _IDENTIFIED, _VERSION, _ROLE_REQUEST, is_urgent and URGENT, check, boot, sequence, b"",
         u, _LOCATED, 0, 0, u, _SOURCE_ANY, _SIXTEEN, b"",
         u, _COUNTED, count & _U32, 0, 0, u, _SEALED, b"",
     )
@@ -164,15 +168,18 @@ def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes
     return _seal(packed, key, size, 0)
 
 
-def decode_request(data: bytes, *, key: bytes) -> Request:
-    """Read a test packet; :class:`RemoteFormatError` where it is not one of ours."""
-    told = _open(data, _ROLE_REQUEST, key)
-    return _make(Request, (told[14], told[15], told[0], unix_of(told[1]), told[28], told[13] == _URGENT))
+def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Request:
+    """Read a test packet; :class:`RemoteFormatError` where it is not one of ours.
+
+    *size* is that of the whole packet, where *data* is only its first :data:`MIN_PADDED_BYTES` bytes.
+    """
+    told = _open(data, len(data) if size is None else size, _ROLE_REQUEST, key)
+    return _make(Request, (told[14], told[15], told[0], unix_of(told[1]), told[28], told[13] == URGENT))
 
 
-def decode_answer(data: bytes, *, key: bytes) -> Answer:
-    """Read a reflected packet; :class:`RemoteFormatError` where it is not one of ours."""
-    told = _open(data, _ROLE_ANSWER, key)
+def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> Answer:
+    """Read a reflected packet, as :func:`decode_request` does."""
+    told = _open(data, len(data) if size is None else size, _ROLE_ANSWER, key)
     source = told[25]
     # fmt: off
     return _make(Answer, (
@@ -243,20 +250,18 @@ def is_same_name(expected: str, claimed: str) -> bool:
 
 def ntp_of(unix_ns: int) -> int:
     """Unix nanoseconds as a 64-bit NTP timestamp (RFC 5905, section 6); exact to the nanosecond."""
-    seconds, rest_ns = divmod(unix_ns, 1_000_000_000)
-    fraction = ((rest_ns << 32) + 500_000_000) // 1_000_000_000
-    return ((seconds + _NTP_EPOCH_S & _U32) << 32) | fraction
+    return ((unix_ns + _NTP_EPOCH_NS << 32) + 500_000_000) // 1_000_000_000 & _U64
 
 
 def unix_of(ntp: int) -> int:
     """A 64-bit NTP timestamp as Unix nanoseconds between 1970 and 2106, whatever its era."""
-    seconds = (ntp >> 32) - _NTP_EPOCH_S & _U32
-    return seconds * 1_000_000_000 + (((ntp & _U32) * 1_000_000_000 + (1 << 31)) >> 32)
+    since_1900_ns = (ntp * 1_000_000_000 + (1 << 31)) >> 32
+    return since_1900_ns - (_NTP_EPOCH_NS if ntp >= _NTP_EPOCH else _NTP_EPOCH_NS - _ERA_NS)
 
 
 def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
     padding = size - MIN_BYTES
-    sealed = packed[: _HMAC_AT + 4] + _digest(packed, key=key)
+    sealed = packed[: _HMAC_AT + 4] + _digest(packed, key)
     if not padding:
         return sealed
     if not MIN_PADDED_BYTES <= size <= MAX_BYTES:
@@ -264,13 +269,20 @@ def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
     return sealed + struct.pack("!BBH", flags, _PADDING, padding - 4) + bytes(padding - 4)
 
 
-def _digest(data: bytes | bytearray, *, key: bytes) -> bytes:
+def _digest(data: bytes | bytearray, key: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104) over what RFC 8972, section 4.8, covers; the key's halves are hashed once."""
-    begun, ended = begin_hmac(key)
-    inner, outer = begun.copy(), ended.copy()
+    begin_inner, begin_outer = _begin_hmac(key)
+    inner = begin_inner()
     inner.update(data[:4] + data[44:_HMAC_AT])
+    outer = begin_outer()
     outer.update(inner.digest())
     return outer.digest()[:_HMAC_BYTES]
+
+
+@functools.lru_cache(maxsize=8)
+def _begin_hmac(key: bytes) -> tuple[Callable[[], hashlib._Hash], Callable[[], hashlib._Hash]]:
+    inner, outer = begin_hmac(key)
+    return inner.copy, outer.copy
 
 
 @functools.lru_cache(maxsize=8)
@@ -281,17 +293,17 @@ def begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
-def _open(data: bytes, role: int, key: bytes) -> tuple[Any, ...]:
+def _open(data: bytes, size: int, role: int, key: bytes) -> tuple[Any, ...]:
     """The fields of :data:`_WHOLE`, once everything that is always the same and the HMAC were found right."""
-    if len(data) < MIN_BYTES:
-        raise RemoteFormatError(f"STAMP: {len(data)} bytes are too few")
+    if size < MIN_BYTES:
+        raise RemoteFormatError(f"STAMP: {size} bytes are too few")
     fields: tuple[Any, ...] = _WHOLE.unpack_from(data)
     if data[45] != _IDENTITY or fields[11] != _VERSION or fields[12] != role:
         raise RemoteFormatError("STAMP: no identity of ours in the expected role")
-    if not hmac.compare_digest(fields[-1], _digest(data, key=key)):
+    if not hmac.compare_digest(fields[-1], _digest(data, key)):
         raise StrangerError("STAMP: wrong HMAC")
-    if len(data) != MIN_BYTES:
-        _check_padding(data)
+    if size != MIN_BYTES:
+        _check_padding(data, size)
     if (fields[10], fields[19], fields[24], fields[27], fields[32]) != _LAYOUT:
         raise RemoteFormatError("STAMP: the TLVs are not in our order")
     if fields[23] not in _SOURCES[role]:
@@ -303,11 +315,11 @@ def _open(data: bytes, role: int, key: bytes) -> tuple[Any, ...]:
     return fields
 
 
-def _check_padding(data: bytes) -> None:
-    if len(data) < MIN_PADDED_BYTES or len(data) > MAX_BYTES:
-        raise RemoteFormatError(f"STAMP: {len(data)} bytes cannot be padded right")
+def _check_padding(data: bytes, size: int) -> None:
+    if not MIN_PADDED_BYTES <= size <= MAX_BYTES:
+        raise RemoteFormatError(f"STAMP: {size} bytes cannot be padded right")
     _, kind, length = struct.unpack_from("!BBH", data, MIN_BYTES)
-    if kind != _PADDING or length != len(data) - MIN_PADDED_BYTES:
+    if kind != _PADDING or length != size - MIN_PADDED_BYTES:
         raise RemoteFormatError("STAMP: something else than padding follows the HMAC")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netprobe.errors import SurroundingsError
+from netprobe.engine.inbox import batch_calls
 from netprobe.wire.batch import Indices, Rows, map_v4
 
 if TYPE_CHECKING:
@@ -43,15 +43,6 @@ _MSG_DONTWAIT = 0x40
 _MSG_TRUNC = 0x20
 
 
-def _load() -> ctypes.CDLL:
-    if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
-        raise SurroundingsError("the sweep needs 64-bit Linux (sendmmsg)")
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
-    libc.recvmmsg.argtypes = [*libc.sendmmsg.argtypes, ctypes.c_void_p]
-    return libc
-
-
 def socket_names(addresses: Rows, ports: NDArray[np.uint16], *, v6: bool, scopes: int = 0) -> Rows:
     """``sockaddr_in`` or ``sockaddr_in6`` of each address, one per row."""
     names = np.zeros((len(addresses), _NAME_BYTES), dtype=np.uint8)
@@ -75,7 +66,7 @@ class Outbox:
     def __init__(self, packets: Rows, lengths: Indices, names: Rows) -> None:
         if not (packets.flags.c_contiguous and names.flags.c_contiguous):
             packets, names = np.ascontiguousarray(packets), np.ascontiguousarray(names)
-        self._libc = _load()
+        self._libc = batch_calls()
         self._keep = (packets, names)
         count = len(packets)
         at = np.arange(count, dtype=np.uint64)
@@ -138,7 +129,7 @@ class Inbox:
     """Receives up to *capacity* packets per call, the first *width* bytes of each."""
 
     def __init__(self, *, capacity: int, width: int) -> None:
-        self._libc = _load()
+        self._libc = batch_calls()
         self.capacity = capacity
         self._packets = np.zeros((capacity, width), dtype=np.uint8)
         self._names = np.zeros((capacity, _NAME_BYTES), dtype=np.uint8)

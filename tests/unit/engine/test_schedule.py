@@ -37,17 +37,17 @@ def test_the_grace_lets_the_last_answer_in_that_a_peer_held() -> None:
     checks = [make_check(Probe("icmp", timeout_ns=500_000_000))]
     held_ns = tick_of(INTERVAL_NS)
     assert grace_ns(checks, interval_ns=INTERVAL_NS, margin_ns=0) == 300_000_000 + held_ns
-    assert grace_ns(checks, interval_ns=10 * INTERVAL_NS, margin_ns=0) == tick_of(10 * INTERVAL_NS)
+    assert grace_ns(checks, interval_ns=10 * INTERVAL_NS, margin_ns=0) == 0  # the spread leaves time enough
 
 
-def test_a_tick_is_a_twentieth_of_the_interval_and_at_most_half_a_second() -> None:
-    assert tick_of(INTERVAL_NS) == INTERVAL_NS // 20
-    assert tick_of(10 * INTERVAL_NS) == tick_of(3600 * INTERVAL_NS) == INTERVAL_NS // 2
+def test_a_tick_is_a_tenth_of_the_interval_and_at_most_a_second() -> None:
+    assert tick_of(INTERVAL_NS) == INTERVAL_NS // 10
+    assert tick_of(10 * INTERVAL_NS) == tick_of(3600 * INTERVAL_NS) == INTERVAL_NS
 
 
 def test_a_large_plan_has_ticks_short_enough_for_a_batch() -> None:
     interval_ns = 10 * INTERVAL_NS
-    assert tick_of(interval_ns, probes=1_000) == INTERVAL_NS // 2
+    assert tick_of(interval_ns, probes=1_000) == INTERVAL_NS
     ticks = interval_ns * SPREAD_PERCENT // 100 // tick_of(interval_ns, probes=10_000)
     assert 10_000 // ticks <= BATCH
 

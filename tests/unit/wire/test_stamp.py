@@ -105,7 +105,7 @@ def test_no_byte_behind_the_base_can_be_changed(answer: stamp.Answer, at: int, f
 def test_a_validly_sealed_mess_is_refused_too(noise: bytes) -> None:
     mess = bytearray(noise.ljust(stamp.MIN_BYTES, b"\0"))
     mess[45], mess[48], mess[49] = 252, 1, 2
-    mess[188:204] = stamp._digest(mess, key=KEY)
+    mess[188:204] = stamp._digest(mess, KEY)
     with pytest.raises(RemoteFormatError):
         stamp.decode_answer(bytes(mess), key=KEY)
 
