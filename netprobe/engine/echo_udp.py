@@ -47,16 +47,17 @@ class Keyring:
 
     key: bytes = b""
     previous: bytes = b""
+    believed: tuple[bytes, ...] = field(init=False)
+    """Every key that proves a packet; without a plan there is none, and nobody is believed."""
+
+    def __post_init__(self) -> None:
+        self.believed = tuple(key for key in (self.key, self.previous) if key)
 
     def use(self, key: bytes) -> None:
         """From now on seal with *key*; go on believing the one before."""
         if key != self.key:
             self.previous, self.key = self.key, key
-
-    @property
-    def believed(self) -> tuple[bytes, ...]:
-        """Every key that proves a packet; without a plan there is none, and nobody is believed."""
-        return tuple(key for key in (self.key, self.previous) if key)
+            self.__post_init__()
 
 
 class _Way(NamedTuple):

@@ -38,6 +38,8 @@ _PLAIN_BYTES, _DETAILED_BYTES = 32, {socket.AF_INET: 88, socket.AF_INET6: 96}
 """What the kernel's remarks of each layout take."""
 _DETAIL_KINDS = {socket.AF_INET: (IP_PKTINFO, IP_TTL), socket.AF_INET6: (IPV6_PKTINFO, IPV6_HOPLIMIT)}
 _DONTWAIT_AND_TELL_SIZE = 0x40 | 0x20
+_ERRORS = 8
+"""So many calls more may tell of an error instead of packets."""
 _REMEMBERED = 4_096
 _make = tuple.__new__
 
@@ -116,12 +118,14 @@ class Inbox:
         """Packets that wait in the socket, until it is empty or about *at_most* were read."""
         packets: list[Packet] = []
         number = sock.fileno()
-        while len(packets) < at_most:
+        for _ in range(at_most // CAPACITY + _ERRORS):
             self._header_view[:] = self._fresh
             count = self._receive(number, self._headers, CAPACITY, _DONTWAIT_AND_TELL_SIZE, None)
             if count > 0:
                 packets += self._read(count)
-            if 0 <= count < CAPACITY or (count < 0 and ctypes.get_errno() == errno.EAGAIN):
+            if 0 <= count < CAPACITY or len(packets) >= at_most:
+                break
+            if count < 0 and ctypes.get_errno() == errno.EAGAIN:
                 break
             # Else there may be more, or an ICMP error was told here; it stands in the error queue too.
         return packets

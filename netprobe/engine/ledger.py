@@ -118,7 +118,7 @@ class _Session:
     def _forget_all_but(self, newest: int) -> bool:
         """The plain case, one probe a round and all of them answered: done without sorting anything."""
         anchors = self.anchors
-        if not 0 < len(anchors) <= 2 or anchors[-1].sequence != newest or anchors[0].sequence > newest:
+        if not 0 < len(anchors) <= 2 or anchors[-1][0] != newest or anchors[0][0] > newest:
             return False
         del anchors[:-1]
         return True
@@ -212,8 +212,8 @@ class Ledger:
 
     def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the round and return its windows."""
-        tallies = sorted(turn.tallies.values(), key=lambda tally: tally.check.id)
-        return tuple(self._close_tally(tally, turn, doubt) for tally in tallies)
+        tallies = turn.tallies
+        return tuple([self._close_tally(tallies[check], turn, doubt) for check in sorted(tallies)])
 
     def forget(self, keep: set[CheckId]) -> None:
         """Drop the sessions of checks that are asked no more."""
@@ -223,13 +223,18 @@ class Ledger:
 
     def _close_tally(self, tally: Tally, turn: Round, doubt: Doubt) -> Window:
         session = self._sessions.get(tally.check.id) or _Session()
+        lost = self._end_waiting(session, tally, doubt) if session.waiting else []
+        return _window(tally, turn, session.split(lost, newest=tally.newest))
+
+    def _end_waiting(self, session: _Session, tally: Tally, doubt: Doubt) -> list[int]:
+        """Judge the tally's silent probes; the sequence numbers of those that were lost."""
         lost = []
         for probe in [one for one in session.waiting.values() if one.tally is tally]:
             outcome = _silence(probe, doubt(probe))
             if isinstance(outcome, TimedOut):
                 lost.append(probe.sequence)
             self._end(session, probe.sequence, _ended(outcome, tally))
-        return _window(tally, turn, session.split(lost, newest=tally.newest))
+        return lost
 
     def _end(self, session: _Session, sequence: int, seen: Seen) -> None:
         probe = session.waiting.pop(sequence)

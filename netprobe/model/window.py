@@ -33,7 +33,7 @@ class Histogram:
     @staticmethod
     def bucket_of(value_ns: int) -> int:
         """The bucket a duration falls into; durations below 1 ns count as 1 ns."""
-        return math.floor(_BUCKETS_PER_OCTAVE * math.log2(max(1, value_ns)))
+        return int(_BUCKETS_PER_OCTAVE * math.log2(value_ns)) if value_ns > 1 else 0
 
     @staticmethod
     def middle_ns(bucket: int) -> float:
