@@ -67,9 +67,10 @@ def group_judged(judged: Iterable[Judged]) -> tuple[Row, ...]:
 
 
 def fold_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows that differ only in their targets as one, then those that differ only in their sources."""
+    """Rows that differ only in their targets as one, then those only in their sources, then in both ends."""
     by_source = _fold(rows, lambda row: row.sources, lambda row: row.targets, _with_targets)
     folded = _fold(by_source, lambda row: row.targets, lambda row: row.sources, _with_sources)
+    folded = _fold_pairs(folded)
     return tuple(sorted(folded, key=lambda row: (ORDER.index(row.verdict), -row.cells, row.sources)))
 
 
@@ -89,6 +90,23 @@ def _fold(
         else:
             names = tuple(sorted({name for row in group for name in merged(row)}))
             folded.append(build(group[0], names, sum(row.cells for row in group)))
+    return folded
+
+
+def _fold_pairs(rows: Iterable[Row]) -> list[Row]:
+    """What differs alike between many pairs, as one row with everybody of both ends."""
+    alike: dict[object, list[Row]] = defaultdict(list)
+    for row in rows:
+        alike[row.verdict, row.reason, row.doors, row.rules].append(row)
+    folded: list[Row] = []
+    for group in alike.values():
+        if len(group) < _FOLD:
+            folded += group
+        else:
+            sources = tuple(sorted({name for row in group for name in row.sources}))
+            targets = tuple(sorted({name for row in group for name in row.targets}))
+            cells = sum(row.cells for row in group)
+            folded.append(replace(group[0], sources=sources, targets=targets, cells=cells))
     return folded
 
 

@@ -46,6 +46,13 @@ def test_a_column_of_sources_folds_too() -> None:
     assert [(len(row.sources), row.target, row.cells) for row in rows] == [(9, "cluster-03/w1/pod", 9)]
 
 
+def test_what_differs_alike_between_all_pairs_is_one_row() -> None:
+    odd = [judged(one, other, CellVerdict.UNPROVEN) for one in range(3) for other in range(3) if one != other]
+    (row,) = fold_rows(group_judged(odd))
+    assert (row.cells, len(row.sources), len(row.targets)) == (6, 3, 3)
+    assert row.source == "3 clusters (cluster-00, cluster-01, cluster-02)"
+
+
 def test_all_as_intended_is_one_line() -> None:
     assert render_text(verify_table(FLEET[:10]), width=80) == "As intended: all 10 cells.\n"
 
