@@ -50,6 +50,11 @@ class Gathering:
         return tuple(self._followers[name].known() for name in sorted(self._followers))
 
     @property
+    def home(self) -> ClusterName | None:
+        """The cluster that we run in, where one of them says so."""
+        return next((name for name, each in self._followers.items() if each.registered.is_home), None)
+
+    @property
     def refused(self) -> int:
         """Registration files that could not be used since the start."""
         return self._registry.refused

@@ -38,6 +38,11 @@ class Registered:
         """The cluster's name."""
         return self.trusted.name
 
+    @property
+    def is_home(self) -> bool:
+        """Whether the collector itself runs in it."""
+        return self.access is not None and self.access.name == IN_CLUSTER
+
 
 class Registry:
     """The folder; :meth:`read` as often as one likes."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.collector.admission import Admission
+from netprobe.collector.gathering import Gathering
 from netprobe.collector.registry import Registry, read_registered
 from netprobe.errors import InputError
 from tests.unit.bus.test_tokens import CLUSTERS, ISSUER
@@ -87,3 +89,12 @@ def test_what_is_wrong_is_one_line_that_names_it(
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         Registry(tmp_path / "none")
+
+
+def test_the_cluster_around_the_collector_is_its_home(tmp_path: Path) -> None:
+    write(tmp_path, "hub.yaml", **{**GOOD, "name": "hub", "in_cluster": True})
+    write(tmp_path, "spoke.yaml", **{**GOOD, "name": "spoke"})
+    assert {found.name: found.is_home for found in Registry(tmp_path).read()} == {"hub": True, "spoke": False}
+    assert Gathering(Registry(tmp_path), Admission()).home == "hub"
+    (tmp_path / "hub.yaml").unlink()
+    assert Gathering(Registry(tmp_path), Admission()).home is None
