@@ -13,7 +13,7 @@ _SECOND_NS = 1_000_000_000
 class Pacer:
     """Spreads packets evenly at *rate* per second, in steps of about *tick_ns*.
 
-    Time that was missed (a busy machine) is not made up for by a burst beyond two ticks' worth: the budget of
+    Time that was missed (a busy machine) is not made up for by a burst beyond *most_ticks*: the budget of
     an agent is a promise to the network. A rate of None means: as fast as the kernel takes them.
 
     >>> pacer = Pacer(start_ns=0, rate=1000, tick_ns=10_000_000)
@@ -26,6 +26,7 @@ class Pacer:
     start_ns: int
     rate: float | None
     tick_ns: int
+    most_ticks: int = 2
 
     def __post_init__(self) -> None:
         if self.tick_ns <= 0 or (self.rate is not None and self.rate <= 0):
@@ -45,7 +46,7 @@ class Pacer:
         if self.rate is None:
             return 1 << 30
         due = int((now_ns - self.start_ns) * self._rate / _SECOND_NS) - sent
-        excess = due - 2 * self.quantum
+        excess = due - self.most_ticks * self.quantum
         if excess > 0:
             self.start_ns += int(excess * _SECOND_NS / self._rate)
             due -= excess

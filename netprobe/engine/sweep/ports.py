@@ -195,7 +195,12 @@ class _Asker:
         self._sweep, self._inquiry, self._deadline_ns = sweep, inquiry, deadline_ns
         # Each pass ends with a quiet time that is longer than a tick, so its first tick may leave at once.
         self._pace = Pace(
-            rate=rate, timeout_ns=_TIMEOUT_NS, tick_ns=_TICK_NS, head_start_ns=_TICK_NS, batch=_BATCH
+            rate=rate,
+            timeout_ns=_TIMEOUT_NS,
+            tick_ns=_TICK_NS,
+            head_start_ns=_TICK_NS,
+            most_ticks=1,
+            batch=_BATCH,
         )
         self._slowest_ns = 0
         self.probes = 0

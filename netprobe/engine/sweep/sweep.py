@@ -46,6 +46,8 @@ class Pace:
     """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
     head_start_ns: int = 0
     """A round starts with what would have been due in this time, for rounds with pauses between them."""
+    most_ticks: int = 2
+    """What a late step may send at most, in ticks' worth."""
     batch: int = BATCH
     beside: bool = False
     """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
@@ -99,7 +101,10 @@ class Sweep:
             size=len(self.questions),
             queues=self._queue_up(rows),
             pacer=Pacer(
-                start_ns=time.monotonic_ns() - pace.head_start_ns, rate=pace.rate, tick_ns=pace.tick_ns
+                start_ns=time.monotonic_ns() - pace.head_start_ns,
+                rate=pace.rate,
+                tick_ns=pace.tick_ns,
+                most_ticks=pace.most_ticks,
             ),
             timeout_ns=pace.timeout_ns,
             drops_before=self.drops,

@@ -46,3 +46,10 @@ def test_no_rate_means_at_once() -> None:
 def test_an_impossible_pace_is_refused(rate: float, tick_ns: int) -> None:
     with pytest.raises(MisuseError):
         Pacer(start_ns=0, rate=rate, tick_ns=tick_ns)
+
+
+def test_a_late_step_sends_no_more_than_the_ticks_it_may() -> None:
+    pacer = Pacer(start_ns=0, rate=1000, tick_ns=10_000_000, most_ticks=1)
+    assert pacer.allow(now_ns=500_000_000, sent=0) == 10
+    assert pacer.allow(now_ns=500_000_000, sent=10) == 0
+    assert pacer.next_ns(sent=10) == 510_000_000
