@@ -333,9 +333,15 @@ async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_pat
 
 async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
-        await here.start("127.0.0.1:1", "[::1]:1")
-        _, plan = await join(stack, here, AGENTS[0])
-        assert plan.bus == ("127.0.0.1:1", "[::1]:1")
+        await here.start()
+        door = here.url.removeprefix("nats://")
+        first = here.running[-1]
+        first.terminate()
+        await first.wait()
+        await here.start(door)
+        bus, plan = await join(stack, here, AGENTS[0])
+        assert plan.bus == (door,)
+        await until(lambda: bus.is_straight)
 
 
 async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
