@@ -14,7 +14,7 @@ E2E_PACKAGES := containerd runc containernetworking-plugins buildah busybox-stat
 FUZZ_SECONDS ?= 120
 SOAK_SECONDS ?= 600
 
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e e2e-packages lab-score fuzz soak format lock clean
+.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e e2e-build e2e-packages lab-score fuzz soak format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -76,9 +76,11 @@ e2e-packages:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
-e2e: setup e2e-packages  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
+e2e-build: setup e2e-packages
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.build; fi
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v buildah >/dev/null; then $(BIN)/python -m tests.e2e.cluster.bake; fi
+
+e2e: e2e-build  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
 	@$(BIN)/pytest -q tests/e2e
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
