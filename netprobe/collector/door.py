@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netprobe.bus.login import Trust
 from netprobe.bus.server import ServerTls
 from netprobe.collector.admission import Admission
 from netprobe.collector.gathering import Gathering, Survey
+from netprobe.model.check import Plan
 from netprobe.model.vitals import Entrance
 
 LOOK_S = 5.0
@@ -28,6 +29,15 @@ class Door:
     admission: Admission
     gathering: Gathering | None
     survey: Survey
+
+    def show(self, plans: Iterable[Plan], bus: tuple[str, ...]) -> Iterator[Plan]:
+        """*plans*; agents of the cluster that we run in are told where the *bus* itself is.
+
+        Agents of others come by the way that people gave them, which need not be the one that is tested.
+        """
+        home = self.gathering.home if self.gathering else None
+        for plan in plans:
+            yield replace(plan, bus=bus) if home in {None, plan.agent.cluster} else plan
 
     def entrance(self) -> Entrance | None:
         """Who came in, and who did not; None where nobody comes by token."""

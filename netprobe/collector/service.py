@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -215,15 +214,8 @@ class _Collector:
                 await self._hand_out(bus)
 
     async def _hand_out(self, bus: CollectorBus) -> None:
-        """Every agent its plan; those of our own cluster are told where we are, too.
-
-        Agents of others came by the way that people gave them, which need not be the one that is tested.
-        """
-        doors, home = self._settings.bus, self._door.gathering.home if self._door.gathering else None
         plans = (*self._fleet.plans, *self._course.withdrawn)
-        await bus.put_plans(
-            replace(plan, bus=doors) if home in {None, plan.agent.cluster} else plan for plan in plans
-        )
+        await bus.put_plans(self._door.show(plans, self._settings.bus))
 
     def _keep_epoch(self) -> None:
         """Remember which plans are asked from now on."""
