@@ -26,7 +26,10 @@ _WAIT_S = 60.0
 _CHARON = "/usr/lib/ipsec/charon"
 _PACKAGES = {
     "openvpn": ("openvpn", "openvpn"),
-    "ipsec": (_CHARON, "strongswan-charon strongswan-swanctl libcharon-extra-plugins"),
+    "ipsec": (
+        _CHARON,
+        "strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-standard-plugins",
+    ),
 }
 _STRONGSWAN = """\
 charon {
