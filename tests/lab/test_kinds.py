@@ -32,6 +32,7 @@ from netprobe.wire.messages import Answer
 from tests.lab import servers
 from tests.lab.agents import MS, PORT, make_check
 from tests.lab.asking import Asker
+from tests.lab.codes import CODES_V4, CODES_V6
 from tests.lab.line import BACK, A, B, Line, family_of, line, version_of
 from tests.lab.namespaces import need_namespaces
 from tests.lab.servers import NAME, serving
@@ -173,16 +174,6 @@ def test_what_is_lost_on_the_way_back_is_silence_at_the_end_of_every_walk(scene:
         assert told[name].details[0].words == f"silence behind hop 1 ({R[address]})"
     assert dict(told["pmtu"].details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
     assert told["firewalk"].details[0].words.startswith("cannot be known"), "its witness is as silent"
-
-
-CODES_V4 = {
-    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
-    "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
-}  # fmt: skip
-CODES_V6 = {
-    "no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
-    "reject-route": 6,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(

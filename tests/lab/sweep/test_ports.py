@@ -15,6 +15,7 @@ from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
+from tests.lab.codes import CODES_V4, CODES_V6
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
@@ -91,16 +92,6 @@ def test_both_families_and_who_rejected(pair: Pair) -> None:
         PortVerdict(FAR_V6, Transport.TCP, 80, Verdict.CLOSED),
         PortVerdict(FAR_V6, Transport.TCP, 81, Verdict.REJECTED, FAR_V6, 1, 1),
     ]
-
-
-CODES_V4 = {
-    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
-    "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
-}  # fmt: skip
-CODES_V6 = {
-    "no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
-    "reject-route": 6,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("transport", PORTED)

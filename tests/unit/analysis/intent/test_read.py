@@ -195,6 +195,23 @@ def test_prerequisites_of_submariner_need_the_path_only() -> None:
     assert {rule.needs for rule in rules} == {Needs.PATH}
 
 
+@pytest.mark.parametrize(
+    ("fabric", "door", "scope"),
+    [
+        ("submariner", "esp", Scope.ACROSS),
+        ("liqo", "udp/51840", Scope.ACROSS),
+        ("istio", "tcp/15443", Scope.ACROSS),
+        ("linkerd", "tcp/4143", Scope.ACROSS),
+        ("consul", "tcp/8301", Scope.WITHIN),
+        ("cilium-clustermesh", "tcp/2379", Scope.ACROSS),
+        ("kubernetes-nodes", "tcp/10250", Scope.WITHIN),
+    ],
+)
+def test_every_known_fabric_has_a_set_that_holds_its_door(fabric: str, door: str, scope: Scope) -> None:
+    rules = read(f"version: 1\nprerequisites: [{fabric}]\n").rules
+    assert (door, scope) in {(str(span), rule.scope) for rule in rules for span in rule.spans}
+
+
 def test_the_published_schema_is_the_one_that_is_read() -> None:
     assert json.loads(SCHEMA.read_text()) == json.loads(json.dumps(intent_schema()))
 
