@@ -1,0 +1,204 @@
+"""What the pages name exists: files, links, modules, and every row of a table that follows a registry."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from netprobe.analysis.table import TABLE, TableRow
+from netprobe.bus.tokens import Reason
+from netprobe.cli import demo
+from netprobe.discovery.deploy.catalogue import EXTRAS
+from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.lab.faults import KINDS as FAULTS
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.snapshot import Counters
+from netprobe.model.vitals import Entrance, Vitals
+from netprobe.notebook.fleet import Fleet
+from netprobe.probes.registry import KINDS
+from netprobe.render.forms import FORMS
+from netprobe.render.metrics import encode_metrics
+from tests import fleets
+from tests.unit.docs import pages
+from tests.unit.docs.pages import ROOT, Told
+
+DOCS = ROOT / "docs"
+FOLDERS = ("agents", "benchmarks", "docs", "manifests", "netprobe", "notebooks", "tests", ".ci")
+ROOMS = {found.parent.name for found in (ROOT / "netprobe").glob("*/__init__.py")}
+
+
+def named(pattern: str) -> list[object]:
+    chosen: list[object] = [
+        pytest.param(told, id=f"{told.page.stem}:{told.line}")
+        for page in pages.PAGES
+        for told in pages.spans(page)
+        if re.fullmatch(pattern, told.code)
+    ]
+    assert chosen
+    return chosen
+
+
+@pytest.mark.parametrize("told", named(rf"({'|'.join(map(re.escape, FOLDERS))})/[\w./-]*"))
+def test_files_are_there(told: Told) -> None:
+    assert (ROOT / told.code).exists(), told
+
+
+@pytest.mark.parametrize("told", named(r"test_\w+(\.py)?"))
+def test_files_of_tests_are_there_by_their_names(told: Told) -> None:
+    assert list((ROOT / "tests").rglob(f"{told.code.removesuffix('.py')}.py")), told
+
+
+def test_links_lead_somewhere() -> None:
+    found = [told for page in pages.PAGES for told in pages.links(page)]
+    assert len(found) > 40
+    for told in found:
+        path, _, anchor = told.code.partition("#")
+        page = (told.page.parent / path).resolve() if path else told.page
+        assert page.exists(), told
+        assert not anchor or anchor in pages.anchors(page), told
+
+
+@pytest.mark.parametrize("told", named(rf"(netprobe\.)?({'|'.join(sorted(ROOMS))})(\.\w+)+(\(.*)?"))
+def test_modules_and_their_parts_are_there(told: Told) -> None:
+    dotted, bracket, given = told.code.removeprefix("netprobe.").partition("(")
+    parts = dotted.split(".")
+    room = next(
+        ".".join(parts[:count])
+        for count in range(len(parts), 0, -1)
+        if importlib.util.find_spec(f"netprobe.{parts[0]}") and _is_module(parts[:count])
+    )
+    thing: Any = importlib.import_module(f"netprobe.{room}")
+    for name in dotted.removeprefix(room).strip(".").split("."):
+        thing = getattr(thing, name) if name else thing
+    if bracket:
+        parameters = set(inspect.signature(thing).parameters)
+        assert set(re.findall(r"\w+", given.partition(")")[0])) <= parameters, told
+
+
+def _is_module(parts: list[str]) -> bool:
+    path = ROOT.joinpath("netprobe", *parts)
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def test_the_table_of_diagnosis_is_the_decision_table() -> None:
+    shown = [(number, cause.strip("`"), float(sure)) for number, _, cause, sure in
+             pages.rows(DOCS / "diagnosis.md", "| # | seen | cause")]  # fmt: skip
+    assert shown == [(row.number, str(row.cause), row.confidence) for row in TABLE]
+    seen = [cells[1] for cells in pages.rows(DOCS / "diagnosis.md", "| # | seen | cause")]
+    for said, row in zip(seen, TABLE, strict=True):
+        for word in (row.part or "any part").split("|"):
+            assert word in said, said
+        assert said == _pattern(row)
+
+
+def _pattern(row: TableRow) -> str:
+    part = "node, a gateway" if row.gateway else row.part.replace("|", " or ") or "any part"
+    column = {"": "", "all": "", "large": "large packets only"}[row.column]
+    ways = {"": "", "both": "both directions", "one": "one direction"}[row.ways]
+    return ", ".join(filter(None, (part, row.answer.replace("|", " or "), row.note, column, ways)))
+
+
+def test_every_kind_of_probe_has_a_row_and_a_section() -> None:
+    rows = pages.rows(DOCS / "probes.md", "| kind | asks")
+    assert {cells[0].strip("`") for cells in rows} == set(KINDS)
+    text = (DOCS / "probes.md").read_text()
+    headings = {name for line in re.findall(r"^## (.+)$", text, re.MULTILINE) for name in line.split(", ")}
+    assert set(KINDS) <= headings
+    assert {kind.value for kind in OutcomeKind} <= {told.code for told in pages.spans(DOCS / "probes.md")}
+
+
+def test_options_of_probes_are_named_in_their_section() -> None:
+    text = (DOCS / "probes.md").read_text()
+    for name, module in KINDS.items():
+        (section,) = re.findall(
+            rf"^## [\w, ]*\b{name}\b[\w, ]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        )
+        for option in importlib.import_module(module).OPTIONS:
+            assert f"`{option}" in section, f"{name}: {option}"
+
+
+def test_the_lab_has_as_many_faults_as_it_says() -> None:
+    assert "# nineteen ways to break it" in (ROOT / "README.md").read_text()
+    assert len(FAULTS) == 19
+    assert "eight real faults" in (ROOT / "README.md").read_text()
+    assert len(demo.FAULTS) == 8
+    scored = {cells[0] for cells in pages.rows(DOCS / "lab-score.md", "| kind of fault | was called |")}
+    assert scored == set(FAULTS)
+
+
+def test_every_metric_is_told() -> None:
+    vitals = Vitals(
+        version="1", pid=1, started_ns=1, epoch=1, interval_ns=1, agents_planned=1, last_report_ns=1,
+        analysis_errors=0, inventories_refused=0, windows_rejected_by_reason={"x": 1},
+        counters=Counters(), entrance=Entrance(0, 0, {"x": 1}, 0, {}),
+    )  # fmt: skip
+    body, _ = encode_metrics(fleets.EVERY["tunnel-down"](), vitals)
+    made = set(re.findall(r"^# TYPE (netprobe_\w+) ", body.decode(), re.MULTILINE))
+    rows = pages.rows(DOCS / "monitoring.md", "| metric | labels")
+    assert {name for cells in rows for name in re.findall(r"`(netprobe_\w+)`", cells[0])} == made
+
+
+def test_every_refusal_is_explained() -> None:
+    cells = [row[0] for row in pages.rows(DOCS / "identity.md", "| kind | what it means")]
+    assert {kind for cell in cells for kind in re.findall(r"`([\w-]+)`", cell)} == {
+        str(each) for each in Reason
+    }
+
+
+def test_every_overlay_and_component_has_a_row() -> None:
+    for header, folder in (("| overlay |", "overlays"), ("| component |", "components")):
+        rows = pages.rows(DOCS / "manifests.md", header)
+        shown = {cells[0].strip("`").removeprefix("overlays/") for cells in rows}
+        assert shown == {path.name for path in (ROOT / "manifests" / folder).iterdir()}
+
+
+def test_components_of_install_are_named() -> None:
+    (paragraph,) = re.findall(r"\*\*Components\.\*\*.*?\n\n", (DOCS / "install.md").read_text(), re.DOTALL)
+    assert set(EXTRAS) <= set(re.findall(r"`([\w-]+)`", paragraph))
+
+
+def test_every_form_of_report_has_a_row() -> None:
+    rows = pages.rows(DOCS / "reports.md", "| form | suffix")
+    shown = {
+        tuple(pair)
+        for cells in rows
+        for pair in zip(re.findall(r"`(\w+)`", cells[0]), re.findall(r"`(\.\w+)`", cells[1]), strict=True)
+    }
+    assert shown == {(name, form.suffix) for name, form in FORMS.items()}
+
+
+def test_every_collector_of_evidence_has_a_row() -> None:
+    shown = [cells[0].strip("`") for cells in pages.rows(DOCS / "sites.md", "| collector | command")]
+    assert shown == [collector.name for collector in COLLECTORS]
+
+
+def test_what_a_fleet_offers_in_python_is_there() -> None:
+    names = {found for cells in pages.rows(DOCS / "api.md", "| ask | get")
+             for found in re.findall(r"`fleet\.(\w+)", cells[0])}  # fmt: skip
+    fields = {name for name in (*dir(Fleet), *inspect.get_annotations(Fleet)) if not name.startswith("_")}
+    assert names == fields
+
+
+def test_every_room_has_a_row_with_the_libraries_that_are_bound_to_it() -> None:
+    shown = {cells[0].strip("`"): set(filter(None, cells[2].split(", ")))
+             for cells in pages.rows(DOCS / "architecture.md", "| room |")}  # fmt: skip
+    assert set(shown) == {*ROOMS, "errors", "netprobe_agent"}
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    bound: dict[str, set[str]] = {room: set() for room in shown}
+    for contract in contracts:
+        for importer in contract.get("allowed_importers", ()):
+            libraries = {"dnspython" if name == "dns" else name for name in contract["protected_modules"]}
+            bound[importer.split(".")[1]] |= libraries
+    free = {"rich", "click"}  # in one room by habit
+    assert {room: told - free for room, told in shown.items()} == bound
+
+
+def test_every_file_of_the_end_to_end_tests_has_a_row() -> None:
+    shown = {cells[0].strip("`") for cells in pages.rows(DOCS / "e2e.md", "| file | on what")}
+    assert shown == {path.stem for path in (ROOT / "tests/e2e").glob("test_*.py")}
