@@ -2,7 +2,8 @@
 
 Read in this order: ``frames`` (an interval of the fleet), ``look`` (what was seen in it), ``explain`` (what
 it suggests: ``health``, ``strangers``, ``network``, ``services``, put into words by ``table``), ``trust``
-(which failures count), ``findings`` (what lasts), ``judge`` (path states), ``carry`` (the next plan).
+(which failures count), ``findings`` (what lasts), ``arrivals`` (who is said to run and does not report),
+``judge`` (path states), ``carry`` (the next plan).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from netprobe.analysis.arrivals import Arrivals
 from netprobe.analysis.attendance import Attendance, RollCall
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.explain import Explainer
@@ -26,6 +28,7 @@ from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.model.muster import Muster
 from netprobe.model.names import AgentId
 from netprobe.model.state import AgentStatus, PathStatus
 from netprobe.model.window import Report
@@ -74,6 +77,7 @@ class Analyst:
         self._findings = Findings(self._facts)
         self._looks: deque[Look] = deque(maxlen=_LOOKS)
         self._attendance = Attendance()
+        self._arrivals = Arrivals()
         self._void = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
@@ -104,13 +108,24 @@ class Analyst:
         """Windows that were not used, by reason."""
         return dict(self._intake.rejected)
 
+    @property
+    def awaited(self) -> frozenset[AgentId]:
+        """Agents that are said to run and have not reported for a while: more may be known of them."""
+        return self._arrivals.late(self._facts)
+
+    def expect(self, muster: Muster) -> None:
+        """These agents are said to run; of one that is and does not report a finding is made."""
+        self._arrivals.expect(muster)
+
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take in one report."""
         self._intake.file(report, now_ns=now_ns)
+        self._arrivals.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
 
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
         """Take in windows of many agents at once in which nothing is odd."""
         self._intake.file_quiet(batch, now_ns=now_ns)
+        self._arrivals.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
 
     def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
         """Further checks, asked on demand, left only *left* of what the open *finding* could not tell apart.
@@ -123,9 +138,11 @@ class Analyst:
         """Judge every interval that is complete by now."""
         while (frame := self._intake.close_next(now_ns=now_ns, absent=self._absent)) is not None:
             self._judge_frame(frame, now_ns=now_ns)
+        last = self._looks[-1] if self._looks else None
+        self._arrivals.see(self._facts, last, self._findings.open, now_ns=now_ns)
         return Conclusion(
-            self._findings.open,
-            self._findings.past,
+            self._arrivals.tell(self._findings.open),
+            self._arrivals.tell_past(self._findings.past),
             self._judge.states(now_ns=now_ns, sick=self._sick),
             self._attendance.call(self._facts, self._intake, now_ns=now_ns),
         )

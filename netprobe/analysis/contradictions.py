@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.gateways import Statement, Witness, find_statements
 from netprobe.analysis.hypothesis import suppose
-from netprobe.analysis.table import Symptom, read_table
+from netprobe.analysis.symptom import Symptom
+from netprobe.analysis.table import read_table
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.inventory import Inventory

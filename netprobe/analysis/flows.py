@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId

@@ -2,8 +2,8 @@
 
 Rules: an agent is sick when it delivers nothing and does not answer while its address still pings. A node is
 down when none of its agents delivers and nothing at all comes back from any of its addresses; then its agents
-are explained by it. An agent that is merely silent, while it still answers its peers, lost the bus: that is a
-state of the agent and no finding.
+are explained by it. An agent that is merely silent, while it still answers its peers, lost the bus: packets
+make no finding of that; where its cluster says that it runs, `arrivals` does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from netprobe.analysis.facts import Aspect, CheckFacts, Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import agent as agent_component
 from netprobe.model.component import gateway_in, gateway_out, node_in, node_out
 from netprobe.model.finding import Evidence

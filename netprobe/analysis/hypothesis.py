@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from netprobe.analysis.table import Symptom, TableRow, read_table
+from netprobe.analysis.symptom import Symptom, TableRow
+from netprobe.analysis.table import read_table
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netprobe.analysis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.analysis.why import Why
 from netprobe.model import component as parts
 from netprobe.model.check import Check, Probe, TargetKind, check_id

@@ -21,7 +21,7 @@ from netprobe.analysis.localise.interface import Suspect
 from netprobe.analysis.localise.set_cover import SetCover
 from netprobe.analysis.localise.verdict import too_few
 from netprobe.analysis.look import Look
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId

@@ -17,7 +17,7 @@ from netprobe.analysis.facts import Aspect, CheckFacts, Facts, column_of
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.lag import Doubt
 from netprobe.analysis.look import Look, Seen
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId

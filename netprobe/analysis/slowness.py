@@ -13,7 +13,7 @@ from netprobe.analysis.baseline import Baselines
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 

@@ -9,7 +9,7 @@ import numpy as np
 from netprobe.analysis.facts import Facts
 from netprobe.analysis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.look import Look
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import Component, gateway_out, node_out, pod_in
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane

@@ -8,7 +8,7 @@ from dataclasses import replace
 from netprobe.analysis.gateways import Statement, Witness, count_packets, find_statements
 from netprobe.analysis.hypothesis import suppose
 from netprobe.analysis.joint import Heard, find_joint_statements
-from netprobe.analysis.table import Symptom
+from netprobe.analysis.symptom import Symptom
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.gateway import RuleCounter

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -23,11 +23,13 @@ from netprobe.bus.subjects import (
     WINDOWS_STREAM,
     agent_of,
     plan_subject,
+    presence_subject,
     query_subject,
     stream_of,
 )
 from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SurroundingsError
 from netprobe.model.check import Plan
+from netprobe.model.names import AgentId
 from netprobe.wire.messages import Presence, decode_presence, encode_plan
 
 API_TIMEOUT_S = 5.0
@@ -110,12 +112,14 @@ class CollectorBus:
         """Let *judge* say who may come in with a token; see :mod:`netprobe.bus.callout`."""
         await answer_callouts(self._connection, seed=issuer_seed, judge=judge)
 
-    async def find_present(self) -> tuple[Presence, ...]:
-        """Every agent that said in time that it is there."""
+    async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
+        """Every agent that said in time that it is there; with *among*, no other is asked about."""
         bucket = stream_of(AGENTS_BUCKET)
         told = await self._call(f"STREAM.INFO.{bucket}", {"subjects_filter": ">"})
         state = told.get("state")
         subjects = sorted(state.get("subjects") or ()) if isinstance(state, dict) else []
+        if among is not None:
+            subjects = sorted(set(subjects).intersection(map(presence_subject, among)))
         present = []
         for subject in subjects:
             reply = await self._connection.request(f"$JS.API.DIRECT.GET.{bucket}.{subject}", b"")

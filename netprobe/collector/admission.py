@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.bus.callout import Caller
 from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal, TrustedCluster, verify
-from netprobe.model.names import ClusterName, NodeName
+from netprobe.model.names import AgentId, ClusterName, NodeName
 
 UNCHECKED_NS = 300_000_000_000
 """How long one is let in whose pod nobody can vouch for."""
@@ -50,6 +50,8 @@ class Admission:
         self.admitted = 0
         self.unchecked = 0
         """How many of the admitted nobody could vouch for."""
+        self._turned_away: dict[AgentId, tuple[int, str]] = {}
+        """Who was refused last, when and why; whoever came in since is not among them."""
         self.stale: set[ClusterName] = set()
         """Clusters that a token named an unknown key of: their keys may have been rotated."""
 
@@ -72,14 +74,27 @@ class Admission:
         if isinstance(verdict, Bearer):
             verdict = self._check_pod(verdict, now_ns)
         match verdict:
-            case Bearer():
+            case Bearer(agent=agent):
                 self.admitted += 1
+                self._turned_away.pop(agent, None)
             case Refusal(reason, why):
                 self.refused[reason] += 1
+                if caller.agent.cluster in self._clusters:
+                    self._remember(caller.agent, now_ns, f"{reason}: {why}")
                 if reason is Reason.UNKNOWN_KEY and caller.agent.cluster in self._clusters:
                     self.stale.add(caller.agent.cluster)
                 self._tell(caller, reason, why, now_ns)
         return verdict
+
+    def find_turned_away(self, among: Iterable[AgentId], *, now_ns: int) -> dict[AgentId, str]:
+        """Who of *among* was refused lately, and why. Whoever came so named is meant: nobody proved it."""
+        known = ((agent, self._turned_away.get(agent)) for agent in among)
+        return {agent: told[1] for agent, told in known if told and now_ns - told[0] <= _SILENCE_NS}
+
+    def _remember(self, agent: AgentId, now_ns: int, why: str) -> None:
+        if len(self._turned_away) >= _MOST_LINES:
+            self._turned_away.clear()
+        self._turned_away[agent] = now_ns, why
 
     def _check_pod(self, bearer: Bearer, now_ns: int) -> Bearer | Refusal:
         pods = self._pods.get(bearer.agent.cluster) or _Pods()

@@ -11,6 +11,8 @@ from netprobe.model.component import Component
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.model.muster import Muster
+from netprobe.model.names import AgentId
 from netprobe.model.state import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
@@ -41,6 +43,13 @@ class Analyst(Protocol):
     @property
     def rejected(self) -> Mapping[str, int]:
         """Windows that were not used, by reason."""
+
+    @property
+    def awaited(self) -> frozenset[AgentId]:
+        """Agents that are said to run and have not reported for a while."""
+
+    def expect(self, muster: Muster) -> None:
+        """Take note of who is said to run."""
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns* (wall time)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +16,14 @@ from netprobe.bus.server import ServerTls
 from netprobe.collector.admission import Admission
 from netprobe.collector.gathering import Gathering, Survey
 from netprobe.model.check import Plan
+from netprobe.model.muster import Muster
+from netprobe.model.names import AgentId
 from netprobe.model.vitals import Entrance
+from netprobe.wire.messages import Presence
 
 LOOK_S = 5.0
+FindPresent = Callable[[frozenset[AgentId]], Awaitable[tuple[Presence, ...]]]
+"""Asks the bus which of some agents have said in time that they are there."""
 logger = logging.getLogger("netprobe.collector")
 
 
@@ -38,6 +43,14 @@ class Door:
         home = self.gathering.home if self.gathering else None
         for plan in plans:
             yield replace(plan, bus=bus) if home in {None, plan.agent.cluster} else plan
+
+    async def muster(self, awaited: frozenset[AgentId], find_present: FindPresent, *, now_ns: int) -> Muster:
+        """Who is said to run; of those that are *awaited*, who was not let in, and who is on the bus."""
+        refused = self.admission.find_turned_away(awaited, now_ns=now_ns)
+        present = await find_present(awaited) if awaited else ()
+        return replace(
+            self.survey.muster(), refused=refused, present=frozenset(told.agent for told in present)
+        )
 
     def entrance(self) -> Entrance | None:
         """Who came in, and who did not; None where nobody comes by token."""

@@ -22,7 +22,8 @@ from netprobe.discovery.joining import join_flat
 from netprobe.discovery.watching import ClusterWatch, Pace, Watched
 from netprobe.errors import NetprobeError
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import AgentId, ClusterName
+from netprobe.model.muster import Muster
+from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
 
 LOOK_S = 1.0
@@ -108,6 +109,18 @@ class Survey:
         present = await find_present() if speechless else ()
         self._present = {told.agent: told.addresses for told in present if told.agent.cluster in speechless}
 
+    def muster(self) -> Muster:
+        """Who is said to run, as far as APIs tell."""
+        told = {found.name: found.facts for found in self.known if found.facts is not None}
+        return Muster(
+            pods=tuple(pod for facts in told.values() for pod in facts.agent_pods if pod.runs),
+            not_ready=frozenset(
+                NodeId(name, node) for name, facts in told.items() for node in facts.not_ready
+            ),
+            unsure=frozenset(found.name for found in self.known if found.away),
+            home=self._gathering.home if self._gathering is not None else None,
+        )
+
     def __call__(self, written: Inventory) -> Inventory:
         """The inventory to plan for."""
         found = compose(written, self.known, self._present)
@@ -169,7 +182,7 @@ class _Follower:
             logger.warning("cluster %s: %s", self.registered.name, watched.away or "its API answers again")
         self._watched = watched
         namespace = self.registered.trusted.namespace
-        pods = {pod.uid: pod.node for pod in watched.facts.agent_pods if pod.namespace == namespace}
+        pods = {pod.uid: pod.agent.node for pod in watched.facts.agent_pods if pod.namespace == namespace}
         is_all = not watched.away and "pods" not in watched.facts.unread
         self._admission.know_pods(self.registered.name, pods, vouched=is_all)
 

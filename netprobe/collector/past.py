@@ -15,7 +15,7 @@ from netprobe.analysis.trust import SETTLING_FRAMES
 from netprobe.collector.brains import Analyst, Brains, Conclusion
 from netprobe.collector.state import State, digest_of
 from netprobe.errors import SurroundingsError
-from netprobe.model.finding import Finding
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report
@@ -95,16 +95,16 @@ def _snapshot(
         agents=conclusion.agents,
         findings=(
             *(_remember(finding, known, at_ns) for finding in conclusion.findings),
-            *(replace(one, ended_ns=None) for one in known if _was_watched(one, at_ns)),
+            *(replace(one, ended_ns=None) for one in known if _was_told_apart(one, at_ns)),
         ),
         past_findings=tuple(one for one in known if one.ended_ns is not None and one.ended_ns <= at_ns),
         rejected=tuple(sorted(analyst.rejected.items())),
     )
 
 
-def _was_watched(finding: Finding, at_ns: int) -> bool:
-    """Whether a watched intent did not want it then: no report tells that again."""
-    return finding.cause in INTENT_CAUSES and _was_open(finding, at_ns)
+def _was_told_apart(finding: Finding, at_ns: int) -> bool:
+    """Whether it stood then and no report tells it again: what an intent did not want, who was away."""
+    return finding.cause in INTENT_CAUSES | {Cause.AGENT_CUT_OFF} and _was_open(finding, at_ns)
 
 
 def _was_open(finding: Finding, at_ns: int) -> bool:

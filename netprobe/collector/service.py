@@ -208,6 +208,8 @@ class _Collector:
         while True:
             await asyncio.sleep(self._settings.interval_ns / _SECOND)
             await self._door.survey.refresh(bus.find_present)
+            awaited, now_ns = self._analyst.awaited, time.time_ns()
+            self._analyst.expect(await self._door.muster(awaited, bus.find_present, now_ns=now_ns))
             if await asyncio.to_thread(self._course.tick):
                 self._adopt()
                 await asyncio.to_thread(self._keep_epoch)

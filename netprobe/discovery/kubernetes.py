@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from netprobe.discovery import objects
@@ -18,6 +19,7 @@ from netprobe.discovery.fabrics import find_fabrics
 from netprobe.discovery.names import Place, read_place
 from netprobe.discovery.services import find_services
 from netprobe.model.inventory import Cluster, Node, Service
+from netprobe.model.muster import AgentPod
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
 AGENT_LABEL = "app.kubernetes.io/name=netprobe-agent"
@@ -65,16 +67,6 @@ class Objects:
     def of(self, kind: str) -> tuple[Any, ...]:
         """The objects of one kind; none where it could not be read."""
         return self.by_kind.get(kind, ())
-
-
-@dataclass(frozen=True, slots=True)
-class AgentPod:
-    """The pod of an agent, whatever its phase, until its object is gone."""
-
-    uid: str
-    namespace: str
-    name: str
-    node: NodeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +157,7 @@ def understand(name: ClusterName, read: Objects, place: Place | None = None) -> 
         not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
         virtual_nodes=len(read.of("nodes")) - len(real),
         agents=frozenset(_agent_of(name, pod) for pod in pods),
-        agent_pods=tuple(
-            AgentPod(meta.uid, meta.namespace, meta.name, NodeName(pod.spec.node_name))
-            for pod in read.of("pods")
-            if pod.spec.node_name and (meta := pod.metadata)
-        ),
+        agent_pods=tuple(_agent_pod(name, pod) for pod in read.of("pods") if pod.spec.node_name),
         namespaces=tuple(sorted(found.metadata.name for found in read.of("namespaces"))),
         network_policies=tuple(
             sorted(
@@ -191,9 +179,11 @@ def is_virtual(node: objects.Node) -> bool:
 
 def is_ready(node: objects.Node) -> bool:
     """Whether the control plane calls the node ready: evidence, never truth."""
-    return any(
-        condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions
-    )
+    return _says_ready(node.status.conditions)
+
+
+def _says_ready(conditions: Iterable[objects.Condition]) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
 def _node_of(node: objects.Node, pods: Iterable[objects.Pod]) -> Node:
@@ -228,6 +218,26 @@ def _asked_namespaces(namespaces: Iterable[objects.Named]) -> frozenset[str]:
     return frozenset(
         found.metadata.name for found in namespaces if found.metadata.labels.get("netprobe.io/ask") == "true"
     )
+
+
+def _agent_pod(cluster: ClusterName, pod: objects.Pod) -> AgentPod:
+    meta, (since_ns, waits) = pod.metadata, _container_of(pod)
+    return AgentPod(
+        meta.uid, meta.namespace, meta.name, _agent_of(cluster, pod), runs=_answers(pod), since_ns=since_ns,
+        waits=waits, is_ready=_says_ready(pod.status.conditions),
+    )  # fmt: skip
+
+
+def _container_of(pod: objects.Pod) -> tuple[int | None, str]:
+    """Since when the agent's container runs, and why it does not; a moment that is none is not told."""
+    state = pod.status.container_statuses[0].state if pod.status.container_statuses else None
+    if state is None or state.running is None:
+        idle = (state.waiting or state.terminated) if state is not None else None
+        return None, idle.reason if idle is not None else ""
+    try:
+        return int(datetime.fromisoformat(state.running.started_at).timestamp()) * 1_000_000_000, ""
+    except (ValueError, OverflowError):
+        return None, ""
 
 
 def _system_uid(namespaces: Iterable[objects.Named]) -> str:

@@ -126,12 +126,39 @@ class PodSpec(_Object, frozen=True):
     host_network: bool = False
 
 
+class Started(_Object, frozen=True):
+    """A container that runs."""
+
+    started_at: str = ""
+
+
+class Waiting(_Object, frozen=True):
+    """A container that does not run, and why."""
+
+    reason: str = ""
+
+
+class ContainerState(_Object, frozen=True):
+    """What a container is doing; at most one is set."""
+
+    running: Started | None = None
+    waiting: Waiting | None = None
+    terminated: Waiting | None = None
+
+
+class ContainerStatus(_Object, frozen=True):
+    """One container of a pod."""
+
+    state: ContainerState = ContainerState()
+
+
 class PodStatus(_Object, frozen=True):
     """``status`` of a pod."""
 
     phase: str = ""
     pod_ips: tuple[PodIP, ...] = msgspec.field(default=(), name="podIPs")
     conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
 
 
 class Pod(_Object, frozen=True):

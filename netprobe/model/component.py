@@ -35,6 +35,7 @@ class ComponentKind(StrEnum):
     DNS = "dns"
     FIREWALL_RULE = "firewall-rule"
     INTENT = "intent"
+    BUS_WAY = "bus-way"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -138,6 +139,11 @@ def firewall_rule(where: str, *, port: str) -> Component:
 def intent_rule(source: str, target: str, *, rule: str) -> Component:
     """What a rule of an intent says about the way from one cluster to another, or to an address outside."""
     return Component(ComponentKind.INTENT, source, target, rule)
+
+
+def bus_way(where: object, *, plane: str = "") -> Component:
+    """The way to the bus from an agent, a node or a cluster; *plane* narrows it to its agents there."""
+    return Component(ComponentKind.BUS_WAY, str(where), detail=f"{plane} plane" if plane else "")
 
 
 def agent(agent_id: object) -> Component:

@@ -38,7 +38,13 @@ class Cause(StrEnum):
     INTENT_LEAK = "intent-leak"
     """A watched intent denies what is reachable."""
     AGENT_SICK = "agent-sick"
+    AGENT_CUT_OFF = "agent-cut-off"
+    """An agent runs, as its cluster says, and no report of it comes."""
     UNKNOWN = "unknown"
+
+
+UNMEASURED = frozenset({Cause.AGENT_SICK, Cause.AGENT_CUT_OFF})
+"""What blames only who measures: of the network there nothing is known, so nothing is called down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import UNMEASURED, Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.documents import Document
@@ -161,7 +161,7 @@ def _card(finding: Finding, names: Names) -> str:
 
 
 def _severity(finding: Finding) -> PathState:
-    if finding.cause is Cause.AGENT_SICK:
+    if finding.cause in UNMEASURED:
         return PathState.UNKNOWN
     return PathState.DEGRADED if finding.loss is not None and finding.loss < 0.95 else PathState.DOWN
 

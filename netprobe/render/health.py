@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from netprobe.model import component as parts
 from netprobe.model.check import Legs
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.names import CheckId, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState, PathStatus
@@ -125,7 +125,7 @@ def read_health(snapshot: Snapshot) -> Health:
 
 
 def _blame(finding: Finding, before: Part) -> Part:
-    if finding.cause is Cause.AGENT_SICK:
+    if finding.cause in UNMEASURED:
         return Part(PathState.UNKNOWN, finding, paths=before.paths)
     partial = finding.cause in _PARTIAL or (finding.loss is not None and finding.loss < 0.95)
     state = PathState.DEGRADED if partial else PathState.DOWN

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState
 from netprobe.render.documents import Document, report_document
@@ -85,7 +85,7 @@ class Moment:
                 message=f"{finding.summary} {finding.next_step}".strip(),
                 parts=tuple(map(str, finding.components)),
                 identity=finding.id,
-                is_proven=finding.cause not in {Cause.AGENT_SICK, Cause.UNKNOWN},
+                is_proven=finding.cause not in UNMEASURED | {Cause.UNKNOWN},
             )
 
     def _headline(self, finding: Finding) -> str:

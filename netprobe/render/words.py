@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.inventory import Inventory, LinkKind
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import AgentState, PathState
@@ -46,6 +46,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.INTENT_BROKEN: "{pair} does not pass, though meant to: {detail}",
     Cause.INTENT_LEAK: "leak {pair}: {detail}",
     Cause.AGENT_SICK: "agent {at} is not measuring",
+    Cause.AGENT_CUT_OFF: "no reports come from {at}",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }
 
@@ -198,7 +199,7 @@ def _node_pairs(snapshot: Snapshot) -> int:
 
 def severity(snapshot: Snapshot) -> PathState:
     """How bad it is, for the colour of the verdict: an agent that is not measuring is unknown, not down."""
-    if any(finding.cause is not Cause.AGENT_SICK for finding in snapshot.findings) or (
+    if any(finding.cause not in UNMEASURED for finding in snapshot.findings) or (
         not snapshot.findings and is_broken(snapshot)
     ):
         return PathState.DOWN

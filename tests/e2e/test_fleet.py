@@ -243,6 +243,22 @@ def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: Fleet) -> Non
     assert parts(found) <= {f"service-proxy({PROD}/prod-2)", f"service-proxy({PROD}/prod-2 dns)"}
 
 
+def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: Fleet) -> None:
+    """Nobody measures from there any more: what is found names the node and claims no more than that."""
+    fleet.until_healthy()
+    with stale_proxy(fleet.clusters, "prod-2"):
+        on_it = ("--field-selector=spec.nodeName=prod-2", "-l", "app.kubernetes.io/name=netprobe-agent")
+        fleet.clusters.kubectl(PROD, "-n", "netprobe", "delete", "pod", *on_it, "--grace-period=1")
+        snapshot = fleet.until(lambda now: any(one.cause is Cause.AGENT_CUT_OFF for one in now.findings))
+    (finding,) = (one for one in snapshot.findings if one.cause is Cause.AGENT_CUT_OFF)
+    assert parts((finding,)) == {f"bus-way({PROD}/prod-2)"}
+    assert "have never come to the bus, while other agents of its cluster do" in finding.summary
+    told = [evidence.text for evidence in finding.evidence_for]
+    assert any("are answered: node and pod are reachable" in text for text in told), told
+    assert any("fail their readiness probe" in text for text in told), told
+    fleet.until_healthy()
+
+
 def test_a_node_port_that_is_dropped_is_found_and_its_end_is_seen(fleet: Fleet, node_port: int) -> None:
     rules = closed_ports(str(node_port), address="10.250.1.11")
     found = fleet.finds(Cause.POLICY_DROP, broken(fleet.clusters, "prod-1", rules))

@@ -10,7 +10,8 @@ from netprobe.analysis.contradictions import find_contradictions
 from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness
 from netprobe.analysis.hypothesis import suppose
 from netprobe.analysis.joint import Heard, Shot, Volley, choose_shot
-from netprobe.analysis.table import TABLE, Symptom
+from netprobe.analysis.symptom import Symptom
+from netprobe.analysis.table import TABLE
 from netprobe.analysis.weighing import weigh_finding
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netprobe.analysis.hypothesis import suppose
-from netprobe.analysis.table import TABLE, Symptom, read_table
+from netprobe.analysis.symptom import Symptom
+from netprobe.analysis.table import TABLE, read_table
 from netprobe.model.component import gateway_out, tunnel
 from netprobe.model.finding import Cause
 from netprobe.model.names import ClusterName, NodeId

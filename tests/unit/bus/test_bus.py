@@ -301,6 +301,9 @@ async def test_presence_is_kept_and_expires(tmp_path: Path) -> None:
     async with stage(tmp_path, presence_ttl_s=0.5) as on:
         await on.agent.announce(Presence(PROD, "b00t", 1))
         assert [presence.agent for presence in await on.collector.find_present()] == [PROD]
+        other = AgentId.parse("prod/gone/pod")
+        assert [told.agent for told in await on.collector.find_present({PROD, other})] == [PROD]
+        assert await on.collector.find_present({other}) == ()
         async with asyncio.timeout(PATIENCE_S):
             while await on.collector.find_present():  # noqa: ASYNC110 - the server has no event
                 await asyncio.sleep(0.05)

@@ -21,7 +21,8 @@ from netprobe.model.component import Component, ComponentKind, node_out, pod_out
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import NodeId
+from netprobe.model.muster import Muster
+from netprobe.model.names import AgentId, NodeId
 from netprobe.model.state import AgentState, AgentStatus, PathStatus
 from netprobe.model.window import Report
 from netprobe.planning.policy import PlanPolicy
@@ -49,6 +50,13 @@ class Counting:
     @property
     def rejected(self) -> Mapping[str, int]:
         return {}
+
+    @property
+    def awaited(self) -> frozenset[AgentId]:
+        return frozenset()
+
+    def expect(self, muster: Muster) -> None:
+        pass
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         self.windows += len(report.windows)

@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.model import component as parts
 from netprobe.model.component import Component
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.state import PathState
 from netprobe.render.words import Names, headline, is_broken, severity, unmeasured, verdict
 from tests import fleets
@@ -93,6 +93,7 @@ def test_what_nobody_measured_is_told() -> None:
             (parts.intent_rule(fleets.PROD, "192.0.2.7", rule="web"),),
             "prod → 192.0.2.7 does not pass, though meant to: web",
         ),
+        (Cause.AGENT_CUT_OFF, (parts.bus_way(WORKER),), "no reports come from prod/w1"),
         (
             Cause.UNKNOWN,
             (parts.tunnel(fleets.PROD, fleets.DEV),),
@@ -116,3 +117,11 @@ def test_every_cause_has_words(cause: Cause) -> None:
 )
 def test_a_sick_agent_is_not_told_in_the_colour_of_a_broken_network(fleet: str, bad: PathState) -> None:
     assert severity(fleets.EVERY[fleet]()) is bad
+
+
+@pytest.mark.parametrize("cause", UNMEASURED)
+def test_what_nobody_measures_is_not_called_down(cause: Cause) -> None:
+    """Only its paths are unknown, and so is how bad it is."""
+    snapshot = fleets.snapshot_of(fleets.default_inventory(), silent=frozenset((fleets.SICK,)))
+    finding = Finding("f", (parts.bus_way(fleets.SICK),), cause, 0.7, "", hidden=(parts.agent(fleets.SICK),))
+    assert severity(replace(snapshot, findings=(finding,))) is PathState.UNKNOWN
