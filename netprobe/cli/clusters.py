@@ -27,7 +27,7 @@ from netprobe.render.clusters import clusters_document, clusters_table
 @click.option("--all-contexts", is_flag=True, help="Every context of every file.")
 @click.option("--kubeconfig", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
               help="A kubeconfig file; repeatable. By default $KUBECONFIG, or ~/.kube/config.")  # fmt: skip
-@click.option("--name-pattern", metavar="REGEX", envvar="NETPROBE_NAME_PATTERN",
+@click.option("--name-pattern", metavar="REGEX", envvar="NETPROBE_NAME_PATTERN", show_envvar=True,
               help="How names are read here: groups environment, region, ordinal.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
               metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip

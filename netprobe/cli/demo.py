@@ -43,10 +43,11 @@ _SETTLE_S = 30.0
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", default=Path("demo"),
+              show_default=True,
               help="Folder to write into; what an earlier demo wrote there is replaced.")  # fmt: skip
-@click.option("--interval", "interval_s", type=click.FloatRange(0.5, 60), default=1.0, show_default=True,
-              help="Seconds of one round of questions.")  # fmt: skip
+@click.option("--interval", "interval_s", type=click.FloatRange(0.5, 60), metavar="SECONDS", default=1.0,
+              show_default=True, help="How long one round of questions lasts.")  # fmt: skip
 def demo(output: Path, interval_s: float) -> None:
     """Three clusters, real tunnels, real faults: each injected, each named."""
     started = time.monotonic()

@@ -30,7 +30,7 @@ def forwards_option(command: C) -> C:
     """Give a command ``--forwards``; it receives the file, or None, as *forwards*."""
     told = "Reach what this inventory declares under forwards through SSH."
     return click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
-                        envvar="NETPROBE_FORWARDS", help=told)(command)  # fmt: skip
+                        envvar="NETPROBE_FORWARDS", show_envvar=True, help=told)(command)  # fmt: skip
 
 
 class Forwards:

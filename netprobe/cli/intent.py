@@ -19,6 +19,7 @@ from netprobe.analysis.netpol.policy import Transport
 from netprobe.analysis.netpol.read import Manifests, load_manifests, read_manifests
 from netprobe.analysis.netpol.write import Statement, find_statements, intent_document
 from netprobe.bus.ask import Access, open_asker
+from netprobe.cli.grouping import Group
 from netprobe.cli.source import Source, source_options
 from netprobe.cli.verifying import see_cells
 from netprobe.discovery.kubeconfig import find_kubeconfigs, read_contexts
@@ -30,7 +31,7 @@ from netprobe.wire.documents import write_document
 from netprobe.wire.intent import intent_schema
 
 
-@click.group()
+@click.group(cls=Group)
 def intent() -> None:
     """Say what should be reachable and what must not be."""
 
@@ -58,7 +59,7 @@ def check(path: Path) -> None:
 
 @intent.command("from-networkpolicies")
 @click.option(
-    "-f", "--filename", "paths", multiple=True, metavar="PATH",
+    "-f", "--filename", "paths", multiple=True, metavar="FILE|DIR",
     type=click.Path(path_type=Path),
     help="A file or a directory of manifests: NetworkPolicy, Namespace, Pod, lists. May be given again.",
 )  # fmt: skip

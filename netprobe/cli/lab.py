@@ -8,30 +8,33 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
+from netprobe.cli import grouping
+from netprobe.cli.output import form_option, print_view
 from netprobe.errors import InputError
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.faults import KINDS
 from netprobe.lab.protocol import FaultStatus, LabStatus
 from netprobe.lab.state import DEFAULT_NAME, list_labs
+from netprobe.render.documents import Document
+from netprobe.render.tables import new_table
 
-_name = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which lab.")
-_output = click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True
-)  # fmt: skip
+_name = click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Which lab.")
 
 
-@click.group()
+@click.group(cls=grouping.Group)
 def lab() -> None:
     """Several clusters, tunnels and faults inside this machine."""
 
 
 @lab.command()
-@click.option("--topology", type=click.Path(path_type=Path), help="What to build; default: three clusters.")
+@click.option("--topology", type=click.Path(path_type=Path), metavar="FILE",
+              help="What to build (YAML); by default three clusters.")  # fmt: skip
 @_name
-@click.option("--interval", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds.")
+@click.option("--interval", type=click.FloatRange(0.2, 3600), metavar="SECONDS", default=1.0,
+              show_default=True, help="One round of all checks.")  # fmt: skip
 @click.option("--no-agents", is_flag=True, help="Only the network: no agents, no collector.")
 @click.option("--die-with-parent", is_flag=True, help="Take the lab down when the calling process ends.")
 def up(topology: Path | None, name: str, interval: float, no_agents: bool, die_with_parent: bool) -> None:
@@ -62,14 +65,11 @@ def down(name: str) -> None:
 
 @lab.command()
 @_name
-@_output
-def status(name: str, output: str) -> None:
+@form_option
+def status(name: str, form: str) -> None:
     """Show hosts, processes and faults."""
     found = LabClient(name).status()
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
-        return
-    _draw_status(found)
+    print_view(form, table=lambda: _tell_status(found), document=lambda: _document(found))
 
 
 @lab.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -91,39 +91,30 @@ def fault() -> None:
 
 @fault.command(name="list")
 @_name
-@_output
-def list_faults(name: str, output: str) -> None:
+@form_option
+def list_faults(name: str, form: str) -> None:
     """Show what can be broken, and what is broken now."""
     active = LabClient(name).status().faults if name in list_labs() else []
-    if output == "json":
-        kinds = [
-            {
-                "kind": kind.name,
-                "summary": kind.summary,
-                "parameters": {
-                    one.name: {"what": one.what, "default": one.default} for one in kind.parameters
-                },
-            }
-            for kind in KINDS.values()
-        ]
-        click.echo(msgspec.json.format(msgspec.json.encode({"kinds": kinds, "active": active})).decode())
-        return
-    _draw_kinds()
-    _draw_faults(active)
+    print_view(
+        form,
+        table=lambda: Group(_tell_kinds(), "", _tell_faults(active)),
+        document=lambda: {"kinds": _kinds_document(), "active": [_document(one) for one in active]},
+    )
 
 
 @fault.command(name="add")
 @_name
-@_output
+@form_option
 @click.argument("kind")
-@click.argument("parameters", nargs=-1)
-def add_fault(name: str, output: str, kind: str, parameters: tuple[str, ...]) -> None:
-    """Break something: KIND and its parameters as key=value."""
+@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...")
+def add_fault(name: str, form: str, kind: str, parameters: tuple[str, ...]) -> None:
+    """Break something: KIND and its parameters."""
     added = LabClient(name).add_fault(kind, _read_parameters(parameters))
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(added)).decode())
-        return
-    click.echo(f"{added.id}: {added.cause}, {', '.join(added.components)}")
+    print_view(
+        form,
+        table=lambda: Text(f"{added.id}: {added.cause}, {', '.join(added.components)}"),
+        document=lambda: _document(added),
+    )
 
 
 @fault.command(name="remove")
@@ -147,56 +138,59 @@ def _read_parameters(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+def _document(told: msgspec.Struct) -> Document:
+    found: Document = msgspec.to_builtins(told)
+    return found
 
 
-def _draw_status(status: LabStatus) -> None:
-    console = _console()
+def _kinds_document() -> list[Document]:
+    return [
+        {
+            "kind": kind.name,
+            "summary": kind.summary,
+            "parameters": {one.name: {"what": one.what, "default": one.default} for one in kind.parameters},
+        }
+        for kind in KINDS.values()
+    ]
+
+
+def _tell_status(status: LabStatus) -> RenderableType:
     how = "rootless" if status.rootless else "as root, isolated"
-    console.print(f"lab [bold]{status.name}[/] ({how}), tunnels by {status.mechanism}, bus {status.bus_url}")
-    console.print(f"folder {status.folder}", soft_wrap=True)
-    for notice in status.notices:
-        console.print(f"note: {notice}")
-    processes_of: dict[str, list[str]] = {}
+    processes_of: dict[str, list[Text]] = {}
     for process in status.processes:
         short = process.name.rpartition("/")[2]
         state = process.state if process.exit_code is None else f"{process.state} ({process.exit_code})"
         style = {"running": "green", "stopped": "yellow"}.get(process.state, "red")
-        processes_of.setdefault(process.host, []).append(f"{short} [{style}]{state}[/]")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("host", no_wrap=True)
-    table.add_column("addresses")
-    table.add_column("processes")
+        processes_of.setdefault(process.host, []).append(Text.assemble(f"{short} ", (state, style)))
+    table = new_table("host", "addresses", "processes", grow="processes")
     for host in status.hosts:
-        told = "\n".join(processes_of.get(host.name, []))
+        told = Text("\n").join(processes_of.get(host.name, []))
         table.add_row(host.name, "\n".join(host.addresses[:2]), told)
-    console.print(table)
-    _draw_faults(status.faults)
+    return Group(
+        Text(f"lab {status.name!r} ({how}), tunnels by {status.mechanism}, bus {status.bus_url}"),
+        Text(f"folder {status.folder}", overflow="fold"),
+        *(Text(f"note: {notice}") for notice in status.notices),
+        "",
+        table,
+        "",
+        _tell_faults(status.faults),
+    )
 
 
-def _draw_kinds() -> None:
-    table = Table(box=None, pad_edge=False, title="What can be broken", title_justify="left")
-    table.add_column("kind", no_wrap=True)
-    table.add_column("parameters")
-    table.add_column("what happens")
+def _tell_kinds() -> RenderableType:
+    table = new_table("kind", "what happens, and with which words", grow="what happens, and with which words")
     for kind in KINDS.values():
-        parameters = "\n".join(
+        words = [
             f"{one.name}={one.what}" + (f" ({one.default})" if one.default else "") for one in kind.parameters
-        )
-        table.add_row(kind.name, parameters, kind.summary)
-    _console().print(table)
+        ]
+        table.add_row(kind.name, Text.assemble(kind.summary, "\n", ("  ".join(words), "bright_black")))
+    return Group(Text("What can be broken", style="bold"), "", table)
 
 
-def _draw_faults(faults: list[FaultStatus]) -> None:
-    console = _console()
+def _tell_faults(faults: list[FaultStatus]) -> RenderableType:
     if not faults:
-        console.print("\nNothing is broken on purpose.")
-        return
-    table = Table(box=None, pad_edge=False, title="\nBroken now", title_justify="left")
-    table.add_column("id", no_wrap=True)
-    table.add_column("must be called")
-    table.add_column("components")
+        return Text("Nothing is broken on purpose.")
+    table = new_table("id", "must be called", "components", grow="components")
     for one in faults:
         table.add_row(one.id, one.cause, "\n".join(one.components))
-    console.print(table)
+    return Group(Text("Broken now", style="bold"), "", table)

@@ -9,6 +9,7 @@ import sys
 import click
 
 from netprobe import __version__
+from netprobe.cli.grouping import Group
 from netprobe.errors import NetprobeError
 
 COMMANDS = {
@@ -33,7 +34,7 @@ COMMANDS = {
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose subcommands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

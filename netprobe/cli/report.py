@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from netprobe.cli.diff import diff, save
+from netprobe.cli.grouping import Group
 from netprobe.cli.output import print_report, write_files
 from netprobe.cli.source import Source, source_options
 from netprobe.errors import InputError
@@ -22,7 +23,7 @@ DIRECTORY_FORMS = ("html", "markdown", "json", "junit", "tap", "sarif")
 _SUFFIXES = frozenset(form.suffix for form in FORMS.values())
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @source_options
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A directory gets reports, pictures and graph; a file only the report.")  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 
 import click
 
@@ -35,9 +36,12 @@ _FIRST_FAULT = 12.0
 """Intervals after the start at which a fault strikes unless it says otherwise: the fleet has settled."""
 
 
-@click.command(epilog=f"Kinds of faults: {', '.join(sorted(KINDS))}.")
-@click.option("--clusters", type=int, default=3, show_default=True, help="How many clusters.")
-@click.option("--nodes", type=int, default=4, show_default=True, help="Nodes per cluster, gateways included.")
+@click.command(
+    epilog="\b\n" + fill(f"Kinds of faults: {', '.join(sorted(KINDS))}.", 76, break_on_hyphens=False)
+)
+@click.option("--clusters", type=int, metavar="N", default=3, show_default=True, help="How many clusters.")
+@click.option("--nodes", type=int, metavar="N", default=4, show_default=True,
+              help="Nodes per cluster, gateways included.")  # fmt: skip
 @click.option(
     "--links",
     "joined",
@@ -49,6 +53,7 @@ _FIRST_FAULT = 12.0
 @click.option(
     "--gateways",
     type=int,
+    metavar="N",
     default=1,
     show_default=True,
     help="Gateways per cluster; its links are shared out among them.",
@@ -60,13 +65,14 @@ _FIRST_FAULT = 12.0
     metavar="'KIND KEY=VALUE …'",
     help="A labelled fault, with start= and stop= in intervals; may be repeated.",
 )
-@click.option("--intervals", type=int, help="How many intervals to play [default: 30].")
-@click.option("--hours", type=float, default=0.0, help="How long to play instead.")
-@click.option("--days", type=float, default=0.0, help="How long to play instead.")
+@click.option("--intervals", type=int, metavar="N", show_default="30", help="How many intervals to play.")
+@click.option("--hours", type=float, metavar="N", default=0.0, help="How many hours to play instead.")
+@click.option("--days", type=float, metavar="N", default=0.0, help="How many days, beside --hours.")
+@click.option("--interval", "interval_s", type=float, metavar="SECONDS", default=10.0, show_default=True,
+              help="How long an interval lasts.")  # fmt: skip
 @click.option(
-    "--interval", "interval_s", type=float, default=10.0, show_default=True, help="Seconds per interval."
+    "--seed", type=int, metavar="N", default=1, show_default=True, help="Decides everything that is random."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Decides everything that is random.")
 @click.option(
     "--evidence",
     type=click.Path(path_type=Path),
@@ -86,7 +92,8 @@ def simulate(  # noqa: PLR0913 - one argument per option
     The planner, the judge and the localiser are the real ones; only the windows are made up. Example:
 
     \b
-      netprobe simulate --clusters 5 --nodes 10 --fault 'tunnel-down source=c01 target=c02 stop=24'
+      netprobe simulate --clusters 5 --nodes 10 \\
+        --fault 'tunnel-down source=c01 target=c02 stop=24'
     """  # noqa: D301 - click knows a real backspace
     inventory = build_inventory(Shape(clusters, nodes, Joined(joined), gateways))
     length = _count_intervals(intervals, hours * 3600 + days * 86400, interval_s)

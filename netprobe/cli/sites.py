@@ -13,6 +13,7 @@ import click
 
 from netprobe.cli.deploying import Orders, Told, deploy_agents, find_agents, remove_agents
 from netprobe.cli.gateways import Seen, ask_hosts, find_hosts, pair_of
+from netprobe.cli.grouping import Group
 from netprobe.cli.holding import hold_tunnels
 from netprobe.cli.output import form_option, print_view
 from netprobe.discovery.ssh.many import MOST_AT_ONCE
@@ -22,7 +23,7 @@ from netprobe.render.sites import HostRow, deploy_document, deploy_table, sites_
 C = TypeVar("C", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(cls=Group)
 def sites() -> None:
     """Plain hosts, gateways and bastions over SSH."""
 
@@ -69,7 +70,7 @@ def status(
 
 @sites.command()
 @_host_options
-@click.option("--bus", metavar="URL", envvar="NETPROBE_BUS", required=True,
+@click.option("--bus", metavar="URL", envvar="NETPROBE_BUS", show_envvar=True, required=True,
               help="Where agents find the collector's bus.")  # fmt: skip
 @click.option("--keys", type=click.Path(path_type=Path), required=True, metavar="FILE",
               help="The collector's keys file; each agent's new public key is added to it.")  # fmt: skip
@@ -111,7 +112,12 @@ def _tell(context: click.Context, told: dict[str, Told], form: str, *, done: str
 @sites.command()
 @_host_options
 @click.option(
-    "--bus", metavar="URL", envvar="NETPROBE_BUS", required=True, help="The collector's bus as we reach it."
+    "--bus",
+    metavar="URL",
+    envvar="NETPROBE_BUS",
+    show_envvar=True,
+    required=True,
+    help="The collector's bus as we reach it.",
 )
 def tunnel(
     context: click.Context, *, names: tuple[str, ...], path: Path, at_once: int, form: str, bus: str

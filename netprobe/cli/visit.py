@@ -86,7 +86,7 @@ def visit_options(command: Callable[..., R]) -> Callable[..., R]:
         click.option("--report", type=click.Path(path_type=Path), metavar="DIR",
                      help="Also write reports and pictures of the visit here."),
         click.option("--image", default=IMAGE, show_default=True, envvar="NETPROBE_AGENT_IMAGE",
-                     metavar="IMAGE", help="The agents' image."),
+                     show_envvar=True, metavar="IMAGE", help="The agents' image."),
         click.option("--rounds", type=click.IntRange(3, 1000), default=8, show_default=True, metavar="N",
                      help="How often everything is asked."),
         click.option("--interval", type=click.FloatRange(1.0, 60), default=2.0, show_default=True,

@@ -35,7 +35,7 @@ PORT_DROP = FaultKind(
 )
 PORT_REJECT = FaultKind(
     "port-reject",
-    "a node rejects it with ICMP admin-prohibited",
+    "a node rejects a port of its agents with ICMP admin-prohibited",
     _PARAMETERS,
     partial(_plan, Cause.POLICY_REJECT, "reject with icmpx admin-prohibited"),
 )

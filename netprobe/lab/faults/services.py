@@ -146,5 +146,8 @@ DNS_DOWN = FaultKind(
     "dns-down", "a cluster's DNS server is gone; its address still pings", (_CLUSTER,), _plan_dns_down
 )
 DNS_FORWARD_MISSING = FaultKind(
-    "dns-forward-missing", "it answers NXDOMAIN for clusterset.local", (_CLUSTER,), _plan_forward_missing
+    "dns-forward-missing",
+    "a cluster's DNS server answers NXDOMAIN for clusterset.local",
+    (_CLUSTER,),
+    _plan_forward_missing,
 )
