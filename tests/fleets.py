@@ -38,8 +38,10 @@ def node_id(cluster: ClusterName, node: str) -> NodeId:
 # --- inventories -----------------------------------------------------------------------------
 
 
-def _cluster(name: str, index: int, workers: int, *, environment: str = "", region: str = "") -> Cluster:
-    names = ("gw", *(f"w{number + 1}" for number in range(workers)))
+def _cluster(
+    name: str, index: int, workers: int, *, environment: str = "", region: str = "", domain: str = ""
+) -> Cluster:
+    names = (f"{head}{domain}" for head in ("gw", *(f"w{number + 1}" for number in range(workers))))
     nodes = tuple(_node(node, index, number) for number, node in enumerate(names))
     echo = Service(
         name="echo",
@@ -66,10 +68,10 @@ def _cluster(name: str, index: int, workers: int, *, environment: str = "", regi
 def _node(name: str, index: int, number: int) -> Node:
     return Node(
         name=NodeName(name),
-        role=NodeRole.GATEWAY if name == "gw" else NodeRole.WORKER,
+        role=NodeRole.WORKER if number else NodeRole.GATEWAY,
         host_addresses=(f"172.20.{index}.{number + 1}", f"fd20:{index:x}::{number + 1:x}"),
         pod_addresses=(f"10.{index}.{number}.2", f"fd00:{index:x}:{number:x}::2"),
-        outer_addresses=(f"198.18.{index}.1",) if name == "gw" else (),
+        outer_addresses=() if number else (f"198.18.{index}.1",),
         pod_cidrs=(f"10.{index}.{number}.0/24",),
     )
 
@@ -89,6 +91,18 @@ def default_inventory() -> Inventory:
             Link(PROD, DEV, LinkKind.DIRECT, "direct", gateway, gateway, 1500),
         ),
     )
+
+
+def long_named_inventory() -> Inventory:
+    """Two clusters whose names, and whose nodes' names, are as long as a cloud makes them."""
+    names = ("production-eu-central-1-payments", "production-us-west-2-payments")
+    built = tuple(
+        _cluster(name, index, 2, environment="production", domain=".eu-central-1.compute.internal")
+        for index, name in enumerate(names, 1)
+    )
+    here, there = (cluster.nodes[0].name for cluster in built)
+    link = Link(built[0].name, built[1].name, LinkKind.TUNNEL, "wireguard-go", here, there, 1420, 51820)
+    return Inventory(clusters=built, links=(link,))
 
 
 def large_inventory(clusters: int = 50, workers: int = 1) -> Inventory:
@@ -229,8 +243,8 @@ def snapshot_of(
         replace(found, affected=tuple(sorted(_crossing(found, asked) & bad))) for found in findings
     )
     components = {each for _, legs in asked for each in (*legs.forward, *legs.back)}
-    apart = (part.pod_out(node_id(inventory.clusters[0].name, "gw")),
-             part.pod_in(node_id(inventory.clusters[0].name, "gw")))  # fmt: skip
+    gateway = NodeId(inventory.clusters[0].name, inventory.clusters[0].nodes[0].name)
+    apart = (part.pod_out(gateway), part.pod_in(gateway))
     return Snapshot(
         taken_ns=TAKEN_NS,
         interval_ns=INTERVAL_NS,
@@ -402,6 +416,21 @@ def several() -> Snapshot:
         silent=frozenset((SICK,)),
         findings=(dns, sick_finding(SICK), down, lossy, one_way),
         past_findings=(replace(dns, id="dns-down-8", ended_ns=TAKEN_NS - 300 * SECOND_NS),),
+    )
+
+
+def long_named() -> Snapshot:
+    """Long names; the tunnel between them loses packets, and an agent is silent."""
+    inventory = long_named_inventory()
+    (link,) = inventory.links
+    lossy = replace(lossy_finding(), components=_both(link))
+    silent = next(inventory.iter_agents())
+    return snapshot_of(
+        inventory,
+        lossy=dict.fromkeys(lossy.components, 0.3),
+        silent=frozenset((silent,)),
+        findings=(lossy, sick_finding(silent)),
+        past_findings=(replace(lossy, id="lossy-8", ended_ns=TAKEN_NS - 300 * SECOND_NS),),
     )
 
 

@@ -256,10 +256,9 @@ class Compared:
 
 
 def _table(rows: tuple[Row, ...]) -> Table:
-    table = new_table(
-        "CHANGE", "FROM", "TO", "PATHS", "BEFORE → AFTER", right=("PATHS",), grow="BEFORE → AFTER"
-    )
+    table = new_table("CHANGE", "PATHS", "FROM → TO", right=("PATHS",), grow="FROM → TO")
     for row in rows:
         kind = Text(row.kind, style=_STYLES[row.kind])
-        table.add_row(kind, row.source, row.target, f"{row.paths:,}", row.detail)
+        what = Text.assemble(f"{row.source} → {row.target}", "\n", (row.detail, "bright_black"))
+        table.add_row(kind, f"{row.paths:,}", what)
     return table

@@ -101,7 +101,7 @@ def report_table(snapshot: Snapshot) -> RenderableType:
 
 def _places_table(places: tuple[Place, ...]) -> Table:
     table = new_table("PLACE", "CLUSTERS", "STATE", "INSIDE", "ACROSS", "AGENTS",
-                      right=("CLUSTERS", "INSIDE", "ACROSS", "AGENTS"))  # fmt: skip
+                      right=("INSIDE", "ACROSS", "AGENTS"))  # fmt: skip
     for place in places:
         few = place.clusters[0] if len(place.clusters) == 1 else str(len(place.clusters))
         agents = Text(f"{place.alive}/{place.agents}", "" if place.alive == place.agents else "bold yellow")
@@ -129,7 +129,8 @@ def _differing(snapshot: Snapshot) -> Iterator[RenderableType]:
     for (source, target), cell in odd[:MAX_PAIRS]:
         state = Text(f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state])
         table.add_row(short[source], short[target], state, str(cell.count(PathState.UP)), str(cell.paths))
-    said = f"{count(len(matrix.cells) - len(odd), 'pair')} of clusters are all up; not so:"
+    well = len(matrix.cells) - len(odd)
+    said = f"{count(well, 'pair')} of clusters {'is' if well == 1 else 'are'} all up; not so:"
     more = len(odd) - MAX_PAIRS
     rest = [Text(f"and {more} more; -o json has all", "bright_black")] if more > 0 else []
     yield Group(Text(said), Text(""), table, *rest)
@@ -139,6 +140,7 @@ def _agents(snapshot: Snapshot) -> Iterator[RenderableType]:
     odd = [status for status in snapshot.agents if status.state is not AgentState.ALIVE]
     if odd:
         told = Table.grid(padding=(0, 2))
+        told.add_column(overflow="fold")
         for status in odd[:10]:
             told.add_row(status.agent, state_text(status.state), status.reason)
         more = [Text(f"and {len(odd) - 10} more", "bright_black")] if len(odd) > 10 else []

@@ -10,9 +10,10 @@ import io
 from collections.abc import Iterable, Mapping
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from netprobe.model.component import Component
@@ -35,6 +36,11 @@ from netprobe.render.words import (
 
 MANY_NODES = 40
 """From here on a table shows only what differs."""
+
+_BETWEEN = 2
+"""Columns between two columns of a table: one of them in place of a frame's line."""
+_LEAST_TEXT = 14
+"""Columns that free text needs: two or three words to a line."""
 
 STYLES: Mapping[str, str] = {
     "up": "cyan",
@@ -63,14 +69,37 @@ def state_text(state: str) -> Text:
     return Text(f"{mark} {state}", style=STYLES.get(state, ""))
 
 
+class _AiryTable(Table):
+    """A table that cuts nothing off: what does not fit goes on below, text first, then names."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Let names fold where what stays whole would leave free text less than its least room."""
+        widths = [
+            min(_widest(column, console, options), options.max_width if column.no_wrap else _LEAST_TEXT)
+            for column in self.columns
+        ]
+        if sum(widths) + _BETWEEN * (len(widths) - 1) > options.max_width:
+            for column in self.columns:
+                column.no_wrap = column.justify == "right"
+        yield from super().__rich_console__(console, options)
+
+
+def _widest(column: Column, console: Console, options: ConsoleOptions) -> int:
+    return max(Measurement.get(console, options, cell).maximum for cell in (column.header, *column.cells))
+
+
 def new_table(*columns: str, right: Iterable[str] = (), grow: str = "") -> Table:
-    """An airy table without frames; columns in *right* are numbers, *grow* takes the room that is left."""
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False
+    """An airy table without frames; columns in *right* are numbers, the text of *grow* goes on below."""
+    table = _AiryTable(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, _BETWEEN - 1, 0, 0),
+        header_style="bold",
+        show_edge=False,
     )
     for column in columns:
         table.add_column(column, justify="right" if column in set(right) else "left", no_wrap=column != grow,
-                         ratio=1 if column == grow else None, overflow="fold")  # fmt: skip
+                         overflow="fold")  # fmt: skip
     return table
 
 
@@ -272,7 +301,7 @@ def _rejected_words(snapshot: Snapshot) -> str:
     if not snapshot.rejected:
         return ""
     every = sum(number for _, number in snapshot.rejected)
-    told = ", ".join(f"{number} {reason}" for reason, number in snapshot.rejected)
+    told = ", ".join(f"{number:,} {reason}" for reason, number in snapshot.rejected)
     return f"; {count(every, 'window')} not used: {told}"
 
 

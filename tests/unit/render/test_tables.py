@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,16 +13,24 @@ from syrupy.assertion import SnapshotAssertion
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.render import tables
+from netprobe.render.diagnosis import diagnosis_table
 from netprobe.render.matrix import matrix_table
+from netprobe.render.overview import report_table
 from netprobe.render.reach import Level, read_matrix
+from netprobe.render.weak_points import weak_points_table
 from tests import fleets
 
-VIEWS: Mapping[str, Callable[[Snapshot], RenderableType]] = {
+VIEWS: dict[str, Callable[[Snapshot], RenderableType]] = {
     "topology": tables.topology_table,
     "matrix": matrix_table,
     "agents": tables.agents_table,
     "coverage": tables.coverage_table,
     "findings": tables.findings_table,
+}
+WHOLE = VIEWS | {
+    "report": report_table,
+    "diagnosis": diagnosis_table,
+    "weak points": weak_points_table,
 }
 
 
@@ -46,6 +54,21 @@ def test_fifty_clusters_show_what_differs(view: str, snapshot: SnapshotAssertion
 def test_no_line_is_wider_than_the_terminal(view: str, width: int) -> None:
     text = tables.render_text(VIEWS[view](fleets.several()), width=width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
+@pytest.mark.parametrize("fleet", [fleets.several, fleets.long_named])
+@pytest.mark.parametrize("view", sorted(set(WHOLE) - {"matrix"}))
+def test_nothing_is_cut_off(view: str, fleet: Callable[[], Snapshot]) -> None:
+    """Every character of a wide terminal stands in a narrow one, too, on as many lines as it takes."""
+    told = WHOLE[view](fleet())
+    whole = letters(told, 1_000)
+    for width in range(60, 101):
+        assert letters(told, width) == whole, width
+
+
+def letters(told: RenderableType, width: int) -> str:
+    """What is printed, in an order that does not depend on where lines end."""
+    return "".join(sorted(letter for letter in tables.render_text(told, width=width) if letter not in " \n─"))
 
 
 @pytest.mark.parametrize("view", VIEWS)
