@@ -19,6 +19,7 @@ from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.wire.messages import Presence
+from netprobe_agent.doors import keep_doors, recall_doors
 from netprobe_agent.garbage import Garbage
 from netprobe_agent.outbox import Outbox
 from netprobe_agent.questions import Answering, Network
@@ -106,8 +107,12 @@ async def serve(options: ServeOptions) -> None:
     async with (
         Engine(options.agent, boot=boot, port=options.port) as engine,
         await AgentBus.connect(
-            options.bus, agent=options.agent, login=options.login, trust=options.trust
-        ) as bus,
+            options.bus,
+            agent=options.agent,
+            login=options.login,
+            trust=options.trust,
+            doors=recall_doors(options.spool, options.agent),
+        ) as bus,  # fmt: skip
     ):
         outbox = Outbox(spool, tell=lambda is_ready: engine.tell_ready(is_ready=is_ready))
         reporter = Reporter(options.agent, boot, spool, outbox)
@@ -117,7 +122,7 @@ async def serve(options: ServeOptions) -> None:
         async with asyncio.TaskGroup() as group:
             working = (
                 group.create_task(outbox.send_forever(bus)),
-                group.create_task(_follow_plans(bus, engine, reporter, answering)),
+                group.create_task(_follow_plans(bus, engine, reporter, answering, options.spool)),
                 group.create_task(_announce(bus, engine, reporter, boot, options.addresses)),
                 group.create_task(engine.run(reporter.deliver)),
             )
@@ -129,8 +134,11 @@ async def serve(options: ServeOptions) -> None:
                     await bus.close()
 
 
-async def _follow_plans(bus: AgentBus, engine: Engine, reporter: Reporter, answering: Answering) -> None:
+async def _follow_plans(
+    bus: AgentBus, engine: Engine, reporter: Reporter, answering: Answering, folder: Path
+) -> None:
     async for plan in bus.plans():
+        keep_doors(folder, plan)
         try:
             engine.use(plan)
         except NetprobeError as error:

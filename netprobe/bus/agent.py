@@ -64,7 +64,9 @@ class AgentBus:
     Use it as ``async with await AgentBus.connect(…) as bus:``.
     """
 
-    def __init__(self, url: str, *, agent: AgentId, login: Login, trust: Trust | None) -> None:
+    def __init__(
+        self, url: str, *, agent: AgentId, login: Login, trust: Trust | None, doors: tuple[str, ...] = ()
+    ) -> None:
         self._url = url
         self._agent = agent
         self._login = login
@@ -72,6 +74,7 @@ class AgentBus:
         self._connection: Connection | None = None
         self._answerer: Answerer | None = None
         self._plan: Plan | None = None
+        self._first_doors = doors
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -84,14 +87,18 @@ class AgentBus:
         self._answering: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def connect(cls, url: str, *, agent: AgentId, login: Login, trust: Trust | None = None) -> Self:
+    async def connect(
+        cls, url: str, *, agent: AgentId, login: Login, trust: Trust | None = None,
+        doors: tuple[str, ...] = (),
+    ) -> Self:  # fmt: skip
         """Start connecting to *url* and return at once; the bus may still be away.
 
+        *doors* are addresses of the bus itself from an earlier life; the first plan replaces them.
         Raises :class:`InputError` where *url*, a seed or a certificate's file is none.
         """
         expect_url(url)
         _ = login.inbox, trust and trust.context()
-        bus = cls(url, agent=agent, login=login, trust=trust)
+        bus = cls(url, agent=agent, login=login, trust=trust, doors=doors)
         await bus._tasks.__aenter__()
         bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")
         return bus
@@ -210,7 +217,7 @@ class AgentBus:
 
     @property
     def _doors(self) -> tuple[str, ...]:
-        return self._plan.bus if self._plan is not None else ()
+        return self._plan.bus if self._plan is not None else self._first_doors
 
     async def _open_straight(self) -> Connection | None:
         """The bus at an address of its own; None where it cannot be reached there."""

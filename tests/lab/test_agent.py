@@ -59,6 +59,8 @@ class Bus:
     collector: tuple[str, str] = field(default_factory=new_user)
     port: int = 0
     reports: list[Report] = field(default_factory=list)
+    doors: tuple[str, ...] = ()
+    """Where the plan says that the bus itself is."""
 
     @property
     def url(self) -> str:
@@ -75,7 +77,7 @@ class Bus:
     async def collect(self, enough: Callable[[], bool]) -> None:
         """Hand out the plan and take reports until there are enough."""
         async with open_collector_bus(self.url, login=SeedLogin(self.collector[0])) as bus:
-            await bus.put_plans([Plan(AGENT, 1, (make_check(),), INTERVAL_NS, KEY)])
+            await bus.put_plans([Plan(AGENT, 1, (make_check(),), INTERVAL_NS, KEY, bus=self.doors)])
             async with asyncio.timeout(30):
                 while not enough():
                     deliveries = await bus.take()
@@ -83,12 +85,13 @@ class Bus:
                     await bus.acknowledge(deliveries)
 
     @asynccontextmanager
-    async def agent_running(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def agent_running(self, service: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+        """The agent, which is told the bus by its URL or by that of a *service*."""
         seed = self.folder / "agent.seed"
         write_seed(seed, self.agent[0])
         process = await asyncio.create_subprocess_exec(
-            *PROGRAM, "serve", "--agent", str(AGENT), "--bus", self.url, "--seed", str(seed),
-            "--spool", str(self.folder / "spool"), "--port", "0",
+            *PROGRAM, "serve", "--agent", str(AGENT), "--bus", service or self.url, "--seed",
+            str(seed), "--spool", str(self.folder / "spool"), "--port", "0",
         )  # fmt: skip
         try:
             yield process
@@ -109,6 +112,17 @@ async def wait_for(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - files and processes, not our own events
             await asyncio.sleep(0.05)
+
+
+async def test_a_restarted_agent_comes_to_the_bus_though_its_service_is_broken(tmp_path: Path) -> None:
+    bus = Bus(tmp_path)
+    async with bus.serving():
+        bus.doors = (f"127.0.0.1:{bus.port}",)
+        async with bus.agent_running():
+            await bus.collect(lambda: len(bus.reports) >= 1)
+        boot = bus.reports[0].boot
+        async with bus.agent_running("nats://127.0.0.1:1"):
+            await bus.collect(lambda: any(report.boot != boot for report in bus.reports))
 
 
 async def test_no_window_is_lost_while_the_bus_is_away_and_the_agent_is_killed(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from netprobe.bus.login import SeedLogin
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Plan
 from netprobe.wire.messages import decode_plan, encode_plan
-from tests.unit.nats_server import PROD, needs_nats_server, town, until
+from netprobe_agent.doors import keep_doors, recall_doors
+from tests.unit.nats_server import DEV, PROD, needs_nats_server, town, until
 
 NOWHERE = "127.0.0.1:1"
 PLAN = Plan(PROD, epoch=1, checks=(), interval_ns=10**9, cookie_key=bytes(16))
@@ -93,6 +94,56 @@ async def test_where_the_bus_itself_cannot_be_reached_the_service_is_used(tmp_pa
     async with behind_a_service(tmp_path, NOWHERE) as (agent, proxy):
         await until(lambda: agent.is_connected and proxy.taken == 2)
         assert not agent.is_straight
+
+
+@needs_nats_server
+async def test_an_agent_that_starts_where_the_service_is_broken_remembers_the_bus(tmp_path: Path) -> None:
+    async with town(tmp_path) as here, open_collector_bus(
+        here.url, login=SeedLogin(here.collector)
+    ) as collector:  # fmt: skip
+        door = f"127.0.0.1:{urlsplit(here.url).port}"
+        keep_doors(tmp_path, replace(PLAN, bus=(NOWHERE, door)))
+        await collector.put_plans([replace(PLAN, bus=(door,))])
+        async with await AgentBus.connect(
+            f"nats://{NOWHERE}", agent=PROD, login=SeedLogin(here.seeds[PROD]),
+            doors=recall_doors(tmp_path, PROD),
+        ) as agent:  # fmt: skip
+            async for plan in agent.plans():
+                assert plan.bus == (door,)
+                break
+            await until(lambda: agent.is_straight)
+
+
+@needs_nats_server
+async def test_a_remembered_bus_that_is_gone_only_costs_a_try(tmp_path: Path) -> None:
+    async with (
+        town(tmp_path) as here,
+        await AgentBus.connect(
+            here.url, agent=PROD, login=SeedLogin(here.seeds[PROD]), doors=(NOWHERE,)
+        ) as agent,
+    ):
+        await until(lambda: agent.is_connected)
+        assert not agent.is_straight
+
+
+def test_of_a_plan_only_the_way_to_the_bus_is_kept(tmp_path: Path) -> None:
+    keep_doors(tmp_path, replace(PLAN, bus=("10.0.0.7:4222",), cookie_key=b"secret" * 5))
+    assert recall_doors(tmp_path, PROD) == ("10.0.0.7:4222",)
+    assert recall_doors(tmp_path, DEV) == ()
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    keep_doors(tmp_path, PLAN)
+    assert (recall_doors(tmp_path, PROD), list(tmp_path.iterdir())) == ((), [])
+
+
+@pytest.mark.parametrize("kept", [b"", b"{", encode_plan(replace(PLAN, bus=("bus:4222",)))])
+def test_what_is_no_address_is_not_recalled(kept: bytes, tmp_path: Path) -> None:
+    (tmp_path / "bus.plan").write_bytes(kept)
+    assert recall_doors(tmp_path, PROD) == ()
+
+
+def test_a_folder_that_refuses_costs_only_the_hint(tmp_path: Path) -> None:
+    keep_doors(tmp_path / "nowhere", replace(PLAN, bus=("10.0.0.7:4222",)))
+    assert recall_doors(tmp_path / "nowhere", PROD) == ()
 
 
 @pytest.mark.parametrize("address", ["bus:4222", "10.0.0.7", "10.0.0.7:0", "::1:4222", "10.0.0.7:99999"])

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.table import TABLE, TableRow
+from netprobe.analysis.symptom import TableRow
+from netprobe.analysis.table import TABLE
 from netprobe.bus.tokens import Reason
 from netprobe.cli import demo
 from netprobe.discovery.deploy.catalogue import EXTRAS
