@@ -80,6 +80,8 @@ class Arrivals:
         """When a report came last, by our own clock."""
         self._spoke: dict[AgentId, int] = {}
         """Until when an agent's newest report speaks (its own wall time)."""
+        self._silenced: dict[str, list[AgentId]] = {}
+        """Who is silent because of a finding of packets, by that finding."""
         self._cases: dict[_Key, _Case] = {}
         self._past: deque[Finding] = deque(maxlen=_PAST)
         self._clock_ns = 0
@@ -109,6 +111,10 @@ class Arrivals:
         self._looked_ns = now_ns
         self._clock_ns += min(max(0, passed_ns), facts.interval_ns)
         self._await(facts, tuple(found), now_ns)
+        self._silenced = {}
+        for agent, wait in self._waits.items():
+            if wait.is_due and wait.covered_by:
+                self._silenced.setdefault(wait.covered_by, []).append(agent)
         groups = {group.key: group for group in self._group(facts)}
         self._end(groups, now_ns)
         for group in groups.values():
@@ -129,15 +135,16 @@ class Arrivals:
         """*found* by packets, with whom it silences, and beside it what only silence tells."""
         if not self._waits:
             return found
-        silenced: dict[str, list[AgentId]] = {}
         outdone = {str(agent) for case in self._cases.values() for agent in case.late}
-        for agent, wait in self._waits.items():
-            if wait.is_due and wait.covered_by:
-                silenced.setdefault(wait.covered_by, []).append(agent)
-                outdone |= set() if self._has_come(agent, wait.pod) else {str(agent)}
+        outdone |= {
+            str(agent)
+            for agents in self._silenced.values()
+            for agent in agents
+            if not self._has_come(agent, self._waits[agent].pod)
+        }
         mine = tuple(case.finding for case in self._cases.values())
         told = tuple(
-            _with_silence(one, silenced.get(one.id, ()))
+            _with_silence(one, self._silenced.get(one.id, ()))
             for one in found
             if one.cause is not Cause.AGENT_SICK or one.components[0].source not in outdone
         )
