@@ -39,9 +39,15 @@ def node_id(cluster: ClusterName, node: str) -> NodeId:
 
 
 def _cluster(
-    name: str, index: int, workers: int, *, environment: str = "", region: str = "", domain: str = ""
+    name: str,
+    index: int,
+    workers: int,
+    *,
+    environment: str = "",
+    region: str = "",
+    node: str = "{}",
 ) -> Cluster:
-    names = (f"{head}{domain}" for head in ("gw", *(f"w{number + 1}" for number in range(workers))))
+    names = (node.format(head) for head in ("gw", *(f"w{number + 1}" for number in range(workers))))
     nodes = tuple(_node(node, index, number) for number, node in enumerate(names))
     echo = Service(
         name="echo",
@@ -96,9 +102,10 @@ def default_inventory() -> Inventory:
 def long_named_inventory() -> Inventory:
     """Two clusters whose names, and whose nodes' names, are as long as a cloud makes them."""
     names = ("production-eu-central-1-payments", "production-us-west-2-payments")
+    nodes = ("{}.eu-central-1.compute.internal", "gke-payments-default-pool-7f3a91c2-{}")
     built = tuple(
-        _cluster(name, index, 2, environment="production", domain=".eu-central-1.compute.internal")
-        for index, name in enumerate(names, 1)
+        _cluster(name, index, 2, environment="production", node=node)
+        for index, (name, node) in enumerate(zip(names, nodes, strict=True), 1)
     )
     here, there = (cluster.nodes[0].name for cluster in built)
     link = Link(built[0].name, built[1].name, LinkKind.TUNNEL, "wireguard-go", here, there, 1420, 51820)

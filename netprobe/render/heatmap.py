@@ -15,7 +15,7 @@ from netprobe.render.layout import Point, Rect
 from netprobe.render.palette import GROUP_EDGE, INK, LOOKS, PAPER, SOFT_INK
 from netprobe.render.reach import Cell, Level, Matrix, read_matrix
 from netprobe.render.sheet import Sheet
-from netprobe.render.words import count, short_names
+from netprobe.render.words import Names, count, short_names
 
 MANY_ROWS = 40
 """From here on rows are clusters."""
@@ -24,6 +24,13 @@ _HEAD = 8.6
 """Above stands the head of the sheet."""
 _TURN = 60
 """By how many degrees the names of clusters lean above their columns."""
+_LONGEST = 1.6
+"""The most room that a name takes beside its row or above its column."""
+_CLUSTER = 0.6
+"""Room for the names of clusters above those of their nodes."""
+_NARROW = 0.42
+"""Names above columns that are slimmer than this stand upright."""
+_BIGGEST = 0.86
 _LABEL = 0.17
 """Room between two labels in a crowd."""
 _BIG, _SMALL = 0.55, 0.2
@@ -45,7 +52,7 @@ def draw_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level 
     )
     sheet = Sheet.blank()
     sheet.head(snapshot)
-    picture = _Picture(matrix, sheet)
+    picture = _Picture(matrix, sheet, Names.of(snapshot.inventory))
     picture.draw_labels()
     picture.draw_cells()
     _draw_key(sheet, matrix, picture.right + 0.6, plane)
@@ -56,28 +63,39 @@ def draw_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level 
 class _Picture:
     """Knows where each row and column stands."""
 
-    def __init__(self, matrix: Matrix, sheet: Sheet) -> None:
+    def __init__(self, matrix: Matrix, sheet: Sheet, names: Names) -> None:
         self._matrix = matrix
         self._sheet = sheet
         self._short = short_names(dict.fromkeys(matrix.cluster_of(name) for name in matrix.names))
-        names = matrix.names
-        breaks = [index for index in range(1, len(names)) if self._breaks_before(index)]
-        self._top = min(_TOP, _HEAD - self._measure_tallest())
-        self._size = min(0.86, (self._top - _BOTTOM) / max(1.0, len(names) + 0.2 * len(breaks)))
+        self._labels = {
+            name: names.shorten(name).partition("/")[2] or self._short[name] for name in matrix.names
+        }
+        breaks = [index for index in range(1, len(matrix.names)) if self._breaks_before(index)]
+        rows = max(1.0, len(matrix.names) + 0.2 * len(breaks))
+        self._turn, self._top = self._turn_columns(size=min(_BIGGEST, (_TOP - _BOTTOM) / rows))
+        self._size = min(_BIGGEST, (self._top - _BOTTOM) / rows)
         self._offset = {
             name: self._size * (index + 0.2 * sum(at <= index for at in breaks))
-            for index, name in enumerate(names)
+            for index, name in enumerate(matrix.names)
         }
         self.right = _LEFT + max(self._offset.values(), default=0.0) + self._size
 
-    def _measure_tallest(self) -> float:
-        """How far the longest name of a crowd's columns reaches up, so that it stays clear of the head."""
-        if self._matrix.level is not Level.CLUSTER or not self._short:
-            return 0.0
-        drawn = self._sheet.write((0, 0), max(self._short.values(), key=len), size=7, rotation=_TURN)
-        height = self._sheet.measure(drawn).height
+    def _turn_columns(self, *, size: float) -> tuple[float, float]:
+        """How the names above columns lean, and where cells begin: names stay clear of the head."""
+        if not self._labels:
+            return 0.0, _TOP
+        if self._matrix.level is Level.CLUSTER:
+            return _TURN, min(_TOP, _HEAD - self._measure_longest(7, _TURN).height - 0.12)
+        widest = self._measure_longest(9).width
+        if size >= _NARROW and widest < size:
+            return 0.0, _TOP
+        return 90.0, min(_TOP, _HEAD - min(widest, _LONGEST) - _CLUSTER)
+
+    def _measure_longest(self, size: float, turn: float = 0.0) -> Rect:
+        drawn = self._sheet.write((0, 0), max(self._labels.values(), key=len), size=size, rotation=turn)
+        room = self._sheet.measure(drawn)
         self._sheet.erase(drawn)
-        return height + 0.12
+        return room
 
     def _breaks_before(self, index: int) -> bool:
         before, name = self._matrix.names[index - 1], self._matrix.names[index]
@@ -89,21 +107,20 @@ class _Picture:
         """Nodes beside their row and column, each cluster once; in a crowd only those that differ."""
         crowd = self._size < _SMALL
         size = 7.0 if crowd else max(6.0, min(9.0, 12 * self._size + 2))
-        turn = _TURN if self._matrix.level is Level.CLUSTER else 90 if self._size < 0.42 else 0
+        turn = self._turn
         rows, columns = [], []
         names = self._matrix.differing if crowd else self._matrix.names
         middles = [self._offset[name] + self._size / 2 for name in names]
         for name, middle in zip(names, _spread(middles) if crowd else middles, strict=True):
-            label = name.partition("/")[2] or self._short[name]
+            beside, above = (_LEFT - 0.12, self._top - middle), (_LEFT + middle, self._top + 0.12)
             rows.append(
-                self._sheet.write(
-                    (_LEFT - 0.12, self._top - middle), label, size=size, ha="right", va="center"
-                )
-            )
+                self._sheet.write_within(_LONGEST, beside, self._labels[name], size=size, least=6,
+                                         ha="right", va="center")
+            )  # fmt: skip
             columns.append(
-                self._sheet.write((_LEFT + middle, self._top + 0.12), label, size=size, rotation=turn,
-                                  rotation_mode="anchor", ha="left" if turn else "center",
-                                  va="center" if turn else "bottom")
+                self._sheet.write_within(_LONGEST, above, self._labels[name], size=size, least=6,
+                                         rotation=turn, rotation_mode="anchor",
+                                         ha="left" if turn else "center", va="center" if turn else "bottom")
             )  # fmt: skip
         if self._matrix.level is Level.NODE and rows:
             left = min(self._sheet.measure(drawn).x for drawn in rows)
@@ -120,8 +137,10 @@ class _Picture:
             self._sheet.thread([(left, self._top - start), (left, self._top - end)])
             self._sheet.thread([(_LEFT + start, top), (_LEFT + end, top)])
             middle = (start + end) / 2
-            self._sheet.write((left - 0.15, self._top - middle), self._short[cluster], weight="bold",
-                              size=min(10.5, 40 * (end - start)), ha="right", va="center")  # fmt: skip
+            self._sheet.write_within(
+                left - 0.45, (left - 0.15, self._top - middle), self._short[cluster], weight="bold",
+                size=min(10.5, 40 * (end - start)), least=5, ha="right", va="center",
+            )  # fmt: skip
             self._write_within(self._short[cluster], (_LEFT + middle, top + 0.07), end - start)
 
     def _write_within(self, text: str, at: Point, width: float) -> None:

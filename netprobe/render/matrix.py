@@ -12,7 +12,7 @@ from netprobe.model.state import PathState
 from netprobe.render.health import WORST_FIRST
 from netprobe.render.reach import Cell, Level, Matrix, read_matrix
 from netprobe.render.tables import MANY_NODES, STYLES, headed, new_table
-from netprobe.render.words import MARKS, count, short_names
+from netprobe.render.words import MARKS, Names, count, short_names
 
 _NOBODY = Text("·", style="bright_black")
 _GRID_GAP = 1
@@ -27,14 +27,15 @@ def matrix_table(
     matrix = read_matrix(snapshot, plane=plane, level=level)
     asked = f"asked from the {plane} plane" if plane else "asked from both planes, worst shown"
     said = Text(f"{count(len(matrix.cells), 'pair')} of {level}s {asked}", style="bright_black")
-    return headed(snapshot, said, _Grid(matrix), _legend(matrix))
+    return headed(snapshot, said, _Grid(matrix, Names.of(snapshot.inventory)), _legend(matrix))
 
 
 class _Grid:
     """Chooses between marks with counts, marks alone and a list of what differs, by the room there is."""
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, names: Names) -> None:
         self._matrix = matrix
+        self._names = names
         self._short = short_names(dict.fromkeys(matrix.cluster_of(name) for name in matrix.names))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -51,8 +52,8 @@ class _Grid:
             yield self._differing()
 
     def _label(self, name: str) -> str:
-        head, slash, tail = name.partition("/")
-        return self._short[head] + slash + tail
+        head, slash, _ = name.partition("/")
+        return self._short[head] + slash + self._names.shorten(name).partition("/")[2]
 
     def _grid(self, *, counts: bool) -> Table:
         table = Table(

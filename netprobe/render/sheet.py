@@ -68,6 +68,30 @@ class Sheet:
         self.texts.append(drawn)
         return drawn
 
+    def write_within(
+        self,
+        width: float,
+        at: Point,
+        text: str,
+        *,
+        size: float,
+        least: float,
+        **more: Any,  # noqa: ANN401 - matplotlib's own text properties
+    ) -> Text:
+        """Put *text* at a point: where it is wider than *width*, smaller, and shortened from *least* on."""
+        drawn = self.write(at, text, size=size, **more)
+        turn = drawn.get_rotation()
+        drawn.set_rotation(0)
+        room = self.measure(drawn).width
+        if room > width:
+            drawn.set_fontsize(max(least, 0.97 * size * width / room))  # letters do not shrink evenly
+        kept = len(text)
+        while kept > 3 and self.measure(drawn).width > width:
+            kept -= 1
+            drawn.set_text(f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}")
+        drawn.set_rotation(turn)
+        return drawn
+
     def erase(self, text: Text) -> None:
         """Take a text off the sheet."""
         text.remove()
@@ -184,13 +208,20 @@ class Sheet:
         self.write((0.47, self.measure(title).y - 0.16), about, size=9, colour=SOFT_INK, va="top")
 
     def foot(self, snapshot: Snapshot) -> None:
-        """What nobody measured, at the right of the legend."""
+        """What nobody measured, in the room that the legend leaves at its right."""
         missing = unmeasured(snapshot)
-        if missing:
-            said = "\n".join(textwrap.wrap(f"not measured: {missing}", 62))
-            self.write(
+        if not missing:
+            return
+        legend = [room.x + room.width for room in map(self.measure, self.texts) if room.y < 0.6]
+        left = max(legend, default=0.0) + 0.5
+        for columns in (62, 52, 42, 32):
+            said = "\n".join(textwrap.wrap(f"not measured: {missing}", columns))
+            drawn = self.write(
                 (WIDTH - 0.45, 0.5), said, size=7.5, colour=SOFT_INK, ha="right", va="center", linespacing=1.3
             )
+            if self.measure(drawn).x >= left or columns == 32:
+                return
+            self.erase(drawn)
 
     # --- out ---------------------------------------------------------------------------------
 

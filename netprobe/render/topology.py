@@ -31,7 +31,7 @@ from netprobe.render.layout import (
 from netprobe.render.legend import draw_legend
 from netprobe.render.palette import GROUP_EDGE, GROUP_FILL, INK, LOOKS, PAPER, SOFT_INK, TUBE, look_of
 from netprobe.render.sheet import Sheet
-from netprobe.render.words import duration, percent
+from netprobe.render.words import Names, duration, percent
 
 _BOW = 0.27
 _SHARES = (0.5, 0.36, 0.64, 0.24, 0.76)
@@ -63,6 +63,7 @@ class _Map:
         self._snapshot = snapshot
         self._graph = graph
         self._sheet = sheet
+        self._names = Names.of(snapshot.inventory)
         self._groups = place_groups({name: _members(graph, name) for name in _of_kind(graph, "cluster")})
         self._tiles = {name: rect for group in self._groups.values() for name, rect in group.tiles.items()}
         self._scale = min((group.scale for group in self._groups.values()), default=1.0)
@@ -111,13 +112,16 @@ class _Map:
         if data["link"] == "tunnel":
             self._sheet.tube(start, end, colour=TUBE, width=42 * self._scale * slim)
         own = _lane_of(source, target, data)
-        rtts = [
-            float(each["rtt_ms"])
+        ways = [
+            each
             for one, other, each in self._graph.edges(data=True)
-            if each["kind"] == "tunnel" and "rtt_ms" in each and _lane_of(one, other, each) == own
+            if each["kind"] == "tunnel" and _lane_of(one, other, each) == own
         ]
+        rtts = [float(each["rtt_ms"]) for each in ways if "rtt_ms" in each]
         label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
-        self._label_link(straight, label, shares=_SHARES if slim == 1 else _SHARES[1:])
+        # The leader to a mark on one of two arrows may have to pass between them, in the middle.
+        marked = sum(each["state"] != PathState.UP for each in ways) == 1
+        self._label_link(straight, label, shares=_SHARES[1:] if marked or slim < 1 else _SHARES)
 
     def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> None:
         """A link's label along it, where no other label is; in a thicket the tables have to do."""
@@ -166,8 +170,9 @@ class _Map:
         """Every cluster with its nodes, agents, services and the overlay inside."""
         for name, group in self._groups.items():
             self._sheet.box(group.box, fill=GROUP_FILL, edge=GROUP_EDGE, rounding=0.28, zorder=0.5)
-            drawn = self._sheet.write(
-                group.header, name, size=11.5 * group.scale, weight="bold", va="baseline"
+            room = group.box.x + group.box.width - group.header[0] - 0.2
+            drawn = self._sheet.write_within(
+                room, group.header, name, size=11.5 * group.scale, least=7, weight="bold", va="baseline"
             )
             self.callouts.avoid_crossing(self._sheet.measure(drawn))
             self.callouts.anchor(name, self._sheet.measure(drawn))
@@ -211,9 +216,12 @@ class _Map:
         width = 1.8 if gateway or not well else 1.0
         self._sheet.box(rect, fill=fill, edge=look.colour, width=width, dashes=look.dashes, zorder=6)
         x, y = rect.centre
-        title = f"{data['label']}" if well else f"{look.mark} {data['label']}"
-        self._sheet.write((x, y + 0.17 * scale), title, size=10 * scale, weight="bold",
-                          colour=INK if well else look.ink, ha="center", va="center")  # fmt: skip
+        label = self._names.shorten(name).partition("/")[2]
+        self._sheet.write_within(
+            rect.width - 0.16 * scale, (x, y + 0.17 * scale), label if well else f"{look.mark} {label}",
+            size=10 * scale, least=6.5 * scale, weight="bold", colour=INK if well else look.ink,
+            ha="center", va="center",
+        )  # fmt: skip
         self._draw_agents(name, rect, scale)
 
     def _draw_agents(self, node: str, rect: Rect, scale: float) -> None:

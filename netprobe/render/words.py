@@ -67,6 +67,20 @@ def _short(name: str, heads: Mapping[str, int]) -> str:
     return next(("-".join(words[:n]) for n in range(1, len(words)) if heads["-".join(words[:n])] == 1), name)
 
 
+def short_hosts(names: Iterable[str]) -> dict[str, str]:
+    """Names of hosts without their domains, where that still tells them apart; addresses stay whole.
+
+    >>> short_hosts(["ip-10-0-1-7.eu.internal", "gw.a", "gw.b", "10.0.1.8"])
+    {'ip-10-0-1-7.eu.internal': 'ip-10-0-1-7', 'gw.a': 'gw.a', 'gw.b': 'gw.b', '10.0.1.8': '10.0.1.8'}
+    """
+    names = tuple(names)
+    heads = Counter(name.partition(".")[0] for name in names)
+    return {
+        name: head if heads[head] == 1 and not head.isdigit() else name
+        for name, head in ((name, name.partition(".")[0]) for name in names)
+    }
+
+
 def place_of(environment: str, region: str) -> str:
     """Where a cluster stands, as far as its inventory says.
 
@@ -81,7 +95,7 @@ class Names:
     """How one fleet's parts are called among people."""
 
     short: Mapping[str, str] = field(default_factory=dict)
-    """Cluster names, abbreviated."""
+    """Names of clusters, and of their nodes (``cluster/node``), abbreviated."""
     direct: frozenset[frozenset[str]] = frozenset()
     """Pairs of clusters without a tunnel between them, only a direct link."""
     direct_beside: frozenset[tuple[frozenset[str], str]] = frozenset()
@@ -100,7 +114,16 @@ class Names:
             if told and link.kind is LinkKind.DIRECT
         }
         short = short_names(cluster.name for cluster in inventory.clusters)
-        return cls(short, frozenset(direct), frozenset(beside))
+        nodes = {
+            f"{cluster.name}/{name}": f"{short[cluster.name]}/{host}"
+            for cluster in inventory.clusters
+            for name, host in short_hosts(node.name for node in cluster.nodes).items()
+        }
+        return cls(short | nodes, frozenset(direct), frozenset(beside))
+
+    def shorten(self, name: str) -> str:
+        """A cluster, or something in one (``cluster/node/plane``), in the short words of this fleet."""
+        return _shorten(name, self.short)
 
     def kind_of(self, component: Component) -> str:
         """The kind of a part in a word: what joins two clusters directly is no tunnel."""
@@ -133,8 +156,11 @@ def _apart(link: Component) -> str:
 
 
 def _shorten(name: str, short: Mapping[str, str]) -> str:
-    head, slash, tail = name.partition("/")
-    return short.get(head, head) + slash + tail
+    """The longest beginning that is known, abbreviated; the rest as it is."""
+    cluster, *rest = name.split("/")
+    if rest and (node := short.get(f"{cluster}/{rest[0]}")):
+        return "/".join((node, *rest[1:]))
+    return "/".join((short.get(cluster, cluster), *rest))
 
 
 def _shorten_detail(component: Component, short: Mapping[str, str]) -> str:

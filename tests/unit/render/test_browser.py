@@ -51,6 +51,7 @@ def verification() -> Verification:
 PAGES: dict[str, Callable[[], str]] = {
     "several": lambda: Moment(fleets.several()).html(),
     "world": lambda: Moment(fleets.world()).html(),
+    "long names": lambda: Moment(fleets.long_named()).html(),
     "verification": verification().html,
     "comparison": SUBJECTS["worse"].html,
 }

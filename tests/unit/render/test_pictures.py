@@ -40,6 +40,7 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
     "two clusters": lambda: fleets.snapshot_of(fleets.large_inventory(2, workers=2)),
     "eight clusters": lambda: fleets.snapshot_of(fleets.large_inventory(8, workers=2)),
     "many workers": many_workers,
+    "long names": fleets.long_named,
     "fifty clusters": fleets.large,
     "a hundred clusters in fifteen places": fleets.world,
 }
