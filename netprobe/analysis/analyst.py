@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from netprobe.analysis.arrivals import Arrivals
+from netprobe.analysis.arrivals import LATE_AFTER_NS, Arrivals
 from netprobe.analysis.attendance import Attendance, RollCall
 from netprobe.analysis.carry import Carry
 from netprobe.analysis.explain import Explainer
@@ -66,9 +66,13 @@ class Analyst:
     """Judges a fleet, one plan after the other."""
 
     def __init__(
-        self, inventory: Inventory, fleet: FleetPlan, *, settling_frames: int = SETTLING_FRAMES
-    ) -> None:
-        """*settling_frames*: after how many intervals a check that never worked counts."""
+        self, inventory: Inventory, fleet: FleetPlan, *, settling_frames: int = SETTLING_FRAMES,
+        late_after_ns: int = LATE_AFTER_NS,
+    ) -> None:  # fmt: skip
+        """*settling_frames*: after how many intervals a check that never worked counts.
+
+        *late_after_ns*: so long, at least, an agent that is said to run may take to report.
+        """
         self._facts = Facts(inventory, fleet)
         self._intake = Intake(self._facts)
         self._explainer = Explainer(self._facts)
@@ -77,7 +81,7 @@ class Analyst:
         self._findings = Findings(self._facts)
         self._looks: deque[Look] = deque(maxlen=_LOOKS)
         self._attendance = Attendance()
-        self._arrivals = Arrivals()
+        self._arrivals = Arrivals(late_after_ns=late_after_ns)
         self._void = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:

@@ -27,7 +27,7 @@ from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.muster import AgentPod, Muster
 from netprobe.model.names import AgentId, ClusterName
 
-LEAST_NS = 60_000_000_000
+LATE_AFTER_NS = 60_000_000_000
 """How long a process may take to start, find the bus and measure, whatever the interval."""
 LATE_INTERVALS = 6
 _PAST = 500
@@ -73,7 +73,9 @@ class _Case:
 class Arrivals:
     """Who is awaited, and what is found of those that do not come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, late_after_ns: int = LATE_AFTER_NS) -> None:
+        """*late_after_ns*: nobody is late before, nor before `LATE_INTERVALS`."""
+        self._late_after_ns = late_after_ns
         self._muster = Muster()
         self._waits: dict[AgentId, _Wait] = {}
         self._heard: dict[AgentId, int] = {}
@@ -122,7 +124,7 @@ class Arrivals:
 
     def late(self, facts: Facts) -> frozenset[AgentId]:
         """Who has not come for half the time after which a finding is made, and nothing explains it."""
-        half_ns = _due_ns(facts) // 2
+        half_ns = self._due_ns(facts) // 2
         return frozenset(
             agent
             for agent, wait in self._waits.items()
@@ -163,7 +165,7 @@ class Arrivals:
         self._waits = {agent: wait for agent, wait in self._waits.items() if agent in there}
         self._heard = {agent: at for agent, at in self._heard.items() if agent in facts.agent_set}
         self._spoke = {agent: at for agent, at in self._spoke.items() if agent in facts.agent_set}
-        due_ns = _due_ns(facts)
+        due_ns = self._due_ns(facts)
         for agent, pod in there.items():
             wait = self._wait_for(agent, pod, now_ns)
             if agent.cluster in self._muster.unsure:
@@ -182,6 +184,9 @@ class Arrivals:
             wait.since_ns = self._clock_ns  # one that starts again and again stays late
         wait.pod = pod
         return wait
+
+    def _due_ns(self, facts: Facts) -> int:
+        return max(self._late_after_ns, LATE_INTERVALS * facts.interval_ns)
 
     def _begin_anew(self, wait: _Wait) -> None:
         wait.since_ns, wait.is_due = self._clock_ns, False
@@ -214,7 +219,7 @@ class Arrivals:
     def _group(self, facts: Facts) -> Iterator[_Group]:
         """Those that are late, by the smallest place that holds them and nobody who reports."""
         late = sorted(self.late(facts))
-        half_ns = _due_ns(facts) // 2
+        half_ns = self._due_ns(facts) // 2
         heard = frozenset(agent for agent, at in self._heard.items() if self._clock_ns - at < half_ns)
         alone = {agent: note for agent in late if (note := self._excuse(agent))}
         for agent, note in alone.items():
@@ -316,10 +321,6 @@ class Arrivals:
         wait = self._waits[agent]
         spoke_ns = self._spoke.get(agent) if self._has_come(agent, wait.pod) else None
         return Late(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
-
-
-def _due_ns(facts: Facts) -> int:
-    return max(LEAST_NS, LATE_INTERVALS * facts.interval_ns)
 
 
 def _by_plane(late: tuple[AgentId, ...]) -> dict[str, tuple[AgentId, ...]]:

@@ -246,11 +246,13 @@ def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: Fleet) -> Non
 def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: Fleet) -> None:
     """Nobody measures from there any more: what is found names the node and claims no more than that."""
     fleet.until_healthy()
+    began_ns = time.time_ns()
     with stale_proxy(fleet.clusters, "prod-2"):
         on_it = ("--field-selector=spec.nodeName=prod-2", "-l", "app.kubernetes.io/name=netprobe-agent")
         fleet.clusters.kubectl(PROD, "-n", "netprobe", "delete", "pod", *on_it, "--grace-period=1")
         snapshot = fleet.until(lambda now: any(one.cause is Cause.AGENT_CUT_OFF for one in now.findings))
     (finding,) = (one for one in snapshot.findings if one.cause is Cause.AGENT_CUT_OFF)
+    tell(f"{finding.summary}: found {(finding.first_seen_ns - began_ns) / 1e9:.0f} s after the break")
     assert parts((finding,)) == {f"bus-way({PROD}/prod-2)"}
     assert "have never come to the bus, while other agents of its cluster do" in finding.summary
     told = [evidence.text for evidence in finding.evidence_for]
