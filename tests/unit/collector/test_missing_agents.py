@@ -133,8 +133,7 @@ async def test_an_agent_that_never_comes_is_found_while_the_other_reports(tmp_pa
 async def test_one_that_shows_a_bad_token_is_turned_away(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("no.token.atall")
     async with fleet(tmp_path) as here, await here.open(MISSED, TokenLogin(MISSED, tmp_path / "token")):
-        finding = await here.miss()
-    assert str(finding.components[0]) == f"bus-way({MISSED})"
+        finding = await here.find(f"bus-way({MISSED})")
     assert f"Agent {MISSED} asks to be let in (malformed: " in finding.summary
 
 
