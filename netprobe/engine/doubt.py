@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netprobe.engine.ledger import Open
-from netprobe.engine.stalls import Stalls
+from netprobe.engine.stalls import Stalls, sentence
 from netprobe.probes.registry import ECHO_KINDS
 
 
@@ -20,7 +20,7 @@ class Doubting:
         """Why the loss of *probe* cannot be believed, or None."""
         stalled_ns = self._stalls.total_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
         if stalled_ns > probe.check.probe.timeout_ns // 2:
-            return f"the agent stood still for {stalled_ns // 1_000_000} ms"
+            return sentence(stalled_ns)
         if probe.deadline_ns > self._now_ns:
             return "sent too late in its interval"
         if self._dropped and probe.check.probe.kind in ECHO_KINDS:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from netprobe.model.outcome import STOOD_STILL
+
 NOTABLE_NS = 20_000_000
 """Shorter lags are ordinary scheduling."""
 
@@ -24,6 +26,11 @@ class Stall:
     def length_ns(self) -> int:
         """How long it stood still."""
         return self.ended_ns - self.began_ns
+
+
+def sentence(stalled_ns: int) -> str:
+    """Why a silence beside a stall says nothing, for people."""
+    return f"{STOOD_STILL} for {stalled_ns // 1_000_000} ms"
 
 
 class Stalls:

@@ -103,6 +103,10 @@ class WrongPeer:
     kind = OutcomeKind.WRONG_PEER
 
 
+STOOD_STILL = "the agent stood still"
+"""How a reason begins that says so: what was silent then may have answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotMeasured:
     """Our own side failed: local EMSGSIZE, no privilege, a lagging event loop, agent gone."""

@@ -17,6 +17,7 @@ from functools import cache
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
+from netprobe.model.outcome import STOOD_STILL
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 
 OPTIONS = ("tcp", "udp", "sctp", "agents", "icmp", "also", "tries")
@@ -26,6 +27,17 @@ MAX_PAIRS = 4096
 DEFAULT_TRIES, _MOST_TRIES = 3, 9
 LIMITED = "the host limits its answers, and time was over"
 """Why a door is ``unknown`` that stayed silent while its host could not be asked fast enough."""
+FELL_SILENT = "the host had answered and then said nothing any more"
+"""Why a door is ``unknown`` that was silent while everything else was, too."""
+TOO_EARLY = "time was over"
+"""The same where nothing of that is known."""
+
+
+def is_undecided(reason: str) -> bool:
+    """Whether a door is ``unknown`` for this *reason* only because the question ended too early."""
+    return reason in {LIMITED, FELL_SILENT, TOO_EARLY} or reason.startswith(STOOD_STILL)
+
+
 _NUMBERED = (*PORTED, Transport.SCTP)
 
 

@@ -45,6 +45,7 @@ from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.words import Names, headline, is_broken
 from netprobe.wire.documents import write_document
+from tests.lab.going_on import verify_while_stopped
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 TODAY = dt.date(2026, 11, 25)
@@ -183,6 +184,19 @@ async def observe(name: str) -> Baseline:
     async with open_asker(access, asked_by="test") as asker:
         sights = await see_cells(asker, cells, agent_port=9771, absent={})
     return write_baseline(cells, sights, inventory, responders=frozenset(parse_span("udp/9771").doors()))
+
+
+def test_an_agent_that_is_stopped_for_a_moment_breaks_nothing(name: str) -> None:
+    """Its own door is silent for as long as it is asked, and speaks when it is asked again."""
+    access, intent = find_access(name), read_intent(f"{GROUPS}rules: [{OPEN}]", source="t", today=TODAY)
+    snapshot = asyncio.run(wait_for_agents(access))
+    cells = expand_cells(intent, snapshot.inventory)
+    stopped = verify_while_stopped(
+        access, LabInjector(LabClient(name)), cells, agent=f"{TARGET}/pod", intent=intent, snapshot=snapshot
+    )
+    assert {(str(one.cell.door), str(one.verdict)) for one in asyncio.run(stopped)} == {
+        (door, "as intended") for door in ("icmp", "tcp/9771", "udp/9771")
+    }
 
 
 def test_a_dead_node_proves_no_denial(name: str) -> None:

@@ -5,6 +5,9 @@ and everybody who asks shares that: what others have used up is silence here, an
 denied, but a drop is looked for elsewhere than a rejection. So where anybody rejected anything, the silences
 that matter are asked about again, and nothing else is, until nothing that was silent speaks any more: then
 nobody was starved, because whoever rejects too little still rejects something.
+
+Whoever has no processor for a moment, a far end or a gateway between, is as silent as a drop. It speaks again
+soon, and a drop does not: so what would be called broken for its silence alone is always asked about again.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from netprobe.analysis.intent.judge import Sight
+from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell
 from netprobe.model.verdict import Verdict
-from netprobe.probes.ports import LIMITED
+from netprobe.probes.ports import is_undecided
 
 MOST_LOOKS = 12
 """After so many looks, what may still be starved is unproven."""
@@ -24,15 +28,20 @@ STARVED = "silent, but somebody here rejects only so many packets per second"
 
 
 def find_doubtful(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> list[Cell]:
-    """The silences of *wanted* that a limit of rejections may explain: none where nobody rejects."""
-    if not any(sight.verdict is Verdict.REJECTED for sight in sights.values()):
-        return []
-    return [cell for cell in wanted if cell in sights and _is_silent(sights[cell])]
+    """The silences of *wanted* that may be none.
+
+    Those are what should work, what was not asked for long enough, and, where anybody rejects, every drop.
+    """
+    is_limited = any(sight.verdict is Verdict.REJECTED for sight in sights.values())
+    silent = [(cell, sights[cell]) for cell in wanted if cell in sights]
+    return [cell for cell, sight in silent if _is_doubtful(cell, sight, is_limited=is_limited)]
 
 
-def _is_silent(sight: Sight) -> bool:
-    is_dropped = sight.verdict is Verdict.FILTERED and not sight.reason
-    return is_dropped or (sight.verdict is Verdict.UNKNOWN and sight.reason == LIMITED)
+def _is_doubtful(cell: Cell, sight: Sight, *, is_limited: bool) -> bool:
+    is_meant = cell.expected is Expectation.ALLOW
+    if sight.verdict is Verdict.UNKNOWN:
+        return sight.was_asked and (is_meant or is_undecided(sight.reason))
+    return sight.verdict is Verdict.FILTERED and not sight.reason and (is_meant or is_limited)
 
 
 def find_news(told: Mapping[Cell, Sight]) -> dict[Cell, Sight]:
@@ -51,5 +60,5 @@ def give_up(
     return {
         cell: replace(sights[cell], verdict=Verdict.UNKNOWN, reason=STARVED)
         for cell in cells
-        if cell.source in sources or cell.address in addresses
+        if (cell.source in sources or cell.address in addresses) and not is_undecided(sights[cell].reason)
     }

@@ -16,6 +16,7 @@ from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Needs, Protoc
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import Verdict
 from netprobe.probes.drops import Drop
+from netprobe.probes.ports import is_undecided
 
 THIS_HOST = "this host"
 """The one that asked, as the place of a drop."""
@@ -89,10 +90,16 @@ def _judge(cell: Cell, sight: Sight, responders: frozenset[Door]) -> Judged:  # 
             return Judged(cell, CellVerdict.UNPROVEN, why)
         case Verdict.FILTERED:
             return _tell_drop(cell, sight)
-        case Verdict.UNKNOWN if is_meant and sight.was_asked and cell.door.protocol is not Protocol.UDP:
+        case Verdict.UNKNOWN if is_meant and _says_something(cell, sight):
             return Judged(cell, CellVerdict.BROKEN, sight.reason or _NO_WITNESS)
         case Verdict.UNKNOWN:
             return Judged(cell, CellVerdict.UNPROVEN, sight.reason or _NO_WITNESS)
+
+
+def _says_something(cell: Cell, sight: Sight) -> bool:
+    """Whether a silence behind which nothing is known to live is one: asked for, and for long enough."""
+    is_mute = cell.door.protocol is Protocol.UDP
+    return sight.was_asked and not is_mute and not is_undecided(sight.reason)
 
 
 def _may_be_heard(cell: Cell, sight: Sight, responders: frozenset[Door]) -> bool:

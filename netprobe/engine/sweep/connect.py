@@ -2,6 +2,9 @@
 
 A connection that stands is reset at once (SO_LINGER 0), so nothing stays on the target. The kernel's error
 queue (IP_RECVERR) tells an ICMP error from a RST, and who sent it (ip(7)).
+
+Rule: the kernel is asked for news after the time of a connection is over and before its silence counts, and
+where we stood still meanwhile it does not count.
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from netprobe.engine.stalls import Stalls, sentence
+from netprobe.engine.sweep.pacing import Pacer
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.wire.batch_quote import ERRORS_V4, ERRORS_V6
 
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 _ICMP_ORIGINS = (2, 3)
 _RESET = struct.pack("ii", 1, 0)
+_TICK_NS = 5_000_000
 _PENDING = frozenset({0, errno.EINPROGRESS})
 
 
@@ -53,11 +59,12 @@ def sweep_connects(
     outcomes: list[Outcome] = [NotMeasured("not asked")] * len(doors)
     knocking: dict[int, _Knock] = {}
     waiting = iter(range(len(doors)))
-    begun_ns, started = time.monotonic_ns(), 0
+    started, stalls = 0, Stalls()
+    pacer = Pacer(start_ns=time.monotonic_ns() - _TICK_NS, rate=rate, tick_ns=_TICK_NS)
     with select.epoll() as poll:
         try:
             while started < len(doors) or knocking:
-                due = int((time.monotonic_ns() - begun_ns) * rate / 1e9) + 1 - started
+                due = pacer.allow(now_ns=time.monotonic_ns(), sent=started)
                 for door in _next(waiting, min(due, at_once - len(knocking))):
                     started += 1
                     knock = _knock(doors[door], door, protocol)
@@ -66,11 +73,14 @@ def sweep_connects(
                         poll.register(knock.opened, select.EPOLLOUT | select.EPOLLERR)
                     else:
                         outcomes[door] = knock
-                for fileno, _ in poll.poll(0.005):
+                now_ns = time.monotonic_ns()
+                news = poll.poll(_TICK_NS / 1e9)
+                stalls.note(due_ns=now_ns + _TICK_NS, now_ns=time.monotonic_ns())
+                for fileno, _ in news:
                     knock = knocking.pop(fileno)
                     outcomes[knock.door] = _judge(knock)
                     knock.opened.close()
-                _expire(knocking, outcomes, timeout_ns)
+                _expire(knocking, outcomes, stalls, timeout_ns=timeout_ns, now_ns=now_ns)
         finally:
             for knock in knocking.values():
                 knock.opened.close()
@@ -129,9 +139,13 @@ def _read_error(opened: socket.socket) -> Rejected | None:
     return None
 
 
-def _expire(knocking: dict[int, _Knock], outcomes: list[Outcome], timeout_ns: int) -> None:
-    now_ns = time.monotonic_ns()
+def _expire(
+    knocking: dict[int, _Knock], outcomes: list[Outcome], stalls: Stalls, *, timeout_ns: int, now_ns: int
+) -> None:
+    """Those whose time was over at *now_ns*, before the kernel was last asked for news."""
     for fileno in [number for number, knock in knocking.items() if now_ns - knock.started_ns > timeout_ns]:
         knock = knocking.pop(fileno)
-        outcomes[knock.door] = TimedOut(timeout_ns)
+        stalled_ns = stalls.total_ns(since_ns=knock.started_ns, until_ns=now_ns)
+        is_doubted = 2 * stalled_ns > timeout_ns
+        outcomes[knock.door] = NotMeasured(sentence(stalled_ns)) if is_doubted else TimedOut(timeout_ns)
         knock.opened.close()

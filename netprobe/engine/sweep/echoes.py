@@ -1,7 +1,7 @@
 """Verdicts on who answers an echo, by ICMP and at agents' own UDP port, many addresses at once.
 
-A silence counts after :data:`TRIES` tries; whether it is a denial is for somebody to say who knows what else
-the address answered.
+A silence counts after :data:`TRIES` tries in which we could have heard an answer; whether it is a denial is
+for somebody to say who knows what else the address answered. An answer counts however late it comes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from netprobe.engine.stalls import sentence
 from netprobe.engine.sweep.ports import OWN_FILTER, SILENT, with_witnesses
-from netprobe.engine.sweep.questions import Code, Kind, Questions, RoundResult
+from netprobe.engine.sweep.questions import Answers, Code, Kind, Questions, RoundResult
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.waiting import Waiting
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import Indices, address_text
 
-TRIES = 3
+TRIES, MOST_TRIES = 3, 9
+"""So many silences are a verdict; so many tries, with those in which we stood still, are the most."""
 _TIMEOUT_NS = 500_000_000
 _KINDS = {Kind.ICMP: Transport.ICMP, Kind.STAMP: Transport.UDP}
 
@@ -37,19 +40,32 @@ def sweep_echoes(
     ]
     questions = asked[0].plus(asked[1])
     told: dict[int, PortVerdict] = {}
+    rows: Indices = np.arange(len(questions))
+    silences, waiting = np.zeros(len(questions), dtype=np.int64), Waiting(_TIMEOUT_NS)
     with Sweep(questions, key=key) as sweep:
-        rows: Indices = np.arange(len(questions))
-        for _ in range(TRIES):
-            result = sweep.ask(Pace(rate=rate, timeout_ns=_TIMEOUT_NS), rows=rows)
+        for _ in range(MOST_TRIES):
+            pace = Pace(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
+            result = sweep.ask(pace, rows=rows)
+            late = sweep.take_late()
+            waiting.note(result, is_late=bool(late))
+            for answers in late:
+                _take_late(result, answers)
             told |= {int(row): _verdict(questions, result, int(row)) for row in rows}
-            rows = np.array([row for row in rows if _is_open_question(told[int(row)])], dtype=np.int64)
+            silences[rows] += not result.stalled_ns
+            is_open = [told[int(row)].verdict is Verdict.UNKNOWN for row in rows]
+            rows = rows[np.array(is_open, dtype=np.bool_) & (silences[rows] < TRIES)]
             if not len(rows):
                 break
     return with_witnesses(told.values())
 
 
-def _is_open_question(one: PortVerdict) -> bool:
-    return one.verdict is Verdict.UNKNOWN
+def _take_late(result: RoundResult, answers: Answers) -> None:
+    """What was asked before is answered now: as good as an answer to this round."""
+    answers = answers.pick(np.isin(result.codes[answers.rows], (Code.TIMED_OUT, Code.NOT_MEASURED)))
+    result.codes[answers.rows] = answers.codes
+    result.senders[answers.rows] = answers.senders
+    result.types[answers.rows] = answers.types
+    result.icmp_codes[answers.rows] = answers.icmp_codes
 
 
 def _verdict(questions: Questions, result: RoundResult, row: int) -> PortVerdict:
@@ -70,6 +86,8 @@ def _verdict(questions: Questions, result: RoundResult, row: int) -> PortVerdict
             why = f"{sender} answered instead"
         case Code.TIMED_OUT:
             why = SILENT
+        case Code.NOT_MEASURED if result.stalled_ns and not result.errnos[row]:
+            why = sentence(result.stalled_ns)
         case _ if result.errnos[row] == errno.EPERM:
             return PortVerdict(address, transport, port, Verdict.FILTERED, reason=OWN_FILTER)
         case _:

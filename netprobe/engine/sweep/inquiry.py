@@ -7,6 +7,9 @@ asked again for that are its *controls*. Packets to silent ports use up none of 
 control vouches for a whole burst. Where a control stays away, the host is asked in smaller bursts and at
 longer intervals, and what was silent is asked again. Controls then take turns, one per burst, and wait until
 a burst has brought no answer, because they use up answers themselves.
+
+A host that refuses nothing is vouched for by a port that is open, or by its echo: while one that has shown
+itself shows nothing at all, it or we are starved, and its silence does not count.
 """
 
 from __future__ import annotations
@@ -20,8 +23,11 @@ from netprobe.engine.sweep.questions import Answers, Code, Codes, RoundResult
 from netprobe.wire.batch import Flags, Indices, Rows
 
 _MS = 1_000_000
+_IS_ANSWER = ~np.isin(np.arange(len(Code)), (Code.PENDING, Code.TIMED_OUT, Code.NOT_MEASURED))
 _IS_REFUSAL = np.isin(np.arange(len(Code)), (Code.REFUSED, Code.REJECTED, Code.TOO_BIG))
 """By code."""
+_MOST_MUTE = 6
+"""So many passes in a row without a sign of a host that had shown itself are enough: nobody can tell."""
 _BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
 _FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * _MS, 25 * _MS, 1100 * _MS
 """Linux gives one ICMP error per second and peer by default (``icmp_ratelimit``)."""
@@ -67,10 +73,12 @@ class Inquiry:
         count = int(hosts.max()) + 1
         self.is_careful: Flags = np.zeros(count, dtype=np.bool_)
         """Hosts that were caught answering less than they were asked."""
+        self.has_fallen_silent: Flags = np.zeros(count, dtype=np.bool_)
+        """Hosts that had shown themselves, and then nothing any more."""
         self._patience = patience or Patience()
         self._open = np.arange(len(hosts))
         self._controls = np.zeros(0, dtype=np.int64)
-        """One port for every kind of refusal each host has given."""
+        """One port for every kind of refusal each host has given; where it gave none, one that is open."""
         self._silences = np.zeros(len(hosts), dtype=np.int64)
         self._vouched = np.zeros(len(hosts), dtype=np.int64)
         self._failures = np.zeros(len(hosts), dtype=np.int64)
@@ -79,6 +87,7 @@ class Inquiry:
         self._yielding: Flags = np.zeros(count, dtype=np.bool_)
         """Hosts whose last burst brought an answer from a port."""
         self._not_before_ns = np.zeros(count, dtype=np.int64)
+        self._mute_passes = np.zeros(count, dtype=np.int64)
         self._random = np.random.default_rng(seed)
 
     @property
@@ -106,24 +115,34 @@ class Inquiry:
         turns = self._not_before_ns[self.hosts[self._open]]
         return int(turns[turns <= turns.min() + _GATHER_NS].max())
 
-    def note(self, asked: Pass, result: RoundResult, *, now_ns: int) -> None:
-        """Take in what came of a pass."""
+    @property
+    def is_vouched_for(self) -> Flags:
+        """Hosts with a port that is asked beside the silent ones."""
+        vouched = np.zeros(len(self._burst), dtype=np.bool_)
+        vouched[self.hosts[self._controls]] = True
+        return vouched
+
+    def note(self, asked: Pass, result: RoundResult, *, now_ns: int, withdrawn: Flags | None = None) -> None:
+        """Take in what came of a pass; *withdrawn* are hosts that had shown themselves, but not in it."""
         self.passes += 1
         ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
         unsent = result.errnos[ports] != 0
         self.errnos[ports] = result.errnos[ports]
         codes = np.where(unsent, Code.NOT_MEASURED, result.codes[ports])
-        answered = (codes != Code.TIMED_OUT) & (codes != Code.NOT_MEASURED)
-        self._settle(ports[answered], result)
+        answered = _IS_ANSWER[codes]
         # An answer from a port that was silent before: the host does not always answer when it could.
-        late = answered & (self._silences[ports] > 0)
+        late = answered & (self._silences[ports] > 0) & ~self.settled[ports]
         self.is_careful[self.hosts[ports[late]]] = True
+        self._settle(ports[answered], result)
+        controls = controls[_IS_REFUSAL[self.codes[controls]]]
         mute = self._find_mute(controls, result)
         self._pace(ports, answered, mute, now_ns=now_ns)
-        silent = ports[codes == Code.TIMED_OUT]
+        silent = ports[(codes == Code.TIMED_OUT) & ~self.settled[ports]]
+        if withdrawn is not None:
+            silent = self._doubt(silent, withdrawn & ~self._is_refusing())
         self._silences[silent] += 1
         heard = np.zeros(len(mute), dtype=np.bool_)
-        heard[self.hosts[controls]] = True
+        heard[self.hosts[controls[_IS_REFUSAL[result.codes[controls]]]]] = True
         self._vouched[silent[(heard & ~mute)[self.hosts[silent]]]] += 1
         self._give_up_on(silent)
         self._failures[ports[unsent]] += 1
@@ -134,7 +153,8 @@ class Inquiry:
     def note_late(self, answers: Answers) -> None:
         """Take in answers to passes that were thought to be over; better late than wrong."""
         ours = answers.rows < len(self.hosts)
-        silent = ~self.settled[answers.rows[ours]] | (self.codes[answers.rows[ours]] == Code.TIMED_OUT)
+        rows = answers.rows[ours]
+        silent = ~self.settled[rows] | ~_IS_ANSWER[self.codes[rows]]
         told = answers.pick(ours).pick(silent)
         self.codes[told.rows] = told.codes
         self.types[told.rows] = told.types
@@ -161,21 +181,39 @@ class Inquiry:
 
     def _note_settled(self, rows: Indices) -> None:
         self.settled[rows] = True
-        refused = np.concatenate([self._controls, rows[_IS_REFUSAL[self.codes[rows]]]])
-        if len(refused) == len(self._controls):
+        told = np.concatenate([self._controls, rows[_IS_ANSWER[self.codes[rows]]]])
+        if len(told) == len(self._controls):
             return
         kinds = (
-            (self.hosts[refused] << 24)
-            | (self.codes[refused].astype(np.int64) << 16)
-            | (self.types[refused].astype(np.int64) << 8)
-            | self.icmp_codes[refused]
+            (self.hosts[told] << 24)
+            | (self.codes[told].astype(np.int64) << 16)
+            | (self.types[told].astype(np.int64) << 8)
+            | self.icmp_codes[told]
         )
-        self._controls = refused[np.unique(kinds, return_index=True)[1]]
+        self._controls = told[np.unique(kinds, return_index=True)[1]]
+        refusals = _IS_REFUSAL[self.codes[self._controls]]
+        self._controls = self._controls[refusals | ~self._is_refusing()[self.hosts[self._controls]]]
+
+    def _is_refusing(self) -> Flags:
+        """Hosts that have refused something."""
+        refusing = np.zeros(len(self._burst), dtype=np.bool_)
+        refusing[self.hosts[self._controls[_IS_REFUSAL[self.codes[self._controls]]]]] = True
+        return refusing
+
+    def _doubt(self, silent: Indices, withdrawn: Flags) -> Indices:
+        """Those of the *silent* ports whose silence counts; others are given up after a while, untold."""
+        hosts = np.unique(self.hosts[silent])
+        self._mute_passes[hosts] = np.where(withdrawn[hosts], self._mute_passes[hosts] + 1, 0)
+        fallen = hosts[self._mute_passes[hosts] >= _MOST_MUTE]
+        self.has_fallen_silent[fallen] = True
+        self.settled[silent[self.has_fallen_silent[self.hosts[silent]]]] = True
+        return silent[~withdrawn[self.hosts[silent]]]
 
     def _find_mute(self, controls: Indices, result: RoundResult) -> Flags:
         """Hosts of which a control stayed away."""
         mute = np.zeros(len(self._burst), dtype=np.bool_)
-        away = ~_IS_REFUSAL[result.codes[controls]]
+        codes = result.codes[controls]
+        away = ~_IS_REFUSAL[codes] & (codes != Code.NOT_MEASURED)
         mute[self.hosts[controls[away]]] = True
         return mute
 
@@ -195,8 +233,7 @@ class Inquiry:
     def _give_up_on(self, silent: Indices) -> None:
         """Silent long enough: that is the verdict."""
         hosts = self.hosts[silent]
-        refusing = np.zeros(len(self._burst), dtype=np.bool_)
-        refusing[self.hosts[self._controls]] = True
+        refusing = self._is_refusing()
         kinds = np.bincount(self.hosts[self._controls], minlength=len(self._burst))
         careful = self._patience.vouched_careful + np.maximum(1, kinds)[hosts] - 1
         needed = np.where(self.is_careful[hosts], careful, self._patience.vouched)

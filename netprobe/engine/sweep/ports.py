@@ -11,30 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.engine.stalls import sentence
+from netprobe.engine.sweep.asker import Asker
 from netprobe.engine.sweep.connect import Door, sweep_connects
 from netprobe.engine.sweep.inquiry import Inquiry, Patience
-from netprobe.engine.sweep.questions import Code, Codes, Kind, Questions, RoundResult
-from netprobe.engine.sweep.rounds import Round
-from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.sweep import Sweep
 from netprobe.errors import SurroundingsError
-from netprobe.model.outcome import Reached, Refused, Rejected, TimedOut
+from netprobe.model.outcome import STOOD_STILL, NotMeasured, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import LIMITED
-from netprobe.wire.batch import U16, Flags, Indices, Rows, address_text, pack_addresses
+from netprobe.probes.ports import FELL_SILENT, LIMITED, TOO_EARLY
+from netprobe.wire.batch import U16, Flags, Rows, address_text, pack_addresses
 
 OWN_FILTER = "this host's own packet filter drops it"
 SILENT = "nothing on this host answered"
-_MS = 1_000_000
-_TIMEOUT_NS = 500 * _MS
-"""How long a host is waited for that has not shown itself in this sweep; and nobody longer than that."""
-_LEAST_QUIET_NS = 80 * _MS
-"""A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
-nothing has come in. Until then nobody wakes for an answer: each knows when it came. Should that be too short
-for a host, its controls stay away, too."""
-_TICK_NS = 20 * _MS
-_BATCH = 512
-"""Packets per system call, more than where times count. A tick's worth stays within the 1,000 packets that
-Linux queues per processor (``netdev_max_backlog``): ticks of 2,000 lost some on a busy machine."""
+_CONNECTS, _MOST_CONNECTS = 2, 6
+"""So many silences of a connection count; so often, with those in which we stood still, it is tried."""
 _CODES: dict[type, Code] = {
     Reached: Code.REACHED, Refused: Code.REFUSED, Rejected: Code.REJECTED, TimedOut: Code.TIMED_OUT
 }  # fmt: skip
@@ -62,6 +54,10 @@ class PortSweep:
     passes: int
     careful: tuple[str, ...]
     """Hosts that refuse only so many packets per second and were therefore asked slowly."""
+    fallen: Flags
+    """Pairs whose host had shown itself and then fell silent altogether, so that nobody can tell."""
+    stood_still: str
+    """For how long we stood still ourselves, where therefore some silence said nothing; else empty."""
 
     def verdict(self, row: int) -> PortVerdict:
         """One pair as a value of the model."""
@@ -81,8 +77,15 @@ class PortSweep:
         if self.outcomes[row] == Code.NOT_MEASURED:
             return "our own machine would not send"
         if self.outcomes[row] == Code.PENDING:
-            return LIMITED
+            return self._undecided(row)
         return SILENT
+
+    def _undecided(self, row: int) -> str:
+        if self.stood_still:
+            return self.stood_still
+        if self.fallen[row]:
+            return FELL_SILENT
+        return LIMITED if address_text(self.addresses[row]) in self.careful else TOO_EARLY
 
 
 def with_witnesses(verdicts: Iterable[PortVerdict]) -> list[PortVerdict]:
@@ -140,16 +143,22 @@ def sweep_doors(
     except SurroundingsError:
         if transport is not Transport.TCP:
             raise
-        alive, probes = _connect(inquiry, pairs, rate=rate or 2000.0)
-        return _conclude(transport, pairs, inquiry, alive, probes)
+        alive, probes, stood_still = _connect(inquiry, pairs, rate=rate or 2000.0)
+        return _conclude(transport, pairs, inquiry, alive, probes, stood_still)
     with sweep:
-        asker = _Asker(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
+        asker = Asker(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
         asker.run(witnesses=np.arange(len(pairs), len(questions)))
-    return _conclude(transport, pairs, inquiry, asker.alive, asker.probes)
+    stood_still = sentence(asker.stalled_ns) if asker.stalled_ns else ""
+    return _conclude(transport, pairs, inquiry, asker.alive, asker.probes, stood_still)
 
 
 def _conclude(
-    transport: Transport, pairs: Questions, inquiry: Inquiry, alive: Flags, probes: int
+    transport: Transport,
+    pairs: Questions,
+    inquiry: Inquiry,
+    alive: Flags,
+    probes: int,
+    stood_still: str,
 ) -> PortSweep:
     first = np.unique(inquiry.hosts, return_index=True)[1]
     careful = first[inquiry.is_careful]
@@ -166,100 +175,38 @@ def _conclude(
         probes=probes,
         passes=inquiry.passes,
         careful=tuple(address_text(pairs.addresses[row]) for row in careful),
+        fallen=inquiry.has_fallen_silent[inquiry.hosts],
+        stood_still=stood_still,
     )
 
 
-def _connect(inquiry: Inquiry, pairs: Questions, *, rate: float) -> tuple[Flags, int]:
-    """Ask all pairs by connecting, the silent ones twice; which hosts live, and how many attempts it took."""
+def _connect(inquiry: Inquiry, pairs: Questions, *, rate: float) -> tuple[Flags, int, str]:
+    """Ask all pairs by connecting, the silent ones twice, not counting when we stood still ourselves.
+
+    Returns which hosts live, how many attempts it took, and for how long we stood still.
+    """
     alive = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
-    asked, probes = np.arange(len(pairs)), 0
-    for _ in range(2):
+    asked, probes, stood_still = np.arange(len(pairs)), 0, ""
+    silences = np.zeros(len(pairs), dtype=np.int64)
+    for _ in range(_MOST_CONNECTS):
         doors = [Door(address_text(pairs.addresses[row]), int(pairs.ports[row])) for row in asked]
         told = sweep_connects(doors, rate=min(rate, 2000.0))
         probes += len(doors)
         for row, outcome in zip(asked.tolist(), told, strict=True):
             inquiry.codes[row] = _CODES.get(type(outcome), Code.NOT_MEASURED)
-            if isinstance(outcome, Rejected):
+            if isinstance(outcome, NotMeasured) and outcome.reason.startswith(STOOD_STILL):
+                inquiry.codes[row], stood_still = Code.PENDING, outcome.reason
+            elif isinstance(outcome, Rejected):
                 inquiry.senders[row] = pack_addresses([outcome.sender])[0]
                 inquiry.types[row], inquiry.icmp_codes[row] = outcome.icmp_type, outcome.icmp_code
             elif isinstance(outcome, (Reached, Refused)):
                 alive[inquiry.hosts[row]] = True
-        asked = asked[inquiry.codes[asked] == Code.TIMED_OUT]
-    return alive, probes
-
-
-class _Asker:
-    """Drives an inquiry with a sweep; owns the clock."""
-
-    def __init__(self, sweep: Sweep, inquiry: Inquiry, *, rate: float | None, deadline_ns: int) -> None:
-        self._sweep, self._inquiry, self._deadline_ns = sweep, inquiry, deadline_ns
-        # Each pass ends with a quiet time that is longer than a tick, so its first tick may leave at once.
-        self._pace = Pace(
-            rate=rate,
-            timeout_ns=_TIMEOUT_NS,
-            tick_ns=_TICK_NS,
-            head_start_ns=_TICK_NS,
-            most_ticks=1,
-            batch=_BATCH,
-        )
-        self._slowest_ns = 0
-        self.probes = 0
-        self.alive: Flags = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
-
-    def run(self, *, witnesses: Indices) -> None:
-        """Ask until every port has its verdict or time is over."""
-        while not self._inquiry.done and (now_ns := time.monotonic_ns()) < self._deadline_ns:
-            chosen = self._inquiry.next_pass(now_ns=now_ns)
-            if chosen is None:
-                wake_ns = min(self._inquiry.next_ns(), self._deadline_ns)
-                time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
-                continue
-            # A host that has shown nothing in the first pass is asked for an echo beside its ports.
-            unseen = witnesses[~self.alive] if self._inquiry.passes else witnesses[:0]
-            rows = np.concatenate([chosen.rows, unseen])
-            result = self._ask(rows)
-            self.probes += len(rows)
-            self._inquiry.note(chosen, result, now_ns=time.monotonic_ns())
-            for late in self._sweep.take_late():
-                self._inquiry.note_late(late)
-            self._note_alive(result.codes, chosen.rows, witnesses)
-            self._slowest_ns = max(self._slowest_ns, int(result.rtts_ns.max(initial=0)))
-
-    def _note_alive(self, codes: Codes, ports: Indices, witnesses: Indices) -> None:
-        self.alive |= codes[witnesses] == Code.REACHED
-        told = self._inquiry
-        answered = ports[(codes[ports] == Code.REACHED) | (codes[ports] == Code.REFUSED)]
-        rejected = ports[codes[ports] == Code.REJECTED]
-        itself = (told.senders[rejected] == self._sweep.questions.addresses[rejected]).all(axis=1)
-        self.alive[told.hosts[answered]] = True
-        self.alive[told.hosts[rejected[itself]]] = True
-
-    def _ask(self, rows: Indices) -> RoundResult:
-        number = self._sweep.begin(self._pace, rows=rows)
-        running = self._sweep.running(number)
-        while (wake_ns := self._sweep.step()) is not None:
-            now_ns = time.monotonic_ns()
-            if running.all_sent and now_ns < (over_ns := self._over_ns(running)):
-                time.sleep((min(over_ns, wake_ns) - now_ns) / 1e9)
-            elif running.all_sent and self._all_shown(running, rows):
-                break
-            else:
-                self._sweep.wait(number, until_ns=wake_ns)
-        return self._sweep.finish(number)
-
-    def _over_ns(self, running: Round) -> int:
-        """When it has been quiet for long enough, as far as is known now."""
-        slowest_ns = max(self._slowest_ns, int(running.rtts_ns.max(initial=0)))
-        quiet_ns = max(_LEAST_QUIET_NS, 4 * slowest_ns)
-        return max(running.last_sent_ns, running.last_news_ns) + quiet_ns
-
-    def _all_shown(self, running: Round, rows: Indices) -> bool:
-        """Whether every host that is asked has ever answered anything."""
-        ports = rows[rows < len(self._inquiry.hosts)]
-        hosts = self._inquiry.hosts[ports]
-        shown = self.alive.copy()
-        shown[hosts[running.codes[ports] != Code.PENDING]] = True
-        return bool(shown[hosts].all())
+        silences[asked] += inquiry.codes[asked] == Code.TIMED_OUT
+        is_open = np.isin(inquiry.codes[asked], (Code.TIMED_OUT, Code.PENDING))
+        asked = asked[is_open & (silences[asked] < _CONNECTS)]
+        if not len(asked):
+            break
+    return alive, probes, stood_still
 
 
 def _words(inquiry: Inquiry, alive: Flags) -> NDArray[np.str_]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from netprobe.engine.stalls import sentence
 from netprobe.errors import InputError
 from netprobe.model.outcome import (
     NotMeasured,
@@ -214,6 +215,10 @@ class RoundResult:
     dropped: int
     """Answers lost at our own receive buffers; the silent rows of such a round are ``NOT_MEASURED``."""
     timeout_ns: int
+    stalled_ns: int = 0
+    """How long we stood still while answers could come, if too long to believe silence: as for *dropped*."""
+    lag_ns: int = 0
+    """By how much we came too late at worst while it ran."""
     stamps: StampDetails | None = None
     """Where the sweep has STAMP questions."""
 
@@ -246,4 +251,6 @@ class RoundResult:
     def _reason(self, row: int) -> str:
         if self.errnos[row]:
             return f"the kernel did not send it (errno {int(self.errnos[row])})"
-        return "our receive buffer overflowed" if self.dropped else "not asked"
+        if self.dropped:
+            return "our receive buffer overflowed"
+        return sentence(self.stalled_ns) if self.stalled_ns else "not asked"

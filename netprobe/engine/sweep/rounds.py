@@ -50,6 +50,9 @@ class Round:
     pacer: Pacer
     timeout_ns: int
     drops_before: int
+    began_ns: int = 0
+    late_counts: bool = False
+    """Whether an answer that took longer than *timeout_ns*, and came before the round was over, is one."""
     batch: int = BATCH
     sent: int = 0
     answered: int = 0
@@ -150,18 +153,22 @@ class Round:
         answered = self.rtts_ns[rows] > 0
         self.rtts_ns[rows[answered]] = np.maximum(1, self.rtts_ns[rows] - holds_ns)[answered]
 
-    def close(self, *, drops: int) -> RoundResult:
-        """Judge what is still open. *drops* is the sweep's count of answers lost at our own buffers."""
+    def close(self, *, drops: int, stalled_ns: int = 0) -> RoundResult:
+        """Judge what is still open.
+
+        *drops* is the sweep's count of answers lost at our own buffers, *stalled_ns* how long we stood still
+        while answers could come, where that was too long to believe any silence.
+        """
         dropped = drops - self.drops_before
         asked = np.zeros(self.size, dtype=np.bool_)
         unsent = [queue.rows[queue.cursor :] for queue in self.queues]
         for queue in self.queues:
             asked[queue.rows] = True
-        late = self.rtts_ns > self.timeout_ns
+        late = (self.rtts_ns > self.timeout_ns) & (not self.late_counts)
         self.rtts_ns[late] = -1
         silent = asked & ((self.codes == Code.PENDING) | late)
         # An answer that we dropped ourselves looks like silence; nobody can tell which it was.
-        self.codes[silent] = Code.NOT_MEASURED if dropped else Code.TIMED_OUT
+        self.codes[silent] = Code.NOT_MEASURED if dropped or stalled_ns else Code.TIMED_OUT
         for rows in unsent:
             self.codes[rows] = Code.NOT_MEASURED
         return RoundResult(
@@ -175,6 +182,7 @@ class Round:
             mtus=self.mtus,
             errnos=self.errnos,
             dropped=dropped,
+            stalled_ns=stalled_ns,
             timeout_ns=self.timeout_ns,
         )
 

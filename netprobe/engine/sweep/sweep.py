@@ -2,6 +2,9 @@
 
 A caller either lets :meth:`Sweep.ask` run a whole round, or drives it from its own loop: :meth:`Sweep.begin`,
 then :meth:`Sweep.step` whenever the time it returned has come, then :meth:`Sweep.finish`.
+
+Rule: whoever comes back late stood still, and a silence is believed only if that was not for long while the
+answer could have come: a starved machine looks like a silent network to itself.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from netprobe.engine.sweep.awake import Awake
 from netprobe.engine.sweep.mmsg import count_drops
 from netprobe.engine.sweep.opening import Opened
 from netprobe.engine.sweep.pacing import Pacer
@@ -49,6 +53,8 @@ class Pace:
     most_ticks: int = 2
     """What a late step may send at most, in ticks' worth."""
     batch: int = BATCH
+    late_counts: bool = False
+    """An answer that took longer than *timeout_ns* is one, too: for verdicts, where its time says nothing."""
     beside: bool = False
     """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
 
@@ -68,6 +74,7 @@ class Sweep:
         """Packets sent since the sockets were last read."""
         self._rounds: dict[int, Round] = {}
         self._late = LateAnswers()
+        self._awake = Awake()
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
         """Packets that proved nothing and answers that came twice or too late."""
@@ -96,6 +103,7 @@ class Sweep:
         if any(not running.all_sent for running in self._rounds.values()):
             raise MisuseError("a round begins when all packets of the last one have left")
         self._number += 1
+        self._awake.plan(time.monotonic_ns())
         self._rounds[self._number] = Round(
             number=self._number,
             size=len(self.questions),
@@ -109,6 +117,8 @@ class Sweep:
             timeout_ns=pace.timeout_ns,
             drops_before=self.drops,
             batch=pace.batch,
+            began_ns=time.monotonic_ns(),
+            late_counts=pace.late_counts,
         )
         return self._number
 
@@ -120,6 +130,7 @@ class Sweep:
         may be too many of them: reading costs most by the batch.
         """
         wake: list[int] = []
+        self._awake.note(time.monotonic_ns())
         sent_before = sum(running.sent for running in self._rounds.values())
         for running in self._rounds.values():
             if not running.all_sent:
@@ -133,16 +144,22 @@ class Sweep:
                 wake.append(max(now_ns, running.pacer.next_ns(sent=running.sent)))
             elif not running.complete and now_ns < running.deadline_ns:
                 wake.append(running.deadline_ns)
+        self._awake.plan(min(wake, default=now_ns))
         return min(wake, default=None)
 
     def finish(self, number: int) -> RoundResult:
-        """End a round: what is silent now has timed out, what was not sent was not measured."""
+        """End a round: what is silent has timed out; what did not leave, or could not be heard, was not."""
+        self._awake.note(time.monotonic_ns())
         self._drain()
         for door in self._opened.doors:
             door.drops = max(door.drops, count_drops(door.socket))
         running = self._rounds.pop(number)
         stamps = self._collect_stamps(running)
-        return dataclasses.replace(running.close(drops=self.drops), stamps=stamps)
+        now_ns = time.monotonic_ns()
+        stalled_ns = self._awake.stalled_ns(since_ns=running.last_sent_ns, now_ns=now_ns)
+        lag_ns = self._awake.worst_ns(since_ns=running.began_ns, now_ns=now_ns)
+        result = running.close(drops=self.drops, stalled_ns=stalled_ns)
+        return dataclasses.replace(result, stamps=stamps, lag_ns=lag_ns)
 
     def ask(self, pace: Pace, *, rows: Indices | None = None) -> RoundResult:
         """Run a whole round, sleeping between its steps."""
@@ -171,6 +188,7 @@ class Sweep:
         finally:
             over.set()
             listener.join()
+            self._awake.plan(time.monotonic_ns())
             self._drain_every = self._opened.room
 
     def wait(self, number: int, *, until_ns: int) -> None:
@@ -178,12 +196,18 @@ class Sweep:
 
         Answers come in crowds, so a moment is given to the crowd to arrive.
         """
-        pause_ns = max(0, until_ns - time.monotonic_ns())
         running = self._rounds[number]
         if not running.all_sent:
-            time.sleep(pause_ns / 1e9)
-        elif self._opened.poll.poll(pause_ns / 1e6):
-            time.sleep(min(pause_ns, running.pacer.tick_ns) / 1e9)
+            self.sleep(until_ns=until_ns)
+            return
+        self._awake.plan_earlier(until_ns)
+        if self._opened.poll.poll(max(0, until_ns - time.monotonic_ns()) / 1e6):
+            self.sleep(until_ns=min(until_ns, time.monotonic_ns() + running.pacer.tick_ns))
+
+    def sleep(self, *, until_ns: int) -> None:
+        """Sleep until *until_ns*, whatever comes in."""
+        self._awake.plan_earlier(until_ns)
+        time.sleep(max(0, until_ns - time.monotonic_ns()) / 1e9)
 
     def set_ttl(self, ttl: int) -> None:
         """Let every packet from now on live for *ttl* hops."""

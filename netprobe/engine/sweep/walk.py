@@ -5,7 +5,7 @@ or, without one, a suspect that has just been named there. A router at which the
 (RFC 792, RFC 4443). A suspect's silence counts in a try in which its control, sent last, was named, and
 :data:`TRIES` of them are needed: a router that limits its ICMP names some controls, is asked more slowly and
 at most :data:`MOST_TRIES` times; one that says nothing names none, and then the range grows to the next hop
-that can be believed.
+that can be believed. A try in which we stood still ourselves is none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from netprobe.engine.sweep.questions import Code, Codes, Kind, Questions, RoundResult
 from netprobe.engine.sweep.rounds import Round
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.waiting import Waiting
 from netprobe.model.verdict import Transport
 from netprobe.probes.drops import Drop, Hop, Suspects
 from netprobe.wire.batch import Flags, Indices, Rows, address_text, is_mapped
@@ -165,7 +166,7 @@ def walk_drops(
     """The place of each suspect that is still silent; one that answers now has none."""
     deadline_ns = time.monotonic_ns() + within_ns
     questions, hosts, witnesses = _questions(suspects)
-    walk, pace = Walk(hosts, witnesses, hops=hops), rate
+    walk, pace, waiting = Walk(hosts, witnesses, hops=hops), rate, Waiting(_TIMEOUT_NS)
     with Sweep(questions, key=seed.to_bytes(16, "big"), seed=seed) as sweep:
         while not walk.is_done and time.monotonic_ns() < deadline_ns:
             if walk.is_limited:
@@ -175,8 +176,9 @@ def walk_drops(
                 pace = rate
             rows = walk.next_rows()
             sweep.set_ttl(walk.ttl)
-            result = _ask(sweep, rows, walk.controls_of(rows), rate=pace)
-            walk.note(result, _expired(result, questions), result.senders)
+            result = _ask(sweep, rows, walk.controls_of(rows), waiting, rate=pace)
+            if not result.stalled_ns:
+                walk.note(result, _expired(result, questions), result.senders)
     return list(_drops(suspects, walk))
 
 
@@ -201,19 +203,22 @@ def _questions(suspects: Sequence[Suspects]) -> tuple[Questions, Indices, Indice
     return asked, np.array(hosts, dtype=np.int64), witnesses
 
 
-def _ask(sweep: Sweep, rows: Indices, controls: Indices, *, rate: float) -> RoundResult:
+def _ask(sweep: Sweep, rows: Indices, controls: Indices, waiting: Waiting, *, rate: float) -> RoundResult:
     """One try: over once every control was heard and it has been quiet, or when time is up."""
-    number = sweep.begin(Pace(rate=rate, timeout_ns=_TIMEOUT_NS), rows=rows)
+    pace = Pace(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
+    number = sweep.begin(pace, rows=rows)
     while (wake_ns := sweep.step()) is not None:
         running = sweep.running(number)
         if running.all_sent and len(controls) and _are_heard(running, controls):
-            quiet_ns = max(_LEAST_QUIET_NS, 4 * int(running.rtts_ns.max(initial=0)))
+            quiet_ns = waiting.quiet_ns(_LEAST_QUIET_NS, int(running.rtts_ns.max(initial=0)))
             over_ns = max(running.last_sent_ns, running.last_news_ns) + quiet_ns
             if time.monotonic_ns() >= over_ns:
                 break
             wake_ns = min(wake_ns, over_ns)
         sweep.wait(number, until_ns=wake_ns)
-    return sweep.finish(number)
+    result = sweep.finish(number)
+    waiting.note(result, is_late=bool(sweep.take_late()))
+    return result
 
 
 def _are_heard(running: Round, controls: Indices) -> bool:

@@ -34,6 +34,8 @@ class Wire:
 
     asked: list[str] = field(default_factory=list)
     is_away: bool = False
+    stands_still: int = 0
+    """For so many questions its far end says nothing."""
     limit: int | None = None
     """Ports above 81 are rejected, so many of them with each question."""
 
@@ -49,6 +51,12 @@ class Wire:
 
     def _ports(self, check: Check) -> tuple[tuple[str, str], ...]:
         (asked,) = doors_of(check)
+        if self.asked.count("ports") <= self.stands_still:
+            doors = [(Transport.ICMP, 0), *((Transport.TCP, port) for port in asked.of(Transport.TCP))]
+            return write_facts(
+                PortVerdict(asked.address, transport, port, Verdict.UNKNOWN, reason="nothing answered")
+                for transport, port in doors
+            )
         if self.limit is not None:
             return write_facts(_reject(asked, self.limit))
         return write_facts([
@@ -93,7 +101,7 @@ def look(
 def test_a_broken_door_is_walked_to_its_hop() -> None:
     wire = Wire()
     told = look(wire, "allow")
-    assert wire.asked == ["ports", "drops"]
+    assert wire.asked == ["ports", "ports", "drops"]  # a silence is asked about twice
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.AS_INTENDED, CellVerdict.BROKEN)
     assert told[SHUT].between == ("10.9.0.1", "10.9.0.2")
     assert "between hop 1 (10.9.0.1) and hop 2 (10.9.0.2)" in told[SHUT].reason
@@ -143,3 +151,14 @@ def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
     assert told[WEB].reason == (
         f"the agent {ME} is silent: last reported 60 s ago; not asked: nobody answers on the bus"
     )
+
+
+def test_a_far_end_that_stood_still_for_a_moment_is_asked_again_and_breaks_nothing() -> None:
+    wire = Wire(stands_still=1)
+    told = look(wire, "allow")
+    assert {door: str(told[door].verdict) for door in (ECHO, WEB)} == {
+        ECHO: "as intended",
+        WEB: "as intended",
+    }
+    assert wire.asked[:2] == ["ports", "ports"]
+    assert {one.verdict for one in look(Wire(stands_still=99), "allow").values()} == {CellVerdict.BROKEN}

@@ -16,14 +16,33 @@ SILENT = Sight(Verdict.FILTERED, is_witnessed=True)
 REJECTED = Sight(Verdict.REJECTED, sender="10.9.0.1")
 
 
-def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1") -> Cell:
+DEAD = Sight(Verdict.UNKNOWN, reason="nothing on this host answered")
+STALLED = Sight(Verdict.UNKNOWN, reason="the agent stood still for 900 ms")
+
+
+def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expected: str = "allow") -> Cell:
     door = Door(Protocol.TCP, port)
-    return Cell(AgentId.parse(source), "b/w1/pod", address, door, Expectation.ALLOW, "r")
+    return Cell(AgentId.parse(source), "b/w1/pod", address, door, Expectation(expected), "r")
 
 
-def test_without_a_rejection_every_silence_is_believed() -> None:
-    sights = {cell(1): SILENT, cell(2): Sight(Verdict.CLOSED)}
-    assert find_doubtful(sights, sights) == []
+@pytest.mark.parametrize(
+    ("sight", "expected", "is_doubtful"),
+    [
+        (SILENT, "allow", True),
+        (SILENT, "deny", False),
+        (DEAD, "allow", True),
+        (DEAD, "deny", False),
+        (STALLED, "deny", True),
+        (Sight(Verdict.UNKNOWN, reason=LIMITED), "deny", True),
+        (Sight(Verdict.UNKNOWN, reason="the agent is silent", was_asked=False), "allow", False),
+        (Sight(Verdict.CLOSED), "allow", False),
+    ],
+)
+def test_a_silence_is_believed_at_once_where_silence_is_meant(
+    sight: Sight, expected: str, is_doubtful: bool
+) -> None:
+    asked = cell(1, expected=expected)
+    assert find_doubtful({asked: sight}, [asked]) == ([asked] if is_doubtful else [])
 
 
 @pytest.mark.parametrize(
@@ -32,15 +51,16 @@ def test_without_a_rejection_every_silence_is_believed() -> None:
         (SILENT, True),
         (Sight(Verdict.UNKNOWN, reason=LIMITED), True),
         (Sight(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
-        (Sight(Verdict.UNKNOWN, reason="nothing on this host answered"), False),
+        (DEAD, False),
         (Sight(Verdict.OPEN), False),
     ],
 )
 def test_beside_a_rejection_those_silences_are_doubted_that_it_may_explain(
     sight: Sight, is_doubtful: bool
 ) -> None:
-    sights = {cell(1): REJECTED, cell(2): sight}
-    assert find_doubtful(sights, sights) == ([cell(2)] if is_doubtful else [])
+    asked = cell(2, expected="deny")
+    sights = {cell(1): REJECTED, asked: sight}
+    assert find_doubtful(sights, sights) == ([asked] if is_doubtful else [])
     assert find_doubtful(sights, [cell(1), cell(3)]) == []
 
 
@@ -56,3 +76,8 @@ def test_what_shares_an_end_with_a_late_answer_is_given_up_and_nothing_else() ->
     assert {one: (sight.verdict, sight.reason) for one, sight in told.items()} == {
         near: (Verdict.UNKNOWN, STARVED), beside: (Verdict.UNKNOWN, STARVED)
     }  # fmt: skip
+
+
+def test_who_could_not_tell_is_not_told_to_be_starved() -> None:
+    told = give_up([cell(1), cell(2)], {cell(9): REJECTED}, {cell(1): SILENT, cell(2): STALLED})
+    assert list(told) == [cell(1)]

@@ -87,3 +87,20 @@ def test_what_our_own_side_could_not_ask_is_unproven() -> None:
 def test_a_cell_that_nobody_asked_is_unproven() -> None:
     (told,) = judge_cells([cell(TCP, "deny")], {}, responders=frozenset())
     assert told.verdict == "unproven"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "the agent stood still for 1200 ms",
+        "the host limits its answers, and time was over",
+        "the host had answered and then said nothing any more",
+        "time was over",
+    ],
+)
+@pytest.mark.parametrize("expected", ["allow", "deny"])
+def test_what_could_not_be_told_in_time_is_neither_broken_nor_proven(reason: str, expected: str) -> None:
+    told = judge(cell(TCP, expected), Sight(Verdict.UNKNOWN, reason=reason))
+    assert (told.verdict, told.reason) == ("unproven", reason)
+    dead = judge(cell(TCP, expected), Sight(Verdict.UNKNOWN, reason="nothing on this host answered"))
+    assert dead.verdict == ("broken" if expected == "allow" else "unproven")

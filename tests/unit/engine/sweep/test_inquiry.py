@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.engine.sweep.inquiry import Inquiry, Pass
-from netprobe.engine.sweep.questions import Code, RoundResult
+from netprobe.engine.sweep.questions import Answers, Code, RoundResult
 
 MS = 1_000_000
 PASS_NS = 50 * MS
@@ -167,3 +167,89 @@ def test_our_own_overflow_proves_nothing(silent_passes: int) -> None:
         assert isinstance(chosen, Pass)
         inquiry.note(chosen, result_of(np.array([Code.NOT_MEASURED], dtype=np.uint8)), now_ns=7)
     assert not inquiry.done
+
+
+def test_a_control_that_we_could_not_hear_is_no_limit() -> None:
+    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, Code.REFUSED, Code.TIMED_OUT)
+    chosen = ask(inquiry, Code.NOT_MEASURED, Code.NOT_MEASURED)
+    assert sorted(chosen.rows.tolist()) == [0, 1]
+    assert not inquiry.is_careful.any()
+    assert not inquiry.done
+    ask(inquiry, Code.REFUSED, Code.TIMED_OUT)
+    assert inquiry.codes.tolist() == [Code.REFUSED, Code.TIMED_OUT]
+    assert inquiry.done
+
+
+def ask(inquiry: Inquiry, *codes: Code, withdrawn: bool = False) -> Pass:
+    """One pass over a single host; each row ends like this if it is asked."""
+    chosen = inquiry.next_pass(now_ns=7)
+    assert chosen is not None
+    told = np.zeros(len(codes), dtype=np.uint8)
+    told[chosen.rows] = np.array(codes, dtype=np.uint8)[chosen.rows]
+    inquiry.note(chosen, result_of(told), now_ns=7, withdrawn=np.array([withdrawn]))
+    return chosen
+
+
+def test_an_open_port_vouches_for_a_host_that_refuses_nothing() -> None:
+    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
+    assert inquiry.is_vouched_for.tolist() == [True]
+    for _ in range(4):  # the open port is silent, too: as good as not asked
+        chosen = ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT, withdrawn=True)
+        assert chosen.controls.tolist() == [False, True]
+        assert chosen.rows.tolist() == [1, 0]
+    assert not inquiry.done
+    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
+    assert not inquiry.done
+    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
+    assert inquiry.codes.tolist() == [Code.REACHED, Code.TIMED_OUT]
+    assert not inquiry.has_fallen_silent.any()
+
+
+def test_a_refusal_takes_the_place_of_an_open_port() -> None:
+    inquiry = Inquiry(np.zeros(3, dtype=np.int64), seed=1)
+    ask(inquiry, Code.REACHED, Code.REFUSED, Code.TIMED_OUT)
+    assert ask(inquiry, Code.REACHED, Code.REFUSED, Code.TIMED_OUT).rows.tolist() == [2, 1]
+
+
+def test_a_host_that_fell_silent_for_good_is_undecided_and_a_late_answer_still_counts() -> None:
+    inquiry = Inquiry(np.zeros(3, dtype=np.int64), seed=1)
+    ask(inquiry, Code.REACHED, Code.TIMED_OUT, Code.TIMED_OUT)
+    for _ in range(6):
+        assert not inquiry.done
+        ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT, Code.TIMED_OUT, withdrawn=True)
+    assert inquiry.done
+    assert inquiry.codes.tolist() == [Code.REACHED, Code.PENDING, Code.PENDING]
+    assert inquiry.has_fallen_silent.all()
+    inquiry.note_late(late(1, Code.REACHED))
+    assert inquiry.codes.tolist() == [Code.REACHED, Code.REACHED, Code.PENDING]
+
+
+def test_an_answer_that_was_only_slow_is_no_limit() -> None:
+    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT)
+    chosen = inquiry.next_pass(now_ns=7)
+    assert chosen is not None
+    inquiry.note_late(late(0, Code.REFUSED))
+    codes = np.array([Code.REFUSED, Code.TIMED_OUT], dtype=np.uint8)
+    inquiry.note(chosen, result_of(codes), now_ns=7)
+    assert not inquiry.is_careful.any()
+
+
+def test_a_late_answer_is_not_taken_back_by_the_silence_after_it() -> None:
+    inquiry = Inquiry(np.zeros(1, dtype=np.int64), seed=1)
+    for _ in range(2):
+        ask(inquiry, Code.TIMED_OUT)
+    chosen = inquiry.next_pass(now_ns=7)
+    assert chosen is not None
+    inquiry.note_late(late(0, Code.REACHED))
+    inquiry.note(chosen, result_of(np.array([Code.TIMED_OUT], dtype=np.uint8)), now_ns=7)
+    assert inquiry.done
+    assert inquiry.codes.tolist() == [Code.REACHED]
+
+
+def late(row: int, code: Code) -> Answers:
+    one, zero = np.array([row]), np.zeros(1, dtype=np.uint8)
+    codes, nobody = np.array([code], dtype=np.uint8), np.zeros((1, 16), dtype=np.uint8)
+    return Answers(one, one, codes, one, nobody, zero, zero, one)

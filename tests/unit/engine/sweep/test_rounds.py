@@ -143,3 +143,19 @@ def test_late_answers_are_kept_up_to_a_bound_and_told_once() -> None:
     for row in range(4):
         late.add(answers((row, Code.REACHED, 150)))
     assert [batch.rows.tolist() for batch in late.take()] == [[0], [1], [2]]
+
+
+def test_a_verdict_takes_an_answer_that_came_late_and_no_check_does() -> None:
+    for late_counts, code in ((True, Code.REACHED), (False, Code.TIMED_OUT)):
+        running = started(1)
+        running.late_counts = late_counts
+        running.note(answers((0, Code.REACHED, 100 + TIMEOUT_NS + 1)), wall_offset_ns=OFFSET_NS)
+        assert running.close(drops=2).codes.tolist() == [code]
+
+
+def test_silence_while_we_stood_still_is_not_measured_and_says_for_how_long() -> None:
+    running = started(2)
+    running.note(answers((0, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS)
+    result = running.close(drops=2, stalled_ns=1_234_567_890)
+    assert result.outcome(0) == Reached(50)
+    assert result.outcome(1) == NotMeasured("the agent stood still for 1234 ms")
