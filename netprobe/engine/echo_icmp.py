@@ -19,6 +19,7 @@ from netprobe.engine.sockets import (
     Datagram,
     attach_filter,
     family_of,
+    is_empty,
     prepare,
     receive,
     receive_errors,
@@ -140,6 +141,8 @@ class IcmpEcho:
         return error
 
     def _read(self, own: _Socket) -> None:
+        if is_empty(own.sock):
+            return
         self._read_errors(own)
         for datagram in receive(own.sock):
             self._take(own, datagram)

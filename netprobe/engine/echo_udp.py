@@ -21,6 +21,7 @@ from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
     Reported,
     family_of,
+    is_empty,
     open_udp,
     prepare,
     receive_errors,
@@ -205,16 +206,17 @@ class UdpEcho:
         return self._passed_dropped + sum(use_of_buffer(sock).dropped for sock in open_now)
 
     def _read(self, sock: socket.socket) -> None:
+        if is_empty(sock):
+            return
         self._read_errors(sock)
         packets = self._inboxes[sock.family].receive(sock)
         answers = [self._prove(packet) for packet in packets]
-        now_ns = self.clock.mono_ns()
+        drained_ns, now_ns = self._drained_ns, self.clock.mono_ns()
         offset_ns = now_ns - self.clock.wall_ns()
-        for packet, answer in zip(packets, answers, strict=True):
+        for (_, _, _, stamp_ns, _, _), answer in zip(packets, answers, strict=True):
             if answer is not None and answer.boot == self.boot:
-                stamp_ns = packet.received_ns
-                arrived_ns = max(self._drained_ns, stamp_ns + offset_ns) if stamp_ns else now_ns
-                self._take_answer(answer, arrived_ns=min(now_ns, arrived_ns))
+                arrived_ns = stamp_ns + offset_ns if stamp_ns else now_ns
+                self._take_answer(answer, arrived_ns=min(now_ns, max(drained_ns, arrived_ns)))
 
     def _read_errors(self, sock: socket.socket) -> bool:
         reports = list(receive_errors(sock))
@@ -226,8 +228,7 @@ class UdpEcho:
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return
-        elapsed_ns = max(0, arrived_ns - probe.sent_ns)
-        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=elapsed_ns))
+        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns))
 
     def _prove(self, packet: Packet) -> stamp.Answer | None:
         for key in self.keys.believed:

@@ -90,8 +90,9 @@ class UdpFlows:
         except OSError as error:
             return NotMeasured(f"no socket: {error.strerror}")
         self._sequence += 1
+        sent = stamp.ntp_of(self._clock.wall_ns())
         request = stamp.Request(
-            self._check.id, self._boot, self._sequence, self._clock.wall_ns(), self._sequence, is_urgent=True
+            self._check.id, self._boot, self._sequence, sent, self._sequence, is_urgent=True
         )
         packet = stamp.encode_request(request, key=self._key)
         self._out[flow] = _Out(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)

@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netprobe.engine.sockets import IP_PKTINFO, IP_TTL, IPV6_HOPLIMIT, IPV6_PKTINFO, SO_TIMESTAMPNS
 from netprobe.errors import SurroundingsError
@@ -134,20 +134,26 @@ class Inbox:
         rows = self._layout.iter_unpack(self._row_view[: count * _ROW_BYTES])
         words = self._words[: count * _HEADER_WORDS]
         told = words[_SIZE_WORD::_HEADER_WORDS].tolist(), words[_CONTROL_WORD::_HEADER_WORDS].tolist()
-        read = self._detailed if self._details else self._plain
-        return [read(row, size, control) for row, size, control in zip(rows, *told, strict=True)]
-
-    def _plain(self, row: tuple[Any, ...], size: int, control: int) -> Packet:
-        name, kind, seconds, rest_ns, head = row
-        if control != self._control_bytes or kind != SO_TIMESTAMPNS:
-            return Packet(head, size, _sender(name), 0)
-        return _make(Packet, (head, size, _sender(name), seconds * 1_000_000_000 + rest_ns, b"", 0))
-
-    def _detailed(self, row: tuple[Any, ...], size: int, control: int) -> Packet:
-        name, kind, seconds, rest_ns, local_kind, local, ttl_kind, ttl, head = row
-        if control != self._control_bytes or (kind, local_kind, ttl_kind) != (SO_TIMESTAMPNS, *self._kinds):
-            return Packet(head, size, _sender(name), 0)
-        return _make(Packet, (head, size, _sender(name), seconds * 1_000_000_000 + rest_ns, local, ttl))
+        right = self._control_bytes
+        if not self._details:
+            return [
+                _make(Packet, (head, size, _sender(name), seconds * 1_000_000_000 + rest_ns, b"", 0))
+                if control == right and kind == SO_TIMESTAMPNS
+                else Packet(head, size, _sender(name), 0)
+                for (name, kind, seconds, rest_ns, head), size, control in zip(rows, *told, strict=True)
+            ]
+        wanted_local, wanted_ttl = self._kinds
+        return [
+            _make(Packet, (head, size, _sender(name), seconds * 1_000_000_000 + rest_ns, local, ttl))
+            if control == right
+            and kind == SO_TIMESTAMPNS
+            and local_kind == wanted_local
+            and ttl_kind == wanted_ttl
+            else Packet(head, size, _sender(name), 0)
+            for (name, kind, seconds, rest_ns, local_kind, local, ttl_kind, ttl, head), size, control in zip(
+                rows, *told, strict=True
+            )
+        ]
 
 
 _HEADER_WORDS, _SIZE_WORD, _CONTROL_WORD = (

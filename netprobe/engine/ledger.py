@@ -50,17 +50,17 @@ class Tally:
 
     def count(self, seen: Seen) -> None:
         """Add one finished probe."""
-        outcome = seen.outcome
+        outcome, answered_by, observed_source, _, lost_out, _, detail, _ = seen
         kind = outcome.kind
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         if isinstance(outcome, Reached):
             self.rtts_ns.append(outcome.rtt_ns)
-            self.words = seen.detail or self.words
+            self.words = detail or self.words
         else:
             self.words = seen.words or self.words
-            self.lost_out += seen.lost_out
-        self.observed_source = seen.observed_source or self.observed_source
-        self.answered_by = seen.answered_by or self.answered_by
+            self.lost_out += lost_out
+        self.observed_source = observed_source or self.observed_source
+        self.answered_by = answered_by or self.answered_by
         if self.seen is not None:
             self.seen.append(seen)
 
@@ -80,6 +80,8 @@ class Open:
     """Monotonic; set when it really leaves."""
     tally: Tally
     """Where it counts."""
+    session: Session
+    """Of its check."""
 
     @property
     def deadline_ns(self) -> int:
@@ -92,7 +94,7 @@ Doubt = Callable[[Open], str | None]
 
 
 @dataclass(slots=True)
-class _Session:
+class Session:
     """What outlives the rounds of one check."""
 
     last_sequence: int = 0
@@ -153,7 +155,7 @@ class Ledger:
     """Every open probe of one engine."""
 
     def __init__(self) -> None:
-        self._sessions: dict[CheckId, _Session] = {}
+        self._sessions: dict[CheckId, Session] = {}
         self.waiting = 0
         """Open probes of all rounds."""
 
@@ -161,10 +163,10 @@ class Ledger:
         """Note that a probe is about to go out; its sequence number is the check's next."""
         session = self._sessions.get(check.id)
         if session is None:
-            session = self._sessions[check.id] = _Session()
+            session = self._sessions[check.id] = Session()
         tally = turn.tallies.get(check.id) or turn.tally(check)
         number = session.last_sequence + 1
-        probe = session.waiting[number] = Open(check, number, now_ns, tally)
+        probe = session.waiting[number] = Open(check, number, now_ns, tally, session)
         session.last_sequence = tally.newest = number
         tally.sent += 1
         self.waiting += 1
@@ -172,7 +174,7 @@ class Ledger:
 
     def retract(self, probe: Open, seen: Seen) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
-        session = self._sessions[probe.check.id]
+        session = probe.session
         if session.last_sequence != probe.sequence:
             raise MisuseError("only the newest probe of a check can be retracted")
         session.last_sequence -= 1
@@ -198,22 +200,26 @@ class Ledger:
 
     def saw(self, probe: Open, seen: Seen) -> None:
         """A probe's answer. Silence is not an answer: it is judged when the round closes."""
-        session = self._sessions.get(probe.check.id)
-        if session is None or probe.sequence not in session.waiting:
+        session, number, outcome, count = probe.session, probe.sequence, seen[0], seen[3]
+        if number not in session.waiting:
             return
-        if seen.received_count is not None:
-            session.anchors.append(_make(Anchor, (probe.sequence, seen.received_count)))
-        if isinstance(seen.outcome, TimedOut):
+        if count is not None:
+            session.anchors.append(_make(Anchor, (number, count)))
+        if isinstance(outcome, TimedOut):
             probe.tally.silence = seen
             return
-        if not isinstance(seen.outcome, _ANSWERS):
-            session.refused.append(probe.sequence)
-        self._end(session, probe.sequence, seen)
+        if not isinstance(outcome, _ANSWERS):
+            session.refused.append(number)
+        self._end(session, number, seen)
 
     def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the round and return its windows."""
-        tallies = turn.tallies
-        return tuple([self._close_tally(tallies[check], turn, doubt) for check in sorted(tallies)])
+        windows = []
+        for check in sorted(turn.tallies):
+            tally, session = turn.tallies[check], self._sessions.get(check) or Session()
+            lost = self._end_waiting(session, tally, doubt) if session.waiting else []
+            windows.append(_window(tally, turn, session.split(lost, newest=tally.newest)))
+        return tuple(windows)
 
     def forget(self, keep: set[CheckId]) -> None:
         """Drop the sessions of checks that are asked no more."""
@@ -221,12 +227,7 @@ class Ledger:
             if not self._sessions[check_id].waiting:
                 del self._sessions[check_id]
 
-    def _close_tally(self, tally: Tally, turn: Round, doubt: Doubt) -> Window:
-        session = self._sessions.get(tally.check.id) or _Session()
-        lost = self._end_waiting(session, tally, doubt) if session.waiting else []
-        return _window(tally, turn, session.split(lost, newest=tally.newest))
-
-    def _end_waiting(self, session: _Session, tally: Tally, doubt: Doubt) -> list[int]:
+    def _end_waiting(self, session: Session, tally: Tally, doubt: Doubt) -> list[int]:
         """Judge the tally's silent probes; the sequence numbers of those that were lost."""
         lost = []
         for probe in [one for one in session.waiting.values() if one.tally is tally]:
@@ -236,7 +237,7 @@ class Ledger:
             self._end(session, probe.sequence, _ended(outcome, tally))
         return lost
 
-    def _end(self, session: _Session, sequence: int, seen: Seen) -> None:
+    def _end(self, session: Session, sequence: int, seen: Seen) -> None:
         probe = session.waiting.pop(sequence)
         self.waiting -= 1
         probe.tally.count(seen)

@@ -90,8 +90,8 @@ class _Searching:
             self.feed(told)
 
     def _send(self, sequence: int, size: int) -> pmtu.Event | None:
-        now_ns = self._clock.wall_ns()
-        request = stamp.Request(self._check.id, self._boot, sequence, now_ns, sequence, is_urgent=True)
+        sent = stamp.ntp_of(self._clock.wall_ns())
+        request = stamp.Request(self._check.id, self._boot, sequence, sent, sequence, is_urgent=True)
         payload = size - (40 if self._version == 6 else 20) - _UDP_HEADER_BYTES
         packet = stamp.encode_request(request, key=self._key, size=payload)
         for _ in range(2):  # a pending ICMP error is reported by the next call: read it, then send

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from netprobe.model.names import CheckId
 from netprobe.model.window import Heard
-from netprobe.wire.stamp import Answer, Request
+from netprobe.wire.stamp import Answer, Request, ntp_of, unix_of
 
 MAX_SESSIONS = 20_000
 REPLAY_BITS = 256
@@ -37,10 +37,6 @@ class _Session:
     def is_new(self, sequence: int) -> bool:
         """Whether this sequence number was not seen before; remembers it."""
         ahead = sequence - self.newest
-        if ahead == 1:
-            self.seen_bits = (self.seen_bits << 1 | 1) & _ALL_BITS
-            self.newest = sequence
-            return True
         if ahead > 0:
             self.seen_bits = (self.seen_bits << ahead | 1) & _ALL_BITS if ahead < REPLAY_BITS else 1
             self.newest = sequence
@@ -70,22 +66,28 @@ class Reflecting:
         self._name = name
         self._max_sessions = max_sessions
         self._sessions: OrderedDict[tuple[int, int], _Session] = OrderedDict()
-        self._heard: dict[tuple[int, int], int] = {}
+        self._heard: dict[int, dict[int, int]] = {}
+        """By the interval's start and the check."""
+        self._counts = 0
+        """How many of them."""
 
-    def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int, now_ns: int) -> Answer | None:
-        """The answer to give now, or None for a repeat."""
-        check, boot, sequence, sent_ns, sent_count, _ = request
+    def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int) -> Answer | None:
+        """The answer to give, or None for a repeat; when it leaves is marked then."""
+        check, boot, sequence, sent, sent_count, _ = request
         received_ns, source, source_port, local_port, ttl = arrival
         session = self._find((check, boot))
-        if not session.is_new(sequence):
+        if sequence == session.newest + 1:  # what is_new would find, for nearly all
+            session.seen_bits = (session.seen_bits << 1 | 1) & _ALL_BITS
+            session.newest = sequence
+        elif not session.is_new(sequence):
             return None
-        session.received += 1
-        session.answered += 1
-        self._count(check, sent_ns, received_ns, interval_ns)
+        session.received = received = session.received + 1
+        session.answered = answered = session.answered + 1
+        self._count(check, unix_of(sent), received_ns, interval_ns)
         # fmt: off
         return _make(Answer, (
-            check, boot, sequence, sent_ns, received_ns, now_ns,
-            sent_count, session.received, session.answered,
+            check, boot, sequence, sent, ntp_of(received_ns), 0,
+            sent_count, received, answered,
             source, source_port, local_port, ttl, self._name, session.told_mtu,
         ))
         # fmt: on
@@ -104,10 +106,14 @@ class Reflecting:
 
         The second bound is for askers whose clocks run ahead of ours.
         """
-        ready = [key for key in self._heard if key[1] < until_ns or key[1] >= everything_ns]
-        return tuple(
-            Heard(CheckId(check), start, self._heard.pop((check, start))) for check, start in sorted(ready)
-        )
+        ready = [start for start in self._heard if start < until_ns or start >= everything_ns]
+        told = [
+            Heard(CheckId(check), start, received)
+            for start in sorted(ready)
+            for check, received in sorted(self._heard.pop(start).items())
+        ]
+        self._counts -= len(told)
+        return tuple(told)
 
     def _find(self, key: tuple[int, int]) -> _Session:
         session = self._sessions.get(key)
@@ -123,7 +129,10 @@ class Reflecting:
         """The interval is the asker's own: the one in which it counts the probe as sent."""
         if not -MAX_SKEW_NS <= at_ns - received_ns <= MAX_SKEW_NS:
             at_ns = received_ns
-        key = (check, at_ns - at_ns % interval_ns)
-        count = self._heard.get(key, 0)
-        if count or len(self._heard) < self._max_sessions:
-            self._heard[key] = count + 1
+        start_ns = at_ns - at_ns % interval_ns
+        counts = self._heard.get(start_ns)
+        if counts and check in counts:
+            counts[check] += 1
+        elif self._counts < self._max_sessions:
+            self._counts += 1
+            self._heard.setdefault(start_ns, {})[check] = 1

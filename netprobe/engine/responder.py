@@ -55,6 +55,7 @@ compare, return the number. Where it is not understood, both sockets get some of
 answered."""
 _make = tuple.__new__
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_ONCE, _TWICE = range(1), range(2)
 
 
 @dataclass(slots=True)
@@ -235,20 +236,19 @@ class Responder:
     def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.Answer | None:
         if request.is_urgent:
             self._listen()
-        _, _, sender, stamp_ns, _, ttl = packet
+        _, _, (source, source_port), stamp_ns, _, ttl = packet
         received_ns = stamp_ns if 0 < stamp_ns < now_ns else now_ns
-        arrival = _make(Arrival, (received_ns, *sender, self.port, ttl))
-        return self.reflecting.reflect(request, arrival, interval_ns=self.interval_ns, now_ns=now_ns)
+        arrival = _make(Arrival, (received_ns, source, source_port, self.port, ttl))
+        return self.reflecting.reflect(request, arrival, interval_ns=self.interval_ns)
 
     def _send(self, sock: socket.socket, packet: Packet, answer: bytearray) -> None:
-        control = reply_control(packet.local_address)
+        _, _, sender, _, local_address, _ = packet
+        control = reply_control(local_address)
         stamp.mark(answer, at_ns=self.clock.wall_ns())
-        for _ in range(
-            2 if self._listens_until_ns else 1
-        ):  # an error of an earlier answer is raised by the next
+        for _ in _TWICE if self._listens_until_ns else _ONCE:
             try:
-                sock.sendmsg((answer,), control, 0, packet.sender)
-            except OSError:
+                sock.sendmsg((answer,), control, 0, sender)
+            except OSError:  # an error of an earlier answer is raised by the next
                 continue
             return
         self.refused += 1

@@ -127,6 +127,11 @@ def use_of_buffer(sock: socket.socket) -> BufferUse:
     return BufferUse(told[0] / told[1], told[8])
 
 
+def is_empty(sock: socket.socket) -> bool:
+    """Whether nothing waits in it, neither a datagram nor an error: both count in its receive buffer."""
+    return use_of_buffer(sock).share == 0
+
+
 def open_udp(
     family: socket.AddressFamily, *, port: int = 0, details: bool = True, is_shared: bool = False
 ) -> socket.socket:

@@ -58,9 +58,9 @@ def judge(answer: stamp.Answer, check: Check, *, elapsed_ns: int) -> Seen:
     The round trip is (T4 − T1) − (T3 − T2): the time the responder held the packet is its own trouble, not
     the network's. An answer whose network time passed the deadline is as good as none.
     """
+    _, _, _, _, _, _, _, count, _, observed_source, _, _, _, told_by, _ = answer
     rtt_ns = max(1, elapsed_ns - answer.dwell_ns)
-    told_by, count = answer.answered_by, answer.received_count
     if rtt_ns > check.probe.timeout_ns:
         return Seen(TimedOut(check.probe.timeout_ns), received_count=count)
     outcome = judge_identity(check, told_by, rtt_ns=rtt_ns)
-    return _make(Seen, (outcome, told_by, answer.observed_source, count, False, (), "", ()))
+    return _make(Seen, (outcome, told_by, observed_source, count, False, (), "", ()))

@@ -26,12 +26,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hmac
 import ipaddress
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from hmac import compare_digest
+from typing import NamedTuple
 
 from netprobe.errors import MisuseError, RemoteFormatError
 
@@ -49,6 +49,7 @@ CHECK_OFFSET = HINT_OFFSET + 2
 _VERSION, _ROLE_REQUEST, _ROLE_ANSWER = 1, 1, 2
 _IDENTITY, _LOCATION, _DIRECT, _HMAC, _PADDING = 252, 2, 5, 8, 1
 _SOURCE_ANY, _SOURCE_V4, _SOURCE_V6 = 7, 8, 9
+_SOURCE_TOLD = (_SOURCE_V4, _SOURCE_V6)
 _UNRECOGNISED = 0x80  # RFC 8972, section 4: the sender sets U, the reflector clears it
 _ERROR_ESTIMATE = 22 << 8 | 1  # RFC 4656, section 4.1.2: unsynchronised, NTP format, 1·2^(22-32) s ≈ 1 ms
 _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
@@ -57,30 +58,33 @@ _ERA_NS = (1 << 32) * 1_000_000_000
 _HMAC_AT = 184
 _HMAC_BYTES = 16
 _U32, _U64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+_BEFORE = 1 << 63
+"""A difference of two timestamps that is as large is negative (RFC 5905, section 6: modulo 2^64)."""
 
-_WHOLE = struct.Struct("!IQHH QIQHxxB3x" "B3sBBHQII72s" "B3sHHBB2s16s" "B3sIII" "B3s16s")  # fmt: skip
-"""The whole packet without padding, one line of the table above after the other. The base: sequence number,
-timestamp, error estimate, SSID; then receive timestamp, and what is repeated of the request: sequence number,
-timestamp, estimate, TTL."""
+_ASKED = struct.Struct("!IQ32x" "x3s2sHQII72x" "x3s4xxB2s16x" "x3sI8x" "x3s16s")  # fmt: skip
+_TOLD = struct.Struct("!4xQ4xQIQ4xB3x" "x3s2sHQII72s" "x3sHHxB2s16s" "x3sIII" "x3s16s")  # fmt: skip
+"""What is read of a request and of an answer, one line of the table above after the other; flags, error
+estimates and the SSID say nothing to us. The base of a request: sequence number, timestamp; of an answer:
+timestamp, receive timestamp, and what is repeated of the request: sequence number, timestamp, TTL."""
 _TIME_AT, _TIME = 4, struct.Struct("!Q")
 URGENT = 1
 """The hint of a request whose asker waits for the answer; that of an answer is an MTU. Zero says nothing, and
 who does not know hints ignores them."""
-_LAYOUT = (b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10")
+_IDENTIFIED, *_LAYOUT = b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10"
 """Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
-_IDENTIFIED, _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
+_LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
+_ASKING, _TELLING = bytes((_VERSION, _ROLE_REQUEST)), bytes((_VERSION, _ROLE_ANSWER))
 _REQUEST = struct.Struct("!IQHH28x" "6sHQII72x" "32sI8x" "4s16x")  # fmt: skip
 _ANSWER = struct.Struct("!IQHHQIQH2xB3x" "6sHQII72s" "4sHH24sIII" "4s16x")  # fmt: skip
 """The same, for writing: what is always the same stands together, and zeros are left out."""
-_REQUESTED = struct.pack("!B3sBB", _UNRECOGNISED, _IDENTIFIED, _VERSION, _ROLE_REQUEST)
-_ANSWERED = struct.pack("!B3sBB", 0, _IDENTIFIED, _VERSION, _ROLE_ANSWER)
+_REQUESTED = struct.pack("!B3s2s", _UNRECOGNISED, _IDENTIFIED, _ASKING)
+_ANSWERED = struct.pack("!B3s2s", 0, _IDENTIFIED, _TELLING)
 _NOWHERE = struct.pack(
     "!B3s4xBB2s16xB3s",
     *(_UNRECOGNISED, _LOCATED, _UNRECOGNISED, _SOURCE_ANY, _SIXTEEN, _UNRECOGNISED, _COUNTED),
 )
 _PLACE = struct.pack("!B3s", 0, _LOCATED)
 _SEAL_ASKED, _SEAL_TOLD = (struct.pack("!B3s", flags, _SEALED) for flags in (_UNRECOGNISED, 0))
-_SOURCES = {_ROLE_REQUEST: (_SOURCE_ANY,), _ROLE_ANSWER: (_SOURCE_V4, _SOURCE_V6)}
 _make = tuple.__new__
 """A named tuple without its own ``__new__``, which takes several times as long."""
 _REMEMBERED = 4_096
@@ -100,12 +104,17 @@ class Request(NamedTuple):
     """32 random bits of the asking process: a restart begins a new session."""
     sequence: int
     """1, 2, 3 … within the session, 32 bits."""
-    sent_ns: int
-    """T1."""
+    sent_ntp: int
+    """T1, as it stands on the wire: NTP's 64 bits (:func:`ntp_of`); 0 until it is marked."""
     sent_count: int
     """How many requests the sender has sent in this session, this one included."""
     is_urgent: bool = False
     """Somebody waits for this one: the reflector shall not gather it with others."""
+
+    @property
+    def sent_ns(self) -> int:
+        """T1 as Unix time."""
+        return unix_of(self.sent_ntp)
 
 
 class Answer(NamedTuple):
@@ -115,12 +124,12 @@ class Answer(NamedTuple):
     boot: int
     sequence: int
     """The sender's sequence number."""
-    sent_ns: int
-    """T1, copied from the request."""
-    received_ns: int
+    sent_ntp: int
+    """T1, copied from the request; this and the next two as they stand on the wire (:func:`ntp_of`)."""
+    received_ntp: int
     """T2, when the request arrived at the reflector."""
-    answered_ns: int
-    """T3, when the answer left the reflector."""
+    answered_ntp: int
+    """T3, when the answer left the reflector; 0 until it is marked."""
     sent_count: int
     received_count: int
     """C: how many requests of this session the reflector has received, this one included."""
@@ -139,16 +148,17 @@ class Answer(NamedTuple):
 
     @property
     def dwell_ns(self) -> int:
-        """How long the reflector held the request: T3 − T2, never negative."""
-        return max(0, self.answered_ns - self.received_ns)
+        """How long the reflector held the request: T3 − T2, exact to the nanosecond, never negative."""
+        held = (self[5] - self[4]) & _U64
+        return (held * 1_000_000_000 + (1 << 31)) >> 32 if held < _BEFORE else 0
 
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """A test packet of *size* bytes of UDP payload."""
-    check, boot, sequence, sent_ns, count, is_urgent = request
+    check, boot, sequence, sent, count, is_urgent = request
     # fmt: off
     packed = _REQUEST.pack(
-        sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1,
+        sequence, sent, _ERROR_ESTIMATE, check % 0xFFFF + 1,
         _REQUESTED, is_urgent and URGENT, check, boot, sequence, _NOWHERE, count & _U32, _SEAL_ASKED,
     )
     # fmt: on
@@ -159,12 +169,12 @@ def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes
     """The reflected packet; *size* is the size of the request it answers."""
     # fmt: off
     (
-        check, boot, sequence, sent_ns, received_ns, answered_ns, sent, received, answered,
+        check, boot, sequence, sent_ntp, received_ntp, answered_ntp, sent, received, answered,
         address, observed_port, port, ttl, answered_by, told_mtu,
     ) = answer
     packed = _ANSWER.pack(
-        answered & _U32, ntp_of(answered_ns), _ERROR_ESTIMATE, check % 0xFFFF + 1,
-        ntp_of(received_ns), sequence, ntp_of(sent_ns), _ERROR_ESTIMATE, ttl,
+        answered & _U32, answered_ntp, _ERROR_ESTIMATE, check % 0xFFFF + 1,
+        received_ntp, sequence, sent_ntp, _ERROR_ESTIMATE, ttl,
         _ANSWERED, told_mtu, check, boot, sequence, _encode_name_once(answered_by),
         _PLACE, port, observed_port, _pack_source(address),
         sent & _U32, received & _U32, answered & _U32, _SEAL_TOLD,
@@ -178,19 +188,59 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
 
     *size* is that of the whole packet, where *data* is only its first :data:`MIN_PADDED_BYTES` bytes.
     """
-    told = _open(data, len(data) if size is None else size, _ROLE_REQUEST, key)
-    return _make(Request, (told[14], told[15], told[0], unix_of(told[1]), told[28], told[13] == URGENT))
+    size = len(data) if size is None else size
+    if size < MIN_BYTES:
+        raise _too_few(size)
+    # fmt: off
+    (
+        sequence, sent, identity, role, hint, check, boot, identified, location, source_kind, sixteen,
+        counters, sent_count, seal, digest,
+    ) = _ASKED.unpack_from(data)
+    # fmt: on
+    if identity != _IDENTIFIED or role != _ASKING:
+        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
+    if not compare_digest(digest, _digest(data, key)):
+        raise StrangerError("STAMP: wrong HMAC")
+    if size != MIN_BYTES:
+        _check_padding(data, size)
+    if [location, sixteen, counters, seal] != _LAYOUT or source_kind != _SOURCE_ANY:
+        raise RemoteFormatError("STAMP: the TLVs are not those of a request, or not in our order")
+    if check >> 63:
+        raise RemoteFormatError("STAMP: a check id has 63 bits")
+    if identified != sequence:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT))
 
 
 def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> Answer:
     """Read a reflected packet, as :func:`decode_request` does."""
-    told = _open(data, len(data) if size is None else size, _ROLE_ANSWER, key)
-    source = told[25]
+    size = len(data) if size is None else size
+    if size < MIN_BYTES:
+        raise _too_few(size)
+    # fmt: off
+    (
+        answered, received, sequence, sent, ttl, identity, role, told_mtu, check, boot, identified, name,
+        location, port, observed_port, source_kind, sixteen, source, counters, sent_count, received_count,
+        answered_count, seal, digest,
+    ) = _TOLD.unpack_from(data)
+    # fmt: on
+    if identity != _IDENTIFIED or role != _TELLING:
+        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
+    if not compare_digest(digest, _digest(data, key)):
+        raise StrangerError("STAMP: wrong HMAC")
+    if size != MIN_BYTES:
+        _check_padding(data, size)
+    if [location, sixteen, counters, seal] != _LAYOUT or source_kind not in _SOURCE_TOLD:
+        raise RemoteFormatError("STAMP: the TLVs are not those of an answer, or not in our order")
+    if check >> 63:
+        raise RemoteFormatError("STAMP: a check id has 63 bits")
+    if identified != sequence:
+        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
     # fmt: off
     return _make(Answer, (
-        told[14], told[15], told[5], unix_of(told[6]), unix_of(told[4]), unix_of(told[1]),
-        told[28], told[29], told[30], _source_text(source if told[23] == _SOURCE_V6 else source[:4]),
-        told[21], told[20], told[8], _decode_name(told[17]), told[13],
+        check, boot, sequence, sent, received, answered,
+        sent_count, received_count, answered_count, _source_text(source_kind, source),
+        observed_port, port, ttl, _decode_name(name), told_mtu,
     ))
     # fmt: on
 
@@ -298,26 +348,8 @@ def begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
-def _open(data: bytes, size: int, role: int, key: bytes) -> tuple[Any, ...]:
-    """The fields of :data:`_WHOLE`, once everything that is always the same and the HMAC were found right."""
-    if size < MIN_BYTES:
-        raise RemoteFormatError(f"STAMP: {size} bytes are too few")
-    fields: tuple[Any, ...] = _WHOLE.unpack_from(data)
-    if data[45] != _IDENTITY or fields[11] != _VERSION or fields[12] != role:
-        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
-    if not hmac.compare_digest(fields[-1], _digest(data, key)):
-        raise StrangerError("STAMP: wrong HMAC")
-    if size != MIN_BYTES:
-        _check_padding(data, size)
-    if (fields[10], fields[19], fields[24], fields[27], fields[32]) != _LAYOUT:
-        raise RemoteFormatError("STAMP: the TLVs are not in our order")
-    if fields[23] not in _SOURCES[role]:
-        raise RemoteFormatError("STAMP: the location names no source address of the right kind")
-    if fields[14] >> 63:
-        raise RemoteFormatError("STAMP: a check id has 63 bits")
-    if fields[16] != fields[5 if role == _ROLE_ANSWER else 0]:
-        raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
-    return fields
+def _too_few(size: int) -> RemoteFormatError:
+    return RemoteFormatError(f"STAMP: {size} bytes are too few")
 
 
 def _check_padding(data: bytes, size: int) -> None:
@@ -337,8 +369,8 @@ def _pack_source(address: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _source_text(packed: bytes) -> str:
-    return str(ipaddress.ip_address(packed))
+def _source_text(kind: int, packed: bytes) -> str:
+    return str(ipaddress.ip_address(packed if kind == _SOURCE_V6 else packed[:4]))
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

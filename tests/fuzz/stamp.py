@@ -10,9 +10,9 @@ from netprobe.wire import stamp
 KEY = b"the key of the fuzzer"
 HMAC_AT = stamp.MIN_BYTES - 20
 """The last TLV: four bytes of header and sixteen of HMAC."""
-ASKED = stamp.Request(check=7, boot=1, sequence=2, sent_ns=1_000_000_000, sent_count=2)
+ASKED = stamp.Request(check=7, boot=1, sequence=2, sent_ntp=1 << 32, sent_count=2)
 TOLD = stamp.Answer(
-    check=7, boot=1, sequence=2, sent_ns=1_000_000_000, received_ns=1_000_000_100, answered_ns=1_000_000_200,
+    check=7, boot=1, sequence=2, sent_ntp=1 << 32, received_ntp=2 << 32, answered_ntp=3 << 32,
     sent_count=2, received_count=2, answered_count=2, observed_source="10.1.0.2", observed_port=40_000,
     reflector_port=9771, observed_ttl=64, answered_by="prod/w1/pod",
 )  # fmt: skip

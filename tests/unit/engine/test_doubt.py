@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.engine.doubt import Doubting
-from netprobe.engine.ledger import Open, Tally
+from netprobe.engine.ledger import Open, Session, Tally
 from netprobe.engine.stalls import Stalls
 from netprobe.model.check import Probe
 from tests.unit.probes.questions import make_check
@@ -16,7 +16,7 @@ SENT_NS = 5_000 * MS
 
 def make_open(kind: str, port: int = 0) -> Open:
     check = make_check(Probe(kind, port=port, timeout_ns=500 * MS))
-    return Open(check, 1, SENT_NS, Tally(check))
+    return Open(check, 1, SENT_NS, Tally(check), Session())
 
 
 def stalled(began_ms: int, length_ms: int) -> Stalls:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from netprobe.engine.inbox import CAPACITY, HEAD_BYTES, Inbox
-from netprobe.engine.sockets import SO_TIMESTAMPNS, open_udp, prepare, receive
+from netprobe.engine.sockets import SO_TIMESTAMPNS, is_empty, open_udp, prepare, receive, receive_errors
 
 FAMILIES = pytest.mark.parametrize(
     ("family", "address"),
@@ -94,3 +94,16 @@ def test_an_error_told_by_the_socket_hides_no_packet() -> None:
         assert [packet.head[:4] for packet in Inbox(socket.AF_INET, details=False).receive(reading)] == [
             b"here"
         ]
+
+
+@FAMILIES
+def test_neither_a_packet_nor_an_error_is_passed_over(family: socket.AddressFamily, address: str) -> None:
+    with a_pair(family, address, details=False) as (reading, sending):
+        assert is_empty(reading)
+        sending.send(b"here")
+        assert not is_empty(reading)
+        assert len(Inbox(family, details=False).receive(reading)) == 1
+        reading.sendto(b"nobody listens there", (address, 1))  # answered by an ICMP error at once
+        assert not is_empty(reading)
+        assert len(list(receive_errors(reading))) == 1
+        assert is_empty(reading)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from netprobe.engine.reflecting import REPLAY_BITS, Arrival, Reflecting
 from netprobe.model.names import CheckId
 from netprobe.model.window import Heard
-from netprobe.wire.stamp import Answer, Request
+from netprobe.wire.stamp import Answer, Request, ntp_of
 
 SECOND = 1_000_000_000
 NOW_NS = 1_700_000_000 * SECOND
@@ -18,8 +18,8 @@ def ask(
     reflector: Reflecting, sequence: int, *, check: int = 7, boot: int = 1, sent_ns: int = NOW_NS
 ) -> Answer | None:
     arrival = Arrival(NOW_NS + 5, "10.0.0.1", 40_000, 9771, 63)
-    request = Request(check, boot, sequence, sent_ns, sequence)
-    return reflector.reflect(request, arrival, interval_ns=SECOND, now_ns=NOW_NS + 9)
+    request = Request(check, boot, sequence, ntp_of(sent_ns), sequence)
+    return reflector.reflect(request, arrival, interval_ns=SECOND)
 
 
 @given(st.lists(st.integers(1, 600), max_size=100))
@@ -41,7 +41,7 @@ def test_an_answer_says_what_was_observed() -> None:
     answer = ask(Reflecting("dev/w1/pod"), 3)
     assert answer is not None
     assert (answer.observed_source, answer.observed_port, answer.observed_ttl) == ("10.0.0.1", 40_000, 63)
-    assert (answer.received_ns, answer.answered_ns, answer.dwell_ns) == (NOW_NS + 5, NOW_NS + 9, 4)
+    assert (answer.sent_ntp, answer.received_ntp) == (ntp_of(NOW_NS), ntp_of(NOW_NS + 5))
     assert answer.answered_by == "dev/w1/pod"
 
 

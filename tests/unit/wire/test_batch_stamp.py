@@ -21,6 +21,7 @@ from netprobe.wire.batch_stamp import (
 CHECKS = st.integers(0, 2**63 - 1)
 COUNTS = st.integers(0, 2**32 - 1)
 TIMES = st.integers(1_000_000_000, 4 * 10**18)
+NTP = TIMES.map(stamp.ntp_of)
 KEYS = st.binary(min_size=1, max_size=80)
 SIZES = st.sampled_from([204, 208, 209, 300, 1400])
 
@@ -28,7 +29,7 @@ SOURCES = st.ip_addresses().filter(lambda ip: ip.version == 4 or not ip.ipv4_map
 
 answers = st.builds(
     stamp.Answer,
-    check=CHECKS, boot=COUNTS, sequence=COUNTS, sent_ns=TIMES, received_ns=TIMES, answered_ns=TIMES,
+    check=CHECKS, boot=COUNTS, sequence=COUNTS, sent_ntp=NTP, received_ntp=NTP, answered_ntp=NTP,
     sent_count=COUNTS, received_count=COUNTS, answered_count=COUNTS,
     observed_source=SOURCES.map(str),
     observed_port=st.integers(0, 65535), reflector_port=st.integers(0, 65535),
@@ -56,7 +57,7 @@ def test_requests_equal_the_scalar_ones(
         patch_requests(rows, sequences=sequences, sealer=Sealer(key))
     stamp_requests(rows, np.arange(len(rows)), wall_ns=at_ns)
     for row, (check, sequence, _, size) in zip(rows, asked, strict=True):
-        request = stamp.Request(check, boot, sequence, at_ns, sequence, is_urgent=True)
+        request = stamp.Request(check, boot, sequence, stamp.ntp_of(at_ns), sequence, is_urgent=True)
         assert row[:size].tobytes() == stamp.encode_request(request, key=key, size=size)
 
 
@@ -70,7 +71,8 @@ def test_answers_are_read_as_the_scalar_reader_does(told: list[stamp.Answer], ke
         assert read.checks[row] == plain.check
         assert read.boots[row] == plain.boot
         assert read.sequences[row] == plain.sequence
-        assert (read.received_ns[row], read.answered_ns[row]) == (plain.received_ns, plain.answered_ns)
+        times = read.received_ns[row], read.answered_ns[row]
+        assert times == (stamp.unix_of(plain.received_ntp), stamp.unix_of(plain.answered_ntp))
         assert read.received_counts[row] == plain.received_count
         assert address_text(read.sources[row]) == plain.observed_source
         assert read.source_ports[row] == plain.observed_port

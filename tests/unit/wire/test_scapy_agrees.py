@@ -152,14 +152,15 @@ def test_an_icmp_extension_does_not_disturb_the_quote(
     sequence=st.integers(0, 2**32 - 1), sent_ns=st.integers(1, 2 * 10**18), check=st.integers(0, 2**63 - 1)
 )
 def test_our_stamp_packets_are_stamp_packets(sequence: int, sent_ns: int, check: int) -> None:
-    request = stamp.Request(check=check, boot=1, sequence=sequence, sent_ns=sent_ns, sent_count=2)
+    sent, received, answered = (stamp.ntp_of(sent_ns + held_ns) for held_ns in (0, 100, 200))
+    request = stamp.Request(check=check, boot=1, sequence=sequence, sent_ntp=sent, sent_count=2)
     read = STAMPSessionSenderTestUnauthenticated(stamp.encode_request(request, key=KEY))
     assert (read.seq, read.ssid) == (sequence, stamp.session_id(check))
     assert abs(float(read.ts - SINCE_1900_S) - sent_ns / 1e9) < 1e-3
     assert [one.type for one in read.tlv_objects] == [252, 2, 5, 8]
     answer = stamp.Answer(
-        check=check, boot=1, sequence=sequence, sent_ns=sent_ns, received_ns=sent_ns + 100,
-        answered_ns=sent_ns + 200, sent_count=2, received_count=2, answered_count=7,
+        check=check, boot=1, sequence=sequence, sent_ntp=sent, received_ntp=received,
+        answered_ntp=answered, sent_count=2, received_count=2, answered_count=7,
         observed_source="10.1.0.2", observed_port=40_000, reflector_port=9771, observed_ttl=61,
         answered_by="prod/w1/pod",
     )  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netprobe.errors import MisuseError, RemoteFormatError
 from netprobe.wire import stamp
 
 KEY = b"the fleet's key"
-U32 = st.integers(0, 2**32 - 1)
+U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 TIMES = st.integers(0, 2**32 * 1_000_000_000 - 1)
 CHECKS = st.integers(0, 2**63 - 1)
 SIZES = st.just(stamp.MIN_BYTES) | st.integers(stamp.MIN_PADDED_BYTES, 2_000)
@@ -18,7 +18,7 @@ ADDRESSES = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-./é", max_size=30)
 
 REQUESTS = st.builds(
-    stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ns=TIMES, sent_count=U32,
+    stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ntp=U64, sent_count=U32,
     is_urgent=st.booleans(),
 )  # fmt: skip
 ANSWERS = st.builds(
@@ -26,9 +26,9 @@ ANSWERS = st.builds(
     check=CHECKS,
     boot=U32,
     sequence=U32,
-    sent_ns=TIMES,
-    received_ns=TIMES,
-    answered_ns=TIMES,
+    sent_ntp=U64,
+    received_ntp=U64,
+    answered_ntp=U64,
     sent_count=U32,
     received_count=U32,
     answered_count=U32,
@@ -40,7 +40,8 @@ ANSWERS = st.builds(
     told_mtu=st.integers(0, 0xFFFF),
 )
 
-REQUEST = stamp.Request(check=7, boot=5, sequence=3, sent_ns=1_700_000_000_000_000_001, sent_count=3)
+SENT = stamp.ntp_of(1_700_000_000_000_000_001)
+REQUEST = stamp.Request(check=7, boot=5, sequence=3, sent_ntp=SENT, sent_count=3)
 
 
 @given(request=REQUESTS, size=SIZES)
@@ -153,7 +154,13 @@ def test_a_quote_tells_as_much_as_it_holds(request: stamp.Request, cut: int) -> 
         assert quote == stamp.QuotedRequest(request.sequence, request.check)
 
 
-def test_time_at_the_reflector_is_never_negative() -> None:
-    answer = stamp.Answer(7, 5, 3, 1, 20, 10, 3, 3, 3, "10.0.0.1", 1, 2, 64, "a/b/pod")
-    assert answer.dwell_ns == 0
-    assert answer._replace(answered_ns=25).dwell_ns == 5
+@given(received_ns=TIMES, held_ns=st.integers(-(2**40), 2**40))
+@example(received_ns=(2**32 - 2_208_988_800) * 1_000_000_000 - 1, held_ns=2)
+def test_time_at_the_reflector_is_exact_and_never_negative(received_ns: int, held_ns: int) -> None:
+    received, answered = stamp.ntp_of(received_ns), stamp.ntp_of(received_ns + held_ns)
+    answer = stamp.Answer(7, 5, 3, 1, received, answered, 3, 3, 3, "10.0.0.1", 1, 2, 64, "a/b/pod")
+    assert answer.dwell_ns == max(0, held_ns)
+
+
+def test_a_request_tells_when_it_was_sent() -> None:
+    assert REQUEST.sent_ns == 1_700_000_000_000_000_001
