@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.cluster.bake import AGENT
-from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import PROD, STAGING
+from tests.e2e.visits import BOTH, PATIENCE_S, interrupt, namespaces, start
 
-PATIENCE_S = 300
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -27,20 +22,9 @@ def staffed(nodes: Clusters, agent_image: str) -> Clusters:
     return nodes
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "netprobe", "verify", f"--image={AGENT.name}", *words]
-
-
-def start(clusters: Clusters, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env=os.environ | {"KUBECONFIG": clusters.environment, "COLUMNS": "80"},
-    )  # fmt: skip
-
-
 def visit(clusters: Clusters, *words: str) -> tuple[int, dict[str, object], str]:
     """Visit both clusters; the exit code, the report, and what was said meanwhile."""
-    process = start(clusters, "--context", PROD, "--context", STAGING, "-o", "json", *words)
+    process = start(clusters, *BOTH, "-o", "json", *words)
     told, said = process.communicate(timeout=PATIENCE_S)
     print(said)
     return process.returncode, json.loads(told) if told else {}, said
@@ -52,14 +36,6 @@ def causes(report: dict[str, object]) -> list[str]:
 
 def parts(report: dict[str, object]) -> list[str]:
     return [part for found in report["findings"] for part in found["components"]]  # type: ignore[attr-defined]
-
-
-def namespaces(clusters: Clusters) -> list[str]:
-    left = []
-    for context in (PROD, STAGING):
-        told = clusters.kubectl(context, "get", "namespaces", "-l", "netprobe.io/visit", "-o", "name")
-        left += told.split()
-    return left
 
 
 @contextmanager
@@ -162,13 +138,8 @@ def test_a_stale_service_proxy_is_named_with_its_node(staffed: Clusters) -> None
 
 
 def test_what_is_interrupted_leaves_nothing(staffed: Clusters) -> None:
-    process = start(staffed, "--context", PROD, "--context", STAGING, "--rounds", "1000")
-    assert process.stderr is not None
-    while "agents ask" not in (line := process.stderr.readline()):
-        assert line, "it ended before it asked"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode != 0, said
+    code, said = interrupt(staffed, "--rounds", "1000")
+    assert code != 0, said
     assert namespaces(staffed) == []
 
 

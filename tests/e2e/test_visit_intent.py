@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ import pytest
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.cluster.measured import tell
 from tests.e2e.test_clusters import PROD, STAGING
-from tests.e2e.test_visit import FORWARD, PATIENCE_S, broken, namespaces, start
+from tests.e2e.test_visit import FORWARD, broken
+from tests.e2e.visits import BOTH, PATIENCE_S, interrupt, namespaces, start
 
 pytestmark = pytest.mark.timeout(1200)
-BOTH = ("--context", PROD, "--context", STAGING)
 INTENT = """\
 version: 1
 groups:
@@ -113,11 +112,6 @@ def test_a_blocked_port_is_broken_with_its_hop_and_an_open_one_is_a_leak(
 
 
 def test_what_is_interrupted_leaves_nothing(staffed: Clusters, intent: str) -> None:
-    process = start(staffed, *BOTH, "-f", intent)
-    assert process.stderr is not None
-    while "agents ask" not in (line := process.stderr.readline()):
-        assert line, "it ended before it asked"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode != 0, said
+    code, said = interrupt(staffed, "-f", intent)
+    assert code != 0, said
     assert namespaces(staffed) == []
