@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,17 +34,18 @@ from benchmarks.wall import Wall, find_ends, generate, hosts_of, invent
 from netprobe.analysis.intent.expand import expand_cells
 from netprobe.analysis.intent.observe import Baseline, question_of, write_baseline
 from netprobe.analysis.intent.read import parse_span, read_intent
-from netprobe.bus.ask import ask_snapshot, open_asker
+from netprobe.bus.ask import open_asker
 from netprobe.cli.rehearsal import LabInjector
 from netprobe.cli.verifying import Locate, see_cells, verify_cells
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.model.finding import Cause, Finding
+from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Intent, Judged
 from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.words import Names, headline, is_broken
 from netprobe.wire.documents import write_document
+from tests.lab.findings import find_cause, find_past, state_of, until
 from tests.lab.going_on import verify_while_stopped
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -107,10 +108,6 @@ async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> t
     cells = expand_cells(intent, seen.inventory)
     async with open_asker(access, asked_by="test") as asker:
         return await verify_cells(asker, cells, intent=intent, snapshot=seen)
-
-
-def state_of(name: str) -> Snapshot:
-    return asyncio.run(ask_snapshot(find_access(name)))
 
 
 def verdicts(judged: dict[str, Judged]) -> dict[str, str]:
@@ -312,6 +309,19 @@ def test_a_drop_of_ipv6_is_placed_at_its_hop(name: str) -> None:
     assert after == dropped.cell.address
 
 
+@pytest.mark.parametrize(("words", "asked"), [((), 1), (("--exhaustive",), 3)], ids=["sample", "exhaustive"])
+def test_a_sample_leaves_cells_out_and_exhaustive_asks_them_all(
+    name: str, tmp_path: Path, words: tuple[str, ...], asked: int
+) -> None:
+    (tmp_path / "wanted.yaml").write_text(f"{GROUPS}rules: [{OPEN}]")
+    looking = ["verify", "-f", str(tmp_path / "wanted.yaml"), "--lab", name, "--sample", "1", "-o", "json"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "netprobe", *looking, *words], capture_output=True, check=True
+    )
+    assert len(json.loads(ran.stdout)["cells"]) == asked
+    assert (b"1 of 3 cells" in ran.stderr) is (asked == 1), ran.stderr
+
+
 @pytest.mark.timeout(600)
 def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: str, tmp_path: Path) -> None:
     (tmp_path / "wanted.yaml").write_text(f"{GROUPS}rules: [{SHUT}]")
@@ -333,22 +343,6 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
     over = until(name, lambda now: find_past(now, again))
     assert "not known" in over.evidence_against[0].text
     assert find_cause(state_of(name), Cause.INTENT_LEAK) is None
-
-
-def find_cause(snapshot: Snapshot, cause: Cause) -> Finding | None:
-    return next((finding for finding in snapshot.findings if finding.cause is cause), None)
-
-
-def find_past(snapshot: Snapshot, wanted: Finding) -> Finding | None:
-    same = (wanted.id, wanted.first_seen_ns)
-    return next((one for one in snapshot.past_findings if (one.id, one.first_seen_ns) == same), None)
-
-
-def until(name: str, find: Callable[[Snapshot], Finding | None]) -> Finding:
-    """The first finding that *find* sees; the test's own time-out ends the wait."""
-    while (found := find(state_of(name))) is None:
-        time.sleep(0.5)
-    return found
 
 
 @pytest.fixture(scope="module")
