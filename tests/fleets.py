@@ -412,6 +412,24 @@ def agent_sick() -> Snapshot:
     return snapshot_of(default_inventory(), silent=frozenset((SICK,)), findings=(sick_finding(SICK),))
 
 
+def agent_cut_off() -> Snapshot:
+    """One node's agents run and do not come to the bus."""
+    node = SICK.node_id
+    missed = tuple(AgentId(node.cluster, node.node, plane) for plane in Plane)
+    finding = Finding(
+        id="agent-cut-off-1",
+        components=(part.bus_way(node),),
+        cause=Cause.AGENT_CUT_OFF,
+        confidence=0.7,
+        summary=f"Agents {missed[0]} and {missed[1]} run since 03:12 and have never come to the bus.",
+        hidden=tuple(map(part.agent, missed)),
+        first_seen_ns=TAKEN_NS - 60 * SECOND_NS,
+        last_seen_ns=TAKEN_NS,
+        next_step="Look at kube-proxy and DNS there.",
+    )
+    return snapshot_of(default_inventory(), silent=frozenset(missed), findings=(finding,))
+
+
 def several() -> Snapshot:
     """A tunnel down, another lossy, a link dropped one way, a DNS server gone, an agent silent, at once."""
     down, lossy, one_way, dns = tunnel_down_finding(), lossy_finding(), one_way_finding(), dns_finding()
@@ -476,6 +494,7 @@ EVERY = {
     "healthy": healthy,
     "tunnel-down": tunnel_down,
     "agent-sick": agent_sick,
+    "agent-cut-off": agent_cut_off,
     "several": several,
 }
 """The small fleets by name, for parametrised tests."""

@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.model import component as parts
 from netprobe.model.component import Component
-from netprobe.model.finding import UNMEASURED, Cause, Finding
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.state import PathState
 from netprobe.render.words import Names, headline, is_broken, severity, unmeasured, verdict
 from tests import fleets
@@ -24,6 +24,7 @@ NAMES = Names.of(fleets.default_inventory())
         ("healthy", "all 14 agents reach each other, nothing broken"),
         ("tunnel-down", "1 finding: tunnel prod ↔ staging is down"),
         ("agent-sick", "1 finding: agent prod/w2/pod is not measuring"),
+        ("agent-cut-off", "1 finding: no reports come from prod/w2"),
         ("several", "5 findings: DNS of dev is down; agent prod/w2/pod is not measuring and 3 more"),
     ],
 )
@@ -113,15 +114,12 @@ def test_every_cause_has_words(cause: Cause) -> None:
 
 @pytest.mark.parametrize(
     ("fleet", "bad"),
-    [("healthy", PathState.UP), ("tunnel-down", PathState.DOWN), ("agent-sick", PathState.UNKNOWN)],
+    [
+        ("healthy", PathState.UP),
+        ("tunnel-down", PathState.DOWN),
+        ("agent-sick", PathState.UNKNOWN),
+        ("agent-cut-off", PathState.UNKNOWN),
+    ],
 )
 def test_a_sick_agent_is_not_told_in_the_colour_of_a_broken_network(fleet: str, bad: PathState) -> None:
     assert severity(fleets.EVERY[fleet]()) is bad
-
-
-@pytest.mark.parametrize("cause", UNMEASURED)
-def test_what_nobody_measures_is_not_called_down(cause: Cause) -> None:
-    """Only its paths are unknown, and so is how bad it is."""
-    snapshot = fleets.snapshot_of(fleets.default_inventory(), silent=frozenset((fleets.SICK,)))
-    finding = Finding("f", (parts.bus_way(fleets.SICK),), cause, 0.7, "", hidden=(parts.agent(fleets.SICK),))
-    assert severity(replace(snapshot, findings=(finding,))) is PathState.UNKNOWN
