@@ -1,11 +1,13 @@
 """Judged cells as rows that a person can read: what differs alike is one row, fifty clusters or not.
 
 Cells that differ in the same way between the same clusters are one row; a row that stands alike for many
-targets (or sources) becomes one with all of them.
+targets (or sources) becomes one with all of them. A router is the same however far away it is: where only its
+distance differs, all distances are told.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,8 @@ ORDER = (CellVerdict.LEAK, CellVerdict.BROKEN, CellVerdict.UNPROVEN)
 """What differs, the gravest first."""
 _FOLD = 4
 """From so many rows that differ in one end only, one row is made."""
+_DISTANCE = re.compile(r"hop (\d+)(?= \()")
+"""How many hops a named router is away, as ``probes.drops`` says it."""
 MAX_CLUSTERS = 24
 """Up to so many clusters there is a grid of all pairs."""
 
@@ -50,20 +54,35 @@ def group_judged(judged: Iterable[Judged]) -> tuple[Row, ...]:
     for one in judged:
         if one.verdict is not CellVerdict.AS_INTENDED:
             target = one.cell.target.split("/")[0]
-            groups[one.verdict, one.cell.source.cluster, target, one.reason].append(one)
+            reason = _DISTANCE.sub("hop", one.reason)
+            groups[one.verdict, one.cell.source.cluster, target, reason].append(one)
     rows = [
         Row(
             verdict,
             (_common(source, [str(one.cell.source) for one in members]),),
             (_common(target, [one.cell.target for one in members]),),
-            reason,
+            _with_distances(one.reason for one in members),
             tuple(str(door) for door in sorted({one.cell.door for one in members})),
             tuple(dict.fromkeys(one.cell.rule for one in members)),
             len(members),
         )
-        for (verdict, source, target, reason), members in groups.items()
+        for (verdict, source, target, _), members in groups.items()
     ]
     return tuple(sorted(rows, key=lambda row: (ORDER.index(row.verdict), -row.cells, row.source, row.target)))
+
+
+def _with_distances(reasons: Iterable[str]) -> str:
+    """Reasons that differ in distances only, as one with all of them.
+
+    >>> _with_distances(["behind hop 4 (10.0.0.1)", "behind hop 3 (10.0.0.1)"])
+    'behind hop 3 or 4 (10.0.0.1)'
+    """
+    first, *others = dict.fromkeys(reasons)
+    if not others:
+        return first
+    places = zip(*(_DISTANCE.findall(reason) for reason in (first, *others)), strict=True)
+    told = iter([" or ".join(sorted(set(hops), key=int)) for hops in places])
+    return _DISTANCE.sub(lambda _: f"hop {next(told)}", first)
 
 
 def fold_rows(rows: Iterable[Row]) -> tuple[Row, ...]:

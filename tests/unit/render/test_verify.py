@@ -62,3 +62,16 @@ def test_markdown_and_document_say_the_same() -> None:
     assert verify_document(FLEET[350:351])["counts"] == {
         "as intended": 0, "broken": 0, "leak": 1, "unproven": 0
     }  # fmt: skip
+
+
+def test_the_same_drop_seen_from_two_distances_is_one_row() -> None:
+    one = judged(1, 3, CellVerdict.BROKEN)
+    near, far, other = (
+        replace(one, reason=f"between {first} (10.0.0.{end}) and {second} (10.0.1.1)")
+        for first, second, end in (("hop 2", "hop 3", 1), ("hop 10", "hop 11", 1), ("hop 2", "hop 3", 2))
+    )
+    rows = group_judged([far, near, near, other])
+    assert [(row.reason, row.cells) for row in rows] == [
+        ("between hop 2 or 10 (10.0.0.1) and hop 3 or 11 (10.0.1.1)", 3),
+        ("between hop 2 (10.0.0.2) and hop 3 (10.0.1.1)", 1),
+    ]
