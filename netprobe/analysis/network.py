@@ -291,9 +291,9 @@ def _directions(
         if numbers:
             asked = sum(look.seen[n].asked for n in numbers)
             arrived = sum(look.seen[n].arrived or 0 for n in numbers)
-            text = f"with it on {way}: arrives: {arrived} of {asked}"
+            text = f"over it on {way}: {arrived} of {asked} requests arrive"
             reached = sum(look.seen[n].reached for n in numbers)
-            answers = f"; answers back: {reached} of {arrived}" if arrived else ""
+            answers = f", {reached} of {arrived} answers come back" if arrived else ""
             yield Evidence(text + answers, facts.ids(numbers))
 
 

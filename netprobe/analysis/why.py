@@ -342,4 +342,6 @@ def _by_kind(pair: _Pair) -> str:
         kind = f"large {check.probe.kind}" if check.probe.size else check.probe.kind
         sent[kind] += pair.status(check).sent
         answered[kind] += pair.status(check).answered
-    return "answered: " + ", ".join(f"{kind} {answered[kind]} of {sent[kind]}" for kind in sorted(sent))
+    told = (f"{kind} {answered[kind]} of {sent[kind]}" for kind in sorted(sent) if sent[kind])
+    rest = [kind for kind in sorted(sent) if not sent[kind]]
+    return f"answered: {', '.join(told)}" + (f"; not measured: {', '.join(rest)}" if rest else "")

@@ -77,7 +77,9 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -
         size=wanted.size,
         name=wanted.name or _name(inventory, aim, kind),
         timeout_ns=round(timeout_s * 1e9),
-        options=tuple(sorted({**_options(inventory, aim, kind), **dict(wanted.options)}.items())),
+        options=tuple(
+            sorted({**_options(inventory, aim, kind, wanted.port), **dict(wanted.options)}.items())
+        ),
     )
     return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
 
@@ -168,9 +170,10 @@ def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, st
     return 0
 
 
-def _options(inventory: Inventory, aim: Target, kind: str) -> dict[str, str]:
+def _options(inventory: Inventory, aim: Target, kind: str, suspect: int) -> dict[str, str]:
     """What a kind must be told and the inventory knows: a firewalk's witness is the port of the agents."""
-    if kind == "firewalk" and aim.kind in {TargetKind.AGENT, TargetKind.NODE}:
+    at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and suspect != inventory.agent_port
+    if kind == "firewalk" and at_agents:
         return {"witness": str(inventory.agent_port)}
     return {}
 

@@ -123,7 +123,8 @@ def validate(probe: Probe) -> None:
         raise InputError(f"{probe.option('transport')!r} is neither {known}", where="options.transport")
     witness = probe.option("witness")
     if not witness:
-        raise InputError("a firewalk needs a witness, a port that should pass", where="options.witness")
+        told = f"a firewalk needs a witness, another port than {probe.port} that should pass"
+        raise InputError(told, where="options.witness")
     if not witness.isdecimal() or not 1 <= int(witness) <= 65535:
         raise InputError(f"{witness!r} is not within 1–65535", where="options.witness")
     if int(witness) == probe.port:

@@ -268,6 +268,7 @@ def test_every_kind_of_target_has_a_layer() -> None:
         (THERE, "--probe http --option status=abc", "probe.options.status: 'abc' is no HTTP status"),
         (THERE, "--probe udp --timeout 61", "probe.timeout_ns: 61 s is not within 1 ns–60 s"),
         ("192.0.2.7", "--probe firewalk --port 80", "probe.options.witness: a firewalk needs a witness, "),
+        (THERE, "--probe firewalk --port 9771", "probe.options.witness: a firewalk needs a witness, anot"),
         ("example.org", "", "TARGET: 'example.org' is no agent, node, service or DNS of this"),
         ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is no agent, node, service or DNS "),
     ],

@@ -25,6 +25,12 @@ function texts() {
   return found;
 }
 
+function brokenWords() {
+  // Labels that are one word and stand on two lines.
+  return texts().filter(node => node.parentElement.matches('dt') && !/\s/.test(node.data.trim()) &&
+                                shown(node).length > 1).map(node => node.data.trim());
+}
+
 function overlapping() {
   const boxes = texts().flatMap(node => shown(node).map(rect => [node, rect]));
   boxes.sort((a, b) => a[1][1] - b[1][1]);

@@ -116,6 +116,7 @@ def test_nothing_overlaps_and_nothing_sticks_out(
     browser.open(pages[page], width=width)
     assert browser.ask("overflowing") == []
     assert browser.ask("overlapping") == []
+    assert browser.ask("brokenWords") == []
 
 
 def test_the_questions_can_be_answered_with_no(tmp_path: Path, browser: Browser) -> None:
@@ -123,10 +124,13 @@ def test_the_questions_can_be_answered_with_no(tmp_path: Path, browser: Browser)
     bad = tmp_path / "bad.html"
     bad.write_text(
         "<main><p style='width: 2000px'>wide</p><p>one</p><p style='margin-top: -2.2em'>two</p>"
-        "<p style='color: #bbb'>pale</p><table><tr><th>x</th></tr></table><a href='#nowhere'>y</a></main>"
+        "<p style='color: #bbb'>pale</p>"
+        "<dl><dt style='width: 3em; overflow-wrap: anywhere'>unmeasured</dt></dl>"
+        "<table><tr><th>x</th></tr></table><a href='#nowhere'>y</a></main>"
     )
     browser.open(bad.as_uri(), width=360)
     assert browser.ask("overflowing") != []
+    assert browser.ask("brokenWords") == ["unmeasured"]
     assert browser.ask("overlapping") == ["two / one"] or browser.ask("overlapping") == ["one / two"]
     assert [text[-4:] for text in browser.ask("paleTexts")] == ["pale"]
     assert {
