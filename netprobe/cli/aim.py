@@ -170,7 +170,7 @@ def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, st
     return 0
 
 
-def _options(inventory: Inventory, aim: Target, kind: str, suspect: int) -> dict[str, str]:
+def _options(inventory: Inventory, aim: Target, kind: str, suspect: int | None) -> dict[str, str]:
     """What a kind must be told and the inventory knows: a firewalk's witness is the port of the agents."""
     at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and suspect != inventory.agent_port
     if kind == "firewalk" and at_agents:
