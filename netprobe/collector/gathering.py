@@ -19,6 +19,7 @@ from netprobe.discovery.api import ClusterApi, open_api
 from netprobe.discovery.composing import NO_ACCESS, Known, compose
 from netprobe.discovery.issuer import read_issuer
 from netprobe.discovery.joining import join_flat
+from netprobe.discovery.kubernetes import ClusterFacts
 from netprobe.discovery.watching import ClusterWatch, Pace, Watched
 from netprobe.errors import NetprobeError
 from netprobe.model.inventory import Inventory
@@ -180,9 +181,8 @@ class _Follower:
     def _hear(self, watched: Watched) -> None:
         if bool(watched.away) != bool(self._watched and self._watched.away):
             logger.warning("cluster %s: %s", self.registered.name, watched.away or "its API answers again")
-        self._watched = watched
-        namespace = self.registered.trusted.namespace
-        pods = {pod.uid: pod.agent.node for pod in watched.facts.agent_pods if pod.namespace == namespace}
+        self._watched = replace(watched, facts=_own_agents(watched.facts, self.registered.trusted.namespace))
+        pods = {pod.uid: pod.agent.node for pod in self._watched.facts.agent_pods}
         is_all = not watched.away and "pods" not in watched.facts.unread
         self._admission.know_pods(self.registered.name, pods, vouched=is_all)
 
@@ -213,3 +213,9 @@ class _Follower:
                 return
             await asyncio.sleep(LOOK_S)
             waited_s += LOOK_S
+
+
+def _own_agents(facts: ClusterFacts, namespace: str) -> ClusterFacts:
+    """Without agents of other namespaces: those of a visit have the same labels, and never report to us."""
+    pods = tuple(pod for pod in facts.agent_pods if pod.namespace == namespace)
+    return replace(facts, agent_pods=pods, agents=frozenset(pod.agent for pod in pods if pod.runs))

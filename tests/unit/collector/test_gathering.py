@@ -96,6 +96,16 @@ async def test_pods_that_run_are_told_with_what_their_kubelet_says(tmp_path: Pat
     }  # fmt: skip
 
 
+async def test_pods_of_a_visit_are_nobody_who_reports_here(tmp_path: Path) -> None:
+    """They carry the same labels, in a namespace of their own, and speak to whoever visits."""
+    state = {"running": {"startedAt": STARTED}}
+    visiting = pod("w1", state, namespace="netprobe-visit-x7", uid="visiting")
+    items = {"nodes": [node("w1"), node("w2")], "pods": [pod("w1", state), visiting]}
+    items["pods"] += [pod("w2", state, namespace="netprobe-visit-x7")]
+    async with surveyed(Served(items=items), tmp_path) as survey:
+        assert [one.uid for one in survey.muster().pods] == ["uid-w1"]
+
+
 async def test_a_start_that_is_no_moment_is_not_told(tmp_path: Path) -> None:
     items = {"nodes": [node("w1")], "pods": [pod("w1", {"running": {"startedAt": "yesterday"}})]}
     async with surveyed(Served(items=items), tmp_path) as survey:
