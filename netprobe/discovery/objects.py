@@ -94,8 +94,6 @@ class NodeSpec(_Object, frozen=True):
 
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
     pod_cidrs: tuple[str, ...] = msgspec.field(default=(), name="podCIDRs")
-    unschedulable: bool = False
-    provider_id: str = msgspec.field(default="", name="providerID")
 
 
 class NodeStatus(_Object, frozen=True):
@@ -219,7 +217,6 @@ class EndpointSlice(_Object, frozen=True):
     """Endpoints of a service, of one address family."""
 
     metadata: Meta
-    address_type: str = ""
     endpoints: tuple[Endpoint, ...] | None = ()
     ports: tuple[EndpointPort, ...] | None = ()
 

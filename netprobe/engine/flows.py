@@ -96,17 +96,8 @@ class UdpFlows:
         )
         packet = stamp.encode_request(request, key=self._key)
         self._out[flow] = _Out(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
-        failed: OSError | None = None
-        for _ in range(2):  # a pending ICMP error is reported by the next call: send again
-            try:
-                set_ttl(sock, ttl)
-                sock.sendto(packet, (self._check.target.address, self._ports(flow)))
-            except OSError as error:
-                failed = error
-            else:
-                return None
-        assert failed is not None
-        return seen_of_send_error(failed, self._check, version=self._version).outcome
+        failed = send_at(ttl, sock, packet, (self._check.target.address, self._ports(flow)))
+        return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
 
     def read(self) -> Iterable[Heard]:
         """What came back."""
@@ -168,6 +159,20 @@ def heard_of(
     if error.sender == check.target.address:  # a target does not forward, so somebody speaks in its name
         rewritten = (*rewritten, "it speaks in the target's name")
     return hops.Expired(flow, ttl, error.sender, now_ns, rewritten)
+
+
+def send_at(ttl: int, sock: socket.socket, packet: bytes, address: tuple[str, int]) -> OSError | None:
+    """Send a packet that lives for *ttl* hops; the error where our own host does not let it out."""
+    failed: OSError | None = None
+    for _ in range(2):  # a pending ICMP error is reported by the next call: send again
+        try:
+            set_ttl(sock, ttl)
+            sock.sendto(packet, address)
+        except OSError as error:
+            failed = error
+        else:
+            return None
+    return failed
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:

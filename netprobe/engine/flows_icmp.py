@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.conversing import Readable
-from netprobe.engine.flows import Heard, heard_of, set_ttl
+from netprobe.engine.flows import Heard, heard_of, send_at
 from netprobe.engine.quotes import Quotes
 from netprobe.engine.sockets import family_of, prepare, receive, receive_errors, version_of
 from netprobe.errors import RemoteFormatError
@@ -70,17 +70,8 @@ class IcmpFlows:
             data=balance(cookie, sequence=self._sequence),
         )  # fmt: skip
         self._out[flow] = _Out(ttl, self._sequence, message)
-        failed: OSError | None = None
-        for _ in range(2):  # a pending ICMP error is reported by the next call: send again
-            try:
-                set_ttl(sock, ttl)
-                sock.sendto(message, (self._check.target.address, 0))
-            except OSError as error:
-                failed = error
-            else:
-                return None
-        assert failed is not None
-        return seen_of_send_error(failed, self._check, version=self._version).outcome
+        failed = send_at(ttl, sock, message, (self._check.target.address, 0))
+        return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
 
     def read(self) -> Iterable[Heard]:
         """What came back."""

@@ -12,7 +12,6 @@ outside (Goldsmith and Schiffman, 1998).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.firewalk import Firewalk
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.ports import MAX_PAIRS, also_of, entries_of, read_port_list, write_ports
+from netprobe.probes.ports import MAX_PAIRS, also_of, check_also, entries_of, read_port_list, write_ports
 
 OPTIONS = ("also", "tcp", "udp", "witness", "hops")
 """What ``Probe.options`` may hold."""
@@ -81,11 +80,7 @@ class Drop:
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    for address in also_of(probe):
-        try:
-            ipaddress.ip_address(address)
-        except ValueError as error:
-            raise InputError(f"{address!r} is no IP address", where="options.also") from error
+    check_also(probe)
     count = sum(len(one.ports) for one in _suspects(probe, ("", *also_of(probe))))
     if not count:
         raise InputError("neither tcp nor udp names a port", where="options")

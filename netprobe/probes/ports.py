@@ -63,11 +63,7 @@ class Doors:
 
 def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
-    for address in also_of(probe):
-        try:
-            ipaddress.ip_address(address)
-        except ValueError as error:
-            raise InputError(f"{address!r} is no IP address", where="options.also") from error
+    check_also(probe)
     doors = sum(one.count for one in _doors(probe, ("", *also_of(probe))))
     if not doors:
         raise InputError("neither tcp nor udp names a port", where="options")
@@ -86,6 +82,15 @@ def addresses_of(check: Check) -> tuple[str, ...]:
 def also_of(probe: Probe) -> tuple[str, ...]:
     """The addresses asked beside the target's."""
     return tuple(filter(None, probe.option("also").split(",")))
+
+
+def check_also(probe: Probe) -> None:
+    """Refuse further addresses that are none."""
+    for address in also_of(probe):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise InputError(f"{address!r} is no IP address", where="options.also") from error
 
 
 def doors_of(check: Check) -> tuple[Doors, ...]:
