@@ -375,6 +375,25 @@ def test_a_node_that_boots_is_down_and_then_nothing() -> None:
     assert story.open == ()
 
 
+def test_a_node_that_boots_unnoticed_by_its_api_is_no_fault_either() -> None:
+    """Packets alone called it down; it answers again before its agents are started."""
+    down_s, up_s = 5 * INTERVAL_S, 17 * INTERVAL_S
+    story = Story([strike("node-down", node=str(W2), start_s=down_s, end_s=up_s)])
+    story.go_on(12, muster(), silent=[POD, HOST])
+    assert [one.cause for one in story.open] == [Cause.NODE_DOWN]
+    story.faults[:] = planless(POD, HOST, start_s=up_s)
+    story.replan(FLEET)
+    story.go_on(5, muster(), silent=[POD, HOST])
+    assert "agent-cut-off" not in " ".join(story.found())
+
+
+def test_a_pod_that_takes_anothers_place_at_once_has_its_own_time() -> None:
+    story = Story()
+    story.go_on(4, muster(), silent=[HOST])
+    story.go_on(5, muster(pod(HOST, uid="second", since_ns=None)), silent=[HOST])
+    assert story.found() == []
+
+
 def test_a_collector_that_stood_still_finds_nobody_late() -> None:
     story = Story()
     story.now_ns += 600 * SECOND
@@ -386,6 +405,8 @@ def test_a_collector_that_stood_still_finds_nobody_late() -> None:
 def test_while_an_api_is_away_nobody_is_called_late() -> None:
     story = Story()
     story.go_on(LONG, muster(unsure=frozenset({ClusterName(PROD)})), silent=[POD])
+    assert story.found() == []
+    story.go_on(4, muster(), silent=[POD])
     assert story.found() == []
 
 
