@@ -1,4 +1,4 @@
-"""The ``netprobe-agent`` command: ``serve`` on the bus, ``run`` without one.
+"""The ``netprobe-agent`` command: ``serve`` on the bus, ``run`` and ``stream`` without one.
 
 The rooms it needs are imported when a command runs, so that ``--help`` and mistakes are quick.
 """

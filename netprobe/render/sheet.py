@@ -29,6 +29,8 @@ from netprobe.render.palette import GROUP_EDGE, INK, LOOKS, PAPER, SOFT_INK, Loo
 from netprobe.render.words import count, duration, moment, severity, unmeasured, verdict
 
 _INCHES_PER_UNIT = 0.75
+LEADER = 10
+"""The layer of leaders: above all but the callouts they come from."""
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "svg.hashsalt": "netprobe",
@@ -154,7 +156,7 @@ class Sheet:
     def leader(self, start: Point, end: Point, colour: str) -> None:
         """The thin line from a callout to what it is about."""
         xs, ys = (start[0], end[0]), (start[1], end[1])
-        self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=0.9, zorder=10))
+        self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=0.9, zorder=LEADER))
 
     def thread(self, points: Sequence[Point]) -> None:
         """A faint line that only holds things together."""

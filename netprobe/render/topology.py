@@ -36,6 +36,8 @@ from netprobe.render.words import Names, duration, percent
 _BOW = 0.27
 _SHARES = (0.5, 0.36, 0.64, 0.24, 0.76)
 """Where along a link its label may stand; in the middle there are marks, which slim links are covered by."""
+_ASIDE = (0.24, 0.76, 0.36, 0.64)
+"""The same where one of two arrows is marked: the leader to it may pass between them, in the middle."""
 _LANES = 0.96
 """What all links between the same two ends take up together, across their way."""
 
@@ -119,9 +121,8 @@ class _Map:
         ]
         rtts = [float(each["rtt_ms"]) for each in ways if "rtt_ms" in each]
         label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
-        # The leader to a mark on one of two arrows may have to pass between them, in the middle.
         marked = sum(each["state"] != PathState.UP for each in ways) == 1
-        self._label_link(straight, label, shares=_SHARES[1:] if marked or slim < 1 else _SHARES)
+        self._label_link(straight, label, shares=_ASIDE if marked else _SHARES if slim == 1 else _SHARES[1:])
 
     def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> None:
         """A link's label along it, where no other label is; in a thicket the tables have to do."""

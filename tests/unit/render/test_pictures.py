@@ -11,15 +11,17 @@ import pytest
 from matplotlib.text import Text
 
 from netprobe.analysis.intent.drift import find_deviation
+from netprobe.model import component
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.inventory import Inventory, NodeRole
+from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.state import PathState
 from netprobe.render.figures import FIGURES, draw_topology
 from netprobe.render.heatmap import draw_matrix
 from netprobe.render.layout import HEIGHT, WIDTH
 from netprobe.render.palette import LOOKS, PAPER
-from netprobe.render.sheet import Sheet
+from netprobe.render.sheet import LEADER, Sheet
 from tests import fleets
 
 Corners = list[tuple[float, float]]
@@ -140,6 +142,21 @@ def test_only_the_broken_direction_is_marked() -> None:
         fleets.default_inventory(), lossy=dict.fromkeys(found.components, 1.0), findings=(found,)
     )
     assert words_of(draw_topology(snapshot)).count("✕") == 1
+
+
+@pytest.mark.parametrize("ends", [(fleets.PROD, fleets.STAGING), (fleets.STAGING, fleets.PROD)])
+def test_a_leader_to_one_direction_crosses_no_text(ends: tuple[ClusterName, ClusterName]) -> None:
+    found = replace(fleets.one_way_finding(), components=(component.tunnel(*ends),))
+    snapshot = fleets.snapshot_of(
+        fleets.default_inventory(), lossy=dict.fromkeys(found.components, 1.0), findings=(found,)
+    )
+    sheet = draw_topology(snapshot)
+    leaders = [line for line in sheet.axes.lines if line.get_zorder() == LEADER]
+    assert len(leaders) == 1
+    (start, end) = sheet.axes.transData.transform(leaders[0].get_xydata())
+    thin = [tuple(start), tuple(end), (end[0] + 0.1, end[1]), (start[0] + 0.1, start[1])]
+    crossed = [text.get_text() for text in sheet.texts if overlap(thin, corners_of(sheet, text))]
+    assert crossed == []
 
 
 def test_a_sick_agent_is_unknown_and_never_down() -> None:
