@@ -47,6 +47,7 @@ from netprobe.errors import SurroundingsError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
+from netprobe.wire.measured import decode_measured
 
 INTERVAL_S = 10
 NEAR, FAR = AgentId.parse("bench/near/pod"), AgentId.parse("bench/far/pod")
@@ -300,7 +301,7 @@ def _read(output: Path) -> list[Measured]:
     if not output.exists():
         return []
     whole = output.read_bytes().rpartition(b"\n")[0]
-    return [msgspec.json.decode(line, type=Measured) for line in whole.splitlines()]
+    return [decode_measured(line) for line in whole.splitlines()]
 
 
 def _watch(pid: int, *, seconds: int) -> float:

@@ -184,9 +184,8 @@ def _wait(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    import msgspec  # noqa: PLC0415
-
     from netprobe.model.window import Measured  # noqa: PLC0415
+    from netprobe.wire.measured import encode_measured  # noqa: PLC0415
     from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
     from netprobe_agent.run import open_output, read_plan, restrict, run  # noqa: PLC0415
 
@@ -196,7 +195,7 @@ def _run(arguments: argparse.Namespace) -> None:
     with open_output(arguments.output) as output:
 
         def write(measured: Measured) -> None:
-            output.write(msgspec.json.encode(measured).decode() + "\n")
+            output.write(encode_measured(measured).decode() + "\n")
             output.flush()
 
         asyncio.run(run(plan, port=arguments.port, intervals=arguments.intervals, write=write))

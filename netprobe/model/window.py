@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
@@ -85,9 +86,8 @@ def _of_one(bucket: int) -> Histogram:
     return Histogram((bucket,), (1,))
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The counts of one check over one interval.
+class Window(NamedTuple):
+    """The counts of one check over one interval; a tuple, because one is made per check and interval.
 
     ``sent`` counts what left (or should have left) this agent; ``outcomes`` adds up to ``sent``.
     ``lost_out + lost_back`` is at most the number of timed-out probes; what cannot be attributed to a
@@ -121,8 +121,7 @@ class Window:
         return self.sent - self.count(OutcomeKind.NOT_MEASURED)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What a responder counted of one asker's check over one interval, told out of band.
 
     When no answer comes back, this is how the collector knows that the way out worked.

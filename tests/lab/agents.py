@@ -17,6 +17,7 @@ from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, 
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Measured, Window
+from netprobe.wire.measured import decode_measured
 from tests.lab.namespaces import Host
 
 KEY = b"a key for one test".ljust(32)
@@ -96,7 +97,7 @@ def _was_busy(window: Window) -> bool:
 def ask_plan(host: Host, plan: Path, *, intervals: int = 2, within: tuple[str, ...] = ()) -> Run:
     """Run a plan file; *within* is a command that the agent runs under."""
     said = host.run(*within, *_PROGRAM, "--plan", str(plan), "--intervals", str(intervals))
-    return Run(tuple(msgspec.json.decode(line, type=Measured) for line in said.splitlines()))
+    return Run(tuple(decode_measured(line) for line in said.splitlines()))
 
 
 @dataclass(slots=True)
@@ -114,14 +115,14 @@ class Running:
     def heard(self, check: Check, *, since_ns: int = 0) -> int:
         """How many requests of *check* it has told of so far."""
         lines = self.output.read_text().splitlines() if self.output.exists() else []
-        told = [msgspec.json.decode(line, type=Measured) for line in lines if line.endswith("}")]
+        told = [decode_measured(line) for line in lines if line.endswith("}")]
         rows = [row for measured in told for row in measured.heard]
         return sum(row.received for row in rows if row.check == check.id and row.start_ns >= since_ns)
 
     def read(self) -> Run:
         """What it measured so far."""
         lines = self.output.read_text().splitlines() if self.output.exists() else []
-        return Run(tuple(msgspec.json.decode(line, type=Measured) for line in lines if line.endswith("}")))
+        return Run(tuple(decode_measured(line) for line in lines if line.endswith("}")))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import Measured
+from netprobe.wire.measured import decode_measured
 
 pytestmark = pytest.mark.lab
 
@@ -48,7 +48,7 @@ def run_agent(folder: Path, checks: list[Check], *words: str) -> tuple[list[str]
         check=True,
         timeout=120,
     )
-    (measured,) = (msgspec.json.decode(line, type=Measured) for line in done.stdout.splitlines())
+    (measured,) = (decode_measured(line) for line in done.stdout.splitlines())
     return done.stderr.splitlines(), {window.check: window.outcomes[0][0] for window in measured.windows}
 
 
