@@ -43,6 +43,15 @@ def test_the_intent_says_what_the_page_says(tmp_path: Path, monkeypatch: pytest.
     assert run(tmp_path, monkeypatch, command) == told_by("intent.md", command)
 
 
+def test_the_readme_quotes_the_verification_as_the_page_has_it() -> None:
+    said = told_by("intent.md", "netprobe verify -f intent.yaml --lab lab")
+    (quoted,) = (text for text in fences("../README.md", "") if "unproven" in text)
+    rows = re.findall(r"^ \w+ +\d+ .*\n(?:^ {10}.*\n)+|^\d+ cells: .*\n", quoted, re.MULTILINE)
+    assert len(rows) == 3
+    assert "".join(rows) == quoted.replace("\n\n", "\n")
+    assert [row for row in rows if row not in said] == []
+
+
 def test_inventories_of_sites_are_read(tmp_path: Path) -> None:
     whole, host, forwards = (yaml.safe_load(fence) for fence in fences("sites.md", "yaml"))
     path = tmp_path / "sites.yaml"
