@@ -43,6 +43,11 @@ def spans(page: Path) -> Iterator[Told]:
         )
 
 
+def fences(page: Path, language: str) -> list[str]:
+    """What stands in the fences of *page* that name *language*, or none for ``""``."""
+    return [found["body"] for found in _FENCE.finditer(page.read_text()) if found["language"] == language]
+
+
 def shell_lines(page: Path) -> Iterator[Told]:
     """Lines of the shell in fences of *page*, continued ones joined; of a console only what follows ``$``."""
     text = page.read_text()

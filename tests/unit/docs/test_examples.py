@@ -11,18 +11,14 @@ from click.testing import CliRunner
 
 from netprobe.cli.main import cli
 from netprobe.discovery.static import load_inventory
-from tests.unit.docs.pages import ROOT
+from tests.unit.docs.pages import ROOT, fences
 
 DOCS = ROOT / "docs"
 
 
-def fences(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-
-
 def told_by(page: str, command: str) -> str:
     """What *page* shows below ``$ command``, up to the next command."""
-    for fence in fences(page, "console"):
+    for fence in fences(DOCS / page, "console"):
         for call in re.split(r"^\$ ", fence, flags=re.MULTILINE)[1:]:
             first, _, rest = call.partition("\n")
             if first == command:
@@ -38,14 +34,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> str:
 
 
 def test_the_intent_says_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "intent.yaml").write_text(fences("intent.md", "yaml")[0])
+    (tmp_path / "intent.yaml").write_text(fences(DOCS / "intent.md", "yaml")[0])
     command = "netprobe intent check intent.yaml"
     assert run(tmp_path, monkeypatch, command) == told_by("intent.md", command)
 
 
 def test_the_readme_quotes_the_verification_as_the_page_has_it() -> None:
     said = told_by("intent.md", "netprobe verify -f intent.yaml --lab lab")
-    (quoted,) = (text for text in fences("../README.md", "") if "unproven" in text)
+    (quoted,) = (text for text in fences(ROOT / "README.md", "") if "unproven" in text)
     rows = re.findall(r"^ \w+ +\d+ .*\n(?:^ {10}.*\n)+|^\d+ cells: .*\n", quoted, re.MULTILINE)
     assert len(rows) == 3
     assert "".join(rows) == quoted.replace("\n\n", "\n")
@@ -53,7 +49,7 @@ def test_the_readme_quotes_the_verification_as_the_page_has_it() -> None:
 
 
 def test_inventories_of_sites_are_read(tmp_path: Path) -> None:
-    whole, host, forwards = (yaml.safe_load(fence) for fence in fences("sites.md", "yaml"))
+    whole, host, forwards = (yaml.safe_load(fence) for fence in fences(DOCS / "sites.md", "yaml"))
     path = tmp_path / "sites.yaml"
     path.write_text(yaml.safe_dump(whole | forwards))
     read = load_inventory(path)
