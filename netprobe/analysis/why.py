@@ -243,7 +243,9 @@ class _Pair:
         state = min(states, key=_WORST_FIRST.index)
         if state in _TROUBLED and not any(self.status(check).state is PathState.UP for check in small):
             return self._counted("MTU", PathState.UNKNOWN, large, "ordinary packets do not pass either")
-        return self._counted("MTU", state, large, f"up to {max(check.probe.size for check in large)} bytes")
+        return self._counted(
+            "MTU", state, large, f"asked with up to {max(check.probe.size for check in large)} bytes"
+        )
 
     def _counted(self, layer: str, state: PathState, checks: Sequence[Check], told: str) -> Step:
         seen = [self.status(check) for check in checks]
