@@ -21,6 +21,8 @@ from netprobe.bus.login import SeedLogin
 from netprobe.bus.rights import users
 from netprobe.bus.server import Listen, run_server
 from netprobe.model.check import Plan
+from netprobe.model.window import Measured, Report
+from netprobe.wire.measured import encode_measured
 from netprobe.wire.reports import decode_report
 
 
@@ -49,9 +51,13 @@ async def _take(bus: CollectorBus, output: BinaryIO) -> None:
     while True:
         deliveries = await bus.take()
         output.writelines(
-            msgspec.json.encode(decode_report(delivery.data)) + b"\n" for delivery in deliveries
+            encode_measured(_measured(decode_report(delivery.data))) + b"\n" for delivery in deliveries
         )
         await bus.acknowledge(deliveries)
+
+
+def _measured(report: Report) -> Measured:
+    return Measured(report.start_ns, report.length_ns, report.windows, report.heard)
 
 
 if __name__ == "__main__":
