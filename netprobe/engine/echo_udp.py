@@ -68,8 +68,8 @@ class _Way(NamedTuple):
     destination: tuple[str, int]
     payload_bytes: int
     family: int
-    flow: int | None
-    """None where each probe has a socket of its own."""
+    socket: tuple[int, int] | None
+    """Which of the open ones: address family and flow; None where each probe has a socket of its own."""
 
 
 @dataclass(slots=True)
@@ -129,8 +129,7 @@ class UdpEcho:
         return probe, way, bytearray(stamp.encode_request(request, key=self.keys.key, size=way.payload_bytes))
 
     def _send(self, probe: Open, way: _Way, packet: bytearray) -> None:
-        sock = self._sockets.get((way.family, way.flow)) if way.flow is not None else None
-        sock = sock or self._open_for(way)
+        sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
             self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
@@ -169,11 +168,11 @@ class UdpEcho:
             sock = self._open_one(socket.AddressFamily(way.family))
         except OSError:
             return None
-        if way.flow is None:
+        if way.socket is None:
             until_ns = self.clock.mono_ns() + way.check.probe.timeout_ns + _LINGER_NS
             self._passing.append((until_ns, sock))
         else:
-            self._sockets[way.family, way.flow] = sock
+            self._sockets[way.socket] = sock
         return sock
 
     def _send_again(
@@ -252,13 +251,13 @@ class UdpEcho:
 
 
 def _way_of(check: Check) -> _Way:
-    address, probe = check.target.address, check.probe
+    address, probe, family = check.target.address, check.probe, int(family_of(check.target.address))
     return _Way(
         check=check,
         destination=(address, probe.port),
         payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
-        family=int(family_of(address)),
-        flow=None if check.target.kind is TargetKind.SERVICE else udp.flow_of(probe),
+        family=family,
+        socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
     )
 
 

@@ -212,26 +212,30 @@ class Responder:
     def _read(self, sock: socket.socket) -> int:
         """Answer all requests that wait; how many of them know the key.
 
-        Each step is done for all of them before the next, because code that has just run runs several times
-        as fast, and a system call in between makes the processor forget much of it.
+        All answers are sealed before the first leaves, because code that has just run runs several times as
+        fast, and a system call in between makes the processor forget much of it.
         """
         if self._listens_until_ns:
             for either in (*self._gathering, *self._urgent):
                 self._read_errors(either)
         packets = self._inboxes[sock.family].receive(sock, at_most=MAX_BATCH)
-        known = [(packet, *found) for packet in packets if (found := self._prove(packet))]
-        self.strangers += len(packets) - len(known)
-        now_ns = self.clock.wall_ns()
-        answers = [
-            (packet, bytearray(stamp.encode_answer(answer, key=key, size=packet.size)))
-            for packet, request, key in known
-            if (answer := self._reflect(packet, request, now_ns=now_ns))
-        ]
+        now_ns, known = self.clock.wall_ns(), 0
+        answers: list[tuple[Packet, bytearray]] = []
+        for packet in packets:
+            found = self._prove(packet)
+            if found is None:
+                self.strangers += 1
+                continue
+            known += 1
+            request, key = found
+            answer = self._reflect(packet, request, now_ns=now_ns)
+            if answer is not None:
+                answers.append((packet, bytearray(stamp.encode_answer(answer, key=key, size=packet.size))))
         allowed = self._allowance.take(len(answers), now_ns=self.clock.mono_ns())
         self.refused += len(answers) - allowed
         for packet, answer_packet in answers[:allowed]:
             self._send(sock, packet, answer_packet)
-        return len(known)
+        return known
 
     def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.Answer | None:
         if request.is_urgent:
