@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.model.fleet import FleetPlan
@@ -44,7 +45,7 @@ def report_of(fleet: FleetPlan, *, start_ns: int = T0, sequence: int = 1, number
 
 def with_window(**changes: object) -> Callable[[Report], Report]:
     def change(report: Report) -> Report:
-        return replace(report, windows=(report.windows[0]._replace(**changes),))  # type: ignore[arg-type]
+        return replace(report, windows=(structs.replace(report.windows[0], **changes),))
 
     return change
 
@@ -81,7 +82,8 @@ def test_a_bad_window_leaves_the_good_ones_of_its_report(fleet: tuple[Inventory,
     analyst = Analyst(inventory, plans)
     good = report_of(plans)
     analyst.observe(
-        replace(good, windows=(good.windows[0]._replace(check=CheckId(7)), good.windows[0])), now_ns=T0
+        replace(good, windows=(structs.replace(good.windows[0], check=CheckId(7)), good.windows[0])),
+        now_ns=T0,
     )
     said = analyst.conclude(now_ns=T0 + 4 * SECOND)
     assert sum(status.sent for status in said.paths) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from netprobe.bus.collector import Delivery
 from netprobe.bus.subjects import windows_subject
@@ -57,9 +58,9 @@ def test_an_agent_that_speaks_for_another_is_not_heard(intake: Intake) -> None:
 @pytest.mark.parametrize(
     "stray",
     [
-        pytest.param(REPORT.windows[0]._replace(check=CheckId(99)), id="a check nobody was asked"),
-        pytest.param(REPORT.windows[0]._replace(check=CheckId(13)), id="another agent's check"),
-        pytest.param(REPORT.windows[0]._replace(start_ns=13 * SECOND), id="from the future"),
+        pytest.param(structs.replace(REPORT.windows[0], check=CheckId(99)), id="a check nobody was asked"),
+        pytest.param(structs.replace(REPORT.windows[0], check=CheckId(13)), id="another agent's check"),
+        pytest.param(structs.replace(REPORT.windows[0], start_ns=13 * SECOND), id="from the future"),
     ],
 )
 def test_a_window_that_does_not_belong_is_taken_out(intake: Intake, stray: Window) -> None:
@@ -70,7 +71,7 @@ def test_a_window_that_does_not_belong_is_taken_out(intake: Intake, stray: Windo
 
 
 def test_a_clock_a_little_ahead_is_believed(intake: Intake) -> None:
-    report = replace(REPORT, windows=(REPORT.windows[0]._replace(start_ns=12 * SECOND),))
+    report = replace(REPORT, windows=(structs.replace(REPORT.windows[0], start_ns=12 * SECOND),))
     assert intake.admit([deliver(report)], now_ns=NOW_NS).rejected == (0,)
 
 

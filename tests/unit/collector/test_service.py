@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.ask import Access, ask_health, ask_moment, ask_snapshot, tell_watched
@@ -270,8 +271,8 @@ async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: P
         good = measure(plan, 1)
         for data in (b"", b"\x01 no report", encode_report(replace(good, agent=AGENTS[1]))):
             await raw.request(windows_subject(AGENTS[0]), data, timeout_s=PATIENCE_S)
-        unasked = good.windows[0]._replace(check=CheckId(1))
-        later = good.windows[0]._replace(start_ns=good.start_ns + 1_000 * 10**9)
+        unasked = structs.replace(good.windows[0], check=CheckId(1))
+        later = structs.replace(good.windows[0], start_ns=good.start_ns + 1_000 * 10**9)
         stray = Heard(CheckId(2), good.start_ns, 1)
         await publish_patiently(bus, replace(good, windows=(unasked, later, *good.windows), heard=(stray,)))
         await until_stored(here, 1)

@@ -32,7 +32,7 @@ def test_a_line_comes_back_as_it_was() -> None:
 
 def test_every_field_stands_by_its_name() -> None:
     line = msgspec.json.decode(encode_measured(MEASURED))
-    assert list(line) == ["start_ns", "length_ns", "loop_lag_ns", "packets_dropped", "windows", "heard"]
+    assert list(line) == ["start_ns", "length_ns", "windows", "heard", "loop_lag_ns", "packets_dropped"]
     assert line["windows"][0]["outcomes"] == [["reached", 2], ["timed-out", 1]]
     assert line["windows"][0]["rtt"] == {"buckets": [5, 9], "counts": [1, 1]}
     assert line["heard"] == [{"check": 8, "start_ns": 10, "received": 4}]
