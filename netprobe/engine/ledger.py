@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check
 from netprobe.model.names import CheckId
@@ -29,14 +31,13 @@ _NO_LOSS = Split()
 _make = tuple.__new__
 
 
-@dataclass(slots=True)
-class Tally:
-    """One check within one round."""
+class Tally(Struct):
+    """One check within one round; like :class:`Open` a struct, because one is made per check and interval."""
 
     check: Check
     sent: int = 0
-    outcomes: dict[OutcomeKind, int] = field(default_factory=dict)
-    rtts_ns: list[int] = field(default_factory=list)
+    outcomes: dict[OutcomeKind, int] = {}
+    rtts_ns: list[int] = []
     observed_source: str = ""
     answered_by: str = ""
     seen: list[Seen] | None = None
@@ -70,8 +71,7 @@ class Tally:
         return self.sent == sum(self.outcomes.values())
 
 
-@dataclass(slots=True)
-class Open:
+class Open(Struct, eq=False):
     """A probe that waits for its answer."""
 
     check: Check
