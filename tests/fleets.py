@@ -314,6 +314,7 @@ def _agent(agent: AgentId, asked: tuple[tuple[Check, Legs], ...], silent: bool) 
         checks=sum(check.source == agent for check, _ in asked),
         loop_lag_ns=1_200_000,
         version="0.1.0",
+        capabilities=("icmp-raw", "syn-raw", "icmp", "tcp", "udp"),
     )
 
 

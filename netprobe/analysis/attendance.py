@@ -51,6 +51,7 @@ class RollCall:
             windows_spooled=health.windows_spooled,
             windows_dropped=health.windows_dropped,
             version=health.version,
+            capabilities=health.capabilities,
         )
 
     def _feel(self, agent: AgentId, health: AgentHealth) -> tuple[AgentState, str]:

@@ -82,7 +82,9 @@ def plan_answering(inventory: Inventory, agents: Iterable[AgentId], *, interval_
 
 def _find_states(pipes: Pipes) -> Iterator[AgentStatus]:
     for agent, taken in pipes.taken.items():
-        yield AgentStatus(str(agent), AgentState.ALIVE, version=taken.version)
+        yield AgentStatus(
+            str(agent), AgentState.ALIVE, version=taken.version, capabilities=taken.capabilities
+        )
     for agent, why in pipes.silent.items():
         yield AgentStatus(str(agent), AgentState.ABSENT, reason=why)
 

@@ -19,6 +19,7 @@ from netprobe.discovery.kubeconfig import Context
 from netprobe.discovery.kubernetes import ClusterFacts
 from netprobe.discovery.visit import Visit
 from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.model.capability import Capability
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory
@@ -119,7 +120,7 @@ class _Run:
 
     def _unable(self) -> Iterator[str]:
         silent = sorted(
-            str(agent) for agent, taken in self.taken.items() if "icmp-none" in taken.capabilities
+            str(agent) for agent, taken in self.taken.items() if Capability.ICMP_NONE in taken.capabilities
         )
         if silent:
             yield f"no ICMP from {', '.join(silent)}: not allowed there"

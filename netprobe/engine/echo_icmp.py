@@ -11,7 +11,6 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from netprobe.engine.capability import Capability
 from netprobe.engine.clock import Clock
 from netprobe.engine.echo_udp import Keyring
 from netprobe.engine.ledger import Ledger, Open, Round
@@ -28,6 +27,7 @@ from netprobe.engine.sockets import (
     want_details,
 )
 from netprobe.errors import RemoteFormatError
+from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
 from netprobe.probes import icmp as probe_icmp

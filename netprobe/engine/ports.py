@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +12,7 @@ from functools import partial
 from netprobe.engine.clock import Clock
 from netprobe.engine.sctp import ask_sctp
 from netprobe.errors import SurroundingsError
+from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
@@ -19,6 +21,15 @@ from netprobe.probes.seen import Seen
 
 RATE = 10_000.0
 """Packets per second: one agent's budget."""
+
+
+def find_capability() -> Capability:
+    """How TCP ports are asked here, found by trying; nothing is sent."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).close()
+    except OSError:
+        return Capability.CONNECT
+    return Capability.SYN_RAW
 
 
 async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:

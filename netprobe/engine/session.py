@@ -23,6 +23,7 @@ from netprobe.engine.echo_icmp import IcmpEcho
 from netprobe.engine.echo_udp import Keyring, UdpEcho
 from netprobe.engine.identifying import IdentityServer
 from netprobe.engine.ledger import Ledger, Round
+from netprobe.engine.ports import find_capability as find_port_capability
 from netprobe.engine.reflecting import Reflecting
 from netprobe.engine.responder import Responder
 from netprobe.engine.schedule import TICK_NS, Slot, apart, grace_ns, spread, tick_of
@@ -71,6 +72,7 @@ class Engine:
         self._reflecting = Reflecting(str(agent))
         self._http = IdentityServer(Identity(str(agent), boot), keys)
         self._responder = Responder(self._http, keys, self._clock, port, self._reflecting)
+        self._ports = find_port_capability()
         self._stalls = Stalls()
         self._beat = Beat(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
         self._talks = asyncio.Semaphore(MAX_TALKS)
@@ -108,8 +110,8 @@ class Engine:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What this process may do here."""
-        return (str(self._icmp.capability), *sorted(registry.KINDS))
+        """How this process may ask here, echoes and TCP ports, and every kind that it knows."""
+        return (str(self._icmp.capability), str(self._ports), *sorted(registry.KINDS))
 
     @property
     def unaskable(self) -> dict[CheckId, str]:

@@ -61,3 +61,5 @@ class AgentStatus:
     windows_spooled: int = 0
     windows_dropped: int = 0
     version: str = ""
+    capabilities: tuple[str, ...] = ()
+    """How it may ask where it runs (:mod:`netprobe.model.capability`), and the kinds that it knows."""

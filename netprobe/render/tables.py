@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from netprobe.model.capability import Capability
 from netprobe.model.component import Component
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.snapshot import Snapshot
@@ -317,6 +318,8 @@ def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
 
 def _why(status: AgentStatus) -> str:
     told = [status.reason] if status.reason else []
+    if Capability.ICMP_NONE in status.capabilities:
+        told.append("sends no ICMP")
     if status.windows_spooled:
         told.append(f"{status.windows_spooled} windows wait for the bus")
     if status.windows_dropped:

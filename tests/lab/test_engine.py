@@ -19,6 +19,7 @@ import pytest
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.probes.registry import KINDS
 from tests.lab import agents
 from tests.lab.agents import Run, Running, make_check, make_probe
 from tests.lab.namespaces import Host, Namespaces, need_namespaces
@@ -328,23 +329,22 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("privilege", "may_ping", "word"),
+    ("privilege", "may_ping", "words"),
     [
-        pytest.param((), False, "icmp-raw", id="NET_RAW"),
-        pytest.param(WITHOUT_NET_RAW, True, "icmp-ping-socket", id="ping sockets"),
-        pytest.param(WITHOUT_NET_RAW, False, "icmp-none", id="neither"),
+        pytest.param((), False, ["icmp-raw", "syn-raw"], id="NET_RAW"),
+        pytest.param(WITHOUT_NET_RAW, True, ["icmp-ping-socket", "connect"], id="ping sockets"),
+        pytest.param(WITHOUT_NET_RAW, False, ["icmp-none", "connect"], id="neither"),
     ],
 )
 def test_an_agent_finds_out_and_announces_how_it_may_ask(
-    privilege: tuple[str, ...], may_ping: bool, word: str
+    privilege: tuple[str, ...], may_ping: bool, words: list[str]
 ) -> None:
     with Namespaces() as made:
         host = made.host("a")  # a fresh one lets no group ping
         if may_ping:
             host.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
         said = host.run(*privilege, sys.executable, "-c", _TELL_CAPABILITIES).split()
-    assert [told for told in said if told.startswith("icmp-")] == [word]
-    assert {"tcp", "udp"} <= set(said)
+    assert said == [*words, *sorted(KINDS)]
 
 
 def wait_for(condition: object, *, patience_s: float = 60) -> bool:

@@ -14,7 +14,6 @@ from netprobe.errors import InputError
 from netprobe.model.outcome import (
     NotMeasured,
     Outcome,
-    OutcomeKind,
     Reached,
     Refused,
     Rejected,
@@ -54,11 +53,6 @@ class Code(IntEnum):
     TOO_BIG = 5
     WRONG_PEER = 6
     NOT_MEASURED = 7
-
-
-OUTCOME_KINDS: dict[Code, OutcomeKind] = {
-    code: OutcomeKind[code.name] for code in Code if code is not Code.PENDING
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,10 +230,6 @@ class Sweep:
         """Answers the kernel dropped at our receive buffers since the sweep was opened."""
         return sum(door.drops for door in self._opened.doors)
 
-    def fileno_list(self) -> list[int]:
-        """Sockets that become readable when answers are there."""
-        return [door.socket.fileno() for door in self._opened.doors]
-
     def _collect_stamps(self, running: Round) -> StampDetails | None:
         lanes = [lane for lane, _ in self._opened.lanes if isinstance(lane, StampLane)]
         if not lanes:

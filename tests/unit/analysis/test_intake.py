@@ -114,3 +114,13 @@ def test_windows_that_come_after_their_interval_was_judged_are_late(
     analyst.conclude(now_ns=T0 + 10 * SECOND)
     analyst.observe(report_of(plans, number=1), now_ns=T0 + 11 * SECOND)
     assert dict(analyst.rejected) == {"late": 1}
+
+
+def test_what_an_agent_can_do_is_known_of_it(fleet: tuple[Inventory, FleetPlan]) -> None:
+    inventory, plans = fleet
+    analyst, report = Analyst(inventory, plans), report_of(plans)
+    able = replace(report.health, capabilities=("icmp-none", "connect", "tcp"))
+    analyst.observe(replace(report, health=able), now_ns=T0)
+    told = {status.agent: status.capabilities for status in analyst.conclude(now_ns=T0 + 4 * SECOND).agents}
+    assert told.pop(str(report.agent)) == able.capabilities
+    assert set(told.values()) == {()}

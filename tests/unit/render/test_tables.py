@@ -49,6 +49,13 @@ def test_fifty_clusters_show_what_differs(view: str, snapshot: SnapshotAssertion
     assert tables.render_text(VIEWS[view](fleets.large()), width=80) == snapshot
 
 
+def test_an_agent_that_may_not_ping_says_so() -> None:
+    fleet = fleets.healthy()
+    mute = replace(fleet.agents[0], capabilities=("icmp-none", "connect", "tcp"))
+    text = tables.render_text(tables.agents_table(replace(fleet, agents=(mute, *fleet.agents[1:]))), width=80)
+    assert [line.split()[0] for line in text.splitlines() if line.endswith("sends no ICMP")] == [mute.agent]
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize("view", VIEWS)
 def test_no_line_is_wider_than_the_terminal(view: str, width: int) -> None:

@@ -1,4 +1,4 @@
-"""How this process may ask here: the words of an agent's health report and of a sweep, the same in both."""
+"""How an agent may ask where it runs: words that it tells beside the kinds it knows."""
 
 from __future__ import annotations
 
@@ -18,4 +18,3 @@ class Capability(StrEnum):
     """Ports are asked with single SYNs: NET_RAW."""
     CONNECT = "connect"
     """Ports are asked by connecting, which everybody may."""
-    UDP = "udp"
