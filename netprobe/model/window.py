@@ -4,7 +4,7 @@ A window covers one interval of one check, aligned to wall time, so that windows
 start alike can be compared. Losses are told apart where the responder's counter allows it.
 
 Windows and what was heard are msgspec's structs, where the rest of the model is dataclasses: an agent makes
-one of each per check and interval, at a quarter of what a frozen dataclass takes, and they keep their names
+one of each per check and interval, at a fifteenth of what a frozen dataclass takes, and they keep their names
 in every JSON. Nothing in them can point back at them, so the garbage collector need not look (``gc=False``).
 """
 

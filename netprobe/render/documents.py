@@ -165,7 +165,7 @@ def _agent(status: AgentStatus) -> Document:
         "windows_spooled": status.windows_spooled if spoke else None,
         "windows_dropped": status.windows_dropped if spoke else None,
         "version": status.version or None,
-        "capabilities": list(status.capabilities) if spoke else None,
+        "capabilities": list(status.capabilities) or None,
     }
 
 
