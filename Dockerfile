@@ -13,8 +13,8 @@ COPY requirements-collector.lock /src/requirements.lock
 RUN ["python3", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-compile", \
      "--require-hashes", "--only-binary=:all:", "--no-binary=nkeys", "--no-build-isolation", \
      "--target=/opt/netprobe", "--requirement=/src/requirements.lock"]
-COPY agents/prune.py /src/prune.py
-RUN ["python3", "/src/prune.py", "/opt/netprobe"]
+COPY agents/package_pruner.py /src/package_pruner.py
+RUN ["python3", "/src/package_pruner.py", "/opt/netprobe"]
 RUN ["python3", "-m", "compileall", "-q", "-j", "2", "/opt/netprobe"]
 # What others wrote stands in layers of its own, so that a change of ours compiles only ours.
 COPY netprobe /opt/netprobe/netprobe

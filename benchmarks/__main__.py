@@ -12,12 +12,12 @@ BENCHMARKS = {
     "evidence": "benchmarks.evidence",
     "ingest": "benchmarks.ingest",
     "lab-score": "benchmarks.lab_score",
-    "localise": "benchmarks.localise",
-    "planning": "benchmarks.planning",
+    "localise": "benchmarks.localisation",
+    "planning": "benchmarks.planner",
     "ssh": "benchmarks.ssh",
     "sweep": "benchmarks.sweep",
     "verify": "benchmarks.verify",
-    "week": "benchmarks.week",
+    "week": "benchmarks.false_alarm_week",
 }
 """Each module has ``run(arguments: list[str]) -> dict[str, object]`` and names what it compares."""
 

@@ -48,7 +48,7 @@ from netprobe.errors import SurroundingsError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
-from netprobe.wire.measured import decode_measured
+from netprobe.wire.measured_json import decode_measured
 
 INTERVAL_S = 10
 NEAR, FAR = AgentId.parse("bench/near/pod"), AgentId.parse("bench/far/pod")

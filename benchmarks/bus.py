@@ -18,11 +18,11 @@ import msgspec
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.rights import users
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, run_server
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured, Report
-from netprobe.wire.measured import encode_measured
+from netprobe.wire.measured_json import encode_measured
 from netprobe.wire.reports import decode_report
 
 

@@ -26,10 +26,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from netprobe.discovery.api import ApiRefusedError, ClusterApi, open_api
-from netprobe.discovery.kubeconfig import read_contexts
-from netprobe.discovery.objects import Named
-from netprobe.discovery.watching import ClusterWatch, Watched
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
+from netprobe.discovery.k8s.kubeconfig import read_contexts
+from netprobe.discovery.k8s.schema import Named
+from netprobe.discovery.k8s.watch import ClusterWatch, Watched
 from netprobe.model.names import ClusterName
 
 AT_ONCE = 12

@@ -17,21 +17,26 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netprobe.analysis.contradictions import find_contradictions
-from netprobe.analysis.gateways import Witness
-from netprobe.analysis.joint import Heard, Shot, Volley, choose_shot
-from netprobe.analysis.weighing import weigh_finding
-from netprobe.bus.ask import ask_snapshot
-from netprobe.cli.rehearsal import Fault, LabInjector, Rehearsal
-from netprobe.discovery.gateway.gather import gather_evidence
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.tools import read_volley
+from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
+from netprobe.analysis.gateway_evidence.correlation import (
+    Heard,
+    Shot,
+    Volley,
+    choose_shot,
+)
+from netprobe.analysis.gateway_evidence.statements import Witness
+from netprobe.analysis.gateway_evidence.weighting import weigh_finding
+from netprobe.bus.operator import ask_snapshot
+from netprobe.discovery.gateway.readings import gather_evidence
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.fallback_tools import read_volley
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
 from netprobe.model.finding import Finding
 from netprobe.model.gateway import LinkCounters, Reading, TunnelPeer
+from netprobe.model.ground_truth import Label
 from netprobe.model.inventory import Inventory, Node, NodeRole
-from netprobe.model.label import Label
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 FAULTS = (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from netprobe.bus.collector import BATCH, Delivery
 from netprobe.bus.subjects import windows_subject
-from netprobe.collector.intake import Intake
+from netprobe.collector.report_validation import Intake
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.fleet import Coverage, FleetPlan
 from netprobe.model.names import AgentId, CheckId

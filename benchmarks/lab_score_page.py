@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from netprobe.analysis.score import Verdict
-from netprobe.cli.rehearsal import Rehearsal
+from netprobe.lab.fault_drill import Rehearsal
+from netprobe.simulate.scoring import Verdict
 
 
 def describe(verdict: Verdict) -> str:

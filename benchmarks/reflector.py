@@ -10,10 +10,10 @@ import sys
 import time
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.echo_udp import Keyring
-from netprobe.engine.identifying import IdentityServer
-from netprobe.engine.reflecting import Reflecting
-from netprobe.engine.responder import Responder
+from netprobe.engine.keyring import Keyring
+from netprobe.engine.responder.identity_http import IdentityServer
+from netprobe.engine.responder.reflector import Reflecting
+from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import TICK_NS
 from netprobe.wire.identity import Identity
 

@@ -29,8 +29,13 @@ import numpy as np
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.questions import Code, Kind, Questions, RoundResult
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.targets import (
+    Code,
+    Kind,
+    Questions,
+    RoundResult,
+)
 from netprobe.model.verdict import Transport
 
 ROOM_MIB = 3.0

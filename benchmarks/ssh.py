@@ -20,12 +20,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.connect import Patience, open_host
-from netprobe.discovery.ssh.many import ask_many
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Patience, open_host
+from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.discovery.ssh.status import HostStatus, ask_status
 from netprobe.errors import SurroundingsError
-from netprobe.model.reach import SshAccess, SshHop
+from netprobe.model.ssh import SshAccess, SshHop
 
 _SSHD = "/usr/sbin/sshd"
 _ENTER = (

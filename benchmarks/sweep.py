@@ -55,8 +55,8 @@ from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, steer, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.targets import Code, Kind, Questions
 from netprobe.errors import SurroundingsError
 from netprobe.model.verdict import PORTED, Transport
 

@@ -5,7 +5,7 @@ generated firewall stands on its pods, nodes, gateways and routers. Every agent 
 TCP and UDP, and each drop is walked to its hop. Then every rule is taken away by itself, and for each rule
 another is added by itself; verify, which is told of the whole firewall, must call that a leak or broken, and
 nothing else. Nothing is compared with a peer: the truth is the generated rule set, evaluated here
-(``benchmarks.wall``).
+(``benchmarks.generated_firewall``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.standing_wall import (
+from benchmarks.firewall_in_lab import (
     Case,
     addresses_of,
     is_placed_right,
@@ -35,15 +35,22 @@ from benchmarks.standing_wall import (
     stand,
     witness_cells,
 )
-from benchmarks.wall import Rule, Wall, find_ends, generate, invent, is_needed
-from netprobe.analysis.intent.standing import find_absent
-from netprobe.bus.ask import Access, ask_snapshot
-from netprobe.cli.verifying import Locate
+from benchmarks.generated_firewall import (
+    Rule,
+    Wall,
+    find_ends,
+    generate,
+    invent,
+    is_needed,
+)
+from netprobe.analysis.intent.availability import find_absent
+from netprobe.bus.operator import Access, ask_snapshot
 from netprobe.errors import SurroundingsError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.model.intent import Judged
 from netprobe.model.snapshot import Snapshot
+from netprobe.workflows.verification import Locate
 
 _SETTLE_S = 180.0
 _INTERVAL_NS = 10_000_000_000

@@ -18,7 +18,12 @@ from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, NodeName, Plane
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.state import AgentState, AgentStatus, PathState, PathStatus
+from netprobe.model.status import (
+    AgentState,
+    AgentStatus,
+    PathState,
+    PathStatus,
+)
 
 TAKEN_NS = 1_795_417_812_000_000_000
 """2026-11-23 07:10:12 UTC."""

@@ -185,7 +185,7 @@ def _wait(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from netprobe.model.window import Measured  # noqa: PLC0415
-    from netprobe.wire.measured import encode_measured  # noqa: PLC0415
+    from netprobe.wire.measured_json import encode_measured  # noqa: PLC0415
     from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
     from netprobe_agent.run import open_output, read_plan, restrict, run  # noqa: PLC0415
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
+from netprobe.probes.observation import Seen
 from netprobe.probes.ports import addresses_of
-from netprobe.probes.seen import Seen
 from netprobe.wire.messages import RATE_SPENT, Answer, Declined, Detail, Question, Reply
 
 MAX_COUNT = 100

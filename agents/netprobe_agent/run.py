@@ -11,11 +11,11 @@ from typing import TextIO
 
 import msgspec
 
-from netprobe.engine.session import Engine
+from netprobe.engine.engine import Engine
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured
-from netprobe_agent.garbage import Garbage
+from netprobe_agent.gc_tuning import Garbage
 from netprobe_agent.questions import Network, is_allowed
 
 _MAX_PLAN_BYTES = 64 * 1024 * 1024

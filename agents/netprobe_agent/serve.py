@@ -14,13 +14,13 @@ from pathlib import Path
 from netprobe import __version__
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.login import Login, Trust
-from netprobe.engine.session import Engine
+from netprobe.engine.engine import Engine
 from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.wire.messages import Presence
-from netprobe_agent.doors import keep_doors, recall_doors
-from netprobe_agent.garbage import Garbage
+from netprobe_agent.bus_address_cache import keep_doors, recall_doors
+from netprobe_agent.gc_tuning import Garbage
 from netprobe_agent.outbox import Outbox
 from netprobe_agent.questions import Answering, Network
 from netprobe_agent.spool import Spool

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from netprobe import __version__
 from netprobe.bus.questions import answer_message
-from netprobe.engine.session import Engine
+from netprobe.engine.engine import Engine
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId

@@ -13,24 +13,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from netprobe.analysis.arrivals import LATE_AFTER_NS, Arrivals
-from netprobe.analysis.attendance import Attendance, RollCall
-from netprobe.analysis.carry import Carry
-from netprobe.analysis.explain import Explainer
-from netprobe.analysis.facts import Facts
-from netprobe.analysis.findings import Findings
-from netprobe.analysis.frames import Frame, Intake, QuietWindows
-from netprobe.analysis.judge import Judge, Statuses
-from netprobe.analysis.look import Look, look_at
-from netprobe.analysis.trust import BESIDE_FRAMES, FORGIVEN_FRAMES, SETTLING_FRAMES, Trust
+from netprobe.analysis.diagnosis.pipeline import Explainer
+from netprobe.analysis.findings.lifecycle import Findings
+from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, Arrivals
+from netprobe.analysis.intervals.assembler import Frame, Intake, QuietWindows
+from netprobe.analysis.intervals.observation import Look, look_at
+from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.state.agent_liveness import Attendance, RollCall
+from netprobe.analysis.state.eligibility import (
+    BESIDE_FRAMES,
+    FORGIVEN_FRAMES,
+    SETTLING_FRAMES,
+    Trust,
+)
+from netprobe.analysis.state.path_state import Judge, Statuses
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
+from netprobe.model.expected_agents import Muster
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.muster import Muster
 from netprobe.model.names import AgentId
-from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
 _QUORUM = 0.4

@@ -1,8 +1,8 @@
 """NATS auth callout: the server asks who has come; we say what that one may, or that it may nothing.
 
 Rules. The server holds a connection back until we answer and refuses it where we do not. What may be said is
-the same per agent as with an nkey (:mod:`netprobe.bus.rights`). The answer ends with the token: the server
-then drops the connection, and the agent comes back with the token that the kubelet has renewed meanwhile.
+the same per agent as with an nkey (:mod:`netprobe.bus.permissions`). The answer ends with the token: the
+server then drops the connection, and the agent comes back with the token that the kubelet has renewed.
 
 Source: NATS ADR-26 (auth callout); claims are JWTs signed with nkeys (``ed25519-nkey``).
 """
@@ -21,7 +21,7 @@ import msgspec
 import nkeys
 
 from netprobe.bus.connection import Connection, Message, logger
-from netprobe.bus.rights import REPLIES_MAX, REPLY_TIME_S, agent_rights
+from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
 from netprobe.bus.tokens import Bearer, Reason, Refusal
 from netprobe.errors import InputError, RemoteFormatError, SurroundingsError

@@ -38,7 +38,7 @@ class Carrier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CarriedAsker:
-    """Agents asked through a carrier (``wire.asking.Asker``)."""
+    """Agents asked through a carrier (``wire.asker.Asker``)."""
 
     carrier: Carrier
     asked_by: str

@@ -30,7 +30,7 @@ PORT_PATIENCE_S = 1.5
 """A server that was killed a moment ago may still hold its port."""
 
 Users = list[dict[str, Any]]
-"""Entries of the server's ``authorization.users``, from :func:`netprobe.bus.rights.users`."""
+"""Entries of the server's ``authorization.users``, from :func:`netprobe.bus.permissions.users`."""
 
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5

@@ -9,27 +9,27 @@ import sys
 import click
 
 from netprobe import __version__
-from netprobe.cli.grouping import Group
+from netprobe.cli.options.help_group import Group
 from netprobe.errors import NetprobeError
 
 COMMANDS = {
-    "check": "netprobe.cli.check:check",
-    "clusters": "netprobe.cli.clusters:clusters",
-    "collector": "netprobe.cli.collector:collector",
-    "demo": "netprobe.cli.demo:demo",
-    "diagnose": "netprobe.cli.diagnose:diagnose",
-    "impact": "netprobe.cli.impact:impact",
-    "install": "netprobe.cli.install:install",
-    "intent": "netprobe.cli.intent:intent",
-    "lab": "netprobe.cli.lab:lab",
-    "report": "netprobe.cli.report:report",
-    "show": "netprobe.cli.show:show",
-    "simulate": "netprobe.cli.simulate:simulate",
-    "sites": "netprobe.cli.sites:sites",
-    "status": "netprobe.cli.status:status",
-    "uninstall": "netprobe.cli.uninstall:uninstall",
-    "verify": "netprobe.cli.verify:verify",
-    "why": "netprobe.cli.why:why",
+    "check": "netprobe.cli.commands.check:check",
+    "clusters": "netprobe.cli.commands.clusters:clusters",
+    "collector": "netprobe.cli.commands.collector:collector",
+    "demo": "netprobe.cli.commands.demo:demo",
+    "diagnose": "netprobe.cli.commands.diagnose:diagnose",
+    "impact": "netprobe.cli.commands.impact:impact",
+    "install": "netprobe.cli.commands.install:install",
+    "intent": "netprobe.cli.commands.intent:intent",
+    "lab": "netprobe.cli.commands.lab:lab",
+    "report": "netprobe.cli.commands.report:report",
+    "show": "netprobe.cli.commands.show:show",
+    "simulate": "netprobe.cli.commands.simulate:simulate",
+    "sites": "netprobe.cli.commands.sites:sites",
+    "status": "netprobe.cli.commands.status:status",
+    "uninstall": "netprobe.cli.commands.uninstall:uninstall",
+    "verify": "netprobe.cli.commands.verify:verify",
+    "why": "netprobe.cli.commands.why:why",
 }
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""
 

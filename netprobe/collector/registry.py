@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from netprobe.bus.tokens import TrustedCluster, expect_key
-from netprobe.discovery.kubeconfig import IN_CLUSTER, Context, read_contexts
+from netprobe.discovery.k8s.kubeconfig import IN_CLUSTER, Context, read_contexts
 from netprobe.errors import InputError
 from netprobe.model.names import ClusterName
 from netprobe.wire.clusters import RegisteredDoc, read_registered_document

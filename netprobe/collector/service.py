@@ -20,43 +20,49 @@ from itertools import compress
 from pathlib import Path
 
 from netprobe import __version__
-from netprobe.bus.ask import Access, ask_check
 from netprobe.bus.callout import Caller, issuer_key
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import public_key
+from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.rights import users
+from netprobe.bus.operator import Access, ask_check
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Server, run_server
 from netprobe.bus.tokens import Bearer, Refusal
-from netprobe.collector.adaptive import is_ambiguous, narrow_down
+from netprobe.collector.adaptive_checks import is_ambiguous, narrow_down
 from netprobe.collector.admission import Admission
-from netprobe.collector.brains import Brains, Conclusion
-from netprobe.collector.course import Course
-from netprobe.collector.door import Door, follow_certificate, own_trust
-from netprobe.collector.gathering import Gathering, Survey
-from netprobe.collector.intake import Intake
-from netprobe.collector.jobs import run_until_first
-from netprobe.collector.keyring import follow_keys
+from netprobe.collector.bus_auth import Door, follow_certificate, own_trust
+from netprobe.collector.cluster_watchers import Gathering, Survey
+from netprobe.collector.intent_watches import Watches
+from netprobe.collector.inventory_warnings import note_oddities
+from netprobe.collector.keys_watch import follow_keys
 from netprobe.collector.monitor import Told, open_monitor
-from netprobe.collector.oddities import note_oddities
-from netprobe.collector.past import Past
+from netprobe.collector.persisted_state import (
+    hold,
+    load_issuer_seed,
+    load_own_seed,
+)
+from netprobe.collector.plan_rotation import Course
+from netprobe.collector.ports import Brains, Conclusion
 from netprobe.collector.registry import Registry
-from netprobe.collector.settings import Keys, Settings, read_keys
-from netprobe.collector.state import hold, load_issuer_seed, load_own_seed, replace_file
-from netprobe.collector.watches import Watches
+from netprobe.collector.replay import Past
+from netprobe.collector.report_validation import Intake
+from netprobe.collector.settings import Settings
+from netprobe.collector.tasks import run_until_first
 from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
 from netprobe.model.check import Check
+from netprobe.model.collector_health import Vitals
 from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.state import AgentState
-from netprobe.model.vitals import Vitals
-from netprobe.planning.fabric import Fabric
+from netprobe.model.status import AgentState
+from netprobe.planning.cluster_graph import Fabric
 from netprobe.store.history import History
+from netprobe.store.private_file import replace_file
+from netprobe.wire.intent_watch import decode_watched
 from netprobe.wire.messages import Answer, decode_moment, encode_snapshot
 from netprobe.wire.reports import report_of
-from netprobe.wire.watching import decode_watched
 
 _PRUNE_EVERY_S = 600.0
 _CONCLUSIONS_PER_INTERVAL = 5
@@ -372,7 +378,7 @@ class _Collector:
         )
 
     async def _tell_metrics(self, accept: str) -> tuple[bytes, str]:
-        from netprobe.render.metrics import encode_metrics  # noqa: PLC0415 - only where somebody asks
+        from netprobe.render.documents.prometheus import encode_metrics  # noqa: PLC0415 - only where somebody asks
 
         vitals, conclusion = await self._vitals(), self._conclusion
         snapshot = None if conclusion is None else self._snapshot_of(conclusion, vitals.counters)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netprobe.bus.ask import Access
 from netprobe.bus.keys import read_seed
+from netprobe.bus.operator import Access
 from netprobe.errors import InputError
-from netprobe.lab.state import DEFAULT_NAME, find_state
+from netprobe.lab.state_folder import DEFAULT_NAME, find_state
 
 
 def find_access(name: str = DEFAULT_NAME) -> Access:

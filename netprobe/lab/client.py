@@ -38,7 +38,12 @@ from netprobe.lab.protocol import (
     Status,
     Told,
 )
-from netprobe.lab.state import StateFolder, claim_state, find_state, is_lab_process
+from netprobe.lab.state_folder import (
+    StateFolder,
+    claim_state,
+    find_state,
+    is_lab_process,
+)
 from netprobe.lab.topology import load_topology
 
 _ORDER_WAIT_S = 60.0

@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from netprobe.errors import SurroundingsError
-from netprobe.lab.build import find_links, netlink
+from netprobe.lab.builder import find_links, netlink
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import Tunnel, TunnelEnd
 from netprobe.lab.processes import ProcessSpec

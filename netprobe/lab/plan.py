@@ -1,6 +1,6 @@
 """The plan of a lab: every host, wire, address, route and rule, as values.
 
-Rule: nothing in here touches the machine; :mod:`netprobe.lab.build` carries the plan out.
+Rule: nothing in here touches the machine; :mod:`netprobe.lab.builder` carries the plan out.
 A *host* is one network namespace. Host names: ``CLUSTER/NODE`` for a node, ``CLUSTER/NODE/pod`` for the pod
 of its agent, ``CLUSTER/dns``, ``CLUSTER/edge``, and the bare names of transit routers and the hub.
 """

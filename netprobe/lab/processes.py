@@ -16,7 +16,7 @@ from netprobe.errors import InputError, SurroundingsError
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import HostRole, LabPlan, agent_host
 from netprobe.lab.protocol import ProcessStatus
-from netprobe.lab.state import StateFolder
+from netprobe.lab.state_folder import StateFolder
 from netprobe.model.names import AgentId, Plane
 
 BUS_PORT = 4222
@@ -98,7 +98,7 @@ def collector_process(plan: LabPlan, state: StateFolder, *, interval_ns: int) ->
 
 def is_collector_built() -> bool:
     """Whether there is a collector to start."""
-    return importlib.util.find_spec("netprobe.cli.collector") is not None
+    return importlib.util.find_spec("netprobe.cli.commands.collector") is not None
 
 
 def check_programs() -> None:

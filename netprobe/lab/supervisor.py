@@ -19,12 +19,12 @@ from pathlib import Path
 
 from netprobe.errors import InputError, NetprobeError, SurroundingsError
 from netprobe.lab import kernel
-from netprobe.lab.control import Control
-from netprobe.lab.layout import plan_lab
+from netprobe.lab.control_server import Control
+from netprobe.lab.planner import plan_lab
 from netprobe.lab.processes import BUS_PORT
 from netprobe.lab.relay import relay
-from netprobe.lab.running import RunningLab, Wishes
-from netprobe.lab.state import Facts, StateFolder
+from netprobe.lab.runtime import RunningLab, Wishes
+from netprobe.lab.state_folder import Facts, StateFolder
 from netprobe.lab.topology import Topology, load_topology
 
 

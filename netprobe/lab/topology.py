@@ -1,7 +1,7 @@
 """The topology file: what the lab is asked to build.
 
 Rule: whatever is wrong is one :class:`~netprobe.errors.InputError` that names file, line, column and field.
-Addresses are not written by hand: :mod:`netprobe.lab.layout` derives them from the ranges given here.
+Addresses are not written by hand: :mod:`netprobe.lab.planner` derives them from the ranges given here.
 """
 
 from __future__ import annotations

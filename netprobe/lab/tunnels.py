@@ -14,7 +14,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from netprobe.errors import SurroundingsError
-from netprobe.lab.build import netlink
+from netprobe.lab.builder import netlink
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import LabPlan, Tunnel, TunnelEnd
 from netprobe.model.inventory import LinkKind

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
-from netprobe.model.reach import SshAccess, SshForward
+from netprobe.model.ssh import SshAccess, SshForward
 
 _PLANES = tuple(Plane)
 

@@ -12,7 +12,7 @@ from netprobe.model.check import Check, Legs
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
-from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.status import AgentStatus, PathStatus
 
 
 @dataclass(frozen=True, slots=True)

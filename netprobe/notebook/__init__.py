@@ -8,6 +8,6 @@ notebook. pandas is imported when the first frame is asked for.
 from __future__ import annotations
 
 from netprobe.notebook.fleet import Fleet
-from netprobe.notebook.opening import open_fleet
+from netprobe.notebook.sources import open_fleet
 
 __all__ = ["Fleet", "open_fleet"]

@@ -11,25 +11,30 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from netprobe.analysis.compare import compare_snapshots
-from netprobe.analysis.intent.expand import expand_cells
-from netprobe.analysis.intent.judge import judge_cells
-from netprobe.analysis.intent.read import load_intent
+from netprobe.analysis.intent.document import load_intent
+from netprobe.analysis.intent.expansion import expand_cells
+from netprobe.analysis.intent.verdicts import judge_cells
+from netprobe.analysis.queries.comparison import compare_snapshots
 from netprobe.errors import InputError
 from netprobe.model.finding import Finding
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report
-from netprobe.notebook.observed import see_cells
-from netprobe.notebook.showing import Findings, Picture, Told, show_fleet
-from netprobe.render.comparison import Compared
-from netprobe.render.figures import FIGURES
+from netprobe.notebook.display import (
+    Findings,
+    Picture,
+    Told,
+    show_fleet,
+)
+from netprobe.notebook.offline_intent import see_cells
+from netprobe.render.figures.heatmap import draw_matrix
+from netprobe.render.figures.registry import FIGURES
 from netprobe.render.graph import build_graph
-from netprobe.render.heatmap import draw_matrix
-from netprobe.render.reach import Level, read_matrix
-from netprobe.render.report import Moment
-from netprobe.render.verify import Verification
-from netprobe.render.words import verdict
+from netprobe.render.labels import verdict
+from netprobe.render.reachability import Level, read_matrix
+from netprobe.render.reports.comparison import Compared
+from netprobe.render.reports.snapshot import Moment
+from netprobe.render.reports.verification import Verification
 
 if TYPE_CHECKING:
     from netprobe.notebook.frames import Frame

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
 
-from netprobe.analysis.compare import Change
+from netprobe.analysis.queries.comparison import Change
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check, Probe
 from netprobe.model.finding import Finding
@@ -20,11 +20,11 @@ from netprobe.model.intent import Judged
 from netprobe.model.names import CheckId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report, Window
-from netprobe.render.comparison import Compared
-from netprobe.render.forms.subject import Subject
-from netprobe.render.reach import Matrix
-from netprobe.render.verify import Verification
-from netprobe.render.words import Names, headline
+from netprobe.render.labels import Names, headline
+from netprobe.render.reachability import Matrix
+from netprobe.render.reports.comparison import Compared
+from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.verification import Verification
 
 Frame: TypeAlias = pd.DataFrame
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from netprobe.errors import InputError
 from netprobe.model.component import ComponentKind
+from netprobe.planning.checks import Question
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.questions import Question
 
 _CIRCLE = 1 << 64
 _GOLDEN = 0x9E3779B97F4A7C15

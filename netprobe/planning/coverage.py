@@ -14,7 +14,7 @@ from itertools import chain
 from netprobe.model.check import Legs
 from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, service_proxy
 from netprobe.model.fleet import Coverage
-from netprobe.planning.fabric import Fabric
+from netprobe.planning.cluster_graph import Fabric
 
 _MASK = (1 << 64) - 1
 

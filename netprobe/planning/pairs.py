@@ -18,9 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
-from netprobe.planning.fabric import Fabric, agent_of
+from netprobe.planning.circulant import (
+    IntArray,
+    assign_slots,
+    follow,
+    node_keys,
+    offsets_of,
+    slot_count,
+)
+from netprobe.planning.cluster_graph import Fabric, agent_of
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.rings import IntArray, assign_slots, follow, node_keys, offsets_of, slot_count
 from netprobe.planning.zones import cross_zones
 
 BoolArray = npt.NDArray[np.bool_]

@@ -19,7 +19,7 @@ from netprobe.model.component import (
     underlay,
 )
 from netprobe.model.names import AgentId, NodeId, Plane
-from netprobe.planning.fabric import Fabric, Hop, Way
+from netprobe.planning.cluster_graph import Fabric, Hop, Way
 
 Route = tuple[Component, ...]
 

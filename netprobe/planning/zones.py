@@ -15,7 +15,7 @@ from itertools import permutations
 
 from netprobe.model.check import Check
 from netprobe.model.names import ClusterName
-from netprobe.planning.fabric import Fabric
+from netprobe.planning.cluster_graph import Fabric
 
 ZonePair = tuple[str, str]
 """From zone, to zone, each as ``cluster/zone``."""

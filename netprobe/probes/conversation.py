@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from netprobe.errors import InputError
 from netprobe.model.check import Probe
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 DEFAULT_PATIENCE_MS = 500
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, NotResolved, Reached
 from netprobe.probes.net import Closed, Net
+from netprobe.probes.observation import Seen
 from netprobe.probes.parameters import check_choice, check_dns_name, check_port, refuse_size
-from netprobe.probes.seen import Seen
 
 if TYPE_CHECKING:
     import dns.message

@@ -28,7 +28,7 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.seen import Seen, describe
+from netprobe.probes.observation import Seen, describe
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, Send
 
 OPTIONS = ("transport", "witness", "patience", "hops")

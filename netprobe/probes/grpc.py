@@ -21,10 +21,15 @@ from urllib.parse import unquote
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Outcome, Reached
-from netprobe.probes.dialling import Dialled, dial, validate_dialling, wants_tls
+from netprobe.probes.connection_phases import (
+    Dialled,
+    dial,
+    validate_dialling,
+    wants_tls,
+)
 from netprobe.probes.net import Closed, Net
+from netprobe.probes.observation import Seen
 from netprobe.probes.parameters import check_port, refuse_size
-from netprobe.probes.seen import Seen
 from netprobe.probes.tls import judge_below
 
 if TYPE_CHECKING:

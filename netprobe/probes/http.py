@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
-from netprobe.probes.dialling import dial, validate_dialling, wants_tls
+from netprobe.probes.connection_phases import dial, validate_dialling, wants_tls
 from netprobe.probes.net import Closed, Net, Stream
+from netprobe.probes.observation import Seen, judge_identity
 from netprobe.probes.parameters import check_port, refuse_size
-from netprobe.probes.seen import Seen, judge_identity
 from netprobe.probes.tls import judge_below
 from netprobe.wire.identity import decode_identity
 

@@ -24,7 +24,7 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 OPTIONS = ("gaps", "precision", "patience")
 """What ``Probe.options`` may hold."""

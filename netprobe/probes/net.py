@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from netprobe.model.check import Check
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 T = TypeVar("T")
 

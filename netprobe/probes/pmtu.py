@@ -23,7 +23,7 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 from netprobe.wire import stamp
 
 OPTIONS = ("patience",)

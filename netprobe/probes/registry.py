@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.probes.net import Net
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 ECHO_KINDS = {
     "icmp": "netprobe.probes.icmp",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
-from netprobe.probes.seen import LOCAL, Seen
+from netprobe.probes.observation import LOCAL, Seen
 
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 _TOO_BIG = {4: ((3, 4),), 6: ((2, 0),)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Reached
 from netprobe.probes.net import Net
+from netprobe.probes.observation import Seen
 from netprobe.probes.parameters import check_port, refuse_size
-from netprobe.probes.seen import Seen
 
 OPTIONS: tuple[str, ...] = ()
 """What ``Probe.options`` may hold."""

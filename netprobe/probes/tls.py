@@ -17,10 +17,10 @@ from typing import Any
 
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Outcome, Reached, TlsFailed
-from netprobe.probes.dialling import Dialled, dial
+from netprobe.probes.connection_phases import Dialled, dial
 from netprobe.probes.net import Net
+from netprobe.probes.observation import Seen
 from netprobe.probes.parameters import check_port, check_server_name, refuse_size
-from netprobe.probes.seen import Seen
 
 OPTIONS: tuple[str, ...] = ()
 """What ``Probe.options`` may hold."""

@@ -25,7 +25,7 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 OPTIONS = ("transport", "patience", "hops", "flows")
 """What ``Probe.options`` may hold."""

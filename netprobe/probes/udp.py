@@ -11,7 +11,7 @@ from __future__ import annotations
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import TimedOut
-from netprobe.probes.seen import Seen, judge_identity
+from netprobe.probes.observation import Seen, judge_identity
 from netprobe.wire import icmp, stamp
 
 OPTIONS: tuple[str, ...] = ("flow",)

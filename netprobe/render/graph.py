@@ -22,9 +22,15 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, Link, Node
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.state import PathState
-from netprobe.render.health import Health, Part, node_part, read_health, worst
-from netprobe.render.words import Names, headline
+from netprobe.model.status import PathState
+from netprobe.render.component_state import (
+    Health,
+    Part,
+    node_part,
+    read_health,
+    worst,
+)
+from netprobe.render.labels import Names, headline
 
 Plain: TypeAlias = str | int | float | bool
 

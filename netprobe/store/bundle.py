@@ -39,7 +39,7 @@ from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import CheckId
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.state import AgentStatus, PathStatus
+from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
 T = TypeVar("T")

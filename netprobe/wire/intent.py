@@ -1,6 +1,6 @@
 """The intent as a YAML document: the fields people write.
 
-Rule: shape only. What must fit together is judged where the intent is read (``analysis.intent.read``).
+Rule: shape only. What must fit together is judged where the intent is read (``analysis.intent.document``).
 The published JSON Schema is made from these structs.
 """
 

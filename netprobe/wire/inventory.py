@@ -12,7 +12,7 @@ import msgspec
 
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.model.reach import SshAccess, SshForward, SshHop
+from netprobe.model.ssh import SshAccess, SshForward, SshHop
 from netprobe.wire.documents import parse_document
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z"

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster.bake import AGENT, COLLECTOR, Image, archive_of, bake
 from tests.e2e.cluster.client import Clusters, why_no_nodes, why_not
-from tests.e2e.cluster.measured import tell, told
+from tests.e2e.cluster.figures import tell, told
+from tests.e2e.cluster.node_images import (
+    AGENT,
+    COLLECTOR,
+    Image,
+    archive_of,
+    bake,
+)
 
 HERE = Path(__file__).parent
 EXISTING = tuple(os.environ.get("NETPROBE_E2E_CONTEXTS", "").split())

@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.ask import Access, ask_health, ask_snapshot
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import TokenLogin
+from netprobe.bus.operator import Access, ask_health, ask_snapshot
 from netprobe.bus.server import Listen
-from netprobe.cli.collector import plan
-from netprobe.collector.brains import Brains
+from netprobe.cli.commands.collector import plan
+from netprobe.collector.ports import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
-from netprobe.discovery.api import open_api
-from netprobe.discovery.issuer import Issuer, read_issuer
-from netprobe.discovery.kubeconfig import read_contexts
+from netprobe.discovery.k8s.client import open_api
+from netprobe.discovery.k8s.kubeconfig import read_contexts
+from netprobe.discovery.k8s.token_issuer import Issuer, read_issuer
 from netprobe.errors import NetprobeError
 from netprobe.model.inventory import Cluster
 from netprobe.model.names import AgentId

@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from netprobe.cli.rehearsal import describe_unhealthy
-from netprobe.cli.source import Source
+from netprobe.cli.options.source import Source
 from netprobe.errors import SurroundingsError
+from netprobe.lab.fault_drill import describe_unhealthy
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
-from tests.e2e.cluster.bake import AGENT, COLLECTOR, archive_of
 from tests.e2e.cluster.client import Clusters
-from tests.e2e.cluster.measured import tell
+from tests.e2e.cluster.figures import tell
+from tests.e2e.cluster.node_images import AGENT, COLLECTOR, archive_of
 from tests.e2e.test_clusters import PROD, STAGING, run
 from tests.e2e.test_visit import FORWARD, broken, closed_ports, drop, stale_proxy, without_dns
 

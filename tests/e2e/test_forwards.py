@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
-from netprobe.discovery.static import dump_inventory
+from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.model.inventory import Inventory
-from netprobe.model.reach import SshAccess, SshForward
+from netprobe.model.ssh import SshAccess, SshForward
 from tests.e2e.cluster.client import Clusters
 from tests.lab.sshd import Door, Keys, why_no_sshd
 

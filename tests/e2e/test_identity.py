@@ -18,13 +18,13 @@ from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
-from netprobe.bus.rights import users
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Listen, run_server
 from netprobe.bus.tokens import Bearer, Reason, Refusal, TrustedCluster
 from netprobe.collector.admission import Admission
-from netprobe.discovery.api import open_api
-from netprobe.discovery.issuer import read_issuer
-from netprobe.discovery.kubeconfig import read_contexts
+from netprobe.discovery.k8s.client import open_api
+from netprobe.discovery.k8s.kubeconfig import read_contexts
+from netprobe.discovery.k8s.token_issuer import read_issuer
 from netprobe.errors import SurroundingsError
 from netprobe.model.names import AgentId, ClusterName, NodeName
 from tests.e2e.cluster.client import Clusters

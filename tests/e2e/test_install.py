@@ -16,12 +16,12 @@ import pytest
 from click.testing import Result
 
 from netprobe.collector.registry import Registry
-from netprobe.discovery.api import ClusterApi, open_api
-from netprobe.discovery.deploy.catalogue import cluster_wide, everything
-from netprobe.discovery.kubeconfig import read_contexts
-from netprobe.discovery.kubernetes import read_objects
-from netprobe.discovery.objects import Named
-from netprobe.discovery.watching import ClusterWatch, Pace, Watched
+from netprobe.deploy.install.objects import cluster_wide, everything
+from netprobe.discovery.k8s.client import ClusterApi, open_api
+from netprobe.discovery.k8s.facts import read_objects
+from netprobe.discovery.k8s.kubeconfig import read_contexts
+from netprobe.discovery.k8s.schema import Named
+from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
 from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters

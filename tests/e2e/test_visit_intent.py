@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster.client import Clusters
-from tests.e2e.cluster.measured import tell
+from tests.e2e.cluster.figures import tell
 from tests.e2e.test_clusters import PROD, STAGING
 from tests.e2e.test_visit import FORWARD, broken
 from tests.e2e.visits import BOTH, PATIENCE_S, interrupt, namespaces, start

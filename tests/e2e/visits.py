@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 
-from tests.e2e.cluster.bake import AGENT
 from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.cluster.node_images import AGENT
 from tests.e2e.test_clusters import PROD, STAGING
 
 PATIENCE_S = 300

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, is_dataclass
 
-from netprobe.discovery.gateway.collector import Pair
+from netprobe.deploy.hosts.agent import read_placed
+from netprobe.discovery.gateway.interface import Pair
 from netprobe.discovery.gateway.registry import COLLECTORS
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.connect import Answer
-from netprobe.discovery.ssh.deploy import read_placed
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer
 from netprobe.discovery.ssh.errors import HostOutputError
+from netprobe.discovery.ssh.fallback_tools import TOOLS_OF, read_tool, read_volley
 from netprobe.discovery.ssh.status import read_platform, read_status
-from netprobe.discovery.ssh.tools import TOOLS_OF, read_tool, read_volley
 
 _PAIR = Pair()
 SEEDS = (

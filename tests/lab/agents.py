@@ -17,7 +17,7 @@ from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, 
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Measured, Window
-from netprobe.wire.measured import decode_measured
+from netprobe.wire.measured_json import decode_measured
 from tests.lab.namespaces import Host
 
 KEY = b"a key for one test".ljust(32)

@@ -15,8 +15,8 @@ import pytest
 
 from netprobe.errors import SurroundingsError
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.layout import plan_lab
 from netprobe.lab.plan import HostRole, LabPlan
+from netprobe.lab.planner import plan_lab
 from netprobe.lab.topology import load_topology
 
 HERE = Path(__file__).parent

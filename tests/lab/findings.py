@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from netprobe.bus.ask import ask_snapshot
+from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
-from netprobe.discovery.api import ClusterApi, open_api
-from netprobe.discovery.kubeconfig import read_contexts
+from netprobe.discovery.k8s.client import ClusterApi, open_api
+from netprobe.discovery.k8s.kubeconfig import read_contexts
 from tests.lab.namespaces import Host
-from tests.unit.discovery.served import write_kubeconfig
+from tests.unit.discovery.api_server import write_kubeconfig
 
 _CHANNELS = "v4.channel.k8s.io"
 

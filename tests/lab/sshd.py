@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.model.reach import SshHop
+from netprobe.model.ssh import SshHop
 from tests.lab.namespaces import Host, need_namespaces
 
 ASK = str(Path(__file__).parent / "ask_ssh.py")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.ask import Access, ask_check
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import new_user, write_seed
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.rights import users
+from netprobe.bus.operator import Access, ask_check
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SurroundingsError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id

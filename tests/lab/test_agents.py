@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from netprobe.bus.ask import ask_snapshot
+from netprobe.bus.operator import ask_snapshot
 from netprobe.bus.server import find_program
 from netprobe.errors import NetprobeError, SurroundingsError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import Start, start_lab, take_down
 from netprobe.lab.protocol import ProcessStatus
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.state import AgentState
+from netprobe.model.status import AgentState
 from tests.lab.conftest import PATIENCE, Lab, eventually
 
 SICK = "prod-us-west-1/w1/pod"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.lab.client import take_down
-from netprobe.lab.state import find_state
+from netprobe.lab.state_folder import find_state
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 

@@ -317,7 +317,7 @@ def test_without_net_raw_ping_sockets_do(scene: Scene, tmp_path: Path) -> None:
 
 _TELL_CAPABILITIES = """
 import asyncio
-from netprobe.engine.session import Engine
+from netprobe.engine.engine import Engine
 from netprobe.model.names import AgentId
 
 async def main():

@@ -18,11 +18,18 @@ import pytest
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached
 from tests.lab import agents, servers
+from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check
-from tests.lab.asking import Asker
+from tests.lab.ecmp_network import (
+    B4,
+    B6,
+    A,
+    B,
+    TwoWays,
+    two_ways,
+)
 from tests.lab.namespaces import Host, need_namespaces
 from tests.lab.servers import NAME, serving
-from tests.lab.two_ways import B4, B6, A, B, TwoWays, two_ways
 
 pytestmark = [
     pytest.mark.lab,

@@ -17,16 +17,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from netprobe.analysis.gateways import EXACT_COUNT, SPEAKS_FOR, Witness
-from netprobe.analysis.weighing import weigh_finding
-from netprobe.discovery.static import dump_inventory
+from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, Witness
+from netprobe.analysis.gateway_evidence.weighting import weigh_finding
+from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import Reading, RuleCounter
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
-from netprobe.model.reach import SshAccess
 from netprobe.model.snapshot import Snapshot
+from netprobe.model.ssh import SshAccess
 from netprobe.store.bundle import write_bundle
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, need_sshd

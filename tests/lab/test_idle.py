@@ -12,7 +12,7 @@ import pytest
 from netprobe.model.outcome import AppFailed, Reached, Refused, TimedOut
 from netprobe.wire.messages import Answer
 from tests.lab.agents import PORT
-from tests.lab.line import Line, line
+from tests.lab.linear_network import Line, line
 from tests.lab.namespaces import Host, need_namespaces
 
 pytestmark = [pytest.mark.lab, need_namespaces()]

@@ -30,10 +30,18 @@ from netprobe.model.outcome import (
 )
 from netprobe.wire.messages import Answer
 from tests.lab import servers
+from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check
-from tests.lab.asking import Asker
-from tests.lab.codes import CODES_V4, CODES_V6
-from tests.lab.line import BACK, A, B, Line, family_of, line, version_of
+from tests.lab.icmp_codes import CODES_V4, CODES_V6
+from tests.lab.linear_network import (
+    BACK,
+    A,
+    B,
+    Line,
+    family_of,
+    line,
+    version_of,
+)
 from tests.lab.namespaces import need_namespaces
 from tests.lab.servers import NAME, serving
 

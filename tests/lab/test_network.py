@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from netprobe.lab.facts import make_inventory
+from netprobe.lab.exports import make_inventory
 from netprobe.lab.plan import HostRole
 from netprobe.model.names import Plane
 from tests.lab.conftest import Lab, eventually

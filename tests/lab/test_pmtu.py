@@ -11,7 +11,13 @@ import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from tests.lab.agents import MS, PORT
-from tests.lab.line import BACK, Line, family_of, line, version_of
+from tests.lab.linear_network import (
+    BACK,
+    Line,
+    family_of,
+    line,
+    version_of,
+)
 from tests.lab.namespaces import need_namespaces
 
 pytestmark = [pytest.mark.lab, need_namespaces()]

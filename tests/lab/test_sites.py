@@ -13,9 +13,16 @@ import pytest
 
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
-from netprobe.model.reach import SshAccess, SshForward
-from tests.lab.desk import HUB, Desk, is_arriving, leftovers, slowed, wait_for
+from netprobe.model.ssh import SshAccess, SshForward
 from tests.lab.namespaces import Namespaces
+from tests.lab.operator import (
+    HUB,
+    Desk,
+    is_arriving,
+    leftovers,
+    slowed,
+    wait_for,
+)
 from tests.lab.sshd import Keys, Server, need_sshd
 
 pytestmark = [*need_sshd(), pytest.mark.timeout(900)]

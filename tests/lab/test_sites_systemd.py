@@ -10,10 +10,16 @@ import pytest
 
 from netprobe.model.inventory import Cluster, Inventory, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
-from netprobe.model.reach import SshAccess
-from tests.lab.desk import Desk, is_arriving, leftovers, slowed, wait_for
+from netprobe.model.ssh import SshAccess
 from tests.lab.machine import Machine, need_systemd
 from tests.lab.namespaces import Namespaces
+from tests.lab.operator import (
+    Desk,
+    is_arriving,
+    leftovers,
+    slowed,
+    wait_for,
+)
 from tests.lab.sshd import Keys
 
 pytestmark = [*need_systemd(), pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from netprobe.model.reach import SshAccess, SshHop
+from netprobe.model.ssh import SshAccess, SshHop
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, ask_from, need_sshd
 

@@ -14,10 +14,17 @@ import pytest
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.wire.messages import Answer
 from tests.lab import agents
+from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check, make_probe
-from tests.lab.asking import Asker
+from tests.lab.ecmp_network import (
+    B4,
+    B6,
+    BORROWED,
+    A,
+    B,
+    two_ways,
+)
 from tests.lab.namespaces import Host, need_namespaces
-from tests.lab.two_ways import B4, B6, BORROWED, A, B, two_ways
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netprobe.discovery.static import load_inventory
+from netprobe.discovery.inventory.file import load_inventory
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.daemons import why_not
 

@@ -1,6 +1,6 @@
 """Intent against real packets: what passes, is dropped, is rejected, and what nobody can prove.
 
-A generated firewall (``benchmarks.wall``) knows the truth about every cell by itself.
+A generated firewall (``benchmarks.generated_firewall``) knows the truth about every cell by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.standing_wall import (
+from benchmarks.firewall_in_lab import (
     addresses_of,
     is_placed_right,
     is_right,
@@ -29,24 +29,30 @@ from benchmarks.standing_wall import (
     make_cases,
     stand,
 )
+from benchmarks.generated_firewall import (
+    Wall,
+    find_ends,
+    generate,
+    hosts_of,
+    invent,
+)
 from benchmarks.verify import Stage, is_found, wait_for_agents
-from benchmarks.wall import Wall, find_ends, generate, hosts_of, invent
-from netprobe.analysis.intent.expand import expand_cells
-from netprobe.analysis.intent.observe import Baseline, question_of, write_baseline
-from netprobe.analysis.intent.read import parse_span, read_intent
-from netprobe.bus.ask import open_asker
-from netprobe.cli.rehearsal import LabInjector
-from netprobe.cli.verifying import Locate, see_cells, verify_cells
+from netprobe.analysis.intent.baseline import Baseline, question_of, write_baseline
+from netprobe.analysis.intent.document import parse_span, read_intent
+from netprobe.analysis.intent.expansion import expand_cells
+from netprobe.bus.operator import open_asker
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.fault_drill import LabInjector
 from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Intent, Judged
 from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.words import Names, headline, is_broken
+from netprobe.render.labels import Names, headline, is_broken
 from netprobe.wire.documents import write_document
+from netprobe.workflows.verification import Locate, see_cells, verify_cells
 from tests.lab.findings import find_cause, find_past, state_of, until
-from tests.lab.going_on import verify_while_stopped
+from tests.lab.resumed_agent import verify_while_stopped
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 TODAY = dt.date(2026, 11, 25)

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.analysis.intent.read import read_intent
-from netprobe.cli.looking import Terms
-from netprobe.cli.staying import VisitSettings
-from netprobe.cli.verifying import Locate
-from netprobe.cli.visit_intent import Looked, ask_agents
-from netprobe.discovery.execute import Place, Talk, run_in_pod
-from netprobe.discovery.joining import join_flat
+from netprobe.analysis.intent.document import read_intent
+from netprobe.discovery.inventory.flat_mesh import join_flat
+from netprobe.discovery.k8s.pod_exec import Place, Talk, run_in_pod
 from netprobe.errors import InputError
 from netprobe.model.intent import Judged
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, ClusterName, NodeName
+from netprobe.workflows.verification import Locate
+from netprobe.workflows.verification_request import Terms
+from netprobe.workflows.visit.session import VisitSettings
+from netprobe.workflows.visit.verification import Looked, ask_agents
 from tests.lab.namespaces import Host, Namespaces, need_namespaces
 from tests.lab.pods import serve_pods
 

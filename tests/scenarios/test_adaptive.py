@@ -8,24 +8,24 @@ from functools import cache
 import pytest
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.facts import CheckFacts, Facts, aspect_of
-from netprobe.analysis.simulate.effects import Lose, SimulatedFault
-from netprobe.analysis.simulate.world import World
-from netprobe.collector.adaptive import BUDGET, is_ambiguous, narrow_down
+from netprobe.analysis.plan.index import CheckFacts, Facts, aspect_of
+from netprobe.collector.adaptive_checks import BUDGET, is_ambiguous, narrow_down
 from netprobe.model.check import Check
 from netprobe.model.component import Component, node_out, pod_out
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
+from netprobe.model.ground_truth import Label
 from netprobe.model.inventory import Inventory
-from netprobe.model.label import Label
 from netprobe.model.names import AgentId, NodeId
-from netprobe.planning.fabric import Fabric
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.checks import ask_pair
+from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.pairs import Pair
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.questions import ask_pair
+from netprobe.simulate.effects import Lose, SimulatedFault
+from netprobe.simulate.world import World
 from tests.scenarios.default_topology import build_inventory
-from tests.scenarios.play import SECOND, T0
+from tests.scenarios.player import SECOND, T0
 
 NODE = NodeId.parse("prod-us-west-1/w1")
 POLICY = PlanPolicy(full_mesh_nodes=0, with_host_plane=False, variant_share=0.0)

@@ -6,8 +6,13 @@ from collections import Counter
 
 import pytest
 
-from netprobe.analysis.facts import Aspect, Facts
-from tests.scenarios.play import at, default_fleet, play, strike
+from netprobe.analysis.plan.index import Aspect, Facts
+from tests.scenarios.player import (
+    at,
+    default_fleet,
+    play,
+    strike,
+)
 
 PROD, STAGING = "prod-us-west-1", "staging-eu-central-1"
 EVERY = {Aspect.ICMP, Aspect.UDP, Aspect.TCP, Aspect.LARGE}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.simulate.effects import Busy, SimulatedFault
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 from netprobe.model.names import NodeId
-from tests.scenarios.play import at, play, strike
+from netprobe.simulate.effects import Busy, SimulatedFault
+from tests.scenarios.player import at, play, strike
 from tests.scenarios.test_single_faults import IN_TIME_S
 
 _MS = 1_000_000

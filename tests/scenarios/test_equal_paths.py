@@ -8,17 +8,23 @@ from random import Random
 
 import pytest
 
-from netprobe.analysis.simulate.catalogue import make_fault
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory, Link, LinkKind
 from netprobe.model.snapshot import Snapshot
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.render.graph import build_graph
-from netprobe.render.tables import render_text, topology_table
-from netprobe.render.words import Names, headline
-from tests.scenarios.play import SECOND, T0, Outcome, at, play
+from netprobe.render.labels import Names, headline
+from netprobe.render.terminal.tables import render_text, topology_table
+from netprobe.simulate.faults import make_fault
+from tests.scenarios.player import (
+    SECOND,
+    T0,
+    Outcome,
+    at,
+    play,
+)
 from tests.scenarios.test_single_faults import IN_TIME_S
 from tests.unit.planning.test_links import ONE, TWO, A, B, build_twice_joined, join
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.simulate.effects import SimulatedFault
-from tests.scenarios.play import at, play, strike
+from netprobe.simulate.effects import SimulatedFault
+from tests.scenarios.player import at, play, strike
 
 PAIRS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "pairs.toml").read_text())["pair"]
 

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from netprobe.model.state import AgentState, PathState
-from tests.scenarios.play import at, default_fleet, play, strike
+from netprobe.model.status import AgentState, PathState
+from tests.scenarios.player import (
+    at,
+    default_fleet,
+    play,
+    strike,
+)
 
 FAULTS: list[dict[str, str]] = tomllib.loads((Path(__file__).parent / "faults.toml").read_text())["fault"]
 IN_TIME_S = 4.0 + 0.25

@@ -8,19 +8,24 @@ from random import Random
 import pytest
 
 from netprobe.analysis.analyst import Conclusion
-from netprobe.analysis.simulate.catalogue import make_fault
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName, Plane
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.state import PathState
-from netprobe.planning.fleet import plan_fleet
+from netprobe.model.status import PathState
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.render.graph import build_graph
-from netprobe.render.matrix import matrix_table
-from netprobe.render.reach import Level, read_matrix
-from netprobe.render.tables import findings_table, render_text, topology_table
+from netprobe.render.reachability import Level, read_matrix
+from netprobe.render.terminal.matrix import matrix_table
+from netprobe.render.terminal.tables import findings_table, render_text, topology_table
+from netprobe.simulate.faults import make_fault
 from tests.scenarios.default_topology import PROD, SHAPE, STAGING, build_cluster
-from tests.scenarios.play import SECOND, T0, at, play
+from tests.scenarios.player import (
+    SECOND,
+    T0,
+    at,
+    play,
+)
 from tests.scenarios.test_single_faults import IN_TIME_S
 
 SITE = ClusterName("warehouse")

@@ -6,13 +6,18 @@ from functools import cache
 
 import pytest
 
-from netprobe.analysis.ends import find_end
-from netprobe.analysis.why import Why, explain_pair
+from netprobe.analysis.queries.endpoints import find_end
+from netprobe.analysis.queries.path_explanation import Why, explain_pair
 from netprobe.model.finding import Cause
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.state import PathState
-from netprobe.render.health import read_health
-from tests.scenarios.play import at, default_fleet, play, strike
+from netprobe.model.status import PathState
+from netprobe.render.component_state import read_health
+from tests.scenarios.player import (
+    at,
+    default_fleet,
+    play,
+    strike,
+)
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.ask import Access
 from netprobe.bus.keys import new_user
-from netprobe.bus.rights import users
+from netprobe.bus.operator import Access
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SurroundingsError
 from netprobe.model.names import AgentId

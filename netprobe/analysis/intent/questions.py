@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.analysis.intent.judge import Sight
+from netprobe.analysis.intent.verdicts import Sight
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.intent import Cell, Door, Protocol

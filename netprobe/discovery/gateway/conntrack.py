@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from netprobe.discovery.gateway.collector import Collector, Pair, Printed, count, lines
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.gateway.interface import (
+    Collector,
+    Pair,
+    Printed,
+    count,
+    lines,
+)
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import ConnectionTable, Fact
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from netprobe.discovery.gateway.collector import (
+from netprobe.discovery.gateway.interface import (
     Collector,
     Pair,
     Printed,
@@ -18,7 +18,7 @@ from netprobe.discovery.gateway.collector import (
     name,
     network,
 )
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, TunnelPeer
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from netprobe.discovery.gateway.collector import Collector, Pair, Printed, decode, name
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.gateway.interface import (
+    Collector,
+    Pair,
+    Printed,
+    decode,
+    name,
+)
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.model.gateway import Fact, LinkCounters
 
 

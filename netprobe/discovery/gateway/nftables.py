@@ -10,8 +10,14 @@ from typing import Any
 
 import msgspec
 
-from netprobe.discovery.gateway.collector import Collector, Pair, Printed, decode, name
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.gateway.interface import (
+    Collector,
+    Pair,
+    Printed,
+    decode,
+    name,
+)
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, RuleCounter
 

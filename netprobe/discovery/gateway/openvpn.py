@@ -8,8 +8,16 @@ a version that tells both times as numbers, else None.
 
 from __future__ import annotations
 
-from netprobe.discovery.gateway.collector import Collector, Pair, Printed, address, count, lines, name
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.gateway.interface import (
+    Collector,
+    Pair,
+    Printed,
+    address,
+    count,
+    lines,
+    name,
+)
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, TunnelPeer
 

@@ -6,8 +6,16 @@ import re
 
 import msgspec
 
-from netprobe.discovery.gateway.collector import Collector, Pair, Printed, count, decode, lines, name
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.gateway.interface import (
+    Collector,
+    Pair,
+    Printed,
+    count,
+    decode,
+    lines,
+    name,
+)
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.model.gateway import ChosenRoute, Fact, PolicyRules, ReversePath
 
 _KERNELS_OWN = {0, 32766, 32767}

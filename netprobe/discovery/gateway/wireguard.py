@@ -6,7 +6,7 @@ cut into fields and those fields are dropped at once, before anything can fail a
 
 from __future__ import annotations
 
-from netprobe.discovery.gateway.collector import (
+from netprobe.discovery.gateway.interface import (
     Collector,
     Pair,
     Printed,
@@ -16,7 +16,7 @@ from netprobe.discovery.gateway.collector import (
     name,
     network,
 )
-from netprobe.discovery.ssh.commands import Command
+from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, TunnelPeer
 

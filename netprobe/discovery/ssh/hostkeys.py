@@ -15,7 +15,7 @@ import asyncssh
 from netprobe.discovery.ssh.errors import HostKeyError, SshError
 
 if TYPE_CHECKING:
-    from netprobe.model.reach import SshHop
+    from netprobe.model.ssh import SshHop
 
 DEFAULT_KNOWN_HOSTS = "~/.ssh/known_hosts"
 

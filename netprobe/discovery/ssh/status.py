@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from netprobe.discovery.ssh.archive import Platform
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.connect import Answer, Host
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer, Host
 from netprobe.discovery.ssh.errors import HostOutputError
+from netprobe.discovery.ssh.platform import Platform
 
 TOOLS = ("ping", "nc", "traceroute", "curl", "ip", "wg", "nft", "swanctl", "openvpn")
 _UPTIME = re.compile(rb"(\d{1,12})\.\d+ \d+\.\d+\n?")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netprobe.engine.inbox import batch_calls
+from netprobe.engine.recvmmsg import batch_calls
 from netprobe.wire.batch import Indices, Rows, map_v4
 
 if TYPE_CHECKING:

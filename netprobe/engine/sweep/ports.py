@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.engine.stalls import sentence
-from netprobe.engine.sweep.asker import Asker
-from netprobe.engine.sweep.connect import Door, sweep_connects
-from netprobe.engine.sweep.inquiry import Inquiry, Patience
-from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.stall_tracker import sentence
+from netprobe.engine.sweep.connect_scan import Door, sweep_connects
+from netprobe.engine.sweep.port_scan import Asker
+from netprobe.engine.sweep.port_scan_policy import Inquiry, Patience
 from netprobe.engine.sweep.sweep import Sweep
+from netprobe.engine.sweep.targets import Code, Kind, Questions
 from netprobe.errors import SurroundingsError
 from netprobe.model.outcome import STOOD_STILL, NotMeasured, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict

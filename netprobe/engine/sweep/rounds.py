@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netprobe.engine.sweep.questions import Answers, Code, Codes, RoundResult
+from netprobe.engine.sweep.targets import (
+    Answers,
+    Code,
+    Codes,
+    RoundResult,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from netprobe.engine.sweep.pacing import Pacer
+    from netprobe.engine.sweep.pacer import Pacer
     from netprobe.wire.batch import Indices, Rows
 
 

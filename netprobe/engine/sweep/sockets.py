@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.engine.sweep.filters import Marks, attach, icmp_filter, syn_filter
+from netprobe.engine.sweep.bpf import (
+    Marks,
+    attach,
+    icmp_filter,
+    syn_filter,
+)
 from netprobe.engine.sweep.mmsg import SO_RXQ_OVFL, SO_TIMESTAMPNS, socket_names
 from netprobe.errors import SurroundingsError
 from netprobe.wire.batch import Rows, address_words, is_mapped, map_v4

@@ -20,13 +20,18 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from netprobe.engine.sweep.awake import Awake
 from netprobe.engine.sweep.mmsg import count_drops
-from netprobe.engine.sweep.opening import Opened
-from netprobe.engine.sweep.pacing import Pacer
-from netprobe.engine.sweep.questions import Answers, Questions, RoundResult, StampDetails
+from netprobe.engine.sweep.pacer import Pacer
 from netprobe.engine.sweep.rounds import BATCH, LateAnswers, Queue, Round
-from netprobe.engine.sweep.stamps import StampLane
+from netprobe.engine.sweep.setup import Opened
+from netprobe.engine.sweep.stall_guard import Awake
+from netprobe.engine.sweep.stamp_protocol import StampLane
+from netprobe.engine.sweep.targets import (
+    Answers,
+    Questions,
+    RoundResult,
+    StampDetails,
+)
 from netprobe.errors import MisuseError
 from netprobe.wire.batch import Indices
 

@@ -7,7 +7,7 @@ from functools import partial
 from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Frozen, Killed, Parameter
 from netprobe.model.component import agent
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 
 _AGENT = Parameter("agent", "CLUSTER/NODE/PLANE")
 

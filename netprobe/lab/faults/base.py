@@ -1,6 +1,6 @@
 """The words of fault injection: a kind, its parameters, its label, and actions that know their inverse.
 
-Rule: a fault is planned as data, by a pure function of the lab's plan; :mod:`netprobe.lab.faults.desk`
+Rule: a fault is planned as data, by a pure function of the lab's plan; :mod:`netprobe.lab.faults.injector`
 carries the actions out and takes them back.
 """
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from netprobe.errors import InputError
 from netprobe.lab.plan import Host, LabPlan, PlannedCluster, PlannedService, Tunnel
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 from netprobe.model.names import AgentId, NodeId
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, 
 from netprobe.lab.plan import pod_host
 from netprobe.model.component import gateway_out
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 
 _CLUSTER = Parameter("cluster", "CLUSTER")
 

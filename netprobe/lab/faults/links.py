@@ -11,7 +11,7 @@ from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, 
 from netprobe.lab.plan import Tunnel
 from netprobe.model.component import Component, tunnel
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 
 _ONE = Parameter("source", "CLUSTER")
 _OTHER = Parameter("target", "CLUSTER")

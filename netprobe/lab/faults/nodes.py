@@ -23,7 +23,7 @@ from netprobe.model.component import (
     overlay,
 )
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 from netprobe.model.names import NodeId
 
 _NODE = Parameter("node", "CLUSTER/NODE")

@@ -7,7 +7,7 @@ from functools import partial
 from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, Parameter
 from netprobe.model.component import firewall_rule
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 
 _PARAMETERS = (Parameter("node", "CLUSTER/NODE"), Parameter("port", "tcp/N", "tcp/9771"))
 

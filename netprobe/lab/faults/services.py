@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from netprobe.errors import InputError
-from netprobe.lab.facts import CLUSTERSET_ZONE
+from netprobe.lab.exports import CLUSTERSET_ZONE
 from netprobe.lab.faults.base import (
     Arguments,
     FaultKind,
@@ -21,7 +21,7 @@ from netprobe.lab.processes import dns_name
 from netprobe.lab.services import TABLE, endpoints_of, map_elements, map_name
 from netprobe.model.component import dns, service, service_proxy
 from netprobe.model.finding import Cause
-from netprobe.model.label import Label
+from netprobe.model.ground_truth import Label
 from netprobe.model.names import NodeId
 
 _CLUSTER = Parameter("cluster", "CLUSTER")

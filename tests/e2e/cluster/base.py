@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.e2e.cluster.build import cache
+from tests.e2e.cluster.kubernetes_build import cache
 
 RUN = (
     "base-files", "libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libssl3", "libexpat1", "libffi8",

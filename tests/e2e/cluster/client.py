@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.cluster import cgroups
-from tests.e2e.cluster.build import coredns, folder, is_built
 from tests.e2e.cluster.images import COREDNS, PAUSE, pack_program
+from tests.e2e.cluster.kubernetes_build import coredns, folder, is_built
 from tests.e2e.cluster.leftovers import LISTED, find_left_on_machine, made_by_people, pid_space_of_child
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ class Clusters:
 
     def __init__(self, at: Path) -> None:
         self._holder = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.cluster.hold", str(folder())],
+            [sys.executable, "-m", "tests.e2e.cluster.node_namespace", str(folder())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

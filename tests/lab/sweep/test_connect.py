@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
-from netprobe.engine.sweep.connect import Door, sweep_connects
+from netprobe.engine.sweep.connect_scan import Door, sweep_connects
 from netprobe.model.outcome import NotMeasured, Reached, Refused, Rejected, TimedOut
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]

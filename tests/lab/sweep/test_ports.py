@@ -15,7 +15,7 @@ from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
-from tests.lab.codes import CODES_V4, CODES_V6
+from tests.lab.icmp_codes import CODES_V4, CODES_V6
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.namespaces import Namespace, Pair, joined, unlimited, why_not
-from netprobe.engine.sweep.echoes import sweep_echoes
+from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.model.verdict import Transport, Verdict
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
@@ -25,7 +25,7 @@ DROPPED = 85
 RULES = f"table ip t {{\nchain c {{\ntype filter hook input priority 0\ntcp dport {DROPPED} drop\n}}\n}}"
 SWEEP = f"""
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.echoes import sweep_echoes
+from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.model.verdict import Transport
 hosts = [f"10.9.0.{{number}}" for number in range(1, {HOSTS + 1})]
 print("begins", flush=True)

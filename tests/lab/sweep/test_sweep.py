@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, Pair, joined, unlimited, why_not
-from netprobe.engine.sweep.questions import Code, Kind, Questions
 from netprobe.engine.sweep.sockets import find_sources
 from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.targets import Code, Kind, Questions
 from netprobe.model.outcome import Rejected, TooBig
 from netprobe.wire.batch import address_text, pack_addresses
 
@@ -200,7 +200,7 @@ def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Pair) -> 
 
 UNPRIVILEGED = """
 import sys
-from netprobe.engine.sweep.questions import Code, Kind, Questions
+from netprobe.engine.sweep.targets import Code, Kind, Questions
 from netprobe.engine.sweep.sweep import Pace, Sweep
 from netprobe.errors import SurroundingsError
 addresses = sys.argv[1:]

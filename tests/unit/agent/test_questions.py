@@ -7,7 +7,7 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import Reached
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 from netprobe.wire.messages import Answer, Declined, Detail, Question
 from netprobe_agent.questions import Answering, is_allowed, parse_allowed
 from tests.unit.probes.questions import ASKER, make_check

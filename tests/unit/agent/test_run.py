@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from netprobe.engine.askable import find_unaskable
+from netprobe.engine.plan_validation import find_unaskable
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe, TargetKind
 from netprobe.model.names import AgentId

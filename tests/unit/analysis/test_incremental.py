@@ -11,24 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.evidence import Family, FamilyRows
-from netprobe.analysis.facts import Aspect, Facts
-from netprobe.analysis.frames import Frame, QuietWindows
-from netprobe.analysis.judge import Judge
+from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows
+from netprobe.analysis.diagnosis.packet_loss import Network
+from netprobe.analysis.intervals.assembler import Frame, QuietWindows
+from netprobe.analysis.intervals.observation import Look, look_at
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.set_cover import SetCover
-from netprobe.analysis.look import Look, look_at
-from netprobe.analysis.network import Network
+from netprobe.analysis.plan.index import Aspect, Facts
+from netprobe.analysis.state.path_state import Judge
 from netprobe.model.component import Component
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.fleet_plan import plan_fleet
 from tests.scenarios.default_topology import build_inventory
-from tests.unit.analysis.naive_judge import NaiveJudge
+from tests.unit.analysis.state.naive_path_state import NaiveJudge
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.facts import Facts
-from netprobe.analysis.simulate.catalogue import make_fault
-from netprobe.analysis.simulate.effects import SimulatedFault
-from netprobe.analysis.simulate.world import World
+from netprobe.analysis.plan.index import Facts
 from netprobe.errors import MisuseError
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory, Link, LinkKind
 from netprobe.model.names import CheckId, ClusterName, NodeName
-from netprobe.model.state import PathState
+from netprobe.model.status import PathState
 from netprobe.model.window import Report
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
+from netprobe.simulate.effects import SimulatedFault
+from netprobe.simulate.faults import make_fault
+from netprobe.simulate.world import World
 from tests.scenarios.default_topology import build_cluster
 
 SECOND = 1_000_000_000

@@ -7,16 +7,16 @@ from dataclasses import replace
 from functools import cache
 
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.facts import Facts
-from netprobe.analysis.simulate.calm import CalmWorld
-from netprobe.analysis.simulate.catalogue import make_fault
-from netprobe.analysis.simulate.effects import SimulatedFault
-from netprobe.analysis.simulate.fleet import Shape, build_inventory
-from netprobe.analysis.simulate.run import Score, follow
+from netprobe.analysis.plan.index import Facts
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.state import PathState
-from netprobe.planning.fleet import plan_fleet
+from netprobe.model.status import PathState
+from netprobe.planning.fleet_plan import plan_fleet
+from netprobe.simulate.effects import SimulatedFault
+from netprobe.simulate.faults import make_fault
+from netprobe.simulate.fleet import Shape, build_inventory
+from netprobe.simulate.runner import Score, follow
+from netprobe.simulate.vectorised_world import CalmWorld
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND

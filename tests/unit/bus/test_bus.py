@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.ask import ask_check, ask_health, ask_snapshot
 from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
+from netprobe.bus.operator import ask_check, ask_health, ask_snapshot
+from netprobe.bus.permissions import REPLY_TIME_S, agent_user, users
 from netprobe.bus.questions import ANSWER_MARGIN_S, LONGEST_ANSWER_S
-from netprobe.bus.rights import REPLY_TIME_S, agent_user, users
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
     inbox_of,

@@ -16,7 +16,7 @@ from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
-from netprobe.bus.rights import users
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
 from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.ask import Access
 from netprobe.bus.keys import is_public_user, new_user, public_key, read_seed, write_seed
+from netprobe.bus.operator import Access
 from netprobe.errors import InputError
 
 

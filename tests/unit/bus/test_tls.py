@@ -18,9 +18,9 @@ from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, Trust
-from netprobe.bus.rights import users
+from netprobe.bus.permissions import users
 from netprobe.bus.server import Server, ServerTls, run_server
-from netprobe.collector.door import own_trust
+from netprobe.collector.bus_auth import own_trust
 from netprobe.errors import InputError, SurroundingsError
 from tests.unit.authority import Authority
 from tests.unit.nats_server import LOCAL, PATIENCE_S, PROD, needs_nats_server, until

@@ -12,18 +12,18 @@ from functools import partial
 from pathlib import Path
 
 from netprobe.bus.server import Listen
-from netprobe.cli.collector import plan
-from netprobe.collector.brains import Brains
+from netprobe.cli.commands.collector import plan
+from netprobe.collector.ports import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import NetprobeError
 from netprobe.model.component import Component, ComponentKind, node_out, pod_out
+from netprobe.model.expected_agents import Muster
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
-from netprobe.model.muster import Muster
 from netprobe.model.names import AgentId, NodeId
-from netprobe.model.state import AgentState, AgentStatus, PathStatus
+from netprobe.model.status import AgentState, AgentStatus, PathStatus
 from netprobe.model.window import Report
 from netprobe.planning.policy import PlanPolicy
 

@@ -14,12 +14,12 @@ import pytest
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.ask import Access, ask_snapshot
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import Login, SeedLogin, TokenLogin
+from netprobe.bus.operator import Access, ask_snapshot
 from netprobe.bus.server import Listen
-from netprobe.cli.collector import plan
-from netprobe.collector.brains import Brains
+from netprobe.cli.commands.collector import plan
+from netprobe.collector.ports import Brains
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import BusAwayError, SurroundingsError
@@ -28,8 +28,8 @@ from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Report
 from netprobe.wire.messages import Presence
-from tests.unit.collector.test_gathering import STARTED, node, pod
-from tests.unit.discovery.served import Served, serve, write_kubeconfig
+from tests.unit.collector.test_cluster_watchers import STARTED, node, pod
+from tests.unit.discovery.api_server import Served, serve, write_kubeconfig
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server
 
 pytestmark = [needs_nats_server, pytest.mark.timeout(300)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.collector.admission import Admission
-from netprobe.collector.gathering import Gathering
+from netprobe.collector.cluster_watchers import Gathering
 from netprobe.collector.registry import Registry, read_registered
 from netprobe.errors import InputError
 from tests.unit.bus.test_tokens import CLUSTERS, ISSUER

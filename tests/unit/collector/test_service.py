@@ -16,10 +16,16 @@ import pytest
 from msgspec import structs
 
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.ask import Access, ask_health, ask_moment, ask_snapshot, tell_watched
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin
+from netprobe.bus.operator import (
+    Access,
+    ask_health,
+    ask_moment,
+    ask_snapshot,
+    tell_watched,
+)
 from netprobe.bus.subjects import windows_subject
 from netprobe.errors import BusAwayError, SurroundingsError
 from netprobe.model.check import Plan
@@ -31,9 +37,9 @@ from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 from netprobe.store.history import History
+from netprobe.wire.intent_watch import Watched
 from netprobe.wire.messages import Answer, Question, Reply
 from netprobe.wire.reports import encode_report
-from netprobe.wire.watching import Watched
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
 pytestmark = [needs_nats_server, pytest.mark.timeout(300)]

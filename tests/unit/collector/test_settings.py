@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from netprobe.bus.keys import new_user
-from netprobe.collector.settings import Keys, read_keys
-from netprobe.collector.state import State, hold, load_own_seed, load_state, replan, save_state
+from netprobe.bus.keys_file import Keys, read_keys
+from netprobe.collector.persisted_state import (
+    State,
+    hold,
+    load_own_seed,
+    load_state,
+    replan,
+    save_state,
+)
 from netprobe.errors import InputError, SurroundingsError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import Coverage, FleetPlan

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from netprobe.cli.main import cli
-from netprobe.discovery.static import load_inventory
+from netprobe.discovery.inventory.file import load_inventory
 from tests.unit.docs.pages import ROOT, fences
 
 DOCS = ROOT / "docs"

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.symptom import TableRow
-from netprobe.analysis.table import TABLE
+from netprobe.analysis.diagnosis.decision_table import TABLE
+from netprobe.analysis.diagnosis.symptom import TableRow
 from netprobe.bus.tokens import Reason
-from netprobe.cli import demo
-from netprobe.discovery.deploy.catalogue import EXTRAS
+from netprobe.cli.commands import demo
+from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.lab.faults import KINDS as FAULTS
+from netprobe.model.collector_health import Entrance, Vitals
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters
-from netprobe.model.vitals import Entrance, Vitals
 from netprobe.notebook.fleet import Fleet
 from netprobe.probes.registry import KINDS
-from netprobe.render.forms import FORMS
-from netprobe.render.metrics import encode_metrics
+from netprobe.render.documents.prometheus import encode_metrics
+from netprobe.render.reports.formats import FORMS
 from tests import fleets
 from tests.unit.docs import pages
 from tests.unit.docs.pages import ROOT, Told

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from netprobe.engine.session import Engine
+from netprobe.engine.engine import Engine
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached

@@ -7,8 +7,8 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.lab.faults import KINDS
 from netprobe.lab.faults.base import FaultPlan, Killed, LinksDown, NftChange, NftTable, PeerGone, RoutesGone
-from netprobe.lab.layout import plan_lab
 from netprobe.lab.plan import LabPlan
+from netprobe.lab.planner import plan_lab
 from netprobe.lab.topology import load_topology
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from netprobe.render.metrics import encode_metrics
+from netprobe.render.documents.prometheus import encode_metrics
 from netprobe.wire.manifests import find_manifests
 from tests import fleets
-from tests.unit.render.test_metrics import VITALS
+from tests.unit.render.documents.test_prometheus import VITALS
 
 PROMTOOL = shutil.which("promtool")
 PLAYED = Path(__file__).with_name("alerts.yaml")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netprobe.discovery.deploy import catalogue
-from netprobe.discovery.deploy.catalogue import EXTRAS, AgentSettings, Images
+from netprobe.deploy.install import objects
+from netprobe.deploy.install.objects import EXTRAS, AgentSettings, Images
 from netprobe.errors import InputError
 from netprobe.wire.manifests import read_component
 from tests.unit.manifests.rendered import MANIFESTS, Object, needs_kubectl
@@ -38,7 +38,7 @@ def kustomized(directory: Path, extra: str) -> list[Object]:
 
 
 def by_path(found: list[Object]) -> dict[str, Object]:
-    return {catalogue.path_of(one): one for one in found}
+    return {objects.path_of(one): one for one in found}
 
 
 @needs_kubectl
@@ -46,16 +46,16 @@ def by_path(found: list[Object]) -> dict[str, Object]:
 def test_an_installation_has_what_kustomize_makes(extra: str, tmp_path: Path) -> None:
     images = Images(extras=(extra,))
     made = [
-        *catalogue.agent_objects(SETTINGS, images),
-        *catalogue.collector_objects(images, service="ClusterIP"),
+        *objects.agent_objects(SETTINGS, images),
+        *objects.collector_objects(images, service="ClusterIP"),
     ]
     for found in made:
-        if found["metadata"]["name"] == catalogue.BUS_NAME:
+        if found["metadata"]["name"] == objects.BUS_NAME:
             del found["spec"]["type"]  # the installation says it, kustomize leaves it to the server
     assert by_path(made) == by_path(kustomized(tmp_path, extra))
     plain = (
-        *catalogue.agent_objects(SETTINGS, Images()),
-        *catalogue.collector_objects(Images(), service="ClusterIP"),
+        *objects.agent_objects(SETTINGS, Images()),
+        *objects.collector_objects(Images(), service="ClusterIP"),
     )
     assert by_path(made) != by_path(list(plain))
 
@@ -66,9 +66,9 @@ def test_every_component_can_be_installed_but_certificates() -> None:
 
 
 def test_what_stands_in_no_namespace_is_known_to_who_removes() -> None:
-    found = catalogue.extra_objects(EXTRAS, of_the_hub=False)
-    assert {one["kind"] for one in catalogue.cluster_wide(found)} == {"PriorityClass"}
-    hubs = catalogue.extra_objects(EXTRAS, of_the_hub=True)
+    found = objects.extra_objects(EXTRAS, of_the_hub=False)
+    assert {one["kind"] for one in objects.cluster_wide(found)} == {"PriorityClass"}
+    hubs = objects.extra_objects(EXTRAS, of_the_hub=True)
     assert {"PersistentVolumeClaim", "ServiceMonitor", "PriorityClass"} <= {one["kind"] for one in hubs}
     assert "PersistentVolumeClaim" not in {one["kind"] for one in found}
 

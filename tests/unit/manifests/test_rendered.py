@@ -11,7 +11,7 @@ import yaml
 
 from netprobe import __version__
 from netprobe.bus.tokens import ACCOUNTS
-from netprobe.discovery.kubernetes import KINDS
+from netprobe.discovery.k8s.facts import KINDS
 from tests.unit.manifests.rendered import (
     HUBS,
     MANIFESTS,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netprobe.errors import InputError
 from netprobe.model.component import ComponentKind
 from netprobe.model.fleet import FleetPlan
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 from tests.scenarios.default_topology import build_inventory
 

@@ -11,9 +11,9 @@ from netprobe.model.component import Component, ComponentKind, tunnel
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory, LinkKind
 from netprobe.model.names import AgentId
-from netprobe.planning.fabric import Fabric
+from netprobe.planning.checks import count_flows
+from netprobe.planning.cluster_graph import Fabric
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.questions import count_flows
 from netprobe.planning.routes import find_routes
 from tests.unit.planning.test_links import (
     LARGE,

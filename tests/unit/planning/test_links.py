@@ -11,8 +11,8 @@ from netprobe.model.component import Component, ComponentKind, gateway_in, gatew
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, NodeRole
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, NodeName
-from netprobe.planning.fabric import Fabric
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_route
 from tests.scenarios.default_topology import build_cluster

@@ -8,7 +8,7 @@ from dataclasses import replace
 from netprobe.model.check import Layer
 from netprobe.model.inventory import Cluster, Inventory, Node, Service
 from netprobe.model.names import ClusterName, NodeName
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.fleet_plan import plan_fleet
 
 NODES = (
     Node(NodeName("a"), host_addresses=("192.0.2.1",), pod_addresses=("198.51.100.1",)),

@@ -13,11 +13,11 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, NodeRole
 from netprobe.model.names import CheckId, ClusterName, NodeName
-from netprobe.planning.fabric import Fabric
+from netprobe.planning.circulant import slot_count
+from netprobe.planning.cluster_graph import Fabric
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.rings import slot_count
 from tests.scenarios.default_topology import build_cluster
-from tests.unit.planning.test_fleet import changed_elsewhere, moved_nodes, plan
+from tests.unit.planning.test_fleet_plan import changed_elsewhere, moved_nodes, plan
 
 GATEWAYS = (NodeName("gw"), NodeName("gw2"))
 SPARSE = PlanPolicy(full_mesh_nodes=0, variant_share=0)

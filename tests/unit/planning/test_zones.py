@@ -13,9 +13,9 @@ from netprobe.model.check import Layer
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import ClusterName, NodeId
-from netprobe.planning.fleet import plan_fleet
+from netprobe.planning.circulant import slot_count
+from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.rings import slot_count
 from netprobe.planning.zones import cross_zones
 from tests.scenarios.default_topology import build_cluster
 

@@ -15,7 +15,7 @@ from netprobe.probes import firewalk, hops
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.firewalk import SUSPECT, WITNESS
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 from netprobe.probes.trace import Send
 
 MS = 1_000_000

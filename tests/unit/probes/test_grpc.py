@@ -19,7 +19,7 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached, TimedOut
 from netprobe.probes import grpc
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")

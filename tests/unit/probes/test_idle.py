@@ -14,7 +14,7 @@ from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Tim
 from netprobe.probes import idle
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.idle import Answered, Ask, Broken, Failed, Open, Ready
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 
 S = 1_000_000_000
 MS = 1_000_000

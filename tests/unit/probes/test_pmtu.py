@@ -12,8 +12,8 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
 from netprobe.probes import pmtu
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.observation import Seen
 from netprobe.probes.pmtu import Answered, Rejection, Send, Told, TooLarge
-from netprobe.probes.seen import Seen
 
 MS = 1_000_000
 PROBE = Probe("pmtu", port=9771, timeout_ns=3_600_000 * MS)

@@ -14,7 +14,7 @@ from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejec
 from netprobe.probes import trace
 from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.seen import Seen
+from netprobe.probes.observation import Seen
 from netprobe.probes.trace import Send
 
 MS = 1_000_000

@@ -15,10 +15,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from netprobe.model.intent import CellVerdict
-from netprobe.render.report import Moment
-from netprobe.render.verify import Verification
+from netprobe.render.reports.snapshot import Moment
+from netprobe.render.reports.verification import Verification
 from tests import fleets
-from tests.unit.render.test_forms import SUBJECTS, judged
+from tests.unit.render.reports.formats.test_formats import SUBJECTS, judged
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [

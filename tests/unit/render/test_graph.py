@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from netprobe.errors import InputError
 from netprobe.model.inventory import Inventory
-from netprobe.render.exports import FORMATS, export_graph
+from netprobe.render.documents.graph_exports import FORMATS, export_graph
 from netprobe.render.graph import build_graph
 from tests import fleets
 

@@ -18,7 +18,12 @@ from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.state import AgentState, AgentStatus, PathState, PathStatus
+from netprobe.model.status import (
+    AgentState,
+    AgentStatus,
+    PathState,
+    PathStatus,
+)
 from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
 from netprobe.store.bundle import Bundle, read_bundle, write_bundle
 from tests import fleets

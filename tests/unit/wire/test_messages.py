@@ -19,7 +19,12 @@ from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeName
 from netprobe.model.outcome import Outcome
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.state import AgentState, AgentStatus, PathState, PathStatus
+from netprobe.model.status import (
+    AgentState,
+    AgentStatus,
+    PathState,
+    PathStatus,
+)
 from netprobe.wire import messages
 from netprobe.wire.messages import Answer, Declined, Detail, Presence, Question
 from tests.unit.wire.messages import agents, check_ids, naturals, outcomes, plans, texts

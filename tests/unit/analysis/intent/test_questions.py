@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.intent.judge import Sight
-from netprobe.analysis.intent.locate import place_drops, plan_walks
+from netprobe.analysis.intent.drop_location import place_drops, plan_walks
 from netprobe.analysis.intent.questions import find_unaskable, plan_asks, read_reply
+from netprobe.analysis.intent.verdicts import Sight
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, Door, Protocol
 from netprobe.model.names import AgentId, CheckId

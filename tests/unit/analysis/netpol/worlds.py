@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from netprobe.analysis.netpol.derive import PolicyCell, derive
-from netprobe.analysis.netpol.read import read_manifests
+from netprobe.analysis.netpol.derivation import PolicyCell, derive
+from netprobe.analysis.netpol.manifests import read_manifests
 
 Raw = dict[str, Any]
 

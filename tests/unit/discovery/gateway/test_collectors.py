@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.discovery.gateway import conntrack, ipsec, links, nftables, openvpn, routes, wireguard
-from netprobe.discovery.gateway.collector import Collector, Pair
-from netprobe.discovery.gateway.gather import gather_evidence
+from netprobe.discovery.gateway.interface import Collector, Pair
+from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.gateway.registry import COLLECTORS
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.connect import Answer
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.model.gateway import (
     ChosenRoute,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.discovery.ssh.commands import Command
-from netprobe.discovery.ssh.connect import Answer
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.status import HostStatus, read_status
-from netprobe.render.sites import HostRow, sites_document, sites_table
-from netprobe.render.tables import render_text
+from netprobe.render.terminal.sites import HostRow, sites_document, sites_table
+from netprobe.render.terminal.tables import render_text
 
 
 def said(name: str, output: bytes) -> Answer:

@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.sweep.pacing import Pacer
-from netprobe.engine.sweep.questions import Answers, Code, Kind, Questions
+from netprobe.engine.sweep.pacer import Pacer
 from netprobe.engine.sweep.rounds import LateAnswers, Queue, Round
+from netprobe.engine.sweep.targets import (
+    Answers,
+    Code,
+    Kind,
+    Questions,
+)
 from netprobe.errors import InputError
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Rejected, TimedOut, TooBig, WrongPeer
 from netprobe.wire.batch import pack_addresses

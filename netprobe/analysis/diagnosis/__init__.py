@@ -1,0 +1,1 @@
+"""From one interval to hypotheses: detectors, localisation, decision table."""

@@ -1,0 +1,125 @@
+"""One possible explanation of a frame: what may be broken, and which checks it explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from netprobe.analysis.diagnosis.decision_table import read_table
+from netprobe.analysis.diagnosis.symptom import Symptom, TableRow
+from netprobe.model.component import Component
+from netprobe.model.finding import Cause, Evidence
+
+Key = tuple[Cause, tuple[Component, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What may be broken. Checks are numbered as in the facts."""
+
+    row: TableRow
+    components: tuple[Component, ...]
+    """Sorted."""
+    core: frozenset[int]
+    """Checks that fail because of it, beyond doubt."""
+    explained: frozenset[int]
+    """Checks that may fail because of it: whatever they say is no news."""
+    summary: str
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()
+    indistinguishable: tuple[Component, ...] = ()
+    loss: float | None = None
+    is_solid: bool = True
+    """Whether the frame holds nothing half-hearted: the parts were broken from its beginning to its end."""
+    patience: int = 2
+    """Frames in a row that must say the same, where nothing else vouches for it."""
+    symptom: Symptom = field(default_factory=lambda: Symptom(""))
+    words: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cause(self) -> Cause:
+        """The word for it."""
+        return self.row.cause
+
+    @property
+    def key(self) -> Key:
+        """What makes two hypotheses the same: cause and components."""
+        return self.cause, self.components
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything one frame suggests."""
+
+    hypotheses: tuple[Hypothesis, ...] = ()
+    excused: frozenset[int] = frozenset()
+    """Checks whose trouble follows from another's: behind a dead endpoint, beside a twin that fails as
+    well.
+    """
+    unexplained: frozenset[int] = frozenset()
+    """Troubled checks that nothing explains."""
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """Which hypotheses there are."""
+        return frozenset(hypothesis.key for hypothesis in self.hypotheses)
+
+
+def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at the call
+    symptom: Symptom,
+    components: Iterable[Component],
+    *,
+    core: Iterable[int],
+    explained: Iterable[int] = (),
+    words: dict[str, str] | None = None,
+    evidence: tuple[Evidence, ...] = (),
+    against: tuple[Evidence, ...] = (),
+    indistinguishable: tuple[Component, ...] = (),
+    loss: float | None = None,
+    is_solid: bool = True,
+    patience: int = 2,
+) -> Hypothesis:
+    """Ask the table what a symptom means and put it into words."""
+    row = read_table(symptom)
+    parts = tuple(sorted(set(components)))
+    core = frozenset(core)
+    return Hypothesis(
+        row=row,
+        components=parts,
+        core=core,
+        explained=core | frozenset(explained),
+        summary=_say(row.text, parts, words or {}),
+        evidence=evidence,
+        against=against,
+        indistinguishable=indistinguishable,
+        loss=loss,
+        is_solid=is_solid,
+        patience=patience,
+        symptom=symptom,
+        words=tuple((words or {}).items()),
+    )
+
+
+def rename(hypothesis: Hypothesis, part: Component, *, symptom_part: str, is_gateway: bool) -> Hypothesis:
+    """The same trouble, blamed on another part of its class: the table is asked again, and words it anew."""
+    symptom = replace(hypothesis.symptom, part=symptom_part, gateway=is_gateway)
+    row = read_table(symptom)
+    summary = _say(row.text, (part,), dict(hypothesis.words))
+    return replace(hypothesis, row=row, components=(part,), summary=summary, symptom=symptom)
+
+
+def _say(text: str, parts: tuple[Component, ...], words: dict[str, str]) -> str:
+    first = parts[0]
+    known = {
+        "parts": " and ".join(map(str, parts)),
+        "where": first.source,
+        "here": first.source,
+        "there": first.target,
+        "detail": first.detail,
+        "remote": first.detail.removeprefix("to "),
+        "door": first.detail,
+        "zone": first.detail,
+        "loss": "some",
+        "outer": "",
+    }
+    return text.format_map(known | words)

@@ -1,0 +1,138 @@
+"""Rows for the localiser: which leg of which check sent how much and lost how much, in one family at a time.
+
+Rules: out and back are rows of their own where the responder counted what reached it; elsewhere one row
+covers both legs. A family (main, IPv6, large packets) is localised apart, because a part may be broken for
+large packets only, and a small packet that passed would acquit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+from itertools import product
+
+import numpy as np
+
+from netprobe.analysis.intervals.observation import UNTOLD, Look, SeenTable
+from netprobe.analysis.localise.evidence import BoolArray, IntArray, Matrix, Observations
+from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.model.check import Layer
+from netprobe.model.component import Component, ComponentKind
+
+
+class Family(StrEnum):
+    """What is localised together."""
+
+    MAIN = "main"
+    V6 = "v6"
+    LARGE = "large"
+
+
+FAMILY_OF = {
+    Aspect.ICMP: Family.MAIN,
+    Aspect.UDP: Family.MAIN,
+    Aspect.TCP: Family.MAIN,
+    Aspect.OUTER: Family.MAIN,
+    Aspect.V6: Family.V6,
+    Aspect.LARGE: Family.LARGE,
+}
+
+
+class Leg(StrEnum):
+    """Which way a row speaks of."""
+
+    OUT = "out"
+    BACK = "back"
+    BOTH = "both"
+
+
+_LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
+
+
+class FamilyRows:
+    """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
+
+    def __init__(self, facts: Facts, family: Family) -> None:
+        self.checks = tuple(
+            c
+            for c in facts.checks
+            if FAMILY_OF.get(c.aspect) is family and c.legs.forward and not _is_scattered(c)
+        )
+        self._numbers = np.array([check.number for check in self.checks], np.int64)
+        self.matrix: Matrix[Component] = Matrix.of_path_sets(
+            ways for check in self.checks for ways in _ways(check)
+        )
+
+    def check_of(self, row: int) -> int:
+        """The number of the check a row belongs to."""
+        return self.checks[row // len(_LEGS)].number
+
+    @staticmethod
+    def is_one_way(rows: IntArray) -> BoolArray:
+        """Which rows speak of one direction only."""
+        is_one_way: BoolArray = rows % len(_LEGS) != _LEGS.index(Leg.BOTH)
+        return is_one_way
+
+    def observe(self, looks: Iterable[Look], *, without: Collection[int]) -> Observations[Component]:
+        """What every row sent and lost over some frames, except those of some checks."""
+        sent = np.zeros(self.matrix.rows, np.int64)
+        lost = np.zeros(self.matrix.rows, np.int64)
+        for look in looks:
+            self._add(look.seen, without, sent, lost)
+        return Observations(self.matrix, sent, lost)
+
+    def _add(self, seen: SeenTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
+        used = (seen.asked > 0) & (seen.wrong == 0)
+        used[list(without)] = False
+        used = used[self._numbers]
+        asked, reached = seen.asked[self._numbers], seen.reached[self._numbers]
+        arrived = seen.arrived[self._numbers]
+        apart = used & (arrived != UNTOLD)
+        rows = {
+            Leg.OUT: (apart, asked, arrived),
+            Leg.BACK: (apart, arrived, reached),
+            Leg.BOTH: (used & ~apart, asked, reached),
+        }
+        for place, leg in enumerate(_LEGS):
+            told, before, after = rows[leg]
+            sent[place :: len(_LEGS)] += np.where(told, before, 0)
+            lost[place :: len(_LEGS)] += np.where(told, before - after, 0)
+
+
+def _is_scattered(check: CheckFacts) -> bool:
+    """Whether each probe of a check is a flow of its own that may take another way than the one before."""
+    return check.aspect is Aspect.TCP and check.legs.is_one_of_several
+
+
+def _ways(check: CheckFacts) -> tuple[tuple[tuple[Component, ...], ...], ...]:
+    """The path sets of the three rows of a check; out and back a flow may take any two ways."""
+    out = tuple(_told(check, way) for way in check.legs.ways_out)
+    back = tuple(_told(check, way) for way in check.legs.ways_back)
+    both = tuple((*there, *again) for there, again in product(out, back))
+    return out, back if any(back) else out, both
+
+
+def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, ...]:
+    """The parts a row speaks of.
+
+    Whether host traffic between clusters rides the overlay differs from CNI to CNI, so it neither accuses nor
+    acquits one. A door is one part per plane: a rule may guard the pods and not the node.
+    """
+    between_hosts = check.check.layer is Layer.NODE
+    return tuple(
+        door_of_plane(part, check) if part.kind is ComponentKind.FIREWALL_RULE else part
+        for part in route
+        if not (between_hosts and part.kind is ComponentKind.OVERLAY and not part.detail)
+    )
+
+
+def door_of_plane(part: Component, check: CheckFacts) -> Component:
+    """A door towards one plane of a node."""
+    return Component(part.kind, part.source, check.asked.plane if check.asked else "", part.detail)
+
+
+def plain(part: Component) -> Component:
+    """The component as the plan names it."""
+    if part.kind is ComponentKind.FIREWALL_RULE:
+        return Component(part.kind, part.source, detail=part.detail)
+    return part

@@ -1,0 +1,351 @@
+"""Where packets vanish: dead rows by set cover, lossy ones by likelihood, grouped into hypotheses.
+
+Rules: what is dead is localised in one frame, where one good row acquits everything it crossed. What is lossy
+needs several frames, as a part that has just died looks lossy in the frame in which it died.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows, plain
+from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.localise.evidence import BoolArray, IntArray, Observations
+from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
+from netprobe.analysis.localise.interface import Suspect
+from netprobe.analysis.localise.set_cover import SetCover
+from netprobe.analysis.localise.verdict import too_few
+from netprobe.analysis.plan.index import Facts
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Evidence
+from netprobe.model.names import NodeId
+from netprobe.model.outcome import OutcomeKind
+
+_DEAD = SetCover(bad_share=0.999, good_share=0.0)
+_LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
+_LOSSY_FRAMES = 2
+_LOSSY_PATIENCE = 6
+"""Frames a loss outside of tunnels must last: hosts under load lose packets now and then."""
+_MIRROR_SHARE = 0.2
+_STEADY_SHARE = 0.5
+_LEAST_CHECKS = 4
+_LEAST_LOSS = 0.02
+_PREFERRED = (
+    ComponentKind.TUNNEL,
+    ComponentKind.OVERLAY,
+    ComponentKind.FIREWALL_RULE,
+    ComponentKind.GATEWAY_OUT,
+    ComponentKind.GATEWAY_IN,
+    ComponentKind.NODE_OUT,
+    ComponentKind.NODE_IN,
+    ComponentKind.POD_OUT,
+    ComponentKind.POD_IN,
+    ComponentKind.UNDERLAY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """A suspect in the plan's words."""
+
+    part: Component
+    alike: tuple[Component, ...]
+    checks: frozenset[int]
+    loss: float
+    is_solid: bool
+
+
+class Network:
+    """The matrices of one plan, built once."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.rows = {family: FamilyRows(facts, family) for family in Family}
+
+    def find_dead(self, look: Look, family: Family, *, without: Collection[int]) -> tuple[Blamed, ...]:
+        """The parts nothing came through in this frame."""
+        rows = self.rows[family]
+        every = rows.observe((look,), without=without)
+        candidates = _find_unacquitted(every)
+        if not len(candidates):
+            return ()
+        near, number = every.around(candidates, alone=True)
+        suspects = _DEAD.localise(near).suspects
+        return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
+
+    def find_lossy(
+        self, looks: Collection[Look], family: Family, *, without: Collection[int]
+    ) -> tuple[Blamed, ...]:
+        """The parts that lost some of what crossed them, over several frames."""
+        rows = self.rows[family]
+        every = rows.observe(looks, without=without)
+        candidates = every.matrix.components_on(np.flatnonzero(every.lost))
+        if not _is_any_lossy(every, candidates):
+            return ()
+        near, number = every.around(candidates)
+        suspects = _LOSSY.localise(near).suspects
+        return tuple(
+            replace(blamed, is_solid=not self._is_mirrored(rows, blamed, every))
+            for blamed in (self._blame(rows, suspect, every, number) for suspect in suspects)
+        )
+
+    @staticmethod
+    def _is_mirrored(rows: FamilyRows, blamed: Blamed, every: Observations[Component]) -> bool:
+        """Whether the other direction loses too, though too little yet to accuse it."""
+        part = blamed.part
+        other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
+        if other is None:
+            return False
+        crossed, _ = rows.matrix.rows_crossing(np.array([other]), surely=True)
+        told = crossed[rows.is_one_way(crossed)]
+        lost, sent = int(every.lost[told].sum()), int(every.sent[told].sum())
+        return lost > _MIRROR_SHARE * blamed.loss * max(1, sent)
+
+    @staticmethod
+    def _blame(
+        rows: FamilyRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
+    ) -> Blamed:
+        """A suspect found in the rows whose *number* is given."""
+        ranked = sorted(suspect.components, key=_rank)
+        crossed, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]))
+        sure, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]), surely=True)
+        used = crossed[(every.sent[crossed] > 0) & ((every.lost[crossed] > 0) | np.isin(crossed, sure))]
+        dead = int(np.count_nonzero(every.lost[used] == every.sent[used]))
+        checks = frozenset(rows.check_of(row) for row in number[list(suspect.supporting)].tolist())
+        alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
+        return Blamed(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
+
+
+def _find_unacquitted(every: Observations[Component]) -> IntArray:
+    """What a dead row crosses and no good one."""
+    dead = np.flatnonzero((every.sent > 0) & (every.lost >= _DEAD.bad_share * every.sent))
+    candidates = every.matrix.components_on(dead)
+    rows, crossed = every.matrix.rows_crossing(candidates, surely=True)
+    acquitted = crossed[(every.sent[rows] > 0) & (every.lost[rows] == 0)]
+    left = candidates[~np.isin(candidates, acquitted)]
+    return left[~_would_kill_more(every, left)] if every.matrix.has_path_sets else left
+
+
+def _would_kill_more(every: Observations[Component], candidates: IntArray) -> BoolArray:
+    """Which of *candidates* too few flows died for: each that may cross a dead part does so by its share."""
+    matrix = every.matrix
+    size = len(matrix.components)
+    rows, crossed, share = matrix.rows_that_may_cross(candidates)
+    told = (share < 1) & (every.sent[rows] > 0)
+    crossed, rows, share = crossed[told], rows[told], share[told]
+    flows = np.bincount(crossed, minlength=size)
+    dead = np.bincount(crossed, every.lost[rows] == every.sent[rows], minlength=size).astype(np.int64)
+    expected = np.bincount(crossed, share, minlength=size) / np.maximum(flows, 1)
+    return too_few(flows, dead, expected)[candidates] & (flows[candidates] > 0)
+
+
+def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
+    """Whether a component may pass `_is_lossy` at all; most frames end here.
+
+    Its estimated loss is at most what would be blamed on it if nothing else lost a packet.
+    """
+    rows, crossed = every.matrix.rows_crossing(candidates)
+    size = len(every.matrix.components)
+    lost = np.bincount(crossed, weights=every.lost[rows], minlength=size)
+    sure, surely_crossed = every.matrix.rows_crossing(candidates, surely=True)
+    sent = np.bincount(surely_crossed, weights=every.sent[sure], minlength=size)
+    lossy = every.lost[rows] > 0
+    pairs = np.unique(crossed[lossy] * every.matrix.rows + rows[lossy] // 3) // every.matrix.rows
+    checks = np.bincount(pairs, minlength=size)
+    return bool(np.any((checks >= _LEAST_CHECKS) & (lost >= 0.9 * _LEAST_LOSS * sent)))
+
+
+def _rank(part: Component) -> tuple[int, Component]:
+    return (_PREFERRED.index(part.kind) if part.kind in _PREFERRED else len(_PREFERRED), part)
+
+
+def group_dead(
+    look: Look, facts: Facts, blamed: Iterable[Blamed], *, column: str, outer: Callable[[Component], str]
+) -> tuple[Hypothesis, ...]:
+    """Suspects that belong together, each group put to the table."""
+    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    for one in _absorb(list(blamed)):
+        groups[_group_key(one.part)].append(one)
+    return tuple(_suppose_dead(look, facts, group, column, outer) for group in groups.values())
+
+
+def _absorb(blamed: list[Blamed]) -> list[Blamed]:
+    """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
+    parts = {one.part for one in blamed}
+    tunnels = {frozenset((p.source, p.target)) for p in parts if p.kind is ComponentKind.TUNNEL}
+
+    def is_behind(part: Component) -> bool:
+        if part.kind is ComponentKind.OVERLAY and part.detail:
+            return Component(part.kind, part.source, part.target) in parts
+        return part.kind is ComponentKind.UNDERLAY and frozenset((part.source, part.target)) in tunnels
+
+    return [one for one in blamed if not is_behind(one.part)]
+
+
+def _group_key(part: Component) -> tuple[object, ...]:
+    """Both directions of one thing, or both planes of one door, are one thing."""
+    match part.kind:
+        case ComponentKind.TUNNEL | ComponentKind.UNDERLAY:
+            return (part.kind, frozenset((part.source, part.target)), part.detail)
+        case ComponentKind.OVERLAY if not part.detail:
+            return (part.kind, frozenset((part.source, part.target)))
+        case ComponentKind.NODE_IN | ComponentKind.NODE_OUT:
+            return ("node", part.source)
+        case ComponentKind.POD_IN | ComponentKind.POD_OUT:
+            return ("pod", part.source)
+        case ComponentKind.GATEWAY_IN | ComponentKind.GATEWAY_OUT:
+            return ("gateway", part.source)
+        case _:
+            return (part,)
+
+
+def _suppose_dead(
+    look: Look, facts: Facts, group: list[Blamed], column: str, outer: Callable[[Component], str]
+) -> Hypothesis:
+    parts = sorted({one.part for one in group})
+    core = frozenset[int]().union(*(one.checks for one in group))
+    symptom = Symptom(
+        part=name_in_table(parts[0]),
+        column=column,
+        ways="both" if len(parts) > 1 else "one",
+        answer=_find_answer(look, core),
+        gateway=_is_gateway(facts, parts[0]),
+    )
+    words = {"outer": outer(parts[0]), "detail": _reject_words(look, core)}
+    return suppose(
+        symptom,
+        parts,
+        core=core,
+        explained=_crossing(facts, parts, column),
+        words={key: word for key, word in words.items() if word} | {"detail": words["detail"]},
+        evidence=(*_evidence(look, facts, core), *_directions(look, facts, core, parts)),
+        against=_witnesses(look, facts, parts),
+        indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
+        is_solid=all(one.is_solid for one in group),
+        patience=2 if len(core) > 1 else 3,
+    )
+
+
+def name_in_table(part: Component) -> str:
+    """What the decision table calls a part."""
+    return "route" if part.kind is ComponentKind.OVERLAY and part.detail else str(part.kind)
+
+
+def _crossing(facts: Facts, parts: Iterable[Component], column: str) -> frozenset[int]:
+    crossing: set[int] = set()
+    for part in parts:
+        crossing |= facts.crossing.get(part, frozenset())
+    if column in {"large", "v6"}:
+        crossing = {number for number in crossing if str(facts.checks[number].aspect) == column}
+    return frozenset(crossing)
+
+
+def _is_gateway(facts: Facts, part: Component) -> bool:
+    return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
+
+
+def _find_answer(look: Look, core: Iterable[int]) -> str:
+    heard: Counter[str] = Counter()
+    for number in core:
+        for kind, count in look.seen[number].window.outcomes if number in look.seen else ():
+            if kind is OutcomeKind.REJECTED:
+                heard["rejected"] += count
+            elif kind is OutcomeKind.REFUSED:
+                heard["refused"] += count
+            elif kind is OutcomeKind.TIMED_OUT:
+                heard["silent"] += count
+    return heard.most_common(1)[0][0] if heard else "silent"
+
+
+def _reject_words(look: Look, core: Iterable[int]) -> str:
+    told = Counter(look.seen[n].window.detail for n in core if n in look.seen and look.seen[n].window.detail)
+    rejected = [words for words, _ in told.most_common() if "reject" in words]
+    return f" ({rejected[0]})" if rejected else ""
+
+
+def _evidence(look: Look, facts: Facts, core: frozenset[int]) -> tuple[Evidence, ...]:
+    sources = {facts.checks[number].source for number in core}
+    asked = sum(look.seen[number].asked for number in core if number in look.seen)
+    reached = sum(look.seen[number].reached for number in core if number in look.seen)
+    text = f"{len(core)} checks of {len(sources)} agents: {reached} of {asked} probes answered"
+    return (Evidence(text, facts.ids(core)),)
+
+
+def _directions(
+    look: Look, facts: Facts, core: Iterable[int], parts: Sequence[Component]
+) -> Iterator[Evidence]:
+    """What was counted at the far end: with the part on the way out, and with the part on the way back."""
+    if len(parts) != 1:
+        return
+    counted = [n for n in sorted(core) if n in look.seen and look.seen[n].arrived is not None]
+    out = [n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_out)]
+    crossed = {n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_back)}
+    back = [n for n in counted if n in crossed and n not in set(out)]
+    for way, numbers in (("the way out", out), ("the way back", back)):
+        if numbers:
+            asked = sum(look.seen[n].asked for n in numbers)
+            arrived = sum(look.seen[n].arrived or 0 for n in numbers)
+            text = f"over it on {way}: {arrived} of {asked} requests arrive"
+            reached = sum(look.seen[n].reached for n in numbers)
+            answers = f", {reached} of {arrived} answers come back" if arrived else ""
+            yield Evidence(text + answers, facts.ids(numbers))
+
+
+def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Evidence, ...]:
+    every = frozenset(parts)
+    good = [
+        number
+        for number in _crossing(facts, every, "")
+        if number in look.seen and look.seen[number].is_good and facts.surely_crosses(number, every)
+    ]
+    return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
+
+
+def group_lossy(looks: Sequence[Look], facts: Facts, blamed: Iterable[Blamed]) -> tuple[Hypothesis, ...]:
+    """Lossy suspects, both directions of one thing together."""
+    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    for one in blamed:
+        if _is_lossy(looks, one):
+            groups[_group_key(one.part)].append(one)
+    return tuple(_suppose_lossy(looks, facts, group) for group in groups.values())
+
+
+def _is_lossy(looks: Sequence[Look], one: Blamed) -> bool:
+    """Enough checks, in every frame, and neither next to nothing nor next to everything."""
+    in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
+    return in_every and len(one.checks) >= _LEAST_CHECKS and _LEAST_LOSS <= one.loss <= 0.8
+
+
+def _is_steady(looks: Sequence[Look], core: Iterable[int]) -> bool:
+    """Whether frames lose alike: what broke for good loses little at first, then everything."""
+    shares = []
+    for look in looks:
+        seen = [look.seen[number] for number in core if number in look.seen]
+        asked = sum(one.asked for one in seen)
+        shares.append((asked - sum(one.reached for one in seen)) / max(1, asked))
+    return min(shares) >= _STEADY_SHARE * max(shares)
+
+
+def _suppose_lossy(looks: Sequence[Look], facts: Facts, group: list[Blamed]) -> Hypothesis:
+    parts = sorted({one.part for one in group})
+    core = frozenset[int]().union(*(one.checks for one in group))
+    loss = sum(one.loss for one in group) / len(group)
+    ids = facts.ids(core)
+    is_link = parts[0].kind is ComponentKind.TUNNEL
+    return suppose(
+        Symptom(str(parts[0].kind), ways="both" if len(parts) > 1 else "one", answer="lossy"),
+        parts,
+        core=core,
+        explained=_crossing(facts, parts, ""),
+        words={"loss": f"{100 * loss:.0f} %"},
+        evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
+        loss=loss,
+        is_solid=_is_steady(looks, core) and (len(group) > 1 or group[0].is_solid),
+        patience=_LOSSY_FRAMES if is_link else _LOSSY_PATIENCE,
+    )

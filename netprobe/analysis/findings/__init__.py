@@ -1,0 +1,1 @@
+"""Findings over time: opened, confirmed, closed; agents that run but do not report."""

@@ -1,0 +1,346 @@
+"""From explanations of single frames to findings that last: opened late enough to be right, ended surely.
+
+Rules: a hypothesis becomes a finding when the frame before vouches for it (the trouble there lies within what
+the present explanations cover) and nothing else in its column is unexplained; so the frame in which something
+breaks or heals never decides alone. While a finding is open it owns the checks it explains.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+
+from netprobe.analysis.diagnosis.hypothesis import (
+    Explanation,
+    Hypothesis,
+    Key,
+    rename,
+)
+from netprobe.analysis.diagnosis.packet_loss import name_in_table
+from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.plan.index import Aspect, Facts
+from netprobe.analysis.plan.migration import Carry
+from netprobe.model.component import Component
+from netprobe.model.finding import Cause, Evidence, Finding
+from netprobe.model.names import CheckId, NodeId
+
+_QUIET_FRAMES = 2
+"""Frames without support after which a finding has ended."""
+_MORPH_FRAMES = 4
+"""Frames in which another explanation must fit better before it takes a finding's place."""
+_PAST = 500
+_STRAY = 2
+"""Troubled checks that may stay unexplained in the frame before: a packet gets lost now and then."""
+_STRAY_SHARE = 1e-3
+"""The same in a large fleet, as a share of all checks that are looked at: what chance alone spoils."""
+_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW}
+"""Causes that show on packets that arrive: their support is the explanation itself."""
+_LOSSY_QUIET = 3
+_FLAPS = 2
+_FLAP_FRAMES = 60
+"""A finding that ended so often within so many frames and comes again is flapping."""
+_FLAP_QUIET = 30
+"""Frames without support after which a flapping finding has ended."""
+
+
+@dataclass(slots=True)
+class Case:
+    """An open finding and what it rests on."""
+
+    hypothesis: Hypothesis
+    finding: Finding
+    quiet: int = 0
+    outdone: int = 0
+    is_flapping: bool = False
+    """Whether it came and went before: then it stays open until it has been quiet for long."""
+    failed: set[int] = field(default_factory=set)
+    """Explained checks that failed at some time while it was open: whom it hit.
+
+    More than those that led to it: what is asked with large packets or over IPv6 accuses nobody where
+    ordinary packets fail as well, and is hit all the same.
+    """
+
+    def note(self, look: Look, facts: Facts) -> None:
+        """Take in whom it hits in one frame."""
+        hit = self.hypothesis.core
+        if self.hypothesis.cause is not Cause.TUNNEL_SLOW:  # what is late is not lost
+            hit |= self.hypothesis.explained & look.troubled
+        if not self.failed.issuperset(hit):
+            self.failed |= hit
+            self.finding = replace(self.finding, affected=facts.ids(self.failed))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the frame before left over."""
+
+    trouble: frozenset[int] = frozenset()
+    """Failing checks that counted as evidence and did not fail only beside others."""
+
+
+class Findings:
+    """Open and past findings."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._open: dict[Key, Case] = {}
+        self._past: deque[Finding] = deque(maxlen=_PAST)
+        self._streak: Counter[Key] = Counter()
+        self._before = Before()
+        self._frame = 0
+        self._ends: dict[Key, deque[int]] = {}
+        """When findings ended lately, in frames."""
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """Most certain first."""
+        found = (case.finding for case in self._open.values())
+        return tuple(
+            sorted(found, key=lambda finding: (-finding.confidence, finding.first_seen_ns, finding.id))
+        )
+
+    @property
+    def past(self) -> tuple[Finding, ...]:
+        """Ended findings, newest first."""
+        return tuple(reversed(self._past))
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The checks that open findings explain."""
+        cases = (case for case in self._open.values() if case.hypothesis.cause is not Cause.TUNNEL_SLOW)
+        return frozenset[int]().union(*(case.hypothesis.explained for case in cases))
+
+    def update(
+        self,
+        look: Look,
+        fresh: Explanation,
+        whole: Explanation,
+        *,
+        trouble: frozenset[int],
+        now_ns: int,
+    ) -> frozenset[int]:
+        """Take in one frame; return the checks of findings that ended, which now deserve patience.
+
+        *fresh* explains what open findings do not own, *whole* explains everything; *trouble* are the failing
+        checks that count.
+        """
+        self._frame += 1
+        healing = self._support(look, whole, now_ns=now_ns)
+        self._count(fresh)
+        for hypothesis in fresh.hypotheses:
+            if hypothesis.key not in self._open and self._may_open(hypothesis, look, fresh):
+                self._begin(hypothesis, look, now_ns=now_ns)
+        self._before = Before(trouble - fresh.excused)
+        return healing
+
+    def _count(self, fresh: Explanation) -> None:
+        self._streak = Counter({h.key: self._streak[h.key] + 1 for h in fresh.hypotheses if h.is_solid})
+
+    def replan(self, carry: Carry, *, now_ns: int) -> None:
+        """Go on with the next plan: findings last while their parts exist, and own what now crosses them."""
+        self._facts = carry.after
+        self._before = Before(carry.numbers(self._before.trouble))
+        for key, case in list(self._open.items()):
+            if all(carry.exists(part) for part in case.hypothesis.components):
+                _carry_case(case, carry)
+            else:
+                self._end(key, now_ns=now_ns)
+
+    def narrow(self, identity: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
+        """Further checks left only *left* of what a finding could not tell apart; *told* is what they said.
+
+        False where there is no such finding any more.
+        """
+        case = next((case for case in self._open.values() if case.finding.id == identity), None)
+        if case is None or not left:
+            return False
+        is_gateway = left[0].source.count("/") == 1 and NodeId.parse(left[0].source) in self._facts.gateways
+        named = rename(case.hypothesis, left[0], symptom_part=name_in_table(left[0]), is_gateway=is_gateway)
+        case.finding = replace(
+            case.finding,
+            components=named.components,
+            cause=named.cause,
+            confidence=named.row.confidence,
+            summary=named.summary,
+            next_step=named.row.next_step,
+            indistinguishable=left[1:],
+            evidence_for=(*case.finding.evidence_for, *map(Evidence, told)),
+        )
+        return True
+
+    # --- opening ------------------------------------------------------------------------------
+
+    def _may_open(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+        if not hypothesis.is_solid or not self._is_settled(hypothesis, look, fresh):
+            return False
+        if self._streak[hypothesis.key] >= hypothesis.patience:
+            return True
+        return hypothesis.patience <= 2 and self._is_vouched_for(hypothesis, look, fresh)
+
+    def _is_settled(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+        """Nothing of the same kind that may have the same cause is left unexplained in this frame."""
+        aspects = {self._facts.checks[number].aspect for number in hypothesis.core}
+        left = {number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects}
+        if not left:
+            return True
+        beside = self._find_beside(hypothesis.core) & look.seen.keys()
+        left &= beside
+        if aspects == {Aspect.SERVICE}:  # needs an agent's whole attention, so hosts under load fail it first
+            return len(left) <= len(hypothesis.core) // 2
+        return len(left) <= min(_STRAY, len(hypothesis.core) // 20) + int(_STRAY_SHARE * len(beside))
+
+    def _find_beside(self, core: frozenset[int]) -> frozenset[int]:
+        """Checks that share with most of *core* a part they cross or a node they start or end on.
+
+        If *core* fails for another reason than is supposed, it lies in what its checks have in common.
+        """
+        crossed: Counter[Component] = Counter()
+        places: Counter[NodeId] = Counter()
+        for number in core:
+            check = self._facts.checks[number]
+            crossed.update({*check.legs.crossed})
+            target = check.check.target.node
+            places.update({check.source.node_id, *((target,) if target else ())})
+        common = (self._facts.crossing[part] for part, times in crossed.items() if 2 * times >= len(core))
+        near = (self._facts.at_node[place] for place, times in places.items() if 2 * times >= len(core))
+        return frozenset[int]().union(*common, *near)
+
+    def _is_vouched_for(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+        """The frame before was troubled here, and nowhere that is not explained now."""
+        trouble = self._before.trouble
+        if not trouble & hypothesis.explained:
+            return False
+        explained = frozenset[int]().union(*(h.explained for h in fresh.hypotheses))
+        left = trouble - explained - self.owned - fresh.excused
+        return len(left) <= _STRAY + int(_STRAY_SHARE * len(look.seen))
+
+    def _begin(self, hypothesis: Hypothesis, look: Look, *, now_ns: int) -> None:
+        is_flapping = self._is_flapping(hypothesis.key)
+        finding = Finding(
+            id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
+            components=hypothesis.components,
+            cause=hypothesis.cause,
+            confidence=hypothesis.row.confidence,
+            summary=hypothesis.summary + (" It comes and goes." if is_flapping else ""),
+            evidence_for=hypothesis.evidence,
+            evidence_against=hypothesis.against,
+            indistinguishable=hypothesis.indistinguishable,
+            hidden=self._find_hidden(hypothesis, look),
+            first_seen_ns=now_ns,
+            last_seen_ns=now_ns,
+            loss=hypothesis.loss,
+            next_step=hypothesis.row.next_step,
+        )
+        case = self._open[hypothesis.key] = Case(hypothesis, finding, is_flapping=is_flapping)
+        case.note(look, self._facts)
+
+    def _is_flapping(self, key: Key) -> bool:
+        """Whether it ended several times lately: from now on it is told once."""
+        ends = self._ends.get(key, ())
+        return sum(self._frame - end <= _FLAP_FRAMES for end in ends) >= _FLAPS
+
+    def _find_hidden(self, hypothesis: Hypothesis, look: Look) -> tuple[Component, ...]:
+        """Parts that only explained checks cross: nobody can see them now."""
+        if hypothesis.row.note or hypothesis.loss is not None:
+            return ()
+        parts = {part for number in hypothesis.explained for part in self._facts.checks[number].legs.crossed}
+        return tuple(
+            sorted(
+                part
+                for part in parts - set(hypothesis.components)
+                if not any(self._proves(look, number, part) for number in self._facts.crossing[part])
+            )
+        )
+
+    def _proves(self, look: Look, number: int, part: Component) -> bool:
+        """Whether packets of a check passed a part: by an answer, or by a request that was counted there."""
+        seen = look.seen.get(number)
+        if seen is None:
+            return False
+        legs = self._facts.checks[number].legs
+        if legs.is_one_of_several and part not in legs.surely_out | legs.surely_back:
+            return False  # it may have taken another way
+        return bool(seen.reached or (seen.arrived and part in legs.surely_out))
+
+    # --- lasting and ending -------------------------------------------------------------------
+
+    def _support(self, look: Look, whole: Explanation, *, now_ns: int) -> frozenset[int]:
+        healing: set[int] = set()
+        for key, case in list(self._open.items()):
+            state = self._is_supported(case, look, whole)
+            if state is None:
+                continue
+            case.quiet = 0 if state else case.quiet + 1
+            if state:
+                case.finding = replace(case.finding, last_seen_ns=now_ns)
+                case.note(look, self._facts)
+            self._compare(case, whole)
+            if case.outdone >= _MORPH_FRAMES:
+                self._end(key, now_ns=now_ns)
+            elif case.quiet >= _quiet_frames(case):
+                self._end(key, now_ns=now_ns)
+                healing |= case.hypothesis.explained & look.troubled | (
+                    case.hypothesis.explained - look.seen.keys()
+                )
+        return frozenset(healing)
+
+    def _is_supported(self, case: Case, look: Look, whole: Explanation) -> bool | None:
+        """Whether the frame still shows it; None where nobody could see."""
+        hypothesis = case.hypothesis
+        if hypothesis.key in whole.keys:
+            return True
+        measured = [number for number in hypothesis.core if number in look.seen]
+        if not measured:
+            return None
+        if hypothesis.cause in _BY_KEY:
+            return False
+        share = sum(look.is_troubled(number) for number in measured) / len(measured)
+        return share >= (0.2 if hypothesis.loss is not None else 0.5)
+
+    def _compare(self, case: Case, whole: Explanation) -> None:
+        """Whether something else explains the same checks better by now."""
+        hypothesis = case.hypothesis
+        better = hypothesis.key not in whole.keys and any(
+            other.is_solid
+            and other.loss is None
+            and len(other.core & hypothesis.core) >= 0.8 * len(hypothesis.core)
+            for other in whole.hypotheses
+        )
+        case.outdone = case.outdone + 1 if better else 0
+
+    def _end(self, key: Key, *, now_ns: int) -> None:
+        case = self._open.pop(key)
+        self._ends = {
+            each: ends for each, ends in self._ends.items() if self._frame - ends[-1] <= _FLAP_FRAMES
+        }
+        self._ends.setdefault(key, deque(maxlen=_FLAPS)).append(self._frame)
+        self._past.append(replace(case.finding, ended_ns=now_ns))
+
+
+def _carry_case(case: Case, carry: Carry) -> None:
+    """Where none of the checks beyond doubt goes on, those that cross the parts now have to show it."""
+    old = case.hypothesis
+    new = carry.touching(old.components, like=old.explained)
+    explained = carry.numbers(old.explained) | new
+    core = carry.numbers(old.core) or carry.touching(old.components, like=old.core) or explained
+    case.hypothesis = replace(old, core=core, explained=explained)
+    case.failed = {*carry.numbers(frozenset(case.failed)), *core}
+    case.finding = replace(
+        case.finding,
+        affected=carry.after.ids(case.failed),
+        evidence_for=_without(case.finding.evidence_for, carry.departed),
+        evidence_against=_without(case.finding.evidence_against, carry.departed),
+    )
+
+
+def _without(told: tuple[Evidence, ...], departed: frozenset[CheckId]) -> tuple[Evidence, ...]:
+    return tuple(
+        replace(each, checks=tuple(check for check in each.checks if check not in departed)) for each in told
+    )
+
+
+def _quiet_frames(case: Case) -> int:
+    """Frames without support after which a finding has ended."""
+    if case.is_flapping:
+        return _FLAP_QUIET
+    return _LOSSY_QUIET if case.hypothesis.loss is not None else _QUIET_FRAMES

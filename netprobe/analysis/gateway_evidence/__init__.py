@@ -1,0 +1,1 @@
+"""What gateways say about a finding, and how much that weighs."""

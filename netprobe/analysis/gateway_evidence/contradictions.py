@@ -1,0 +1,59 @@
+"""Where a gateway calls its tunnel connected and packets say no: a finding of its own. Pure.
+
+Rule: it stands beside the finding that packets led to and never replaces it. What it says is that one of the
+two is wrong about the tunnel, and that whoever watches the gateway's own status sees nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netprobe.analysis.diagnosis.decision_table import read_table
+from netprobe.analysis.diagnosis.hypothesis import suppose
+from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.gateway_evidence.statements import Statement, Witness, find_statements
+from netprobe.model.component import ComponentKind
+from netprobe.model.finding import Evidence, Finding
+from netprobe.model.inventory import Inventory
+
+SYMPTOM = Symptom("tunnel", note="called-connected")
+
+
+def find_contradictions(
+    findings: Iterable[Finding], witnesses: Iterable[Witness], *, inventory: Inventory
+) -> tuple[Finding, ...]:
+    """One finding for each of *findings* that gateways contradict.
+
+    *findings* are as packets told them, not weighed yet: a contradiction is as sure as the packets are.
+    """
+    asked = tuple(witnesses)
+    return tuple(
+        _contradicted(finding, statements)
+        for finding in findings
+        if (statements := tuple(_against(finding, asked, inventory)))
+    )
+
+
+def _against(finding: Finding, witnesses: Iterable[Witness], inventory: Inventory) -> Iterator[Statement]:
+    for one in witnesses:
+        told = find_statements(finding, one, inventory=inventory)
+        yield from (statement for statement in told if statement.contradicts)
+
+
+def _contradicted(finding: Finding, statements: tuple[Statement, ...]) -> Finding:
+    row = read_table(SYMPTOM)
+    tunnels = tuple(part for part in finding.components if part.kind is ComponentKind.TUNNEL)
+    supposed = suppose(SYMPTOM, tunnels, core=())
+    packets = Evidence(f"packets: {finding.summary}", finding.affected)
+    return Finding(
+        id=f"{row.cause}:{'+'.join(map(str, tunnels))}",
+        components=tunnels,
+        cause=row.cause,
+        confidence=round(row.confidence * finding.confidence, 4),
+        summary=supposed.summary,
+        evidence_for=(*(Evidence(told.text) for told in statements), packets),
+        affected=finding.affected,
+        first_seen_ns=finding.first_seen_ns,
+        last_seen_ns=finding.last_seen_ns,
+        next_step=row.next_step,
+    )

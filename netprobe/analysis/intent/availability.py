@@ -1,0 +1,61 @@
+"""Which agents stand: who is silent or never spoke may answer nobody, and that is no firewall. Pure.
+
+An agent that has not reported has no plan that we know of: it believes no request, so its silence on its own
+doors says nothing about the network. Whoever answers a question stands, whatever the collector last heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netprobe.analysis.intent.questions import unseen
+from netprobe.analysis.intent.verdicts import Sight
+from netprobe.model.intent import Cell, Protocol
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState
+from netprobe.model.verdict import Verdict
+
+_SPEAKS = frozenset({AgentState.ALIVE, AgentState.SICK})
+_PROVES = frozenset({Verdict.OPEN, Verdict.REJECTED})
+"""What is seen of a door whoever stands behind it."""
+_DOORS = frozenset({Protocol.TCP, Protocol.UDP})
+
+
+def find_absent(snapshot: Snapshot) -> dict[str, str]:
+    """Agents that do not speak now, by name, each with why."""
+    known = {one.agent: one for one in snapshot.agents}
+    absent = {}
+    for agent in map(str, snapshot.inventory.iter_agents()):
+        status = known.get(agent)
+        if status is None or status.state not in _SPEAKS:
+            state = status.state if status else AgentState.ABSENT
+            why = (status.reason if status else "") or "never reported"
+            absent[agent] = f"the agent {agent} is {state}: {why}"
+    return absent
+
+
+def explain(sights: Mapping[Cell, Sight], absent: Mapping[str, str]) -> dict[Cell, Sight]:
+    """The same sights; those that nobody had because the asking agent does not stand say so."""
+    if not absent:
+        return dict(sights)  # copied whole: to hash every cell of a large matrix again takes its time
+    return {cell: _explained(cell, sight, absent) for cell, sight in sights.items()}
+
+
+def _explained(cell: Cell, sight: Sight, absent: Mapping[str, str]) -> Sight:
+    why = absent.get(str(cell.source))
+    return sight if sight.was_asked or why is None else unseen(f"{why}; {sight.reason}")
+
+
+def doubt(sights: Mapping[Cell, Sight], absent: Mapping[str, str], *, agent_port: int) -> dict[Cell, Sight]:
+    """The same sights, but nothing is concluded from the silence of an agent that does not stand."""
+    if not absent:
+        return dict(sights)
+    return {
+        cell: unseen(absent[cell.target]) if _is_moot(cell, sight, absent, agent_port) else sight
+        for cell, sight in sights.items()
+    }
+
+
+def _is_moot(cell: Cell, sight: Sight, absent: Mapping[str, str], agent_port: int) -> bool:
+    is_own = cell.door.protocol in _DOORS and cell.door.port == agent_port
+    return is_own and cell.target in absent and sight.verdict not in _PROVES

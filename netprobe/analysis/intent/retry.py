@@ -1,0 +1,64 @@
+"""Which silences have to be asked about again, and when silence may be believed. Pure.
+
+Routers and firewalls reject only so many packets per second (RFC 1812 section 4.3.2.8, nftables' ``limit``),
+and everybody who asks shares that: what others have used up is silence here, and looks like a drop. Denied is
+denied, but a drop is looked for elsewhere than a rejection. So where anybody rejected anything, the silences
+that matter are asked about again, and nothing else is, until nothing that was silent speaks any more: then
+nobody was starved, because whoever rejects too little still rejects something.
+
+Whoever has no processor for a moment, a far end or a gateway between, is as silent as a drop. It speaks again
+soon, and a drop does not: so what would be called broken for its silence alone is always asked about again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from netprobe.analysis.intent.verdicts import Sight
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell
+from netprobe.model.verdict import Verdict
+from netprobe.probes.ports import is_undecided
+
+MOST_LOOKS = 12
+"""After so many looks, what may still be starved is unproven."""
+_SPOKEN = frozenset({Verdict.OPEN, Verdict.CLOSED, Verdict.REJECTED})
+STARVED = "silent, but somebody here rejects only so many packets per second"
+
+
+def find_doubtful(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> list[Cell]:
+    """The silences of *wanted* that may be none.
+
+    Those are what should work, what was not asked for long enough, and, where anybody rejects, every drop.
+    """
+    is_limited = any(sight.verdict is Verdict.REJECTED for sight in sights.values())
+    silent = [(cell, sights[cell]) for cell in wanted if cell in sights]
+    return [cell for cell, sight in silent if _is_doubtful(cell, sight, is_limited=is_limited)]
+
+
+def _is_doubtful(cell: Cell, sight: Sight, *, is_limited: bool) -> bool:
+    is_meant = cell.expected is Expectation.ALLOW
+    if sight.verdict is Verdict.UNKNOWN:
+        return sight.was_asked and (is_meant or is_undecided(sight.reason))
+    return sight.verdict is Verdict.FILTERED and not sight.reason and (is_meant or is_limited)
+
+
+def find_news(told: Mapping[Cell, Sight]) -> dict[Cell, Sight]:
+    """Those of *told*, asked about again, that have spoken now."""
+    return {cell: sight for cell, sight in told.items() if sight.verdict in _SPOKEN}
+
+
+def give_up(
+    cells: Collection[Cell], news: Collection[Cell], sights: Mapping[Cell, Sight]
+) -> dict[Cell, Sight]:
+    """The sights of silent *cells* once there is no more time though *news* came in the last look.
+
+    Nobody can say any more which of those are drops that share an end with something that spoke late.
+    """
+    sources, addresses = {cell.source for cell in news}, {cell.address for cell in news}
+    return {
+        cell: replace(sights[cell], verdict=Verdict.UNKNOWN, reason=STARVED)
+        for cell in cells
+        if (cell.source in sources or cell.address in addresses) and not is_undecided(sights[cell].reason)
+    }

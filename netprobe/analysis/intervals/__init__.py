@@ -1,0 +1,1 @@
+"""From reports to closed intervals, and the counters of one interval."""

@@ -1,0 +1,267 @@
+"""Reports filed by interval until an interval is complete enough to be judged.
+
+Rule: a frame is one interval of the whole fleet. It closes when every agent that is expected has delivered,
+or when patience ends; nothing is judged before. Whatever is wrong with a report is counted with its reason,
+and the rest of it is used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netprobe.analysis.localise.evidence import BoolArray, IntArray
+from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.migration import Carry
+from netprobe.model.names import AgentId, CheckId
+from netprobe.model.window import AgentHealth, Heard, Report, Window
+
+_AHEAD = 3
+"""Intervals a window may lie in the future before its clock is not believed."""
+_DEPARTED_CHECK = "check of an earlier plan"
+_DEPARTED_AGENT = "agent of an earlier plan"
+_BOUND = 600
+"""Open frames kept at most; older ones are closed unjudged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuietWindows:
+    """Windows of one interval in columns, of many agents, in which nothing is odd.
+
+    What was asked was answered by whom it was meant for, or timed out. Row *i* of every column is one window.
+    """
+
+    name: tuple[str, int]
+    """Boot and sequence of whoever counted: the same name twice is a repeat."""
+    start_ns: int
+    length_ns: int
+    check: IntArray
+    """Identifiers."""
+    sent: IntArray
+    """0 where a check was not asked: its row says nothing."""
+    answered: IntArray
+    bucket: IntArray
+    """Where the round-trip times lie (`model.window.Histogram`)."""
+    heard: IntArray
+    """Requests that reached the responder; 0 where it counts none."""
+    health: Mapping[AgentId, AgentHealth]
+    """Of every agent that speaks here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filed:
+    """Quiet windows that were let in; *number* is that of the check."""
+
+    number: IntArray
+    sent: IntArray
+    answered: IntArray
+    bucket: IntArray
+    heard: IntArray
+
+
+@dataclass(slots=True)
+class Frame:
+    """What arrived of one interval."""
+
+    start_ns: int
+    length_ns: int
+    windows: dict[int, Window] = field(default_factory=dict)
+    """By number of the check."""
+    heard: dict[int, int] = field(default_factory=dict)
+    """Requests that reached the responder, by number of the check."""
+    health: dict[AgentId, AgentHealth] = field(default_factory=dict)
+    """Of every agent that delivered."""
+    quiet: list[Filed] = field(default_factory=list)
+
+
+class Intake:
+    """Checks reports and files their windows."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.rejected: Counter[str] = Counter()
+        """Windows (and whole reports) not used, by reason."""
+        self.latest_ns: dict[AgentId, int] = {}
+        """Until when each agent's newest report speaks."""
+        self.latest_health: dict[AgentId, AgentHealth] = {}
+        self._quiet_names: set[tuple[str, int]] = set()
+        self._open: dict[int, Frame] = {}
+        self._closed_ns = -1
+        self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in facts.agents}
+        self._departed_checks: frozenset[CheckId] = frozenset()
+        self._departed_agents: frozenset[AgentId] = frozenset()
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan; what departed is remembered until the plan after it: its news is late."""
+        self.facts = carry.after
+        self._departed_checks = carry.departed
+        self._departed_agents = frozenset(self._seen) - frozenset(carry.after.agents)
+        self._seen = {agent: self._seen.get(agent, set()) for agent in carry.after.agents}
+        self.latest_ns = {agent: at for agent, at in self.latest_ns.items() if agent in self._seen}
+        self.latest_health = {a: health for a, health in self.latest_health.items() if a in self._seen}
+        for frame in self._open.values():
+            windows = carry.keys(frame.windows)
+            self.rejected[_DEPARTED_CHECK] += len(frame.windows) - len(windows)
+            frame.windows, frame.heard = windows, carry.keys(frame.heard)
+            frame.quiet = [_carry_filed(filed, carry) for filed in frame.quiet]
+            frame.health = {agent: health for agent, health in frame.health.items() if agent in self._seen}
+
+    def file(self, report: Report, *, now_ns: int) -> None:
+        """Take in one report, at least once delivered: a repeat is counted and dropped."""
+        if not self._accept(report, now_ns):
+            return
+        end_ns = report.start_ns + report.length_ns
+        if end_ns >= self.latest_ns.get(report.agent, 0):
+            self.latest_ns[report.agent], self.latest_health[report.agent] = end_ns, report.health
+        if report.start_ns <= self._closed_ns:
+            self.rejected["late"] += len(report.windows)
+            return
+        frame = self._open.setdefault(report.start_ns, Frame(report.start_ns, report.length_ns))
+        frame.health[report.agent] = report.health
+        for window in report.windows:
+            self._file_window(frame, report, window)
+        for heard in report.heard:
+            self._file_heard(report, heard)
+
+    def file_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
+        """Take in quiet windows of many agents at once; what is wrong with them is counted as ever."""
+        reason = self._find_span_fault(batch.start_ns, batch.length_ns, now_ns)
+        reason = reason or ("repeated" if batch.name in self._quiet_names else "")
+        reason = reason or ("late" if batch.start_ns <= self._closed_ns else "")
+        if reason:
+            self.rejected[reason] += int(np.count_nonzero(batch.sent))
+            return
+        if len(self._quiet_names) > 10 * _BOUND:
+            self._quiet_names.clear()
+        self._quiet_names.add(batch.name)
+        self.latest_ns.update(dict.fromkeys(batch.health, batch.start_ns + batch.length_ns))
+        self.latest_health.update(batch.health)
+        frame = self._open.setdefault(batch.start_ns, Frame(batch.start_ns, batch.length_ns))
+        frame.health.update(batch.health)
+        frame.quiet.append(self._sift(batch))
+
+    def _sift(self, batch: QuietWindows) -> Filed:
+        """The rows that can be used, each with the number of its check."""
+        number, is_known = self._find_numbers(batch.check)
+        is_sane = (np.minimum(batch.sent, batch.answered) >= 0) & (batch.heard >= 0)
+        is_whole = batch.answered <= batch.sent
+        self._reject("unknown check", ~is_known)
+        self._reject("negative count", is_known & ~is_sane)
+        self._reject("more outcomes than probes", is_known & is_sane & ~is_whole)
+        kept = np.flatnonzero(is_known & is_sane & is_whole & (batch.sent > 0))
+        columns = (batch.sent, batch.answered, batch.bucket, batch.heard)
+        return Filed(number[kept], *(column[kept] for column in columns))
+
+    def _find_numbers(self, ids: IntArray) -> tuple[IntArray, BoolArray]:
+        """The number of each check, and whether there is one at all."""
+        ours = self.facts.ids_array
+        if np.array_equal(ids, ours):
+            return np.arange(len(ours)), np.ones(len(ours), np.bool_)
+        order = np.argsort(ours)
+        place = np.minimum(np.searchsorted(ours[order], ids), len(ours) - 1)
+        return order[place], ours[order[place]] == ids
+
+    def _reject(self, reason: str, rows: BoolArray) -> None:
+        if rows.any():
+            self.rejected[reason] += int(np.count_nonzero(rows))
+
+    def _accept(self, report: Report, now_ns: int) -> bool:
+        reason = self._find_fault(report, now_ns)
+        if reason:
+            self.rejected[reason] += max(1, len(report.windows))
+        return not reason
+
+    def _find_fault(self, report: Report, now_ns: int) -> str:
+        if report.agent not in self._seen:
+            return _DEPARTED_AGENT if report.agent in self._departed_agents else "unknown agent"
+        if fault := self._find_span_fault(report.start_ns, report.length_ns, now_ns):
+            return fault
+        name = (report.boot, report.sequence)
+        if name in self._seen[report.agent]:
+            return "repeated"
+        if len(self._seen[report.agent]) > 10 * _BOUND:
+            self._seen[report.agent].clear()
+        self._seen[report.agent].add(name)
+        return ""
+
+    def _find_span_fault(self, start_ns: int, length_ns: int, now_ns: int) -> str:
+        interval = self.facts.interval_ns
+        if length_ns != interval or start_ns < 0 or start_ns % interval:
+            return "not an interval of this plan"
+        return "from the future" if start_ns > now_ns + _AHEAD * interval else ""
+
+    def _file_window(self, frame: Frame, report: Report, window: Window) -> None:
+        facts = self.facts.by_id.get(window.check)
+        reason = _find_window_fault(window, report)
+        if facts is None:
+            reason = self._name_unknown(window.check)
+        elif facts.source != report.agent:
+            reason = "check of another agent"
+        if reason or facts is None:
+            self.rejected[reason] += 1
+        else:
+            frame.windows[facts.number] = window
+
+    def _file_heard(self, report: Report, heard: Heard) -> None:
+        """Responders may tell of earlier intervals. What an impostor heard is not the far end's to count."""
+        facts = self.facts.by_id.get(heard.check)
+        if facts is None or heard.received < 0:
+            self.rejected[self._name_unknown(heard.check) if facts is None else "negative count"] += 1
+        elif facts.asked is None or facts.asked == report.agent:
+            at = self._open.get(heard.start_ns)
+            if at is not None:
+                at.heard[facts.number] = at.heard.get(facts.number, 0) + heard.received
+
+    def _name_unknown(self, check: CheckId) -> str:
+        return _DEPARTED_CHECK if check in self._departed_checks else "unknown check"
+
+    def close_next(self, *, now_ns: int, absent: frozenset[AgentId]) -> Frame | None:
+        """Close and return the oldest frame if it is complete; *absent* agents are not waited for."""
+        if not self._open:
+            return None
+        start_ns = min(self._open)
+        frame = self._open[start_ns]
+        if not self._is_complete(frame, now_ns=now_ns, absent=absent) and len(self._open) <= _BOUND:
+            return None
+        self._closed_ns = start_ns
+        return self._open.pop(start_ns)
+
+    def _is_complete(self, frame: Frame, *, now_ns: int, absent: frozenset[AgentId]) -> bool:
+        waited = now_ns - frame.start_ns - frame.length_ns
+        if waited >= self.patience_ns:
+            return True
+        return absent.issuperset(self.facts.agent_set.difference(frame.health))
+
+    @property
+    def patience_ns(self) -> int:
+        """How long after its end a frame waits for reports: the last time-out, and time to travel."""
+        return self.facts.patience_ns + 800_000_000 + self.facts.interval_ns // 10
+
+
+def _carry_filed(filed: Filed, carry: Carry) -> Filed:
+    old, new = carry.arrays
+    number = np.full(len(carry.before.checks), -1, np.int64)
+    number[old] = new
+    kept = np.flatnonzero(number[filed.number] >= 0)
+    columns = (filed.sent, filed.answered, filed.bucket, filed.heard)
+    return Filed(number[filed.number[kept]], *(column[kept] for column in columns))
+
+
+def _find_window_fault(window: Window, report: Report) -> str:
+    if window.start_ns != report.start_ns or window.length_ns != report.length_ns:
+        return "window outside its report"
+    counts = (
+        window.sent,
+        window.answered,
+        window.lost_out,
+        window.lost_back,
+        *dict(window.outcomes).values(),
+    )
+    if min(counts) < 0:
+        return "negative count"
+    if sum(count for _, count in window.outcomes) > window.sent or window.answered > window.sent:
+        return "more outcomes than probes"
+    return ""

@@ -1,0 +1,294 @@
+"""One closed frame, seen: what each check asked, reached and was heard, and who did not deliver.
+
+Rule: what every check saw stands in arrays by number of the check, so a calm frame of a large fleet costs a
+few array operations; the `Seen` of one check is built when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from netprobe.analysis.intervals.assembler import Frame
+from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
+from netprobe.analysis.plan.index import Aspect, Facts
+from netprobe.analysis.plan.migration import Carry
+from netprobe.model.check import TargetKind
+from netprobe.model.names import AgentId
+from netprobe.model.outcome import OutcomeKind
+from netprobe.model.window import AgentHealth, Histogram, Window
+
+_STRAIN_SHARE = 0.5
+"""An event loop that lagged this share of a probe's time-out answers too late."""
+UNTOLD = -1
+"""Stands for what a responder heard where it told nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One check in one frame. *heard* is None where the responder told nothing."""
+
+    asked: int
+    reached: int
+    heard: int | None
+    wrong: int
+    window: Window
+
+    @property
+    def is_good(self) -> bool:
+        """Everything asked was answered by the right one."""
+        return 0 < self.asked == self.reached
+
+    @property
+    def is_dead(self) -> bool:
+        """Nothing that was asked was answered by the right one."""
+        return self.asked > 0 == self.reached
+
+    @property
+    def is_troubled(self) -> bool:
+        """Something asked was not answered by the right one."""
+        return self.reached < self.asked
+
+    @property
+    def arrived(self) -> int | None:
+        """Requests that reached the responder; None where nobody counted them there."""
+        if self.heard is None:
+            return None
+        return min(self.asked, max(self.heard, self.reached))
+
+    @property
+    def lost_out(self) -> int | None:
+        """Probes that certainly vanished on the way out; None where nobody knows which way they went.
+
+        What another one answered was not lost.
+        """
+        if self.arrived is None or self.wrong:
+            return self.window.lost_out if self._is_told else None
+        return self.asked - self.arrived
+
+    @property
+    def lost_back(self) -> int | None:
+        """Probes that certainly arrived, and whose answers vanished; None where nobody knows which way."""
+        if self.arrived is None or self.wrong:
+            return self.window.lost_back if self._is_told else None
+        return self.arrived - self.reached
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether the asker knows where its losses were, or had none."""
+        told = self.window.lost_out + self.window.lost_back
+        return told > 0 or not self.window.count(OutcomeKind.TIMED_OUT)
+
+    @property
+    def refused(self) -> int:
+        """Resets and port-unreachables: the host lives."""
+        return self.window.count(OutcomeKind.REFUSED)
+
+
+class SeenTable(Mapping[int, Seen]):
+    """What the checks of one frame saw, by number; a check that was not measured is not in it."""
+
+    def __init__(self, facts: Facts, frame: Frame) -> None:
+        """Nothing measured yet; windows filed one by one stay at hand in *windows*."""
+        size = len(facts.checks)
+        self._facts = facts
+        self._span = frame.start_ns, frame.length_ns
+        self.windows: dict[int, Window] = frame.windows
+        self.asked: IntArray = np.zeros(size, np.int64)
+        """0 where it was not measured."""
+        self.reached: IntArray = np.zeros(size, np.int64)
+        self.wrong: IntArray = np.zeros(size, np.int64)
+        self.heard: IntArray = np.full(size, UNTOLD, np.int64)
+        self.log_rtt: FloatArray = np.full(size, np.nan)
+        """log2 of the p50 in nanoseconds; NaN where nothing answered."""
+
+    def __getitem__(self, number: int) -> Seen:
+        if not self.asked[number]:
+            raise KeyError(number)
+        heard = int(self.heard[number])
+        return Seen(
+            int(self.asked[number]),
+            int(self.reached[number]),
+            None if heard == UNTOLD else heard,
+            int(self.wrong[number]),
+            self.windows.get(number) or self._make_window(number),
+        )
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and bool(self.asked[number])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers.tolist())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.asked))
+
+    @property
+    def numbers(self) -> IntArray:
+        """The checks that were measured, ascending."""
+        return np.flatnonzero(self.asked)
+
+    @property
+    def is_good(self) -> BoolArray:
+        """Per check: everything asked was answered by the right one."""
+        is_good: BoolArray = (self.asked > 0) & (self.reached == self.asked)
+        return is_good
+
+    @property
+    def is_dead(self) -> BoolArray:
+        """Per check: nothing asked was answered by the right one."""
+        is_dead: BoolArray = (self.asked > 0) & (self.reached == 0)
+        return is_dead
+
+    @property
+    def is_troubled(self) -> BoolArray:
+        """Per check: something asked was not answered by the right one."""
+        is_troubled: BoolArray = self.reached < self.asked
+        return is_troubled
+
+    @property
+    def arrived(self) -> IntArray:
+        """Per check: requests that reached the responder; `UNTOLD` where nobody counted them there."""
+        told = np.minimum(self.asked, np.maximum(self.heard, self.reached))
+        return np.where(self.heard == UNTOLD, UNTOLD, told)
+
+    def carried(self, carry: Carry) -> SeenTable:
+        """The same, under the numbers of the next plan."""
+        after = SeenTable(carry.after, Frame(*self._span, windows=carry.keys(self.windows)))
+        carry.array(self.asked, fresh=after.asked)
+        carry.array(self.reached, fresh=after.reached)
+        carry.array(self.wrong, fresh=after.wrong)
+        carry.array(self.heard, fresh=after.heard)
+        carry.array(self.log_rtt, fresh=after.log_rtt)
+        return after
+
+    def _make_window(self, number: int) -> Window:
+        """The window of a check that came in columns (`frames.QuietWindows`)."""
+        asked, reached = int(self.asked[number]), int(self.reached[number])
+        outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, asked - reached))
+        rtt = Histogram((int(8 * self.log_rtt[number]),), (reached,)) if reached else Histogram()
+        check = self._facts.checks[number].check.id
+        return Window(
+            check, *self._span, asked, reached, tuple(pair for pair in outcomes if pair[1]), rtt=rtt
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A closed frame. Checks are numbered as in the facts."""
+
+    start_ns: int
+    end_ns: int
+    seen: SeenTable
+    delivered: frozenset[AgentId]
+    missing: frozenset[AgentId]
+    """Agents that delivered in the past, and nothing for this frame."""
+    strained: frozenset[AgentId]
+    """Agents whose own health says that what they measured, or failed to answer, is not the network's
+    fault.
+    """
+    health: Mapping[AgentId, AgentHealth] = field(default_factory=dict)
+    """How everybody who delivered felt."""
+    troubled: frozenset[int] = field(default=frozenset())
+    slow: frozenset[int] = field(default=frozenset())
+    """Checks far beyond their usual latency, for several frames by now."""
+    lossy: frozenset[int] = field(default=frozenset())
+    """Checks that have lost more than they usually do over some minutes."""
+
+    def is_troubled(self, number: int) -> bool:
+        """Whether a check was measured and lost something."""
+        return number in self.troubled
+
+    def carried(self, carry: Carry) -> Look:
+        """The same frame, as the next plan would have seen it."""
+        agents = frozenset(carry.after.agents)
+        return replace(
+            self,
+            seen=self.seen.carried(carry),
+            troubled=carry.numbers(self.troubled),
+            slow=carry.numbers(self.slow),
+            lossy=carry.numbers(self.lossy),
+            delivered=self.delivered & agents,
+            missing=self.missing & agents,
+            strained=self.strained & agents,
+            health={agent: health for agent, health in self.health.items() if agent in agents},
+        )
+
+
+def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
+    """See a closed frame; *known* are the agents that have delivered before."""
+    delivered = frozenset(frame.health)
+    strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
+    seen = SeenTable(facts, frame)
+    _fill_quiet(seen, frame)
+    _fill_windows(seen, frame, facts)
+    _hear(seen, frame, facts)
+    if strained:
+        deaf = frozenset(agent for agent in strained if frame.health[agent].packets_dropped > 0)
+        _take_out_spoiled(seen, facts, strained, deaf)
+    return Look(
+        frame.start_ns,
+        frame.start_ns + frame.length_ns,
+        seen,
+        delivered,
+        known - delivered,
+        strained,
+        frame.health,
+        frozenset(np.flatnonzero(seen.is_troubled).tolist()),
+    )
+
+
+def _is_strained(health: AgentHealth, facts: Facts) -> bool:
+    return health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
+
+
+def _fill_quiet(seen: SeenTable, frame: Frame) -> None:
+    for batch in frame.quiet:
+        at = batch.number
+        seen.asked[at], seen.reached[at] = batch.sent, batch.answered
+        seen.log_rtt[at] = np.where(batch.answered > 0, (batch.bucket + 0.5) / 8, np.nan)
+
+
+def _fill_windows(seen: SeenTable, frame: Frame, facts: Facts) -> None:
+    for number, window in frame.windows.items():
+        outcomes = dict(window.outcomes)
+        wrong, reached = outcomes.get(OutcomeKind.WRONG_PEER, 0), outcomes.get(OutcomeKind.REACHED, 0)
+        if facts.checks[number].check.target.kind is TargetKind.SERVICE:
+            reached, wrong = reached + wrong, 0  # any endpoint of a service is a right one
+        asked = max(0, window.sent - outcomes.get(OutcomeKind.NOT_MEASURED, 0))
+        middle_ns = window.rtt.quantile_ns(0.5)
+        seen.asked[number], seen.reached[number], seen.wrong[number] = asked, min(asked, reached), wrong
+        seen.log_rtt[number] = np.nan if middle_ns is None else np.log2(max(1.0, middle_ns))
+
+
+def _hear(seen: SeenTable, frame: Frame, facts: Facts) -> None:
+    """What responders that delivered have counted; one that counted nothing heard nothing."""
+    counted = facts.is_counted
+    absent = facts.places_of(facts.agent_set.difference(frame.health))
+    if len(absent):
+        counted = counted & np.isin(facts.asked_place, absent, invert=True)
+    heard = np.zeros(len(counted), np.int64)
+    for batch in frame.quiet:
+        heard[batch.number] += batch.heard
+    if frame.heard:
+        np.add.at(heard, np.fromiter(frame.heard, np.int64), np.fromiter(frame.heard.values(), np.int64))
+    seen.heard = np.where(counted & (seen.asked > 0), heard, UNTOLD)
+
+
+def _take_out_spoiled(
+    seen: SeenTable, facts: Facts, strained: frozenset[AgentId], deaf: frozenset[AgentId]
+) -> None:
+    """Forget what may be an agent's own doing.
+
+    An asker says itself which losses it does not believe (they are not measured), except where its kernel
+    dropped answers. Who is asked answers late when it lags, though its kernel pings back all the same.
+    """
+    for agent in deaf:
+        seen.asked[[check.number for check in facts.from_agent.get(agent, ())]] = 0
+    for agent in strained:
+        late = [c.number for c in facts.to_agent.get(agent, ()) if c.aspect is not Aspect.ICMP]
+        seen.asked[late] = 0
+    for counts in (seen.reached, seen.wrong):
+        counts[seen.asked == 0] = 0

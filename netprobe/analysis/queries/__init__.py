@@ -1,0 +1,1 @@
+"""Questions to a snapshot: why, weak points, blast radius, comparison."""

@@ -1,0 +1,152 @@
+"""Marks of the decision table that only a patient question can set, and what they mean for the pair.
+
+Some faults show in nothing that is asked every few seconds: a connection that takes a minute is given up
+long before, one in many that takes a second is a lost packet, and a flow that is never quiet is never
+forgotten. So they are asked on demand, with patience. Rule: pure over answers; a mark is added by adding a
+reader, and what it means says the table. A reader that is not sure says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.queries.path_explanation import Why
+from netprobe.model import component as parts
+from netprobe.model.check import Check, Probe, TargetKind, check_id
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Evidence
+from netprobe.model.names import AgentId, NodeId, Plane
+from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, TimedOut
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState
+
+_SECOND = 1_000_000_000
+CONNECTS = 20
+"""Connections asked for in a row, where rare ones are slow."""
+SHORT_NS = 4 * _SECOND
+"""Patience for a connection whose first two packets may be lost (RFC 6298: again after 1 s, 2 s more)."""
+LONG_NS = 70 * _SECOND
+"""Patience for one whose packets all arrive spoiled, until the seventh: 1 + 2 + 4 + 8 + 16 + 32 s."""
+_RETRIED_S = ((1.0, 1.5), (2.0, 2.5), (3.0, 3.5))
+"""After how long a connection stands whose first packets were lost; since Linux 6.5 every second is tried."""
+_MINUTE_S = (60.0, 66.0)
+_RARE_SHARE = 1 / 3
+_LEAST_CONNECTS = 10
+_LIVES, _DEAD = "lives", ("dead: silence", "dead: reset")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A question that was asked on demand and what came of it: an outcome for each time, and facts."""
+
+    check: Check
+    outcomes: tuple[Outcome, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Who asked whom, and by which node packets left the asker's cluster, if they did."""
+
+    source: AgentId
+    target: AgentId
+    gateway: NodeId | None = None
+
+    @property
+    def between(self) -> Component:
+        """What lies between both ends."""
+        if self.gateway is not None:
+            return parts.tunnel(self.source.cluster, self.target.cluster)
+        return parts.overlay(self.source.node_id, self.target.node_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a reader saw: the symptom, the part it is put to, and one sentence of evidence."""
+
+    symptom: Symptom
+    part: Component
+    told: str
+
+
+def find_patient_questions(snapshot: Snapshot, why: Why) -> tuple[Way, tuple[Check, ...]] | None:
+    """What to ask with patience about a pair, one living agent another; None where no agent can ask."""
+    alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
+    able = [c for c in why.checks if c.target.kind is TargetKind.AGENT and str(c.source) in alive]
+    like = min(able, key=lambda check: (check.source.plane is not Plane.POD, check.id), default=None)
+    if like is None:
+        return None
+    legs = next((legs for legs in snapshot.legs if legs.check == like.id), None)
+    out = (part for part in (legs.forward if legs else ()) if part.kind is ComponentKind.GATEWAY_OUT)
+    gateway = next((NodeId.parse(part.source) for part in out), None)
+    checks = tuple(
+        Check(check_id(like.source, like.target, probe), like.source, like.target, probe, like.layer, count)
+        for probe, count in patient_probes(snapshot.inventory.agent_port)
+    )
+    return Way(like.source, AgentId.parse(like.target.name), gateway), checks
+
+
+def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
+    """What is asked with patience, and how often: many connections, a long one, flows that are quiet."""
+    return (
+        (Probe("tcp", port=port, timeout_ns=SHORT_NS), CONNECTS),
+        (Probe("tcp", port=port, timeout_ns=LONG_NS), 1),
+        (Probe("idle", port=port, timeout_ns=400 * _SECOND), 1),
+    )
+
+
+def read_marks(told: Sequence[Told], way: Way) -> Iterator[Hypothesis]:
+    """What patient questions mean, by the table."""
+    for one in told:
+        for read in READERS:
+            mark = read(one, way)
+            if mark is not None:
+                evidence = (Evidence(f"asked with patience: {mark.told}", (one.check.id,)),)
+                yield suppose(mark.symptom, (mark.part,), core=(), evidence=evidence)
+
+
+Reader = Callable[[Told, Way], Mark | None]
+
+
+def _read_idle(told: Told, way: Way) -> Mark | None:
+    """Row 22: a flow that was quiet for long is dead, one that was quiet for less lives."""
+    if told.check.probe.kind != "idle" or not isinstance(told.outcomes[0], TimedOut | AppFailed):
+        return None
+    lived = [gap for gap, how in told.facts if how == _LIVES]
+    died = [f"{gap} ({how})" for gap, how in told.facts if how in _DEAD]
+    if not lived or not died:
+        return None
+    part = way.between
+    return Mark(Symptom(str(part.kind), note="idle"), part, f"{lived[-1]} lives, {died[0]}")
+
+
+def _read_slow_connect(told: Told, way: Way) -> Mark | None:
+    """Row 7: within a cluster a connection stands after a minute, by a packet that was not offloaded."""
+    if told.check.probe.kind != "tcp" or way.gateway is not None or way.source.node == way.target.node:
+        return None
+    took_s = [one.rtt_ns / _SECOND for one in told.outcomes if isinstance(one, Reached)]
+    if not took_s or not all(_MINUTE_S[0] <= each <= _MINUTE_S[1] for each in took_s):
+        return None
+    part = way.between
+    return Mark(Symptom("overlay", note="slow-connect"), part, f"a connection took {took_s[0]:.0f} s")
+
+
+def _read_port_race(told: Told, way: Way) -> Mark | None:
+    """Row 21: behind a gateway few connections stand exactly after a retry, and the rest at once."""
+    if told.check.probe.kind != "tcp" or way.gateway is None or len(told.outcomes) < _LEAST_CONNECTS:
+        return None
+    took_s = [one.rtt_ns / _SECOND for one in told.outcomes if isinstance(one, Reached)]
+    retried = [each for each in took_s if any(low <= each <= high for low, high in _RETRIED_S)]
+    others = [each for each in took_s if each not in retried]
+    measured = [one for one in told.outcomes if not isinstance(one, NotMeasured)]
+    if not retried or len(retried) > _RARE_SHARE * len(measured) or max(others, default=9.0) >= 1:
+        return None
+    what = f"{len(retried)} of {len(measured)} connections took {retried[0]:.1f} s"
+    what += f", the others {max(others):.2f} s at most"
+    return Mark(Symptom("gateway-out", note="port-race"), parts.gateway_out(way.gateway), what)
+
+
+READERS: tuple[Reader, ...] = (_read_idle, _read_slow_connect, _read_port_race)

@@ -1,4 +1,0 @@
-"""A fleet without packets: the reports that agents would send while labelled faults come and go.
-
-Pure and seeded. ``effects`` says what can be wrong, ``catalogue`` the labelled faults, ``world`` plays them.
-"""

@@ -1,0 +1,1 @@
+"""State that lasts over intervals: paths, baselines, agent liveness, eligibility of evidence."""

@@ -1,0 +1,96 @@
+"""Which agents deliver, which are silent and which are strained, frame by frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netprobe.analysis.intervals.assembler import Intake
+from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.migration import Carry
+from netprobe.model.names import AgentId
+from netprobe.model.status import AgentState, AgentStatus
+from netprobe.model.window import AgentHealth
+
+_SILENT_FRAMES = 2
+_SICK_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RollCall:
+    """Every agent at one moment; words are made when they are asked for."""
+
+    facts: Facts
+    now_ns: int
+    patience_ns: int
+    silence: Mapping[AgentId, int]
+    strain: Mapping[AgentId, int]
+    latest_ns: Mapping[AgentId, int]
+    health: Mapping[AgentId, AgentHealth]
+
+    def all(self) -> tuple[AgentStatus, ...]:
+        """The status of every agent, in the plan's order."""
+        return tuple(map(self.of, self.facts.agents))
+
+    def of(self, agent: AgentId) -> AgentStatus:
+        """The status of one agent."""
+        checks = len(self.facts.from_agent.get(agent, ()))
+        health = self.health.get(agent)
+        if health is None:
+            return AgentStatus(str(agent), AgentState.ABSENT, reason="never reported", checks=checks)
+        state, reason = self._feel(agent, health)
+        return AgentStatus(
+            agent=str(agent),
+            state=state,
+            last_report_ns=self.latest_ns[agent],
+            reason=reason,
+            checks=checks,
+            loop_lag_ns=health.loop_lag_ns,
+            windows_spooled=health.windows_spooled,
+            windows_dropped=health.windows_dropped,
+            version=health.version,
+            capabilities=health.capabilities,
+        )
+
+    def _feel(self, agent: AgentId, health: AgentHealth) -> tuple[AgentState, str]:
+        age = self.now_ns - self.latest_ns[agent]
+        is_late = age > 3 * self.facts.interval_ns + self.patience_ns
+        if self.silence.get(agent, 0) >= _SILENT_FRAMES or is_late:
+            return AgentState.SILENT, f"last reported {age / 1e9:.0f} s ago"
+        if self.strain.get(agent, 0) >= _SICK_FRAMES:
+            return AgentState.SICK, f"its event loop lags {health.loop_lag_ns / 1e6:.0f} ms"
+        return AgentState.ALIVE, ""
+
+
+@dataclass(slots=True)
+class Attendance:
+    """Frames in a row in which an agent was silent or strained; nothing stands there for most."""
+
+    silence: dict[AgentId, int] = field(default_factory=dict)
+    strain: dict[AgentId, int] = field(default_factory=dict)
+
+    def replan(self, carry: Carry) -> None:
+        """Go on with the next plan; who left is forgotten."""
+        agents = carry.after.agent_set
+        self.silence = {agent: n for agent, n in self.silence.items() if agent in agents}
+        self.strain = {agent: n for agent, n in self.strain.items() if agent in agents}
+
+    def note(self, look: Look) -> None:
+        """Take in one frame."""
+        still = {agent: n for agent, n in self.silence.items() if agent not in look.delivered}
+        self.silence = dict(Counter(still) + Counter(look.missing))
+        self.strain = {agent: self.strain.get(agent, 0) + 1 for agent in look.strained}
+
+    def call(self, facts: Facts, intake: Intake, *, now_ns: int) -> RollCall:
+        """How every agent stands now."""
+        return RollCall(
+            facts,
+            now_ns,
+            intake.patience_ns,
+            self.silence,
+            self.strain,
+            dict(intake.latest_ns),
+            dict(intake.latest_health),
+        )

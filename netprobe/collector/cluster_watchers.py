@@ -1,0 +1,221 @@
+"""One watcher per registered cluster: its facts for the inventory, its keys and pods for the admission.
+
+Rules. Clusters come and go with their files while the collector runs; one that cannot be reached disturbs no
+other. Keys are asked for when a watch begins, every ten minutes, and when a token names one that nobody
+knows, but never more often than every ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from netprobe.bus.tokens import TrustedCluster
+from netprobe.collector.admission import Admission
+from netprobe.collector.registry import Registered, Registry
+from netprobe.discovery.inventory.flat_mesh import join_flat
+from netprobe.discovery.k8s.client import ClusterApi, open_api
+from netprobe.discovery.k8s.facts import ClusterFacts
+from netprobe.discovery.k8s.token_issuer import read_issuer
+from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
+from netprobe.discovery.merge import NO_ACCESS, Known, compose
+from netprobe.errors import NetprobeError
+from netprobe.model.expected_agents import Muster
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.wire.messages import Presence
+
+LOOK_S = 1.0
+"""How often files are looked at, and unknown keys are noticed."""
+KEYS_EVERY_S = 600.0
+KEYS_PAUSE_S = 10.0
+_RETRY_S = 5.0
+
+logger = logging.getLogger("netprobe.collector")
+
+
+class Gathering:
+    """Watches every registered cluster; :meth:`run` until it is cancelled."""
+
+    def __init__(self, registry: Registry, admission: Admission, *, pace: Pace | None = None) -> None:
+        self._registry = registry
+        self._admission = admission
+        self._pace = pace
+        self._followers: dict[ClusterName, _Follower] = {}
+        self._tasks: dict[ClusterName, asyncio.Task[None]] = {}
+        self._look()
+
+    def known(self) -> tuple[Known, ...]:
+        """What is known of each registered cluster now."""
+        return tuple(self._followers[name].known() for name in sorted(self._followers))
+
+    @property
+    def home(self) -> ClusterName | None:
+        """The cluster that we run in, where one of them says so."""
+        return next((name for name, each in self._followers.items() if each.registered.is_home), None)
+
+    @property
+    def refused(self) -> int:
+        """Registration files that could not be used since the start."""
+        return self._registry.refused
+
+    async def run(self) -> None:
+        """Follow the folder, and each cluster in it."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._look()
+                for name in self._tasks.keys() - self._followers.keys():
+                    self._tasks.pop(name).cancel()
+                for name, follower in self._followers.items():
+                    if name not in self._tasks or self._tasks[name].get_name() != follower.title:
+                        if name in self._tasks:
+                            self._tasks[name].cancel()
+                        self._tasks[name] = group.create_task(follower.run(), name=follower.title)
+                await asyncio.sleep(LOOK_S)
+
+    def _look(self) -> None:
+        registered = {found.name: found for found in self._registry.read()}
+        for name in self._followers.keys() - registered.keys():
+            logger.info("cluster %s is no more registered", name)
+            del self._followers[name]
+        for name, found in registered.items():
+            follower = self._followers.get(name)
+            if follower is None or follower.registered != found:
+                self._followers[name] = _Follower(found, self._admission, self._trust, self._pace, follower)
+                logger.info("cluster %s is registered%s", name, "" if found.access else ", without its API")
+        self._trust()
+
+    def _trust(self) -> None:
+        self._admission.trust(follower.trusted for follower in self._followers.values())
+
+
+class Survey:
+    """The fleet as far as it is known at the last :meth:`refresh`; what people wrote is its argument."""
+
+    def __init__(self, gathering: Gathering | None, *, flat: bool = False) -> None:
+        self._gathering = gathering
+        self._flat = flat
+        self.known = gathering.known() if gathering is not None else ()
+        """What was known of each registered cluster then."""
+        self._present: dict[AgentId, tuple[str, ...]] = {}
+
+    async def refresh(self, find_present: Callable[[], Awaitable[tuple[Presence, ...]]]) -> None:
+        """Look again; agents are asked about only where an API cannot be."""
+        if self._gathering is None:
+            return
+        self.known = self._gathering.known()
+        speechless = {found.name for found in self.known if found.away or found.facts is None}
+        present = await find_present() if speechless else ()
+        self._present = {told.agent: told.addresses for told in present if told.agent.cluster in speechless}
+
+    def muster(self) -> Muster:
+        """Who is said to run, as far as APIs tell."""
+        told = {found.name: found.facts for found in self.known if found.facts is not None}
+        return Muster(
+            pods=tuple(pod for facts in told.values() for pod in facts.agent_pods if pod.runs),
+            not_ready=frozenset(
+                NodeId(name, node) for name, facts in told.items() for node in facts.not_ready
+            ),
+            unsure=frozenset(found.name for found in self.known if found.away),
+            home=self._gathering.home if self._gathering is not None else None,
+        )
+
+    def __call__(self, written: Inventory) -> Inventory:
+        """The inventory to plan for."""
+        found = compose(written, self.known, self._present)
+        return join_flat(found) if self._flat and not found.links else found
+
+
+class _Follower:
+    """One cluster."""
+
+    def __init__(
+        self, registered: Registered, admission: Admission, changed: Callable[[], None], pace: Pace | None,
+        before: _Follower | None,
+    ) -> None:  # fmt: skip
+        self.registered = registered
+        self.trusted: TrustedCluster = registered.trusted
+        if before is not None and not registered.trusted.keys:
+            self.trusted = replace(registered.trusted, issuer=before.trusted.issuer, keys=before.trusted.keys)
+        self.title = f"cluster {registered.name} {hash(registered.stamp)}"
+        self._admission = admission
+        self._changed = changed
+        self._pace = pace
+        self._watched: Watched | None = before._watched if before is not None else None
+        self._watch: ClusterWatch | None = None
+        self._away = "" if registered.access else NO_ACCESS
+        self._said = ""
+
+    def known(self) -> Known:
+        """What is known of the cluster now."""
+        facts = self._watched.facts if self._watched is not None else None
+        away = self._away or (self._watch.away if self._watch is not None else "")
+        # One reason for as long as it is away: the words of a failing connection change from try to try.
+        self._said = (self._said or away) if away else ""
+        return Known(self.registered.name, facts, self._said)
+
+    async def run(self) -> None:
+        """Watch; begin anew where that cannot even start, for example for want of credentials."""
+        access = self.registered.access
+        while access is not None:
+            try:
+                async with open_api(access) as api:
+                    await self._follow(api)
+            except NetprobeError as error:
+                self._away = str(error)
+            except Exception as error:
+                # What an API tells may break our understanding of it, but nobody else's cluster.
+                self._away = f"what its API tells is not understood: {error!r}"
+                logger.exception("cluster %s: the watch failed and begins anew", self.registered.name)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _follow(self, api: ClusterApi) -> None:
+        self._watch = ClusterWatch(api, self.registered.name, self._hear, pace=self._pace)
+        self._away = ""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.run())
+            group.create_task(self._renew_keys(api))
+
+    def _hear(self, watched: Watched) -> None:
+        if bool(watched.away) != bool(self._watched and self._watched.away):
+            logger.warning("cluster %s: %s", self.registered.name, watched.away or "its API answers again")
+        self._watched = replace(watched, facts=_own_agents(watched.facts, self.registered.trusted.namespace))
+        pods = {pod.uid: pod.agent.node for pod in self._watched.facts.agent_pods}
+        is_all = not watched.away and "pods" not in watched.facts.unread
+        self._admission.know_pods(self.registered.name, pods, vouched=is_all)
+
+    async def _renew_keys(self, api: ClusterApi) -> None:
+        while True:
+            try:
+                issuer = await read_issuer(api)
+            except NetprobeError as error:
+                logger.debug("cluster %s: its keys cannot be read: %s", self.registered.name, error)
+            else:
+                self._take_keys(replace(self.trusted, issuer=issuer.name, keys=issuer.keys))
+                self._admission.stale.discard(self.registered.name)
+            await self._wait_for_keys()
+
+    def _take_keys(self, trusted: TrustedCluster) -> None:
+        if trusted != self.trusted:
+            kids = ", ".join(str(key.get("kid")) for key in trusted.keys)
+            logger.info("cluster %s: signs with %s", self.registered.name, kids)
+            self.trusted = trusted
+            self._changed()
+
+    async def _wait_for_keys(self) -> None:
+        """Until it is time, or until a token names a key that nobody knows."""
+        await asyncio.sleep(KEYS_PAUSE_S)
+        waited_s = KEYS_PAUSE_S
+        while self.trusted.keys and waited_s < KEYS_EVERY_S:
+            if self.registered.name in self._admission.stale:
+                return
+            await asyncio.sleep(LOOK_S)
+            waited_s += LOOK_S
+
+
+def _own_agents(facts: ClusterFacts, namespace: str) -> ClusterFacts:
+    """Without agents of other namespaces: those of a visit have the same labels, and never report to us."""
+    pods = tuple(pod for pod in facts.agent_pods if pod.namespace == namespace)
+    return replace(facts, agent_pods=pods, agents=frozenset(pod.agent for pod in pods if pod.runs))

@@ -1,0 +1,137 @@
+"""What is planned now and what comes next: another epoch when it is time, another fleet when it changed.
+
+Rule: a new inventory that cannot be read, or contradicts itself, is refused and counted; the plans that stand
+go on. Time and files come in here, plans go out; who hands them out is the service's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from netprobe.collector.persisted_state import (
+    State,
+    advance,
+    load_state,
+    replan,
+    save_state,
+)
+from netprobe.collector.settings import Settings
+from netprobe.discovery.inventory.file import load_inventory
+from netprobe.errors import InputError
+from netprobe.model.check import Plan
+from netprobe.model.fleet import FleetPlan, PlannedEpoch
+from netprobe.model.inventory import Inventory
+
+logger = logging.getLogger("netprobe.collector")
+
+Survey = Callable[[Inventory], Inventory]
+"""What people wrote → the fleet as far as it is known now."""
+Planner = Callable[[Inventory, State, int], FleetPlan]
+Stamp = tuple[int, int, int]
+
+
+class Course:
+    """Holds inventory, state and plans. Raises :class:`NetprobeError` where it cannot begin."""
+
+    def __init__(self, settings: Settings, plan: Planner, survey: Survey = lambda written: written) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._survey = survey
+        self._stamp = stamp_of(settings.inventory)
+        self._intervals = 0
+        self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
+        self._refused_fleet: Inventory | None = None
+        self.inventory = survey(self._written)
+        self.refused = 0
+        """Inventories that were not taken since the start."""
+        self.withdrawn: tuple[Plan, ...] = ()
+        """Empty plans for agents that have left the fleet since the start."""
+        self._state, self.fleet = self._replan(self.inventory, load_state(settings.data))
+        save_state(settings.data, self._state)
+
+    @property
+    def cookie_key(self) -> str:
+        """The fleet's, hexadecimal."""
+        return self._state.cookie_key
+
+    def describe_epoch(self, *, since_ns: int) -> PlannedEpoch:
+        """What the plans that stand can be made from again, as asked since *since_ns*."""
+        state, interval_ns = self._state, self._settings.interval_ns
+        return PlannedEpoch(since_ns, state.epoch, state.seed, interval_ns, state.fleet, self.inventory)
+
+    def tick(self) -> bool:
+        """One more interval has passed; return whether the plans are others now. May take its time."""
+        self._intervals += 1
+        if self._has_new_file():
+            self._read_written()
+        if self._take(self._survey(self._written)):
+            return True
+        every = self._settings.epoch_intervals
+        if not every or self._intervals < every:
+            return False
+        self._intervals = 0
+        return self._adopt(self.inventory, *advance(self._state, self._planner(self.inventory), self.fleet))
+
+    def _has_new_file(self) -> bool:
+        stamp = stamp_of(self._settings.inventory)
+        is_new = stamp is not None and stamp != self._stamp
+        self._stamp = stamp or self._stamp
+        return is_new
+
+    def _read_written(self) -> None:
+        assert self._settings.inventory is not None
+        try:
+            self._written = load_inventory(self._settings.inventory)
+        except InputError as error:
+            self._refuse(error)
+
+    def _take(self, inventory: Inventory) -> bool:
+        """Plan for *inventory* where it is another one; one that cannot be planned is refused once."""
+        if inventory in (self.inventory, self._refused_fleet):
+            return False
+        try:
+            state, fleet = self._replan(inventory, self._state)
+        except InputError as error:
+            self._refused_fleet = inventory
+            self._refuse(error)
+            return False
+        return self._adopt(inventory, state, fleet)
+
+    def _refuse(self, error: InputError) -> None:
+        self.refused += 1
+        logger.warning("the new inventory is refused, the old one stands: %s", error)
+
+    def _replan(self, inventory: Inventory, state: State) -> tuple[State, FleetPlan]:
+        return replan(state, self._planner(inventory))
+
+    def _planner(self, inventory: Inventory) -> Callable[[State], FleetPlan]:
+        return lambda state: self._plan(inventory, state, self._settings.interval_ns)
+
+    def _adopt(self, inventory: Inventory, state: State, fleet: FleetPlan) -> bool:
+        is_other = state != self._state or inventory != self.inventory
+        if not is_other:
+            return False
+        save_state(self._settings.data, state)
+        left = {plan.agent: plan for plan in (*self.withdrawn, *self.fleet.plans)}
+        for plan in fleet.plans:
+            left.pop(plan.agent, None)
+        self.withdrawn = tuple(
+            replace(plan, epoch=fleet.epoch, checks=(), peers=()) for plan in left.values()
+        )
+        self.inventory, self._state, self.fleet = inventory, state, fleet
+        logger.info("epoch %d: %d checks", fleet.epoch, fleet.coverage.checks)
+        return True
+
+
+def stamp_of(path: Path | None) -> Stamp | None:
+    """What differs when a file was written anew; None while it is not there."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

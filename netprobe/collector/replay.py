@@ -1,0 +1,117 @@
+"""How things stood at a moment that has passed: the reports of the history, analysed again.
+
+Rule: the plans of that time are made again from what was kept of them, and an analysis that knows nothing
+is shown the intervals before the moment, as many as it needs to believe what it sees. So the past is judged
+by the same code as the present; what it cannot know again, since when a fault lasts, the incidents tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from netprobe.analysis.intent.incidents import INTENT_CAUSES
+from netprobe.analysis.state.eligibility import SETTLING_FRAMES
+from netprobe.collector.persisted_state import State, digest_of
+from netprobe.collector.ports import Analyst, Brains, Conclusion
+from netprobe.errors import SurroundingsError
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.fleet import FleetPlan, PlannedEpoch
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.window import Report
+from netprobe.store.history import History
+
+REPLAYED = SETTLING_FRAMES + 50
+"""Intervals before the moment: until a check that never worked counts, and a finding after that, though
+agents were late then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a collector remembers. Its methods take their time and may be called from any thread."""
+
+    history: History
+    brains: Brains
+    cookie_key: str
+
+    def snapshot_at(self, at_ns: int, *, now_ns: int, known: Sequence[Finding] = ()) -> Snapshot:
+        """How things stood at *at_ns*; *known* are findings that may have been open then.
+
+        Raises :class:`SurroundingsError` where nobody remembers.
+        """
+        if at_ns > now_ns:
+            raise SurroundingsError("that moment has not come yet")
+        epochs = self.history.epochs_between(at_ns, at_ns)
+        interval_ns = epochs[-1].interval_ns if epochs else 0
+        begin_ns = at_ns - REPLAYED * interval_ns
+        epochs = tuple(
+            one for one in self.history.epochs_between(begin_ns, at_ns) if one.interval_ns == interval_ns
+        )
+        reports = tuple(self.history.reports_since(begin_ns, before_ns=at_ns - interval_ns + 1))
+        if not epochs or not reports:
+            raise SurroundingsError(
+                "nothing is remembered of that moment: older reports are forgotten (--keep)"
+            )
+        return self._replay(epochs, reports, at_ns, known)
+
+    def _replay(
+        self, epochs: Sequence[PlannedEpoch], reports: Iterable[Report], at_ns: int, known: Sequence[Finding]
+    ) -> Snapshot:
+        fleets = [self._plan(epoch) for epoch in epochs]
+        analyst = self.brains.analyst(epochs[0].inventory, fleets[0])
+        current, following = 0, iter(reports)
+        report = next(following, None)
+        interval_ns = epochs[0].interval_ns
+        for now_ns in range(at_ns - REPLAYED * interval_ns, at_ns + 1, interval_ns):
+            while current + 1 < len(epochs) and epochs[current + 1].since_ns <= now_ns:
+                current += 1
+                analyst.replan(epochs[current].inventory, fleets[current], now_ns=now_ns)
+            while report is not None and report.start_ns + report.length_ns <= now_ns:
+                analyst.observe(report, now_ns=now_ns)
+                report = next(following, None)
+            conclusion = analyst.conclude(now_ns=now_ns)
+        return _snapshot(at_ns, epochs[current], fleets[current], analyst, conclusion, known)
+
+    def _plan(self, epoch: PlannedEpoch) -> FleetPlan:
+        state = State(epoch.epoch, epoch.seed, self.cookie_key)
+        fleet = self.brains.plan(epoch.inventory, state, epoch.interval_ns)
+        if digest_of(fleet) != epoch.digest:
+            raise SurroundingsError("that moment was planned by other rules or another version of netprobe")
+        return fleet
+
+
+def _snapshot(
+    at_ns: int, epoch: PlannedEpoch, fleet: FleetPlan, analyst: Analyst, conclusion: Conclusion,
+    known: Sequence[Finding],
+) -> Snapshot:  # fmt: skip
+    return Snapshot(
+        taken_ns=at_ns,
+        interval_ns=epoch.interval_ns,
+        inventory=epoch.inventory,
+        checks=fleet.checks,
+        legs=fleet.legs,
+        coverage=fleet.coverage,
+        paths=conclusion.paths,
+        agents=conclusion.agents,
+        findings=(
+            *(_remember(finding, known, at_ns) for finding in conclusion.findings),
+            *(replace(one, ended_ns=None) for one in known if _was_told_apart(one, at_ns)),
+        ),
+        past_findings=tuple(one for one in known if one.ended_ns is not None and one.ended_ns <= at_ns),
+        rejected=tuple(sorted(analyst.rejected.items())),
+    )
+
+
+def _was_told_apart(finding: Finding, at_ns: int) -> bool:
+    """Whether it stood then and no report tells it again: what an intent did not want, who was away."""
+    return finding.cause in INTENT_CAUSES | {Cause.AGENT_CUT_OFF} and _was_open(finding, at_ns)
+
+
+def _was_open(finding: Finding, at_ns: int) -> bool:
+    return finding.first_seen_ns <= at_ns and (finding.ended_ns is None or finding.ended_ns > at_ns)
+
+
+def _remember(finding: Finding, known: Sequence[Finding], at_ns: int) -> Finding:
+    """The same finding, since when it really lasted."""
+    since = [one.first_seen_ns for one in known if one.id == finding.id and _was_open(one, at_ns)]
+    return replace(finding, first_seen_ns=min([finding.first_seen_ns, *since]))

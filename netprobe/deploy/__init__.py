@@ -1,0 +1,1 @@
+"""Puts agents where they are needed and takes them away: installations, visits, plain hosts."""

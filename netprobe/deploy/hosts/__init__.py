@@ -1,0 +1,1 @@
+"""Agents on plain hosts, installed over SSH."""

@@ -1,0 +1,125 @@
+"""Put our agent on a host, look at it, take it away: the one thing that changes a host.
+
+Rules: one fixed script runs on the far side (``agent_host.sh``); its words are checked here, and the agent's
+secret seed goes through stdin, never through an argument that ``ps`` would show. What the script prints is
+read as hostile.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.errors import HostOutputError, SshError
+from netprobe.discovery.ssh.status import read_platform
+from netprobe.errors import InputError
+
+if TYPE_CHECKING:
+    from netprobe.deploy.hosts.archive import Archive
+    from netprobe.discovery.ssh.connection import Host
+    from netprobe.discovery.ssh.platform import Platform
+    from netprobe.model.names import AgentId
+
+PATIENCE_S = 300.0
+"""For an installation: 22 MB over a thin line."""
+_BUS = re.compile(r"(nats|tls|ws|wss)://[A-Za-z0-9\[\]._:%-]+")
+_AGENT = re.compile(r"[A-Za-z0-9._/-]+")
+_SEED = re.compile(r"SU[A-Z2-7]{56}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FACT = re.compile(r"(placed|sha256|agent|bus|port|runs)=([\x21-\x7e]{0,300})")
+
+
+class Running(StrEnum):
+    """How an agent runs on a host."""
+
+    SYSTEMD = "systemd"
+    PROCESS = "process"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The agent that stands on a host."""
+
+    agent: str
+    bus: str
+    sha256: str
+    runs: Running
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What an agent is told."""
+
+    agent: AgentId
+    bus: str
+    port: int
+    seed: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _BUS.fullmatch(self.bus):
+            raise InputError(f"{self.bus!r} is no bus such as nats://host:4222", where="--bus")
+        if not _AGENT.fullmatch(str(self.agent)) or not _SEED.fullmatch(self.seed):
+            raise InputError(f"{self.agent}: its name or seed cannot be handed to a host")
+
+
+async def find_platform_of(host: Host) -> Platform | None:
+    """What the host's Python is; None where it has none that runs our agent."""
+    python, kernel = [await host.run(Command(name)) for name in ("python", "kernel")]
+    return read_platform(python, kernel)
+
+
+async def install_agent(host: Host, deployment: Deployment, archive: Archive) -> Placed:
+    """Install or replace the agent; a failure leaves what was there before. Raises `SshError`."""
+    told = deployment
+    words = ("install", archive.sha256, str(told.agent), told.bus, str(told.port))
+    placed = await _run(host, words, stdin=f"{told.seed}\n".encode() + archive.content)
+    if placed is None or placed.sha256 != archive.sha256:
+        raise HostOutputError("after the installation another agent stands there")
+    return placed
+
+
+async def remove_agent(host: Host) -> None:
+    """Stop the agent and remove everything that was installed; nothing to do is no error."""
+    if await _run(host, ("remove",)) is not None:
+        raise SshError("the agent is still there after its removal")
+
+
+async def find_agent(host: Host) -> Placed | None:
+    """The agent that stands on the host, or None."""
+    return await _run(host, ("state",))
+
+
+async def _run(host: Host, words: tuple[str, ...], *, stdin: bytes = b"") -> Placed | None:
+    line = shlex.join(("sh", "-c", _script(), "netprobe", *words))
+    answer = await host.run_script(words[0], line, stdin=stdin, timeout_s=PATIENCE_S)
+    return read_placed(answer)
+
+
+def _script() -> str:
+    return resources.files(__package__).joinpath("agent_host.sh").read_text()
+
+
+def read_placed(output: bytes) -> Placed | None:
+    """What the script says stands there; pure. Raises `HostOutputError`.
+
+    >>> read_placed(b"placed=no")
+    """
+    facts: dict[str, str] = {}
+    for line in output[:4096].decode(errors="replace").splitlines():
+        found = _FACT.fullmatch(line)
+        if found is None:
+            raise HostOutputError("the agent's state: a line that is no fact")
+        facts[found[1]] = found[2]
+    match facts:
+        case {"placed": "no"}:
+            return None
+        case {"placed": "yes", "agent": agent, "bus": bus, "sha256": sha256, "runs": runs}:
+            if runs in set(Running) and _SHA256.fullmatch(sha256):
+                return Placed(agent, bus, sha256, Running(runs))
+    raise HostOutputError("the agent's state: a fact is missing or is none of ours")

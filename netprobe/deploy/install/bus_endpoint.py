@@ -1,0 +1,81 @@
+"""How agents outside of the hub reach its bus, as the Service tells: a balancer, or a port of the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from netprobe.deploy.install.objects import BUS_NAME, BUS_PORT, NAMESPACE
+from netprobe.discovery.k8s import schema
+from netprobe.discovery.k8s.client import ClusterApi
+from netprobe.errors import SurroundingsError
+
+_PATH = f"/api/v1/namespaces/{NAMESPACE}/services/{BUS_NAME}"
+_POLL_S = 1.0
+
+
+class _Ingress(msgspec.Struct, frozen=True):
+    ip: str = ""
+    hostname: str = ""
+
+
+class _Balancer(msgspec.Struct, frozen=True):
+    ingress: tuple[_Ingress, ...] = ()
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    load_balancer: _Balancer = _Balancer()
+
+
+class _Port(msgspec.Struct, frozen=True, rename="camel"):
+    node_port: int = 0
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    type: str = ""
+    ports: tuple[_Port, ...] = ()
+
+
+class _Service(msgspec.Struct, frozen=True):
+    spec: _Spec
+    status: _Status = _Status()
+
+
+async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, list[str]]:
+    """The bus's address from outside, and the names that its certificate needs.
+
+    Raises :class:`SurroundingsError` where the Service gets none within *timeout_s*.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                service = await hub.get(_PATH, _Service)
+                if service.spec.type == "NodePort":
+                    hosts = await _node_addresses(hub)
+                    return f"tls://{hosts[0]}:{service.spec.ports[0].node_port}", hosts
+                for ingress in service.status.load_balancer.ingress:
+                    host = ingress.hostname or ingress.ip
+                    return f"tls://{host}:{BUS_PORT}", [host]
+                if service.spec.type == "ClusterIP":
+                    break
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        pass
+    told = f"the bus's Service has no address from outside (type {service.spec.type})"
+    raise SurroundingsError(f"{hub.context}: {told}: say --bus URL, or --expose NodePort")
+
+
+async def _node_addresses(hub: ClusterApi) -> list[str]:
+    """One address of each node, those that can be reached from farther away first."""
+    nodes, _ = await hub.list("/api/v1/nodes", schema.Node)
+    found = [
+        address.address
+        for kind in ("ExternalIP", "InternalIP")
+        for node in nodes
+        for address in node.status.addresses
+        if address.type == kind
+    ]
+    if not found:
+        raise SurroundingsError(f"{hub.context}: no node has an address: say --bus URL")
+    return found

@@ -1,0 +1,173 @@
+"""Putting netprobe into clusters: first the hub's bus, then who may come in, then the agents.
+
+Rules. Everything is applied server-side, so doing it again changes nothing and mends what was half done. What
+only the hub keeps (the bus's authority, who may ask) is made once and found again. A cluster that fails names
+itself and hinders no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from netprobe.bus.certificates import Pair, make_authority, sign_server
+from netprobe.bus.keys import new_user, public_key
+from netprobe.deploy.install import objects
+from netprobe.deploy.install.objects import AgentSettings, Images
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.schema import Named
+from netprobe.discovery.k8s.token_issuer import read_issuer
+from netprobe.errors import SurroundingsError
+from netprobe.model.names import ClusterName
+from netprobe.wire.clusters import RegisteredDoc
+from netprobe.wire.manifests import Manifest
+
+_TOKEN_WAIT_S = 30.0
+_POLL_S = 0.3
+_SECRETS = f"/api/v1/namespaces/{objects.NAMESPACE}/secrets"
+_OWN_NAMES = (
+    "netprobe-bus", "netprobe-bus.netprobe", "netprobe-bus.netprobe.svc",
+    "netprobe-bus.netprobe.svc.cluster.local", "localhost", "127.0.0.1",
+)  # fmt: skip
+"""What the bus is called from inside the hub, and through a port-forward."""
+
+Say = Callable[[str], None]
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    data: dict[str, str] = {}
+
+    def read(self) -> dict[str, bytes]:
+        return {key: base64.b64decode(value) for key, value in self.data.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One cluster to install in."""
+
+    api: ClusterApi
+    name: ClusterName
+    server: str
+    """How its API is reached from the hub."""
+    ca: str
+    """Who signed its API's certificate: base64 of PEM, as in a kubeconfig."""
+
+
+async def apply_all(api: ClusterApi, manifests: Iterable[Manifest]) -> None:
+    """Apply *manifests* one after the other."""
+    for manifest in manifests:
+        await api.apply(objects.path_of(manifest), manifest, Named)
+
+
+async def put_hub(
+    target: Target, images: Images, *, names: Iterable[str], service: str, now: datetime, say: Say
+) -> Pair:
+    """The namespace, rights, the bus's certificate, the collector; *names* are what the bus is called."""
+    api = target.api
+    await apply_all(api, [objects.namespace_object(), *objects.reader_objects()])
+    kept = (await _read_secret(api, objects.AUTHORITY_SECRET)) or {}
+    authority = Pair(kept["tls.crt"], kept["tls.key"]) if kept else make_authority(now=now)
+    shown = sign_server(authority, (*_OWN_NAMES, *names), now=now)
+    operators = await _read_secret(api, objects.OPERATORS_SECRET) or _new_operators(authority)
+    clusters = await _read_secret(api, objects.CLUSTERS_SECRET) or {}
+    await apply_all(
+        api,
+        [
+            _pair_secret(objects.AUTHORITY_SECRET, authority),
+            _pair_secret(objects.TLS_SECRET, shown),
+            objects.secret(objects.OPERATORS_SECRET, operators),
+            objects.secret(objects.CLUSTERS_SECRET, clusters),
+            *objects.collector_objects(images, service=service),
+        ],
+    )
+    say(f"{target.name}: the collector and its bus are there")
+    return authority
+
+
+async def put_reader(target: Target, *, is_hub: bool, say: Say) -> dict[str, bytes]:
+    """What the hub has to know of a cluster: the entries of its registry."""
+    await apply_all(target.api, [objects.namespace_object(), *objects.reader_objects()])
+    issuer = await read_issuer(target.api)
+    file = f"{target.name}.kubeconfig"
+    doc = RegisteredDoc(
+        target.name, issuer.name, issuer.keys, kubeconfig="" if is_hub else file, in_cluster=is_hub
+    )
+    entries = {f"{target.name}.yaml": msgspec.json.encode(doc)}
+    if not is_hub:
+        entries[file] = _kubeconfig(target, await _wait_for_token(target))
+    say(f"{target.name}: signs with {len(issuer.keys)} key(s) of {issuer.name}")
+    return entries
+
+
+async def register(hub: ClusterApi, entries: dict[str, bytes]) -> None:
+    """Add *entries* to the hub's registry; what stands there already stays."""
+    known = await _read_secret(hub, objects.CLUSTERS_SECRET) or {}
+    await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, known | entries)])
+
+
+async def unregister(hub: ClusterApi, names: Iterable[ClusterName]) -> None:
+    """Take clusters out of the hub's registry, if there is one."""
+    known = await _read_secret(hub, objects.CLUSTERS_SECRET)
+    gone = {f"{name}.{end}" for name in names for end in ("yaml", "kubeconfig")}
+    if known is not None and gone & known.keys():
+        left = {key: value for key, value in known.items() if key not in gone}
+        await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, left)])
+
+
+async def put_agents(target: Target, authority: Pair, url: str, images: Images, *, say: Say) -> None:
+    """The agents of both planes."""
+    settings = AgentSettings(target.name, url, authority.certificate.decode())
+    await apply_all(target.api, objects.agent_objects(settings, images))
+    say(f"{target.name}: the agents are applied")
+
+
+async def _read_secret(api: ClusterApi, name: str) -> dict[str, bytes] | None:
+    try:
+        return (await api.get(f"{_SECRETS}/{name}", _Secret)).read()
+    except ApiRefusedError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def _pair_secret(name: str, pair: Pair) -> Manifest:
+    return objects.secret(name, {"tls.crt": pair.certificate, "tls.key": pair.key})
+
+
+def _new_operators(authority: Pair) -> dict[str, bytes]:
+    """A first operator, whose seed whoever may read this Secret may use."""
+    seed, _ = new_user()
+    keys = json.dumps({"agents": {}, "operators": [public_key(seed)]})
+    return {"keys.json": keys.encode(), "seed": seed.encode(), "ca.crt": authority.certificate}
+
+
+async def _wait_for_token(target: Target) -> bytes:
+    """The reader's token, once the control plane has written it."""
+    try:
+        async with asyncio.timeout(_TOKEN_WAIT_S):
+            while True:
+                token = (await _read_secret(target.api, objects.READER_SECRET) or {}).get("token")
+                if token:
+                    return token
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        told = f"its control plane wrote no token into the Secret {objects.READER_SECRET}"
+        raise SurroundingsError(f"{target.api.context}: {told} within {_TOKEN_WAIT_S:g} s") from error
+
+
+def _kubeconfig(target: Target, token: bytes) -> bytes:
+    cluster = {"server": target.server} | ({"certificate-authority-data": target.ca} if target.ca else {})
+    name = str(target.name)
+    document = {
+        "apiVersion": "v1", "kind": "Config", "current-context": name,
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"token": token.decode()}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+    }  # fmt: skip
+    return json.dumps(document).encode()

@@ -1,0 +1,180 @@
+"""How far an installation is: what is there, what is missing, what hinders it, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from netprobe.deploy.install import objects
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.schema import ListOf, Meta, Named
+from netprobe.model.names import ClusterName
+from netprobe.wire.manifests import Manifest
+
+T = TypeVar("T")
+_SELECTOR = "app.kubernetes.io/part-of=netprobe"
+_PODS = f"/api/v1/namespaces/{objects.NAMESPACE}/pods"
+_PULL = "the image cannot be pulled: name one that nodes can reach (--agent-image, --collector-image)"
+_ADVICE = {
+    "ErrImagePull": _PULL,
+    "ImagePullBackOff": _PULL,
+    "ErrImageNeverPull": "the image is not on the node and may not be pulled",
+    "InvalidImageName": "the image's name is none",
+    "CrashLoopBackOff": "it ends again and again: kubectl logs --previous says why",
+    "CreateContainerConfigError": "a Secret or ConfigMap is missing: run `netprobe install` again",
+}  # fmt: skip
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class _State(msgspec.Struct, frozen=True):
+    waiting: _Waiting | None = None
+
+
+class _Container(msgspec.Struct, frozen=True):
+    image: str = ""
+    state: _State = _State()
+
+
+class _PodStatus(msgspec.Struct, frozen=True, rename="camel"):
+    container_statuses: tuple[_Container, ...] = ()
+
+
+class _Pod(msgspec.Struct, frozen=True):
+    metadata: Meta
+    status: _PodStatus = _PodStatus()
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_ready: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    replicas: int = 1
+
+
+class _MetaWithGeneration(msgspec.Struct, frozen=True):
+    name: str
+    generation: int = 0
+
+
+class _Workload(msgspec.Struct, frozen=True):
+    metadata: _MetaWithGeneration
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of something report, of how many."""
+
+    name: str
+    ready: int
+    wanted: int
+    settled: bool
+    """Whether the controllers have seen the newest version."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all are there, at least one, and of the newest version."""
+        return self.settled and self.ready >= self.wanted > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What one cluster has of us."""
+
+    name: ClusterName
+    workloads: tuple[Progress, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Kind and name of what should be there."""
+    hindered: tuple[str, ...] = ()
+    """One line per thing that will not come by waiting."""
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is nothing at all."""
+        return not self.workloads
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is there and reports."""
+        done = all(workload.is_done for workload in self.workloads)
+        return done and not self.missing and not self.hindered and not self.is_absent
+
+
+async def look(api: ClusterApi, name: ClusterName) -> Installed:
+    """What stands in one cluster now."""
+    wanted = [one for one in objects.everything() if one["kind"] in _KINDS]
+    read = await asyncio.gather(*(_read(api, objects.path_of(one), _Workload) for one in wanted))
+    workloads = tuple(_progress(one) for one in read if one is not None)
+    if not workloads:
+        return Installed(name)
+    is_hub = any(one.name == "netprobe-collector" for one in workloads)
+    parts = list(objects.reader_objects())
+    if is_hub:
+        parts += objects.collector_objects(objects.Images(), service="ClusterIP")
+    if not is_hub or len(workloads) > 1:  # a hub may have no agents of its own
+        parts += [one for one in objects.everything() if _is_agents(one)]
+    there = await asyncio.gather(*(_read(api, objects.path_of(one), Named) for one in parts))
+    missing = (
+        f"{part['kind']} {part['metadata']['name']}"
+        for part, found in zip(parts, there, strict=True)
+        if found is None
+    )
+    pods = await api.get(_PODS, ListOf[_Pod], {"labelSelector": _SELECTOR})
+    hindered = (line for pod in pods.items for line in _hindrances(pod))
+    return Installed(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
+
+
+_KINDS = ("DaemonSet", "Deployment")
+
+
+def _is_agents(found: Manifest) -> bool:
+    return str(found["metadata"]["name"]).startswith("netprobe-agent")
+
+
+async def _read(api: ClusterApi, path: str, kind: type[T]) -> T | None:
+    """One object; None where there is none."""
+    try:
+        return await api.get(path, kind)
+    except ApiRefusedError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def _progress(found: _Workload) -> Progress:
+    status = found.status
+    settled = status.observed_generation >= found.metadata.generation
+    if found.metadata.name.startswith("netprobe-agent"):
+        is_new = status.updated_number_scheduled >= status.desired_number_scheduled
+        return Progress(
+            found.metadata.name, status.number_ready, status.desired_number_scheduled, settled and is_new
+        )
+    return Progress(
+        found.metadata.name, status.ready_replicas, found.spec.replicas,
+        settled and status.updated_replicas >= found.spec.replicas,
+    )  # fmt: skip
+
+
+def _hindrances(pod: _Pod) -> list[str]:
+    lines = []
+    for container in pod.status.container_statuses:
+        waiting = container.state.waiting
+        if waiting is not None and waiting.reason in _ADVICE:
+            # One line for all pods of a kind: their names differ, the remedy does not.
+            told = _ADVICE[waiting.reason]
+            lines.append(f"{pod.metadata.name.rpartition('-')[0]}: {container.image}: {told}")
+    return lines

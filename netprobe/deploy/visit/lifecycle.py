@@ -1,0 +1,225 @@
+"""A visit to a cluster: short-lived agents in a namespace of their own, which takes everything away with it.
+
+Rules. Everything of a visit stands in one namespace, so that deleting it leaves nothing behind; no rights are
+granted in the cluster. Agents of the pod plane run by the restricted profile and ask with unprivileged ICMP
+sockets; those of the host plane may send raw packets and nothing else. Where an agent does not come up, the
+visit goes on without it and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from netprobe.deploy.visit.manifests import (
+    CONTAINER,
+    SERVICES,
+    VISIT_LABEL,
+    daemon_set,
+    namespace_object,
+    service_object,
+)
+from netprobe.discovery.k8s.access_review import Act, check_each, expect_allowed
+from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.pod_exec import Place
+from netprobe.discovery.k8s.schema import Meta, Named
+from netprobe.errors import SurroundingsError
+from netprobe.model.names import Plane
+
+_POLL_S = 0.5
+_HOPELESS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
+     "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"}
+)  # fmt: skip
+
+
+_NEEDED = (
+    Act("create", "namespaces"),
+    Act("get", "namespaces"),
+    Act("delete", "namespaces"),
+    Act("create", "daemonsets", "apps"),
+    Act("list", "daemonsets", "apps"),
+    Act("list", "pods"),
+    Act("create", "services"),
+    Act("create", "pods", subresource="exec"),
+)
+"""In every namespace, because that of the visit is not there yet."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class _State(msgspec.Struct, frozen=True):
+    waiting: _Waiting | None = None
+
+
+class _ContainerStatus(msgspec.Struct, frozen=True):
+    ready: bool = False
+    state: _State = _State()
+
+
+class _Condition(msgspec.Struct, frozen=True):
+    type: str = ""
+    status: str = ""
+    message: str = ""
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    phase: str = ""
+    container_statuses: tuple[_ContainerStatus, ...] = ()
+    conditions: tuple[_Condition, ...] = ()
+    message: str = ""
+
+    @property
+    def unplaced(self) -> str:
+        """Why no node takes the pod; empty where one does."""
+        return next(
+            (one.message for one in self.conditions if (one.type, one.status) == ("PodScheduled", "False")),
+            "",
+        )
+
+
+class _Spec(msgspec.Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+
+
+class VisitPod(msgspec.Struct, frozen=True):
+    """An agent's pod, as far as a visit looks at it."""
+
+    metadata: Meta
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its program runs."""
+        statuses = self.status.container_statuses
+        return self.status.phase == "Running" and bool(statuses) and all(one.ready for one in statuses)
+
+    @property
+    def why_not(self) -> str:
+        """Why it will not come up by waiting; empty where it may."""
+        for one in self.status.container_statuses:
+            if one.state.waiting and one.state.waiting.reason in _HOPELESS:
+                return f"{one.state.waiting.reason}: {one.state.waiting.message}".strip(": ")
+        return self.status.message if self.status.phase == "Failed" else ""
+
+
+class _DaemonStatus(msgspec.Struct, frozen=True, rename="camel"):
+    desired_number_scheduled: int = 0
+    observed_generation: int = 0
+
+
+class _DaemonSet(msgspec.Struct, frozen=True):
+    metadata: Meta
+    status: _DaemonStatus = _DaemonStatus()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Agents that run in one cluster."""
+
+    api: ClusterApi
+    namespace: str
+    pods: tuple[VisitPod, ...]
+    missing: tuple[str, ...]
+    """What did not come up, one line each."""
+
+    def place(self, pod: VisitPod) -> Place:
+        """Where to run a program in one of its pods."""
+        return Place(self.namespace, pod.metadata.name, CONTAINER)
+
+
+async def expect_welcome(apis: Sequence[ClusterApi]) -> None:
+    """Raise :class:`SurroundingsError` with a line per cluster that cannot be visited; nothing is changed."""
+    await check_each(apis, _expect_free)
+
+
+async def _expect_free(api: ClusterApi) -> None:
+    """Expect that we may do everything, and that no other visit holds the agents' ports of the nodes."""
+    await expect_allowed(api, _NEEDED)
+    others, _ = await api.list("/api/v1/namespaces", Named, f"{VISIT_LABEL}=true")
+    if others:
+        names = ", ".join(one.metadata.name for one in others)
+        told = f"another visit is there, or one that was killed left {names}"
+        mend = f"wait for it, or: kubectl delete namespace -l {VISIT_LABEL}"
+        raise SurroundingsError(f"{api.context}: {told}: {mend}")
+
+
+async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
+    """Start an agent per node and plane and wait until all run, or *patience_s* are over.
+
+    Raises :class:`SurroundingsError` where none comes up. The caller ends the visit with :func:`leave`,
+    whatever happens here.
+    """
+    await api.create("/api/v1/namespaces", namespace_object(namespace), _DaemonSet)
+    base = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+    for plane in Plane:
+        await api.create(base, daemon_set(plane, image, port), _DaemonSet)
+    for name, more in SERVICES.items():
+        await api.create(f"/api/v1/namespaces/{namespace}/services", service_object(name, port, more), Named)
+    pods, missing = await _wait_up(api, namespace, patience_s)
+    if not pods:
+        why = "; ".join(missing) or f"{api.context}: no node takes one"
+        raise SurroundingsError(f"no agent came up: {why}")
+    return Visit(api, namespace, pods, missing)
+
+
+async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
+    """Delete the namespace and wait until it is gone; :class:`SurroundingsError` where it does not go.
+
+    An API server that is away meanwhile is asked again until *patience_s* are over.
+    """
+    path = f"/api/v1/namespaces/{namespace}"
+    last, is_told = "still being deleted", False
+    try:
+        async with asyncio.timeout(patience_s):
+            while True:
+                try:
+                    if not is_told:  # a second time would be a conflict
+                        await api.delete(path)
+                        is_told = True
+                    await api.get(path, _DaemonSet)
+                except ApiRefusedError as error:
+                    if error.code == 404:
+                        return
+                    if error.code < 500:
+                        raise
+                    last = str(error)
+                except ApiError as error:
+                    last = str(error)
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        told = f"namespace {namespace} is not gone after {patience_s:g} s: {last}"
+        raise SurroundingsError(f"{api.context}: {told}") from error
+
+
+async def _wait_up(
+    api: ClusterApi, namespace: str, patience_s: float
+) -> tuple[tuple[VisitPod, ...], tuple[str, ...]]:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_s
+    while True:
+        sets, _ = await api.list(f"/apis/apps/v1/namespaces/{namespace}/daemonsets", _DaemonSet)
+        pods, _ = await api.list(f"/api/v1/namespaces/{namespace}/pods", VisitPod)
+        wanted = sum(one.status.desired_number_scheduled for one in sets)
+        is_seen = all(one.status.observed_generation for one in sets)
+        up = tuple(pod for pod in pods if pod.is_up)
+        if is_seen and len(up) == wanted:
+            return up, ()
+        down = [pod for pod in pods if not pod.is_up]
+        hopeless = bool(down) and all(pod.why_not for pod in down) and len(pods) == wanted
+        if hopeless or loop.time() > until:
+            return up, tuple(f"{api.context}: {_missing(pod)}" for pod in down)
+        await asyncio.sleep(_POLL_S)
+
+
+def _missing(pod: VisitPod) -> str:
+    where = f"the agent on {pod.spec.node_name}" if pod.spec.node_name else pod.metadata.name
+    why = pod.why_not or pod.status.unplaced or pod.status.phase or "nothing is known of it"
+    return f"{where} does not run: {why}"

@@ -1,0 +1,1 @@
+"""Reads Kubernetes clusters: client, schema, list and watch, facts."""

@@ -1,0 +1,258 @@
+"""One cluster as its API tells it: objects in, facts out.
+
+Rules. Reading and understanding are apart: :func:`read_objects` asks, :func:`understand` is pure, so that a
+watch can feed the same understanding. What we may not list is named in ``unread``; the rest goes on. Virtual
+nodes are left out: no packet is theirs. Agents never come here: only the collector and the command line do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from netprobe.discovery.fabrics import find_fabrics
+from netprobe.discovery.inventory.context_names import Place, read_place
+from netprobe.discovery.k8s import schema
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.services import find_services
+from netprobe.model.expected_agents import AgentPod
+from netprobe.model.inventory import Cluster, Node, Service
+from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
+
+AGENT_LABEL = "app.kubernetes.io/name=netprobe-agent"
+"""Selects agent pods; the manifests set it."""
+PLANE_LABEL = "netprobe.io/plane"
+"""``pod`` or ``host``, on every agent pod; the manifests set it."""
+_VIRTUAL = ("liqo.io/type", "type=virtual-kubelet")
+_ZONE = "topology.kubernetes.io/zone"
+_IDENTITY = "cluster.clusterset.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of objects that discovery reads and watches."""
+
+    name: str
+    path: str
+    shape: type[Any]
+    selector: str = ""
+
+
+KINDS = (
+    Kind("nodes", "/api/v1/nodes", schema.Node),
+    Kind("pods", "/api/v1/pods", schema.Pod, AGENT_LABEL),
+    Kind("services", "/api/v1/services", schema.Service),
+    Kind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", schema.EndpointSlice),
+    Kind("namespaces", "/api/v1/namespaces", schema.Named),
+    Kind("networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies", schema.Named),
+    Kind("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", schema.ServiceCidr),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Everything that was read from one cluster, by kind."""
+
+    version: str = ""
+    groups: frozenset[str] = frozenset()
+    identity: str = ""
+    """ClusterProperty ``cluster.clusterset.k8s.io``, where there is one."""
+    by_kind: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    """Kinds that we may not list, or that this server does not have."""
+
+    def of(self, kind: str) -> tuple[Any, ...]:
+        """The objects of one kind; none where it could not be read."""
+        return self.by_kind.get(kind, ())
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What one cluster's API tells."""
+
+    cluster: Cluster
+    identity: str
+    """Which cluster it is, whatever its context is called; empty where nothing could be read that says so."""
+    version: str
+    fabrics: tuple[str, ...] = ()
+    ordinal: str = ""
+    not_ready: frozenset[NodeName] = frozenset()
+    virtual_nodes: int = 0
+    agents: frozenset[AgentId] = frozenset()
+    """Agents whose pods run."""
+    agent_pods: tuple[AgentPod, ...] = ()
+    """Pods that may show a token."""
+    namespaces: tuple[str, ...] = ()
+    network_policies: tuple[str, ...] = ()
+    """``namespace/name`` of each."""
+    unread: tuple[str, ...] = ()
+
+
+async def read_objects(api: ClusterApi) -> Objects:
+    """Read everything once; ``ApiError`` where the cluster cannot be read at all."""
+    served = await read_served(api)
+    by_kind: dict[str, tuple[Any, ...]] = {}
+    unread: list[str] = []
+    for kind in KINDS:
+        try:
+            by_kind[kind.name], _ = await api.list(kind.path, kind.shape, kind.selector)
+        except ApiRefusedError as error:
+            if error.code not in (403, 404):
+                raise
+            unread.append(kind.name)
+    return replace(served, by_kind=by_kind, unread=tuple(unread))
+
+
+async def read_served(api: ClusterApi) -> Objects:
+    """Read what the server is: version, API groups, the identity that it was given; no objects."""
+    version = await api.get("/version", schema.Version)
+    served = await api.get("/apis", schema.GroupList)
+    groups = frozenset(group.name for group in served.groups)
+    identity = await _read_identity(api) if "about.k8s.io" in groups else ""
+    return Objects(version.git_version, groups, identity)
+
+
+async def _read_identity(api: ClusterApi) -> str:
+    for version in ("v1", "v1beta1", "v1alpha1"):
+        try:
+            path = f"/apis/about.k8s.io/{version}/clusterproperties/{_IDENTITY}"
+            return (await api.get(path, schema.ClusterProperty)).spec.value
+        except ApiRefusedError as error:
+            if error.code not in (403, 404):
+                raise
+    return ""
+
+
+def understand(name: ClusterName, read: Objects, place: Place | None = None) -> ClusterFacts:
+    """Turn the objects of a cluster into facts; *place* overrides what its name says."""
+    place = place or read_place(name)
+    real = [node for node in read.of("nodes") if not is_virtual(node)]
+    pods = [pod for pod in read.of("pods") if _answers(pod)]
+    nodes = tuple(_node_of(node, pods) for node in sorted(real, key=lambda node: node.metadata.name))
+    services = find_services(
+        read.of("services"),
+        read.of("endpointslices"),
+        asked_namespaces=_asked_namespaces(read.of("namespaces")),
+        nodes=nodes,
+    )
+    cluster = Cluster(
+        name=name,
+        nodes=nodes,
+        services=services,
+        environment=place.environment,
+        region=place.region,
+        pod_cidrs=_collapse(cidr for node in nodes for cidr in node.pod_cidrs),
+        service_cidrs=_collapse(cidr for found in read.of("servicecidrs") for cidr in found.spec.cidrs),
+        dns_addresses=_dns_addresses(services),
+    )
+    return ClusterFacts(
+        cluster=cluster,
+        identity=read.identity or _system_uid(read.of("namespaces")),
+        version=read.version,
+        fabrics=find_fabrics(read.groups),
+        ordinal=place.ordinal,
+        not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
+        virtual_nodes=len(read.of("nodes")) - len(real),
+        agents=frozenset(_agent_of(name, pod) for pod in pods),
+        agent_pods=tuple(_agent_pod(name, pod) for pod in read.of("pods") if pod.spec.node_name),
+        namespaces=tuple(sorted(found.metadata.name for found in read.of("namespaces"))),
+        network_policies=tuple(
+            sorted(
+                f"{found.metadata.namespace}/{found.metadata.name}" for found in read.of("networkpolicies")
+            )
+        ),
+        unread=read.unread,
+    )
+
+
+def is_virtual(node: schema.Node) -> bool:
+    """Whether a node stands for something else than a machine (Liqo, virtual-kubelet)."""
+    labels = node.metadata.labels
+    return any(
+        labels.get(key) == value if value else key in labels
+        for key, _, value in (mark.partition("=") for mark in _VIRTUAL)
+    )
+
+
+def is_ready(node: schema.Node) -> bool:
+    """Whether the control plane calls the node ready: evidence, never truth."""
+    return _says_ready(node.status.conditions)
+
+
+def _says_ready(conditions: Iterable[schema.Condition]) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+
+
+def _node_of(node: schema.Node, pods: Iterable[schema.Pod]) -> Node:
+    name = node.metadata.name
+    on_pod_plane = [pod for pod in pods if pod.spec.node_name == name and _plane_of(pod) is Plane.POD]
+    return Node(
+        name=NodeName(name),
+        host_addresses=tuple(found.address for found in node.status.addresses if found.type == "InternalIP"),
+        pod_addresses=tuple(address.ip for pod in on_pod_plane[:1] for address in pod.status.pod_ips),
+        pod_cidrs=node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ()),
+        zone=node.metadata.labels.get(_ZONE, ""),
+    )
+
+
+def _answers(pod: schema.Pod) -> bool:
+    """Whether the pod of an agent runs and is not about to end."""
+    return pod.status.phase == "Running" and bool(pod.status.pod_ips) and not pod.metadata.deletion_timestamp
+
+
+def _plane_of(pod: schema.Pod) -> Plane:
+    said = pod.metadata.labels.get(PLANE_LABEL, "")
+    if said in set(Plane):
+        return Plane(said)
+    return Plane.HOST if pod.spec.host_network else Plane.POD
+
+
+def _agent_of(cluster: ClusterName, pod: schema.Pod) -> AgentId:
+    return AgentId(cluster, NodeName(pod.spec.node_name), _plane_of(pod))
+
+
+def _asked_namespaces(namespaces: Iterable[schema.Named]) -> frozenset[str]:
+    return frozenset(
+        found.metadata.name for found in namespaces if found.metadata.labels.get("netprobe.io/ask") == "true"
+    )
+
+
+def _agent_pod(cluster: ClusterName, pod: schema.Pod) -> AgentPod:
+    meta, (since_ns, waits) = pod.metadata, _container_of(pod)
+    return AgentPod(
+        meta.uid, meta.namespace, meta.name, _agent_of(cluster, pod), runs=_answers(pod), since_ns=since_ns,
+        waits=waits, is_ready=_says_ready(pod.status.conditions),
+    )  # fmt: skip
+
+
+def _container_of(pod: schema.Pod) -> tuple[int | None, str]:
+    """Since when the agent's container runs, and why it does not; a moment that is none is not told."""
+    state = pod.status.container_statuses[0].state if pod.status.container_statuses else None
+    if state is None or state.running is None:
+        idle = (state.waiting or state.terminated) if state is not None else None
+        return None, idle.reason if idle is not None else ""
+    try:
+        return int(datetime.fromisoformat(state.running.started_at).timestamp()) * 1_000_000_000, ""
+    except (ValueError, OverflowError):
+        return None, ""
+
+
+def _system_uid(namespaces: Iterable[schema.Named]) -> str:
+    return next((found.metadata.uid for found in namespaces if found.metadata.name == "kube-system"), "")
+
+
+def _dns_addresses(services: Iterable[Service]) -> tuple[str, ...]:
+    return next(
+        (service.addresses for service in services if service.qualified == "kube-system/kube-dns"), ()
+    )
+
+
+def _collapse(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """The ranges with neighbours joined, IPv4 first: a thousand nodes' /24s are one line."""
+    ranges = [ipaddress.ip_network(cidr, strict=False) for cidr in cidrs]
+    four = [found for found in ranges if isinstance(found, ipaddress.IPv4Network)]
+    six = [found for found in ranges if isinstance(found, ipaddress.IPv6Network)]
+    return tuple(map(str, (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))))

@@ -1,0 +1,171 @@
+"""Ask from a host with what it has: ping, curl, nc, traceroute. Coarser than an agent, and marked so.
+
+Rules: one fixed command per question; what a tool prints is read as hostile, and only for what cannot be
+mistaken. A tool's silence about the reason is no reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.errors import HostOutputError
+from netprobe.model.outcome import (
+    AppFailed,
+    NotMeasured,
+    Outcome,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+)
+
+if TYPE_CHECKING:
+    from netprobe.discovery.ssh.allowed_commands import Address
+    from netprobe.discovery.ssh.connection import Host
+
+TOOLS_OF = {"icmp": ("ping",), "tcp": ("curl", "nc"), "http": ("curl",), "trace": ("traceroute",)}
+"""Which tool can ask which kind of probe, the better one first."""
+_PING_TIME = re.compile(rb"time=(\d{1,7}(?:\.\d{1,6})?) ms")
+_PING_REFUSED = re.compile(
+    rb"From ([0-9A-Fa-f.:]{2,45})[: ].*?(Unreachable|unreachable|Prohibited|prohibited|Filtered|exceeded)"
+)
+_VOLLEY = re.compile(rb"(\d{1,6}) packets transmitted, (\d{1,6}) (?:packets )?received")
+_CURL = re.compile(rb"(\d{3}) (\d{1,4}\.\d{1,9}) (\d{1,4}\.\d{1,9})")
+_HOP = re.compile(
+    r"\s*(\d{1,2})\s+(\*|[0-9A-Fa-f.:]{2,45})(?:\s+(\d{1,6}\.\d{1,6}) ms)?(?:\s+(![A-Z0-9<>-]*))?\s*"
+)
+_UNREACHABLE = (3, 1)  # RFC 792: destination unreachable, host unreachable
+_NOT_FOUND = (126, 127)  # what a POSIX shell and env(1) say of a program that is not there
+_CURL_CONNECT, _CURL_TIMEOUT = 7, 28
+_PING_S, _CONNECT_S = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """What a host's own tool saw."""
+
+    outcome: Outcome
+    tool: str
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+async def ask_with_tools(host: Host, kind: str, target: Address, port: int) -> Coarse:
+    """Ask *target* from *host*; `NotMeasured` where the host has no tool for it. Raises `SshError`."""
+    for tool in TOOLS_OF.get(kind, ()):
+        command = Command(tool, target, port=port if tool in ("curl", "nc") else None)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        answer = await host.run(command)
+        if answer.status not in _NOT_FOUND:
+            return read_tool(kind, answer, target=str(target), took_ns=round((clock() - began) * 1e9))
+    wanted = " or ".join(TOOLS_OF.get(kind, ())) or "an agent"
+    return Coarse(NotMeasured(f"the host has no tool that asks {kind}: it needs {wanted}"), "")
+
+
+def read_tool(kind: str, answer: Answer, *, target: str, took_ns: int) -> Coarse:
+    """What a tool's answer says; pure. *took_ns* is what the whole command took, SSH included.
+
+    Raises `HostOutputError`.
+    """
+    tool = answer.command.name
+    match tool:
+        case "ping":
+            return Coarse(_read_ping(answer), tool)
+        case "nc":
+            return Coarse(_read_nc(answer, took_ns), tool, (("time", "of the whole command over SSH"),))
+        case "curl":
+            return _read_curl(kind, answer, took_ns)
+        case _:
+            return _read_trace(answer, target=target)
+
+
+def read_volley(output: bytes) -> tuple[int, int] | None:
+    """How many pings went out and how many were answered; None where ping could not send. Pure.
+
+    Raises `HostOutputError`.
+    """
+    found = _VOLLEY.search(output)
+    if found is None:
+        return None
+    sent, answered = int(found[1]), int(found[2])
+    if answered > sent:
+        raise HostOutputError(f"ping: {answered} answers to {sent} packets")
+    return sent, answered
+
+
+def _read_ping(answer: Answer) -> Outcome:
+    if answer.status == 0:
+        found = _PING_TIME.search(answer.output)
+        if found is None:
+            raise HostOutputError("ping: an answer without its time")
+        return Reached(round(float(found[1]) * 1e6))
+    refused = _PING_REFUSED.search(answer.output)
+    if refused is not None:
+        return Rejected(refused[1].decode(), *_UNREACHABLE)
+    if answer.status == 1:
+        return TimedOut(_PING_S * 1_000_000_000)
+    return NotMeasured(f"ping: {answer.complaint or 'failed'}")
+
+
+def _read_nc(answer: Answer, took_ns: int) -> Outcome:
+    if answer.status == 0:
+        return Reached(took_ns)
+    return _of_words(answer.complaint, took_ns) or TimedOut(_CONNECT_S * 1_000_000_000)
+
+
+def _of_words(words: str, took_ns: int) -> Outcome | None:
+    """What strerror(3) said through a tool, in the C locale."""
+    if "refused" in words:
+        return Refused(took_ns)
+    if "No route to host" in words or "unreachable" in words:
+        return NotMeasured(words)
+    return None
+
+
+def _read_curl(kind: str, answer: Answer, took_ns: int) -> Coarse:
+    found = _CURL.fullmatch(answer.output.strip())
+    if found is None:
+        raise HostOutputError("curl: not its three figures")
+    code, connected_ns, total_ns = int(found[1]), _ns(found[2]), _ns(found[3])
+    if not connected_ns:
+        silent = TimedOut(_CONNECT_S * 1_000_000_000) if answer.status == _CURL_TIMEOUT else None
+        failed = NotMeasured(f"curl: {answer.complaint or 'failed'}")
+        return Coarse(_of_curl(answer, took_ns) or silent or failed, "curl")
+    if kind == "tcp":
+        return Coarse(Reached(connected_ns), "curl")
+    if not code:
+        return Coarse(AppFailed(answer.complaint or "no HTTP answer"), "curl")
+    outcome = Reached(total_ns) if code < 400 else AppFailed(f"HTTP status {code}")
+    return Coarse(outcome, "curl", (("HTTP status", str(code)),))
+
+
+def _of_curl(answer: Answer, took_ns: int) -> Outcome | None:
+    told = _of_words(answer.complaint, took_ns)
+    if told is None and answer.status == _CURL_CONNECT:
+        return Refused(took_ns)  # newer ones only say "Could not connect to server"
+    return told
+
+
+def _ns(text: bytes) -> int:
+    return round(float(text) * 1e9)
+
+
+def _read_trace(answer: Answer, *, target: str) -> Coarse:
+    hops: list[tuple[str, str]] = []
+    last, last_ns = "", 0
+    for row in answer.output[:16_384].decode(errors="replace").splitlines()[1:]:
+        found = _HOP.fullmatch(row)
+        if found is None:
+            raise HostOutputError("traceroute: a line that is no hop")
+        hops.append((f"hop {found[1]}", " ".join(part for part in found.groups()[1:] if part)))
+        if found[2] != "*":
+            last, last_ns = found[2], round(float(found[3] or 0) * 1e6)
+    if not hops:
+        return Coarse(NotMeasured(f"traceroute: {answer.complaint or 'printed nothing'}"), "traceroute")
+    outcome = Reached(last_ns) if last == target else TimedOut(1_000_000_000)
+    return Coarse(outcome, "traceroute", tuple(hops))

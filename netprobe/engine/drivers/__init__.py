@@ -1,0 +1,1 @@
+"""Drives the sans-IO probes of ``netprobe.probes`` over sockets; one module per kind of conversation."""

@@ -1,0 +1,116 @@
+"""The shell around ``probes.idle``: one connection per gap, each with a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.drivers.streams import TalkingNet
+from netprobe.model.check import Check
+from netprobe.model.outcome import AppFailed
+from netprobe.probes import idle
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.net import Closed, Stream
+from netprobe.probes.observation import Seen
+from netprobe.wire.hold_request import encode_hold
+
+_AGAIN = b"GET / HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
+
+
+async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+    """Wait out the gaps; everything that goes wrong is an outcome."""
+    del rng
+    waiting = _Waiting(check, clock, key)
+    try:
+        return await waiting.run()
+    finally:
+        await waiting.close()
+
+
+class _Waiting:
+    """All flows of one probe."""
+
+    def __init__(self, check: Check, clock: Clock, key: bytes) -> None:
+        self._check, self._clock, self._key = check, clock, key
+        self._net = TalkingNet(check)
+        self._state = idle.begin(check.probe)
+        self._news: asyncio.Queue[idle.Event] = asyncio.Queue()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._gates: dict[int, asyncio.Event] = {}
+        self._wake_ns = 0
+        self._seen: Seen | None = None
+
+    async def run(self) -> Seen:
+        """To the end."""
+        self._feed(Started(self._clock.mono_ns()))
+        while self._seen is None:
+            try:
+                async with asyncio.timeout_at(self._wake_ns / 1e9):
+                    event = await self._news.get()
+            except TimeoutError:
+                event = Woke(self._clock.mono_ns())
+            self._feed(event)
+        return self._seen
+
+    async def close(self) -> None:
+        """End every flow."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _feed(self, event: idle.Event) -> None:
+        self._state, commands = idle.step(self._state, event)
+        for command in commands:
+            match command:
+                case idle.Open(gap_s):
+                    self._gates[gap_s] = asyncio.Event()
+                    self._tasks[gap_s] = asyncio.create_task(self._keep(gap_s))
+                case idle.Ask(gap_s):
+                    self._gates[gap_s].set()
+                case WakeAt(at_ns):
+                    self._wake_ns = at_ns
+                case Finish(seen):
+                    self._seen = seen
+
+    async def _keep(self, gap_s: int) -> None:
+        """One flow from its connection to its last answer."""
+        stream = await self._net.connect(self._check, port=self._check.probe.port)
+        if isinstance(stream, Seen):
+            self._news.put_nowait(idle.Failed(gap_s, stream, self._clock.mono_ns()))
+            return
+        try:
+            self._news.put_nowait(await self._settle(gap_s, stream))
+            quiet = asyncio.create_task(self._ask(gap_s, stream))
+            try:
+                data = await stream.receive()
+            finally:
+                quiet.cancel()
+            self._news.put_nowait(self._hear(gap_s, data))
+        finally:
+            stream.close()
+
+    async def _settle(self, gap_s: int, stream: Stream) -> idle.Event:
+        """Ask the agent to hold the connection."""
+        await stream.send(encode_hold(gap_s + 60, key=self._key))
+        data = await stream.receive()
+        now_ns = self._clock.mono_ns()
+        if isinstance(data, bytes) and data.startswith(b"HTTP/1.1 200"):
+            return idle.Ready(gap_s, now_ns)
+        if isinstance(data, Seen):
+            return idle.Failed(gap_s, data, now_ns)
+        return idle.Failed(gap_s, Seen(AppFailed("no agent there that holds a connection for us")), now_ns)
+
+    async def _ask(self, gap_s: int, stream: Stream) -> None:
+        await self._gates[gap_s].wait()
+        await stream.send(_AGAIN)
+
+    def _hear(self, gap_s: int, data: bytes | Closed | Seen) -> idle.Event:
+        now_ns = self._clock.mono_ns()
+        match data:
+            case bytes():
+                return idle.Answered(gap_s, now_ns)
+            case Closed(reset):
+                return idle.Broken(gap_s, now_ns, reset)
+            case Seen():  # the probe's own deadline; the machine knows it, too
+                return Woke(now_ns)

@@ -1,0 +1,102 @@
+"""The shell of ``ports``: one sweep of echoes, then one per transport side by side, in their own threads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.drivers.sctp import ask_sctp
+from netprobe.errors import SurroundingsError
+from netprobe.model.capability import Capability
+from netprobe.model.check import Check
+from netprobe.model.outcome import NotMeasured, Reached, TimedOut
+from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
+from netprobe.probes.observation import Seen
+from netprobe.probes.ports import Doors, doors_of, tries_of, write_facts
+
+RATE = 10_000.0
+"""Packets per second: one agent's budget."""
+
+
+def find_capability() -> Capability:
+    """How TCP ports are asked here, found by trying; nothing is sent."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).close()
+    except OSError:
+        return Capability.CONNECT
+    return Capability.SYN_RAW
+
+
+async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+    """Verdicts on every door that *check* names; never longer than its time."""
+    del clock
+    return await asyncio.to_thread(_ask, check, key, rng.getrandbits(32))
+
+
+def _ask(check: Check, key: bytes, seed: int) -> Seen:
+    from netprobe.engine.sweep.ports import with_witnesses  # noqa: PLC0415 - arrays load when asked for
+
+    began_ns = time.monotonic_ns()
+    doors = doors_of(check)
+    verdicts = _sweep_echoes(doors, key)
+    asked = [transport for transport in PORTED if any(one.of(transport) for one in doors)]
+    left_ns = max(1, began_ns + check.probe.timeout_ns - time.monotonic_ns())
+    rate, tries = RATE / max(1, len(asked)), tries_of(check.probe)
+    sweep = partial(_sweep, doors, tries=tries, rate=rate, within_ns=left_ns, seed=seed)
+    with ThreadPoolExecutor(max_workers=len(PORTED)) as beside:  # what takes long is to wait for silence
+        for told in beside.map(sweep, asked):
+            verdicts += told
+    verdicts += ask_sctp([(one.address, port) for one in doors for port in one.of(Transport.SCTP)])
+    verdicts = with_witnesses(verdicts)  # an echo may be the only answer, where connecting asks the ports
+    took_ns = time.monotonic_ns() - began_ns
+    return Seen(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
+
+
+def _sweep(
+    doors: tuple[Doors, ...], transport: Transport, *, tries: int, rate: float, within_ns: int, seed: int
+) -> list[PortVerdict]:
+    from netprobe.engine.sweep.port_scan_policy import Patience  # noqa: PLC0415 - arrays load when they are asked for
+    from netprobe.engine.sweep.ports import sweep_doors  # noqa: PLC0415
+
+    asked = {one.address: tuple(dict.fromkeys(one.of(transport))) for one in doors if one.of(transport)}
+    try:
+        swept = sweep_doors(
+            asked, transport, rate=rate, patience=Patience(tries=tries), within_ns=within_ns, seed=seed
+        )
+    except SurroundingsError as error:
+        return _unasked([(one, port) for one, ports in asked.items() for port in ports], transport, error)
+    return list(map(swept.verdict, range(len(swept.verdicts))))
+
+
+def _sweep_echoes(doors: tuple[Doors, ...], key: bytes) -> list[PortVerdict]:
+    from netprobe.engine.sweep.echo_scan import sweep_echoes  # noqa: PLC0415 - arrays load when asked for
+
+    agents = [(one.address, port) for one in doors for port in one.agents]
+    icmp = [one.address for one in doors if one.icmp]
+    if not agents and not icmp:
+        return []
+    try:
+        return sweep_echoes(agents, icmp, key=key, rate=RATE)
+    except SurroundingsError as error:
+        told = _unasked(agents, Transport.UDP, error)
+        return [*told, *_unasked([(address, 0) for address in icmp], Transport.ICMP, error)]
+
+
+def _unasked(
+    pairs: list[tuple[str, int]], transport: Transport, error: SurroundingsError
+) -> list[PortVerdict]:
+    reason = f"our own machine would not send: {error}"
+    return [PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=reason) for address, port in pairs]
+
+
+def _outcome(verdicts: list[PortVerdict], took_ns: int) -> Reached | TimedOut | NotMeasured:
+    if any(one.verdict in {Verdict.OPEN, Verdict.CLOSED} for one in verdicts):
+        return Reached(took_ns)
+    if verdicts and all(one.reason.startswith("our own machine") for one in verdicts):
+        return NotMeasured(verdicts[0].reason)
+    return TimedOut(took_ns)

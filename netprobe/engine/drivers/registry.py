@@ -1,0 +1,26 @@
+"""Runs the machines of ``probes`` that talk in single packets: each kind's shell, by name."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.drivers.drops import find_drops
+from netprobe.engine.drivers.idle import wait_idle
+from netprobe.engine.drivers.pmtu import search_pmtu
+from netprobe.engine.drivers.ports import ask_ports
+from netprobe.engine.drivers.trace import trace_route, walk_firewall
+from netprobe.model.check import Check
+from netprobe.probes.observation import Seen
+
+Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
+
+SHELLS: dict[str, Shell] = {
+    "drops": find_drops,
+    "firewalk": walk_firewall,
+    "idle": wait_idle,
+    "pmtu": search_pmtu,
+    "ports": ask_ports,
+    "trace": trace_route,
+}

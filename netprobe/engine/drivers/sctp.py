@@ -1,0 +1,49 @@
+"""SCTP ports, asked with associations of the kernel's own (RFC 9260), where the kernel has any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected
+from netprobe.model.verdict import PortVerdict, Transport, Verdict
+
+_PROTOCOL = 132
+TRIES = 2
+NO_KERNEL = "our own machine has no SCTP (the kernel module sctp is not loaded)"
+
+
+def has_sctp(proc: Path = Path("/proc/net/sctp")) -> bool:
+    """Whether this kernel speaks SCTP now; asking for a socket could load the module, so it is not tried."""
+    return proc.exists()
+
+
+def ask_sctp(pairs: Sequence[tuple[str, int]], *, proc: Path = Path("/proc/net/sctp")) -> list[PortVerdict]:
+    """A verdict on every address and port; ``unknown`` with the reason where the kernel has no SCTP."""
+    if not pairs or not has_sctp(proc):
+        return [_verdict(address, port, NotMeasured(NO_KERNEL)) for address, port in pairs]
+    from netprobe.engine.sweep.connect_scan import Door, sweep_connects  # noqa: PLC0415 - arrays load when asked
+
+    told: dict[tuple[str, int], Outcome] = {}
+    for _ in range(TRIES):
+        left = [pair for pair in pairs if not isinstance(told.get(pair), (Reached, Refused, Rejected))]
+        outcomes = sweep_connects([Door(*pair) for pair in left], protocol=_PROTOCOL)
+        told |= dict(zip(left, outcomes, strict=True))
+    return [_verdict(address, port, told[address, port]) for address, port in pairs]
+
+
+def _verdict(address: str, port: int, outcome: Outcome) -> PortVerdict:
+    match outcome:
+        case Reached():
+            return PortVerdict(address, Transport.SCTP, port, Verdict.OPEN)
+        case Refused():
+            return PortVerdict(address, Transport.SCTP, port, Verdict.CLOSED)
+        case Rejected(sender, kind, code):
+            return PortVerdict(address, Transport.SCTP, port, Verdict.REJECTED, sender, kind, code)
+        case NotMeasured(reason):
+            told = reason if reason.startswith("our own machine") else f"our own machine: {reason}"
+            return PortVerdict(address, Transport.SCTP, port, Verdict.UNKNOWN, reason=told)
+        case _:
+            return PortVerdict(
+                address, Transport.SCTP, port, Verdict.UNKNOWN, reason="nothing on this port answered"
+            )

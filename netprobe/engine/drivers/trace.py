@@ -1,0 +1,125 @@
+"""The shell around the probes that walk along a path, ``trace`` and ``firewalk``: flows and a timer."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.drivers.flows_icmp import IcmpFlows
+from netprobe.engine.drivers.flows_tcp import TcpFlows
+from netprobe.engine.drivers.flows_udp import (
+    Flows,
+    Heard,
+    Ports,
+    UdpFlows,
+)
+from netprobe.engine.drivers.readable import Readable
+from netprobe.model.check import Check
+from netprobe.model.outcome import Outcome
+from netprobe.probes import firewalk, hops, trace
+from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.observation import Seen
+
+S = TypeVar("S")
+Step = Callable[[S, trace.Event], tuple[S, tuple[trace.Command, ...]]]
+
+
+async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+    """Trace; everything that goes wrong is an outcome."""
+    port = check.probe.port or trace.DEFAULT_UDP_PORT
+    transport = check.probe.option("transport", "udp")
+    with Readable() as readable:
+        flows = _open(check, transport, lambda _: port, readable, clock, key=key, boot=rng.getrandbits(32))
+        return await _Walk(trace.begin(check.probe), trace.step, flows, clock).run(readable)
+
+
+async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+    """Firewalk; everything that goes wrong is an outcome."""
+    ports = firewalk.ports_of(check.probe)
+    transport = check.probe.option("transport", "tcp")
+    with Readable() as readable:
+        boot = rng.getrandbits(32)
+        flows = _open(check, transport, ports.__getitem__, readable, clock, key=key, boot=boot)
+        return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
+
+
+async def walk_door(
+    check: Check, spec: firewalk.Spec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
+) -> firewalk.Firewalk:
+    """Firewalk the door of *spec* at the target of *check*, whose witness is of the transport *witness*.
+
+    Returns where the walk ended. It needs no privilege but that of the witness.
+    """
+    with Readable() as readable:
+
+        def open_flow(transport: str, port: int) -> Flows:
+            boot = rng.getrandbits(32)
+            return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
+
+        suspect, beside = open_flow(spec.transport, spec.port), open_flow(witness, spec.witness)
+        flows = _Pair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
+        walk = _Walk(firewalk.Firewalk(spec), firewalk.step, flows, clock)
+        await walk.run(readable)
+        return walk.state
+
+
+class _Pair:
+    """Flows of different transports, by number."""
+
+    def __init__(self, flows: Mapping[int, Flows]) -> None:
+        self._flows = flows
+
+    def send(self, flow: int, ttl: int) -> Outcome | None:
+        return self._flows[flow].send(flow, ttl)
+
+    def read(self) -> Iterable[Heard]:
+        return itertools.chain.from_iterable(flows.read() for flows in self._flows.values())
+
+
+def _open(
+    check: Check, transport: str, ports: Ports, readable: Readable, clock: Clock, *, key: bytes, boot: int
+) -> Flows:
+    if transport == "tcp":
+        return TcpFlows(check, ports, readable, clock)
+    if transport == "icmp":
+        return IcmpFlows(check, readable, clock, key=key, boot=boot)
+    return UdpFlows(check, ports, readable, clock, key=key, boot=boot)
+
+
+class _Walk(Generic[S]):
+    """One walk under way."""
+
+    def __init__(self, state: S, step: Step[S], flows: Flows, clock: Clock) -> None:
+        self.state, self._step, self._flows, self._clock = state, step, flows, clock
+        self._wake_ns = 0
+        self._seen: Seen | None = None
+
+    async def run(self, readable: Readable) -> Seen:
+        """Walk to the end."""
+        self._feed(Started(self._clock.mono_ns()))
+        while self._seen is None:
+            await readable.wait(until_ns=self._wake_ns)
+            for event in list(self._flows.read()):
+                self._feed(event)
+            self._feed(Woke(self._clock.mono_ns()))
+        return self._seen
+
+    def _feed(self, event: trace.Event) -> None:
+        """Give the machine an event and do what it says."""
+        self.state, commands = self._step(self.state, event)
+        failed: list[trace.Event] = []
+        for command in commands:
+            match command:
+                case trace.Send(flow, ttl):
+                    trouble = self._flows.send(flow, ttl)
+                    if trouble is not None:
+                        failed.append(hops.Ended(flow, ttl, trouble, self._clock.mono_ns()))
+                case WakeAt(at_ns):
+                    self._wake_ns = at_ns
+                case Finish(seen):
+                    self._seen = seen
+        for event_ in failed:
+            self._feed(event_)

@@ -1,0 +1,1 @@
+"""Echo checks (ICMP and UDP) of a plan, many packets per system call."""

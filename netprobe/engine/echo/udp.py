@@ -1,0 +1,252 @@
+"""Asks ``udp`` checks: one socket per address family and flow, so a check's flow keeps its source port.
+
+A service address gets a socket of its own for each probe: its flow would otherwise stay bound, by connection
+tracking, to the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+
+Nobody is woken by an answer: it waits in its socket, stamped by the kernel, until the engine's next tick
+drains them all.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from netprobe.engine.clock import Clock
+from netprobe.engine.inflight import Ledger, Open, Round
+from netprobe.engine.keyring import Keyring
+from netprobe.engine.recvmmsg import Inbox, Packet
+from netprobe.engine.schedule import TICK_NS
+from netprobe.engine.sockets import (
+    Reported,
+    family_of,
+    is_empty,
+    open_udp,
+    prepare,
+    receive_errors,
+    use_of_buffer,
+    version_of,
+)
+from netprobe.errors import RemoteFormatError
+from netprobe.model.check import Check, TargetKind
+from netprobe.model.names import CheckId
+from netprobe.model.outcome import NotMeasured
+from netprobe.probes import udp
+from netprobe.probes.observation import Seen
+from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.wire import stamp
+
+_LINGER_NS = TICK_NS + 50_000_000
+"""A peer may hold a request for a moment; that time is taken off the answer's."""
+_make = tuple.__new__
+
+
+class _Way(NamedTuple):
+    """What is the same in every probe of a check."""
+
+    check: Check
+    destination: tuple[str, int]
+    payload_bytes: int
+    family: int
+    socket: tuple[int, int] | None
+    """Which of the open ones: address family and flow; None where each probe has a socket of its own."""
+
+
+@dataclass(slots=True)
+class UdpEcho:
+    """Sends requests, matches answers and errors."""
+
+    ledger: Ledger
+    keys: Keyring
+    boot: int
+    clock: Clock
+    _sockets: dict[tuple[int, int], socket.socket] = field(default_factory=dict)
+    """By address family and number of the flow; flow 0 is opened first, the others when they are asked."""
+    _passing: list[tuple[int, socket.socket]] = field(default_factory=list)
+    """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
+    _passed_dropped: int = 0
+    """What the full buffers of those that were closed have lost."""
+    _inboxes: dict[int, Inbox] = field(default_factory=dict)
+    _ways: dict[CheckId, _Way] = field(default_factory=dict)
+    _drained_ns: int = 0
+
+    def open(self) -> None:
+        """Open the sockets; a family that this host does not have stays closed."""
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                self._sockets[int(family), 0] = self._open_one(family)
+            except OSError:
+                continue
+            self._inboxes[int(family)] = Inbox(family, details=False)
+
+    def close(self) -> None:
+        """Close every socket."""
+        for sock in (*self._sockets.values(), *(sock for _, sock in self._passing)):
+            sock.close()
+        self._sockets.clear()
+        self._passing.clear()
+
+    def forget_ways(self) -> None:
+        """A new plan: what was prepared for the checks of the one before is not needed any more."""
+        self._ways.clear()
+
+    def send(self, checks: Sequence[Check], turn: Round, *, is_urgent: bool = False) -> None:
+        """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
+        now_ns = self.clock.mono_ns()
+        ready = [self._prepare(check, turn, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
+        for probe, way, packet in ready:
+            self._send(probe, way, packet)
+
+    def _prepare(
+        self, check: Check, turn: Round, *, now_ns: int, is_urgent: bool
+    ) -> tuple[Open, _Way, bytearray]:
+        way = self._ways.get(check.id)
+        if way is None or way.check is not check:
+            way = self._ways[check.id] = _way_of(check)
+        probe = self.ledger.ask(check, turn, now_ns=now_ns)
+        number = probe.sequence
+        request = _make(stamp.Request, (check.id, self.boot, number, 0, number, is_urgent))
+        return probe, way, bytearray(stamp.encode_request(request, key=self.keys.key, size=way.payload_bytes))
+
+    def _send(self, probe: Open, way: _Way, packet: bytearray) -> None:
+        sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
+        probe.sent_ns = self.clock.mono_ns()
+        if sock is None:
+            self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
+            return
+        stamp.mark(packet, at_ns=self.clock.wall_ns())
+        try:
+            sock.sendto(packet, way.destination)
+        except OSError as error:
+            self._send_again(sock, packet, probe, way, error)
+
+    def drain(self) -> None:
+        """Read what waits in every socket: on each tick, and before verdicts are drawn."""
+        began_ns = self.clock.mono_ns()
+        for sock in self._sockets.values():
+            self._read(sock)
+        passing, self._passing = self._passing, []
+        for until_ns, sock in passing:
+            self._read(sock)
+            if until_ns > began_ns:
+                self._passing.append((until_ns, sock))
+            else:
+                self._passed_dropped += use_of_buffer(sock).dropped
+                sock.close()
+        self._drained_ns = began_ns
+
+    def _open_one(self, family: socket.AddressFamily) -> socket.socket:
+        sock = open_udp(family, details=False)
+        prepare(sock, errors=True)
+        return sock
+
+    def _open_for(self, way: _Way) -> socket.socket | None:
+        """A socket of its own for this probe, or the one of a flow that is asked for the first time."""
+        if (way.family, 0) not in self._sockets:
+            return None
+        try:
+            sock = self._open_one(socket.AddressFamily(way.family))
+        except OSError:
+            return None
+        if way.socket is None:
+            until_ns = self.clock.mono_ns() + way.check.probe.timeout_ns + _LINGER_NS
+            self._passing.append((until_ns, sock))
+        else:
+            self._sockets[way.socket] = sock
+        return sock
+
+    def _send_again(
+        self, sock: socket.socket, packet: bytearray, probe: Open, way: _Way, error: OSError
+    ) -> None:
+        """An error left over from an earlier datagram is read from the queue and does not count.
+
+        A local firewall that rejects answers while we are still sending: then the queue already holds this
+        probe's own outcome.
+        """
+        for _ in range(3):
+            found = self._read_errors(sock)
+            if found and self.ledger.find(probe.check.id, probe.sequence) is None:
+                return
+            if not found:
+                break
+            try:
+                sock.sendto(packet, way.destination)
+            except OSError as caught:
+                error = caught
+            else:
+                return
+        self.ledger.retract(
+            probe, seen_of_send_error(error, probe.check, version=version_of(way.destination[0]))
+        )
+
+    def count_dropped(self) -> int:
+        """Answers that our full buffers have lost so far."""
+        open_now = (*self._sockets.values(), *(sock for _, sock in self._passing))
+        return self._passed_dropped + sum(use_of_buffer(sock).dropped for sock in open_now)
+
+    def _read(self, sock: socket.socket) -> None:
+        if is_empty(sock):
+            return
+        self._read_errors(sock)
+        packets = self._inboxes[sock.family].receive(sock)
+        answers = [self._prove(packet) for packet in packets]
+        drained_ns, now_ns = self._drained_ns, self.clock.mono_ns()
+        offset_ns = now_ns - self.clock.wall_ns()
+        for (_, _, _, stamp_ns, _, _), answer in zip(packets, answers, strict=True):
+            if answer is not None and answer.boot == self.boot:
+                arrived_ns = stamp_ns + offset_ns if stamp_ns else now_ns
+                self._take_answer(answer, arrived_ns=min(now_ns, max(drained_ns, arrived_ns)))
+
+    def _read_errors(self, sock: socket.socket) -> bool:
+        reports = list(receive_errors(sock))
+        for report in reports:
+            self._take_error(report)
+        return bool(reports)
+
+    def _take_answer(self, answer: stamp.Answer, *, arrived_ns: int) -> None:
+        probe = self.ledger.find(answer.check, answer.sequence)
+        if probe is None:
+            return
+        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns))
+
+    def _prove(self, packet: Packet) -> stamp.Answer | None:
+        for key in self.keys.believed:
+            try:
+                return stamp.decode_answer(packet.head, key=key, size=packet.size)
+            except RemoteFormatError:
+                continue
+        return None
+
+    def _take_error(self, report: Reported) -> None:
+        quote = stamp.read_quote(report.quoted)
+        if quote and quote.check is not None:
+            probe = self.ledger.find(quote.check, quote.sequence)
+        else:
+            probe = self.ledger.find_oldest(lambda waiting: _is_about(report, waiting))
+        if probe is None or not _is_about(report, probe):
+            return
+        arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
+        rtt_ns = max(1, arrived_ns - probe.sent_ns)
+        self.ledger.saw(probe, Seen(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+
+
+def _way_of(check: Check) -> _Way:
+    address, probe, family = check.target.address, check.probe, int(family_of(check.target.address))
+    return _Way(
+        check=check,
+        destination=(address, probe.port),
+        payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
+        family=family,
+        socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
+    )
+
+
+def _is_about(report: Reported, probe: Open) -> bool:
+    asked = probe.check
+    return (
+        asked.probe.kind == "udp"
+        and asked.target.address == report.target
+        and asked.probe.port == report.target_port
+    )

@@ -1,0 +1,107 @@
+"""The agent's identity over HTTP, its health, and connections that are held open for peers (``idle``).
+
+Rule: it tells the agent's name and whether it works, to anybody, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from netprobe.engine.keyring import Keyring
+from netprobe.wire.hold_request import decode_hold
+from netprobe.wire.identity import Identity, encode_identity
+
+MAX_CONNECTIONS = 512
+MAX_HELD = 64
+"""Quiet connections kept open for peers that ask for it."""
+MAX_REQUEST_BYTES = 8 * 1024
+_HTTP_TIMEOUT_S = 5.0
+
+
+@dataclass(slots=True)
+class IdentityServer:
+    """Answers connections."""
+
+    identity: Identity
+    keys: Keyring
+    is_ready: bool = False
+    """What ``/readyz`` tells: whether whoever owns us does its work."""
+    _connections: int = 0
+    _held: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request (RFC 9112, ``Connection: close``); a peer may ask us to wait for it."""
+        self._connections += 1
+        hold_s: int | None = None
+        try:
+            async with asyncio.timeout(_HTTP_TIMEOUT_S):
+                if self._connections <= MAX_CONNECTIONS:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    hold_s = self._find_hold(head)
+                    if hold_s is None:
+                        await self._finish(head, writer)
+            if hold_s is not None:
+                await self._hold(hold_s, reader, writer)
+            writer.close()
+            async with asyncio.timeout(_HTTP_TIMEOUT_S):
+                await writer.wait_closed()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+        finally:
+            self._connections -= 1
+
+    async def _finish(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(respond(head, self.identity, is_ready=self.is_ready))
+        await writer.drain()
+
+    def _find_hold(self, head: bytes) -> int | None:
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) != 3 or self._held >= MAX_HELD:
+            return None
+        asked = (decode_hold(words[1], key=key) for key in self.keys.believed)
+        return next((seconds for seconds in asked if seconds is not None), None)
+
+    async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep a quiet connection open until its peer speaks again."""
+        self._held += 1
+        self._connections -= 1  # counted apart, so that quiet peers never keep others out
+        try:
+            async with asyncio.timeout(seconds):
+                writer.write(_response(b"200 OK", b"", is_kept=True))
+                await writer.drain()
+                await self._finish(await reader.readuntil(b"\r\n\r\n"), writer)
+        finally:
+            self._held -= 1
+            self._connections += 1
+
+
+def respond(head: bytes, identity: Identity, *, is_ready: bool = False) -> bytes:
+    """The whole HTTP response to a request's head (RFC 9112, section 3)."""
+    words = head.split(b"\r\n", 1)[0].split(b" ")
+    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        return _response(b"400 Bad Request", b"{}")
+    method, target, _ = words
+    if method not in {b"GET", b"HEAD"}:
+        return _response(b"405 Method Not Allowed", b"{}")
+    if target == b"/healthz":
+        body = b'{"status":"ok"}'
+    elif target == b"/readyz":
+        if not is_ready:
+            return _response(b"503 Service Unavailable", b'{"status":"no report has left yet"}')
+        body = b'{"status":"ok"}'
+    elif target == b"/":
+        body = encode_identity(identity)
+    else:
+        return _response(b"404 Not Found", b"{}")
+    return _response(b"200 OK", body, is_head=method == b"HEAD")
+
+
+def _response(status: bytes, body: bytes, *, is_head: bool = False, is_kept: bool = False) -> bytes:
+    lines = (
+        b"HTTP/1.1 " + status,
+        b"Content-Type: application/json",
+        b"Content-Length: " + str(len(body)).encode(),
+        b"Connection: keep-alive" if is_kept else b"Connection: close",
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if is_head else body)

@@ -1,0 +1,311 @@
+"""One lane per protocol and family: its packets, its socket's outbox, and how its answers are known.
+
+Rule: lanes compute and remember; they neither send nor receive nor look at a clock. Rows are lane-local in
+here; ``rows`` says which rows of the whole sweep they are.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+import numpy as np
+
+from netprobe.engine.sweep.cookies import Book
+from netprobe.engine.sweep.mmsg import Arrived, Outbox, socket_names
+from netprobe.engine.sweep.sockets import SYN_PORTS
+from netprobe.engine.sweep.targets import (
+    Answers,
+    Code,
+    Codes,
+    Questions,
+)
+from netprobe.errors import InputError
+from netprobe.wire import batch_icmp, batch_syn, batch_udp
+from netprobe.wire.batch import U32, Flags, Indices, Rows, get16
+from netprobe.wire.batch_quote import Quotes
+
+_IP_HEADER = {False: 20, True: 40}
+
+
+class Lane(Protocol):
+    """What the sweep needs of a lane."""
+
+    rows: Indices
+    outbox: Outbox
+    v6: bool
+
+    def prepare(self, number: int, asked: Indices | None) -> None:
+        """Make the packets those of round *number*: the rows *asked* in that order, or all."""
+
+    def read(self, arrived: Arrived) -> Answers:
+        """What packets from the lane's own socket say."""
+
+    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+        """What ICMP errors say about this lane's packets."""
+
+
+def lengths_of(
+    questions: Questions, *, header: int, smallest: int, largest: int, v6: bool, gap: range = range(0)
+) -> Indices:
+    """Bytes behind the IP header (and *header*) per row, for the packet sizes asked for.
+
+    Sizes in *gap* do not exist: such a packet has the next size above.
+    """
+    wanted = questions.sizes.astype(np.int64)
+    overhead = _IP_HEADER[v6] + header
+    wrong = (wanted != 0) & ((wanted < overhead + smallest) | (wanted > overhead + largest))
+    if wrong.any():
+        limits = f"{overhead + smallest}–{overhead + largest}"
+        raise InputError(f"packet size {wanted[np.argmax(wrong)]} is not in {limits} for this probe")
+    lengths = np.where(wanted == 0, smallest, wanted - overhead)
+    return np.where(np.isin(lengths, np.array(gap)), gap.stop, lengths)
+
+
+def plain_answers(
+    rows: Indices, rounds: Indices, codes: Codes, arrived: Arrived, at: Indices, senders: Rows
+) -> Answers:
+    """Answers that are no ICMP errors: packets *at* these positions of *arrived*."""
+    zeros = np.zeros(len(rows), dtype=np.uint8)
+    nowhere = np.zeros(len(rows), dtype=np.int64)
+    return Answers(rows, rounds, codes, arrived.stamps_ns[at], senders[at], zeros, zeros, nowhere)
+
+
+def error_answers(
+    rows: Indices,
+    rounds: Indices,
+    at: Indices,
+    quotes: Quotes,
+    arrived: Arrived,
+    senders: Rows,
+    *,
+    v6: bool,
+    refusing: bool = False,
+) -> Answers:
+    """Answers that are ICMP errors; with *refusing*, port-unreachable from the target itself is a refusal."""
+    types, codes = quotes.types[at], quotes.codes[at]
+    told = np.full(len(at), Code.REJECTED, dtype=np.uint8)
+    too_big = (types == 2) if v6 else (types == 3) & (codes == 4)
+    told[too_big] = Code.TOO_BIG
+    if refusing:
+        unreachable = (types == 1) & (codes == 4) if v6 else (types == 3) & (codes == 3)
+        told[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = Code.REFUSED
+    return Answers(rows, rounds, told, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at])
+
+
+class IcmpLane:
+    """Echo requests of one family."""
+
+    def __init__(self, questions: Questions, rows: Indices, *, key: bytes, identifier: int, v6: bool) -> None:
+        self.rows, self.v6, self.identifier = rows, v6, identifier
+        self._book = Book(questions, key=key)
+        self._addresses = questions.addresses
+        lengths = lengths_of(questions, header=0, smallest=batch_icmp.MINIMUM, largest=65_000, v6=v6)
+        indices = np.arange(len(questions), dtype=np.uint32)
+        self._packets = batch_icmp.build_echoes(
+            indices, identifier=identifier, width=int(lengths.max()), v6=v6
+        )
+        names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
+        self.outbox = Outbox(self._packets, lengths, names)
+
+    def prepare(self, number: int, asked: Indices | None) -> None:
+        """Patch round, cookie and checksum."""
+        cookies = self._book.open_round(number, asked)
+        if asked is None:
+            batch_icmp.patch_echoes(self._packets, round_number=number, cookies=cookies, v6=self.v6)
+            return
+        some = self._packets[asked]
+        batch_icmp.patch_echoes(some, round_number=number, cookies=cookies[asked], v6=self.v6)
+        self._packets[asked] = some
+
+    def read(self, arrived: Arrived) -> Answers:
+        """Echo replies from an unprivileged socket, which cuts the IP header off itself."""
+        everywhere = np.ones(len(arrived), dtype=np.bool_)
+        senders = arrived.senders(v6=self.v6)
+        return self.read_replies(arrived.packets, arrived.lengths, senders, everywhere, arrived)
+
+    def read_replies(
+        self, body: Rows, lengths: Indices, senders: Rows, valid: Flags, arrived: Arrived
+    ) -> Answers:
+        """Echo replies without their IP header; one from another address than was asked is a wrong peer."""
+        valid = valid & batch_icmp.is_reply(body, lengths, identifier=self.identifier, v6=self.v6)
+        if not valid.any():
+            return Answers.none()
+        rows, rounds, cookies = batch_icmp.read_echoes(body, lengths)
+        expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
+        at = np.nonzero(valid & known & (cookies == expected))[0]
+        rows = rows[at]
+        right = (senders[at] == self._addresses[rows]).all(axis=1)
+        codes = np.where(right, Code.REACHED, Code.WRONG_PEER).astype(np.uint8)
+        return plain_answers(self.rows[rows], rounds[at].astype(np.int64), codes, arrived, at, senders)
+
+    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+        """Errors about our echoes, proven by the quoted cookie, or by its checksum where little is quoted."""
+        protocol = socket.IPPROTO_ICMPV6 if self.v6 else socket.IPPROTO_ICMP
+        ours = (
+            quotes.valid & (quotes.protocols == protocol) & (quotes.words >> np.uint32(16) == self.identifier)
+        )
+        if not ours.any():
+            return Answers.none()
+        rows, rounds, cookies = batch_icmp.read_echoes(quotes.transport, quotes.lengths)
+        expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
+        proven = np.nonzero(ours & known & (cookies == expected))[0]
+        if not self.v6:
+            short = np.nonzero(ours & (quotes.lengths < batch_icmp.MINIMUM))[0]
+            if len(short):
+                return self._read_short(quotes, arrived, senders, short)
+        told = rows[proven]
+        return error_answers(
+            self.rows[told], rounds[proven].astype(np.int64), proven, quotes, arrived, senders, v6=self.v6
+        )
+
+    def _read_short(self, quotes: Quotes, arrived: Arrived, senders: Rows, at: Indices) -> Answers:
+        """Eight quoted bytes hold no cookie, but a checksum that covers it, and the round."""
+        checksums, sequences = get16(quotes.transport[at], 2), get16(quotes.transport[at], 6)
+        sent = get16(self._packets, 2)
+        now = get16(self._packets, 6)
+        rows = self._book.find(
+            quotes.targets[at],
+            np.zeros(len(at), dtype=np.uint16),
+            lambda positions, rows: (
+                (sent[rows] == checksums[positions]) & (now[rows] == sequences[positions])
+            ),
+        )
+        found = np.nonzero(rows >= 0)[0]
+        rounds = self._book.newest_round(sequences[found], modulus=1 << 16)
+        return error_answers(self.rows[rows[found]], rounds, at[found], quotes, arrived, senders, v6=self.v6)
+
+
+class SynLane:
+    """TCP SYNs of one family; round *r* uses source port ``first_port + r % SYN_PORTS``."""
+
+    def __init__(
+        self, questions: Questions, rows: Indices, *, key: bytes, first_port: int, sources: Rows, v6: bool
+    ) -> None:
+        self.rows, self.v6 = rows, v6
+        self._first_port = first_port
+        self._book = Book(questions, key=key)
+        self._packets = batch_syn.build_syns(sources, questions.addresses, questions.ports)
+        lengths = np.full(len(questions), batch_syn.LENGTH)
+        names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
+        self.outbox = Outbox(self._packets, lengths, names)
+
+    def prepare(self, number: int, asked: Indices | None) -> None:
+        """Patch source port, sequence number and checksum."""
+        cookies = self._book.open_round(number, asked).astype(np.uint32)
+        port = self._first_port + number % SYN_PORTS
+        if asked is None:
+            batch_syn.patch_syns(self._packets, source_port=port, cookies=cookies)
+            return
+        some = self._packets[asked]
+        batch_syn.patch_syns(some, source_port=port, cookies=cookies[asked])
+        self._packets[asked] = some
+
+    def read(self, arrived: Arrived) -> Answers:
+        """SYN-ACKs and RSTs that acknowledge our sequence number."""
+        body, lengths, senders, valid = open_packets(arrived, v6=self.v6)
+        said = batch_syn.read_answers(body, lengths)
+        at = np.nonzero(valid & (said.is_open | said.is_closed))[0]
+        rounds = self._book.newest_round((said.target_ports[at] - self._first_port), modulus=SYN_PORTS)
+        cookies = said.cookies[at]
+        rows = self._book.find(senders[at], said.source_ports[at], self._proof(rounds, cookies))
+        found = np.nonzero(rows >= 0)[0]
+        codes = np.where(said.is_open[at[found]], Code.REACHED, Code.REFUSED).astype(np.uint8)
+        return plain_answers(self.rows[rows[found]], rounds[found], codes, arrived, at[found], senders)
+
+    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+        """Errors about our SYNs: the sequence number is always quoted."""
+        offsets = quotes.source_ports - np.uint16(self._first_port)
+        ours = quotes.valid & (quotes.protocols == batch_syn.TCP) & (offsets < SYN_PORTS)
+        at = np.nonzero(ours)[0]
+        if not len(at):
+            return Answers.none()
+        rounds = self._book.newest_round(offsets[at], modulus=SYN_PORTS)
+        proof = self._proof(rounds, quotes.words[at])
+        rows = self._book.find(quotes.targets[at], quotes.target_ports[at], proof)
+        found = np.nonzero(rows >= 0)[0]
+        return error_answers(
+            self.rows[rows[found]], rounds[found], at[found], quotes, arrived, senders, v6=self.v6
+        )
+
+    def _proof(self, rounds: Indices, cookies: U32) -> _Fits:
+        return _Fits(self._book, rounds, cookies)
+
+
+class DatagramLane:
+    """Datagrams of one family to ports of whom nothing is known, from a socket of our own."""
+
+    def __init__(
+        self, questions: Questions, rows: Indices, *, key: bytes, source_port: int, v6: bool
+    ) -> None:
+        self.rows, self.v6 = rows, v6
+        self._source_port = source_port
+        self._number = -1
+        self._ports = questions.ports
+        self._book = Book(questions, key=key)
+        self._payloads, self._lengths = batch_udp.build_datagrams(questions.ports, self._book.open_round(0))
+        names = socket_names(questions.addresses, questions.ports, v6=v6)
+        self.outbox = Outbox(self._payloads, self._lengths, names)
+
+    def prepare(self, number: int, asked: Indices | None) -> None:  # noqa: ARG002 - no round differs from another
+        """Remember the round; the payloads are the same in each."""
+        self._number = number
+
+    def read(self, arrived: Arrived) -> Answers:
+        """Datagrams from an address and port that was asked."""
+        senders, ports = arrived.senders(v6=self.v6), arrived.ports()
+
+        def fits(positions: Indices, rows: Indices) -> Flags:
+            answers = arrived.packets[positions]
+            return batch_udp.is_answered(
+                self._ports[rows], self._payloads[rows], answers, arrived.lengths[positions]
+            )
+
+        rows = self._book.find(senders, ports, fits)
+        at = np.nonzero(rows >= 0)[0]
+        codes = np.full(len(at), Code.REACHED, dtype=np.uint8)
+        return plain_answers(self.rows[rows[at]], self._rounds(at), codes, arrived, at, senders)
+
+    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+        """Errors about our datagrams, proven by the quoted payload where it is quoted."""
+        ours = quotes.valid & (quotes.protocols == batch_udp.UDP) & (quotes.source_ports == self._source_port)
+        at = np.nonzero(ours)[0]
+        if not len(at):
+            return Answers.none()
+
+        def fits(positions: Indices, rows: Indices) -> Flags:
+            told = at[positions]
+            return batch_udp.is_quoted(
+                self._payloads[rows], self._lengths[rows], quotes.transport[told], quotes.lengths[told]
+            )
+
+        rows = self._book.find(quotes.targets[at], quotes.target_ports[at], fits)
+        found = np.nonzero(rows >= 0)[0]
+        told = at[found]
+        return error_answers(
+            self.rows[rows[found]], self._rounds(told), told, quotes, arrived, senders,
+            v6=self.v6, refusing=True,
+        )  # fmt: skip
+
+    def _rounds(self, at: Indices) -> Indices:
+        return np.full(len(at), self._number, dtype=np.int64)
+
+
+class _Fits:
+    """Whether the cookie at a position is the one row and round had."""
+
+    def __init__(self, book: Book, rounds: Indices, cookies: U32) -> None:
+        self._book, self._rounds, self._cookies = book, rounds, cookies
+
+    def __call__(self, positions: Indices, rows: Indices) -> Flags:
+        expected, known = self._book.cookies_of(rows, self._rounds[positions])
+        return np.asarray(known & (expected.astype(np.uint32) == self._cookies[positions]))
+
+
+def open_packets(arrived: Arrived, *, v6: bool) -> tuple[Rows, Indices, Rows, Flags]:
+    """What a raw socket delivered: transport rows, their lengths, senders, and where that is well-formed."""
+    if v6:
+        everywhere = np.ones(len(arrived), dtype=np.bool_)
+        return arrived.packets, arrived.lengths, arrived.senders(v6=True), everywhere
+    stripped = batch_icmp.strip_ipv4(arrived.packets, arrived.lengths)
+    return stripped.rows, stripped.lengths, stripped.senders, stripped.valid

@@ -1,0 +1,206 @@
+"""What a sweep opens: for each protocol and family of its questions a lane, a socket and a door for answers.
+
+Rule: opened whole or not at all; whatever was opened is closed by :meth:`Opened.close`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import select
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netprobe.engine.sweep import sockets
+from netprobe.engine.sweep.bpf import Marks
+from netprobe.engine.sweep.mmsg import Arrived, Inbox
+from netprobe.engine.sweep.protocols import (
+    DatagramLane,
+    IcmpLane,
+    Lane,
+    SynLane,
+    open_packets,
+)
+from netprobe.engine.sweep.stamp_protocol import StampLane
+from netprobe.engine.sweep.targets import (
+    Answers,
+    Codes,
+    Kind,
+    Questions,
+)
+from netprobe.errors import SurroundingsError
+from netprobe.wire.batch import Flags, Indices, is_mapped
+from netprobe.wire.batch_quote import read_errors
+from netprobe.wire.stamp import MIN_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INBOX = 1024
+_ROOM = 4096
+"""Bytes of receive buffer set aside per packet that may be answered: the kernel charges some 800 for a small
+one, and a fast peer's answers come while we are still sending."""
+_WIDTH = 160
+"""Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
+
+
+@dataclass(slots=True)
+class Door:
+    """One socket and what its packets mean."""
+
+    socket: socket.socket
+    inbox: Inbox
+    read: Callable[[Arrived], list[Answers]]
+    drops: int = 0
+
+
+class Opened:
+    """Lanes and doors of one set of questions."""
+
+    def __init__(self, questions: Questions, *, key: bytes, random: np.random.Generator, batch: int) -> None:
+        """Open everything, for *batch* packets at once; :class:`SurroundingsError` where we may not."""
+        self._questions = questions
+        # Salted, so that no answer to another sweep with this key can be taken for one to ours.
+        salt = secrets.token_bytes(hashlib.blake2b.SALT_SIZE)
+        self._key = hashlib.blake2b(key, digest_size=16, salt=salt, person=b"netprobe-sweep").digest()
+        self._plain_key = key
+        self._random = random
+        self._batch = batch
+        self._boot = secrets.randbits(32)
+        self._identifier = 1 + secrets.randbelow(0xFFFF)
+        self._closers: list[Callable[[], None]] = []
+        self.lanes: list[tuple[Lane, socket.socket]] = []
+        self.lane_of = np.zeros(len(questions), dtype=np.int64)
+        """Which lane each question is in."""
+        self.position = np.zeros(len(questions), dtype=np.int64)
+        """Its row in there."""
+        self.doors: list[Door] = []
+        self.poll = select.poll()
+        """Tells when a socket has become readable."""
+        self.room = 2 * _INBOX
+        """Answers that the smallest receive buffer surely holds."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every socket."""
+        for closer in reversed(self._closers):
+            closer()
+        self._closers.clear()
+
+    def readable(self) -> list[Door]:
+        """The doors at which something waits."""
+        waiting = {fileno for fileno, _ in self.poll.poll(0)}
+        return [door for door in self.doors if door.socket.fileno() in waiting]
+
+    def _open(self) -> None:
+        v4 = is_mapped(self._questions.addresses)
+        kinds = self._questions.kinds
+        first_port = self._reserve() if (kinds == Kind.SYN).any() else 0
+        for v6 in (False, True):
+            family = ~v4 if v6 else v4
+            if family.any():
+                self._open_family(kinds, family, first_port, v6=v6)
+
+    def _reserve(self) -> int:
+        reserved = sockets.reserve_ports()
+        self._closers.append(reserved.close)
+        return reserved.first
+
+    def _open_family(self, kinds: Codes, family: Flags, first_port: int, *, v6: bool) -> None:
+        others: list[Lane] = []
+        udp_port = 0
+        if len(rows := self._rows_of(family & (kinds == Kind.DATAGRAM))):
+            opened = self._keep(sockets.open_udp(v6=v6))
+            udp_port = opened.getsockname()[1]
+            asked = self._questions.pick(rows)
+            others.append(DatagramLane(asked, rows, key=self._key, source_port=udp_port, v6=v6))
+            self._add_lane(others[-1], opened, width=_WIDTH)
+        stamp_port = 0
+        if len(rows := self._rows_of(family & (kinds == Kind.STAMP))):
+            opened = self._keep(sockets.open_udp(v6=v6))
+            stamp_port = opened.getsockname()[1]
+            asked = self._questions.pick(rows)
+            others.append(
+                StampLane(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
+            )
+            self._add_lane(others[-1], opened, width=MIN_BYTES)
+        marks = Marks(
+            self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
+        )
+        raw = self._open_icmp(kinds[family], marks, v6=v6)
+        if raw is None:
+            return
+        echoes: IcmpLane | None = None
+        if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
+            asked = self._questions.pick(rows)
+            echoes = IcmpLane(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
+            self._add_lane(echoes, raw, width=0)
+        if len(rows := self._rows_of(family & (kinds == Kind.SYN))):
+            asked = self._questions.pick(rows)
+            opened = self._keep(sockets.open_syn(marks, v6=v6))
+            sources = sockets.find_sources(asked.addresses)
+            others.append(SynLane(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6))
+            self._add_lane(others[-1], opened, width=_WIDTH)
+        reader = _icmp_reader(echoes, others, v6=v6)
+        self.doors.append(Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
+
+    def _open_icmp(self, kinds: Codes, marks: Marks, *, v6: bool) -> socket.socket | None:
+        """A raw socket for echoes and everybody's errors; where that is forbidden, echoes go without."""
+        try:
+            return self._keep(sockets.open_icmp(marks, v6=v6))
+        except SurroundingsError:
+            if np.isin(kinds, (Kind.SYN, Kind.DATAGRAM)).any():
+                raise
+        v4 = is_mapped(self._questions.addresses)
+        rows = self._rows_of((~v4 if v6 else v4) & (self._questions.kinds == Kind.ICMP))
+        if len(rows):
+            opened = self._keep(sockets.open_ping(v6=v6))
+            asked, identifier = self._questions.pick(rows), opened.getsockname()[1]
+            self._add_lane(
+                IcmpLane(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
+            )
+        return None
+
+    def _keep(self, opened: socket.socket) -> socket.socket:
+        room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM
+        self.room = min(self.room, max(self._batch, room))
+        self.poll.register(opened, select.POLLIN)
+        self._closers.append(opened.close)
+        return opened
+
+    def _add_lane(self, lane: Lane, opened: socket.socket, *, width: int) -> None:
+        """Register a lane; with *width* its socket is also a door, read that far into each packet."""
+        if width:
+            inbox = Inbox(capacity=_INBOX, width=width)
+            self.doors.append(Door(opened, inbox, lambda arrived: [lane.read(arrived)]))
+        self.lane_of[lane.rows] = len(self.lanes)
+        self.position[lane.rows] = np.arange(len(lane.rows))
+        self.lanes.append((lane, opened))
+
+    def _rows_of(self, wanted: Flags) -> Indices:
+        """The rows of a lane, shuffled: packets lie in memory in the order in which they will leave."""
+        return self._random.permutation(np.nonzero(wanted)[0])
+
+
+def _icmp_reader(
+    echoes: IcmpLane | None, others: list[Lane], *, v6: bool
+) -> Callable[[Arrived], list[Answers]]:
+    """A raw ICMP socket hears replies to our echoes, and errors about packets of every lane of its family."""
+    lanes: list[Lane] = [*([echoes] if echoes else []), *others]
+
+    def read(arrived: Arrived) -> list[Answers]:
+        body, lengths, senders, valid = open_packets(arrived, v6=v6)
+        told = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
+        if told and len(told[0]) == len(arrived):
+            return told
+        quotes = read_errors(body, lengths, v6=v6)
+        return [*told, *(lane.read_quotes(quotes, arrived, senders) for lane in lanes)]
+
+    return read

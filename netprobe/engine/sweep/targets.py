@@ -1,0 +1,250 @@
+"""What a sweep asks, as arrays, and what came of it. Pure: no socket, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netprobe.engine.stall_tracker import sentence
+from netprobe.errors import InputError
+from netprobe.model.outcome import (
+    NotMeasured,
+    Outcome,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_text, pack_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Codes = NDArray[np.uint8]
+
+
+class Kind(IntEnum):
+    """The questions a sweep can ask."""
+
+    ICMP = 1
+    """Echo request."""
+    STAMP = 2
+    """UDP echo (RFC 8762), answered by a peer that knows the key."""
+    SYN = 3
+    """TCP SYN."""
+    DATAGRAM = 4
+    """A UDP datagram to a port of whom we know nothing, to learn whether somebody listens."""
+
+
+class Code(IntEnum):
+    """Outcomes of a sweep, as one byte each."""
+
+    PENDING = 0
+    REACHED = 1
+    REFUSED = 2
+    REJECTED = 3
+    TIMED_OUT = 4
+    TOO_BIG = 5
+    WRONG_PEER = 6
+    NOT_MEASURED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """One question per row."""
+
+    kinds: Codes
+    addresses: Rows
+    """Shape ``(n, 16)``, IPv4 mapped."""
+    ports: U16
+    sizes: U16
+    """Size of the whole IP packet in bytes; 0 for the kind's smallest."""
+    checks: U64
+    """Identifies the check a row belongs to; part of what the cookie proves."""
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        addresses: Sequence[str] | Rows,
+        *,
+        ports: Sequence[int] | U16 | int = 0,
+        sizes: Sequence[int] | U16 | int = 0,
+        checks: Sequence[int] | U64 | None = None,
+    ) -> Questions:
+        """Questions of one kind; a single port or size holds for all rows."""
+        packed = addresses if isinstance(addresses, np.ndarray) else pack_addresses(addresses)
+        count = len(packed)
+        asked = np.broadcast_to(np.asarray(ports, dtype=np.int64), (count,))
+        lowest = 0 if kind is Kind.ICMP else 1
+        wrong = (asked < lowest) | (asked > 65535)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(f"port {asked[at]} is not in 1–65535", where=address_text(packed[at]))
+        told = np.arange(count, dtype=np.uint64) if checks is None else np.asarray(checks, dtype=np.uint64)
+        return cls(
+            kinds=np.full(count, kind, dtype=np.uint8),
+            addresses=packed,
+            ports=asked.astype(np.uint16),
+            sizes=np.broadcast_to(np.asarray(sizes, dtype=np.uint16), (count,)).copy(),
+            checks=told,
+        )
+
+    def plus(self, other: Questions) -> Questions:
+        """Both sets of questions as one, *other* behind."""
+        return Questions(
+            kinds=np.concatenate([self.kinds, other.kinds]),
+            addresses=np.concatenate([self.addresses, other.addresses]),
+            ports=np.concatenate([self.ports, other.ports]),
+            sizes=np.concatenate([self.sizes, other.sizes]),
+            checks=np.concatenate([self.checks, other.checks]),
+        )
+
+    def pick(self, rows: Indices) -> Questions:
+        """Only these rows."""
+        return Questions(
+            *(self.kinds[rows], self.addresses[rows], self.ports[rows], self.sizes[rows], self.checks[rows])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one batch of packets said, only of questions that were really asked (cookie proven)."""
+
+    rows: Indices
+    rounds: Indices
+    codes: Codes
+    stamps_ns: Indices
+    """Kernel receive time, wall clock."""
+    senders: Rows
+    types: Codes
+    """ICMP type and code where an error came, else 0."""
+    icmp_codes: Codes
+    mtus: Indices
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def none(cls) -> Answers:
+        """What a batch says that holds nothing for the one who asks."""
+        rows, octets = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+        nobody = np.zeros((0, 16), dtype=np.uint8)
+        return cls(rows, rows, octets, rows, nobody, octets, octets, rows)
+
+    def pick(self, here: Flags | Indices) -> Answers:
+        """Only these answers."""
+        return Answers(
+            *(self.rows[here], self.rounds[here], self.codes[here], self.stamps_ns[here]),
+            *(self.senders[here], self.types[here], self.icmp_codes[here], self.mtus[here]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StampDetails:
+    """What STAMP reflectors told, one row per question; zero where none answered."""
+
+    received_counts: U32
+    """The reflector's counter: how many requests of the check it has received, this one included."""
+    sources: Rows
+    """Our address as the reflector saw it."""
+    source_ports: U16
+    ttls: Codes
+    names: Rows
+    """The identity the reflector claims, UTF-8 padded with zeros, shape ``(n, 72)``."""
+    holds_ns: Indices
+    """How long the reflector held the request; already taken off the round trip time."""
+
+    @classmethod
+    def none(cls, count: int) -> StampDetails:
+        """Nothing told yet."""
+        return cls(
+            received_counts=np.zeros(count, dtype=np.uint32),
+            sources=np.zeros((count, 16), dtype=np.uint8),
+            source_ports=np.zeros(count, dtype=np.uint16),
+            ttls=np.zeros(count, dtype=np.uint8),
+            names=np.zeros((count, 72), dtype=np.uint8),
+            holds_ns=np.zeros(count, dtype=np.int64),
+        )
+
+    def put(self, rows: Indices, other: StampDetails) -> None:
+        """Copy *other* into these rows."""
+        self.received_counts[rows] = other.received_counts
+        self.sources[rows] = other.sources
+        self.source_ports[rows] = other.source_ports
+        self.ttls[rows] = other.ttls
+        self.names[rows] = other.names
+        self.holds_ns[rows] = other.holds_ns
+
+    def name(self, row: int) -> str:
+        """The identity behind a row, as far as it can be read."""
+        return bytes(self.names[row]).rstrip(b"\0").decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What came of one round, one row per question; rows that were not asked stay ``PENDING``."""
+
+    number: int
+    asked: Flags
+    codes: Codes
+    rtts_ns: Indices
+    """-1 where nothing came back: a lost probe has no round trip time."""
+    senders: Rows
+    """Who sent the error or the wrong answer."""
+    types: Codes
+    icmp_codes: Codes
+    mtus: Indices
+    errnos: NDArray[np.int16]
+    """Our own kernel's refusal to send, else 0."""
+    dropped: int
+    """Answers lost at our own receive buffers; the silent rows of such a round are ``NOT_MEASURED``."""
+    timeout_ns: int
+    stalled_ns: int = 0
+    """How long we stood still while answers could come, if too long to believe silence: as for *dropped*."""
+    lag_ns: int = 0
+    """By how much we came too late at worst while it ran."""
+    stamps: StampDetails | None = None
+    """Where the sweep has STAMP questions."""
+
+    def count(self, code: Code) -> int:
+        """How many rows ended like this."""
+        return int((self.codes == code).sum())
+
+    def outcome(  # noqa: PLR0911 - one return per member of the union
+        self, row: int, *, expected: str = ""
+    ) -> Outcome:
+        """One row as a value of the model; *expected* names who should have answered."""
+        code, rtt_ns = Code(int(self.codes[row])), int(self.rtts_ns[row])
+        sender = address_text(self.senders[row])
+        match code:
+            case Code.REACHED:
+                return Reached(rtt_ns)
+            case Code.REFUSED:
+                return Refused(rtt_ns)
+            case Code.REJECTED:
+                return Rejected(sender, int(self.types[row]), int(self.icmp_codes[row]))
+            case Code.TIMED_OUT:
+                return TimedOut(self.timeout_ns)
+            case Code.TOO_BIG:
+                return TooBig(int(self.mtus[row]), sender)
+            case Code.WRONG_PEER:
+                return WrongPeer(expected, sender, rtt_ns)
+            case Code.PENDING | Code.NOT_MEASURED:
+                return NotMeasured(self._reason(row))
+
+    def _reason(self, row: int) -> str:
+        if self.errnos[row]:
+            return f"the kernel did not send it (errno {int(self.errnos[row])})"
+        if self.dropped:
+            return "our receive buffer overflowed"
+        return sentence(self.stalled_ns) if self.stalled_ns else "not asked"

@@ -1,0 +1,173 @@
+"""Faults injected one after another into a running lab, and what netprobe made of each.
+
+The demo shows it and the lab's score is counted with it. Everything is read through the bus, as a person
+would read it: nothing here looks into the collector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from netprobe.errors import SurroundingsError
+from netprobe.lab.client import LabClient
+from netprobe.model.component import Component
+from netprobe.model.finding import Cause
+from netprobe.model.ground_truth import Label
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, PathState
+from netprobe.simulate.scoring import Scorer, Verdict
+
+_POLL_S = 0.2
+GRACE_INTERVALS = 4
+"""How much longer than the bar a rehearsal waits for a name, so that a late one is seen as late."""
+
+
+class Injector(Protocol):
+    """What a rehearsal needs of a lab."""
+
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+        """Put a fault in place; return its id and the right answer."""
+        ...
+
+    async def remove(self, fault_id: str) -> None:
+        """Take it away again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabInjector:
+    """Breaks and mends a running lab."""
+
+    client: LabClient
+
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+        """Put a fault in place; return its id and the right answer."""
+        fault = await asyncio.to_thread(self.client.add_fault, kind, parameters)
+        return fault.id, Label(Cause(fault.cause), tuple(map(Component.parse, fault.components)))
+
+    async def remove(self, fault_id: str) -> None:
+        """Take it away again."""
+        await asyncio.to_thread(self.client.remove_fault, fault_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault to inject."""
+
+    kind: str
+    parameters: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Kind and parameters, as they are typed."""
+        return " ".join([self.kind, *(f"{key}={value}" for key, value in self.parameters.items())])
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """One run: who answers questions, who breaks things, and what was seen."""
+
+    ask: Callable[[], Awaitable[Snapshot]]
+    injector: Injector
+    interval_ns: int
+    scorer: Scorer = field(default_factory=Scorer)
+    moments: dict[str, Snapshot] = field(default_factory=dict)
+    """The snapshot in which each fault was named (or given up), by the fault's name."""
+
+    @property
+    def bar_ns(self) -> int:
+        """By when a finding must stand: three intervals plus one window."""
+        return 4 * self.interval_ns
+
+    def is_in_time(self, verdict: Verdict) -> bool:
+        """Whether a fault was named right before the bar."""
+        return verdict.named_right and verdict.after_ns is not None and verdict.after_ns <= self.bar_ns
+
+    @property
+    def is_flawless(self) -> bool:
+        """Every fault named right and in time, and nothing found that was not there."""
+        return all(map(self.is_in_time, self.scorer.verdicts)) and not self.scorer.false_findings
+
+    async def wait_until_healthy(self, *, timeout_s: float) -> Snapshot:
+        """Read until every agent is alive, every path is up and nothing is found.
+
+        Raises :class:`SurroundingsError` with what is still missing when *timeout_s* is over.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            snapshot = await self._read()
+            missing = describe_unhealthy(snapshot)
+            if not missing:
+                return snapshot
+            if time.monotonic() > deadline:
+                raise SurroundingsError(f"the lab is not healthy after {timeout_s:.0f} s: {missing}")
+            await asyncio.sleep(_POLL_S)
+
+    async def watch(self, *, seconds: float) -> Snapshot:
+        """Keep reading for *seconds*; whatever is found in a healthy fleet is a false finding."""
+        deadline = time.monotonic() + seconds
+        snapshot = await self._read()
+        while time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
+            snapshot = await self._read()
+        return snapshot
+
+    async def play(self, fault: Fault, *, linger_s: float = 1.0) -> Verdict:
+        """Inject *fault*, wait until it is named, look a little longer, take it away."""
+        (verdict,) = await self.play_together((fault,), linger_s=linger_s)
+        return verdict
+
+    async def play_together(
+        self, faults: Sequence[Fault], *, gap_s: float = 0.0, linger_s: float = 1.0
+    ) -> tuple[Verdict, ...]:
+        """Inject *faults*, *gap_s* apart; wait until each is named, look a little longer, take all away."""
+        in_place: list[str] = []
+        try:
+            for fault in faults:
+                if in_place and gap_s:
+                    await self.watch(seconds=gap_s)
+                started_ns = time.monotonic_ns()
+                fault_id, label = await self.injector.add(fault.kind, fault.parameters)
+                in_place.append(fault_id)
+                self.scorer.inject(fault.name, label, at_ns=started_ns)
+            await self._wait_until_named(
+                give_up_ns=started_ns + self.bar_ns + GRACE_INTERVALS * self.interval_ns
+            )
+            moment = await self.watch(seconds=linger_s)
+            self.moments |= {fault.name: moment for fault in faults}
+        finally:
+            for fault_id in in_place:
+                await self.injector.remove(fault_id)
+        return tuple(self.scorer.conclude(fault.name) for fault in faults)
+
+    async def _wait_until_named(self, *, give_up_ns: int) -> None:
+        while time.monotonic_ns() < give_up_ns:
+            await asyncio.sleep(_POLL_S)
+            snapshot = await self.ask()
+            if self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns()):
+                return
+
+    async def _read(self) -> Snapshot:
+        snapshot = await self.ask()
+        self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns())
+        return snapshot
+
+
+def describe_unhealthy(snapshot: Snapshot) -> str:
+    """Say in a few words what keeps *snapshot* from being all well; empty where nothing does."""
+    if not snapshot.agents or not snapshot.paths:
+        return "nobody has reported yet"
+    absent = [status.agent for status in snapshot.agents if status.state is not AgentState.ALIVE]
+    if absent:
+        return f"{len(absent)} of {len(snapshot.agents)} agents are not there, first {absent[0]}"
+    not_up = [path for path in snapshot.paths if path.state is not PathState.UP]
+    if not_up or len(snapshot.paths) < len(snapshot.checks):
+        missing = len(not_up) + max(0, len(snapshot.checks) - len(snapshot.paths))
+        return f"{missing} of {len(snapshot.checks)} paths are not up"
+    if snapshot.findings:
+        return f"{len(snapshot.findings)} findings are open, first: {snapshot.findings[0].summary}"
+    return ""

@@ -1,0 +1,175 @@
+"""One node as a host of the lab: its addresses, its routes and rules, its overlay, its service rules. Pure.
+
+Ways through a cluster follow the architecture's legs: whatever has a pod at either end, or leaves the
+cluster, rides the overlay in both directions; host to host inside the cluster does not.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from netprobe.lab.cluster_plan import (
+    DNS_POD,
+    LAN,
+    Place,
+    Site,
+    local_pods,
+)
+from netprobe.lab.plan import (
+    OVERLAY_TABLE,
+    Address,
+    Host,
+    HostRole,
+    PlannedService,
+    Route,
+    Rule,
+    Tunnel,
+    Vxlan,
+    VxlanPeer,
+)
+from netprobe.lab.services import DNS_PORT, proxy_rules, service_addresses
+from netprobe.lab.wan import Wan
+
+POD_GATEWAY_V6 = "fe80::1"
+"""The node's end of every pod wire; IPv4 pods ask the node's own address."""
+_VXLAN_PORT = 4789  # RFC 7348
+_OVERLAY = "overlay0"
+
+
+def plan_node(site: Site, place: Place, tunnels: tuple[Tunnel, ...], wan: Wan) -> Host:
+    """One node; *tunnels* are all links of the lab."""
+    is_gateway = place is site.gateway
+    lengths = (ip_network(text).prefixlen for text in site.spec.node_cidrs)
+    lan = tuple(Address(LAN, f"{text}/{length}") for text, length in zip(place.lan, lengths, strict=True))
+    addresses = [
+        *lan,
+        *(Address(interface, f"{POD_GATEWAY_V6}/64") for interface, _ in local_pods(place)),
+    ]
+    routes = [
+        *default_routes(LAN, site.edge),
+        *_pod_routes(place),
+        *_overlay_routes(site, place),
+    ]
+    if site.has_vxlan:
+        addresses.append(Address(_OVERLAY, f"{place.overlay_hop[1]}/64"))
+    own_tunnels = [tunnel for tunnel in tunnels if tunnel.joins_any(site.name)]
+    if is_gateway:
+        addresses += wan.addresses(str(place.id))
+        ends = [tunnel.end(site.name) for tunnel in own_tunnels]
+        addresses += [Address(end.interface, f"{end.next_hop[1]}/64") for end in ends]
+        routes += _gateway_routes(site, place, own_tunnels, wan)
+    else:
+        routes += _routes_to_gateway(site, place, own_tunnels)
+    pods = tuple(text for _, texts in local_pods(place) for text in texts)
+    return Host(
+        str(place.id),
+        HostRole.NODE,
+        cluster=site.name,
+        node=place.id,
+        addresses=tuple(addresses),
+        routes=tuple(routes),
+        rules=_overlay_rules(site, place, own_tunnels if is_gateway else []),
+        vxlans=(_vxlan(site, place),) if site.has_vxlan else (),
+        nft=proxy_rules(_balanced(site), local_pods=pods, node_addresses=place.lan),
+    )
+
+
+def _balanced(site: Site) -> tuple[PlannedService, ...]:
+    """Every service of a cluster, the DNS server's among them."""
+    dns = next((place for place in site.places if place.spec.dns), None)
+    if dns is None:
+        return site.services
+    service = PlannedService(
+        site.name, "kube-system", "dns", service_addresses(site.spec, 0), DNS_PORT, DNS_PORT,
+        endpoints=dns.pod(DNS_POD), exported=False,
+    )  # fmt: skip
+    return (*site.services, service)
+
+
+def _pod_routes(place: Place) -> list[Route]:
+    return [
+        Route(f"{text}/{128 if ':' in text else 32}", interface, source=source)
+        for interface, texts in local_pods(place)
+        for text, source in zip(texts, place.lan, strict=True)
+    ] + [Route(pods, "lo", is_black_hole=True) for pods in place.pods]  # or they would circle with the edge
+
+
+def _inside(site: Site, to: str, hop: Place, *, source: str = "", table: int = 254) -> Route:
+    """A route over the cluster's overlay to the node *hop*."""
+    is_v6 = ":" in to
+    if site.has_vxlan:
+        return Route(to, _OVERLAY, via=hop.overlay_hop[is_v6], source=source, table=table, onlink=True)
+    return Route(to, LAN, via=hop.lan[is_v6], source=source, table=table)
+
+
+def _overlay_routes(site: Site, place: Place) -> list[Route]:
+    """Ways to the other nodes' pods; with VXLAN also to the nodes themselves, for whom the rules choose."""
+    routes = []
+    for other in site.places:
+        if other is place:
+            continue
+        for pods, lan, source in zip(other.pods, other.lan, place.lan, strict=True):
+            routes.append(_inside(site, pods, other, source=source))
+            if site.has_vxlan:
+                node = f"{lan}/{128 if ':' in lan else 32}"
+                routes.append(_inside(site, node, other, table=OVERLAY_TABLE))
+    return routes
+
+
+def _overlay_rules(site: Site, place: Place, tunnels: list[Tunnel]) -> tuple[Rule, ...]:
+    if not site.has_vxlan:
+        return ()
+    from_pods = [
+        Rule(1000, family, source=pods, target=nodes)
+        for family, pods, nodes in zip((4, 6), place.pods, site.spec.node_cidrs, strict=True)
+    ]
+    from_links = [
+        Rule(1001 + tunnel.index, family, interface=tunnel.end(site.name).interface)
+        for tunnel in tunnels
+        for family in (4, 6)
+    ]
+    return (*from_pods, *from_links)
+
+
+def _routes_to_gateway(site: Site, place: Place, tunnels: list[Tunnel]) -> list[Route]:
+    return [
+        _inside(site, text, site.gateway, source=place.lan[":" in text])
+        for tunnel in tunnels
+        for text in tunnel.far_end(site.name).inner_ranges
+    ]
+
+
+def _gateway_routes(site: Site, place: Place, tunnels: list[Tunnel], wan: Wan) -> list[Route]:
+    wire = wan.gateway_wires[site.name]
+    outer = sorted({text for other in wan.wires for text in other.ranges} - set(wire.ranges))
+    routes = [
+        Route(text, "wan0", via=wire.other_addresses[":" in text], source=wire.one_addresses[":" in text])
+        for text in outer
+    ]
+    for tunnel in tunnels:
+        far = tunnel.far_end(site.name)
+        routes += [
+            Route(
+                text,
+                tunnel.end(site.name).interface,
+                via=far.next_hop[":" in text],
+                source=place.lan[":" in text],
+                onlink=True,
+            )
+            for text in far.inner_ranges
+        ]
+    return routes
+
+
+def _vxlan(site: Site, place: Place) -> Vxlan:
+    peers = tuple(
+        VxlanPeer(inner=other.overlay_hop, mac=other.overlay_mac, outer=other.lan[0])
+        for other in site.places
+        if other is not place
+    )
+    return Vxlan(_OVERLAY, 100 + site.index, place.lan[0], _VXLAN_PORT, 1450, place.overlay_mac, peers)
+
+
+def default_routes(interface: str, via: tuple[str, str]) -> tuple[Route, ...]:
+    """The way to everything else, IPv4 and IPv6."""
+    return (Route("0.0.0.0/0", interface, via=via[0]), Route("::/0", interface, via=via[1]))

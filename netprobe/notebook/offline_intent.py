@@ -1,0 +1,51 @@
+"""An intent beside a saved moment: what its paths already show, without asking anybody anything new. Pure.
+
+A path that is up is an open door. One that is down is a shut door, with a witness where the same agent
+heard the same address answer anything else. What no check asks stays unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from netprobe.analysis.intent.verdicts import Sight
+from netprobe.model.check import Check
+from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import PathState, PathStatus
+from netprobe.model.verdict import Verdict
+
+_PROTOCOLS = {"icmp": Protocol.ICMP, "udp": Protocol.UDP, "tcp": Protocol.TCP}
+
+
+def see_cells(snapshot: Snapshot, cells: Iterable[Cell]) -> dict[Cell, Sight]:
+    """What the paths of *snapshot* say of *cells*; a cell that no path asks is left out."""
+    paths = {path.check: path for path in snapshot.paths}
+    sights = {
+        key: _sight(paths[check.id]) for check in snapshot.checks if check.id in paths for key in _keys(check)
+    }
+    return {cell: sight for cell in cells if (sight := _find(sights, cell)) is not None}
+
+
+Key = tuple[str, str, Door]
+
+
+def _keys(check: Check) -> Iterator[Key]:
+    protocol = _PROTOCOLS.get(check.probe.kind)
+    if protocol is not None and not check.probe.size:  # a large packet that is lost says nothing of a door
+        port = check.probe.port if protocol is not Protocol.ICMP else 0
+        yield str(check.source), check.target.address, Door(protocol, port)
+
+
+def _find(sights: Mapping[Key, Sight], cell: Cell) -> Sight | None:
+    return sights.get((str(cell.source), cell.address, cell.door))
+
+
+def _sight(path: PathStatus) -> Sight:
+    match path.state:
+        case PathState.UP | PathState.DEGRADED:
+            return Sight(Verdict.OPEN)
+        case PathState.DOWN:
+            return Sight(Verdict.FILTERED, reason=path.reason)
+        case PathState.UNKNOWN:
+            return Sight(Verdict.UNKNOWN, reason="nobody measured", was_asked=False)

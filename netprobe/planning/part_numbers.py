@@ -1,0 +1,83 @@
+"""Numbers for a fleet's parts, so that legs can be arrays: by arithmetic where every node has the part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from netprobe.model.component import (
+    Component,
+    ComponentKind,
+    firewall_rule,
+    node_in,
+    node_out,
+    overlay,
+    pod_in,
+    pod_out,
+    service_proxy,
+)
+from netprobe.model.names import NodeId
+from netprobe.planning.circulant import IntArray
+
+PER_NODE = 9
+"""Parts that every node has a number for: node, pods, three doors and two service proxies."""
+OUT, IN, POD_OUT, POD_IN, ICMP, UDP, TCP, PROXY, NAMES = range(PER_NODE)
+
+
+@dataclass(eq=False)
+class Numbering:
+    """Numbers for parts: nine per node by arithmetic, everything else as it appears."""
+
+    nodes: tuple[NodeId, ...]
+    port: int
+    place_of: dict[NodeId, int]
+    number_of: dict[Component, int] = field(default_factory=dict)
+    overlay_of: dict[int, int] = field(default_factory=dict)
+    """Numbers of plain overlays, by their first node's number times all nodes plus the second's."""
+
+    @property
+    def size(self) -> int:
+        """How many parts have a number."""
+        return PER_NODE * len(self.nodes) + len(self.number_of) + len(self.overlay_of)
+
+    def number(self, part: Component) -> int:
+        """The number of a part that has none by arithmetic."""
+        if part.kind is ComponentKind.OVERLAY and not part.detail:
+            one, other = (self.place_of[NodeId.parse(name)] for name in (part.source, part.target))
+            return self.number_overlay(one * len(self.nodes) + other)
+        return self.number_of.setdefault(part, self.size)
+
+    def number_overlay(self, code: int) -> int:
+        """The number of an overlay by its code."""
+        known = self.overlay_of.get(code)
+        return self.overlay_of.setdefault(code, self.size) if known is None else known
+
+    def number_overlays(self, codes: list[int]) -> IntArray:
+        """The numbers of many overlays, each code once."""
+        new = [code for code in codes if code not in self.overlay_of]
+        self.overlay_of.update(zip(new, range(self.size, self.size + len(new)), strict=True))
+        return np.array([self.overlay_of[code] for code in codes], np.int64)
+
+    @cached_property
+    def _by_number(self) -> dict[int, Component]:
+        named = {number: part for part, number in self.number_of.items()}
+        for code, number in self.overlay_of.items():
+            one, other = divmod(code, len(self.nodes))
+            named[number] = overlay(self.nodes[one], self.nodes[other])
+        return named
+
+    def component(self, number: int) -> Component:
+        """The part of a number."""
+        kind, place = divmod(number, len(self.nodes))
+        if kind >= PER_NODE:
+            return self._by_number[number]
+        node = self.nodes[place]
+        doors = {ICMP: "icmp", UDP: f"udp/{self.port}", TCP: f"tcp/{self.port}"}
+        if kind in doors:
+            return firewall_rule(str(node), port=doors[kind])
+        if kind == NAMES:
+            return Component(ComponentKind.SERVICE_PROXY, str(node), detail="dns")
+        made = {OUT: node_out, IN: node_in, POD_OUT: pod_out, POD_IN: pod_in, PROXY: service_proxy}
+        return made[kind](node)

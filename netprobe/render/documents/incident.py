@@ -1,0 +1,53 @@
+"""An incident of a watched intent, as a line for people or an object for machines."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+from netprobe.analysis.intent.incidents import Change, Event
+
+
+def event_line(event: Event) -> str:
+    """Two lines: what, and why.
+
+    ``15:04:05  incident 1 opened: broken prod → staging, rule web, 3 cells``
+    """
+    subject, one = event.subject, event.example
+    what = f"{subject.verdict} {subject.source} → {subject.target}, rule {subject.rule}"
+    cells = f"{event.cells:,} cell{'s' if event.cells != 1 else ''}"
+    head = f"{_clock(event.at_ns)}  incident {event.number} {event.change}: {what}, {cells}"
+    if event.change is Change.CLOSED:
+        return f"{head}, after {_seconds(event.at_ns - event.opened_ns)}"
+    return f"{head}\n          {one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
+
+
+def event_json(event: Event) -> str:
+    """One object on one line."""
+    subject, one = event.subject, event.example
+    told = {
+        "schema": "netprobe/incident", "version": 1, "incident": event.number, "change": str(event.change),
+        "at": _stamp(event.at_ns), "opened": _stamp(event.opened_ns), "verdict": str(subject.verdict),
+        "from": subject.source, "to": subject.target, "rule": subject.rule, "cells": event.cells,
+        "example": {
+            "source": str(one.cell.source), "target": one.cell.target, "door": str(one.cell.door),
+            "reason": one.reason, "at": one.at or None,
+        },
+    }  # fmt: skip
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _moment(wall_ns: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(wall_ns / 1e9, tz=dt.UTC)
+
+
+def _clock(wall_ns: int) -> str:
+    return _moment(wall_ns).strftime("%H:%M:%S")
+
+
+def _stamp(wall_ns: int) -> str:
+    return _moment(wall_ns).isoformat(timespec="milliseconds")
+
+
+def _seconds(length_ns: int) -> str:
+    return f"{length_ns / 1e9:.0f} s"

@@ -1,0 +1,208 @@
+"""Metrics for Prometheus: one moment of the fleet as metric families.
+
+Rule: labels are bounded. Paths are counted by ordered pair of clusters and state, agents by cluster, plane
+and state; nothing carries the name of a node but the first :data:`MOST_FINDINGS` open findings. A fleet of n
+clusters has at most 4·n·(n+1) + 9·n series of these. States and causes that nobody is in are told as 0, so
+that an alert can tell "none" from "not told".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from itertools import product
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from netprobe.model.check import Check, Expectation, TargetKind
+from netprobe.model.collector_health import Entrance, Vitals
+from netprobe.model.finding import Cause
+from netprobe.model.names import AgentId, Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, PathState
+from netprobe.render.labels import headline
+
+MOST_FINDINGS = 50
+OUTSIDE = "outside"
+"""The target of paths that lead out of the fleet."""
+_SECOND = 1_000_000_000
+_TOTALS = {
+    "reports_stored": "Reports of agents that were stored, since the history was made",
+    "reports_repeated": "Reports that came again and were dropped",
+    "windows_stored": "Windows (one check, one interval) that were stored",
+    "messages_malformed": "Messages that were no reports",
+}
+
+
+class _Told(Collector):
+    """What is known already, for a registry."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def encode_metrics(snapshot: Snapshot | None, vitals: Vitals, *, accept: str = "") -> tuple[bytes, str]:
+    """The body and content type for whoever sends *accept*; without *snapshot*, of the collector alone."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    registry.register(_Told(_of_collector(vitals)))
+    if snapshot is not None:
+        registry.register(_Told(_of_fleet(snapshot)))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+def _of_fleet(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _paths(snapshot)
+    yield from _findings(snapshot)
+    yield _agents(snapshot)
+    known = GaugeMetricFamily(
+        "netprobe_cluster_api_up", "Whether the API of a cluster is read now", labels=["cluster"]
+    )
+    for cluster in snapshot.inventory.clusters:
+        if not cluster.is_site:
+            known.add_metric([cluster.name], float(not cluster.away))
+    yield known
+    yield from _coverage(snapshot)
+    yield _gauge(
+        "netprobe_concluded_timestamp_seconds",
+        "When the analysis last concluded",
+        snapshot.taken_ns / _SECOND,
+    )
+
+
+def _paths(snapshot: Snapshot) -> Metric:
+    told = GaugeMetricFamily(
+        "netprobe_paths", "Checks by ordered pair of clusters and state", labels=["source", "target", "state"]
+    )
+    states = {path.check: path.state for path in snapshot.paths}
+    counts: Counter[tuple[str, str, PathState]] = Counter()
+    for check in snapshot.checks:
+        if check.expect is not Expectation.DENY:
+            counts[check.source.cluster, target_of(check), states.get(check.id, PathState.UNKNOWN)] += 1
+    for source, target in sorted({(source, target) for source, target, _ in counts}):
+        for state in PathState:
+            told.add_metric([source, target, state], counts[source, target, state])
+    return told
+
+
+def target_of(check: Check) -> str:
+    """The cluster that a check leads to, or :data:`OUTSIDE`."""
+    target = check.target
+    if target.kind is TargetKind.OUTSIDE:
+        return OUTSIDE
+    return target.node.cluster if target.node else target.name.partition("/")[0]
+
+
+def _findings(snapshot: Snapshot) -> Iterator[Metric]:
+    by_cause = GaugeMetricFamily("netprobe_findings", "Open findings by cause", labels=["cause"])
+    counts = Counter(finding.cause for finding in snapshot.findings)
+    for cause in Cause:
+        by_cause.add_metric([cause], counts[cause])
+    yield by_cause
+    each = GaugeMetricFamily(
+        "netprobe_finding_confidence",
+        f"How certain each open finding is, 0-1; the {MOST_FINDINGS} most certain",
+        labels=["finding", "cause", "says"],
+    )
+    for finding in snapshot.findings[:MOST_FINDINGS]:
+        # Without its changing figures, so that the series stays one for as long as the finding lasts.
+        each.add_metric(
+            [finding.id, finding.cause, headline(replace(finding, loss=None))], finding.confidence
+        )
+    yield each
+
+
+def _agents(snapshot: Snapshot) -> Metric:
+    told = GaugeMetricFamily(
+        "netprobe_agents",
+        "Agents by state: alive, sick (cannot be trusted), silent (spoke once), absent (never spoke)",
+        labels=["cluster", "plane", "state"],
+    )
+    names = ((AgentId.parse(status.agent), status.state) for status in snapshot.agents)
+    counts = Counter((agent.cluster, agent.plane, state) for agent, state in names)
+    for cluster, plane, state in product(sorted({key[0] for key in counts}), Plane, AgentState):
+        told.add_metric([cluster, plane, state], counts[cluster, plane, state])
+    return told
+
+
+def _coverage(snapshot: Snapshot) -> Iterator[Metric]:
+    coverage = snapshot.coverage
+    for name, told, value in (
+        ("components", "Parts that can break, each with a direction", coverage.components),
+        ("components_covered", "Parts that a check of this epoch crosses", coverage.covered),
+        ("components_identifiable", "Parts whose failure looks like no other's", coverage.identifiable),
+        ("checks", "Checks of this epoch", coverage.checks),
+        ("checks_left_out", "Variants that the budgets leave no room for in this epoch", coverage.left_out),
+        ("cluster_pairs_unjoined", "Pairs of clusters that nothing joins: not asked", len(coverage.unjoined)),
+    ):  # fmt: skip
+        yield _gauge(f"netprobe_{name}", told, value)
+
+
+def _of_collector(vitals: Vitals) -> Iterator[Metric]:
+    yield _gauge("netprobe_collector_info", "The collector's version", 1, version=vitals.version)
+    yield _gauge(
+        "netprobe_started_timestamp_seconds", "When the collector started", vitals.started_ns / _SECOND
+    )
+    yield _gauge("netprobe_epoch", "The epoch of the plans", vitals.epoch)
+    yield _gauge("netprobe_interval_seconds", "One round of all checks", vitals.interval_ns / _SECOND)
+    yield _gauge("netprobe_agents_planned", "Agents that have a plan", vitals.agents_planned)
+    if vitals.last_report_ns is not None:
+        yield _gauge(
+            "netprobe_last_report_timestamp_seconds",
+            "When a report was last stored",
+            vitals.last_report_ns / _SECOND,
+        )
+    counters = asdict(vitals.counters)
+    for name, told in _TOTALS.items():
+        yield _counter(f"netprobe_{name}", told, counters[name])
+    yield _by_reason(
+        "netprobe_windows_rejected", "Windows that were not used, since the start",
+        vitals.windows_rejected_by_reason,
+    )  # fmt: skip
+    yield _counter(
+        "netprobe_analysis_errors", "Errors of the analysis since the start", vitals.analysis_errors
+    )
+    yield _counter(
+        "netprobe_inventories_refused", "Inventories not taken since the start", vitals.inventories_refused
+    )
+    if vitals.entrance is not None:
+        yield from _of_entrance(vitals.entrance)
+
+
+def _of_entrance(entrance: Entrance) -> Iterator[Metric]:
+    for name, told, value in (
+        ("tokens_admitted", "Connections let in by their token since the start", entrance.tokens_admitted),
+        ("tokens_unchecked", "Those of them that no API could vouch for", entrance.tokens_unchecked),
+        ("registrations_refused", "Registrations that could not be used", entrance.registrations_refused),
+    ):  # fmt: skip
+        yield _counter(f"netprobe_{name}", told, value)
+    yield _by_reason(
+        "netprobe_tokens_refused", "Connections refused since the start", entrance.tokens_refused
+    )
+
+
+def _gauge(name: str, told: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _counter(name: str, told: str, value: float) -> Metric:
+    family = CounterMetricFamily(name, told)
+    family.add_metric([], value)
+    return family
+
+
+def _by_reason(name: str, told: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, told, labels=["reason"])
+    for reason, value in sorted(counts.items()):
+        family.add_metric([reason], value)
+    return family

@@ -1,0 +1,301 @@
+"""The same facts for machines: plain values with a name and a version, documented here.
+
+Rule: every document starts with ``schema`` (``netprobe/<what>``) and ``version``; fields may be added under
+one version, never renamed. Times are wall-clock nanoseconds (``_ns``) or ISO 8601; shares are 0–1; what is
+not known is null, never 0.
+
+- ``netprobe/topology``: ``clusters[]`` with ``nodes[]`` and their ``agents[]``, ``services[]``; ``links[]``,
+  one entry per direction.
+- ``netprobe/matrix``: ``names``, ``pairs[]`` with the count of paths by state; pairs nobody asks are absent.
+- ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: as their tables show.
+- ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs, services);
+  ``incidents[]`` that are over.
+- ``netprobe/report``: all of them under one roof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import networkx as nx
+
+from netprobe.analysis.queries.blast_radius import BlastRadius, find_blast_radius
+from netprobe.model.finding import Evidence, Finding
+from netprobe.model.names import Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, AgentStatus, PathState
+from netprobe.render.graph import build_graph, find_links
+from netprobe.render.labels import (
+    Names,
+    headline,
+    is_broken,
+    lasted_ns,
+    unmeasured,
+    verdict,
+)
+from netprobe.render.reachability import Level, read_matrix
+
+Document: TypeAlias = dict[str, object]
+VERSION = 1
+
+
+def view_document(what: str, snapshot: Snapshot, body: Document) -> Document:
+    """What every document begins with, then *body*."""
+    return {
+        "schema": f"netprobe/{what}",
+        "version": VERSION,
+        "taken": datetime.fromtimestamp(snapshot.taken_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+        "taken_ns": snapshot.taken_ns,
+        "interval_ns": snapshot.interval_ns,
+        "verdict": verdict(snapshot),
+        "broken": is_broken(snapshot),
+        "not_measured": unmeasured(snapshot) or None,
+        **body,
+    }
+
+
+def topology_document(snapshot: Snapshot) -> Document:
+    """Clusters, nodes, agents, services and links with their states."""
+    graph = build_graph(snapshot)
+    return view_document("topology", snapshot, _topology(graph))
+
+
+def _topology(graph: nx.MultiDiGraph[str]) -> Document:
+    nodes = [(name, graph.nodes[name]) for name in graph]
+    links = [
+        {
+            "source": source.partition("/")[0],
+            "target": target.partition("/")[0],
+            "source_gateway": source,
+            "target_gateway": target,
+            "kind": data["link"],
+            "mechanism": data["mechanism"],
+            "mtu": data["mtu"],
+            **_feel(data),
+            "loss": data.get("loss"),
+            "rtt_ms": data.get("rtt_ms"),
+        }
+        for source, target, data in find_links(graph)
+    ]
+    clusters = [_cluster(name, data, nodes) for name, data in nodes if data["kind"] == "cluster"]
+    return {"clusters": clusters, "links": links}
+
+
+def _cluster(name: str, data: Mapping[str, object], nodes: list[tuple[str, dict[str, object]]]) -> Document:
+    inside = [(each, its) for each, its in nodes if its.get("cluster") == name]
+    return {
+        "name": name,
+        "environment": data["environment"],
+        "region": data["region"],
+        "state": data["state"],
+        **({"api_away": data["api_away"]} if "api_away" in data else {}),
+        "nodes": [_node(each, its, inside) for each, its in inside if its["kind"] == "node"],
+        "services": [
+            {
+                "name": its["label"],
+                "kind": its["kind"],
+                "addresses": str(its["addresses"]).split(),
+                **_feel(its),
+            }
+            for _, its in inside
+            if its["kind"] in {"service", "dns"}
+        ],
+    }
+
+
+def _node(name: str, data: Mapping[str, object], inside: list[tuple[str, dict[str, object]]]) -> Document:
+    agents = [(each, its) for each, its in inside if its["kind"] == "agent" and each.startswith(f"{name}/")]
+    return {
+        "name": data["label"],
+        "role": data["role"],
+        "addresses": str(data["addresses"]).split(),
+        **_feel(data),
+        "agents": [
+            {"plane": its["plane"], "presence": its["presence"], "addresses": str(its["addresses"]).split()}
+            for _, its in agents
+        ],
+    }
+
+
+def _feel(data: Mapping[str, object]) -> Document:
+    return {"state": data["state"], "paths": data["paths"], "finding": data.get("finding")}
+
+
+def matrix_document(
+    snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None
+) -> Document:
+    """Every ordered pair that is asked, with its worst state and the count of each."""
+    return view_document("matrix", snapshot, _matrix(snapshot, plane, level or Level.NODE))
+
+
+def _matrix(snapshot: Snapshot, plane: Plane | None, level: Level) -> Document:
+    matrix = read_matrix(snapshot, plane=plane, level=level)
+    return {
+        "level": level.value,
+        "plane": plane.value if plane else None,
+        "names": list(matrix.names),
+        "pairs": [
+            {
+                "source": source,
+                "target": target,
+                "state": cell.state.value,
+                "paths": {state.value: cell.count(state) for state in PathState},
+            }
+            for (source, target), cell in matrix.cells.items()
+        ],
+    }
+
+
+def agents_document(snapshot: Snapshot) -> Document:
+    """Every agent that is meant to run."""
+    told: Document = {"agents": _agents(snapshot), "rejected": dict(snapshot.rejected)}
+    return view_document("agents", snapshot, told)
+
+
+def _agents(snapshot: Snapshot) -> list[Document]:
+    known = {status.agent: status for status in snapshot.agents}
+    agents = map(str, snapshot.inventory.iter_agents())
+    return [_agent(known.get(agent, AgentStatus(agent, AgentState.ABSENT))) for agent in agents]
+
+
+def _agent(status: AgentStatus) -> Document:
+    spoke = bool(status.last_report_ns)
+    return {
+        "agent": status.agent,
+        "state": status.state.value,
+        "reason": status.reason or None,
+        "last_report_ns": status.last_report_ns if spoke else None,
+        "checks": status.checks,
+        "loop_lag_ns": status.loop_lag_ns if spoke else None,
+        "windows_spooled": status.windows_spooled if spoke else None,
+        "windows_dropped": status.windows_dropped if spoke else None,
+        "version": status.version or None,
+        "capabilities": list(status.capabilities) or None,
+    }
+
+
+def coverage_document(snapshot: Snapshot) -> Document:
+    """What the checks can see."""
+    return view_document("coverage", snapshot, {"coverage": _coverage(snapshot)})
+
+
+def _coverage(snapshot: Snapshot) -> Document:
+    coverage = snapshot.coverage
+    return {
+        "checks": coverage.checks or len(snapshot.checks),
+        "components": coverage.components,
+        "covered": coverage.covered,
+        "identifiable": coverage.identifiable,
+        "unjoined": [list(pair) for pair in coverage.unjoined],
+        "zone_pairs": coverage.zone_pairs,
+        "zones_uncrossed": [list(pair) for pair in coverage.zones_uncrossed],
+        "left_out": coverage.left_out,
+        "uncovered": [str(component) for component in coverage.uncovered],
+        "indistinguishable": [[str(component) for component in group] for group in coverage.classes],
+        "splitting": [
+            {"source": str(each.source), "target": str(each.target), "bits": each.bits}
+            for each in coverage.splitting
+        ],
+    }
+
+
+def findings_document(snapshot: Snapshot) -> Document:
+    """Open findings, most certain first, and those that have ended."""
+    return view_document("findings", snapshot, _findings(snapshot))
+
+
+def _findings(snapshot: Snapshot) -> Document:
+    names = Names.of(snapshot.inventory)
+    return {
+        "findings": [_finding(finding, names) for finding in snapshot.findings],
+        "past_findings": [_finding(finding, names) for finding in snapshot.past_findings],
+    }
+
+
+def diagnosis_document(snapshot: Snapshot) -> Document:
+    """Open findings with whom they hit, and what is over as incidents."""
+    names = Names.of(snapshot.inventory)
+    return view_document(
+        "diagnosis",
+        snapshot,
+        {
+            "findings": [
+                {**_finding(finding, names), "blast_radius": _radius(find_blast_radius(snapshot, finding))}
+                for finding in snapshot.findings
+            ],
+            "incidents": [_incident(finding, names) for finding in snapshot.past_findings],
+        },
+    )
+
+
+def _radius(radius: BlastRadius) -> Document:
+    return {
+        "paths": radius.paths,
+        "node_pairs": [{"source": str(source), "target": str(target)} for source, target in radius.pairs],
+        "services": list(radius.services),
+    }
+
+
+def _incident(finding: Finding, names: Names) -> Document:
+    return {
+        "id": finding.id,
+        "cause": finding.cause.value,
+        "headline": headline(finding, names),
+        "components": [str(component) for component in finding.components],
+        "started_ns": finding.first_seen_ns,
+        "ended_ns": finding.ended_ns,
+        "lasted_ns": lasted_ns(finding),
+        "paths_affected": len(finding.affected),
+        "checks_affected": list(finding.affected),
+    }
+
+
+def _finding(finding: Finding, names: Names) -> Document:
+    return {
+        "id": finding.id,
+        "cause": finding.cause.value,
+        "headline": headline(finding, names),
+        "confidence": finding.confidence,
+        "components": [str(component) for component in finding.components],
+        "summary": finding.summary,
+        "evidence_for": [_evidence(each) for each in finding.evidence_for],
+        "evidence_against": [_evidence(each) for each in finding.evidence_against],
+        "indistinguishable": [str(component) for component in finding.indistinguishable],
+        "hidden": [str(component) for component in finding.hidden],
+        "paths_affected": len(finding.affected),
+        "loss": finding.loss,
+        "first_seen_ns": finding.first_seen_ns,
+        "last_seen_ns": finding.last_seen_ns,
+        "ended_ns": finding.ended_ns,
+        "next_step": finding.next_step or None,
+    }
+
+
+def _evidence(evidence: Evidence) -> Document:
+    return {"text": evidence.text, "checks": list(evidence.checks)}
+
+
+def report_document(snapshot: Snapshot) -> Document:
+    """Everything of the snapshot that a reader of reports may ask for."""
+    counters = snapshot.counters
+    return view_document(
+        "report",
+        snapshot,
+        {
+            **_findings(snapshot),
+            "topology": _topology(build_graph(snapshot)),
+            "matrix": _matrix(snapshot, None, Level.NODE),
+            "agents": _agents(snapshot),
+            "coverage": _coverage(snapshot),
+            "counters": {
+                "reports_stored": counters.reports_stored,
+                "reports_repeated": counters.reports_repeated,
+                "windows_stored": counters.windows_stored,
+                "messages_malformed": counters.messages_malformed,
+                "windows_rejected": counters.windows_rejected,
+            },
+            "rejected": dict(snapshot.rejected),
+        },
+    )

@@ -1,0 +1,104 @@
+"""Who reaches whom: the reachability matrix, between nodes or between clusters.
+
+Rule: a cell shows the worst state of its checks and counts them all; a pair that nobody asks has no cell,
+which is not the same as a cell that is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netprobe.model.check import Expectation, Layer
+from netprobe.model.names import Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import PathState
+from netprobe.render.component_state import worst
+
+_LAYERS = frozenset((Layer.NODE, Layer.POD, Layer.HOST_POD))
+"""Services, DNS and outer addresses are not somebody one reaches."""
+
+
+class Level(StrEnum):
+    """What a row stands for."""
+
+    NODE = "node"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All checks of one ordered pair."""
+
+    states: Mapping[PathState, int] = field(default_factory=dict)
+
+    @property
+    def state(self) -> PathState:
+        """The worst of them."""
+        return worst(self.states)
+
+    @property
+    def paths(self) -> int:
+        """How many checks there are."""
+        return sum(self.states.values())
+
+    def count(self, state: PathState) -> int:
+        """How many checks are in *state*."""
+        return self.states.get(state, 0)
+
+
+def up_of_all(cell: Cell) -> str:
+    """How many of a cell's paths are up; a dash where there is none.
+
+    >>> up_of_all(Cell({PathState.UP: 1200, PathState.DOWN: 3})), up_of_all(Cell())
+    ('1,200/1,203', '–')
+    """
+    return f"{cell.count(PathState.UP):,}/{cell.paths:,}" if cell.paths else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows ask, columns answer; both in inventory order."""
+
+    level: Level
+    names: tuple[str, ...]
+    cells: Mapping[tuple[str, str], Cell]
+
+    def find(self, *, source: str, target: str) -> Cell | None:
+        """The cell of a pair, or None where nobody asks."""
+        return self.cells.get((source, target))
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Names with a row or column that is not all up, in order."""
+        odd = {name for pair, cell in self.cells.items() if cell.state is not PathState.UP for name in pair}
+        return tuple(name for name in self.names if name in odd)
+
+    def cluster_of(self, name: str) -> str:
+        """The cluster a row belongs to."""
+        return name.partition("/")[0]
+
+
+def read_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level = Level.NODE) -> Matrix:
+    """Count the path states of every ordered pair; *plane* keeps the checks asked from one plane only."""
+    states = {path.check: path.state for path in snapshot.paths}
+    counts: dict[tuple[str, str], Counter[PathState]] = {}
+    for check in snapshot.checks:
+        target = check.target.node
+        if check.layer not in _LAYERS or target is None or check.expect is Expectation.DENY:
+            continue
+        if plane is not None and check.source.plane is not plane:
+            continue
+        nodes = (check.source.node_id, target)
+        pair = (str(nodes[0]), str(nodes[1])) if level is Level.NODE else (nodes[0].cluster, nodes[1].cluster)
+        counts.setdefault(pair, Counter())[states.get(check.id, PathState.UNKNOWN)] += 1
+    return Matrix(level, _names(snapshot, level), {pair: Cell(dict(seen)) for pair, seen in counts.items()})
+
+
+def _names(snapshot: Snapshot, level: Level) -> tuple[str, ...]:
+    clusters = snapshot.inventory.clusters
+    if level is Level.CLUSTER:
+        return tuple(cluster.name for cluster in clusters)
+    return tuple(str(cluster.node_id(node)) for cluster in clusters for node in cluster.nodes)

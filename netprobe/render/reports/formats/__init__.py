@@ -1,0 +1,61 @@
+"""Every form a report can take, by name: adding one is a file and a line in ``FORMS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from netprobe.errors import InputError
+from netprobe.render.reports.formats.junit import write_junit
+from netprobe.render.reports.formats.sarif import write_sarif
+from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.formats.tap import write_tap
+from netprobe.render.terminal.tables import render_text
+from netprobe.wire.documents import write_document
+
+_TEXT_WIDTH = 100
+"""Columns of a table that goes into a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to write a report down."""
+
+    suffix: str
+    about: str
+    write: Callable[[Subject], str]
+
+
+def write_table(subject: Subject) -> str:
+    """The terminal's table without colours."""
+    return render_text(subject.table(), width=_TEXT_WIDTH)
+
+
+def write_json(subject: Subject) -> str:
+    """The document that ``docs/schemas`` describes, indented."""
+    return msgspec.json.format(msgspec.json.encode(subject.document()), indent=2).decode() + "\n"
+
+
+FORMS: Mapping[str, Form] = {
+    "table": Form(".txt", "for a terminal: only what differs", write_table),
+    "markdown": Form(".md", "for a ticket or a wiki", lambda subject: subject.markdown()),
+    "html": Form(".html", "one page with everything inside", lambda subject: subject.html()),
+    "json": Form(".json", "for machines; schemas in docs/schemas", write_json),
+    "yaml": Form(".yaml", "the same as YAML", lambda subject: write_document(subject.document())),
+    "junit": Form(".xml", "JUnit XML for CI systems", write_junit),
+    "tap": Form(".tap", "TAP 14 for test harnesses", write_tap),
+    "sarif": Form(".sarif", "SARIF 2.1.0 for code scanners: what is wrong only", write_sarif),
+}
+"""The registry of ``netprobe report``, ``report diff`` and ``verify``."""
+
+
+def form_of(path: Path) -> str:
+    """The form that the suffix of *path* asks for; an unknown one is an :class:`InputError`."""
+    for name, form in FORMS.items():
+        if path.suffix == form.suffix:
+            return name
+    known = ", ".join(form.suffix for form in FORMS.values())
+    raise InputError(f"no form has the suffix {path.suffix!r}; there are {known}", where=str(path))

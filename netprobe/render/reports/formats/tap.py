@@ -1,0 +1,42 @@
+"""TAP 14, the Test Anything Protocol (testanything.org, version 14), with a YAML block per failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from netprobe.render.labels import one_line
+from netprobe.render.reports.formats.subject import Case, Outcome, Subject
+
+
+def write_tap(subject: Subject) -> str:
+    """One test point per statement; what nobody can say is skipped with its reason."""
+    cases = tuple(subject.cases())
+    lines = ["TAP version 14", f"1..{len(cases)}", *_comment(subject.title)]
+    for number, case in enumerate(cases, start=1):
+        lines += _point(number, case)
+    return "\n".join(lines) + "\n"
+
+
+def _point(number: int, case: Case) -> Iterator[str]:
+    told = f"{number} - {_escape(f'{case.group}: {case.name}')}"
+    match case.outcome:
+        case Outcome.PASSED:
+            yield f"ok {told}"
+        case Outcome.SKIPPED:
+            yield f"ok {told} # SKIP {one_line(case.message)}"
+        case Outcome.FAILED:
+            yield f"not ok {told}"
+            yield "  ---"
+            yield f"  kind: {json.dumps(case.kind, ensure_ascii=False)}"
+            yield f"  message: {json.dumps(case.message, ensure_ascii=False)}"
+            yield "  ..."
+
+
+def _comment(text: str) -> Iterator[str]:
+    yield f"# {one_line(text)}"
+
+
+def _escape(text: str) -> str:
+    """A description: a bare ``#`` would begin a directive, a backslash an escape."""
+    return one_line(text).replace("\\", "\\\\").replace("#", "\\#")

@@ -1,0 +1,133 @@
+"""The report of one moment, in every form, and the directory of files that ``netprobe report`` leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from netprobe.model.finding import UNMEASURED, Cause, Finding
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, PathState
+from netprobe.render.documents.graph_exports import FORMATS as GRAPH_FORMATS
+from netprobe.render.documents.graph_exports import export_graph
+from netprobe.render.documents.snapshot import Document, report_document
+from netprobe.render.figures.registry import FIGURES
+from netprobe.render.graph import build_graph
+from netprobe.render.labels import (
+    MARKS,
+    Names,
+    count,
+    headline,
+    severity,
+    verdict,
+)
+from netprobe.render.reachability import Cell, Level, read_matrix
+from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats.subject import Case, Outcome, Problem
+from netprobe.render.reports.pages import fill, picture
+from netprobe.render.terminal.overview import read_places, report_table
+from netprobe.render.terminal.tables import MANY_NODES
+
+_OUTCOMES = {
+    PathState.UP: Outcome.PASSED,
+    PathState.DEGRADED: Outcome.FAILED,
+    PathState.DOWN: Outcome.FAILED,
+    PathState.UNKNOWN: Outcome.SKIPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One snapshot as the subject of a report."""
+
+    snapshot: Snapshot
+
+    @property
+    def title(self) -> str:
+        """The verdict."""
+        return verdict(self.snapshot)
+
+    def table(self) -> RenderableType:
+        """What is broken, then what differs."""
+        return report_table(self.snapshot)
+
+    def document(self) -> Document:
+        """``netprobe/report``."""
+        return report_document(self.snapshot)
+
+    def markdown(self, *, pictures: bool = False) -> str:
+        """Markdown; with *pictures* it shows the SVG files that lie beside it."""
+        return fill("report.md.jinja", **self._context(), pictures=pictures)
+
+    def html(self) -> str:
+        """Reads well in light, dark and on paper, on a screen of any width and aloud."""
+        figures = {name: picture(draw(self.snapshot), name) for name, draw in FIGURES.items()}
+        return fill("report.html.jinja", **self._context(), figures=figures)
+
+    def cases(self) -> Iterator[Case]:
+        """One per finding, per ordered pair of clusters, and per agent."""
+        findings = self.snapshot.findings
+        for finding in findings:
+            yield Case(
+                self._headline(finding), "findings", Outcome.FAILED, str(finding.cause), finding.summary
+            )
+        if not findings:
+            yield Case("no open finding", "findings", Outcome.PASSED)
+        for (source, target), cell in read_matrix(self.snapshot, level=Level.CLUSTER).cells.items():
+            told = "" if cell.state is PathState.UP else _tell(cell)
+            yield Case(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), told)
+        for status in self.snapshot.agents:
+            alive = status.state is AgentState.ALIVE
+            outcome = Outcome.PASSED if alive else Outcome.SKIPPED
+            yield Case(status.agent, "agents", outcome, message="" if alive else status.reason or "absent")
+
+    def problems(self) -> Iterator[Problem]:
+        """The findings; what blames only an agent is not proven against the network."""
+        for finding in self.snapshot.findings:
+            yield Problem(
+                rule=str(finding.cause),
+                about=f"The network has a fault of the kind {finding.cause}.",
+                message=f"{finding.summary} {finding.next_step}".strip(),
+                parts=tuple(map(str, finding.components)),
+                identity=finding.id,
+                is_proven=finding.cause not in UNMEASURED | {Cause.UNKNOWN},
+            )
+
+    def _headline(self, finding: Finding) -> str:
+        return headline(finding, Names.of(self.snapshot.inventory))
+
+    def _context(self) -> dict[str, object]:
+        nodes = sum(len(cluster.nodes) for cluster in self.snapshot.inventory.clusters)
+        many = nodes > MANY_NODES
+        return {
+            "title": self.title,
+            "report": self.document(),
+            "matrix": read_matrix(self.snapshot, level=Level.CLUSTER if many else Level.NODE),
+            "severity": severity(self.snapshot),
+            "places": read_places(self.snapshot),
+            "many": many,
+            "nodes": nodes,
+            "marks": MARKS,
+        }
+
+
+def _tell(cell: Cell) -> str:
+    seen = [f"{cell.count(state)} {state}" for state in PathState if cell.count(state)]
+    return f"{', '.join(seen)} of {count(cell.paths, 'path')}"
+
+
+def build_report_files(snapshot: Snapshot, forms: Iterable[str]) -> dict[str, bytes]:
+    """Every file of a report directory: the reports asked for, the pictures, and the graph exports."""
+    moment = Moment(snapshot)
+    files = {f"report{FORMS[name].suffix}": FORMS[name].write(moment).encode() for name in forms}
+    if "report.md" in files:
+        files["report.md"] = moment.markdown(pictures=True).encode()
+    for name, draw in FIGURES.items():
+        sheet = draw(snapshot)
+        files |= {f"{name}.png": sheet.to_png(), f"{name}.svg": sheet.to_svg().encode()}
+    graph = build_graph(snapshot)
+    for name, form in GRAPH_FORMATS.items():
+        files[f"topology{form.suffix}"] = export_graph(graph, name).encode()
+    return files

@@ -1,0 +1,199 @@
+"""What verify found, as the subject of a report: only what differs, in groups that stay readable."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.status import PathState
+from netprobe.render.documents.snapshot import Document
+from netprobe.render.labels import count, one_line
+from netprobe.render.reports.formats.subject import Case, Outcome, Problem
+from netprobe.render.reports.pages import fill, table_cell
+from netprobe.render.reports.verification_rows import (
+    ORDER,
+    fold_rows,
+    group_judged,
+    read_grid,
+)
+
+_STYLES = {
+    CellVerdict.LEAK: "bold red",
+    CellVerdict.BROKEN: "bold yellow",
+    CellVerdict.UNPROVEN: "bright_black",
+}
+_OUTCOMES = {
+    CellVerdict.AS_INTENDED: Outcome.PASSED,
+    CellVerdict.BROKEN: Outcome.FAILED,
+    CellVerdict.LEAK: Outcome.FAILED,
+    CellVerdict.UNPROVEN: Outcome.SKIPPED,
+}
+_ABOUT = {
+    CellVerdict.LEAK: "Something can be reached that the intent says must not be.",
+    CellVerdict.BROKEN: "Something cannot be reached that the intent says should be.",
+    CellVerdict.UNPROVEN: "Nobody can say whether it is as intended.",
+}
+MAX_ROWS = 40
+
+
+def summary(judged: Sequence[Judged]) -> str:
+    """One line of counts."""
+    counts = Counter(one.verdict for one in judged)
+    return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in CellVerdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """An intent beside what was seen, as the subject of a report."""
+
+    judged: tuple[Judged, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where each rule stands, by name: ``file:line:column``."""
+
+    @property
+    def title(self) -> str:
+        """How many of each verdict."""
+        cells = count(len(self.judged), "cell")
+        if all(one.verdict is CellVerdict.AS_INTENDED for one in self.judged):
+            return f"As intended: all {cells}"
+        counts = Counter(one.verdict for one in self.judged)
+        told = [f"{counts[verdict]:,} {_plural(verdict, counts[verdict])}" for verdict in ORDER
+                if counts[verdict]]  # fmt: skip
+        return f"{', '.join(told)} of {cells}"
+
+    @property
+    def severity(self) -> PathState:
+        """How bad it is, for the colour of the title."""
+        seen = {one.verdict for one in self.judged}
+        if seen & {CellVerdict.LEAK, CellVerdict.BROKEN}:
+            return PathState.DOWN
+        return PathState.UNKNOWN if CellVerdict.UNPROVEN in seen else PathState.UP
+
+    def table(self) -> RenderableType:
+        """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
+        return verify_table(self.judged)
+
+    def document(self) -> Document:
+        """``netprobe/verify``: every cell."""
+        return verify_document(self.judged)
+
+    def markdown(self) -> str:
+        """What differs, as a table."""
+        return verify_markdown(self.judged)
+
+    def html(self) -> str:
+        """What differs, with a grid of all pairs of clusters where they are not too many."""
+        counts = Counter(one.verdict for one in self.judged)
+        return fill(
+            "verify.html.jinja",
+            title=self.title,
+            severity=self.severity,
+            cells=len(self.judged),
+            counts=[(verdict, counts[verdict], _LOOKS[verdict]) for verdict in CellVerdict],
+            looks=_LOOKS,
+            rows=fold_rows(group_judged(self.judged)),
+            grid=read_grid(self.judged),
+            places=self.places,
+        )
+
+    def cases(self) -> Iterator[Case]:
+        """One per cell, grouped by its rule."""
+        for one in self.judged:
+            cell = one.cell
+            name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
+            yield Case(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
+
+    def problems(self) -> Iterator[Problem]:
+        """One per row: a leak from one cluster to another is one thing to repair, however many cells."""
+        for row in group_judged(self.judged):
+            yield Problem(
+                rule=str(row.verdict),
+                about=_ABOUT[row.verdict],
+                message=f"{row.source} → {row.target}: {_few(row.doors)}: {row.reason} "
+                f"({count(row.cells, 'cell')}; rule {_few(row.rules)})",
+                parts=(row.source, row.target),
+                identity="\0".join((row.source, row.target, *row.doors, *row.rules)),
+                is_proven=row.verdict is not CellVerdict.UNPROVEN,
+                place=next((self.places[rule] for rule in row.rules if rule in self.places), ""),
+            )
+
+
+_LOOKS = {
+    CellVerdict.AS_INTENDED: "up",
+    CellVerdict.BROKEN: "degraded",
+    CellVerdict.LEAK: "down",
+    CellVerdict.UNPROVEN: "unknown",
+}
+"""Which of the page's looks a verdict has."""
+
+
+def _plural(verdict: CellVerdict, number: int) -> str:
+    return f"{verdict}s" if verdict is CellVerdict.LEAK and number != 1 else str(verdict)
+
+
+def verify_table(judged: Sequence[Judged]) -> RenderableType:
+    """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
+    rows = fold_rows(group_judged(judged))
+    if not rows:
+        return Text(f"As intended: all {len(judged):,} cells.")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    for name in ("verdict", "cells", "what"):
+        table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
+    for row in rows[:MAX_ROWS]:
+        what = f"{row.source} → {row.target}: {_few(row.doors)}"
+        what += f"\n{one_line(row.reason)}\n(rule {_few(row.rules)})"
+        table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), f"{row.cells:,}", what)
+    rest = len(rows) - MAX_ROWS
+    more = [Text(f"… and {rest} more groups; -o json shows all.")] if rest > 0 else []
+    title = Text(Verification(tuple(judged)).title, style="bold")
+    return Group(title, Text(""), table, *more, Text(f"{len(judged):,} cells: {summary(judged)}."))
+
+
+def _few(texts: tuple[str, ...]) -> str:
+    return ", ".join(texts[:4]) + (f" +{len(texts) - 4}" if len(texts) > 4 else "")
+
+
+def verify_markdown(judged: Sequence[Judged]) -> str:
+    """The same as Markdown."""
+    lines = [f"# {Verification(tuple(judged)).title}", "", f"{summary(judged)}.", ""]
+    rows = fold_rows(group_judged(judged))
+    if rows:
+        lines += ["| verdict | from | to | doors | cells | why | rule |", "|---|---|---|---|---:|---|---|"]
+    for row in rows:
+        fields = (
+            row.verdict,
+            row.source,
+            row.target,
+            _few(row.doors),
+            str(row.cells),
+            row.reason,
+            _few(row.rules),
+        )
+        lines.append("| " + " | ".join(map(table_cell, fields)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def verify_document(judged: Sequence[Judged]) -> Document:
+    """Everything, for machines."""
+    counts = Counter(one.verdict for one in judged)
+    return {
+        "schema": "netprobe/verify",
+        "version": 1,
+        "counts": {str(verdict): counts[verdict] for verdict in CellVerdict},
+        "cells": [
+            {
+                "source": str(one.cell.source), "target": one.cell.target, "address": one.cell.address,
+                "door": str(one.cell.door), "expected": str(one.cell.expected), "rule": one.cell.rule,
+                "verdict": str(one.verdict), "reason": one.reason, "at": one.at or None,
+                "between": list(one.between),
+            }
+            for one in judged
+        ],
+    }  # fmt: skip

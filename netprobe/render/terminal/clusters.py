@@ -1,0 +1,129 @@
+"""The clusters that discovery found: a table for people, and ``netprobe/clusters`` for machines.
+
+Rule: which clusters cannot be read comes first to the eye: in words, below the table, in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from netprobe.discovery.k8s.clusters import (
+    Readable,
+    Reading,
+    Unreadable,
+    find_same,
+)
+from netprobe.render.documents.snapshot import Document
+from netprobe.render.labels import count
+from netprobe.render.terminal.tables import new_table
+
+
+def clusters_table(readings: Sequence[Reading]) -> RenderableType:
+    """One line per context, then what is wrong with which."""
+    table = new_table(
+        "cluster", "version", "nodes", "agents", "fabric", "ranges", right=("agents",), grow="ranges"
+    )
+    for reading in readings:
+        match reading:
+            case Readable():
+                table.add_row(*_row(reading))
+            case Unreadable(name=name, place=place):
+                said = _cell(name, place.environment, place.region, place.ordinal)
+                table.add_row(said, Text("✗ unreachable", style="bold red"), "", "", "", "")
+    bad = [reading for reading in readings if isinstance(reading, Unreadable)]
+    lines: list[RenderableType] = [
+        Text(_verdict(readings, len(bad)), style="bold red" if bad else "bold"),
+        Text(""),
+    ]
+    lines.append(table)
+    notes = [Text(f"✗ {reading.why}", style="red") for reading in bad]
+    notes += [Text(note, style="bright_black") for note in _notes(readings)]
+    return Group(*lines, *((Text(""), *notes) if notes else ()))
+
+
+def _verdict(readings: Sequence[Reading], bad: int) -> str:
+    total = count(len(readings), "cluster")
+    return f"{bad} of {total} cannot be read" if bad else f"{total}, all readable"
+
+
+def _row(reading: Readable) -> tuple[RenderableType, ...]:
+    facts = reading.facts
+    cluster = facts.cluster
+    down = len(facts.not_ready)
+    nodes = Text(
+        f"{len(cluster.nodes)}" + (f", {down} not ready" if down else ""), style="yellow" if down else ""
+    )
+    ranges = [f"pods {cidr}" for cidr in cluster.pod_cidrs[:3]]
+    ranges += [f"and {len(cluster.pod_cidrs) - 3} more"] if len(cluster.pod_cidrs) > 3 else []
+    ranges += [f"services {cidr}" for cidr in cluster.service_cidrs]
+    return (
+        _cell(cluster.name, cluster.environment, cluster.region, facts.ordinal),
+        facts.version,
+        nodes,
+        str(len(facts.agents)),
+        "\n".join(facts.fabrics) or "–",
+        "\n".join(ranges) or "–",
+    )
+
+
+def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
+    """The name, and below it what it tells about where the cluster stands."""
+    told = " · ".join(part for part in (environment, region, ordinal) if part)
+    return Text(name) if not told else Text.assemble(name, "\n", (told, "bright_black"))
+
+
+def _notes(readings: Sequence[Reading]) -> list[str]:
+    notes = [f"the same cluster: {', '.join(names)}" for names in find_same(readings)]
+    for reading in readings:
+        if isinstance(reading, Readable):
+            name = reading.facts.cluster.name
+            if reading.facts.unread:
+                notes.append(f"{name}: may not list {', '.join(reading.facts.unread)}")
+            if reading.facts.virtual_nodes:
+                notes.append(f"{name}: {count(reading.facts.virtual_nodes, 'virtual node')} left out")
+            if reading.context.name != name:
+                notes.append(f"{name}: reached by context {reading.context.name}")
+    return notes
+
+
+def clusters_document(readings: Sequence[Reading]) -> Document:
+    """``netprobe/clusters``: ``clusters[]``, readable ones with what they told, others with ``error``."""
+    return {
+        "schema": "netprobe/clusters",
+        "version": 1,
+        "clusters": [_entry(reading) for reading in readings],
+        "same": [list(names) for names in find_same(readings)],
+    }
+
+
+def _entry(reading: Reading) -> Document:
+    place = {"context": reading.context.name, "server": reading.context.server or None}
+    match reading:
+        case Unreadable(name=name, place=said, why=why):
+            return {"name": name, **place, "reachable": False, "error": why,
+                    "environment": said.environment or None, "region": said.region or None,
+                    "ordinal": said.ordinal or None}  # fmt: skip
+        case Readable(facts=facts):
+            cluster = facts.cluster
+            return {
+                "name": cluster.name, **place, "reachable": True, "error": None,
+                "environment": cluster.environment or None, "region": cluster.region or None,
+                "ordinal": facts.ordinal or None, "identity": facts.identity or None,
+                "kubernetes": facts.version, "fabrics": list(facts.fabrics),
+                "pod_cidrs": list(cluster.pod_cidrs), "service_cidrs": list(cluster.service_cidrs),
+                "dns_addresses": list(cluster.dns_addresses),
+                "nodes": [
+                    {"name": node.name, "ready": node.name not in facts.not_ready, "zone": node.zone or None,
+                     "host_addresses": list(node.host_addresses), "pod_addresses": list(node.pod_addresses),
+                     "pod_cidrs": list(node.pod_cidrs)}
+                    for node in cluster.nodes
+                ],
+                "agents": sorted(map(str, facts.agents)),
+                "services": [{"name": found.qualified, "addresses": list(found.addresses), "port": found.port,
+                              "endpoints": list(found.endpoints)} for found in cluster.services],
+                "namespaces": list(facts.namespaces), "network_policies": list(facts.network_policies),
+                "virtual_nodes": facts.virtual_nodes, "unread": list(facts.unread),
+            }  # fmt: skip

@@ -1,0 +1,163 @@
+"""The report of one moment for a terminal: the fleet by place, what is broken, and only what differs.
+
+A place is an environment and a region: fifty clusters are a dozen rows, and the row that is not all up
+stands first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, PathState
+from netprobe.render.component_state import WORST_FIRST, worst
+from netprobe.render.labels import (
+    MARKS,
+    count,
+    place_of,
+    short_names,
+)
+from netprobe.render.reachability import (
+    Cell,
+    Level,
+    read_matrix,
+    up_of_all,
+)
+from netprobe.render.terminal.tables import (
+    STYLES,
+    finding_block,
+    headed,
+    new_table,
+    state_text,
+)
+
+MAX_PAIRS = 20
+"""Pairs of clusters shown of those that differ; ``-o json`` has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Clusters of one environment and region."""
+
+    name: str
+    clusters: tuple[str, ...]
+    state: PathState
+    """The worst of any path that begins or ends there."""
+    inside: Cell
+    """Paths between nodes of the same cluster."""
+    outside: Cell
+    """Paths to and from other clusters."""
+    agents: int
+    alive: int
+
+
+def read_places(snapshot: Snapshot) -> tuple[Place, ...]:
+    """Every place, the worst first, then by name."""
+    clusters: dict[str, list[str]] = {}
+    for cluster in snapshot.inventory.clusters:
+        kind = cluster.environment or ("site" if cluster.is_site else "")
+        clusters.setdefault(place_of(kind, cluster.region), []).append(cluster.name)
+    cells = read_matrix(snapshot, level=Level.CLUSTER).cells
+    alive = Counter(
+        status.agent.partition("/")[0] for status in snapshot.agents if status.state is AgentState.ALIVE
+    )
+    agents = Counter(str(agent.cluster) for agent in snapshot.inventory.iter_agents())
+    places = [_read_place(name, names, cells, agents, alive) for name, names in clusters.items()]
+    return tuple(sorted(places, key=lambda place: (WORST_FIRST.index(place.state), place.name)))
+
+
+def _read_place(
+    name: str,
+    clusters: list[str],
+    cells: Mapping[tuple[str, str], Cell],
+    agents: Mapping[str, int],
+    alive: Mapping[str, int],
+) -> Place:
+    here = set(clusters)
+    inside = _sum(cell for (one, other), cell in cells.items() if one == other and one in here)
+    outside = _sum(cell for (one, other), cell in cells.items() if one != other and here & {one, other})
+    return Place(
+        name,
+        tuple(clusters),
+        worst((*inside.states, *outside.states)),
+        inside,
+        outside,
+        sum(agents.get(each, 0) for each in clusters),
+        sum(alive.get(each, 0) for each in clusters),
+    )
+
+
+def _sum(cells: Iterable[Cell]) -> Cell:
+    total: Counter[PathState] = Counter()
+    for cell in cells:
+        total.update(cell.states)
+    return Cell(dict(total))
+
+
+def report_table(snapshot: Snapshot) -> RenderableType:
+    """Verdict, places, findings, then the pairs of clusters and the agents that are not well."""
+    blocks: list[RenderableType] = []
+    places = read_places(snapshot)
+    if places:
+        blocks.append(_places_table(places))
+    blocks += [
+        finding_block(number, finding, snapshot.taken_ns)
+        for number, finding in enumerate(snapshot.findings, start=1)
+    ]
+    blocks += _differing(snapshot)
+    blocks += _agents(snapshot)
+    return headed(snapshot, *blocks)
+
+
+def _places_table(places: tuple[Place, ...]) -> Table:
+    table = new_table("PLACE", "CLUSTERS", "STATE", "INSIDE", "ACROSS", "AGENTS",
+                      right=("INSIDE", "ACROSS", "AGENTS"))  # fmt: skip
+    for place in places:
+        few = place.clusters[0] if len(place.clusters) == 1 else str(len(place.clusters))
+        agents = Text(f"{place.alive}/{place.agents}", "" if place.alive == place.agents else "bold yellow")
+        table.add_row(place.name, few, state_text(place.state), _up(place.inside), _up(place.outside), agents)
+    table.caption, table.caption_justify = (
+        "inside a cluster and across clusters: paths up of all asked",
+        "left",
+    )
+    table.caption_style = "bright_black"
+    return table
+
+
+def _up(cell: Cell) -> Text:
+    return Text(up_of_all(cell), STYLES[cell.state])
+
+
+def _differing(snapshot: Snapshot) -> Iterator[RenderableType]:
+    matrix = read_matrix(snapshot, level=Level.CLUSTER)
+    odd = [(pair, cell) for pair, cell in matrix.cells.items() if cell.state is not PathState.UP]
+    if not odd:
+        return
+    odd.sort(key=lambda entry: (WORST_FIRST.index(entry[1].state), entry[0]))
+    short = short_names(matrix.names)
+    table = new_table("FROM", "TO", "STATE", "UP", "OF", right=("UP", "OF"))
+    for (source, target), cell in odd[:MAX_PAIRS]:
+        state = Text(f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state])
+        table.add_row(short[source], short[target], state, str(cell.count(PathState.UP)), str(cell.paths))
+    well = len(matrix.cells) - len(odd)
+    said = f"{count(well, 'pair')} of clusters {'is' if well == 1 else 'are'} all up; not so:"
+    more = len(odd) - MAX_PAIRS
+    rest = [Text(f"and {more} more; -o json has all", "bright_black")] if more > 0 else []
+    yield Group(Text(said), Text(""), table, *rest)
+
+
+def _agents(snapshot: Snapshot) -> Iterator[RenderableType]:
+    odd = [status for status in snapshot.agents if status.state is not AgentState.ALIVE]
+    if odd:
+        told = Table.grid(padding=(0, 2))
+        told.add_column(overflow="fold")
+        for status in odd[:10]:
+            told.add_row(status.agent, state_text(status.state), status.reason)
+        more = [Text(f"and {len(odd) - 10} more", "bright_black")] if len(odd) > 10 else []
+        yield Group(Text(f"{count(len(odd), 'agent')} not well:"), Text(""), told, *more)

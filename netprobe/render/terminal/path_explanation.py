@@ -1,0 +1,88 @@
+"""Why one end reaches another, or does not: the layers as a table, then the sentence and its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from netprobe.analysis.queries.path_explanation import Step, Why
+from netprobe.model.snapshot import Snapshot
+from netprobe.render.documents.snapshot import Document, view_document
+from netprobe.render.labels import duration, moment
+from netprobe.render.terminal.tables import STYLES, new_table, state_text
+
+
+def why_table(snapshot: Snapshot, why: Why, *, asked: Sequence[str] = ()) -> RenderableType:
+    """The walk through the layers; *asked* is what was asked just now, one line each."""
+    table = new_table(
+        "LAYER", "STATE", "ANSWERED", "WHAT WAS SEEN", right=("ANSWERED",), grow="WHAT WAS SEEN"
+    )
+    for step in why.steps:
+        table.add_row(step.layer, _state(step), _answered(step), step.told)
+    lines: list[RenderableType] = [
+        Text(f"{why.source.name} → {why.target.name}", style="bold"),
+        Text(
+            f"taken {moment(snapshot.taken_ns)}, every {duration(snapshot.interval_ns)}", style="bright_black"
+        ),
+        Text(""),
+        table,
+        Text(""),
+        Text(why.sentence, style=f"bold {STYLES[why.state]}"),
+    ]
+    rows = [*why.reasons, *(f"asked now: {line}" for line in asked)]
+    if why.finding is not None and why.finding.next_step:
+        rows.append(f"next: {why.finding.next_step}")
+    return Group(*lines, Padding(_bullets(rows), (0, 0, 0, 1)))
+
+
+def _bullets(rows: Sequence[str]) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row("·", Text(row))
+    return grid
+
+
+def _state(step: Step) -> Text:
+    return Text("–", style="bright_black") if step.state is None else state_text(step.state)
+
+
+def _answered(step: Step) -> str:
+    return f"{step.answered} of {step.sent}" if step.sent else "–"
+
+
+def why_document(snapshot: Snapshot, why: Why, *, asked: Sequence[str] = ()) -> Document:
+    """``netprobe/why``: the pair, its ``state``, ``sentence`` and ``reasons[]``, and ``layers[]`` in order.
+
+    A layer's ``state`` is null where it is not on this way; counts are null where nobody measured.
+    """
+    return view_document(
+        "why",
+        snapshot,
+        {
+            "source": why.source.name,
+            "target": why.target.name,
+            "state": why.state.value,
+            "sentence": why.sentence,
+            "reasons": list(why.reasons),
+            "finding": why.finding.id if why.finding else None,
+            "next_step": (why.finding.next_step or None) if why.finding else None,
+            "asked_now": list(asked),
+            "layers": [
+                {
+                    "layer": step.layer,
+                    "state": step.state.value if step.state else None,
+                    "checks": step.checks,
+                    "sent": step.sent if step.checks else None,
+                    "answered": step.answered if step.checks else None,
+                    "told": step.told or None,
+                }
+                for step in why.steps
+            ],
+        },
+    )

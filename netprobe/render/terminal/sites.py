@@ -1,0 +1,199 @@
+"""Hosts over SSH: who answers, what each is, and what it says of its tunnels and troubles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from netprobe.analysis.gateway_evidence.statements import say_fact
+from netprobe.deploy.hosts.agent import Placed, Running
+from netprobe.discovery.ssh.status import HostStatus
+from netprobe.model.gateway import (
+    ChosenRoute,
+    ConnectionTable,
+    Fact,
+    LinkCounters,
+    PolicyRules,
+    Reading,
+    ReversePath,
+    RuleCounter,
+    TunnelPeer,
+)
+from netprobe.render.documents.snapshot import VERSION, Document
+from netprobe.render.labels import count, duration
+from netprobe.render.terminal.tables import STYLES, new_table
+
+_MOST_LINES = 8
+"""Sentences per host in the table; all of them are in the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """One host: what it said, or why it said nothing."""
+
+    name: str
+    address: str
+    jumps: tuple[str, ...]
+    status: HostStatus | None
+    reading: Reading | None
+    error: str | None
+    agent: Placed | None = None
+
+
+def sites_table(rows: Sequence[HostRow]) -> RenderableType:
+    """Those that do not answer first, then the table, then what each host says of itself."""
+    well = [row for row in rows if row.error is None]
+    ill = [row for row in rows if row.error is not None]
+    style = "bold" if not ill else f"bold {STYLES['down']}"
+    blocks: list[RenderableType] = [Text(f"{len(well)} of {count(len(rows), 'host')} answer", style=style)]
+    if ill:
+        blocks += [Text(""), Padding(_grid((f"✕ {row.name}", row.error or "") for row in ill), (0, 0, 0, 1))]
+    if well:
+        blocks += [Text(""), _overview(well), Text("")]
+        blocks += [block for row in well for block in _details(row)]
+    return Group(*blocks)
+
+
+def _overview(rows: Sequence[HostRow]) -> Table:
+    table = new_table("HOST", "UP", "PYTHON", "AGENT", "TOOLS", right=("UP",), grow="TOOLS")
+    for row in rows:
+        if row.status is not None:
+            up = duration(row.status.uptime_s * 1e9)
+            table.add_row(
+                row.name, up, _python(row.status), _agent(row.agent), " ".join(row.status.tools) or "–"
+            )
+    return table
+
+
+def _agent(agent: Placed | None) -> Text:
+    match agent:
+        case None:
+            return Text("–")
+        case Placed(runs=Running.NO):
+            return Text("stopped", style="yellow")
+        case _:
+            return Text("runs")
+
+
+def _python(status: HostStatus) -> Text:
+    if status.python is None:
+        return Text("none", style="yellow")
+    major, minor = status.python
+    return Text(f"{major}.{minor}", style="" if status.runs_agents else "yellow")
+
+
+def _details(row: HostRow) -> Iterator[RenderableType]:
+    if row.status is None or row.reading is None:
+        return
+    way = " → ".join((*row.jumps, row.address))
+    told = [_say(fact) for fact in row.reading.facts if _is_news(fact)]
+    more = len(told) - _MOST_LINES
+    lines = [("key", row.status.host_key), ("way", way), *(("·", line) for line in told[:_MOST_LINES])]
+    lines += [("·", f"and {more} more; -o json has them all")] if more > 0 else []
+    yield Text(row.name, style="bold")
+    yield Padding(_grid(lines), (0, 0, 1, 1))
+
+
+def _say(fact: Fact) -> str:
+    """One sentence; a tunnel is named, since a gateway has many."""
+    if isinstance(fact, TunnelPeer):
+        return f"{fact.interface}{f' to {fact.endpoint}' if fact.endpoint else ''}: {say_fact(fact)}"
+    return say_fact(fact)
+
+
+def _is_news(fact: Fact) -> bool:
+    """Whether a person wants to read it unasked: tunnels, the route asked for, and what is in trouble."""
+    match fact:
+        case TunnelPeer() | ChosenRoute():
+            return True
+        case ConnectionTable(entries, limit, insert_failed, _):
+            return 2 * entries >= limit or bool(insert_failed)
+        case LinkCounters(receive_dropped=received, send_dropped=sent, errors=errors):
+            return bool(received or sent or errors)
+        case RuleCounter(verdict=verdict, packets=packets):
+            return verdict in ("drop", "reject") and packets > 0
+        case PolicyRules(number):
+            return number > 0
+        case ReversePath(mode=mode):
+            return mode == 1
+
+
+def _grid(lines: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for mark, text in lines:
+        grid.add_row(mark, Text(text))
+    return grid
+
+
+def sites_document(rows: Sequence[HostRow]) -> Document:
+    """``netprobe/sites``: ``hosts[]`` with ``answers``, ``error``, what each is, and its ``facts[]``."""
+    return {
+        "schema": "netprobe/sites",
+        "version": VERSION,
+        "hosts": [_host_document(row) for row in rows],
+    }
+
+
+def _host_document(row: HostRow) -> Document:
+    status, reading = row.status, row.reading
+    return {
+        "host": row.name,
+        "address": row.address,
+        "jumps": list(row.jumps),
+        "answers": row.error is None,
+        "error": row.error,
+        "host_key": status.host_key if status else None,
+        "uptime_s": status.uptime_s if status else None,
+        "kernel": status.kernel if status else None,
+        "python": list(status.python) if status and status.python else None,
+        "runs_agents": status.runs_agents if status else None,
+        "tools": list(status.tools) if status else None,
+        "agent": asdict(row.agent) if row.agent else None,
+        "facts": [
+            {"kind": type(fact).__name__, "says": say_fact(fact), **asdict(fact)} for fact in reading.facts
+        ]
+        if reading
+        else None,
+        "silent": list(reading.silent) if reading else None,
+    }
+
+
+def deploy_table(told: Mapping[str, Placed | Exception | None], *, done: str) -> RenderableType:
+    """Failures first, then what stands where; *done* says what was meant, as in ``deployed``."""
+    ill = {name: str(what) for name, what in told.items() if isinstance(what, Exception)}
+    style = "bold" if not ill else f"bold {STYLES['down']}"
+    head = f"{len(told) - len(ill)} of {count(len(told), 'agent')} {done}"
+    blocks: list[RenderableType] = [Text(head, style=style)]
+    if ill:
+        blocks += [Text(""), Padding(_grid((f"✕ {name}", why) for name, why in ill.items()), (0, 0, 0, 1))]
+    placed = [what for what in told.values() if isinstance(what, Placed)]
+    if placed:
+        table = new_table("AGENT", "RUNS AS", "BUS", "ARCHIVE", grow="BUS")
+        for one in placed:
+            how = "systemd unit" if one.runs is Running.SYSTEMD else str(one.runs)
+            table.add_row(one.agent, how, one.bus, one.sha256[:12])
+        blocks += [Text(""), table]
+    return Group(*blocks)
+
+
+def deploy_document(told: Mapping[str, Placed | Exception | None]) -> Document:
+    """``netprobe/deploy``: ``hosts[]`` with what stands there now, or the error."""
+    return {
+        "schema": "netprobe/deploy",
+        "version": VERSION,
+        "hosts": [
+            {
+                "host": name,
+                "error": str(what) if isinstance(what, Exception) else None,
+                "agent": asdict(what) if isinstance(what, Placed) else None,
+            }
+            for name, what in told.items()
+        ],
+    }

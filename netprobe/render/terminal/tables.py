@@ -1,0 +1,377 @@
+"""Tables for the terminal: pleasant at 80 columns, roomier at 120, and quiet about what is well.
+
+Rules: what is broken comes first; a state is a colour, a word and a mark; a large fleet shows what differs
+and counts the rest.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Column, Table
+from rich.text import Text
+
+from netprobe.model.capability import Capability
+from netprobe.model.component import Component
+from netprobe.model.finding import Evidence, Finding
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import AgentState, AgentStatus, PathState
+from netprobe.render.graph import build_graph, find_links
+from netprobe.render.labels import (
+    MARKS,
+    Names,
+    count,
+    duration,
+    headline,
+    moment,
+    percent,
+    severity,
+    unmeasured,
+    verdict,
+)
+
+MANY_NODES = 40
+"""From here on a table shows only what differs."""
+
+_BETWEEN = 2
+"""Columns between two columns of a table: one of them in place of a frame's line."""
+_LEAST_TEXT = 14
+"""Columns that free text needs: two or three words to a line."""
+
+STYLES: Mapping[str, str] = {
+    "up": "cyan",
+    "degraded": "yellow",
+    "down": "bold red",
+    "unknown": "bright_black",
+    "alive": "cyan",
+    "sick": "yellow",
+    "silent": "bold yellow",
+    "absent": "bold yellow",
+}
+
+
+def render_text(renderable: RenderableType, *, width: int) -> str:
+    """What a terminal of *width* columns without colours would show."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
+    console.print(renderable)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def state_text(state: str) -> Text:
+    """Mark and word of a state in its colour."""
+    mark = MARKS[PathState(state)] if state in set(PathState) else {"alive": "✓"}.get(state, "?")
+    return Text(f"{mark} {state}", style=STYLES.get(state, ""))
+
+
+class _AiryTable(Table):
+    """A table that cuts nothing off: what does not fit goes on below, text first, then names."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Let names fold where what stays whole would leave free text less than its least room."""
+        widths = [
+            min(_widest(column, console, options), options.max_width if column.no_wrap else _LEAST_TEXT)
+            for column in self.columns
+        ]
+        if sum(widths) + _BETWEEN * (len(widths) - 1) > options.max_width:
+            for column in self.columns:
+                column.no_wrap = column.justify == "right"
+        yield from super().__rich_console__(console, options)
+
+
+def _widest(column: Column, console: Console, options: ConsoleOptions) -> int:
+    return max(Measurement.get(console, options, cell).maximum for cell in (column.header, *column.cells))
+
+
+def new_table(*columns: str, right: Iterable[str] = (), grow: str = "") -> Table:
+    """An airy table without frames; columns in *right* are numbers, the text of *grow* goes on below."""
+    table = _AiryTable(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, _BETWEEN - 1, 0, 0),
+        header_style="bold",
+        show_edge=False,
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column in set(right) else "left", no_wrap=column != grow,
+                         overflow="fold")  # fmt: skip
+    return table
+
+
+def headed(snapshot: Snapshot, *blocks: RenderableType) -> Group:
+    """The verdict, when it was taken, the blocks, and what nobody measured."""
+    bad = severity(snapshot)
+    lines: list[RenderableType] = [
+        Text(verdict(snapshot), style="bold" if bad is PathState.UP else f"bold {STYLES[bad]}"),
+        Text(
+            f"taken {moment(snapshot.taken_ns)}, every {duration(snapshot.interval_ns)}", style="bright_black"
+        ),
+    ]
+    lines += [
+        Text(f"! {cluster.name} is shown as last known: {cluster.away}", style="yellow")
+        for cluster in snapshot.inventory.clusters
+        if cluster.away
+    ]
+    for block in blocks:
+        lines += [Text(""), block]
+    if missing := unmeasured(snapshot):
+        lines += [Text(""), Text(f"? not measured: {missing}", style="bright_black")]
+    return Group(*lines)
+
+
+# --- topology --------------------------------------------------------------------------------
+
+
+def topology_table(snapshot: Snapshot) -> RenderableType:
+    """Clusters with their nodes and agents, then every link in each direction."""
+    graph = build_graph(snapshot)
+    nodes = [(name, data) for name, data in graph.nodes(data=True) if data["kind"] == "node"]
+    agents = {name: data for name, data in graph.nodes(data=True) if data["kind"] == "agent"}
+    edges = find_links(graph)
+    blocks: tuple[RenderableType, ...] = (_nodes_table(nodes, agents), _links_table(edges))
+    if len(nodes) > MANY_NODES:
+        blocks = (_large_nodes(nodes, agents), _large_links(edges))
+    return headed(snapshot, *_headlines(snapshot), *blocks)
+
+
+def _headlines(snapshot: Snapshot) -> Iterable[RenderableType]:
+    """The findings in a few words each, where the verdict has no room for all."""
+    if len(snapshot.findings) > 2:
+        names = Names.of(snapshot.inventory)
+        told = [
+            f"{number}  {headline(finding, names)}" for number, finding in enumerate(snapshot.findings, 1)
+        ]
+        yield Group(*(Text(line) for line in told))
+
+
+def _nodes_table(nodes: list[tuple[str, dict[str, str]]], agents: Mapping[str, dict[str, str]]) -> Table:
+    table = new_table("CLUSTER", "NODE", "ROLE", "STATE", "POD AGENT", "HOST AGENT")
+    last = ""
+    for name, data in nodes:
+        cluster = data["cluster"]
+        planes = [_agent_text(agents.get(f"{name}/{plane}")) for plane in ("pod", "host")]
+        shown = cluster if cluster != last else ""
+        table.add_row(shown, data["label"], data["role"], state_text(data["state"]), *planes)
+        last = cluster
+    return table
+
+
+def _agent_text(agent: Mapping[str, str] | None) -> Text:
+    return state_text(agent["presence"]) if agent else Text("none", style="bright_black")
+
+
+def _links_table(edges: list[tuple[str, str, dict[str, str]]]) -> Table:
+    table = new_table("FROM", "TO", "OVER", "STATE", "RTT", "LOSS", right=("RTT", "LOSS"))
+    for source, target, data in edges:
+        rtt = duration(float(data["rtt_ms"]) * 1e6) if "rtt_ms" in data else "–"
+        loss = percent(float(data["loss"])) if "loss" in data else "–"
+        ends = (source.partition("/")[0], target.partition("/")[0])
+        table.add_row(*ends, data["mechanism"], state_text(data["state"]), rtt, loss)
+    return table
+
+
+def _large_nodes(
+    nodes: list[tuple[str, dict[str, str]]], agents: Mapping[str, dict[str, str]]
+) -> RenderableType:
+    quiet = {name for name, data in agents.items() if data["presence"] != AgentState.ALIVE}
+    odd = [
+        (name, data)
+        for name, data in nodes
+        if data["state"] != PathState.UP or quiet & {f"{name}/pod", f"{name}/host"}
+    ]
+    clusters = {data["cluster"] for _, data in nodes}
+    well = len(clusters - {data["cluster"] for _, data in odd})
+    said = Text(
+        f"{count(len(clusters), 'cluster')}, {count(len(nodes), 'node')}, {count(len(agents), 'agent')}; "
+        f"every node is up in {count(well, 'cluster')}"
+    )
+    return Group(said, Text(""), _nodes_table(odd, agents)) if odd else said
+
+
+def _large_links(edges: list[tuple[str, str, dict[str, str]]]) -> RenderableType:
+    odd = [edge for edge in edges if edge[2]["state"] != PathState.UP]
+    said = Text(f"{count(len(edges) - len(odd), 'link direction')} of {len(edges)} are up")
+    return Group(said, Text(""), _links_table(odd)) if odd else said
+
+
+# --- findings --------------------------------------------------------------------------------
+
+
+def findings_table(snapshot: Snapshot) -> RenderableType:
+    """Every open finding with its evidence and next step; then what has ended."""
+    blocks: list[RenderableType] = [
+        finding_block(number, finding, snapshot.taken_ns)
+        for number, finding in enumerate(snapshot.findings, start=1)
+    ]
+    if snapshot.past_findings:
+        blocks.append(_past_table(snapshot))
+    return headed(snapshot, *blocks)
+
+
+def finding_block(
+    number: int, finding: Finding, now_ns: int, *, more: Iterable[tuple[str, str]] = ()
+) -> RenderableType:
+    """One finding with its evidence and next step; *more* are labelled lines before the next step."""
+    title = Text.assemble(
+        (f"{number}  ", "bright_black"),
+        (str(finding.cause), "bold red"),
+        f"   {percent(finding.confidence)} sure",
+        (
+            f"   since {moment(finding.first_seen_ns)} ({duration(now_ns - finding.first_seen_ns)})",
+            "bright_black",
+        ),
+    )
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bright_black", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for label, text in _finding_rows(finding, more):
+        rows.add_row(label, text)
+    return Group(title, Padding(rows, (0, 0, 0, 3)))
+
+
+def _finding_rows(finding: Finding, more: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str | Text]]:
+    yield "what", Text(finding.summary, style="bold")
+    yield "where", list_parts(finding.components)
+    if finding.loss is not None:
+        yield "loss", percent(finding.loss)
+    yield from _evidence_rows("for", finding.evidence_for)
+    yield from _evidence_rows("against", finding.evidence_against)
+    if finding.indistinguishable:
+        yield "or", list_parts(finding.indistinguishable) + " (the checks cannot tell them apart)"
+    if finding.hidden:
+        yield "hides", list_parts(finding.hidden)
+    if finding.affected:
+        yield "hits", count(len(finding.affected), "path")
+    yield from more
+    if finding.next_step:
+        yield "next", finding.next_step
+
+
+def _evidence_rows(label: str, evidence: tuple[Evidence, ...]) -> Iterable[tuple[str, str]]:
+    for index, each in enumerate(evidence):
+        yield label if index == 0 else "", each.text
+
+
+def list_parts(components: tuple[Component, ...], most: int = 6) -> str:
+    """Components one per line, the first few of many."""
+    told = "\n".join(str(component) for component in components[:most])
+    return told + (f"\nand {len(components) - most} more" if len(components) > most else "")
+
+
+def _past_table(snapshot: Snapshot) -> Table:
+    table = new_table("ENDED", "LASTED", "CAUSE", "WHERE", grow="WHERE")
+    table.title, table.title_justify, table.title_style = "Over", "left", "bold"
+    for finding in snapshot.past_findings:
+        ended_ns = finding.ended_ns or finding.last_seen_ns
+        table.add_row(
+            f"{duration(snapshot.taken_ns - ended_ns)} ago",
+            duration(ended_ns - finding.first_seen_ns) if ended_ns >= finding.first_seen_ns else "–",
+            str(finding.cause),
+            list_parts(finding.components, most=2),
+        )
+    return table
+
+
+# --- agents and coverage ---------------------------------------------------------------------
+
+
+def agents_table(snapshot: Snapshot) -> RenderableType:
+    """Every agent and how the collector sees it; in a large fleet only those that are not well."""
+    known = {status.agent: status for status in snapshot.agents}
+    everyone = [
+        known.get(str(agent), AgentStatus(str(agent), AgentState.ABSENT))
+        for agent in snapshot.inventory.iter_agents()
+    ]
+    shown = everyone
+    alive = sum(status.state is AgentState.ALIVE for status in everyone)
+    if len(everyone) > 2 * MANY_NODES:
+        shown = [status for status in everyone if status.state is not AgentState.ALIVE]
+    said = Text(f"{alive} of {count(len(everyone), 'agent')} alive{_rejected_words(snapshot)}")
+    return (
+        headed(snapshot, said, _agents_table(shown, snapshot.taken_ns)) if shown else headed(snapshot, said)
+    )
+
+
+def _rejected_words(snapshot: Snapshot) -> str:
+    if not snapshot.rejected:
+        return ""
+    every = sum(number for _, number in snapshot.rejected)
+    told = ", ".join(f"{number:,} {reason}" for reason, number in snapshot.rejected)
+    return f"; {count(every, 'window')} not used: {told}"
+
+
+def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
+    table = new_table("AGENT", "STATE", "REPORTED", "CHECKS", "LAG", "REASON",
+                      right=("REPORTED", "CHECKS", "LAG"), grow="REASON")  # fmt: skip
+    for status in shown:
+        reported = f"{duration(now_ns - status.last_report_ns)} ago" if status.last_report_ns else "never"
+        lag = duration(status.loop_lag_ns) if status.last_report_ns else "–"
+        table.add_row(status.agent, state_text(status.state), reported, str(status.checks), lag, _why(status))
+    return table
+
+
+def _why(status: AgentStatus) -> str:
+    told = [status.reason] if status.reason else []
+    if Capability.ICMP_NONE in status.capabilities:
+        told.append("sends no ICMP")
+    if status.windows_spooled:
+        told.append(f"{status.windows_spooled} windows wait for the bus")
+    if status.windows_dropped:
+        told.append(f"{status.windows_dropped} windows lost")
+    return "; ".join(told)
+
+
+def coverage_table(snapshot: Snapshot) -> RenderableType:
+    """What the checks can see, what they cannot, and what they cannot tell apart."""
+    coverage = snapshot.coverage
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(justify="right")
+    facts.add_column()
+    facts.add_row(f"{coverage.checks or len(snapshot.checks):,}", "checks per interval")
+    facts.add_row(f"{coverage.components:,}", "parts that can break")
+    facts.add_row(
+        f"{coverage.covered:,}", f"crossed by a check{_share(coverage.covered, coverage.components)}"
+    )
+    facts.add_row(
+        f"{coverage.identifiable:,}",
+        f"told apart from every other{_share(coverage.identifiable, coverage.components)}",
+    )
+    if coverage.zone_pairs:
+        crossed = coverage.zone_pairs - len(coverage.zones_uncrossed)
+        facts.add_row(
+            f"{crossed:,}", f"of {coverage.zone_pairs:,} ways from zone to zone of a cluster are asked"
+        )
+    if coverage.left_out:
+        facts.add_row(f"{coverage.left_out:,}", "variants of checks left out by the budgets in this epoch")
+    blocks: list[RenderableType] = [facts]
+    if coverage.uncovered:
+        blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))
+    if coverage.unjoined:
+        pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
+        blocks.append(_named_list("Not joined by links or transit clusters, so not asked", pairs))
+    if coverage.zones_uncrossed:
+        pairs = [f"{one} → {other}" for one, other in coverage.zones_uncrossed]
+        blocks.append(_named_list("No check of this epoch goes from zone to zone", pairs))
+    if coverage.classes:
+        told = [" = ".join(str(part) for part in group) for group in coverage.classes]
+        blocks.append(_named_list("Cannot be told apart", told))
+    if coverage.splitting:
+        told = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
+        blocks.append(_named_list("Further checks that would tell them apart, in this order", told))
+    return headed(snapshot, *blocks)
+
+
+def _share(number: int, whole: int) -> str:
+    return f" ({percent(number / whole)})" if whole else ""
+
+
+def _named_list(title: str, entries: list[str], most: int = 12) -> RenderableType:
+    shown = [Text(f"  {entry}") for entry in entries[:most]]
+    more = [Text(f"  and {len(entries) - most} more", style="bright_black")] if len(entries) > most else []
+    return Group(Text(title, style="bold"), *shown, *more)

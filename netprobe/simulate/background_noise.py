@@ -1,0 +1,109 @@
+"""The ordinary days of a fleet, fast: what is calm is drawn as arrays, what is touched probe by probe.
+
+Rules: weather is whatever happens in a healthy fleet and must not be told as a finding: single losses, bursts
+of loss, latency that drifts with the hour, agents restarted one after the other. A node that reboots is no
+weather: it is truly down, and labelled so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random  # noqa: TID251 - the caller passes the seed
+
+from netprobe.analysis.plan.index import Facts
+from netprobe.model.component import Component, agent
+from netprobe.model.finding import Cause
+from netprobe.model.ground_truth import Label
+from netprobe.simulate.effects import (
+    AgentKilled,
+    Effect,
+    Lose,
+    SimulatedFault,
+)
+from netprobe.simulate.faults import make_fault
+
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
+_BASE_RTT_NS = 700_000
+_SWING = 0.6
+"""Latency swings by this many octaves over the day, each path in its own phase."""
+_BURST_S = (1.0, 8.0)
+_BURST_LOSS = (0.02, 0.3)
+_RESTART_S = (2.0, 6.0)
+_RESTART_GAP_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Climate:
+    """How much weather there is."""
+
+    bursts_per_hour: float = 6.0
+    """Bursts of loss in the whole fleet."""
+    restarts_per_day: float = 1.0
+    """How often all agents of one cluster are restarted, one after the other (a rolling update)."""
+
+
+def draw_weather(
+    facts: Facts, *, seed: int, start_ns: int, length_ns: int, climate: Climate | None = None
+) -> tuple[SimulatedFault, ...]:
+    """Bursts of loss and rolling restarts over *length_ns*; none of them may be told as a finding."""
+    climate = climate or Climate()
+    random = Random(f"weather {seed}")  # noqa: S311 - a simulation, seeded by its caller
+    return (
+        *_draw_bursts(facts, random, start_ns, length_ns, climate),
+        *_draw_restarts(facts, random, start_ns, length_ns, climate),
+    )
+
+
+def draw_reboots(
+    facts: Facts, *, seed: int, start_ns: int, length_ns: int, per_day: float
+) -> tuple[SimulatedFault, ...]:
+    """Nodes that leave for two to ten minutes, labelled: they are truly down."""
+    random = Random(f"reboots {seed}")  # noqa: S311 - a simulation, seeded by its caller
+    workers = sorted(node for node in facts.agents_on if node not in facts.gateways)
+    found = []
+    for at_ns in _moments(random, start_ns, length_ns, per_day / 24):
+        node = random.choice(workers)
+        end_ns = at_ns + int(random.uniform(120, 600) * SECOND_NS)
+        made = make_fault(facts.inventory, "node-down", {"node": str(node)})
+        found.append(SimulatedFault(made.name, made.label, made.effects, at_ns, end_ns))
+    return tuple(found)
+
+
+def _draw_bursts(
+    facts: Facts, random: Random, start_ns: int, length_ns: int, climate: Climate
+) -> Iterator[SimulatedFault]:
+    parts = sorted(facts.crossing)
+    for at_ns in _moments(random, start_ns, length_ns, climate.bursts_per_hour):
+        part = random.choice(parts)
+        end_ns = at_ns + int(random.uniform(*_BURST_S) * SECOND_NS)
+        yield _weather(f"burst {part}", part, [Lose(part, random.uniform(*_BURST_LOSS))], at_ns, end_ns)
+
+
+def _draw_restarts(
+    facts: Facts, random: Random, start_ns: int, length_ns: int, climate: Climate
+) -> Iterator[SimulatedFault]:
+    clusters = sorted({each.cluster for each in facts.agents})
+    for cluster in clusters:
+        for at_ns in _moments(random, start_ns, length_ns, climate.restarts_per_day / 24):
+            for turn, each in enumerate(a for a in facts.agents if a.cluster == cluster):
+                begin_ns = at_ns + int(turn * _RESTART_GAP_S * SECOND_NS)
+                end_ns = begin_ns + int(random.uniform(*_RESTART_S) * SECOND_NS)
+                yield _weather(f"restart {each}", agent(each), [AgentKilled(each)], begin_ns, end_ns)
+
+
+def _weather(
+    name: str, part: Component, effects: Sequence[Effect], start_ns: int, end_ns: int
+) -> SimulatedFault:
+    return SimulatedFault(name, Label(Cause.UNKNOWN, (part,)), tuple(effects), start_ns, end_ns)
+
+
+def _moments(random: Random, start_ns: int, length_ns: int, per_hour: float) -> Iterator[int]:
+    """A Poisson process."""
+    at_ns = float(start_ns)
+    while per_hour > 0:
+        at_ns += random.expovariate(per_hour / 3600) * SECOND_NS
+        if at_ns >= start_ns + length_ns:
+            return
+        yield int(at_ns)

@@ -1,0 +1,54 @@
+"""Whether what is broken touches a check or an agent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from netprobe.analysis.plan.index import Aspect, CheckFacts
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.names import AgentId, NodeId
+from netprobe.simulate.effects import Busy, Effect, TableFull
+
+SMALL_NS = 1_000_000
+"""The lag of an agent that nothing holds up."""
+
+
+def is_at(part: Component, node: NodeId) -> bool:
+    """Whether a part stands on a node or leads into it."""
+    return str(node) in {part.source, part.target}
+
+
+def is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
+    """Whether it is a conversation that a lagging agent does not bring to its end."""
+    return check.check.probe.kind in {"http", "dns"} and any(
+        makes_busy(effect, check.source) and effect.is_lost for effect in effects
+    )
+
+
+def is_too_new(check: CheckFacts, effects: Sequence[Effect]) -> bool:
+    """Whether it opens a flow for which a full table has no room."""
+    full = {effect.node for effect in effects if isinstance(effect, TableFull)}
+    if not full or check.aspect not in {Aspect.TCP, Aspect.SERVICE, Aspect.DNS}:
+        return False
+    if check.asked is None:
+        return check.source.node_id in full
+    ends = {check.source.node_id, check.asked.node_id}
+    return len(ends) == 2 and not ends.isdisjoint(full)
+
+
+def makes_busy(effect: Effect, agent: AgentId) -> TypeGuard[Busy]:
+    """Whether the agent's host is busy by it."""
+    return isinstance(effect, Busy) and effect.node == agent.node_id
+
+
+def find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
+    """The worst lag that an agent feels."""
+    return max((e.lag_ns for e in effects if makes_busy(e, agent)), default=SMALL_NS)
+
+
+def leaves_by(check: CheckFacts, gateway: NodeId) -> bool:
+    """Whether its requests leave their cluster by that gateway."""
+    return any(
+        part.kind is ComponentKind.GATEWAY_OUT and part.source == str(gateway) for part in check.legs.forward
+    )

@@ -1,0 +1,1 @@
+"""Use cases without a command line: commands, notebooks and the HTTP API share them."""

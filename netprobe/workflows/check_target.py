@@ -1,0 +1,200 @@
+"""What people mean by SOURCE and TARGET of ``netprobe check``: names of the inventory, turned into a check.
+
+Rule: only what the inventory names, or what its ``allowed_targets`` let through, can be asked. Pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from netprobe.analysis.queries.endpoints import find_cluster
+from netprobe.errors import InputError
+from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
+from netprobe.model.inventory import Cluster, Inventory, Service
+from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
+
+_LAYERS = {
+    TargetKind.AGENT: Layer.POD,
+    TargetKind.NODE: Layer.NODE,
+    TargetKind.GATEWAY_OUTER: Layer.OUTER,
+    TargetKind.SERVICE: Layer.SERVICE,
+    TargetKind.ENDPOINT: Layer.ENDPOINT,
+    TargetKind.DNS: Layer.DNS,
+    TargetKind.OUTSIDE: Layer.OUTSIDE,
+}
+_DEFAULT_KIND = {
+    TargetKind.AGENT: "udp",
+    TargetKind.SERVICE: "http",
+    TargetKind.ENDPOINT: "tcp",
+    TargetKind.DNS: "dns",
+}
+_TIMEOUT_S = {"firewalk": 45.0, "idle": 420.0, "pmtu": 30.0, "trace": 45.0}
+"""How long a whole conversation may take; every other kind is one short question."""
+_ON_AGENT_PORT = {"udp", "tcp", "http", "idle", "pmtu", "trace"}
+DEFAULT_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options of the command say; None and empty where they say nothing."""
+
+    kind: str | None = None
+    port: int | None = None
+    size: int = 0
+    name: str = ""
+    timeout_s: float | None = None
+    version: int | None = None
+    """4 or 6."""
+    options: tuple[tuple[str, str], ...] = ()
+    count: int = 1
+
+
+def find_source(inventory: Inventory, text: str) -> AgentId:
+    """The agent that shall ask; ``cluster/node`` means its pod plane, else its host plane."""
+    agents = set(inventory.iter_agents())
+    planes = [""] if text.count("/") >= 2 else [f"/{Plane.POD}", f"/{Plane.HOST}"]
+    candidates = [AgentId.parse(text + plane) for plane in planes]
+    for agent in candidates:
+        if agent in agents:
+            return agent
+    raise InputError(f"{candidates[0]} is no agent of this fleet", where="SOURCE")
+
+
+def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -> Check:
+    """The question; :class:`InputError` where a name, an address or a parameter cannot be meant."""
+    source, target = (_in_full(inventory, text) for text in (source, target))
+    agent = find_source(inventory, source)
+    own = _addresses(inventory, agent)
+    versions = [wanted.version] if wanted.version else sorted({_version_of(address) for address in own})
+    aim = find_target(inventory, target, versions=versions)
+    kind = wanted.kind or _DEFAULT_KIND.get(aim.kind, "icmp")
+    timeout_s = wanted.timeout_s or _TIMEOUT_S.get(kind, DEFAULT_TIMEOUT_S)
+    probe = Probe(
+        kind=kind,
+        port=_port(inventory, aim, kind, dict(wanted.options)) if wanted.port is None else wanted.port,
+        size=wanted.size,
+        name=wanted.name or _name(inventory, aim, kind),
+        timeout_ns=round(timeout_s * 1e9),
+        options=tuple(
+            sorted({**_options(inventory, aim, kind, wanted.port), **dict(wanted.options)}.items())
+        ),
+    )
+    return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
+
+
+def _in_full(inventory: Inventory, text: str) -> str:
+    """*text* with its cluster's whole name, where it begins with the leading words of one cluster's."""
+    head, slash, rest = text.partition("/")
+    cluster = find_cluster(inventory, head) if slash else None
+    return f"{cluster.name}/{rest}" if cluster else text
+
+
+def find_target(inventory: Inventory, text: str, *, versions: list[int]) -> Target:
+    """What *text* names, at its first address of one of *versions*."""
+    candidates = list(_named(inventory, text)) or list(_addressed(inventory, text))
+    if not candidates:
+        raise InputError(
+            f"{text!r} is no agent, node, service or DNS of this fleet, and no allowed address",
+            where="TARGET",
+        )
+    fitting = [target for target in candidates if _version_of(target.address) in versions]
+    if not fitting:
+        raise InputError(
+            f"{text} has no IPv{' or IPv'.join(map(str, versions))} address in common with SOURCE",
+            where="TARGET",
+        )
+    return min(fitting, key=lambda target: versions.index(_version_of(target.address)))
+
+
+def _named(inventory: Inventory, text: str) -> Iterator[Target]:
+    head, _, rest = text.partition("/")
+    cluster = inventory.find_cluster(head)
+    if cluster is None or not rest:
+        return
+    for node in cluster.nodes:
+        where = NodeId(cluster.name, node.name)
+        if rest == node.name:
+            yield from (Target(TargetKind.NODE, each, text, where) for each in node.host_addresses)
+        for plane in Plane:
+            if rest == f"{node.name}/{plane}":
+                yield from (Target(TargetKind.AGENT, each, text, where) for each in node.addresses(plane))
+        if rest == f"{node.name}/outer":
+            yield from (Target(TargetKind.GATEWAY_OUTER, each, text, where) for each in node.outer_addresses)
+    for service in cluster.services:
+        if rest == service.qualified:
+            yield from (Target(TargetKind.SERVICE, each, text) for each in service.addresses)
+    if rest == "dns":
+        yield from (Target(TargetKind.DNS, each, text) for each in cluster.dns_addresses)
+
+
+def _addressed(inventory: Inventory, text: str) -> Iterator[Target]:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return
+    known = next((aim for aim in _everything(inventory) if aim.address == str(address)), None)
+    if known is not None:
+        yield known
+    elif any(address in ipaddress.ip_network(each) for each in inventory.allowed_targets):
+        yield Target(TargetKind.OUTSIDE, str(address), str(address))
+
+
+def _everything(inventory: Inventory) -> Iterator[Target]:
+    for cluster in inventory.clusters:
+        for node in cluster.nodes:
+            for suffix in ("pod", "host", "outer"):
+                yield from _named(inventory, f"{cluster.name}/{node.name}/{suffix}")
+        for service in cluster.services:
+            yield from _named(inventory, f"{cluster.name}/{service.qualified}")
+            name = f"{cluster.name}/{service.qualified}"
+            yield from (Target(TargetKind.ENDPOINT, each, f"{name}/{each}") for each in service.endpoints)
+        yield from _named(inventory, f"{cluster.name}/dns")
+
+
+def _addresses(inventory: Inventory, agent: AgentId) -> tuple[str, ...]:
+    node = inventory.find_node(NodeId(ClusterName(agent.cluster), NodeName(agent.node)))
+    return node.addresses(agent.plane) if node else ()
+
+
+def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, str]) -> int:
+    """The port that is meant where none is given; 0 where the kind has none or knows its own."""
+    if kind == "icmp" or (kind == "trace" and options.get("transport") == "icmp"):
+        return 0
+    service = _service(inventory, aim)
+    if service is not None:
+        return service.port if aim.kind is TargetKind.SERVICE else service.target_port
+    if aim.kind in {TargetKind.AGENT, TargetKind.NODE} and kind in _ON_AGENT_PORT:
+        return inventory.agent_port
+    return 0
+
+
+def _options(inventory: Inventory, aim: Target, kind: str, suspect: int | None) -> dict[str, str]:
+    """What a kind must be told and the inventory knows: a firewalk's witness is the port of the agents."""
+    at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and suspect != inventory.agent_port
+    if kind == "firewalk" and at_agents:
+        return {"witness": str(inventory.agent_port)}
+    return {}
+
+
+def _name(inventory: Inventory, aim: Target, kind: str) -> str:
+    """A DNS server is asked for its cluster's first service unless a name is given."""
+    if kind != "dns":
+        return ""
+    cluster = inventory.find_cluster(aim.name.split("/")[0])
+    service = cluster.services[0] if cluster and cluster.services else None
+    named = f"{service.name}.{service.namespace}" if service else "kubernetes.default"
+    return f"{named}.svc.cluster.local"
+
+
+def _service(inventory: Inventory, aim: Target) -> Service | None:
+    if aim.kind not in {TargetKind.SERVICE, TargetKind.ENDPOINT}:
+        return None
+    cluster: Cluster | None = inventory.find_cluster(aim.name.split("/")[0])
+    qualified = "/".join(aim.name.split("/")[1:3])
+    return next((each for each in (cluster.services if cluster else ()) if each.qualified == qualified), None)
+
+
+def _version_of(address: str) -> int:
+    return ipaddress.ip_address(address).version

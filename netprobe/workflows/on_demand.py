@@ -1,0 +1,79 @@
+"""Asking now what nobody measured: a few checks on demand, by agents that are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import click
+
+from netprobe.analysis.queries.slow_probes import Told, Way, read_marks
+from netprobe.bus.operator import Access, ask_check
+from netprobe.errors import NetprobeError
+from netprobe.model.check import Check
+from netprobe.render.labels import duration
+from netprobe.wire.messages import Answer, Declined, Reply
+
+BUS_S = 10.0
+"""What the way over the bus may add to a question's own time."""
+_LONG_S = 15.0
+_FACTS = 6
+
+
+def patience_s(checks: Sequence[Check]) -> float:
+    """How long answers to *checks*, asked at once, may take; where that is long, a person is told."""
+    asked_s = max(check.probe.timeout_ns / 1e9 * check.count for check in checks)
+    if asked_s > _LONG_S:
+        click.echo(f"netprobe: asking; this may take {duration(asked_s * 1e9)}", err=True)
+    return asked_s + BUS_S
+
+
+def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) -> tuple[str, ...]:
+    """Ask every check once, all at the same time; one line for each answer, refusal or silence."""
+    replies = ask_all(access, checks, timeout_s=timeout_s)
+    return tuple(_say(check, reply) for check, reply in zip(checks, replies, strict=True))
+
+
+def ask_patiently(access: Access, way: Way, checks: Sequence[Check]) -> tuple[str, ...]:
+    """Ask with patience, all at the same time: one line for each answer, then what the table says to them."""
+    replies = ask_all(access, checks, timeout_s=patience_s(checks))
+    answered = [(c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, Answer)]
+    told = [Told(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes]
+    meaning = [
+        f"row {found.row.number}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
+        f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
+        for found in read_marks(told, way)
+    ]
+    return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)
+
+
+def ask_all(access: Access, checks: Sequence[Check], *, timeout_s: float) -> list[Reply | NetprobeError]:
+    """Ask every check once, all at the same time."""
+
+    async def ask_them() -> list[Reply | NetprobeError]:
+        return await asyncio.gather(*(_ask(access, check, timeout_s) for check in checks))
+
+    return asyncio.run(ask_them())
+
+
+async def _ask(access: Access, check: Check, timeout_s: float) -> Reply | NetprobeError:
+    try:
+        return await ask_check(access, check, asked_by="why", timeout_s=timeout_s)
+    except NetprobeError as error:
+        return error
+
+
+def _say(check: Check, reply: Reply | NetprobeError) -> str:
+    what = f"{check.source} {check.probe.kind} {check.target.name}"
+    what += f" ({check.probe.size} bytes)" if check.probe.size else ""
+    match reply:
+        case NetprobeError():
+            return f"{what}: not asked: {reply}"
+        case Declined():
+            return f"{what}: declined: {reply.reason}"
+        case Answer():
+            counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
+            said = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
+            facts = [f"{name}: {value}" for detail in reply.details for name, value in detail.facts]
+            return f"{what}: " + "; ".join((said, *facts[:_FACTS]))

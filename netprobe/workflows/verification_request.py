@@ -1,0 +1,65 @@
+"""What an intent needs to know, put to agents that stand: on a bus, or on a visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netprobe.analysis.intent.availability import find_absent
+from netprobe.analysis.intent.expansion import expand_cells
+from netprobe.analysis.intent.sample import Sample, draw_sample
+from netprobe.errors import InputError
+from netprobe.model.intent import Cell, Intent, Judged
+from netprobe.model.names import AgentId, Plane
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.ssh import SshAccess
+from netprobe.wire.asker import Asker
+from netprobe.workflows.verification import Locate, verify_cells
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked, and how much of it."""
+
+    path: Path
+    intent: Intent
+    size: int | None
+    """Cells of a sample; None for all."""
+    locate: Locate
+    key: str
+
+    def draw(self, snapshot: Snapshot) -> Sample:
+        """The cells to ask. Raises :class:`InputError` where the intent means nobody here."""
+        cells = expand_cells(self.intent, snapshot.inventory)
+        if not cells:
+            raise InputError(
+                "means nobody in this fleet: no group holds an endpoint that can ask", where=str(self.path)
+            )
+        return draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
+
+    async def judge(self, agents: Asker, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+        """Every cell of *sample*, as *agents* see it now; hosts without an agent are asked over SSH."""
+        ways = _find_silent_hosts(snapshot, sample.cells)
+        if not ways:
+            return await self._verify(agents, sample, snapshot)
+        from netprobe.workflows.ssh_asker import HostsAsker, mark_coarser  # noqa: PLC0415
+        from netprobe.workflows.ssh_hosts import show_progress  # noqa: PLC0415 - only those who ask pay for SSH
+
+        asker = HostsAsker(ways, agents, show_progress(len(ways)))
+        return mark_coarser(await self._verify(asker, sample, snapshot), ways)
+
+    async def _verify(self, asker: Asker, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+        return await verify_cells(
+            asker, sample.cells, intent=self.intent, snapshot=snapshot, locate=self.locate
+        )
+
+
+def _find_silent_hosts(snapshot: Snapshot, cells: tuple[Cell, ...]) -> dict[AgentId, SshAccess]:
+    """Hosts that are to ask, have no agent that speaks, and are reached over SSH."""
+    absent = find_absent(snapshot)
+    ways = {}
+    for source in {cell.source for cell in cells}:
+        node = snapshot.inventory.find_node(source.node_id)
+        if str(source) in absent and source.plane is Plane.HOST and node is not None and node.ssh is not None:
+            ways[source] = node.ssh
+    return ways

@@ -1,0 +1,1 @@
+"""Runs with visiting agents: session, mesh, verification."""

@@ -1,0 +1,135 @@
+"""The whole line on real packets: faults go in, names come out, and nothing is found that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from netprobe.bus.operator import ask_moment, ask_snapshot
+from netprobe.errors import SurroundingsError
+from netprobe.lab.access import find_access
+from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
+from netprobe.lab.fault_drill_cases import CATALOGUE
+from netprobe.lab.faults.registry import KINDS
+from netprobe.model.finding import Cause
+from netprobe.model.status import PathState
+
+INTERVAL_NS = 1_000_000_000
+SETTLE_S = 60.0
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def name() -> Iterator[str]:
+    name = f"line-{os.getpid()}"
+    start_lab(Start(name, interval_ns=INTERVAL_NS, end_with_pid=os.getpid()), say=print)
+    yield name
+    take_down(name)
+
+
+@pytest.fixture
+def rehearsal(name: str) -> Rehearsal:
+    ask = functools.partial(ask_snapshot, find_access(name))
+    return Rehearsal(ask, LabInjector(LabClient(name)), INTERVAL_NS)
+
+
+def test_the_catalogue_holds_every_kind_of_fault() -> None:
+    assert {fault.kind for pair in CATALOGUE for fault in pair} == set(KINDS)
+
+
+@pytest.mark.parametrize("fault", [pair[0] for pair in CATALOGUE], ids=lambda fault: fault.kind)
+async def test_a_fault_is_named_right_and_nothing_else_is_found(rehearsal: Rehearsal, fault: Fault) -> None:
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    verdict = await rehearsal.play(fault)
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    assert verdict.named_right, verdict.finding
+    assert not rehearsal.scorer.false_findings
+
+
+STRAYS = 5
+"""So many of 529 paths may be away for a moment on a busy machine; a tunnel carries ten times as many."""
+
+
+async def test_two_moments_of_the_history_tell_what_broke_in_between(rehearsal: Rehearsal, name: str) -> None:
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    well_ns = time.time_ns()
+    fault = CATALOGUE[0][0]
+    identity, _ = await rehearsal.injector.add(fault.kind, fault.parameters)
+    try:
+        ill_ns = await wait_for_moment(name, Cause.TUNNEL_DOWN)
+    finally:
+        await rehearsal.injector.remove(identity)
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    broke = diff(name, at=(well_ns, ill_ns))
+    assert broke["refused"]
+    assert broke["counts"]["repaired"] <= STRAYS < broke["counts"]["broken"]
+    assert broke["findings_begun"]
+    assert diff(name, at=(ill_ns, well_ns))["counts"]["repaired"] >= broke["counts"]["broken"]
+    since = diff(name, at=(ill_ns,))
+    assert since["counts"]["broken"] <= STRAYS < since["counts"]["repaired"]
+    remembered = await ask_moment(find_access(name), ill_ns)
+    (again,) = [one for one in remembered.findings if one.cause is Cause.TUNNEL_DOWN]
+    assert well_ns < again.first_seen_ns <= ill_ns
+
+
+async def wait_for_moment(name: str, cause: Cause) -> int:
+    """The first moment of which the history says that *cause* was found."""
+    async with asyncio.timeout(2 * SETTLE_S):
+        while True:
+            at_ns = time.time_ns()
+            if cause in {one.cause for one in (await ask_moment(find_access(name), at_ns)).findings}:
+                return at_ns
+            await asyncio.sleep(0.5)
+
+
+def diff(name: str, *, at: tuple[int, ...]) -> dict[str, Any]:
+    """What ``netprobe report diff`` says about moments of the lab's own collector."""
+    times = [dt.datetime.fromtimestamp(at_ns / 1e9, dt.UTC).isoformat() for at_ns in at]
+    words = ["--lab", name, "-o", "json", *(word for time in times for word in ("--at", time))]
+    command = [sys.executable, "-m", "netprobe", "report", "diff", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode in {0, 1}, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
+
+
+async def test_nobody_remembers_what_was_before_the_lab(name: str) -> None:
+    access = find_access(name)
+    with pytest.raises(SurroundingsError, match="nothing is remembered of that moment"):
+        await ask_moment(access, time.time_ns() - 3_600_000_000_000)
+    with pytest.raises(SurroundingsError, match="has not come yet"):
+        await ask_moment(access, time.time_ns() + 3_600_000_000_000)
+
+
+@pytest.mark.parametrize("kind", ["agent-frozen", "agent-killed"])
+async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: Rehearsal, kind: str) -> None:
+    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+    agent = "staging-eu-central-1/w1/pod"
+    fault_id, _ = await rehearsal.injector.add(kind, {"agent": agent})
+    try:
+        causes = set()
+        for _ in range(20):
+            snapshot = await rehearsal.ask()
+            causes |= {finding.cause for finding in snapshot.findings}
+            states = {path.check: path.state for path in snapshot.paths}
+            assert PathState.DOWN not in states.values()
+            await asyncio.sleep(0.5)
+        involved = [c for c in snapshot.checks if agent in (str(c.source), c.target.name)]
+        unknown = [check for check in involved if states[check.id] is PathState.UNKNOWN]
+    finally:
+        await rehearsal.injector.remove(fault_id)
+    assert causes == {Cause.AGENT_SICK}
+    own = [check for check in involved if str(check.source) == agent]
+    assert own, "the agent had questions of its own"
+    assert set(own) <= set(unknown)

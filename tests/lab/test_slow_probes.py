@@ -1,0 +1,77 @@
+"""Marks that patient questions set, on real packets through a real stateful router.
+
+a (prod/w1/pod) ── r ── b (dev/w1/pod)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from netprobe.analysis.queries.slow_probes import (
+    CONNECTS,
+    SHORT_NS,
+    Told,
+    Way,
+    read_marks,
+)
+from netprobe.model.check import Check, Probe
+from netprobe.model.names import NodeId
+from netprobe.wire.messages import Answer
+from tests.lab.agents import PORT, make_check
+from tests.lab.linear_network import (
+    A,
+    B,
+    Line,
+    line,
+)
+from tests.lab.namespaces import need_namespaces
+from tests.lab.test_idle import forget
+
+pytestmark = [pytest.mark.lab, need_namespaces()]
+
+B4 = "10.2.0.2"
+GATEWAY = NodeId.parse("prod/gw")
+IDLE = Probe("idle", port=PORT, timeout_ns=20_000_000_000, options=(("gaps", "1,5"), ("patience", "2000")))
+TCP = Probe("tcp", port=PORT, timeout_ns=SHORT_NS)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    with line(tmp_path_factory.mktemp("marks")) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(network: Line) -> Iterator[Line]:
+    yield network
+    network.clear()
+
+
+def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], Answer]:
+    """The rows that the answer leads to, and the answer."""
+    check: Check = make_check(A, B4, probe, name=str(B), count=count)
+    answer = scene.asker.ask(check)
+    told = Told(check, answer.outcomes, answer.details[0].facts if answer.details else ())
+    return [found.row.number for found in read_marks([told], Way(A, B, GATEWAY))], answer
+
+
+@pytest.mark.parametrize("probe", [IDLE, TCP], ids=["idle", "tcp"])
+def test_where_nothing_is_wrong_no_mark_is_set(scene: Line, probe: Probe) -> None:
+    rows, answer = ask(scene, probe, count=CONNECTS if probe is TCP else 1)
+    assert rows == [], answer
+
+
+@pytest.mark.parametrize("verdict", ["drop", "reject with tcp reset"])
+def test_row_22_a_router_that_forgets_quiet_flows(scene: Line, verdict: str) -> None:
+    forget(scene.r, verdict)
+    rows, answer = ask(scene, IDLE)
+    assert rows == ["22"], answer
+
+
+def test_row_21_a_router_that_loses_every_fifth_first_packet_of_a_connection(scene: Line) -> None:
+    """As where two connections would get the same source port: the later one loses its first packet."""
+    scene.r.nft("add rule inet test forward tcp flags & (syn | ack) == syn numgen inc mod 5 0 drop")
+    rows, answer = ask(scene, TCP, count=CONNECTS)
+    assert rows == ["21"], answer

@@ -1,0 +1,95 @@
+"""Plays a scenario and scores what the analyst said at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from netprobe.analysis.analyst import Analyst, Conclusion
+from netprobe.analysis.plan.index import Facts
+from netprobe.model.finding import Finding
+from netprobe.model.fleet import FleetPlan
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import NodeId
+from netprobe.model.window import Report
+from netprobe.planning.fleet_plan import plan_fleet
+from netprobe.simulate.effects import SimulatedFault
+from netprobe.simulate.faults import make_fault
+from netprobe.simulate.world import World
+from tests.scenarios.default_topology import build_inventory
+
+SECOND = 1_000_000_000
+T0 = 1_700_000_000 * SECOND
+BEGIN_S = 10.0
+"""When the first fault strikes, seconds after the start."""
+LAST_S = 12.0
+HEAL_S = 12.0
+_TICK = SECOND // 4
+DNS_NODES = frozenset(
+    NodeId.parse(f"{name}/w1") for name in ("prod-us-west-1", "staging-eu-central-1", "dev-on-premise")
+)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was said over one run."""
+
+    named_after_s: dict[str, float] = field(default_factory=dict)
+    false: dict[str, tuple[float, Finding]] = field(default_factory=dict)
+    """Findings that were not a label, with the second in which they stood first."""
+    left_open: tuple[str, ...] = ()
+    conclusions: list[tuple[float, Conclusion]] = field(default_factory=list)
+
+
+@cache
+def default_fleet() -> tuple[Inventory, FleetPlan]:
+    inventory = build_inventory()
+    return inventory, plan_fleet(inventory, epoch=1, seed=1, interval_ns=SECOND, cookie_key=b"key")
+
+
+def at(fault: SimulatedFault, start_s: float, *, end_s: float) -> SimulatedFault:
+    return replace(fault, start_ns=T0 + int(start_s * SECOND), end_ns=T0 + int(end_s * SECOND))
+
+
+def strike(kind: str, **parameters: str) -> SimulatedFault:
+    return make_fault(default_fleet()[0], kind, parameters)
+
+
+def play(
+    faults: Sequence[SimulatedFault],
+    *,
+    seed: int,
+    intervals: int,
+    keep: bool = False,
+    on: tuple[Inventory, FleetPlan] | None = None,
+) -> Outcome:
+    """Run a fleet, the default one unless another is given, and read the findings four times a second."""
+    inventory, fleet = on or default_fleet()
+    analyst = Analyst(inventory, fleet)
+    dns_nodes = frozenset(node for node in DNS_NODES if inventory.find_node(node))
+    world = World(Facts(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=dns_nodes)
+    outcome = Outcome()
+    next_ns = T0
+    for delivery in world.play(start_ns=T0, intervals=intervals):
+        while next_ns <= delivery.at_ns:
+            _read(analyst.conclude(now_ns=next_ns), faults, next_ns, outcome, keep)
+            next_ns += _TICK
+        assert isinstance(delivery.report, Report)
+        analyst.observe(delivery.report, now_ns=delivery.at_ns)
+    last = analyst.conclude(now_ns=next_ns + SECOND)
+    outcome.left_open = tuple(finding.id for finding in last.findings)
+    return outcome
+
+
+def _read(
+    said: Conclusion, faults: Sequence[SimulatedFault], now_ns: int, outcome: Outcome, keep: bool
+) -> None:
+    if keep:
+        outcome.conclusions.append(((now_ns - T0) / SECOND, said))
+    for finding in said.findings:
+        named = [fault for fault in faults if fault.start_ns <= now_ns and fault.label.is_named_by(finding)]
+        if not named:
+            outcome.false.setdefault(finding.id, ((now_ns - T0) / SECOND, finding))
+        for fault in named:
+            outcome.named_after_s.setdefault(fault.name, (now_ns - fault.start_ns) / SECOND)

@@ -1,0 +1,88 @@
+"""Silences beside a limit of rejections: which are asked about again, and when they are given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.analysis.intent.retry import (
+    STARVED,
+    find_doubtful,
+    find_news,
+    give_up,
+)
+from netprobe.analysis.intent.verdicts import Sight
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.names import AgentId
+from netprobe.model.verdict import Verdict
+from netprobe.probes.ports import LIMITED
+
+SILENT = Sight(Verdict.FILTERED, is_witnessed=True)
+REJECTED = Sight(Verdict.REJECTED, sender="10.9.0.1")
+
+
+DEAD = Sight(Verdict.UNKNOWN, reason="nothing on this host answered")
+STALLED = Sight(Verdict.UNKNOWN, reason="the agent stood still for 900 ms")
+
+
+def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expected: str = "allow") -> Cell:
+    door = Door(Protocol.TCP, port)
+    return Cell(AgentId.parse(source), "b/w1/pod", address, door, Expectation(expected), "r")
+
+
+@pytest.mark.parametrize(
+    ("sight", "expected", "is_doubtful"),
+    [
+        (SILENT, "allow", True),
+        (SILENT, "deny", False),
+        (DEAD, "allow", True),
+        (DEAD, "deny", False),
+        (STALLED, "deny", True),
+        (Sight(Verdict.UNKNOWN, reason=LIMITED), "deny", True),
+        (Sight(Verdict.UNKNOWN, reason="the agent is silent", was_asked=False), "allow", False),
+        (Sight(Verdict.CLOSED), "allow", False),
+    ],
+)
+def test_a_silence_is_believed_at_once_where_silence_is_meant(
+    sight: Sight, expected: str, is_doubtful: bool
+) -> None:
+    asked = cell(1, expected=expected)
+    assert find_doubtful({asked: sight}, [asked]) == ([asked] if is_doubtful else [])
+
+
+@pytest.mark.parametrize(
+    ("sight", "is_doubtful"),
+    [
+        (SILENT, True),
+        (Sight(Verdict.UNKNOWN, reason=LIMITED), True),
+        (Sight(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
+        (DEAD, False),
+        (Sight(Verdict.OPEN), False),
+    ],
+)
+def test_beside_a_rejection_those_silences_are_doubted_that_it_may_explain(
+    sight: Sight, is_doubtful: bool
+) -> None:
+    asked = cell(2, expected="deny")
+    sights = {cell(1): REJECTED, asked: sight}
+    assert find_doubtful(sights, sights) == ([asked] if is_doubtful else [])
+    assert find_doubtful(sights, [cell(1), cell(3)]) == []
+
+
+def test_only_who_has_spoken_is_news() -> None:
+    told = {cell(1): REJECTED, cell(2): SILENT, cell(3): Sight(Verdict.UNKNOWN, was_asked=False)}
+    assert find_news(told) == {cell(1): REJECTED}
+
+
+def test_what_shares_an_end_with_a_late_answer_is_given_up_and_nothing_else() -> None:
+    near, beside = cell(1, address="10.0.0.2"), cell(1, source="a/w2/pod")
+    far = cell(1, source="a/w2/pod", address="10.0.0.2")
+    told = give_up([near, beside, far], {cell(9): REJECTED}, dict.fromkeys([near, beside, far], SILENT))
+    assert {one: (sight.verdict, sight.reason) for one, sight in told.items()} == {
+        near: (Verdict.UNKNOWN, STARVED), beside: (Verdict.UNKNOWN, STARVED)
+    }  # fmt: skip
+
+
+def test_who_could_not_tell_is_not_told_to_be_starved() -> None:
+    told = give_up([cell(1), cell(2)], {cell(9): REJECTED}, {cell(1): SILENT, cell(2): STALLED})
+    assert list(told) == [cell(1)]

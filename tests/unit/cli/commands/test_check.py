@@ -1,0 +1,296 @@
+"""``netprobe check``: names become a question, the question goes over a real bus, the answer reads well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from netprobe.analysis.queries.slow_probes import Way
+from netprobe.bus.agent import AgentBus
+from netprobe.bus.collector import open_collector_bus
+from netprobe.bus.login import SeedLogin
+from netprobe.cli.commands.check import exit_code, tell
+from netprobe.cli.main import cli
+from netprobe.cli.options.source import Source
+from netprobe.errors import InputError, SurroundingsError
+from netprobe.model.check import Check, Probe, TargetKind
+from netprobe.model.names import ClusterName, NodeName
+from netprobe.model.outcome import (
+    AppFailed,
+    NotMeasured,
+    NotResolved,
+    Outcome,
+    Reached,
+    Refused,
+    Rejected,
+    TimedOut,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.wire.messages import Answer, Declined, Detail, Question, Reply, encode_snapshot
+from netprobe.workflows.check_target import Wanted, make_check
+from netprobe.workflows.on_demand import ask_patiently
+from tests import fleets
+from tests.unit.nats_server import PROD, needs_nats_server, town, until
+
+SNAPSHOT = fleets.healthy()
+INVENTORY = replace(SNAPSHOT.inventory, allowed_targets=("192.0.2.0/28",))
+SNAPSHOT_WITH_ALLOWED = replace(SNAPSHOT, inventory=INVENTORY)
+CLUSTER = INVENTORY.clusters[0]
+NODE = next(node for node in CLUSTER.nodes if node.name == "w1")
+HERE = f"{CLUSTER.name}/w1"
+THERE = f"{INVENTORY.clusters[1].name}/w1"
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "probe"),
+    [
+        pytest.param(f"{THERE}/pod", TargetKind.AGENT, ("udp", 9771), id="agent"),
+        pytest.param(THERE, TargetKind.NODE, ("icmp", 0), id="node"),
+        pytest.param(f"{CLUSTER.name}/{CLUSTER.services[0].qualified}", TargetKind.SERVICE,
+                     ("http", CLUSTER.services[0].port), id="service"),
+        pytest.param(f"{CLUSTER.name}/dns", TargetKind.DNS, ("dns", 0), id="dns"),
+        pytest.param("192.0.2.7", TargetKind.OUTSIDE, ("icmp", 0), id="allowed address"),
+        pytest.param(NODE.pod_addresses[0], TargetKind.AGENT, ("udp", 9771), id="known address"),
+    ],
+)  # fmt: skip
+def test_a_name_becomes_a_question(target: str, kind: TargetKind, probe: tuple[str, int]) -> None:
+    check = make_check(INVENTORY, HERE, target, Wanted())
+    assert (check.target.kind, (check.probe.kind, check.probe.port)) == (kind, probe)
+    assert str(check.source) == f"{HERE}/pod"
+
+
+def test_a_cluster_may_be_written_by_its_first_words() -> None:
+    source, target = HERE.partition("-")[0], THERE.partition("-")[0]
+    assert f"{source}/w1" != HERE
+    named = make_check(INVENTORY, f"{source}/w1", f"{target}/w1/pod", Wanted())
+    assert named == make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted())
+    other = replace(INVENTORY.clusters[1], name=ClusterName(f"{source}-another"))
+    with pytest.raises(InputError, match="ambiguous"):
+        make_check(replace(INVENTORY, clusters=(CLUSTER, other)), f"{source}/w1", THERE, Wanted())
+
+
+def test_what_the_options_say_is_asked() -> None:
+    wanted = Wanted("tcp", port=8080, timeout_s=0.5)
+    assert make_check(INVENTORY, HERE, THERE, wanted).probe == Probe("tcp", 8080, timeout_ns=500_000_000)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        pytest.param("prod", THERE, "'prod/pod' is not <cluster>/<node>/pod", id="no node"),
+        pytest.param("mars/w1", THERE, "SOURCE: mars/w1/pod is no agent of this fleet", id="no such agent"),
+        pytest.param(HERE, "mars/w1", "TARGET: 'mars/w1' is no agent, node, ", id="no such target"),
+        pytest.param(HERE, f"{CLUSTER.name}/w99", "TARGET: ", id="no such node"),
+        pytest.param(HERE, "192.0.2.16", "TARGET: '192.0.2.16' is no agent, ", id="outside the allow-list"),
+        pytest.param(HERE, "example.org", "TARGET: 'example.org' is no agent, ", id="a name of the world"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(source: str, target: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_check(INVENTORY, source, target, Wanted())
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted("tcp", port=80))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words", "code"),
+    [
+        (Reached(1_500_000), "reached in 1.5 ms.", 0),
+        (Refused(310_000), "refused in 310 µs: the host is alive, nobody listens.", 1),
+        (Rejected("10.1.0.1", 3, 13), "rejected by 10.1.0.1: administratively prohibited (3/13).", 1),
+        (TimedOut(800_000_000), "no answer within 800 ms.", 1),
+        (TooBig(1300, "10.1.0.1"), "too big: 10.1.0.1 passes 1300 bytes.", 1),
+        (NotResolved("a.b", "NXDOMAIN"), "a.b: NXDOMAIN.", 1),
+        (AppFailed("HTTP status 503"), "HTTP status 503.", 1),
+        (WrongPeer("a/b/pod", "x/y/pod", 5_000), "the wrong peer answered in 5 µs: x/y/pod, not a/b/pod.", 1),
+        (NotMeasured("no socket"), "not measured: no socket.", 2),
+    ],
+    ids=lambda value: str(value.kind) if hasattr(value, "kind") else "",
+)
+def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) -> None:
+    answer = Answer(QUESTION.source, QUESTION.id, (outcome,))
+    told = list(tell(QUESTION, answer))
+    assert " ".join(told).endswith(words)
+    assert " ".join(told).startswith(f"{HERE}/pod asked {THERE}/pod ({QUESTION.target.address}) by tcp port")
+    assert max(map(len, told)) <= 80
+    assert exit_code(answer) == code
+
+
+def test_details_follow_and_stay_within_80_columns() -> None:
+    facts = (("hop 1", "word " * 40),)
+    detail = Detail("a/b/pod", "10.0.0.9", "", (("connect", 1_000_000), ("first-byte", 2_000_000)), facts)
+    told = list(tell(QUESTION, Answer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,))))
+    assert "  answered by  a/b/pod" in told
+    assert "  seen as      10.0.0.9 by the far end" in told
+    assert "  phases       connect 1.0 ms, first-byte 2.0 ms" in told
+    assert max(map(len, told)) <= 80
+
+
+def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
+    def told(wanted: Wanted, outcome: Outcome, *phases: tuple[str, int]) -> list[str]:
+        question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
+        return list(
+            tell(question, Answer(question.source, question.id, (outcome,), (Detail(phases_ns=phases),)))
+        )
+
+    secure = Wanted("http", port=443, options=(("tls", "yes"),))
+    asked = told(secure, AppFailed("HTTP status 503"), ("connect", 1_000_000))
+    assert "by http inside TLS port 443: HTTP status 503." in " ".join(asked)
+    assert asked[-1] == "  phases  connect 1.0 ms"
+    traced = told(Wanted("trace", options=(("transport", "icmp"),)), Reached(1_000_000))
+    assert " ".join(traced).endswith("by trace over ICMP: reached in 1.0 ms.")
+
+
+# --- over a bus ------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def fleet(
+    directory: Path, reply: Outcome | None, *, facts: tuple[tuple[str, str], ...] = ()
+) -> AsyncIterator[tuple[str, ...]]:
+    """A bus with a collector that tells of one agent, and that agent; yields the options to ask it."""
+    cluster = replace(CLUSTER, name=PROD.cluster)
+    snapshot = replace(SNAPSHOT, inventory=replace(INVENTORY, clusters=(cluster,)))
+
+    async def tell_snapshot(_: bytes) -> bytes:
+        return encode_snapshot(snapshot)
+
+    async def answer(question: Question) -> Reply:
+        if reply is None:
+            return Declined(PROD, "the rate is spent")
+        return Answer(PROD, question.check.id, (reply,), (Detail(answered_by="prod/w2/pod", facts=facts),))
+
+    async with (
+        town(directory) as here,
+        open_collector_bus(here.url, login=SeedLogin(here.collector)) as collector,
+    ):
+        await collector.serve("snapshot", tell_snapshot)
+        async with await AgentBus.connect(here.url, agent=PROD, login=SeedLogin(here.seeds[PROD])) as agent:
+            agent.questions(answer)
+            await until(lambda: agent.is_connected)
+            seed = directory / "operator.seed"
+            seed.write_text(here.operator)
+            yield ("--bus", here.url, "--seed", str(seed))
+
+
+async def run(*words: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, cli, ["check", *words])
+
+
+@needs_nats_server
+async def test_who_asks_for_minutes_is_told_so_and_what_came_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = replace(SNAPSHOT.checks[0], source=PROD, count=1)
+    quiet = replace(check, probe=replace(check.probe, kind="idle", timeout_ns=420_000_000_000))
+    silent = replace(check, source=replace(PROD, node=NodeName("w9")))
+    way = Way(PROD, PROD)
+    async with fleet(tmp_path, Reached(1_500_000), facts=(("350 s quiet", "lives"),)) as options:
+        access = Source(url=options[1], seed=Path(options[3])).find_access()
+        lines = await asyncio.to_thread(ask_patiently, access, way, [quiet, silent])
+    who = f"{PROD} idle {check.target.name}"
+    assert lines[0] == f"{who}: reached 1; 350 s quiet: lives"
+    assert ": not asked: nobody answers on the bus" in lines[1]
+    assert capsys.readouterr().err == "netprobe: asking; this may take 7 min\n"
+
+
+@needs_nats_server
+async def test_a_question_goes_over_the_bus_and_comes_back_in_every_form(tmp_path: Path) -> None:
+    async with fleet(tmp_path, Reached(1_500_000)) as options:
+        table = await run("prod/w1", "prod/w2/pod", *options)
+        as_json = await run("prod/w1", "prod/w2/pod", "-o", "json", *options)
+        as_yaml = await run("prod/w1", "prod/w2/pod", "-o", "yaml", *options)
+    assert table.exit_code == 0, table.output
+    assert table.output.splitlines()[-1] == "  answered by  prod/w2/pod"
+    told = json.loads(as_json.output)
+    assert (told["schema"], told["reached"], told["outcomes"][0]["rtt_ns"]) == (
+        "netprobe/check", True, 1_500_000,
+    )  # fmt: skip
+    assert yaml.safe_load(as_yaml.output) == told
+
+
+@needs_nats_server
+async def test_not_reached_is_1_and_not_asked_is_an_error(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "a", TimedOut(5)) as options:
+        lost = await run("prod/w1", "prod/w2/pod", *options)
+        unknown = await run("prod/w1", "prod/w2/pod", "--probe", "telepathy", *options)
+        port = await run("prod/w1", "prod/w2/pod", "--probe", "tcp", "--port", "70000", *options)
+        zero = await run("prod/w1", "prod/w2/pod", "--probe", "tcp", "--port", "0", *options)
+        again = await run("prod/w1", "prod/w2/pod", *options)
+    async with fleet(tmp_path / "b", None) as options:
+        declined = await run("prod/w1", "prod/w2/pod", *options)
+    assert (lost.exit_code, again.exit_code) == (1, 1), "a wrong question harms no later one"
+    assert str(unknown.exception).startswith("probe.kind: unknown probe kind 'telepathy'")
+    assert str(port.exception) == "probe.port: port 70000 is not within 1–65535"
+    assert str(zero.exception) == "probe.port: port 0 is not within 1–65535"
+    assert isinstance(declined.exception, SurroundingsError)
+    assert str(declined.exception) == "prod/w1/pod declined: the rate is spent"
+
+
+def test_a_bundle_cannot_be_asked_anything_new(tmp_path: Path) -> None:
+    from netprobe.store.bundle import write_bundle  # noqa: PLC0415
+
+    write_bundle(tmp_path / "evidence", SNAPSHOT)
+    result = CliRunner().invoke(cli, ["check", HERE, f"{THERE}/pod", "--from", str(tmp_path / "evidence")])
+    assert str(result.exception) == "--from: a saved bundle cannot be asked anything new"
+
+
+def test_every_kind_of_target_has_a_layer() -> None:
+    checks: list[Check] = [make_check(INVENTORY, HERE, text, Wanted()) for text in (THERE, f"{THERE}/pod")]
+    assert len({check.layer for check in checks}) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "said"),
+    [
+        (THERE, "--probe telepathy", "probe.kind: unknown probe kind 'telepathy'; known are "),
+        (THERE, "--probe tcp --port 0", "probe.port: port 0 is not within 1–65535"),
+        (THERE, "--probe tcp --port 70000", "probe.port: port 70000 is not within 1–65535"),
+        (THERE, "--probe tcp --port -1", "probe.port: port -1 is not within 1–65535"),
+        (THERE, "--probe icmp --option transprot=tcp", "probe.options.transprot: icmp has no such option"),
+        (THERE, "--probe trace --option transprot=tcp", "probe.options.transprot: trace has no such o"),
+        (THERE, "--probe trace --option transport=icmp --port 80", "probe.port: port 80: an ICMP trace h"),
+        (THERE, "--probe trace --option tcp", "--option: 'tcp' is not KEY=VALUE"),
+        (THERE, "--probe tls --size 100", "probe.size: size 100: tls chooses its own packet sizes"),
+        (THERE, "--probe dns --name a..b", "probe.name: 'a..b' is no DNS name"),
+        (THERE, "--probe http --option status=abc", "probe.options.status: 'abc' is no HTTP status"),
+        (THERE, "--probe udp --timeout 61", "probe.timeout_ns: 61 s is not within 1 ns–60 s"),
+        ("192.0.2.7", "--probe firewalk --port 80", "probe.options.witness: a firewalk needs a witness, "),
+        (THERE, "--probe firewalk --port 9771", "probe.options.witness: a firewalk needs a witness, anot"),
+        ("example.org", "", "TARGET: 'example.org' is no agent, node, service or DNS of this"),
+        ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is no agent, node, service or DNS "),
+    ],
+)  # fmt: skip
+def test_a_wrong_question_is_one_line_and_is_not_asked(
+    tmp_path: Path, target: str, words: str, said: str
+) -> None:
+    from netprobe.store.bundle import write_bundle  # noqa: PLC0415
+
+    write_bundle(tmp_path / "evidence", SNAPSHOT_WITH_ALLOWED)
+    result = CliRunner().invoke(
+        cli, ["check", HERE, target, *words.split(), "--from", str(tmp_path / "evidence")]
+    )
+    assert isinstance(result.exception, InputError), result
+    assert str(result.exception).startswith(said)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_firewalks_witness_is_the_port_of_the_agents() -> None:
+    elsewhere = replace(INVENTORY, agent_port=9_772)
+    wanted = Wanted("firewalk", port=80)
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", wanted).probe.option("witness") == "9772"
+    told = replace(wanted, options=(("witness", "443"),))
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", told).probe.option("witness") == "443"
+    assert make_check(elsewhere, HERE, "192.0.2.7", wanted).probe.option("witness") == ""

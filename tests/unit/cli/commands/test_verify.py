@@ -1,0 +1,96 @@
+"""``netprobe verify``: exit codes, and a watch that ends when it is told to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netprobe.analysis.intent.sample import Sample
+from netprobe.cli.commands.verify import Looking, exit_code, watch
+from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, CellVerdict, Deviation, Door, Judged, Protocol
+from netprobe.model.names import AgentId
+
+CELL = Cell(
+    AgentId.parse("a/w1/pod"), "b/w1/pod", "10.0.0.1", Door(Protocol.TCP, 80), Expectation.ALLOW, "web"
+)  # fmt: skip
+
+
+def judged(*verdicts: str) -> tuple[Judged, ...]:
+    return tuple(Judged(CELL, CellVerdict(verdict), "why") for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (("as intended",), 0),
+        (("as intended", "unproven"), 0),
+        (("as intended", "broken"), 1),
+        (("leak",), 1),
+        (("unproven", "leak"), 1),
+        (("unproven", "unproven"), 2),
+    ],
+)
+def test_the_exit_code_says_what_was_found(verdicts: tuple[str, ...], code: int) -> None:
+    assert exit_code(judged(*verdicts)) == code
+
+
+class Looks(Looking):
+    """A looking that sees what it is told, then is interrupted."""
+
+    def __init__(self, *seen: str) -> None:
+        object.__setattr__(self, "seen", iter(seen))
+        object.__setattr__(self, "told", [])
+
+    def look(self) -> tuple[Sample, tuple[Judged, ...]]:
+        verdict = next(self.seen, None)  # type: ignore[attr-defined]
+        if verdict is None:
+            raise KeyboardInterrupt
+        if verdict == "away":
+            raise SurroundingsError("the bus is away")
+        told = judged(verdict)
+        return Sample((CELL,), 1, frozenset({CELL})), told
+
+    def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
+        self.told.append(([str(one.verdict) for one in deviations], holds_s > 0))  # type: ignore[attr-defined]
+        if len(self.told) == 1:  # type: ignore[attr-defined]
+            raise BusAwayError("nobody there")
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "told"),
+    [
+        (
+            ("as intended", "broken", "away", "broken", "as intended"),
+            0,
+            ["1 opened: broken", "1 closed: broken"],
+        ),
+        (("leak",), 1, ["1 opened: leak"]),
+        (("away",), 0, []),
+    ],
+)  # fmt: skip
+def test_a_watch_tells_what_opens_and_closes_until_it_is_interrupted(
+    seen: tuple[str, ...], code: int, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "incidents"
+    looks = Looks(*seen)
+    assert watch(looks, every_s=0.0, incidents=kept) == code
+    out, err = capsys.readouterr()
+    heads = [line for line in out.splitlines() if "incident" in line]
+    assert len(heads) == len(told)
+    assert all(part in head for part, head in zip(told, heads, strict=True))
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    assert [json.loads(line)["change"] for line in lines] == [part.split()[1][:-1] for part in told]
+    assert ("not asked: the bus is away" in err) is ("away" in seen)
+    assert err.count("the collector was not told: nobody there") == 1
+
+
+def test_a_watch_tells_the_collector_after_each_look_and_when_it_ends() -> None:
+    looks = Looks("as intended", "broken", "away", "as intended", "leak")
+    watch(looks, every_s=0.0)
+    assert looks.told == [  # type: ignore[attr-defined]
+        ([], True), (["broken"], True), (["broken"], True), ([], True), (["leak"], True), (["leak"], False),
+    ]  # fmt: skip

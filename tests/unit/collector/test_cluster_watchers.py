@@ -1,0 +1,131 @@
+"""Who is said to run: what a cluster's API tells of its agents' pods and nodes, over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from netprobe.collector.admission import Admission
+from netprobe.collector.cluster_watchers import Gathering, Survey
+from netprobe.collector.registry import Registry
+from netprobe.discovery.k8s.watch import Pace
+from netprobe.model.expected_agents import AgentPod, Muster
+from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.wire.messages import Presence
+from tests.unit.discovery.api_server import (
+    Json,
+    Served,
+    serve,
+    write_kubeconfig,
+)
+
+PATIENCE_S = 60
+PACE = Pace(settle_s=0.01, retry_s=0.01)
+STARTED = "2026-11-28T03:12:00Z"
+STARTED_NS = 1_795_835_520 * 10**9
+
+
+def node(name: str, *, ready: bool = True) -> Json:
+    condition = {"type": "Ready", "status": "True" if ready else "Unknown"}
+    addresses = [{"type": "InternalIP", "address": "192.0.2.1"}]
+    return {"metadata": {"name": name}, "status": {"conditions": [condition], "addresses": addresses}}
+
+
+def pod(on: str, state: Json, *, ready: bool = False, **meta: str) -> Json:
+    status = {
+        "phase": "Running",
+        "podIPs": [{"ip": "198.51.100.7"}],
+        "conditions": [{"type": "Ready", "status": str(ready)}],
+        "containerStatuses": [{"name": "agent", "state": state}],
+    }
+    labels = {"netprobe.io/plane": "pod"}
+    return {
+        "metadata": {"name": f"agent-{on}", "namespace": "netprobe", "uid": f"uid-{on}", "labels": labels}
+        | meta,
+        "spec": {"nodeName": on},
+        "status": status,
+    }
+
+
+async def nobody() -> tuple[Presence, ...]:
+    return ()
+
+
+@asynccontextmanager
+async def surveyed(served: Served, folder: Path) -> AsyncIterator[Survey]:
+    """A survey of one registered cluster, once its API was read."""
+    async with serve(served):
+        write_kubeconfig(folder / "prod.kubeconfig", served.url)
+        (folder / "prod.yaml").write_text(json.dumps({"name": "prod", "kubeconfig": "prod.kubeconfig"}))
+        gathering = Gathering(Registry(folder), Admission(), pace=PACE)
+        survey = Survey(gathering)
+        running = asyncio.ensure_future(gathering.run())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not survey.muster().pods:
+                    await asyncio.sleep(0.01)
+                    await survey.refresh(nobody)
+            yield survey
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def by_node(muster: Muster) -> dict[str, AgentPod]:
+    return {str(one.agent.node): one for one in muster.pods}
+
+
+async def test_pods_that_run_are_told_with_what_their_kubelet_says(tmp_path: Path) -> None:
+    crashed = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}}
+    ended = pod("w3", {"running": {"startedAt": STARTED}}, deletionTimestamp=STARTED)
+    items = {
+        "nodes": [node("w1"), node("w2", ready=False), node("w3")],
+        "pods": [pod("w1", {"running": {"startedAt": STARTED}}, ready=True), pod("w2", crashed), ended],
+    }
+    async with surveyed(Served(items=items), tmp_path) as survey:
+        told = survey.muster()
+    assert told.not_ready == {NodeId.parse("prod/w2")}
+    assert (told.unsure, told.home) == (frozenset(), None)
+    agent = AgentId.parse("prod/w1/pod")
+    assert by_node(told) == {
+        "w1": AgentPod(
+            "uid-w1", "netprobe", "agent-w1", agent, runs=True, since_ns=STARTED_NS, is_ready=True
+        ),
+        "w2": AgentPod(
+            "uid-w2", "netprobe", "agent-w2", AgentId.parse("prod/w2/pod"), runs=True,
+            waits="CrashLoopBackOff",
+        ),
+    }  # fmt: skip
+
+
+async def test_pods_of_a_visit_are_nobody_who_reports_here(tmp_path: Path) -> None:
+    """They carry the same labels, in a namespace of their own, and speak to whoever visits."""
+    state = {"running": {"startedAt": STARTED}}
+    visiting = pod("w1", state, namespace="netprobe-visit-x7", uid="visiting")
+    items = {"nodes": [node("w1"), node("w2")], "pods": [pod("w1", state), visiting]}
+    items["pods"] += [pod("w2", state, namespace="netprobe-visit-x7")]
+    async with surveyed(Served(items=items), tmp_path) as survey:
+        assert [one.uid for one in survey.muster().pods] == ["uid-w1"]
+
+
+async def test_a_start_that_is_no_moment_is_not_told(tmp_path: Path) -> None:
+    items = {"nodes": [node("w1")], "pods": [pod("w1", {"running": {"startedAt": "yesterday"}})]}
+    async with surveyed(Served(items=items), tmp_path) as survey:
+        assert by_node(survey.muster())["w1"].since_ns is None
+
+
+async def test_while_the_api_is_away_its_pods_are_not_sure(tmp_path: Path) -> None:
+    served = Served(items={"nodes": [node("w1")], "pods": [pod("w1", {"running": {"startedAt": STARTED}})]})
+    async with surveyed(served, tmp_path) as survey:
+        assert survey.muster().unsure == frozenset()
+        write_kubeconfig(tmp_path / "prod.kubeconfig", "http://127.0.0.1:1")
+        (tmp_path / "prod.yaml").write_text(json.dumps({"name": "prod", "kubeconfig": "prod.kubeconfig"}))
+        async with asyncio.timeout(PATIENCE_S):
+            while not survey.muster().unsure:
+                await asyncio.sleep(0.01)
+                await survey.refresh(nobody)
+        assert survey.muster().unsure == {ClusterName("prod")}
+        assert by_node(survey.muster())["w1"].runs

@@ -1,0 +1,133 @@
+"""What ping, curl, nc and traceroute print, as outcomes; whatever else comes, only our own error escapes."""
+
+from __future__ import annotations
+
+import contextlib
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.discovery.ssh.allowed_commands import Command
+from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.errors import HostOutputError
+from netprobe.discovery.ssh.fallback_tools import (
+    TOOLS_OF,
+    Coarse,
+    ask_with_tools,
+    read_tool,
+    read_volley,
+)
+from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
+
+TARGET = ip_address("10.3.0.2")
+SECOND = 1_000_000_000
+PONG = b"""PING 10.3.0.2 (10.3.0.2) 56(84) bytes of data.
+64 bytes from 10.3.0.2: icmp_seq=1 ttl=64 time=0.045 ms
+
+--- 10.3.0.2 ping statistics ---
+1 packets transmitted, 1 received, 0% packet loss, time 0ms
+"""
+UNREACHABLE = b"""PING 10.3.0.9 (10.3.0.9) 56(84) bytes of data.
+From 10.3.0.1 icmp_seq=1 Destination Host Unreachable
+"""
+TRACE = b"""traceroute to 10.3.0.2 (10.3.0.2), 20 hops max, 60 byte packets
+ 1  10.1.0.2  0.045 ms
+ 2  *
+ 3  10.3.0.2  0.091 ms
+"""
+REFUSED_CURL = "curl: (7) Failed to connect to 10.3.0.2 port 9771 after 0 ms: Couldn't connect to server"
+REFUSED_NC = "(UNKNOWN) [10.3.0.2] 9771 (?) : Connection refused"
+
+
+def read(kind: str, tool: str, output: bytes, status: int = 0, complaint: str = "") -> Coarse:
+    return read_tool(kind, Answer(Command(tool), output, complaint, status), target=str(TARGET), took_ns=7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tool", "output", "status", "complaint", "outcome"),
+    [
+        ("icmp", "ping", PONG, 0, "", Reached(45_000)),
+        ("icmp", "ping", b"PING\n", 1, "", TimedOut(2 * SECOND)),
+        ("icmp", "ping", UNREACHABLE, 1, "", Rejected("10.3.0.1", 3, 1)),
+        ("icmp", "ping", b"", 2, "ping: socket: Operation not permitted",
+         NotMeasured("ping: ping: socket: Operation not permitted")),
+        ("tcp", "nc", b"", 0, "Connection to 10.3.0.2 9771 port [tcp/*] succeeded!", Reached(7)),
+        ("tcp", "nc", b"", 1, REFUSED_NC, Refused(7)),
+        ("tcp", "nc", b"", 1, "", TimedOut(3 * SECOND)),
+        ("tcp", "curl", b"200 0.000512 0.001024", 0, "", Reached(512_000)),
+        ("tcp", "curl", b"000 0.000512 0.001024", 52, "curl: (52) Empty reply from server", Reached(512_000)),
+        ("tcp", "curl", b"000 0.000000 0.000400", 7, REFUSED_CURL, Refused(7)),
+        ("tcp", "curl", b"000 0.000000 3.000400", 28, "curl: (28) timed out", TimedOut(3 * SECOND)),
+        ("http", "curl", b"200 0.000512 0.001024", 0, "", Reached(1_024_000)),
+        ("http", "curl", b"503 0.000512 0.001024", 0, "", AppFailed("HTTP status 503")),
+        ("trace", "traceroute", TRACE, 0, "", Reached(91_000)),
+        ("trace", "traceroute", TRACE[:-23], 0, "", TimedOut(SECOND)),
+    ],
+)  # fmt: skip
+def test_a_tool_is_read(
+    kind: str, tool: str, output: bytes, status: int, complaint: str, outcome: object
+) -> None:
+    assert read(kind, tool, output, status, complaint).outcome == outcome
+
+
+def test_a_trace_tells_its_hops_and_a_silent_one_as_silent() -> None:
+    assert read("trace", "traceroute", TRACE).facts == (
+        ("hop 1", "10.1.0.2 0.045"), ("hop 2", "*"), ("hop 3", "10.3.0.2 0.091"),
+    )  # fmt: skip
+
+
+class Without:
+    """A host that has only some tools."""
+
+    def __init__(self, **answers: Answer) -> None:
+        self.answers = answers
+
+    async def run(self, command: Command) -> Answer:
+        missing = Answer(command, b"", f"env: '{command.name}': No such file or directory", 127)
+        return self.answers.get(command.name, missing)
+
+
+async def test_the_next_tool_is_asked_where_the_better_one_is_missing() -> None:
+    host = Without(nc=Answer(Command("nc"), b"", "", 0))
+    told = await ask_with_tools(host, "tcp", TARGET, 9771)  # type: ignore[arg-type]
+    assert told.tool == "nc"
+    assert isinstance(told.outcome, Reached)
+
+
+@pytest.mark.parametrize(("kind", "needs"), [("tcp", "curl or nc"), ("udp", "an agent")])
+async def test_without_a_tool_nothing_is_measured_and_nothing_called_down(kind: str, needs: str) -> None:
+    told = await ask_with_tools(Without(), kind, TARGET, 9771)  # type: ignore[arg-type]
+    assert told.outcome == NotMeasured(f"the host has no tool that asks {kind}: it needs {needs}")
+
+
+@given(
+    st.sampled_from([(kind, tool) for kind in TOOLS_OF for tool in TOOLS_OF[kind]]),
+    st.binary(),
+    st.integers(0, 130),
+)
+def test_hostile_output_is_an_outcome_or_our_error(what: tuple[str, str], output: bytes, status: int) -> None:
+    with contextlib.suppress(HostOutputError):
+        read(*what, output, status, output.decode(errors="replace"))
+
+
+@pytest.mark.parametrize(
+    ("output", "counted"),
+    [
+        (b"20 packets transmitted, 3 received, 85% packet loss, time 3822ms", (20, 3)),
+        (b"20 packets transmitted, 0 packets received, 100% packet loss", (20, 0)),
+        (b"", None),
+        (b"ping: connect: Network is unreachable", None),
+    ],
+    ids=["iputils", "busybox", "silent", "no route"],
+)
+def test_a_volley_counts_what_went_out_and_what_came_back(
+    output: bytes, counted: tuple[int, int] | None
+) -> None:
+    assert read_volley(output) == counted
+
+
+def test_more_answers_than_pings_are_no_answer_of_ping() -> None:
+    with pytest.raises(HostOutputError):
+        read_volley(b"2 packets transmitted, 3 received")

@@ -1,0 +1,156 @@
+"""Probes in, windows out: every probe ends in exactly one outcome, in the interval it was sent in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.engine.inflight import (
+    MAX_REFUSED,
+    Ledger,
+    Open,
+    Round,
+)
+from netprobe.model.check import Probe
+from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Refused, TimedOut
+from netprobe.model.window import Window
+from netprobe.probes.observation import Seen
+from tests.unit.probes.questions import make_check
+
+CHECK = make_check(Probe("udp", port=9771, timeout_ns=500))
+SECOND = 1_000_000_000
+FATES = st.lists(st.sampled_from(["answered", "lost out", "lost back", "refused", "kept"]), max_size=30)
+
+
+def begin(number: int = 1) -> Round:
+    return Round(start_ns=number * SECOND, length_ns=SECOND, began_ns=5)
+
+
+def trust(probe: Open) -> None:
+    del probe
+
+
+def close(ledger: Ledger, turn: Round) -> Window:
+    (window,) = ledger.close(turn, doubt=trust)
+    return window
+
+
+def answer(counter: int) -> Seen:
+    return Seen(Reached(7), answered_by="dev/w1/pod", observed_source="10.0.0.1", received_count=counter)
+
+
+def play(ledger: Ledger, turn: Round, fates: list[str], counter: int = 0) -> int:
+    """Send one probe per fate; return the responder's counter."""
+    for fate in fates:
+        probe = ledger.ask(CHECK, turn, now_ns=5)
+        counter += fate in {"answered", "lost back"}
+        if fate == "answered":
+            ledger.saw(probe, answer(counter))
+        elif fate == "refused":
+            ledger.saw(probe, Seen(Refused(3)))
+        elif fate == "kept":
+            ledger.retract(probe, Seen(NotMeasured("too large for ourselves")))
+    return counter
+
+
+@given(FATES)
+def test_outcomes_add_up_to_what_was_sent(fates: list[str]) -> None:
+    ledger, turn = Ledger(), begin()
+    play(ledger, turn, ["answered", *fates, "answered"])
+    window = close(ledger, turn)
+    assert window.sent == len(fates) + 2 == sum(count for _, count in window.outcomes)
+    assert window.answered == fates.count("answered") + 2 == window.rtt.total
+    assert window.lost_out == fates.count("lost out")
+    assert window.lost_back == fates.count("lost back")
+    assert window.count(OutcomeKind.NOT_MEASURED) == fates.count("kept")
+    assert (window.observed_source, window.answered_by) == ("10.0.0.1", "dev/w1/pod")
+
+
+@given(first=FATES, second=FATES)
+def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], second: list[str]) -> None:
+    ledger, one, two = Ledger(), begin(1), begin(2)
+    counter = play(ledger, one, ["answered", *first])
+    play(ledger, two, ["answered", *second], counter)
+    window = close(ledger, one)
+    assert (window.lost_out, window.lost_back) == (first.count("lost out"), first.count("lost back"))
+    assert close(ledger, two).sent == len(second) + 1
+
+
+def test_silence_is_judged_when_the_window_closes() -> None:
+    ledger, turn = Ledger(), begin()
+    probe = ledger.ask(CHECK, turn, now_ns=5)
+    ledger.saw(probe, Seen(TimedOut(500), detail="connected, then silence"))
+    assert not turn.is_settled
+    window = close(ledger, turn)
+    assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
+    assert window.detail == "connected, then silence"
+
+
+def test_a_doubted_loss_is_not_measured() -> None:
+    ledger, turn = Ledger(), begin()
+    play(ledger, turn, ["answered", "lost out", "answered"])
+    (window,) = ledger.close(turn, doubt=lambda probe: "the agent stood still for 900 ms")
+    assert window.count(OutcomeKind.NOT_MEASURED) == 1
+    assert window.lost_out == 0
+    assert window.measured == 2
+    assert window.detail == "not measured: the agent stood still for 900 ms"
+
+
+def test_an_answer_counts_once_and_not_after_the_window() -> None:
+    ledger, turn = Ledger(), begin()
+    probe = ledger.ask(CHECK, turn, now_ns=5)
+    ledger.saw(probe, answer(1))
+    ledger.saw(probe, answer(1))
+    late = ledger.ask(CHECK, turn, now_ns=5)
+    window = close(ledger, turn)
+    ledger.saw(late, answer(2))
+    assert (window.sent, window.answered) == (2, 1)
+    assert ledger.find(CHECK.id, late.sequence) is None
+
+
+def test_a_probe_that_never_left_gives_its_number_back() -> None:
+    ledger, turn = Ledger(), begin()
+    kept = ledger.ask(CHECK, turn, now_ns=5)
+    ledger.retract(kept, Seen(TimedOut(500), lost_out=True))
+    assert ledger.ask(CHECK, turn, now_ns=5).sequence == kept.sequence
+    assert close(ledger, turn).lost_out == 1
+
+
+def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
+    ledger, turn = Ledger(), begin()
+    ledger.miss(CHECK, turn, "over budget")
+    window = close(ledger, turn)
+    assert (window.sent, window.measured) == (1, 0)
+
+
+@given(FATES)
+def test_the_ledger_knows_how_many_probes_wait(fates: list[str]) -> None:
+    ledger, turn = Ledger(), begin()
+    play(ledger, turn, fates)
+    assert ledger.waiting == fates.count("lost out") + fates.count("lost back")
+    ledger.close(turn, doubt=trust)
+    assert ledger.waiting == 0
+
+
+def test_forgotten_sessions_begin_anew() -> None:
+    ledger, turn = Ledger(), begin()
+    play(ledger, turn, ["answered"])
+    close(ledger, turn)
+    ledger.forget(set())
+    assert ledger.ask(CHECK, begin(2), now_ns=5).sequence == 1
+
+
+def test_a_door_that_stays_closed_is_not_remembered_for_ever() -> None:
+    """Refusals are kept only as long as they can tell apart losses around them."""
+    ledger, counter = Ledger(), 1
+    play(ledger, (turn := begin(1)), ["answered"])
+    close(ledger, turn)
+    for number in range(2, 6):
+        play(ledger, (turn := begin(number)), ["refused"] * (MAX_REFUSED // 2), counter)
+        assert close(ledger, turn).count(OutcomeKind.REFUSED) == MAX_REFUSED // 2
+    play(ledger, (turn := begin(9)), ["answered", "lost out", "answered"], counter)
+    window = close(ledger, turn)
+    assert (window.answered, window.lost_out, window.lost_back) == (2, 1, 0)
+    (session,) = ledger._sessions.values()
+    assert len(session.refused) <= MAX_REFUSED
+    assert len(session.anchors) == 1

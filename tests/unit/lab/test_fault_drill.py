@@ -1,0 +1,129 @@
+"""A rehearsal waits for health, times names, and gives up honestly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from netprobe.errors import SurroundingsError
+from netprobe.lab.fault_drill import Fault, Rehearsal, describe_unhealthy
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.ground_truth import Label
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import CheckId
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import (
+    AgentState,
+    AgentStatus,
+    PathState,
+    PathStatus,
+)
+
+INTERVAL_NS = 1_000_000_000
+PART = Component(ComponentKind.DNS, "prod")
+LABEL = Label(Cause.DNS_DOWN, (PART,))
+HEALTHY = Snapshot(
+    taken_ns=5,
+    interval_ns=INTERVAL_NS,
+    inventory=Inventory(),
+    paths=(PathStatus(CheckId(1), PathState.UP, since_ns=5),),
+    agents=(AgentStatus("prod/w1/pod", AgentState.ALIVE),),
+)
+
+
+@dataclass
+class Fleet:
+    """A fleet that finds *found* while a fault is in place."""
+
+    found: tuple[Finding, ...]
+    broken: bool = False
+    removed: list[str] = field(default_factory=list)
+
+    async def ask(self) -> Snapshot:
+        return replace(HEALTHY, findings=self.found) if self.broken else HEALTHY
+
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+        self.broken = True
+        return "fault-1", LABEL
+
+    async def remove(self, fault_id: str) -> None:
+        self.broken = False
+        self.removed.append(fault_id)
+
+
+def finding(cause: Cause) -> Finding:
+    return Finding(id=str(cause), components=(PART,), cause=cause, confidence=0.9, summary="")
+
+
+@pytest.mark.parametrize(
+    ("found", "right"),
+    [
+        pytest.param((finding(Cause.DNS_DOWN),), True, id="named right"),
+        pytest.param((finding(Cause.UNKNOWN),), False, id="named wrong"),
+        pytest.param((), False, id="not named"),
+    ],
+)
+async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], right: bool) -> None:
+    fleet = Fleet(found)
+    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
+    verdict = await rehearsal.play(Fault("dns-down", {"cluster": "prod"}), linger_s=0.1)
+    assert verdict.named_right is right
+    assert rehearsal.is_flawless is (right and rehearsal.is_in_time(verdict))
+    assert fleet.removed == ["fault-1"]
+    assert rehearsal.moments["dns-down cluster=prod"].findings == found
+
+
+async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing() -> None:
+    fleet = Fleet((finding(Cause.DNS_DOWN),), broken=True)
+    rehearsal = Rehearsal(fleet.ask, fleet, INTERVAL_NS)
+    with pytest.raises(SurroundingsError, match="1 findings are open"):
+        await rehearsal.wait_until_healthy(timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "said"),
+    [
+        pytest.param(HEALTHY, "", id="healthy"),
+        pytest.param(replace(HEALTHY, paths=()), "nobody has reported yet", id="nothing heard"),
+        pytest.param(
+            replace(HEALTHY, agents=(AgentStatus("prod/w1/pod", AgentState.SILENT),)),
+            "1 of 1 agents are not there, first prod/w1/pod",
+            id="agent silent",
+        ),
+        pytest.param(
+            replace(HEALTHY, paths=(PathStatus(CheckId(1), PathState.UNKNOWN, since_ns=5),)),
+            "1 of 0 paths are not up",
+            id="path unknown",
+        ),
+    ],
+)
+def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, said: str) -> None:
+    assert describe_unhealthy(snapshot) == said
+
+
+@dataclass
+class TwoFaults(Fleet):
+    """A fleet in which two kinds can be broken at once; it names what it is told to."""
+
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+        self.broken = True
+        return f"fault-{kind}", LABEL if kind == "dns-down" else Label(Cause.SNAT, (PART,))
+
+
+async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
+    fleet = TwoFaults((finding(Cause.DNS_DOWN), finding(Cause.SNAT)))
+    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    assert [verdict.named_right for verdict in verdicts] == [True, True]
+    assert fleet.removed == ["fault-dns-down", "fault-snat"]
+    assert not rehearsal.scorer.false_findings
+
+
+async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> None:
+    fleet = TwoFaults((finding(Cause.DNS_DOWN),))
+    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    assert [verdict.named_right for verdict in verdicts] == [True, False]
+    assert not rehearsal.is_flawless

@@ -1,0 +1,133 @@
+"""What Prometheus is told, read back by its own parser and checked by promtool."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+from prometheus_client.samples import Sample
+
+from netprobe.model.collector_health import Entrance, Vitals
+from netprobe.model.finding import Cause
+from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.status import AgentState, PathState
+from netprobe.render.documents.prometheus import MOST_FINDINGS, encode_metrics, target_of
+from tests import fleets
+
+PROMTOOL = shutil.which("promtool")
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+VITALS = Vitals(
+    version="0.1.0", pid=1, started_ns=1, epoch=7, interval_ns=10_000_000_000, agents_planned=14,
+    last_report_ns=5_000_000_000, analysis_errors=2, inventories_refused=0,
+    windows_rejected_by_reason={"unknown check": 3}, counters=Counters(windows_stored=1_000),
+    entrance=Entrance(5, 1, {"expired": 4}, 0, {}),
+)  # fmt: skip
+
+
+def samples(snapshot: Snapshot | None, vitals: Vitals = VITALS) -> dict[str, list[Sample]]:
+    body, content_type = encode_metrics(snapshot, vitals)
+    assert content_type.startswith("text/plain")
+    found: dict[str, list[Sample]] = {}
+    for family in read_text(body.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample)
+    return found
+
+
+def by_label(told: Iterable[Sample], *labels: str) -> dict[tuple[str, ...], float]:
+    return {tuple(sample.labels[label] for label in labels): sample.value for sample in told}
+
+
+def test_every_check_is_counted_once_by_clusters_and_state() -> None:
+    snapshot = fleets.EVERY["tunnel-down"]()
+    told = by_label(samples(snapshot)["netprobe_paths"], "source", "target", "state")
+    assert sum(told.values()) == len(snapshot.checks)
+    states = {path.check: path.state for path in snapshot.paths}
+    down = {
+        (check.source.cluster, target_of(check))
+        for check in snapshot.checks
+        if states[check.id] is PathState.DOWN
+    }
+    assert down
+    assert {pair[:2] for pair, value in told.items() if pair[2] == "down" and value} == down
+    assert {key[2] for key in told} == set(PathState), "a state that nothing is in is told as 0"
+
+
+def test_findings_are_counted_by_cause_and_named_as_long_as_they_last() -> None:
+    snapshot = fleets.EVERY["several"]()
+    told = samples(snapshot)
+    counts = by_label(told["netprobe_findings"], "cause")
+    assert set(counts) == {(cause,) for cause in Cause}
+    assert sum(counts.values()) == len(snapshot.findings)
+    each = by_label(told["netprobe_finding_confidence"], "finding")
+    assert each == {(finding.id,): finding.confidence for finding in snapshot.findings}
+    lossy = replace(snapshot.findings[0], cause=Cause.TUNNEL_LOSSY, loss=0.1)
+    first, then = (
+        samples(replace(snapshot, findings=(replace(lossy, loss=loss),)))["netprobe_finding_confidence"]
+        for loss in (0.1, 0.2)
+    )
+    assert first == then, "a figure that changes must not begin a new series"
+
+
+def test_labels_stay_bounded_however_much_is_broken() -> None:
+    snapshot = fleets.EVERY["several"]()
+    many = tuple(replace(snapshot.findings[0], id=f"f{number}") for number in range(3 * MOST_FINDINGS))
+    told = samples(replace(snapshot, findings=many))
+    assert len(told["netprobe_finding_confidence"]) == MOST_FINDINGS
+    assert sum(sample.value for sample in told["netprobe_findings"]) == len(many)
+    large = fleets.snapshot_of(fleets.large_inventory(6))
+    clusters = len(large.inventory.clusters)
+    ours = [one for name, found in samples(large).items() if name.startswith("netprobe_") for one in found]
+    scaling = [one for one in ours if "cluster" in one.labels or "source" in one.labels]
+    assert len(scaling) <= 4 * clusters * (clusters + 1) + 9 * clusters
+    assert not any(
+        node.name in str(one.labels) for one in scaling for node in large.inventory.clusters[0].nodes
+    )
+
+
+def test_agents_and_apis_are_told_apart() -> None:
+    snapshot = fleets.agent_sick()
+    told = samples(snapshot)
+    agents = by_label(told["netprobe_agents"], "cluster", "plane", "state")
+    alive = sum(status.state is AgentState.ALIVE for status in snapshot.agents)
+    assert sum(value for key, value in agents.items() if key[2] == "alive") == alive
+    assert sum(agents.values()) == len(snapshot.agents)
+    first, *others = snapshot.inventory.clusters
+    away = replace(
+        snapshot, inventory=replace(snapshot.inventory, clusters=(replace(first, away="x"), *others))
+    )
+    apis = by_label(samples(away)["netprobe_cluster_api_up"], "cluster")
+    assert [name for (name,), value in apis.items() if not value] == [first.name]
+
+
+def test_the_collector_tells_of_itself_before_it_has_concluded_anything() -> None:
+    told = samples(None)
+    assert "netprobe_paths" not in told
+    assert told["netprobe_windows_stored_total"][0].value == 1_000
+    assert by_label(told["netprobe_windows_rejected_total"], "reason") == {("unknown check",): 3}
+    assert by_label(told["netprobe_tokens_refused_total"], "reason") == {("expired",): 4}
+    assert told["netprobe_collector_info"][0].labels == {"version": "0.1.0"}
+    assert "process_resident_memory_bytes" in told
+    assert "netprobe_tokens_refused_total" not in samples(None, replace(VITALS, entrance=None))
+    assert "netprobe_last_report_timestamp_seconds" not in samples(None, replace(VITALS, last_report_ns=None))
+
+
+def test_who_asks_for_openmetrics_gets_it() -> None:
+    body, content_type = encode_metrics(fleets.EVERY["several"](), VITALS, accept=OPENMETRICS)
+    assert content_type.startswith("application/openmetrics-text")
+    names = {family.name for family in read_openmetrics(body.decode())}
+    assert {"netprobe_paths", "netprobe_windows_stored"} <= names
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_has_nothing_to_complain_about() -> None:
+    body, _ = encode_metrics(fleets.EVERY["several"](), VITALS)
+    ran = subprocess.run(
+        [str(PROMTOOL), "check", "metrics"], input=body, capture_output=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stdout.decode() + ran.stderr.decode()) == (0, "")

@@ -1,0 +1,239 @@
+"""Every form of every report, read back by somebody else: schemas, XML and TAP readers, not our own eyes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import xmlschema
+import yaml
+
+from netprobe.analysis.queries.comparison import compare_judged, compare_snapshots
+from netprobe.errors import InputError
+from netprobe.model.check import Expectation
+from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.names import AgentId
+from netprobe.render.labels import one_line
+from netprobe.render.reports.comparison import Compared
+from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats.subject import Outcome, Subject
+from netprobe.render.reports.snapshot import Moment
+from netprobe.render.reports.verification import Verification
+from tests import fleets
+from tests.unit.render.tap14 import TapError, read_tap
+
+SCHEMAS = Path(__file__).parents[4] / "schemas"
+PUBLISHED = Path(__file__).parents[5] / "docs/schemas"
+
+
+def judged(source: str, target: str, verdict: CellVerdict, *, port: int = 443, reason: str = "ok") -> Judged:
+    cell = Cell(AgentId.parse(f"{source}/w1/pod"), f"{target}/w1/pod", "10.0.0.1",
+                Door(Protocol.TCP, port), Expectation.DENY, "no way # in")  # fmt: skip
+    return Judged(cell, verdict, reason)
+
+
+HOSTILE = 'a\x00b\x1b[31m ]]> </failure> & "q" # SKIP\nnot ok 9\u2028\ud7ff ... |x|'
+"""What a peer may make us say: control characters, markup, directives, line breaks."""
+
+JUDGED = (
+    judged("prod", "dev", CellVerdict.AS_INTENDED),
+    judged("prod", "dev", CellVerdict.LEAK, port=22, reason=HOSTILE),
+    judged("dev", "prod", CellVerdict.BROKEN, reason="silent"),
+    judged("dev", "edge", CellVerdict.UNPROVEN, reason=HOSTILE),
+)
+
+
+def hostile_moment() -> Moment:
+    found = replace(fleets.tunnel_down_finding(), summary=HOSTILE)
+    return Moment(replace(fleets.tunnel_down(), findings=(found,)))
+
+
+def compared() -> Compared:
+    """A tunnel broke, others became slower, a node is no longer measured."""
+    before, after = fleets.healthy(), fleets.several()
+    slow = tuple(replace(path, rtt_p50_ns=path.rtt_p50_ns and path.rtt_p50_ns * 3) for path in after.paths)
+    return Compared(compare_snapshots(before, replace(after, paths=slow)))
+
+
+SUBJECTS: dict[str, Subject] = {
+    **{name: Moment(make()) for name, make in fleets.EVERY.items()},
+    "hostile": hostile_moment(),
+    "verified": Verification(JUDGED, {"no way # in": "the intent.yaml:12:5"}),
+    "all as intended": Verification(JUDGED[:1]),
+    "worse": compared(),
+    "better": Compared(compare_snapshots(fleets.several(), fleets.healthy())),
+    "another intent": Compared(compare_judged(JUDGED[:2], JUDGED[1:])),
+}
+each_subject = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
+
+
+@pytest.fixture(scope="module")
+def junit_schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(SCHEMAS / "junit-10.xsd")
+
+
+@each_subject
+def test_junit_keeps_jenkins_schema_and_counts_right(
+    subject: Subject, junit_schema: xmlschema.XMLSchema
+) -> None:
+    text = FORMS["junit"].write(subject)
+    junit_schema.validate(text)
+    suite = ET.fromstring(text).find("testsuite")
+    assert suite is not None
+    cases = list(subject.cases())
+    assert int(suite.get("tests", "")) == len(suite.findall("testcase")) == len(cases)
+    for name, figure in (("failure", "failures"), ("skipped", "skipped")):
+        assert int(suite.get(figure, "")) == len(suite.findall(f"testcase/{name}"))
+
+
+def test_junit_says_which_cell_leaks() -> None:
+    failure = ET.fromstring(FORMS["junit"].write(SUBJECTS["verified"])).find(
+        "testsuite/testcase/failure[@type='leak']"
+    )
+    assert failure is not None
+    assert failure.get("message", "").startswith("a\ufffdb")
+
+
+@each_subject
+def test_sarif_keeps_the_oasis_schema(subject: Subject) -> None:
+    log = json.loads(FORMS["sarif"].write(subject))
+    schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
+    jsonschema.Draft4Validator(schema).validate(log)
+    assert len(log["runs"][0]["results"]) == len(list(subject.problems()))
+    for result in log["runs"][0]["results"]:
+        assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+
+
+def test_a_leak_stands_at_the_line_of_the_intent_that_forbids_it() -> None:
+    run = json.loads(FORMS["sarif"].write(SUBJECTS["verified"]))["runs"][0]
+    leak = next(result for result in run["results"] if result["ruleId"] == "leak")
+    place = leak["locations"][0]["physicalLocation"]
+    assert place == {
+        "artifactLocation": {"uri": "the%20intent.yaml"}, "region": {"startLine": 12, "startColumn": 5}
+    }  # fmt: skip
+    assert (leak["kind"], leak["level"]) == ("fail", "error")
+    unproven = next(result for result in run["results"] if result["ruleId"] == "unproven")
+    assert (unproven["kind"], unproven["level"]) == ("open", "none")
+
+
+def test_a_leak_has_the_same_fingerprint_however_it_was_seen() -> None:
+    again = Verification(tuple(replace(one, reason="seen otherwise") for one in JUDGED))
+    prints = [
+        {result["partialFingerprints"]["netprobe/v1"] for result in json.loads(text)["runs"][0]["results"]}
+        for text in (FORMS["sarif"].write(SUBJECTS["verified"]), FORMS["sarif"].write(again))
+    ]
+    assert prints[0] == prints[1]
+    assert len(prints[0]) == 3
+
+
+_READ_TAP = """
+use TAP::Parser; local $/; my $parser = TAP::Parser->new({tap => <STDIN>}); $parser->run;
+print join ' ', map { scalar $parser->$_ } qw(tests_planned passed failed skipped parse_errors);
+"""
+
+
+@pytest.mark.skipif(shutil.which("prove") is None, reason="needs Perl's Test::Harness (package perl)")
+@each_subject
+def test_tap_is_understood_by_perls_test_harness(subject: Subject) -> None:
+    text = FORMS["tap"].write(subject)
+    assert text.startswith("TAP version 14\n")
+    # Perl's reader stops at the number 14; what follows it is the same in 13, by design of version 14.
+    told = text.replace("version 14", "version 13", 1)
+    ran = subprocess.run(["perl", "-e", _READ_TAP], input=told, capture_output=True, text=True, check=True)
+    seen = Counter(case.outcome for case in subject.cases())
+    planned, passed, failed, skipped, errors = map(int, ran.stdout.split())
+    assert (planned, errors) == (seen.total(), 0)
+    assert (passed, failed) == (seen[Outcome.PASSED] + seen[Outcome.SKIPPED], seen[Outcome.FAILED])
+    assert skipped == seen[Outcome.SKIPPED]
+
+
+@each_subject
+def test_tap_keeps_the_grammar_of_version_14(subject: Subject) -> None:
+    points = read_tap(FORMS["tap"].write(subject))
+    cases = list(subject.cases())
+    assert [point.is_ok for point in points] == [case.outcome is not Outcome.FAILED for case in cases]
+    assert [point.directive == "skip" for point in points] == [
+        case.outcome is Outcome.SKIPPED for case in cases
+    ]
+    assert [point.description for point in points] == [
+        one_line(f"{each.group}: {each.name}") for each in cases
+    ]
+    for point, case in zip(points, cases, strict=True):
+        said = {"kind": case.kind, "message": case.message}
+        assert point.diagnostics == (None if point.is_ok else said)
+
+
+NO_TAP = {
+    "no version": "1..1\nok 1\n",
+    "no plan": "TAP version 14\nok 1\n",
+    "a point is missing": "TAP version 14\n1..2\nok 1\n",
+    "a line that does not end": "TAP version 14\n1..1\nok 1",
+    "a bare hash": "TAP version 14\n1..1\nok 1 - a # b\n",
+    "a stray line": "TAP version 14\n1..1\nok 1 - a\nb\n",
+    "YAML indented by one": "TAP version 14\n1..1\nnot ok 1\n  ---\n a: b\n  ...\n",
+    "YAML without an end": "TAP version 14\n1..1\nnot ok 1\n  ---\n  a: b\n",
+}
+
+
+@pytest.mark.parametrize("text", NO_TAP.values(), ids=NO_TAP)
+def test_the_reader_of_tap_refuses_what_the_grammar_does_not_know(text: str) -> None:
+    with pytest.raises(TapError):
+        read_tap(text)
+
+
+def test_every_failure_of_tap_has_a_yaml_block() -> None:
+    text = FORMS["tap"].write(SUBJECTS["verified"])
+    block = text.split("  ---\n")[1].split("  ...\n")[0]
+    assert yaml.safe_load(block)["kind"] == "leak"
+    assert "not ok 2 - no way \\# in: prod/w1/pod → dev/w1/pod (10.0.0.1) tcp/22 deny\n" in text
+
+
+def _strict(schema: Any) -> Any:
+    """The schema without leave for fields that it does not name."""
+    if isinstance(schema, dict):
+        closed = {key: _strict(value) for key, value in schema.items()}
+        return {**closed, "additionalProperties": False} if "properties" in schema else closed
+    return [_strict(each) for each in schema] if isinstance(schema, list) else schema
+
+
+@each_subject
+def test_json_is_what_the_published_schema_says_and_nothing_more(subject: Subject) -> None:
+    document = json.loads(FORMS["json"].write(subject))
+    name = document["schema"].removeprefix("netprobe/")
+    schema = json.loads((PUBLISHED / f"{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(_strict(schema)).validate(document)
+
+
+def test_a_document_with_a_wrong_type_does_not_pass_the_published_schema() -> None:
+    schema = json.loads((PUBLISHED / "report.schema.json").read_text())
+    document = copy.deepcopy(SUBJECTS["tunnel-down"].document())
+    document["findings"][0]["confidence"] = 9  # type: ignore[index]
+    assert not jsonschema.Draft202012Validator(schema).is_valid(document)
+
+
+def test_yaml_says_the_same_as_json() -> None:
+    subject = SUBJECTS["all as intended"]
+    assert yaml.safe_load(FORMS["yaml"].write(subject)) == json.loads(FORMS["json"].write(subject))
+
+
+@pytest.mark.parametrize("name", ["several", "verified", "all as intended", "worse", "better"])
+@pytest.mark.parametrize("form", ["table", "markdown", "html"])
+def test_what_people_read_leads_with_the_verdict(form: str, name: str) -> None:
+    subject = SUBJECTS[name]
+    assert subject.title.split(":")[0] in FORMS[form].write(subject)
+
+
+def test_the_suffix_of_a_file_says_its_form() -> None:
+    assert {form_of(Path(f"x{form.suffix}")) for form in FORMS.values()} == set(FORMS)
+    with pytest.raises(InputError, match=r"r\.pdf: no form has the suffix '\.pdf'; there are \.txt"):
+        form_of(Path("r.pdf"))

@@ -1,0 +1,23 @@
+"""Only who knows the fleet's key may have a connection held."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.wire.hold_request import MAX_HOLD_S, decode_hold, encode_hold
+
+KEY = b"k" * 32
+
+
+@given(st.integers(0, 99_999))
+def test_there_and_back(seconds: int) -> None:
+    target = encode_hold(seconds, key=KEY).split()[1]
+    assert decode_hold(target, key=KEY) == (seconds if seconds <= MAX_HOLD_S else None)
+    assert decode_hold(target, key=b"another") is None
+
+
+@given(st.binary(max_size=60))
+def test_whatever_else_is_said_holds_nothing(target: bytes) -> None:
+    assert decode_hold(target, key=KEY) is None
+    assert decode_hold(b"/hold/" + target, key=KEY) is None
