@@ -44,7 +44,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, why_not
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
@@ -81,7 +81,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     parser.add_argument("--without-bus", action="store_true")
     chosen = parser.parse_args(arguments)
     if why_not():
-        raise SurroundingsError(f"no network namespaces: {why_not()}")
+        raise SystemRefusedError(f"no network namespaces: {why_not()}")
     figures: dict[str, object] = {}
     for targets in chosen.targets:
         figures |= _named("", targets, measure_agent(targets, intervals=chosen.intervals))

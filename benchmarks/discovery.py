@@ -29,7 +29,7 @@ from typing import Any
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.schema import Named
-from netprobe.discovery.k8s.watch import ClusterWatch, Watched
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.model.names import ClusterName
 
 AT_ONCE = 12
@@ -211,10 +211,10 @@ def _api(kubeconfig: Path) -> AbstractAsyncContextManager[ClusterApi]:
 
 async def _watch(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
     agents = min(pods // 5, 2 * nodes)
-    heard: list[Watched] = []
+    heard: list[WatchedCluster] = []
     news = asyncio.Event()
 
-    def hear(watched: Watched) -> None:
+    def hear(watched: WatchedCluster) -> None:
         heard[:] = [watched]
         news.set()
 
@@ -248,7 +248,7 @@ async def _watch(kubeconfig: Path, nodes: int, pods: int) -> dict[str, object]:
     }
 
 
-async def _churn(api: ClusterApi, heard: list[Watched], news: asyncio.Event, nodes: int) -> int:
+async def _churn(api: ClusterApi, heard: list[WatchedCluster], news: asyncio.Event, nodes: int) -> int:
     """A tenth of the nodes get another label; return how many deliveries that made."""
     some = {f"bench-{number:05}" for number in range(nodes // 10)}
     elsewhere = f"moved-{time.time_ns()}"  # a run that was cut short may have left them moved

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
 from netprobe.analysis.gateway_evidence.correlation import (
-    Heard,
-    Shot,
-    Volley,
+    CrossEvidence,
+    PingPlan,
+    PingResult,
     choose_shot,
 )
-from netprobe.analysis.gateway_evidence.statements import Witness
+from netprobe.analysis.gateway_evidence.statements import GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.bus.operator import ask_snapshot
 from netprobe.discovery.gateway.readings import gather_evidence
@@ -32,18 +32,18 @@ from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.fallback_tools import read_volley
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
+from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
 from netprobe.model.finding import Finding
 from netprobe.model.gateway import LinkCounters, Reading, TunnelPeer
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory, Node, NodeRole
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 FAULTS = (
-    Fault("tunnel-down", {"source": PROD, "target": STAGING}),
-    Fault("tunnel-port-blocked", {"source": STAGING, "target": DEV}),
-    Fault("tunnel-one-way", {"source": STAGING, "target": PROD}),
-    Fault("gateway-down", {"cluster": DEV}),
+    DrillFault("tunnel-down", {"source": PROD, "target": STAGING}),
+    DrillFault("tunnel-port-blocked", {"source": STAGING, "target": DEV}),
+    DrillFault("tunnel-one-way", {"source": STAGING, "target": PROD}),
+    DrillFault("gateway-down", {"cluster": DEV}),
 )
 _HEALTHY_S = 120.0
 _NAMED_S = 60.0
@@ -93,11 +93,11 @@ def run(arguments: list[str]) -> dict[str, object]:
         take_down(name)
 
 
-async def _play(name: str, faults: list[Fault]) -> dict[str, object]:
+async def _play(name: str, faults: list[DrillFault]) -> dict[str, object]:
     ask = functools.partial(ask_snapshot, find_access(name))
     client = LabClient(name)
     injector = LabInjector(client)
-    rehearsal = Rehearsal(ask, injector, 1_000_000_000)
+    rehearsal = FaultDrill(ask, injector, 1_000_000_000)
     rows: dict[str, object] = {}
     moved: list[tuple[float, float]] = []
     for fault in faults:
@@ -130,7 +130,7 @@ async def _play(name: str, faults: list[Fault]) -> dict[str, object]:
     }
 
 
-async def _until_named(rehearsal: Rehearsal, label: Label) -> tuple[Finding, Inventory]:
+async def _until_named(rehearsal: FaultDrill, label: GroundTruth) -> tuple[Finding, Inventory]:
     deadline = time.monotonic() + _NAMED_S
     while time.monotonic() < deadline:
         snapshot = await rehearsal.ask()
@@ -143,7 +143,7 @@ async def _until_named(rehearsal: Rehearsal, label: Label) -> tuple[Finding, Inv
 
 async def _ask_gateways(
     client: LabClient, inventory: Inventory, finding: Finding
-) -> tuple[list[Witness], Heard]:
+) -> tuple[list[GatewayReadings], CrossEvidence]:
     """Every gateway that others reach from outside, read twice with a volley of pings in between."""
     gateways = {
         str(cluster.node_id(node)): (_LabHost(client, str(cluster.node_id(node))), node)
@@ -158,7 +158,9 @@ async def _ask_gateways(
     before = await asyncio.gather(*(_read(near[name], name) for name in reached))
     volley, _ = await asyncio.gather(_send(near, choose_shot(finding, inventory)), asyncio.sleep(_BETWEEN_S))
     after = await asyncio.gather(*(_read(near[name], name) for name in reached))
-    return [Witness(late, early) for early, late in zip(before, after, strict=True)], Heard(volley, silent)
+    return [GatewayReadings(late, early) for early, late in zip(before, after, strict=True)], CrossEvidence(
+        volley, silent
+    )
 
 
 async def _is_reached(near: dict[str, _LabHost], name: str, node: Node) -> bool:
@@ -173,12 +175,12 @@ async def _read(host: _LabHost, node: str) -> Reading:
     return _own(await gather_evidence(host, node=node, taken_ns=time.time_ns()))
 
 
-async def _send(near: dict[str, _LabHost], shot: Shot | None) -> Volley | None:
+async def _send(near: dict[str, _LabHost], shot: PingPlan | None) -> PingResult | None:
     if shot is None:
         return None
     command = Command("volley", ipaddress.ip_address(shot.address))
     counted = read_volley((await near[shot.source].run(command)).output)
-    return Volley(shot.source, shot.target, *counted) if counted is not None else None
+    return PingResult(shot.source, shot.target, *counted) if counted is not None else None
 
 
 def _own(reading: Reading) -> Reading:

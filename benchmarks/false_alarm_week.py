@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import NodeId
@@ -33,8 +33,8 @@ from netprobe.simulate.background_noise import (
     draw_weather,
 )
 from netprobe.simulate.effects import SimulatedFault
-from netprobe.simulate.fleet import Shape, build_inventory, place_dns
-from netprobe.simulate.runner import Score, follow
+from netprobe.simulate.fleet import FleetShape, build_inventory, place_dns
+from netprobe.simulate.runner import RunScore, follow
 from netprobe.simulate.vectorised_world import CalmWorld
 
 _START_NS = 1_700_006_400 * SECOND_NS
@@ -61,12 +61,12 @@ def run(arguments: list[str]) -> dict[str, object]:
     stretches = tuple(_draw_stretches(chosen, intervals, interval_ns))
     first = stretches[0].inventory
     fleet = _plan(first, 1, chosen.seed, interval_ns)
-    facts = Facts(first, fleet)
+    facts = PlanIndex(first, fleet)
     span = {"seed": chosen.seed, "start_ns": _START_NS, "length_ns": length_ns}
     weather = draw_weather(facts, **span)
     reboots = draw_reboots(facts, per_day=chosen.reboots, **span)
     begin = time.process_time()
-    analyst, score = Analyst(first, fleet), Score(tuple(reboots))
+    analyst, score = Analyst(first, fleet), RunScore(tuple(reboots))
     for epoch, stretch in enumerate(stretches, 1):
         if epoch > 1:
             fleet = _plan(stretch.inventory, epoch, chosen.seed, interval_ns)
@@ -104,11 +104,11 @@ def _play(
     fleet: FleetPlan,
     faults: Sequence[SimulatedFault],
     analyst: Analyst,
-    score: Score,
+    score: RunScore,
     *,
     seed: int,
 ) -> None:
-    facts = Facts(stretch.inventory, fleet)
+    facts = PlanIndex(stretch.inventory, fleet)
     end_ns = stretch.start_ns + stretch.intervals * fleet.interval_ns
     present = [
         fault for fault in faults if fault.start_ns < end_ns + DAY_NS and stretch.start_ns < fault.end_ns
@@ -135,7 +135,7 @@ def _plan(inventory: Inventory, epoch: int, seed: int, interval_ns: int) -> Flee
 def _draw_stretches(chosen: argparse.Namespace, intervals: int, interval_ns: int) -> Iterator[Stretch]:
     """At moments of a Poisson process a node leaves, or one more joins, in turns."""
     random = Random(f"churn {chosen.seed}")
-    inventory = build_inventory(Shape(chosen.clusters, chosen.nodes))
+    inventory = build_inventory(FleetShape(chosen.clusters, chosen.nodes))
     mean = DAY_NS / interval_ns / chosen.churn if chosen.churn else float("inf")
     at, number = 0, 0
     while at < intervals:
@@ -181,7 +181,7 @@ def _is_due(fault: SimulatedFault, stretches: Sequence[Stretch], interval_ns: in
     return node is not None and min(fault.end_ns, end_ns) // interval_ns - first >= _DUE_INTERVALS
 
 
-def _say(stretch: Stretch, score: Score, begin: float) -> None:
+def _say(stretch: Stretch, score: RunScore, begin: float) -> None:
     """One line per stretch: a week takes minutes."""
     day = (stretch.start_ns - _START_NS) / DAY_NS
     nodes = sum(len(cluster.nodes) for cluster in stretch.inventory.clusters)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import FloatArray, IntArray, Matrix, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, FloatArray, IntArray, Observations
 
 PODS, HALF, HOSTS_PER_EDGE = 10, 5, 15
 EDGES = PODS * HALF
@@ -70,7 +70,7 @@ def _trace(random: np.random.Generator, source: IntArray, packets: IntArray, fau
     passing = np.log1p(-loss)[indices]
     total = np.add.reduceat(passing, indptr[:-1])
     lost = random.binomial(packets, -np.expm1(total))
-    matrix = Matrix.of_arrays(tuple(range(LINKS)), indptr, indices)
+    matrix = EvidenceMatrix.of_arrays(tuple(range(LINKS)), indptr, indices)
     return Trace(Observations(matrix, packets, lost.astype(np.int64)), frozenset(broken.tolist()))
 
 

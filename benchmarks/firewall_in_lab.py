@@ -19,13 +19,13 @@ from benchmarks.generated_firewall import (
 )
 from netprobe.analysis.intent.verdicts import THIS_HOST
 from netprobe.bus.operator import Access, open_asker
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.client import LabClient
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Intent, Judged, Needs, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, PortSpec, Protocol, Requirements
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
-from netprobe.workflows.verification import Locate, verify_cells
+from netprobe.workflows.verification import LocateDrops, verify_cells
 
 _ROOT = Path(__file__).parents[1]
 Place = tuple[End, End, str, int]
@@ -41,7 +41,7 @@ def load_rules(client: LabClient, wall: Wall, hosts: Iterable[str]) -> None:
             told.stdin.close()
             code = client.execute(host, ["nft", "-f", "-"], files=(told.stdout.fileno(), 1, 2), folder="/")
         if code:
-            raise SurroundingsError(f"nft on {host} exits with {code}")
+            raise SystemRefusedError(f"nft on {host} exits with {code}")
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def listening(client: LabClient, wall: Wall) -> Iterator[None]:
         ready = [stack.enter_context(_listener(client, host, wall.listening)) for host in _hosts(wall)]
         for host, told in zip(_hosts(wall), ready, strict=True):
             if told.readline() != b"ready\n":
-                raise SurroundingsError(f"the listeners on {host} did not start")
+                raise SystemRefusedError(f"the listeners on {host} did not start")
         yield
 
 
@@ -103,8 +103,8 @@ def make_cases(wall: Wall, places: Iterable[Place], *, meant: Wall | None = None
         said = (meant or wall).decide(*place)
         expected = Expectation.DENY if said else Expectation.ALLOW
         cell = Cell(
-            AgentId.parse(source.name), target.name, target.address, Door(Protocol(protocol), port),
-            expected, said.name if said else "passes", Needs.PATH,
+            AgentId.parse(source.name), target.name, target.address, PortSpec(Protocol(protocol), port),
+            expected, said.name if said else "passes", Requirements.PATH,
         )  # fmt: skip
         cases.append(Case(cell, place, rule))
     return cases
@@ -114,7 +114,8 @@ def witness_cells(wall: Wall) -> list[Cell]:
     """An echo between every two: nothing in a generated firewall stops one."""
     return [
         Cell(
-            AgentId.parse(source.name), target.name, target.address, Door(Protocol.ICMP), Expectation.ALLOW,
+            AgentId.parse(source.name), target.name, target.address, PortSpec(Protocol.ICMP),
+            Expectation.ALLOW,
             "echo",
         )
         for source, target in wall.pairs()
@@ -122,16 +123,16 @@ def witness_cells(wall: Wall) -> list[Cell]:
 
 
 async def see(
-    access: Access, cells: Sequence[Cell], *, wall: Wall, snapshot: Snapshot, locate: Locate
-) -> dict[Cell, Judged]:
+    access: Access, cells: Sequence[Cell], *, wall: Wall, snapshot: Snapshot, locate: LocateDrops
+) -> dict[Cell, CellResult]:
     """What verify says about *cells*, over a connection of its own."""
-    intent = Intent(responders=frozenset(Door(Protocol.UDP, port) for port in wall.ports))
+    intent = Intent(responders=frozenset(PortSpec(Protocol.UDP, port) for port in wall.ports))
     async with open_asker(access, asked_by="verify") as asker:
         judged = await verify_cells(asker, cells, intent=intent, snapshot=snapshot, locate=locate)
     return {one.cell: one for one in judged}
 
 
-def is_right(case: Case, told: Judged, *, wall: Wall, addresses: dict[str, frozenset[str]]) -> bool:
+def is_right(case: Case, told: CellResult, *, wall: Wall, addresses: dict[str, frozenset[str]]) -> bool:
     """Whether the verdict is right, for the right reason: answered, refused, dropped, or by whom rejected."""
     passes = case.rule is None
     is_meant = passes is (case.cell.expected is Expectation.ALLOW)
@@ -146,7 +147,9 @@ def is_right(case: Case, told: Judged, *, wall: Wall, addresses: dict[str, froze
     return told.at == THIS_HOST or told.reason.startswith("dropped in silence")
 
 
-def is_placed_right(case: Case, told: Judged, *, wall: Wall, addresses: dict[str, frozenset[str]]) -> bool:
+def is_placed_right(
+    case: Case, told: CellResult, *, wall: Wall, addresses: dict[str, frozenset[str]]
+) -> bool:
     """Whether a drop lies exactly where its rule stands, as far as a TTL can tell.
 
     A router says that the TTL ran out before its forward chain sees the packet, so a drop there shows at the

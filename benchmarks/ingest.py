@@ -17,7 +17,7 @@ from pathlib import Path
 
 from netprobe.bus.collector import BATCH, Delivery
 from netprobe.bus.subjects import windows_subject
-from netprobe.collector.report_validation import Intake
+from netprobe.collector.report_validation import ReportValidator
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.fleet import Coverage, FleetPlan
 from netprobe.model.names import AgentId, CheckId
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     asked = parser.parse_args(arguments)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     plans, deliveries, rows = _fleet(asked.windows // asked.checks, asked.checks, random.Random(asked.seed))
-    intake = Intake(FleetPlan(1, 10 * SECOND, plans, (), Coverage()))
+    intake = ReportValidator(FleetPlan(1, 10 * SECOND, plans, (), Coverage()))
     count = len(rows)
     with tempfile.TemporaryDirectory() as directory:
         ours = _measure(lambda: _ingest(intake, deliveries, Path(directory) / "ours.db", count=count))
@@ -100,7 +100,7 @@ def _row(agent: str, window: Window) -> Row:
     return (agent, window.check, window.start_ns, window.length_ns, *counts, *texts)
 
 
-def _ingest(intake: Intake, deliveries: list[Delivery], path: Path, *, count: int) -> None:
+def _ingest(intake: ReportValidator, deliveries: list[Delivery], path: Path, *, count: int) -> None:
     history = History.at(path)
     for begin in range(0, len(deliveries), BATCH):
         admitted = intake.admit(deliveries[begin : begin + BATCH], now_ns=NOW_NS)

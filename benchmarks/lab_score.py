@@ -23,7 +23,7 @@ from benchmarks.lab_score_page import describe, to_markdown
 from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
+from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
 from netprobe.lab.fault_drill_cases import CATALOGUE, PAIRS
 
 _SETTLE_S = 60.0
@@ -34,8 +34,8 @@ _MINUTE_S = 60.0
 class Programme:
     """What is played in one lab."""
 
-    singles: tuple[Fault, ...]
-    pairs: tuple[tuple[Fault, Fault, float], ...]
+    singles: tuple[DrillFault, ...]
+    pairs: tuple[tuple[DrillFault, DrillFault, float], ...]
     healthy_minutes: float
     interval_ns: int
 
@@ -76,7 +76,7 @@ def _choose(asked: argparse.Namespace) -> Programme:
     )
 
 
-async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], Rehearsal, Rehearsal]:
+async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], FaultDrill, FaultDrill]:
     singles, pairs, healthy = (_rehearse(name, programme) for _ in range(3))
     await singles.wait_until_healthy(timeout_s=_SETTLE_S)
     for fault in programme.singles:
@@ -97,9 +97,9 @@ async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object],
     return figures, singles, pairs
 
 
-def _rehearse(name: str, programme: Programme) -> Rehearsal:
+def _rehearse(name: str, programme: Programme) -> FaultDrill:
     ask = functools.partial(ask_snapshot, find_access(name))
-    return Rehearsal(ask, LabInjector(LabClient(name)), programme.interval_ns)
+    return FaultDrill(ask, LabInjector(LabClient(name)), programme.interval_ns)
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def _busy_processors() -> Iterator[None]:
             process.wait()
 
 
-def _count(rehearsal: Rehearsal) -> dict[str, object]:
+def _count(rehearsal: FaultDrill) -> dict[str, object]:
     verdicts = rehearsal.scorer.verdicts
     times = sorted(v.after_ns for v in verdicts if v.named_right and v.after_ns is not None)
     return {

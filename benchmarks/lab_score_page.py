@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from netprobe.lab.fault_drill import Rehearsal
-from netprobe.simulate.scoring import Verdict
+from netprobe.lab.fault_drill import FaultDrill
+from netprobe.simulate.scoring import FaultVerdict
 
 
-def describe(verdict: Verdict) -> str:
+def describe(verdict: FaultVerdict) -> str:
     """One fault, when it was named, and what it was called."""
     return f"{_sign(verdict)} {_seconds(verdict):>5} s  {verdict.name}  {_called(verdict)}"
 
 
-def to_markdown(figures: Mapping[str, object], singles: Rehearsal, pairs: Rehearsal) -> str:
+def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: FaultDrill) -> str:
     """The whole page: singles, pairs, healthy minutes, and who was taken for whom."""
     lines = [
         "# What the lab's faults were called",
@@ -64,14 +64,14 @@ _COUNTED = (
 )  # fmt: skip
 
 
-def _table(verdicts: Iterable[Verdict]) -> Iterable[str]:
+def _table(verdicts: Iterable[FaultVerdict]) -> Iterable[str]:
     yield "| | fault | was called | seconds |"
     yield "|---|---|---|---|"
     for verdict in verdicts:
         yield f"| {_sign(verdict)} | `{verdict.name}` | {_called(verdict)} | {_seconds(verdict)} |"
 
 
-def _confusion(verdicts: Iterable[Verdict]) -> Iterable[str]:
+def _confusion(verdicts: Iterable[FaultVerdict]) -> Iterable[str]:
     """A row per kind: the causes its faults were called, and how often."""
     called: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for verdict in verdicts:
@@ -83,15 +83,15 @@ def _confusion(verdicts: Iterable[Verdict]) -> Iterable[str]:
         yield f"| {kind} | {', '.join(f'{cause} × {count}' for cause, count in causes.most_common())} |"
 
 
-def _sign(verdict: Verdict) -> str:
+def _sign(verdict: FaultVerdict) -> str:
     return "✓" if verdict.named_right else "✗"
 
 
-def _seconds(verdict: Verdict) -> str:
+def _seconds(verdict: FaultVerdict) -> str:
     return f"{verdict.after_ns / 1e9:.1f}" if verdict.after_ns is not None else "–"
 
 
-def _called(verdict: Verdict) -> str:
+def _called(verdict: FaultVerdict) -> str:
     if verdict.finding is None:
         return "nothing found"
     return f"{verdict.finding.cause}: {', '.join(sorted(map(str, verdict.finding.components)))}"

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import Matrix, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 
 Part = tuple[str, int, int]
 KINDS = ("node-out", "node-in", "overlay-out", "overlay-in", "gateway-out", "gateway-in", "tunnel")
@@ -43,7 +43,7 @@ def fleet_round(seed: int, *, packets: int, loss: tuple[float, float], by_kind: 
 
 
 @cache
-def plan_matrix(epoch: int, clusters: int, nodes: int) -> Matrix[Part]:
+def plan_matrix(epoch: int, clusters: int, nodes: int) -> EvidenceMatrix[Part]:
     """Rows 2i and 2i + 1 are the legs of check i, out and back."""
     random = np.random.default_rng(epoch)
     rows: list[tuple[Part, ...]] = []
@@ -59,7 +59,7 @@ def plan_matrix(epoch: int, clusters: int, nodes: int) -> Matrix[Part]:
                 out, into = random.integers(1, nodes, 2).tolist(), random.integers(1, nodes, 2).tolist()
                 for a, b in ((0, 0), (0, into[0]), (out[0], 0), (out[1], into[1])):
                     rows += [_leg(source, a, target, b), _leg(target, b, source, a)]
-    return Matrix.of_paths(rows)
+    return EvidenceMatrix.of_paths(rows)
 
 
 def _leg(source: int, a: int, target: int, b: int) -> tuple[Part, ...]:
@@ -78,7 +78,11 @@ def _leg(source: int, a: int, target: int, b: int) -> tuple[Part, ...]:
 
 
 def _observe(
-    random: np.random.Generator, matrix: Matrix[Part], packets: int, loss: tuple[float, float], by_kind: bool
+    random: np.random.Generator,
+    matrix: EvidenceMatrix[Part],
+    packets: int,
+    loss: tuple[float, float],
+    by_kind: bool,
 ) -> Round:
     parts = matrix.components
     broken: set[int] = set()

@@ -21,13 +21,13 @@ from itertools import combinations
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import IntArray, Matrix, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, IntArray, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.model.component import ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import ClusterName, NodeId, NodeName
-from netprobe.planning.array_planner import BulkPlan, count_coverage, plan_in_bulk
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_in_bulk
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.pairs import find_joints
 from netprobe.planning.policy import PlanPolicy
@@ -145,13 +145,15 @@ def _churn(chosen: argparse.Namespace) -> list[int]:
 
 
 def _find_joints(inventory: Inventory, seed: int) -> frozenset[Joint]:
-    return frozenset(find_joints(Fabric(inventory), epoch=0, seed=seed, policy=PlanPolicy()))
+    return frozenset(find_joints(ClusterGraph(inventory), epoch=0, seed=seed, policy=PlanPolicy()))
 
 
-def _localise(plan: BulkPlan, seed: int) -> dict[str, float]:
+def _localise(plan: ArrayPlan, seed: int) -> dict[str, float]:
     """Two rounds of one plan with three broken parts: two dead ones and a tunnel that loses half."""
     random = np.random.default_rng(seed)
-    matrix = Matrix.of_arrays(tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64))
+    matrix = EvidenceMatrix.of_arrays(
+        tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64)
+    )
     kinds = {part.kind: number for part, number in plan.numbering.number_of.items()}
     some_overlay = next(iter(plan.numbering.overlay_of.values()))
     broken = {3: 1.0, some_overlay: 1.0, kinds[ComponentKind.TUNNEL]: 0.5}
@@ -172,7 +174,9 @@ def _localise(plan: BulkPlan, seed: int) -> dict[str, float]:
     }
 
 
-def _draw(random: np.random.Generator, plan: BulkPlan, broken: dict[int, float]) -> tuple[IntArray, IntArray]:
+def _draw(
+    random: np.random.Generator, plan: ArrayPlan, broken: dict[int, float]
+) -> tuple[IntArray, IntArray]:
     """Sent and lost per row; a way back is sent what arrived."""
     passing = 1 - random.uniform(0, 2 * HEALTHY_LOSS, plan.components)
     passing[list(broken)] = 1 - np.array(list(broken.values()))

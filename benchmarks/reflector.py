@@ -12,7 +12,7 @@ import time
 from netprobe.engine.clock import Clock
 from netprobe.engine.keyring import Keyring
 from netprobe.engine.responder.identity_http import IdentityServer
-from netprobe.engine.responder.reflector import Reflecting
+from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import TICK_NS
 from netprobe.wire.identity import Identity
@@ -21,7 +21,7 @@ from netprobe.wire.identity import Identity
 async def reflect(port: int, key: bytes, name: str) -> None:
     """Answer until standard input ends."""
     keys = Keyring(key)
-    responder = Responder(IdentityServer(Identity(name, "boot"), keys), keys, Clock(), port, Reflecting(name))
+    responder = Responder(IdentityServer(Identity(name, "boot"), keys), keys, Clock(), port, Reflector(name))
     await responder.open()
     try:
         print("ready", flush=True)

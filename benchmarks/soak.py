@@ -29,12 +29,12 @@ import numpy as np
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import (
-    Code,
-    Kind,
-    Questions,
+    ResultCode,
     RoundResult,
+    SweepTargets,
+    TargetProtocol,
 )
 from netprobe.model.verdict import Transport
 
@@ -72,14 +72,16 @@ class Size:
 _MANY = [*(f"10.9.{index >> 8}.{index & 255}" for index in range(1, EACH)), FAR_V6]
 """Nearly all IPv4, where thousands of addresses answer."""
 QUESTIONS = {
-    "kernel": Questions.of(Kind.ICMP, _MANY).plus(Questions.of(Kind.SYN, _MANY, ports=81)),
-    "responder": Questions.of(Kind.STAMP, _MANY, ports=PORT),
+    "kernel": SweepTargets.of(TargetProtocol.ICMP, _MANY).plus(
+        SweepTargets.of(TargetProtocol.SYN, _MANY, ports=81)
+    ),
+    "responder": SweepTargets.of(TargetProtocol.STAMP, _MANY, ports=PORT),
 }
 PORTIONS = {
     "kernel": (None,),
     "responder": tuple(np.array_split(np.arange(len(_MANY)), len(_MANY) // UNDER_WAY)),
 }
-PACE = Pace(timeout_ns=5_000_000_000)
+PACE = SweepSettings(timeout_ns=5_000_000_000)
 """A round ends when all is answered; patience is for a machine that has too much else to do."""
 
 
@@ -95,7 +97,7 @@ class Tally:
     def add(self, result: RoundResult) -> None:
         """Count one round."""
         self.asked += int(result.asked.sum())
-        self.answered += result.count(Code.REACHED) + result.count(Code.REFUSED)
+        self.answered += result.count(ResultCode.REACHED) + result.count(ResultCode.REFUSED)
         self.dropped += result.dropped
 
     @property

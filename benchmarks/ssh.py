@@ -21,10 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Patience, open_host
+from netprobe.discovery.ssh.connection import SshTimeouts, open_host
 from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.discovery.ssh.status import HostStatus, ask_status
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.ssh import SshAccess, SshHop
 
 _SSHD = "/usr/sbin/sshd"
@@ -33,7 +33,7 @@ _ENTER = (
     '{ [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; } && exec "$@"'
 )
 _COMMANDS = ("uptime", "kernel", "python", "tools")
-_PATIENT = Patience(connect_s=120, command_s=120)
+_PATIENT = SshTimeouts(connect_s=120, command_s=120)
 
 
 def run(arguments: list[str]) -> dict[str, object]:
@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     chosen = parser.parse_args(arguments)
     missing = [tool for tool in (_SSHD, "ssh", "ssh-keygen", "unshare") if shutil.which(tool) is None]
     if missing:
-        raise SurroundingsError(f"not installed: {', '.join(missing)}")
+        raise SystemRefusedError(f"not installed: {', '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
         inside = [sys.executable, "-m", "benchmarks.ssh", str(chosen.hosts), str(chosen.at_once), folder]
         enter = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, "sh"]
@@ -81,7 +81,7 @@ def _wait_for(address: str) -> None:
             if tried.connect_ex((address, 22)) == 0:
                 return
         time.sleep(0.05)
-    raise SurroundingsError(f"{address}: sshd does not listen")
+    raise SystemRefusedError(f"{address}: sshd does not listen")
 
 
 async def _ask(access: SshAccess) -> HostStatus:

@@ -55,9 +55,9 @@ from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, steer, unlimited, why_not
 from netprobe.engine.sweep.ports import sweep_ports
-from netprobe.engine.sweep.sweep import Pace, Sweep
-from netprobe.engine.sweep.targets import Code, Kind, Questions
-from netprobe.errors import SurroundingsError
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
+from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
+from netprobe.errors import SystemRefusedError
 from netprobe.model.verdict import PORTED, Transport
 
 Figures = dict[str, object]
@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> Figures:
     parser.add_argument("--only", choices=sorted(PARTS), action="append", help="one part; may be repeated")
     chosen = parser.parse_args(arguments).only or list(PARTS)
     if reason := why_not():
-        raise SurroundingsError(f"the sweep benchmark {reason}")
+        raise SystemRefusedError(f"the sweep benchmark {reason}")
     figures: Figures = {}
     for part in chosen:
         with joined() as pair:
@@ -135,25 +135,29 @@ def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7) -> Figures
     """Processor time per echo, paced and not, and whether every reply sent to us is counted."""
     with pair.near.entered():
         before = cpu_s(resource.RUSAGE_SELF)
-        sweep = Sweep(Questions.of(Kind.ICMP, addresses(targets), sizes=84), key=KEY, seed=1)
+        sweep = Sweep(SweepTargets.of(TargetProtocol.ICMP, addresses(targets), sizes=84), key=KEY, seed=1)
         prepare_us = (cpu_s(resource.RUSAGE_SELF) - before) / targets * 1e6
     figures: Figures = {"icmp_cpu_ratio_vs_fping": None}
     figures |= {"icmp_prepare_us_per_target": round(prepare_us, 2), "icmp_pace_per_s": PACE}
-    paced = Pace(rate=PACE, tick_ns=TICK_NS)
+    paced = SweepSettings(rate=PACE, tick_ns=TICK_NS)
     with sweep:
-        sweep.ask(Pace())
+        sweep.ask(SweepSettings())
         figures |= _beside_fping(pair, sweep, rounds, paced, suffix="_one_processor", repeats=1)
         with _apart(pair) as apart:
             if apart:
                 figures |= _beside_fping(pair, sweep, rounds, paced, suffix="", repeats=2)
-                figures |= _beside_fping(pair, sweep, 2 * rounds, Pace(), suffix="_unpaced", repeats=2)
+                figures |= _beside_fping(
+                    pair, sweep, 2 * rounds, SweepSettings(), suffix="_unpaced", repeats=2
+                )
         replied = count_echo_replies(pair.far)
-        _, reached = _sweep_rounds(sweep, rounds, Pace())
+        _, reached = _sweep_rounds(sweep, rounds, SweepSettings())
         replied = count_echo_replies(pair.far) - replied
     return figures | {"delivered_share": round(reached / replied, 6)}
 
 
-def _beside_fping(pair: Pair, sweep: Sweep, rounds: int, pace: Pace, *, suffix: str, repeats: int) -> Figures:
+def _beside_fping(
+    pair: Pair, sweep: Sweep, rounds: int, pace: SweepSettings, *, suffix: str, repeats: int
+) -> Figures:
     """Both, alternating; the median of each."""
     ours, theirs, answered = [], [], 1.0
     missing = is_missing("fping")
@@ -191,11 +195,11 @@ def _apart(pair: Pair) -> Iterator[bool]:
         os.sched_setaffinity(0, usable)
 
 
-def _sweep_rounds(sweep: Sweep, rounds: int, pace: Pace) -> tuple[float, int]:
+def _sweep_rounds(sweep: Sweep, rounds: int, pace: SweepSettings) -> tuple[float, int]:
     """Processor time per echo in microseconds, and how many were answered."""
     before, reached = cpu_s(resource.RUSAGE_SELF), 0
     for _ in range(rounds):
-        reached += sweep.ask(pace).count(Code.REACHED)
+        reached += sweep.ask(pace).count(ResultCode.REACHED)
     return (cpu_s(resource.RUSAGE_SELF) - before) / (rounds * len(sweep.questions)) * 1e6, reached
 
 
@@ -215,7 +219,7 @@ def _fping(near: Namespace, named: list[str], rounds: int, *, gap_ms: float) -> 
     answered = sum(int(line.split("=")[1].split("/")[1]) for line in told if "xmt/rcv" in line)
     asked = rounds * len(named)
     if answered < 0.5 * asked:
-        raise SurroundingsError(f"fping had {answered} answers of {asked}: {told[-1:]}")
+        raise SystemRefusedError(f"fping had {answered} answers of {asked}: {told[-1:]}")
     return (used - startup) / asked * 1e6, answered / asked
 
 
@@ -227,9 +231,11 @@ def measure_udp(pair: Pair, *, targets: int = 1000, rounds: int = 6) -> Figures:
     with (
         _running(pair.far, "benchmarks.reflector", "9771", KEY.decode(), "far/node/pod"),
         pair.near.entered(),
-        Sweep(Questions.of(Kind.STAMP, addresses(targets), ports=9771), key=KEY, seed=1) as sweep,
+        Sweep(
+            SweepTargets.of(TargetProtocol.STAMP, addresses(targets), ports=9771), key=KEY, seed=1
+        ) as sweep,
     ):
-        pace = Pace(rate=5000, tick_ns=TICK_NS)
+        pace = SweepSettings(rate=5000, tick_ns=TICK_NS)
         sweep.ask(pace)
         used_us, reached = _sweep_rounds(sweep, rounds, pace)
     return {
@@ -250,12 +256,12 @@ def measure_rtt(pair: Pair, *, targets: int = 3000) -> Figures:
         command = ("tcpdump", "-i", "cable", "-n", "-s", "64", "-B", "65536", "-U", "-w", str(file))
         stamped = ("--time-stamp-precision=nano", "icmp")
         with (
-            Sweep(Questions.of(Kind.ICMP, addresses(targets)), key=KEY, seed=1) as sweep,
+            Sweep(SweepTargets.of(TargetProtocol.ICMP, addresses(targets)), key=KEY, seed=1) as sweep,
             subprocess.Popen([*command, *stamped], stderr=subprocess.PIPE) as tap,
         ):
             assert tap.stderr is not None
             tap.stderr.readline()  # "listening on …"
-            results = [sweep.ask(Pace(rate=50_000, tick_ns=10_000_000)) for _ in range(4)][1:]
+            results = [sweep.ask(SweepSettings(rate=50_000, tick_ns=10_000_000)) for _ in range(4)][1:]
             time.sleep(0.5)
             tap.terminate()
         true_ns = _read_rtts(file.read_bytes())
@@ -296,8 +302,9 @@ def _read_rtts(pcap: bytes) -> dict[tuple[int, int], int]:
 def measure_syn(pair: Pair, *, hosts: int = 8192, ports: int = 20) -> Figures:
     """SYNs per second at the far end."""
     named = addresses(hosts)
-    questions = Questions.of(
-        Kind.SYN, np.repeat(Questions.of(Kind.SYN, named, ports=1).addresses, ports, axis=0),
+    questions = SweepTargets.of(
+        TargetProtocol.SYN,
+        np.repeat(SweepTargets.of(TargetProtocol.SYN, named, ports=1).addresses, ports, axis=0),
         ports=np.tile(np.arange(1000, 1000 + ports), hosts).astype(np.uint16),
     )  # fmt: skip
     pair.far.filter(
@@ -310,7 +317,7 @@ def measure_syn(pair: Pair, *, hosts: int = 8192, ports: int = 20) -> Figures:
     with sweep:
         for _ in range(3):
             with _rate_at(pair.far) as rate:
-                answered = sweep.ask(Pace(beside=True)).count(Code.REFUSED)
+                answered = sweep.ask(SweepSettings(beside=True)).count(ResultCode.REFUSED)
             ours.append(rate[0])
             if not is_missing("masscan"):
                 with _rate_at(pair.far) as rate:
@@ -446,7 +453,7 @@ def _running(namespace: Namespace, module: str, *arguments: str) -> Iterator[Non
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as standing:
         assert standing.stdout is not None
         if standing.stdout.readline() != b"ready\n":
-            raise SurroundingsError(f"{module} did not start")
+            raise SystemRefusedError(f"{module} did not start")
         yield
 
 

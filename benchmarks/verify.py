@@ -45,12 +45,12 @@ from benchmarks.generated_firewall import (
 )
 from netprobe.analysis.intent.availability import find_absent
 from netprobe.bus.operator import Access, ask_snapshot
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.model.intent import Judged
+from netprobe.model.intent import CellResult
 from netprobe.model.snapshot import Snapshot
-from netprobe.workflows.verification import Locate
+from netprobe.workflows.verification import LocateDrops
 
 _SETTLE_S = 180.0
 _INTERVAL_NS = 10_000_000_000
@@ -92,7 +92,7 @@ class Stage:
     wall: Wall
     addresses: dict[str, frozenset[str]]
 
-    async def look(self, cases: Sequence[Case], *, locate: Locate) -> dict[Case, Judged]:
+    async def look(self, cases: Sequence[Case], *, locate: LocateDrops) -> dict[Case, CellResult]:
         """What verify says about *cases*, each pair's echo beside them."""
         pairs = {(case.cell.source, case.cell.address) for case in cases}
         echoes = [cell for cell in witness_cells(self.wall) if (cell.source, cell.address) in pairs]
@@ -170,18 +170,18 @@ async def wait_for_agents(access: Access) -> Snapshot:
         if not find_absent(snapshot):
             return snapshot
         await asyncio.sleep(1)
-    raise SurroundingsError(f"not every agent has reported within {_SETTLE_S:g} s")
+    raise SystemRefusedError(f"not every agent has reported within {_SETTLE_S:g} s")
 
 
 async def _measure(stage: Stage) -> dict[str, object]:
     cases = make_cases(stage.wall, stage.wall.cells())
     first = {case.cell.source: case for case in cases}  # agents load their arrays with the first question
-    await stage.look(tuple(first.values()), locate=Locate.NONE)
+    await stage.look(tuple(first.values()), locate=LocateDrops.NONE)
     began = time.monotonic()
-    await stage.look(cases, locate=Locate.NONE)
+    await stage.look(cases, locate=LocateDrops.NONE)
     asked_s = time.monotonic() - began
     began = time.monotonic()
-    told = await stage.look(cases, locate=Locate.ALL)
+    told = await stage.look(cases, locate=LocateDrops.ALL)
     placed_s = time.monotonic() - began
     right = partial(is_right, wall=stage.wall, addresses=stage.addresses)
     wrong = [case for case in cases if not right(case, told[case])]
@@ -200,13 +200,13 @@ async def _measure(stage: Stage) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _describe(case: Case, told: Judged) -> str:
+def _describe(case: Case, told: CellResult) -> str:
     cell, rule = case.cell, case.rule
     truth = f"{rule.name} ({rule.action}, {rule.chain} of {rule.host})" if rule else "passes"
     return f"{cell.source} → {cell.target} {cell.door}: {told.verdict}, {told.reason} {told.at}; {truth}"
 
 
-def _is_placed(stage: Stage, case: Case, told: Judged) -> bool:
+def _is_placed(stage: Stage, case: Case, told: CellResult) -> bool:
     return is_placed_right(case, told, wall=stage.wall, addresses=stage.addresses)
 
 
@@ -235,7 +235,7 @@ async def is_found(stage: Stage, changed: Wall, rule: Rule) -> bool:
     cases = make_cases(changed, stage.wall.touched(rule), meant=stage.wall)
     load_rules(stage.client, changed, [rule.host])
     try:
-        told = await stage.look(cases, locate=Locate.NONE)
+        told = await stage.look(cases, locate=LocateDrops.NONE)
     finally:
         load_rules(stage.client, stage.wall, [rule.host])
     right = partial(is_right, wall=stage.wall, addresses=stage.addresses)

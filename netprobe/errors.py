@@ -28,7 +28,7 @@ class RemoteFormatError(NetprobeError):
     """Bytes from the network do not keep the format; counted and dropped, never fatal."""
 
 
-class SurroundingsError(NetprobeError):
+class SystemRefusedError(NetprobeError):
     """The machine or a server around us refuses: no privilege, no program, a port in use."""
 
 
@@ -36,5 +36,5 @@ class MisuseError(NetprobeError):
     """Our own code called us in a way that cannot be right."""
 
 
-class BusAwayError(SurroundingsError):
+class BusAwayError(SystemRefusedError):
     """The bus cannot be reached, or did not answer in time; what was to be sent is still with the caller."""

@@ -14,7 +14,7 @@ _SETTLED_AFTER = 2
 """Intervals after which every check was asked and every peer has asked."""
 
 
-class Garbage:
+class GcTuning:
     """Counts the intervals of a plan, and lets the collector forget what has settled by then."""
 
     def __init__(self) -> None:

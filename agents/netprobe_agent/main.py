@@ -18,7 +18,7 @@ from netprobe.errors import InputError, NetprobeError
 from netprobe.model.names import AgentId
 
 if TYPE_CHECKING:
-    from netprobe.bus.login import Login, Trust
+    from netprobe.bus.login import Login, ServerTrust
 
 DEFAULT_PORT = 9771
 DEFAULT_SPOOL_MIB = 64
@@ -147,14 +147,14 @@ def _login(arguments: argparse.Namespace, agent: AgentId) -> Login:
     return TokenLogin(agent, arguments.token) if arguments.token else SeedLogin(read_seed(arguments.seed))
 
 
-def _trust(arguments: argparse.Namespace) -> Trust | None:
-    from netprobe.bus.login import Trust  # noqa: PLC0415
+def _trust(arguments: argparse.Namespace) -> ServerTrust | None:
+    from netprobe.bus.login import ServerTrust  # noqa: PLC0415
 
     if arguments.certificate_key and not arguments.certificate:
         raise InputError("goes with --certificate", where="--certificate-key")
     if not (arguments.ca or arguments.certificate):
         return None
-    return Trust(arguments.ca, arguments.certificate, arguments.certificate_key)
+    return ServerTrust(arguments.ca, arguments.certificate, arguments.certificate_key)
 
 
 def _addresses(text: str) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.ports import addresses_of
-from netprobe.wire.messages import RATE_SPENT, Answer, Declined, Detail, Question, Reply
+from netprobe.wire.messages import RATE_SPENT, CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
 
 MAX_COUNT = 100
 QUESTIONS_PER_MINUTE = 60
@@ -49,22 +49,22 @@ def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) ->
     return any(parsed in network for network in networks)
 
 
-def _detail(seen: Seen) -> Detail:
-    return Detail(seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts)
+def _detail(seen: Observation) -> OutcomeDetail:
+    return OutcomeDetail(seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts)
 
 
 @dataclass(slots=True)
-class Answering:
+class QuestionHandler:
     """Answers questions from the bus, and leaves a line in the log for each."""
 
     agent: AgentId
-    ask: Callable[[Check], Awaitable[tuple[Seen, ...]]]
+    ask: Callable[[Check], Awaitable[tuple[Observation, ...]]]
     now_ns: Callable[[], int]
     allowed: tuple[Network, ...] = ()
     plan: Plan | None = None
     _recent_ns: list[int] = field(default_factory=list)
 
-    async def answer(self, question: Question) -> Reply:
+    async def answer(self, question: CheckQuestion) -> Reply:
         """The outcomes, or why the question was declined."""
         reply = await self._answer(question)
         asked = question.check
@@ -74,7 +74,7 @@ class Answering:
         )
         return reply
 
-    async def _answer(self, question: Question) -> Reply:
+    async def _answer(self, question: CheckQuestion) -> Reply:
         check = question.check
         for address in addresses_of(check):
             if not is_allowed(address, self.plan, self.allowed):
@@ -87,7 +87,7 @@ class Answering:
             seen = await self.ask(check)
         except NetprobeError as error:
             return Declined(self.agent, str(error))
-        return Answer(
+        return CheckAnswer(
             self.agent, check.id, tuple(one.outcome for one in seen), tuple(_detail(one) for one in seen)
         )
 

@@ -12,10 +12,10 @@ from typing import TextIO
 import msgspec
 
 from netprobe.engine.engine import Engine
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured
-from netprobe_agent.gc_tuning import Garbage
+from netprobe_agent.gc_tuning import GcTuning
 from netprobe_agent.questions import Network, is_allowed
 
 _MAX_PLAN_BYTES = 64 * 1024 * 1024
@@ -64,7 +64,7 @@ async def run(
     complain: TextIO = sys.stderr,
 ) -> None:
     """Run *plan*; every interval is one call of *write*."""
-    garbage = Garbage()
+    garbage = GcTuning()
 
     def deliver(measured: Measured) -> None:
         write(measured)
@@ -84,4 +84,4 @@ def open_output(name: str) -> TextIO:
     try:
         return Path(name).open("w", encoding="utf-8")
     except OSError as error:
-        raise SurroundingsError(f"{name}: cannot be written: {error.strerror}") from error
+        raise SystemRefusedError(f"{name}: cannot be written: {error.strerror}") from error

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from netprobe import __version__
 from netprobe.bus.agent import AgentBus
-from netprobe.bus.login import Login, Trust
+from netprobe.bus.login import Login, ServerTrust
 from netprobe.engine.engine import Engine
 from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.wire.messages import Presence
 from netprobe_agent.bus_address_cache import keep_doors, recall_doors
-from netprobe_agent.gc_tuning import Garbage
+from netprobe_agent.gc_tuning import GcTuning
 from netprobe_agent.outbox import Outbox
-from netprobe_agent.questions import Answering, Network
+from netprobe_agent.questions import Network, QuestionHandler
 from netprobe_agent.spool import Spool
 
 PRESENCE_EVERY_S = 5.0
@@ -41,7 +41,7 @@ class ServeOptions:
     port: int
     spool_bytes: int
     allowed: tuple[Network, ...] = ()
-    trust: Trust | None = None
+    trust: ServerTrust | None = None
     addresses: tuple[str, ...] = ()
     """Where peers reach us, as far as it was told."""
 
@@ -55,7 +55,7 @@ class Reporter:
         self._spool = spool
         self._outbox = outbox
         self._sequence = 0
-        self._garbage = Garbage()
+        self._garbage = GcTuning()
         self._epoch = 0
         self.capabilities: tuple[str, ...] = ()
 
@@ -117,7 +117,7 @@ async def serve(options: ServeOptions) -> None:
         outbox = Outbox(spool, tell=lambda is_ready: engine.tell_ready(is_ready=is_ready))
         reporter = Reporter(options.agent, boot, spool, outbox)
         reporter.capabilities = engine.capabilities
-        answering = Answering(options.agent, engine.ask, time.monotonic_ns, options.allowed)
+        answering = QuestionHandler(options.agent, engine.ask, time.monotonic_ns, options.allowed)
         bus.questions(answering.answer)
         async with asyncio.TaskGroup() as group:
             working = (
@@ -135,7 +135,7 @@ async def serve(options: ServeOptions) -> None:
 
 
 async def _follow_plans(
-    bus: AgentBus, engine: Engine, reporter: Reporter, answering: Answering, folder: Path
+    bus: AgentBus, engine: Engine, reporter: Reporter, answering: QuestionHandler, folder: Path
 ) -> None:
     async for plan in bus.plans():
         keep_doors(folder, plan)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.window import Report
 from netprobe.wire.reports import decode_report, encode_report
 
@@ -42,7 +42,7 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True)
             self._entries = self._read_folder()
         except OSError as error:
-            raise SurroundingsError(f"{folder}: cannot keep reports here: {error.strerror}") from error
+            raise SystemRefusedError(f"{folder}: cannot keep reports here: {error.strerror}") from error
         self._next = self._entries[-1].number + 1 if self._entries else 0
         self._shrink()
 

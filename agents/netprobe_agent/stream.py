@@ -22,8 +22,17 @@ from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
 from netprobe.wire.messages import encode_reply
-from netprobe.wire.stream import Follow, Put, Replied, Said, Taken, Told, decode_heard, encode_said
-from netprobe_agent.questions import Answering
+from netprobe.wire.stream import (
+    FollowPlan,
+    MeasuredLine,
+    PlanTaken,
+    QuestionLine,
+    ReplyLine,
+    Said,
+    decode_heard,
+    encode_said,
+)
+from netprobe_agent.questions import QuestionHandler
 
 _MOST_LINE = 64 * 1024 * 1024
 
@@ -31,14 +40,14 @@ _MOST_LINE = 64 * 1024 * 1024
 async def stream(agent: AgentId, *, port: int) -> None:
     """Follow the plans and ask the questions that come, until no more can come."""
     async with Engine(agent, boot=secrets.token_hex(8), port=port) as engine:
-        streaming = _Streaming(engine, Answering(agent, engine.ask, time.monotonic_ns))
+        streaming = _StreamSession(engine, QuestionHandler(agent, engine.ask, time.monotonic_ns))
         running = asyncio.ensure_future(engine.run(streaming.deliver))
         try:
             async for line in _lines():
                 match decode_heard(line):
-                    case Follow(plan):
+                    case FollowPlan(plan):
                         streaming.follow(plan)
-                    case Put(number, message):
+                    case QuestionLine(number, message):
                         streaming.put(number, message)
         finally:
             await _end(running, *streaming.asking)
@@ -47,23 +56,23 @@ async def stream(agent: AgentId, *, port: int) -> None:
 
 
 @dataclass(slots=True)
-class _Streaming:
+class _StreamSession:
     """What one agent does between its two pipes."""
 
     engine: Engine
-    answering: Answering
+    answering: QuestionHandler
     epoch: int = 0
     asking: set[asyncio.Future[None]] = field(default_factory=set)
 
     def deliver(self, measured: Measured) -> None:
-        _say(Told(self.epoch, measured))
+        _say(MeasuredLine(self.epoch, measured))
 
     def follow(self, plan: Plan) -> None:
         self.engine.use(plan)
         self.answering.plan = plan
         self.epoch = plan.epoch
         unaskable = tuple(f"check {check}: {why}" for check, why in self.engine.unaskable.items())
-        _say(Taken(plan.epoch, self.engine.capabilities, __version__, unaskable))
+        _say(PlanTaken(plan.epoch, self.engine.capabilities, __version__, unaskable))
 
     def put(self, number: int, message: bytes) -> None:
         """Ask in the background: a hanging-up is heard meanwhile."""
@@ -73,7 +82,7 @@ class _Streaming:
 
     async def _answer(self, number: int, message: bytes) -> None:
         reply = await answer_message(self.engine.agent, self.answering.answer, message)
-        _say(Replied(number, encode_reply(reply)))
+        _say(ReplyLine(number, encode_reply(reply)))
 
 
 async def _end(*tasks: asyncio.Future[None]) -> None:

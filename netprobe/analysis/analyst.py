@@ -13,24 +13,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from netprobe.analysis.diagnosis.pipeline import Explainer
-from netprobe.analysis.findings.lifecycle import Findings
-from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, Arrivals
-from netprobe.analysis.intervals.assembler import Frame, Intake, QuietWindows
-from netprobe.analysis.intervals.observation import Look, look_at
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.plan.migration import Carry
-from netprobe.analysis.state.agent_liveness import Attendance, RollCall
+from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
+from netprobe.analysis.findings.lifecycle import FindingLifecycle
+from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, MissingAgents
+from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, QuietWindows
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.analysis.state.agent_liveness import AgentLiveness, LivenessView
 from netprobe.analysis.state.eligibility import (
     BESIDE_FRAMES,
     FORGIVEN_FRAMES,
     SETTLING_FRAMES,
-    Trust,
+    EvidenceEligibility,
 )
-from netprobe.analysis.state.path_state import Judge, Statuses
+from netprobe.analysis.state.path_state import PathStateMachine, PathStates
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
-from netprobe.model.expected_agents import Muster
+from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -53,8 +53,8 @@ class Conclusion:
 
     findings: tuple[Finding, ...]
     past_findings: tuple[Finding, ...]
-    _statuses: Statuses
-    _roll: RollCall
+    _statuses: PathStates
+    _roll: LivenessView
 
     @cached_property
     def paths(self) -> tuple[PathStatus, ...]:
@@ -78,15 +78,15 @@ class Analyst:
 
         *late_after_ns*: so long, at least, an agent that is said to run may take to report.
         """
-        self._facts = Facts(inventory, fleet)
-        self._intake = Intake(self._facts)
-        self._explainer = Explainer(self._facts)
-        self._trust = Trust(self._facts, settling_frames=settling_frames)
-        self._judge = Judge(self._facts)
-        self._findings = Findings(self._facts)
-        self._looks: deque[Look] = deque(maxlen=_LOOKS)
-        self._attendance = Attendance()
-        self._arrivals = Arrivals(late_after_ns=late_after_ns)
+        self._facts = PlanIndex(inventory, fleet)
+        self._intake = IntervalAssembler(self._facts)
+        self._explainer = DiagnosisPipeline(self._facts)
+        self._trust = EvidenceEligibility(self._facts, settling_frames=settling_frames)
+        self._judge = PathStateMachine(self._facts)
+        self._findings = FindingLifecycle(self._facts)
+        self._looks: deque[IntervalObservation] = deque(maxlen=_LOOKS)
+        self._attendance = AgentLiveness()
+        self._arrivals = MissingAgents(late_after_ns=late_after_ns)
         self._void = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
@@ -97,7 +97,7 @@ class Analyst:
         """
         if fleet.interval_ns != self._facts.interval_ns:
             raise MisuseError("a plan with another interval needs another analyst")
-        carry = Carry(self._facts, Facts(inventory, fleet))
+        carry = PlanMigration(self._facts, PlanIndex(inventory, fleet))
         self._facts = carry.after
         self._intake.replan(carry)
         self._explainer.replan(carry)
@@ -122,7 +122,7 @@ class Analyst:
         """Agents that are said to run and have not reported for a while: more may be known of them."""
         return self._arrivals.late(self._facts)
 
-    def expect(self, muster: Muster) -> None:
+    def expect(self, muster: ExpectedAgents) -> None:
         """These agents are said to run; of one that is and does not report a finding is made."""
         self._arrivals.expect(muster)
 
@@ -169,7 +169,7 @@ class Analyst:
             return frozenset()
         return frozenset(agent for agent in self._facts.agents if str(agent) in named)
 
-    def _judge_frame(self, frame: Frame, *, now_ns: int) -> None:
+    def _judge_frame(self, frame: Interval, *, now_ns: int) -> None:
         if self._is_void(frame):
             return
         self._trust.begin(frame.health)
@@ -190,7 +190,7 @@ class Analyst:
         self._looks.append(look)
         self._judge.see(look)
 
-    def _is_void(self, frame: Frame) -> bool:
+    def _is_void(self, frame: Interval) -> bool:
         alive = self._trust.known.difference(self._attendance.silence)
         if len(frame.health) >= _QUORUM * len(alive) or self._void >= _VOID_FRAMES:
             self._void = 0

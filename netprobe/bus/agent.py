@@ -27,7 +27,7 @@ from netprobe.bus.connection import (
     logger,
     open_connection,
 )
-from netprobe.bus.login import Login, Trust
+from netprobe.bus.login import Login, ServerTrust
 from netprobe.bus.questions import Answerer, answer_message
 from netprobe.bus.subjects import (
     plan_get_subject,
@@ -36,7 +36,7 @@ from netprobe.bus.subjects import (
     probe_subject,
     windows_subject,
 )
-from netprobe.errors import BusAwayError, InputError, RemoteFormatError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
@@ -65,7 +65,13 @@ class AgentBus:
     """
 
     def __init__(
-        self, url: str, *, agent: AgentId, login: Login, trust: Trust | None, doors: tuple[str, ...] = ()
+        self,
+        url: str,
+        *,
+        agent: AgentId,
+        login: Login,
+        trust: ServerTrust | None,
+        doors: tuple[str, ...] = (),
     ) -> None:
         self._url = url
         self._agent = agent
@@ -88,7 +94,7 @@ class AgentBus:
 
     @classmethod
     async def connect(
-        cls, url: str, *, agent: AgentId, login: Login, trust: Trust | None = None,
+        cls, url: str, *, agent: AgentId, login: Login, trust: ServerTrust | None = None,
         doors: tuple[str, ...] = (),
     ) -> Self:  # fmt: skip
         """Start connecting to *url* and return at once; the bus may still be away.
@@ -183,7 +189,7 @@ class AgentBus:
                 pause_s, said = FIRST_PAUSE_S, ""
                 if self._doors == self._tried:
                     logger.info("%s: the bus went away", self._agent)
-            except (SurroundingsError, InputError) as error:
+            except (SystemRefusedError, InputError) as error:
                 if str(error) != said:
                     logger.warning("%s: %s; trying again", self._agent, error)
                 said = str(error)
@@ -223,7 +229,7 @@ class AgentBus:
         """The bus at an address of its own; None where it cannot be reached there."""
         self._tried = self._doors
         for address in self._tried:
-            with suppress(SurroundingsError):
+            with suppress(SystemRefusedError):
                 return await open_connection(
                     self._url, login=self._login, name=str(self._agent), trust=self._trust, at=address,
                     timeout_s=STRAIGHT_TIMEOUT_S,
@@ -271,7 +277,7 @@ class AgentBus:
         if connection is None:
             logger.warning("%s: the bus went away before an answer was there", self._agent)
             return
-        with suppress(SurroundingsError):
+        with suppress(SystemRefusedError):
             await connection.publish(message.reply, encode_reply(reply))
 
 

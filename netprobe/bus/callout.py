@@ -24,7 +24,7 @@ from netprobe.bus.connection import Connection, Message, logger
 from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
 from netprobe.bus.tokens import Bearer, Reason, Refusal
-from netprobe.errors import InputError, RemoteFormatError, SurroundingsError
+from netprobe.errors import InputError, RemoteFormatError, SystemRefusedError
 from netprobe.model.names import AgentId
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
@@ -100,7 +100,7 @@ async def answer_callouts(connection: Connection, *, seed: str, judge: Judge) ->
         except RemoteFormatError as error:
             logger.warning("a callout of the bus was dropped: %s", error)
             return
-        with suppress(SurroundingsError):
+        with suppress(SystemRefusedError):
             await connection.publish(message.reply, reply.encode())
 
     await connection.subscribe(SUBJECT, answer, pending=_PENDING)

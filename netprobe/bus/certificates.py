@@ -24,14 +24,14 @@ _BACKDATED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificatePair:
     """A certificate and its key, as PEM."""
 
     certificate: bytes
     key: bytes = field(repr=False)
 
 
-def make_authority(*, now: datetime) -> Pair:
+def make_authority(*, now: datetime) -> CertificatePair:
     """A fresh authority that signs the certificates of one bus."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("netprobe bus")
@@ -46,10 +46,10 @@ def make_authority(*, now: datetime) -> Pair:
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    return Pair(_pem(builder.sign(key, hashes.SHA256())), _pem_key(key))
+    return CertificatePair(_pem(builder.sign(key, hashes.SHA256())), _pem_key(key))
 
 
-def sign_server(authority: Pair, names: Iterable[str], *, now: datetime) -> Pair:
+def sign_server(authority: CertificatePair, names: Iterable[str], *, now: datetime) -> CertificatePair:
     """A server's certificate for *names* (DNS, addresses); :class:`InputError` for a bad authority."""
     try:
         signer = serialization.load_pem_private_key(authority.key, password=None)
@@ -69,7 +69,7 @@ def sign_server(authority: Pair, names: Iterable[str], *, now: datetime) -> Pair
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
-    return Pair(_pem(builder.sign(signer, hashes.SHA256())), _pem_key(key))
+    return CertificatePair(_pem(builder.sign(signer, hashes.SHA256())), _pem_key(key))
 
 
 def _builder(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from netprobe.bus.agent import refusal_in
 from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, logger, open_connection
-from netprobe.bus.login import SeedLogin, Trust
+from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
     EVERY_WINDOW,
@@ -27,7 +27,7 @@ from netprobe.bus.subjects import (
     query_subject,
     stream_of,
 )
-from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.wire.messages import Presence, decode_presence, encode_plan
@@ -98,7 +98,7 @@ class CollectorBus:
         async def reply_to(message: Message) -> None:
             if not message.reply:
                 return
-            with suppress(SurroundingsError):
+            with suppress(SystemRefusedError):
                 try:
                     await self._connection.publish(message.reply, await answer(message.data))
                 except NetprobeError as error:
@@ -163,7 +163,7 @@ class CollectorBus:
         reply = await self._connection.request(subject, data, timeout_s=API_TIMEOUT_S)
         refusal = refusal_in(reply.data)
         if refusal is not None:
-            raise SurroundingsError(f"the bus did not store {subject}: {refusal}")
+            raise SystemRefusedError(f"the bus did not store {subject}: {refusal}")
 
     async def _ask_for_more(self) -> None:
         body = {"batch": BATCH, "max_bytes": BATCH_BYTES, "expires": round(PULL_S * _SECOND)}
@@ -191,7 +191,7 @@ class CollectorBus:
         return Delivery(message.subject, message.data, message.reply)
 
 
-class _ApiError(SurroundingsError):
+class _ApiError(SystemRefusedError):
     def __init__(self, verb: str, code: int, description: str) -> None:
         self.code = code
         super().__init__(f"the bus refuses {verb}: {description} ({code})")
@@ -199,7 +199,7 @@ class _ApiError(SurroundingsError):
 
 @asynccontextmanager
 async def open_collector_bus(
-    url: str, *, login: SeedLogin, presence_ttl_s: float = PRESENCE_TTL_S, trust: Trust | None = None
+    url: str, *, login: SeedLogin, presence_ttl_s: float = PRESENCE_TTL_S, trust: ServerTrust | None = None
 ) -> AsyncIterator[CollectorBus]:
     """Connect the collector and prepare the bus, for the time of the block."""
     connection = await open_connection(url, login=login, name="collector", trust=trust)

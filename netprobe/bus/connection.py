@@ -22,8 +22,8 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from netprobe.bus.login import Login, SeedLogin, TokenLogin, Trust
-from netprobe.errors import BusAwayError, InputError, MisuseError, SurroundingsError
+from netprobe.bus.login import Login, SeedLogin, ServerTrust, TokenLogin
+from netprobe.errors import BusAwayError, InputError, MisuseError, SystemRefusedError
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 5.0
@@ -94,7 +94,7 @@ class Connection:
         """Ask on *subject* and return the reply.
 
         Raises :class:`BusAwayError` on silence, a lost connection or when nobody listens there, and
-        :class:`SurroundingsError` where we may not ask.
+        :class:`SystemRefusedError` where we may not ask.
         """
         async with self._waiting(subject, timeout_s):
             reply = await self._client.request(subject, data, timeout=timeout_s, headers=headers)
@@ -157,7 +157,7 @@ class Connection:
         except (TimeoutError, nats.errors.Error, OSError) as error:
             verb = self._refused.pop(subject.lower(), None)
             if verb is not None:
-                raise SurroundingsError(f"the bus does not let us {verb} to {subject}") from error
+                raise SystemRefusedError(f"the bus does not let us {verb} to {subject}") from error
             raise _translated(error, subject) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -167,14 +167,14 @@ class Connection:
 
 
 async def open_connection(
-    url: str, *, login: Login, name: str, trust: Trust | None = None, at: str = "",
+    url: str, *, login: Login, name: str, trust: ServerTrust | None = None, at: str = "",
     timeout_s: float = CONNECT_TIMEOUT_S,
 ) -> Connection:  # fmt: skip
     """Connect once to *url* as *login*; *at* is an address (``IP:PORT``) to find it at without its name.
 
     Whatever answers there has to prove with its certificate that it is *url*, where there are certificates.
 
-    Raises :class:`BusAwayError` where nobody answers, :class:`SurroundingsError` where the bus does not take
+    Raises :class:`BusAwayError` where nobody answers, :class:`SystemRefusedError` where the bus does not take
     the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none.
     """
     expect_url(url)
@@ -212,7 +212,7 @@ async def open_connection(
     ) as error:  # ahead: a bad certificate is a ValueError, too
         await connection.close()
         if client._server_info.get("tls_verify") and (trust is None or trust.certificate is None):
-            raise SurroundingsError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
+            raise SystemRefusedError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
         raise _not_connected(url, login, error) from error
     except _LIBRARY_STUMBLES as error:
         await connection.close()
@@ -231,19 +231,19 @@ def _login_options(login: Login) -> dict[str, Any]:
             return {"token": login.read()}
 
 
-def _tls_options(url: str, trust: Trust | None) -> dict[str, Any]:
+def _tls_options(url: str, trust: ServerTrust | None) -> dict[str, Any]:
     """TLS where the address or the files ask for it; an address without TLS and no files: none."""
     if trust is None and urlsplit(url).scheme in {"nats", "ws"}:
         return {}
-    return {"tls": (trust or Trust()).context(), "tls_hostname": urlsplit(url).hostname}
+    return {"tls": (trust or ServerTrust()).context(), "tls_hostname": urlsplit(url).hostname}
 
 
-def _not_connected(url: str, login: Login, error: Exception) -> SurroundingsError:
+def _not_connected(url: str, login: Login, error: Exception) -> SystemRefusedError:
     if "authorization" in str(error).lower():
-        return SurroundingsError(f"the bus at {url} does not know our {login.what}")
+        return SystemRefusedError(f"the bus at {url} does not know our {login.what}")
     complaint = _tls_complaint(error)
     if complaint:
-        return SurroundingsError(f"the bus at {url}: {complaint}")
+        return SystemRefusedError(f"the bus at {url}: {complaint}")
     return BusAwayError(f"no bus at {url}: {_reason(error)}")
 
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from netprobe.bus.keys import public_key
 from netprobe.bus.subjects import inbox_of, inbox_of_agent
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.names import AgentId
 
 _MAX_TOKEN_BYTES = 6_144
@@ -59,15 +59,15 @@ class TokenLogin:
     def read(self) -> str:
         """The token as it is now.
 
-        Raises :class:`SurroundingsError` naming the file, never its content.
+        Raises :class:`SystemRefusedError` naming the file, never its content.
         """
         try:
             text = self.file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is not a token"
-            raise SurroundingsError(f"{self.file}: cannot be read: {reason}") from error
+            raise SystemRefusedError(f"{self.file}: cannot be read: {reason}") from error
         if text.count(".") != 2 or len(text) > _MAX_TOKEN_BYTES:
-            raise SurroundingsError(f"{self.file}: is not a ServiceAccount token")
+            raise SystemRefusedError(f"{self.file}: is not a ServiceAccount token")
         return text
 
 
@@ -75,7 +75,7 @@ Login: TypeAlias = SeedLogin | TokenLogin
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class ServerTrust:
     """TLS as a client: whom we believe, and what we show where the bus asks for it (mutual TLS)."""
 
     ca: Path | None = None

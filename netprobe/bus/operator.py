@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 
 from netprobe.bus.collector import ERROR_HEADER
 from netprobe.bus.connection import Connection, Message, open_connection
-from netprobe.bus.login import SeedLogin, Trust
+from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.questions import CarriedAsker
 from netprobe.bus.subjects import probe_subject, query_subject
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
-from netprobe.wire.intent_watch import Watched, encode_watched
+from netprobe.wire.intent_watch import IntentReport, encode_watched
 from netprobe.wire.messages import (
-    Question,
+    CheckQuestion,
     Reply,
     decode_reply,
     decode_snapshot,
@@ -39,7 +39,7 @@ class Access:
     """``nats://host:port``."""
     seed: str = field(repr=False)
     """The asker's secret seed (``SU…``); kept out of every representation."""
-    trust: Trust | None = None
+    trust: ServerTrust | None = None
     """TLS; None where the address says none."""
 
 
@@ -55,7 +55,7 @@ async def ask_moment(access: Access, at_ns: int, *, timeout_s: float = 120.0) ->
     return decode_snapshot(reply.data)
 
 
-async def tell_watched(access: Access, told: Watched, *, timeout_s: float = 10.0) -> None:
+async def tell_watched(access: Access, told: IntentReport, *, timeout_s: float = 10.0) -> None:
     """Let the collector know what a watched intent does not want; raises where it was not taken."""
     await _ask(access, query_subject("watched"), encode_watched(told), timeout_s=timeout_s)
 
@@ -74,7 +74,7 @@ async def ask_health(access: Access, *, timeout_s: float = 5.0) -> dict[str, obj
 
 async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout_s: float = 35.0) -> Reply:
     """Let ``check.source`` ask *check* once, now; the reply is an answer or says why it was declined."""
-    question = encode_question(Question(check, asked_by))
+    question = encode_question(CheckQuestion(check, asked_by))
     reply = await _ask(access, probe_subject(check.source), question, timeout_s=timeout_s)
     return decode_reply(reply.data)
 
@@ -111,5 +111,5 @@ async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -
         await connection.close()
     complaint = reply.header(ERROR_HEADER)
     if complaint is not None:
-        raise SurroundingsError(f"the collector says: {complaint}")
+        raise SystemRefusedError(f"the collector says: {complaint}")
     return reply

@@ -30,16 +30,16 @@ REPLY_TIME_S = LONGEST_ANSWER_S + 60
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
+class SubjectPermissions:
     """Subjects that one may publish and hear; whoever is asked may also answer, once and in time."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
 
-def agent_rights(agent: AgentId, inbox: str) -> Rights:
+def agent_rights(agent: AgentId, inbox: str) -> SubjectPermissions:
     """What one agent may, however it has shown that it is that agent."""
-    return Rights(
+    return SubjectPermissions(
         publish=(windows_subject(agent), presence_subject(agent), plan_get_subject(agent)),
         subscribe=(plan_subject(agent), probe_subject(agent), f"{inbox}.>"),
     )

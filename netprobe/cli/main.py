@@ -9,7 +9,7 @@ import sys
 import click
 
 from netprobe import __version__
-from netprobe.cli.options.help_group import Group
+from netprobe.cli.options.help_group import HelpGroup
 from netprobe.errors import NetprobeError
 
 COMMANDS = {
@@ -34,7 +34,7 @@ COMMANDS = {
 """Loaded when asked for: drawing a table must not pay for building a laboratory."""
 
 
-class LazyGroup(Group):
+class LazyGroup(HelpGroup):
     """A group whose subcommands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -14,7 +14,7 @@ from netprobe.model.check import Check
 from netprobe.model.component import Component
 from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.discriminating_checks import choose_extra, find_extras, rule_out
 
 BUDGET = 8
@@ -25,7 +25,7 @@ Ask = Callable[[Check], Awaitable[bool | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowed:
+class NarrowedFinding:
     """What a round has found out."""
 
     left: tuple[Component, ...]
@@ -40,8 +40,8 @@ def is_ambiguous(finding: Finding) -> bool:
 
 
 async def narrow_down(
-    finding: Finding, fabric: Fabric, *, able: Collection[AgentId], ask: Ask, budget: int = BUDGET
-) -> Narrowed:
+    finding: Finding, fabric: ClusterGraph, *, able: Collection[AgentId], ask: Ask, budget: int = BUDGET
+) -> NarrowedFinding:
     """Ask until one part is left, nothing tells more, or *budget* checks were asked."""
     left = tuple(dict.fromkeys((*finding.components, *finding.indistinguishable)))
     extras = list(find_extras(fabric, left, able=able))
@@ -56,7 +56,7 @@ async def narrow_down(
             continue
         left = rule_out(left, extra, passed=passed)
         told.append(_say(extra.check, left, passed=passed))
-    return Narrowed(left, tuple(told))
+    return NarrowedFinding(left, tuple(told))
 
 
 def _say(check: Check, left: tuple[Component, ...], *, passed: bool) -> str:

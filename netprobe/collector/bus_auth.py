@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netprobe.bus.login import Trust
+from netprobe.bus.login import ServerTrust
 from netprobe.bus.server import ServerTls
 from netprobe.collector.admission import Admission
-from netprobe.collector.cluster_watchers import Gathering, Survey
+from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
 from netprobe.model.check import Plan
-from netprobe.model.collector_health import Entrance
-from netprobe.model.expected_agents import Muster
+from netprobe.model.collector_health import AuthStats
+from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.names import AgentId
 from netprobe.wire.messages import Presence
 
@@ -28,12 +28,12 @@ logger = logging.getLogger("netprobe.collector")
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class BusAuth:
     """What lets agents of Kubernetes in; without registered clusters only nkeys count."""
 
     admission: Admission
-    gathering: Gathering | None
-    survey: Survey
+    gathering: ClusterWatchers | None
+    survey: FleetView
 
     def show(self, plans: Iterable[Plan], bus: tuple[str, ...]) -> Iterator[Plan]:
         """*plans*; agents of the cluster that we run in are told where the *bus* itself is.
@@ -44,7 +44,9 @@ class Door:
         for plan in plans:
             yield replace(plan, bus=bus) if home in {None, plan.agent.cluster} else plan
 
-    async def muster(self, awaited: frozenset[AgentId], find_present: FindPresent, *, now_ns: int) -> Muster:
+    async def muster(
+        self, awaited: frozenset[AgentId], find_present: FindPresent, *, now_ns: int
+    ) -> ExpectedAgents:
         """Who is said to run; of those that are *awaited*, who was not let in, and who is on the bus."""
         refused = self.admission.find_turned_away(awaited, now_ns=now_ns)
         present = await find_present(awaited) if awaited else ()
@@ -52,11 +54,11 @@ class Door:
             self.survey.muster(), refused=refused, present=frozenset(told.agent for told in present)
         )
 
-    def entrance(self) -> Entrance | None:
+    def entrance(self) -> AuthStats | None:
         """Who came in, and who did not; None where nobody comes by token."""
         if self.gathering is None:
             return None
-        return Entrance(
+        return AuthStats(
             tokens_admitted=self.admission.admitted,
             tokens_unchecked=self.admission.unchecked,
             tokens_refused={str(reason): count for reason, count in sorted(self.admission.refused.items())},
@@ -65,13 +67,13 @@ class Door:
         )
 
 
-def own_trust(tls: ServerTls | None) -> Trust | None:
+def own_trust(tls: ServerTls | None) -> ServerTrust | None:
     """How the collector itself trusts its own server: by the very certificate, whatever names it has."""
     if tls is None:
         return None
     if tls.ca is None:
-        return Trust(pinned=tls.certificate)
-    return Trust(certificate=tls.certificate, key=tls.key, pinned=tls.certificate)
+        return ServerTrust(pinned=tls.certificate)
+    return ServerTrust(certificate=tls.certificate, key=tls.key, pinned=tls.certificate)
 
 
 async def follow_certificate(tls: ServerTls, reload: Callable[[], None]) -> None:

@@ -14,15 +14,15 @@ from dataclasses import replace
 
 from netprobe.bus.tokens import TrustedCluster
 from netprobe.collector.admission import Admission
-from netprobe.collector.registry import Registered, Registry
+from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
-from netprobe.discovery.merge import NO_ACCESS, Known, compose
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.merge import NO_ACCESS, KnownCluster, compose
 from netprobe.errors import NetprobeError
-from netprobe.model.expected_agents import Muster
+from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
@@ -36,10 +36,12 @@ _RETRY_S = 5.0
 logger = logging.getLogger("netprobe.collector")
 
 
-class Gathering:
+class ClusterWatchers:
     """Watches every registered cluster; :meth:`run` until it is cancelled."""
 
-    def __init__(self, registry: Registry, admission: Admission, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, registry: ClusterRegistry, admission: Admission, *, pace: WatchSettings | None = None
+    ) -> None:
         self._registry = registry
         self._admission = admission
         self._pace = pace
@@ -47,7 +49,7 @@ class Gathering:
         self._tasks: dict[ClusterName, asyncio.Task[None]] = {}
         self._look()
 
-    def known(self) -> tuple[Known, ...]:
+    def known(self) -> tuple[KnownCluster, ...]:
         """What is known of each registered cluster now."""
         return tuple(self._followers[name].known() for name in sorted(self._followers))
 
@@ -91,10 +93,10 @@ class Gathering:
         self._admission.trust(follower.trusted for follower in self._followers.values())
 
 
-class Survey:
+class FleetView:
     """The fleet as far as it is known at the last :meth:`refresh`; what people wrote is its argument."""
 
-    def __init__(self, gathering: Gathering | None, *, flat: bool = False) -> None:
+    def __init__(self, gathering: ClusterWatchers | None, *, flat: bool = False) -> None:
         self._gathering = gathering
         self._flat = flat
         self.known = gathering.known() if gathering is not None else ()
@@ -110,10 +112,10 @@ class Survey:
         present = await find_present() if speechless else ()
         self._present = {told.agent: told.addresses for told in present if told.agent.cluster in speechless}
 
-    def muster(self) -> Muster:
+    def muster(self) -> ExpectedAgents:
         """Who is said to run, as far as APIs tell."""
         told = {found.name: found.facts for found in self.known if found.facts is not None}
-        return Muster(
+        return ExpectedAgents(
             pods=tuple(pod for facts in told.values() for pod in facts.agent_pods if pod.runs),
             not_ready=frozenset(
                 NodeId(name, node) for name, facts in told.items() for node in facts.not_ready
@@ -132,7 +134,8 @@ class _Follower:
     """One cluster."""
 
     def __init__(
-        self, registered: Registered, admission: Admission, changed: Callable[[], None], pace: Pace | None,
+        self, registered: RegisteredCluster, admission: Admission, changed: Callable[[], None],
+        pace: WatchSettings | None,
         before: _Follower | None,
     ) -> None:  # fmt: skip
         self.registered = registered
@@ -143,18 +146,18 @@ class _Follower:
         self._admission = admission
         self._changed = changed
         self._pace = pace
-        self._watched: Watched | None = before._watched if before is not None else None
+        self._watched: WatchedCluster | None = before._watched if before is not None else None
         self._watch: ClusterWatch | None = None
         self._away = "" if registered.access else NO_ACCESS
         self._said = ""
 
-    def known(self) -> Known:
+    def known(self) -> KnownCluster:
         """What is known of the cluster now."""
         facts = self._watched.facts if self._watched is not None else None
         away = self._away or (self._watch.away if self._watch is not None else "")
         # One reason for as long as it is away: the words of a failing connection change from try to try.
         self._said = (self._said or away) if away else ""
-        return Known(self.registered.name, facts, self._said)
+        return KnownCluster(self.registered.name, facts, self._said)
 
     async def run(self) -> None:
         """Watch; begin anew where that cannot even start, for example for want of credentials."""
@@ -178,7 +181,7 @@ class _Follower:
             group.create_task(self._watch.run())
             group.create_task(self._renew_keys(api))
 
-    def _hear(self, watched: Watched) -> None:
+    def _hear(self, watched: WatchedCluster) -> None:
         if bool(watched.away) != bool(self._watched and self._watched.away):
             logger.warning("cluster %s: %s", self.registered.name, watched.away or "its API answers again")
         self._watched = replace(watched, facts=_own_agents(watched.facts, self.registered.trusted.namespace))

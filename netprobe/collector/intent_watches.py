@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from netprobe.analysis.intent.incidents import find_deviation
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.finding import Evidence, Finding
-from netprobe.wire.intent_watch import Watched
+from netprobe.wire.intent_watch import IntentReport
 
 MAX_WATCHES = 100
 MAX_ENDED = 1_000
@@ -26,7 +26,7 @@ class _Watch:
     open: dict[str, Finding]
 
 
-class Watches:
+class IntentWatches:
     """What every watcher has told last."""
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class Watches:
         told = {name: one for watch in self._watches.values() for name, one in watch.open.items()}
         return tuple(told[name] for name in sorted(told))
 
-    def hear(self, told: Watched, *, now_ns: int) -> None:
-        """Take in what a watcher tells. Raises :class:`SurroundingsError` where too many watch already."""
+    def hear(self, told: IntentReport, *, now_ns: int) -> None:
+        """Take in what a watcher tells. Raises :class:`SystemRefusedError` where too many watch already."""
         if told.watcher not in self._watches and len(self._watches) >= MAX_WATCHES:
-            raise SurroundingsError(f"{MAX_WATCHES} intents are watched already")
+            raise SystemRefusedError(f"{MAX_WATCHES} intents are watched already")
         before = self._watches[told.watcher].open if told.watcher in self._watches else {}
         found = {}
         for deviation in told.deviations:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from netprobe.bus.server import Listen
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 _END_S = 1.0
 """How long the end waits for answers that are on their way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MonitorSources:
     """Where the answers come from."""
 
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -30,10 +30,10 @@ class Told:
 
 
 @asynccontextmanager
-async def open_monitor(listen: Listen | None, told: Told) -> AsyncIterator[str]:
+async def open_monitor(listen: Listen | None, told: MonitorSources) -> AsyncIterator[str]:
     """Answer for the time of the block; yield the URL, or nothing where nobody is to be answered.
 
-    Raises :class:`SurroundingsError` where it cannot listen.
+    Raises :class:`SystemRefusedError` where it cannot listen.
     """
     if listen is None:
         yield ""
@@ -49,7 +49,7 @@ async def open_monitor(listen: Listen | None, told: Told) -> AsyncIterator[str]:
         try:
             await web.TCPSite(runner, listen.host, listen.port).start()
         except OSError as error:
-            raise SurroundingsError(f"--http {listen}: cannot listen: {error.strerror or error}") from error
+            raise SystemRefusedError(f"--http {listen}: cannot listen: {error.strerror or error}") from error
         yield f"http://{Listen(listen.host, runner.addresses[0][1])}"
     finally:
         await runner.cleanup()
@@ -57,7 +57,7 @@ async def open_monitor(listen: Listen | None, told: Told) -> AsyncIterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    told: Told
+    told: MonitorSources
 
     async def health(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from netprobe.bus.callout import issuer_key, new_issuer
 from netprobe.bus.keys import new_user, read_seed, write_seed
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.fleet import FleetPlan
 from netprobe.store.private_file import replace_file
 from netprobe.wire.messages import encode_plan
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class PersistedState:
     """One state file."""
 
     epoch: int
@@ -36,7 +36,9 @@ class State:
     """Digest of the plans of *epoch*."""
 
 
-def replan(state: State, plan: Callable[[State], FleetPlan]) -> tuple[State, FleetPlan]:
+def replan(
+    state: PersistedState, plan: Callable[[PersistedState], FleetPlan]
+) -> tuple[PersistedState, FleetPlan]:
     """Plan with *state*; where the plans are not those of the last run, plan the next epoch instead."""
     fleet = plan(state)
     if state.fleet and digest_of(fleet) != state.fleet:
@@ -45,7 +47,9 @@ def replan(state: State, plan: Callable[[State], FleetPlan]) -> tuple[State, Fle
     return replace(state, fleet=digest_of(fleet)), fleet
 
 
-def advance(state: State, plan: Callable[[State], FleetPlan], fleet: FleetPlan) -> tuple[State, FleetPlan]:
+def advance(
+    state: PersistedState, plan: Callable[[PersistedState], FleetPlan], fleet: FleetPlan
+) -> tuple[PersistedState, FleetPlan]:
     """Plan the next epoch; where that would ask the same as *fleet* does, that one goes on."""
     following = replace(state, epoch=state.epoch + 1)
     planned = plan(following)
@@ -55,23 +59,25 @@ def advance(state: State, plan: Callable[[State], FleetPlan], fleet: FleetPlan) 
     return replace(following, fleet=digest), planned
 
 
-def load_state(directory: Path) -> State:
+def load_state(directory: Path) -> PersistedState:
     """The state kept in *directory*, or a fresh one."""
     path = directory / "state.json"
     try:
         told = json.loads(path.read_text())
-        state = State(int(told["epoch"]), int(told["seed"]), str(told["cookie_key"]), str(told["fleet"]))
+        state = PersistedState(
+            int(told["epoch"]), int(told["seed"]), str(told["cookie_key"]), str(told["fleet"])
+        )
         bytes.fromhex(state.cookie_key)
     except FileNotFoundError:
-        return State(epoch=1, seed=secrets.randbits(63), cookie_key=secrets.token_hex(32))
+        return PersistedState(epoch=1, seed=secrets.randbits(63), cookie_key=secrets.token_hex(32))
     except OSError as error:
-        raise SurroundingsError(f"{path}: cannot be read: {error.strerror}") from error
+        raise SystemRefusedError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError("is not a collector's state; remove it to start anew", where=str(path)) from error
     return state
 
 
-def save_state(directory: Path, state: State) -> None:
+def save_state(directory: Path, state: PersistedState) -> None:
     """Keep *state* in *directory*."""
     replace_file(directory / "state.json", json.dumps(asdict(state)))
 
@@ -100,12 +106,12 @@ def hold(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / "lock").open("w")
     except OSError as error:
-        raise SurroundingsError(f"{directory}: cannot be used: {error.strerror}") from error
+        raise SystemRefusedError(f"{directory}: cannot be used: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SurroundingsError(f"{directory}: another collector uses it") from error
+            raise SystemRefusedError(f"{directory}: another collector uses it") from error
         yield
 
 

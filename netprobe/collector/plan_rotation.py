@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from netprobe.collector.persisted_state import (
-    State,
+    PersistedState,
     advance,
     load_state,
     replan,
@@ -29,11 +29,11 @@ logger = logging.getLogger("netprobe.collector")
 
 Survey = Callable[[Inventory], Inventory]
 """What people wrote → the fleet as far as it is known now."""
-Planner = Callable[[Inventory, State, int], FleetPlan]
+Planner = Callable[[Inventory, PersistedState, int], FleetPlan]
 Stamp = tuple[int, int, int]
 
 
-class Course:
+class PlanRotation:
     """Holds inventory, state and plans. Raises :class:`NetprobeError` where it cannot begin."""
 
     def __init__(self, settings: Settings, plan: Planner, survey: Survey = lambda written: written) -> None:
@@ -104,13 +104,13 @@ class Course:
         self.refused += 1
         logger.warning("the new inventory is refused, the old one stands: %s", error)
 
-    def _replan(self, inventory: Inventory, state: State) -> tuple[State, FleetPlan]:
+    def _replan(self, inventory: Inventory, state: PersistedState) -> tuple[PersistedState, FleetPlan]:
         return replan(state, self._planner(inventory))
 
-    def _planner(self, inventory: Inventory) -> Callable[[State], FleetPlan]:
+    def _planner(self, inventory: Inventory) -> Callable[[PersistedState], FleetPlan]:
         return lambda state: self._plan(inventory, state, self._settings.interval_ns)
 
-    def _adopt(self, inventory: Inventory, state: State, fleet: FleetPlan) -> bool:
+    def _adopt(self, inventory: Inventory, state: PersistedState, fleet: FleetPlan) -> bool:
         is_other = state != self._state or inventory != self.inventory
         if not is_other:
             return False

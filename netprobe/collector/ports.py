@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from netprobe.collector.persisted_state import State
+from netprobe.collector.persisted_state import PersistedState
 from netprobe.model.component import Component
-from netprobe.model.expected_agents import Muster
+from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -17,7 +17,7 @@ from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
 
-class Conclusion(Protocol):
+class ConclusionPort(Protocol):
     """What the analysis concludes at one moment."""
 
     @property
@@ -37,7 +37,7 @@ class Conclusion(Protocol):
         """What was broken since the analysis began."""
 
 
-class Analyst(Protocol):
+class AnalystPort(Protocol):
     """The analysis. Pure: time is an argument."""
 
     @property
@@ -48,7 +48,7 @@ class Analyst(Protocol):
     def awaited(self) -> frozenset[AgentId]:
         """Agents that are said to run and have not reported for a while."""
 
-    def expect(self, muster: Muster) -> None:
+    def expect(self, muster: ExpectedAgents) -> None:
         """Take note of who is said to run."""
 
     def observe(self, report: Report, *, now_ns: int) -> None:
@@ -60,14 +60,14 @@ class Analyst(Protocol):
     def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
         """Take note of what further checks left of what a finding could not tell apart."""
 
-    def conclude(self, *, now_ns: int) -> Conclusion:
+    def conclude(self, *, now_ns: int) -> ConclusionPort:
         """Say how things stand at *now_ns*."""
 
 
 @dataclass(frozen=True, slots=True)
-class Brains:
+class AnalysisPorts:
     """How to plan and who analyses."""
 
-    plan: Callable[[Inventory, State, int], FleetPlan]
+    plan: Callable[[Inventory, PersistedState, int], FleetPlan]
     """Inventory, state and interval in nanoseconds → the plans of the state's epoch."""
-    analyst: Callable[[Inventory, FleetPlan], Analyst]
+    analyst: Callable[[Inventory, FleetPlan], AnalystPort]

@@ -24,7 +24,7 @@ Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredCluster:
     """One cluster as its file says."""
 
     trusted: TrustedCluster
@@ -44,26 +44,26 @@ class Registered:
         return self.access is not None and self.access.name == IN_CLUSTER
 
 
-class Registry:
+class ClusterRegistry:
     """The folder; :meth:`read` as often as one likes."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise InputError("is not a folder", where=str(folder))
         self._folder = folder
-        self._good: dict[Path, Registered] = {}
+        self._good: dict[Path, RegisteredCluster] = {}
         self._told: dict[Path, Stamp] = {}
         self.refused = 0
         """Files that could not be used, each counted once per change."""
 
-    def read(self) -> tuple[Registered, ...]:
+    def read(self) -> tuple[RegisteredCluster, ...]:
         """Every registered cluster, by name."""
         # A mounted Secret holds its real files in folders that begin with two dots.
         files = sorted(path for path in self._folder.glob("*.yaml") if not path.name.startswith("."))
         self._good = {file: found for file, found in self._good.items() if file in files}
         for file in files:
             self._read(file)
-        named: dict[ClusterName, Registered] = {}
+        named: dict[ClusterName, RegisteredCluster] = {}
         for found in self._good.values():
             named.setdefault(found.name, found)
         return tuple(named[name] for name in sorted(named))
@@ -82,7 +82,7 @@ class Registry:
             logger.warning("a registered cluster is not used as it stands: %s", error)
 
 
-def read_registered(file: Path, stamp: Stamp = ()) -> Registered:
+def read_registered(file: Path, stamp: Stamp = ()) -> RegisteredCluster:
     """Read one file; :class:`InputError` names what is wrong."""
     doc = read_registered_document(file)
     where = str(file)
@@ -94,7 +94,7 @@ def read_registered(file: Path, stamp: Stamp = ()) -> Registered:
     for index, key in enumerate(doc.keys):
         expect_key(key, where=f"{where}: keys[{index}]")
     trusted = TrustedCluster(ClusterName(doc.name), doc.issuer, doc.keys, doc.namespace)
-    return Registered(trusted, access, stamp)
+    return RegisteredCluster(trusted, access, stamp)
 
 
 def _access_of(doc: RegisteredDoc, file: Path) -> Context | None:

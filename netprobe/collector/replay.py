@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from netprobe.analysis.intent.incidents import INTENT_CAUSES
 from netprobe.analysis.state.eligibility import SETTLING_FRAMES
-from netprobe.collector.persisted_state import State, digest_of
-from netprobe.collector.ports import Analyst, Brains, Conclusion
-from netprobe.errors import SurroundingsError
+from netprobe.collector.persisted_state import PersistedState, digest_of
+from netprobe.collector.ports import AnalysisPorts, AnalystPort, ConclusionPort
+from netprobe.errors import SystemRefusedError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.snapshot import Snapshot
@@ -27,20 +27,20 @@ agents were late then."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Replay:
     """What a collector remembers. Its methods take their time and may be called from any thread."""
 
     history: History
-    brains: Brains
+    brains: AnalysisPorts
     cookie_key: str
 
     def snapshot_at(self, at_ns: int, *, now_ns: int, known: Sequence[Finding] = ()) -> Snapshot:
         """How things stood at *at_ns*; *known* are findings that may have been open then.
 
-        Raises :class:`SurroundingsError` where nobody remembers.
+        Raises :class:`SystemRefusedError` where nobody remembers.
         """
         if at_ns > now_ns:
-            raise SurroundingsError("that moment has not come yet")
+            raise SystemRefusedError("that moment has not come yet")
         epochs = self.history.epochs_between(at_ns, at_ns)
         interval_ns = epochs[-1].interval_ns if epochs else 0
         begin_ns = at_ns - REPLAYED * interval_ns
@@ -49,7 +49,7 @@ class Past:
         )
         reports = tuple(self.history.reports_since(begin_ns, before_ns=at_ns - interval_ns + 1))
         if not epochs or not reports:
-            raise SurroundingsError(
+            raise SystemRefusedError(
                 "nothing is remembered of that moment: older reports are forgotten (--keep)"
             )
         return self._replay(epochs, reports, at_ns, known)
@@ -73,15 +73,15 @@ class Past:
         return _snapshot(at_ns, epochs[current], fleets[current], analyst, conclusion, known)
 
     def _plan(self, epoch: PlannedEpoch) -> FleetPlan:
-        state = State(epoch.epoch, epoch.seed, self.cookie_key)
+        state = PersistedState(epoch.epoch, epoch.seed, self.cookie_key)
         fleet = self.brains.plan(epoch.inventory, state, epoch.interval_ns)
         if digest_of(fleet) != epoch.digest:
-            raise SurroundingsError("that moment was planned by other rules or another version of netprobe")
+            raise SystemRefusedError("that moment was planned by other rules or another version of netprobe")
         return fleet
 
 
 def _snapshot(
-    at_ns: int, epoch: PlannedEpoch, fleet: FleetPlan, analyst: Analyst, conclusion: Conclusion,
+    at_ns: int, epoch: PlannedEpoch, fleet: FleetPlan, analyst: AnalystPort, conclusion: ConclusionPort,
     known: Sequence[Finding],
 ) -> Snapshot:  # fmt: skip
     return Snapshot(

@@ -20,7 +20,7 @@ _LEAST_SLACK_NS = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class ValidatedReports:
     """A batch of deliveries after the door."""
 
     reports: tuple[ReportColumns, ...]
@@ -30,7 +30,7 @@ class Admitted:
     """For each malformed message, what is wrong with it."""
 
 
-class Intake:
+class ReportValidator:
     """Knows what each agent was asked."""
 
     def __init__(self, fleet: FleetPlan) -> None:
@@ -42,7 +42,7 @@ class Intake:
         """Windows that were taken out, by reason."""
         self._slack_ns = max(_LEAST_SLACK_NS, 2 * fleet.interval_ns)
 
-    def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> Admitted:
+    def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> ValidatedReports:
         """Read *deliveries* as they stand at *now_ns* (wall time)."""
         reports, rejected, complaints = [], [], []
         for delivery in deliveries:
@@ -54,7 +54,7 @@ class Intake:
             kept = self._keep_asked(columns, latest_ns=now_ns + self._slack_ns)
             reports.append(kept)
             rejected.append(len(columns.windows.check) - len(kept.windows.check))
-        return Admitted(tuple(reports), tuple(rejected), tuple(complaints))
+        return ValidatedReports(tuple(reports), tuple(rejected), tuple(complaints))
 
     def _read(self, delivery: Delivery) -> ReportColumns:
         columns = decode_columns(delivery.data)

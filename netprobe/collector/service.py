@@ -31,37 +31,37 @@ from netprobe.bus.server import Callout, Server, run_server
 from netprobe.bus.tokens import Bearer, Refusal
 from netprobe.collector.adaptive_checks import is_ambiguous, narrow_down
 from netprobe.collector.admission import Admission
-from netprobe.collector.bus_auth import Door, follow_certificate, own_trust
-from netprobe.collector.cluster_watchers import Gathering, Survey
-from netprobe.collector.intent_watches import Watches
+from netprobe.collector.bus_auth import BusAuth, follow_certificate, own_trust
+from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
+from netprobe.collector.intent_watches import IntentWatches
 from netprobe.collector.inventory_warnings import note_oddities
 from netprobe.collector.keys_watch import follow_keys
-from netprobe.collector.monitor import Told, open_monitor
+from netprobe.collector.monitor import MonitorSources, open_monitor
 from netprobe.collector.persisted_state import (
     hold,
     load_issuer_seed,
     load_own_seed,
 )
-from netprobe.collector.plan_rotation import Course
-from netprobe.collector.ports import Brains, Conclusion
-from netprobe.collector.registry import Registry
-from netprobe.collector.replay import Past
-from netprobe.collector.report_validation import Intake
+from netprobe.collector.plan_rotation import PlanRotation
+from netprobe.collector.ports import AnalysisPorts, ConclusionPort
+from netprobe.collector.registry import ClusterRegistry
+from netprobe.collector.replay import Replay
+from netprobe.collector.report_validation import ReportValidator
 from netprobe.collector.settings import Settings
 from netprobe.collector.tasks import run_until_first
-from netprobe.errors import BusAwayError, NetprobeError, SurroundingsError
+from netprobe.errors import BusAwayError, NetprobeError, SystemRefusedError
 from netprobe.model.check import Check
-from netprobe.model.collector_health import Vitals
+from netprobe.model.collector_health import CollectorHealth
 from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import AgentState
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.store.history import History
 from netprobe.store.private_file import replace_file
 from netprobe.wire.intent_watch import decode_watched
-from netprobe.wire.messages import Answer, decode_moment, encode_snapshot
+from netprobe.wire.messages import CheckAnswer, decode_moment, encode_snapshot
 from netprobe.wire.reports import report_of
 
 _PRUNE_EVERY_S = 600.0
@@ -77,19 +77,21 @@ _SECOND = 1_000_000_000
 logger = logging.getLogger("netprobe.collector")
 
 
-async def run_collector(settings: Settings, brains: Brains, *, stop: asyncio.Event) -> None:
+async def run_collector(settings: Settings, brains: AnalysisPorts, *, stop: asyncio.Event) -> None:
     """Serve until *stop* is set. Raises :class:`NetprobeError` where it cannot start or go on."""
     keys = read_keys(settings.keys)
     with hold(settings.data):
         settings.ready_file.unlink(missing_ok=True)
         admission = Admission()
-        gathering = Gathering(Registry(settings.clusters), admission) if settings.clusters else None
-        survey = Survey(gathering, flat=settings.flat)
-        course = Course(settings, brains.plan, survey)
+        gathering = (
+            ClusterWatchers(ClusterRegistry(settings.clusters), admission) if settings.clusters else None
+        )
+        survey = FleetView(gathering, flat=settings.flat)
+        course = PlanRotation(settings, brains.plan, survey)
         note_oddities(course.inventory, keys, by_token={found.name for found in survey.known})
         url = settings.history_url or f"sqlite:///{settings.data / 'history.db'}"
         with closing(History(url)) as history:
-            collector = _Collector(settings, course, brains, history, Door(admission, gathering, survey))
+            collector = _Collector(settings, course, brains, history, BusAuth(admission, gathering, survey))
             await collector.run(keys, stop=stop)
 
 
@@ -97,7 +99,7 @@ class _Collector:
     """One run of the service."""
 
     def __init__(
-        self, settings: Settings, course: Course, brains: Brains, history: History, door: Door
+        self, settings: Settings, course: PlanRotation, brains: AnalysisPorts, history: History, door: BusAuth
     ) -> None:
         self._settings = settings
         self._course = course
@@ -105,18 +107,18 @@ class _Collector:
         self._inventory = course.inventory
         self._fleet = course.fleet
         self._analyst = self._hire(course.inventory, course.fleet)
-        self._past = Past(history, brains, course.cookie_key)
+        self._past = Replay(history, brains, course.cookie_key)
         self._recalling = asyncio.Lock()
-        self._watches = Watches()
+        self._watches = IntentWatches()
         self._history = history
         self._door = door
-        self._intake = Intake(course.fleet)
+        self._intake = ReportValidator(course.fleet)
         self._turned_away: Counter[str] = Counter()
         """At the doors of earlier plans."""
         self._started_ns = time.time_ns()
         self._last_report_ns: int | None = None
         self._analysis_errors = 0
-        self._conclusion: Conclusion | None = None
+        self._conclusion: ConclusionPort | None = None
         self._concluded_ns = 0
         self._encoded: bytes | None = None
         self._remembered = self._history.incidents_since(0)[-_MOST_PAST_FINDINGS:]
@@ -134,7 +136,7 @@ class _Collector:
         running = run_server(
             self._settings.listen, directory=directory, users=entries, callout=callout, tls=tls
         )
-        told = Told(self._tell_metrics, lambda: "" if self._serves else "the bus is not served yet")
+        told = MonitorSources(self._tell_metrics, lambda: "" if self._serves else "the bus is not served yet")
         async with open_monitor(self._settings.http, told) as monitor, running as server:
             jobs = [stop.wait(), self._watch(server), self._prune()]
             jobs += [self._serve(server, seed, issuer_seed, monitor)]
@@ -234,7 +236,7 @@ class _Collector:
         now_ns = time.time_ns()
         self._inventory, self._fleet = self._course.inventory, self._course.fleet
         self._turned_away += self._intake.rejected
-        self._intake = Intake(self._fleet)
+        self._intake = ReportValidator(self._fleet)
         try:
             self._analyst.replan(self._inventory, self._fleet, now_ns=now_ns)
         except Exception:
@@ -274,7 +276,7 @@ class _Collector:
                 if rounds[name] >= _ROUNDS or not is_ambiguous(finding):
                     continue
                 narrowed = await narrow_down(
-                    finding, Fabric(self._inventory), able=self._well, ask=partial(_ask_now, access)
+                    finding, ClusterGraph(self._inventory), able=self._well, ask=partial(_ask_now, access)
                 )
                 rounds[name] = _ROUNDS if narrowed.told else rounds[name] + 1
                 with self._surviving("narrowing a finding down"):
@@ -312,7 +314,7 @@ class _Collector:
 
     async def _answer_snapshot(self, _: bytes) -> bytes:
         if self._conclusion is None:
-            raise SurroundingsError("nothing is concluded yet; ask again in a moment")
+            raise SystemRefusedError("nothing is concluded yet; ask again in a moment")
         if self._encoded is None:
             counters = await asyncio.to_thread(self._history.counters)
             self._encoded = encode_snapshot(self._snapshot_of(self._conclusion, counters))
@@ -328,16 +330,16 @@ class _Collector:
             )
             return await asyncio.to_thread(encode_snapshot, snapshot)
 
-    def _find_ended(self, conclusion: Conclusion) -> tuple[Finding, ...]:
+    def _find_ended(self, conclusion: ConclusionPort) -> tuple[Finding, ...]:
         """Everything that has ended, as far as it is remembered."""
         ours = {(finding.id, finding.first_seen_ns) for finding in conclusion.past_findings}
         earlier = (one for one in self._remembered if (one.id, one.first_seen_ns) not in ours)
         return (*earlier, *conclusion.past_findings, *self._watches.ended)
 
-    def _find_open(self, conclusion: Conclusion) -> tuple[Finding, ...]:
+    def _find_open(self, conclusion: ConclusionPort) -> tuple[Finding, ...]:
         return (*conclusion.findings, *self._watches.findings)
 
-    def _snapshot_of(self, conclusion: Conclusion, counters: Counters) -> Snapshot:
+    def _snapshot_of(self, conclusion: ConclusionPort, counters: Counters) -> Snapshot:
         return Snapshot(
             taken_ns=self._concluded_ns,
             interval_ns=self._fleet.interval_ns,
@@ -361,8 +363,8 @@ class _Collector:
     async def _answer_health(self, _: bytes) -> bytes:
         return json.dumps((await self._vitals()).flat()).encode()
 
-    async def _vitals(self) -> Vitals:
-        return Vitals(
+    async def _vitals(self) -> CollectorHealth:
+        return CollectorHealth(
             version=__version__,
             pid=os.getpid(),
             started_ns=self._started_ns,
@@ -398,7 +400,7 @@ async def _ask_now(access: Access, check: Check) -> bool | None:
     except NetprobeError as error:
         logger.info("%s could not be asked: %s", check.source, error)
         return None
-    kinds = {outcome.kind for outcome in reply.outcomes} if isinstance(reply, Answer) else set()
+    kinds = {outcome.kind for outcome in reply.outcomes} if isinstance(reply, CheckAnswer) else set()
     if OutcomeKind.REACHED in kinds:
         return True
     return False if kinds and OutcomeKind.NOT_MEASURED not in kinds else None

@@ -25,7 +25,7 @@ Present = Mapping[AgentId, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownCluster:
     """What is known of one registered cluster."""
 
     name: ClusterName
@@ -35,7 +35,7 @@ class Known:
     """Why it cannot be asked at the moment."""
 
 
-def compose(written: Inventory, known: Iterable[Known], present: Present) -> Inventory:
+def compose(written: Inventory, known: Iterable[KnownCluster], present: Present) -> Inventory:
     """The fleet as far as it is known."""
     registered = {found.name: found for found in known}
     if not registered:
@@ -51,7 +51,7 @@ def compose(written: Inventory, known: Iterable[Known], present: Present) -> Inv
     return replace(written, clusters=tuple(clusters.values()), agents=frozenset(agents))
 
 
-def _cluster_of(found: Known, here: Present) -> Cluster:
+def _cluster_of(found: KnownCluster, here: Present) -> Cluster:
     if found.facts is None:
         place = read_place(found.name)
         cluster = Cluster(found.name, environment=place.environment, region=place.region)

@@ -17,26 +17,26 @@ from types import TracebackType
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import find_capability as find_port_capability
 from netprobe.engine.drivers.registry import SHELLS
-from netprobe.engine.drivers.streams import TalkingNet
+from netprobe.engine.drivers.streams import StreamNet
 from netprobe.engine.echo.icmp import IcmpEcho
 from netprobe.engine.echo.udp import UdpEcho
-from netprobe.engine.inflight import Ledger, Round
+from netprobe.engine.inflight import InFlightTable, IntervalProbes
 from netprobe.engine.keyring import Keyring
-from netprobe.engine.loss_validity import Doubting
+from netprobe.engine.loss_validity import LossValidity
 from netprobe.engine.plan_validation import expect_askable, find_unaskable
 from netprobe.engine.responder.identity_http import IdentityServer
-from netprobe.engine.responder.reflector import Reflecting
+from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import TICK_NS, Slot, apart, grace_ns, spread, tick_of
-from netprobe.engine.stall_tracker import Stalls
-from netprobe.engine.ticker import Beat
+from netprobe.engine.stall_tracker import StallTracker
+from netprobe.engine.ticker import Ticker
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.model.window import Measured
 from netprobe.probes import registry
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.wire.identity import Identity
 
 AGENT_PORT = 9771
@@ -67,15 +67,15 @@ class Engine:
         self._rng = random.Random(f"{agent} {boot}")  # noqa: S311 - jitter
         nonce = self._rng.getrandbits(32)
         keys = self._keys = Keyring()
-        self._ledger = Ledger()
+        self._ledger = InFlightTable()
         self._udp = UdpEcho(self._ledger, keys, nonce, self._clock)
         self._icmp = IcmpEcho(self._ledger, keys, nonce, self._clock)
-        self._reflecting = Reflecting(str(agent))
+        self._reflecting = Reflector(str(agent))
         self._http = IdentityServer(Identity(str(agent), boot), keys)
         self._responder = Responder(self._http, keys, self._clock, port, self._reflecting)
         self._ports = find_port_capability()
-        self._stalls = Stalls()
-        self._beat = Beat(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
+        self._stalls = StallTracker()
+        self._beat = Ticker(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
         self._talks = asyncio.Semaphore(MAX_TALKS)
         self._answers_dropped = 0
         self._requests_dropped = 0
@@ -153,7 +153,7 @@ class Engine:
                 await self._run_interval(self._plan, start_ns, deliver, group)
                 done += 1
 
-    async def ask(self, check: Check) -> tuple[Seen, ...]:
+    async def ask(self, check: Check) -> tuple[Observation, ...]:
         """Ask one question now, ``check.count`` times in a row.
 
         Raises :class:`InputError` for a question that cannot be asked.
@@ -164,7 +164,7 @@ class Engine:
         ):  # these judge silence themselves, and know more than that it was silent
             return tuple([await self._try_to_converse(check) for _ in range(check.count)])
         now_ns = self._clock.mono_ns()
-        turn = Round(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
+        turn = IntervalProbes(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
         async with asyncio.TaskGroup() as group:
             for _ in range(check.count):
                 self._launch((check,), turn, group, is_urgent=True)
@@ -174,14 +174,14 @@ class Engine:
             await asyncio.sleep(0.01)
             self._drain()
         self._drain()
-        self._ledger.close(turn, doubt=Doubting(self._stalls, now_ns=self._clock.mono_ns()))
+        self._ledger.close(turn, doubt=LossValidity(self._stalls, now_ns=self._clock.mono_ns()))
         return tuple(turn.tally(check).seen or ())
 
     async def _run_interval(
         self, plan: Plan, start_ns: int, deliver: Callable[[Measured], None], group: asyncio.TaskGroup
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
-        turn = Round(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
+        turn = IntervalProbes(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
         slots = deque(spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng))
         while slots:
             now_ns = await self._beat.next()
@@ -194,7 +194,7 @@ class Engine:
                 self._launch(batch, turn, group)
         group.create_task(self._close_later(plan, turn, deliver))
 
-    def _is_fit(self, slot: Slot, turn: Round, *, now_ns: int) -> bool:
+    def _is_fit(self, slot: Slot, turn: IntervalProbes, *, now_ns: int) -> bool:
         """Whether it can and may still be asked; otherwise it is noted that it was not.
 
         The first beat of an interval comes up to a period after its start: by so much nobody is late.
@@ -208,7 +208,12 @@ class Engine:
         return not reason
 
     def _launch(
-        self, checks: Sequence[Check], turn: Round, group: asyncio.TaskGroup, *, is_urgent: bool = False
+        self,
+        checks: Sequence[Check],
+        turn: IntervalProbes,
+        group: asyncio.TaskGroup,
+        *,
+        is_urgent: bool = False,
     ) -> None:
         by_kind: dict[str, list[Check]] = {"udp": [], "icmp": []}
         for check in checks:
@@ -221,25 +226,27 @@ class Engine:
             else:
                 group.create_task(self._talk(check, turn))
 
-    async def _talk(self, check: Check, turn: Round) -> None:
+    async def _talk(self, check: Check, turn: IntervalProbes) -> None:
         async with self._talks:
             probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
             self._ledger.saw(probe, await self._try_to_converse(check))
 
-    async def _try_to_converse(self, check: Check) -> Seen:
+    async def _try_to_converse(self, check: Check) -> Observation:
         try:
             return await self._converse(check)
         except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
             logger.warning("check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error)
-            return Seen(NotMeasured(f"our own mistake: {type(error).__name__}"))
+            return Observation(NotMeasured(f"our own mistake: {type(error).__name__}"))
 
-    async def _converse(self, check: Check) -> Seen:
+    async def _converse(self, check: Check) -> Observation:
         kind = registry.find_talking(check.probe.kind)
         if kind is not None:
-            return await kind.ask(check, TalkingNet(check))
+            return await kind.ask(check, StreamNet(check))
         return await SHELLS[check.probe.kind](check, self._clock, self._keys.key, self._rng)
 
-    async def _close_later(self, plan: Plan, turn: Round, deliver: Callable[[Measured], None]) -> None:
+    async def _close_later(
+        self, plan: Plan, turn: IntervalProbes, deliver: Callable[[Measured], None]
+    ) -> None:
         ended_ns = turn.began_ns + turn.length_ns
         await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
         self._drain()
@@ -248,7 +255,7 @@ class Engine:
         requests = self._responder.count_dropped() - self._requests_dropped
         self._answers_dropped += answers
         self._requests_dropped += requests
-        doubting = Doubting(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
+        doubting = LossValidity(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
         windows = self._ledger.close(turn, doubt=doubting)
         self._ledger.forget({check.id for check in (self._plan or plan).checks})
         deliver(

@@ -20,19 +20,19 @@ from netprobe.model.check import Check
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, TimedOut, WrongPeer
 from netprobe.model.window import Histogram, Window
-from netprobe.probes.direction import Anchor, Split, split_losses
-from netprobe.probes.observation import Seen
+from netprobe.probes.direction import Anchor, DirectionalLoss, split_losses
+from netprobe.probes.observation import Observation
 
 MAX_DETAIL = 200
 MAX_REFUSED = 1_000
 """So many refusals after a session's last answer are remembered to tell its losses apart."""
 _ANSWERS = (Reached, WrongPeer)
-_NO_LOSS = Split()
+_NO_LOSS = DirectionalLoss()
 _make = tuple.__new__
 
 
-class Tally(Struct):
-    """One check within one round; like :class:`Open` a struct, because one is made per check and interval."""
+class CheckCounters(Struct):
+    """Counts of one check in one interval; a struct, as `PendingProbe` is: one is made per check."""
 
     check: Check
     sent: int = 0
@@ -40,16 +40,16 @@ class Tally(Struct):
     rtts_ns: list[int] = []
     observed_source: str = ""
     answered_by: str = ""
-    seen: list[Seen] | None = None
+    seen: list[Observation] | None = None
     """Everything, where the round keeps it."""
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
     words: str = ""
-    silence: Seen | None = None
+    silence: Observation | None = None
     """What a conversation said of its own time-out, told if it stays one."""
 
-    def count(self, seen: Seen) -> None:
+    def count(self, seen: Observation) -> None:
         """Add one finished probe."""
         outcome, answered_by, observed_source, _, lost_out, _, detail, _ = seen
         kind = outcome.kind
@@ -71,16 +71,16 @@ class Tally(Struct):
         return self.sent == sum(self.outcomes.values())
 
 
-class Open(Struct, eq=False):
+class PendingProbe(Struct, eq=False):
     """A probe that waits for its answer."""
 
     check: Check
     sequence: int
     sent_ns: int
     """Monotonic; set when it really leaves."""
-    tally: Tally
+    tally: CheckCounters
     """Where it counts."""
-    session: Session
+    session: SequenceState
     """Of its check."""
 
     @property
@@ -89,21 +89,21 @@ class Open(Struct, eq=False):
         return self.sent_ns + self.check.probe.timeout_ns
 
 
-Doubt = Callable[[Open], str | None]
+Doubt = Callable[[PendingProbe], str | None]
 """Why a loss cannot be believed, or None."""
 
 
 @dataclass(slots=True)
-class Session:
+class SequenceState:
     """What outlives the rounds of one check."""
 
     last_sequence: int = 0
-    waiting: dict[int, Open] = field(default_factory=dict)
+    waiting: dict[int, PendingProbe] = field(default_factory=dict)
     """Open probes by sequence number."""
     anchors: list[Anchor] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
-    def split(self, lost: list[int], *, newest: int) -> Split:
+    def split(self, lost: list[int], *, newest: int) -> DirectionalLoss:
         """Attribute this round's losses; then forget what no later round can need."""
         if not lost and not self.refused and self._forget_all_but(newest):
             return _NO_LOSS
@@ -126,7 +126,7 @@ class Session:
         return True
 
 
-class Round:
+class IntervalProbes:
     """One interval of planned checks, or one question on demand."""
 
     def __init__(self, *, start_ns: int, length_ns: int, began_ns: int, is_kept: bool = False) -> None:
@@ -134,15 +134,15 @@ class Round:
         self.length_ns = length_ns
         self.began_ns = began_ns
         """Monotonic time of the start."""
-        self.tallies: dict[CheckId, Tally] = {}
+        self.tallies: dict[CheckId, CheckCounters] = {}
         self._is_kept = is_kept
         """Whether every outcome is kept, not only what a window tells of them."""
 
-    def tally(self, check: Check) -> Tally:
+    def tally(self, check: Check) -> CheckCounters:
         """The check's tally, begun when first asked for."""
         found = self.tallies.get(check.id)
         if found is None:
-            found = self.tallies[check.id] = Tally(check, seen=[] if self._is_kept else None)
+            found = self.tallies[check.id] = CheckCounters(check, seen=[] if self._is_kept else None)
         return found
 
     @property
@@ -151,28 +151,28 @@ class Round:
         return all(tally.is_settled for tally in self.tallies.values())
 
 
-class Ledger:
+class InFlightTable:
     """Every open probe of one engine."""
 
     def __init__(self) -> None:
-        self._sessions: dict[CheckId, Session] = {}
+        self._sessions: dict[CheckId, SequenceState] = {}
         self.waiting = 0
         """Open probes of all rounds."""
 
-    def ask(self, check: Check, turn: Round, *, now_ns: int) -> Open:
+    def ask(self, check: Check, turn: IntervalProbes, *, now_ns: int) -> PendingProbe:
         """Note that a probe is about to go out; its sequence number is the check's next."""
         session = self._sessions.get(check.id)
         if session is None:
-            session = self._sessions[check.id] = Session()
+            session = self._sessions[check.id] = SequenceState()
         tally = turn.tallies.get(check.id) or turn.tally(check)
         number = session.last_sequence + 1
-        probe = session.waiting[number] = Open(check, number, now_ns, tally, session)
+        probe = session.waiting[number] = PendingProbe(check, number, now_ns, tally, session)
         session.last_sequence = tally.newest = number
         tally.sent += 1
         self.waiting += 1
         return probe
 
-    def retract(self, probe: Open, seen: Seen) -> None:
+    def retract(self, probe: PendingProbe, seen: Observation) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
         session = probe.session
         if session.last_sequence != probe.sequence:
@@ -180,25 +180,25 @@ class Ledger:
         session.last_sequence -= 1
         self._end(session, probe.sequence, seen)
 
-    def miss(self, check: Check, turn: Round, reason: str) -> None:
+    def miss(self, check: Check, turn: IntervalProbes, reason: str) -> None:
         """A probe that should have gone out and did not, through our own fault."""
         tally = turn.tally(check)
         tally.sent += 1
-        tally.count(Seen(NotMeasured(reason)))
+        tally.count(Observation(NotMeasured(reason)))
 
-    def find(self, check_id: int, sequence: int) -> Open | None:
+    def find(self, check_id: int, sequence: int) -> PendingProbe | None:
         """The open probe of that number, or None."""
         session = self._sessions.get(check_id)  # type: ignore[call-overload] # a number from a packet
         return session.waiting.get(sequence) if session else None
 
-    def find_oldest(self, is_it: Callable[[Open], bool]) -> Open | None:
+    def find_oldest(self, is_it: Callable[[PendingProbe], bool]) -> PendingProbe | None:
         """The oldest open probe that *is_it*: for errors that quote too little to name their probe."""
         found = [
             probe for session in self._sessions.values() for probe in session.waiting.values() if is_it(probe)
         ]
         return min(found, key=lambda probe: probe.sent_ns, default=None)
 
-    def saw(self, probe: Open, seen: Seen) -> None:
+    def saw(self, probe: PendingProbe, seen: Observation) -> None:
         """A probe's answer. Silence is not an answer: it is judged when the round closes."""
         session, number, outcome, count = probe.session, probe.sequence, seen[0], seen[3]
         if number not in session.waiting:
@@ -212,11 +212,11 @@ class Ledger:
             session.refused.append(number)
         self._end(session, number, seen)
 
-    def close(self, turn: Round, *, doubt: Doubt) -> tuple[Window, ...]:
+    def close(self, turn: IntervalProbes, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the round and return its windows."""
         windows = []
         for check in sorted(turn.tallies):
-            tally, session = turn.tallies[check], self._sessions.get(check) or Session()
+            tally, session = turn.tallies[check], self._sessions.get(check) or SequenceState()
             lost = self._end_waiting(session, tally, doubt) if session.waiting else []
             windows.append(_window(tally, turn, session.split(lost, newest=tally.newest)))
         return tuple(windows)
@@ -227,7 +227,7 @@ class Ledger:
             if not self._sessions[check_id].waiting:
                 del self._sessions[check_id]
 
-    def _end_waiting(self, session: Session, tally: Tally, doubt: Doubt) -> list[int]:
+    def _end_waiting(self, session: SequenceState, tally: CheckCounters, doubt: Doubt) -> list[int]:
         """Judge the tally's silent probes; the sequence numbers of those that were lost."""
         lost = []
         for probe in [one for one in session.waiting.values() if one.tally is tally]:
@@ -237,24 +237,24 @@ class Ledger:
             self._end(session, probe.sequence, _ended(outcome, tally))
         return lost
 
-    def _end(self, session: Session, sequence: int, seen: Seen) -> None:
+    def _end(self, session: SequenceState, sequence: int, seen: Observation) -> None:
         probe = session.waiting.pop(sequence)
         self.waiting -= 1
         probe.tally.count(seen)
 
 
-def _silence(probe: Open, reason: str | None) -> Outcome:
+def _silence(probe: PendingProbe, reason: str | None) -> Outcome:
     return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
 
 
-def _ended(outcome: Outcome, tally: Tally) -> Seen:
+def _ended(outcome: Outcome, tally: CheckCounters) -> Observation:
     """Silence with what the conversation said of it: its words, and the phases that it came through."""
     if tally.silence is None or not isinstance(outcome, TimedOut):
-        return Seen(outcome)
+        return Observation(outcome)
     return tally.silence._replace(outcome=outcome)
 
 
-def _window(tally: Tally, turn: Round, split: Split) -> Window:
+def _window(tally: CheckCounters, turn: IntervalProbes, split: DirectionalLoss) -> Window:
     """One for each check and interval; by position, because by name takes twice as long."""
     outcomes = tally.outcomes
     # fmt: off

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from netprobe.engine.inflight import Open
-from netprobe.engine.stall_tracker import Stalls, sentence
+from netprobe.engine.inflight import PendingProbe
+from netprobe.engine.stall_tracker import StallTracker, sentence
 from netprobe.probes.registry import ECHO_KINDS
 
 
-class Doubting:
+class LossValidity:
     """Judges the losses of one round at the moment it closes."""
 
-    def __init__(self, stalls: Stalls, *, now_ns: int, dropped: int = 0) -> None:
+    def __init__(self, stalls: StallTracker, *, now_ns: int, dropped: int = 0) -> None:
         self._stalls = stalls
         self._now_ns = now_ns
         self._dropped = dropped
         """Answers that our own full buffers lost in this round."""
 
-    def __call__(self, probe: Open) -> str | None:
+    def __call__(self, probe: PendingProbe) -> str | None:
         """Why the loss of *probe* cannot be believed, or None."""
         stalled_ns = self._stalls.total_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
         if stalled_ns > probe.check.probe.timeout_ns // 2:

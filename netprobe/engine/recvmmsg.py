@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from netprobe.engine.sockets import IP_PKTINFO, IP_TTL, IPV6_HOPLIMIT, IPV6_PKTINFO, SO_TIMESTAMPNS
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 HEAD_BYTES = 208
 """A STAMP packet without its padding, and the padding's own header (:mod:`netprobe.wire.stamp`)."""
@@ -84,14 +84,14 @@ class _Header(ctypes.Structure):
 def batch_calls() -> ctypes.CDLL:
     """The C library with ``sendmmsg`` and ``recvmmsg`` typed."""
     if not sys.platform.startswith("linux") or ctypes.sizeof(ctypes.c_void_p) != 8:
-        raise SurroundingsError("batches of packets need 64-bit Linux (sendmmsg, recvmmsg)")
+        raise SystemRefusedError("batches of packets need 64-bit Linux (sendmmsg, recvmmsg)")
     libc = ctypes.CDLL(None, use_errno=True)
     libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
     libc.recvmmsg.argtypes = [*libc.sendmmsg.argtypes, ctypes.c_void_p]
     return libc
 
 
-class Inbox:
+class BatchReceiver:
     """Reads the sockets of one family; with *details*, those that tell local address and TTL too."""
 
     def __init__(self, family: socket.AddressFamily, *, details: bool) -> None:

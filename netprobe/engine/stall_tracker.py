@@ -33,7 +33,7 @@ def sentence(stalled_ns: int) -> str:
     return f"{STOOD_STILL} for {stalled_ns // 1_000_000} ms"
 
 
-class Stalls:
+class StallTracker:
     """Remembers recent stalls. Pure: time is an argument."""
 
     def __init__(self, *, memory: int = 512) -> None:

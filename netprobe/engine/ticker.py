@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import Callable
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.stall_tracker import Stalls
+from netprobe.engine.stall_tracker import StallTracker
 
 
-class Beat:
+class Ticker:
     """Calls *on_beat* every *period_ns* while it runs, and wakes whoever awaits :meth:`next`."""
 
-    def __init__(self, stalls: Stalls, clock: Clock, on_beat: Callable[[], None], *, period_ns: int) -> None:
+    def __init__(
+        self, stalls: StallTracker, clock: Clock, on_beat: Callable[[], None], *, period_ns: int
+    ) -> None:
         self._period_ns = period_ns
         self._stalls = stalls
         self._clock = clock

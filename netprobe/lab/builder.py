@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.namespaces import Namespaces
-from netprobe.lab.plan import Cable, Host, LabPlan, Route, Rule, Vxlan
+from netprobe.lab.plan import Cable, LabHost, LabPlan, Route, RoutingRule, Vxlan
 
 _IFA_F_NODAD = 0x02
 _NUD_PERMANENT = 0x80
@@ -32,7 +32,7 @@ def netlink(namespaces: Namespaces, host: str) -> Iterator[IPRoute]:
     try:
         yield socket_
     except NetlinkError as error:
-        raise SurroundingsError(f"netlink on {host}: {error}") from error
+        raise SystemRefusedError(f"netlink on {host}: {error}") from error
     finally:
         socket_.close()
 
@@ -70,7 +70,7 @@ def find_links(ipr: IPRoute, *, only_up: bool = False) -> dict[str, int]:
     }
 
 
-def _make_devices(ipr: IPRoute, host: Host) -> None:
+def _make_devices(ipr: IPRoute, host: LabHost) -> None:
     links = find_links(ipr)
     for bridge in host.bridges:
         ipr.link("add", ifname=bridge.name, kind="bridge")
@@ -114,7 +114,7 @@ def _raise_links(ipr: IPRoute) -> None:
         ipr.link("set", index=link["index"], state="up")
 
 
-def number_host(ipr: IPRoute, host: Host, *, skip: frozenset[str] = frozenset()) -> None:
+def number_host(ipr: IPRoute, host: LabHost, *, skip: frozenset[str] = frozenset()) -> None:
     """Write a host's addresses, routes and rules; what needs an interface that is not there yet waits.
 
     Tunnel interfaces appear later than wires: their routes are written by a second call. *skip* holds the
@@ -149,10 +149,10 @@ def write_route(ipr: IPRoute, route: Route, index: int, *, command: str = "repla
     try:
         ipr.route(command, **settings)
     except NetlinkError as error:
-        raise SurroundingsError(f"cannot {command} {route}: {error}") from error
+        raise SystemRefusedError(f"cannot {command} {route}: {error}") from error
 
 
-def _write_rule(ipr: IPRoute, rule: Rule) -> None:
+def _write_rule(ipr: IPRoute, rule: RoutingRule) -> None:
     settings: dict[str, object] = {"priority": rule.priority, "table": rule.table}
     settings["family"] = socket.AF_INET6 if rule.family == 6 else socket.AF_INET
     if rule.source:

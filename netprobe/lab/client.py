@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.lab.processes import check_programs
 from netprobe.lab.protocol import (
     AddFault,
@@ -27,7 +27,6 @@ from netprobe.lab.protocol import (
     Down,
     Exec,
     Exited,
-    Failed,
     FaultAdded,
     FaultsRemoved,
     FaultStatus,
@@ -35,8 +34,9 @@ from netprobe.lab.protocol import (
     LabStatus,
     RemoveFault,
     Request,
-    Status,
-    Told,
+    RequestFailed,
+    StatusReply,
+    StatusRequest,
 )
 from netprobe.lab.state_folder import (
     StateFolder,
@@ -99,7 +99,7 @@ def _spawn(start: Start, state: StateFolder, say: Callable[[str], None]) -> None
         finally:
             shim.wait()
     log_text = state.log("supervisor").read_text(errors="replace").strip()
-    raise SurroundingsError(
+    raise SystemRefusedError(
         f"the lab's supervisor died: {log_text.splitlines()[-1] if log_text else 'silently'}"
     )
 
@@ -130,7 +130,7 @@ def _hear(message: dict[str, object], say: Callable[[str], None]) -> bool:
     """Handle one line of a starting supervisor; True when the lab stands."""
     if "error" in message:
         what = str(message["error"])
-        raise InputError(what) if message.get("by_input") else SurroundingsError(what)
+        raise InputError(what) if message.get("by_input") else SystemRefusedError(what)
     if "notice" in message:
         say(str(message["notice"]))
     return bool(message.get("ready"))
@@ -145,8 +145,8 @@ class LabClient:
 
     def status(self) -> LabStatus:
         """How the lab is."""
-        answer = self._ask(Status())
-        assert isinstance(answer, Told)
+        answer = self._ask(StatusRequest())
+        assert isinstance(answer, StatusReply)
         return answer.status
 
     def add_fault(self, kind: str, parameters: Mapping[str, str]) -> FaultStatus:
@@ -198,9 +198,9 @@ class LabClient:
             try:
                 answer = _exchange(connection, request, files)
             except TimeoutError as error:
-                raise SurroundingsError(f"the lab {self._name!r} does not answer") from error
-        if isinstance(answer, Failed):
-            raise InputError(answer.what) if answer.by_input else SurroundingsError(answer.what)
+                raise SystemRefusedError(f"the lab {self._name!r} does not answer") from error
+        if isinstance(answer, RequestFailed):
+            raise InputError(answer.what) if answer.by_input else SystemRefusedError(answer.what)
         return answer
 
     def _connect(self) -> socket.socket:
@@ -225,7 +225,7 @@ def _exchange(connection: socket.socket, request: Request, files: tuple[int, ...
     while not told.endswith(b"\n"):
         chunk = connection.recv(65536)
         if not chunk:
-            raise SurroundingsError("the lab ended while it was asked")
+            raise SystemRefusedError("the lab ended while it was asked")
         told += chunk
     return msgspec.json.decode(told, type=Answer)  # type: ignore[no-any-return]
 
@@ -242,7 +242,7 @@ def take_down(name: str) -> bool:
         if pidfd is not None and not _has_ended(pidfd, wait_s=patience_s):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             if not _has_ended(pidfd, wait_s=_END_WAIT_S):
-                raise SurroundingsError(f"the lab {name!r} cannot be ended")
+                raise SystemRefusedError(f"the lab {name!r} cannot be ended")
     finally:
         if pidfd is not None:
             os.close(pidfd)
@@ -254,7 +254,7 @@ def _end_kindly(name: str) -> bool:
     """Ask a lab to end; False where nobody answers: it is dead, or not up yet, or stuck."""
     try:
         LabClient(name).end()
-    except (InputError, SurroundingsError, OSError):
+    except (InputError, SystemRefusedError, OSError):
         return False
     return True
 

@@ -8,10 +8,10 @@ from ipaddress import ip_network
 from netprobe.lab.plan import PlannedService, Tunnel, TunnelEnd
 from netprobe.lab.services import plan_services
 from netprobe.lab.topology import (
-    ClusterSpec,
+    ClusterTopology,
     LinkMedium,
-    LinkSpec,
-    NodeSpec,
+    LinkTopology,
+    NodeTopology,
     OverlayKind,
     Topology,
     TunnelMechanism,
@@ -30,10 +30,10 @@ _FIRST_TUNNEL_PORT = 51820  # WireGuard's customary port
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlannedNode:
     """A node of a cluster with everything that is derived for it."""
 
-    spec: NodeSpec
+    spec: NodeTopology
     id: NodeId
     lan: tuple[str, str]
     pods: tuple[str, str]
@@ -50,12 +50,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ClusterLayout:
     """A cluster with its places."""
 
     index: int
-    spec: ClusterSpec
-    places: tuple[Place, ...]
+    spec: ClusterTopology
+    places: tuple[PlannedNode, ...]
     edge: tuple[str, str]
     services: tuple[PlannedService, ...]
 
@@ -65,7 +65,7 @@ class Site:
         return ClusterName(self.spec.name)
 
     @property
-    def gateway(self) -> Place:
+    def gateway(self) -> PlannedNode:
         """The node that carries traffic to other clusters."""
         return next(place for place in self.places if place.spec.role == "gateway")
 
@@ -80,14 +80,14 @@ class Site:
         return (*self.spec.node_cidrs, *self.spec.pod_cidrs, *self.spec.service_cidrs)
 
 
-def plan_site(topology: Topology, index: int) -> Site:
+def plan_site(topology: Topology, index: int) -> ClusterLayout:
     """Number one cluster."""
     cluster = topology.clusters[index]
     lan_v4, lan_v6 = (ip_network(text) for text in cluster.node_cidrs)
     pods_v4, pods_v6 = (ip_network(text) for text in cluster.pod_cidrs)
     slices = zip(pods_v4.subnets(new_prefix=24), pods_v6.subnets(new_prefix=64), strict=False)
     places = tuple(
-        Place(
+        PlannedNode(
             spec=node,
             id=NodeId(ClusterName(cluster.name), NodeName(node.name)),
             lan=(str(lan_v4[11 + number]), str(lan_v6[11 + number])),
@@ -100,10 +100,10 @@ def plan_site(topology: Topology, index: int) -> Site:
     )
     endpoints = tuple(place.pod(AGENT_POD)[version] for version in (0, 1) for place in places)
     services = plan_services(topology, cluster, endpoints=endpoints, agent_port=AGENT_PORT)
-    return Site(index, cluster, places, (str(lan_v4[1]), str(lan_v6[1])), services)
+    return ClusterLayout(index, cluster, places, (str(lan_v4[1]), str(lan_v6[1])), services)
 
 
-def plan_tunnels(topology: Topology, sites: list[Site], wan: Wan) -> tuple[Tunnel, ...]:
+def plan_tunnels(topology: Topology, sites: list[ClusterLayout], wan: Wan) -> tuple[Tunnel, ...]:
     """Place and number the ends of every link."""
     by_name = {site.spec.name: site for site in sites}
     tunnels = []
@@ -127,12 +127,12 @@ def plan_tunnels(topology: Topology, sites: list[Site], wan: Wan) -> tuple[Tunne
     return tuple(tunnels)
 
 
-def _daemon_of(link: LinkSpec) -> str:
+def _daemon_of(link: LinkTopology) -> str:
     is_plain = link.kind is LinkMedium.DIRECT or link.mechanism is TunnelMechanism.WIREGUARD
     return "" if is_plain else str(link.mechanism)
 
 
-def local_pods(place: Place) -> list[tuple[str, tuple[str, str]]]:
+def local_pods(place: PlannedNode) -> list[tuple[str, tuple[str, str]]]:
     """The node's ends of its pods' wires, with the pods' addresses."""
     pods = [("pod0", place.pod(AGENT_POD))]
     return [*pods, ("pod1", place.pod(DNS_POD))] if place.spec.dns else pods

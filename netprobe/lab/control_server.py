@@ -23,14 +23,14 @@ from netprobe.lab.protocol import (
     Down,
     Exec,
     Exited,
-    Failed,
     FaultAdded,
     FaultsRemoved,
     GoingDown,
     RemoveFault,
     Request,
-    Status,
-    Told,
+    RequestFailed,
+    StatusReply,
+    StatusRequest,
 )
 from netprobe.lab.runtime import RunningLab
 
@@ -38,7 +38,7 @@ _MAX_REQUEST = 1 << 20
 _REQUEST_WAIT_S = 5.0
 
 
-class Control:
+class ControlServer:
     """Answers requests about one lab."""
 
     def __init__(self, lab: RunningLab, *, end: Callable[[], None]) -> None:
@@ -71,12 +71,12 @@ class Control:
                 self._end()
                 return
         except NetprobeError as error:
-            failed = Failed(str(error), by_input=isinstance(error, InputError))
+            failed = RequestFailed(str(error), by_input=isinstance(error, InputError))
             _try_to_send(connection, msgspec.json.encode(failed) + b"\n")
         except OSError:
             pass  # the asker hung up
         except Exception as error:  # noqa: BLE001 - our mistake must not take the lab down
-            _try_to_send(connection, msgspec.json.encode(Failed(repr(error), by_input=False)) + b"\n")
+            _try_to_send(connection, msgspec.json.encode(RequestFailed(repr(error), by_input=False)) + b"\n")
         finally:
             for fd in fds:
                 os.close(fd)
@@ -88,10 +88,10 @@ class Control:
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._answer_blocking, request)
 
-    def _answer_blocking(self, request: Status | AddFault | RemoveFault | Down) -> Answer:
+    def _answer_blocking(self, request: StatusRequest | AddFault | RemoveFault | Down) -> Answer:
         match request:
-            case Status():
-                return Told(self._lab.status())
+            case StatusRequest():
+                return StatusReply(self._lab.status())
             case AddFault(kind, parameters):
                 return FaultAdded(self._lab.faults.add(kind, parameters))
             case RemoveFault(identity):

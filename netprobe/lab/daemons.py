@@ -15,7 +15,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.builder import find_links, netlink
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import Tunnel, TunnelEnd
@@ -95,11 +95,11 @@ def daemon_name(tunnel: Tunnel, end: TunnelEnd) -> str:
 def plan_daemon(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> ProcessSpec:
     """The process of one end; writes its configuration below *folder*.
 
-    Raises `SurroundingsError` where the daemon is not installed.
+    Raises `SystemRefusedError` where the daemon is not installed.
     """
     program, packages = _PACKAGES[tunnel.mechanism]
     if shutil.which(program) is None:
-        raise SurroundingsError(f"{program} is not installed (Debian packages {packages})")
+        raise SystemRefusedError(f"{program} is not installed (Debian packages {packages})")
     folder.mkdir(mode=0o700, exist_ok=True)
     write = _openvpn if tunnel.mechanism == "openvpn" else _ipsec
     return ProcessSpec(daemon_name(tunnel, end), end.gateway, write(tunnel, end, folder))
@@ -135,7 +135,7 @@ def _identity(folder: Path, tunnel: Tunnel, end: TunnelEnd) -> tuple[Path, Path,
 def _openssl(*words: str) -> str:
     done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SurroundingsError(
+        raise SystemRefusedError(
             f"openssl {words[0]} failed: {(done.stderr.strip().splitlines() or [''])[-1]}"
         )
     return done.stdout
@@ -169,13 +169,13 @@ def _find_anchors(end: TunnelEnd) -> list[str]:
 def wait_for_interface(
     tunnel: Tunnel, end: TunnelEnd, namespaces: Namespaces, *, is_dead: Callable[[], bool]
 ) -> None:
-    """Wait for the daemon's interface and raise it; `SurroundingsError` where there comes none."""
+    """Wait for the daemon's interface and raise it; `SystemRefusedError` where there comes none."""
     deadline = time.monotonic() + _WAIT_S
     while True:
         with netlink(namespaces, end.gateway) as ipr:
             if end.interface in find_links(ipr):
                 break
         if is_dead() or time.monotonic() > deadline:
-            raise SurroundingsError(f"{daemon_name(tunnel, end)} made no interface; see its log")
+            raise SystemRefusedError(f"{daemon_name(tunnel, end)} made no interface; see its log")
         time.sleep(0.05)
     raise_interface(end, namespaces, mtu=tunnel.mtu)

@@ -81,7 +81,7 @@ def _texts(kind: dns.rdatatype.RdataType, addresses: tuple[str, ...], port: int,
     return []
 
 
-class Server:
+class DnsServer:
     """Reads questions from sockets, asks :func:`answer`."""
 
     def __init__(self, zone: Zone, denied: Path) -> None:
@@ -114,7 +114,7 @@ class Server:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: DnsServer) -> None:
         self._server = server
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -127,7 +127,7 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(reply[:_MAX_UDP], addr)
 
 
-async def serve(server: Server, addresses: list[str]) -> None:
+async def serve(server: DnsServer, addresses: list[str]) -> None:
     """Listen on port 53 of every address, until ended."""
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--zone", type=Path, required=True)
     parser.add_argument("--denied", type=Path, required=True)
     chosen = parser.parse_args()
-    asyncio.run(serve(Server(Zone.read(chosen.zone), chosen.denied), chosen.listen))
+    asyncio.run(serve(DnsServer(Zone.read(chosen.zone), chosen.denied), chosen.listen))
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.client import LabClient
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
-from netprobe.simulate.scoring import Scorer, Verdict
+from netprobe.simulate.scoring import FaultVerdict, Scorer
 
 _POLL_S = 0.2
 GRACE_INTERVALS = 4
@@ -29,7 +29,7 @@ GRACE_INTERVALS = 4
 class Injector(Protocol):
     """What a rehearsal needs of a lab."""
 
-    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
         """Put a fault in place; return its id and the right answer."""
         ...
 
@@ -44,10 +44,10 @@ class LabInjector:
 
     client: LabClient
 
-    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
         """Put a fault in place; return its id and the right answer."""
         fault = await asyncio.to_thread(self.client.add_fault, kind, parameters)
-        return fault.id, Label(Cause(fault.cause), tuple(map(Component.parse, fault.components)))
+        return fault.id, GroundTruth(Cause(fault.cause), tuple(map(Component.parse, fault.components)))
 
     async def remove(self, fault_id: str) -> None:
         """Take it away again."""
@@ -55,7 +55,7 @@ class LabInjector:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DrillFault:
     """A fault to inject."""
 
     kind: str
@@ -68,7 +68,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class FaultDrill:
     """One run: who answers questions, who breaks things, and what was seen."""
 
     ask: Callable[[], Awaitable[Snapshot]]
@@ -83,7 +83,7 @@ class Rehearsal:
         """By when a finding must stand: three intervals plus one window."""
         return 4 * self.interval_ns
 
-    def is_in_time(self, verdict: Verdict) -> bool:
+    def is_in_time(self, verdict: FaultVerdict) -> bool:
         """Whether a fault was named right before the bar."""
         return verdict.named_right and verdict.after_ns is not None and verdict.after_ns <= self.bar_ns
 
@@ -95,7 +95,7 @@ class Rehearsal:
     async def wait_until_healthy(self, *, timeout_s: float) -> Snapshot:
         """Read until every agent is alive, every path is up and nothing is found.
 
-        Raises :class:`SurroundingsError` with what is still missing when *timeout_s* is over.
+        Raises :class:`SystemRefusedError` with what is still missing when *timeout_s* is over.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -104,7 +104,7 @@ class Rehearsal:
             if not missing:
                 return snapshot
             if time.monotonic() > deadline:
-                raise SurroundingsError(f"the lab is not healthy after {timeout_s:.0f} s: {missing}")
+                raise SystemRefusedError(f"the lab is not healthy after {timeout_s:.0f} s: {missing}")
             await asyncio.sleep(_POLL_S)
 
     async def watch(self, *, seconds: float) -> Snapshot:
@@ -116,14 +116,14 @@ class Rehearsal:
             snapshot = await self._read()
         return snapshot
 
-    async def play(self, fault: Fault, *, linger_s: float = 1.0) -> Verdict:
+    async def play(self, fault: DrillFault, *, linger_s: float = 1.0) -> FaultVerdict:
         """Inject *fault*, wait until it is named, look a little longer, take it away."""
         (verdict,) = await self.play_together((fault,), linger_s=linger_s)
         return verdict
 
     async def play_together(
-        self, faults: Sequence[Fault], *, gap_s: float = 0.0, linger_s: float = 1.0
-    ) -> tuple[Verdict, ...]:
+        self, faults: Sequence[DrillFault], *, gap_s: float = 0.0, linger_s: float = 1.0
+    ) -> tuple[FaultVerdict, ...]:
         """Inject *faults*, *gap_s* apart; wait until each is named, look a little longer, take all away."""
         in_place: list[str] = []
         try:

@@ -6,16 +6,16 @@ behind the other, where nobody could see it: what hides there is told as hidden,
 
 from __future__ import annotations
 
-from netprobe.lab.fault_drill import Fault
+from netprobe.lab.fault_drill import DrillFault
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 
 
-def _link(kind: str, source: str, target: str, **more: str) -> Fault:
-    return Fault(kind, {"source": source, "target": target, **more})
+def _link(kind: str, source: str, target: str, **more: str) -> DrillFault:
+    return DrillFault(kind, {"source": source, "target": target, **more})
 
 
-CATALOGUE: tuple[tuple[Fault, Fault], ...] = (
+CATALOGUE: tuple[tuple[DrillFault, DrillFault], ...] = (
     (_link("tunnel-down", PROD, STAGING), _link("tunnel-down", STAGING, DEV)),
     (_link("tunnel-port-blocked", STAGING, DEV), _link("tunnel-port-blocked", PROD, DEV)),
     (_link("tunnel-lossy", PROD, STAGING, percent="30"), _link("tunnel-lossy", PROD, DEV, percent="20")),
@@ -26,39 +26,45 @@ CATALOGUE: tuple[tuple[Fault, Fault], ...] = (
         _link("overlay-blocked", f"{STAGING}/gw", f"{STAGING}/w1"),
     ),
     (
-        Fault("route-missing", {"node": f"{PROD}/w1", "cluster": STAGING}),
-        Fault("route-missing", {"node": f"{DEV}/w1", "cluster": PROD}),
+        DrillFault("route-missing", {"node": f"{PROD}/w1", "cluster": STAGING}),
+        DrillFault("route-missing", {"node": f"{DEV}/w1", "cluster": PROD}),
     ),
-    (Fault("node-down", {"node": f"{PROD}/w2"}), Fault("node-down", {"node": f"{STAGING}/w1"})),
-    (Fault("gateway-down", {"cluster": DEV}), Fault("gateway-down", {"cluster": PROD})),
+    (DrillFault("node-down", {"node": f"{PROD}/w2"}), DrillFault("node-down", {"node": f"{STAGING}/w1"})),
+    (DrillFault("gateway-down", {"cluster": DEV}), DrillFault("gateway-down", {"cluster": PROD})),
     (
-        Fault("service-proxy-stale", {"node": f"{PROD}/w2"}),
-        Fault("service-proxy-stale", {"node": f"{DEV}/gw"}),
+        DrillFault("service-proxy-stale", {"node": f"{PROD}/w2"}),
+        DrillFault("service-proxy-stale", {"node": f"{DEV}/gw"}),
     ),
-    (Fault("no-endpoints", {"cluster": PROD}), Fault("no-endpoints", {"cluster": DEV})),
-    (Fault("dns-down", {"cluster": PROD}), Fault("dns-down", {"cluster": STAGING})),
-    (Fault("dns-forward-missing", {"cluster": STAGING}), Fault("dns-forward-missing", {"cluster": DEV})),
-    (Fault("port-drop", {"node": f"{PROD}/w1"}), Fault("port-drop", {"node": f"{STAGING}/gw"})),
-    (Fault("port-reject", {"node": f"{DEV}/w1"}), Fault("port-reject", {"node": f"{PROD}/gw"})),
-    (Fault("snat", {"cluster": PROD}), Fault("snat", {"cluster": DEV})),
+    (DrillFault("no-endpoints", {"cluster": PROD}), DrillFault("no-endpoints", {"cluster": DEV})),
+    (DrillFault("dns-down", {"cluster": PROD}), DrillFault("dns-down", {"cluster": STAGING})),
     (
-        Fault("wrong-peer", {"cluster": STAGING, "victim": f"{PROD}/w1"}),
-        Fault("wrong-peer", {"cluster": DEV, "victim": f"{STAGING}/w1"}),
+        DrillFault("dns-forward-missing", {"cluster": STAGING}),
+        DrillFault("dns-forward-missing", {"cluster": DEV}),
+    ),
+    (DrillFault("port-drop", {"node": f"{PROD}/w1"}), DrillFault("port-drop", {"node": f"{STAGING}/gw"})),
+    (DrillFault("port-reject", {"node": f"{DEV}/w1"}), DrillFault("port-reject", {"node": f"{PROD}/gw"})),
+    (DrillFault("snat", {"cluster": PROD}), DrillFault("snat", {"cluster": DEV})),
+    (
+        DrillFault("wrong-peer", {"cluster": STAGING, "victim": f"{PROD}/w1"}),
+        DrillFault("wrong-peer", {"cluster": DEV, "victim": f"{STAGING}/w1"}),
     ),
     (
-        Fault("agent-killed", {"agent": f"{STAGING}/w1/pod"}),
-        Fault("agent-killed", {"agent": f"{PROD}/gw/host"}),
+        DrillFault("agent-killed", {"agent": f"{STAGING}/w1/pod"}),
+        DrillFault("agent-killed", {"agent": f"{PROD}/gw/host"}),
     ),
-    (Fault("agent-frozen", {"agent": f"{PROD}/w1/pod"}), Fault("agent-frozen", {"agent": f"{DEV}/gw/host"})),
+    (
+        DrillFault("agent-frozen", {"agent": f"{PROD}/w1/pod"}),
+        DrillFault("agent-frozen", {"agent": f"{DEV}/gw/host"}),
+    ),
 )
 
 
-def _pair(first: str, at: int, second: str, there: int, gap_s: float) -> tuple[Fault, Fault, float]:
+def _pair(first: str, at: int, second: str, there: int, gap_s: float) -> tuple[DrillFault, DrillFault, float]:
     places = {pair[0].kind: pair for pair in CATALOGUE}
     return places[first][at], places[second][there], gap_s
 
 
-PAIRS: tuple[tuple[Fault, Fault, float], ...] = (
+PAIRS: tuple[tuple[DrillFault, DrillFault, float], ...] = (
     _pair("tunnel-down", 0, "service-proxy-stale", 1, 3.0),
     _pair("tunnel-down", 0, "dns-forward-missing", 1, 0.0),
     _pair("tunnel-down", 1, "port-drop", 0, 0.0),

@@ -1,6 +1,6 @@
 """The few system calls Python 3.11 has no name for: namespaces and mounts.
 
-Rule: every refusal becomes a :class:`~netprobe.errors.SurroundingsError` that says what was refused.
+Rule: every refusal becomes a :class:`~netprobe.errors.SystemRefusedError` that says what was refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUTS = 0x0400_0000
@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _check(result: int, what: str) -> None:
     if result != 0:
-        raise SurroundingsError(f"{what}: {os.strerror(ctypes.get_errno())}")
+        raise SystemRefusedError(f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
 def unshare(flags: int) -> None:

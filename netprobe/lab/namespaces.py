@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab import kernel
-from netprobe.lab.plan import Host
+from netprobe.lab.plan import LabHost
 
 NETNS_FOLDER = Path("/run/netns")
 _TOOL_WAIT_S = 20.0
@@ -54,7 +54,7 @@ class Namespaces:
         self._mounts: dict[str, int] = {}
         self._home = _open_own()
 
-    def create(self, hosts: Iterable[Host], *, hub: str) -> None:
+    def create(self, hosts: Iterable[LabHost], *, hub: str) -> None:
         """Make one namespace per host; the hub is the namespace we are in."""
         NETNS_FOLDER.mkdir(parents=True, exist_ok=True)
         for host in hosts:
@@ -94,7 +94,7 @@ class Namespaces:
 
     def popen(
         self,
-        host: Host,
+        host: LabHost,
         argv: Sequence[str],
         *,
         stdin: int | IO[bytes],
@@ -124,10 +124,10 @@ class Namespaces:
                     argv, input=text, capture_output=True, text=True, check=False, timeout=_TOOL_WAIT_S
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
-                raise SurroundingsError(f"{argv[0]} on {host}: {error}") from error
+                raise SystemRefusedError(f"{argv[0]} on {host}: {error}") from error
         if done.returncode != 0:
             complaint = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise SurroundingsError(f"{argv[0]} on {host}: {complaint}")
+            raise SystemRefusedError(f"{argv[0]} on {host}: {complaint}")
         return done.stdout
 
 
@@ -145,7 +145,7 @@ def _make_resolver(cluster: str, nameservers: Sequence[str]) -> int:
     os.close(done_read)
     try:
         if os.read(made_read, 1) != b"+":
-            raise SurroundingsError("cannot give a cluster its own /etc/resolv.conf")
+            raise SystemRefusedError("cannot give a cluster its own /etc/resolv.conf")
         return os.open(f"/proc/{child}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(done_write)
@@ -183,4 +183,4 @@ def _set_sysctls() -> None:
             continue  # this kernel has no such switch
         except OSError as error:
             if name != "ipv4/ping_group_range":  # groups that a user namespace does not map
-                raise SurroundingsError(f"cannot set net/{name}: {error.strerror}") from error
+                raise SystemRefusedError(f"cannot set net/{name}: {error.strerror}") from error

@@ -11,18 +11,18 @@ from ipaddress import ip_network
 from netprobe.lab.cluster_plan import (
     DNS_POD,
     LAN,
-    Place,
-    Site,
+    ClusterLayout,
+    PlannedNode,
     local_pods,
 )
 from netprobe.lab.plan import (
     OVERLAY_TABLE,
     Address,
-    Host,
     HostRole,
+    LabHost,
     PlannedService,
     Route,
-    Rule,
+    RoutingRule,
     Tunnel,
     Vxlan,
     VxlanPeer,
@@ -36,7 +36,7 @@ _VXLAN_PORT = 4789  # RFC 7348
 _OVERLAY = "overlay0"
 
 
-def plan_node(site: Site, place: Place, tunnels: tuple[Tunnel, ...], wan: Wan) -> Host:
+def plan_node(site: ClusterLayout, place: PlannedNode, tunnels: tuple[Tunnel, ...], wan: Wan) -> LabHost:
     """One node; *tunnels* are all links of the lab."""
     is_gateway = place is site.gateway
     lengths = (ip_network(text).prefixlen for text in site.spec.node_cidrs)
@@ -61,7 +61,7 @@ def plan_node(site: Site, place: Place, tunnels: tuple[Tunnel, ...], wan: Wan) -
     else:
         routes += _routes_to_gateway(site, place, own_tunnels)
     pods = tuple(text for _, texts in local_pods(place) for text in texts)
-    return Host(
+    return LabHost(
         str(place.id),
         HostRole.NODE,
         cluster=site.name,
@@ -74,7 +74,7 @@ def plan_node(site: Site, place: Place, tunnels: tuple[Tunnel, ...], wan: Wan) -
     )
 
 
-def _balanced(site: Site) -> tuple[PlannedService, ...]:
+def _balanced(site: ClusterLayout) -> tuple[PlannedService, ...]:
     """Every service of a cluster, the DNS server's among them."""
     dns = next((place for place in site.places if place.spec.dns), None)
     if dns is None:
@@ -86,7 +86,7 @@ def _balanced(site: Site) -> tuple[PlannedService, ...]:
     return (*site.services, service)
 
 
-def _pod_routes(place: Place) -> list[Route]:
+def _pod_routes(place: PlannedNode) -> list[Route]:
     return [
         Route(f"{text}/{128 if ':' in text else 32}", interface, source=source)
         for interface, texts in local_pods(place)
@@ -94,7 +94,7 @@ def _pod_routes(place: Place) -> list[Route]:
     ] + [Route(pods, "lo", is_black_hole=True) for pods in place.pods]  # or they would circle with the edge
 
 
-def _inside(site: Site, to: str, hop: Place, *, source: str = "", table: int = 254) -> Route:
+def _inside(site: ClusterLayout, to: str, hop: PlannedNode, *, source: str = "", table: int = 254) -> Route:
     """A route over the cluster's overlay to the node *hop*."""
     is_v6 = ":" in to
     if site.has_vxlan:
@@ -102,7 +102,7 @@ def _inside(site: Site, to: str, hop: Place, *, source: str = "", table: int = 2
     return Route(to, LAN, via=hop.lan[is_v6], source=source, table=table)
 
 
-def _overlay_routes(site: Site, place: Place) -> list[Route]:
+def _overlay_routes(site: ClusterLayout, place: PlannedNode) -> list[Route]:
     """Ways to the other nodes' pods; with VXLAN also to the nodes themselves, for whom the rules choose."""
     routes = []
     for other in site.places:
@@ -116,22 +116,22 @@ def _overlay_routes(site: Site, place: Place) -> list[Route]:
     return routes
 
 
-def _overlay_rules(site: Site, place: Place, tunnels: list[Tunnel]) -> tuple[Rule, ...]:
+def _overlay_rules(site: ClusterLayout, place: PlannedNode, tunnels: list[Tunnel]) -> tuple[RoutingRule, ...]:
     if not site.has_vxlan:
         return ()
     from_pods = [
-        Rule(1000, family, source=pods, target=nodes)
+        RoutingRule(1000, family, source=pods, target=nodes)
         for family, pods, nodes in zip((4, 6), place.pods, site.spec.node_cidrs, strict=True)
     ]
     from_links = [
-        Rule(1001 + tunnel.index, family, interface=tunnel.end(site.name).interface)
+        RoutingRule(1001 + tunnel.index, family, interface=tunnel.end(site.name).interface)
         for tunnel in tunnels
         for family in (4, 6)
     ]
     return (*from_pods, *from_links)
 
 
-def _routes_to_gateway(site: Site, place: Place, tunnels: list[Tunnel]) -> list[Route]:
+def _routes_to_gateway(site: ClusterLayout, place: PlannedNode, tunnels: list[Tunnel]) -> list[Route]:
     return [
         _inside(site, text, site.gateway, source=place.lan[":" in text])
         for tunnel in tunnels
@@ -139,7 +139,7 @@ def _routes_to_gateway(site: Site, place: Place, tunnels: list[Tunnel]) -> list[
     ]
 
 
-def _gateway_routes(site: Site, place: Place, tunnels: list[Tunnel], wan: Wan) -> list[Route]:
+def _gateway_routes(site: ClusterLayout, place: PlannedNode, tunnels: list[Tunnel], wan: Wan) -> list[Route]:
     wire = wan.gateway_wires[site.name]
     outer = sorted({text for other in wan.wires for text in other.ranges} - set(wire.ranges))
     routes = [
@@ -161,7 +161,7 @@ def _gateway_routes(site: Site, place: Place, tunnels: list[Tunnel], wan: Wan) -
     return routes
 
 
-def _vxlan(site: Site, place: Place) -> Vxlan:
+def _vxlan(site: ClusterLayout, place: PlannedNode) -> Vxlan:
     peers = tuple(
         VxlanPeer(inner=other.overlay_hop, mac=other.overlay_mac, outer=other.lan[0])
         for other in site.places

@@ -53,7 +53,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RoutingRule:
     """A policy rule into table *table*: packets from *source* to *target*, or arriving on *interface*."""
 
     priority: int
@@ -95,7 +95,7 @@ class Vxlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class LabHost:
     """One network namespace."""
 
     name: str
@@ -104,7 +104,7 @@ class Host:
     node: NodeId | None = None
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RoutingRule, ...] = ()
     bridges: tuple[Bridge, ...] = ()
     vxlans: tuple[Vxlan, ...] = ()
     nft: str = ""
@@ -224,17 +224,17 @@ class LabPlan:
     hub: str
     hub_addresses: tuple[str, ...]
     clusters: tuple[PlannedCluster, ...]
-    hosts: tuple[Host, ...]
+    hosts: tuple[LabHost, ...]
     cables: tuple[Cable, ...]
     tunnels: tuple[Tunnel, ...]
     agent_port: int = 9771
 
-    def find_host(self, name: str) -> Host | None:
+    def find_host(self, name: str) -> LabHost | None:
         """The host of that name (a node also as ``CLUSTER/NODE/host``), or None."""
         name = name.removesuffix("/host")
         return next((host for host in self.hosts if host.name == name), None)
 
-    def host(self, name: str) -> Host:
+    def host(self, name: str) -> LabHost:
         """The host of that name, which must exist."""
         return next(host for host in self.hosts if host.name == name)
 

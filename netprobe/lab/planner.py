@@ -10,14 +10,24 @@ from ipaddress import ip_network
 from netprobe.lab.cluster_plan import (
     AGENT_PORT,
     LAN,
-    Place,
-    Site,
+    ClusterLayout,
+    PlannedNode,
     local_pods,
     plan_site,
     plan_tunnels,
 )
 from netprobe.lab.node_plan import POD_GATEWAY_V6, default_routes, plan_node
-from netprobe.lab.plan import Address, Bridge, Cable, CableEnd, Host, HostRole, LabPlan, PlannedCluster, Route
+from netprobe.lab.plan import (
+    Address,
+    Bridge,
+    Cable,
+    CableEnd,
+    HostRole,
+    LabHost,
+    LabPlan,
+    PlannedCluster,
+    Route,
+)
 from netprobe.lab.services import service_addresses
 from netprobe.lab.topology import Topology
 from netprobe.lab.wan import Wan, plan_router_routes, plan_wan
@@ -58,7 +68,7 @@ def plan_lab(topology: Topology) -> LabPlan:
     )
 
 
-def _planned(site: Site) -> PlannedCluster:
+def _planned(site: ClusterLayout) -> PlannedCluster:
     spec = site.spec
     return PlannedCluster(
         name=site.name,
@@ -80,7 +90,7 @@ def _planned(site: Site) -> PlannedCluster:
 # --- routers ----------------------------------------------------------------------------------
 
 
-def _routers(topology: Topology, sites: list[Site], wan: Wan) -> tuple[list[Host], list[Cable]]:
+def _routers(topology: Topology, sites: list[ClusterLayout], wan: Wan) -> tuple[list[LabHost], list[Cable]]:
     routes = plan_router_routes(topology, wan)
     hub_v4, hub_v6 = (ip_network(text) for text in topology.hub.cidrs)
     hosts = []
@@ -88,11 +98,11 @@ def _routers(topology: Topology, sites: list[Site], wan: Wan) -> tuple[list[Host
         addresses = list(wan.addresses(name))
         if name == topology.hub.transit:
             addresses += [Address("hub0", f"{cidr[1]}/{cidr.prefixlen}") for cidr in (hub_v4, hub_v6)]
-        hosts.append(Host(name, HostRole.TRANSIT, addresses=tuple(addresses), routes=routes[name]))
+        hosts.append(LabHost(name, HostRole.TRANSIT, addresses=tuple(addresses), routes=routes[name]))
     hosts += [_edge(site, wan, routes[f"{site.name}/edge"]) for site in sites]
     hub = topology.hub.name
     hosts.append(
-        Host(
+        LabHost(
             hub,
             HostRole.HUB,
             addresses=tuple(Address(LAN, f"{cidr[2]}/{cidr.prefixlen}") for cidr in (hub_v4, hub_v6)),
@@ -104,7 +114,7 @@ def _routers(topology: Topology, sites: list[Site], wan: Wan) -> tuple[list[Host
     return hosts, cables
 
 
-def _edge(site: Site, wan: Wan, routes: tuple[Route, ...]) -> Host:
+def _edge(site: ClusterLayout, wan: Wan, routes: tuple[Route, ...]) -> LabHost:
     lengths = (ip_network(text).prefixlen for text in site.spec.node_cidrs)
     lan = tuple(Address("br0", f"{text}/{length}") for text, length in zip(site.edge, lengths, strict=True))
     to_pods = tuple(
@@ -114,7 +124,7 @@ def _edge(site: Site, wan: Wan, routes: tuple[Route, ...]) -> Host:
     )
     name = f"{site.name}/edge"
     ports = tuple(_lan_port(site, place).interface for place in site.places)
-    return Host(
+    return LabHost(
         name,
         HostRole.EDGE,
         cluster=site.name,
@@ -127,14 +137,14 @@ def _edge(site: Site, wan: Wan, routes: tuple[Route, ...]) -> Host:
 # --- pods -------------------------------------------------------------------------------------
 
 
-def _pods(site: Site) -> tuple[list[Host], list[Cable]]:
+def _pods(site: ClusterLayout) -> tuple[list[LabHost], list[Cable]]:
     hosts, cables = [], []
     for place in site.places:
         for interface, texts in local_pods(place):
             is_agent = interface == "pod0"
             name = f"{place.id}/pod" if is_agent else f"{site.name}/dns"
             hosts.append(
-                Host(
+                LabHost(
                     name,
                     HostRole.POD if is_agent else HostRole.DNS,
                     cluster=site.name,
@@ -151,5 +161,5 @@ def _pods(site: Site) -> tuple[list[Host], list[Cable]]:
     return hosts, cables
 
 
-def _lan_port(site: Site, place: Place) -> CableEnd:
+def _lan_port(site: ClusterLayout, place: PlannedNode) -> CableEnd:
     return CableEnd(f"{site.name}/edge", f"node{site.places.index(place)}")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import HostRole, LabPlan, agent_host
 from netprobe.lab.protocol import ProcessStatus
@@ -105,7 +105,7 @@ def check_programs() -> None:
     """Raise one clear error where a program is missing without which there is no lab."""
     for program, package in (("nft", "nftables"), ("nsenter", "util-linux")):
         if shutil.which(program) is None:
-            raise SurroundingsError(f"{program} is not installed (Debian package {package})")
+            raise SystemRefusedError(f"{program} is not installed (Debian package {package})")
 
 
 class Processes:
@@ -153,7 +153,7 @@ class Processes:
         """Send a signal to a process that runs."""
         process = self.find(name)
         if process.poll() is not None:
-            raise SurroundingsError(f"{name} does not run (exit code {process.returncode})")
+            raise SystemRefusedError(f"{name} does not run (exit code {process.returncode})")
         process.send_signal(number)
 
     def kill(self, name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Status(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
+class StatusRequest(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
     """Ask how the lab is."""
 
 
@@ -39,10 +39,10 @@ class Down(msgspec.Struct, frozen=True, tag="down", forbid_unknown_fields=True):
     """Take the lab down."""
 
 
-Request = Status | Exec | AddFault | RemoveFault | Down
+Request = StatusRequest | Exec | AddFault | RemoveFault | Down
 
 
-class HostStatus(msgspec.Struct, frozen=True):
+class LabHostStatus(msgspec.Struct, frozen=True):
     """One host and its addresses."""
 
     name: str
@@ -80,7 +80,7 @@ class LabStatus(msgspec.Struct, frozen=True):
     name: str
     mechanism: str
     notices: list[str]
-    hosts: list[HostStatus]
+    hosts: list[LabHostStatus]
     processes: list[ProcessStatus]
     faults: list[FaultStatus]
     bus_url: str
@@ -88,8 +88,8 @@ class LabStatus(msgspec.Struct, frozen=True):
     rootless: bool
 
 
-class Told(msgspec.Struct, frozen=True, tag="status"):
-    """The answer to ``Status``."""
+class StatusReply(msgspec.Struct, frozen=True, tag="status"):
+    """The answer to ``StatusRequest``."""
 
     status: LabStatus
 
@@ -116,7 +116,7 @@ class GoingDown(msgspec.Struct, frozen=True, tag="going-down"):
     """The lab ends; the connection closes when everything is stopped."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class RequestFailed(msgspec.Struct, frozen=True, tag="failed"):
     """One clear line."""
 
     what: str
@@ -124,4 +124,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """Whether the question was wrong (rather than the surroundings)."""
 
 
-Answer = Told | Exited | FaultAdded | FaultsRemoved | GoingDown | Failed
+Answer = StatusReply | Exited | FaultAdded | FaultsRemoved | GoingDown | RequestFailed

@@ -14,10 +14,10 @@ from functools import partial
 
 from netprobe.bus.keys import new_user, write_seed
 from netprobe.discovery.inventory.file import dump_inventory
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab import daemons, exports, tunnels
 from netprobe.lab.builder import build_network, netlink, number_host
-from netprobe.lab.faults import FaultDesk
+from netprobe.lab.faults import FaultInjector
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import LabPlan
 from netprobe.lab.processes import (
@@ -30,7 +30,7 @@ from netprobe.lab.processes import (
     is_collector_built,
     plan_agents,
 )
-from netprobe.lab.protocol import HostStatus, LabStatus
+from netprobe.lab.protocol import LabHostStatus, LabStatus
 from netprobe.lab.state_folder import StateFolder
 from netprobe.model.inventory import LinkKind
 
@@ -38,7 +38,7 @@ _READY_WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class LabOptions:
     """How the lab was asked for."""
 
     name: str
@@ -50,7 +50,7 @@ class Wishes:
 class RunningLab:
     """One lab, from :meth:`bring_up` to :meth:`take_down`."""
 
-    def __init__(self, plan: LabPlan, state: StateFolder, wishes: Wishes) -> None:
+    def __init__(self, plan: LabPlan, state: StateFolder, wishes: LabOptions) -> None:
         self.plan = plan
         self.state = state
         self._wishes = wishes
@@ -58,7 +58,7 @@ class RunningLab:
         self.processes = Processes(plan, self.namespaces, state)
         self.mechanism = tunnels.Mechanism.VXLAN
         self.notices: list[str] = []
-        self.faults = FaultDesk(self.plan, self.namespaces, self.processes, self.state)
+        self.faults = FaultInjector(self.plan, self.namespaces, self.processes, self.state)
 
     def bring_up(self, say: Callable[[str], None]) -> None:
         """Build everything and start every process; *say* is told what people should know."""
@@ -157,9 +157,9 @@ class RunningLab:
         deadline = time.monotonic() + _READY_WAIT_S
         while not (self.state.data / "ready").exists():
             if not self.processes.is_running(COLLECTOR):
-                raise SurroundingsError(f"the collector ended at once: {self._last_words(COLLECTOR)}")
+                raise SystemRefusedError(f"the collector ended at once: {self._last_words(COLLECTOR)}")
             if time.monotonic() > deadline:
-                raise SurroundingsError(f"the collector is not ready: {self._last_words(COLLECTOR)}")
+                raise SystemRefusedError(f"the collector is not ready: {self._last_words(COLLECTOR)}")
             time.sleep(0.05)
 
     def _last_words(self, name: str) -> str:
@@ -173,7 +173,8 @@ class RunningLab:
             mechanism=str(self.mechanism),
             notices=self.notices,
             hosts=[
-                HostStatus(name, str(role), texts) for name, role, texts in exports.describe_hosts(self.plan)
+                LabHostStatus(name, str(role), texts)
+                for name, role, texts in exports.describe_hosts(self.plan)
             ],
             processes=self.processes.statuses(),
             faults=self.faults.statuses(),

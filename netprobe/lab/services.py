@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from netprobe.lab.plan import PlannedService
-from netprobe.lab.topology import ClusterSpec, Topology
+from netprobe.lab.topology import ClusterTopology, Topology
 from netprobe.model.names import ClusterName
 
 TABLE = "np_service"
@@ -18,7 +18,7 @@ DNS_PORT = 53
 
 
 def plan_services(
-    topology: Topology, cluster: ClusterSpec, *, endpoints: tuple[str, ...], agent_port: int
+    topology: Topology, cluster: ClusterTopology, *, endpoints: tuple[str, ...], agent_port: int
 ) -> tuple[PlannedService, ...]:
     """The services of one cluster with their addresses; every service has the same *endpoints*."""
     return tuple(
@@ -36,7 +36,7 @@ def plan_services(
     )
 
 
-def service_addresses(cluster: ClusterSpec, index: int) -> tuple[str, ...]:
+def service_addresses(cluster: ClusterTopology, index: int) -> tuple[str, ...]:
     """The *index*-th service address of a cluster, IPv4 and IPv6; index 0 is the DNS server's."""
     return tuple(str(ip_network(text)[_FIRST_ADDRESS + index]) for text in cluster.service_cidrs)
 

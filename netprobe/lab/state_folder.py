@@ -13,7 +13,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _SOCKET_PATH_MAX = 107  # sun_path, unix(7)
@@ -21,7 +21,7 @@ DEFAULT_NAME = "lab"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LabFacts:
     """What ``lab.json`` tells."""
 
     name: str
@@ -98,16 +98,16 @@ class StateFolder:
         """The zones a cluster's DNS server does not forward at the moment, one per line."""
         return self.root / "dns" / f"{cluster}.denied"
 
-    def read_facts(self) -> Facts | None:
+    def read_facts(self) -> LabFacts | None:
         """The facts of the lab, or None where it is not (yet) there."""
         try:
-            return Facts(**json.loads(self.facts.read_text()))
+            return LabFacts(**json.loads(self.facts.read_text()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
             raise InputError("is not a lab's facts", where=str(self.facts)) from error
 
-    def write_facts(self, facts: Facts) -> None:
+    def write_facts(self, facts: LabFacts) -> None:
         """Write the facts in one step, so that nobody reads half of them."""
         part = self.facts.with_suffix(".part")
         part.write_text(json.dumps(asdict(facts)) + "\n")
@@ -145,7 +145,7 @@ def find_state(name: str) -> StateFolder:
         raise InputError(f"{name!r} is not a lab name (a-z, 0-9 and -, at most 32)", where="--name")
     state = StateFolder(labs_folder() / name)
     if len(str(state.control)) > _SOCKET_PATH_MAX:
-        raise SurroundingsError(f"{state.control} is too long for a socket; shorten XDG_RUNTIME_DIR")
+        raise SystemRefusedError(f"{state.control} is too long for a socket; shorten XDG_RUNTIME_DIR")
     return state
 
 
@@ -163,9 +163,9 @@ def claim_state(name: str) -> StateFolder:
         parent.mkdir(mode=0o700, exist_ok=True)
         owner = parent.stat()
     except OSError as error:
-        raise SurroundingsError(f"cannot make {parent}: {error.strerror}") from error
+        raise SystemRefusedError(f"cannot make {parent}: {error.strerror}") from error
     if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
-        raise SurroundingsError(f"{parent} is not ours alone; remove it or set XDG_RUNTIME_DIR")
+        raise SystemRefusedError(f"{parent} is not ours alone; remove it or set XDG_RUNTIME_DIR")
     try:
         state.root.mkdir(mode=0o700)
     except FileExistsError as error:

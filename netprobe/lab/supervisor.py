@@ -17,14 +17,14 @@ import socket
 import sys
 from pathlib import Path
 
-from netprobe.errors import InputError, NetprobeError, SurroundingsError
+from netprobe.errors import InputError, NetprobeError, SystemRefusedError
 from netprobe.lab import kernel
-from netprobe.lab.control_server import Control
+from netprobe.lab.control_server import ControlServer
 from netprobe.lab.planner import plan_lab
 from netprobe.lab.processes import BUS_PORT
 from netprobe.lab.relay import relay
-from netprobe.lab.runtime import RunningLab, Wishes
-from netprobe.lab.state_folder import Facts, StateFolder
+from netprobe.lab.runtime import LabOptions, RunningLab
+from netprobe.lab.state_folder import LabFacts, StateFolder
 from netprobe.lab.topology import Topology, load_topology
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     """Isolate ourselves, then hold the lab until it is told to end."""
     os.umask(0o077)
     chosen = _read_arguments()
-    teller = _Teller(chosen.tell)
+    teller = StatusReporter(chosen.tell)
     try:
         topology = load_topology(chosen.topology)
         state = StateFolder(chosen.state)
@@ -65,13 +65,14 @@ def _read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class _Teller:
+class StatusReporter:
     """Speaks to ``lab up`` until the lab stands; afterwards nobody listens."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def tell(self, message: dict[str, object]) -> None:
+        """Write one status line to whoever started the lab."""
         try:
             os.write(self._fd, json.dumps(message).encode() + b"\n")
         except OSError:
@@ -101,7 +102,7 @@ def _isolate_as_root(flags: int) -> bool:
         return False
     try:
         kernel.unshare(flags)
-    except SurroundingsError:
+    except SystemRefusedError:
         return False
     return True
 
@@ -116,7 +117,7 @@ def _become_first(state: StateFolder, chosen: argparse.Namespace) -> None:
         os.close(noted_read)
         return
     listening = socket.socket(fileno=chosen.listen)
-    state.write_facts(Facts(chosen.name, first, listening.getsockname()[1], chosen.interval_ns))
+    state.write_facts(LabFacts(chosen.name, first, listening.getsockname()[1], chosen.interval_ns))
     os._exit(0)
 
 
@@ -142,9 +143,9 @@ def _wait_for_supervisor() -> None:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _hold(topology: Topology, state: StateFolder, chosen: argparse.Namespace, teller: _Teller) -> None:
+def _hold(topology: Topology, state: StateFolder, chosen: argparse.Namespace, teller: StatusReporter) -> None:
     listening = socket.socket(fileno=chosen.listen)
-    wishes = Wishes(
+    wishes = LabOptions(
         name=chosen.name,
         interval_ns=chosen.interval_ns,
         with_agents=not chosen.no_agents,
@@ -160,7 +161,7 @@ def _hold(topology: Topology, state: StateFolder, chosen: argparse.Namespace, te
 
 
 async def _serve(
-    lab: RunningLab, listening: socket.socket, chosen: argparse.Namespace, teller: _Teller
+    lab: RunningLab, listening: socket.socket, chosen: argparse.Namespace, teller: StatusReporter
 ) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -168,7 +169,7 @@ async def _serve(
         loop.add_signal_handler(number, ended.set)
     if chosen.end_with is not None:
         loop.add_reader(chosen.end_with, ended.set)
-    control = Control(lab, end=ended.set)
+    control = ControlServer(lab, end=ended.set)
     serving = [
         asyncio.ensure_future(control.listen(lab.state.control)),
         asyncio.ensure_future(relay(listening, host=lab.plan.hub_addresses[0], port=BUS_PORT)),
@@ -190,5 +191,5 @@ async def _serve(
 
 if __name__ == "__main__":
     if sys.platform != "linux":
-        raise SurroundingsError("the lab needs Linux")
+        raise SystemRefusedError("the lab needs Linux")
     main()

@@ -50,7 +50,7 @@ class TunnelMechanism(StrEnum):
     """strongSwan, with ESP in user space: the kernel needs none."""
 
 
-class NodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NodeTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One node of a cluster."""
 
     name: str
@@ -59,7 +59,7 @@ class NodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the cluster's DNS server runs as a pod of this node."""
 
 
-class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClusterTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One cluster: its ranges and its nodes. Each list of ranges is IPv4 first, then IPv6."""
 
     name: str
@@ -67,24 +67,24 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_cidrs: list[str]
     pod_cidrs: list[str]
     service_cidrs: list[str]
-    nodes: list[NodeSpec]
+    nodes: list[NodeTopology]
     overlay: OverlayKind = OverlayKind.ROUTES
     environment: str = ""
     region: str = ""
     pod_mtu: int = 1420
 
     @property
-    def gateway(self) -> NodeSpec:
+    def gateway(self) -> NodeTopology:
         """The node that carries traffic to other clusters."""
         return next(node for node in self.nodes if node.role == "gateway")
 
     @property
-    def dns_node(self) -> NodeSpec | None:
+    def dns_node(self) -> NodeTopology | None:
         """The node whose pod answers names, or None."""
         return next((node for node in self.nodes if node.dns), None)
 
 
-class LinkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LinkTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tunnel or direct link between two clusters; *mtu* is the largest inner packet in bytes."""
 
     source: str
@@ -94,7 +94,7 @@ class LinkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mechanism: TunnelMechanism = TunnelMechanism.WIREGUARD
 
 
-class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServiceTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service of every cluster, TCP and UDP; its endpoints are the cluster's pod agents."""
 
     name: str
@@ -103,14 +103,14 @@ class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exported: bool = False
 
 
-class WanSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WanTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The routers between the clusters, in a line, and the range their wires are numbered from."""
 
     transits: list[str]
     cidrs: list[str]
 
 
-class HubSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HubTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the collector runs."""
 
     name: str
@@ -121,13 +121,13 @@ class HubSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
-    wan: WanSpec
-    hub: HubSpec
-    clusters: list[ClusterSpec]
-    links: list[LinkSpec] = msgspec.field(default_factory=list)
-    services: list[ServiceSpec] = msgspec.field(default_factory=list)
+    wan: WanTopology
+    hub: HubTopology
+    clusters: list[ClusterTopology]
+    links: list[LinkTopology] = msgspec.field(default_factory=list)
+    services: list[ServiceTopology] = msgspec.field(default_factory=list)
 
-    def find_cluster(self, name: str) -> ClusterSpec | None:
+    def find_cluster(self, name: str) -> ClusterTopology | None:
         """The cluster of that name, or None."""
         return next((cluster for cluster in self.clusters if cluster.name == name), None)
 
@@ -189,7 +189,7 @@ def _name_problems(topology: Topology, located: Located) -> Iterator[InputError]
 
 
 def _cluster_problems(
-    topology: Topology, cluster: ClusterSpec, located: Located, index: int
+    topology: Topology, cluster: ClusterTopology, located: Located, index: int
 ) -> Iterator[InputError]:
     here = ("clusters", index)
     if cluster.transit not in topology.wan.transits:
@@ -210,7 +210,7 @@ def _cluster_problems(
     yield from _node_problems(cluster, located, index)
 
 
-def _node_problems(cluster: ClusterSpec, located: Located, index: int) -> Iterator[InputError]:
+def _node_problems(cluster: ClusterTopology, located: Located, index: int) -> Iterator[InputError]:
     taken: set[str] = {"edge", "dns"}  # hosts every cluster has anyway
     for position, node in enumerate(cluster.nodes):
         here = ("clusters", index, "nodes", position)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.builder import netlink
 from netprobe.lab.namespaces import Namespaces
 from netprobe.lab.plan import LabPlan, Tunnel, TunnelEnd
@@ -31,7 +31,7 @@ class Mechanism(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class WireGuardKeys:
     """A WireGuard key pair, base64."""
 
     private: str
@@ -44,7 +44,7 @@ class WireGuardEnd:
 
     end: TunnelEnd
     far: TunnelEnd
-    keys: Keys
+    keys: WireGuardKeys
     far_public: str
     port: int
 
@@ -104,12 +104,12 @@ def make_ends(plan: LabPlan, namespaces: Namespaces) -> tuple[WireGuardEnd, ...]
     return tuple(ends)
 
 
-def _make_keys(namespaces: Namespaces, host: str) -> Keys:
+def _make_keys(namespaces: Namespaces, host: str) -> WireGuardKeys:
     raw = bytearray(os.urandom(32))
     raw[0] &= 248  # clamped as RFC 7748 section 5 says
     raw[31] = (raw[31] & 127) | 64
     private = base64.b64encode(raw).decode()
-    return Keys(private, namespaces.run(host, ["wg", "pubkey"], text=private).strip())
+    return WireGuardKeys(private, namespaces.run(host, ["wg", "pubkey"], text=private).strip())
 
 
 def start_userspace(end: WireGuardEnd) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def configure(end: WireGuardEnd, namespaces: Namespaces, *, mtu: int, is_dead: C
         try:
             namespaces.run(end.end.gateway, [*arguments, *end.peer_arguments()], text=end.keys.private)
             break
-        except SurroundingsError:
+        except SystemRefusedError:
             if is_dead() or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)

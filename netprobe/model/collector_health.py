@@ -9,7 +9,7 @@ from netprobe.model.snapshot import Counters
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class AuthStats:
     """Who came in by a ServiceAccount token; only where clusters are registered."""
 
     tokens_admitted: int
@@ -23,7 +23,7 @@ class Entrance:
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class CollectorHealth:
     """One collector at one moment."""
 
     version: str
@@ -41,7 +41,7 @@ class Vitals:
     """Since the start."""
     counters: Counters = field(default_factory=Counters)
     """Since the history was made."""
-    entrance: Entrance | None = None
+    entrance: AuthStats | None = None
 
     def flat(self) -> dict[str, object]:
         """One level of names and values."""

@@ -31,7 +31,7 @@ class AgentPod:
 
 
 @dataclass(frozen=True, slots=True)
-class Muster:
+class ExpectedAgents:
     """Everybody who is said to run, at one moment."""
 
     pods: tuple[AgentPod, ...] = ()

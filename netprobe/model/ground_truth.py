@@ -9,7 +9,7 @@ from netprobe.model.finding import Cause, Finding
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class GroundTruth:
     """The right answer for one injected fault."""
 
     cause: Cause

@@ -36,7 +36,7 @@ class Scope(StrEnum):
     """The ends in different clusters."""
 
 
-class Needs(StrEnum):
+class Requirements(StrEnum):
     """What has to be there for a door to count as reachable."""
 
     LISTENER = "listener"
@@ -45,7 +45,7 @@ class Needs(StrEnum):
     """The way must be free: a refusal by the host itself shows that it is."""
 
 
-class Rank(IntEnum):
+class RulePriority(IntEnum):
     """Which rule decides where several speak about one cell: the lowest rank."""
 
     EXCEPTION = 0
@@ -56,7 +56,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Door:
+class PortSpec:
     """A protocol and a port; port 0 where the protocol has none."""
 
     protocol: Protocol
@@ -67,20 +67,20 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class PortRange:
     """Neighbouring ports of one protocol, both ends included; 0–0 where the protocol has none."""
 
     protocol: Protocol
     first: int = 0
     last: int = 0
 
-    def overlaps(self, other: Span) -> bool:
+    def overlaps(self, other: PortRange) -> bool:
         """Whether a door lies in both."""
         return self.protocol is other.protocol and self.first <= other.last and other.first <= self.last
 
-    def doors(self) -> tuple[Door, ...]:
+    def doors(self) -> tuple[PortSpec, ...]:
         """Every door of the span, in order."""
-        return tuple(Door(self.protocol, port) for port in range(self.first, self.last + 1))
+        return tuple(PortSpec(self.protocol, port) for port in range(self.first, self.last + 1))
 
     def __str__(self) -> str:
         if not self.last:
@@ -119,11 +119,11 @@ class Rule:
     expected: Expectation
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[PortRange, ...]
     """Empty: the doors that the intent names as a whole (``Intent.ports``)."""
-    rank: Rank = Rank.RULE
+    rank: RulePriority = RulePriority.RULE
     scope: Scope = Scope.ANY
-    needs: Needs = Needs.LISTENER
+    needs: Requirements = Requirements.LISTENER
     owner: str = ""
     expires: str = ""
     """Last day on which an exception holds, ``YYYY-MM-DD``."""
@@ -139,9 +139,9 @@ class Intent:
     rules: tuple[Rule, ...] = ()
     default: Expectation | None = None
     """What holds where no rule speaks; None: nothing is said about it and nothing is asked."""
-    ports: tuple[Span, ...] = ()
+    ports: tuple[PortRange, ...] = ()
     """The doors meant by rules that name none."""
-    responders: frozenset[Door] = field(default_factory=frozenset)
+    responders: frozenset[PortSpec] = field(default_factory=frozenset)
     """UDP doors whose listeners always answer, so that their silence means something."""
     families: tuple[int, ...] = (4, 6)
     """Of these IP versions, the first that both ends have is asked; see ``every_family``."""
@@ -156,11 +156,11 @@ class Cell:
     target: str
     """Name of the endpoint, as ``netprobe check`` takes it."""
     address: str
-    door: Door
+    door: PortSpec
     expected: Expectation
     rule: str
     """Name of the rule that decided."""
-    needs: Needs = Needs.LISTENER
+    needs: Requirements = Requirements.LISTENER
 
 
 class CellVerdict(StrEnum):
@@ -193,7 +193,7 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CellResult:
     """A cell and its verdict."""
 
     cell: Cell

@@ -126,7 +126,7 @@ class Window(msgspec.Struct, frozen=True, gc=False):
         return self.sent - self.count(OutcomeKind.NOT_MEASURED)
 
 
-class Heard(msgspec.Struct, frozen=True, gc=False):
+class ReceivedCount(msgspec.Struct, frozen=True, gc=False):
     """What a responder counted of one asker's check over one interval, told out of band.
 
     When no answer comes back, this is how the collector knows that the way out worked.
@@ -145,7 +145,7 @@ class Measured:
     """Wall time of the interval's start, a multiple of its length."""
     length_ns: int
     windows: tuple[Window, ...]
-    heard: tuple[Heard, ...]
+    heard: tuple[ReceivedCount, ...]
     loop_lag_ns: int = 0
     packets_dropped: int = 0
 
@@ -184,5 +184,5 @@ class Report:
     start_ns: int
     length_ns: int
     windows: tuple[Window, ...]
-    heard: tuple[Heard, ...]
+    heard: tuple[ReceivedCount, ...]
     health: AgentHealth

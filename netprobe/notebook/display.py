@@ -16,7 +16,7 @@ from netprobe.model.finding import UNMEASURED, Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.state_style import LOOKS
 from netprobe.render.labels import (
     MARKS,
@@ -31,7 +31,7 @@ from netprobe.render.labels import (
 )
 from netprobe.render.reachability import up_of_all
 from netprobe.render.reports.formats import FORMS, form_of
-from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.render.reports.pages import picture
 from netprobe.render.terminal.overview import read_places
 from netprobe.render.terminal.tables import render_text
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class Picture:
     """A drawn sheet; a notebook shows it, ``.save`` writes it."""
 
-    sheet: Sheet
+    sheet: Canvas
     text: str
     """What it shows, in words."""
 
@@ -62,10 +62,10 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportView:
     """A report of any kind; a notebook shows its table, ``.write`` writes any form."""
 
-    subject: Subject
+    subject: ReportSubject
 
     @property
     def title(self) -> str:
@@ -104,7 +104,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Findings(Sequence[Finding]):
+class FindingsView(Sequence[Finding]):
     """Findings in order; a notebook shows each with its evidence."""
 
     snapshot: Snapshot
@@ -113,11 +113,11 @@ class Findings(Sequence[Finding]):
     @overload
     def __getitem__(self, index: int) -> Finding: ...
     @overload
-    def __getitem__(self, index: slice) -> Findings: ...
-    def __getitem__(self, index: int | slice) -> Finding | Findings:
-        """One of them, or some as :class:`Findings` again."""
+    def __getitem__(self, index: slice) -> FindingsView: ...
+    def __getitem__(self, index: int | slice) -> Finding | FindingsView:
+        """One of them, or some as :class:`FindingsView` again."""
         if isinstance(index, slice):
-            return Findings(self.snapshot, self.found[index])
+            return FindingsView(self.snapshot, self.found[index])
         return self.found[index]
 
     def __len__(self) -> int:

@@ -21,9 +21,9 @@ from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report
 from netprobe.notebook.display import (
-    Findings,
+    FindingsView,
     Picture,
-    Told,
+    ReportView,
     show_fleet,
 )
 from netprobe.notebook.offline_intent import see_cells
@@ -32,9 +32,9 @@ from netprobe.render.figures.registry import FIGURES
 from netprobe.render.graph import build_graph
 from netprobe.render.labels import verdict
 from netprobe.render.reachability import Level, read_matrix
-from netprobe.render.reports.comparison import Compared
-from netprobe.render.reports.snapshot import Moment
-from netprobe.render.reports.verification import Verification
+from netprobe.render.reports.comparison import ComparisonReport
+from netprobe.render.reports.snapshot import SnapshotReport
+from netprobe.render.reports.verification import VerificationReport
 
 if TYPE_CHECKING:
     from netprobe.notebook.frames import Frame
@@ -65,14 +65,14 @@ class Fleet:
         return build_graph(self.snapshot)
 
     @property
-    def findings(self) -> Findings:
+    def findings(self) -> FindingsView:
         """What is broken now, most certain first."""
-        return Findings(self.snapshot, self.snapshot.findings)
+        return FindingsView(self.snapshot, self.snapshot.findings)
 
     @property
-    def past_findings(self) -> Findings:
+    def past_findings(self) -> FindingsView:
         """What was broken and has ended."""
-        return Findings(self.snapshot, self.snapshot.past_findings)
+        return FindingsView(self.snapshot, self.snapshot.past_findings)
 
     # --- frames ------------------------------------------------------------------------------
 
@@ -115,11 +115,11 @@ class Fleet:
         sheet = draw_matrix(self.snapshot, plane=_plane(plane), level=level)
         return Picture(sheet, f"Reachability matrix: {self.verdict}")
 
-    def report(self) -> Told:
+    def report(self) -> ReportView:
         """The report of this moment: ``.markdown()``, ``.html()``, ``.document()``, ``.write(file)``."""
-        return Told(Moment(self.snapshot))
+        return ReportView(SnapshotReport(self.snapshot))
 
-    def against(self, intent: str | PathLike[str], *, today: dt.date | None = None) -> Told:
+    def against(self, intent: str | PathLike[str], *, today: dt.date | None = None) -> ReportView:
         """This moment beside the *intent* of that file: what its paths show, asking nothing new.
 
         Exceptions expire on *today*, by default the day of the moment. What no path asks is unproven.
@@ -128,11 +128,13 @@ class Fleet:
         cells = expand_cells(meant, self.snapshot.inventory)
         sights = see_cells(self.snapshot, cells)
         judged = tuple(judge_cells(cells, sights, responders=meant.responders))
-        return Told(Verification(judged, {rule.name: rule.where for rule in meant.rules if rule.where}))
+        return ReportView(
+            VerificationReport(judged, {rule.name: rule.where for rule in meant.rules if rule.where})
+        )
 
-    def since(self, before: Fleet) -> Told:
+    def since(self, before: Fleet) -> ReportView:
         """What differs from the earlier moment *before*."""
-        return Told(Compared(compare_snapshots(before.snapshot, self.snapshot)))
+        return ReportView(ComparisonReport(compare_snapshots(before.snapshot, self.snapshot)))
 
     def find_affected(self, finding: Finding) -> Frame:
         """The paths that *finding* explains, as rows of :attr:`paths`."""

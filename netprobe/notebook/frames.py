@@ -16,15 +16,15 @@ from netprobe.analysis.queries.comparison import Change
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check, Probe
 from netprobe.model.finding import Finding
-from netprobe.model.intent import Judged
+from netprobe.model.intent import CellResult
 from netprobe.model.names import CheckId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report, Window
 from netprobe.render.labels import Names, headline
-from netprobe.render.reachability import Matrix
-from netprobe.render.reports.comparison import Compared
-from netprobe.render.reports.formats.subject import Subject
-from netprobe.render.reports.verification import Verification
+from netprobe.render.reachability import ReachabilityMatrix
+from netprobe.render.reports.comparison import ComparisonReport
+from netprobe.render.reports.formats.subject import ReportSubject
+from netprobe.render.reports.verification import VerificationReport
 
 Frame: TypeAlias = pd.DataFrame
 
@@ -131,7 +131,7 @@ def findings_frame(snapshot: Snapshot, findings: Iterable[Finding]) -> Frame:
     return _timed(pd.DataFrame(rows, columns=columns), "since")
 
 
-def matrix_frame(matrix: Matrix) -> Frame:
+def matrix_frame(matrix: ReachabilityMatrix) -> Frame:
     """States by source (rows) and target (columns); missing where nobody asks."""
     names = list(matrix.names)
     cells = [
@@ -141,7 +141,7 @@ def matrix_frame(matrix: Matrix) -> Frame:
     return pd.DataFrame(cells, index=pd.Index(names, name="source"), columns=pd.Index(names, name="target"))
 
 
-def cells_frame(judged: Iterable[Judged]) -> Frame:
+def cells_frame(judged: Iterable[CellResult]) -> Frame:
     """One row per cell of an intent: what is expected, what was seen, the verdict."""
     rows = [
         {
@@ -217,12 +217,12 @@ def changes_frame(changes: Iterable[Change]) -> Frame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def frame_of(subject: Subject) -> Frame:
+def frame_of(subject: ReportSubject) -> Frame:
     """The rows of a report: of a verification its cells, of a comparison its changes."""
     match subject:
-        case Verification(judged=judged):
+        case VerificationReport(judged=judged):
             return cells_frame(judged)
-        case Compared(comparison=comparison):
+        case ComparisonReport(comparison=comparison):
             return changes_frame(comparison.changes)
         case _:
             raise MisuseError("the report of a moment is no single frame: ask the fleet for paths or agents")

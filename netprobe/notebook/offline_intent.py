@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Check
-from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState, PathStatus
 from netprobe.model.verdict import Verdict
@@ -18,7 +18,7 @@ from netprobe.model.verdict import Verdict
 _PROTOCOLS = {"icmp": Protocol.ICMP, "udp": Protocol.UDP, "tcp": Protocol.TCP}
 
 
-def see_cells(snapshot: Snapshot, cells: Iterable[Cell]) -> dict[Cell, Sight]:
+def see_cells(snapshot: Snapshot, cells: Iterable[Cell]) -> dict[Cell, PortObservation]:
     """What the paths of *snapshot* say of *cells*; a cell that no path asks is left out."""
     paths = {path.check: path for path in snapshot.paths}
     sights = {
@@ -27,25 +27,25 @@ def see_cells(snapshot: Snapshot, cells: Iterable[Cell]) -> dict[Cell, Sight]:
     return {cell: sight for cell in cells if (sight := _find(sights, cell)) is not None}
 
 
-Key = tuple[str, str, Door]
+Key = tuple[str, str, PortSpec]
 
 
 def _keys(check: Check) -> Iterator[Key]:
     protocol = _PROTOCOLS.get(check.probe.kind)
     if protocol is not None and not check.probe.size:  # a large packet that is lost says nothing of a door
         port = check.probe.port if protocol is not Protocol.ICMP else 0
-        yield str(check.source), check.target.address, Door(protocol, port)
+        yield str(check.source), check.target.address, PortSpec(protocol, port)
 
 
-def _find(sights: Mapping[Key, Sight], cell: Cell) -> Sight | None:
+def _find(sights: Mapping[Key, PortObservation], cell: Cell) -> PortObservation | None:
     return sights.get((str(cell.source), cell.address, cell.door))
 
 
-def _sight(path: PathStatus) -> Sight:
+def _sight(path: PathStatus) -> PortObservation:
     match path.state:
         case PathState.UP | PathState.DEGRADED:
-            return Sight(Verdict.OPEN)
+            return PortObservation(Verdict.OPEN)
         case PathState.DOWN:
-            return Sight(Verdict.FILTERED, reason=path.reason)
+            return PortObservation(Verdict.FILTERED, reason=path.reason)
         case PathState.UNKNOWN:
-            return Sight(Verdict.UNKNOWN, reason="nobody measured", was_asked=False)
+            return PortObservation(Verdict.UNKNOWN, reason="nobody measured", was_asked=False)

@@ -25,7 +25,7 @@ def open_fleet(
 
     A bus needs *seed*, the file with the key that may ask; *ca* is the file of certificates to trust where it
     speaks TLS and they are not the machine's. Raises :class:`~netprobe.errors.InputError` where
-    a bundle or a seed cannot be read, :class:`~netprobe.errors.SurroundingsError` where nobody answers.
+    a bundle or a seed cannot be read, :class:`~netprobe.errors.SystemRefusedError` where nobody answers.
     """
     if isinstance(place, str) and place.startswith(_SCHEMES):
         return Fleet(_ask(place, seed, ca))
@@ -37,13 +37,13 @@ def open_fleet(
 
 def _ask(url: str, seed: str | PathLike[str] | None, ca: str | PathLike[str] | None) -> Snapshot:
     """Ask in a thread of its own: a notebook runs in an event loop already."""
-    from netprobe.bus.login import Trust  # noqa: PLC0415
+    from netprobe.bus.login import ServerTrust  # noqa: PLC0415
     from netprobe.bus.operator import Access, ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
 
     if seed is None:
         raise InputError("needs seed=FILE, the key that may ask", where=url)
     try:
-        trust = Trust(Path(ca)) if ca is not None else None
+        trust = ServerTrust(Path(ca)) if ca is not None else None
         access = Access(url, Path(seed).read_text().strip(), trust)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the seed cannot be read: {error}", where=str(seed)) from error

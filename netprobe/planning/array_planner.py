@@ -36,7 +36,7 @@ from netprobe.planning.circulant import IntArray, KeyArray
 from netprobe.planning.cluster_graph import (
     V4,
     V6,
-    Fabric,
+    ClusterGraph,
     by_family,
 )
 from netprobe.planning.pairs import find_rich, number_joints
@@ -50,7 +50,7 @@ from netprobe.planning.part_numbers import (
     PROXY,
     TCP,
     UDP,
-    Numbering,
+    PartNumbers,
 )
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_middle
@@ -59,10 +59,10 @@ Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
-class BulkPlan:
+class ArrayPlan:
     """All legs of one epoch as CSR: row *r* crosses ``indices[indptr[r]:indptr[r + 1]]``."""
 
-    fabric: Fabric
+    fabric: ClusterGraph
     indptr: IntArray
     indices: Numbers
     components: int
@@ -72,7 +72,7 @@ class BulkPlan:
     checks: int
     expected: IntArray
     """Parts that exist whatever is asked."""
-    numbering: Numbering
+    numbering: PartNumbers
 
     def component(self, number: int) -> Component:
         """The part of a number."""
@@ -115,10 +115,10 @@ class _Rows:
 
 def plan_in_bulk(
     inventory: Inventory, *, epoch: int, seed: int, policy: PlanPolicy | None = None
-) -> BulkPlan:
+) -> ArrayPlan:
     """Plan one epoch. Raises `InputError` where the inventory contradicts itself."""
     policy = policy or PlanPolicy()
-    fabric = Fabric(inventory)
+    fabric = ClusterGraph(inventory)
     if len(fabric.node_of) <= policy.full_mesh_nodes:
         raise MisuseError(f"{len(fabric.node_of)} nodes ask each other in a full mesh, which needs no arrays")
     if any(link.balanced for link in inventory.links):
@@ -148,9 +148,9 @@ def _once(joints: IntArray) -> IntArray:
 class _Writer:
     """Writes the rows of one plan."""
 
-    def __init__(self, fabric: Fabric, policy: PlanPolicy) -> None:
+    def __init__(self, fabric: ClusterGraph, policy: PlanPolicy) -> None:
         self.fabric, self.policy = fabric, policy
-        self.numbering = Numbering(tuple(fabric.node_of), fabric.inventory.agent_port, fabric.place_of)
+        self.numbering = PartNumbers(tuple(fabric.node_of), fabric.inventory.agent_port, fabric.place_of)
         self.rows = _Rows()
         self.silent = 0
         """Checks whose legs nobody knows."""
@@ -330,12 +330,12 @@ class _Writer:
         plain = chain.from_iterable(own for own in every if len(own) == 1)
         return frozenset(plain).union(*(by_family(own).values() for own in every if len(own) > 1))
 
-    def finish(self) -> BulkPlan:
+    def finish(self) -> ArrayPlan:
         indptr, indices = self.rows.finish()
         expected = np.unique(np.concatenate(list(self._expected())))
         size = self.numbering.size
         checks = sum(count for _, count, _ in self.rows.spans) + self.silent
-        return BulkPlan(
+        return ArrayPlan(
             self.fabric, indptr, indices, size, tuple(self.rows.spans), checks, expected, self.numbering
         )
 
@@ -358,7 +358,7 @@ class _Writer:
         )
 
 
-def count_coverage(plan: BulkPlan) -> CoverageCounts:
+def count_coverage(plan: ArrayPlan) -> CoverageCounts:
     """Count what is covered and singly identifiable; equal columns have equal sums of their rows' hashes."""
     length = np.diff(plan.indptr)
     row = np.repeat(_mix(np.arange(1, len(length) + 1, dtype=np.uint64)), length)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from netprobe.errors import InputError
 from netprobe.model.component import ComponentKind
-from netprobe.planning.checks import Question
+from netprobe.planning.checks import PlannedCheck
 from netprobe.planning.policy import PlanPolicy
 
 _CIRCLE = 1 << 64
@@ -25,8 +25,8 @@ Account = tuple[str, str]
 
 
 def keep_within(
-    questions: Sequence[Question], policy: PlanPolicy, *, epoch: int, seed: int
-) -> tuple[list[Question], int]:
+    questions: Sequence[PlannedCheck], policy: PlanPolicy, *, epoch: int, seed: int
+) -> tuple[list[PlannedCheck], int]:
     """The questions that fit, in their order, and how many variants do not.
 
     Variants lie on a circle by their identity; each epoch begins elsewhere on it and takes what fits, so each
@@ -53,7 +53,7 @@ def keep_within(
     return fitting, len(questions) - len(fitting)
 
 
-def _accounts(question: Question) -> Iterable[Account]:
+def _accounts(question: PlannedCheck) -> Iterable[Account]:
     crossed = {*question.legs.crossed}
     source = question.check.source
     return (
@@ -63,12 +63,12 @@ def _accounts(question: Question) -> Iterable[Account]:
     )
 
 
-def _charge(charged: Counter[Account], question: Question) -> None:
+def _charge(charged: Counter[Account], question: PlannedCheck) -> None:
     for account in _accounts(question):
         charged[account] += question.check.count
 
 
-def _fits(charged: Counter[Account], question: Question, limits: dict[str, int | None]) -> bool:
+def _fits(charged: Counter[Account], question: PlannedCheck, limits: dict[str, int | None]) -> bool:
     for account in _accounts(question):
         limit = limits[account[0]]
         if limit is not None and charged[account] + question.check.count > limit:
@@ -94,10 +94,10 @@ def _refuse_excess(charged: Counter[Account], limits: dict[str, int | None]) -> 
     )
 
 
-def _in_turns(questions: Sequence[Question], *, epoch: int, seed: int) -> Iterator[Question]:
+def _in_turns(questions: Sequence[PlannedCheck], *, epoch: int, seed: int) -> Iterator[PlannedCheck]:
     begin = epoch * _GOLDEN
 
-    def place(question: Question) -> int:
+    def place(question: PlannedCheck) -> int:
         digest = hashlib.blake2b(f"{seed} {question.check.id}".encode(), digest_size=8).digest()
         return (int.from_bytes(digest, "big") - begin) % _CIRCLE
 

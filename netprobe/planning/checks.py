@@ -24,13 +24,13 @@ from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.planning.cluster_graph import (
     V4,
     V6,
-    Fabric,
-    Hop,
+    ClusterGraph,
+    LinkHop,
     agent_of,
     family_of,
     plane_address,
 )
-from netprobe.planning.pairs import Pair
+from netprobe.planning.pairs import AgentPair
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import Route, find_link_route, find_outer_route, find_routes
 from netprobe.probes import udp
@@ -44,7 +44,7 @@ _MISSED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PlannedCheck:
     """A check with its legs; a *variant* asks a pair in one more way and may be left out for a while."""
 
     check: Check
@@ -52,7 +52,9 @@ class Question:
     is_variant: bool = False
 
 
-def ask_pair(fabric: Fabric, pair: Pair, policy: PlanPolicy, *, epoch: int = 0) -> Iterator[Question]:
+def ask_pair(
+    fabric: ClusterGraph, pair: AgentPair, policy: PlanPolicy, *, epoch: int = 0
+) -> Iterator[PlannedCheck]:
     """ICMP and UDP for every pair; TCP, IPv6 and, pod to pod, large packets for the rich ones.
 
     Where routers spread flows over several ways, some more UDP flows in turns: each may take another way.
@@ -88,7 +90,7 @@ def count_flows(ways: int) -> int:
     return math.ceil(ways * math.log(ways / _MISSED)) if ways > 1 else 0
 
 
-def _flows(fabric: Fabric, ways: int, policy: PlanPolicy, epoch: int) -> Iterator[Probe]:
+def _flows(fabric: ClusterGraph, ways: int, policy: PlanPolicy, epoch: int) -> Iterator[Probe]:
     """A subset of the flows, another in each epoch, until all had their turn; flow 0 is asked anyway."""
     flows = min(count_flows(ways), udp.MAX_FLOW)
     at_once = min(policy.flows, flows)
@@ -96,13 +98,13 @@ def _flows(fabric: Fabric, ways: int, policy: PlanPolicy, epoch: int) -> Iterato
     yield from _some_flows(fabric, policy, (1 + turn % flows for turn in turns))
 
 
-def _some_flows(fabric: Fabric, policy: PlanPolicy, numbers: Iterable[int]) -> Iterator[Probe]:
+def _some_flows(fabric: ClusterGraph, policy: PlanPolicy, numbers: Iterable[int]) -> Iterator[Probe]:
     port, patience = fabric.inventory.agent_port, policy.timeout_ns
     for flow in numbers:
         yield Probe("udp", port=port, timeout_ns=patience, options=(("flow", str(flow)),))
 
 
-def ask_link_ends(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
+def ask_link_ends(fabric: ClusterGraph, policy: PlanPolicy) -> Iterator[PlannedCheck]:
     """Gateway to gateway over one certain link: its far end has an address of its own.
 
     It is how a link is seen that carries nothing now: the second between the same two gateways, or one that
@@ -117,8 +119,8 @@ def ask_link_ends(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
 
 
 def _ask_link_end(
-    fabric: Fabric, source: AgentId, asked: AgentId, hop: Hop, policy: PlanPolicy
-) -> Iterator[Question]:
+    fabric: ClusterGraph, source: AgentId, asked: AgentId, hop: LinkHop, policy: PlanPolicy
+) -> Iterator[PlannedCheck]:
     out, back = find_link_route(hop), find_link_route(fabric.turn_round(hop))
     for address in hop.far_addresses:
         target = Target(TargetKind.AGENT, address, str(asked), asked.node_id)
@@ -127,14 +129,16 @@ def _ask_link_end(
             yield _question(source, target, probe, Layer.NODE, policy.burst, (way_out,), (back,))
 
 
-def _base_probes(fabric: Fabric, policy: PlanPolicy) -> tuple[Probe, Probe]:
+def _base_probes(fabric: ClusterGraph, policy: PlanPolicy) -> tuple[Probe, Probe]:
     return (
         Probe("icmp", timeout_ns=policy.timeout_ns),
         Probe("udp", port=fabric.inventory.agent_port, timeout_ns=policy.timeout_ns),
     )
 
 
-def _variants(fabric: Fabric, pair: Pair, main: int, policy: PlanPolicy) -> Iterator[tuple[int, Probe]]:
+def _variants(
+    fabric: ClusterGraph, pair: AgentPair, main: int, policy: PlanPolicy
+) -> Iterator[tuple[int, Probe]]:
     port, patience = fabric.inventory.agent_port, policy.timeout_ns
     yield main, Probe("tcp", port=port, timeout_ns=patience)
     if main == V4 and pair.source.node_id != pair.target.node_id:
@@ -144,7 +148,7 @@ def _variants(fabric: Fabric, pair: Pair, main: int, policy: PlanPolicy) -> Iter
         yield main, Probe("udp", port=port, size=size, timeout_ns=patience)
 
 
-def _large_size(fabric: Fabric, pair: Pair) -> int:
+def _large_size(fabric: ClusterGraph, pair: AgentPair) -> int:
     """The largest packet that is meant to pass; 0 where the question says nothing.
 
     Pods ask it; to and from a site, which has none, hosts do.
@@ -163,8 +167,8 @@ def _large_size(fabric: Fabric, pair: Pair) -> int:
 
 
 def ask_service(
-    fabric: Fabric, agent: AgentId, cluster: Cluster, asked: Service, policy: PlanPolicy
-) -> Iterator[Question]:
+    fabric: ClusterGraph, agent: AgentId, cluster: Cluster, asked: Service, policy: PlanPolicy
+) -> Iterator[PlannedCheck]:
     """S: a service of the agent's own cluster through its cluster address, or through a port of a node."""
     part = service(cluster.name, asked.qualified)
     door: Route = ()
@@ -194,7 +198,7 @@ def _service_probes(asked: Service, policy: PlanPolicy) -> Iterator[tuple[Probe,
 
 def ask_endpoints(
     agent: AgentId, asked: Service, known: frozenset[str], policy: PlanPolicy
-) -> Iterator[Question]:
+) -> Iterator[PlannedCheck]:
     """E: endpoints that are not agents themselves; agents are asked directly anyway."""
     for address in asked.endpoints:
         if address in known or "tcp" not in asked.protocol:
@@ -204,7 +208,9 @@ def ask_endpoints(
         yield _question(agent, target, probe, Layer.ENDPOINT, 1, _UNKNOWN, _UNKNOWN)
 
 
-def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy) -> Iterator[Question]:
+def ask_dns(
+    fabric: ClusterGraph, agent: AgentId, cluster: Cluster, policy: PlanPolicy
+) -> Iterator[PlannedCheck]:
     """DNS: one name of the cluster itself and, where something is exported, one of the clusterset."""
     named = next((found for found in cluster.services if found.node is None), None)
     local = (
@@ -228,13 +234,13 @@ def ask_dns(fabric: Fabric, agent: AgentId, cluster: Cluster, policy: PlanPolicy
             yield _question(agent, target, probe, Layer.DNS, 2, (way,), _UNKNOWN)
 
 
-def find_exported(fabric: Fabric) -> Service | None:
+def find_exported(fabric: ClusterGraph) -> Service | None:
     """The first service that is reachable from other clusters by name, or None."""
     every = (found for cluster in fabric.inventory.clusters for found in cluster.services)
     return next((found for found in every if found.exported), None)
 
 
-def ask_outer(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
+def ask_outer(fabric: ClusterGraph, policy: PlanPolicy) -> Iterator[PlannedCheck]:
     """Gateway to gateway on outer addresses, once per direction of each link, from the host plane.
 
     Those of passive gateways are asked too: it is how one learns that they could take over.
@@ -247,7 +253,7 @@ def ask_outer(fabric: Fabric, policy: PlanPolicy) -> Iterator[Question]:
                 yield from _ask_outer(source, hop.target_gateway, addresses[0], policy)
 
 
-def _ask_outer(source: AgentId, gateway: NodeId, address: str, policy: PlanPolicy) -> Iterator[Question]:
+def _ask_outer(source: AgentId, gateway: NodeId, address: str, policy: PlanPolicy) -> Iterator[PlannedCheck]:
     target = Target(TargetKind.GATEWAY_OUTER, address, f"{gateway}/outer", gateway)
     probe = Probe("icmp", timeout_ns=policy.timeout_ns)
     out = find_outer_route(source=source.node_id, target=gateway)
@@ -255,7 +261,7 @@ def _ask_outer(source: AgentId, gateway: NodeId, address: str, policy: PlanPolic
     yield _question(source, target, probe, Layer.OUTER, policy.burst, (out,), (back,))
 
 
-def _layer_of(pair: Pair) -> Layer:
+def _layer_of(pair: AgentPair) -> Layer:
     if pair.target.plane is Plane.HOST:
         return Layer.NODE
     return Layer.POD if pair.source.plane is Plane.POD else Layer.HOST_POD
@@ -268,7 +274,7 @@ def _door(probe: Probe) -> str:
 def _question(
     source: AgentId, target: Target, probe: Probe, layer: Layer, count: int,
     out: tuple[Route, ...], back: tuple[Route, ...], *, is_variant: bool = False,
-) -> Question:  # fmt: skip
+) -> PlannedCheck:  # fmt: skip
     identity = check_id(source, target, probe)
     check = Check(identity, source, target, probe, layer, count)
-    return Question(check, Legs(identity, out[0], back[0], out[1:], back[1:]), is_variant)
+    return PlannedCheck(check, Legs(identity, out[0], back[0], out[1:], back[1:]), is_variant)

@@ -26,7 +26,7 @@ MAX_WAYS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class LinkHop:
     """One link crossed on the way between clusters, with the gateways at its two ends."""
 
     link: Link
@@ -44,14 +44,14 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ClusterRoute:
     """How packets of one cluster reach another: the hops in order, and the smallest MTU on them."""
 
-    hops: tuple[Hop, ...]
+    hops: tuple[LinkHop, ...]
     mtu: int
 
 
-class Fabric:
+class ClusterGraph:
     """The inventory, indexed. Raises `InputError` where it contradicts itself."""
 
     def __init__(self, inventory: Inventory) -> None:
@@ -62,11 +62,11 @@ class Fabric:
         """What a link of each cluster may end at."""
         self._index_nodes()
         self._sites = frozenset(cluster.name for cluster in inventory.clusters if cluster.is_site)
-        self._hops: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
-        self._standby: dict[ClusterName, list[Hop]] = {name: [] for name in self.cluster_of}
-        self._hop_of: dict[tuple[NodeId, NodeId], Hop] = {}
+        self._hops: dict[ClusterName, list[LinkHop]] = {name: [] for name in self.cluster_of}
+        self._standby: dict[ClusterName, list[LinkHop]] = {name: [] for name in self.cluster_of}
+        self._hop_of: dict[tuple[NodeId, NodeId], LinkHop] = {}
         self._index_links()
-        self._ways: dict[ClusterName, dict[ClusterName, Way]] = {}
+        self._ways: dict[ClusterName, dict[ClusterName, ClusterRoute]] = {}
 
     def _index_nodes(self) -> None:
         for cluster in self.inventory.clusters:
@@ -158,40 +158,40 @@ class Fabric:
             return tuple((cluster.node_id(node), node.passive) for node in able)
         raise InputError(f"link {link.name} ends at unknown node {name}/{wanted}", where="inventory.links")
 
-    def hops_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
+    def hops_from(self, cluster: ClusterName) -> tuple[LinkHop, ...]:
         """The links that leave *cluster* and carry traffic, seen from it, in inventory order.
 
         A link that several active gateways hold stands there once for each.
         """
         return tuple(self._hops[cluster])
 
-    def standby_from(self, cluster: ClusterName) -> tuple[Hop, ...]:
+    def standby_from(self, cluster: ClusterName) -> tuple[LinkHop, ...]:
         """What would leave *cluster* if passive gateways took over; it carries nothing now."""
         return tuple(self._standby[cluster])
 
     @staticmethod
-    def turn_round(hop: Hop) -> Hop:
+    def turn_round(hop: LinkHop) -> LinkHop:
         """The same link between the same gateways in the other direction."""
         part = hop.component
         back = tunnel(hop.target, hop.source, link=part.detail)
-        return Hop(hop.link, hop.target, hop.source, hop.target_gateway, hop.source_gateway, back)
+        return LinkHop(hop.link, hop.target, hop.source, hop.target_gateway, hop.source_gateway, back)
 
     def leads_to_site(self, source: NodeId, target: NodeId) -> bool:
         """Whether the nodes stand in different clusters, at least one of which is a site."""
         ends = source.cluster, target.cluster
         return ends[0] != ends[1] and not self._sites.isdisjoint(ends)
 
-    def way_between(self, source: NodeId, target: NodeId) -> Way | None:
+    def way_between(self, source: NodeId, target: NodeId) -> ClusterRoute | None:
         """How packets of one node reach another's cluster.
 
         The two gateways of a link ask each other over that link; everything else takes the clusters' way.
         """
         hop = self._hop_of.get((source, target))
         if hop is not None:
-            return Way((hop,), hop.link.mtu)
+            return ClusterRoute((hop,), hop.link.mtu)
         return self.way(source=source.cluster, target=target.cluster)
 
-    def ways_between(self, source: NodeId, target: NodeId) -> tuple[Way, ...]:
+    def ways_between(self, source: NodeId, target: NodeId) -> tuple[ClusterRoute, ...]:
         """Every way that packets of one node may take to another's cluster, the first as in `way_between`.
 
         Several where balanced links or gateways share the flows; a gateway sends over its own links only.
@@ -207,13 +207,13 @@ class Fabric:
             return (way,) if choices[0][0] is way.hops[0] else (_way_over((choices[0][0], *way.hops[1:])),)
         return tuple(map(_way_over, islice(product(*choices), MAX_WAYS)))
 
-    def _equal_hops(self, hop: Hop) -> list[Hop]:
+    def _equal_hops(self, hop: LinkHop) -> list[LinkHop]:
         """A hop and all that share its flows, in inventory order."""
         if not hop.link.balanced:
             return [hop]
         return [each for each in self._hops[hop.source] if each.target == hop.target and each.link.balanced]
 
-    def way(self, *, source: ClusterName, target: ClusterName) -> Way | None:
+    def way(self, *, source: ClusterName, target: ClusterName) -> ClusterRoute | None:
         """The shortest way between two clusters over links, or None; the inventory's order breaks ties.
 
         Between its ends it crosses transit clusters only: others do not pass on what is not theirs.
@@ -227,10 +227,10 @@ class Fabric:
         pairs = combinations(self.cluster_of, 2)
         return tuple((one, other) for one, other in pairs if self.way(source=one, target=other) is None)
 
-    def _find_ways(self, source: ClusterName) -> dict[ClusterName, Way]:
+    def _find_ways(self, source: ClusterName) -> dict[ClusterName, ClusterRoute]:
         """All ways from *source*, breadth first."""
-        ways: dict[ClusterName, Way] = {}
-        queue: deque[tuple[ClusterName, tuple[Hop, ...]]] = deque([(source, ())])
+        ways: dict[ClusterName, ClusterRoute] = {}
+        queue: deque[tuple[ClusterName, tuple[LinkHop, ...]]] = deque([(source, ())])
         while queue:
             at, path = queue.popleft()
             for hop in self._hops[at]:
@@ -243,8 +243,8 @@ class Fabric:
         return ways
 
 
-def _way_over(hops: tuple[Hop, ...]) -> Way:
-    return Way(hops, min(hop.link.mtu for hop in hops))
+def _way_over(hops: tuple[LinkHop, ...]) -> ClusterRoute:
+    return ClusterRoute(hops, min(hop.link.mtu for hop in hops))
 
 
 _End = tuple[NodeId, bool]
@@ -268,12 +268,12 @@ def _join(near: Sequence[_End], far: Sequence[_End]) -> Iterator[tuple[bool, Nod
     yield from ((False, one, other) for one, other in dict.fromkeys(standing_by))
 
 
-def _both_ways(link: Link, one: NodeId, other: NodeId, *, detail: str) -> tuple[Hop, Hop]:
+def _both_ways(link: Link, one: NodeId, other: NodeId, *, detail: str) -> tuple[LinkHop, LinkHop]:
     there = tunnel(link.source, link.target, link=detail)
     back = tunnel(link.target, link.source, link=detail)
     return (
-        Hop(link, link.source, link.target, one, other, there),
-        Hop(link, link.target, link.source, other, one, back),
+        LinkHop(link, link.source, link.target, one, other, there),
+        LinkHop(link, link.target, link.source, other, one, back),
     )
 
 
@@ -282,7 +282,7 @@ def family_of(address: str) -> int:
     return V6 if ":" in address else V4
 
 
-def plane_address(fabric: Fabric, agent: AgentId, family: int) -> str | None:
+def plane_address(fabric: ClusterGraph, agent: AgentId, family: int) -> str | None:
     """Where *agent* is asked over IPv4 or IPv6, or None."""
     return fabric.address_of.get((agent, family))
 

@@ -14,12 +14,12 @@ from itertools import chain
 from netprobe.model.check import Legs
 from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, service_proxy
 from netprobe.model.fleet import Coverage
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 
 _MASK = (1 << 64) - 1
 
 
-def measure_coverage(fabric: Fabric, legs: Iterable[Legs]) -> Coverage:
+def measure_coverage(fabric: ClusterGraph, legs: Iterable[Legs]) -> Coverage:
     """Count covered and singly identifiable components, and name the classes.
 
     A component's column is held as the sum of 64-bit hashes of its rows, not as a set: a fleet of 100,000
@@ -46,7 +46,7 @@ def _classes(columns: dict[Component, int]) -> tuple[tuple[Component, ...], ...]
     return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
 
 
-def _expected(fabric: Fabric) -> Iterable[Component]:
+def _expected(fabric: ClusterGraph) -> Iterable[Component]:
     """The components that exist whatever the plan asks."""
     for node in fabric.node_of:
         yield node_out(node)

@@ -19,8 +19,8 @@ from netprobe.model.component import Component
 from netprobe.model.fleet import ExtraCheck
 from netprobe.model.names import AgentId
 from netprobe.planning.checks import ask_pair
-from netprobe.planning.cluster_graph import Fabric
-from netprobe.planning.pairs import Pair
+from netprobe.planning.cluster_graph import ClusterGraph
+from netprobe.planning.pairs import AgentPair
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_routes
 
@@ -85,7 +85,7 @@ def choose_next(
     return tuple(chosen), tuple(left)
 
 
-def find_splitting(fabric: Fabric, classes: Sequence[Class], *, budget: int) -> tuple[ExtraCheck, ...]:
+def find_splitting(fabric: ClusterGraph, classes: Sequence[Class], *, budget: int) -> tuple[ExtraCheck, ...]:
     """The further checks of *fabric* that cut *classes* best; none where nothing can."""
     looked_at = classes[:_CLASSES]
     ends = dict.fromkeys(pair for group in looked_at for pair in _ends_near(fabric, group))
@@ -95,35 +95,37 @@ def find_splitting(fabric: Fabric, classes: Sequence[Class], *, budget: int) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class SuggestedCheck:
     """A check that may be asked on demand, and what it crosses, either way: it passes or it does not."""
 
     check: Check
     crossed: frozenset[Component]
 
 
-def find_extras(fabric: Fabric, group: Class, *, able: Collection[AgentId]) -> tuple[Extra, ...]:
+def find_extras(
+    fabric: ClusterGraph, group: Class, *, able: Collection[AgentId]
+) -> tuple[SuggestedCheck, ...]:
     """Pings by *able* agents that may tell the parts of one class apart; any kernel answers them."""
     found = []
     for source, target in dict.fromkeys(_ends_near(fabric, group)):
         if source in able:
-            asked = ask_pair(fabric, Pair(source, target, rich=False), PlanPolicy())
+            asked = ask_pair(fabric, AgentPair(source, target, rich=False), PlanPolicy())
             for question in (each for each in asked if each.check.probe.kind == "icmp"):
                 if question.legs.is_one_of_several:
                     continue  # silence would not say which way was asked
                 crossed = frozenset(question.legs.crossed)
-                found.append(Extra(replace(question.check, count=_ASKED), crossed))
+                found.append(SuggestedCheck(replace(question.check, count=_ASKED), crossed))
     return tuple(found)
 
 
-def choose_extra(left: Class, extras: Sequence[Extra]) -> Extra | None:
+def choose_extra(left: Class, extras: Sequence[SuggestedCheck]) -> SuggestedCheck | None:
     """The one whose answer is expected to tell most; None where none tells anything."""
     candidates = [Candidate(e.check.source, e.check.source, e.crossed, frozenset()) for e in extras]
     chosen, _ = choose_next((left,), candidates, budget=1)
     return extras[candidates.index(chosen[0][0])] if chosen else None
 
 
-def rule_out(left: Class, extra: Extra, *, passed: bool) -> Class:
+def rule_out(left: Class, extra: SuggestedCheck, *, passed: bool) -> Class:
     """What of a class may still be the broken part: whatever passed crosses none, whatever failed crosses it.
 
     An answer that would leave nothing says that something else is broken as well; then all stay.
@@ -131,7 +133,7 @@ def rule_out(left: Class, extra: Extra, *, passed: bool) -> Class:
     return tuple(part for part in left if (part in extra.crossed) is not passed) or left
 
 
-def _ends_near(fabric: Fabric, group: Class) -> Iterator[tuple[AgentId, AgentId]]:
+def _ends_near(fabric: ClusterGraph, group: Class) -> Iterator[tuple[AgentId, AgentId]]:
     """Pairs of agents on, and beside, the nodes and clusters that the parts of a class name."""
     places = dict.fromkeys(name for part in group for name in (part.source, part.target) if name)
     clusters = dict.fromkeys(place.partition("/")[0] for place in places)
@@ -145,7 +147,7 @@ def _ends_near(fabric: Fabric, group: Class) -> Iterator[tuple[AgentId, AgentId]
     yield from ((one, other) for one, other in product(near, near) if one != other)
 
 
-def _candidate(fabric: Fabric, source: AgentId, target: AgentId) -> Candidate | None:
+def _candidate(fabric: ClusterGraph, source: AgentId, target: AgentId) -> Candidate | None:
     out = find_routes(fabric, source=source, target=target)
     back = find_routes(fabric, source=target, target=source)
     if len(out) != 1 or len(back) != 1 or not out[0] or not back[0]:

@@ -12,7 +12,7 @@ from netprobe.model.names import AgentId, NodeName
 from netprobe.planning.allow_list import find_askable
 from netprobe.planning.budgets import keep_within
 from netprobe.planning.checks import (
-    Question,
+    PlannedCheck,
     ask_dns,
     ask_endpoints,
     ask_link_ends,
@@ -20,7 +20,7 @@ from netprobe.planning.checks import (
     ask_pair,
     ask_service,
 )
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.coverage import measure_coverage
 from netprobe.planning.discriminating_checks import find_splitting
 from netprobe.planning.pairs import find_pairs
@@ -48,7 +48,7 @@ def plan_fleet(
     epoch.
     """
     policy = policy or PlanPolicy()
-    fabric = Fabric(inventory)
+    fabric = ClusterGraph(inventory)
     different = {question.check.id: question for question in _ask(fabric, epoch, seed, policy)}
     questions, left_out = keep_within(tuple(different.values()), policy, epoch=epoch, seed=seed)
     checks_of: dict[AgentId, list[Check]] = {agent: [] for agent in fabric.agents}
@@ -86,7 +86,7 @@ def plan_fleet(
     return FleetPlan(epoch, interval_ns, plans, legs, coverage)
 
 
-def _ask(fabric: Fabric, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Question]:
+def _ask(fabric: ClusterGraph, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[PlannedCheck]:
     for pair in find_pairs(fabric, epoch=epoch, seed=seed, policy=policy):
         yield from ask_pair(fabric, pair, policy, epoch=epoch)
     yield from ask_outer(fabric, policy)
@@ -115,7 +115,7 @@ def _is_near(node: NodeName, other: NodeName, places: Mapping[NodeName, int]) ->
     return (places[other] - places[node]) % len(places) <= NODE_PORTS_ASKED
 
 
-def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, None]]) -> None:
+def _let_services_answer(fabric: ClusterGraph, peers_of: dict[AgentId, dict[AgentId, None]]) -> None:
     """An agent behind a service is asked by everybody in its cluster."""
     behind = {
         address for cluster in fabric.cluster_of.values() for s in cluster.services for address in s.endpoints
@@ -129,7 +129,7 @@ def _let_services_answer(fabric: Fabric, peers_of: dict[AgentId, dict[AgentId, N
 
 
 def _peers(
-    inventory: Inventory, fabric: Fabric, agents: dict[AgentId, None]
+    inventory: Inventory, fabric: ClusterGraph, agents: dict[AgentId, None]
 ) -> tuple[tuple[AgentId, tuple[str, ...]], ...]:
     return tuple(
         (agent, (*fabric.node_of[agent.node_id].addresses(agent.plane), *inventory.link_addresses(agent)))

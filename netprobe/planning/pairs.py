@@ -26,7 +26,7 @@ from netprobe.planning.circulant import (
     offsets_of,
     slot_count,
 )
-from netprobe.planning.cluster_graph import Fabric, agent_of
+from netprobe.planning.cluster_graph import ClusterGraph, agent_of
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.zones import cross_zones
 
@@ -37,7 +37,7 @@ _GROUP = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AgentPair:
     """One agent asks another; a *rich* pair also gets the TCP, large and IPv6 variants."""
 
     source: AgentId
@@ -45,7 +45,7 @@ class Pair:
     rich: bool = True
 
 
-def find_pairs(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[Pair, ...]:
+def find_pairs(fabric: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[AgentPair, ...]:
     """All pairs of one epoch, in a stable order."""
     if len(fabric.node_of) <= policy.full_mesh_nodes:
         pairs = _mesh(fabric)
@@ -55,17 +55,17 @@ def find_pairs(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> 
     return tuple(dict.fromkeys(pair for pair in pairs if pair.source in known and pair.target in known))
 
 
-def _mesh(fabric: Fabric) -> Iterator[Pair]:
+def _mesh(fabric: ClusterGraph) -> Iterator[AgentPair]:
     for source in fabric.node_of:
         for target in fabric.node_of:
             if source != target:
-                yield from (Pair(agent_of(source, plane), agent_of(target, plane)) for plane in Plane)
+                yield from (AgentPair(agent_of(source, plane), agent_of(target, plane)) for plane in Plane)
             if source.cluster == target.cluster:
-                yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD))
+                yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD))
 
 
 def find_joints(
-    fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy
+    fabric: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Which nodes ask which in a fleet that is too large for a full mesh; some stand twice."""
     nodes = tuple(fabric.node_of)
@@ -74,8 +74,10 @@ def find_joints(
         yield from ((nodes[one], nodes[other]) for one, other in joints.tolist())
 
 
-def number_joints(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[IntArray, IntArray]:
-    """The joints inside clusters and those between them, as numbers of nodes (`Fabric.place_of`), n × 2."""
+def number_joints(
+    fabric: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy
+) -> tuple[IntArray, IntArray]:
+    """Pairs inside clusters and pairs between them, as numbers of nodes (`ClusterGraph.place_of`), n × 2."""
     place_of = fabric.place_of
     here: dict[ClusterName, list[NodeId]] = {name: [] for name in fabric.cluster_of}
     is_asked = fabric.standing[Plane.POD] | fabric.standing[Plane.HOST]
@@ -106,15 +108,15 @@ def find_rich(
     return is_rich
 
 
-def _sparse(fabric: Fabric, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[Pair]:
+def _sparse(fabric: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[AgentPair]:
     joints = tuple(find_joints(fabric, epoch=epoch, seed=seed, policy=policy))
     found = find_rich(joints, epoch=epoch, seed=seed, policy=policy).tolist()
     for (source, target), rich in zip(joints, found, strict=True):
-        yield Pair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
+        yield AgentPair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
         if policy.with_host_plane:
-            yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.HOST), rich)
+            yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.HOST), rich)
             if source.cluster == target.cluster:
-                yield Pair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD), rich=False)
+                yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD), rich=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Ring:
 
 
 def _circulant(
-    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
+    fabric: ClusterGraph, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
 ) -> Iterator[IntArray]:
     for name, ring in ring_of.items():
         size = len(ring.nodes)
@@ -167,7 +169,7 @@ def _circulant(
 
 
 def _combine_gateways(
-    fabric: Fabric, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, policy: PlanPolicy
+    fabric: ClusterGraph, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, policy: PlanPolicy
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Gateway→gateway, gateway→node, node→gateway, node→node for every ordered pair whose turn it is.
 
@@ -197,7 +199,7 @@ def _combine_gateways(
             yield from dict.fromkeys(((near, far), (near, there[0]), (here[0], far), (here[1], there[1])))
 
 
-def _share_workers(fabric: Fabric, name: ClusterName) -> dict[ClusterName, int]:
+def _share_workers(fabric: ClusterGraph, name: ClusterName) -> dict[ClusterName, int]:
     """The clusters that *name* reaches, each with the number of its group; a group shares its workers.
 
     A worker that serves one remote cluster only cannot tell its route there from the overlay beneath it.

@@ -27,7 +27,7 @@ OUT, IN, POD_OUT, POD_IN, ICMP, UDP, TCP, PROXY, NAMES = range(PER_NODE)
 
 
 @dataclass(eq=False)
-class Numbering:
+class PartNumbers:
     """Numbers for parts: nine per node by arithmetic, everything else as it appears."""
 
     nodes: tuple[NodeId, ...]

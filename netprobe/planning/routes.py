@@ -19,17 +19,17 @@ from netprobe.model.component import (
     underlay,
 )
 from netprobe.model.names import AgentId, NodeId, Plane
-from netprobe.planning.cluster_graph import Fabric, Hop, Way
+from netprobe.planning.cluster_graph import ClusterGraph, ClusterRoute, LinkHop
 
 Route = tuple[Component, ...]
 
 
-def find_route(fabric: Fabric, *, source: AgentId, target: AgentId) -> Route | None:
+def find_route(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> Route | None:
     """The first of `find_routes`; None where no link leads there."""
     return next(iter(find_routes(fabric, source=source, target=target)), None)
 
 
-def find_routes(fabric: Fabric, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
+def find_routes(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
     """The components from one agent's place to another's, in order; none where no link leads there.
 
     Several where a flow may take any of several equal ways; a flow keeps to one, nobody knows to which.
@@ -47,13 +47,13 @@ def find_routes(fabric: Fabric, *, source: AgentId, target: AgentId) -> tuple[Ro
     return tuple((*begin, node_out(here), *middle, node_in(there), *end) for middle in middles)
 
 
-def find_middle(fabric: Fabric, *, source: NodeId, target: NodeId) -> Route | None:
+def find_middle(fabric: ClusterGraph, *, source: NodeId, target: NodeId) -> Route | None:
     """The first of `find_middles`; None where no link leads there."""
     way = fabric.way_between(source, target)
     return _find_middle(way, source=source, target=target) if way is not None else None
 
 
-def find_middles(fabric: Fabric, *, source: NodeId, target: NodeId) -> tuple[Route, ...]:
+def find_middles(fabric: ClusterGraph, *, source: NodeId, target: NodeId) -> tuple[Route, ...]:
     """What lies between two nodes of different clusters, for each way that a flow may take.
 
     Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
@@ -65,7 +65,7 @@ def find_middles(fabric: Fabric, *, source: NodeId, target: NodeId) -> tuple[Rou
     return tuple(_find_middle(way, source=source, target=target) for way in ways)
 
 
-def _find_middle(way: Way, *, source: NodeId, target: NodeId) -> Route:
+def _find_middle(way: ClusterRoute, *, source: NodeId, target: NodeId) -> Route:
     first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway
     route: list[Component] = []
     if source != first:
@@ -76,7 +76,7 @@ def _find_middle(way: Way, *, source: NodeId, target: NodeId) -> Route:
     return tuple(route)
 
 
-def _over_links(way: Way) -> list[Component]:
+def _over_links(way: ClusterRoute) -> list[Component]:
     route: list[Component] = []
     at: NodeId | None = None
     for hop in way.hops:
@@ -92,7 +92,7 @@ def route_to_cluster(node: NodeId, *, gateway: NodeId, target: str) -> Component
     return Component(ComponentKind.OVERLAY, str(node), str(gateway), f"to {target}")
 
 
-def find_link_route(hop: Hop) -> Route:
+def find_link_route(hop: LinkHop) -> Route:
     """From one gateway's host over one link to the other end of that link."""
     return (node_out(hop.source_gateway), hop.component, node_in(hop.target_gateway))
 

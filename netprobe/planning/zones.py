@@ -15,7 +15,7 @@ from itertools import permutations
 
 from netprobe.model.check import Check
 from netprobe.model.names import ClusterName
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 
 ZonePair = tuple[str, str]
 """From zone, to zone, each as ``cluster/zone``."""
@@ -81,7 +81,7 @@ class _Rounds:
                 asked[source], asked[other] = asked[other], asked[source]
 
 
-def find_zone_pairs(fabric: Fabric, checks: Iterable[Check]) -> tuple[int, tuple[ZonePair, ...]]:
+def find_zone_pairs(fabric: ClusterGraph, checks: Iterable[Check]) -> tuple[int, tuple[ZonePair, ...]]:
     """How many ordered pairs of zones the clusters have, and which of them no check crosses."""
     asked = set()
     for check in checks:
@@ -94,7 +94,7 @@ def find_zone_pairs(fabric: Fabric, checks: Iterable[Check]) -> tuple[int, tuple
     return len(every), uncrossed
 
 
-def _zones(fabric: Fabric, cluster: ClusterName) -> list[str]:
+def _zones(fabric: ClusterGraph, cluster: ClusterName) -> list[str]:
     return sorted({node.zone for node in fabric.cluster_of[cluster].nodes if node.zone})
 
 

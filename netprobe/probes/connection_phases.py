@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netprobe.model.check import Check, Probe
 from netprobe.probes.name_resolution import resolve
 from netprobe.probes.net import Net, Stream
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_choice, check_dns_name, check_server_name
 from netprobe.probes.tls_stream import SecureStream
 
@@ -16,7 +16,7 @@ Phases = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Dialled:
+class OpenedConnection:
     """A connection, and how it came about."""
 
     stream: Stream
@@ -50,7 +50,7 @@ def wants_tls(probe: Probe) -> bool:
 
 async def dial(
     check: Check, net: Net, *, port: int, tls: bool, protocols: Sequence[str] = ()
-) -> Dialled | Seen:
+) -> OpenedConnection | Observation:
     """Open the connection; where a phase fails, its outcome, with the durations of those before it."""
     phases: Phases = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -58,17 +58,17 @@ async def dial(
         asked_ns = net.now_ns()
         addresses = await resolve(check, net, check.probe.name)
         phases = (("resolve", net.now_ns() - asked_ns),)
-        if isinstance(addresses, Seen):
+        if isinstance(addresses, Observation):
             return addresses._replace(phases_ns=phases)
         facts = tuple(_judge_addresses(check, addresses))
     began_ns = net.now_ns()
     stream = await net.connect(check, port=port)
-    if isinstance(stream, Seen):
+    if isinstance(stream, Observation):
         return stream._replace(phases_ns=phases, facts=facts) if phases else stream
     ready_ns = net.now_ns()
     phases = (*phases, ("connect", ready_ns - began_ns))
     if not tls:
-        return Dialled(stream, began_ns, ready_ns, phases, facts)
+        return OpenedConnection(stream, began_ns, ready_ns, phases, facts)
     secured = SecureStream(stream, name=check.probe.name, protocols=protocols)
     try:
         failed = await secured.shake_hands()
@@ -80,7 +80,7 @@ async def dial(
         return failed._replace(phases_ns=phases, facts=facts)
     shaken_ns = net.now_ns()
     phases = (*phases, ("tls", shaken_ns - ready_ns))
-    return Dialled(secured, began_ns, shaken_ns, phases, facts)
+    return OpenedConnection(secured, began_ns, shaken_ns, phases, facts)
 
 
 def _judge_addresses(check: Check, addresses: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from netprobe.errors import InputError
 from netprobe.model.check import Probe
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
 DEFAULT_PATIENCE_MS = 500
 
@@ -25,11 +25,11 @@ class WakeAt:
 class Finish:
     """A command: it is over."""
 
-    seen: Seen
+    seen: Observation
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class ProbeStarted:
     """An event: begin."""
 
     at_ns: int

@@ -22,21 +22,23 @@ class Anchor(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class DirectionalLoss:
     """Losses by direction; what cannot be told is in neither."""
 
     out: int = 0
     back: int = 0
 
 
-def split_losses(anchors: Sequence[Anchor], *, lost: Collection[int], refused: Collection[int] = ()) -> Split:
+def split_losses(
+    anchors: Sequence[Anchor], *, lost: Collection[int], refused: Collection[int] = ()
+) -> DirectionalLoss:
     """Attribute the *lost* sequence numbers between consecutive *anchors*.
 
     *refused* are sequence numbers of which an error came back: they never reached the responder, and they are
     no losses. A gap may hold losses of other windows; then each window takes its share, rounded down.
 
     >>> split_losses([Anchor(1, 1), Anchor(5, 3)], lost=[2, 3, 4])
-    Split(out=2, back=1)
+    DirectionalLoss(out=2, back=1)
     """
     out = back = 0
     for before, after in pairwise(sorted(anchors)):
@@ -48,4 +50,4 @@ def split_losses(anchors: Sequence[Anchor], *, lost: Collection[int], refused: C
             continue
         out += here * (missing - arrived) // missing
         back += here * arrived // missing
-    return Split(out, back)
+    return DirectionalLoss(out, back)

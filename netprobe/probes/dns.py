@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, NotResolved, Reached
 from netprobe.probes.net import Closed, Net
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_choice, check_dns_name, check_port, refuse_size
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ def validate(probe: Probe) -> None:
     refuse_size(probe)
 
 
-async def ask(check: Check, net: Net) -> Seen:
+async def ask(check: Check, net: Net) -> Observation:
     """Reached when the server brings at least one record of the type asked for."""
     probe = check.probe
     began_ns = net.now_ns()
     found = await look_up(check, net, name=probe.name, kind=probe.option("type", "A"))
-    if isinstance(found, Seen):
+    if isinstance(found, Observation):
         return found
     facts = (("records", ", ".join(found[:MAX_RECORDS])), ("server", _describe_server(check)))
-    return Seen(Reached(max(1, net.now_ns() - began_ns)), facts=facts)
+    return Observation(Reached(max(1, net.now_ns() - began_ns)), facts=facts)
 
 
-async def look_up(check: Check, net: Net, *, name: str, kind: str) -> tuple[str, ...] | Seen:
+async def look_up(check: Check, net: Net, *, name: str, kind: str) -> tuple[str, ...] | Observation:
     """The records that the check's target has of *name*, sorted; never none."""
     import dns.message  # noqa: PLC0415 - an agent without dns checks stays lighter
 
@@ -62,19 +62,19 @@ async def look_up(check: Check, net: Net, *, name: str, kind: str) -> tuple[str,
             request=query.to_wire(),
             accept=lambda data: _read(data, query),
         )
-    return reply if isinstance(reply, Seen) else _records(reply, name, kind)
+    return reply if isinstance(reply, Observation) else _records(reply, name, kind)
 
 
-def _records(reply: dns.message.Message, name: str, kind: str) -> tuple[str, ...] | Seen:
+def _records(reply: dns.message.Message, name: str, kind: str) -> tuple[str, ...] | Observation:
     import dns.rcode  # noqa: PLC0415
     import dns.rdatatype  # noqa: PLC0415
 
     rcode = reply.rcode()
     if rcode != dns.rcode.NOERROR:
-        return Seen(NotResolved(name, dns.rcode.to_text(rcode)))
+        return Observation(NotResolved(name, dns.rcode.to_text(rcode)))
     wanted = dns.rdatatype.from_text(kind)
     records = [record.to_text() for rrset in reply.answer if rrset.rdtype == wanted for record in rrset]
-    return tuple(sorted(records)) if records else Seen(NotResolved(name, "NODATA"))
+    return tuple(sorted(records)) if records else Observation(NotResolved(name, "NODATA"))
 
 
 def _describe_server(check: Check) -> str:
@@ -95,10 +95,10 @@ def _read(data: bytes, query: dns.message.Message) -> dns.message.Message | None
     return reply if query.is_response(reply) else None
 
 
-async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.message.Message | Seen:
+async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.message.Message | Observation:
     """RFC 7766: each message is preceded by its length."""
     stream = await net.connect(check, port=check.probe.port or DEFAULT_PORT)
-    if isinstance(stream, Seen):
+    if isinstance(stream, Observation):
         return stream
     try:
         wire = query.to_wire()
@@ -106,12 +106,12 @@ async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.me
         buffer = b""
         while len(buffer) < 2 or len(buffer) < 2 + int.from_bytes(buffer[:2], "big"):
             data = await stream.receive()
-            if isinstance(data, Seen):
+            if isinstance(data, Observation):
                 return data
             if isinstance(data, Closed):
-                return Seen(AppFailed("the DNS server closed the connection"))
+                return Observation(AppFailed("the DNS server closed the connection"))
             buffer += data
     finally:
         stream.close()
     reply = _read(buffer[2:], query)
-    return reply if reply is not None else Seen(AppFailed("the DNS server's reply is garbled"))
+    return reply if reply is not None else Observation(AppFailed("the DNS server's reply is garbled"))

@@ -39,7 +39,7 @@ class Suspects:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Hop:
+class DropHop:
     """Who stands *ttl* hops away; 0 is this host, and the name may be unknown."""
 
     ttl: int
@@ -52,14 +52,14 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class DropLocation:
     """Between which two hops packets to a port are lost; *after* is None where that cannot be known."""
 
     address: str
     transport: Transport
     port: int
-    before: Hop
-    after: Hop | None
+    before: DropHop
+    after: DropHop | None
 
     @property
     def sentence(self) -> str:
@@ -144,16 +144,16 @@ def _read_witness(text: str) -> tuple[Transport, int] | None:
     return transport, number
 
 
-def find_drop(walked: Firewalk, address: str, transport: Transport) -> Drop | None:
+def find_drop(walked: Firewalk, address: str, transport: Transport) -> DropLocation | None:
     """What the firewalk of one port found; None where the walk was not over, or the port is not dropped."""
     places = walked.places
     if walked.whole is None or any(isinstance(one.suspect, Ended) for one in (walked.whole, *places)):
         return None
     last = max((one.ttl for one in places if one.suspect is not None), default=0)
-    before = Hop(last, _who(places[last - 1].suspect, address) if last else "")
+    before = DropHop(last, _who(places[last - 1].suspect, address) if last else "")
     lost = next((one for one in places if one.ttl > last and one.has_lost_suspect), None)
-    after = Hop(lost.ttl, _who(lost.witness, address)) if lost else None
-    return Drop(address, transport, walked.spec.port, before, after)
+    after = DropHop(lost.ttl, _who(lost.witness, address)) if lost else None
+    return DropLocation(address, transport, walked.spec.port, before, after)
 
 
 def _who(heard: Expired | Ended | None, address: str) -> str:
@@ -161,7 +161,7 @@ def _who(heard: Expired | Ended | None, address: str) -> str:
     return heard.sender if isinstance(heard, Expired) else address
 
 
-def write_drops(drops: Iterable[Drop]) -> tuple[tuple[str, str], ...]:
+def write_drops(drops: Iterable[DropLocation]) -> tuple[tuple[str, str], ...]:
     """Drops as facts: the place is the name, ports lost at the same place are joined."""
     grouped: dict[str, list[int]] = {}
     for one in drops:
@@ -170,22 +170,22 @@ def write_drops(drops: Iterable[Drop]) -> tuple[tuple[str, str], ...]:
     return tuple((name, write_ports(ports)) for name, ports in grouped.items())
 
 
-def _write_hop(hop: Hop | None) -> str:
+def _write_hop(hop: DropHop | None) -> str:
     return _NOBODY if hop is None else f"{hop.ttl}@{hop.address}"
 
 
-def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[Drop]:
+def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[DropLocation]:
     """The drops again; :class:`RemoteFormatError` for what is none."""
     for name, ports in facts:
         try:
             address, transport, before, after = name.split(" ")
             first, last = _read_hop(before), None if after == _NOBODY else _read_hop(after)
             for port in read_port_list(ports, where=name):
-                yield Drop(address, Transport(transport), port, first, last)
+                yield DropLocation(address, Transport(transport), port, first, last)
         except (ValueError, InputError) as error:
             raise RemoteFormatError(f"drops: {name[:80]!r} is no place") from error
 
 
-def _read_hop(text: str) -> Hop:
+def _read_hop(text: str) -> DropHop:
     ttl, _, address = text.partition("@")
-    return Hop(int(ttl), address)
+    return DropHop(int(ttl), address)

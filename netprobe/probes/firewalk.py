@@ -26,10 +26,10 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.observation import Seen, describe
-from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, Send
+from netprobe.probes.observation import Observation, describe
+from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, SendPacket
 
 OPTIONS = ("transport", "witness", "patience", "hops")
 """What ``Probe.options`` may hold."""
@@ -43,7 +43,7 @@ WHOLE_WAY = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class FirewalkSpec:
     """How it is asked."""
 
     port: int
@@ -54,12 +54,12 @@ class Spec:
     max_ttl: int = DEFAULT_HOPS
 
 
-Command: TypeAlias = Send | WakeAt | Finish
-Event: TypeAlias = Started | Expired | Ended | Woke
+Command: TypeAlias = SendPacket | WakeAt | Finish
+Event: TypeAlias = ProbeStarted | Expired | Ended | Woke
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FirewalkHop:
     """What the two ports met at one TTL."""
 
     ttl: int
@@ -100,12 +100,12 @@ class Place:
 class Firewalk:
     """What is known so far."""
 
-    spec: Spec
+    spec: FirewalkSpec
     began_ns: int | None = None
-    whole: Place | None = None
+    whole: FirewalkHop | None = None
     """How both ports fared on the whole way; asked first."""
-    places: tuple[Place, ...] = ()
-    now: Place = Place(WHOLE_WAY)
+    places: tuple[FirewalkHop, ...] = ()
+    now: FirewalkHop = FirewalkHop(WHOLE_WAY)
     waiting: frozenset[int] = frozenset()
     sent_ns: int = 0
     rtt_ns: int = 1
@@ -145,14 +145,16 @@ def begin(probe: Probe) -> Firewalk:
     ports = ports_of(probe)
     transport, hops = probe.option("transport", "tcp"), int(probe.option("hops", str(DEFAULT_HOPS)))
     patience_ns = patience_ms(probe) * 1_000_000
-    return Firewalk(Spec(ports[SUSPECT], ports[WITNESS], transport, patience_ns, probe.timeout_ns, hops))
+    return Firewalk(
+        FirewalkSpec(ports[SUSPECT], ports[WITNESS], transport, patience_ns, probe.timeout_ns, hops)
+    )
 
 
 def step(state: Firewalk, event: Event) -> tuple[Firewalk, tuple[Command, ...]]:
     """Advance the walk by one event; return what the driver must do next."""
     if state.is_over:
         return state, ()
-    if isinstance(event, Started):
+    if isinstance(event, ProbeStarted):
         if state.began_ns is not None:
             raise MisuseError("a firewalk starts once")
         return _send(replace(state, began_ns=event.at_ns), event.at_ns)
@@ -198,7 +200,7 @@ def _try_over(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...
 
 
 def _next_place(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...]]:
-    return _send(replace(state, now=Place(len(state.places) + 1)), at_ns)
+    return _send(replace(state, now=FirewalkHop(len(state.places) + 1)), at_ns)
 
 
 def _send(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...]]:
@@ -206,7 +208,7 @@ def _send(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...]]:
     now = replace(state.now, tries=state.now.tries + 1)
     flows = (WITNESS, SUSPECT) if now.suspect is None else (WITNESS,)
     state = replace(state, now=now, waiting=frozenset(flows), sent_ns=at_ns)
-    return state, (WakeAt(at_ns + state.spec.patience_ns), *(Send(flow, now.ttl) for flow in flows))
+    return state, (WakeAt(at_ns + state.spec.patience_ns), *(SendPacket(flow, now.ttl) for flow in flows))
 
 
 def _finish(state: Firewalk, *, is_late: bool = False) -> tuple[Firewalk, tuple[Command, ...]]:
@@ -218,7 +220,7 @@ def is_target(outcome: Outcome) -> bool:
     return isinstance(outcome, Reached | Refused | WrongPeer)
 
 
-def conclude(state: Firewalk, *, is_late: bool = False) -> Seen:
+def conclude(state: Firewalk, *, is_late: bool = False) -> Observation:
     """The suspect's outcome, who drops it, and every hop as a line of facts."""
     places = (*((state.whole,) if state.whole else ()), *state.places)
     ended = next((one.suspect for one in places if isinstance(one.suspect, Ended)), None)
@@ -226,14 +228,14 @@ def conclude(state: Firewalk, *, is_late: bool = False) -> Seen:
     if ended is not None:
         if isinstance(ended.outcome, TimedOut):
             detail = f"this host's own packet filter drops port {state.spec.port}"
-            return Seen(ended.outcome, lost_out=True, detail=detail, facts=facts)
+            return Observation(ended.outcome, lost_out=True, detail=detail, facts=facts)
         arrived = isinstance(ended.outcome, Reached | Refused)
         outcome = Reached(state.rtt_ns) if arrived else ended.outcome
-        return Seen(outcome, ended.answered_by, ended.observed_source, facts=facts)
+        return Observation(outcome, ended.answered_by, ended.observed_source, facts=facts)
     if is_late:
         why = "the time was up before the walk ended"
-        return Seen(NotMeasured(why), facts=facts, detail=why)
-    return Seen(TimedOut(state.spec.patience_ns), facts=facts, detail=find_dropper(state))
+        return Observation(NotMeasured(why), facts=facts, detail=why)
+    return Observation(TimedOut(state.spec.patience_ns), facts=facts, detail=find_dropper(state))
 
 
 def find_dropper(state: Firewalk) -> str:
@@ -274,7 +276,7 @@ def _facts(state: Firewalk, ended: Ended | None) -> Iterator[tuple[str, str]]:
         yield "then", "silence"
 
 
-def _describe_place(place: Place, port: int, witness: int) -> str:
+def _describe_place(place: FirewalkHop, port: int, witness: int) -> str:
     if place.is_silent:
         return "* (says nothing)"
     heard, name = place.suspect, place.name.partition(" (")[2].rstrip(")") or place.name

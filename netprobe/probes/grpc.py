@@ -22,13 +22,13 @@ from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Outcome, Reached
 from netprobe.probes.connection_phases import (
-    Dialled,
+    OpenedConnection,
     dial,
     validate_dialling,
     wants_tls,
 )
 from netprobe.probes.net import Closed, Net
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.tls import judge_below
 
@@ -84,33 +84,33 @@ def validate(probe: Probe) -> None:
         raise InputError(f"{service!r} cannot be a service's name", where="options.service")
 
 
-async def ask(check: Check, net: Net) -> Seen:
+async def ask(check: Check, net: Net) -> Observation:
     """Reached when the service asked for is serving."""
     port, tls = check.probe.port or DEFAULT_PORT, wants_tls(check.probe)
     dialled = await dial(check, net, port=port, tls=tls, protocols=(_ALPN,))
-    if isinstance(dialled, Seen):
+    if isinstance(dialled, Observation):
         return dialled
     try:
         reply = await _converse(check, dialled)
     finally:
         dialled.stream.close()
-    if isinstance(reply, Seen):
+    if isinstance(reply, Observation):
         return reply._replace(phases_ns=dialled.phases_ns, facts=dialled.facts)
     now_ns = net.now_ns()
     outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - dialled.began_ns)
     phases = (*dialled.phases_ns, ("answer", now_ns - dialled.ready_ns))
     facts = (*dialled.facts, *((("health", health),) if health else ()))
-    return judge_below(Seen(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net)
+    return judge_below(Observation(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net)
 
 
-async def _converse(check: Check, dialled: Dialled) -> Reply | Seen:
+async def _converse(check: Check, dialled: OpenedConnection) -> Reply | Observation:
     from h2.config import H2Configuration  # noqa: PLC0415 - an agent without grpc checks stays lighter
     from h2.connection import H2Connection  # noqa: PLC0415
     from h2.exceptions import ProtocolError  # noqa: PLC0415
 
     stream, secured = dialled.stream, dialled.secured
     if secured is not None and secured.tls.selected_alpn_protocol() != _ALPN:
-        return Seen(AppFailed("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"))
+        return Observation(AppFailed("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"))
     connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     _request(check, connection)
     reply, is_first = Reply(), True
@@ -118,18 +118,18 @@ async def _converse(check: Check, dialled: Dialled) -> Reply | Seen:
         told = connection.data_to_send()
         failed = await stream.send(told) if told else None
         data = failed if failed is not None else await stream.receive()
-        if isinstance(data, Seen):
+        if isinstance(data, Observation):
             return data
         if isinstance(data, Closed):
             how = "reset" if data.reset else "closed"
-            return Seen(AppFailed(f"the connection was {how} before the answer"))
+            return Observation(AppFailed(f"the connection was {how} before the answer"))
         if is_first and data.startswith(b"HTTP/1"):  # too short for a frame: h2 would wait for its rest
-            return Seen(AppFailed("not HTTP/2: it answers in HTTP/1"))
+            return Observation(AppFailed("not HTTP/2: it answers in HTTP/1"))
         is_first = False
         try:
             take(reply, connection.receive_data(data))
         except (ProtocolError, UnicodeDecodeError) as error:
-            return Seen(AppFailed(f"not HTTP/2: {error}"[:200]))
+            return Observation(AppFailed(f"not HTTP/2: {error}"[:200]))
     return reply
 
 

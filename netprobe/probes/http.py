@@ -16,7 +16,7 @@ from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
 from netprobe.probes.connection_phases import dial, validate_dialling, wants_tls
 from netprobe.probes.net import Closed, Net, Stream
-from netprobe.probes.observation import Seen, judge_identity
+from netprobe.probes.observation import Observation, judge_identity
 from netprobe.probes.parameters import check_port, refuse_size
 from netprobe.probes.tls import judge_below
 from netprobe.wire.identity import decode_identity
@@ -45,18 +45,18 @@ def validate(probe: Probe) -> None:
         raise InputError(f"{probe.name!r} cannot be a Host header", where="name")
 
 
-async def ask(check: Check, net: Net) -> Seen:
+async def ask(check: Check, net: Net) -> Observation:
     """Reached when the expected status (and the expected agent) answers."""
     tls = wants_tls(check.probe)
     port = check.probe.port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
     dialled = await dial(check, net, port=port, tls=tls, protocols=("http/1.1",))
-    if isinstance(dialled, Seen):
+    if isinstance(dialled, Observation):
         return dialled
     try:
         reply = await _converse(check, dialled.stream, net)
     finally:
         dialled.stream.close()
-    if isinstance(reply, Seen):
+    if isinstance(reply, Observation):
         return reply._replace(phases_ns=dialled.phases_ns, facts=dialled.facts)
     status, body, first_byte_ns = reply
     phases = (*dialled.phases_ns, ("first-byte", first_byte_ns - dialled.ready_ns))
@@ -64,18 +64,18 @@ async def ask(check: Check, net: Net) -> Seen:
     return judge_below(seen._replace(phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net)
 
 
-async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Seen:
+async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Observation:
     import h11  # noqa: PLC0415 - an agent without http checks stays lighter
 
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=16 * 1024)
     failed = await stream.send(_request(check, connection))
     if failed is not None:
         return _ended(failed)
-    reader = _Reader(connection)
+    reader = _ResponseReader(connection)
     first_byte_ns: int | None = None
     while not reader.is_complete:
         data = await stream.receive()
-        if isinstance(data, Seen):
+        if isinstance(data, Observation):
             return data
         if isinstance(data, Closed) and data.reset:
             return _ended(data)
@@ -83,12 +83,12 @@ async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes,
         try:
             reader.feed(b"" if isinstance(data, Closed) else data)
         except h11.RemoteProtocolError as error:
-            return Seen(AppFailed(f"not HTTP: {error}"[:200]))
+            return Observation(AppFailed(f"not HTTP: {error}"[:200]))
     assert first_byte_ns is not None
     return reader.status, bytes(reader.body), first_byte_ns
 
 
-class _Reader:
+class _ResponseReader:
     """Collects one response."""
 
     def __init__(self, connection: h11.Connection) -> None:
@@ -123,21 +123,23 @@ def _request(check: Check, connection: h11.Connection) -> bytes:
     return (connection.send(asked) or b"") + (connection.send(h11.EndOfMessage()) or b"")
 
 
-def _ended(why: Closed | Seen) -> Seen:
-    if isinstance(why, Seen):
+def _ended(why: Closed | Observation) -> Observation:
+    if isinstance(why, Observation):
         return why
-    return Seen(AppFailed("the connection was reset" if why.reset else "the connection was closed"))
+    return Observation(AppFailed("the connection was reset" if why.reset else "the connection was closed"))
 
 
-def _judge(check: Check, status: int, body: bytes, *, rtt_ns: int) -> Seen:
+def _judge(check: Check, status: int, body: bytes, *, rtt_ns: int) -> Observation:
     if status != int(check.probe.option("status", "200")):
         wanted = check.probe.option("status", "200")
-        return Seen(AppFailed(f"HTTP status {status}" + (f", not {wanted}" if wanted != "200" else "")))
+        return Observation(
+            AppFailed(f"HTTP status {status}" + (f", not {wanted}" if wanted != "200" else ""))
+        )
     if check.target.kind is TargetKind.OUTSIDE or check.probe.option("identity") == "no":
-        return Seen(Reached(rtt_ns))
+        return Observation(Reached(rtt_ns))
     try:
         identity = decode_identity(body)
     except RemoteFormatError as error:
-        return Seen(AppFailed(str(error)))
+        return Observation(AppFailed(str(error)))
     outcome = judge_identity(check, identity.agent, rtt_ns=rtt_ns)
-    return Seen(outcome, answered_by=identity.agent)
+    return Observation(outcome, answered_by=identity.agent)

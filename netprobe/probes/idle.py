@@ -23,8 +23,8 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
-from netprobe.probes.observation import Seen
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
+from netprobe.probes.observation import Observation
 
 OPTIONS = ("gaps", "precision", "patience")
 """What ``Probe.options`` may hold."""
@@ -37,21 +37,21 @@ _S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenFlow:
     """A command: open a flow that will be quiet for this gap."""
 
     gap_s: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskFlow:
     """A command: the gap is over, ask on this flow."""
 
     gap_s: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class FlowReady:
     """An event: the flow stands and has answered once."""
 
     gap_s: int
@@ -59,16 +59,16 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FlowFailed:
     """An event: the flow could not be opened."""
 
     gap_s: int
-    seen: Seen
+    seen: Observation
     at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class FlowAnswered:
     """An event: the flow still lives."""
 
     gap_s: int
@@ -76,7 +76,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class FlowBroken:
     """An event: the flow was ended, *reset* where by RST."""
 
     gap_s: int
@@ -84,12 +84,12 @@ class Broken:
     reset: bool
 
 
-Command: TypeAlias = Open | Ask | WakeAt | Finish
-Event: TypeAlias = Started | Ready | Failed | Answered | Broken | Woke
+Command: TypeAlias = OpenFlow | AskFlow | WakeAt | Finish
+Event: TypeAlias = ProbeStarted | FlowReady | FlowFailed | FlowAnswered | FlowBroken | Woke
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class IdleFlow:
     """One flow; None where that has not happened yet."""
 
     gap_s: int
@@ -103,7 +103,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class IdleSpec:
     """How it is asked."""
 
     gaps_s: tuple[int, ...]
@@ -116,9 +116,9 @@ class Spec:
 class Idle:
     """What is known so far."""
 
-    spec: Spec
+    spec: IdleSpec
     began_ns: int | None = None
-    flows: tuple[Flow, ...] = ()
+    flows: tuple[IdleFlow, ...] = ()
     """By gap."""
     is_over: bool = False
 
@@ -153,36 +153,36 @@ def begin(probe: Probe) -> Idle:
     """The machine before anything happened."""
     gaps = tuple(int(part) for part in probe.option("gaps", DEFAULT_GAPS).split(","))
     patience_ns = patience_ms(probe, default=DEFAULT_PATIENCE_MS) * 1_000_000
-    return Idle(Spec(gaps, int(probe.option("precision", "0")), patience_ns, probe.timeout_ns))
+    return Idle(IdleSpec(gaps, int(probe.option("precision", "0")), patience_ns, probe.timeout_ns))
 
 
 def step(state: Idle, event: Event) -> tuple[Idle, tuple[Command, ...]]:
     """Advance by one event; return what the driver must do next."""
     if state.is_over:
         return state, ()
-    if isinstance(event, Started):
+    if isinstance(event, ProbeStarted):
         if state.began_ns is not None:
             raise MisuseError("an idle probe starts once")
-        flows = tuple(Flow(gap, event.at_ns) for gap in state.spec.gaps_s)
+        flows = tuple(IdleFlow(gap, event.at_ns) for gap in state.spec.gaps_s)
         state = replace(state, began_ns=event.at_ns, flows=flows)
-        return state, (*(Open(gap) for gap in state.spec.gaps_s), _wake(state, event.at_ns))
+        return state, (*(OpenFlow(gap) for gap in state.spec.gaps_s), _wake(state, event.at_ns))
     assert state.began_ns is not None
-    if isinstance(event, Failed):
+    if isinstance(event, FlowFailed):
         return _finish(state, event.seen)
     state = replace(state, flows=tuple(_advance(flow, event, state.spec) for flow in state.flows))
     return _go_on(state, event.at_ns)
 
 
-def _advance(flow: Flow, event: Event, spec: Spec) -> Flow:
+def _advance(flow: IdleFlow, event: Event, spec: IdleSpec) -> IdleFlow:
     """What the event means for this flow."""
     if flow.lives is not None:
         return flow
     match event:
-        case Ready(gap, at_ns) if gap == flow.gap_s:
+        case FlowReady(gap, at_ns) if gap == flow.gap_s:
             return replace(flow, ready_ns=at_ns)
-        case Answered(gap, at_ns) if gap == flow.gap_s and flow.asked_ns is not None:
+        case FlowAnswered(gap, at_ns) if gap == flow.gap_s and flow.asked_ns is not None:
             return replace(flow, lives=True, rtt_ns=max(1, at_ns - flow.asked_ns))
-        case Broken(gap, at_ns, reset) if gap == flow.gap_s:
+        case FlowBroken(gap, at_ns, reset) if gap == flow.gap_s:
             return replace(flow, lives=False, how="reset" if reset else "closed")
         case Woke(at_ns) if flow.asked_ns is not None and at_ns >= flow.asked_ns + spec.patience_ns:
             return replace(flow, lives=False, how="silence")
@@ -197,7 +197,7 @@ def _go_on(state: Idle, at_ns: int) -> tuple[Idle, tuple[Command, ...]]:
                  and at_ns >= one.opened_ns + state.spec.patience_ns), None)  # fmt: skip
     if late is not None:
         return _finish(
-            state, Seen(TimedOut(state.spec.patience_ns), detail="no flow could be opened: silence")
+            state, Observation(TimedOut(state.spec.patience_ns), detail="no flow could be opened: silence")
         )
     alive, dead = find_bounds(state.flows)
     is_known = dead is not None and all(
@@ -207,20 +207,20 @@ def _go_on(state: Idle, at_ns: int) -> tuple[Idle, tuple[Command, ...]]:
         return _bisect_or_end(state, alive, dead, at_ns)
     if at_ns - state.began_ns >= state.spec.timeout_ns:
         why = "the time was up before the gaps were over"
-        return _finish(state, Seen(NotMeasured(why), detail=why, facts=tuple(_facts(state))))
+        return _finish(state, Observation(NotMeasured(why), detail=why, facts=tuple(_facts(state))))
     due = tuple(one.gap_s for one in state.flows if _is_due(one, at_ns))
     flows = tuple(replace(one, asked_ns=at_ns) if one.gap_s in due else one for one in state.flows)
     state = replace(state, flows=flows)
-    return state, (*(Ask(gap) for gap in due), _wake(state, at_ns))
+    return state, (*(AskFlow(gap) for gap in due), _wake(state, at_ns))
 
 
-def _is_due(flow: Flow, at_ns: int) -> bool:
+def _is_due(flow: IdleFlow, at_ns: int) -> bool:
     return (flow.lives is None and flow.asked_ns is None and flow.ready_ns is not None
             and at_ns >= flow.ready_ns + flow.gap_s * _S)  # fmt: skip
 
 
 def _bisect_or_end(
-    state: Idle, alive: Flow | None, dead: Flow | None, at_ns: int
+    state: Idle, alive: IdleFlow | None, dead: IdleFlow | None, at_ns: int
 ) -> tuple[Idle, tuple[Command, ...]]:
     assert state.began_ns is not None
     low = alive.gap_s if alive else 0
@@ -231,8 +231,8 @@ def _bisect_or_end(
     if left_ns < middle * _S + 2 * state.spec.patience_ns:
         return _finish(state, conclude(state))
     kept = [one for one in state.flows if one.lives is not None]
-    state = replace(state, flows=tuple(sorted([*kept, Flow(middle, at_ns)], key=lambda one: one.gap_s)))
-    return state, (Open(middle), _wake(state, at_ns))
+    state = replace(state, flows=tuple(sorted([*kept, IdleFlow(middle, at_ns)], key=lambda one: one.gap_s)))
+    return state, (OpenFlow(middle), _wake(state, at_ns))
 
 
 def _wake(state: Idle, at_ns: int) -> WakeAt:
@@ -250,31 +250,31 @@ def _wake(state: Idle, at_ns: int) -> WakeAt:
     return WakeAt(max(at_ns, min(times)))
 
 
-def _finish(state: Idle, seen: Seen) -> tuple[Idle, tuple[Command, ...]]:
+def _finish(state: Idle, seen: Observation) -> tuple[Idle, tuple[Command, ...]]:
     return replace(state, is_over=True), (Finish(seen),)
 
 
-def find_bounds(flows: tuple[Flow, ...]) -> tuple[Flow | None, Flow | None]:
+def find_bounds(flows: tuple[IdleFlow, ...]) -> tuple[IdleFlow | None, IdleFlow | None]:
     """The shortest gap that killed, and the longest below it that did not."""
     dead = next((one for one in flows if one.lives is False), None)
     alive = [one for one in flows if one.lives and (dead is None or one.gap_s < dead.gap_s)]
     return (alive[-1] if alive else None), dead
 
 
-def conclude(state: Idle) -> Seen:
+def conclude(state: Idle) -> Observation:
     """The outcome, and every gap as a line of facts."""
     alive, dead = find_bounds(state.flows)
     facts = tuple(_facts(state))
     if dead is None:
         assert alive is not None
-        return Seen(Reached(alive.rtt_ns), facts=facts)
+        return Observation(Reached(alive.rtt_ns), facts=facts)
     between = f"between {alive.gap_s} s and {dead.gap_s} s" if alive else f"within {dead.gap_s} s"
     if dead.how == "silence":
         words = f"a quiet flow dies {between}: its next packet meets silence, as if a firewall forgot it"
-        return Seen(TimedOut(state.spec.patience_ns), detail=words, facts=facts)
+        return Observation(TimedOut(state.spec.patience_ns), detail=words, facts=facts)
     by = "something on the way, such as a NAT gateway, or the far end resets it"
     words = by if dead.how == "reset" else "the far end closes it"
-    return Seen(AppFailed(f"a quiet flow dies {between}: {words}"), facts=facts)
+    return Observation(AppFailed(f"a quiet flow dies {between}: {words}"), facts=facts)
 
 
 def _facts(state: Idle) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotResolved, TimedOut
 from netprobe.probes.net import Net, Resolvers
-from netprobe.probes.observation import Seen, describe
+from netprobe.probes.observation import Observation, describe
 
 
 def parse_resolvers(text: str) -> Resolvers:
@@ -32,22 +32,22 @@ def parse_resolvers(text: str) -> Resolvers:
     return found
 
 
-async def resolve(check: Check, net: Net, name: str) -> tuple[str, ...] | Seen:
+async def resolve(check: Check, net: Net, name: str) -> tuple[str, ...] | Observation:
     """The addresses of *name*, in the target's family; a failure says which server said what."""
     from netprobe.probes import dns  # noqa: PLC0415 - only who resolves loads the codec
 
     resolvers = net.resolvers()
     if not resolvers.servers:
-        return Seen(NotResolved(name, "this host knows no DNS server"))
+        return Observation(NotResolved(name, "this host knows no DNS server"))
     kind = "AAAA" if ":" in check.target.address else "A"
     server, why = resolvers.servers[0], ""
     at = replace(check, target=replace(check.target, address=server))
     for candidate in resolvers.candidates(name):
         found = await dns.look_up(at, net, name=candidate, kind=kind)
-        if not isinstance(found, Seen):
+        if not isinstance(found, Observation):
             return found
         if not isinstance(found.outcome, NotResolved):
             rcode = "timeout" if isinstance(found.outcome, TimedOut) else describe(found.outcome)
-            return Seen(NotResolved(name, rcode), detail=f"resolve {name}: {server} {found.words}")
+            return Observation(NotResolved(name, rcode), detail=f"resolve {name}: {server} {found.words}")
         why = why or found.outcome.rcode
-    return Seen(NotResolved(name, why), detail=f"resolve {name}: {server} says {why}")
+    return Observation(NotResolved(name, why), detail=f"resolve {name}: {server} says {why}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from netprobe.model.check import Check
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
 T = TypeVar("T")
 
@@ -44,11 +44,11 @@ class Resolvers:
 class Stream(Protocol):
     """A TCP connection."""
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         """Send everything; anything but None is why it could not be sent."""
 
-    async def receive(self) -> bytes | Closed | Seen:
-        """The next bytes; ``Closed`` at the end; ``Seen`` on a time-out."""
+    async def receive(self) -> bytes | Closed | Observation:
+        """The next bytes; ``Closed`` at the end; ``Observation`` on a time-out."""
 
     def close(self) -> None:
         """Close; never fails."""
@@ -66,10 +66,10 @@ class Net(Protocol):
     def resolvers(self) -> Resolvers:
         """How this host resolves names."""
 
-    async def connect(self, check: Check, *, port: int) -> Stream | Seen:
+    async def connect(self, check: Check, *, port: int) -> Stream | Observation:
         """Open a TCP connection to the check's target."""
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         """Send one datagram and wait for the first one back that *accept* does not turn away."""

@@ -25,7 +25,7 @@ LOCAL = "local"
 """Stands for the sender of an error that our own host raised before anything left it."""
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """One probe's outcome and what came with it; empty and None where the kind tells nothing.
 
     A tuple, because one is made per packet.

@@ -22,8 +22,8 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
-from netprobe.probes.observation import Seen
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
+from netprobe.probes.observation import Observation
 from netprobe.wire import stamp
 
 OPTIONS = ("patience",)
@@ -36,7 +36,7 @@ _HEADERS = {4: 28, 6: 48}
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class PmtuSpec:
     """What is searched."""
 
     version: int
@@ -51,18 +51,18 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendRequest:
     """Send a request of *size* bytes (whole packet) with this sequence number."""
 
     sequence: int
     size: int
 
 
-Command: TypeAlias = Send | WakeAt | Finish
+Command: TypeAlias = SendRequest | WakeAt | Finish
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RequestAnswered:
     """A proven answer."""
 
     sequence: int
@@ -74,7 +74,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PacketTooBig:
     """A router said that a packet of ours is too big (RFC 1191, RFC 8201)."""
 
     mtu: int
@@ -83,7 +83,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge:
+class LocalTooBig:
     """Our own host refused to send it: larger than its own interface passes."""
 
     sequence: int
@@ -91,21 +91,21 @@ class TooLarge:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
+class RequestRejected:
     """Another ICMP error, or our own host's routing."""
 
     outcome: Outcome
     at_ns: int
 
 
-Event: TypeAlias = Started | Answered | Told | TooLarge | Rejection | Woke
+Event: TypeAlias = ProbeStarted | RequestAnswered | PacketTooBig | LocalTooBig | RequestRejected | Woke
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class PmtuSearch:
     """What is known so far. ``*_passes`` are sizes known to pass, ``*_fails`` the least known not to."""
 
-    spec: Spec
+    spec: PmtuSpec
     began_ns: int = 0
     sequence: int = 0
     size: int = 0
@@ -146,31 +146,31 @@ def validate(probe: Probe) -> None:
     patience_ms(probe)
 
 
-def begin(probe: Probe, *, version: int) -> Search:
+def begin(probe: Probe, *, version: int) -> PmtuSearch:
     """The machine before anything happened."""
     largest = probe.size or DEFAULT_LARGEST
-    spec = Spec(version, largest, patience_ms(probe) * 1_000_000, probe.timeout_ns)
-    return Search(spec, out_fails=largest + 1, back_fails=largest + 1)
+    spec = PmtuSpec(version, largest, patience_ms(probe) * 1_000_000, probe.timeout_ns)
+    return PmtuSearch(spec, out_fails=largest + 1, back_fails=largest + 1)
 
 
-def step(state: Search, event: Event) -> tuple[Search, tuple[Command, ...]]:  # noqa: PLR0911 - one per event
+def step(state: PmtuSearch, event: Event) -> tuple[PmtuSearch, tuple[Command, ...]]:  # noqa: PLR0911 - one per event
     """Advance the search by one event; return what the driver must do next."""
     if state.is_over:
         return state, ()
-    if not isinstance(event, Started) and event.at_ns - state.began_ns >= state.spec.timeout_ns:
+    if not isinstance(event, ProbeStarted) and event.at_ns - state.began_ns >= state.spec.timeout_ns:
         return _finish(state, "the time was up before the search was done")
     match event:
-        case Started(at_ns):
+        case ProbeStarted(at_ns):
             if state.sequence:
                 raise MisuseError("a search starts once")
             return _witness(replace(state, began_ns=at_ns), at_ns)
-        case Answered():
+        case RequestAnswered():
             return _answered(state, event)
-        case Told(mtu, sender, at_ns):
+        case PacketTooBig(mtu, sender, at_ns):
             return _told(state, mtu, sender, at_ns)
-        case TooLarge(sequence, at_ns) if sequence == state.trial:
+        case LocalTooBig(sequence, at_ns) if sequence == state.trial:
             return _next(replace(_fail_out(state), own_limit=state.size), at_ns)
-        case Rejection(outcome, _) if not state.count:
+        case RequestRejected(outcome, _) if not state.count:
             return _finish(state, "", outcome)
         case Woke(at_ns) if at_ns >= state.sent_ns + state.spec.patience_ns:
             return _silence(state, at_ns)
@@ -178,7 +178,7 @@ def step(state: Search, event: Event) -> tuple[Search, tuple[Command, ...]]:  # 
             return state, ()  # late, duplicate or foreign: no news
 
 
-def _answered(state: Search, answer: Answered) -> tuple[Search, tuple[Command, ...]]:
+def _answered(state: PmtuSearch, answer: RequestAnswered) -> tuple[PmtuSearch, tuple[Command, ...]]:
     if 0 < answer.told_mtu < state.back_fails:
         state = replace(state, told_back=answer.told_mtu, back_fails=answer.told_mtu + 1)
     if answer.sequence == state.trial and state.trial:
@@ -208,7 +208,7 @@ def _answered(state: Search, answer: Answered) -> tuple[Search, tuple[Command, .
     return _next(_fail_back(state) if arrived else _fail_out(state), answer.at_ns)
 
 
-def _told(state: Search, mtu: int, sender: str, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _told(state: PmtuSearch, mtu: int, sender: str, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     """Believed only if it can be about the packet on trial; the MTU told is then tried itself."""
     if not state.trial or not 68 <= mtu < state.size:
         return state, ()
@@ -216,7 +216,7 @@ def _told(state: Search, mtu: int, sender: str, at_ns: int) -> tuple[Search, tup
     return _next(replace(state, out_fails=min(state.out_fails, mtu + 1)), at_ns)
 
 
-def _silence(state: Search, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _silence(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     if state.witnesses >= TRIES:
         if state.count:
             return _finish(state, "even small packets went unanswered half-way")
@@ -224,14 +224,14 @@ def _silence(state: Search, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
     return _witness(state, at_ns)
 
 
-def _next(state: Search, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _next(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     size = choose(state)
     if size is None:
         return _finish(state, "")
     return _try(replace(state, tries=0, arrived=False), size, at_ns)
 
 
-def choose(state: Search) -> int | None:
+def choose(state: PmtuSearch) -> int | None:
     """The next size to try, or None where both directions are known to the byte.
 
     The largest size comes first (most paths are sound), then the base, then halves; the way back is searched
@@ -253,73 +253,73 @@ def choose(state: Search) -> int | None:
     return None
 
 
-def _try(state: Search, size: int, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _try(state: PmtuSearch, size: int, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     return _send(replace(state, size=size, trial=state.sequence + 1, witnesses=0), size, at_ns)
 
 
-def _witness(state: Search, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _witness(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     return _send(replace(state, witnesses=state.witnesses + 1), state.spec.smallest, at_ns)
 
 
-def _send(state: Search, size: int, at_ns: int) -> tuple[Search, tuple[Command, ...]]:
+def _send(state: PmtuSearch, size: int, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
     state = replace(state, sequence=state.sequence + 1, since=state.since + 1, sent_ns=at_ns)
-    return state, (Send(state.sequence, size), WakeAt(at_ns + state.spec.patience_ns))
+    return state, (SendRequest(state.sequence, size), WakeAt(at_ns + state.spec.patience_ns))
 
 
-def _fail_out(state: Search) -> Search:
+def _fail_out(state: PmtuSearch) -> PmtuSearch:
     return replace(state, out_fails=min(state.out_fails, state.size))
 
 
-def _fail_back(state: Search) -> Search:
+def _fail_back(state: PmtuSearch) -> PmtuSearch:
     return replace(
         state, back_fails=min(state.back_fails, state.size), out_passes=max(state.out_passes, state.size)
     )
 
 
 def _finish(
-    state: Search, trouble: str, outcome: Outcome | None = None
-) -> tuple[Search, tuple[Command, ...]]:
+    state: PmtuSearch, trouble: str, outcome: Outcome | None = None
+) -> tuple[PmtuSearch, tuple[Command, ...]]:
     return replace(state, is_over=True), (Finish(conclude(state, trouble, outcome)),)
 
 
-def conclude(state: Search, trouble: str, outcome: Outcome | None = None) -> Seen:
+def conclude(state: PmtuSearch, trouble: str, outcome: Outcome | None = None) -> Observation:
     """What the search found, in the words ``ok``, ``reduced``, ``blackhole`` and ``unreachable``."""
     if not state.count:
         unreachable = (("forward", "unreachable"), ("back", "unreachable"))
-        return Seen(outcome or TimedOut(state.spec.timeout_ns), facts=unreachable)
+        return Observation(outcome or TimedOut(state.spec.timeout_ns), facts=unreachable)
     facts = tuple(_facts(state))
     if trouble:
-        return Seen(NotMeasured(trouble), state.answered_by, facts=facts)
+        return Observation(NotMeasured(trouble), state.answered_by, facts=facts)
     if is_blackhole_out(state) or is_blackhole_back(state):
-        return Seen(
+        return Observation(
             TimedOut(state.spec.patience_ns), state.answered_by, detail=_complaint(state), facts=facts
         )
-    return Seen(Reached(state.rtt_ns), state.answered_by, facts=facts)
+    return Observation(Reached(state.rtt_ns), state.answered_by, facts=facts)
 
 
-def is_blackhole_out(state: Search) -> bool:
+def is_blackhole_out(state: PmtuSearch) -> bool:
     """Whether larger packets vanish on the way out and nobody says so."""
     silent_above = state.out_passes < state.out_fails - 1 or state.out_passes < state.spec.largest
     told_right = state.told is not None and state.told[0] == state.out_passes
     return silent_above and not told_right and not is_own_limit(state)
 
 
-def is_own_limit(state: Search) -> bool:
+def is_own_limit(state: PmtuSearch) -> bool:
     """Whether our own host, not the network, keeps larger packets back."""
     return state.own_limit is not None and state.out_passes == state.own_limit - 1
 
 
-def is_blackhole_back(state: Search) -> bool:
+def is_blackhole_back(state: PmtuSearch) -> bool:
     """Whether what arrived larger did not come back, and nobody told the responder why."""
     return state.back_passes < state.out_passes and not is_reduced_back(state)
 
 
-def is_reduced_back(state: Search) -> bool:
+def is_reduced_back(state: PmtuSearch) -> bool:
     """Whether a router on the way back told the responder just what passes."""
     return state.told_back is not None and state.told_back == state.back_passes < state.out_passes
 
 
-def _facts(state: Search) -> Iterator[tuple[str, str]]:
+def _facts(state: PmtuSearch) -> Iterator[tuple[str, str]]:
     out, back = state.out_passes, state.back_passes
     if is_blackhole_out(state):
         yield "forward", f"blackhole: {out} bytes pass, larger ones vanish and nobody says so"
@@ -337,7 +337,7 @@ def _facts(state: Search) -> Iterator[tuple[str, str]]:
         yield "back", f"ok: {back} bytes pass, as many as arrive there"
 
 
-def _complaint(state: Search) -> str:
+def _complaint(state: PmtuSearch) -> str:
     parts = []
     if is_blackhole_out(state):
         parts.append(f"blackhole forward above {state.out_passes} bytes")

@@ -42,7 +42,7 @@ _NUMBERED = (*PORTED, Transport.SCTP)
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class PortTargets:
     """What one address is asked for."""
 
     address: str
@@ -93,7 +93,7 @@ def check_also(probe: Probe) -> None:
             raise InputError(f"{address!r} is no IP address", where="options.also") from error
 
 
-def doors_of(check: Check) -> tuple[Doors, ...]:
+def doors_of(check: Check) -> tuple[PortTargets, ...]:
     """What *check* asks of each address; :class:`InputError` where it cannot be read."""
     return tuple(_doors(check.probe, addresses_of(check)))
 
@@ -103,7 +103,7 @@ def tries_of(probe: Probe) -> int:
     return int(probe.option("tries", str(DEFAULT_TRIES)))
 
 
-def _doors(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Doors]:
+def _doors(probe: Probe, addresses: tuple[str, ...]) -> Iterator[PortTargets]:
     keys = (*_NUMBERED, "agents", "icmp")
     entries = {key: entries_of(probe, key, len(addresses), for_all=True) for key in keys}
     read = cache(read_port_list_of)  # a thousand addresses are asked alike
@@ -112,7 +112,7 @@ def _doors(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Doors]:
         if echo not in {"", "1"}:
             raise InputError(f"{echo!r} is not 1", where="options.icmp")
         ports = tuple((transport, read(entries[transport][index], transport)) for transport in _NUMBERED)
-        yield Doors(address, ports, read(entries["agents"][index], "agents"), echo == "1")
+        yield PortTargets(address, ports, read(entries["agents"][index], "agents"), echo == "1")
 
 
 def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> list[str]:
@@ -126,7 +126,7 @@ def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> 
     return entries
 
 
-def write_doors(doors: Sequence[Doors]) -> dict[str, str]:
+def write_doors(doors: Sequence[PortTargets]) -> dict[str, str]:
     """The options that say *doors*, beside the first one's address."""
     options = {"also": ",".join(one.address for one in doors[1:])}
     for transport in _NUMBERED:

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.probes.net import Net
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
 ECHO_KINDS = {
     "icmp": "netprobe.probes.icmp",
@@ -53,10 +53,10 @@ class Kind(Protocol):
         """Raise :class:`InputError` for parameters that cannot be asked."""
 
 
-class TalkingKind(Kind, Protocol):
+class StreamKind(Kind, Protocol):
     """What a conversation's file offers."""
 
-    def ask(self, check: Check, net: Net) -> Awaitable[Seen]:
+    def ask(self, check: Check, net: Net) -> Awaitable[Observation]:
         """Ask once."""
 
 
@@ -85,7 +85,7 @@ def validate(probe: Probe, *, where: str = "probe") -> None:
         raise InputError(error.what, where=f"{where}.{error.where}") from error
 
 
-def find_talking(kind: str) -> TalkingKind | None:
+def find_talking(kind: str) -> StreamKind | None:
     """The conversation of that name, or None where the engine has a part of its own for the kind."""
     module = TALKING_KINDS.get(kind)
-    return cast("TalkingKind", importlib.import_module(module)) if module else None
+    return cast("StreamKind", importlib.import_module(module)) if module else None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
-from netprobe.probes.observation import LOCAL, Seen
+from netprobe.probes.observation import LOCAL, Observation
 
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 _TOO_BIG = {4: ((3, 4),), 6: ((2, 0),)}
@@ -79,21 +79,23 @@ def name_rejection(rejected: Rejected) -> str:
     return f"{words} ({told[0]}/{told[1]})" if words else f"{told[0]}/{told[1]}"
 
 
-def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Seen:
+def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Observation:
     """What it means that the local kernel did not send."""
     match error.errno:
         case errno.EPERM:
             words = "this host's own packet filter drops it"
-            return Seen(TimedOut(check.probe.timeout_ns), lost_out=True, detail=words)
+            return Observation(TimedOut(check.probe.timeout_ns), lost_out=True, detail=words)
         case errno.ENETUNREACH:
-            return Seen(Rejected(LOCAL, *_NO_ROUTE[version]), detail="no route on this host")
+            return Observation(Rejected(LOCAL, *_NO_ROUTE[version]), detail="no route on this host")
         case errno.EHOSTUNREACH:
-            return Seen(
+            return Observation(
                 Rejected(LOCAL, *_HOST_UNREACHABLE[version]), detail="unreachable by this host's routes"
             )
         case errno.EACCES:
-            return Seen(Rejected(LOCAL, *_PROHIBITED[version]), detail="prohibited by this host's routes")
+            return Observation(
+                Rejected(LOCAL, *_PROHIBITED[version]), detail="prohibited by this host's routes"
+            )
         case errno.EMSGSIZE:
-            return Seen(NotMeasured("larger than this host's own interface passes"))
+            return Observation(NotMeasured("larger than this host's own interface passes"))
         case _:
-            return Seen(NotMeasured(f"cannot send: {error.strerror or error}"))
+            return Observation(NotMeasured(f"cannot send: {error.strerror or error}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Reached
 from netprobe.probes.net import Net
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size
 
 OPTIONS: tuple[str, ...] = ()
@@ -18,12 +18,12 @@ def validate(probe: Probe) -> None:
     refuse_size(probe)
 
 
-async def ask(check: Check, net: Net) -> Seen:
+async def ask(check: Check, net: Net) -> Observation:
     """Reached when the handshake completes."""
     began_ns = net.now_ns()
     stream = await net.connect(check, port=check.probe.port)
-    if isinstance(stream, Seen):
+    if isinstance(stream, Observation):
         return stream
     rtt_ns = net.now_ns() - began_ns
     stream.close()
-    return Seen(Reached(rtt_ns), phases_ns=(("connect", rtt_ns),))
+    return Observation(Reached(rtt_ns), phases_ns=(("connect", rtt_ns),))

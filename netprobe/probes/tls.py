@@ -17,9 +17,9 @@ from typing import Any
 
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Outcome, Reached, TlsFailed
-from netprobe.probes.connection_phases import Dialled, dial
+from netprobe.probes.connection_phases import OpenedConnection, dial
 from netprobe.probes.net import Net
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, check_server_name, refuse_size
 
 OPTIONS: tuple[str, ...] = ()
@@ -51,10 +51,10 @@ def validate(probe: Probe) -> None:
     check_server_name(probe.name)
 
 
-async def ask(check: Check, net: Net) -> Seen:
+async def ask(check: Check, net: Net) -> Observation:
     """Connect, shake hands, judge what was shown."""
     dialled = await dial(check, net, port=check.probe.port or DEFAULT_PORT, tls=True)
-    if isinstance(dialled, Seen):
+    if isinstance(dialled, Observation):
         return dialled
     dialled.stream.close()
     secured = dialled.secured
@@ -64,10 +64,10 @@ async def ask(check: Check, net: Net) -> Seen:
     outcome = judge(chain, check.probe.name, rtt_ns=rtt_ns, wall_ns=net.wall_ns())
     cipher = secured.tls.cipher()
     facts = (("version", f"{secured.tls.version()}{f', {cipher[0]}' if cipher else ''}"), *describe(chain))
-    return Seen(outcome, phases_ns=dialled.phases_ns, facts=facts)
+    return Observation(outcome, phases_ns=dialled.phases_ns, facts=facts)
 
 
-def judge_below(seen: Seen, dialled: Dialled, name: str, net: Net) -> Seen:
+def judge_below(seen: Observation, dialled: OpenedConnection, name: str, net: Net) -> Observation:
     """A conversation inside TLS: a certificate that does not fit is the outcome of what was reached."""
     secured = dialled.secured
     if secured is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from netprobe.model.outcome import TlsFailed
 from netprobe.probes.net import Closed, Stream
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
 _CHUNK_BYTES = 16 * 1024
 
@@ -26,7 +26,7 @@ class SecureStream:
             context.set_alpn_protocols(list(protocols))
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
 
-    async def shake_hands(self) -> Seen | None:
+    async def shake_hands(self) -> Observation | None:
         """Shake hands; anything but None is why it failed."""
         while True:
             is_done, failed = False, None
@@ -36,28 +36,28 @@ class SecureStream:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
-                failed = Seen(TlsFailed(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
+                failed = Observation(TlsFailed(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
             trouble = await self._flush()
             if failed is not None or is_done:
                 return failed
             data = trouble if trouble is not None else await self._stream.receive()
-            if isinstance(data, Seen):
+            if isinstance(data, Observation):
                 return data
             if isinstance(data, Closed):
                 how = "reset" if data.reset else "closed"
-                return Seen(TlsFailed(f"the connection was {how} during the handshake"))
+                return Observation(TlsFailed(f"the connection was {how} during the handshake"))
             self._incoming.write(data)
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         """Send everything; anything but None is why it could not be sent."""
         try:
             self.tls.write(data)
         except ssl.SSLError as error:
-            return Seen(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
+            return Observation(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
         return await self._flush()
 
-    async def receive(self) -> bytes | Closed | Seen:
-        """The next bytes; ``Closed`` at the end, also where TLS was not told of it; ``Seen`` on trouble."""
+    async def receive(self) -> bytes | Closed | Observation:
+        """The next bytes; `Closed` at the end, with or without a close_notify; `Observation` on trouble."""
         while True:
             try:
                 return self.tls.read(_CHUNK_BYTES) or Closed()
@@ -66,10 +66,10 @@ class SecureStream:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return Closed()
             except ssl.SSLError as error:
-                return Seen(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
+                return Observation(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
             trouble = await self._flush()
             data = trouble if trouble is not None else await self._stream.receive()
-            if isinstance(data, Seen | Closed):
+            if isinstance(data, Observation | Closed):
                 return data
             self._incoming.write(data)
 
@@ -77,6 +77,6 @@ class SecureStream:
         """Close; never fails."""
         self._stream.close()
 
-    async def _flush(self) -> Closed | Seen | None:
+    async def _flush(self) -> Closed | Observation | None:
         told = self._outgoing.read()
         return await self._stream.send(told) if told else None

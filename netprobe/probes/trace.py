@@ -23,9 +23,9 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke, patience_ms
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
 OPTIONS = ("transport", "patience", "hops", "flows")
 """What ``Probe.options`` may hold."""
@@ -42,7 +42,7 @@ TRANSPORTS = ("udp", "tcp", "icmp")
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class TraceSpec:
     """How it is traced."""
 
     patience_ns: int
@@ -52,17 +52,17 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendPacket:
     """Send one packet of *flow* with this TTL."""
 
     flow: int
     ttl: int
 
 
-Command: TypeAlias = Send | WakeAt | Finish
+Command: TypeAlias = SendPacket | WakeAt | Finish
 
 
-Event: TypeAlias = Started | Expired | Ended | Woke
+Event: TypeAlias = ProbeStarted | Expired | Ended | Woke
 
 
 _BEFORE_THE_FIRST = Hop(0, (), 0, 0)
@@ -72,7 +72,7 @@ _BEFORE_THE_FIRST = Hop(0, (), 0, 0)
 class Trace:
     """What is known so far."""
 
-    spec: Spec
+    spec: TraceSpec
     began_ns: int | None = None
     hops: tuple[Hop, ...] = ()
     now: Hop = _BEFORE_THE_FIRST
@@ -108,14 +108,14 @@ def begin(probe: Probe) -> Trace:
     """The machine before anything happened."""
     hops = int(probe.option("hops", str(DEFAULT_HOPS)))
     flows = int(probe.option("flows", str(ENOUGH_FLOWS[0])))
-    return Trace(Spec(patience_ms(probe) * 1_000_000, probe.timeout_ns, hops, flows))
+    return Trace(TraceSpec(patience_ms(probe) * 1_000_000, probe.timeout_ns, hops, flows))
 
 
 def step(state: Trace, event: Event) -> tuple[Trace, tuple[Command, ...]]:  # noqa: PLR0911 - one per event
     """Advance the trace by one event; return what the driver must do next."""
     if state.is_over:
         return state, ()
-    if isinstance(event, Started):
+    if isinstance(event, ProbeStarted):
         if state.began_ns is not None:
             raise MisuseError("a trace starts once")
         return _next_hop(replace(state, began_ns=event.at_ns), event.at_ns)
@@ -177,7 +177,7 @@ def _next_hop(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
 def _send(state: Trace, flows: tuple[int, ...], at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
     now = replace(state.now, sent=state.now.sent + len(flows))
     state = replace(state, now=now, waiting=flows, tries=state.tries + 1, sent_ns=at_ns)
-    sends = tuple(Send(flow, now.ttl) for flow in flows)
+    sends = tuple(SendPacket(flow, now.ttl) for flow in flows)
     return state, (WakeAt(at_ns + state.spec.patience_ns), *sends)
 
 
@@ -185,16 +185,16 @@ def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]
     return replace(state, is_over=True), (Finish(conclude(state, is_late=is_late)),)
 
 
-def conclude(state: Trace, *, is_late: bool = False) -> Seen:
+def conclude(state: Trace, *, is_late: bool = False) -> Observation:
     """Outcome of the target, and every hop as a line of facts."""
     ends = [ended for hop in state.hops for _, ended in hop.ends]
     facts = tuple(tell(state.hops))
     if not ends:
         why = "the time was up before the target answered" if is_late else ""
-        return Seen(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
+        return Observation(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
                     detail=why or tell_last(state.hops))  # fmt: skip
     best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
     arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)
     outcome = Reached(rtt_ns) if arrived and not isinstance(best.outcome, WrongPeer) else best.outcome
-    return Seen(outcome, best.answered_by, best.observed_source, facts=facts)
+    return Observation(outcome, best.answered_by, best.observed_source, facts=facts)

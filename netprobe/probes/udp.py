@@ -11,7 +11,7 @@ from __future__ import annotations
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import TimedOut
-from netprobe.probes.observation import Seen, judge_identity
+from netprobe.probes.observation import Observation, judge_identity
 from netprobe.wire import icmp, stamp
 
 OPTIONS: tuple[str, ...] = ("flow",)
@@ -52,7 +52,7 @@ def payload_bytes(probe: Probe, *, version: int) -> int:
     return probe.size - header - _UDP_HEADER_BYTES
 
 
-def judge(answer: stamp.Answer, check: Check, *, elapsed_ns: int) -> Seen:
+def judge(answer: stamp.StampAnswer, check: Check, *, elapsed_ns: int) -> Observation:
     """What an answer says; *elapsed_ns* is the time from request to answer on our own clock.
 
     The round trip is (T4 − T1) − (T3 − T2): the time the responder held the packet is its own trouble, not
@@ -61,6 +61,6 @@ def judge(answer: stamp.Answer, check: Check, *, elapsed_ns: int) -> Seen:
     _, _, _, _, _, _, _, count, _, observed_source, _, _, _, told_by, _ = answer
     rtt_ns = max(1, elapsed_ns - answer.dwell_ns)
     if rtt_ns > check.probe.timeout_ns:
-        return Seen(TimedOut(check.probe.timeout_ns), received_count=count)
+        return Observation(TimedOut(check.probe.timeout_ns), received_count=count)
     outcome = judge_identity(check, told_by, rtt_ns=rtt_ns)
-    return _make(Seen, (outcome, told_by, observed_source, count, False, (), "", ()))
+    return _make(Observation, (outcome, told_by, observed_source, count, False, (), "", ()))

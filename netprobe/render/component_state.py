@@ -32,7 +32,7 @@ def worst(states: Iterable[PathState]) -> PathState:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComponentState:
     """How one component feels and why."""
 
     state: PathState = PathState.UNKNOWN
@@ -64,72 +64,76 @@ class _Crossings:
         if state is PathState.DEGRADED and path.sent:
             self.losses.append(1 - path.answered / path.sent)
 
-    def to_part(self) -> Part:
+    def to_part(self) -> ComponentState:
         seen = set(self.states)
         rtt = min(self.rtts_ns, default=None)
         if PathState.UP in seen:
-            return Part(PathState.UP, rtt_ns=rtt, paths=len(self.states))
+            return ComponentState(PathState.UP, rtt_ns=rtt, paths=len(self.states))
         if self.explained or seen <= {PathState.UNKNOWN}:
             state = PathState.UP if self.rtts_ns else PathState.UNKNOWN
-            return Part(state, rtt_ns=rtt, paths=len(self.states))
+            return ComponentState(state, rtt_ns=rtt, paths=len(self.states))
         state = PathState.DEGRADED if PathState.DEGRADED in seen else PathState.DOWN
         loss = min(self.losses, default=None) if state is PathState.DEGRADED else None
-        return Part(state, loss=loss, rtt_ns=rtt, paths=len(self.states))
+        return ComponentState(state, loss=loss, rtt_ns=rtt, paths=len(self.states))
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ComponentStates:
     """Every component's state at one moment; ask :meth:`of`."""
 
-    parts: Mapping[Component, Part]
+    parts: Mapping[Component, ComponentState]
 
-    def of(self, component: Component) -> Part:
+    def of(self, component: Component) -> ComponentState:
         """How *component* feels; unknown where nothing crosses it."""
-        return self.parts.get(component, Part())
+        return self.parts.get(component, ComponentState())
 
-    def of_all(self, components: Iterable[Component]) -> Part:
+    def of_all(self, components: Iterable[Component]) -> ComponentState:
         """The worst of several, the first of equals."""
         found = [self.of(component) for component in components]
-        return min(found, key=lambda part: WORST_FIRST.index(part.state)) if found else Part()
+        return min(found, key=lambda part: WORST_FIRST.index(part.state)) if found else ComponentState()
 
-    def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, Part]]:
+    def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, ComponentState]]:
         """The components of one kind that stand at *source*."""
         for component, part in self.parts.items():
             if component.kind is kind and component.source == source:
                 yield component, part
 
-    def of_link(self, component: Component) -> Part:
+    def of_link(self, component: Component) -> ComponentState:
         """One direction of a link; a component without a link name means every link of that pair."""
         return self.of(component if component in self.parts else replace(component, detail=""))
 
 
-def read_health(snapshot: Snapshot) -> Health:
+def read_health(snapshot: Snapshot) -> ComponentStates:
     """Judge every component that a check crosses or a finding names."""
     found = {component: crossed.to_part() for component, crossed in _collect(snapshot).items()}
     for finding in reversed(snapshot.findings):  # most certain last, so that it wins
         for hidden in (*finding.hidden, *finding.indistinguishable):
-            found[hidden] = Part(PathState.UNKNOWN, finding, paths=found.get(hidden, Part()).paths)
+            found[hidden] = ComponentState(
+                PathState.UNKNOWN, finding, paths=found.get(hidden, ComponentState()).paths
+            )
         if finding.cause is Cause.RETURN_PATH_DROPPED:  # the word says that the other direction passes
             for blamed in finding.components:
                 back = replace(blamed, source=blamed.target, target=blamed.source)
-                found[back] = replace(found.get(back, Part()), state=PathState.UP, finding=None)
+                found[back] = replace(found.get(back, ComponentState()), state=PathState.UP, finding=None)
     for finding in reversed(snapshot.findings):
         for blamed in finding.components:
-            found[blamed] = _blame(finding, found.get(blamed, Part()))
+            found[blamed] = _blame(finding, found.get(blamed, ComponentState()))
     for status in snapshot.agents:
         component = Component(ComponentKind.AGENT, status.agent)
         if component not in found:
             alive = status.state is AgentState.ALIVE
-            found[component] = Part(PathState.UP if alive else PathState.UNKNOWN, paths=status.checks)
-    return Health(found)
+            found[component] = ComponentState(
+                PathState.UP if alive else PathState.UNKNOWN, paths=status.checks
+            )
+    return ComponentStates(found)
 
 
-def _blame(finding: Finding, before: Part) -> Part:
+def _blame(finding: Finding, before: ComponentState) -> ComponentState:
     if finding.cause in UNMEASURED:
-        return Part(PathState.UNKNOWN, finding, paths=before.paths)
+        return ComponentState(PathState.UNKNOWN, finding, paths=before.paths)
     partial = finding.cause in _PARTIAL or (finding.loss is not None and finding.loss < 0.95)
     state = PathState.DEGRADED if partial else PathState.DOWN
-    return Part(state, finding, finding.loss if partial else None, before.rtt_ns, before.paths)
+    return ComponentState(state, finding, finding.loss if partial else None, before.rtt_ns, before.paths)
 
 
 def _collect(snapshot: Snapshot) -> dict[Component, _Crossings]:
@@ -177,7 +181,7 @@ def _is_explained(legs: Legs, path: PathStatus, *, blamed: set[Component], affec
     return legs.check in affected or not blamed.isdisjoint(legs.crossed)
 
 
-def node_part(snapshot: Snapshot, health: Health, node: NodeId) -> Part:
+def node_part(snapshot: Snapshot, health: ComponentStates, node: NodeId) -> ComponentState:
     """A node as people see it: down if the node itself is blamed, degraded if something on it is."""
     whole = health.of_all((parts.node_out(node), parts.node_in(node)))
     if whole.finding is not None and whole.state is not PathState.UNKNOWN:
@@ -185,7 +189,9 @@ def node_part(snapshot: Snapshot, health: Health, node: NodeId) -> Part:
     for finding in snapshot.findings:
         if any(_stands_on(component, node) for component in finding.components):
             whole_node = finding.cause in _WHOLE_NODE
-            return Part(PathState.DOWN if whole_node else PathState.DEGRADED, finding, paths=whole.paths)
+            return ComponentState(
+                PathState.DOWN if whole_node else PathState.DEGRADED, finding, paths=whole.paths
+            )
     return whole
 
 

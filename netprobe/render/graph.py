@@ -24,8 +24,8 @@ from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import (
-    Health,
-    Part,
+    ComponentState,
+    ComponentStates,
     node_part,
     read_health,
     worst,
@@ -43,7 +43,7 @@ def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
         interval_ns=snapshot.interval_ns,
         findings=len(snapshot.findings),
     )
-    builder = _Builder(snapshot, health, graph)
+    builder = _GraphBuilder(snapshot, health, graph)
     for cluster in snapshot.inventory.clusters:
         builder.add_cluster(cluster)
     for agent in snapshot.inventory.iter_agents():
@@ -62,10 +62,10 @@ def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, An
     return sorted(edges, key=lambda edge: first[frozenset(edge[:2])])
 
 
-class _Builder:
+class _GraphBuilder:
     """Adds one kind of thing at a time."""
 
-    def __init__(self, snapshot: Snapshot, health: Health, graph: nx.MultiDiGraph[str]) -> None:
+    def __init__(self, snapshot: Snapshot, health: ComponentStates, graph: nx.MultiDiGraph[str]) -> None:
         self._snapshot = snapshot
         self._health = health
         self._graph = graph
@@ -94,7 +94,7 @@ class _Builder:
         if cluster.dns_addresses:
             self._add_inside(cluster.name, parts.dns(cluster.name), "dns", cluster.dns_addresses)
 
-    def _add_node(self, cluster: Cluster, node: Node, part: Part) -> None:
+    def _add_node(self, cluster: Cluster, node: Node, part: ComponentState) -> None:
         name = str(cluster.node_id(node))
         self._graph.add_node(
             name,
@@ -195,7 +195,7 @@ class _Builder:
         cluster = self._snapshot.inventory.find_cluster(name)
         return _gateway_of(cluster, None) if cluster else name
 
-    def _feel(self, part: Part) -> dict[str, Plain]:
+    def _feel(self, part: ComponentState) -> dict[str, Plain]:
         """State and what explains it, as attributes."""
         feel: dict[str, Plain] = {"state": part.state.value, "paths": part.paths}
         if part.finding is not None:

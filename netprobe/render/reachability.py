@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """All checks of one ordered pair."""
 
     states: Mapping[PathState, int] = field(default_factory=dict)
@@ -49,24 +49,24 @@ class Cell:
         return self.states.get(state, 0)
 
 
-def up_of_all(cell: Cell) -> str:
+def up_of_all(cell: MatrixCell) -> str:
     """How many of a cell's paths are up; a dash where there is none.
 
-    >>> up_of_all(Cell({PathState.UP: 1200, PathState.DOWN: 3})), up_of_all(Cell())
+    >>> up_of_all(MatrixCell({PathState.UP: 1200, PathState.DOWN: 3})), up_of_all(MatrixCell())
     ('1,200/1,203', '–')
     """
     return f"{cell.count(PathState.UP):,}/{cell.paths:,}" if cell.paths else "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class ReachabilityMatrix:
     """Rows ask, columns answer; both in inventory order."""
 
     level: Level
     names: tuple[str, ...]
-    cells: Mapping[tuple[str, str], Cell]
+    cells: Mapping[tuple[str, str], MatrixCell]
 
-    def find(self, *, source: str, target: str) -> Cell | None:
+    def find(self, *, source: str, target: str) -> MatrixCell | None:
         """The cell of a pair, or None where nobody asks."""
         return self.cells.get((source, target))
 
@@ -81,7 +81,9 @@ class Matrix:
         return name.partition("/")[0]
 
 
-def read_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level = Level.NODE) -> Matrix:
+def read_matrix(
+    snapshot: Snapshot, *, plane: Plane | None = None, level: Level = Level.NODE
+) -> ReachabilityMatrix:
     """Count the path states of every ordered pair; *plane* keeps the checks asked from one plane only."""
     states = {path.check: path.state for path in snapshot.paths}
     counts: dict[tuple[str, str], Counter[PathState]] = {}
@@ -94,7 +96,9 @@ def read_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level 
         nodes = (check.source.node_id, target)
         pair = (str(nodes[0]), str(nodes[1])) if level is Level.NODE else (nodes[0].cluster, nodes[1].cluster)
         counts.setdefault(pair, Counter())[states.get(check.id, PathState.UNKNOWN)] += 1
-    return Matrix(level, _names(snapshot, level), {pair: Cell(dict(seen)) for pair, seen in counts.items()})
+    return ReachabilityMatrix(
+        level, _names(snapshot, level), {pair: MatrixCell(dict(seen)) for pair, seen in counts.items()}
+    )
 
 
 def _names(snapshot: Snapshot, level: Level) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random  # noqa: TID251 - the caller passes the seed
 
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, agent
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.simulate.effects import (
     AgentKilled,
     Effect,
@@ -35,7 +35,7 @@ _RESTART_GAP_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Climate:
+class NoiseProfile:
     """How much weather there is."""
 
     bursts_per_hour: float = 6.0
@@ -45,10 +45,10 @@ class Climate:
 
 
 def draw_weather(
-    facts: Facts, *, seed: int, start_ns: int, length_ns: int, climate: Climate | None = None
+    facts: PlanIndex, *, seed: int, start_ns: int, length_ns: int, climate: NoiseProfile | None = None
 ) -> tuple[SimulatedFault, ...]:
     """Bursts of loss and rolling restarts over *length_ns*; none of them may be told as a finding."""
-    climate = climate or Climate()
+    climate = climate or NoiseProfile()
     random = Random(f"weather {seed}")  # noqa: S311 - a simulation, seeded by its caller
     return (
         *_draw_bursts(facts, random, start_ns, length_ns, climate),
@@ -57,7 +57,7 @@ def draw_weather(
 
 
 def draw_reboots(
-    facts: Facts, *, seed: int, start_ns: int, length_ns: int, per_day: float
+    facts: PlanIndex, *, seed: int, start_ns: int, length_ns: int, per_day: float
 ) -> tuple[SimulatedFault, ...]:
     """Nodes that leave for two to ten minutes, labelled: they are truly down."""
     random = Random(f"reboots {seed}")  # noqa: S311 - a simulation, seeded by its caller
@@ -72,7 +72,7 @@ def draw_reboots(
 
 
 def _draw_bursts(
-    facts: Facts, random: Random, start_ns: int, length_ns: int, climate: Climate
+    facts: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
 ) -> Iterator[SimulatedFault]:
     parts = sorted(facts.crossing)
     for at_ns in _moments(random, start_ns, length_ns, climate.bursts_per_hour):
@@ -82,7 +82,7 @@ def _draw_bursts(
 
 
 def _draw_restarts(
-    facts: Facts, random: Random, start_ns: int, length_ns: int, climate: Climate
+    facts: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
 ) -> Iterator[SimulatedFault]:
     clusters = sorted({each.cluster for each in facts.agents})
     for cluster in clusters:
@@ -96,7 +96,7 @@ def _draw_restarts(
 def _weather(
     name: str, part: Component, effects: Sequence[Effect], start_ns: int, end_ns: int
 ) -> SimulatedFault:
-    return SimulatedFault(name, Label(Cause.UNKNOWN, (part,)), tuple(effects), start_ns, end_ns)
+    return SimulatedFault(name, GroundTruth(Cause.UNKNOWN, (part,)), tuple(effects), start_ns, end_ns)
 
 
 def _moments(random: Random, start_ns: int, length_ns: int, per_hour: float) -> Iterator[int]:

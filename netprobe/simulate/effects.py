@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netprobe.model.component import Component
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import AgentId, ClusterName, NodeId
 
 
@@ -145,7 +145,7 @@ class SimulatedFault:
     """A label and what makes it true, from *start_ns* until *end_ns*."""
 
     name: str
-    label: Label
+    label: GroundTruth
     effects: tuple[Effect, ...]
     start_ns: int = 0
     end_ns: int = 0

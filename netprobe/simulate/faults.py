@@ -21,7 +21,7 @@ from netprobe.model.component import (
     tunnel,
 )
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.simulate.effects import (
@@ -63,7 +63,7 @@ def make_fault(inventory: Inventory, kind: str, parameters: Mapping[str, str]) -
     except KeyError as error:
         raise InputError(f"needs the parameter {error.args[0]!r}", where=kind) from error
     words = " ".join(f"{key}={value}" for key, value in parameters.items())
-    return SimulatedFault(f"{kind} {words}", Label(cause, tuple(components)), tuple(effects))
+    return SimulatedFault(f"{kind} {words}", GroundTruth(cause, tuple(components)), tuple(effects))
 
 
 def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> None:

@@ -25,7 +25,7 @@ _CHORD = 3
 """In a partial mesh each cluster is joined to the next one and to the third next one."""
 
 
-class Joined(StrEnum):
+class ClusterJoin(StrEnum):
     """How the clusters are linked."""
 
     FULL = "full"
@@ -34,12 +34,12 @@ class Joined(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FleetShape:
     """The numbers a simulated fleet is made of. Raises `InputError` for a shape that cannot be built."""
 
     clusters: int = 3
     nodes: int = 4
-    joined: Joined = Joined.FULL
+    joined: ClusterJoin = ClusterJoin.FULL
     gateways: int = 1
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Shape:
                 raise InputError(f"{value} is not between {least} and {most}", where=name)
 
 
-def build_inventory(shape: Shape) -> Inventory:
+def build_inventory(shape: FleetShape) -> Inventory:
     """The fleet as an inventory."""
     clusters = tuple(_build_cluster(number, shape) for number in range(1, shape.clusters + 1))
     links = tuple(_link(clusters, one, other, shape) for one, other in sorted(_joined_pairs(shape)))
@@ -62,7 +62,7 @@ def place_dns(inventory: Inventory) -> frozenset[NodeId]:
     return frozenset(cluster.node_id(cluster.nodes[-1]) for cluster in inventory.clusters)
 
 
-def _build_cluster(number: int, shape: Shape) -> Cluster:
+def _build_cluster(number: int, shape: FleetShape) -> Cluster:
     nodes = tuple(_build_node(number, place, shape) for place in range(shape.nodes))
     echo = Service(
         "echo",
@@ -84,11 +84,11 @@ def _build_cluster(number: int, shape: Shape) -> Cluster:
         region=_REGIONS[number // len(_ENVIRONMENTS) % len(_REGIONS)],
         dns_addresses=(f"172.{16 + number // 250}.{number % 250}.10",),
         pod_mtu=1370,
-        transit=shape.joined is not Joined.FULL and (shape.joined is Joined.PARTIAL or number == 1),
+        transit=shape.joined is not ClusterJoin.FULL and (shape.joined is ClusterJoin.PARTIAL or number == 1),
     )
 
 
-def _build_node(cluster: int, place: int, shape: Shape) -> Node:
+def _build_node(cluster: int, place: int, shape: FleetShape) -> Node:
     is_gateway = place < shape.gateways
     return Node(
         NodeName(f"gw{place + 1}" if is_gateway else f"w{place - shape.gateways + 1:02}"),
@@ -100,23 +100,23 @@ def _build_node(cluster: int, place: int, shape: Shape) -> Node:
     )
 
 
-def _joined_pairs(shape: Shape) -> set[tuple[int, int]]:
+def _joined_pairs(shape: FleetShape) -> set[tuple[int, int]]:
     return {(min(pair), max(pair)) for pair in _ends(shape) if pair[0] != pair[1]}
 
 
-def _ends(shape: Shape) -> Iterator[tuple[int, int]]:
+def _ends(shape: FleetShape) -> Iterator[tuple[int, int]]:
     size = shape.clusters
     for one in range(size):
         match shape.joined:
-            case Joined.FULL:
+            case ClusterJoin.FULL:
                 yield from ((one, other) for other in range(one + 1, size))
-            case Joined.HUB:
+            case ClusterJoin.HUB:
                 yield 0, one
-            case Joined.PARTIAL:
+            case ClusterJoin.PARTIAL:
                 yield from ((one, (one + step) % size) for step in (1, _CHORD))
 
 
-def _link(clusters: tuple[Cluster, ...], one: int, other: int, shape: Shape) -> Link:
+def _link(clusters: tuple[Cluster, ...], one: int, other: int, shape: FleetShape) -> Link:
     ends = clusters[one], clusters[other]
     turns = other % shape.gateways, one % shape.gateways
     at = tuple(cluster.nodes[turn].name for cluster, turn in zip(ends, turns, strict=True))

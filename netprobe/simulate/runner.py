@@ -16,14 +16,14 @@ from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.model.finding import Finding
 from netprobe.simulate.effects import SimulatedFault
-from netprobe.simulate.world import Delivery
+from netprobe.simulate.world import ArrivingReport
 
 _READS = 2
 """How often per interval the findings are read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TimedFinding:
     """A finding and when it stood first."""
 
     at_ns: int
@@ -31,13 +31,13 @@ class Told:
 
 
 @dataclass(slots=True)
-class Score:
+class RunScore:
     """What was said over one run."""
 
     faults: tuple[SimulatedFault, ...]
-    named: dict[int, Told] = field(default_factory=dict)
+    named: dict[int, TimedFinding] = field(default_factory=dict)
     """By place of the fault: the finding that said its label first."""
-    false: dict[str, Told] = field(default_factory=dict)
+    false: dict[str, TimedFinding] = field(default_factory=dict)
     """By finding id: findings that are nobody's label."""
     reports: int = 0
     windows: int = 0
@@ -59,25 +59,25 @@ class Score:
                 if fault.start_ns <= now_ns and fault.label.is_named_by(finding)
             ]
             for place in right:
-                self.named.setdefault(place, Told(now_ns, finding))
+                self.named.setdefault(place, TimedFinding(now_ns, finding))
             if not right:
-                self.false.setdefault(finding.id, Told(now_ns, finding))
+                self.false.setdefault(finding.id, TimedFinding(now_ns, finding))
 
 
 def follow(
     analyst: Analyst,
-    deliveries: Iterable[Delivery],
+    deliveries: Iterable[ArrivingReport],
     faults: Sequence[SimulatedFault],
     *,
     start_ns: int,
     interval_ns: int,
-    score: Score | None = None,
-) -> Score:
+    score: RunScore | None = None,
+) -> RunScore:
     """Give the analyst every report when it arrives, and read what it says in between.
 
     With *score* a run goes on that was followed before.
     """
-    score = score or Score(tuple(faults))
+    score = score or RunScore(tuple(faults))
     step = interval_ns // _READS
     next_ns = start_ns
     for delivery in deliveries:
@@ -93,7 +93,7 @@ def follow(
     return score
 
 
-def _observe(analyst: Analyst, delivery: Delivery) -> int:
+def _observe(analyst: Analyst, delivery: ArrivingReport) -> int:
     """Hand over what arrived; return how many windows it held."""
     report = delivery.report
     if isinstance(report, QuietWindows):

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netprobe.model.finding import Finding
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FaultVerdict:
     """What became of one injected fault."""
 
     name: str
     """The fault as it was asked for: kind and parameters."""
-    label: Label
+    label: GroundTruth
     finding: Finding | None
     """The finding that named it right, or else the first that opened while it was in place."""
     named_right: bool
@@ -28,10 +28,10 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Present:
+class _InjectedFault:
     """A fault that is in place, and what was said while it was."""
 
-    label: Label
+    label: GroundTruth
     since_ns: int
     first: tuple[Finding, int] | None = None
     right: tuple[Finding, int] | None = None
@@ -44,17 +44,17 @@ class Scorer:
     Several faults may be in place at once; each needs a finding of its own.
     """
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[FaultVerdict] = field(default_factory=list)
     false_findings: dict[str, Finding] = field(default_factory=dict)
     """By finding id: one wrong finding counts once, however often it is read."""
-    _present: dict[str, _Present] = field(default_factory=dict)
+    _present: dict[str, _InjectedFault] = field(default_factory=dict)
     _explained: set[str] = field(default_factory=set)
 
-    def inject(self, name: str, label: Label, *, at_ns: int) -> None:
+    def inject(self, name: str, label: GroundTruth, *, at_ns: int) -> None:
         """A fault is in place from now on."""
         if not self._present:
             self._explained = set()
-        self._present[name] = _Present(label, at_ns)
+        self._present[name] = _InjectedFault(label, at_ns)
 
     def read(self, findings: tuple[Finding, ...], *, at_ns: int) -> bool:
         """Take in the findings that are open at *at_ns*; return whether every fault is named right."""
@@ -62,11 +62,11 @@ class Scorer:
             self._sort_out(finding, at_ns)
         return bool(self._present) and all(fault.right for fault in self._present.values())
 
-    def conclude(self, name: str) -> Verdict:
+    def conclude(self, name: str) -> FaultVerdict:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
         fault = self._present.pop(name)
         seen = fault.right or fault.first
-        verdict = Verdict(
+        verdict = FaultVerdict(
             name=name,
             label=fault.label,
             finding=seen[0] if seen else None,

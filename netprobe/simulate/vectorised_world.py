@@ -15,7 +15,7 @@ import numpy as np
 
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.localise.evidence import FloatArray, IntArray
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.outcome import OutcomeKind
@@ -33,8 +33,8 @@ from netprobe.simulate.effects import (
 from netprobe.simulate.world import (
     HEALTHY_LOSS,
     PUBLISH_AFTER_NS,
-    Delivery,
-    Tally,
+    ArrivingReport,
+    ProbeCounts,
     World,
 )
 
@@ -49,7 +49,7 @@ class CalmWorld(World):
 
     def __init__(
         self,
-        facts: Facts,
+        facts: PlanIndex,
         faults: Sequence[SimulatedFault],
         *,
         seed: int,
@@ -84,7 +84,7 @@ class CalmWorld(World):
             for cluster in facts.pods_in
         }
 
-    def _play_interval(self, start_ns: int) -> list[Delivery]:
+    def _play_interval(self, start_ns: int) -> list[ArrivingReport]:
         turn = 2 * pi * (start_ns % DAY_NS / DAY_NS + self._turn)
         self._bucket = (8 * (self._base + _SWING * np.sin(turn) / 2)).astype(np.int64)
         if start_ns < self._settled_ns:
@@ -94,7 +94,7 @@ class CalmWorld(World):
         touched = self._find_touched(shaky)
         quiet = self._draw_quiet(start_ns, touched, shaky)
         at_ns = start_ns + self._facts.interval_ns + PUBLISH_AFTER_NS[1]
-        return [Delivery(at_ns, quiet), *self._report(start_ns, sorted(touched), sorted(shaky))]
+        return [ArrivingReport(at_ns, quiet), *self._report(start_ns, sorted(touched), sorted(shaky))]
 
     def _draw_quiet(self, start_ns: int, touched: frozenset[int], shaky: frozenset[AgentId]) -> QuietWindows:
         sent = self._count.copy()
@@ -197,7 +197,7 @@ class CalmWorld(World):
         """Services and names of the cluster a part belongs to: their probes end at any of its pods."""
         return self._served.get(ClusterName(part.source.partition("/")[0]), frozenset())
 
-    def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
+    def _window(self, check: CheckFacts, tally: ProbeCounts, start_ns: int) -> Window:
         if self._find_delay_ns(check, start_ns):
             return super()._window(check, tally, start_ns)
         reached = tally.outcomes[OutcomeKind.REACHED]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - the caller passes the seed
 
 from netprobe.analysis.intervals.assembler import QuietWindows
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, CheckId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.simulate.effect_scope import (
     find_lag_ns,
     is_at,
@@ -51,7 +51,7 @@ HEALTHY_LOSS = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ArrivingReport:
     """A report, or quiet windows of many agents, and when it arrives."""
 
     at_ns: int
@@ -64,7 +64,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ProbeOutcome:
     """What became of one probe."""
 
     kind: OutcomeKind
@@ -75,12 +75,12 @@ class Fate:
 
 
 @dataclass(slots=True)
-class Tally:
+class ProbeCounts:
     """What became of all probes of one check in one interval."""
 
     outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
     heard: int = 0
-    last: Fate = Fate(OutcomeKind.REACHED)
+    last: ProbeOutcome = ProbeOutcome(OutcomeKind.REACHED)
 
 
 class World:
@@ -88,7 +88,7 @@ class World:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: PlanIndex,
         faults: Sequence[SimulatedFault],
         *,
         seed: int,
@@ -120,9 +120,9 @@ class World:
         self._held: dict[AgentId, list[Report]] = {agent: [] for agent in facts.agents}
         self._sticky: dict[int, AgentId] = {}
 
-    def play(self, *, start_ns: int, intervals: int) -> Iterator[Delivery]:
+    def play(self, *, start_ns: int, intervals: int) -> Iterator[ArrivingReport]:
         """Every report of *intervals* intervals from *start_ns* on, in order of arrival."""
-        waiting: list[Delivery] = []
+        waiting: list[ArrivingReport] = []
         for number in range(intervals):
             at_ns = start_ns + number * self._facts.interval_ns
             end_ns = at_ns + self._facts.interval_ns + PUBLISH_AFTER_NS[1]
@@ -133,25 +133,27 @@ class World:
                 yield waiting.pop(0)
         yield from waiting
 
-    def _play_interval(self, start_ns: int) -> list[Delivery]:
+    def _play_interval(self, start_ns: int) -> list[ArrivingReport]:
         return self._report(start_ns, range(len(self._facts.checks)), self._facts.agents)
 
-    def _report(self, start_ns: int, numbers: Iterable[int], agents: Iterable[AgentId]) -> list[Delivery]:
+    def _report(
+        self, start_ns: int, numbers: Iterable[int], agents: Iterable[AgentId]
+    ) -> list[ArrivingReport]:
         """Ask the checks of those *numbers*; reports of *agents* and of whoever has something to say."""
-        heard: dict[AgentId, list[Heard]] = defaultdict(list)
+        heard: dict[AgentId, list[ReceivedCount]] = defaultdict(list)
         windows: dict[AgentId, list[Window]] = defaultdict(list)
         for number, tally in self._ask(numbers, start_ns).items():
             check = self._facts.checks[number]
             windows[check.source].append(self._window(check, tally, start_ns))
             if check.asked is not None and tally.heard:
-                heard[check.asked].append(Heard(check.check.id, start_ns, tally.heard))
+                heard[check.asked].append(ReceivedCount(check.check.id, start_ns, tally.heard))
         found = []
         for agent in dict.fromkeys((*agents, *windows, *heard)):
             found += self._deliver(agent, start_ns, tuple(windows[agent]), tuple(heard[agent]))
         return found
 
-    def _ask(self, numbers: Iterable[int], start_ns: int) -> dict[int, Tally]:
-        tallies: dict[int, Tally] = {}
+    def _ask(self, numbers: Iterable[int], start_ns: int) -> dict[int, ProbeCounts]:
+        tallies: dict[int, ProbeCounts] = {}
         for check in (self._facts.checks[number] for number in numbers):
             count = check.check.count
             for turn in range(count):
@@ -160,7 +162,7 @@ class World:
                 if not self._is_awake(check.source, at_ns, effects):
                     continue
                 fate = self._send(check, at_ns, effects)
-                tally = tallies.setdefault(check.number, Tally())
+                tally = tallies.setdefault(check.number, ProbeCounts())
                 tally.outcomes[fate.kind] += 1
                 tally.heard += fate.heard
                 tally.last = fate if fate.kind is not OutcomeKind.REACHED or fate.seen_as else tally.last
@@ -181,10 +183,10 @@ class World:
 
     # --- one probe ----------------------------------------------------------------------------
 
-    def _send(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
+    def _send(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
         match check.aspect:
             case _ if is_lagged_away(check, effects) or is_too_new(check, effects):
-                return Fate(OutcomeKind.TIMED_OUT)
+                return ProbeOutcome(OutcomeKind.TIMED_OUT)
             case Aspect.SERVICE:
                 return self._ask_service(check, at_ns, effects)
             case Aspect.DNS:
@@ -195,9 +197,11 @@ class World:
                 passed = self._crosses(self._way(check.legs.ways_out, check), 0, effects) and self._crosses(
                     self._way(check.legs.ways_back, check), 0, effects
                 )
-                return Fate(OutcomeKind.REACHED if passed else OutcomeKind.TIMED_OUT)
+                return ProbeOutcome(OutcomeKind.REACHED if passed else OutcomeKind.TIMED_OUT)
 
-    def _ask_agent(self, check: CheckFacts, asked: AgentId, at_ns: int, effects: Sequence[Effect]) -> Fate:
+    def _ask_agent(
+        self, check: CheckFacts, asked: AgentId, at_ns: int, effects: Sequence[Effect]
+    ) -> ProbeOutcome:
         for effect in effects:
             if isinstance(effect, Impostor) and (effect.cluster, effect.victim) == (
                 check.source.cluster,
@@ -207,18 +211,18 @@ class World:
         size = check.check.probe.size
         way = self._way(check.legs.ways_out, check)
         if not self._crosses(way, size, effects):
-            return Fate(OutcomeKind.TIMED_OUT)
+            return ProbeOutcome(OutcomeKind.TIMED_OUT)
         rejects = [e for e in effects if isinstance(e, Reject) and e.component in way]
         if rejects:
-            return Fate(OutcomeKind.REJECTED, detail=f"rejected by {rejects[0].sender} (3/13)")
+            return ProbeOutcome(OutcomeKind.REJECTED, detail=f"rejected by {rejects[0].sender} (3/13)")
         awake = self._is_awake(asked, at_ns, effects)
         if not awake and check.aspect is not Aspect.ICMP:
             frozen = any(isinstance(e, AgentFrozen) and e.agent == asked for e in effects)
             if not (frozen and check.check.probe.kind == "tcp"):
                 return self._come_back(
-                    check, effects, Fate(OutcomeKind.TIMED_OUT if frozen else OutcomeKind.REFUSED)
+                    check, effects, ProbeOutcome(OutcomeKind.TIMED_OUT if frozen else OutcomeKind.REFUSED)
                 )
-        fate = Fate(
+        fate = ProbeOutcome(
             OutcomeKind.REACHED,
             heard=check.check.probe.kind == "udp",
             seen_as=self._seen_as(check, effects),
@@ -226,33 +230,33 @@ class World:
         )
         return self._come_back(check, effects, fate)
 
-    def _come_back(self, check: CheckFacts, effects: Sequence[Effect], fate: Fate) -> Fate:
+    def _come_back(self, check: CheckFacts, effects: Sequence[Effect], fate: ProbeOutcome) -> ProbeOutcome:
         if self._crosses(self._way(check.legs.ways_back, check), check.check.probe.size, effects):
             return fate
-        return Fate(OutcomeKind.TIMED_OUT, heard=fate.heard)
+        return ProbeOutcome(OutcomeKind.TIMED_OUT, heard=fate.heard)
 
-    def _meet_impostor(self, check: CheckFacts, effect: Impostor) -> Fate:
+    def _meet_impostor(self, check: CheckFacts, effect: Impostor) -> ProbeOutcome:
         if check.check.probe.kind != "udp" or ":" in check.check.target.address:
-            return Fate(OutcomeKind.REACHED)
-        return Fate(OutcomeKind.WRONG_PEER, answered_by=str(effect.impostor))
+            return ProbeOutcome(OutcomeKind.REACHED)
+        return ProbeOutcome(OutcomeKind.WRONG_PEER, answered_by=str(effect.impostor))
 
-    def _ask_service(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
+    def _ask_service(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
         for effect in effects:
             if isinstance(effect, StaleProxy) and effect.node == check.source.node_id:
-                return Fate(OutcomeKind.TIMED_OUT)
+                return ProbeOutcome(OutcomeKind.TIMED_OUT)
             if (
                 isinstance(effect, NoEndpoints)
                 and check.check.target.name == f"{effect.cluster}/{effect.service}"
             ):
-                return Fate(OutcomeKind.REFUSED, detail="refused")
+                return ProbeOutcome(OutcomeKind.REFUSED, detail="refused")
         endpoint = self._endpoint(check)
         twin = self._twin(check.source, endpoint, "udp" if check.check.probe.kind == "udp" else "tcp")
         awake = self._is_awake(endpoint, at_ns, effects)
         if twin is not None:
             fate = self._ask_agent(twin, endpoint, at_ns, effects)
             if awake or fate.kind is not OutcomeKind.REACHED:
-                return Fate(fate.kind)
-        return Fate(OutcomeKind.REACHED if awake else OutcomeKind.TIMED_OUT)
+                return ProbeOutcome(fate.kind)
+        return ProbeOutcome(OutcomeKind.REACHED if awake else OutcomeKind.TIMED_OUT)
 
     def _endpoint(self, check: CheckFacts) -> AgentId:
         """TCP is balanced anew with each connection; one UDP flow stays where connection tracking put it."""
@@ -265,17 +269,17 @@ class World:
         pair = self._facts.of_pair.get((source, target), ())
         return next((c for c in pair if c.check.probe.kind == kind and c.aspect is not Aspect.LARGE), None)
 
-    def _ask_dns(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> Fate:
+    def _ask_dns(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
         cluster = check.source.cluster
         for effect in effects:
             if isinstance(effect, DnsDown) and effect.cluster == cluster:
-                return Fate(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
+                return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
             if (
                 isinstance(effect, ZoneMissing)
                 and effect.cluster == cluster
                 and check.check.probe.name.endswith(effect.zone)
             ):
-                return Fate(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: NXDOMAIN")
+                return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: NXDOMAIN")
         node = self._dns_node.get(cluster)
         if node is not None:
             twin = self._twin(check.source, AgentId(node.cluster, node.node, Plane.POD), "icmp")
@@ -283,8 +287,8 @@ class World:
                 twin is not None
                 and self._ask_agent(twin, check.source, at_ns, effects).kind is not OutcomeKind.REACHED
             ):
-                return Fate(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
-        return Fate(OutcomeKind.REACHED)
+                return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
+        return ProbeOutcome(OutcomeKind.REACHED)
 
     def _way(self, ways: tuple[tuple[Component, ...], ...], check: CheckFacts) -> tuple[Component, ...]:
         """Routers hash addresses and ports: a flow keeps its way, and each TCP connection is a new flow."""
@@ -336,7 +340,7 @@ class World:
         effects = self._effects_at(at_ns) if check.check.probe.kind == "tcp" else ()
         return max((e.waking_ns for e in effects if makes_busy(e, check.source)), default=0)
 
-    def _window(self, check: CheckFacts, tally: Tally, start_ns: int) -> Window:
+    def _window(self, check: CheckFacts, tally: ProbeCounts, start_ns: int) -> Window:
         reached = tally.outcomes[OutcomeKind.REACHED]
         late_ns = self._find_delay_ns(check, start_ns)
         waking_ns = self._find_waking_ns(check, start_ns)
@@ -355,8 +359,8 @@ class World:
         )
 
     def _deliver(
-        self, agent: AgentId, start_ns: int, windows: tuple[Window, ...], heard: tuple[Heard, ...]
-    ) -> list[Delivery]:
+        self, agent: AgentId, start_ns: int, windows: tuple[Window, ...], heard: tuple[ReceivedCount, ...]
+    ) -> list[ArrivingReport]:
         """A frozen or killed agent publishes nothing; one that is cut off keeps its reports for later."""
         end_ns = start_ns + self._facts.interval_ns
         at_ns = end_ns + self._random.randint(*PUBLISH_AFTER_NS)
@@ -380,4 +384,4 @@ class World:
         if any(isinstance(e, NodeDown) and e.node == agent.node_id for e in effects):
             return []
         held, self._held[agent] = self._held[agent], []
-        return [Delivery(at_ns, each) for each in held]
+        return [ArrivingReport(at_ns, each) for each in held]

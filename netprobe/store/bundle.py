@@ -31,7 +31,7 @@ from typing import TypeVar
 import msgspec
 
 from netprobe import __version__
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Check, Legs
 from netprobe.model.component import Component
 from netprobe.model.finding import Finding
@@ -120,7 +120,7 @@ def write_bundle(path: Path, snapshot: Snapshot, reports: Iterable[Report] = ())
                 path.rename(old)
             fresh.rename(path)
     except OSError as error:
-        raise SurroundingsError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise SystemRefusedError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _may_replace(path: Path) -> bool:

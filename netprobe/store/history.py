@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
@@ -227,14 +227,14 @@ class History:
                 connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
             found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()
         if found != SCHEMA:
-            raise SurroundingsError(f"history {self.name} has schema {found}; this netprobe reads {SCHEMA}")
+            raise SystemRefusedError(f"history {self.name} has schema {found}; this netprobe reads {SCHEMA}")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            raise SurroundingsError(f"history {self.name}: {_first_line(error)}") from error
+            raise SystemRefusedError(f"history {self.name}: {_first_line(error)}") from error
 
 
 def _key(columns: ReportColumns) -> tuple[str, str, int]:

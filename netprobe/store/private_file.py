@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -18,4 +18,4 @@ def replace_file(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
-        raise SurroundingsError(f"{path}: cannot be written: {error.strerror}") from error
+        raise SystemRefusedError(f"{path}: cannot be written: {error.strerror}") from error

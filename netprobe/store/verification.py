@@ -9,7 +9,7 @@ import msgspec
 
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 
 
@@ -32,7 +32,7 @@ class _Document(msgspec.Struct, frozen=True):
     cells: tuple[_Cell, ...]
 
 
-def read_verification(path: Path) -> tuple[Judged, ...]:
+def read_verification(path: Path) -> tuple[CellResult, ...]:
     """The cells of the file *path* with their verdicts.
 
     Raises :class:`InputError`: one line naming the file, the field and what is wrong with it.
@@ -48,19 +48,19 @@ def read_verification(path: Path) -> tuple[Judged, ...]:
     return tuple(_read_cell(cell, f"{path}: cells[{n}]") for n, cell in enumerate(document.cells))
 
 
-def _read_cell(cell: _Cell, where: str) -> Judged:
+def _read_cell(cell: _Cell, where: str) -> CellResult:
     try:
         source = AgentId.parse(cell.source)
     except InputError as error:
         raise InputError(str(error), where=f"{where}.source") from error
     door = _read_door(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
-    return Judged(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
+    return CellResult(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
 
 
-def _read_door(text: str, where: str) -> Door:
+def _read_door(text: str, where: str) -> PortSpec:
     protocol, _, port = text.partition("/")
     known = protocol in set(Protocol) and (port.isdecimal() or not port)
     if not known or int(port or 0) > 65_535:
         raise InputError(f"{text!r} is no door such as tcp/443", where=where)
-    return Door(Protocol(protocol), int(port or 0))
+    return PortSpec(Protocol(protocol), int(port or 0))

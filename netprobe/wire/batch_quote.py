@@ -25,7 +25,7 @@ _IS_ERROR = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quotes:
+class QuoteBatch:
     """What each ICMP error says; rows that are no error of ours to read are not *valid*."""
 
     valid: Flags
@@ -46,7 +46,7 @@ class Quotes:
     """Bytes of *transport* that came from the wire."""
 
 
-def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> Quotes:
+def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> QuoteBatch:
     """Read *rows* (each starting at the ICMP header) as errors."""
     header = 40 if v6 else 20
     inner = rows[:, _QUOTE_AT:]
@@ -55,7 +55,7 @@ def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> Quotes:
     valid = _IS_ERROR[v6][rows[:, 0]] & (remaining >= 8)
     # We send neither IP options nor extension headers: a quote with them is not of ours.
     valid &= (inner[:, 0] >> 4 == 6) if v6 else (inner[:, 0] == 0x45)
-    return Quotes(
+    return QuoteBatch(
         valid=valid,
         types=rows[:, 0],
         codes=rows[:, 1],

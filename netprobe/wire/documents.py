@@ -102,13 +102,13 @@ def _compose(text: str, *, source: str) -> tuple[object, Marks]:
     nodes = _compose_nodes(text, source=source, only_one=True)
     if not nodes:
         raise InputError("is empty", where=source)
-    builder = _Builder(source)
+    builder = _PlainBuilder(source)
     return builder.build(nodes[0], ()), builder.marks
 
 
 def _compose_stream(text: str, *, source: str) -> Iterator[tuple[object, Marks]]:
     for node in _compose_nodes(text, source=source, only_one=False):
-        builder = _Builder(source)
+        builder = _PlainBuilder(source)
         data = builder.build(node, ())
         if data is not None:
             yield data, builder.marks
@@ -144,7 +144,7 @@ def _compose_nodes(text: str, *, source: str, only_one: bool) -> list[yaml.Node]
         raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=source) from error
 
 
-class _Builder:
+class _PlainBuilder:
     """Turns YAML nodes into plain values and remembers where each stood."""
 
     def __init__(self, source: str) -> None:

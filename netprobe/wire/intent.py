@@ -20,11 +20,11 @@ System = Literal[
 ]  # fmt: skip
 
 
-class _Doc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _IntentStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A mapping of a document: unknown fields are errors, defaults are not written."""
 
 
-class GroupDoc(_Doc, frozen=True):
+class GroupDoc(_IntentStruct, frozen=True):
     """Endpoints by what they are. Every field given must fit; `*` and `?` stand for parts of names."""
 
     clusters: Names = ()
@@ -39,7 +39,7 @@ class GroupDoc(_Doc, frozen=True):
     cidrs: Names = ()
 
 
-class RuleDoc(_Doc, frozen=True, rename={"sources": "from", "targets": "to"}):
+class RuleDoc(_IntentStruct, frozen=True, rename={"sources": "from", "targets": "to"}):
     """One statement between groups."""
 
     verdict: Verdict
@@ -51,7 +51,7 @@ class RuleDoc(_Doc, frozen=True, rename={"sources": "from", "targets": "to"}):
     needs: Literal["listener", "path"] = "listener"
 
 
-class ExceptionDoc(_Doc, frozen=True, rename={"sources": "from", "targets": "to"}):
+class ExceptionDoc(_IntentStruct, frozen=True, rename={"sources": "from", "targets": "to"}):
     """A statement that beats every rule until its last day; somebody answers for it."""
 
     verdict: Verdict
@@ -64,14 +64,14 @@ class ExceptionDoc(_Doc, frozen=True, rename={"sources": "from", "targets": "to"
     needs: Literal["listener", "path"] = "listener"
 
 
-class EntryPointDoc(_Doc, frozen=True):
+class EntryPointDoc(_IntentStruct, frozen=True):
     """Where clusters that are otherwise closed to each other may be entered."""
 
     to: str
     ports: tuple[Port, ...] = ()
 
 
-class PatternDoc(_Doc, frozen=True):
+class PatternDoc(_IntentStruct, frozen=True):
     """A multi-cluster pattern in one line."""
 
     pattern: Literal["independent", "hub-spoke", "federated", "hybrid"]
@@ -83,7 +83,7 @@ class PatternDoc(_Doc, frozen=True):
     ports: tuple[Port, ...] = ()
 
 
-class IntentDoc(_Doc, frozen=True):
+class IntentDoc(_IntentStruct, frozen=True):
     """What should be reachable between clusters, and what must not be."""
 
     version: Literal[1]

@@ -16,7 +16,7 @@ _DIFFERS = frozenset({CellVerdict.BROKEN, CellVerdict.LEAK})
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class IntentReport:
     """One telling; it replaces what the same watcher has told before."""
 
     watcher: str
@@ -28,19 +28,19 @@ class Watched:
     deviations: tuple[Deviation, ...] = ()
 
 
-_CODEC = Codec(Watched, name="watched intent", limit=MAX_WATCHED_BYTES)
+_CODEC = Codec(IntentReport, name="watched intent", limit=MAX_WATCHED_BYTES)
 
 
-def encode_watched(told: Watched) -> bytes:
+def encode_watched(told: IntentReport) -> bytes:
     """The bytes of a telling; texts are cut, and of very many deviations the first are told."""
     kept = tuple(
         replace(one, rule=_cut(one.rule), example=_cut(one.example))
         for one in told.deviations[:MAX_DEVIATIONS]
     )
-    return _CODEC.encode(Watched(told.watcher, _cut(told.intent), told.holds_ns, kept))
+    return _CODEC.encode(IntentReport(told.watcher, _cut(told.intent), told.holds_ns, kept))
 
 
-def decode_watched(data: bytes) -> Watched:
+def decode_watched(data: bytes) -> IntentReport:
     """Read a telling; :class:`RemoteFormatError` names the field that is wrong."""
     told = _CODEC.decode(data)
     if not 0 <= told.holds_ns <= MAX_HOLDS_NS:

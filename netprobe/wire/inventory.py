@@ -22,11 +22,11 @@ Name = str
 Port = int
 
 
-class _Doc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _InventoryStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A mapping of a document: unknown fields are errors, defaults are not written."""
 
 
-class HopDoc(_Doc, frozen=True):
+class HopDoc(_InventoryStruct, frozen=True):
     """One SSH server on the way to a node."""
 
     host: str
@@ -38,7 +38,7 @@ class HopDoc(_Doc, frozen=True):
     known_hosts: str = ""
 
 
-class SshDoc(_Doc, frozen=True):
+class SshDoc(_InventoryStruct, frozen=True):
     """How a node is reached over SSH."""
 
     target: HopDoc
@@ -48,7 +48,7 @@ class SshDoc(_Doc, frozen=True):
     bus_port: Port | None = None
 
 
-class NodeDoc(_Doc, frozen=True):
+class NodeDoc(_InventoryStruct, frozen=True):
     """One node of a cluster."""
 
     name: Name
@@ -62,7 +62,7 @@ class NodeDoc(_Doc, frozen=True):
     ssh: SshDoc | None = None
 
 
-class ServiceDoc(_Doc, frozen=True):
+class ServiceDoc(_InventoryStruct, frozen=True):
     """One service of a cluster; *target_port* is the port itself where it is not given."""
 
     name: Name
@@ -77,7 +77,7 @@ class ServiceDoc(_Doc, frozen=True):
     node: Name | None = None
 
 
-class ClusterDoc(_Doc, frozen=True):
+class ClusterDoc(_InventoryStruct, frozen=True):
     """One cluster or site."""
 
     name: Name
@@ -93,7 +93,7 @@ class ClusterDoc(_Doc, frozen=True):
     services: tuple[ServiceDoc, ...] = ()
 
 
-class LinkDoc(_Doc, frozen=True):
+class LinkDoc(_InventoryStruct, frozen=True):
     """A tunnel or direct link between two clusters."""
 
     source: Name
@@ -109,7 +109,7 @@ class LinkDoc(_Doc, frozen=True):
     target_addresses: tuple[str, ...] = ()
 
 
-class ForwardDoc(_Doc, frozen=True):
+class ForwardDoc(_InventoryStruct, frozen=True):
     """A TCP service that is reached through a host behind SSH."""
 
     name: Name
@@ -118,7 +118,7 @@ class ForwardDoc(_Doc, frozen=True):
     through: SshDoc
 
 
-class InventoryDoc(_Doc, frozen=True):
+class InventoryDoc(_InventoryStruct, frozen=True):
     """The whole document."""
 
     clusters: tuple[ClusterDoc, ...]

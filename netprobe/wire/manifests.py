@@ -36,7 +36,7 @@ def read_manifests(folder: Path) -> tuple[Manifest, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class KustomizeComponent:
     """What a component adds, and what it changes in the objects of others."""
 
     file: Path
@@ -54,14 +54,14 @@ class Component:
         return made
 
 
-def read_component(folder: Path) -> Component:
+def read_component(folder: Path) -> KustomizeComponent:
     """The kustomize component in *folder*."""
     file = folder / "kustomization.yaml"
     found = _read_kustomization(
         file, _OTHER_FIELDS | {"patches"}, "a component may only have resources, patches"
     )
     resources = [one for name in found.get("resources", ()) for one in _load(folder / name)]
-    return Component(file, tuple(resources), tuple(found.get("patches", ())))
+    return KustomizeComponent(file, tuple(resources), tuple(found.get("patches", ())))
 
 
 def _is_meant(target: Manifest, found: Manifest) -> bool:

@@ -36,7 +36,7 @@ from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
 
 __all__ = [
-    "RATE_SPENT", "Answer", "Declined", "Detail", "Presence", "Question", "Reply",
+    "RATE_SPENT", "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Reply",
     "decode_epoch", "decode_finding", "decode_moment", "decode_plan", "decode_presence", "decode_question",
     "decode_reply", "decode_report", "decode_snapshot", "encode_epoch", "encode_finding", "encode_moment",
     "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
@@ -72,7 +72,7 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckQuestion:
     """A check that somebody wants asked now; ``check.source`` is the agent that shall ask."""
 
     check: Check
@@ -80,7 +80,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class OutcomeDetail:
     """What came with one outcome; empty where the kind tells nothing."""
 
     answered_by: str = ""
@@ -94,13 +94,13 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CheckAnswer:
     """What the agent saw: one outcome per probe and, from agents that tell, one detail for each."""
 
     agent: AgentId
     check: CheckId
     outcomes: tuple[Outcome, ...]
-    details: tuple[Detail, ...] = ()
+    details: tuple[OutcomeDetail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Declined:
         return self.reason.endswith(RATE_SPENT)
 
 
-Reply: TypeAlias = Answer | Declined
+Reply: TypeAlias = CheckAnswer | Declined
 
 _OUTCOMES: Mapping[OutcomeKind, type[Outcome]] = {
     OutcomeKind.REACHED: Reached,
@@ -136,7 +136,7 @@ class _ReplyMessage(msgspec.Struct):
     agent: AgentId
     check: CheckId = CheckId(0)
     outcomes: tuple[tuple[OutcomeKind, dict[str, int | str]], ...] = ()
-    details: tuple[Detail, ...] = ()
+    details: tuple[OutcomeDetail, ...] = ()
     declined: str | None = None
 
 
@@ -146,7 +146,7 @@ class _Moment(msgspec.Struct):
 
 _PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
 _PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
-_QUESTIONS = Codec(Question, name="question", limit=MAX_QUESTION_BYTES)
+_QUESTIONS = Codec(CheckQuestion, name="question", limit=MAX_QUESTION_BYTES)
 _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
 _FINDINGS = Codec(Finding, name="finding", limit=MAX_FINDING_BYTES)
 _EPOCHS = Codec(PlannedEpoch, name="planned epoch", limit=MAX_SNAPSHOT_BYTES, deflated=True)
@@ -198,12 +198,12 @@ def decode_presence(data: bytes) -> Presence:
     return _PRESENCE.decode(data)
 
 
-def encode_question(question: Question) -> bytes:
+def encode_question(question: CheckQuestion) -> bytes:
     """The bytes of an on-demand question."""
     return _QUESTIONS.encode(question)
 
 
-def decode_question(data: bytes) -> Question:
+def decode_question(data: bytes) -> CheckQuestion:
     """Read an on-demand question; whether it may be asked is the agent's decision."""
     question = _QUESTIONS.decode(data)
     _expect_askable(question.check, _QUESTIONS, field="check")
@@ -213,7 +213,7 @@ def decode_question(data: bytes) -> Question:
 def encode_reply(reply: Reply) -> bytes:
     """The bytes of the reply to a question."""
     match reply:
-        case Answer(agent, check, outcomes, details):
+        case CheckAnswer(agent, check, outcomes, details):
             told = tuple((outcome.kind, msgspec.to_builtins(outcome)) for outcome in outcomes)
             return _REPLIES.encode(_ReplyMessage(agent, check, told, details))
         case Declined(agent, reason):
@@ -233,7 +233,7 @@ def decode_reply(data: bytes) -> Reply:
             raise _REPLIES.error(str(error), field=f"outcomes[{index}]") from error
     if message.details and len(message.details) != len(outcomes):
         raise _REPLIES.error(f"are {len(message.details)} for {len(outcomes)} outcomes", field="details")
-    return Answer(message.agent, message.check, tuple(outcomes), message.details)
+    return CheckAnswer(message.agent, message.check, tuple(outcomes), message.details)
 
 
 def encode_finding(finding: Finding) -> bytes:
@@ -276,7 +276,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
     return _SNAPSHOTS.decode(data)
 
 
-def _expect_askable(check: Check, codec: Codec[Plan] | Codec[Question], *, field: str) -> None:
+def _expect_askable(check: Check, codec: Codec[Plan] | Codec[CheckQuestion], *, field: str) -> None:
     """Refuse numbers that no probe can have."""
     probe = check.probe
     wrong = next(

@@ -19,7 +19,7 @@ import msgspec
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire.envelope import Codec
 
 MAX_REPORT_BYTES = 4 * 1024 * 1024
@@ -146,7 +146,7 @@ def report_of(columns: ReportColumns) -> Report:
         start_ns=columns.start_ns, length_ns=columns.length_ns,
         windows=_windows_of(columns),
         heard=tuple(
-            Heard(CheckId(check), start_ns, received)
+            ReceivedCount(CheckId(check), start_ns, received)
             for check, start_ns, received in zip(heard.check, heard.start_ns, heard.received, strict=True)
         ),
         health=AgentHealth(agent, **msgspec.structs.asdict(columns.health)),

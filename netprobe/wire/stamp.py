@@ -117,7 +117,7 @@ class Request(NamedTuple):
         return unix_of(self.sent_ntp)
 
 
-class Answer(NamedTuple):
+class StampAnswer(NamedTuple):
     """What a Session-Reflector says about one request; a tuple, because one is made per packet."""
 
     check: int
@@ -165,7 +165,7 @@ def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> by
     return _seal(packed, key, size, _UNRECOGNISED)
 
 
-def encode_answer(answer: Answer, *, key: bytes, size: int = MIN_BYTES) -> bytes:
+def encode_answer(answer: StampAnswer, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """The reflected packet; *size* is the size of the request it answers."""
     # fmt: off
     (
@@ -212,7 +212,7 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
     return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT))
 
 
-def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> Answer:
+def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampAnswer:
     """Read a reflected packet, as :func:`decode_request` does."""
     size = len(data) if size is None else size
     if size < MIN_BYTES:
@@ -237,7 +237,7 @@ def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> Answer
     if identified != sequence:
         raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
     # fmt: off
-    return _make(Answer, (
+    return _make(StampAnswer, (
         check, boot, sequence, sent, received, answered,
         sent_count, received_count, answered_count, _source_text(source_kind, source),
         observed_port, port, ttl, _decode_name(name), told_mtu,

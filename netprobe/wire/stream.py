@@ -15,13 +15,13 @@ from netprobe.model.check import Plan
 from netprobe.model.window import Measured
 
 
-class Follow(msgspec.Struct, frozen=True, tag="plan"):
+class FollowPlan(msgspec.Struct, frozen=True, tag="plan"):
     """The plan to follow from now on."""
 
     plan: Plan
 
 
-class Put(msgspec.Struct, frozen=True, tag="question"):
+class QuestionLine(msgspec.Struct, frozen=True, tag="question"):
     """A question to ask now."""
 
     number: int
@@ -30,10 +30,10 @@ class Put(msgspec.Struct, frozen=True, tag="question"):
     """As on the bus (``wire.messages.encode_question``)."""
 
 
-Heard = Follow | Put
+Heard = FollowPlan | QuestionLine
 
 
-class Taken(msgspec.Struct, frozen=True, tag="taken"):
+class PlanTaken(msgspec.Struct, frozen=True, tag="taken"):
     """The plan of *epoch* is followed; peers that it names are answered from now on."""
 
     epoch: int
@@ -43,14 +43,14 @@ class Taken(msgspec.Struct, frozen=True, tag="taken"):
     """Checks that cannot be asked here, and why."""
 
 
-class Told(msgspec.Struct, frozen=True, tag="measured"):
+class MeasuredLine(msgspec.Struct, frozen=True, tag="measured"):
     """What was measured in one interval."""
 
     epoch: int
     measured: Measured
 
 
-class Replied(msgspec.Struct, frozen=True, tag="reply"):
+class ReplyLine(msgspec.Struct, frozen=True, tag="reply"):
     """What came of a question."""
 
     number: int
@@ -59,7 +59,7 @@ class Replied(msgspec.Struct, frozen=True, tag="reply"):
     """As on the bus (``wire.messages.encode_reply``)."""
 
 
-Said = Taken | Told | Replied
+Said = PlanTaken | MeasuredLine | ReplyLine
 
 
 def encode_said(said: Said) -> bytes:

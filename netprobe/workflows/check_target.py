@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CheckRequest:
     """What the options of the command say; None and empty where they say nothing."""
 
     kind: str | None = None
@@ -62,7 +62,7 @@ def find_source(inventory: Inventory, text: str) -> AgentId:
     raise InputError(f"{candidates[0]} is no agent of this fleet", where="SOURCE")
 
 
-def make_check(inventory: Inventory, source: str, target: str, wanted: Wanted) -> Check:
+def make_check(inventory: Inventory, source: str, target: str, wanted: CheckRequest) -> Check:
     """The question; :class:`InputError` where a name, an address or a parameter cannot be meant."""
     source, target = (_in_full(inventory, text) for text in (source, target))
     agent = find_source(inventory, source)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
 from netprobe.analysis.gateway_evidence.correlation import (
-    Heard,
-    Shot,
-    Volley,
+    CrossEvidence,
+    PingPlan,
+    PingResult,
     choose_shot,
 )
-from netprobe.analysis.gateway_evidence.statements import DROP_CAUSES, Witness
+from netprobe.analysis.gateway_evidence.statements import DROP_CAUSES, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.ssh.allowed_commands import Command
@@ -41,12 +41,12 @@ _BETWEEN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _GatewayAnswers:
     """What the gateways said: two readings by name, why others said nothing, and our packets in between."""
 
     readings: dict[str, tuple[Reading, Reading]]
     errors: dict[str, SshError | HostOutputError]
-    volley: Volley | None
+    volley: PingResult | None
 
 
 def with_evidence(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
@@ -60,10 +60,10 @@ def with_evidence(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
     for finding in snapshot.findings:
         volley = told.volley if finding is aimed else None
         sent = volley.sent if volley is not None else None
-        witnesses = [Witness(after, before, sent) for before, after in told.readings.values()]
-        heard = Heard(volley, silent)
+        witnesses = [GatewayReadings(after, before, sent) for before, after in told.readings.values()]
+        heard = CrossEvidence(volley, silent)
         weighed.append(weigh_finding(finding, witnesses, inventory=inventory, heard=heard))
-    witnesses = [Witness(after, before) for before, after in told.readings.values()]
+    witnesses = [GatewayReadings(after, before) for before, after in told.readings.values()]
     weighed += find_contradictions(snapshot.findings, witnesses, inventory=inventory)
     ordered = tuple(sorted(weighed, key=lambda finding: -finding.confidence))
     return replace(snapshot, findings=ordered), tuple(f"{name}: {what}" for name, what in told.errors.items())
@@ -84,7 +84,7 @@ def _find_gateways(inventory: Inventory) -> dict[str, SshAccess]:
 
 def _aim(
     findings: tuple[Finding, ...], inventory: Inventory, gateways: dict[str, SshAccess]
-) -> tuple[Finding | None, Shot | None]:
+) -> tuple[Finding | None, PingPlan | None]:
     """The surest finding that packets of our own can cross: one only, or no counter could be told ours."""
     for finding in sorted(findings, key=lambda finding: -finding.confidence):
         shot = choose_shot(finding, inventory) if finding.cause in DROP_CAUSES else None
@@ -93,7 +93,7 @@ def _aim(
     return None, None
 
 
-async def _hear(gateways: dict[str, SshAccess], shot: Shot | None) -> _Told:
+async def _hear(gateways: dict[str, SshAccess], shot: PingPlan | None) -> _GatewayAnswers:
     before = await _read_all(gateways)
     heard = {name: gateways[name] for name, what in before.items() if isinstance(what, Reading)}
     volley, _ = await asyncio.gather(_send(heard, shot), asyncio.sleep(_BETWEEN_S))
@@ -105,7 +105,7 @@ async def _hear(gateways: dict[str, SshAccess], shot: Shot | None) -> _Told:
             readings[name] = (first, second)
         elif not isinstance(second, Reading):
             errors[name] = second
-    return _Told(readings, errors, volley)
+    return _GatewayAnswers(readings, errors, volley)
 
 
 async def _read_all(gateways: dict[str, SshAccess]) -> dict[str, Reading | SshError | HostOutputError]:
@@ -118,7 +118,7 @@ async def _read_all(gateways: dict[str, SshAccess]) -> dict[str, Reading | SshEr
     return await ask_many(named, read, timeout_s=HOST_S, done=show_progress(len(gateways)))
 
 
-async def _send(gateways: dict[str, SshAccess], shot: Shot | None) -> Volley | None:
+async def _send(gateways: dict[str, SshAccess], shot: PingPlan | None) -> PingResult | None:
     """Our packets; None where they cannot be sent."""
     if shot is None or shot.source not in gateways:
         return None
@@ -133,4 +133,4 @@ async def _send(gateways: dict[str, SshAccess], shot: Shot | None) -> Volley | N
     if not isinstance(counted, tuple):
         return None
     sent, answered = counted
-    return Volley(shot.source, shot.target, sent, answered)
+    return PingResult(shot.source, shot.target, sent, answered)

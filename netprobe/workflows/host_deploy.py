@@ -12,14 +12,14 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.keys_file import read_keys
 from netprobe.deploy.hosts.agent import (
     PATIENCE_S,
-    Deployment,
-    Placed,
+    AgentDeployment,
+    InstalledAgent,
     find_platform_of,
     install_agent,
     remove_agent,
 )
 from netprobe.deploy.hosts.archive import Archive, build_archive
-from netprobe.discovery.ssh.connection import Host, open_host
+from netprobe.discovery.ssh.connection import SshHost, open_host
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.discovery.ssh.platform import Platform
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from netprobe.model.ssh import SshAccess
 
-Told = Placed | None | SshError | HostOutputError
+Told = InstalledAgent | None | SshError | HostOutputError
 """The agent that stands on a host now; None where there is none; or why nothing could be done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class DeployOptions:
     """What is wanted of every host."""
 
     bus: str
@@ -66,19 +66,19 @@ def find_agents(inventory: Inventory, hosts: dict[str, SshAccess]) -> dict[str, 
 
 
 def deploy_agents(
-    hosts: dict[str, SshAccess], agents: dict[str, AgentId], orders: Orders, *, at_once: int
+    hosts: dict[str, SshAccess], agents: dict[str, AgentId], orders: DeployOptions, *, at_once: int
 ) -> dict[str, Told]:
     """Install an agent on every host; whoever fails keeps what it had, and delays nobody."""
     archives = _Archives()
     add_key(orders.keys, {})  # a keys file that cannot be read or written is known before anything is changed
 
-    async def deploy(host: Host, name: str, access: SshAccess) -> Placed:
+    async def deploy(host: SshHost, name: str, access: SshAccess) -> InstalledAgent:
         fits = await find_platform_of(host)
         if fits is None:
             raise SshError("no Python 3.11 or newer: it can only be asked with its own tools, more coarsely")
         seed, public = new_user()
         bus = f"nats://127.0.0.1:{access.bus_port}" if access.bus_port else orders.bus
-        told = Deployment(agents[name], bus, orders.port, seed)
+        told = AgentDeployment(agents[name], bus, orders.port, seed)
         placed = await install_agent(host, told, await archives.find(fits))
         add_key(orders.keys, {str(told.agent): public})
         return placed
@@ -89,7 +89,7 @@ def deploy_agents(
 def remove_agents(hosts: dict[str, SshAccess], *, at_once: int) -> dict[str, Told]:
     """Remove the agent of every host."""
 
-    async def remove(host: Host, _name: str, _access: SshAccess) -> None:
+    async def remove(host: SshHost, _name: str, _access: SshAccess) -> None:
         await remove_agent(host)
 
     return _on_each(hosts, remove, at_once=at_once)
@@ -97,11 +97,11 @@ def remove_agents(hosts: dict[str, SshAccess], *, at_once: int) -> dict[str, Tol
 
 def _on_each(
     hosts: dict[str, SshAccess],
-    act: Callable[[Host, str, SshAccess], Awaitable[Placed | None]],
+    act: Callable[[SshHost, str, SshAccess], Awaitable[InstalledAgent | None]],
     *,
     at_once: int,
 ) -> dict[str, Told]:
-    async def one(item: tuple[str, SshAccess]) -> Placed | None:
+    async def one(item: tuple[str, SshAccess]) -> InstalledAgent | None:
         name, access = item
         async with open_host(access) as host:
             return await act(host, name, access)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import click
 
-from netprobe.analysis.queries.slow_probes import Told, Way, read_marks
+from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
 from netprobe.bus.operator import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.render.labels import duration
-from netprobe.wire.messages import Answer, Declined, Reply
+from netprobe.wire.messages import CheckAnswer, Declined, Reply
 
 BUS_S = 10.0
 """What the way over the bus may add to a question's own time."""
@@ -35,11 +35,15 @@ def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) 
     return tuple(_say(check, reply) for check, reply in zip(checks, replies, strict=True))
 
 
-def ask_patiently(access: Access, way: Way, checks: Sequence[Check]) -> tuple[str, ...]:
+def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tuple[str, ...]:
     """Ask with patience, all at the same time: one line for each answer, then what the table says to them."""
     replies = ask_all(access, checks, timeout_s=patience_s(checks))
-    answered = [(c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, Answer)]
-    told = [Told(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes]
+    answered = [
+        (c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, CheckAnswer)
+    ]
+    told = [
+        ProbeResult(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes
+    ]
     meaning = [
         f"row {found.row.number}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
         f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
@@ -72,7 +76,7 @@ def _say(check: Check, reply: Reply | NetprobeError) -> str:
             return f"{what}: not asked: {reply}"
         case Declined():
             return f"{what}: declined: {reply.reason}"
-        case Answer():
+        case CheckAnswer():
             counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
             said = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
             facts = [f"{name}: {value}" for detail in reply.details for name, value in detail.facts]

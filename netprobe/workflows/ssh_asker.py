@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from netprobe.discovery.ssh.connection import Host, open_host
+from netprobe.discovery.ssh.connection import SshHost, open_host
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
-from netprobe.discovery.ssh.fallback_tools import Coarse, ask_with_tools
+from netprobe.discovery.ssh.fallback_tools import ToolResult, ask_with_tools
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.observation import describe
 from netprobe.probes.ports import doors_of, write_facts
-from netprobe.wire.messages import Answer, Declined, Detail
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
 from netprobe.workflows.ssh_hosts import HOST_S
 
 if TYPE_CHECKING:
     from netprobe.model.check import Check
-    from netprobe.model.intent import Judged
+    from netprobe.model.intent import CellResult
     from netprobe.model.ssh import SshAccess
     from netprobe.wire.asker import Asker
     from netprobe.wire.messages import Reply
@@ -60,25 +60,25 @@ class HostsAsker:
             self.done(source)
 
 
-def mark_coarser(judged: Sequence[Judged], ways: Mapping[AgentId, SshAccess]) -> tuple[Judged, ...]:
+def mark_coarser(judged: Sequence[CellResult], ways: Mapping[AgentId, SshAccess]) -> tuple[CellResult, ...]:
     """The same verdicts; those that a host's own tools gave say so."""
     mark = " (" + COARSER.format(tool="tools") + ")"
     return tuple(replace(one, reason=one.reason + mark) if one.cell.source in ways else one for one in judged)
 
 
-async def _ask(host: Host, check: Check) -> Answer:
+async def _ask(host: SshHost, check: Check) -> CheckAnswer:
     if check.probe.kind == "ports":
         return await _ask_doors(host, check)
     told = await _ask_one(host, check.probe.kind, check.target.address, check.probe.port)
     marked = (("asked with", COARSER.format(tool=told.tool)), *told.facts) if told.tool else told.facts
-    return Answer(check.source, check.id, (told.outcome,), (Detail(facts=marked),))
+    return CheckAnswer(check.source, check.id, (told.outcome,), (OutcomeDetail(facts=marked),))
 
 
-async def _ask_one(host: Host, kind: str, address: str, port: int) -> Coarse:
+async def _ask_one(host: SshHost, kind: str, address: str, port: int) -> ToolResult:
     try:
         return await ask_with_tools(host, kind, ipaddress.ip_address(address), port)
     except HostOutputError as error:
-        return Coarse(NotMeasured(str(error)), "")
+        return ToolResult(NotMeasured(str(error)), "")
 
 
 Door = tuple[str, Transport, int]
@@ -97,7 +97,7 @@ def _count_doors(check: Check) -> int:
     return min(_MOST_DOORS, sum(1 for _ in _doors_of(check))) if check.probe.kind == "ports" else 1
 
 
-async def _ask_doors(host: Host, check: Check) -> Answer:
+async def _ask_doors(host: SshHost, check: Check) -> CheckAnswer:
     verdicts = []
     for number, (address, transport, port) in enumerate(_doors_of(check)):
         if number >= _MOST_DOORS:
@@ -109,7 +109,7 @@ async def _ask_doors(host: Host, check: Check) -> Answer:
         verdicts.append(_verdict_of(address, transport, port, told))
     answered = any(one.verdict in (Verdict.OPEN, Verdict.CLOSED) for one in verdicts)
     outcome: Outcome = Reached(0) if answered else TimedOut(check.probe.timeout_ns)
-    return Answer(check.source, check.id, (outcome,), (Detail(facts=write_facts(verdicts)),))
+    return CheckAnswer(check.source, check.id, (outcome,), (OutcomeDetail(facts=write_facts(verdicts)),))
 
 
 def _verdict_of(address: str, transport: Transport, port: int, outcome: Outcome) -> PortVerdict:

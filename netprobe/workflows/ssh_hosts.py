@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.deploy.hosts.agent import Placed, find_agent
-from netprobe.discovery.gateway.interface import Pair
+from netprobe.deploy.hosts.agent import InstalledAgent, find_agent
+from netprobe.discovery.gateway.interface import AddressPair
 from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
@@ -32,12 +32,12 @@ HOST_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class HostReading:
     """What one host said."""
 
     status: HostStatus
     reading: Reading
-    agent: Placed | None = None
+    agent: InstalledAgent | None = None
     """Our agent, where one was deployed."""
 
 
@@ -68,17 +68,17 @@ def _is_of(host: str, name: str) -> bool:
 
 
 def ask_hosts(
-    hosts: dict[str, SshAccess], *, at_once: int, pair: Pair
-) -> dict[str, Seen | SshError | HostOutputError]:
+    hosts: dict[str, SshAccess], *, at_once: int, pair: AddressPair
+) -> dict[str, HostReading | SshError | HostOutputError]:
     """Ask every host what it is and what it knows; progress goes to stderr where that is a terminal."""
 
-    async def ask(item: tuple[str, SshAccess]) -> Seen:
+    async def ask(item: tuple[str, SshAccess]) -> HostReading:
         node, access = item
         async with open_host(access) as host:
             status = await ask_status(host)
             agent = await find_agent(host)
             reading = await gather_evidence(host, node=node, taken_ns=time.time_ns(), pair=pair)
-        return Seen(status, reading, agent)
+        return HostReading(status, reading, agent)
 
     named = {name: (name, access) for name, access in hosts.items()}
     return asyncio.run(
@@ -100,9 +100,9 @@ def show_progress(total: int) -> Callable[[object], None]:
     return done
 
 
-def pair_of(target: str | None) -> Pair:
+def pair_of(target: str | None) -> AddressPair:
     """The pair that routes are asked for; raises `InputError` for what is no address."""
     try:
-        return Pair(ipaddress.ip_address(target) if target else None)
+        return AddressPair(ipaddress.ip_address(target) if target else None)
     except ValueError as error:
         raise InputError(f"{target!r} is not an IP address", where="--to") from error

@@ -9,15 +9,15 @@ from functools import partial
 
 from netprobe.analysis.intent.availability import doubt, explain, find_absent
 from netprobe.analysis.intent.drop_location import place_drops, plan_walks
-from netprobe.analysis.intent.questions import Ask, find_unaskable, plan_asks, read_reply
+from netprobe.analysis.intent.questions import CellQuestion, find_unaskable, plan_asks, read_reply
 from netprobe.analysis.intent.retry import (
     MOST_LOOKS,
     find_doubtful,
     find_news,
     give_up,
 )
-from netprobe.analysis.intent.verdicts import Sight, judge_cells
-from netprobe.model.intent import Cell, CellVerdict, Intent, Judged
+from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
+from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.asker import Asker
@@ -27,7 +27,7 @@ AT_ONCE = 8
 """Agents that ask at the same time."""
 
 
-class Locate(StrEnum):
+class LocateDrops(StrEnum):
     """Whose drops are walked to the hop that drops them."""
 
     DIFFERING = "differing"
@@ -42,13 +42,15 @@ async def verify_cells(
     *,
     intent: Intent,
     snapshot: Snapshot,
-    locate: Locate = Locate.DIFFERING,
-) -> tuple[Judged, ...]:
+    locate: LocateDrops = LocateDrops.DIFFERING,
+) -> tuple[CellResult, ...]:
     """Every cell with its verdict, as the agents see it now."""
     port, absent = snapshot.inventory.agent_port, find_absent(snapshot)
     sights = await see_cells(asker, cells, agent_port=port, absent=absent)
     judge = partial(judge_cells, cells, responders=intent.responders)
-    odd = _find_wanted(tuple(judge(sights)), Locate.ALL if locate is Locate.ALL else Locate.DIFFERING)
+    odd = _find_wanted(
+        tuple(judge(sights)), LocateDrops.ALL if locate is LocateDrops.ALL else LocateDrops.DIFFERING
+    )
     sights |= await _ask_again(asker, sights, odd, agent_port=port)
     judged = tuple(judge(sights))
     wanted = _find_wanted(judged, locate)
@@ -60,23 +62,23 @@ async def verify_cells(
 
 async def see_cells(
     asker: Asker, cells: Sequence[Cell], *, agent_port: int, absent: Mapping[str, str]
-) -> dict[Cell, Sight]:
+) -> dict[Cell, PortObservation]:
     """What the agents see of *cells*; whoever cannot be asked costs only its own cells."""
     sights = find_unaskable(cells) | await _see(asker, plan_asks(cells, agent_port=agent_port))
     return doubt(explain(sights, absent), absent, agent_port=agent_port)
 
 
-async def _see(asker: Asker, asks: Mapping[AgentId, tuple[Ask, ...]]) -> dict[Cell, Sight]:
-    sights: dict[Cell, Sight] = {}
+async def _see(asker: Asker, asks: Mapping[AgentId, tuple[CellQuestion, ...]]) -> dict[Cell, PortObservation]:
+    sights: dict[Cell, PortObservation] = {}
     await _ask(asker, asks, lambda ask, reply: sights.update(read_reply(ask, reply)))
     return sights
 
 
 async def _ask_again(
-    asker: Asker, sights: Mapping[Cell, Sight], odd: Sequence[Cell], *, agent_port: int
-) -> dict[Cell, Sight]:
+    asker: Asker, sights: Mapping[Cell, PortObservation], odd: Sequence[Cell], *, agent_port: int
+) -> dict[Cell, PortObservation]:
     """Those of the *odd* silences that have spoken, or whom nobody can tell (``analysis.intent.retry``)."""
-    news: dict[Cell, Sight] = {}
+    news: dict[Cell, PortObservation] = {}
     silent, spoken = find_doubtful(sights, odd), news
     for _ in range(MOST_LOOKS):
         spoken = find_news(await _see(asker, plan_asks(silent, agent_port=agent_port, tries=1)))
@@ -87,32 +89,34 @@ async def _ask_again(
     return news | give_up(silent, spoken, sights)
 
 
-def _find_wanted(judged: Sequence[Judged], locate: Locate) -> list[Cell]:
+def _find_wanted(judged: Sequence[CellResult], locate: LocateDrops) -> list[Cell]:
     match locate:
-        case Locate.NONE:
+        case LocateDrops.NONE:
             return []
-        case Locate.ALL:
+        case LocateDrops.ALL:
             return [one.cell for one in judged]
-        case Locate.DIFFERING:
+        case LocateDrops.DIFFERING:
             return [one.cell for one in judged if one.verdict is not CellVerdict.AS_INTENDED]
 
 
 async def find_places(
-    asker: Asker, sights: Mapping[Cell, Sight], wanted: Sequence[Cell]
-) -> dict[Cell, Sight]:
+    asker: Asker, sights: Mapping[Cell, PortObservation], wanted: Sequence[Cell]
+) -> dict[Cell, PortObservation]:
     """The sights of those cells *wanted* whose drops could be placed."""
-    placed: dict[Cell, Sight] = {}
+    placed: dict[Cell, PortObservation] = {}
     walks = plan_walks(sights, wanted)
     await _ask(asker, walks, lambda ask, reply: placed.update(place_drops(ask, reply, sights)))
     return placed
 
 
 async def _ask(
-    asker: Asker, asks: Mapping[AgentId, tuple[Ask, ...]], take: Callable[[Ask, Reply], None]
+    asker: Asker,
+    asks: Mapping[AgentId, tuple[CellQuestion, ...]],
+    take: Callable[[CellQuestion, Reply], None],
 ) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def ask_all(source: AgentId, of_agent: tuple[Ask, ...]) -> None:
+    async def ask_all(source: AgentId, of_agent: tuple[CellQuestion, ...]) -> None:
         async with slots:
             replies = await asker.ask(source, [ask.check for ask in of_agent])
         for ask, reply in zip(of_agent, replies, strict=True):

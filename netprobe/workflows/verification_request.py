@@ -9,23 +9,23 @@ from netprobe.analysis.intent.availability import find_absent
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.analysis.intent.sample import Sample, draw_sample
 from netprobe.errors import InputError
-from netprobe.model.intent import Cell, Intent, Judged
+from netprobe.model.intent import Cell, CellResult, Intent
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.ssh import SshAccess
 from netprobe.wire.asker import Asker
-from netprobe.workflows.verification import Locate, verify_cells
+from netprobe.workflows.verification import LocateDrops, verify_cells
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class VerifyRequest:
     """What is asked, and how much of it."""
 
     path: Path
     intent: Intent
     size: int | None
     """Cells of a sample; None for all."""
-    locate: Locate
+    locate: LocateDrops
     key: str
 
     def draw(self, snapshot: Snapshot) -> Sample:
@@ -37,7 +37,7 @@ class Terms:
             )
         return draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
 
-    async def judge(self, agents: Asker, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+    async def judge(self, agents: Asker, sample: Sample, snapshot: Snapshot) -> tuple[CellResult, ...]:
         """Every cell of *sample*, as *agents* see it now; hosts without an agent are asked over SSH."""
         ways = _find_silent_hosts(snapshot, sample.cells)
         if not ways:
@@ -48,7 +48,7 @@ class Terms:
         asker = HostsAsker(ways, agents, show_progress(len(ways)))
         return mark_coarser(await self._verify(asker, sample, snapshot), ways)
 
-    async def _verify(self, asker: Asker, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+    async def _verify(self, asker: Asker, sample: Sample, snapshot: Snapshot) -> tuple[CellResult, ...]:
         return await verify_cells(
             asker, sample.cells, intent=self.intent, snapshot=snapshot, locate=self.locate
         )

@@ -20,7 +20,7 @@ from netprobe.bus.login import TokenLogin
 from netprobe.bus.operator import Access, ask_health, ask_snapshot
 from netprobe.bus.server import Listen
 from netprobe.cli.commands.collector import plan
-from netprobe.collector.ports import Brains
+from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.discovery.k8s.client import open_api
@@ -119,7 +119,7 @@ async def collector(folder: Path, clusters: Path) -> AsyncIterator[House]:
     )  # fmt: skip
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_collector(settings, Brains(plan, Analyst), stop=stop))
+        group.create_task(run_collector(settings, AnalysisPorts(plan, Analyst), stop=stop))
         async with asyncio.timeout(PATIENCE_S):
             while not settings.ready_file.exists():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.05)

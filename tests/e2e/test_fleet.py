@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from netprobe.cli.options.source import Source
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.fault_drill import describe_unhealthy
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
@@ -46,7 +46,7 @@ class Fleet:
         while time.monotonic() < until:
             try:
                 snapshot = self.source.load()
-            except SurroundingsError as error:
+            except SystemRefusedError as error:
                 last = str(error)
             else:
                 causes = [str(found.cause) for found in snapshot.findings]

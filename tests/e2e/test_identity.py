@@ -25,7 +25,7 @@ from netprobe.collector.admission import Admission
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.names import AgentId, ClusterName, NodeName
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import PROD, STAGING
@@ -136,6 +136,6 @@ async def test_the_bus_lets_in_who_shows_a_good_token_and_nobody_else(fleet: Fle
         connection = await open_connection(url, login=TokenLogin(AGENT, file), name=str(AGENT))
         await connection.close()
         wrong = AgentId.parse(f"{PROD}/t2/pod")
-        with pytest.raises(SurroundingsError, match="does not know our token"):
+        with pytest.raises(SystemRefusedError, match="does not know our token"):
             await open_connection(url, login=TokenLogin(wrong, file), name=str(wrong))
         assert (gate.admitted, gate.refused) == (1, {Reason.WRONG_NODE: 1})

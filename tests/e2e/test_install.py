@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from netprobe.collector.registry import Registry
+from netprobe.collector.registry import ClusterRegistry
 from netprobe.deploy.install.objects import cluster_wide, everything
 from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.facts import read_objects
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.schema import Named
-from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
 from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters
@@ -173,7 +173,7 @@ def expect_registered(clusters: Clusters, folder: Path) -> None:
     folder.mkdir()
     for name, value in secret["data"].items():
         (folder / name).write_bytes(base64.b64decode(value))
-    hub, spoke = Registry(folder).read()
+    hub, spoke = ClusterRegistry(folder).read()
     assert (hub.name, spoke.name) == (PROD, STAGING)
     assert hub.trusted.keys
     assert spoke.trusted.issuer.endswith(STAGING)
@@ -202,12 +202,12 @@ async def expect_exact_rights(access: Any) -> None:
         await read_objects(api)
         heard = asyncio.Event()
 
-        def hear(watched: Watched) -> None:
+        def hear(watched: WatchedCluster) -> None:
             assert watched.facts.unread == ()
             heard.set()
 
         watch = asyncio.ensure_future(
-            ClusterWatch(api, ClusterName("x"), hear, pace=Pace(settle_s=0.05)).run()
+            ClusterWatch(api, ClusterName("x"), hear, pace=WatchSettings(settle_s=0.05)).run()
         )
         async with asyncio.timeout(60):
             await heard.wait()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
-from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
 from netprobe.model.names import ClusterName
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import STAGING, node
@@ -20,14 +20,14 @@ class Heard:
     """Everything that was delivered."""
 
     def __init__(self) -> None:
-        self.all: list[Watched] = []
+        self.all: list[WatchedCluster] = []
         self._news = asyncio.Event()
 
-    def hear(self, watched: Watched) -> None:
+    def hear(self, watched: WatchedCluster) -> None:
         self.all.append(watched)
         self._news.set()
 
-    async def until(self, wanted: Callable[[Watched], bool]) -> Watched:
+    async def until(self, wanted: Callable[[WatchedCluster], bool]) -> WatchedCluster:
         """The next delivery that is as wanted, or the last one if that already is."""
         async with asyncio.timeout(PATIENCE_S):
             while not (self.all and wanted(self.all[-1])):
@@ -36,12 +36,12 @@ class Heard:
         return self.all[-1]
 
 
-def names(watched: Watched) -> set[str]:
+def names(watched: WatchedCluster) -> set[str]:
     return {str(found.name) for found in watched.facts.cluster.nodes}
 
 
 @asynccontextmanager
-async def watching(clusters: Clusters, pace: Pace) -> AsyncIterator[tuple[Heard, ClusterWatch]]:
+async def watching(clusters: Clusters, pace: WatchSettings) -> AsyncIterator[tuple[Heard, ClusterWatch]]:
     heard = Heard()
     context = read_contexts([clusters.kubeconfigs[STAGING]]).choose()[0]
     async with open_api(context) as api:
@@ -55,7 +55,7 @@ async def watching(clusters: Clusters, pace: Pace) -> AsyncIterator[tuple[Heard,
 
 
 async def test_nodes_come_change_and_go(clusters: Clusters) -> None:
-    async with watching(clusters, Pace(settle_s=0.05)) as (heard, watch):
+    async with watching(clusters, WatchSettings(settle_s=0.05)) as (heard, watch):
         await heard.until(lambda watched: "n1" not in names(watched))
         await asyncio.to_thread(clusters.apply, STAGING, node("n1", "10.250.2.11"))
         await heard.until(lambda watched: "n1" in names(watched) and "n1" not in watched.facts.not_ready)
@@ -67,7 +67,10 @@ async def test_nodes_come_change_and_go(clusters: Clusters) -> None:
 
 
 async def test_a_watch_that_ends_goes_on_and_is_listed_anew_now_and_then(clusters: Clusters) -> None:
-    async with watching(clusters, Pace(settle_s=0.05, watch_s=1, watches_per_list=2)) as (heard, watch):
+    async with watching(clusters, WatchSettings(settle_s=0.05, watch_s=1, watches_per_list=2)) as (
+        heard,
+        watch,
+    ):
         await heard.until(lambda watched: True)
         for _ in range(10 * PATIENCE_S):
             if watch.lists >= 21:
@@ -83,7 +86,7 @@ async def test_a_watch_that_ends_goes_on_and_is_listed_anew_now_and_then(cluster
 
 async def test_an_api_server_that_restarts_takes_nothing_away(clusters: Clusters) -> None:
     await asyncio.to_thread(clusters.apply, STAGING, node("n3", "10.250.2.13"))
-    async with watching(clusters, Pace(settle_s=0.05, longest_retry_s=1.0)) as (heard, _):
+    async with watching(clusters, WatchSettings(settle_s=0.05, longest_retry_s=1.0)) as (heard, _):
         await heard.until(lambda watched: "n3" in names(watched))
         since = len(heard.all)
         await asyncio.to_thread(clusters.stop_api, STAGING)

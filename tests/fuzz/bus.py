@@ -14,9 +14,9 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind, Rejected
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire import messages, reports
-from netprobe.wire.messages import Answer, Declined, Detail, Presence, Question
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
 
 AGENT = AgentId.parse("prod/w1/pod")
 TARGET = Target(TargetKind.AGENT, "10.2.0.2", "dev/w1/pod")
@@ -31,7 +31,7 @@ WINDOW = Window(
 )  # fmt: skip
 REPORT = Report(
     agent=AGENT, epoch=3, sequence=1, boot="b00t", start_ns=0, length_ns=10_000_000_000,
-    windows=(WINDOW,), heard=(Heard(CHECK.id, 0, 3),),
+    windows=(WINDOW,), heard=(ReceivedCount(CHECK.id, 0, 3),),
     health=AgentHealth(AGENT, 1, 2, 0, capabilities=("net-raw",)),
 )  # fmt: skip
 DECODERS: tuple[Callable[[bytes], object], ...] = (
@@ -47,9 +47,11 @@ WRAPPINGS: tuple[Callable[[bytes], bytes], ...] = (
 """As it comes, behind the version byte, and deflated behind it, so that mutations reach what is inside."""
 
 _MESSAGES = (
-    messages.encode_question(Question(CHECK, "me")),
+    messages.encode_question(CheckQuestion(CHECK, "me")),
     messages.encode_presence(Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))),
-    messages.encode_reply(Answer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (Detail(words="no"),))),
+    messages.encode_reply(
+        CheckAnswer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (OutcomeDetail(words="no"),))
+    ),
     messages.encode_reply(Declined(AGENT, "not on the allow-list")),
     messages.encode_plan(PLAN),
     reports.encode_report(REPORT),

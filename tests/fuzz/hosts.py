@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import astuple, is_dataclass
 
 from netprobe.deploy.hosts.agent import read_placed
-from netprobe.discovery.gateway.interface import Pair
+from netprobe.discovery.gateway.interface import AddressPair
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.fallback_tools import TOOLS_OF, read_tool, read_volley
 from netprobe.discovery.ssh.status import read_platform, read_status
 
-_PAIR = Pair()
+_PAIR = AddressPair()
 SEEDS = (
     b"src 203.0.113.1 dst 203.0.113.2\n\tlifetime current:\n\t  840(bytes), 10(packets)\n",
     b"wg0\tKEY\tPUB=\t51820\toff\nwg0\tPUB=\tKEY\t203.0.113.1:51820\t10.2.0.0/16\t1000\t100\t200\t5\n",
@@ -41,13 +41,14 @@ def feed(data: bytes) -> None:
             continue
         assert all(_is_shown_safely(fact) for fact in facts), facts
     answers = [
-        Answer(Command("ping"), data, data[:99].decode(errors="replace"), status) for status in (0, 1, 7)
+        CommandOutput(Command("ping"), data, data[:99].decode(errors="replace"), status)
+        for status in (0, 1, 7)
     ]
     for answer in answers:
         _read_host(answer, data)
 
 
-def _read_host(answer: Answer, data: bytes) -> None:
+def _read_host(answer: CommandOutput, data: bytes) -> None:
     readers: list[Callable[[], object]] = [
         lambda: read_placed(data),
         lambda: read_status("", answer, answer, answer, answer),
@@ -56,7 +57,8 @@ def _read_host(answer: Answer, data: bytes) -> None:
     ]
     for kind, tools in TOOLS_OF.items():
         readers += [
-            _tool_reader(kind, Answer(Command(tool), data, answer.complaint, answer.status)) for tool in tools
+            _tool_reader(kind, CommandOutput(Command(tool), data, answer.complaint, answer.status))
+            for tool in tools
         ]
     for read in readers:
         try:
@@ -65,7 +67,7 @@ def _read_host(answer: Answer, data: bytes) -> None:
             assert str(error).isprintable(), error
 
 
-def _tool_reader(kind: str, answer: Answer) -> Callable[[], object]:
+def _tool_reader(kind: str, answer: CommandOutput) -> Callable[[], object]:
     return lambda: read_tool(kind, answer, target="10.3.0.2", took_ns=1)
 
 

@@ -11,7 +11,7 @@ KEY = b"the key of the fuzzer"
 HMAC_AT = stamp.MIN_BYTES - 20
 """The last TLV: four bytes of header and sixteen of HMAC."""
 ASKED = stamp.Request(check=7, boot=1, sequence=2, sent_ntp=1 << 32, sent_count=2)
-TOLD = stamp.Answer(
+TOLD = stamp.StampAnswer(
     check=7, boot=1, sequence=2, sent_ntp=1 << 32, received_ntp=2 << 32, answered_ntp=3 << 32,
     sent_count=2, received_count=2, answered_count=2, observed_source="10.1.0.2", observed_port=40_000,
     reflector_port=9771, observed_ttl=64, answered_by="prod/w1/pod",

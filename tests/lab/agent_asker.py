@@ -17,8 +17,8 @@ import msgspec
 
 from netprobe.engine.engine import Engine
 from netprobe.model.check import Check, Plan
-from netprobe.wire.messages import Answer, decode_reply, encode_reply
-from netprobe_agent.questions import Answering, parse_allowed
+from netprobe.wire.messages import CheckAnswer, decode_reply, encode_reply
+from netprobe_agent.questions import QuestionHandler, parse_allowed
 from tests.lab.agents import INTERVAL_NS, KEY
 from tests.lab.namespaces import Host
 
@@ -42,11 +42,11 @@ class Asker:
         self._process.kill()
         self._process.communicate()
 
-    def ask(self, check: Check) -> Answer:
+    def ask(self, check: Check) -> CheckAnswer:
         """The reply as it would cross the bus."""
         return self.ask_all([check])[0]
 
-    def ask_all(self, checks: Sequence[Check]) -> list[Answer]:
+    def ask_all(self, checks: Sequence[Check]) -> list[CheckAnswer]:
         """Ask all at once; the replies in the same order."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -55,18 +55,18 @@ class Asker:
         told = self._process.stdout.readline().split()
         assert len(told) == len(checks), "the asking agent broke down"
         replies = [decode_reply(bytes.fromhex(one)) for one in told]
-        answers = [reply for reply in replies if isinstance(reply, Answer)]
+        answers = [reply for reply in replies if isinstance(reply, CheckAnswer)]
         assert len(answers) == len(replies), replies
         return answers
 
 
 async def _answer(check: Check) -> str:
-    from netprobe.wire.messages import Question  # noqa: PLC0415
+    from netprobe.wire.messages import CheckQuestion  # noqa: PLC0415
 
     async with Engine(check.source, boot=secrets.token_hex(8), port=0) as engine:
         engine.use(Plan(check.source, 1, (), INTERVAL_NS, KEY))
-        answering = Answering(check.source, engine.ask, lambda: 0, parse_allowed(["0.0.0.0/0", "::/0"]))
-        return encode_reply(await answering.answer(Question(check))).hex()
+        answering = QuestionHandler(check.source, engine.ask, lambda: 0, parse_allowed(["0.0.0.0/0", "::/0"]))
+        return encode_reply(await answering.answer(CheckQuestion(check))).hex()
 
 
 async def _answer_all(checks: list[Check]) -> str:

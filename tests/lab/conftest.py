@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.plan import HostRole, LabPlan
 from netprobe.lab.planner import plan_lab
@@ -158,7 +158,7 @@ def lab() -> Iterator[Lab]:
     name = f"t-{os.getpid()}"
     try:
         start_lab(Start(name, with_agents=False), say=print)
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         take_down(name)
         pytest.fail(str(error))
     found = Lab(name)

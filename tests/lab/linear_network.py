@@ -15,7 +15,7 @@ from pathlib import Path
 from netprobe.model.check import TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Outcome
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab import agents
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, make_check, make_probe
@@ -57,7 +57,7 @@ class Line:
         return self.routers[-1]
 
     def ask(self, kind: str, address: str, *, port: int = 0, seconds: float = 30, name: str = "",
-            target: TargetKind = TargetKind.AGENT, **options: str) -> Answer:  # fmt: skip
+            target: TargetKind = TargetKind.AGENT, **options: str) -> CheckAnswer:  # fmt: skip
         """One question of a fresh agent in a; b's name is expected where the target is an agent."""
         probe = replace(
             make_probe(kind, port=port, name=name),

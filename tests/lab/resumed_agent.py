@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netprobe.bus.operator import Access, open_asker
 from netprobe.lab.fault_drill import LabInjector
 from netprobe.model.check import Check
-from netprobe.model.intent import Cell, Intent, Judged
+from netprobe.model.intent import Cell, CellResult, Intent
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.asker import Asker
@@ -40,7 +40,7 @@ async def verify_while_stopped(
     agent: str,
     intent: Intent,
     snapshot: Snapshot,
-) -> tuple[Judged, ...]:
+) -> tuple[CellResult, ...]:
     """What verify says about *cells* while *agent* is stopped (SIGSTOP) for the first of its questions."""
     identity, _ = await injector.add("agent-frozen", {"agent": agent})
     async with open_asker(access, asked_by="test") as asker:

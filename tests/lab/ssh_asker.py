@@ -14,13 +14,13 @@ from pathlib import Path
 import msgspec
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Patience, open_host
+from netprobe.discovery.ssh.connection import SshTimeouts, open_host
 from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.model.ssh import SshAccess
 
 
 async def ask(access: SshAccess, *, command: str, seconds: float, config: str) -> list[str]:
-    wait = Patience(connect_s=seconds, command_s=seconds)
+    wait = SshTimeouts(connect_s=seconds, command_s=seconds)
     async with open_host(access, wait=wait, config=Path(config)) as host:
         answer = await host.run(Command(command))
         return [host.host_key, answer.output.decode(), answer.complaint]

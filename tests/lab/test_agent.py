@@ -18,12 +18,12 @@ from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import Access, ask_check
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind, Reached
 from netprobe.model.window import Report
-from netprobe.wire.messages import Answer, Declined
+from netprobe.wire.messages import CheckAnswer, Declined
 from netprobe.wire.reports import decode_report
 
 AGENT = AgentId.parse("prod/w1/pod")
@@ -35,7 +35,7 @@ PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()")
 def _why_not() -> str:
     try:
         find_program()
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         return str(error)
     return ""
 
@@ -157,7 +157,7 @@ async def test_one_question_is_answered_and_a_foreign_target_is_declined(tmp_pat
         access = Access(bus.url, bus.operator[0])
         answer = await ask_check(access, make_check())
         declined = await ask_check(access, make_check("127.0.0.77"))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, CheckAnswer)
     assert [type(outcome) for outcome in answer.outcomes] == [Reached, Reached]
     assert declined == Declined(AGENT, "127.0.0.77 is neither in the plan nor on the allow-list")
 

@@ -11,7 +11,7 @@ import pytest
 
 from netprobe.bus.operator import ask_snapshot
 from netprobe.bus.server import find_program
-from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import Start, start_lab, take_down
 from netprobe.lab.protocol import ProcessStatus
@@ -27,7 +27,7 @@ NEIGHBOUR = "prod-us-west-1/w2/pod"
 def full_lab() -> Iterator[Lab]:
     try:
         find_program()
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         pytest.skip(str(error))
     name = f"f-{os.getpid()}"
     start_lab(Start(name), say=print)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from netprobe.bus.operator import ask_moment, ask_snapshot
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
+from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
 from netprobe.lab.fault_drill_cases import CATALOGUE
 from netprobe.lab.faults.registry import KINDS
 from netprobe.model.finding import Cause
@@ -39,9 +39,9 @@ def name() -> Iterator[str]:
 
 
 @pytest.fixture
-def rehearsal(name: str) -> Rehearsal:
+def rehearsal(name: str) -> FaultDrill:
     ask = functools.partial(ask_snapshot, find_access(name))
-    return Rehearsal(ask, LabInjector(LabClient(name)), INTERVAL_NS)
+    return FaultDrill(ask, LabInjector(LabClient(name)), INTERVAL_NS)
 
 
 def test_the_catalogue_holds_every_kind_of_fault() -> None:
@@ -49,7 +49,9 @@ def test_the_catalogue_holds_every_kind_of_fault() -> None:
 
 
 @pytest.mark.parametrize("fault", [pair[0] for pair in CATALOGUE], ids=lambda fault: fault.kind)
-async def test_a_fault_is_named_right_and_nothing_else_is_found(rehearsal: Rehearsal, fault: Fault) -> None:
+async def test_a_fault_is_named_right_and_nothing_else_is_found(
+    rehearsal: FaultDrill, fault: DrillFault
+) -> None:
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
     verdict = await rehearsal.play(fault)
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
@@ -61,7 +63,9 @@ STRAYS = 5
 """So many of 529 paths may be away for a moment on a busy machine; a tunnel carries ten times as many."""
 
 
-async def test_two_moments_of_the_history_tell_what_broke_in_between(rehearsal: Rehearsal, name: str) -> None:
+async def test_two_moments_of_the_history_tell_what_broke_in_between(
+    rehearsal: FaultDrill, name: str
+) -> None:
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
     well_ns = time.time_ns()
     fault = CATALOGUE[0][0]
@@ -106,14 +110,14 @@ def diff(name: str, *, at: tuple[int, ...]) -> dict[str, Any]:
 
 async def test_nobody_remembers_what_was_before_the_lab(name: str) -> None:
     access = find_access(name)
-    with pytest.raises(SurroundingsError, match="nothing is remembered of that moment"):
+    with pytest.raises(SystemRefusedError, match="nothing is remembered of that moment"):
         await ask_moment(access, time.time_ns() - 3_600_000_000_000)
-    with pytest.raises(SurroundingsError, match="has not come yet"):
+    with pytest.raises(SystemRefusedError, match="has not come yet"):
         await ask_moment(access, time.time_ns() + 3_600_000_000_000)
 
 
 @pytest.mark.parametrize("kind", ["agent-frozen", "agent-killed"])
-async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: Rehearsal, kind: str) -> None:
+async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: FaultDrill, kind: str) -> None:
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
     agent = "staging-eu-central-1/w1/pod"
     fault_id, _ = await rehearsal.injector.add(kind, {"agent": agent})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab.agents import PORT
 from tests.lab.linear_network import Line, family_of, line
 from tests.lab.namespaces import need_namespaces
@@ -24,7 +24,7 @@ HOP = {B4: ("10.1.0.2", "10.2.0.2"), B6: ("fd00:1::2", "fd00:2::2")}
 EXPIRED = {B4: "icmp type time-exceeded", B6: "icmpv6 type time-exceeded"}
 
 
-def ask(scene: Line, address: str, transport: str) -> Answer:
+def ask(scene: Line, address: str, transport: str) -> CheckAnswer:
     return scene.ask("firewalk", address, port=80, patience="150", transport=transport, witness=str(PORT))
 
 

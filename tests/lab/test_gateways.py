@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, Witness
+from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.model import component as parts
@@ -177,7 +177,7 @@ def test_the_counter_of_a_drop_rule_moves_by_exactly_our_packets(pair: Pair) -> 
     finally:
         pair.west.host.nft()
     finding = Finding("f", (parts.firewall_rule("west/gw", port="icmp"),), Cause.POLICY_DROP, 0.5, "")
-    weighed = weigh_finding(finding, [Witness(after, before, sent=20)], inventory=pair.inventory)
+    weighed = weigh_finding(finding, [GatewayReadings(after, before, sent=20)], inventory=pair.inventory)
     (told,) = (each.text for each in weighed.evidence_for)
     assert told.endswith("in inet test forward moved by exactly our 20 packets")
     assert weighed.confidence == pytest.approx(EXACT_COUNT / (1 + EXACT_COUNT))

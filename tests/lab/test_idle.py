@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from netprobe.model.outcome import AppFailed, Reached, Refused, TimedOut
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab.agents import PORT
 from tests.lab.linear_network import Line, line
 from tests.lab.namespaces import Host, need_namespaces
@@ -34,7 +34,7 @@ def scene(network: Line) -> Iterator[Line]:
     network.clear()
 
 
-def ask(scene: Line, address: str, *, port: int = PORT) -> Answer:
+def ask(scene: Line, address: str, *, port: int = PORT) -> CheckAnswer:
     return scene.ask("idle", address, port=port, seconds=14, gaps="1,5", patience="2000")
 
 

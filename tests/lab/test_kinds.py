@@ -28,7 +28,7 @@ from netprobe.model.outcome import (
     TlsFailed,
     TooBig,
 )
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab import servers
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check
@@ -113,9 +113,9 @@ class Scene:
 
     def ask(
         self, kinds: dict[str, Kind], address: str, *, timeout_ms: int = ANSWER_MS, size: int = 0
-    ) -> dict[str, Answer]:
+    ) -> dict[str, CheckAnswer]:
         """All of them at once; whoever could not measure, as an agent on a busy machine says, asks again."""
-        answers: dict[str, Answer] = {}
+        answers: dict[str, CheckAnswer] = {}
         for _ in range(TRIES):
             left = {name: kind for name, kind in kinds.items() if name not in answers}
             checks = [kind.check(address, timeout_ms=timeout_ms, size=size) for kind in left.values()]

@@ -12,13 +12,13 @@ import pytest
 from netprobe.analysis.queries.slow_probes import (
     CONNECTS,
     SHORT_NS,
-    Told,
-    Way,
+    ProbePath,
+    ProbeResult,
     read_marks,
 )
 from netprobe.model.check import Check, Probe
 from netprobe.model.names import NodeId
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab.agents import PORT, make_check
 from tests.lab.linear_network import (
     A,
@@ -49,12 +49,12 @@ def scene(network: Line) -> Iterator[Line]:
     network.clear()
 
 
-def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], Answer]:
+def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], CheckAnswer]:
     """The rows that the answer leads to, and the answer."""
     check: Check = make_check(A, B4, probe, name=str(B), count=count)
     answer = scene.asker.ask(check)
-    told = Told(check, answer.outcomes, answer.details[0].facts if answer.details else ())
-    return [found.row.number for found in read_marks([told], Way(A, B, GATEWAY))], answer
+    told = ProbeResult(check, answer.outcomes, answer.details[0].facts if answer.details else ())
+    return [found.row.number for found in read_marks([told], ProbePath(A, B, GATEWAY))], answer
 
 
 @pytest.mark.parametrize("probe", [IDLE, TCP], ids=["idle", "tcp"])

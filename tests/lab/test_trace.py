@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
-from netprobe.wire.messages import Answer
+from netprobe.wire.messages import CheckAnswer
 from tests.lab import agents
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check, make_probe
@@ -49,7 +49,7 @@ class Scene:
     b: Host
     asker: Asker
 
-    def ask(self, address: str, *, port: int = PORT, seconds: int = 15, **options: str) -> Answer:
+    def ask(self, address: str, *, port: int = PORT, seconds: int = 15, **options: str) -> CheckAnswer:
         asked = tuple(sorted({"patience": "200", **options}.items()))
         port = 0 if options.get("transport") == "icmp" else port
         probe = replace(make_probe("trace", port=port), timeout_ns=seconds * 1_000 * MS, options=asked)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.gateway_evidence.statements import Witness
+from netprobe.analysis.gateway_evidence.statements import GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.model import component as parts
@@ -270,7 +270,7 @@ def test_an_established_association_that_swallows_packets_speaks_for_a_dead_tunn
     finally:
         east.nft()
     finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.6, "down")
-    told = weigh_finding(finding, [Witness(after, before)], inventory=ipsec.inventory)
+    told = weigh_finding(finding, [GatewayReadings(after, before)], inventory=ipsec.inventory)
     assert "bytes went into the tunnel meanwhile, none came back" in told.evidence_for[0].text
     assert told.confidence > 0.6
 

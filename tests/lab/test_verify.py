@@ -45,12 +45,12 @@ from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import LabInjector
 from netprobe.model.finding import Cause
-from netprobe.model.intent import CellVerdict, Intent, Judged
+from netprobe.model.intent import CellResult, CellVerdict, Intent
 from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.labels import Names, headline, is_broken
 from netprobe.wire.documents import write_document
-from netprobe.workflows.verification import Locate, see_cells, verify_cells
+from netprobe.workflows.verification import LocateDrops, see_cells, verify_cells
 from tests.lab.findings import find_cause, find_past, state_of, until
 from tests.lab.resumed_agent import verify_while_stopped
 
@@ -74,7 +74,7 @@ ENDS = {
 SHUT = "{verdict: deny, from: asker, to: asked, ports: [tcp/9771]}"
 
 
-AT_ONCE: dict[str, Judged] = {}
+AT_ONCE: dict[str, CellResult] = {}
 """What verify says before anybody waits for the agents."""
 
 
@@ -98,17 +98,17 @@ def fault(name: str, kind: str, **parameters: str) -> Iterator[None]:
         asyncio.run(injector.remove(identity))
 
 
-def verify(name: str, rule: str, *, snapshot: Snapshot | None = None) -> dict[str, Judged]:
+def verify(name: str, rule: str, *, snapshot: Snapshot | None = None) -> dict[str, CellResult]:
     """What verify says; unless told the state of the fleet, it waits until every agent has reported."""
     return asyncio.run(ask_cells(name, rule, snapshot))
 
 
-async def ask_cells(name: str, rule: str, snapshot: Snapshot | None) -> dict[str, Judged]:
+async def ask_cells(name: str, rule: str, snapshot: Snapshot | None) -> dict[str, CellResult]:
     intent = read_intent(f"{GROUPS}rules: [{rule}]", source="t", today=TODAY)
     return {str(one.cell.door): one for one in await look(name, intent, snapshot)}
 
 
-async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> tuple[Judged, ...]:
+async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> tuple[CellResult, ...]:
     access = find_access(name)
     seen = snapshot or await wait_for_agents(access)
     cells = expand_cells(intent, seen.inventory)
@@ -116,7 +116,7 @@ async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> t
         return await verify_cells(asker, cells, intent=intent, snapshot=seen)
 
 
-def verdicts(judged: dict[str, Judged]) -> dict[str, str]:
+def verdicts(judged: dict[str, CellResult]) -> dict[str, str]:
     return {door: str(one.verdict) for door, one in judged.items()}
 
 
@@ -242,7 +242,7 @@ def table(name: str, host: str, *chains: str, family: str = "ip") -> Iterator[No
         client.run(host, "nft", f"delete table {family} extra")
 
 
-def ask_intent(name: str, text: str) -> dict[tuple[str, str], Judged]:
+def ask_intent(name: str, text: str) -> dict[tuple[str, str], CellResult]:
     """What verify says about a whole intent, by target and door."""
     judged = asyncio.run(look(name, read_intent(text, source="t", today=TODAY)))
     return {(one.cell.target, str(one.cell.door)): one for one in judged}
@@ -371,7 +371,7 @@ def stage(name: str) -> Iterator[Stage]:
 
 def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: Stage) -> None:
     cases = make_cases(stage.wall, stage.wall.cells())
-    told = asyncio.run(stage.look(cases, locate=Locate.ALL))
+    told = asyncio.run(stage.look(cases, locate=LocateDrops.ALL))
     kinds = {case.rule.action if case.rule else "passes" for case in cases}
     assert kinds == {"passes", "drop", "reject", "limited", "one-way"}
     assert [

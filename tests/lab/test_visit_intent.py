@@ -14,15 +14,15 @@ import pytest
 
 from netprobe.analysis.intent.document import read_intent
 from netprobe.discovery.inventory.flat_mesh import join_flat
-from netprobe.discovery.k8s.pod_exec import Place, Talk, run_in_pod
+from netprobe.discovery.k8s.pod_exec import ExecStream, PodContainer, run_in_pod
 from netprobe.errors import InputError
-from netprobe.model.intent import Judged
+from netprobe.model.intent import CellResult
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.workflows.verification import Locate
-from netprobe.workflows.verification_request import Terms
+from netprobe.workflows.verification import LocateDrops
+from netprobe.workflows.verification_request import VerifyRequest
 from netprobe.workflows.visit.session import VisitSettings
-from netprobe.workflows.visit.verification import Looked, ask_agents
+from netprobe.workflows.visit.verification import VisitVerification, ask_agents
 from tests.lab.namespaces import Host, Namespaces, need_namespaces
 from tests.lab.pods import serve_pods
 
@@ -68,26 +68,26 @@ def inventory() -> Inventory:
 
 async def look(
     hosts: dict[str, Host], tmp_path: Path, *rules: str, missing: str = "", within: tuple[str, ...] = ()
-) -> Looked:
+) -> VisitVerification:
     """Ask agents in ``a`` and ``b``, of which one may be *missing*; they run *within* a command."""
     intent = read_intent(f"{GROUPS}rules: [{', '.join(rules)}]", source="t", today=TODAY)
-    terms = Terms(Path("t"), intent, None, Locate.DIFFERING, "key")
+    terms = VerifyRequest(Path("t"), intent, None, LocateDrops.DIFFERING, "key")
     pods = {name: hosts[name] for name in "ab" if name != missing}
     async with serve_pods(pods, folder=tmp_path, within=within) as api:
 
-        def talk_to(agent: AgentId) -> AbstractAsyncContextManager[Talk]:
-            place = Place("visit", "a" if agent == EAST else "b", "agent")
+        def talk_to(agent: AgentId) -> AbstractAsyncContextManager[ExecStream]:
+            place = PodContainer("visit", "a" if agent == EAST else "b", "agent")
             words = ("python3", "-m", "netprobe_agent", "stream", f"--agent={agent}", "--port=9771")
             return run_in_pod(api, place, words)
 
         return await ask_agents(inventory(), (EAST, WEST), talk_to, SETTINGS, terms, print)
 
 
-def by_door(looked: Looked) -> dict[str, Judged]:
+def by_door(looked: VisitVerification) -> dict[str, CellResult]:
     return {f"{one.cell.source.cluster} {one.cell.door}": one for one in looked.judged}
 
 
-def verdicts(looked: Looked) -> dict[str, str]:
+def verdicts(looked: VisitVerification) -> dict[str, str]:
     return {door: str(one.verdict) for door, one in by_door(looked).items()}
 
 

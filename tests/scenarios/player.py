@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -68,7 +68,7 @@ def play(
     inventory, fleet = on or default_fleet()
     analyst = Analyst(inventory, fleet)
     dns_nodes = frozenset(node for node in DNS_NODES if inventory.find_node(node))
-    world = World(Facts(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=dns_nodes)
+    world = World(PlanIndex(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=dns_nodes)
     outcome = Outcome()
     next_ns = T0
     for delivery in world.play(start_ns=T0, intervals=intervals):

@@ -8,19 +8,19 @@ from functools import cache
 import pytest
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import CheckFacts, Facts, aspect_of
+from netprobe.analysis.plan.index import CheckFacts, PlanIndex, aspect_of
 from netprobe.collector.adaptive_checks import BUDGET, is_ambiguous, narrow_down
 from netprobe.model.check import Check
 from netprobe.model.component import Component, node_out, pod_out
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, NodeId
 from netprobe.planning.checks import ask_pair
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.planning.pairs import Pair
+from netprobe.planning.pairs import AgentPair
 from netprobe.planning.policy import PlanPolicy
 from netprobe.simulate.effects import Lose, SimulatedFault
 from netprobe.simulate.world import World
@@ -46,12 +46,12 @@ class Asked:
     def __init__(self, part: Component) -> None:
         self.part = part
         self.checks: list[Check] = []
-        self.fabric = Fabric(fleet()[0])
+        self.fabric = ClusterGraph(fleet()[0])
 
     async def __call__(self, check: Check) -> bool | None:
         self.checks.append(check)
         target = AgentId.parse(check.target.name)
-        asked = ask_pair(self.fabric, Pair(check.source, target, rich=False), POLICY)
+        asked = ask_pair(self.fabric, AgentPair(check.source, target, rich=False), POLICY)
         legs = next(question.legs for question in asked if question.check.id == check.id)
         facts = CheckFacts(0, check, legs, aspect_of(check), target)
         return self.part not in (*facts.legs.forward, *facts.legs.back)
@@ -61,10 +61,10 @@ def play(part: Component) -> tuple[Analyst, Finding]:
     """The fleet until its plan has named what it can name of a dead *part*."""
     inventory, plan = fleet()
     fault = SimulatedFault(
-        "dead", Label(Cause.UNKNOWN, (part,)), (Lose(part),), T0 + BREAK_S * SECOND, T0 + 100 * SECOND
+        "dead", GroundTruth(Cause.UNKNOWN, (part,)), (Lose(part),), T0 + BREAK_S * SECOND, T0 + 100 * SECOND
     )
     analyst = Analyst(inventory, plan)
-    world = World(Facts(inventory, plan), (fault,), seed=4, start_ns=T0)
+    world = World(PlanIndex(inventory, plan), (fault,), seed=4, start_ns=T0)
     for delivery in world.play(start_ns=T0, intervals=INTERVALS):
         analyst.observe(delivery.report, now_ns=delivery.at_ns)  # type: ignore[arg-type]
     (finding,) = analyst.conclude(now_ns=T0 + (INTERVALS + 3) * SECOND).findings
@@ -108,7 +108,7 @@ def test_an_answer_nobody_could_give_tells_nothing() -> None:
         return None
 
     able = frozenset(fleet()[0].iter_agents())
-    narrowed = asyncio.run(narrow_down(finding, Fabric(fleet()[0]), able=able, ask=away))
+    narrowed = asyncio.run(narrow_down(finding, ClusterGraph(fleet()[0]), able=able, ask=away))
     assert set(narrowed.left) == {*finding.components, *finding.indistinguishable}
     assert 0 < asked <= BUDGET
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from netprobe.analysis.plan.index import Aspect, Facts
+from netprobe.analysis.plan.index import Aspect, PlanIndex
 from tests.scenarios.player import (
     at,
     default_fleet,
@@ -28,7 +28,7 @@ def test_all_checks_over_a_link_that_cannot_pass_are_hit_and_no_others(
     broken = at(strike(kind, source=PROD, target=STAGING), 8.4, end_s=30)
     outcome = play([broken], seed=3, intervals=16, keep=True)
     (finding,) = outcome.conclusions[-1][1].findings
-    facts = Facts(*default_fleet())
+    facts = PlanIndex(*default_fleet())
     crossing = frozenset[int]().union(*(facts.crossing[part] for part in broken.label.components))
     meant = [facts.checks[number] for number in crossing if facts.checks[number].aspect in aspects]
     hit = Counter(facts.by_id[check].aspect for check in finding.affected)

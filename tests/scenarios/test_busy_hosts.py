@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import NodeId
 from netprobe.simulate.effects import Busy, SimulatedFault
 from tests.scenarios.player import at, play, strike
@@ -20,7 +20,7 @@ def busy(*nodes: str, lag_ms: int, waking_ms: int, is_lost: bool = False) -> Sim
     effects = tuple(
         Busy(NodeId.parse(node), lag_ms * _MS, waking_ms * _MS, is_lost=is_lost) for node in nodes
     )
-    return SimulatedFault(f"load {nodes}", Label(Cause.UNKNOWN, ()), effects)
+    return SimulatedFault(f"load {nodes}", GroundTruth(Cause.UNKNOWN, ()), effects)
 
 
 @pytest.mark.parametrize("lag_ms", [60, 200])

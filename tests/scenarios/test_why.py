@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from netprobe.analysis.queries.endpoints import find_end
-from netprobe.analysis.queries.path_explanation import Why, explain_pair
+from netprobe.analysis.queries.path_explanation import PathExplanation, explain_pair
 from netprobe.model.finding import Cause
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
@@ -41,12 +41,12 @@ def snapshot_of(kind: str, parameters: tuple[tuple[str, str], ...]) -> Snapshot:
     )
 
 
-def ask(snapshot: Snapshot, source: str, target: str) -> Why:
+def ask(snapshot: Snapshot, source: str, target: str) -> PathExplanation:
     ends = find_end(snapshot.inventory, source), find_end(snapshot.inventory, target)
     return explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
 
 
-def layers(why: Why) -> dict[str, PathState | None]:
+def layers(why: PathExplanation) -> dict[str, PathState | None]:
     return {step.layer: step.state for step in why.steps}
 
 

@@ -14,7 +14,7 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.operator import Access
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.names import AgentId
 
 PATIENCE_S = 120.0
@@ -27,7 +27,7 @@ DEV = AgentId.parse("dev/w.1/host")
 def _missing() -> str:
     try:
         find_program()
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         return str(error)
     return ""
 

@@ -18,8 +18,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, log
 
-from netprobe.analysis.intervals.observation import Look, Seen
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Histogram
@@ -36,10 +36,10 @@ _CHANCE = 1e-3
 """That lag silenced every question of so many frames must be less likely than this."""
 
 
-class Doubt:
+class LagTolerance:
     """What lag may explain of the newest frame and the one before it."""
 
-    def __init__(self, looks: Sequence[Look], facts: Facts) -> None:
+    def __init__(self, looks: Sequence[IntervalObservation], facts: PlanIndex) -> None:
         """*looks* are the frames in question, the newest one last."""
         self._looks = looks
         self._facts = facts
@@ -95,7 +95,7 @@ class Doubt:
             self._waking[agent] = sum(n * each_ns for n, each_ns in took) / count if count else float("inf")
         return self._waking[agent]
 
-    def _connections(self, agent: AgentId) -> Iterator[tuple[CheckFacts, Seen]]:
+    def _connections(self, agent: AgentId) -> Iterator[tuple[CheckFacts, CheckObservation]]:
         for check in self._facts.from_agent.get(agent, ()):
             if check.aspect is Aspect.TCP and check.asked and check.asked.cluster == agent.cluster:
                 for look in self._looks:
@@ -103,7 +103,7 @@ class Doubt:
                         yield check, look.seen[check.number]
 
 
-def _took_ns(check: CheckFacts, seen: Seen) -> Iterator[tuple[int, float]]:
+def _took_ns(check: CheckFacts, seen: CheckObservation) -> Iterator[tuple[int, float]]:
     """How many questions took how long."""
     rtt = seen.window.rtt
     for bucket, count in zip(rtt.buckets, rtt.counts, strict=True):

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId
@@ -26,7 +26,9 @@ _LEAST_NODES = 2
 _LEAST_OLD = 4
 
 
-def find_full_tables(look: Look, facts: Facts, *, ignored: frozenset[int]) -> tuple[Hypothesis, ...]:
+def find_full_tables(
+    look: IntervalObservation, facts: PlanIndex, *, ignored: frozenset[int]
+) -> tuple[Hypothesis, ...]:
     """Nodes from which every new flow is silent while the old ones live."""
     dead = [facts.checks[number] for number in sorted(look.troubled - ignored)]
     suspects = dict.fromkeys(c.source.node_id for c in dead if c.aspect is Aspect.TCP and _is_silent(look, c))
@@ -34,7 +36,7 @@ def find_full_tables(look: Look, facts: Facts, *, ignored: frozenset[int]) -> tu
     return tuple(hypothesis for hypothesis in found if hypothesis is not None)
 
 
-def _suppose_full(look: Look, facts: Facts, node: NodeId) -> Hypothesis | None:
+def _suppose_full(look: IntervalObservation, facts: PlanIndex, node: NodeId) -> Hypothesis | None:
     ours = [check for agent in facts.agents_on[node] for check in facts.from_agent.get(agent, ())]
     seen = [check for check in ours if check.number in look.seen and _leaves(check)]
     old = [check for check in seen if check.aspect in _OLD]
@@ -65,12 +67,12 @@ def _leaves(check: CheckFacts) -> bool:
     return check.asked is None or check.asked.node_id != check.source.node_id
 
 
-def _all_pass(look: Look, old: Iterable[CheckFacts]) -> bool:
+def _all_pass(look: IntervalObservation, old: Iterable[CheckFacts]) -> bool:
     passed = [look.seen[check.number].is_good for check in old]
     return len(passed) >= _LEAST_OLD and all(passed)
 
 
-def _is_silent(look: Look, check: CheckFacts) -> bool:
+def _is_silent(look: IntervalObservation, check: CheckFacts) -> bool:
     seen = look.seen.get(check.number)
     if seen is None or not seen.is_dead:
         return False
@@ -78,12 +80,12 @@ def _is_silent(look: Look, check: CheckFacts) -> bool:
     return silent == seen.asked
 
 
-def _is_open_to_others(look: Look, facts: Facts, check: CheckFacts) -> bool:
+def _is_open_to_others(look: IntervalObservation, facts: PlanIndex, check: CheckFacts) -> bool:
     """Whether another node connects to the agent that *check* asks."""
     return any(look.seen[other.number].is_good for other in _others(look, facts, check))
 
 
-def _others(look: Look, facts: Facts, check: CheckFacts) -> Iterator[CheckFacts]:
+def _others(look: IntervalObservation, facts: PlanIndex, check: CheckFacts) -> Iterator[CheckFacts]:
     for other in facts.to_agent.get(check.asked, ()) if check.asked else ():
         beside = other.source.node_id not in {check.source.node_id, other.asked and other.asked.node_id}
         if other.aspect is Aspect.TCP and beside and other.number in look.seen:

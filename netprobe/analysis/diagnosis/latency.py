@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.state.latency_baseline import Baselines
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.state.latency_baseline import LatencyBaselines
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 
@@ -23,7 +23,9 @@ _ELSEWHERE = 0.2
 """The most that may be slow of what the same agents ask beside the tunnel."""
 
 
-def find_slow(look: Look, facts: Facts, baselines: Baselines) -> tuple[Hypothesis, ...]:
+def find_slow(
+    look: IntervalObservation, facts: PlanIndex, baselines: LatencyBaselines
+) -> tuple[Hypothesis, ...]:
     """Tunnels that have become slow."""
     if len(look.slow) < _LEAST:
         return ()
@@ -44,11 +46,11 @@ def find_slow(look: Look, facts: Facts, baselines: Baselines) -> tuple[Hypothesi
     return tuple(found)
 
 
-def _crossing(facts: Facts, parts: Iterable[Component]) -> frozenset[int]:
+def _crossing(facts: PlanIndex, parts: Iterable[Component]) -> frozenset[int]:
     return frozenset[int]().union(*(facts.crossing[part] for part in parts))
 
 
-def _is_at_fault(look: Look, facts: Facts, crossing: frozenset[int]) -> bool:
+def _is_at_fault(look: IntervalObservation, facts: PlanIndex, crossing: frozenset[int]) -> bool:
     if len(crossing & look.slow) < _NEARLY_ALL * len(crossing):
         return False
     sources = {facts.checks[number].source for number in crossing}
@@ -58,7 +60,11 @@ def _is_at_fault(look: Look, facts: Facts, crossing: frozenset[int]) -> bool:
 
 
 def _suppose(
-    look: Look, facts: Facts, baselines: Baselines, parts: Iterable[Component], core: frozenset[int]
+    look: IntervalObservation,
+    facts: PlanIndex,
+    baselines: LatencyBaselines,
+    parts: Iterable[Component],
+    core: frozenset[int],
 ) -> Hypothesis:
     now = sorted(look.seen[number].window.rtt.quantile_ns(0.5) or 0.0 for number in core)
     usual = sorted(baselines.usual_ns(number) or 0.0 for number in core)

@@ -13,9 +13,9 @@ from itertools import product
 
 import numpy as np
 
-from netprobe.analysis.intervals.observation import UNTOLD, Look, SeenTable
-from netprobe.analysis.localise.evidence import BoolArray, IntArray, Matrix, Observations
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.observation import UNTOLD, IntervalObservation, ObservationTable
+from netprobe.analysis.localise.evidence import BoolArray, EvidenceMatrix, IntArray, Observations
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.check import Layer
 from netprobe.model.component import Component, ComponentKind
 
@@ -52,14 +52,14 @@ _LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 class FamilyRows:
     """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
 
-    def __init__(self, facts: Facts, family: Family) -> None:
+    def __init__(self, facts: PlanIndex, family: Family) -> None:
         self.checks = tuple(
             c
             for c in facts.checks
             if FAMILY_OF.get(c.aspect) is family and c.legs.forward and not _is_scattered(c)
         )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
-        self.matrix: Matrix[Component] = Matrix.of_path_sets(
+        self.matrix: EvidenceMatrix[Component] = EvidenceMatrix.of_path_sets(
             ways for check in self.checks for ways in _ways(check)
         )
 
@@ -73,7 +73,9 @@ class FamilyRows:
         is_one_way: BoolArray = rows % len(_LEGS) != _LEGS.index(Leg.BOTH)
         return is_one_way
 
-    def observe(self, looks: Iterable[Look], *, without: Collection[int]) -> Observations[Component]:
+    def observe(
+        self, looks: Iterable[IntervalObservation], *, without: Collection[int]
+    ) -> Observations[Component]:
         """What every row sent and lost over some frames, except those of some checks."""
         sent = np.zeros(self.matrix.rows, np.int64)
         lost = np.zeros(self.matrix.rows, np.int64)
@@ -81,7 +83,7 @@ class FamilyRows:
             self._add(look.seen, without, sent, lost)
         return Observations(self.matrix, sent, lost)
 
-    def _add(self, seen: SeenTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
+    def _add(self, seen: ObservationTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
         used = (seen.asked > 0) & (seen.wrong == 0)
         used[list(without)] = False
         used = used[self._numbers]

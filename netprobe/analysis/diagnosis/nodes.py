@@ -12,15 +12,17 @@ from collections.abc import Iterable
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import agent as agent_component
 from netprobe.model.component import gateway_in, gateway_out, node_in, node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
 
 
-def find_dead_nodes(look: Look, facts: Facts, *, ignored: frozenset[int]) -> tuple[Hypothesis, ...]:
+def find_dead_nodes(
+    look: IntervalObservation, facts: PlanIndex, *, ignored: frozenset[int]
+) -> tuple[Hypothesis, ...]:
     """Nodes none of whose agents delivered and from which nothing came back."""
     found = []
     for node in dict.fromkeys(agent.node_id for agent in sorted(look.missing)):
@@ -31,7 +33,9 @@ def find_dead_nodes(look: Look, facts: Facts, *, ignored: frozenset[int]) -> tup
     return tuple(found)
 
 
-def _suppose_dead(look: Look, facts: Facts, node: NodeId, ignored: frozenset[int]) -> Hypothesis | None:
+def _suppose_dead(
+    look: IntervalObservation, facts: PlanIndex, node: NodeId, ignored: frozenset[int]
+) -> Hypothesis | None:
     towards = [facts.checks[number] for number in facts.at_node[node] if number not in ignored]
     asked = [check for check in towards if check.source.node_id != node and check.number in look.seen]
     if not asked or any(
@@ -58,7 +62,7 @@ def _suppose_dead(look: Look, facts: Facts, node: NodeId, ignored: frozenset[int
 
 
 def find_sick_agents(
-    look: Look, facts: Facts, *, dead: Iterable[NodeId], ignored: frozenset[int]
+    look: IntervalObservation, facts: PlanIndex, *, dead: Iterable[NodeId], ignored: frozenset[int]
 ) -> tuple[Hypothesis, ...]:
     """Agents that delivered nothing and answer nobody while their address pings."""
     buried = set(dead)
@@ -71,7 +75,9 @@ def find_sick_agents(
     return tuple(found)
 
 
-def _suppose_sick(look: Look, facts: Facts, agent: AgentId, ignored: frozenset[int]) -> Hypothesis | None:
+def _suppose_sick(
+    look: IntervalObservation, facts: PlanIndex, agent: AgentId, ignored: frozenset[int]
+) -> Hypothesis | None:
     towards = [c for c in facts.to_agent.get(agent, ()) if c.number in look.seen]
     pinged = [c.number for c in towards if c.aspect is Aspect.ICMP and look.seen[c.number].is_good]
     talked = [c for c in towards if _needs_agent(c) and c.number not in ignored]

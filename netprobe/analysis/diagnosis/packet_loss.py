@@ -15,13 +15,13 @@ import numpy as np
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows, plain
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import BoolArray, IntArray, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.interface import Suspect
 from netprobe.analysis.localise.set_cover import SetCover
 from netprobe.analysis.localise.verdict import too_few
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId
@@ -51,7 +51,7 @@ _PREFERRED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Blamed:
+class LossSuspect:
     """A suspect in the plan's words."""
 
     part: Component
@@ -61,14 +61,16 @@ class Blamed:
     is_solid: bool
 
 
-class Network:
+class PacketLossDetector:
     """The matrices of one plan, built once."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: PlanIndex) -> None:
         self.facts = facts
         self.rows = {family: FamilyRows(facts, family) for family in Family}
 
-    def find_dead(self, look: Look, family: Family, *, without: Collection[int]) -> tuple[Blamed, ...]:
+    def find_dead(
+        self, look: IntervalObservation, family: Family, *, without: Collection[int]
+    ) -> tuple[LossSuspect, ...]:
         """The parts nothing came through in this frame."""
         rows = self.rows[family]
         every = rows.observe((look,), without=without)
@@ -80,8 +82,8 @@ class Network:
         return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
 
     def find_lossy(
-        self, looks: Collection[Look], family: Family, *, without: Collection[int]
-    ) -> tuple[Blamed, ...]:
+        self, looks: Collection[IntervalObservation], family: Family, *, without: Collection[int]
+    ) -> tuple[LossSuspect, ...]:
         """The parts that lost some of what crossed them, over several frames."""
         rows = self.rows[family]
         every = rows.observe(looks, without=without)
@@ -96,7 +98,7 @@ class Network:
         )
 
     @staticmethod
-    def _is_mirrored(rows: FamilyRows, blamed: Blamed, every: Observations[Component]) -> bool:
+    def _is_mirrored(rows: FamilyRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
         part = blamed.part
         other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
@@ -110,7 +112,7 @@ class Network:
     @staticmethod
     def _blame(
         rows: FamilyRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
-    ) -> Blamed:
+    ) -> LossSuspect:
         """A suspect found in the rows whose *number* is given."""
         ranked = sorted(suspect.components, key=_rank)
         crossed, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]))
@@ -119,7 +121,7 @@ class Network:
         dead = int(np.count_nonzero(every.lost[used] == every.sent[used]))
         checks = frozenset(rows.check_of(row) for row in number[list(suspect.supporting)].tolist())
         alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
-        return Blamed(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
+        return LossSuspect(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
 
 
 def _find_unacquitted(every: Observations[Component]) -> IntArray:
@@ -166,16 +168,21 @@ def _rank(part: Component) -> tuple[int, Component]:
 
 
 def group_dead(
-    look: Look, facts: Facts, blamed: Iterable[Blamed], *, column: str, outer: Callable[[Component], str]
+    look: IntervalObservation,
+    facts: PlanIndex,
+    blamed: Iterable[LossSuspect],
+    *,
+    column: str,
+    outer: Callable[[Component], str],
 ) -> tuple[Hypothesis, ...]:
     """Suspects that belong together, each group put to the table."""
-    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in _absorb(list(blamed)):
         groups[_group_key(one.part)].append(one)
     return tuple(_suppose_dead(look, facts, group, column, outer) for group in groups.values())
 
 
-def _absorb(blamed: list[Blamed]) -> list[Blamed]:
+def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
     """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
     parts = {one.part for one in blamed}
     tunnels = {frozenset((p.source, p.target)) for p in parts if p.kind is ComponentKind.TUNNEL}
@@ -206,7 +213,11 @@ def _group_key(part: Component) -> tuple[object, ...]:
 
 
 def _suppose_dead(
-    look: Look, facts: Facts, group: list[Blamed], column: str, outer: Callable[[Component], str]
+    look: IntervalObservation,
+    facts: PlanIndex,
+    group: list[LossSuspect],
+    column: str,
+    outer: Callable[[Component], str],
 ) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
@@ -237,7 +248,7 @@ def name_in_table(part: Component) -> str:
     return "route" if part.kind is ComponentKind.OVERLAY and part.detail else str(part.kind)
 
 
-def _crossing(facts: Facts, parts: Iterable[Component], column: str) -> frozenset[int]:
+def _crossing(facts: PlanIndex, parts: Iterable[Component], column: str) -> frozenset[int]:
     crossing: set[int] = set()
     for part in parts:
         crossing |= facts.crossing.get(part, frozenset())
@@ -246,11 +257,11 @@ def _crossing(facts: Facts, parts: Iterable[Component], column: str) -> frozense
     return frozenset(crossing)
 
 
-def _is_gateway(facts: Facts, part: Component) -> bool:
+def _is_gateway(facts: PlanIndex, part: Component) -> bool:
     return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
 
 
-def _find_answer(look: Look, core: Iterable[int]) -> str:
+def _find_answer(look: IntervalObservation, core: Iterable[int]) -> str:
     heard: Counter[str] = Counter()
     for number in core:
         for kind, count in look.seen[number].window.outcomes if number in look.seen else ():
@@ -263,13 +274,13 @@ def _find_answer(look: Look, core: Iterable[int]) -> str:
     return heard.most_common(1)[0][0] if heard else "silent"
 
 
-def _reject_words(look: Look, core: Iterable[int]) -> str:
+def _reject_words(look: IntervalObservation, core: Iterable[int]) -> str:
     told = Counter(look.seen[n].window.detail for n in core if n in look.seen and look.seen[n].window.detail)
     rejected = [words for words, _ in told.most_common() if "reject" in words]
     return f" ({rejected[0]})" if rejected else ""
 
 
-def _evidence(look: Look, facts: Facts, core: frozenset[int]) -> tuple[Evidence, ...]:
+def _evidence(look: IntervalObservation, facts: PlanIndex, core: frozenset[int]) -> tuple[Evidence, ...]:
     sources = {facts.checks[number].source for number in core}
     asked = sum(look.seen[number].asked for number in core if number in look.seen)
     reached = sum(look.seen[number].reached for number in core if number in look.seen)
@@ -278,7 +289,7 @@ def _evidence(look: Look, facts: Facts, core: frozenset[int]) -> tuple[Evidence,
 
 
 def _directions(
-    look: Look, facts: Facts, core: Iterable[int], parts: Sequence[Component]
+    look: IntervalObservation, facts: PlanIndex, core: Iterable[int], parts: Sequence[Component]
 ) -> Iterator[Evidence]:
     """What was counted at the far end: with the part on the way out, and with the part on the way back."""
     if len(parts) != 1:
@@ -297,7 +308,9 @@ def _directions(
             yield Evidence(text + answers, facts.ids(numbers))
 
 
-def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Evidence, ...]:
+def _witnesses(
+    look: IntervalObservation, facts: PlanIndex, parts: Iterable[Component]
+) -> tuple[Evidence, ...]:
     every = frozenset(parts)
     good = [
         number
@@ -307,22 +320,24 @@ def _witnesses(look: Look, facts: Facts, parts: Iterable[Component]) -> tuple[Ev
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
 
 
-def group_lossy(looks: Sequence[Look], facts: Facts, blamed: Iterable[Blamed]) -> tuple[Hypothesis, ...]:
+def group_lossy(
+    looks: Sequence[IntervalObservation], facts: PlanIndex, blamed: Iterable[LossSuspect]
+) -> tuple[Hypothesis, ...]:
     """Lossy suspects, both directions of one thing together."""
-    groups: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in blamed:
         if _is_lossy(looks, one):
             groups[_group_key(one.part)].append(one)
     return tuple(_suppose_lossy(looks, facts, group) for group in groups.values())
 
 
-def _is_lossy(looks: Sequence[Look], one: Blamed) -> bool:
+def _is_lossy(looks: Sequence[IntervalObservation], one: LossSuspect) -> bool:
     """Enough checks, in every frame, and neither next to nothing nor next to everything."""
     in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
     return in_every and len(one.checks) >= _LEAST_CHECKS and _LEAST_LOSS <= one.loss <= 0.8
 
 
-def _is_steady(looks: Sequence[Look], core: Iterable[int]) -> bool:
+def _is_steady(looks: Sequence[IntervalObservation], core: Iterable[int]) -> bool:
     """Whether frames lose alike: what broke for good loses little at first, then everything."""
     shares = []
     for look in looks:
@@ -332,7 +347,9 @@ def _is_steady(looks: Sequence[Look], core: Iterable[int]) -> bool:
     return min(shares) >= _STEADY_SHARE * max(shares)
 
 
-def _suppose_lossy(looks: Sequence[Look], facts: Facts, group: list[Blamed]) -> Hypothesis:
+def _suppose_lossy(
+    looks: Sequence[IntervalObservation], facts: PlanIndex, group: list[LossSuspect]
+) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     loss = sum(one.loss for one in group) / len(group)

@@ -8,14 +8,14 @@ import numpy as np
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, gateway_out, node_out, pod_in
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 
 
-def find_wrong_peers(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
+def find_wrong_peers(look: IntervalObservation, facts: PlanIndex) -> tuple[Hypothesis, ...]:
     """Somebody else answers at an agent's address: the asking clusters' gateways lead astray."""
     astray: dict[tuple[ClusterName, AgentId], list[int]] = defaultdict(list)
     for number in np.flatnonzero(look.seen.wrong).tolist():
@@ -34,7 +34,7 @@ def find_wrong_peers(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
     )
 
 
-def _blame(facts: Facts, cluster: ClusterName, victim: AgentId) -> Component:
+def _blame(facts: PlanIndex, cluster: ClusterName, victim: AgentId) -> Component:
     gateway = facts.gateway_towards(source=cluster, target=victim.cluster)
     if cluster == victim.cluster or gateway is None:
         return pod_in(victim.node_id)
@@ -42,7 +42,11 @@ def _blame(facts: Facts, cluster: ClusterName, victim: AgentId) -> Component:
 
 
 def _suppose_astray(
-    look: Look, facts: Facts, part: Component, numbers: list[int], between: set[tuple[ClusterName, AgentId]]
+    look: IntervalObservation,
+    facts: PlanIndex,
+    part: Component,
+    numbers: list[int],
+    between: set[tuple[ClusterName, AgentId]],
 ) -> Hypothesis:
     victims = sorted({str(victim) for _, victim in between})
     answering = sorted({look.seen[number].window.answered_by for number in numbers} - {""})
@@ -69,7 +73,7 @@ def _is_between(source: AgentId, asked: AgentId | None, cluster: ClusterName, vi
     )
 
 
-def find_translated(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
+def find_translated(look: IntervalObservation, facts: PlanIndex) -> tuple[Hypothesis, ...]:
     """Pods whose source address is not theirs when it arrives; nodes have many addresses and are left out."""
     seen_by: dict[Component, list[int]] = defaultdict(list)
     for number, window in look.seen.windows.items():
@@ -82,14 +86,16 @@ def find_translated(look: Look, facts: Facts) -> tuple[Hypothesis, ...]:
     return tuple(_suppose_translated(look, facts, part, numbers) for part, numbers in sorted(seen_by.items()))
 
 
-def _translator(facts: Facts, source: AgentId, asked: AgentId) -> Component:
+def _translator(facts: PlanIndex, source: AgentId, asked: AgentId) -> Component:
     if source.cluster == asked.cluster:
         return node_out(source.node_id)
     gateway = facts.gateway_towards(source=source.cluster, target=asked.cluster)
     return gateway_out(gateway or NodeId(source.cluster, source.node))
 
 
-def _suppose_translated(look: Look, facts: Facts, part: Component, numbers: list[int]) -> Hypothesis:
+def _suppose_translated(
+    look: IntervalObservation, facts: PlanIndex, part: Component, numbers: list[int]
+) -> Hypothesis:
     examples = sorted({(str(facts.checks[n].source), look.seen[n].window.observed_source) for n in numbers})
     agent, source = examples[0]
     return suppose(

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netprobe.analysis.diagnosis.agent_lag import Doubt
+from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
 from netprobe.analysis.diagnosis.loss_rows import FAMILY_OF, Family
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
-from netprobe.analysis.diagnosis.packet_loss import Network, group_dead, group_lossy
+from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_translated, find_wrong_peers
-from netprobe.analysis.diagnosis.services import Servants, find_excused, find_failing
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
-from netprobe.analysis.plan.migration import Carry
-from netprobe.analysis.state.latency_baseline import Baselines
-from netprobe.analysis.state.loss_baseline import Losses
+from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.analysis.state.latency_baseline import LatencyBaselines
+from netprobe.analysis.state.loss_baseline import LossBaselines
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause
 from netprobe.model.names import NodeId
@@ -30,26 +30,28 @@ _LOSSY_LOOKS = 2
 _LOSSY_CHECKS = 4
 
 
-class Explainer:
+class DiagnosisPipeline:
     """Everything that is built once per plan in order to explain its frames."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: PlanIndex) -> None:
         self.facts = facts
-        self.network = Network(facts)
-        self.servants = Servants(facts)
-        self.baselines = Baselines(len(facts.checks))
-        self.losses = Losses(len(facts.checks))
+        self.network = PacketLossDetector(facts)
+        self.servants = ServiceBackends(facts)
+        self.baselines = LatencyBaselines(len(facts.checks))
+        self.losses = LossBaselines(len(facts.checks))
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan, knowing what was learnt of DNS servers."""
         learnt = self.servants.not_dns & carry.after.agents_on.keys()
         self.facts = carry.after
-        self.network = Network(carry.after)
-        self.servants = Servants(carry.after, learnt)
+        self.network = PacketLossDetector(carry.after)
+        self.servants = ServiceBackends(carry.after, learnt)
         self.baselines.replan(carry)
         self.losses.replan(carry)
 
-    def explain(self, look: Look, before: Sequence[Look], *, ignored: frozenset[int]) -> Explanation:
+    def explain(
+        self, look: IntervalObservation, before: Sequence[IntervalObservation], *, ignored: frozenset[int]
+    ) -> Explanation:
         """Explain the newest frame; *before* are the frames before it, oldest first.
 
         *ignored* checks are left aside where they fail: they never worked yet, or are explained already.
@@ -68,7 +70,7 @@ class Explainer:
         network = self._find_broken(look, aside)
         found += network
         gated = self._gated(look)
-        doubt = Doubt((*before[-1:], look), self.facts)
+        doubt = LagTolerance((*before[-1:], look), self.facts)
         services, excused = self._find_failing(look, doubt, aside | _explained(network))
         found += services
         done = aside | _explained(found) | gated | excused
@@ -77,7 +79,7 @@ class Explainer:
         done |= _explained(lossy)
         return Explanation(tuple(found), excused | gated, look.troubled - done)
 
-    def _behind_missing(self, look: Look) -> frozenset[int]:
+    def _behind_missing(self, look: IntervalObservation) -> frozenset[int]:
         """Checks that need an agent which delivered nothing: its silence may be its own."""
         aside: set[int] = set()
         for agent in look.missing:
@@ -86,7 +88,7 @@ class Explainer:
                 aside |= self.facts.at_node[agent.node_id]
         return frozenset(aside)
 
-    def _find_broken(self, look: Look, aside: frozenset[int]) -> list[Hypothesis]:
+    def _find_broken(self, look: IntervalObservation, aside: frozenset[int]) -> list[Hypothesis]:
         main = self.network.find_dead(look, Family.MAIN, without=aside)
         found = list(group_dead(look, self.facts, main, column="all", outer=self._outer_words(look)))
         aside = aside | _explained(found) | self._gated(look)
@@ -95,7 +97,7 @@ class Explainer:
             found += group_dead(look, self.facts, blamed, column=str(family), outer=self._outer_words(look))
         return found
 
-    def _gated(self, look: Look) -> frozenset[int]:
+    def _gated(self, look: IntervalObservation) -> frozenset[int]:
         """Checks of special packets between two agents where ordinary ones fail as well."""
         return frozenset(
             number
@@ -104,20 +106,22 @@ class Explainer:
             and not self._is_plain_fine(look, self.facts.checks[number])
         )
 
-    def _is_plain_fine(self, look: Look, check: CheckFacts) -> bool:
+    def _is_plain_fine(self, look: IntervalObservation, check: CheckFacts) -> bool:
         asked = check.asked or check.source
         twins = [c for c in self.facts.of_pair.get((check.source, asked), ()) if c.aspect in _TWINS]
         seen = [look.seen[twin.number] for twin in twins if twin.number in look.seen]
         return bool(seen) and all(one.is_good for one in seen)
 
     def _find_failing(
-        self, look: Look, doubt: Doubt, aside: frozenset[int]
+        self, look: IntervalObservation, doubt: LagTolerance, aside: frozenset[int]
     ) -> tuple[tuple[Hypothesis, ...], frozenset[int]]:
         shaky = look.missing | look.strained
         excused = find_excused(look, self.servants, shaky=shaky, troubled=look.troubled)
         return find_failing(look, self.servants, doubt, without=aside | excused), excused
 
-    def _find_lossy(self, look: Look, before: Sequence[Look], done: frozenset[int]) -> tuple[Hypothesis, ...]:
+    def _find_lossy(
+        self, look: IntervalObservation, before: Sequence[IntervalObservation], done: frozenset[int]
+    ) -> tuple[Hypothesis, ...]:
         looks = [*before[-_LOSSY_LOOKS + 1 :], look]
         if len(looks) < _LOSSY_LOOKS or any(
             len([n for n in one.troubled - done if self.facts.checks[n].asked]) < _LOSSY_CHECKS
@@ -127,7 +131,7 @@ class Explainer:
         blamed = self.network.find_lossy(looks, Family.MAIN, without=done & look.troubled)
         return group_lossy(looks, self.facts, blamed)
 
-    def _outer_words(self, look: Look) -> Callable[[Component], str]:
+    def _outer_words(self, look: IntervalObservation) -> Callable[[Component], str]:
         def words(part: Component) -> str:
             ends = {part.source, part.target}
             outer = [

@@ -13,14 +13,14 @@ from math import comb
 
 import numpy as np
 
-from netprobe.analysis.diagnosis.agent_lag import Doubt
+from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.intervals.observation import Look, Seen
+from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
 from netprobe.analysis.plan.index import (
     Aspect,
     CheckFacts,
-    Facts,
+    PlanIndex,
     column_of,
 )
 from netprobe.model.component import Component, ComponentKind
@@ -36,10 +36,10 @@ _TIRED_FRAMES = 3
 
 
 @dataclass(slots=True)
-class Servants:
+class ServiceBackends:
     """Who stands behind services and DNS servers, as far as it is known."""
 
-    facts: Facts
+    facts: PlanIndex
     not_dns: set[NodeId] = field(default_factory=set)
     """Nodes whose trouble left their cluster's DNS server answering: it does not stand there."""
 
@@ -53,7 +53,7 @@ class Servants:
         found = self.facts.endpoints(check) if check.aspect is Aspect.SERVICE else ()
         return found or self.dns_agents(check)
 
-    def learn(self, look: Look, down: Iterable[NodeId]) -> None:
+    def learn(self, look: IntervalObservation, down: Iterable[NodeId]) -> None:
         """A name that is answered while a node is down is not answered by that node."""
         gone = frozenset(down)
         if not gone:
@@ -67,7 +67,11 @@ class Servants:
 
 
 def find_excused(
-    look: Look, servants: Servants, *, shaky: frozenset[AgentId], troubled: frozenset[int]
+    look: IntervalObservation,
+    servants: ServiceBackends,
+    *,
+    shaky: frozenset[AgentId],
+    troubled: frozenset[int],
 ) -> frozenset[int]:
     """Troubled service and DNS checks behind which something else is broken."""
     excused: set[int] = set()
@@ -90,7 +94,11 @@ def find_excused(
 
 
 def _shaky_share(
-    look: Look, servants: Servants, check: CheckFacts, shaky: frozenset[AgentId], troubled: frozenset[int]
+    look: IntervalObservation,
+    servants: ServiceBackends,
+    check: CheckFacts,
+    shaky: frozenset[AgentId],
+    troubled: frozenset[int],
 ) -> float:
     """The share of what stands behind a check that may fail for reasons of its own."""
     behind = servants.facts.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
@@ -103,7 +111,7 @@ def _shaky_share(
     return failing / max(1, len(behind))
 
 
-def _is_cut_off(look: Look, facts: Facts, source: AgentId, behind: AgentId) -> bool:
+def _is_cut_off(look: IntervalObservation, facts: PlanIndex, source: AgentId, behind: AgentId) -> bool:
     """Whether pods of a node may be out of reach, whatever its agents and their ports do."""
     if all(agent in look.missing for agent in facts.agents_on[behind.node_id]):
         return True
@@ -111,7 +119,7 @@ def _is_cut_off(look: Look, facts: Facts, source: AgentId, behind: AgentId) -> b
     return any(check.number in look.troubled and check.aspect is Aspect.ICMP for check in pair)
 
 
-def _is_beyond_chance(look: Look, checks: list[tuple[int, float]]) -> bool:
+def _is_beyond_chance(look: IntervalObservation, checks: list[tuple[int, float]]) -> bool:
     """Whether more connections of one node failed than shaky endpoints explain (binomial tail).
 
     Every connection is balanced anew, so one shaky endpoint of three spoils about a third of them.
@@ -123,13 +131,13 @@ def _is_beyond_chance(look: Look, checks: list[tuple[int, float]]) -> bool:
     return tail < _CHANCE
 
 
-def _is_refused(seen: Seen) -> bool:
+def _is_refused(seen: CheckObservation) -> bool:
     said_no = seen.window.count(OutcomeKind.REFUSED) + seen.window.count(OutcomeKind.REJECTED)
     return said_no == seen.asked - seen.reached
 
 
 def _is_shaky(
-    facts: Facts, source: AgentId, behind: AgentId, shaky: frozenset[AgentId], troubled: frozenset[int]
+    facts: PlanIndex, source: AgentId, behind: AgentId, shaky: frozenset[AgentId], troubled: frozenset[int]
 ) -> bool:
     if behind in shaky:
         return True
@@ -138,7 +146,7 @@ def _is_shaky(
 
 
 def find_failing(
-    look: Look, servants: Servants, doubt: Doubt, *, without: frozenset[int]
+    look: IntervalObservation, servants: ServiceBackends, doubt: LagTolerance, *, without: frozenset[int]
 ) -> tuple[Hypothesis, ...]:
     """Service proxies, services and DNS servers that fail beside healthy endpoints."""
     facts = servants.facts
@@ -156,7 +164,7 @@ def find_failing(
 
 
 def _blame_column(
-    look: Look, checks: list[CheckFacts], *, without: frozenset[int]
+    look: IntervalObservation, checks: list[CheckFacts], *, without: frozenset[int]
 ) -> dict[Component, set[int]]:
     """Dead from every node: the service itself. Dead from some: their proxies.
 
@@ -206,7 +214,9 @@ def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
     return found
 
 
-def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int], *, patience: int) -> Hypothesis:
+def _suppose(
+    look: IntervalObservation, facts: PlanIndex, part: Component, numbers: set[int], *, patience: int
+) -> Hypothesis:
     is_zone = part.kind is ComponentKind.DNS and part.detail
     ids = facts.ids(numbers)
     nodes = {facts.checks[number].source.node_id for number in numbers}
@@ -228,24 +238,26 @@ def _suppose(look: Look, facts: Facts, part: Component, numbers: set[int], *, pa
     )
 
 
-def _find_patience(servants: Servants, doubt: Doubt, part: Component, numbers: Iterable[int]) -> int:
+def _find_patience(
+    servants: ServiceBackends, doubt: LagTolerance, part: Component, numbers: Iterable[int]
+) -> int:
     """Where agents lag, some nodes fail before others, which looks like their own fault."""
     checks = (servants.facts.checks[number] for number in numbers)
     most = _ROLLOUT_FRAMES if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_FRAMES
     return doubt.patience(((check, servants.behind(check)) for check in checks), most=most)
 
 
-def _is_half(look: Look, number: int) -> bool:
+def _is_half(look: IntervalObservation, number: int) -> bool:
     seen = look.seen.get(number)
     return seen is not None and seen.is_troubled and not seen.is_dead
 
 
-def _against(look: Look, facts: Facts, part: Component) -> tuple[Evidence, ...]:
+def _against(look: IntervalObservation, facts: PlanIndex, part: Component) -> tuple[Evidence, ...]:
     good = [n for n in facts.crossing[part] if n in look.seen and look.seen[n].is_good]
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
 
 
-def _answer(look: Look, numbers: Iterable[int]) -> str:
+def _answer(look: IntervalObservation, numbers: Iterable[int]) -> str:
     refused = silent = 0
     for number in numbers:
         window = look.seen[number].window
@@ -254,6 +266,6 @@ def _answer(look: Look, numbers: Iterable[int]) -> str:
     return "refused" if refused > silent else "silent"
 
 
-def _words(look: Look, numbers: Iterable[int]) -> str:
+def _words(look: IntervalObservation, numbers: Iterable[int]) -> str:
     told = sorted({look.seen[number].window.detail for number in numbers} - {""})
     return "; ".join(told[:2]) or "no answer"

@@ -17,9 +17,9 @@ from netprobe.analysis.diagnosis.hypothesis import (
     rename,
 )
 from netprobe.analysis.diagnosis.packet_loss import name_in_table
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Aspect, Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import Aspect, PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import CheckId, NodeId
@@ -44,7 +44,7 @@ _FLAP_QUIET = 30
 
 
 @dataclass(slots=True)
-class Case:
+class OpenFinding:
     """An open finding and what it rests on."""
 
     hypothesis: Hypothesis
@@ -60,7 +60,7 @@ class Case:
     ordinary packets fail as well, and is hit all the same.
     """
 
-    def note(self, look: Look, facts: Facts) -> None:
+    def note(self, look: IntervalObservation, facts: PlanIndex) -> None:
         """Take in whom it hits in one frame."""
         hit = self.hypothesis.core
         if self.hypothesis.cause is not Cause.TUNNEL_SLOW:  # what is late is not lost
@@ -71,22 +71,22 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class PreviousInterval:
     """What the frame before left over."""
 
     trouble: frozenset[int] = frozenset()
     """Failing checks that counted as evidence and did not fail only beside others."""
 
 
-class Findings:
+class FindingLifecycle:
     """Open and past findings."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: PlanIndex) -> None:
         self._facts = facts
-        self._open: dict[Key, Case] = {}
+        self._open: dict[Key, OpenFinding] = {}
         self._past: deque[Finding] = deque(maxlen=_PAST)
         self._streak: Counter[Key] = Counter()
-        self._before = Before()
+        self._before = PreviousInterval()
         self._frame = 0
         self._ends: dict[Key, deque[int]] = {}
         """When findings ended lately, in frames."""
@@ -112,7 +112,7 @@ class Findings:
 
     def update(
         self,
-        look: Look,
+        look: IntervalObservation,
         fresh: Explanation,
         whole: Explanation,
         *,
@@ -130,16 +130,16 @@ class Findings:
         for hypothesis in fresh.hypotheses:
             if hypothesis.key not in self._open and self._may_open(hypothesis, look, fresh):
                 self._begin(hypothesis, look, now_ns=now_ns)
-        self._before = Before(trouble - fresh.excused)
+        self._before = PreviousInterval(trouble - fresh.excused)
         return healing
 
     def _count(self, fresh: Explanation) -> None:
         self._streak = Counter({h.key: self._streak[h.key] + 1 for h in fresh.hypotheses if h.is_solid})
 
-    def replan(self, carry: Carry, *, now_ns: int) -> None:
+    def replan(self, carry: PlanMigration, *, now_ns: int) -> None:
         """Go on with the next plan: findings last while their parts exist, and own what now crosses them."""
         self._facts = carry.after
-        self._before = Before(carry.numbers(self._before.trouble))
+        self._before = PreviousInterval(carry.numbers(self._before.trouble))
         for key, case in list(self._open.items()):
             if all(carry.exists(part) for part in case.hypothesis.components):
                 _carry_case(case, carry)
@@ -170,14 +170,14 @@ class Findings:
 
     # --- opening ------------------------------------------------------------------------------
 
-    def _may_open(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+    def _may_open(self, hypothesis: Hypothesis, look: IntervalObservation, fresh: Explanation) -> bool:
         if not hypothesis.is_solid or not self._is_settled(hypothesis, look, fresh):
             return False
         if self._streak[hypothesis.key] >= hypothesis.patience:
             return True
         return hypothesis.patience <= 2 and self._is_vouched_for(hypothesis, look, fresh)
 
-    def _is_settled(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+    def _is_settled(self, hypothesis: Hypothesis, look: IntervalObservation, fresh: Explanation) -> bool:
         """Nothing of the same kind that may have the same cause is left unexplained in this frame."""
         aspects = {self._facts.checks[number].aspect for number in hypothesis.core}
         left = {number for number in fresh.unexplained if self._facts.checks[number].aspect in aspects}
@@ -205,7 +205,7 @@ class Findings:
         near = (self._facts.at_node[place] for place, times in places.items() if 2 * times >= len(core))
         return frozenset[int]().union(*common, *near)
 
-    def _is_vouched_for(self, hypothesis: Hypothesis, look: Look, fresh: Explanation) -> bool:
+    def _is_vouched_for(self, hypothesis: Hypothesis, look: IntervalObservation, fresh: Explanation) -> bool:
         """The frame before was troubled here, and nowhere that is not explained now."""
         trouble = self._before.trouble
         if not trouble & hypothesis.explained:
@@ -214,7 +214,7 @@ class Findings:
         left = trouble - explained - self.owned - fresh.excused
         return len(left) <= _STRAY + int(_STRAY_SHARE * len(look.seen))
 
-    def _begin(self, hypothesis: Hypothesis, look: Look, *, now_ns: int) -> None:
+    def _begin(self, hypothesis: Hypothesis, look: IntervalObservation, *, now_ns: int) -> None:
         is_flapping = self._is_flapping(hypothesis.key)
         finding = Finding(
             id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
@@ -231,7 +231,7 @@ class Findings:
             loss=hypothesis.loss,
             next_step=hypothesis.row.next_step,
         )
-        case = self._open[hypothesis.key] = Case(hypothesis, finding, is_flapping=is_flapping)
+        case = self._open[hypothesis.key] = OpenFinding(hypothesis, finding, is_flapping=is_flapping)
         case.note(look, self._facts)
 
     def _is_flapping(self, key: Key) -> bool:
@@ -239,7 +239,7 @@ class Findings:
         ends = self._ends.get(key, ())
         return sum(self._frame - end <= _FLAP_FRAMES for end in ends) >= _FLAPS
 
-    def _find_hidden(self, hypothesis: Hypothesis, look: Look) -> tuple[Component, ...]:
+    def _find_hidden(self, hypothesis: Hypothesis, look: IntervalObservation) -> tuple[Component, ...]:
         """Parts that only explained checks cross: nobody can see them now."""
         if hypothesis.row.note or hypothesis.loss is not None:
             return ()
@@ -252,7 +252,7 @@ class Findings:
             )
         )
 
-    def _proves(self, look: Look, number: int, part: Component) -> bool:
+    def _proves(self, look: IntervalObservation, number: int, part: Component) -> bool:
         """Whether packets of a check passed a part: by an answer, or by a request that was counted there."""
         seen = look.seen.get(number)
         if seen is None:
@@ -264,7 +264,7 @@ class Findings:
 
     # --- lasting and ending -------------------------------------------------------------------
 
-    def _support(self, look: Look, whole: Explanation, *, now_ns: int) -> frozenset[int]:
+    def _support(self, look: IntervalObservation, whole: Explanation, *, now_ns: int) -> frozenset[int]:
         healing: set[int] = set()
         for key, case in list(self._open.items()):
             state = self._is_supported(case, look, whole)
@@ -284,7 +284,7 @@ class Findings:
                 )
         return frozenset(healing)
 
-    def _is_supported(self, case: Case, look: Look, whole: Explanation) -> bool | None:
+    def _is_supported(self, case: OpenFinding, look: IntervalObservation, whole: Explanation) -> bool | None:
         """Whether the frame still shows it; None where nobody could see."""
         hypothesis = case.hypothesis
         if hypothesis.key in whole.keys:
@@ -297,7 +297,7 @@ class Findings:
         share = sum(look.is_troubled(number) for number in measured) / len(measured)
         return share >= (0.2 if hypothesis.loss is not None else 0.5)
 
-    def _compare(self, case: Case, whole: Explanation) -> None:
+    def _compare(self, case: OpenFinding, whole: Explanation) -> None:
         """Whether something else explains the same checks better by now."""
         hypothesis = case.hypothesis
         better = hypothesis.key not in whole.keys and any(
@@ -317,7 +317,7 @@ class Findings:
         self._past.append(replace(case.finding, ended_ns=now_ns))
 
 
-def _carry_case(case: Case, carry: Carry) -> None:
+def _carry_case(case: OpenFinding, carry: PlanMigration) -> None:
     """Where none of the checks beyond doubt goes on, those that cross the parts now have to show it."""
     old = case.hypothesis
     new = carry.touching(old.components, like=old.explained)
@@ -339,7 +339,7 @@ def _without(told: tuple[Evidence, ...], departed: frozenset[CheckId]) -> tuple[
     )
 
 
-def _quiet_frames(case: Case) -> int:
+def _quiet_frames(case: OpenFinding) -> int:
     """Frames without support after which a finding has ended."""
     if case.is_flapping:
         return _FLAP_QUIET

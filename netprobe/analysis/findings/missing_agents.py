@@ -18,12 +18,12 @@ from itertools import groupby
 
 from netprobe.analysis.diagnosis.hypothesis import suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.findings.missing_agents_text import Late, describe, find_evidence
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.findings.missing_agents_text import MissingAgent, describe, find_evidence
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, ComponentKind, bus_way
 from netprobe.model.component import agent as agent_part
-from netprobe.model.expected_agents import AgentPod, Muster
+from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import AgentId, ClusterName
 
@@ -39,7 +39,7 @@ _Key = tuple[str, tuple[Component, ...]]
 
 
 @dataclass(slots=True)
-class _Wait:
+class _AwaitedPod:
     """One pod that is awaited. Times are of our own clock, which stands while we do."""
 
     pod: AgentPod
@@ -70,14 +70,14 @@ class _Case:
     finding: Finding
 
 
-class Arrivals:
+class MissingAgents:
     """Who is awaited, and what is found of those that do not come."""
 
     def __init__(self, *, late_after_ns: int = LATE_AFTER_NS) -> None:
         """*late_after_ns*: nobody is late before, nor before `LATE_INTERVALS`."""
         self._late_after_ns = late_after_ns
-        self._muster = Muster()
-        self._waits: dict[AgentId, _Wait] = {}
+        self._muster = ExpectedAgents()
+        self._waits: dict[AgentId, _AwaitedPod] = {}
         self._heard: dict[AgentId, int] = {}
         """When a report came last, by our own clock."""
         self._spoke: dict[AgentId, int] = {}
@@ -89,7 +89,7 @@ class Arrivals:
         self._clock_ns = 0
         self._looked_ns: int | None = None
 
-    def expect(self, muster: Muster) -> None:
+    def expect(self, muster: ExpectedAgents) -> None:
         """These are said to run."""
         self._muster = muster
 
@@ -103,7 +103,9 @@ class Arrivals:
             if agent in self._waits:
                 self._begin_anew(self._waits[agent])
 
-    def see(self, facts: Facts, look: Look | None, found: Iterable[Finding], *, now_ns: int) -> None:
+    def see(
+        self, facts: PlanIndex, look: IntervalObservation | None, found: Iterable[Finding], *, now_ns: int
+    ) -> None:
         """Look who is late at *now_ns*; *found* is what packets have named, *look* what was seen last."""
         if not self._muster.pods and not self._waits:
             return
@@ -122,7 +124,7 @@ class Arrivals:
         for group in groups.values():
             self._tell(group, facts, look, now_ns)
 
-    def late(self, facts: Facts) -> frozenset[AgentId]:
+    def late(self, facts: PlanIndex) -> frozenset[AgentId]:
         """Who has not come for half the time after which a finding is made, and nothing explains it."""
         half_ns = self._due_ns(facts) // 2
         return frozenset(
@@ -160,7 +162,7 @@ class Arrivals:
 
     # --- who is late ----------------------------------------------------------------------------
 
-    def _await(self, facts: Facts, found: tuple[Finding, ...], now_ns: int) -> None:
+    def _await(self, facts: PlanIndex, found: tuple[Finding, ...], now_ns: int) -> None:
         there = {pod.agent: pod for pod in self._muster.pods if pod.runs and pod.agent in facts.agent_set}
         self._waits = {agent: wait for agent, wait in self._waits.items() if agent in there}
         self._heard = {agent: at for agent, at in self._heard.items() if agent in facts.agent_set}
@@ -174,30 +176,30 @@ class Arrivals:
                 self._cover(agent, wait, found)
                 wait.is_due = wait.is_due or self._clock_ns - wait.since_ns >= due_ns
 
-    def _wait_for(self, agent: AgentId, pod: AgentPod, now_ns: int) -> _Wait:
+    def _wait_for(self, agent: AgentId, pod: AgentPod, now_ns: int) -> _AwaitedPod:
         """What is awaited of *agent*; whatever began anew has its time anew."""
         ready, wait = agent.node_id not in self._muster.not_ready, self._waits.get(agent)
         if wait is None or wait.pod.uid != pod.uid or wait.node_ready != ready:
             noticed_ns = wait.noticed_ns if wait is not None and wait.pod.uid == pod.uid else now_ns
-            wait = self._waits[agent] = _Wait(pod, ready, noticed_ns, self._clock_ns)
+            wait = self._waits[agent] = _AwaitedPod(pod, ready, noticed_ns, self._clock_ns)
         elif pod.since_ns is not None and pod.since_ns != wait.pod.since_ns and not wait.is_due:
             wait.since_ns = self._clock_ns  # one that starts again and again stays late
         wait.pod = pod
         return wait
 
-    def _due_ns(self, facts: Facts) -> int:
+    def _due_ns(self, facts: PlanIndex) -> int:
         return max(self._late_after_ns, LATE_INTERVALS * facts.interval_ns)
 
-    def _begin_anew(self, wait: _Wait) -> None:
+    def _begin_anew(self, wait: _AwaitedPod) -> None:
         wait.since_ns, wait.is_due = self._clock_ns, False
 
-    def _cover(self, agent: AgentId, wait: _Wait, found: tuple[Finding, ...]) -> None:
+    def _cover(self, agent: AgentId, wait: _AwaitedPod, found: tuple[Finding, ...]) -> None:
         before = wait.covered_by
         wait.covered_by = next((one.id for one in found if self._explains(one, agent, wait)), "")
         if before and not wait.covered_by:
             self._begin_anew(wait)
 
-    def _explains(self, finding: Finding, agent: AgentId, wait: _Wait) -> bool:
+    def _explains(self, finding: Finding, agent: AgentId, wait: _AwaitedPod) -> bool:
         """Whether a finding of packets is reason enough for an agent's silence.
 
         That an agent is sick is read from its silence; where its process is younger than its last report,
@@ -216,7 +218,7 @@ class Arrivals:
 
     # --- where the reason lies ------------------------------------------------------------------
 
-    def _group(self, facts: Facts) -> Iterator[_Group]:
+    def _group(self, facts: PlanIndex) -> Iterator[_Group]:
         """Those that are late, by the smallest place that holds them and nobody who reports."""
         late = sorted(self.late(facts))
         half_ns = self._due_ns(facts) // 2
@@ -291,7 +293,7 @@ class Arrivals:
             if agent.cluster in self._muster.unsure
         )
 
-    def _tell(self, group: _Group, facts: Facts, look: Look | None, now_ns: int) -> None:
+    def _tell(self, group: _Group, facts: PlanIndex, look: IntervalObservation | None, now_ns: int) -> None:
         if group.key in self._cases:
             return
         late = [self._late(agent) for agent in group.late]
@@ -317,10 +319,10 @@ class Arrivals:
         )
         self._cases[group.key] = _Case(frozenset(group.late), finding)
 
-    def _late(self, agent: AgentId) -> Late:
+    def _late(self, agent: AgentId) -> MissingAgent:
         wait = self._waits[agent]
         spoke_ns = self._spoke.get(agent) if self._has_come(agent, wait.pod) else None
-        return Late(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
+        return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
 
 
 def _by_plane(late: tuple[AgentId, ...]) -> dict[str, tuple[AgentId, ...]]:

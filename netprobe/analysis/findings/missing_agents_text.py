@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.expected_agents import AgentPod
 from netprobe.model.finding import Evidence
 
@@ -17,7 +17,7 @@ _MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class MissingAgent:
     """One agent that does not report. Times are wall time."""
 
     pod: AgentPod
@@ -29,7 +29,7 @@ class Late:
     """Why it was not let in."""
 
 
-def describe(late: Sequence[Late]) -> str:
+def describe(late: Sequence[MissingAgent]) -> str:
     """Who is late since when: the beginning of a sentence."""
     one, is_one = late[0], len(late) == 1
     names = " and ".join(str(each.pod.agent) for each in late)
@@ -46,7 +46,7 @@ def describe(late: Sequence[Late]) -> str:
     return f"{who} {said}{since} {_miss(late, start_ns)}"
 
 
-def _miss(late: Sequence[Late], start_ns: int | None) -> str:
+def _miss(late: Sequence[MissingAgent], start_ns: int | None) -> str:
     """What is missing of them, no further back than we looked."""
     is_one = len(late) == 1
     spoke = [each.spoke_ns for each in late if each.spoke_ns is not None]
@@ -60,7 +60,7 @@ def _miss(late: Sequence[Late], start_ns: int | None) -> str:
 
 
 def find_evidence(
-    late: Sequence[Late], facts: Facts, look: Look | None
+    late: Sequence[MissingAgent], facts: PlanIndex, look: IntervalObservation | None
 ) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
     """What speaks for it and what against it: their pods, and what their peers hear of them."""
     pods = [each.pod for each in late]
@@ -76,7 +76,9 @@ def find_evidence(
     return tuple(told), tuple(against) if ready else ()
 
 
-def _hear_peers(late: Iterable[Late], facts: Facts, look: Look | None) -> Iterator[Evidence]:
+def _hear_peers(
+    late: Iterable[MissingAgent], facts: PlanIndex, look: IntervalObservation | None
+) -> Iterator[Evidence]:
     """Whether others reach them, which tells a node that is cut off from one that only misses the bus."""
     towards = [check for each in late for check in facts.to_agent.get(each.pod.agent, ())]
     asked = [check for check in towards if look is not None and check.number in look.seen]
@@ -96,7 +98,7 @@ def _hear_peers(late: Iterable[Late], facts: Facts, look: Look | None) -> Iterat
         yield _counted("to its address are not answered, by ping or otherwise", asked, facts)
 
 
-def _counted(what: str, checks: Sequence[CheckFacts], facts: Facts) -> Evidence:
+def _counted(what: str, checks: Sequence[CheckFacts], facts: PlanIndex) -> Evidence:
     return Evidence(f"{len(checks)} checks {what}", facts.ids([check.number for check in checks]))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from netprobe.analysis.diagnosis.decision_table import read_table
 from netprobe.analysis.diagnosis.hypothesis import suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.gateway_evidence.statements import Statement, Witness, find_statements
+from netprobe.analysis.gateway_evidence.statements import GatewayReadings, Statement, find_statements
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.inventory import Inventory
@@ -20,7 +20,7 @@ SYMPTOM = Symptom("tunnel", note="called-connected")
 
 
 def find_contradictions(
-    findings: Iterable[Finding], witnesses: Iterable[Witness], *, inventory: Inventory
+    findings: Iterable[Finding], witnesses: Iterable[GatewayReadings], *, inventory: Inventory
 ) -> tuple[Finding, ...]:
     """One finding for each of *findings* that gateways contradict.
 
@@ -34,7 +34,9 @@ def find_contradictions(
     )
 
 
-def _against(finding: Finding, witnesses: Iterable[Witness], inventory: Inventory) -> Iterator[Statement]:
+def _against(
+    finding: Finding, witnesses: Iterable[GatewayReadings], inventory: Inventory
+) -> Iterator[Statement]:
     for one in witnesses:
         told = find_statements(finding, one, inventory=inventory)
         yield from (statement for statement in told if statement.contradicts)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from netprobe.analysis.gateway_evidence.statements import (
     SPEAKS_FOR,
     TUNNEL_CAUSES,
+    GatewayReadings,
     Statement,
-    Witness,
     count_bytes,
     leads_to,
 )
@@ -29,7 +29,7 @@ _LEAST_BYTES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Volley:
+class PingResult:
     """Pings that one gateway sent another with its own ``ping``, between both readings."""
 
     source: str
@@ -40,16 +40,16 @@ class Volley:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class CrossEvidence:
     """What is known beside readings."""
 
-    volley: Volley | None = None
+    volley: PingResult | None = None
     silent: tuple[str, ...] = ()
     """Gateways that did not let us in and said nothing at all: no refusal, no wrong key."""
 
 
 def find_joint_statements(
-    finding: Finding, witnesses: Sequence[Witness], *, inventory: Inventory, heard: Heard
+    finding: Finding, witnesses: Sequence[GatewayReadings], *, inventory: Inventory, heard: CrossEvidence
 ) -> Iterator[Statement]:
     """What the gateways around a finding say together."""
     if finding.cause is Cause.RETURN_PATH_DROPPED:
@@ -62,7 +62,9 @@ def find_joint_statements(
         yield from _about_volley(finding, heard.volley)
 
 
-def _about_way(way: Component, witnesses: Iterable[Witness], inventory: Inventory) -> Iterator[Statement]:
+def _about_way(
+    way: Component, witnesses: Iterable[GatewayReadings], inventory: Inventory
+) -> Iterator[Statement]:
     """Whether what goes into a tunnel comes out of it; if it does, what vanishes is dropped behind it."""
     went_in = _rate(way.source, way.target, witnesses, inventory, received=False)
     came_out = _rate(way.target, way.source, witnesses, inventory, received=True)
@@ -83,7 +85,7 @@ class _Rate:
 
 
 def _rate(
-    here: str, there: str, witnesses: Iterable[Witness], inventory: Inventory, *, received: bool
+    here: str, there: str, witnesses: Iterable[GatewayReadings], inventory: Inventory, *, received: bool
 ) -> _Rate | None:
     """What the gateway of *here* counted towards *there* between its two readings; None where nobody did."""
     far = inventory.find_cluster(there)
@@ -106,7 +108,7 @@ def _about_silence(finding: Finding, silent: Iterable[str], *, others: int) -> I
             yield Statement(f"{node} does not answer over SSH, {who} us in", SPEAKS_FOR)
 
 
-def _about_volley(finding: Finding, volley: Volley) -> Iterator[Statement]:
+def _about_volley(finding: Finding, volley: PingResult) -> Iterator[Statement]:
     """Answers contradict a dead way; their lack is a remark, for the kernel chose the source address."""
     told = (
         f"{volley.source}: {volley.answered} of its own {volley.sent} pings to {volley.target} were answered"
@@ -118,7 +120,7 @@ def _about_volley(finding: Finding, volley: Volley) -> Iterator[Statement]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class PingPlan:
     """From which gateway to which address a volley goes."""
 
     source: str
@@ -127,7 +129,7 @@ class Shot:
     address: str
 
 
-def choose_shot(finding: Finding, inventory: Inventory) -> Shot | None:
+def choose_shot(finding: Finding, inventory: Inventory) -> PingPlan | None:
     """The volley that would cross what a finding calls broken; None where the inventory knows no such way."""
     for part in finding.components:
         if part.kind is ComponentKind.TUNNEL:
@@ -141,14 +143,14 @@ def choose_shot(finding: Finding, inventory: Inventory) -> Shot | None:
     return None
 
 
-def _shot(inventory: Inventory, near: str, far: str, *, node: str = "") -> Shot | None:
+def _shot(inventory: Inventory, near: str, far: str, *, node: str = "") -> PingPlan | None:
     source, target = inventory.find_cluster(near), inventory.find_cluster(far)
     if source is None or target is None or not source.gateways:
         return None
     aims = [one for one in target.nodes if str(target.node_id(one)) == node] or list(target.gateways)
     for aim in aims:
         if address := _inner_address(aim):
-            return Shot(str(source.node_id(source.gateways[0])), str(target.node_id(aim)), address)
+            return PingPlan(str(source.node_id(source.gateways[0])), str(target.node_id(aim)), address)
     return None
 
 

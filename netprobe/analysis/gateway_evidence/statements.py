@@ -47,7 +47,7 @@ _OF_GATEWAY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class GatewayReadings:
     """One gateway, read once, or twice with our packets in between."""
 
     after: Reading
@@ -66,7 +66,9 @@ class Statement:
     """Whether the gateway calls connected what packets do not pass."""
 
 
-def find_statements(finding: Finding, witness: Witness, *, inventory: Inventory) -> Iterator[Statement]:
+def find_statements(
+    finding: Finding, witness: GatewayReadings, *, inventory: Inventory
+) -> Iterator[Statement]:
     """What one gateway says about a finding; nothing where it does not stand beside what is broken."""
     here, _, _ = witness.after.node.partition("/")
     far = _far_cluster(finding, here, inventory)
@@ -125,7 +127,7 @@ def leads_to(peer: TunnelPeer, far: Cluster) -> bool:
     )
 
 
-def count_bytes(witness: Witness, peer: TunnelPeer) -> tuple[int, int]:
+def count_bytes(witness: GatewayReadings, peer: TunnelPeer) -> tuple[int, int]:
     """What went into the tunnel to *peer* and came out of it between both readings; 0 where read once."""
     earlier = _same_peer(witness.before, peer)
     if earlier is None:
@@ -138,7 +140,7 @@ def _is_dead(peer: TunnelPeer) -> bool:
     return peer.mechanism == "wireguard" and (peer.heard_s is None or peer.heard_s > _DEAD_AFTER_S)
 
 
-def _about_tunnel(finding: Finding, witness: Witness, peer: TunnelPeer) -> Iterator[Statement]:
+def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) -> Iterator[Statement]:
     node = witness.after.node
     sent, received = count_bytes(witness, peer)
     if _is_dead(peer):
@@ -164,7 +166,7 @@ def _about_no_answer(finding: Finding, node: str, sent: int) -> Statement:
     return Statement(told, SPEAKS_FOR)
 
 
-def _about_far_gateway(witness: Witness, peer: TunnelPeer, far: Cluster) -> Statement:
+def _about_far_gateway(witness: GatewayReadings, peer: TunnelPeer, far: Cluster) -> Statement:
     """A neighbour about a gateway that is down; one whose tunnel lives may still forward nothing."""
     sent, received = count_bytes(witness, peer)
     subject = f"{witness.after.node} about {far.name}"
@@ -177,7 +179,9 @@ def _about_far_gateway(witness: Witness, peer: TunnelPeer, far: Cluster) -> Stat
     return Statement(f"{subject}: {say_fact(peer)}", 1)
 
 
-def _about_missing_peer(finding: Finding, witness: Witness, far: Cluster | None) -> Iterator[Statement]:
+def _about_missing_peer(
+    finding: Finding, witness: GatewayReadings, far: Cluster | None
+) -> Iterator[Statement]:
     """A gateway that has tunnels, but none to there; one that tells of no tunnel at all may not be asked."""
     peers = [fact for fact in witness.after.facts if isinstance(fact, TunnelPeer)]
     # One that names neither its far end nor its ranges might be the one we look for.
@@ -190,7 +194,7 @@ def _about_missing_peer(finding: Finding, witness: Witness, far: Cluster | None)
         )
 
 
-def _heard_since(finding: Finding, witness: Witness, peer: TunnelPeer) -> bool:
+def _heard_since(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) -> bool:
     """Whether the far end proved itself after the finding began; only then it contradicts."""
     if peer.heard_s is None or peer.mechanism != "wireguard":
         return False
@@ -205,7 +209,12 @@ def _same_peer(reading: Reading | None, peer: TunnelPeer) -> TunnelPeer | None:
 
 
 def _about_link(
-    finding: Finding, witness: Witness, link: LinkCounters, *, far: Cluster | None, inventory: Inventory
+    finding: Finding,
+    witness: GatewayReadings,
+    link: LinkCounters,
+    *,
+    far: Cluster | None,
+    inventory: Inventory,
 ) -> Iterator[Statement]:
     if far is None:
         return
@@ -221,7 +230,7 @@ def _about_link(
         yield Statement(f"{witness.after.node}: {told}", SPEAKS_FOR)
 
 
-def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
+def _about_rule(witness: GatewayReadings, rule: RuleCounter) -> Iterator[Statement]:
     moved = count_packets(witness, rule)
     if rule.verdict not in ("drop", "reject") or moved <= 0:
         return
@@ -233,7 +242,7 @@ def _about_rule(witness: Witness, rule: RuleCounter) -> Iterator[Statement]:
         yield Statement(f"{subject} moved by {_packets(moved)}{ours}", 1)
 
 
-def count_packets(witness: Witness, rule: RuleCounter) -> int:
+def count_packets(witness: GatewayReadings, rule: RuleCounter) -> int:
     """What a rule has counted between both readings; 0 where it was read once only."""
     facts = witness.before.facts if witness.before is not None else ()
     rules = (fact for fact in facts if isinstance(fact, RuleCounter))
@@ -241,7 +250,7 @@ def count_packets(witness: Witness, rule: RuleCounter) -> int:
     return rule.packets - earlier.packets if earlier is not None else 0
 
 
-def _about_connections(witness: Witness, table: ConnectionTable) -> Iterator[Statement]:
+def _about_connections(witness: GatewayReadings, table: ConnectionTable) -> Iterator[Statement]:
     earlier = next(
         (f for f in (witness.before.facts if witness.before else ()) if isinstance(f, ConnectionTable)), None
     )

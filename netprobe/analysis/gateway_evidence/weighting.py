@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from netprobe.analysis.diagnosis.hypothesis import suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.gateway_evidence.correlation import Heard, find_joint_statements
+from netprobe.analysis.gateway_evidence.correlation import CrossEvidence, find_joint_statements
 from netprobe.analysis.gateway_evidence.statements import (
+    GatewayReadings,
     Statement,
-    Witness,
     count_packets,
     find_statements,
 )
@@ -20,11 +20,15 @@ from netprobe.model.gateway import RuleCounter
 from netprobe.model.inventory import Inventory
 
 _BOUNDS = (0.02, 0.98)
-_NOTHING_ELSE = Heard()
+_NOTHING_ELSE = CrossEvidence()
 
 
 def weigh_finding(
-    finding: Finding, witnesses: Iterable[Witness], *, inventory: Inventory, heard: Heard = _NOTHING_ELSE
+    finding: Finding,
+    witnesses: Iterable[GatewayReadings],
+    *,
+    inventory: Inventory,
+    heard: CrossEvidence = _NOTHING_ELSE,
 ) -> Finding:
     """Return *finding* with what its gateways say for and against it, and its confidence moved by that."""
     asked = tuple(witnesses)
@@ -46,7 +50,7 @@ def weigh_finding(
     )
 
 
-def _read_again(finding: Finding, witnesses: Iterable[Witness]) -> Finding:
+def _read_again(finding: Finding, witnesses: Iterable[GatewayReadings]) -> Finding:
     """What the table says of a silent door where its host dropped packets as invalid meanwhile (row 18)."""
     door = finding.components[0]
     if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
@@ -63,7 +67,7 @@ def _read_again(finding: Finding, witnesses: Iterable[Witness]) -> Finding:
     )
 
 
-def _invalid_rules(witness: Witness) -> Iterator[RuleCounter]:
+def _invalid_rules(witness: GatewayReadings) -> Iterator[RuleCounter]:
     for fact in witness.after.facts:
         if isinstance(fact, RuleCounter) and fact.invalid_only and fact.verdict == "drop":
             yield fact

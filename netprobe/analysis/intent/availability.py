@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netprobe.analysis.intent.questions import unseen
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.intent import Cell, Protocol
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
@@ -34,19 +34,21 @@ def find_absent(snapshot: Snapshot) -> dict[str, str]:
     return absent
 
 
-def explain(sights: Mapping[Cell, Sight], absent: Mapping[str, str]) -> dict[Cell, Sight]:
+def explain(sights: Mapping[Cell, PortObservation], absent: Mapping[str, str]) -> dict[Cell, PortObservation]:
     """The same sights; those that nobody had because the asking agent does not stand say so."""
     if not absent:
         return dict(sights)  # copied whole: to hash every cell of a large matrix again takes its time
     return {cell: _explained(cell, sight, absent) for cell, sight in sights.items()}
 
 
-def _explained(cell: Cell, sight: Sight, absent: Mapping[str, str]) -> Sight:
+def _explained(cell: Cell, sight: PortObservation, absent: Mapping[str, str]) -> PortObservation:
     why = absent.get(str(cell.source))
     return sight if sight.was_asked or why is None else unseen(f"{why}; {sight.reason}")
 
 
-def doubt(sights: Mapping[Cell, Sight], absent: Mapping[str, str], *, agent_port: int) -> dict[Cell, Sight]:
+def doubt(
+    sights: Mapping[Cell, PortObservation], absent: Mapping[str, str], *, agent_port: int
+) -> dict[Cell, PortObservation]:
     """The same sights, but nothing is concluded from the silence of an agent that does not stand."""
     if not absent:
         return dict(sights)
@@ -56,6 +58,6 @@ def doubt(sights: Mapping[Cell, Sight], absent: Mapping[str, str], *, agent_port
     }
 
 
-def _is_moot(cell: Cell, sight: Sight, absent: Mapping[str, str], agent_port: int) -> bool:
+def _is_moot(cell: Cell, sight: PortObservation, absent: Mapping[str, str], agent_port: int) -> bool:
     is_own = cell.door.protocol in _DOORS and cell.door.port == agent_port
     return is_own and cell.target in absent and sight.verdict not in _PROVES

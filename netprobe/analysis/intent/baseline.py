@@ -17,13 +17,13 @@ from netprobe.model.check import Expectation
 from netprobe.model.intent import (
     Cell,
     CellVerdict,
-    Door,
     Intent,
-    Needs,
+    PortRange,
+    PortSpec,
     Protocol,
-    Rank,
+    Requirements,
     Rule,
-    Span,
+    RulePriority,
 )
 from netprobe.model.inventory import Inventory
 from netprobe.model.verdict import Verdict
@@ -33,11 +33,11 @@ EVERYBODY = "all"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Way:
+class _Opening:
     """What was seen of a door."""
 
     expected: Expectation
-    needs: Needs
+    needs: Requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,25 @@ class Baseline:
     left_out: int
 
 
-def question_of(spans: tuple[Span, ...]) -> Intent:
+def question_of(spans: tuple[PortRange, ...]) -> Intent:
     """The intent that asks everybody for *spans*, expecting nothing in particular."""
-    rule = Rule("observed", Expectation.ALLOW, (EVERYBODY,), (EVERYBODY,), spans, Rank.RULE, needs=Needs.PATH)
+    rule = Rule(
+        "observed",
+        Expectation.ALLOW,
+        (EVERYBODY,),
+        (EVERYBODY,),
+        spans,
+        RulePriority.RULE,
+        needs=Requirements.PATH,
+    )
     return Intent(rules=(rule,))
 
 
 def write_baseline(
-    cells: Iterable[Cell], sights: Sights, inventory: Inventory, *, responders: frozenset[Door]
+    cells: Iterable[Cell], sights: Sights, inventory: Inventory, *, responders: frozenset[PortSpec]
 ) -> Baseline:
     """An intent that says what *sights* show, as few rules as say exactly that."""
-    ways: dict[tuple[str, Door], dict[_Way, list[str]]] = defaultdict(lambda: defaultdict(list))
+    ways: dict[tuple[str, PortSpec], dict[_Opening, list[str]]] = defaultdict(lambda: defaultdict(list))
     count = left_out = 0
     for judged in judge_cells(cells, sights, responders=responders):
         count += 1
@@ -81,19 +89,19 @@ def _is_proven(sights: Sights, cell: Cell) -> bool:
     return sights[cell].verdict is not Verdict.UNKNOWN
 
 
-def _way(verdict: CellVerdict, seen: Verdict) -> _Way:
+def _way(verdict: CellVerdict, seen: Verdict) -> _Opening:
     if verdict is CellVerdict.BROKEN:
-        return _Way(Expectation.DENY, Needs.LISTENER)
-    return _Way(Expectation.ALLOW, Needs.PATH if seen is Verdict.CLOSED else Needs.LISTENER)
+        return _Opening(Expectation.DENY, Requirements.LISTENER)
+    return _Opening(Expectation.ALLOW, Requirements.PATH if seen is Verdict.CLOSED else Requirements.LISTENER)
 
 
-def _rules(ways: Mapping[tuple[str, Door], Mapping[_Way, list[str]]]) -> Iterable[RuleDoc]:
+def _rules(ways: Mapping[tuple[str, PortSpec], Mapping[_Opening, list[str]]]) -> Iterable[RuleDoc]:
     """Doors with equal sources are joined, then targets with equal doors."""
-    doors: dict[tuple[str, _Way, tuple[str, ...]], list[Door]] = defaultdict(list)
+    doors: dict[tuple[str, _Opening, tuple[str, ...]], list[PortSpec]] = defaultdict(list)
     for (target, door), seen in ways.items():
         for way, names in seen.items():
             doors[target, way, tuple(sorted(names))].append(door)
-    targets: dict[tuple[_Way, tuple[str, ...], tuple[Door, ...]], list[str]] = defaultdict(list)
+    targets: dict[tuple[_Opening, tuple[str, ...], tuple[PortSpec, ...]], list[str]] = defaultdict(list)
     for (target, way, sources), found in doors.items():
         targets[way, sources, tuple(sorted(found))].append(target)
     for (way, asking, together), listed in sorted(targets.items()):
@@ -118,12 +126,12 @@ def _groups(inventory: Inventory) -> dict[str, GroupDoc]:
     return groups
 
 
-def _texts(doors: Iterable[Door]) -> tuple[str, ...]:
+def _texts(doors: Iterable[PortSpec]) -> tuple[str, ...]:
     """Doors as ``tcp/80`` and ``tcp/8000-8010``, neighbours joined."""
     texts = []
     for protocol, found in groupby(sorted(doors), key=lambda door: door.protocol):
         numbers = [door.port for door in found]
         for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
             together = [number for _, number in run]
-            texts.append(str(Span(Protocol(protocol), together[0], together[-1])))
+            texts.append(str(PortRange(Protocol(protocol), together[0], together[-1])))
     return tuple(texts)

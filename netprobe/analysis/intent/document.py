@@ -12,7 +12,17 @@ from netprobe.analysis.intent.patterns import EntryPoint, Pattern, expand_patter
 from netprobe.analysis.intent.prerequisites import expand_prerequisite
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import BUILT_IN_GROUPS, Group, Intent, Needs, Protocol, Rank, Rule, Scope, Span
+from netprobe.model.intent import (
+    BUILT_IN_GROUPS,
+    Group,
+    Intent,
+    PortRange,
+    Protocol,
+    Requirements,
+    Rule,
+    RulePriority,
+    Scope,
+)
 from netprobe.wire.documents import Located, parse_document, read_text
 from netprobe.wire.intent import ExceptionDoc, GroupDoc, IntentDoc, PatternDoc, RuleDoc
 
@@ -37,10 +47,10 @@ def load_intent(path: Path, *, today: dt.date) -> Intent:
 def read_intent(text: str, *, source: str, today: dt.date) -> Intent:
     """Read an intent from YAML *text*; *source* is the file named in errors."""
     document = parse_document(text, IntentDoc, source=source)
-    return _Reader(document, Located(text, source=source), today).read()
+    return _IntentReader(document, Located(text, source=source), today).read()
 
 
-class _Reader:
+class _IntentReader:
     """Turns the document into the model; knows where each field stands."""
 
     def __init__(self, document: IntentDoc, located: Located, today: dt.date) -> None:
@@ -97,7 +107,7 @@ class _Reader:
             targets=self._groups(rule.targets, (*at, "to")),
             spans=self._spans(rule.ports, (*at, "ports")),
             scope=Scope(rule.scope),
-            needs=Needs(rule.needs),
+            needs=Requirements(rule.needs),
             where=self._located.place(*at),
         )
 
@@ -115,8 +125,8 @@ class _Reader:
             sources=self._groups(exception.sources, (*at, "from")),
             targets=self._groups(exception.targets, (*at, "to")),
             spans=self._spans(exception.ports, (*at, "ports")),
-            rank=Rank.EXCEPTION,
-            needs=Needs(exception.needs),
+            rank=RulePriority.EXCEPTION,
+            needs=Requirements(exception.needs),
             owner=exception.owner,
             expires=exception.expires,
             where=self._located.place(*at),
@@ -155,7 +165,7 @@ class _Reader:
                 raise self._located.error(f"no group is called {name!r}", *place)
         return listed
 
-    def _spans(self, texts: Iterable[str], at: tuple[Step, ...]) -> tuple[Span, ...]:
+    def _spans(self, texts: Iterable[str], at: tuple[Step, ...]) -> tuple[PortRange, ...]:
         spans = []
         for index, text in enumerate(texts):
             try:
@@ -175,7 +185,7 @@ class _Reader:
                 )
 
 
-def _meet(one: Rule, other: Rule, ports: tuple[Span, ...]) -> bool:
+def _meet(one: Rule, other: Rule, ports: tuple[PortRange, ...]) -> bool:
     """Whether both name a common pair of groups and a common door; groups by name only."""
     return (
         bool(set(one.sources) & set(other.sources))
@@ -185,7 +195,7 @@ def _meet(one: Rule, other: Rule, ports: tuple[Span, ...]) -> bool:
     )
 
 
-def parse_span(text: str) -> Span:
+def parse_span(text: str) -> PortRange:
     """Read ``tcp/443``, ``udp/8000-8010``, ``sctp/38412``, ``icmp`` or ``esp``.
 
     >>> str(parse_span("tcp/8000-8010"))
@@ -198,7 +208,7 @@ def parse_span(text: str) -> Span:
     if protocol in {Protocol.ICMP, Protocol.ESP}:
         if slash:
             raise InputError(f"{text!r}: {protocol} has no ports")
-        return Span(protocol)
+        return PortRange(protocol)
     first, dash, last = ports.partition("-")
     numbers = [first, last] if dash else [first]
     if not all(number.isascii() and number.isdigit() for number in numbers):
@@ -208,4 +218,4 @@ def parse_span(text: str) -> Span:
         raise InputError(f"{text!r}: a port is within 1–{_MAX_PORT}")
     if high < low:
         raise InputError(f"{text!r}: the range runs backwards")
-    return Span(protocol, low, high)
+    return PortRange(protocol, low, high)

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from netprobe.analysis.intent.questions import SWEEP_NS, Ask, make_check, options_of
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.questions import SWEEP_NS, CellQuestion, make_check, options_of
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Probe
 from netprobe.model.intent import Cell, Protocol
@@ -32,7 +32,9 @@ _WITNESSES = (
 """What passes, best witness first."""
 
 
-def plan_walks(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> dict[AgentId, tuple[Ask, ...]]:
+def plan_walks(
+    sights: Mapping[Cell, PortObservation], wanted: Iterable[Cell]
+) -> dict[AgentId, tuple[CellQuestion, ...]]:
     """The walks that find the drops among the cells *wanted*, by the agent that asks them."""
     by_source: dict[AgentId, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in wanted:
@@ -42,7 +44,7 @@ def plan_walks(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> dict[Age
     return {source: tuple(_walks(source, drops, witnesses)) for source, drops in by_source.items()}
 
 
-def _can_be_walked(cell: Cell, sight: Sight) -> bool:
+def _can_be_walked(cell: Cell, sight: PortObservation) -> bool:
     is_dropped = sight.verdict is Verdict.FILTERED and not sight.reason
     return is_dropped and cell.door.protocol in {Protocol.TCP, Protocol.UDP}
 
@@ -50,7 +52,7 @@ def _can_be_walked(cell: Cell, sight: Sight) -> bool:
 Door = tuple[Transport, int]
 
 
-def _find_witnesses(sights: Mapping[Cell, Sight]) -> dict[tuple[AgentId, str], Door]:
+def _find_witnesses(sights: Mapping[Cell, PortObservation]) -> dict[tuple[AgentId, str], Door]:
     best: dict[tuple[AgentId, str], tuple[int, Door]] = {}
     ranks = {kind: rank for rank, kind in enumerate(_WITNESSES)}
     for cell, sight in sights.items():
@@ -63,7 +65,7 @@ def _find_witnesses(sights: Mapping[Cell, Sight]) -> dict[tuple[AgentId, str], D
 
 def _walks(
     source: AgentId, drops: Mapping[str, list[Cell]], witnesses: Mapping[tuple[AgentId, str], Door]
-) -> Iterator[Ask]:
+) -> Iterator[CellQuestion]:
     together: list[str] = []
     for address in drops:
         together.append(address)
@@ -80,7 +82,7 @@ def _walk(
     drops: Mapping[str, list[Cell]],
     addresses: list[str],
     witnesses: Mapping[tuple[AgentId, str], Door],
-) -> Ask:
+) -> CellQuestion:
     suspects = [
         Suspects(
             address,
@@ -91,10 +93,12 @@ def _walk(
     ]
     probe = Probe("drops", timeout_ns=SWEEP_NS, options=options_of(write_suspects(suspects)))
     cells = tuple(cell for address in addresses for cell in drops[address])
-    return Ask(make_check(source, addresses[0], probe), cells)
+    return CellQuestion(make_check(source, addresses[0], probe), cells)
 
 
-def place_drops(ask: Ask, reply: Reply, sights: Mapping[Cell, Sight]) -> dict[Cell, Sight]:
+def place_drops(
+    ask: CellQuestion, reply: Reply, sights: Mapping[Cell, PortObservation]
+) -> dict[Cell, PortObservation]:
     """The sights of *ask*'s cells with the places that *reply* names; without one, they stay as they were."""
     if isinstance(reply, Declined) or not reply.details:
         return {}

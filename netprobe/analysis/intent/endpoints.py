@@ -14,7 +14,7 @@ from netprobe.model.names import AgentId, Plane
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class IntentEndpoint:
     """Somebody who can be asked, and, with an agent, can ask."""
 
     name: str
@@ -37,7 +37,7 @@ class Endpoint:
         return self.service.partition("/")[0]
 
 
-def find_endpoints(inventory: Inventory, intent: Intent) -> tuple[Endpoint, ...]:
+def find_endpoints(inventory: Inventory, intent: Intent) -> tuple[IntentEndpoint, ...]:
     """Every agent, service and single address that *intent* may mean, in inventory order."""
     found = [one for cluster in inventory.clusters for one in _of_cluster(cluster, inventory)]
     known = {address for one in found for address in one.addresses}
@@ -46,24 +46,24 @@ def find_endpoints(inventory: Inventory, intent: Intent) -> tuple[Endpoint, ...]
         network = ipaddress.ip_network(text)
         address = str(network.network_address)
         if network.num_addresses == 1 and address not in known:
-            found.append(Endpoint(address, (address,)))
+            found.append(IntentEndpoint(address, (address,)))
     return tuple(found)
 
 
-def _of_cluster(cluster: Cluster, inventory: Inventory) -> Iterator[Endpoint]:
+def _of_cluster(cluster: Cluster, inventory: Inventory) -> Iterator[IntentEndpoint]:
     here = (cluster.name, cluster.environment, cluster.region)
     agents = set(inventory.iter_agents())
     for node in cluster.nodes:
         for plane in Plane:
             agent = AgentId(cluster.name, node.name, plane)
             if node.addresses(plane):
-                yield Endpoint(
+                yield IntentEndpoint(
                     str(agent), node.addresses(plane), *here, node.name, plane, node.role,
                     labels=_labels(node), agent=agent if agent in agents else None,
                 )  # fmt: skip
     for service in cluster.services:
         name = f"{cluster.name}/{service.qualified}"
-        yield Endpoint(name, service.addresses, *here, service=service.qualified)
+        yield IntentEndpoint(name, service.addresses, *here, service=service.qualified)
 
 
 def _labels(node: Node) -> tuple[tuple[str, str], ...]:
@@ -83,12 +83,12 @@ def expect_clusters(intent: Intent, clusters: Iterable[str]) -> None:
                 raise InputError(what, where=group.where)
 
 
-def find_members(group: Group, endpoints: tuple[Endpoint, ...]) -> tuple[int, ...]:
+def find_members(group: Group, endpoints: tuple[IntentEndpoint, ...]) -> tuple[int, ...]:
     """Indices of the endpoints that *group* holds."""
     return tuple(index for index, one in enumerate(endpoints) if is_member(group, one))
 
 
-def is_member(group: Group, one: Endpoint) -> bool:
+def is_member(group: Group, one: IntentEndpoint) -> bool:
     """Whether every field that *group* gives fits *one*."""
     wanted = (
         (group.clusters, one.cluster),

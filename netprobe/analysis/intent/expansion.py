@@ -10,14 +10,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from netprobe.analysis.intent.endpoints import BUILT_IN, Endpoint, find_endpoints, find_members
+from netprobe.analysis.intent.endpoints import BUILT_IN, IntentEndpoint, find_endpoints, find_members
 from netprobe.errors import InputError
-from netprobe.model.intent import Cell, Door, Intent, Rank, Rule, Scope
+from netprobe.model.intent import Cell, Intent, PortSpec, Rule, RulePriority, Scope
 from netprobe.model.inventory import Inventory
 
 MAX_CELLS = 2_000_000
 
-Key = tuple[int, int, Door]
+Key = tuple[int, int, PortSpec]
 
 
 def expand_cells(intent: Intent, inventory: Inventory, *, max_cells: int = MAX_CELLS) -> tuple[Cell, ...]:
@@ -41,7 +41,7 @@ class _Expansion:
         groups = (*BUILT_IN, *intent.groups)
         self._members = {group.name: find_members(group, self._endpoints) for group in groups}
         self._deciding: dict[Key, Rule] = {}
-        self._doors_of: dict[int, set[Door]] = {}
+        self._doors_of: dict[int, set[PortSpec]] = {}
         self._default_doors = {door for span in intent.ports for door in span.doors()}
 
     def apply(self, rule: Rule) -> None:
@@ -55,7 +55,7 @@ class _Expansion:
                 if self._is_meant(rule.scope, source, target):
                     self._decide(rule, source, target, doors)
 
-    def _decide(self, rule: Rule, source: int, target: int, doors: list[Door]) -> None:
+    def _decide(self, rule: Rule, source: int, target: int, doors: list[PortSpec]) -> None:
         for door in doors:
             other = self._deciding.setdefault((source, target, door), rule)
             if other.rank is rule.rank and other.expected is not rule.expected:
@@ -72,7 +72,7 @@ class _Expansion:
         """Let the default decide the rest."""
         assert self._intent.default is not None
         everybody = ("all",)
-        rule = Rule("default", self._intent.default, everybody, everybody, (), Rank.DEFAULT)
+        rule = Rule("default", self._intent.default, everybody, everybody, (), RulePriority.DEFAULT)
         for target in range(len(self._endpoints)):
             doors = sorted(self._default_doors | self._doors_of.get(target, set()))
             for source in range(len(self._endpoints)):
@@ -98,7 +98,7 @@ class _Expansion:
             for address in self._addresses(one, other):
                 yield Cell(one.agent, other.name, address, door, rule.expected, rule.name, rule.needs)
 
-    def _addresses(self, source: Endpoint, target: Endpoint) -> Iterator[str]:
+    def _addresses(self, source: IntentEndpoint, target: IntentEndpoint) -> Iterator[str]:
         own = {_version(address) for address in source.addresses}
         for version in self._intent.families:
             fitting = [each for each in target.addresses if _version(each) == version and version in own]

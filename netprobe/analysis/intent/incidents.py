@@ -14,12 +14,12 @@ from enum import StrEnum
 
 from netprobe.model.component import intent_rule
 from netprobe.model.finding import Cause, Evidence, Finding
-from netprobe.model.intent import CellVerdict, Deviation, Judged
+from netprobe.model.intent import CellResult, CellVerdict, Deviation
 
 _DIFFERS = frozenset({CellVerdict.LEAK, CellVerdict.BROKEN})
 
 
-class Change(StrEnum):
+class IncidentChange(StrEnum):
     """What happened to an incident."""
 
     OPENED = "opened"
@@ -27,7 +27,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Subject:
+class IncidentSubject:
     """What an incident is about."""
 
     verdict: CellVerdict
@@ -39,18 +39,18 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class IncidentEvent:
     """An incident opened or closed."""
 
-    change: Change
+    change: IncidentChange
     number: int
     at_ns: int
     """Wall time of the look that showed it."""
     opened_ns: int
-    subject: Subject
+    subject: IncidentSubject
     cells: int
     """How many differ (or differed last)."""
-    example: Judged
+    example: CellResult
     """One of them."""
 
 
@@ -58,14 +58,14 @@ class Event:
 class _Incident:
     number: int
     opened_ns: int
-    cells: tuple[Judged, ...]
+    cells: tuple[CellResult, ...]
 
 
 @dataclass(slots=True)
-class Drift:
+class IncidentTracker:
     """The incidents that are open now."""
 
-    _open: dict[Subject, _Incident] = field(default_factory=dict)
+    _open: dict[IncidentSubject, _Incident] = field(default_factory=dict)
     _count: int = 0
 
     @property
@@ -78,10 +78,10 @@ class Drift:
         """What is not as intended now, as the collector is told."""
         return tuple(_describe(subject, incident.cells) for subject, incident in self._open.items())
 
-    def see(self, judged: Iterable[Judged], *, at_ns: int) -> tuple[Event, ...]:
+    def see(self, judged: Iterable[CellResult], *, at_ns: int) -> tuple[IncidentEvent, ...]:
         """Take in a look; the incidents that it opens and closes."""
         listed = tuple(judged)
-        differing: dict[Subject, list[Judged]] = defaultdict(list)
+        differing: dict[IncidentSubject, list[CellResult]] = defaultdict(list)
         for one in listed:
             if one.verdict in _DIFFERS:
                 differing[_subject(one)].append(one)
@@ -94,23 +94,25 @@ class Drift:
         ]
         return (*filter(None, opened), *(self._close(subject, at_ns) for subject in gone))
 
-    def _note(self, subject: Subject, cells: tuple[Judged, ...], at_ns: int) -> Event | None:
+    def _note(
+        self, subject: IncidentSubject, cells: tuple[CellResult, ...], at_ns: int
+    ) -> IncidentEvent | None:
         known = self._open.get(subject)
         if known is not None:
             self._open[subject] = _Incident(known.number, known.opened_ns, cells)
             return None
         self._count += 1
         self._open[subject] = _Incident(self._count, at_ns, cells)
-        return Event(Change.OPENED, self._count, at_ns, at_ns, subject, len(cells), cells[0])
+        return IncidentEvent(IncidentChange.OPENED, self._count, at_ns, at_ns, subject, len(cells), cells[0])
 
-    def _close(self, subject: Subject, at_ns: int) -> Event:
+    def _close(self, subject: IncidentSubject, at_ns: int) -> IncidentEvent:
         told = self._open.pop(subject)
-        return Event(
-            Change.CLOSED, told.number, at_ns, told.opened_ns, subject, len(told.cells), told.cells[0]
+        return IncidentEvent(
+            IncidentChange.CLOSED, told.number, at_ns, told.opened_ns, subject, len(told.cells), told.cells[0]
         )
 
 
-def _describe(subject: Subject, cells: tuple[Judged, ...]) -> Deviation:
+def _describe(subject: IncidentSubject, cells: tuple[CellResult, ...]) -> Deviation:
     one = cells[0]
     example = f"{one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
     return Deviation(subject.verdict, subject.source, subject.target, subject.rule, len(cells), example)
@@ -143,6 +145,6 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
     )
 
 
-def _subject(one: Judged) -> Subject:
+def _subject(one: CellResult) -> IncidentSubject:
     cell = one.cell
-    return Subject(one.verdict, cell.source.cluster, cell.target.split("/")[0], cell.rule)
+    return IncidentSubject(one.verdict, cell.source.cluster, cell.target.split("/")[0], cell.rule)

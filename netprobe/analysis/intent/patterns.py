@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Rank, Rule, Scope, Span
+from netprobe.model.intent import PortRange, Rule, RulePriority, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class EntryPoint:
     """A group that may be entered from outside, on these doors."""
 
     group: str
-    spans: tuple[Span, ...]
+    spans: tuple[PortRange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Pattern:
     members: tuple[tuple[str, str], ...] = ()
     """Group and what it is: ``federated``, ``hub``, ``spoke`` or ``independent``."""
     entry_points: tuple[EntryPoint, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[PortRange, ...] = ()
     where: str = ""
 
 
@@ -40,7 +40,7 @@ def expand_pattern(pattern: Pattern) -> Iterator[Rule]:
     for entry in pattern.entry_points:
         yield Rule(
             f"{pattern.kind}: entry point {entry.group}", Expectation.ALLOW, members, (entry.group,),
-            entry.spans, Rank.ENTRY_POINT, Scope.ACROSS, where=pattern.where,
+            entry.spans, RulePriority.ENTRY_POINT, Scope.ACROSS, where=pattern.where,
         )  # fmt: skip
 
 
@@ -77,7 +77,14 @@ def _rule(
     pattern: Pattern, verdict: Expectation, sources: tuple[str, ...], targets: tuple[str, ...], scope: Scope
 ) -> Rule:
     return Rule(
-        pattern.kind, verdict, sources, targets, pattern.spans, Rank.PATTERN, scope, where=pattern.where
+        pattern.kind,
+        verdict,
+        sources,
+        targets,
+        pattern.spans,
+        RulePriority.PATTERN,
+        scope,
+        where=pattern.where,
     )
 
 

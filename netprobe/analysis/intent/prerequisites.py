@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Needs, Protocol, Rule, Scope, Span
+from netprobe.model.intent import PortRange, Protocol, Requirements, Rule, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ def expand_prerequisite(system: str, *, where: str) -> Iterator[Rule]:
             targets=(need.targets,),
             spans=tuple(_span(text) for text in need.spans.split()),
             scope=need.scope,
-            needs=Needs.PATH,
+            needs=Requirements.PATH,
             where=where,
         )
 
 
-def _span(text: str) -> Span:
+def _span(text: str) -> PortRange:
     protocol, _, port = text.partition("/")
-    return Span(Protocol(protocol), int(port or 0), int(port or 0))
+    return PortRange(Protocol(protocol), int(port or 0), int(port or 0))

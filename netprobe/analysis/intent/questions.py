@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
-from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, Doors, read_facts, write_doors
+from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, PortTargets, read_facts, write_doors
 from netprobe.wire.messages import Declined, Reply
 
 MAX_ADDRESSES = 128
@@ -30,14 +30,14 @@ _OURS = "our own machine"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class CellQuestion:
     """One question and the cells that its answer decides."""
 
     check: Check
     cells: tuple[Cell, ...]
 
 
-def find_unaskable(cells: Sequence[Cell]) -> dict[Cell, Sight]:
+def find_unaskable(cells: Sequence[Cell]) -> dict[Cell, PortObservation]:
     """The cells that no probe can ask, and why."""
     return {
         cell: unseen(f"no probe speaks {cell.door.protocol.upper()}")
@@ -48,7 +48,7 @@ def find_unaskable(cells: Sequence[Cell]) -> dict[Cell, Sight]:
 
 def plan_asks(
     cells: Sequence[Cell], *, agent_port: int, tries: int = DEFAULT_TRIES
-) -> dict[AgentId, tuple[Ask, ...]]:
+) -> dict[AgentId, tuple[CellQuestion, ...]]:
     """The questions that *cells* need, by the agent that asks them; unaskable cells are left out.
 
     *tries* is how many silences are a verdict on a host that refuses nothing.
@@ -64,21 +64,21 @@ def plan_asks(
 
 
 @dataclass(frozen=True, slots=True)
-class _Lot:
+class _PortBatch:
     """What one question asks of one address."""
 
-    doors: Doors
+    doors: PortTargets
     text: str
     """Its entries as the question writes them."""
     cells: tuple[Cell, ...]
 
 
-def _lots(cells: list[Cell], agent_port: int) -> Iterator[_Lot]:
+def _lots(cells: list[Cell], agent_port: int) -> Iterator[_PortBatch]:
     """One lot per address (more where its doors are very many); those with equal doors side by side."""
     of_address: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         of_address[cell.address].append(cell)
-    alike: dict[frozenset[Door], list[str]] = defaultdict(list)
+    alike: dict[frozenset[PortSpec], list[str]] = defaultdict(list)
     for address, asked in of_address.items():
         alike[frozenset(cell.door for cell in asked)].append(address)
     for doors, addresses in alike.items():
@@ -89,21 +89,23 @@ def _lots(cells: list[Cell], agent_port: int) -> Iterator[_Lot]:
             text = "".join(write_doors([asked_for]).values())
             for address in addresses:
                 its_cells = tuple(cell for cell in of_address[address] if cell.door in part)
-                yield _Lot(replace(asked_for, address=address), text, its_cells)
+                yield _PortBatch(replace(asked_for, address=address), text, its_cells)
 
 
-def _read_doors(doors: set[Door], agent_port: int) -> Doors:
-    agent = Door(Protocol.UDP, agent_port)
+def _read_doors(doors: set[PortSpec], agent_port: int) -> PortTargets:
+    agent = PortSpec(Protocol.UDP, agent_port)
     ports = [
         (Transport(protocol), tuple(one.port for one in doors if one.protocol is protocol and one != agent))
         for protocol in _PORTED
     ]
-    return Doors("", tuple(ports), (agent_port,) if agent in doors else (), Door(Protocol.ICMP) in doors)
+    return PortTargets(
+        "", tuple(ports), (agent_port,) if agent in doors else (), PortSpec(Protocol.ICMP) in doors
+    )
 
 
-def _batches(lots: Iterator[_Lot]) -> Iterator[list[_Lot]]:
+def _batches(lots: Iterator[_PortBatch]) -> Iterator[list[_PortBatch]]:
     """Lots that fit one question: by their number, their pairs, and the length of what is written."""
-    batch: list[_Lot] = []
+    batch: list[_PortBatch] = []
     for lot in lots:
         if batch and not _fits([*batch, lot]):
             yield batch
@@ -113,7 +115,7 @@ def _batches(lots: Iterator[_Lot]) -> Iterator[list[_Lot]]:
         yield batch
 
 
-def _fits(lots: list[_Lot]) -> bool:
+def _fits(lots: list[_PortBatch]) -> bool:
     if len(lots) > MAX_ADDRESSES or sum(lot.doors.count for lot in lots) > MAX_PAIRS:
         return False
     texts = [lot.text for lot in lots]
@@ -121,12 +123,12 @@ def _fits(lots: list[_Lot]) -> bool:
     return entries + sum(len(lot.doors.address) + 1 for lot in lots) <= _MAX_TEXT
 
 
-def _ask(source: AgentId, lots: list[_Lot], tries: int) -> Ask:
+def _ask(source: AgentId, lots: list[_PortBatch], tries: int) -> CellQuestion:
     options = write_doors([lot.doors for lot in lots])
     options["tries"] = str(tries) if tries != DEFAULT_TRIES else ""
     probe = Probe("ports", timeout_ns=SWEEP_NS, options=options_of(options))
     cells = tuple(cell for lot in lots for cell in lot.cells)
-    return Ask(make_check(source, lots[0].doors.address, probe), cells)
+    return CellQuestion(make_check(source, lots[0].doors.address, probe), cells)
 
 
 def options_of(options: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -140,7 +142,7 @@ def make_check(source: AgentId, address: str, probe: Probe) -> Check:
     return Check(check_id(source, target, probe), source, target, probe, Layer.OUTSIDE)
 
 
-def read_reply(ask: Ask, reply: Reply) -> dict[Cell, Sight]:
+def read_reply(ask: CellQuestion, reply: Reply) -> dict[Cell, PortObservation]:
     """What *reply* says about the cells of *ask*; what cannot be read costs no other cell."""
     if isinstance(reply, Declined):
         return dict.fromkeys(ask.cells, unseen(f"not asked: {reply.reason}"))
@@ -156,19 +158,19 @@ def read_reply(ask: Ask, reply: Reply) -> dict[Cell, Sight]:
     return sights
 
 
-def _sight_of(cell: Cell, one: PortVerdict) -> Sight:
+def _sight_of(cell: Cell, one: PortVerdict) -> PortObservation:
     """A verdict as a sight; an agent's door opened by another agent is nobody's door."""
     if one.verdict is Verdict.OPEN and one.reason and cell.target.endswith(("/pod", "/host")):
         name, node = one.reason, cell.target.rpartition("/")[0]
         if name.rpartition("/")[0] != node:
-            return Sight(Verdict.UNKNOWN, reason=f"{name} answered at this address instead")
+            return PortObservation(Verdict.UNKNOWN, reason=f"{name} answered at this address instead")
     is_ours = one.verdict is Verdict.UNKNOWN and one.reason.startswith(_OURS)
-    return Sight(
+    return PortObservation(
         one.verdict, one.sender, one.reason, is_witnessed=one.verdict is Verdict.FILTERED,
         was_asked=not is_ours,
     )  # fmt: skip
 
 
-def unseen(reason: str) -> Sight:
+def unseen(reason: str) -> PortObservation:
     """A cell that nobody asked, and why."""
-    return Sight(Verdict.UNKNOWN, reason=reason, was_asked=False)
+    return PortObservation(Verdict.UNKNOWN, reason=reason, was_asked=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell
 from netprobe.model.verdict import Verdict
@@ -27,7 +27,7 @@ _SPOKEN = frozenset({Verdict.OPEN, Verdict.CLOSED, Verdict.REJECTED})
 STARVED = "silent, but somebody here rejects only so many packets per second"
 
 
-def find_doubtful(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> list[Cell]:
+def find_doubtful(sights: Mapping[Cell, PortObservation], wanted: Iterable[Cell]) -> list[Cell]:
     """The silences of *wanted* that may be none.
 
     Those are what should work, what was not asked for long enough, and, where anybody rejects, every drop.
@@ -37,21 +37,21 @@ def find_doubtful(sights: Mapping[Cell, Sight], wanted: Iterable[Cell]) -> list[
     return [cell for cell, sight in silent if _is_doubtful(cell, sight, is_limited=is_limited)]
 
 
-def _is_doubtful(cell: Cell, sight: Sight, *, is_limited: bool) -> bool:
+def _is_doubtful(cell: Cell, sight: PortObservation, *, is_limited: bool) -> bool:
     is_meant = cell.expected is Expectation.ALLOW
     if sight.verdict is Verdict.UNKNOWN:
         return sight.was_asked and (is_meant or is_undecided(sight.reason))
     return sight.verdict is Verdict.FILTERED and not sight.reason and (is_meant or is_limited)
 
 
-def find_news(told: Mapping[Cell, Sight]) -> dict[Cell, Sight]:
+def find_news(told: Mapping[Cell, PortObservation]) -> dict[Cell, PortObservation]:
     """Those of *told*, asked about again, that have spoken now."""
     return {cell: sight for cell, sight in told.items() if sight.verdict in _SPOKEN}
 
 
 def give_up(
-    cells: Collection[Cell], news: Collection[Cell], sights: Mapping[Cell, Sight]
-) -> dict[Cell, Sight]:
+    cells: Collection[Cell], news: Collection[Cell], sights: Mapping[Cell, PortObservation]
+) -> dict[Cell, PortObservation]:
     """The sights of silent *cells* once there is no more time though *news* came in the last look.
 
     Nobody can say any more which of those are drops that share an end with something that spoke late.

@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netprobe.model.intent import Cell, CellVerdict, Judged
+from netprobe.model.intent import Cell, CellResult, CellVerdict
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
@@ -93,7 +93,7 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def describe_sample(sample: Sample, judged: Sequence[Judged]) -> str:
+def describe_sample(sample: Sample, judged: Sequence[CellResult]) -> str:
     """What the sample says about the whole matrix, in one line; empty where nothing was left out."""
     if sample.is_whole:
         return ""

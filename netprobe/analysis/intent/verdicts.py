@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Needs, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol, Requirements
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import Verdict
-from netprobe.probes.drops import Drop
+from netprobe.probes.drops import DropLocation
 from netprobe.probes.ports import is_undecided
 
 THIS_HOST = "this host"
@@ -24,7 +24,7 @@ _NO_WITNESS = "nothing at this address answers: dead, or all of it dropped"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PortObservation:
     """What one source saw of one door."""
 
     verdict: Verdict
@@ -36,7 +36,7 @@ class Sight:
     """The host answered something else in the same question."""
     was_asked: bool = True
     """A packet left; False where our own side failed."""
-    place: Drop | None = None
+    place: DropLocation | None = None
     """Between which hops it is lost, where somebody has walked there."""
 
     @property
@@ -46,10 +46,12 @@ class Sight:
         return self.place is not None and after is not None and after.address != self.place.address
 
 
-Sights = Mapping[Cell, Sight]
+Sights = Mapping[Cell, PortObservation]
 
 
-def judge_cells(cells: Iterable[Cell], sights: Sights, *, responders: frozenset[Door]) -> Iterator[Judged]:
+def judge_cells(
+    cells: Iterable[Cell], sights: Sights, *, responders: frozenset[PortSpec]
+) -> Iterator[CellResult]:
     """Every cell with its verdict; a cell without a sight is unproven."""
     alive = {
         (cell.source, cell.address)
@@ -60,55 +62,55 @@ def judge_cells(cells: Iterable[Cell], sights: Sights, *, responders: frozenset[
     for cell in cells:
         sight = sights.get(cell)
         if sight is None:
-            yield Judged(cell, CellVerdict.UNPROVEN, "nobody was there to ask")
+            yield CellResult(cell, CellVerdict.UNPROVEN, "nobody was there to ask")
             continue
         if sight.verdict is Verdict.FILTERED and not _has_witness(cell, sight, alive):
             sight = replace(sight, verdict=Verdict.UNKNOWN, reason=_NO_WITNESS)
         yield _judge(cell, sight, responders)
 
 
-def _has_witness(cell: Cell, sight: Sight, alive: set[tuple[AgentId, str]]) -> bool:
+def _has_witness(cell: Cell, sight: PortObservation, alive: set[tuple[AgentId, str]]) -> bool:
     return sight.is_witnessed or (cell.source, cell.address) in alive
 
 
-def _judge(cell: Cell, sight: Sight, responders: frozenset[Door]) -> Judged:  # noqa: PLR0911 - a decision table
+def _judge(cell: Cell, sight: PortObservation, responders: frozenset[PortSpec]) -> CellResult:  # noqa: PLR0911 - a decision table
     is_meant = cell.expected is Expectation.ALLOW
     match sight.verdict:
         case Verdict.OPEN:
             return _tell(cell, passes=True, reason="answered")
-        case Verdict.CLOSED if cell.needs is Needs.PATH:
+        case Verdict.CLOSED if cell.needs is Requirements.PATH:
             return _tell(cell, passes=True, reason="the host itself refuses: the way is free")
         case Verdict.CLOSED if is_meant:
-            return Judged(cell, CellVerdict.BROKEN, "refused: nobody listens, or something resets")
+            return CellResult(cell, CellVerdict.BROKEN, "refused: nobody listens, or something resets")
         case Verdict.CLOSED:
             why = "refused by that address: a free way without a listener, or a firewall's reset"
-            return Judged(cell, CellVerdict.UNPROVEN, why)
+            return CellResult(cell, CellVerdict.UNPROVEN, why)
         case Verdict.REJECTED:
             return _tell(cell, passes=False, reason=f"rejected by {sight.sender}", at=sight.sender)
         case Verdict.FILTERED if _may_be_heard(cell, sight, responders):
             why = "silence on UDP: a drop, or a listener with nothing to say"
-            return Judged(cell, CellVerdict.UNPROVEN, why)
+            return CellResult(cell, CellVerdict.UNPROVEN, why)
         case Verdict.FILTERED:
             return _tell_drop(cell, sight)
         case Verdict.UNKNOWN if is_meant and _says_something(cell, sight):
-            return Judged(cell, CellVerdict.BROKEN, sight.reason or _NO_WITNESS)
+            return CellResult(cell, CellVerdict.BROKEN, sight.reason or _NO_WITNESS)
         case Verdict.UNKNOWN:
-            return Judged(cell, CellVerdict.UNPROVEN, sight.reason or _NO_WITNESS)
+            return CellResult(cell, CellVerdict.UNPROVEN, sight.reason or _NO_WITNESS)
 
 
-def _says_something(cell: Cell, sight: Sight) -> bool:
+def _says_something(cell: Cell, sight: PortObservation) -> bool:
     """Whether a silence behind which nothing is known to live is one: asked for, and for long enough."""
     is_mute = cell.door.protocol is Protocol.UDP
     return sight.was_asked and not is_mute and not is_undecided(sight.reason)
 
 
-def _may_be_heard(cell: Cell, sight: Sight, responders: frozenset[Door]) -> bool:
+def _may_be_heard(cell: Cell, sight: PortObservation, responders: frozenset[PortSpec]) -> bool:
     """Whether somebody may have heard the datagram and said nothing."""
     is_mute = cell.door.protocol is Protocol.UDP and cell.door not in responders
     return is_mute and not sight.reason and not sight.is_lost_on_the_way
 
 
-def _tell_drop(cell: Cell, sight: Sight) -> Judged:
+def _tell_drop(cell: Cell, sight: PortObservation) -> CellResult:
     place = sight.place
     if sight.reason:
         return _tell(cell, passes=False, reason=sight.reason, at=THIS_HOST)
@@ -119,7 +121,7 @@ def _tell_drop(cell: Cell, sight: Sight) -> Judged:
     return replace(told, between=tuple(hop.address or THIS_HOST for hop in hops))
 
 
-def _tell(cell: Cell, *, passes: bool, reason: str, at: str = "") -> Judged:
+def _tell(cell: Cell, *, passes: bool, reason: str, at: str = "") -> CellResult:
     if passes is (cell.expected is Expectation.ALLOW):
-        return Judged(cell, CellVerdict.AS_INTENDED, reason, at)
-    return Judged(cell, CellVerdict.LEAK if passes else CellVerdict.BROKEN, reason, at)
+        return CellResult(cell, CellVerdict.AS_INTENDED, reason, at)
+    return CellResult(cell, CellVerdict.LEAK if passes else CellVerdict.BROKEN, reason, at)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netprobe.analysis.localise.evidence import BoolArray, IntArray
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.names import AgentId, CheckId
-from netprobe.model.window import AgentHealth, Heard, Report, Window
+from netprobe.model.window import AgentHealth, ReceivedCount, Report, Window
 
 _AHEAD = 3
 """Intervals a window may lie in the future before its clock is not believed."""
@@ -52,7 +52,7 @@ class QuietWindows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Filed:
+class AcceptedQuietWindows:
     """Quiet windows that were let in; *number* is that of the check."""
 
     number: IntArray
@@ -63,7 +63,7 @@ class Filed:
 
 
 @dataclass(slots=True)
-class Frame:
+class Interval:
     """What arrived of one interval."""
 
     start_ns: int
@@ -74,13 +74,13 @@ class Frame:
     """Requests that reached the responder, by number of the check."""
     health: dict[AgentId, AgentHealth] = field(default_factory=dict)
     """Of every agent that delivered."""
-    quiet: list[Filed] = field(default_factory=list)
+    quiet: list[AcceptedQuietWindows] = field(default_factory=list)
 
 
-class Intake:
+class IntervalAssembler:
     """Checks reports and files their windows."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: PlanIndex) -> None:
         self.facts = facts
         self.rejected: Counter[str] = Counter()
         """Windows (and whole reports) not used, by reason."""
@@ -88,13 +88,13 @@ class Intake:
         """Until when each agent's newest report speaks."""
         self.latest_health: dict[AgentId, AgentHealth] = {}
         self._quiet_names: set[tuple[str, int]] = set()
-        self._open: dict[int, Frame] = {}
+        self._open: dict[int, Interval] = {}
         self._closed_ns = -1
         self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in facts.agents}
         self._departed_checks: frozenset[CheckId] = frozenset()
         self._departed_agents: frozenset[AgentId] = frozenset()
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan; what departed is remembered until the plan after it: its news is late."""
         self.facts = carry.after
         self._departed_checks = carry.departed
@@ -119,7 +119,7 @@ class Intake:
         if report.start_ns <= self._closed_ns:
             self.rejected["late"] += len(report.windows)
             return
-        frame = self._open.setdefault(report.start_ns, Frame(report.start_ns, report.length_ns))
+        frame = self._open.setdefault(report.start_ns, Interval(report.start_ns, report.length_ns))
         frame.health[report.agent] = report.health
         for window in report.windows:
             self._file_window(frame, report, window)
@@ -139,11 +139,11 @@ class Intake:
         self._quiet_names.add(batch.name)
         self.latest_ns.update(dict.fromkeys(batch.health, batch.start_ns + batch.length_ns))
         self.latest_health.update(batch.health)
-        frame = self._open.setdefault(batch.start_ns, Frame(batch.start_ns, batch.length_ns))
+        frame = self._open.setdefault(batch.start_ns, Interval(batch.start_ns, batch.length_ns))
         frame.health.update(batch.health)
         frame.quiet.append(self._sift(batch))
 
-    def _sift(self, batch: QuietWindows) -> Filed:
+    def _sift(self, batch: QuietWindows) -> AcceptedQuietWindows:
         """The rows that can be used, each with the number of its check."""
         number, is_known = self._find_numbers(batch.check)
         is_sane = (np.minimum(batch.sent, batch.answered) >= 0) & (batch.heard >= 0)
@@ -153,7 +153,7 @@ class Intake:
         self._reject("more outcomes than probes", is_known & is_sane & ~is_whole)
         kept = np.flatnonzero(is_known & is_sane & is_whole & (batch.sent > 0))
         columns = (batch.sent, batch.answered, batch.bucket, batch.heard)
-        return Filed(number[kept], *(column[kept] for column in columns))
+        return AcceptedQuietWindows(number[kept], *(column[kept] for column in columns))
 
     def _find_numbers(self, ids: IntArray) -> tuple[IntArray, BoolArray]:
         """The number of each check, and whether there is one at all."""
@@ -193,7 +193,7 @@ class Intake:
             return "not an interval of this plan"
         return "from the future" if start_ns > now_ns + _AHEAD * interval else ""
 
-    def _file_window(self, frame: Frame, report: Report, window: Window) -> None:
+    def _file_window(self, frame: Interval, report: Report, window: Window) -> None:
         facts = self.facts.by_id.get(window.check)
         reason = _find_window_fault(window, report)
         if facts is None:
@@ -205,7 +205,7 @@ class Intake:
         else:
             frame.windows[facts.number] = window
 
-    def _file_heard(self, report: Report, heard: Heard) -> None:
+    def _file_heard(self, report: Report, heard: ReceivedCount) -> None:
         """Responders may tell of earlier intervals. What an impostor heard is not the far end's to count."""
         facts = self.facts.by_id.get(heard.check)
         if facts is None or heard.received < 0:
@@ -218,7 +218,7 @@ class Intake:
     def _name_unknown(self, check: CheckId) -> str:
         return _DEPARTED_CHECK if check in self._departed_checks else "unknown check"
 
-    def close_next(self, *, now_ns: int, absent: frozenset[AgentId]) -> Frame | None:
+    def close_next(self, *, now_ns: int, absent: frozenset[AgentId]) -> Interval | None:
         """Close and return the oldest frame if it is complete; *absent* agents are not waited for."""
         if not self._open:
             return None
@@ -229,7 +229,7 @@ class Intake:
         self._closed_ns = start_ns
         return self._open.pop(start_ns)
 
-    def _is_complete(self, frame: Frame, *, now_ns: int, absent: frozenset[AgentId]) -> bool:
+    def _is_complete(self, frame: Interval, *, now_ns: int, absent: frozenset[AgentId]) -> bool:
         waited = now_ns - frame.start_ns - frame.length_ns
         if waited >= self.patience_ns:
             return True
@@ -241,13 +241,13 @@ class Intake:
         return self.facts.patience_ns + 800_000_000 + self.facts.interval_ns // 10
 
 
-def _carry_filed(filed: Filed, carry: Carry) -> Filed:
+def _carry_filed(filed: AcceptedQuietWindows, carry: PlanMigration) -> AcceptedQuietWindows:
     old, new = carry.arrays
     number = np.full(len(carry.before.checks), -1, np.int64)
     number[old] = new
     kept = np.flatnonzero(number[filed.number] >= 0)
     columns = (filed.sent, filed.answered, filed.bucket, filed.heard)
-    return Filed(number[filed.number[kept]], *(column[kept] for column in columns))
+    return AcceptedQuietWindows(number[filed.number[kept]], *(column[kept] for column in columns))
 
 
 def _find_window_fault(window: Window, report: Report) -> str:

@@ -1,7 +1,7 @@
 """One closed frame, seen: what each check asked, reached and was heard, and who did not deliver.
 
 Rule: what every check saw stands in arrays by number of the check, so a calm frame of a large fleet costs a
-few array operations; the `Seen` of one check is built when somebody asks for it.
+few array operations; the `CheckObservation` of one check is built when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from netprobe.analysis.intervals.assembler import Frame
+from netprobe.analysis.intervals.assembler import Interval
 from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
-from netprobe.analysis.plan.index import Aspect, Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.plan.index import Aspect, PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.check import TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
@@ -27,7 +27,7 @@ UNTOLD = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CheckObservation:
     """One check in one frame. *heard* is None where the responder told nothing."""
 
     asked: int
@@ -87,10 +87,10 @@ class Seen:
         return self.window.count(OutcomeKind.REFUSED)
 
 
-class SeenTable(Mapping[int, Seen]):
+class ObservationTable(Mapping[int, CheckObservation]):
     """What the checks of one frame saw, by number; a check that was not measured is not in it."""
 
-    def __init__(self, facts: Facts, frame: Frame) -> None:
+    def __init__(self, facts: PlanIndex, frame: Interval) -> None:
         """Nothing measured yet; windows filed one by one stay at hand in *windows*."""
         size = len(facts.checks)
         self._facts = facts
@@ -104,11 +104,11 @@ class SeenTable(Mapping[int, Seen]):
         self.log_rtt: FloatArray = np.full(size, np.nan)
         """log2 of the p50 in nanoseconds; NaN where nothing answered."""
 
-    def __getitem__(self, number: int) -> Seen:
+    def __getitem__(self, number: int) -> CheckObservation:
         if not self.asked[number]:
             raise KeyError(number)
         heard = int(self.heard[number])
-        return Seen(
+        return CheckObservation(
             int(self.asked[number]),
             int(self.reached[number]),
             None if heard == UNTOLD else heard,
@@ -154,9 +154,9 @@ class SeenTable(Mapping[int, Seen]):
         told = np.minimum(self.asked, np.maximum(self.heard, self.reached))
         return np.where(self.heard == UNTOLD, UNTOLD, told)
 
-    def carried(self, carry: Carry) -> SeenTable:
+    def carried(self, carry: PlanMigration) -> ObservationTable:
         """The same, under the numbers of the next plan."""
-        after = SeenTable(carry.after, Frame(*self._span, windows=carry.keys(self.windows)))
+        after = ObservationTable(carry.after, Interval(*self._span, windows=carry.keys(self.windows)))
         carry.array(self.asked, fresh=after.asked)
         carry.array(self.reached, fresh=after.reached)
         carry.array(self.wrong, fresh=after.wrong)
@@ -176,12 +176,12 @@ class SeenTable(Mapping[int, Seen]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class IntervalObservation:
     """A closed frame. Checks are numbered as in the facts."""
 
     start_ns: int
     end_ns: int
-    seen: SeenTable
+    seen: ObservationTable
     delivered: frozenset[AgentId]
     missing: frozenset[AgentId]
     """Agents that delivered in the past, and nothing for this frame."""
@@ -201,7 +201,7 @@ class Look:
         """Whether a check was measured and lost something."""
         return number in self.troubled
 
-    def carried(self, carry: Carry) -> Look:
+    def carried(self, carry: PlanMigration) -> IntervalObservation:
         """The same frame, as the next plan would have seen it."""
         agents = frozenset(carry.after.agents)
         return replace(
@@ -217,18 +217,18 @@ class Look:
         )
 
 
-def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
+def look_at(frame: Interval, facts: PlanIndex, *, known: frozenset[AgentId]) -> IntervalObservation:
     """See a closed frame; *known* are the agents that have delivered before."""
     delivered = frozenset(frame.health)
     strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
-    seen = SeenTable(facts, frame)
+    seen = ObservationTable(facts, frame)
     _fill_quiet(seen, frame)
     _fill_windows(seen, frame, facts)
     _hear(seen, frame, facts)
     if strained:
         deaf = frozenset(agent for agent in strained if frame.health[agent].packets_dropped > 0)
         _take_out_spoiled(seen, facts, strained, deaf)
-    return Look(
+    return IntervalObservation(
         frame.start_ns,
         frame.start_ns + frame.length_ns,
         seen,
@@ -240,18 +240,18 @@ def look_at(frame: Frame, facts: Facts, *, known: frozenset[AgentId]) -> Look:
     )
 
 
-def _is_strained(health: AgentHealth, facts: Facts) -> bool:
+def _is_strained(health: AgentHealth, facts: PlanIndex) -> bool:
     return health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
 
 
-def _fill_quiet(seen: SeenTable, frame: Frame) -> None:
+def _fill_quiet(seen: ObservationTable, frame: Interval) -> None:
     for batch in frame.quiet:
         at = batch.number
         seen.asked[at], seen.reached[at] = batch.sent, batch.answered
         seen.log_rtt[at] = np.where(batch.answered > 0, (batch.bucket + 0.5) / 8, np.nan)
 
 
-def _fill_windows(seen: SeenTable, frame: Frame, facts: Facts) -> None:
+def _fill_windows(seen: ObservationTable, frame: Interval, facts: PlanIndex) -> None:
     for number, window in frame.windows.items():
         outcomes = dict(window.outcomes)
         wrong, reached = outcomes.get(OutcomeKind.WRONG_PEER, 0), outcomes.get(OutcomeKind.REACHED, 0)
@@ -263,7 +263,7 @@ def _fill_windows(seen: SeenTable, frame: Frame, facts: Facts) -> None:
         seen.log_rtt[number] = np.nan if middle_ns is None else np.log2(max(1.0, middle_ns))
 
 
-def _hear(seen: SeenTable, frame: Frame, facts: Facts) -> None:
+def _hear(seen: ObservationTable, frame: Interval, facts: PlanIndex) -> None:
     """What responders that delivered have counted; one that counted nothing heard nothing."""
     counted = facts.is_counted
     absent = facts.places_of(facts.agent_set.difference(frame.health))
@@ -278,7 +278,7 @@ def _hear(seen: SeenTable, frame: Frame, facts: Facts) -> None:
 
 
 def _take_out_spoiled(
-    seen: SeenTable, facts: Facts, strained: frozenset[AgentId], deaf: frozenset[AgentId]
+    seen: ObservationTable, facts: PlanIndex, strained: frozenset[AgentId], deaf: frozenset[AgentId]
 ) -> None:
     """Forget what may be an agent's own doing.
 

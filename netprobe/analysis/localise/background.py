@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netprobe.analysis.localise.evidence import BoolArray, FloatArray
-from netprobe.analysis.localise.likelihood import Evidence
+from netprobe.analysis.localise.likelihood import LossEvidence
 
 _ROUNDS = 20
 _SETTLED = 1e-4
@@ -30,7 +30,7 @@ class Prior:
     """A row is left out when so many losses had less than this probability."""
 
 
-def fit_background(evidence: Evidence, suspected: FloatArray, prior: Prior) -> float:
+def fit_background(evidence: LossEvidence, suspected: FloatArray, prior: Prior) -> float:
     """Return the background rate per component; *suspected* is each path's rate from the suspects on it."""
     rows = evidence.rows
     background = prior.background
@@ -47,7 +47,9 @@ def fit_background(evidence: Evidence, suspected: FloatArray, prior: Prior) -> f
     return background
 
 
-def _plausible_rows(evidence: Evidence, rates: FloatArray, taken: FloatArray, at_least: float) -> BoolArray:
+def _plausible_rows(
+    evidence: LossEvidence, rates: FloatArray, taken: FloatArray, at_least: float
+) -> BoolArray:
     rows = evidence.rows
     expected = taken * (rows.through + rows.lost) * -np.expm1(-rates)
     expected_per_row = np.bincount(rows.path_row, weights=expected, minlength=len(rows.number)).astype(

@@ -1,7 +1,7 @@
 """What a localiser reads: which components each row's packets cross, and how many of them were lost.
 
 Rules: a row is one leg of one check (a row whose direction is unknown covers both legs). A row whose path is
-one of several (ECMP) owns them all. A :class:`Matrix` is built once per plan; each batch of windows only adds
+one of several (ECMP) owns them all. An :class:`EvidenceMatrix` is built once per plan; each batch only adds
 to the counts of :class:`Observations`. Arrays are never changed in place.
 """
 
@@ -27,7 +27,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)  # not slotted: the derived tables are computed once, when first asked for
-class Matrix(Generic[L]):
+class EvidenceMatrix(Generic[L]):
     """Rows × components as two sparse levels: a row owns paths, a path crosses components.
 
     Row *r* owns the paths ``row_indptr[r]:row_indptr[r + 1]``; path *p* crosses
@@ -49,16 +49,16 @@ class Matrix(Generic[L]):
             raise MisuseError("path_indices name a component that is not there")
 
     @classmethod
-    def of_paths(cls, rows: Iterable[Iterable[L]]) -> Matrix[L]:
+    def of_paths(cls, rows: Iterable[Iterable[L]]) -> EvidenceMatrix[L]:
         """One known path per row.
 
-        >>> Matrix.of_paths([("a", "b"), ("b", "c")]).components
+        >>> EvidenceMatrix.of_paths([("a", "b"), ("b", "c")]).components
         ('a', 'b', 'c')
         """
         return cls.of_path_sets((path,) for path in rows)
 
     @classmethod
-    def of_path_sets(cls, rows: Iterable[Iterable[Iterable[L]]]) -> Matrix[L]:
+    def of_path_sets(cls, rows: Iterable[Iterable[Iterable[L]]]) -> EvidenceMatrix[L]:
         """Each row with all paths its packets may have taken; components are numbered as they appear."""
         number_of: dict[L, int] = {}
         indices: list[int] = []
@@ -71,7 +71,7 @@ class Matrix(Generic[L]):
         return cls(tuple(number_of), *(np.array(part, np.int64) for part in (path_ends, indices, row_ends)))
 
     @classmethod
-    def of_arrays(cls, components: tuple[L, ...], indptr: IntArray, indices: IntArray) -> Matrix[L]:
+    def of_arrays(cls, components: tuple[L, ...], indptr: IntArray, indices: IntArray) -> EvidenceMatrix[L]:
         """One known path per row, as CSR arrays."""
         return cls(components, indptr, indices, np.arange(len(indptr), dtype=np.int64))
 
@@ -125,7 +125,7 @@ class Matrix(Generic[L]):
         crossed = self.path_indices[ranges(self.path_indptr[paths], self.path_indptr[paths + 1])]
         return np.flatnonzero(_marked(crossed, len(self.components)))
 
-    def select(self, rows: IntArray, *, components: IntArray | None = None) -> Matrix[L]:
+    def select(self, rows: IntArray, *, components: IntArray | None = None) -> EvidenceMatrix[L]:
         """Only *rows*, and of what they cross only *components* where those are given."""
         paths = ranges(self.row_indptr[rows], self.row_indptr[rows + 1])
         length = self.path_indptr[paths + 1] - self.path_indptr[paths]
@@ -137,7 +137,7 @@ class Matrix(Generic[L]):
         is_used = _marked(indices, len(self.components))
         names = tuple(compress(self.components, is_used.tolist()))
         indices = (np.cumsum(is_used) - 1)[indices]
-        return Matrix(names, _add_up_ends(length), indices, _add_up_ends(self.paths_per_row[rows]))
+        return EvidenceMatrix(names, _add_up_ends(length), indices, _add_up_ends(self.paths_per_row[rows]))
 
     @cached_property
     def crossings(self) -> Crossings:
@@ -159,7 +159,7 @@ class Crossings:
 class Observations(Generic[L]):
     """What each row sent and lost. A row with ``sent == 0`` was not measured and says nothing."""
 
-    matrix: Matrix[L]
+    matrix: EvidenceMatrix[L]
     sent: IntArray
     lost: IntArray
 
@@ -173,7 +173,7 @@ class Observations(Generic[L]):
             raise InputError(f"{int(self.lost[row])} lost of {int(self.sent[row])} sent", where=f"row {row}")
 
     @classmethod
-    def none_yet(cls, matrix: Matrix[L]) -> Observations[L]:
+    def none_yet(cls, matrix: EvidenceMatrix[L]) -> Observations[L]:
         """Nothing measured."""
         zero = np.zeros(matrix.rows, np.int64)
         return cls(matrix, zero, zero)
@@ -257,7 +257,7 @@ def _require_indptr(indptr: IntArray, *, end: int, what: str) -> None:
         raise MisuseError(f"{what} does not rise from 0 to {end}")
 
 
-def _cross(matrix: Matrix[L]) -> Crossings:
+def _cross(matrix: EvidenceMatrix[L]) -> Crossings:
     row_of_path = np.repeat(np.arange(matrix.rows), matrix.paths_per_row)
     row = np.repeat(row_of_path, np.diff(matrix.path_indptr))
     if not matrix.has_path_sets:

@@ -15,7 +15,7 @@ import numpy as np
 from netprobe.analysis.localise.background import Prior, fit_background
 from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations
 from netprobe.analysis.localise.interface import Localisation
-from netprobe.analysis.localise.likelihood import Evidence, Profile
+from netprobe.analysis.localise.likelihood import LossEvidence, Profile
 from netprobe.analysis.localise.verdict import Accused, conclude
 
 _CLOSE = 1e-7
@@ -39,7 +39,7 @@ class GreedyLikelihood:
 
     def localise(self, observations: Observations[L]) -> Localisation[L]:
         """Name the components that best explain what was lost."""
-        search = _Search(self, Evidence.of(observations))
+        search = _Search(self, LossEvidence.of(observations))
         while search.add_best():
             search.prune()
         for _ in range(_MAX_SWAPS):
@@ -57,7 +57,7 @@ class _Search:
     """The working hypothesis: which components are broken and how badly."""
 
     settings: GreedyLikelihood
-    evidence: Evidence
+    evidence: LossEvidence
     rates: dict[int, float] = field(default_factory=dict)
     """Rate of each suspect beyond the background."""
     background: float = 0.0

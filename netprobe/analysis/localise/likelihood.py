@@ -52,7 +52,7 @@ class Entries(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class LossEvidence:
     """The observations in the shape that the likelihood needs; built once per answer."""
 
     rows: Rows
@@ -65,7 +65,7 @@ class Evidence:
     """Components (one per class) that a row with losses crosses."""
 
     @classmethod
-    def of(cls, observations: Observations[L]) -> Evidence:
+    def of(cls, observations: Observations[L]) -> LossEvidence:
         """Sort the rows into linear ones, which are summed up, and the rest."""
         matrix = observations.matrix
         linear = (matrix.paths_per_row == 1) & (observations.lost == 0)
@@ -107,7 +107,7 @@ class Evidence:
 class Profile:
     """How the log-likelihood moves with the rate of each of several components, one at a time."""
 
-    def __init__(self, evidence: Evidence, rates: FloatArray, components: IntArray) -> None:
+    def __init__(self, evidence: LossEvidence, rates: FloatArray, components: IntArray) -> None:
         """*rates* are the paths' rates without the components in question."""
         self._components = components
         self._linear = evidence.through[components]

@@ -18,14 +18,14 @@ from netprobe.analysis.netpol.policy import (
     Network,
     Operator,
     Peer,
-    Pod,
     PodPeer,
     Policy,
+    PolicyPod,
+    PolicyPortRange,
+    PolicyProtocol,
     PolicyRule,
-    PortRange,
     Requirement,
     Selector,
-    Transport,
 )
 from netprobe.errors import InputError
 from netprobe.wire.documents import Located
@@ -52,13 +52,13 @@ Step = str | int
 At = tuple[Step, ...]
 
 
-def read_pod(document: PodDoc) -> Pod:
+def read_pod(document: PodDoc) -> PolicyPod:
     """A pod as policies see it; raises :class:`ValueError` for an address that is none."""
     meta, spec, status = document.metadata, document.spec, document.status
     texts = [each.ip for each in (status.pod_ips if status else None) or ()]
     if not texts and status and status.pod_ip:
         texts = [status.pod_ip]
-    return Pod(
+    return PolicyPod(
         namespace=meta.namespace or _DEFAULT_NAMESPACE,
         name=meta.name,
         labels=tuple(sorted((meta.labels or {}).items())),
@@ -80,8 +80,8 @@ def _running(document: PodDoc) -> Iterator[ContainerDoc]:
             yield container
 
 
-def _transport(name: TransportName | None) -> Transport:
-    return Transport((name or "TCP").lower())
+def _transport(name: TransportName | None) -> PolicyProtocol:
+    return PolicyProtocol((name or "TCP").lower())
 
 
 class PolicyReader:
@@ -147,13 +147,13 @@ class PolicyReader:
         except ValueError as cause:
             raise error from cause
 
-    def _port(self, port: PortDoc, at: At) -> PortRange | NamedPort:
+    def _port(self, port: PortDoc, at: At) -> PolicyPortRange | NamedPort:
         transport = _transport(port.protocol)
         match port.port:
             case None | str() if port.end_port is not None:
                 raise self._error("goes only with a port given as a number", *at, "endPort")
             case None:
-                return PortRange(transport)
+                return PolicyPortRange(transport)
             case str(name):
                 if not _PORT_NAME.fullmatch(name):
                     raise self._error(f"{name!r} is neither a number nor a port's name", *at, "port")
@@ -164,7 +164,7 @@ class PolicyReader:
                 self._expect_port(last, (*at, "endPort"))
                 if last < first:
                     raise self._error(f"{last} comes before port {first}", *at, "endPort")
-                return PortRange(transport, first, last)
+                return PolicyPortRange(transport, first, last)
 
     def _expect_port(self, number: int, at: At) -> None:
         if not 1 <= number <= MAX_PORT:

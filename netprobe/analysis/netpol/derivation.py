@@ -23,23 +23,23 @@ from netprobe.analysis.netpol.policy import (
     NamedPort,
     Namespace,
     Peer,
-    Pod,
     PodPeer,
     Policy,
+    PolicyPod,
+    PolicyPortRange,
+    PolicyProtocol,
     PolicyRule,
-    PortRange,
-    Transport,
 )
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 
-Door = tuple[Transport, int]
+Door = tuple[PolicyProtocol, int]
 
 MAX_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PolicySide:
     """What one end's policies say about a way."""
 
     direction: Direction
@@ -58,13 +58,13 @@ class Side:
 class PolicyCell:
     """One verdict: *source* asks *target* on a port over one IP version."""
 
-    source: Pod
-    target: Pod
+    source: PolicyPod
+    target: PolicyPod
     version: int
-    transport: Transport
+    transport: PolicyProtocol
     port: int
-    egress: Side
-    ingress: Side
+    egress: PolicySide
+    ingress: PolicySide
 
     @property
     def expected(self) -> Expectation:
@@ -72,7 +72,7 @@ class PolicyCell:
         return Expectation.ALLOW if self.egress.is_open and self.ingress.is_open else Expectation.DENY
 
     @property
-    def deciding(self) -> tuple[Side, ...]:
+    def deciding(self) -> tuple[PolicySide, ...]:
         """The end that denies, egress first as the packet meets it; or the ends at which a policy allows."""
         shut = tuple(side for side in (self.egress, self.ingress) if not side.is_open)
         return shut[:1] or tuple(side for side in (self.egress, self.ingress) if side.allowing)
@@ -89,7 +89,7 @@ class PolicyCell:
 def derive(
     policies: Iterable[Policy],
     namespaces: Iterable[Namespace],
-    pods: Iterable[Pod],
+    pods: Iterable[PolicyPod],
     doors: Iterable[Door] = (),
 ) -> tuple[PolicyCell, ...]:
     """Every cell between *pods*: by source, target, IP version that both have, and door, sorted.
@@ -108,7 +108,7 @@ def derive(
 def _named_doors(policies: tuple[Policy, ...]) -> Iterator[Door]:
     ports = (port for policy in policies for rule in (*policy.ingress, *policy.egress) for port in rule.ports)
     for port in ports:
-        if isinstance(port, PortRange) and port != PortRange(port.transport):
+        if isinstance(port, PolicyPortRange) and port != PolicyPortRange(port.transport):
             yield port.transport, port.first
             yield port.transport, port.last
 
@@ -121,7 +121,7 @@ class _Derivation:
         self._labels = {each.name: each.labels for each in namespaces}
         self._doors = doors
 
-    def cells(self, pods: tuple[Pod, ...]) -> Iterator[PolicyCell]:
+    def cells(self, pods: tuple[PolicyPod, ...]) -> Iterator[PolicyCell]:
         pods = tuple(sorted(pods, key=lambda pod: pod.qualified))
         isolating = {(pod, way): self._isolating(pod, way) for pod in pods for way in Direction}
         for source in pods:
@@ -131,7 +131,7 @@ class _Derivation:
                     out = into = ()
                 yield from self._pair(source, target, out, into)
 
-    def _isolating(self, pod: Pod, direction: Direction) -> tuple[Policy, ...]:
+    def _isolating(self, pod: PolicyPod, direction: Direction) -> tuple[Policy, ...]:
         self._labels_of(pod)
         if pod.host_network:
             return ()
@@ -144,7 +144,7 @@ class _Derivation:
         )
 
     def _pair(
-        self, source: Pod, target: Pod, out: tuple[Policy, ...], into: tuple[Policy, ...]
+        self, source: PolicyPod, target: PolicyPod, out: tuple[Policy, ...], into: tuple[Policy, ...]
     ) -> Iterator[PolicyCell]:
         doors = sorted(self._doors | {(port.transport, port.number) for port in target.ports})
         for version in (4, 6):
@@ -161,11 +161,11 @@ class _Derivation:
         self,
         direction: Direction,
         isolating: tuple[Policy, ...],
-        other: Pod,
-        target: Pod,
+        other: PolicyPod,
+        target: PolicyPod,
         version: int,
         door: Door,
-    ) -> Side:
+    ) -> PolicySide:
         """*other* is the end that the peers speak about; named ports are always the target's."""
         allowing = [
             policy.qualified
@@ -175,12 +175,12 @@ class _Derivation:
                 for rule in policy.rules(direction)
             )
         ]
-        return Side(direction, tuple(policy.qualified for policy in isolating), tuple(allowing))
+        return PolicySide(direction, tuple(policy.qualified for policy in isolating), tuple(allowing))
 
-    def _has_peer(self, rule: PolicyRule, policy: Policy, other: Pod, version: int) -> bool:
+    def _has_peer(self, rule: PolicyRule, policy: Policy, other: PolicyPod, version: int) -> bool:
         return not rule.peers or any(self._is_peer(peer, policy, other, version) for peer in rule.peers)
 
-    def _is_peer(self, peer: Peer, policy: Policy, other: Pod, version: int) -> bool:
+    def _is_peer(self, peer: Peer, policy: Policy, other: PolicyPod, version: int) -> bool:
         match peer:
             case BlockPeer():
                 address = other.address(version)
@@ -192,13 +192,13 @@ class _Derivation:
                     return other.namespace == policy.namespace
                 return namespaces.fits(self._labels_of(other))
 
-    def _labels_of(self, pod: Pod) -> Labels:
+    def _labels_of(self, pod: PolicyPod) -> Labels:
         if pod.namespace not in self._labels:
             raise InputError(f"pod {pod.qualified}: its namespace is not given")
         return self._labels[pod.namespace]
 
 
-def _is_always_free(source: Pod, target: Pod) -> bool:
+def _is_always_free(source: PolicyPod, target: PolicyPod) -> bool:
     """Rule 4; pods in the host network have the node's own addresses."""
     on_one_node = bool(source.node) and source.node == target.node
     return source.qualified == target.qualified or (
@@ -206,14 +206,14 @@ def _is_always_free(source: Pod, target: Pod) -> bool:
     )
 
 
-def _has_door(rule: PolicyRule, target: Pod, door: Door) -> bool:
+def _has_door(rule: PolicyRule, target: PolicyPod, door: Door) -> bool:
     return not rule.ports or any(_is_door(port, target, door) for port in rule.ports)
 
 
-def _is_door(port: PortRange | NamedPort, target: Pod, door: Door) -> bool:
+def _is_door(port: PolicyPortRange | NamedPort, target: PolicyPod, door: Door) -> bool:
     transport, number = door
     match port:
-        case PortRange():
+        case PolicyPortRange():
             return port.transport is transport and port.first <= number <= port.last
         case NamedPort():
             return port.transport is transport and any(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.analysis.netpol.conversion import PolicyReader, read_pod
-from netprobe.analysis.netpol.policy import Namespace, Pod, Policy
+from netprobe.analysis.netpol.policy import Namespace, Policy, PolicyPod
 from netprobe.errors import InputError
 from netprobe.wire.documents import Located, read_text
 from netprobe.wire.networkpolicy import NamespaceDoc, PodDoc, PolicyDoc
@@ -33,7 +33,7 @@ class Manifests:
     policies: tuple[Policy, ...]
     namespaces: tuple[Namespace, ...]
     """Every one that is described or that a pod or policy is in; each has the label with its own name."""
-    pods: tuple[Pod, ...]
+    pods: tuple[PolicyPod, ...]
     notes: tuple[str, ...] = ()
     """What was left out or assumed, one sentence each."""
 
@@ -56,21 +56,21 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def read_manifests(texts: Iterable[tuple[str, str]]) -> Manifests:
     """Read pairs of a name for errors and a text of YAML or JSON."""
-    reader = _Reader()
+    reader = _ManifestReader()
     for source, text in texts:
         for located in Located.each(text, source=source):
             reader.read(located, located.data, ())
     return reader.result()
 
 
-class _Reader:
+class _ManifestReader:
     """Collects objects; knows where each was found."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], str] = {}
         self._policies: list[Policy] = []
         self._labels: dict[str, dict[str, str]] = {}
-        self._pods: list[Pod] = []
+        self._pods: list[PolicyPod] = []
         self._notes: list[str] = []
         self._others: Counter[str] = Counter()
 

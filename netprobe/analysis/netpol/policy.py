@@ -26,7 +26,7 @@ class Direction(StrEnum):
     INGRESS = "ingress"
 
 
-class Transport(StrEnum):
+class PolicyProtocol(StrEnum):
     """The protocols that a policy can name."""
 
     TCP = "tcp"
@@ -102,10 +102,10 @@ Peer: TypeAlias = BlockPeer | PodPeer
 
 
 @dataclass(frozen=True, slots=True)
-class PortRange:
+class PolicyPortRange:
     """``port`` to ``endPort``, both included; every port where the policy names none."""
 
-    transport: Transport
+    transport: PolicyProtocol
     first: int = 1
     last: int = MAX_PORT
 
@@ -114,7 +114,7 @@ class PortRange:
 class NamedPort:
     """A container port by name: each target says which number that is."""
 
-    transport: Transport
+    transport: PolicyProtocol
     name: str
 
 
@@ -124,7 +124,7 @@ class PolicyRule:
 
     peers: tuple[Peer, ...] = ()
     """Empty: everybody, inside and outside of the cluster."""
-    ports: tuple[PortRange | NamedPort, ...] = ()
+    ports: tuple[PolicyPortRange | NamedPort, ...] = ()
     """Empty: every port of every protocol."""
 
 
@@ -161,13 +161,13 @@ class Namespace:
 class ContainerPort:
     """A port that a container declares."""
 
-    transport: Transport
+    transport: PolicyProtocol
     number: int
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class PolicyPod:
     """A pod, as far as policies see it."""
 
     namespace: str

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from netprobe.analysis.netpol.derivation import Door, PolicyCell
-from netprobe.analysis.netpol.policy import Pod, Transport
+from netprobe.analysis.netpol.policy import PolicyPod, PolicyProtocol
 from netprobe.model.check import Expectation
 from netprobe.wire.intent import GroupDoc, IntentDoc, RuleDoc
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class PolicyStatement:
     """Cells with one target, one verdict and one reason, on the same doors."""
 
     expected: Expectation
-    sources: tuple[Pod, ...]
-    target: Pod
+    sources: tuple[PolicyPod, ...]
+    target: PolicyPod
     doors: tuple[Door, ...]
     reason: str
 
@@ -28,24 +28,24 @@ class Statement:
         return _ports(self.doors)
 
 
-def find_statements(cells: Iterable[PolicyCell], *, version: int) -> tuple[Statement, ...]:
+def find_statements(cells: Iterable[PolicyCell], *, version: int) -> tuple[PolicyStatement, ...]:
     """Put the cells over IP *version* together, by target; a pod's ways to itself are left out."""
-    doors: dict[tuple[Pod, Expectation, str, Pod], list[Door]] = {}
+    doors: dict[tuple[PolicyPod, Expectation, str, PolicyPod], list[Door]] = {}
     for cell in cells:
         if cell.version == version and cell.source != cell.target:
             key = (cell.target, cell.expected, cell.reason, cell.source)
             doors.setdefault(key, []).append((cell.transport, cell.port))
-    sources: dict[tuple[Pod, Expectation, str, tuple[Door, ...]], list[Pod]] = {}
+    sources: dict[tuple[PolicyPod, Expectation, str, tuple[Door, ...]], list[PolicyPod]] = {}
     for (target, expected, reason, source), found in doors.items():
         sources.setdefault((target, expected, reason, tuple(sorted(found))), []).append(source)
     statements = (
-        Statement(expected, tuple(asking), target, found, reason)
+        PolicyStatement(expected, tuple(asking), target, found, reason)
         for (target, expected, reason, found), asking in sources.items()
     )
     return tuple(sorted(statements, key=lambda each: each.target.qualified))
 
 
-def intent_document(statements: Iterable[Statement], *, version: int) -> IntentDoc:
+def intent_document(statements: Iterable[PolicyStatement], *, version: int) -> IntentDoc:
     """An intent that says the same: a group for each pod's address of IP *version*, a rule per statement."""
     groups: dict[str, GroupDoc] = {}
     rules = []
@@ -59,7 +59,7 @@ def intent_document(statements: Iterable[Statement], *, version: int) -> IntentD
     return IntentDoc(version=1, groups=dict(sorted(groups.items())), rules=tuple(rules))
 
 
-def _group(pod: Pod, version: int) -> GroupDoc:
+def _group(pod: PolicyPod, version: int) -> GroupDoc:
     address = pod.address(version)
     assert address is not None
     return GroupDoc(cidrs=(f"{address}/{address.max_prefixlen}",))
@@ -75,5 +75,5 @@ def _ports(doors: Iterable[Door]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _span(transport: Transport, first: int, last: int) -> str:
+def _span(transport: PolicyProtocol, first: int, last: int) -> str:
     return f"{transport}/{first}" if first == last else f"{transport}/{first}-{last}"

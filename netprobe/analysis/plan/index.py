@@ -57,7 +57,7 @@ class CheckFacts:
         return self.check.source
 
 
-class Facts:
+class PlanIndex:
     """Inventory and plan, indexed."""
 
     def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:

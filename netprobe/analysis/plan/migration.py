@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import CheckId, ClusterName
 
@@ -26,10 +26,10 @@ _BROKEN_ALONE = {Aspect.LARGE, Aspect.V6}
 _AT_NODE = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT}
 
 
-class Carry:
+class PlanMigration:
     """The way from the numbers of one plan to those of the next."""
 
-    def __init__(self, before: Facts, after: Facts) -> None:
+    def __init__(self, before: PlanIndex, after: PlanIndex) -> None:
         self.before = before
         self.after = after
         self._number: dict[int, int] = {

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from netprobe.model.check import Check, Expectation
 from netprobe.model.finding import Finding
-from netprobe.model.intent import Cell, CellVerdict, Judged
+from netprobe.model.intent import Cell, CellResult, CellVerdict
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState, PathStatus
 
@@ -148,7 +148,7 @@ def _is_slower(before: PathStatus, after: PathStatus, factor: float) -> bool:
     return was is not None and now is not None and now > was * factor and now - was >= SLOWER_NS
 
 
-def compare_judged(before: Iterable[Judged], after: Iterable[Judged]) -> Comparison:
+def compare_judged(before: Iterable[CellResult], after: Iterable[CellResult]) -> Comparison:
     """Compare two verifications cell by cell."""
     old, new = _by_cell(before), _by_cell(after)
     both = [key for key in old if key in new]
@@ -156,7 +156,7 @@ def compare_judged(before: Iterable[Judged], after: Iterable[Judged]) -> Compari
     return Comparison(_in_order(changes), len(both), len(old) - len(both), len(new) - len(both))
 
 
-def _by_cell(judged: Iterable[Judged]) -> Mapping[tuple[str, str, str, str], Judged]:
+def _by_cell(judged: Iterable[CellResult]) -> Mapping[tuple[str, str, str, str], CellResult]:
     return {_key(one.cell): one for one in judged}
 
 
@@ -164,7 +164,7 @@ def _key(cell: Cell) -> tuple[str, str, str, str]:
     return str(cell.source), cell.target, cell.address, str(cell.door)
 
 
-def _compare_cells(before: Judged, after: Judged) -> Change | None:
+def _compare_cells(before: CellResult, after: CellResult) -> Change | None:
     kind = _kind_of_verdicts(before.verdict, after.verdict)
     if kind is None:
         return None

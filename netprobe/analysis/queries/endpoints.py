@@ -18,7 +18,7 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 _LISTED = 6
 
 
-class EndKind(StrEnum):
+class EndpointKind(StrEnum):
     """What can ask or be asked."""
 
     AGENT = "agent"
@@ -28,10 +28,10 @@ class EndKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Endpoint:
     """One end of a question."""
 
-    kind: EndKind
+    kind: EndpointKind
     name: str
     """``cluster``, ``cluster/node``, ``cluster/node/plane`` or ``cluster/namespace/service``."""
     nodes: tuple[NodeId, ...] = ()
@@ -44,19 +44,19 @@ class End:
 
     def holds(self, agent: AgentId) -> bool:
         """Whether *agent* is meant."""
-        if self.kind is EndKind.AGENT:
+        if self.kind is EndpointKind.AGENT:
             return str(agent) == self.name
         return agent.node_id in self.nodes
 
     def is_asked_by(self, check: Check) -> bool:
         """Whether *check* asks this end."""
         target = check.target
-        if self.kind is EndKind.SERVICE:
+        if self.kind is EndpointKind.SERVICE:
             return target.name == self.name or target.name.startswith(f"{self.name}/")
-        return target.name == self.name if self.kind is EndKind.AGENT else target.node in self.nodes
+        return target.name == self.name if self.kind is EndpointKind.AGENT else target.node in self.nodes
 
 
-def find_end(inventory: Inventory, text: str) -> End:
+def find_end(inventory: Inventory, text: str) -> Endpoint:
     """The end called *text*. Raises `InputError` where nothing, or more than one thing, is called so."""
     words = text.split("/")
     if not all(words) or len(words) > 3:
@@ -73,17 +73,17 @@ def find_end(inventory: Inventory, text: str) -> End:
     return _find_service(cluster, f"{words[1]}/{words[2]}")
 
 
-def _find_short(inventory: Inventory, text: str) -> End:
+def _find_short(inventory: Inventory, text: str) -> Endpoint:
     cluster = find_cluster(inventory, text)
     if cluster is not None:
         nodes = tuple(cluster.node_id(node) for node in cluster.nodes)
-        return End(EndKind.CLUSTER, cluster.name, nodes)
+        return Endpoint(EndpointKind.CLUSTER, cluster.name, nodes)
     nodes = tuple(c.node_id(node) for c in inventory.clusters for node in c.nodes if node.name == text)
     if len(nodes) > 1:
         raise InputError(f"{text!r} is ambiguous: {_list(map(str, nodes))}")
     if not nodes:
         raise InputError(f"nothing is called {text!r}; clusters are {_list(_clusters(inventory))}")
-    return End(EndKind.NODE, str(nodes[0]), nodes)
+    return Endpoint(EndpointKind.NODE, str(nodes[0]), nodes)
 
 
 def find_cluster(inventory: Inventory, text: str) -> Cluster | None:
@@ -95,25 +95,25 @@ def find_cluster(inventory: Inventory, text: str) -> Cluster | None:
     return exact or (found[0] if found else None)
 
 
-def _find_node(cluster: Cluster, name: str) -> End:
+def _find_node(cluster: Cluster, name: str) -> Endpoint:
     for node in cluster.nodes:
         if node.name == name:
-            return End(EndKind.NODE, f"{cluster.name}/{name}", (cluster.node_id(node),))
+            return Endpoint(EndpointKind.NODE, f"{cluster.name}/{name}", (cluster.node_id(node),))
     has = _list(node.name for node in cluster.nodes)
     raise InputError(f"{cluster.name} has no node {name!r}; it has {has}")
 
 
-def _find_agent(inventory: Inventory, cluster: Cluster, name: str, plane: Plane) -> End:
+def _find_agent(inventory: Inventory, cluster: Cluster, name: str, plane: Plane) -> Endpoint:
     node = _find_node(cluster, name)
     agent = AgentId(cluster.name, node.nodes[0].node, plane)
     if agent not in set(inventory.iter_agents()):
         raise InputError(f"no agent is meant to run at {agent}")
-    return End(EndKind.AGENT, str(agent), node.nodes)
+    return Endpoint(EndpointKind.AGENT, str(agent), node.nodes)
 
 
-def _find_service(cluster: Cluster, qualified: str) -> End:
+def _find_service(cluster: Cluster, qualified: str) -> Endpoint:
     if any(service.qualified == qualified for service in cluster.services):
-        return End(EndKind.SERVICE, f"{cluster.name}/{qualified}")
+        return Endpoint(EndpointKind.SERVICE, f"{cluster.name}/{qualified}")
     has = _list(service.qualified for service in cluster.services)
     raise InputError(f"{cluster.name} has no service {qualified!r}; it has {has or 'none that is asked'}")
 

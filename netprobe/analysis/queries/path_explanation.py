@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from netprobe.analysis.queries.endpoints import End, EndKind
+from netprobe.analysis.queries.endpoints import Endpoint, EndpointKind
 from netprobe.errors import InputError
 from netprobe.model import component as parts
 from netprobe.model.check import Check, Expectation, Layer, Legs, Probe, Target, TargetKind, check_id
@@ -26,7 +26,7 @@ _TROUBLED = {PathState.DOWN, PathState.DEGRADED}
 _REASONS = 4
 
 
-class Feel(Protocol):
+class ComponentView(Protocol):
     """How a part feels and which finding says so."""
 
     @property
@@ -39,7 +39,7 @@ class Feel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One layer of the way."""
 
     layer: str
@@ -53,15 +53,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class PathExplanation:
     """The answer for one pair."""
 
-    source: End
-    target: End
+    source: Endpoint
+    target: Endpoint
     state: PathState
     sentence: str
     reasons: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     finding: Finding | None = None
     checks: tuple[Check, ...] = ()
     """What asks exactly this pair."""
@@ -78,18 +78,20 @@ _PARTS: tuple[tuple[str, frozenset[ComponentKind]], ...] = (
 _POLICY = frozenset((ComponentKind.FIREWALL_RULE,))
 
 
-def explain_pair(snapshot: Snapshot, source: End, target: End, *, feels: Callable[[Component], Feel]) -> Why:
+def explain_pair(
+    snapshot: Snapshot, source: Endpoint, target: Endpoint, *, feels: Callable[[Component], ComponentView]
+) -> PathExplanation:
     """Walk the layers from *source* to *target* and say what they add up to.
 
     Raises `InputError` where *source* is a service: services do not ask.
     """
-    if source.kind is EndKind.SERVICE:
+    if source.kind is EndpointKind.SERVICE:
         raise InputError(f"{source.name} is a service, which asks nobody; name an agent, node or cluster")
-    pair = _Pair(snapshot, source, target, feels)
+    pair = _PairChecks(snapshot, source, target, feels)
     finding = pair.find_finding()
     state = pair.state
     steps = tuple(pair.walk())
-    return Why(
+    return PathExplanation(
         source,
         target,
         state,
@@ -101,7 +103,7 @@ def explain_pair(snapshot: Snapshot, source: End, target: End, *, feels: Callabl
     )
 
 
-def find_questions(snapshot: Snapshot, why: Why, *, most: int) -> tuple[Check, ...]:
+def find_questions(snapshot: Snapshot, why: PathExplanation, *, most: int) -> tuple[Check, ...]:
     """What to ask now about the pair: one planned check of each kind, by agents that are alive.
 
     Where the plan asks nothing, the first living agent of each plane asks the target's agents of that plane:
@@ -115,7 +117,7 @@ def find_questions(snapshot: Snapshot, why: Why, *, most: int) -> tuple[Check, .
     return tuple(_invent(snapshot, why, alive))[:most]
 
 
-def _invent(snapshot: Snapshot, why: Why, alive: set[str]) -> Iterable[Check]:
+def _invent(snapshot: Snapshot, why: PathExplanation, alive: set[str]) -> Iterable[Check]:
     inventory = snapshot.inventory
     agents = list(inventory.iter_agents())
     for plane, layer in ((Plane.POD, Layer.POD), (Plane.HOST, Layer.NODE)):
@@ -128,11 +130,15 @@ def _invent(snapshot: Snapshot, why: Why, alive: set[str]) -> Iterable[Check]:
                 yield Check(check_id(here[0], aim, probe), here[0], aim, probe, layer, 3)
 
 
-class _Pair:
+class _PairChecks:
     """The checks of one pair and everything that is known about them."""
 
     def __init__(
-        self, snapshot: Snapshot, source: End, target: End, feels: Callable[[Component], Feel]
+        self,
+        snapshot: Snapshot,
+        source: Endpoint,
+        target: Endpoint,
+        feels: Callable[[Component], ComponentView],
     ) -> None:
         self.snapshot, self.source, self.target, self.feels = snapshot, source, target, feels
         self.asked = tuple(check for check in snapshot.checks if source.holds(check.source))
@@ -160,7 +166,7 @@ class _Pair:
 
     # --- the layers -----------------------------------------------------------------------------
 
-    def walk(self) -> Iterable[Step]:
+    def walk(self) -> Iterable[PathStep]:
         """Every layer, nearest first."""
         yield self._agents()
         yield self._endpoint()
@@ -171,7 +177,7 @@ class _Pair:
         yield self._mtu()
         yield self._parts_step("policy", _POLICY, self.checks)
 
-    def _agents(self) -> Step:
+    def _agents(self) -> PathStep:
         ends = (self.source, self.target)
         agents = [a for a in self.snapshot.inventory.iter_agents() if any(end.holds(a) for end in ends)]
         known = {status.agent: status for status in self.snapshot.agents}
@@ -181,15 +187,15 @@ class _Pair:
         told = f"{len(agents) - len(odd)} of {len(agents)} report"
         if odd:
             told += f"; {odd[0]}" + (f" and {len(odd) - 1} more" if len(odd) > 1 else "")
-        return Step("agent", PathState.UNKNOWN if odd or not agents else PathState.UP, told)
+        return PathStep("agent", PathState.UNKNOWN if odd or not agents else PathState.UP, told)
 
-    def _endpoint(self) -> Step:
+    def _endpoint(self) -> PathStep:
         """Whether the far end answers anybody at all."""
         asked = [c for c in self.snapshot.checks if self.target.is_asked_by(c) and not c.probe.size]
         pings = [check for check in asked if check.probe.kind == "icmp"]
         talks = [c for c in asked if c.probe.kind in {"udp", "tcp", "http"} and c.layer is not Layer.SERVICE]
         if not talks:
-            return Step("endpoint", PathState.UNKNOWN, "nobody asks it directly")
+            return PathStep("endpoint", PathState.UNKNOWN, "nobody asks it directly")
         states = {self.status(check).state for check in talks}
         up = sum(self.status(check).state is PathState.UP for check in talks)
         told = f"{up} of {len(talks)} checks from anywhere are answered by it"
@@ -199,13 +205,13 @@ class _Pair:
             return self._counted("endpoint", PathState.DOWN, talks, f"{told}, though its address pings")
         return self._counted("endpoint", PathState.UNKNOWN, talks, f"{told}: nobody gets to it")
 
-    def _parts_step(self, layer: str, kinds: frozenset[ComponentKind], checks: Sequence[Check]) -> Step:
+    def _parts_step(self, layer: str, kinds: frozenset[ComponentKind], checks: Sequence[Check]) -> PathStep:
         crossed = self.crossed(checks, kinds)
         if not crossed:
             if self.checks or not (supposed := self._supposed(kinds)):
-                return Step(layer, None, "not on this way" if self.checks else "nobody asks this way")
+                return PathStep(layer, None, "not on this way" if self.checks else "nobody asks this way")
             state, told = self._feel(supposed)
-            return Step(layer, state, f"{told or 'fine'}, by what others ask")
+            return PathStep(layer, state, f"{told or 'fine'}, by what others ask")
         state, told = self._feel(crossed)
         on_it = [check for check in checks if set(self.crossed((check,), kinds))]
         return self._counted(layer, state, on_it, told)
@@ -234,11 +240,11 @@ class _Pair:
             return state, f"{told}: " + (f"hidden by {finding.cause}" if finding else "nobody gets to see it")
         return state, f"{told}: {finding.cause if finding else 'nothing explains it yet'}"
 
-    def _mtu(self) -> Step:
+    def _mtu(self) -> PathStep:
         large = [check for check in self.checks if check.probe.size]
         small = [check for check in self.checks if not check.probe.size]
         if not large:
-            return Step("MTU", PathState.UNKNOWN, "nobody asks with large packets")
+            return PathStep("MTU", PathState.UNKNOWN, "nobody asks with large packets")
         states = {self.status(check).state for check in large}
         state = min(states, key=_WORST_FIRST.index)
         if state in _TROUBLED and not any(self.status(check).state is PathState.UP for check in small):
@@ -247,9 +253,11 @@ class _Pair:
             "MTU", state, large, f"asked with up to {max(check.probe.size for check in large)} bytes"
         )
 
-    def _counted(self, layer: str, state: PathState, checks: Sequence[Check], told: str) -> Step:
+    def _counted(self, layer: str, state: PathState, checks: Sequence[Check], told: str) -> PathStep:
         seen = [self.status(check) for check in checks]
-        return Step(layer, state, told, len(checks), sum(s.sent for s in seen), sum(s.answered for s in seen))
+        return PathStep(
+            layer, state, told, len(checks), sum(s.sent for s in seen), sum(s.answered for s in seen)
+        )
 
     # --- the finding ----------------------------------------------------------------------------
 
@@ -283,12 +291,12 @@ class _Pair:
         return any(agent.startswith(f"{node}/") for node in (*self.source.nodes, *self.target.nodes))
 
 
-def _is_of(target: End, check: Check) -> bool:
+def _is_of(target: Endpoint, check: Check) -> bool:
     """Names are asked of servers, and outer addresses of links: they say nothing of the pair itself."""
     return check.layer not in {Layer.DNS, Layer.OUTER} and target.is_asked_by(check)
 
 
-def _say(pair: _Pair, state: PathState, finding: Finding | None) -> str:
+def _say(pair: _PairChecks, state: PathState, finding: Finding | None) -> str:
     one, other = pair.source.name, pair.target.name
     because = _begin_small(finding.summary.rstrip(".")) if finding else ""
     match state:
@@ -310,13 +318,13 @@ def _begin_small(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _counts(pair: _Pair) -> str:
+def _counts(pair: _PairChecks) -> str:
     seen = [pair.status(check) for check in pair.checks]
     answered, sent = sum(status.answered for status in seen), sum(status.sent for status in seen)
     return f"{answered} of {sent} probes of {len(seen)} checks came back"
 
 
-def _reasons(pair: _Pair, steps: Sequence[Step], finding: Finding | None) -> Iterable[str]:
+def _reasons(pair: _PairChecks, steps: Sequence[PathStep], finding: Finding | None) -> Iterable[str]:
     if pair.checks:
         measured = any(pair.status(check).sent for check in pair.checks)
         yield (
@@ -337,7 +345,7 @@ def _reasons(pair: _Pair, steps: Sequence[Step], finding: Finding | None) -> Ite
         yield f"in order: {', '.join(fine)}"
 
 
-def _by_kind(pair: _Pair) -> str:
+def _by_kind(pair: _PairChecks) -> str:
     sent: Counter[str] = Counter()
     answered: Counter[str] = Counter()
     for check in pair.checks:

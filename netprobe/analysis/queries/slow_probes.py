@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.queries.path_explanation import Why
+from netprobe.analysis.queries.path_explanation import PathExplanation
 from netprobe.model import component as parts
 from netprobe.model.check import Check, Probe, TargetKind, check_id
 from netprobe.model.component import Component, ComponentKind
@@ -39,7 +39,7 @@ _LIVES, _DEAD = "lives", ("dead: silence", "dead: reset")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProbeResult:
     """A question that was asked on demand and what came of it: an outcome for each time, and facts."""
 
     check: Check
@@ -48,7 +48,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ProbePath:
     """Who asked whom, and by which node packets left the asker's cluster, if they did."""
 
     source: AgentId
@@ -64,7 +64,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ProbeSymptom:
     """What a reader saw: the symptom, the part it is put to, and one sentence of evidence."""
 
     symptom: Symptom
@@ -72,7 +72,9 @@ class Mark:
     told: str
 
 
-def find_patient_questions(snapshot: Snapshot, why: Why) -> tuple[Way, tuple[Check, ...]] | None:
+def find_patient_questions(
+    snapshot: Snapshot, why: PathExplanation
+) -> tuple[ProbePath, tuple[Check, ...]] | None:
     """What to ask with patience about a pair, one living agent another; None where no agent can ask."""
     alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
     able = [c for c in why.checks if c.target.kind is TargetKind.AGENT and str(c.source) in alive]
@@ -86,7 +88,7 @@ def find_patient_questions(snapshot: Snapshot, why: Why) -> tuple[Way, tuple[Che
         Check(check_id(like.source, like.target, probe), like.source, like.target, probe, like.layer, count)
         for probe, count in patient_probes(snapshot.inventory.agent_port)
     )
-    return Way(like.source, AgentId.parse(like.target.name), gateway), checks
+    return ProbePath(like.source, AgentId.parse(like.target.name), gateway), checks
 
 
 def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
@@ -98,7 +100,7 @@ def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
     )
 
 
-def read_marks(told: Sequence[Told], way: Way) -> Iterator[Hypothesis]:
+def read_marks(told: Sequence[ProbeResult], way: ProbePath) -> Iterator[Hypothesis]:
     """What patient questions mean, by the table."""
     for one in told:
         for read in READERS:
@@ -108,10 +110,10 @@ def read_marks(told: Sequence[Told], way: Way) -> Iterator[Hypothesis]:
                 yield suppose(mark.symptom, (mark.part,), core=(), evidence=evidence)
 
 
-Reader = Callable[[Told, Way], Mark | None]
+Reader = Callable[[ProbeResult, ProbePath], ProbeSymptom | None]
 
 
-def _read_idle(told: Told, way: Way) -> Mark | None:
+def _read_idle(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     """Row 22: a flow that was quiet for long is dead, one that was quiet for less lives."""
     if told.check.probe.kind != "idle" or not isinstance(told.outcomes[0], TimedOut | AppFailed):
         return None
@@ -120,10 +122,10 @@ def _read_idle(told: Told, way: Way) -> Mark | None:
     if not lived or not died:
         return None
     part = way.between
-    return Mark(Symptom(str(part.kind), note="idle"), part, f"{lived[-1]} lives, {died[0]}")
+    return ProbeSymptom(Symptom(str(part.kind), note="idle"), part, f"{lived[-1]} lives, {died[0]}")
 
 
-def _read_slow_connect(told: Told, way: Way) -> Mark | None:
+def _read_slow_connect(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     """Row 7: within a cluster a connection stands after a minute, by a packet that was not offloaded."""
     if told.check.probe.kind != "tcp" or way.gateway is not None or way.source.node == way.target.node:
         return None
@@ -131,10 +133,10 @@ def _read_slow_connect(told: Told, way: Way) -> Mark | None:
     if not took_s or not all(_MINUTE_S[0] <= each <= _MINUTE_S[1] for each in took_s):
         return None
     part = way.between
-    return Mark(Symptom("overlay", note="slow-connect"), part, f"a connection took {took_s[0]:.0f} s")
+    return ProbeSymptom(Symptom("overlay", note="slow-connect"), part, f"a connection took {took_s[0]:.0f} s")
 
 
-def _read_port_race(told: Told, way: Way) -> Mark | None:
+def _read_port_race(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     """Row 21: behind a gateway few connections stand exactly after a retry, and the rest at once."""
     if told.check.probe.kind != "tcp" or way.gateway is None or len(told.outcomes) < _LEAST_CONNECTS:
         return None
@@ -146,7 +148,7 @@ def _read_port_race(told: Told, way: Way) -> Mark | None:
         return None
     what = f"{len(retried)} of {len(measured)} connections took {retried[0]:.1f} s"
     what += f", the others {max(others):.2f} s at most"
-    return Mark(Symptom("gateway-out", note="port-race"), parts.gateway_out(way.gateway), what)
+    return ProbeSymptom(Symptom("gateway-out", note="port-race"), parts.gateway_out(way.gateway), what)
 
 
 READERS: tuple[Reader, ...] = (_read_idle, _read_slow_connect, _read_port_race)

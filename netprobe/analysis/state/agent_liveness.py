@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netprobe.analysis.intervals.assembler import Intake
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.intervals.assembler import IntervalAssembler
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.names import AgentId
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.window import AgentHealth
@@ -19,10 +19,10 @@ _SICK_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class RollCall:
+class LivenessView:
     """Every agent at one moment; words are made when they are asked for."""
 
-    facts: Facts
+    facts: PlanIndex
     now_ns: int
     patience_ns: int
     silence: Mapping[AgentId, int]
@@ -65,27 +65,27 @@ class RollCall:
 
 
 @dataclass(slots=True)
-class Attendance:
+class AgentLiveness:
     """Frames in a row in which an agent was silent or strained; nothing stands there for most."""
 
     silence: dict[AgentId, int] = field(default_factory=dict)
     strain: dict[AgentId, int] = field(default_factory=dict)
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan; who left is forgotten."""
         agents = carry.after.agent_set
         self.silence = {agent: n for agent, n in self.silence.items() if agent in agents}
         self.strain = {agent: n for agent, n in self.strain.items() if agent in agents}
 
-    def note(self, look: Look) -> None:
+    def note(self, look: IntervalObservation) -> None:
         """Take in one frame."""
         still = {agent: n for agent, n in self.silence.items() if agent not in look.delivered}
         self.silence = dict(Counter(still) + Counter(look.missing))
         self.strain = {agent: self.strain.get(agent, 0) + 1 for agent in look.strained}
 
-    def call(self, facts: Facts, intake: Intake, *, now_ns: int) -> RollCall:
+    def call(self, facts: PlanIndex, intake: IntervalAssembler, *, now_ns: int) -> LivenessView:
         """How every agent stands now."""
-        return RollCall(
+        return LivenessView(
             facts,
             now_ns,
             intake.patience_ns,

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from netprobe.analysis.intervals.observation import Look
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.intervals.observation import IntervalObservation
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.names import AgentId
 
 SETTLING_FRAMES = 10
@@ -24,10 +24,10 @@ BESIDE_FRAMES = 3
 """The same for checks that failed only beside something else."""
 
 
-class Trust:
+class EvidenceEligibility:
     """Remembers, per check, whether its failure means something."""
 
-    def __init__(self, facts: Facts, *, settling_frames: int = SETTLING_FRAMES) -> None:
+    def __init__(self, facts: PlanIndex, *, settling_frames: int = SETTLING_FRAMES) -> None:
         self._facts = facts
         self._settling_frames = settling_frames
         self._proven = np.zeros(len(facts.checks), np.bool_)
@@ -37,7 +37,7 @@ class Trust:
         self._planned_frame: dict[int, int] = {}
         """When a check joined a plan that others had before it; the two ends learn of it one by one."""
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan; its new checks have to prove themselves."""
         self._facts = carry.after
         self._proven = carry.array(self._proven, fresh=np.zeros(len(carry.after.checks), np.bool_))
@@ -62,7 +62,7 @@ class Trust:
         for agent in frozenset(delivered).difference(self._first_frame):
             self._first_frame[agent] = self._frame
 
-    def note(self, look: Look) -> None:
+    def note(self, look: IntervalObservation) -> None:
         """Every check that worked is proven, and forgiven no longer."""
         is_good = look.seen.is_good
         self._proven |= is_good
@@ -75,7 +75,7 @@ class Trust:
             until = self._frame + frames
             self._forgiven_until[number] = max(until, self._forgiven_until.get(number, 0))
 
-    def ignored(self, look: Look) -> frozenset[int]:
+    def ignored(self, look: IntervalObservation) -> frozenset[int]:
         """Failing checks that are no evidence now."""
         return frozenset(number for number in look.troubled if not self._counts(number))
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.plan.migration import PlanMigration
 
 LEARNT = 30
 """Quiet windows before a path has a baseline: five minutes at ten seconds."""
@@ -32,7 +32,7 @@ _NEW_USUAL = 360
 """Slow windows in a row after which the path has simply become slower: an hour at ten seconds."""
 
 
-class Baselines:
+class LatencyBaselines:
     """The usual latency of every path of one plan."""
 
     def __init__(self, size: int) -> None:
@@ -47,9 +47,9 @@ class Baselines:
         self._slow: IntArray = np.zeros(size, np.int64)
         """Slow windows in a row."""
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan: what continues keeps what was learnt."""
-        after = Baselines(len(carry.after.checks))
+        after = LatencyBaselines(len(carry.after.checks))
         self._quiet = carry.array(self._quiet, fresh=after._quiet)
         self._learnt = carry.array(self._learnt, fresh=after._learnt)
         self._fresh = carry.array(self._fresh, fresh=after._fresh)
@@ -57,7 +57,7 @@ class Baselines:
         self._bound = carry.array(self._bound, fresh=after._bound)
         self._slow = carry.array(self._slow, fresh=after._slow)
 
-    def see(self, look: Look) -> frozenset[int]:
+    def see(self, look: IntervalObservation) -> frozenset[int]:
         """Learn from one frame; return the checks that are slow, for several frames in a row by now."""
         seen = look.seen
         value = seen.log_rtt

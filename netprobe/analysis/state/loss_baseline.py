@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netprobe.analysis.intervals.observation import Look
+from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.plan.migration import PlanMigration
 
 _BLOCK = 10
 """Windows."""
@@ -27,7 +27,7 @@ _LEAST_WINDOWS = 3
 _CHANCE = 1e-6
 
 
-class Losses:
+class LossBaselines:
     """The usual loss of every path of one plan, as arrays by number of the check."""
 
     def __init__(self, size: int) -> None:
@@ -40,9 +40,9 @@ class Losses:
         self._history: FloatArray = np.full((size, _MEMORY), np.nan)
         self._usual: FloatArray = np.full(size, np.nan)
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan: what continues keeps what was learnt."""
-        after = Losses(len(carry.after.checks))
+        after = LossBaselines(len(carry.after.checks))
         self._windows = carry.array(self._windows, fresh=after._windows)
         self._asked = carry.array(self._asked, fresh=after._asked)
         self._lost = carry.array(self._lost, fresh=after._lost)
@@ -55,7 +55,7 @@ class Losses:
         usual = float(self._usual[number])
         return None if np.isnan(usual) else usual
 
-    def see(self, look: Look) -> frozenset[int]:
+    def see(self, look: IntervalObservation) -> frozenset[int]:
         """Learn from one frame; return the checks that lose more than they usually do."""
         seen = look.seen
         rows = np.flatnonzero((seen.asked > 0) & ~seen.is_dead)  # an outage is no loss rate

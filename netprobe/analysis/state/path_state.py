@@ -6,7 +6,7 @@ far beyond its usual latency or loss is degraded, and so is one that keeps chang
 told once, as flapping, until it has been quiet for a while.
 
 All paths are kept as arrays by number of the check, and a frame is a few operations over them; what one path
-is, in words, is written when somebody reads it (`Statuses`).
+is, in words, is written when somebody reads it (`PathStates`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from netprobe.analysis.intervals.observation import Look, Seen, SeenTable
+from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation, ObservationTable
 from netprobe.analysis.localise.evidence import BoolArray, IntArray
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.plan.migration import Carry
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.status import PathState, PathStatus
@@ -77,7 +77,7 @@ class _Paths:
             is_flapping=never.copy(),
         )
 
-    def carried(self, carry: Carry) -> _Paths:
+    def carried(self, carry: PlanMigration) -> _Paths:
         after = _Paths.of(len(carry.after.checks))
         for name in self.__slots__:
             carry.array(getattr(self, name), fresh=getattr(after, name))
@@ -85,10 +85,10 @@ class _Paths:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Statuses:
+class PathStates:
     """Every path at one moment; words are made when they are asked for."""
 
-    facts: Facts
+    facts: PlanIndex
     state: Codes
     since_ns: IntArray
     is_slow: BoolArray
@@ -96,7 +96,7 @@ class Statuses:
     is_flapping: BoolArray
     frame: IntArray
     """By number of the check the place in *tables* of the frame it was last measured in; 0 for never."""
-    tables: dict[int, SeenTable]
+    tables: dict[int, ObservationTable]
     unknown: dict[int, str]
     """Why a path that was known is not any more."""
 
@@ -126,7 +126,7 @@ class Statuses:
             observed_source=window.observed_source,
         )
 
-    def _reason(self, number: int, seen: Seen) -> str:
+    def _reason(self, number: int, seen: CheckObservation) -> str:
         if self.is_flapping[number]:
             return "flapping between up and down"
         if self.is_slow[number] and seen.is_good:
@@ -141,13 +141,13 @@ class Statuses:
 
 
 @dataclass(slots=True)
-class Judge:
+class PathStateMachine:
     """Keeps the state of every path."""
 
-    _facts: Facts
+    _facts: PlanIndex
     _paths: _Paths = field(init=False)
     _frame: IntArray = field(init=False)
-    _tables: dict[int, SeenTable] = field(default_factory=dict)
+    _tables: dict[int, ObservationTable] = field(default_factory=dict)
     _unknown: dict[int, str] = field(default_factory=dict)
     _looks: int = 0
 
@@ -155,7 +155,7 @@ class Judge:
         self._paths = _Paths.of(len(self._facts.checks))
         self._frame = np.zeros(len(self._facts.checks), np.int64)
 
-    def replan(self, carry: Carry) -> None:
+    def replan(self, carry: PlanMigration) -> None:
         """Go on with the next plan; paths it does not hold are gone, new ones are unknown."""
         self._facts = carry.after
         self._paths = self._paths.carried(carry)
@@ -163,8 +163,8 @@ class Judge:
         self._tables = {frame: table.carried(carry) for frame, table in self._tables.items()}
         self._unknown = carry.keys(self._unknown)
 
-    def see(self, look: Look) -> None:
-        """Take in one frame. Arrays that `Statuses` hold are replaced, never changed."""
+    def see(self, look: IntervalObservation) -> None:
+        """Take in one frame. Arrays that `PathStates` hold are replaced, never changed."""
         paths, seen = self._paths, look.seen
         measured = seen.asked > 0
         rows = np.flatnonzero(measured)
@@ -186,7 +186,7 @@ class Judge:
             self._unknown = {number: why for number, why in self._unknown.items() if not measured[number]}
         paths.state = state
 
-    def _remember(self, look: Look, measured: BoolArray, rows: IntArray) -> None:
+    def _remember(self, look: IntervalObservation, measured: BoolArray, rows: IntArray) -> None:
         paths, seen = self._paths, look.seen
         place = paths.frames[rows] % _MEMORY
         paths.asked[rows, place], paths.reached[rows, place] = seen.asked[rows], seen.reached[rows]
@@ -205,7 +205,7 @@ class Judge:
         turns = self._paths.turns_ns
         turns[turned] = np.column_stack((turns[turned, 1:], np.full(len(turned), at_ns)))
 
-    def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> Statuses:
+    def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> PathStates:
         """Every path now; what fails and needs a *sick* agent to answer is unknown."""
         paths = self._paths
         patience = int(_STALE_INTERVALS * self._facts.interval_ns) + self._facts.patience_ns
@@ -224,7 +224,7 @@ class Judge:
             )
             paths.state[rows], paths.raw[rows], paths.since_ns[rows] = _UNKNOWN, _UNKNOWN, now_ns
             self._unknown = self._unknown | lost
-        return Statuses(
+        return PathStates(
             self._facts,
             paths.state,
             paths.since_ns,
@@ -252,7 +252,7 @@ def _flags(numbers: frozenset[int], like: BoolArray) -> BoolArray:
     return flags
 
 
-def _next_states(paths: _Paths, seen: SeenTable, rows: IntArray) -> Codes:
+def _next_states(paths: _Paths, seen: ObservationTable, rows: IntArray) -> Codes:
     """The raw state of each of *rows*, which have just remembered a frame."""
     state = paths.raw[rows]
     before = (paths.frames[rows] - 2) % _MEMORY

@@ -18,7 +18,7 @@ import msgspec
 from netprobe.bus.operator import ask_check
 from netprobe.cli.options.source import Source, source_options
 from netprobe.discovery.inventory.file import load_inventory
-from netprobe.errors import BusAwayError, InputError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, Plane
@@ -30,8 +30,8 @@ from netprobe.probes.rejection import name_rejection
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import duration
 from netprobe.wire.documents import write_document
-from netprobe.wire.messages import Answer, Declined, Detail
-from netprobe.workflows.check_target import Wanted, make_check
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
+from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import patience_s
 
 _WIDTH = 80
@@ -87,7 +87,7 @@ def check(
     context.exit(exit_code(answer))
 
 
-def _wanted(asked: dict[str, object]) -> Wanted:
+def _wanted(asked: dict[str, object]) -> CheckRequest:
     options = []
     pairs = asked.pop("options")
     assert isinstance(pairs, tuple)
@@ -96,20 +96,22 @@ def _wanted(asked: dict[str, object]) -> Wanted:
         if not key or not equals:
             raise InputError(f"{text!r} is not KEY=VALUE", where="--option")
         options.append((key, value))
-    return msgspec.convert({**asked, "options": tuple(options)}, Wanted)
+    return msgspec.convert({**asked, "options": tuple(options)}, CheckRequest)
 
 
-async def _ask(source: Source, question: Check) -> Answer:
+async def _ask(source: Source, question: Check) -> CheckAnswer:
     timeout_s = patience_s([question])
     reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=timeout_s)
     if isinstance(reply, Declined):
-        raise SurroundingsError(f"{reply.agent} declined: {reply.reason}")
+        raise SystemRefusedError(f"{reply.agent} declined: {reply.reason}")
     if not reply.outcomes:
-        raise SurroundingsError(f"{reply.agent} answered without an outcome")
+        raise SystemRefusedError(f"{reply.agent} answered without an outcome")
     return reply
 
 
-def _ask_over_ssh(inventory: Inventory, asker: str, target: str, wanted: Wanted) -> tuple[Check, Answer]:
+def _ask_over_ssh(
+    inventory: Inventory, asker: str, target: str, wanted: CheckRequest
+) -> tuple[Check, CheckAnswer]:
     """The question as a host's own tools can ask it, and what they say."""
     from netprobe.discovery.ssh.fallback_tools import TOOLS_OF  # noqa: PLC0415
     from netprobe.workflows.ssh_asker import HostsAsker  # noqa: PLC0415 - only those who ask pay for SSH
@@ -122,7 +124,7 @@ def _ask_over_ssh(inventory: Inventory, asker: str, target: str, wanted: Wanted)
         raise InputError(f"{question.source.node_id} is not reached over SSH (field ssh)", where="SOURCE")
     (reply,) = asyncio.run(HostsAsker({question.source: way}).ask(question.source, [question]))
     if isinstance(reply, Declined):
-        raise SurroundingsError(reply.reason)
+        raise SystemRefusedError(reply.reason)
     return question, reply
 
 
@@ -139,7 +141,7 @@ def _user() -> str:
         return ""
 
 
-def exit_code(answer: Answer) -> int:
+def exit_code(answer: CheckAnswer) -> int:
     """0 reached, 1 not, 2 where the agent itself could not ask."""
     outcome = answer.outcomes[0]
     if isinstance(outcome, NotMeasured):
@@ -147,9 +149,9 @@ def exit_code(answer: Answer) -> int:
     return 0 if isinstance(outcome, Reached) else 1
 
 
-def tell(question: Check, answer: Answer) -> Iterator[str]:
+def tell(question: Check, answer: CheckAnswer) -> Iterator[str]:
     """One sentence, then what else is known, at 80 columns."""
-    detail = answer.details[0] if answer.details else Detail()
+    detail = answer.details[0] if answer.details else OutcomeDetail()
     yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
     rows = list(_rows(answer.outcomes[0], detail))
     wide = max((len(name) for name, _ in rows), default=0)
@@ -159,7 +161,7 @@ def tell(question: Check, answer: Answer) -> Iterator[str]:
         yield from (" " * (wide + 4) + line for line in lines[1:])
 
 
-def _sentence(question: Check, outcome: Outcome, detail: Detail) -> str:
+def _sentence(question: Check, outcome: Outcome, detail: OutcomeDetail) -> str:
     probe, target = question.probe, question.target
     how = probe.kind + (" inside TLS" if probe.option("tls") == "yes" else "")
     how += f" over {probe.option('transport').upper()}" if probe.option("transport") else ""
@@ -170,7 +172,7 @@ def _sentence(question: Check, outcome: Outcome, detail: Detail) -> str:
     return f"{question.source} asked {where}{about} by {how}: {_verdict(outcome, detail)}."
 
 
-def _verdict(outcome: Outcome, detail: Detail) -> str:
+def _verdict(outcome: Outcome, detail: OutcomeDetail) -> str:
     match outcome:
         case Reached(rtt_ns):
             return f"reached in {duration(rtt_ns)}"
@@ -184,7 +186,7 @@ def _verdict(outcome: Outcome, detail: Detail) -> str:
             return detail.words or describe(outcome)
 
 
-def _rows(outcome: Outcome, detail: Detail) -> Iterator[tuple[str, str]]:
+def _rows(outcome: Outcome, detail: OutcomeDetail) -> Iterator[tuple[str, str]]:
     if detail.words and detail.words not in {_verdict(outcome, detail), describe(outcome)}:
         yield "detail", detail.words
     if detail.answered_by:
@@ -196,7 +198,7 @@ def _rows(outcome: Outcome, detail: Detail) -> Iterator[tuple[str, str]]:
     yield from detail.facts
 
 
-def document(question: Check, answer: Answer) -> Document:
+def document(question: Check, answer: CheckAnswer) -> Document:
     """The same for machines; durations in nanoseconds."""
     return {
         "schema": "netprobe/check",
@@ -212,9 +214,9 @@ def document(question: Check, answer: Answer) -> Document:
     }  # fmt: skip
 
 
-def _outcome(answer: Answer, index: int) -> Document:
+def _outcome(answer: CheckAnswer, index: int) -> Document:
     outcome = answer.outcomes[index]
-    detail = answer.details[index] if answer.details else Detail()
+    detail = answer.details[index] if answer.details else OutcomeDetail()
     return {
         "kind": str(outcome.kind),
         **msgspec.to_builtins(outcome),

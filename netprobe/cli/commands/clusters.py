@@ -15,7 +15,7 @@ import click
 
 from netprobe.cli.options.output import form_option, print_view
 from netprobe.discovery.inventory.context_names import read_pattern
-from netprobe.discovery.k8s.clusters import Unreadable, read_clusters
+from netprobe.discovery.k8s.clusters import UnreadableCluster, read_clusters
 from netprobe.discovery.k8s.kubeconfig import Context, find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
 from netprobe.render.terminal.clusters import clusters_document, clusters_table
@@ -58,7 +58,7 @@ def clusters(
     chosen = _lead(read_contexts(found).choose(names, everything=all_contexts), open_forwards(forwards))
     readings = asyncio.run(read_clusters(chosen, timeout_s=timeout_s, pattern=pattern))
     print_view(form, table=lambda: clusters_table(readings), document=lambda: clusters_document(readings))
-    context.exit(1 if any(isinstance(reading, Unreadable) for reading in readings) else 0)
+    context.exit(1 if any(isinstance(reading, UnreadableCluster) for reading in readings) else 0)
 
 
 def _lead(contexts: tuple[Context, ...], forwards: Forwards) -> tuple[Context, ...]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.bus.login import Trust
+from netprobe.bus.login import ServerTrust
 from netprobe.bus.server import Listen, ServerTls
-from netprobe.collector.persisted_state import State
-from netprobe.collector.ports import Brains
+from netprobe.collector.persisted_state import PersistedState
+from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import InputError
@@ -89,7 +89,7 @@ def collector(  # noqa: PLR0913 - one for each option
         cluster_budget=most.get("cluster"),
         tunnel_budget=most.get("tunnel"),
     )
-    asyncio.run(_serve(settings, Brains(partial(plan, policy=policy), Analyst)))
+    asyncio.run(_serve(settings, AnalysisPorts(partial(plan, policy=policy), Analyst)))
 
 
 def read_addresses(text: str, *, port: int) -> tuple[str, ...]:
@@ -114,11 +114,11 @@ def read_server_tls(certificate: Path | None, key: Path | None, client_ca: Path 
     if certificate is None or key is None:
         raise InputError("--tls-certificate and --tls-key go together")
     tls = ServerTls(certificate, key, client_ca)
-    Trust(client_ca, certificate, key).context()
+    ServerTrust(client_ca, certificate, key).context()
     return tls
 
 
-async def _serve(settings: Settings, brains: Brains) -> None:
+async def _serve(settings: Settings, brains: AnalysisPorts) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -126,7 +126,7 @@ async def _serve(settings: Settings, brains: Brains) -> None:
 
 
 def plan(
-    inventory: Inventory, state: State, interval_ns: int, *, policy: PlanPolicy | None = None
+    inventory: Inventory, state: PersistedState, interval_ns: int, *, policy: PlanPolicy | None = None
 ) -> FleetPlan:
     """The plans of the epoch that *state* names."""
     return plan_fleet(

@@ -25,20 +25,20 @@ from netprobe.cli.commands.demo_output import (
 from netprobe.errors import InputError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import Fault, LabInjector, Rehearsal
+from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
 from netprobe.render.labels import headline
 from netprobe.render.terminal.tables import render_text, topology_table
 
 _PROD, _STAGING, _DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 FAULTS = (
-    Fault("tunnel-down", {"source": _PROD, "target": _STAGING}),
-    Fault("mtu-black-hole", {"source": _DEV, "target": _STAGING}),
-    Fault("tunnel-one-way", {"source": _STAGING, "target": _PROD}),
-    Fault("overlay-blocked", {"source": f"{_PROD}/w1", "target": f"{_PROD}/w2"}),
-    Fault("service-proxy-stale", {"node": f"{_PROD}/w2"}),
-    Fault("dns-forward-missing", {"cluster": _STAGING}),
-    Fault("port-reject", {"node": f"{_DEV}/w1"}),
-    Fault("agent-frozen", {"agent": f"{_PROD}/w1/pod"}),
+    DrillFault("tunnel-down", {"source": _PROD, "target": _STAGING}),
+    DrillFault("mtu-black-hole", {"source": _DEV, "target": _STAGING}),
+    DrillFault("tunnel-one-way", {"source": _STAGING, "target": _PROD}),
+    DrillFault("overlay-blocked", {"source": f"{_PROD}/w1", "target": f"{_PROD}/w2"}),
+    DrillFault("service-proxy-stale", {"node": f"{_PROD}/w2"}),
+    DrillFault("dns-forward-missing", {"cluster": _STAGING}),
+    DrillFault("port-reject", {"node": f"{_DEV}/w1"}),
+    DrillFault("agent-frozen", {"agent": f"{_PROD}/w1/pod"}),
 )
 KEPT = FAULTS[0]
 """The moment that is kept as evidence and told in the report."""
@@ -75,10 +75,10 @@ def demo(output: Path, interval_s: float) -> None:
     raise SystemExit(0 if rehearsal.is_flawless else 1)
 
 
-async def _rehearse(name: str, *, interval_ns: int, started: float) -> Rehearsal:
+async def _rehearse(name: str, *, interval_ns: int, started: float) -> FaultDrill:
     """Run through all faults of the demo in the lab *name*."""
     ask = functools.partial(ask_snapshot, find_access(name))
-    rehearsal = Rehearsal(ask, LabInjector(LabClient(name)), interval_ns)
+    rehearsal = FaultDrill(ask, LabInjector(LabClient(name)), interval_ns)
     step("the lab stands", _describe_lab(name), started)
     healthy = await rehearsal.wait_until_healthy(timeout_s=_SETTLE_S)
     step("every path is up", f"{len(healthy.agents)} agents, {len(healthy.checks)} checks", started)
@@ -89,7 +89,7 @@ async def _rehearse(name: str, *, interval_ns: int, started: float) -> Rehearsal
     return rehearsal
 
 
-async def _show(rehearsal: Rehearsal, fault: Fault) -> None:
+async def _show(rehearsal: FaultDrill, fault: DrillFault) -> None:
     say(click.style(f"✂ {fault.name}", bold=True))
     verdict = await rehearsal.play(fault)
     seconds = f"after {verdict.after_ns / 1e9:.1f} s" if verdict.after_ns is not None else ""
@@ -106,7 +106,7 @@ def _describe_lab(name: str) -> str:
     return f"{nodes} nodes, {len(status.processes)} processes, tunnels by {status.mechanism}"
 
 
-def _say_what_was_found(rehearsal: Rehearsal, output: Path, started: float) -> None:
+def _say_what_was_found(rehearsal: FaultDrill, output: Path, started: float) -> None:
     verdicts, false = rehearsal.scorer.verdicts, rehearsal.scorer.false_findings
     right = sum(verdict.named_right for verdict in verdicts)
     say(

@@ -7,19 +7,19 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from netprobe.lab.fault_drill import Rehearsal
+from netprobe.lab.fault_drill import FaultDrill
 from netprobe.model.component import Component
 from netprobe.model.finding import Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.figures.registry import draw_topology
 from netprobe.render.reports.snapshot import build_report_files
-from netprobe.simulate.scoring import Verdict
+from netprobe.simulate.scoring import FaultVerdict
 from netprobe.store.bundle import write_bundle
 
 SCHEMA = "netprobe.demo/1"
 
 
-def report_document(rehearsal: Rehearsal, *, seconds_in_all: float) -> dict[str, object]:
+def report_document(rehearsal: FaultDrill, *, seconds_in_all: float) -> dict[str, object]:
     """The whole run as plain data; every figure is measured or counted in this run."""
     verdicts = rehearsal.scorer.verdicts
     false = rehearsal.scorer.false_findings
@@ -37,7 +37,7 @@ def report_document(rehearsal: Rehearsal, *, seconds_in_all: float) -> dict[str,
     }
 
 
-def _verdict(verdict: Verdict, *, in_time: bool) -> dict[str, object]:
+def _verdict(verdict: FaultVerdict, *, in_time: bool) -> dict[str, object]:
     return {
         "fault": verdict.name,
         "label": {"cause": verdict.label.cause, "components": _parts(verdict.label.components)},

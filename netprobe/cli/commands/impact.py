@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from netprobe.analysis.queries.endpoints import EndKind, find_end
+from netprobe.analysis.queries.endpoints import EndpointKind, find_end
 from netprobe.analysis.queries.weak_points import (
     build_map,
     find_cut_off,
@@ -54,9 +54,9 @@ def _find_parts(snapshot: Snapshot, words: tuple[str, ...]) -> tuple[str, frozen
         part = Component.parse(text)
         return text, _crossed(text, frozenset((part,)) & crossed)
     ends = [find_end(snapshot.inventory, word) for word in words]
-    if len(ends) == 1 and ends[0].kind is EndKind.NODE:
+    if len(ends) == 1 and ends[0].kind is EndpointKind.NODE:
         return ends[0].name, _crossed(text, find_parts_of(snapshot, NodeId.parse(ends[0].name)))
-    if len(ends) == 2 and all(end.kind is EndKind.CLUSTER for end in ends):
+    if len(ends) == 2 and all(end.kind is EndpointKind.CLUSTER for end in ends):
         one, other = (end.cluster for end in ends)
         both = {part for part in crossed if part in {tunnel(one, other), tunnel(other, one)}}
         return f"the link {one} ↔ {other}", _crossed(f"a link {one} ↔ {other}", frozenset(both))

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import click
 
 from netprobe.bus.connection import expect_url
-from netprobe.cli.options.clusters import Chosen, fleet_options, open_targets
+from netprobe.cli.options.clusters import SelectedContexts, fleet_options, open_targets
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
 from netprobe.deploy.install.installation import (
-    Target,
+    InstallTarget,
     put_agents,
     put_hub,
     put_reader,
@@ -31,7 +31,7 @@ from netprobe.deploy.install.objects import (
     extra_objects,
 )
 from netprobe.deploy.install.preflight import check_clusters
-from netprobe.deploy.install.status import Installed, look
+from netprobe.deploy.install.status import ClusterInstallation, look
 from netprobe.errors import InputError, NetprobeError
 
 _INNER_BUS = f"tls://{BUS_NAME}.{NAMESPACE}.svc:{BUS_PORT}"
@@ -58,7 +58,8 @@ _HINDERED_LOOKS = 8
 @click.option("--no-wait", is_flag=True, help="Do not wait until agents report.")
 @click.pass_context
 def install(  # noqa: PLR0913 - one for each option
-    context: click.Context, *, chosen: Chosen, bus: str | None, expose: str | None, agent_image: str,
+    context: click.Context, *, chosen: SelectedContexts, bus: str | None,
+    expose: str | None, agent_image: str,
     collector_image: str, extras: tuple[str, ...], servers: tuple[str, ...], timeout_s: float, no_wait: bool,
 ) -> None:  # fmt: skip
     """Install agents in clusters and the collector in the hub; running it again mends and updates.
@@ -73,7 +74,7 @@ def install(  # noqa: PLR0913 - one for each option
 
 
 async def _install(
-    chosen: Chosen,
+    chosen: SelectedContexts,
     images: Images,
     bus: str | None,
     expose: str | None,
@@ -100,7 +101,8 @@ async def _install(
 
 
 async def _put(
-    hub: Target, others: Sequence[Target], wanted: Sequence[Target], images: Images, bus: str | None,
+    hub: InstallTarget, others: Sequence[InstallTarget],
+    wanted: Sequence[InstallTarget], images: Images, bus: str | None,
     service: str,
 ) -> None:  # fmt: skip
     """First the hub's bus, then who may come in, then the agents."""
@@ -120,17 +122,17 @@ async def _put(
     )
 
 
-async def _wait(targets: Sequence[Target], timeout_s: float) -> bool:
+async def _wait(targets: Sequence[InstallTarget], timeout_s: float) -> bool:
     told = await asyncio.gather(*(_wait_one(target, timeout_s) for target in targets))
     for line in filter(None, told):
         click.echo(f"netprobe: {line}", err=True)
     return not any(told)
 
 
-async def _wait_one(target: Target, timeout_s: float) -> str:
+async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
     """Say each step forward; return what is wrong in the end, or nothing."""
     said, hindered = "", 0
-    found = Installed(target.name)
+    found = ClusterInstallation(target.name)
     try:
         async with asyncio.timeout(timeout_s):
             while True:
@@ -155,7 +157,7 @@ async def _wait_one(target: Target, timeout_s: float) -> str:
     return f"{target.name}: half-installed: {problem}; run it again, or `netprobe uninstall`"
 
 
-def describe(found: Installed) -> str:
+def describe(found: ClusterInstallation) -> str:
     """How far an installation is, in a few words."""
     if found.is_absent:
         return "not installed"

@@ -16,22 +16,22 @@ from netprobe.analysis.intent.document import load_intent, parse_span
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.analysis.netpol.derivation import Door, derive
 from netprobe.analysis.netpol.manifests import Manifests, load_manifests, read_manifests
-from netprobe.analysis.netpol.policy import Transport
-from netprobe.analysis.netpol.statements import Statement, find_statements, intent_document
+from netprobe.analysis.netpol.policy import PolicyProtocol
+from netprobe.analysis.netpol.statements import PolicyStatement, find_statements, intent_document
 from netprobe.bus.operator import Access, open_asker
-from netprobe.cli.options.help_group import Group
+from netprobe.cli.options.help_group import HelpGroup
 from netprobe.cli.options.source import Source, source_options
 from netprobe.discovery.k8s.kubeconfig import find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
-from netprobe.model.intent import Door as IntentDoor
-from netprobe.model.intent import Span
+from netprobe.model.intent import PortRange
+from netprobe.model.intent import PortSpec as IntentDoor
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.documents import write_document
 from netprobe.wire.intent import intent_schema
 from netprobe.workflows.verification import see_cells
 
 
-@click.group(cls=Group)
+@click.group(cls=HelpGroup)
 def intent() -> None:
     """Say what should be reachable and what must not be."""
 
@@ -138,7 +138,7 @@ def from_observed(source: Source, ports: tuple[str, ...], responders: tuple[str,
 
 
 async def _observe(
-    access: Access, snapshot: Snapshot, spans: tuple[Span, ...], responders: frozenset[IntentDoor]
+    access: Access, snapshot: Snapshot, spans: tuple[PortRange, ...], responders: frozenset[IntentDoor]
 ) -> Baseline:
     cells = expand_cells(question_of(spans), snapshot.inventory)
     async with open_asker(access, asked_by="from-observed") as asker:
@@ -147,7 +147,7 @@ async def _observe(
     return write_baseline(cells, sights, snapshot.inventory, responders=responders)
 
 
-def _span(text: str, *, where: str) -> Span:
+def _span(text: str, *, where: str) -> PortRange:
     try:
         return parse_span(text)
     except InputError as error:
@@ -161,21 +161,21 @@ def _today() -> dt.date:
 def _doors(text: str) -> tuple[Door, ...]:
     try:
         span = parse_span(text)
-        return tuple((Transport(span.protocol.value), door.port) for door in span.doors())
+        return tuple((PolicyProtocol(span.protocol.value), door.port) for door in span.doors())
     except InputError as error:
         raise InputError(error.what, where="--port") from error
     except ValueError as error:
         raise InputError(f"{text!r}: a NetworkPolicy says nothing about it", where="--port") from error
 
 
-def _echo_statements(statements: tuple[Statement, ...]) -> None:
+def _echo_statements(statements: tuple[PolicyStatement, ...]) -> None:
     for one in statements:
         sources = _names(tuple(pod.qualified for pod in one.sources))
         click.echo(f"{one.expected:<5}  {sources} → {one.target.qualified}: {' '.join(one.ports)}")
         click.echo(f"       {one.reason}")
 
 
-def _echo_intent(statements: tuple[Statement, ...], version: int) -> None:
+def _echo_intent(statements: tuple[PolicyStatement, ...], version: int) -> None:
     document = msgspec.to_builtins(intent_document(statements, version=version))
     click.echo(write_document(document), nl=False)
 

@@ -24,7 +24,7 @@ from netprobe.render.terminal.tables import new_table
 _name = click.option("--name", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="Which lab.")
 
 
-@click.group(cls=help_group.Group)
+@click.group(cls=help_group.HelpGroup)
 def lab() -> None:
     """Several clusters, tunnels and faults inside this machine."""
 

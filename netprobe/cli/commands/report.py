@@ -10,20 +10,20 @@ from pathlib import Path
 import click
 
 from netprobe.cli.commands.report_diff import diff, save
-from netprobe.cli.options.help_group import Group
+from netprobe.cli.options.help_group import HelpGroup
 from netprobe.cli.options.output import print_report, write_files
 from netprobe.cli.options.source import Source, source_options
 from netprobe.errors import InputError
 from netprobe.render.labels import is_broken
 from netprobe.render.reports.formats import FORMS, form_of
-from netprobe.render.reports.snapshot import Moment, build_report_files
+from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 
 DIRECTORY_FORMS = ("html", "markdown", "json", "junit", "tap", "sarif")
 """What a directory gets where no form is named."""
 _SUFFIXES = frozenset(form.suffix for form in FORMS.values())
 
 
-@click.group(cls=Group, invoke_without_command=True)
+@click.group(cls=HelpGroup, invoke_without_command=True)
 @source_options
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A directory gets reports, pictures and graph; a file only the report.")  # fmt: skip
@@ -41,7 +41,7 @@ def report(context: click.Context, *, source: Source, output: Path | None, form:
     is_file = output is not None and not output.is_dir() and output.suffix in _SUFFIXES
     if form == "all" and (output is None or is_file):
         raise InputError("--format all needs a directory", where=str(output or "--output"))
-    moment = Moment(source.load())
+    moment = SnapshotReport(source.load())
     if output is None:
         print_report(moment, form or "table")
     else:
@@ -55,7 +55,7 @@ report.add_command(diff)
 report.add_command(save)
 
 
-def _files(moment: Moment, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:
+def _files(moment: SnapshotReport, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:
     if is_file:
         return {output: FORMS[form or form_of(output)].write(moment).encode()}
     forms = DIRECTORY_FORMS if form in {None, "all"} else (str(form),)

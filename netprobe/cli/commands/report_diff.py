@@ -22,8 +22,8 @@ from netprobe.cli.options.source import Source, source_options
 from netprobe.errors import InputError
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.labels import verdict
-from netprobe.render.reports.comparison import Compared
-from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.comparison import ComparisonReport
+from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.store.bundle import read_bundle, write_bundle
 from netprobe.store.verification import read_verification
 
@@ -53,7 +53,7 @@ def _read_kinds(context: click.Context, option: click.Parameter, text: str) -> f
 @click.pass_context
 def diff(
     context: click.Context, *, before: Path | None, after: Path | None, source: Source,
-    fail_on: frozenset[ChangeKind], slower: float, tell: Callable[[Subject], None],
+    fail_on: frozenset[ChangeKind], slower: float, tell: Callable[[ReportSubject], None],
 ) -> None:  # fmt: skip
     """Compare BEFORE with AFTER, or with now: what broke, was repaired, opened, became slower.
 
@@ -68,7 +68,7 @@ def diff(
       netprobe report diff --at 2h                  # two hours ago against now
       netprobe report diff --at 03:00 --at 03:30    # two moments of last night
     """  # noqa: D301 - click knows a real backspace
-    compared = Compared(_compare(before, after, source, slower), fail_on)
+    compared = ComparisonReport(_compare(before, after, source, slower), fail_on)
     tell(compared)
     context.exit(1 if compared.is_refused else 0)
 

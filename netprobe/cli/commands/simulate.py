@@ -13,7 +13,7 @@ from textwrap import fill
 import click
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.cli.options.output import form_option, print_view
 from netprobe.errors import InputError
 from netprobe.model.fleet import FleetPlan
@@ -25,13 +25,13 @@ from netprobe.render.terminal.simulation import Simulated, simulation_document, 
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import KINDS, make_fault
 from netprobe.simulate.fleet import (
-    Joined,
-    Shape,
+    ClusterJoin,
+    FleetShape,
     build_inventory,
     place_dns,
 )
-from netprobe.simulate.runner import Score, follow
-from netprobe.simulate.world import Delivery, World
+from netprobe.simulate.runner import RunScore, follow
+from netprobe.simulate.world import ArrivingReport, World
 from netprobe.store.bundle import write_bundle
 
 _START_NS = 1_700_000_000 * 1_000_000_000
@@ -50,8 +50,8 @@ _FIRST_FAULT = 12.0
 @click.option(
     "--links",
     "joined",
-    type=click.Choice([way.value for way in Joined]),
-    default=Joined.FULL.value,
+    type=click.Choice([way.value for way in ClusterJoin]),
+    default=ClusterJoin.FULL.value,
     show_default=True,
     help="Every pair of clusters linked, all to c01, or a ring with chords.",
 )
@@ -100,7 +100,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
       netprobe simulate --clusters 5 --nodes 10 \\
         --fault 'tunnel-down source=c01 target=c02 stop=24'
     """  # noqa: D301 - click knows a real backspace
-    inventory = build_inventory(Shape(clusters, nodes, Joined(joined), gateways))
+    inventory = build_inventory(FleetShape(clusters, nodes, ClusterJoin(joined), gateways))
     length = _count_intervals(intervals, hours * 3600 + days * 86400, interval_s)
     interval_ns = int(interval_s * _SECOND)
     fleet = plan_fleet(inventory, epoch=1, seed=seed, interval_ns=interval_ns, cookie_key=b"simulated")
@@ -149,9 +149,9 @@ def _read_moment(text: str, key: str) -> float:
 def _play(
     inventory: Inventory, fleet: FleetPlan, faults: list[SimulatedFault], *, seed: int, intervals: int,
     kept: list[Report] | None,
-) -> Score:  # fmt: skip
+) -> RunScore:  # fmt: skip
     """Play and score; every report is also put into *kept*, where there is one."""
-    facts = Facts(inventory, fleet)
+    facts = PlanIndex(inventory, fleet)
     world = World(facts, faults, seed=seed, start_ns=_START_NS, dns_nodes=place_dns(inventory))
     deliveries = world.play(start_ns=_START_NS, intervals=intervals)
     return follow(
@@ -163,14 +163,14 @@ def _play(
     )
 
 
-def _keep(deliveries: Iterable[Delivery], kept: list[Report]) -> Iterator[Delivery]:
+def _keep(deliveries: Iterable[ArrivingReport], kept: list[Report]) -> Iterator[ArrivingReport]:
     for delivery in deliveries:
         if isinstance(delivery.report, Report):  # a world without quiet spells has nothing else
             kept.append(delivery.report)
         yield delivery
 
 
-def _snapshot(inventory: Inventory, fleet: FleetPlan, score: Score) -> Snapshot:
+def _snapshot(inventory: Inventory, fleet: FleetPlan, score: RunScore) -> Snapshot:
     assert score.last is not None
     return Snapshot(
         taken_ns=score.ended_ns,

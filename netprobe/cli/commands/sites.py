@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from netprobe.cli.options.help_group import Group
+from netprobe.cli.options.help_group import HelpGroup
 from netprobe.cli.options.output import form_option, print_view
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.discovery.ssh.fan_out import MOST_AT_ONCE
@@ -23,14 +23,14 @@ from netprobe.render.terminal.sites import (
     sites_table,
 )
 from netprobe.workflows.host_deploy import (
-    Orders,
+    DeployOptions,
     Told,
     deploy_agents,
     find_agents,
     remove_agents,
 )
 from netprobe.workflows.ssh_hosts import (
-    Seen,
+    HostReading,
     ask_hosts,
     find_hosts,
     pair_of,
@@ -40,7 +40,7 @@ from netprobe.workflows.ssh_tunnels import hold_tunnels
 C = TypeVar("C", bound=Callable[..., Any])
 
 
-@click.group(cls=Group)
+@click.group(cls=HelpGroup)
 def sites() -> None:
     """Plain hosts, gateways and bastions over SSH."""
 
@@ -75,10 +75,10 @@ def status(
     told = ask_hosts(hosts, at_once=at_once, pair=pair_of(target))
     rows = tuple(
         HostRow(name, str(hosts[name].target), tuple(str(jump) for jump in hosts[name].jumps),
-                what.status if isinstance(what, Seen) else None,
-                what.reading if isinstance(what, Seen) else None,
-                None if isinstance(what, Seen) else str(what),
-                what.agent if isinstance(what, Seen) else None)
+                what.status if isinstance(what, HostReading) else None,
+                what.reading if isinstance(what, HostReading) else None,
+                None if isinstance(what, HostReading) else str(what),
+                what.agent if isinstance(what, HostReading) else None)
         for name, what in told.items()
     )  # fmt: skip
     print_view(form, table=lambda: sites_table(rows), document=lambda: sites_document(rows))
@@ -109,7 +109,7 @@ def deploy(
     inventory = load_inventory(path)
     hosts = find_hosts(inventory, names)
     agents = find_agents(inventory, hosts)
-    told = deploy_agents(hosts, agents, Orders(bus, keys, inventory.agent_port), at_once=at_once)
+    told = deploy_agents(hosts, agents, DeployOptions(bus, keys, inventory.agent_port), at_once=at_once)
     _tell(context, told, form, done="deployed")
 
 

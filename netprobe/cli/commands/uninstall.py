@@ -9,8 +9,8 @@ import asyncio
 
 import click
 
-from netprobe.cli.options.clusters import Chosen, fleet_options, open_targets
-from netprobe.deploy.install.installation import Target, unregister
+from netprobe.cli.options.clusters import SelectedContexts, fleet_options, open_targets
+from netprobe.deploy.install.installation import InstallTarget, unregister
 from netprobe.deploy.install.preflight import check_clusters
 from netprobe.deploy.install.removal import remove
 from netprobe.errors import NetprobeError
@@ -21,12 +21,12 @@ from netprobe.errors import NetprobeError
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=120.0, show_default=True,
               metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip
 @click.pass_context
-def uninstall(context: click.Context, *, chosen: Chosen, timeout_s: float) -> None:
+def uninstall(context: click.Context, *, chosen: SelectedContexts, timeout_s: float) -> None:
     """Remove agents and collector from clusters; with --hub, also forget the clusters there."""
     context.exit(asyncio.run(_uninstall(chosen, timeout_s)))
 
 
-async def _uninstall(chosen: Chosen, timeout_s: float) -> int:
+async def _uninstall(chosen: SelectedContexts, timeout_s: float) -> int:
     contexts = tuple(dict.fromkeys((*chosen.contexts, chosen.hub)))
     async with open_targets(contexts, {}) as targets:
         await check_clusters([target.api for target in targets], verb="delete")
@@ -41,7 +41,7 @@ async def _uninstall(chosen: Chosen, timeout_s: float) -> int:
         return max(await asyncio.gather(*(_remove(target, timeout_s) for target in leaving)))
 
 
-async def _remove(target: Target, timeout_s: float) -> int:
+async def _remove(target: InstallTarget, timeout_s: float) -> int:
     try:
         removed = await remove(target.api, timeout_s=timeout_s)
     except NetprobeError as error:

@@ -16,11 +16,11 @@ from pathlib import Path
 import click
 
 from netprobe.analysis.intent.document import load_intent
-from netprobe.analysis.intent.incidents import Drift, Event
+from netprobe.analysis.intent.incidents import IncidentEvent, IncidentTracker
 from netprobe.analysis.intent.sample import Sample, describe_sample
 from netprobe.bus.operator import Access, open_asker, tell_watched
 from netprobe.cli.commands.verify_visit import (
-    Visiting,
+    VisitOptions,
     visit,
     visit_options,
     visit_with,
@@ -28,15 +28,15 @@ from netprobe.cli.commands.verify_visit import (
 from netprobe.cli.options.output import report_options
 from netprobe.cli.options.source import Source, source_options
 from netprobe.cli.options.verify_compat import expect_fitting
-from netprobe.errors import NetprobeError, SurroundingsError
-from netprobe.model.intent import CellVerdict, Deviation, Judged
+from netprobe.errors import NetprobeError, SystemRefusedError
+from netprobe.model.intent import CellResult, CellVerdict, Deviation
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.documents.incident import event_json, event_line
-from netprobe.render.reports.formats.subject import Subject
-from netprobe.render.reports.verification import Verification
-from netprobe.wire.intent_watch import MAX_HOLDS_NS, Watched
-from netprobe.workflows.verification import Locate
-from netprobe.workflows.verification_request import Terms
+from netprobe.render.reports.formats.subject import ReportSubject
+from netprobe.render.reports.verification import VerificationReport
+from netprobe.wire.intent_watch import MAX_HOLDS_NS, IntentReport
+from netprobe.workflows.verification import LocateDrops
+from netprobe.workflows.verification_request import VerifyRequest
 
 MAX_CELLS = 50_000
 """More are sampled unless ``--exhaustive`` is said."""
@@ -45,25 +45,25 @@ _MISSED_LOOKS, _PATIENCE_S = 3, 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class IntentVerifier:
     """A collector's agents, asked the same again and again."""
 
-    terms: Terms
+    terms: VerifyRequest
     source: Source
 
-    def look(self) -> tuple[Sample, tuple[Judged, ...]]:
+    def look(self) -> tuple[Sample, tuple[CellResult, ...]]:
         """Ask once, now. Raises :class:`InputError` where the intent means nobody here."""
         access, snapshot = self.source.find_access(), self.source.load()
         sample = self.terms.draw(snapshot)
         return sample, asyncio.run(self._ask(access, sample, snapshot))
 
-    async def _ask(self, access: Access, sample: Sample, snapshot: Snapshot) -> tuple[Judged, ...]:
+    async def _ask(self, access: Access, sample: Sample, snapshot: Snapshot) -> tuple[CellResult, ...]:
         async with open_asker(access, asked_by="verify") as agents:
             return await self.terms.judge(agents, sample, snapshot)
 
     def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
         """Let the collector know what is not as intended. Raises :class:`NetprobeError` where it is away."""
-        told = Watched(self.terms.key, self.terms.path.name, round(holds_s * 1e9), deviations)
+        told = IntentReport(self.terms.key, self.terms.path.name, round(holds_s * 1e9), deviations)
         asyncio.run(tell_watched(self.source.find_access(), told))
 
 
@@ -75,7 +75,7 @@ class Looking:
 @click.option("--sample", "size", type=click.IntRange(min=1), default=MAX_CELLS, show_default=True,
               metavar="CELLS", help="Ask so many cells, by chance, where there are more.")  # fmt: skip
 @click.option("--exhaustive", is_flag=True, help="Ask every cell, however many there are.")
-@click.option("--locate", type=click.Choice(tuple(map(str, Locate))), default=str(Locate.DIFFERING),
+@click.option("--locate", type=click.Choice(tuple(map(str, LocateDrops))), default=str(LocateDrops.DIFFERING),
               show_default=True, help="Which drops are walked to the hop that drops them.")  # fmt: skip
 @click.option("--watch", "every_s", type=click.FloatRange(min=1), metavar="SECONDS",
               help="Ask again and again until Ctrl-C; tell what opens and closes.")  # fmt: skip
@@ -87,8 +87,8 @@ def verify(  # noqa: PLR0913 - one parameter per option
     *,
     path: Path | None,
     source: Source,
-    visiting: Visiting,
-    tell: Callable[[Subject], None],
+    visiting: VisitOptions,
+    tell: Callable[[ReportSubject], None],
     size: int,
     exhaustive: bool,
     locate: str,
@@ -108,24 +108,28 @@ def verify(  # noqa: PLR0913 - one parameter per option
     if path is None:
         context.exit(visit(visiting, tell))
     intent = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
-    terms = Terms(path, intent, None if exhaustive else size, Locate(locate), secrets.token_hex(8))
+    terms = VerifyRequest(
+        path, intent, None if exhaustive else size, LocateDrops(locate), secrets.token_hex(8)
+    )
     if every_s is not None:
-        context.exit(watch(Looking(terms, source), every_s=every_s, incidents=incidents))
-    sample, judged = visit_with(visiting, terms) if visiting.is_asked else Looking(terms, source).look()
-    tell(Verification(judged, {rule.name: rule.where for rule in intent.rules if rule.where}))
+        context.exit(watch(IntentVerifier(terms, source), every_s=every_s, incidents=incidents))
+    sample, judged = (
+        visit_with(visiting, terms) if visiting.is_asked else IntentVerifier(terms, source).look()
+    )
+    tell(VerificationReport(judged, {rule.name: rule.where for rule in intent.rules if rule.where}))
     said = describe_sample(sample, judged)
     if said:
         click.echo(said, err=True)
     context.exit(exit_code(judged))
 
 
-def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) -> int:
+def watch(looking: IntentVerifier, *, every_s: float, incidents: Path | None = None) -> int:
     """Look every *every_s* seconds until Ctrl-C; 1 where an incident is open then, else 0.
 
     After each look the collector is told what is not as intended, where it becomes findings. A look that
     fails is told and costs only itself: who watches wants to know of the next one.
     """
-    drift = Drift()
+    drift = IncidentTracker()
     try:
         while True:
             began_s = time.monotonic()
@@ -138,10 +142,10 @@ def watch(looking: Looking, *, every_s: float, incidents: Path | None = None) ->
         return 0 if drift.is_calm else 1
 
 
-def _look_again(looking: Looking, drift: Drift, incidents: Path | None) -> None:
+def _look_again(looking: IntentVerifier, drift: IncidentTracker, incidents: Path | None) -> None:
     try:
         _, judged = looking.look()
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         click.echo(f"not asked: {error}", err=True)
         return
     for event in drift.see(judged, at_ns=time.time_ns()):
@@ -149,7 +153,7 @@ def _look_again(looking: Looking, drift: Drift, incidents: Path | None) -> None:
         _keep(event, incidents)
 
 
-def _tell_collector(looking: Looking, drift: Drift, *, holds_s: float) -> None:
+def _tell_collector(looking: IntentVerifier, drift: IncidentTracker, *, holds_s: float) -> None:
     """Whatever hinders it costs only this telling."""
     try:
         looking.tell(drift.deviations, holds_s=min(holds_s, MAX_HOLDS_NS / 1e9))
@@ -157,7 +161,7 @@ def _tell_collector(looking: Looking, drift: Drift, *, holds_s: float) -> None:
         click.echo(f"the collector was not told: {error}", err=True)
 
 
-def _keep(event: Event, path: Path | None) -> None:
+def _keep(event: IncidentEvent, path: Path | None) -> None:
     """Append *event* to the file, one object on a line."""
     if path is None:
         return
@@ -168,7 +172,7 @@ def _keep(event: Event, path: Path | None) -> None:
         click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
 
 
-def exit_code(judged: tuple[Judged, ...]) -> int:
+def exit_code(judged: tuple[CellResult, ...]) -> int:
     """0, 1, or 2 where nothing at all was proven."""
     seen = {one.verdict for one in judged}
     if seen & {CellVerdict.LEAK, CellVerdict.BROKEN}:

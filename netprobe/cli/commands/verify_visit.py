@@ -19,15 +19,15 @@ from netprobe.analysis.intent.sample import Sample
 from netprobe.cli.options.output import write_files
 from netprobe.discovery.k8s.kubeconfig import Context, find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
-from netprobe.model.intent import Judged
+from netprobe.model.intent import CellResult
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.labels import is_broken
-from netprobe.render.reports.formats.subject import Subject
-from netprobe.render.reports.snapshot import Moment, build_report_files
+from netprobe.render.reports.formats.subject import ReportSubject
+from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 from netprobe.render.terminal.matrix import matrix_table
 from netprobe.render.terminal.tables import findings_table
-from netprobe.workflows.verification_request import Terms
+from netprobe.workflows.verification_request import VerifyRequest
 from netprobe.workflows.visit.mesh import visit_clusters
 from netprobe.workflows.visit.session import VisitSettings
 from netprobe.workflows.visit.verification import look_on_visit
@@ -39,7 +39,7 @@ _SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Visiting:
+class VisitOptions:
     """What the options say."""
 
     names: tuple[str, ...]
@@ -74,7 +74,7 @@ def visit_options(command: Callable[..., R]) -> Callable[..., R]:
         settings = VisitSettings(
             image=image, rounds=rounds, interval_ns=round(interval * _SECOND), patience_s=patience
         )
-        visiting = Visiting(names, all_contexts, files, report, settings)
+        visiting = VisitOptions(names, all_contexts, files, report, settings)
         return command(*args, visiting=visiting, **rest)
 
     options = (
@@ -99,7 +99,7 @@ def visit_options(command: Callable[..., R]) -> Callable[..., R]:
     return with_visiting
 
 
-class Visited(Moment):
+class VisitSubject(SnapshotReport):
     """The moment of a visit: its table is the matrix, and what is wrong."""
 
     def table(self) -> RenderableType:
@@ -108,11 +108,11 @@ class Visited(Moment):
         return Group(matrix, findings_table(self.snapshot)) if self.snapshot.findings else matrix
 
 
-def visit(visiting: Visiting, tell: Callable[[Subject], None]) -> int:
+def visit(visiting: VisitOptions, tell: Callable[[ReportSubject], None]) -> int:
     """Visit, print, and return the exit code."""
     contexts = visiting.contexts()
     seen = _run(visit_clusters(contexts, visiting.settings, _tell_progress))
-    tell(Visited(seen.snapshot))
+    tell(VisitSubject(seen.snapshot))
     _tell_untested(seen.untested)
     if visiting.report is not None:
         files = build_report_files(seen.snapshot, REPORT_FORMS)
@@ -127,7 +127,7 @@ def exit_code(snapshot: Snapshot) -> int:
     return 0 if any(path.state is PathState.UP for path in snapshot.paths) else 2
 
 
-def visit_with(visiting: Visiting, terms: Terms) -> tuple[Sample, tuple[Judged, ...]]:
+def visit_with(visiting: VisitOptions, terms: VerifyRequest) -> tuple[Sample, tuple[CellResult, ...]]:
     """Visit and ask what an intent needs to know."""
     contexts = visiting.contexts()
     looked = _run(look_on_visit(contexts, visiting.settings, terms, _tell_progress))

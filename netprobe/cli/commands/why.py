@@ -9,7 +9,7 @@ import click
 
 from netprobe.analysis.queries.endpoints import find_end
 from netprobe.analysis.queries.path_explanation import explain_pair, find_questions
-from netprobe.analysis.queries.slow_probes import Way, find_patient_questions
+from netprobe.analysis.queries.slow_probes import ProbePath, find_patient_questions
 from netprobe.cli.options.evidence import evidence_option, weigh_by_gateways
 from netprobe.cli.options.output import form_option, print_view
 from netprobe.cli.options.source import Source, source_options
@@ -63,7 +63,7 @@ def _ask(source: Source, checks: tuple[Check, ...]) -> tuple[str, ...]:
     return ask_now(source.find_access(), checks) if checks else (_NOBODY,)
 
 
-def _ask_patiently(source: Source, question: tuple[Way, tuple[Check, ...]] | None) -> tuple[str, ...]:
+def _ask_patiently(source: Source, question: tuple[ProbePath, tuple[Check, ...]] | None) -> tuple[str, ...]:
     _expect_live(source, "--patient")
     from netprobe.workflows.on_demand import ask_patiently  # noqa: PLC0415 - a bundle is read without any bus
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import click
 
-from netprobe.deploy.install.installation import Target
+from netprobe.deploy.install.installation import InstallTarget
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.kubeconfig import Context, find_kubeconfigs, read_contexts
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedContexts:
     """The contexts that the options name."""
 
     contexts: tuple[Context, ...]
@@ -59,7 +59,9 @@ def fleet_options(command: Callable[..., R]) -> Callable[..., R]:
     return with_fleet
 
 
-def choose(names: Sequence[str], files: Sequence[Path], hub: str | None, *, everything: bool) -> Chosen:
+def choose(
+    names: Sequence[str], files: Sequence[Path], hub: str | None, *, everything: bool
+) -> SelectedContexts:
     """Read the kubeconfigs; :class:`InputError` for a context that is not there."""
     if names and everything:
         raise InputError("--context and --all-contexts exclude each other")
@@ -68,11 +70,13 @@ def choose(names: Sequence[str], files: Sequence[Path], hub: str | None, *, ever
         raise InputError("no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
     known = read_contexts(found)
     contexts = known.choose(names, everything=everything)
-    return Chosen(contexts, known.choose([hub])[0] if hub else contexts[0])
+    return SelectedContexts(contexts, known.choose([hub])[0] if hub else contexts[0])
 
 
 @asynccontextmanager
-async def open_targets(contexts: Sequence[Context], servers: dict[str, str]) -> AsyncIterator[list[Target]]:
+async def open_targets(
+    contexts: Sequence[Context], servers: dict[str, str]
+) -> AsyncIterator[list[InstallTarget]]:
     """Every cluster, named; *servers* says by context where the hub reaches an API, if not as we do."""
     names = name_clusters(contexts)
     async with AsyncExitStack() as stack:
@@ -81,5 +85,5 @@ async def open_targets(contexts: Sequence[Context], servers: dict[str, str]) -> 
             api = await stack.enter_async_context(open_api(context))
             authority = base64.b64encode(api.read_authority()).decode()
             server = servers.get(context.name, api.server)
-            targets.append(Target(api, names[context], server, authority))
+            targets.append(InstallTarget(api, names[context], server, authority))
         yield targets

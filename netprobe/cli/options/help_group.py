@@ -8,7 +8,7 @@ _WHOLE = 1_000
 """More characters than any first sentence has."""
 
 
-class Group(click.Group):
+class HelpGroup(click.Group):
     """Click cuts a command's sentence off at the end of the line; here it goes on in the next."""
 
     group_class = type

@@ -11,10 +11,10 @@ import click
 import msgspec
 from rich.console import Console, RenderableType
 
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.reports.formats import FORMS, form_of
-from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.wire.documents import write_document
 
 C = TypeVar("C", bound=Callable[..., object])
@@ -47,7 +47,7 @@ def report_options(command: Callable[..., R]) -> Callable[..., R]:
     def with_forms(*args: object, form: str, write: tuple[Path, ...], **rest: object) -> R:
         wanted = [(path, form_of(path)) for path in write]  # a wrong name is said before anything is asked
 
-        def tell(subject: Subject) -> None:
+        def tell(subject: ReportSubject) -> None:
             write_files({path: FORMS[name].write(subject).encode() for path, name in wanted})
             print_report(subject, form)
 
@@ -65,7 +65,7 @@ def report_options(command: Callable[..., R]) -> Callable[..., R]:
     return with_forms
 
 
-def print_report(subject: Subject, form: str) -> None:
+def print_report(subject: ReportSubject, form: str) -> None:
     """Print *subject* in a form of the registry; the table knows the terminal's width and colours."""
     if form == "table":
         Console().print(subject.table())
@@ -80,5 +80,5 @@ def write_files(files: Mapping[Path, bytes]) -> Iterable[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(raw)
         except OSError as error:
-            raise SurroundingsError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise SystemRefusedError(f"{path}: cannot be written: {error.strerror or error}") from error
     return files

@@ -67,7 +67,7 @@ class Source:
         return self._find_bus()
 
     def _find_bus(self) -> Access:
-        from netprobe.bus.login import Trust  # noqa: PLC0415
+        from netprobe.bus.login import ServerTrust  # noqa: PLC0415
         from netprobe.bus.operator import Access  # noqa: PLC0415
 
         if self.bundle is not None:
@@ -84,7 +84,7 @@ class Source:
 
             url = lead_bus(url, self.forwards)
         try:
-            trust = Trust(self.ca, self.certificate) if self.ca or self.certificate else None
+            trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
             return Access(url, self.seed.read_text().strip(), trust)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error

@@ -21,7 +21,7 @@ from netprobe.errors import InputError
 
 if TYPE_CHECKING:
     from netprobe.deploy.hosts.archive import Archive
-    from netprobe.discovery.ssh.connection import Host
+    from netprobe.discovery.ssh.connection import SshHost
     from netprobe.discovery.ssh.platform import Platform
     from netprobe.model.names import AgentId
 
@@ -34,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FACT = re.compile(r"(placed|sha256|agent|bus|port|runs)=([\x21-\x7e]{0,300})")
 
 
-class Running(StrEnum):
+class RunMode(StrEnum):
     """How an agent runs on a host."""
 
     SYSTEMD = "systemd"
@@ -43,17 +43,17 @@ class Running(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class InstalledAgent:
     """The agent that stands on a host."""
 
     agent: str
     bus: str
     sha256: str
-    runs: Running
+    runs: RunMode
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class AgentDeployment:
     """What an agent is told."""
 
     agent: AgentId
@@ -68,13 +68,13 @@ class Deployment:
             raise InputError(f"{self.agent}: its name or seed cannot be handed to a host")
 
 
-async def find_platform_of(host: Host) -> Platform | None:
+async def find_platform_of(host: SshHost) -> Platform | None:
     """What the host's Python is; None where it has none that runs our agent."""
     python, kernel = [await host.run(Command(name)) for name in ("python", "kernel")]
     return read_platform(python, kernel)
 
 
-async def install_agent(host: Host, deployment: Deployment, archive: Archive) -> Placed:
+async def install_agent(host: SshHost, deployment: AgentDeployment, archive: Archive) -> InstalledAgent:
     """Install or replace the agent; a failure leaves what was there before. Raises `SshError`."""
     told = deployment
     words = ("install", archive.sha256, str(told.agent), told.bus, str(told.port))
@@ -84,18 +84,18 @@ async def install_agent(host: Host, deployment: Deployment, archive: Archive) ->
     return placed
 
 
-async def remove_agent(host: Host) -> None:
+async def remove_agent(host: SshHost) -> None:
     """Stop the agent and remove everything that was installed; nothing to do is no error."""
     if await _run(host, ("remove",)) is not None:
         raise SshError("the agent is still there after its removal")
 
 
-async def find_agent(host: Host) -> Placed | None:
+async def find_agent(host: SshHost) -> InstalledAgent | None:
     """The agent that stands on the host, or None."""
     return await _run(host, ("state",))
 
 
-async def _run(host: Host, words: tuple[str, ...], *, stdin: bytes = b"") -> Placed | None:
+async def _run(host: SshHost, words: tuple[str, ...], *, stdin: bytes = b"") -> InstalledAgent | None:
     line = shlex.join(("sh", "-c", _script(), "netprobe", *words))
     answer = await host.run_script(words[0], line, stdin=stdin, timeout_s=PATIENCE_S)
     return read_placed(answer)
@@ -105,7 +105,7 @@ def _script() -> str:
     return resources.files(__package__).joinpath("agent_host.sh").read_text()
 
 
-def read_placed(output: bytes) -> Placed | None:
+def read_placed(output: bytes) -> InstalledAgent | None:
     """What the script says stands there; pure. Raises `HostOutputError`.
 
     >>> read_placed(b"placed=no")
@@ -120,6 +120,6 @@ def read_placed(output: bytes) -> Placed | None:
         case {"placed": "no"}:
             return None
         case {"placed": "yes", "agent": agent, "bus": bus, "sha256": sha256, "runs": runs}:
-            if runs in set(Running) and _SHA256.fullmatch(sha256):
-                return Placed(agent, bus, sha256, Running(runs))
+            if runs in set(RunMode) and _SHA256.fullmatch(sha256):
+                return InstalledAgent(agent, bus, sha256, RunMode(runs))
     raise HostOutputError("the agent's state: a fact is missing or is none of ours")

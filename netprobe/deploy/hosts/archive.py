@@ -23,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 
 from netprobe.discovery.ssh.platform import Platform
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 ROOMS = ("model", "wire", "probes", "engine", "bus")
 """The rooms of netprobe that the agent may import; import-linter holds it to them."""
@@ -67,7 +67,7 @@ def find_platform() -> Platform:
 def build_archive(fits: Platform) -> Archive:
     """The agent for *fits*: from the libraries installed here where those fit, else from PyPI's wheels.
 
-    Raises `SurroundingsError` where libraries are missing.
+    Raises `SystemRefusedError` where libraries are missing.
     """
     if fits == find_platform():
         return Archive(_pack((*_own_rooms(), *_installed())), fits)
@@ -98,7 +98,7 @@ def _own_rooms() -> Iterator[Part]:
 def _folder_of(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise SurroundingsError(f"the package {package} is not installed here")
+        raise SystemRefusedError(f"the package {package} is not installed here")
     return Path(found.origin).parent
 
 
@@ -107,7 +107,9 @@ def _installed() -> Iterator[Part]:
         try:
             files = importlib.metadata.files(name)
         except importlib.metadata.PackageNotFoundError as error:
-            raise SurroundingsError(f"{name} is not installed here: pip install 'netprobe[agent]'") from error
+            raise SystemRefusedError(
+                f"{name} is not installed here: pip install 'netprobe[agent]'"
+            ) from error
         for file in files or ():
             if _is_wanted(file.as_posix()):
                 yield file.as_posix(), file.read_binary()
@@ -138,4 +140,4 @@ def _download(fits: Platform, folder: Path) -> None:
     )
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        raise SurroundingsError(f"no libraries for {fits}: {why}")
+        raise SystemRefusedError(f"no libraries for {fits}: {why}")

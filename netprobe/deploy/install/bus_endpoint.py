@@ -9,7 +9,7 @@ import msgspec
 from netprobe.deploy.install.objects import BUS_NAME, BUS_PORT, NAMESPACE
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ClusterApi
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/services/{BUS_NAME}"
 _POLL_S = 1.0
@@ -45,7 +45,7 @@ class _Service(msgspec.Struct, frozen=True):
 async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, list[str]]:
     """The bus's address from outside, and the names that its certificate needs.
 
-    Raises :class:`SurroundingsError` where the Service gets none within *timeout_s*.
+    Raises :class:`SystemRefusedError` where the Service gets none within *timeout_s*.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -63,12 +63,12 @@ async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, lis
     except TimeoutError:
         pass
     told = f"the bus's Service has no address from outside (type {service.spec.type})"
-    raise SurroundingsError(f"{hub.context}: {told}: say --bus URL, or --expose NodePort")
+    raise SystemRefusedError(f"{hub.context}: {told}: say --bus URL, or --expose NodePort")
 
 
 async def _node_addresses(hub: ClusterApi) -> list[str]:
     """One address of each node, those that can be reached from farther away first."""
-    nodes, _ = await hub.list("/api/v1/nodes", schema.Node)
+    nodes, _ = await hub.list("/api/v1/nodes", schema.NodeObject)
     found = [
         address.address
         for kind in ("ExternalIP", "InternalIP")
@@ -77,5 +77,5 @@ async def _node_addresses(hub: ClusterApi) -> list[str]:
         if address.type == kind
     ]
     if not found:
-        raise SurroundingsError(f"{hub.context}: no node has an address: say --bus URL")
+        raise SystemRefusedError(f"{hub.context}: no node has an address: say --bus URL")
     return found

@@ -16,14 +16,14 @@ from datetime import datetime
 
 import msgspec
 
-from netprobe.bus.certificates import Pair, make_authority, sign_server
+from netprobe.bus.certificates import CertificatePair, make_authority, sign_server
 from netprobe.bus.keys import new_user, public_key
 from netprobe.deploy.install import objects
 from netprobe.deploy.install.objects import AgentSettings, Images
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.schema import Named
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.names import ClusterName
 from netprobe.wire.clusters import RegisteredDoc
 from netprobe.wire.manifests import Manifest
@@ -48,7 +48,7 @@ class _Secret(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class InstallTarget:
     """One cluster to install in."""
 
     api: ClusterApi
@@ -66,13 +66,13 @@ async def apply_all(api: ClusterApi, manifests: Iterable[Manifest]) -> None:
 
 
 async def put_hub(
-    target: Target, images: Images, *, names: Iterable[str], service: str, now: datetime, say: Say
-) -> Pair:
+    target: InstallTarget, images: Images, *, names: Iterable[str], service: str, now: datetime, say: Say
+) -> CertificatePair:
     """The namespace, rights, the bus's certificate, the collector; *names* are what the bus is called."""
     api = target.api
     await apply_all(api, [objects.namespace_object(), *objects.reader_objects()])
     kept = (await _read_secret(api, objects.AUTHORITY_SECRET)) or {}
-    authority = Pair(kept["tls.crt"], kept["tls.key"]) if kept else make_authority(now=now)
+    authority = CertificatePair(kept["tls.crt"], kept["tls.key"]) if kept else make_authority(now=now)
     shown = sign_server(authority, (*_OWN_NAMES, *names), now=now)
     operators = await _read_secret(api, objects.OPERATORS_SECRET) or _new_operators(authority)
     clusters = await _read_secret(api, objects.CLUSTERS_SECRET) or {}
@@ -90,7 +90,7 @@ async def put_hub(
     return authority
 
 
-async def put_reader(target: Target, *, is_hub: bool, say: Say) -> dict[str, bytes]:
+async def put_reader(target: InstallTarget, *, is_hub: bool, say: Say) -> dict[str, bytes]:
     """What the hub has to know of a cluster: the entries of its registry."""
     await apply_all(target.api, [objects.namespace_object(), *objects.reader_objects()])
     issuer = await read_issuer(target.api)
@@ -120,7 +120,9 @@ async def unregister(hub: ClusterApi, names: Iterable[ClusterName]) -> None:
         await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, left)])
 
 
-async def put_agents(target: Target, authority: Pair, url: str, images: Images, *, say: Say) -> None:
+async def put_agents(
+    target: InstallTarget, authority: CertificatePair, url: str, images: Images, *, say: Say
+) -> None:
     """The agents of both planes."""
     settings = AgentSettings(target.name, url, authority.certificate.decode())
     await apply_all(target.api, objects.agent_objects(settings, images))
@@ -136,18 +138,18 @@ async def _read_secret(api: ClusterApi, name: str) -> dict[str, bytes] | None:
         return None
 
 
-def _pair_secret(name: str, pair: Pair) -> Manifest:
+def _pair_secret(name: str, pair: CertificatePair) -> Manifest:
     return objects.secret(name, {"tls.crt": pair.certificate, "tls.key": pair.key})
 
 
-def _new_operators(authority: Pair) -> dict[str, bytes]:
+def _new_operators(authority: CertificatePair) -> dict[str, bytes]:
     """A first operator, whose seed whoever may read this Secret may use."""
     seed, _ = new_user()
     keys = json.dumps({"agents": {}, "operators": [public_key(seed)]})
     return {"keys.json": keys.encode(), "seed": seed.encode(), "ca.crt": authority.certificate}
 
 
-async def _wait_for_token(target: Target) -> bytes:
+async def _wait_for_token(target: InstallTarget) -> bytes:
     """The reader's token, once the control plane has written it."""
     try:
         async with asyncio.timeout(_TOKEN_WAIT_S):
@@ -158,10 +160,10 @@ async def _wait_for_token(target: Target) -> bytes:
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
         told = f"its control plane wrote no token into the Secret {objects.READER_SECRET}"
-        raise SurroundingsError(f"{target.api.context}: {told} within {_TOKEN_WAIT_S:g} s") from error
+        raise SystemRefusedError(f"{target.api.context}: {told} within {_TOKEN_WAIT_S:g} s") from error
 
 
-def _kubeconfig(target: Target, token: bytes) -> bytes:
+def _kubeconfig(target: InstallTarget, token: bytes) -> bytes:
     cluster = {"server": target.server} | ({"certificate-authority-data": target.ca} if target.ca else {})
     name = str(target.name)
     document = {

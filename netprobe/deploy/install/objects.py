@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
-from netprobe.wire.manifests import Component, Manifest, find_manifests, read_component, read_manifests
+from netprobe.wire.manifests import (
+    KustomizeComponent,
+    Manifest,
+    find_manifests,
+    read_component,
+    read_manifests,
+)
 
 NAMESPACE = "netprobe"
 LABELS = {"app.kubernetes.io/part-of": "netprobe"}
@@ -123,7 +129,7 @@ def extra_objects(extras: Iterable[str], *, of_the_hub: bool) -> tuple[Manifest,
     return tuple(one for one in added if (_part_of(one) in _OF_THE_HUB) is of_the_hub or cluster_wide([one]))
 
 
-def _component(name: str) -> Component:
+def _component(name: str) -> KustomizeComponent:
     return read_component(find_manifests() / "components" / name)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.deploy.install.objects import LABELS, NAMESPACE, plural_of
-from netprobe.discovery.k8s.access_review import Act, check_each, expect_allowed
+from netprobe.discovery.k8s.access_review import RequiredAccess, check_each, expect_allowed
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.schema import GroupList, Named
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.wire.manifests import Manifest
 
 _NEEDED = (
@@ -32,7 +32,7 @@ async def check_clusters(
     extras: Sequence[Manifest] = (),
     of_the_hub: Sequence[Manifest] = (),
 ) -> None:
-    """Raise :class:`SurroundingsError` with one line per cluster that stands in the way of *verb*.
+    """Raise :class:`SystemRefusedError` with one line per cluster that stands in the way of *verb*.
 
     *extras* are objects beside those that every installation has; those *of_the_hub* only the first gets.
     """
@@ -41,7 +41,7 @@ async def check_clusters(
         added = (*extras, *(of_the_hub if api is apis[0] else ()))
         needed = dict.fromkeys((*_NEEDED, *map(_need_of, added)))
         await _expect_served(api, added)
-        await expect_allowed(api, (Act(verb, *what) for what in needed))
+        await expect_allowed(api, (RequiredAccess(verb, *what) for what in needed))
         await _expect_own_namespace(api)
 
     await check_each(apis, check)
@@ -64,7 +64,7 @@ async def _expect_served(api: ClusterApi, added: Sequence[Manifest]) -> None:
     unknown = {f"{plural_of(one)}.{_group_of(one)}" for one in added if _group_of(one) not in served}
     if unknown:
         what = f"it does not know {', '.join(sorted(unknown))}"
-        raise SurroundingsError(f"{api.context}: {what}: install their operator first, or leave out --with")
+        raise SystemRefusedError(f"{api.context}: {what}: install their operator first, or leave out --with")
 
 
 async def _expect_own_namespace(api: ClusterApi) -> None:
@@ -76,9 +76,9 @@ async def _expect_own_namespace(api: ClusterApi) -> None:
             raise
         return
     if found.metadata.deletion_timestamp:
-        raise SurroundingsError(
+        raise SystemRefusedError(
             f"{api.context}: the namespace {NAMESPACE} is just being deleted: wait for it"
         )
     if any(found.metadata.labels.get(key) != value for key, value in LABELS.items()):
         told = f"a namespace {NAMESPACE} is there that netprobe did not make"
-        raise SurroundingsError(f"{api.context}: {told}: rename or remove it first")
+        raise SystemRefusedError(f"{api.context}: {told}: rename or remove it first")

@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from netprobe.deploy.install import objects
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.schema import Named
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 _POLL_S = 0.5
 _NAMESPACE = f"/api/v1/namespaces/{objects.NAMESPACE}"
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovalResult:
     """Whether there was anything."""
 
     was_there: bool
 
 
-async def remove(api: ClusterApi, *, timeout_s: float) -> Removed:
+async def remove(api: ClusterApi, *, timeout_s: float) -> RemovalResult:
     """Remove everything of ours and return when it is gone.
 
-    Raises :class:`SurroundingsError` where the namespace does not go within *timeout_s*.
+    Raises :class:`SystemRefusedError` where the namespace does not go within *timeout_s*.
     """
     namespace = await _namespace(api)
     if namespace is not None:
@@ -45,8 +45,8 @@ async def remove(api: ClusterApi, *, timeout_s: float) -> Removed:
     except TimeoutError as error:
         told = f"the namespace {objects.NAMESPACE} is still ending after {timeout_s:g} s"
         hint = f"kubectl get namespace {objects.NAMESPACE} -o yaml says what holds it"
-        raise SurroundingsError(f"{api.context}: {told}: {hint}") from error
-    return Removed(was_there)
+        raise SystemRefusedError(f"{api.context}: {told}: {hint}") from error
+    return RemovalResult(was_there)
 
 
 async def _namespace(api: ClusterApi) -> Named | None:

@@ -92,7 +92,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class ClusterInstallation:
     """What one cluster has of us."""
 
     name: ClusterName
@@ -114,13 +114,13 @@ class Installed:
         return done and not self.missing and not self.hindered and not self.is_absent
 
 
-async def look(api: ClusterApi, name: ClusterName) -> Installed:
+async def look(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
     """What stands in one cluster now."""
     wanted = [one for one in objects.everything() if one["kind"] in _KINDS]
     read = await asyncio.gather(*(_read(api, objects.path_of(one), _Workload) for one in wanted))
     workloads = tuple(_progress(one) for one in read if one is not None)
     if not workloads:
-        return Installed(name)
+        return ClusterInstallation(name)
     is_hub = any(one.name == "netprobe-collector" for one in workloads)
     parts = list(objects.reader_objects())
     if is_hub:
@@ -135,7 +135,7 @@ async def look(api: ClusterApi, name: ClusterName) -> Installed:
     )
     pods = await api.get(_PODS, ListOf[_Pod], {"labelSelector": _SELECTOR})
     hindered = (line for pod in pods.items for line in _hindrances(pod))
-    return Installed(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
+    return ClusterInstallation(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
 
 
 _KINDS = ("DaemonSet", "Deployment")

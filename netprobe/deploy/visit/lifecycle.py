@@ -22,11 +22,11 @@ from netprobe.deploy.visit.manifests import (
     namespace_object,
     service_object,
 )
-from netprobe.discovery.k8s.access_review import Act, check_each, expect_allowed
+from netprobe.discovery.k8s.access_review import RequiredAccess, check_each, expect_allowed
 from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
-from netprobe.discovery.k8s.pod_exec import Place
+from netprobe.discovery.k8s.pod_exec import PodContainer
 from netprobe.discovery.k8s.schema import Meta, Named
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.names import Plane
 
 _POLL_S = 0.5
@@ -37,14 +37,14 @@ _HOPELESS = frozenset(
 
 
 _NEEDED = (
-    Act("create", "namespaces"),
-    Act("get", "namespaces"),
-    Act("delete", "namespaces"),
-    Act("create", "daemonsets", "apps"),
-    Act("list", "daemonsets", "apps"),
-    Act("list", "pods"),
-    Act("create", "services"),
-    Act("create", "pods", subresource="exec"),
+    RequiredAccess("create", "namespaces"),
+    RequiredAccess("get", "namespaces"),
+    RequiredAccess("delete", "namespaces"),
+    RequiredAccess("create", "daemonsets", "apps"),
+    RequiredAccess("list", "daemonsets", "apps"),
+    RequiredAccess("list", "pods"),
+    RequiredAccess("create", "services"),
+    RequiredAccess("create", "pods", subresource="exec"),
 )
 """In every namespace, because that of the visit is not there yet."""
 
@@ -130,13 +130,13 @@ class Visit:
     missing: tuple[str, ...]
     """What did not come up, one line each."""
 
-    def place(self, pod: VisitPod) -> Place:
+    def place(self, pod: VisitPod) -> PodContainer:
         """Where to run a program in one of its pods."""
-        return Place(self.namespace, pod.metadata.name, CONTAINER)
+        return PodContainer(self.namespace, pod.metadata.name, CONTAINER)
 
 
 async def expect_welcome(apis: Sequence[ClusterApi]) -> None:
-    """Raise :class:`SurroundingsError` with a line per cluster that cannot be visited; nothing is changed."""
+    """Raise `SystemRefusedError` with a line per cluster that cannot be visited; nothing is changed."""
     await check_each(apis, _expect_free)
 
 
@@ -148,13 +148,13 @@ async def _expect_free(api: ClusterApi) -> None:
         names = ", ".join(one.metadata.name for one in others)
         told = f"another visit is there, or one that was killed left {names}"
         mend = f"wait for it, or: kubectl delete namespace -l {VISIT_LABEL}"
-        raise SurroundingsError(f"{api.context}: {told}: {mend}")
+        raise SystemRefusedError(f"{api.context}: {told}: {mend}")
 
 
 async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
     """Start an agent per node and plane and wait until all run, or *patience_s* are over.
 
-    Raises :class:`SurroundingsError` where none comes up. The caller ends the visit with :func:`leave`,
+    Raises :class:`SystemRefusedError` where none comes up. The caller ends the visit with :func:`leave`,
     whatever happens here.
     """
     await api.create("/api/v1/namespaces", namespace_object(namespace), _DaemonSet)
@@ -166,12 +166,12 @@ async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, pati
     pods, missing = await _wait_up(api, namespace, patience_s)
     if not pods:
         why = "; ".join(missing) or f"{api.context}: no node takes one"
-        raise SurroundingsError(f"no agent came up: {why}")
+        raise SystemRefusedError(f"no agent came up: {why}")
     return Visit(api, namespace, pods, missing)
 
 
 async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
-    """Delete the namespace and wait until it is gone; :class:`SurroundingsError` where it does not go.
+    """Delete the namespace and wait until it is gone; :class:`SystemRefusedError` where it does not go.
 
     An API server that is away meanwhile is asked again until *patience_s* are over.
     """
@@ -196,7 +196,7 @@ async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
         told = f"namespace {namespace} is not gone after {patience_s:g} s: {last}"
-        raise SurroundingsError(f"{api.context}: {told}") from error
+        raise SystemRefusedError(f"{api.context}: {told}") from error
 
 
 async def _wait_up(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     count,
     lines,
@@ -14,7 +14,7 @@ from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import ConnectionTable, Fact
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return Command("conntrack"), Command("conntrack-stat")
 
@@ -48,4 +48,4 @@ def _failures(rows: list[str]) -> dict[str, int]:
     return sums
 
 
-COLLECTOR = Collector("conntrack", _commands, _read)
+COLLECTOR = GatewayReader("conntrack", _commands, _read)

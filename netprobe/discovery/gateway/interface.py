@@ -27,7 +27,7 @@ _LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AddressPair:
     """The two addresses that a question is about; both None where it is about nobody in particular."""
 
     target: Address | None = None
@@ -35,11 +35,11 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
+class GatewayReader:
     """One kind of evidence."""
 
     name: str
-    commands: Callable[[Pair], tuple[Command, ...]]
+    commands: Callable[[AddressPair], tuple[Command, ...]]
     """What to run about a pair; empty where it has nothing to ask about it."""
     read: Callable[[Printed], tuple[Fact, ...]]
     """Pure; raises `HostOutputError`."""

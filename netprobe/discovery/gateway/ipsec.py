@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     address,
     count,
@@ -27,7 +27,7 @@ _STATE = re.compile(r"src (?P<source>\S+) dst (?P<target>\S+)\Z")
 _LIFETIME = re.compile(r"\s*(?P<bytes>\d+)\(bytes\), (?P<packets>\d+)\(packets\)\Z")
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return Command("ipsec"), Command("xfrm")
 
@@ -78,4 +78,4 @@ def _kernel_states(rows: list[str]) -> tuple[TunnelPeer, ...]:
     return tuple(peers)
 
 
-COLLECTOR = Collector("ipsec", _commands, _read)
+COLLECTOR = GatewayReader("ipsec", _commands, _read)

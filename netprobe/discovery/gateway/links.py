@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     decode,
     name,
@@ -15,15 +15,15 @@ from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.model.gateway import Fact, LinkCounters
 
 
-class _Way(msgspec.Struct):
+class _DirectionCounters(msgspec.Struct):
     packets: int = 0
     errors: int = 0
     dropped: int = 0
 
 
 class _Stats(msgspec.Struct):
-    rx: _Way = msgspec.field(default_factory=_Way)
-    tx: _Way = msgspec.field(default_factory=_Way)
+    rx: _DirectionCounters = msgspec.field(default_factory=_DirectionCounters)
+    tx: _DirectionCounters = msgspec.field(default_factory=_DirectionCounters)
 
 
 class _Link(msgspec.Struct):
@@ -33,7 +33,7 @@ class _Link(msgspec.Struct):
     stats64: _Stats = msgspec.field(default_factory=_Stats)
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return (Command("links"),)
 
@@ -56,4 +56,4 @@ def _read(printed: Printed) -> tuple[Fact, ...]:
     )
 
 
-COLLECTOR = Collector("links", _commands, _read)
+COLLECTOR = GatewayReader("links", _commands, _read)

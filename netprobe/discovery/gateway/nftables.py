@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     decode,
     name,
@@ -24,7 +24,7 @@ from netprobe.model.gateway import Fact, RuleCounter
 _VERDICTS = ("drop", "reject", "accept")
 
 
-class _Rule(msgspec.Struct):
+class _NftRule(msgspec.Struct):
     family: str
     table: str
     chain: str
@@ -34,14 +34,14 @@ class _Rule(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
-    rule: _Rule | None = None
+    rule: _NftRule | None = None
 
 
 class _Ruleset(msgspec.Struct):
     nftables: list[_Item]
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return (Command("nftables"),)
 
@@ -54,7 +54,7 @@ def _read(printed: Printed) -> tuple[Fact, ...]:
     return tuple(counter for counter in counters if counter is not None)
 
 
-def _counter_of(rule: _Rule) -> RuleCounter | None:
+def _counter_of(rule: _NftRule) -> RuleCounter | None:
     counter = next((step["counter"] for step in rule.expr if "counter" in step), None)
     # A named counter is a string here: it is shared by rules, so it says nothing about one.
     if not isinstance(counter, dict):
@@ -75,4 +75,4 @@ def _is_invalid_state(match: object) -> bool:
     return match.get("op") in {"in", "=="} and match.get("right") in ("invalid", ["invalid"])
 
 
-COLLECTOR = Collector("nftables", _commands, _read)
+COLLECTOR = GatewayReader("nftables", _commands, _read)

@@ -9,8 +9,8 @@ a version that tells both times as numbers, else None.
 from __future__ import annotations
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     address,
     count,
@@ -24,7 +24,7 @@ from netprobe.model.gateway import Fact, TunnelPeer
 _CLIENT_FIELDS = 9
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return (Command("openvpn"), Command("clock"))
 
@@ -69,4 +69,4 @@ def _client(row: list[str], *, heard_s: int | None) -> TunnelPeer:
     )
 
 
-COLLECTOR = Collector("openvpn", _commands, _read)
+COLLECTOR = GatewayReader("openvpn", _commands, _read)

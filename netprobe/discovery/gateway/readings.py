@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from netprobe.discovery.gateway.interface import Collector, Pair
+from netprobe.discovery.gateway.interface import AddressPair, GatewayReader
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.model.gateway import Fact, Reading
 
-_NOBODY = Pair()
+_NOBODY = AddressPair()
 _SESSIONS = 4
 """Commands at once on one host; OpenSSH lets a connection open ten sessions (``MaxSessions``)."""
 
 
-class Answered(Protocol):
+class CommandResult(Protocol):
     """What a command printed and how it ended."""
 
     @property
@@ -36,7 +36,7 @@ class Answered(Protocol):
 class Runner(Protocol):
     """A host that runs allowed commands."""
 
-    async def run(self, command: Command, /) -> Answered:
+    async def run(self, command: Command, /) -> CommandResult:
         """Run one; raises `SshError`."""
 
 
@@ -45,8 +45,8 @@ async def gather_evidence(
     *,
     node: str,
     taken_ns: int,
-    pair: Pair = _NOBODY,
-    collectors: tuple[Collector, ...] = COLLECTORS,
+    pair: AddressPair = _NOBODY,
+    collectors: tuple[GatewayReader, ...] = COLLECTORS,
 ) -> Reading:
     """Run every collector on *host*; *node* is its ``cluster/node`` and *taken_ns* the asker's wall time."""
     commands = {command.name: command for kind in collectors for command in kind.commands(pair)}

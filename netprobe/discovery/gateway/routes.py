@@ -7,8 +7,8 @@ import re
 import msgspec
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     count,
     decode,
@@ -29,11 +29,11 @@ class _Route(msgspec.Struct):
     type: str = ""
 
 
-class _Rule(msgspec.Struct):
+class _RoutingRule(msgspec.Struct):
     priority: int
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     about = () if pair.target is None else (Command("route", target=pair.target),)
     return *about, Command("rules"), Command("rp-filter")
 
@@ -46,7 +46,7 @@ def _read(printed: Printed) -> tuple[Fact, ...]:
     if b"unreachable" in printed.get("route!", b""):
         facts.append(ChosenRoute("", "", refused="unreachable"))
     if "rules" in printed:
-        rules = decode(printed["rules"], list[_Rule], command="ip rule")
+        rules = decode(printed["rules"], list[_RoutingRule], command="ip rule")
         facts.append(PolicyRules(sum(rule.priority not in _KERNELS_OWN for rule in rules)))
     return *facts, *_reverse_paths(lines(printed.get("rp-filter", b"")))
 
@@ -60,4 +60,4 @@ def _reverse_paths(told: list[str]) -> tuple[ReversePath, ...]:
     return tuple(ReversePath(name(interface), max(mode, every)) for interface, mode in sorted(modes.items()))
 
 
-COLLECTOR = Collector("routes", _commands, _read)
+COLLECTOR = GatewayReader("routes", _commands, _read)

@@ -7,8 +7,8 @@ cut into fields and those fields are dropped at once, before anything can fail a
 from __future__ import annotations
 
 from netprobe.discovery.gateway.interface import (
-    Collector,
-    Pair,
+    AddressPair,
+    GatewayReader,
     Printed,
     address,
     count,
@@ -24,7 +24,7 @@ _INTERFACE_FIELDS = 5
 _PEER_FIELDS = 9
 
 
-def _commands(pair: Pair) -> tuple[Command, ...]:
+def _commands(pair: AddressPair) -> tuple[Command, ...]:
     del pair
     return Command("wireguard"), Command("clock")
 
@@ -58,4 +58,4 @@ def _peer_of(row: list[str], *, now_s: int) -> TunnelPeer:
     )
 
 
-COLLECTOR = Collector("wireguard", _commands, _read)
+COLLECTOR = GatewayReader("wireguard", _commands, _read)

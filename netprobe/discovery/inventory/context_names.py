@@ -35,7 +35,7 @@ _GROUPS = ("environment", "region", "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterPlace:
     """What a name says about where a cluster stands; empty where it does not say."""
 
     environment: str = ""
@@ -43,20 +43,20 @@ class Place:
     ordinal: str = ""
 
 
-def read_place(name: str, pattern: re.Pattern[str] | None = None) -> Place:
+def read_place(name: str, pattern: re.Pattern[str] | None = None) -> ClusterPlace:
     """Read the name of a cluster or a context.
 
     >>> read_place("prod-us-west-1")
-    Place(environment='prod', region='us-west-1', ordinal='')
+    ClusterPlace(environment='prod', region='us-west-1', ordinal='')
     >>> read_place("prod-us-west1-2")
-    Place(environment='prod', region='us-west1', ordinal='2')
+    ClusterPlace(environment='prod', region='us-west1', ordinal='2')
     >>> read_place("arn:aws:eks:eu-central-1:123456789012:cluster/staging-3")
-    Place(environment='staging', region='eu-central-1', ordinal='3')
+    ClusterPlace(environment='staging', region='eu-central-1', ordinal='3')
     """
     if pattern is not None:
         found = pattern.search(name)
         given = found.groupdict() if found else {}
-        return Place(*(given.get(group) or "" for group in _GROUPS))
+        return ClusterPlace(*(given.get(group) or "" for group in _GROUPS))
     wrapped_region = _wrapping(name)[0]
     words = short_name(name).lower()
     region = _REGION.search(words)
@@ -66,7 +66,7 @@ def read_place(name: str, pattern: re.Pattern[str] | None = None) -> Place:
     ordinal = left[-1] if left and left[-1].isdecimal() else ""
     if not environment and ordinal and len(left) > 1 and left[-2] in ENVIRONMENTS:
         environment = left[-2]
-    return Place(environment, region.group(1) if region else wrapped_region, ordinal)
+    return ClusterPlace(environment, region.group(1) if region else wrapped_region, ordinal)
 
 
 def read_pattern(text: str) -> re.Pattern[str]:

@@ -8,7 +8,7 @@ Step = str | int
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """What is wrong, and the path of the field it is wrong in."""
 
     what: str

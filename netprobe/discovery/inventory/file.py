@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from netprobe.discovery.inventory.field_error import Fault as _Fault
+from netprobe.discovery.inventory.field_error import FieldError as _FieldError
 from netprobe.discovery.inventory.field_error import Step
 from netprobe.discovery.inventory.ssh_validation import find_forward_faults, find_ssh_faults
 from netprobe.errors import InputError
@@ -113,7 +113,7 @@ def _pod_ranges(cluster: Cluster) -> list[ipaddress.IPv4Network | ipaddress.IPv6
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def _find_faults(document: InventoryDoc) -> Iterator[_Fault]:
+def _find_faults(document: InventoryDoc) -> Iterator[_FieldError]:
     yield from _names((cluster.name for cluster in document.clusters), ("clusters",), "name")
     for index, cluster in enumerate(document.clusters):
         yield from _cluster_faults(cluster, ("clusters", index))
@@ -127,7 +127,7 @@ def _find_faults(document: InventoryDoc) -> Iterator[_Fault]:
         yield from find_forward_faults(forward, ("forwards", index))
 
 
-def _cluster_faults(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:
+def _cluster_faults(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     yield from _each(cluster.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
     yield from _each(cluster.service_cidrs, _network_fault, (*at, "service_cidrs"))
     yield from _each(cluster.dns_addresses, _address_fault, (*at, "dns_addresses"))
@@ -143,7 +143,7 @@ def _cluster_faults(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_Faul
         yield from _service_faults(service, (*at, "services", index))
 
 
-def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -> Iterator[_Fault]:
+def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -> Iterator[_FieldError]:
     """Faults of one node; *holders* maps the addresses seen so far in its cluster to their nodes."""
     for field in ("host_addresses", "pod_addresses", "outer_addresses"):
         addresses = getattr(node, field)
@@ -151,17 +151,19 @@ def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -
         for index, address in enumerate(addresses):
             holder = holders.setdefault(address, node.name)
             if holder != node.name:
-                yield _Fault(f"{address} already belongs to node {holder!r}", (*at, field, index))
+                yield _FieldError(f"{address} already belongs to node {holder!r}", (*at, field, index))
     yield from _each(node.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
     if node.passive and node.role != "gateway":
-        yield _Fault(f"node {node.name!r} is a {node.role}; only a gateway can be passive", (*at, "passive"))
+        yield _FieldError(
+            f"node {node.name!r} is a {node.role}; only a gateway can be passive", (*at, "passive")
+        )
     if node.ssh is not None:
         yield from find_ssh_faults(node.ssh, (*at, "ssh"))
 
 
-def _service_faults(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:
+def _service_faults(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     if not service.addresses:
-        yield _Fault("a service needs an address", (*at, "addresses"))
+        yield _FieldError("a service needs an address", (*at, "addresses"))
     yield from _each(service.addresses, _address_fault, (*at, "addresses"))
     yield from _each(service.endpoints, _address_fault, (*at, "endpoints"))
     yield from _within(service.port, _PORT, (*at, "port"))
@@ -169,34 +171,34 @@ def _service_faults(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_Faul
         yield from _within(service.target_port, _PORT, (*at, "target_port"))
 
 
-def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:
+def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     clusters = {cluster.name: cluster for cluster in document.clusters}
     for side in ("source", "target"):
         name, gateway = getattr(link, side), getattr(link, f"{side}_gateway")
         cluster = clusters.get(name)
         if cluster is None:
-            yield _Fault(f"no cluster is called {name!r}", (*at, side))
+            yield _FieldError(f"no cluster is called {name!r}", (*at, side))
         elif gateway is not None:
             yield from _gateway_faults(gateway, cluster, (*at, f"{side}_gateway"))
         addresses = getattr(link, f"{side}_addresses")
         yield from _each(addresses, _address_fault, (*at, f"{side}_addresses"))
         if addresses and gateway is None:
-            yield _Fault(f"say by {side}_gateway whose addresses they are", (*at, f"{side}_addresses"))
+            yield _FieldError(f"say by {side}_gateway whose addresses they are", (*at, f"{side}_addresses"))
     if link.source == link.target:
-        yield _Fault(f"joins {link.source!r} with itself", (*at, "target"))
+        yield _FieldError(f"joins {link.source!r} with itself", (*at, "target"))
     yield from _within(link.mtu, _MTU, (*at, "mtu"))
     yield from _within(link.outer_port, range(65_536), (*at, "outer_port"))
 
 
-def _gateway_faults(gateway: str, cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_Fault]:
+def _gateway_faults(gateway: str, cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     node = next((node for node in cluster.nodes if node.name == gateway), None)
     if node is None:
-        yield _Fault(f"cluster {cluster.name!r} has no node {gateway!r}", at)
+        yield _FieldError(f"cluster {cluster.name!r} has no node {gateway!r}", at)
     elif node.role != "gateway":
-        yield _Fault(f"node {gateway!r} of {cluster.name!r} is a {node.role}, not a gateway", at)
+        yield _FieldError(f"node {gateway!r} of {cluster.name!r} is a {node.role}, not a gateway", at)
 
 
-def _agent_faults(document: InventoryDoc) -> Iterator[_Fault]:
+def _agent_faults(document: InventoryDoc) -> Iterator[_FieldError]:
     nodes = {(cluster.name, node.name): node for cluster in document.clusters for node in cluster.nodes}
     seen: set[str] = set()
     for index, text in enumerate(document.agents):
@@ -204,38 +206,40 @@ def _agent_faults(document: InventoryDoc) -> Iterator[_Fault]:
         try:
             agent = AgentId.parse(text)
         except InputError as error:
-            yield _Fault(error.what, at)
+            yield _FieldError(error.what, at)
             continue
         node = nodes.get((agent.cluster, agent.node))
         if text in seen:
-            yield _Fault(f"{text!r} stands twice", at)
+            yield _FieldError(f"{text!r} stands twice", at)
         elif node is None:
-            yield _Fault(f"no node is called {str(agent.node_id)!r}", at)
+            yield _FieldError(f"no node is called {str(agent.node_id)!r}", at)
         elif not (node.host_addresses if agent.plane is Plane.HOST else node.pod_addresses):
-            yield _Fault(f"node {str(agent.node_id)!r} has no {agent.plane} address", at)
+            yield _FieldError(f"node {str(agent.node_id)!r} has no {agent.plane} address", at)
         seen.add(text)
 
 
-def _names(names: Iterable[str], at: tuple[Step, ...], field: str, *, parts: int = 1) -> Iterator[_Fault]:
+def _names(
+    names: Iterable[str], at: tuple[Step, ...], field: str, *, parts: int = 1
+) -> Iterator[_FieldError]:
     seen: set[str] = set()
     for index, name in enumerate(names):
         split = name.split("/")
         if len(split) != parts or not all(re.match(NAME_PATTERN, part) for part in split):
-            yield _Fault(f"{name!r} is no name: letters, digits, '-', '_' and '.'", (*at, index, field))
+            yield _FieldError(f"{name!r} is no name: letters, digits, '-', '_' and '.'", (*at, index, field))
         if len(name) > _MAX_NAME:
-            yield _Fault(f"is {len(name)} characters; a name may have {_MAX_NAME}", (*at, index, field))
+            yield _FieldError(f"is {len(name)} characters; a name may have {_MAX_NAME}", (*at, index, field))
         if name in seen:
-            yield _Fault(f"{name!r} stands twice", (*at, index, field))
+            yield _FieldError(f"{name!r} stands twice", (*at, index, field))
         seen.add(name)
 
 
 def _each(
     texts: Iterable[str], find_fault: Callable[[str], str | None], at: tuple[Step, ...]
-) -> Iterator[_Fault]:
+) -> Iterator[_FieldError]:
     for index, text in enumerate(texts):
         what = find_fault(text)
         if what is not None:
-            yield _Fault(what, (*at, index))
+            yield _FieldError(what, (*at, index))
 
 
 def _address_fault(text: str) -> str | None:
@@ -254,6 +258,6 @@ def _network_fault(text: str) -> str | None:
     return None if canonical == text else f"{text!r} is not canonical, write {canonical!r}"
 
 
-def _within(value: int, allowed: range, at: tuple[Step, ...]) -> Iterator[_Fault]:
+def _within(value: int, allowed: range, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     if value not in allowed:
-        yield _Fault(f"{value} is outside {allowed.start}–{allowed.stop - 1}", at)
+        yield _FieldError(f"{value} is outside {allowed.start}–{allowed.stop - 1}", at)

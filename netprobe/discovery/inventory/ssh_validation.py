@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from netprobe.discovery.inventory.field_error import Fault, Step
+from netprobe.discovery.inventory.field_error import FieldError, Step
 from netprobe.wire.inventory import ForwardDoc, HopDoc, SshDoc
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:%-]*[A-Za-z0-9])?")
@@ -20,39 +20,39 @@ _MOST_JUMPS = 8
 _PORTS = range(1, 65_536)
 
 
-def find_ssh_faults(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[Fault]:
+def find_ssh_faults(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     """Every mistake in *ssh*, which stands at *at* in its document."""
     yield from _hop_faults(ssh.target, (*at, "target"))
     for index, jump in enumerate(ssh.jumps):
         yield from _hop_faults(jump, (*at, "jumps", index))
     if ssh.bus_port is not None and ssh.bus_port not in _PORTS:
-        yield Fault(f"{ssh.bus_port} is outside 1–65535", (*at, "bus_port"))
+        yield FieldError(f"{ssh.bus_port} is outside 1–65535", (*at, "bus_port"))
     if len(ssh.jumps) > _MOST_JUMPS:
-        yield Fault(f"{len(ssh.jumps)} jump hosts; a way may have {_MOST_JUMPS}", (*at, "jumps"))
+        yield FieldError(f"{len(ssh.jumps)} jump hosts; a way may have {_MOST_JUMPS}", (*at, "jumps"))
 
 
-def find_forward_faults(forward: ForwardDoc, at: tuple[Step, ...]) -> Iterator[Fault]:
+def find_forward_faults(forward: ForwardDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     """Every mistake in *forward*, which stands at *at* in its document."""
     if not _HOST.fullmatch(forward.host):
-        yield Fault(f"{forward.host!r} is neither an address nor a name", (*at, "host"))
+        yield FieldError(f"{forward.host!r} is neither an address nor a name", (*at, "host"))
     if forward.port not in _PORTS:
-        yield Fault(f"{forward.port} is outside 1–65535", (*at, "port"))
+        yield FieldError(f"{forward.port} is outside 1–65535", (*at, "port"))
     yield from find_ssh_faults(forward.through, (*at, "through"))
 
 
-def _hop_faults(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[Fault]:
+def _hop_faults(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     if not _HOST.fullmatch(hop.host):
-        yield Fault(f"{hop.host!r} is neither an address nor a name", (*at, "host"))
+        yield FieldError(f"{hop.host!r} is neither an address nor a name", (*at, "host"))
     if hop.user and not _USER.fullmatch(hop.user):
-        yield Fault(f"{hop.user!r} is no user name", (*at, "user"))
+        yield FieldError(f"{hop.user!r} is no user name", (*at, "user"))
     if hop.port is not None and hop.port not in _PORTS:
-        yield Fault(f"{hop.port} is outside 1–65535", (*at, "port"))
+        yield FieldError(f"{hop.port} is outside 1–65535", (*at, "port"))
     if hop.certificate and not hop.key:
-        yield Fault("a certificate needs the key it belongs to", (*at, "certificate"))
+        yield FieldError("a certificate needs the key it belongs to", (*at, "certificate"))
     if "PRIVATE KEY" in hop.key or "\n" in hop.key:
-        yield Fault("name the key's file here, never the key itself", (*at, "key"))
+        yield FieldError("name the key's file here, never the key itself", (*at, "key"))
     if hop.host_key and not _is_public_key(hop.host_key):
-        yield Fault("is no public key such as 'ssh-ed25519 AAAA…'", (*at, "host_key"))
+        yield FieldError("is no public key such as 'ssh-ed25519 AAAA…'", (*at, "host_key"))
 
 
 def _is_public_key(text: str) -> bool:

@@ -13,16 +13,16 @@ import msgspec
 
 from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.schema import Named
-from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.errors import NetprobeError, SystemRefusedError
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 Check = Callable[[ClusterApi], Awaitable[None]]
-"""Raises :class:`SurroundingsError` where something stands in the way in one cluster."""
+"""Raises :class:`SystemRefusedError` where something stands in the way in one cluster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class RequiredAccess:
     """Something that has to be allowed; *namespace* is empty for all of them, or for what stands in none."""
 
     verb: str
@@ -46,7 +46,7 @@ class _Review(msgspec.Struct, frozen=True):
 
 
 async def check_each(apis: Sequence[ClusterApi], check: Check) -> None:
-    """Raise :class:`SurroundingsError` with a line per cluster that *check* refuses, or that is there twice.
+    """Raise :class:`SystemRefusedError` with a line per cluster that *check* refuses, or that is there twice.
 
     Clusters are told apart by the UID of ``kube-system``.
     """
@@ -61,11 +61,11 @@ async def check_each(apis: Sequence[ClusterApi], check: Check) -> None:
         elif (other := first.setdefault(one, api)) is not api:
             problems.append(f"{api.context}: is the same cluster as {other.context}: name it once")
     if problems:
-        raise SurroundingsError("; ".join(problems))
+        raise SystemRefusedError("; ".join(problems))
 
 
-async def expect_allowed(api: ClusterApi, acts: Iterable[Act]) -> None:
-    """Raise :class:`SurroundingsError` that names those of *acts* which the server does not let us do."""
+async def expect_allowed(api: ClusterApi, acts: Iterable[RequiredAccess]) -> None:
+    """Raise :class:`SystemRefusedError` that names those of *acts* which the server does not let us do."""
     acts = tuple(acts)
     told = await asyncio.gather(*(_may(api, act) for act in acts))
     refused: dict[str, list[str]] = {}
@@ -74,7 +74,7 @@ async def expect_allowed(api: ClusterApi, acts: Iterable[Act]) -> None:
             refused.setdefault(act.verb, []).append(act.what)
     if refused:
         what = " nor ".join(f"{verb} {', '.join(kinds)}" for verb, kinds in refused.items())
-        raise SurroundingsError(
+        raise SystemRefusedError(
             f"{api.context}: you may not {what}: ask its administrator for it, or to do it for you"
         )
 
@@ -90,7 +90,7 @@ async def _identify(api: ClusterApi, check: Check) -> str:
     return (await api.get("/api/v1/namespaces/kube-system", Named)).metadata.uid
 
 
-async def _may(api: ClusterApi, act: Act) -> bool:
+async def _may(api: ClusterApi, act: RequiredAccess) -> bool:
     attributes = {
         "verb": act.verb, "group": act.group, "resource": act.resource, "namespace": act.namespace,
         "subresource": act.subresource,

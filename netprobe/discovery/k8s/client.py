@@ -19,8 +19,8 @@ import aiohttp
 import msgspec
 
 from netprobe.discovery.k8s.kubeconfig import Context, open_client
-from netprobe.discovery.k8s.schema import ListOf, Status
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.discovery.k8s.schema import ApiStatus, ListOf
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
@@ -35,7 +35,7 @@ _FAREWELL_S = 0.1
 _CONTENT = {"PATCH": "application/apply-patch+yaml"}
 
 
-class ApiError(SurroundingsError):
+class ApiError(SystemRefusedError):
     """The API of a cluster cannot be reached, or answered something else than was asked for."""
 
 
@@ -211,7 +211,7 @@ class ClusterApi:
 
     def _refusal(self, code: int, body: bytes, path: str) -> ApiRefusedError:
         try:
-            said = msgspec.json.decode(body, type=Status).message
+            said = msgspec.json.decode(body, type=ApiStatus).message
         except (msgspec.DecodeError, UnicodeDecodeError):
             said = ""
         what = {

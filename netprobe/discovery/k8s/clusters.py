@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netprobe.discovery.inventory.context_names import Place, read_place, short_name
+from netprobe.discovery.inventory.context_names import ClusterPlace, read_place, short_name
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.facts import ClusterFacts, read_objects, understand
 from netprobe.discovery.k8s.kubeconfig import Context
@@ -23,7 +23,7 @@ _TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class ReadableCluster:
     """A cluster that told what it is."""
 
     context: Context
@@ -31,16 +31,16 @@ class Readable:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableCluster:
     """A cluster that could not be read, and why: one line that names the context."""
 
     context: Context
     name: ClusterName
-    place: Place
+    place: ClusterPlace
     why: str
 
 
-Reading = Readable | Unreadable
+Reading = ReadableCluster | UnreadableCluster
 
 
 def name_clusters(contexts: Sequence[Context]) -> dict[Context, ClusterName]:
@@ -64,12 +64,12 @@ async def read_clusters(
         place = read_place(context.name, pattern)
         try:
             async with gate, asyncio.timeout(timeout_s), open_api(context) as api:
-                return Readable(context, understand(names[context], await read_objects(api), place))
+                return ReadableCluster(context, understand(names[context], await read_objects(api), place))
         except TimeoutError:
             why = f"{context}: {context.server} gave no answer within {timeout_s:g} s"
         except NetprobeError as error:
             why = str(error)
-        return Unreadable(context, names[context], place, why)
+        return UnreadableCluster(context, names[context], place, why)
 
     return tuple(await asyncio.gather(*(read(context) for context in contexts)))
 
@@ -78,6 +78,6 @@ def find_same(readings: Sequence[Reading]) -> tuple[tuple[str, ...], ...]:
     """Groups of contexts that lead to one and the same cluster."""
     contexts_of: dict[str, list[str]] = {}
     for reading in readings:
-        if isinstance(reading, Readable) and reading.facts.identity:
+        if isinstance(reading, ReadableCluster) and reading.facts.identity:
             contexts_of.setdefault(reading.facts.identity, []).append(reading.context.name)
     return tuple(tuple(names) for names in contexts_of.values() if len(names) > 1)

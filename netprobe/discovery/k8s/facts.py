@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from netprobe.discovery.fabrics import find_fabrics
-from netprobe.discovery.inventory.context_names import Place, read_place
+from netprobe.discovery.inventory.context_names import ClusterPlace, read_place
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.services import find_services
@@ -32,7 +32,7 @@ _IDENTITY = "cluster.clusterset.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ObjectKind:
     """A kind of objects that discovery reads and watches."""
 
     name: str
@@ -42,18 +42,18 @@ class Kind:
 
 
 KINDS = (
-    Kind("nodes", "/api/v1/nodes", schema.Node),
-    Kind("pods", "/api/v1/pods", schema.Pod, AGENT_LABEL),
-    Kind("services", "/api/v1/services", schema.Service),
-    Kind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", schema.EndpointSlice),
-    Kind("namespaces", "/api/v1/namespaces", schema.Named),
-    Kind("networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies", schema.Named),
-    Kind("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", schema.ServiceCidr),
+    ObjectKind("nodes", "/api/v1/nodes", schema.NodeObject),
+    ObjectKind("pods", "/api/v1/pods", schema.Pod, AGENT_LABEL),
+    ObjectKind("services", "/api/v1/services", schema.ServiceObject),
+    ObjectKind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", schema.EndpointSlice),
+    ObjectKind("namespaces", "/api/v1/namespaces", schema.Named),
+    ObjectKind("networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies", schema.Named),
+    ObjectKind("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", schema.ServiceCidr),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class ClusterObjects:
     """Everything that was read from one cluster, by kind."""
 
     version: str = ""
@@ -91,7 +91,7 @@ class ClusterFacts:
     unread: tuple[str, ...] = ()
 
 
-async def read_objects(api: ClusterApi) -> Objects:
+async def read_objects(api: ClusterApi) -> ClusterObjects:
     """Read everything once; ``ApiError`` where the cluster cannot be read at all."""
     served = await read_served(api)
     by_kind: dict[str, tuple[Any, ...]] = {}
@@ -106,13 +106,13 @@ async def read_objects(api: ClusterApi) -> Objects:
     return replace(served, by_kind=by_kind, unread=tuple(unread))
 
 
-async def read_served(api: ClusterApi) -> Objects:
+async def read_served(api: ClusterApi) -> ClusterObjects:
     """Read what the server is: version, API groups, the identity that it was given; no objects."""
     version = await api.get("/version", schema.Version)
     served = await api.get("/apis", schema.GroupList)
     groups = frozenset(group.name for group in served.groups)
     identity = await _read_identity(api) if "about.k8s.io" in groups else ""
-    return Objects(version.git_version, groups, identity)
+    return ClusterObjects(version.git_version, groups, identity)
 
 
 async def _read_identity(api: ClusterApi) -> str:
@@ -126,7 +126,7 @@ async def _read_identity(api: ClusterApi) -> str:
     return ""
 
 
-def understand(name: ClusterName, read: Objects, place: Place | None = None) -> ClusterFacts:
+def understand(name: ClusterName, read: ClusterObjects, place: ClusterPlace | None = None) -> ClusterFacts:
     """Turn the objects of a cluster into facts; *place* overrides what its name says."""
     place = place or read_place(name)
     real = [node for node in read.of("nodes") if not is_virtual(node)]
@@ -168,7 +168,7 @@ def understand(name: ClusterName, read: Objects, place: Place | None = None) -> 
     )
 
 
-def is_virtual(node: schema.Node) -> bool:
+def is_virtual(node: schema.NodeObject) -> bool:
     """Whether a node stands for something else than a machine (Liqo, virtual-kubelet)."""
     labels = node.metadata.labels
     return any(
@@ -177,7 +177,7 @@ def is_virtual(node: schema.Node) -> bool:
     )
 
 
-def is_ready(node: schema.Node) -> bool:
+def is_ready(node: schema.NodeObject) -> bool:
     """Whether the control plane calls the node ready: evidence, never truth."""
     return _says_ready(node.status.conditions)
 
@@ -186,7 +186,7 @@ def _says_ready(conditions: Iterable[schema.Condition]) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
-def _node_of(node: schema.Node, pods: Iterable[schema.Pod]) -> Node:
+def _node_of(node: schema.NodeObject, pods: Iterable[schema.Pod]) -> Node:
     name = node.metadata.name
     on_pod_plane = [pod for pod in pods if pod.spec.node_name == name and _plane_of(pod) is Plane.POD]
     return Node(

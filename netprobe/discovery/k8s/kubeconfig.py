@@ -20,7 +20,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from netprobe.discovery.k8s.kubeconfig_schema import KubeconfigDoc, UserDoc, read_kubeconfig
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,7 +104,7 @@ def _contexts_of(document: KubeconfigDoc, file: Path) -> Iterable[Context]:
 async def open_client(context: Context) -> ApiClient:
     """Return a client for *context*; the caller closes it.
 
-    Raises :class:`InputError` for what is written wrong and :class:`SurroundingsError` for an exec plug-in
+    Raises :class:`InputError` for what is written wrong and :class:`SystemRefusedError` for an exec plug-in
     that fails; it is run once per call.
     """
     # The library hands out copies of one shared default otherwise.
@@ -142,7 +142,7 @@ async def _load(context: Context, file: Path, configuration: Configuration) -> N
         configuration.api_key["BearerToken"] = bearer.strip()
     elif context.plugin and not configuration.cert_file:
         why = "; ".join(complaints) or "it gave neither a token nor a certificate"
-        raise SurroundingsError(f"{context}: the exec plug-in {context.plugin!r} failed: {_plain(why)}")
+        raise SystemRefusedError(f"{context}: the exec plug-in {context.plugin!r} failed: {_plain(why)}")
 
 
 def _plain(complaint: str) -> str:

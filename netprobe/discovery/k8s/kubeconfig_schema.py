@@ -15,7 +15,7 @@ from netprobe.errors import InputError
 _MAX_BYTES = 16 * 1024 * 1024
 
 
-class ClusterDoc(msgspec.Struct, frozen=True):
+class KubeconfigClusterDoc(msgspec.Struct, frozen=True):
     """How a server is reached."""
 
     server: str = ""
@@ -44,7 +44,7 @@ class NamedCluster(msgspec.Struct, frozen=True):
     """An entry of ``clusters``."""
 
     name: str
-    cluster: ClusterDoc
+    cluster: KubeconfigClusterDoc
 
 
 class NamedUser(msgspec.Struct, frozen=True):

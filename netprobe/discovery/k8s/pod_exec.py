@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 
 from netprobe.discovery.k8s.client import ClusterApi
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 
 _STDIN = 0
 _CHUNK = 64 * 1024
@@ -27,7 +27,7 @@ class _ExecStatus(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PodContainer:
     """Where a program runs."""
 
     namespace: str
@@ -38,25 +38,25 @@ class Place:
         return f"{self.namespace}/{self.pod}"
 
 
-class Talk:
+class ExecStream:
     """A program that runs; it ends when it ends, or when the block around it does."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, place: Place) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, place: PodContainer) -> None:
         self._socket = socket
         self._place = place
         self._said = b""
 
     async def send(self, line: bytes) -> None:
-        """Write one line to the program; :class:`SurroundingsError` where the connection is gone."""
+        """Write one line to the program; :class:`SystemRefusedError` where the connection is gone."""
         data = line + b"\n"
         try:
             for at in range(0, len(data), _CHUNK):
                 await self._socket.send_bytes(bytes([_STDIN]) + data[at : at + _CHUNK])
         except (aiohttp.ClientError, OSError) as error:
-            raise SurroundingsError(f"{self._place}: the connection is gone: {error}") from error
+            raise SystemRefusedError(f"{self._place}: the connection is gone: {error}") from error
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
-        """What the program writes, line by line; :class:`SurroundingsError` where it ends with an error."""
+        """What the program writes, line by line; :class:`SystemRefusedError` where it ends with an error."""
         rest = b""
         async for message in self._socket:
             if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
@@ -67,7 +67,7 @@ class Talk:
                     *whole, rest = (rest + data).split(b"\n")
                     if len(rest) > _MOST_LINE:
                         told = f"writes a line of more than {_MOST_LINE} bytes"
-                        raise SurroundingsError(f"{self._place}: {told}")
+                        raise SystemRefusedError(f"{self._place}: {told}")
                     for line in whole:
                         yield line
                 case 2:
@@ -87,14 +87,16 @@ class Talk:
         except msgspec.DecodeError:
             told = _ExecStatus("Failure", "the API server says nothing that can be read")
         if told.status != "Success":
-            raise SurroundingsError(f"{self._place}: {self.said or told.message}")
+            raise SystemRefusedError(f"{self._place}: {self.said or told.message}")
 
 
 @asynccontextmanager
-async def run_in_pod(api: ClusterApi, place: Place, command: Sequence[str]) -> AsyncIterator[Talk]:
+async def run_in_pod(
+    api: ClusterApi, place: PodContainer, command: Sequence[str]
+) -> AsyncIterator[ExecStream]:
     """Run *command* in a pod for the time of the block; its stdin ends with the block."""
     path = f"/api/v1/namespaces/{place.namespace}/pods/{place.pod}/exec"
     query = [("container", place.container), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
     query += [("command", word) for word in command]
     async with api.open_socket(path, query, protocol="v4.channel.k8s.io") as socket:
-        yield Talk(socket, place)
+        yield ExecStream(socket, place)

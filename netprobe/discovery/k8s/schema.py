@@ -42,7 +42,7 @@ class ListOf(_Object, Generic[T], frozen=True):
     items: tuple[T, ...] = ()
 
 
-class Status(_Object, frozen=True):
+class ApiStatus(_Object, frozen=True):
     """What the server says when it refuses; also the object of an ``ERROR`` event of a watch."""
 
     message: str = ""
@@ -50,7 +50,7 @@ class Status(_Object, frozen=True):
     code: int = 0
 
 
-class Event(_Object, frozen=True):
+class WatchEvent(_Object, frozen=True):
     """One line of a watch; *object* is read by what *type* says."""
 
     type: str
@@ -63,7 +63,7 @@ class Version(_Object, frozen=True):
     git_version: str
 
 
-class Group(_Object, frozen=True):
+class ApiGroup(_Object, frozen=True):
     """One entry of ``/apis``."""
 
     name: str
@@ -72,7 +72,7 @@ class Group(_Object, frozen=True):
 class GroupList(_Object, frozen=True):
     """``/apis``: every API group that is served, aggregated ones too."""
 
-    groups: tuple[Group, ...] = ()
+    groups: tuple[ApiGroup, ...] = ()
 
 
 class NodeAddress(_Object, frozen=True):
@@ -89,26 +89,26 @@ class Condition(_Object, frozen=True):
     status: str
 
 
-class NodeSpec(_Object, frozen=True):
+class NodeObjectSpec(_Object, frozen=True):
     """``spec`` of a node."""
 
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
     pod_cidrs: tuple[str, ...] = msgspec.field(default=(), name="podCIDRs")
 
 
-class NodeStatus(_Object, frozen=True):
+class NodeObjectStatus(_Object, frozen=True):
     """``status`` of a node."""
 
     addresses: tuple[NodeAddress, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
 
-class Node(_Object, frozen=True):
+class NodeObject(_Object, frozen=True):
     """A node."""
 
     metadata: Meta
-    spec: NodeSpec = NodeSpec()
-    status: NodeStatus = NodeStatus()
+    spec: NodeObjectSpec = NodeObjectSpec()
+    status: NodeObjectStatus = NodeObjectStatus()
 
 
 class PodIP(_Object, frozen=True):
@@ -124,13 +124,13 @@ class PodSpec(_Object, frozen=True):
     host_network: bool = False
 
 
-class Started(_Object, frozen=True):
+class ContainerStarted(_Object, frozen=True):
     """A container that runs."""
 
     started_at: str = ""
 
 
-class Waiting(_Object, frozen=True):
+class ContainerWaiting(_Object, frozen=True):
     """A container that does not run, and why."""
 
     reason: str = ""
@@ -139,9 +139,9 @@ class Waiting(_Object, frozen=True):
 class ContainerState(_Object, frozen=True):
     """What a container is doing; at most one is set."""
 
-    running: Started | None = None
-    waiting: Waiting | None = None
-    terminated: Waiting | None = None
+    running: ContainerStarted | None = None
+    waiting: ContainerWaiting | None = None
+    terminated: ContainerWaiting | None = None
 
 
 class ContainerStatus(_Object, frozen=True):
@@ -177,7 +177,7 @@ class ServicePort(_Object, frozen=True):
     node_port: int = 0
 
 
-class ServiceSpec(_Object, frozen=True):
+class ServiceObjectSpec(_Object, frozen=True):
     """``spec`` of a service."""
 
     type: str = "ClusterIP"
@@ -185,11 +185,11 @@ class ServiceSpec(_Object, frozen=True):
     ports: tuple[ServicePort, ...] = ()
 
 
-class Service(_Object, frozen=True):
+class ServiceObject(_Object, frozen=True):
     """A service."""
 
     metadata: Meta
-    spec: ServiceSpec = ServiceSpec()
+    spec: ServiceObjectSpec = ServiceObjectSpec()
 
 
 class EndpointConditions(_Object, frozen=True):
@@ -198,7 +198,7 @@ class EndpointConditions(_Object, frozen=True):
     ready: bool | None = None
 
 
-class Endpoint(_Object, frozen=True):
+class SliceEndpoint(_Object, frozen=True):
     """One endpoint of a slice."""
 
     addresses: tuple[str, ...] = ()
@@ -217,7 +217,7 @@ class EndpointSlice(_Object, frozen=True):
     """Endpoints of a service, of one address family."""
 
     metadata: Meta
-    endpoints: tuple[Endpoint, ...] | None = ()
+    endpoints: tuple[SliceEndpoint, ...] | None = ()
     ports: tuple[EndpointPort, ...] | None = ()
 
 

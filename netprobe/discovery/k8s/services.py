@@ -20,7 +20,7 @@ _OWNER = "kubernetes.io/service-name"
 
 
 def find_services(
-    services: Iterable[schema.Service],
+    services: Iterable[schema.ServiceObject],
     slices: Iterable[schema.EndpointSlice],
     *,
     asked_namespaces: frozenset[str] = frozenset(),
@@ -43,7 +43,7 @@ def find_services(
     return tuple(sorted(understood, key=lambda one: one.qualified))
 
 
-def _at_nodes(understood: Service, service: schema.Service, nodes: Iterable[Node]) -> Iterator[Service]:
+def _at_nodes(understood: Service, service: schema.ServiceObject, nodes: Iterable[Node]) -> Iterator[Service]:
     """The same service through its port of each node; nothing where it has none."""
     port = next((one for one in service.spec.ports if one.protocol.lower() == understood.protocol), None)
     if port is None or not port.node_port:
@@ -55,18 +55,18 @@ def _at_nodes(understood: Service, service: schema.Service, nodes: Iterable[Node
         )  # fmt: skip
 
 
-def _key(service: schema.Service) -> str:
+def _key(service: schema.ServiceObject) -> str:
     return f"{service.metadata.namespace}/{service.metadata.name}"
 
 
-def _is_asked(service: schema.Service, asked_namespaces: frozenset[str]) -> bool:
+def _is_asked(service: schema.ServiceObject, asked_namespaces: frozenset[str]) -> bool:
     said = service.metadata.labels.get(ASK_LABEL)
     if said is not None:
         return said == "true"
     return _key(service) in ALWAYS or service.metadata.namespace in asked_namespaces
 
 
-def _service_of(service: schema.Service, slices: Iterable[schema.EndpointSlice]) -> Service | None:
+def _service_of(service: schema.ServiceObject, slices: Iterable[schema.EndpointSlice]) -> Service | None:
     """The service through its first TCP port, else its first UDP port; None where there is nothing to ask."""
     ports = sorted(
         (port for port in service.spec.ports if port.protocol in ("TCP", "UDP")),

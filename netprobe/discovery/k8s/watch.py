@@ -14,14 +14,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.discovery.inventory.context_names import Place
+from netprobe.discovery.inventory.context_names import ClusterPlace
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.facts import (
     KINDS,
     ClusterFacts,
-    Kind,
-    Objects,
+    ClusterObjects,
+    ObjectKind,
     read_served,
     understand,
 )
@@ -30,7 +30,7 @@ from netprobe.model.names import ClusterName
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WatchSettings:
     """How often what happens, in seconds."""
 
     settle_s: float = 0.5
@@ -49,7 +49,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedCluster:
     """A cluster as it is known now."""
 
     facts: ClusterFacts
@@ -57,7 +57,7 @@ class Watched:
     """Why its API cannot be reached at the moment; *facts* are then what was known last."""
 
 
-Deliver = Callable[[Watched], None]
+Deliver = Callable[[WatchedCluster], None]
 
 
 class ClusterWatch:
@@ -69,18 +69,18 @@ class ClusterWatch:
         name: ClusterName,
         deliver: Deliver,
         *,
-        place: Place | None = None,
-        pace: Pace | None = None,
+        place: ClusterPlace | None = None,
+        pace: WatchSettings | None = None,
     ) -> None:
         self._api = api
         self._name = name
         self._place = place
         self._deliver = deliver
-        self._pace = pace or Pace()
+        self._pace = pace or WatchSettings()
         self._known: dict[str, dict[str, Any]] = {}
         self._denied: set[str] = set()
         self._away: dict[str, str] = {}
-        self._served = Objects()
+        self._served = ClusterObjects()
         self._changed = asyncio.Event()
         self.lists = 0
         """Lists read so far: one per kind, and one more after each 410 and each resync."""
@@ -99,7 +99,7 @@ class ClusterWatch:
                 tasks.create_task(self._follow(kind))
 
     async def _tell(self) -> None:
-        last: Watched | None = None
+        last: WatchedCluster | None = None
         while True:
             await self._changed.wait()
             await asyncio.sleep(self._pace.settle_s)
@@ -113,16 +113,16 @@ class ClusterWatch:
         kinds = {kind.name for kind in KINDS}
         return bool(self._served.version) and kinds == set(self._known) | self._denied
 
-    def _watched(self) -> Watched:
+    def _watched(self) -> WatchedCluster:
         by_kind = {kind: tuple(found.values()) for kind, found in self._known.items()}
-        read = Objects(
+        read = ClusterObjects(
             self._served.version,
             self._served.groups,
             self._served.identity,
             by_kind,
             unread=tuple(kind.name for kind in KINDS if kind.name in self._denied),
         )
-        return Watched(understand(self._name, read, self._place), self.away)
+        return WatchedCluster(understand(self._name, read, self._place), self.away)
 
     async def _follow_served(self) -> None:
         """Version and API groups change when somebody upgrades or installs: asked now and then."""
@@ -138,7 +138,7 @@ class ClusterWatch:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, self._pace.longest_retry_s)
 
-    async def _follow(self, kind: Kind) -> None:
+    async def _follow(self, kind: ObjectKind) -> None:
         version, pause_s = "", self._pace.retry_s
         while True:
             try:
@@ -164,7 +164,7 @@ class ClusterWatch:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, self._pace.longest_retry_s)
 
-    async def _list(self, kind: Kind) -> str:
+    async def _list(self, kind: ObjectKind) -> str:
         items, version = await self._api.list(kind.path, kind.shape, kind.selector)
         self.lists += 1
         self._known[kind.name] = {_key(item): item for item in items}
@@ -172,7 +172,7 @@ class ClusterWatch:
         self._reached(kind.name)
         return version
 
-    async def _watch(self, kind: Kind, version: str) -> str:
+    async def _watch(self, kind: ObjectKind, version: str) -> str:
         """Follow one watch to its end; return the version to go on from."""
         query: dict[str, str | int] = {
             "watch": "true", "allowWatchBookmarks": "true",
@@ -188,14 +188,14 @@ class ClusterWatch:
                     self._reached(kind.name)
         return version
 
-    def _read(self, kind: Kind, line: bytes) -> str:
-        event = self._api.decode(line, schema.Event, kind.path)
+    def _read(self, kind: ObjectKind, line: bytes) -> str:
+        event = self._api.decode(line, schema.WatchEvent, kind.path)
         if event.type == "ERROR":
-            status = self._api.decode(bytes(event.object), schema.Status, kind.path)
+            status = self._api.decode(bytes(event.object), schema.ApiStatus, kind.path)
             raise ApiRefusedError(f"{self._api.context}: {kind.path}: {status.message}", code=status.code)
         return self._take(kind, event)
 
-    def _take(self, kind: Kind, event: schema.Event) -> str:
+    def _take(self, kind: ObjectKind, event: schema.WatchEvent) -> str:
         """Keep what an event tells; return its version."""
         if event.type == "BOOKMARK":
             self._reached(kind.name)
@@ -210,7 +210,7 @@ class ClusterWatch:
         found: str = item.metadata.resource_version
         return found
 
-    def _deny(self, kind: Kind) -> None:
+    def _deny(self, kind: ObjectKind) -> None:
         self._denied.add(kind.name)
         self._known.pop(kind.name, None)
         self._reached(kind.name)

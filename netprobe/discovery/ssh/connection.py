@@ -28,7 +28,7 @@ _KEEPALIVE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class SshTimeouts:
     """How long we wait, in seconds."""
 
     connect_s: float = 10.0
@@ -38,7 +38,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandOutput:
     """What a command printed and how it ended."""
 
     command: Command
@@ -49,10 +49,12 @@ class Answer:
     """Exit status; None where a signal ended it."""
 
 
-class Host:
+class SshHost:
     """A host that let us in."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, access: SshAccess, wait: Patience) -> None:
+    def __init__(
+        self, connection: asyncssh.SSHClientConnection, access: SshAccess, wait: SshTimeouts
+    ) -> None:
         self._connection, self._access, self._wait = connection, access, wait
 
     @property
@@ -61,7 +63,7 @@ class Host:
         key = self._connection.get_server_host_key()
         return str(key.get_fingerprint()) if key is not None else ""
 
-    async def run(self, command: Command) -> Answer:
+    async def run(self, command: Command) -> CommandOutput:
         """Run one allowed command to its end; `SshError` where it does not end or prints without end."""
         line = command.line(sudo=self._access.sudo)
         try:
@@ -116,9 +118,9 @@ class Host:
         """Return when the connection is gone."""
         await self._connection.wait_closed()
 
-    async def _run(self, command: Command, line: str) -> Answer:
+    async def _run(self, command: Command, line: str) -> CommandOutput:
         output, complaint, status = await self._talk(line, command.name, b"")
-        return Answer(command, output, _printable(complaint), status)
+        return CommandOutput(command, output, _printable(complaint), status)
 
     async def _talk(self, line: str, name: str, stdin: bytes) -> tuple[bytes, bytes, int | None]:
         """Its stdout, stderr, and exit status where it has one."""
@@ -170,9 +172,9 @@ async def _feed(process: asyncssh.SSHClientProcess[bytes], content: bytes) -> No
 async def open_host(
     access: SshAccess,
     *,
-    wait: Patience = Patience(),
+    wait: SshTimeouts = SshTimeouts(),
     config: Path | None = None,
-) -> AsyncIterator[Host]:
+) -> AsyncIterator[SshHost]:
     """Enter the host of *access*; *config* is the OpenSSH configuration, by default ``~/.ssh/config``.
 
     Raises `HostKeyError` for a server key that is not trusted, `NoAnswerError` for a host that is silent,
@@ -191,7 +193,7 @@ async def open_host(
             kind = NoAnswerError if hop is access.target else SshError
             raise kind(f"{hop}: no answer within {wait.connect_s:g} s") from error
         assert connection is not None
-        yield Host(connection, access, wait)
+        yield SshHost(connection, access, wait)
 
 
 def _find_config(path: Path | None) -> list[str] | None:

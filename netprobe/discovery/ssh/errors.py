@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 
 
-class SshError(SurroundingsError):
+class SshError(SystemRefusedError):
     """A host cannot be reached, does not let us in, or did not finish what it was asked."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.outcome import (
     AppFailed,
@@ -26,7 +26,7 @@ from netprobe.model.outcome import (
 
 if TYPE_CHECKING:
     from netprobe.discovery.ssh.allowed_commands import Address
-    from netprobe.discovery.ssh.connection import Host
+    from netprobe.discovery.ssh.connection import SshHost
 
 TOOLS_OF = {"icmp": ("ping",), "tcp": ("curl", "nc"), "http": ("curl",), "trace": ("traceroute",)}
 """Which tool can ask which kind of probe, the better one first."""
@@ -46,7 +46,7 @@ _PING_S, _CONNECT_S = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Coarse:
+class ToolResult:
     """What a host's own tool saw."""
 
     outcome: Outcome
@@ -54,7 +54,7 @@ class Coarse:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-async def ask_with_tools(host: Host, kind: str, target: Address, port: int) -> Coarse:
+async def ask_with_tools(host: SshHost, kind: str, target: Address, port: int) -> ToolResult:
     """Ask *target* from *host*; `NotMeasured` where the host has no tool for it. Raises `SshError`."""
     for tool in TOOLS_OF.get(kind, ()):
         command = Command(tool, target, port=port if tool in ("curl", "nc") else None)
@@ -64,10 +64,10 @@ async def ask_with_tools(host: Host, kind: str, target: Address, port: int) -> C
         if answer.status not in _NOT_FOUND:
             return read_tool(kind, answer, target=str(target), took_ns=round((clock() - began) * 1e9))
     wanted = " or ".join(TOOLS_OF.get(kind, ())) or "an agent"
-    return Coarse(NotMeasured(f"the host has no tool that asks {kind}: it needs {wanted}"), "")
+    return ToolResult(NotMeasured(f"the host has no tool that asks {kind}: it needs {wanted}"), "")
 
 
-def read_tool(kind: str, answer: Answer, *, target: str, took_ns: int) -> Coarse:
+def read_tool(kind: str, answer: CommandOutput, *, target: str, took_ns: int) -> ToolResult:
     """What a tool's answer says; pure. *took_ns* is what the whole command took, SSH included.
 
     Raises `HostOutputError`.
@@ -75,9 +75,9 @@ def read_tool(kind: str, answer: Answer, *, target: str, took_ns: int) -> Coarse
     tool = answer.command.name
     match tool:
         case "ping":
-            return Coarse(_read_ping(answer), tool)
+            return ToolResult(_read_ping(answer), tool)
         case "nc":
-            return Coarse(_read_nc(answer, took_ns), tool, (("time", "of the whole command over SSH"),))
+            return ToolResult(_read_nc(answer, took_ns), tool, (("time", "of the whole command over SSH"),))
         case "curl":
             return _read_curl(kind, answer, took_ns)
         case _:
@@ -98,7 +98,7 @@ def read_volley(output: bytes) -> tuple[int, int] | None:
     return sent, answered
 
 
-def _read_ping(answer: Answer) -> Outcome:
+def _read_ping(answer: CommandOutput) -> Outcome:
     if answer.status == 0:
         found = _PING_TIME.search(answer.output)
         if found is None:
@@ -112,7 +112,7 @@ def _read_ping(answer: Answer) -> Outcome:
     return NotMeasured(f"ping: {answer.complaint or 'failed'}")
 
 
-def _read_nc(answer: Answer, took_ns: int) -> Outcome:
+def _read_nc(answer: CommandOutput, took_ns: int) -> Outcome:
     if answer.status == 0:
         return Reached(took_ns)
     return _of_words(answer.complaint, took_ns) or TimedOut(_CONNECT_S * 1_000_000_000)
@@ -127,7 +127,7 @@ def _of_words(words: str, took_ns: int) -> Outcome | None:
     return None
 
 
-def _read_curl(kind: str, answer: Answer, took_ns: int) -> Coarse:
+def _read_curl(kind: str, answer: CommandOutput, took_ns: int) -> ToolResult:
     found = _CURL.fullmatch(answer.output.strip())
     if found is None:
         raise HostOutputError("curl: not its three figures")
@@ -135,16 +135,16 @@ def _read_curl(kind: str, answer: Answer, took_ns: int) -> Coarse:
     if not connected_ns:
         silent = TimedOut(_CONNECT_S * 1_000_000_000) if answer.status == _CURL_TIMEOUT else None
         failed = NotMeasured(f"curl: {answer.complaint or 'failed'}")
-        return Coarse(_of_curl(answer, took_ns) or silent or failed, "curl")
+        return ToolResult(_of_curl(answer, took_ns) or silent or failed, "curl")
     if kind == "tcp":
-        return Coarse(Reached(connected_ns), "curl")
+        return ToolResult(Reached(connected_ns), "curl")
     if not code:
-        return Coarse(AppFailed(answer.complaint or "no HTTP answer"), "curl")
+        return ToolResult(AppFailed(answer.complaint or "no HTTP answer"), "curl")
     outcome = Reached(total_ns) if code < 400 else AppFailed(f"HTTP status {code}")
-    return Coarse(outcome, "curl", (("HTTP status", str(code)),))
+    return ToolResult(outcome, "curl", (("HTTP status", str(code)),))
 
 
-def _of_curl(answer: Answer, took_ns: int) -> Outcome | None:
+def _of_curl(answer: CommandOutput, took_ns: int) -> Outcome | None:
     told = _of_words(answer.complaint, took_ns)
     if told is None and answer.status == _CURL_CONNECT:
         return Refused(took_ns)  # newer ones only say "Could not connect to server"
@@ -155,7 +155,7 @@ def _ns(text: bytes) -> int:
     return round(float(text) * 1e9)
 
 
-def _read_trace(answer: Answer, *, target: str) -> Coarse:
+def _read_trace(answer: CommandOutput, *, target: str) -> ToolResult:
     hops: list[tuple[str, str]] = []
     last, last_ns = "", 0
     for row in answer.output[:16_384].decode(errors="replace").splitlines()[1:]:
@@ -166,6 +166,6 @@ def _read_trace(answer: Answer, *, target: str) -> Coarse:
         if found[2] != "*":
             last, last_ns = found[2], round(float(found[3] or 0) * 1e6)
     if not hops:
-        return Coarse(NotMeasured(f"traceroute: {answer.complaint or 'printed nothing'}"), "traceroute")
+        return ToolResult(NotMeasured(f"traceroute: {answer.complaint or 'printed nothing'}"), "traceroute")
     outcome = Reached(last_ns) if last == target else TimedOut(1_000_000_000)
-    return Coarse(outcome, "traceroute", tuple(hops))
+    return ToolResult(outcome, "traceroute", tuple(hops))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer, Host
+from netprobe.discovery.ssh.connection import CommandOutput, SshHost
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.platform import Platform
 
@@ -36,13 +36,13 @@ class HostStatus:
         return self.python is not None and self.python >= _OLDEST_PYTHON
 
 
-async def ask_status(host: Host) -> HostStatus:
+async def ask_status(host: SshHost) -> HostStatus:
     """Ask a host what it is; raises `SshError`, and `HostOutputError` for nonsense."""
     answers = [await host.run(Command(name)) for name in ("uptime", "kernel", "python", "tools")]
     return read_status(host.host_key, *answers)
 
 
-def read_platform(python: Answer, kernel: Answer) -> Platform | None:
+def read_platform(python: CommandOutput, kernel: CommandOutput) -> Platform | None:
     """What libraries the host's Python loads; None where it has none that runs our agent. Pure."""
     version = _PYTHON.fullmatch(python.output)
     machine = kernel.output.decode(errors="replace").split()[-1:]
@@ -52,7 +52,9 @@ def read_platform(python: Answer, kernel: Answer) -> Platform | None:
     return found if found.python >= _OLDEST_PYTHON else None
 
 
-def read_status(host_key: str, uptime: Answer, kernel: Answer, python: Answer, tools: Answer) -> HostStatus:
+def read_status(
+    host_key: str, uptime: CommandOutput, kernel: CommandOutput, python: CommandOutput, tools: CommandOutput
+) -> HostStatus:
     """What four answers say; pure."""
     seconds = _UPTIME.fullmatch(uptime.output)
     if seconds is None:

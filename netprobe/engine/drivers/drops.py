@@ -14,36 +14,38 @@ from dataclasses import replace
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import RATE
 from netprobe.engine.drivers.trace import walk_door
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.outcome import Reached
-from netprobe.probes.drops import DEFAULT_HOPS, Drop, find_drop, suspects_of, write_drops
-from netprobe.probes.firewalk import Spec
-from netprobe.probes.observation import Seen
+from netprobe.probes.drops import DEFAULT_HOPS, DropLocation, find_drop, suspects_of, write_drops
+from netprobe.probes.firewalk import FirewalkSpec
+from netprobe.probes.observation import Observation
 
 _PATIENCE_NS = 500_000_000
 """How long one packet of a single walk is waited for."""
 
 
-async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Between which hops each port is lost; never longer than the check's time."""
     began_ns = clock.mono_ns()
     try:
         drops = await asyncio.to_thread(_walk_all, check, rng.getrandbits(32))
-    except SurroundingsError:
+    except SystemRefusedError:
         drops = [drop async for drop in _walk_each(check, clock, key, rng)]
-    return Seen(Reached(clock.mono_ns() - began_ns), facts=write_drops(drops))
+    return Observation(Reached(clock.mono_ns() - began_ns), facts=write_drops(drops))
 
 
-def _walk_all(check: Check, seed: int) -> list[Drop]:
-    """Raises :class:`SurroundingsError` where raw sockets are refused."""
+def _walk_all(check: Check, seed: int) -> list[DropLocation]:
+    """Raises :class:`SystemRefusedError` where raw sockets are refused."""
     from netprobe.engine.sweep.firewalk import walk_drops  # noqa: PLC0415 - arrays load when they are asked for
 
     suspects, within_ns = suspects_of(check), check.probe.timeout_ns
     return walk_drops(suspects, hops=_hops_of(check), rate=RATE, within_ns=within_ns, seed=seed)
 
 
-async def _walk_each(check: Check, clock: Clock, key: bytes, rng: random.Random) -> AsyncIterator[Drop]:
+async def _walk_each(
+    check: Check, clock: Clock, key: bytes, rng: random.Random
+) -> AsyncIterator[DropLocation]:
     """The places of those that have a witness, until the check's time is up."""
     until_ns = clock.mono_ns() + check.probe.timeout_ns
     for one in suspects_of(check):
@@ -53,7 +55,7 @@ async def _walk_each(check: Check, clock: Clock, key: bytes, rng: random.Random)
             left_ns = until_ns - clock.mono_ns()
             if left_ns <= 0:
                 return
-            spec = Spec(port, one.witness[1], str(transport), _PATIENCE_NS, left_ns, _hops_of(check))
+            spec = FirewalkSpec(port, one.witness[1], str(transport), _PATIENCE_NS, left_ns, _hops_of(check))
             walked = await walk_door(here, spec, str(one.witness[0]), clock, key=key, rng=rng)
             drop = find_drop(walked, one.address, transport)
             if drop is not None:

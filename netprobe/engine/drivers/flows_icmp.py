@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.flows_udp import Heard, heard_of, send_at
-from netprobe.engine.drivers.icmp_quotes import Quotes
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import family_of, prepare, receive, receive_errors, version_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
@@ -29,7 +29,7 @@ _PROTOCOL = {4: icmp.PROTOCOL_ICMP, 6: icmp.PROTOCOL_ICMPV6}
 
 
 @dataclass(frozen=True, slots=True)
-class _Out:
+class _IcmpProbe:
     """A flow's newest packet."""
 
     ttl: int
@@ -47,14 +47,16 @@ class _Out:
 class IcmpFlows:
     """An echo per packet, told apart by its cookie."""
 
-    def __init__(self, check: Check, readable: Readable, clock: Clock, *, key: bytes, boot: int) -> None:
+    def __init__(
+        self, check: Check, readable: ReadableSocket, clock: Clock, *, key: bytes, boot: int
+    ) -> None:
         self._check, self._readable, self._clock = check, readable, clock
         self._key, self._boot = key, boot
         self._version = version_of(check.target.address)
-        self._quotes = Quotes(check.target.address, readable, replies=True)
+        self._quotes = IcmpQuoteReader(check.target.address, readable, replies=True)
         self._pings: dict[int, socket.socket] = {}
         """Flow to its ping socket; empty with NET_RAW."""
-        self._out: dict[int, _Out] = {}
+        self._out: dict[int, _IcmpProbe] = {}
         self._sequence = 0
 
     def send(self, flow: int, ttl: int) -> Outcome | None:
@@ -69,7 +71,7 @@ class IcmpFlows:
             version=self._version, identifier=(self._boot + flow) & 0xFFFF, sequence=self._sequence,
             data=balance(cookie, sequence=self._sequence),
         )  # fmt: skip
-        self._out[flow] = _Out(ttl, self._sequence, message)
+        self._out[flow] = _IcmpProbe(ttl, self._sequence, message)
         failed = send_at(ttl, sock, message, (self._check.target.address, 0))
         return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
 

@@ -19,8 +19,8 @@ from netprobe.engine.drivers.flows_udp import (
     heard_of,
     set_ttl,
 )
-from netprobe.engine.drivers.icmp_quotes import Quotes
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
@@ -33,10 +33,10 @@ from netprobe.wire.paris import Sent, find_rewritten
 class TcpFlows:
     """A SYN per packet, from the flow's own source port; a connection that is made is reset at once."""
 
-    def __init__(self, check: Check, ports: Ports, readable: Readable, clock: Clock) -> None:
+    def __init__(self, check: Check, ports: Ports, readable: ReadableSocket, clock: Clock) -> None:
         self._check, self._ports, self._readable, self._clock = check, ports, readable, clock
         self._version = version_of(check.target.address)
-        self._quotes = Quotes(check.target.address, readable)
+        self._quotes = IcmpQuoteReader(check.target.address, readable)
         self._quoted: dict[int, list[tuple[IcmpError, Quote]]] = {}
         """Flow to what was quoted of its newest packet."""
         self._sources: dict[int, int] = {}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.drivers.icmp_quotes import Quotes
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import IP_TTL, family_of, open_udp, prepare, receive, receive_errors, version_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
@@ -45,7 +45,7 @@ class Flows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Out:
+class _UdpProbe:
     """A flow's newest packet."""
 
     ttl: int
@@ -72,14 +72,14 @@ class UdpFlows:
     """A STAMP request per packet: an agent at the end says who it is and which source it saw."""
 
     def __init__(
-        self, check: Check, ports: Ports, readable: Readable, clock: Clock, *, key: bytes, boot: int
+        self, check: Check, ports: Ports, readable: ReadableSocket, clock: Clock, *, key: bytes, boot: int
     ) -> None:
         self._check, self._ports, self._readable, self._clock = check, ports, readable, clock
         self._key, self._boot = key, boot
         self._version = version_of(check.target.address)
-        self._quotes = Quotes(check.target.address, readable)
+        self._quotes = IcmpQuoteReader(check.target.address, readable)
         self._socks: dict[int, socket.socket] = {}
-        self._out: dict[int, _Out] = {}
+        self._out: dict[int, _UdpProbe] = {}
         """Flow to its newest packet."""
         self._sequence = 0
 
@@ -95,7 +95,7 @@ class UdpFlows:
             self._check.id, self._boot, self._sequence, sent, self._sequence, is_urgent=True
         )
         packet = stamp.encode_request(request, key=self._key)
-        self._out[flow] = _Out(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
+        self._out[flow] = _UdpProbe(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
         failed = send_at(ttl, sock, packet, (self._check.target.address, self._ports(flow)))
         return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
 
@@ -118,7 +118,7 @@ class UdpFlows:
     def _heard(self, error: IcmpError, flow: int, rewritten: tuple[str, ...] = ()) -> Heard:
         return heard_of(error, self._check, flow, self._out[flow].ttl, self._clock.mono_ns(), rewritten)
 
-    def _rewritten(self, out: _Out, quote: Quote) -> tuple[str, ...]:
+    def _rewritten(self, out: _UdpProbe, quote: Quote) -> tuple[str, ...]:
         if not self._quotes.source:
             return ()
         sent = Sent(PROTOCOL_UDP, self._quotes.source, self._check.target.address, out.segment)

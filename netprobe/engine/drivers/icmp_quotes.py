@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import family_of, prepare, receive, version_of
 from netprobe.errors import RemoteFormatError
 from netprobe.probes.rejection import IcmpError
@@ -24,10 +24,10 @@ _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _REPLY = {4: Echo.V4_REPLY, 6: Echo.V6_REPLY}
 
 
-class Quotes:
+class IcmpQuoteReader:
     """A raw socket beside a walk's own sockets; empty where this process may have none."""
 
-    def __init__(self, target: str, readable: Readable, *, replies: bool = False) -> None:
+    def __init__(self, target: str, readable: ReadableSocket, *, replies: bool = False) -> None:
         self.version = version_of(target)
         self.source = find_source(target)
         """Our address towards the target; empty where there is no way to it."""

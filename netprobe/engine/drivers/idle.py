@@ -6,44 +6,44 @@ import asyncio
 import random
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.drivers.streams import TalkingNet
+from netprobe.engine.drivers.streams import StreamNet
 from netprobe.model.check import Check
 from netprobe.model.outcome import AppFailed
 from netprobe.probes import idle
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.net import Closed, Stream
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.wire.hold_request import encode_hold
 
 _AGAIN = b"GET / HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
 
 
-async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Wait out the gaps; everything that goes wrong is an outcome."""
     del rng
-    waiting = _Waiting(check, clock, key)
+    waiting = _IdleFlows(check, clock, key)
     try:
         return await waiting.run()
     finally:
         await waiting.close()
 
 
-class _Waiting:
+class _IdleFlows:
     """All flows of one probe."""
 
     def __init__(self, check: Check, clock: Clock, key: bytes) -> None:
         self._check, self._clock, self._key = check, clock, key
-        self._net = TalkingNet(check)
+        self._net = StreamNet(check)
         self._state = idle.begin(check.probe)
         self._news: asyncio.Queue[idle.Event] = asyncio.Queue()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._gates: dict[int, asyncio.Event] = {}
         self._wake_ns = 0
-        self._seen: Seen | None = None
+        self._seen: Observation | None = None
 
-    async def run(self) -> Seen:
+    async def run(self) -> Observation:
         """To the end."""
-        self._feed(Started(self._clock.mono_ns()))
+        self._feed(ProbeStarted(self._clock.mono_ns()))
         while self._seen is None:
             try:
                 async with asyncio.timeout_at(self._wake_ns / 1e9):
@@ -63,10 +63,10 @@ class _Waiting:
         self._state, commands = idle.step(self._state, event)
         for command in commands:
             match command:
-                case idle.Open(gap_s):
+                case idle.OpenFlow(gap_s):
                     self._gates[gap_s] = asyncio.Event()
                     self._tasks[gap_s] = asyncio.create_task(self._keep(gap_s))
-                case idle.Ask(gap_s):
+                case idle.AskFlow(gap_s):
                     self._gates[gap_s].set()
                 case WakeAt(at_ns):
                     self._wake_ns = at_ns
@@ -76,8 +76,8 @@ class _Waiting:
     async def _keep(self, gap_s: int) -> None:
         """One flow from its connection to its last answer."""
         stream = await self._net.connect(self._check, port=self._check.probe.port)
-        if isinstance(stream, Seen):
-            self._news.put_nowait(idle.Failed(gap_s, stream, self._clock.mono_ns()))
+        if isinstance(stream, Observation):
+            self._news.put_nowait(idle.FlowFailed(gap_s, stream, self._clock.mono_ns()))
             return
         try:
             self._news.put_nowait(await self._settle(gap_s, stream))
@@ -96,21 +96,23 @@ class _Waiting:
         data = await stream.receive()
         now_ns = self._clock.mono_ns()
         if isinstance(data, bytes) and data.startswith(b"HTTP/1.1 200"):
-            return idle.Ready(gap_s, now_ns)
-        if isinstance(data, Seen):
-            return idle.Failed(gap_s, data, now_ns)
-        return idle.Failed(gap_s, Seen(AppFailed("no agent there that holds a connection for us")), now_ns)
+            return idle.FlowReady(gap_s, now_ns)
+        if isinstance(data, Observation):
+            return idle.FlowFailed(gap_s, data, now_ns)
+        return idle.FlowFailed(
+            gap_s, Observation(AppFailed("no agent there that holds a connection for us")), now_ns
+        )
 
     async def _ask(self, gap_s: int, stream: Stream) -> None:
         await self._gates[gap_s].wait()
         await stream.send(_AGAIN)
 
-    def _hear(self, gap_s: int, data: bytes | Closed | Seen) -> idle.Event:
+    def _hear(self, gap_s: int, data: bytes | Closed | Observation) -> idle.Event:
         now_ns = self._clock.mono_ns()
         match data:
             case bytes():
-                return idle.Answered(gap_s, now_ns)
+                return idle.FlowAnswered(gap_s, now_ns)
             case Closed(reset):
-                return idle.Broken(gap_s, now_ns, reset)
-            case Seen():  # the probe's own deadline; the machine knows it, too
+                return idle.FlowBroken(gap_s, now_ns, reset)
+            case Observation():  # the probe's own deadline; the machine knows it, too
                 return Woke(now_ns)

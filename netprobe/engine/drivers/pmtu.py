@@ -7,30 +7,30 @@ import random
 import socket
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import family_of, open_udp, prepare, receive, receive_errors, version_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, TooBig
 from netprobe.probes import pmtu
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
-from netprobe.probes.observation import Seen
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.wire import stamp
 
 _UDP_HEADER_BYTES = 8
 
 
-async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Search both directions; everything that goes wrong is an outcome."""
     try:
         sock = open_udp(family_of(check.target.address))
         prepare(sock, errors=True)
     except OSError as error:
-        return Seen(NotMeasured(f"no socket: {error.strerror}"))
-    search = _Searching(check, clock, key, rng.getrandbits(32), sock)
-    with Readable(sock) as readable:
-        search.feed(Started(clock.mono_ns()))
+        return Observation(NotMeasured(f"no socket: {error.strerror}"))
+    search = _PmtuSearch(check, clock, key, rng.getrandbits(32), sock)
+    with ReadableSocket(sock) as readable:
+        search.feed(ProbeStarted(clock.mono_ns()))
         while search.seen is None:
             await readable.wait(until_ns=search.wake_ns)
             search.read()
@@ -38,7 +38,7 @@ async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random
     return search.seen
 
 
-class _Searching:
+class _PmtuSearch:
     """One search under way."""
 
     def __init__(self, check: Check, clock: Clock, key: bytes, boot: int, sock: socket.socket) -> None:
@@ -46,7 +46,7 @@ class _Searching:
         self._version = version_of(check.target.address)
         self._state = pmtu.begin(check.probe, version=self._version)
         self.wake_ns = 0
-        self.seen: Seen | None = None
+        self.seen: Observation | None = None
 
     def feed(self, event: pmtu.Event) -> None:
         """Give the machine an event and do what it says."""
@@ -54,7 +54,7 @@ class _Searching:
         failed: pmtu.Event | None = None
         for command in commands:
             match command:
-                case pmtu.Send(sequence, size):
+                case pmtu.SendRequest(sequence, size):
                     failed = self._send(sequence, size)
                 case WakeAt(at_ns):
                     self.wake_ns = at_ns
@@ -73,9 +73,9 @@ class _Searching:
             now_ns = self._clock.mono_ns()
             outcome = outcome_of_icmp(report.error, self._check, rtt_ns=1)
             if isinstance(outcome, TooBig):
-                self.feed(pmtu.Told(outcome.mtu, outcome.sender, now_ns))
+                self.feed(pmtu.PacketTooBig(outcome.mtu, outcome.sender, now_ns))
             else:
-                self.feed(pmtu.Rejection(outcome, now_ns))
+                self.feed(pmtu.RequestRejected(outcome, now_ns))
 
     def _take(self, data: bytes) -> None:
         try:
@@ -84,7 +84,7 @@ class _Searching:
             return
         if (answer.check, answer.boot) == (self._check.id, self._boot):
             now_ns = self._clock.mono_ns()
-            told = pmtu.Answered(
+            told = pmtu.RequestAnswered(
                 answer.sequence, answer.received_count, now_ns, answer.answered_by, answer.told_mtu
             )
             self.feed(told)
@@ -105,6 +105,6 @@ class _Searching:
                 return None
         now_ns = self._clock.mono_ns()
         if failed.errno == errno.EMSGSIZE:
-            return pmtu.TooLarge(sequence, now_ns)
+            return pmtu.LocalTooBig(sequence, now_ns)
         seen = seen_of_send_error(failed, self._check, version=self._version)
-        return pmtu.Rejection(seen.outcome, now_ns)
+        return pmtu.RequestRejected(seen.outcome, now_ns)

@@ -11,13 +11,13 @@ from functools import partial
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.sctp import ask_sctp
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
-from netprobe.probes.observation import Seen
-from netprobe.probes.ports import Doors, doors_of, tries_of, write_facts
+from netprobe.probes.observation import Observation
+from netprobe.probes.ports import PortTargets, doors_of, tries_of, write_facts
 
 RATE = 10_000.0
 """Packets per second: one agent's budget."""
@@ -32,13 +32,13 @@ def find_capability() -> Capability:
     return Capability.SYN_RAW
 
 
-async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Verdicts on every door that *check* names; never longer than its time."""
     del clock
     return await asyncio.to_thread(_ask, check, key, rng.getrandbits(32))
 
 
-def _ask(check: Check, key: bytes, seed: int) -> Seen:
+def _ask(check: Check, key: bytes, seed: int) -> Observation:
     from netprobe.engine.sweep.ports import with_witnesses  # noqa: PLC0415 - arrays load when asked for
 
     began_ns = time.monotonic_ns()
@@ -54,26 +54,32 @@ def _ask(check: Check, key: bytes, seed: int) -> Seen:
     verdicts += ask_sctp([(one.address, port) for one in doors for port in one.of(Transport.SCTP)])
     verdicts = with_witnesses(verdicts)  # an echo may be the only answer, where connecting asks the ports
     took_ns = time.monotonic_ns() - began_ns
-    return Seen(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
+    return Observation(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
 
 
 def _sweep(
-    doors: tuple[Doors, ...], transport: Transport, *, tries: int, rate: float, within_ns: int, seed: int
+    doors: tuple[PortTargets, ...],
+    transport: Transport,
+    *,
+    tries: int,
+    rate: float,
+    within_ns: int,
+    seed: int,
 ) -> list[PortVerdict]:
-    from netprobe.engine.sweep.port_scan_policy import Patience  # noqa: PLC0415 - arrays load when they are asked for
+    from netprobe.engine.sweep.port_scan_policy import RetryPolicy  # noqa: PLC0415 - arrays load when they are asked for
     from netprobe.engine.sweep.ports import sweep_doors  # noqa: PLC0415
 
     asked = {one.address: tuple(dict.fromkeys(one.of(transport))) for one in doors if one.of(transport)}
     try:
         swept = sweep_doors(
-            asked, transport, rate=rate, patience=Patience(tries=tries), within_ns=within_ns, seed=seed
+            asked, transport, rate=rate, patience=RetryPolicy(tries=tries), within_ns=within_ns, seed=seed
         )
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         return _unasked([(one, port) for one, ports in asked.items() for port in ports], transport, error)
     return list(map(swept.verdict, range(len(swept.verdicts))))
 
 
-def _sweep_echoes(doors: tuple[Doors, ...], key: bytes) -> list[PortVerdict]:
+def _sweep_echoes(doors: tuple[PortTargets, ...], key: bytes) -> list[PortVerdict]:
     from netprobe.engine.sweep.echo_scan import sweep_echoes  # noqa: PLC0415 - arrays load when asked for
 
     agents = [(one.address, port) for one in doors for port in one.agents]
@@ -82,13 +88,13 @@ def _sweep_echoes(doors: tuple[Doors, ...], key: bytes) -> list[PortVerdict]:
         return []
     try:
         return sweep_echoes(agents, icmp, key=key, rate=RATE)
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         told = _unasked(agents, Transport.UDP, error)
         return [*told, *_unasked([(address, 0) for address in icmp], Transport.ICMP, error)]
 
 
 def _unasked(
-    pairs: list[tuple[str, int]], transport: Transport, error: SurroundingsError
+    pairs: list[tuple[str, int]], transport: Transport, error: SystemRefusedError
 ) -> list[PortVerdict]:
     reason = f"our own machine would not send: {error}"
     return [PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=reason) for address, port in pairs]

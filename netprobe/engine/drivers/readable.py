@@ -7,7 +7,7 @@ import socket
 from types import TracebackType
 
 
-class Readable:
+class ReadableSocket:
     """Wakes one waiting coroutine when one of its sockets has something, errors included, or time is up."""
 
     def __init__(self, *socks: socket.socket) -> None:
@@ -17,7 +17,7 @@ class Readable:
         for sock in socks:
             self.add(sock)
 
-    def __enter__(self) -> Readable:
+    def __enter__(self) -> ReadableSocket:
         return self
 
     def __exit__(

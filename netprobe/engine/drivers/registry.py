@@ -12,9 +12,9 @@ from netprobe.engine.drivers.pmtu import search_pmtu
 from netprobe.engine.drivers.ports import ask_ports
 from netprobe.engine.drivers.trace import trace_route, walk_firewall
 from netprobe.model.check import Check
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 
-Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Seen]]
+Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Observation]]
 
 SHELLS: dict[str, Shell] = {
     "drops": find_drops,

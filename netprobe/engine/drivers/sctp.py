@@ -22,12 +22,12 @@ def ask_sctp(pairs: Sequence[tuple[str, int]], *, proc: Path = Path("/proc/net/s
     """A verdict on every address and port; ``unknown`` with the reason where the kernel has no SCTP."""
     if not pairs or not has_sctp(proc):
         return [_verdict(address, port, NotMeasured(NO_KERNEL)) for address, port in pairs]
-    from netprobe.engine.sweep.connect_scan import Door, sweep_connects  # noqa: PLC0415 - arrays load when asked
+    from netprobe.engine.sweep.connect_scan import ConnectTarget, sweep_connects  # noqa: PLC0415 - arrays load when asked
 
     told: dict[tuple[str, int], Outcome] = {}
     for _ in range(TRIES):
         left = [pair for pair in pairs if not isinstance(told.get(pair), (Reached, Refused, Rejected))]
-        outcomes = sweep_connects([Door(*pair) for pair in left], protocol=_PROTOCOL)
+        outcomes = sweep_connects([ConnectTarget(*pair) for pair in left], protocol=_PROTOCOL)
         told |= dict(zip(left, outcomes, strict=True))
     return [_verdict(address, port, told[address, port]) for address, port in pairs]
 

@@ -16,7 +16,7 @@ from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Refused, TimedOut
 from netprobe.probes.name_resolution import parse_resolvers
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _CHUNK_BYTES = 16 * 1024
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
-class TalkingNet:
+class StreamNet:
     """One probe's sockets; everything ends at its deadline."""
 
     def __init__(self, check: Check) -> None:
@@ -47,7 +47,7 @@ class TalkingNet:
         except OSError:
             return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> TcpStream | Seen:
+    async def connect(self, check: Check, *, port: int) -> TcpStream | Observation:
         """Open a TCP connection to the check's target."""
         sock, failed = self._open(check, socket.SOCK_STREAM)
         if sock is None:
@@ -66,7 +66,7 @@ class TalkingNet:
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         """Send one datagram and wait for the first one back that *accept* does not turn away."""
         sock, failed = self._open(check, socket.SOCK_DGRAM)
         if sock is None:
@@ -85,13 +85,13 @@ class TalkingNet:
             except OSError as error:
                 return self._why(sock, error, check)
 
-    def _open(self, check: Check, kind: socket.SocketKind) -> tuple[socket.socket | None, Seen]:
+    def _open(self, check: Check, kind: socket.SocketKind) -> tuple[socket.socket | None, Observation]:
         try:
             sock = socket.socket(family_of(check.target.address), kind | socket.SOCK_CLOEXEC)
             prepare(sock, errors=True)
         except OSError as error:
-            return None, Seen(NotMeasured(f"no socket: {error.strerror}"))
-        return sock, Seen(NotMeasured("no socket"))
+            return None, Observation(NotMeasured(f"no socket: {error.strerror}"))
+        return sock, Observation(NotMeasured("no socket"))
 
     @asynccontextmanager
     async def _closing(self, sock: socket.socket) -> AsyncIterator[None]:
@@ -101,10 +101,10 @@ class TalkingNet:
             self._loop.remove_reader(sock.fileno())
             sock.close()
 
-    def _silence(self, check: Check) -> Seen:
-        return Seen(TimedOut(check.probe.timeout_ns))
+    def _silence(self, check: Check) -> Observation:
+        return Observation(TimedOut(check.probe.timeout_ns))
 
-    def _why(self, sock: socket.socket, error: OSError, check: Check) -> Seen:
+    def _why(self, sock: socket.socket, error: OSError, check: Check) -> Observation:
         """What a failed dial means: the ICMP error in the queue if there is one, else the error number.
 
         Since Linux 5.8 ICMP errors of a connecting TCP socket stand in its queue too.
@@ -112,9 +112,9 @@ class TalkingNet:
         rtt_ns = max(1, int((self._loop.time() - self._began_s) * 1e9))
         version = version_of(check.target.address)
         for report in receive_errors(sock):
-            return Seen(outcome_of_icmp(report.error, check, rtt_ns=rtt_ns))
+            return Observation(outcome_of_icmp(report.error, check, rtt_ns=rtt_ns))
         if error.errno == errno.ECONNREFUSED:  # no ICMP error in the queue: a RST
-            return Seen(Refused(rtt_ns))
+            return Observation(Refused(rtt_ns))
         if error.errno == errno.ETIMEDOUT:
             return self._silence(check)
         return seen_of_send_error(error, check, version=version)
@@ -129,24 +129,24 @@ class TcpStream:
         self._check = check
         self._deadline_s = deadline_s
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         """Send everything; anything but None is why it could not be sent."""
         try:
             async with asyncio.timeout_at(self._deadline_s):
                 await self._loop.sock_sendall(self._sock, data)
         except TimeoutError:
-            return Seen(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
+            return Observation(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
         except OSError:
             return Closed(reset=True)
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
-        """The next bytes; ``Closed`` at the end; ``Seen`` on a time-out."""
+    async def receive(self) -> bytes | Closed | Observation:
+        """The next bytes; ``Closed`` at the end; ``Observation`` on a time-out."""
         try:
             async with asyncio.timeout_at(self._deadline_s):
                 data = await self._loop.sock_recv(self._sock, _CHUNK_BYTES)
         except TimeoutError:
-            return Seen(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
+            return Observation(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
         except OSError:
             return Closed(reset=True)
         return data or Closed()

@@ -16,57 +16,57 @@ from netprobe.engine.drivers.flows_udp import (
     Ports,
     UdpFlows,
 )
-from netprobe.engine.drivers.readable import Readable
+from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.model.check import Check
 from netprobe.model.outcome import Outcome
 from netprobe.probes import firewalk, hops, trace
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
-from netprobe.probes.observation import Seen
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.observation import Observation
 
 S = TypeVar("S")
 Step = Callable[[S, trace.Event], tuple[S, tuple[trace.Command, ...]]]
 
 
-async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Trace; everything that goes wrong is an outcome."""
     port = check.probe.port or trace.DEFAULT_UDP_PORT
     transport = check.probe.option("transport", "udp")
-    with Readable() as readable:
+    with ReadableSocket() as readable:
         flows = _open(check, transport, lambda _: port, readable, clock, key=key, boot=rng.getrandbits(32))
         return await _Walk(trace.begin(check.probe), trace.step, flows, clock).run(readable)
 
 
-async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Seen:
+async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
     """Firewalk; everything that goes wrong is an outcome."""
     ports = firewalk.ports_of(check.probe)
     transport = check.probe.option("transport", "tcp")
-    with Readable() as readable:
+    with ReadableSocket() as readable:
         boot = rng.getrandbits(32)
         flows = _open(check, transport, ports.__getitem__, readable, clock, key=key, boot=boot)
         return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
 
 
 async def walk_door(
-    check: Check, spec: firewalk.Spec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
+    check: Check, spec: firewalk.FirewalkSpec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
 ) -> firewalk.Firewalk:
     """Firewalk the door of *spec* at the target of *check*, whose witness is of the transport *witness*.
 
     Returns where the walk ended. It needs no privilege but that of the witness.
     """
-    with Readable() as readable:
+    with ReadableSocket() as readable:
 
         def open_flow(transport: str, port: int) -> Flows:
             boot = rng.getrandbits(32)
             return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
 
         suspect, beside = open_flow(spec.transport, spec.port), open_flow(witness, spec.witness)
-        flows = _Pair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
+        flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
         walk = _Walk(firewalk.Firewalk(spec), firewalk.step, flows, clock)
         await walk.run(readable)
         return walk.state
 
 
-class _Pair:
+class _FlowPair:
     """Flows of different transports, by number."""
 
     def __init__(self, flows: Mapping[int, Flows]) -> None:
@@ -80,7 +80,14 @@ class _Pair:
 
 
 def _open(
-    check: Check, transport: str, ports: Ports, readable: Readable, clock: Clock, *, key: bytes, boot: int
+    check: Check,
+    transport: str,
+    ports: Ports,
+    readable: ReadableSocket,
+    clock: Clock,
+    *,
+    key: bytes,
+    boot: int,
 ) -> Flows:
     if transport == "tcp":
         return TcpFlows(check, ports, readable, clock)
@@ -95,11 +102,11 @@ class _Walk(Generic[S]):
     def __init__(self, state: S, step: Step[S], flows: Flows, clock: Clock) -> None:
         self.state, self._step, self._flows, self._clock = state, step, flows, clock
         self._wake_ns = 0
-        self._seen: Seen | None = None
+        self._seen: Observation | None = None
 
-    async def run(self, readable: Readable) -> Seen:
+    async def run(self, readable: ReadableSocket) -> Observation:
         """Walk to the end."""
-        self._feed(Started(self._clock.mono_ns()))
+        self._feed(ProbeStarted(self._clock.mono_ns()))
         while self._seen is None:
             await readable.wait(until_ns=self._wake_ns)
             for event in list(self._flows.read()):
@@ -113,7 +120,7 @@ class _Walk(Generic[S]):
         failed: list[trace.Event] = []
         for command in commands:
             match command:
-                case trace.Send(flow, ttl):
+                case trace.SendPacket(flow, ttl):
                     trouble = self._flows.send(flow, ttl)
                     if trouble is not None:
                         failed.append(hops.Ended(flow, ttl, trouble, self._clock.mono_ns()))

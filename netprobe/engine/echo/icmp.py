@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.inflight import Ledger, Open, Round
+from netprobe.engine.inflight import InFlightTable, IntervalProbes, PendingProbe
 from netprobe.engine.keyring import Keyring
 from netprobe.engine.sockets import (
     Datagram,
@@ -31,7 +31,7 @@ from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
 from netprobe.probes import icmp as probe_icmp
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
 from netprobe.wire import icmp
 
@@ -51,7 +51,7 @@ class _Socket:
 class IcmpEcho:
     """Sends echoes, matches replies and errors."""
 
-    ledger: Ledger
+    ledger: InFlightTable
     keys: Keyring
     boot: int
     clock: Clock
@@ -85,7 +85,7 @@ class IcmpEcho:
         """The header's identifier, by which the kernel's filter knows our answers; the cookie proves them."""
         return self.boot & 0xFFFF
 
-    def send(self, checks: Sequence[Check], turn: Round) -> None:
+    def send(self, checks: Sequence[Check], turn: IntervalProbes) -> None:
         """Ask each once; all are built before the first leaves."""
         now_ns = self.clock.mono_ns()
         probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
@@ -93,18 +93,18 @@ class IcmpEcho:
         for probe, packet in zip(probes, packets, strict=True):
             self._send(probe, packet)
 
-    def _build(self, probe: Open) -> bytes:
+    def _build(self, probe: PendingProbe) -> bytes:
         version = version_of(probe.check.target.address)
         cookie = icmp.Cookie(probe.check.id, self.boot, probe.sequence)
         return probe_icmp.build(
             probe.check.probe, cookie, key=self.keys.key, version=version, identifier=self.identifier
         )
 
-    def _send(self, probe: Open, packet: bytes) -> None:
+    def _send(self, probe: PendingProbe, packet: bytes) -> None:
         own = self._sockets.get(family_of(probe.check.target.address))
         probe.sent_ns = self.clock.mono_ns()
         if own is None:
-            self.ledger.retract(probe, Seen(NotMeasured("no privilege to send icmp here")))
+            self.ledger.retract(probe, Observation(NotMeasured("no privilege to send icmp here")))
             return
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:
@@ -121,7 +121,7 @@ class IcmpEcho:
         """Answers that our full buffers have lost so far."""
         return sum(use_of_buffer(own.sock).dropped for own in self._sockets.values())
 
-    def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: Open) -> OSError | None:
+    def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: PendingProbe) -> OSError | None:
         """Send; what the socket still holds from earlier or from this very sending is read first."""
         error: OSError | None = None
         for _ in range(4):
@@ -183,7 +183,7 @@ class IcmpEcho:
         arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
         if rtt_ns <= probe.check.probe.timeout_ns:
-            self.ledger.saw(probe, Seen(Reached(rtt_ns)))
+            self.ledger.saw(probe, Observation(Reached(rtt_ns)))
 
     def _prove(self, data: bytes) -> icmp.Cookie:
         for key in self.keys.believed:
@@ -206,7 +206,7 @@ class IcmpEcho:
         if probe is None or probe.check.target.address != target:
             return
         rtt_ns = max(1, self.clock.arrival_ns(stamp_ns, since_ns=self._drained_ns) - probe.sent_ns)
-        self.ledger.saw(probe, Seen(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
+        self.ledger.saw(probe, Observation(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
 
 
 def _open_raw(version: int, *, identifier: int) -> _Socket | None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.inflight import Ledger, Open, Round
+from netprobe.engine.inflight import InFlightTable, IntervalProbes, PendingProbe
 from netprobe.engine.keyring import Keyring
-from netprobe.engine.recvmmsg import Inbox, Packet
+from netprobe.engine.recvmmsg import BatchReceiver, Packet
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
     Reported,
@@ -34,7 +34,7 @@ from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.probes import udp
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
 from netprobe.wire import stamp
 
@@ -43,7 +43,7 @@ _LINGER_NS = TICK_NS + 50_000_000
 _make = tuple.__new__
 
 
-class _Way(NamedTuple):
+class _CheckRoute(NamedTuple):
     """What is the same in every probe of a check."""
 
     check: Check
@@ -58,7 +58,7 @@ class _Way(NamedTuple):
 class UdpEcho:
     """Sends requests, matches answers and errors."""
 
-    ledger: Ledger
+    ledger: InFlightTable
     keys: Keyring
     boot: int
     clock: Clock
@@ -68,8 +68,8 @@ class UdpEcho:
     """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
     _passed_dropped: int = 0
     """What the full buffers of those that were closed have lost."""
-    _inboxes: dict[int, Inbox] = field(default_factory=dict)
-    _ways: dict[CheckId, _Way] = field(default_factory=dict)
+    _inboxes: dict[int, BatchReceiver] = field(default_factory=dict)
+    _ways: dict[CheckId, _CheckRoute] = field(default_factory=dict)
     _drained_ns: int = 0
 
     def open(self) -> None:
@@ -79,7 +79,7 @@ class UdpEcho:
                 self._sockets[int(family), 0] = self._open_one(family)
             except OSError:
                 continue
-            self._inboxes[int(family)] = Inbox(family, details=False)
+            self._inboxes[int(family)] = BatchReceiver(family, details=False)
 
     def close(self) -> None:
         """Close every socket."""
@@ -92,7 +92,7 @@ class UdpEcho:
         """A new plan: what was prepared for the checks of the one before is not needed any more."""
         self._ways.clear()
 
-    def send(self, checks: Sequence[Check], turn: Round, *, is_urgent: bool = False) -> None:
+    def send(self, checks: Sequence[Check], turn: IntervalProbes, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
         ready = [self._prepare(check, turn, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
@@ -100,8 +100,8 @@ class UdpEcho:
             self._send(probe, way, packet)
 
     def _prepare(
-        self, check: Check, turn: Round, *, now_ns: int, is_urgent: bool
-    ) -> tuple[Open, _Way, bytearray]:
+        self, check: Check, turn: IntervalProbes, *, now_ns: int, is_urgent: bool
+    ) -> tuple[PendingProbe, _CheckRoute, bytearray]:
         way = self._ways.get(check.id)
         if way is None or way.check is not check:
             way = self._ways[check.id] = _way_of(check)
@@ -110,11 +110,11 @@ class UdpEcho:
         request = _make(stamp.Request, (check.id, self.boot, number, 0, number, is_urgent))
         return probe, way, bytearray(stamp.encode_request(request, key=self.keys.key, size=way.payload_bytes))
 
-    def _send(self, probe: Open, way: _Way, packet: bytearray) -> None:
+    def _send(self, probe: PendingProbe, way: _CheckRoute, packet: bytearray) -> None:
         sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            self.ledger.retract(probe, Seen(NotMeasured("this host has no such address family")))
+            self.ledger.retract(probe, Observation(NotMeasured("this host has no such address family")))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:
@@ -142,7 +142,7 @@ class UdpEcho:
         prepare(sock, errors=True)
         return sock
 
-    def _open_for(self, way: _Way) -> socket.socket | None:
+    def _open_for(self, way: _CheckRoute) -> socket.socket | None:
         """A socket of its own for this probe, or the one of a flow that is asked for the first time."""
         if (way.family, 0) not in self._sockets:
             return None
@@ -158,7 +158,7 @@ class UdpEcho:
         return sock
 
     def _send_again(
-        self, sock: socket.socket, packet: bytearray, probe: Open, way: _Way, error: OSError
+        self, sock: socket.socket, packet: bytearray, probe: PendingProbe, way: _CheckRoute, error: OSError
     ) -> None:
         """An error left over from an earlier datagram is read from the queue and does not count.
 
@@ -205,13 +205,13 @@ class UdpEcho:
             self._take_error(report)
         return bool(reports)
 
-    def _take_answer(self, answer: stamp.Answer, *, arrived_ns: int) -> None:
+    def _take_answer(self, answer: stamp.StampAnswer, *, arrived_ns: int) -> None:
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return
         self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns))
 
-    def _prove(self, packet: Packet) -> stamp.Answer | None:
+    def _prove(self, packet: Packet) -> stamp.StampAnswer | None:
         for key in self.keys.believed:
             try:
                 return stamp.decode_answer(packet.head, key=key, size=packet.size)
@@ -229,12 +229,12 @@ class UdpEcho:
             return
         arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
-        self.ledger.saw(probe, Seen(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+        self.ledger.saw(probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
 
 
-def _way_of(check: Check) -> _Way:
+def _way_of(check: Check) -> _CheckRoute:
     address, probe, family = check.target.address, check.probe, int(family_of(check.target.address))
-    return _Way(
+    return _CheckRoute(
         check=check,
         destination=(address, probe.port),
         payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
@@ -243,7 +243,7 @@ def _way_of(check: Check) -> _Way:
     )
 
 
-def _is_about(report: Reported, probe: Open) -> bool:
+def _is_about(report: Reported, probe: PendingProbe) -> bool:
     asked = probe.check
     return (
         asked.probe.kind == "udp"

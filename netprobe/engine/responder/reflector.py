@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netprobe.model.names import CheckId
-from netprobe.model.window import Heard
-from netprobe.wire.stamp import Answer, Request, ntp_of, unix_of
+from netprobe.model.window import ReceivedCount
+from netprobe.wire.stamp import Request, StampAnswer, ntp_of, unix_of
 
 MAX_SESSIONS = 20_000
 REPLAY_BITS = 256
@@ -59,7 +59,7 @@ class Arrival(NamedTuple):
     ttl: int
 
 
-class Reflecting:
+class Reflector:
     """Answers requests and counts what it heard."""
 
     def __init__(self, name: str, *, max_sessions: int = MAX_SESSIONS) -> None:
@@ -71,7 +71,7 @@ class Reflecting:
         self._counts = 0
         """How many of them."""
 
-    def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int) -> Answer | None:
+    def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int) -> StampAnswer | None:
         """The answer to give, or None for a repeat; when it leaves is marked then."""
         check, boot, sequence, sent, sent_count, _ = request
         received_ns, source, source_port, local_port, ttl = arrival
@@ -85,7 +85,7 @@ class Reflecting:
         session.answered = answered = session.answered + 1
         self._count(check, unix_of(sent), received_ns, interval_ns)
         # fmt: off
-        return _make(Answer, (
+        return _make(StampAnswer, (
             check, boot, sequence, sent, ntp_of(received_ns), 0,
             sent_count, received, answered,
             source, source_port, local_port, ttl, self._name, session.told_mtu,
@@ -101,14 +101,14 @@ class Reflecting:
         if session is not None and LEAST_MTU <= mtu <= MOST_MTU:
             session.told_mtu = min(mtu, session.told_mtu or mtu)
 
-    def heard(self, *, until_ns: int, everything_ns: int) -> tuple[Heard, ...]:
+    def heard(self, *, until_ns: int, everything_ns: int) -> tuple[ReceivedCount, ...]:
         """Hand over, once, the counts of intervals before *until_ns* or after *everything_ns* (wall time).
 
         The second bound is for askers whose clocks run ahead of ours.
         """
         ready = [start for start in self._heard if start < until_ns or start >= everything_ns]
         told = [
-            Heard(CheckId(check), start, received)
+            ReceivedCount(CheckId(check), start, received)
             for start in sorted(ready)
             for check, received in sorted(self._heard.pop(start).items())
         ]

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.keyring import Keyring
-from netprobe.engine.recvmmsg import Inbox, Packet
+from netprobe.engine.recvmmsg import BatchReceiver, Packet
 from netprobe.engine.responder.identity_http import MAX_CONNECTIONS, MAX_REQUEST_BYTES, IdentityServer
-from netprobe.engine.responder.reflector import Arrival, Reflecting
+from netprobe.engine.responder.reflector import Arrival, Reflector
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
     SO_ATTACH_REUSEPORT_CBPF,
@@ -36,7 +36,7 @@ from netprobe.engine.sockets import (
     reply_control,
     use_of_buffer,
 )
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.probes.rejection import told_mtu
 from netprobe.wire import stamp
 from netprobe.wire.stamp import HINT_OFFSET, URGENT
@@ -59,7 +59,7 @@ _ONCE, _TWICE = range(1), range(2)
 
 
 @dataclass(slots=True)
-class Allowance:
+class RateLimiter:
     """A token bucket. Pure: time is an argument."""
 
     per_s: int
@@ -85,20 +85,20 @@ class Responder:
     keys: Keyring
     clock: Clock
     port: int
-    reflecting: Reflecting
+    reflecting: Reflector
     interval_ns: int = 1_000_000_000
     beat_ns: int = TICK_NS
     """How often :meth:`answer_gathered` is called."""
     refused: int = 0
     """Requests that the allowance did not let us answer, and answers that did not leave."""
     strangers: int = 0
-    _allowance: Allowance = field(default_factory=lambda: Allowance(MAX_ANSWERS_PER_S))
+    _allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ANSWERS_PER_S))
     _gathering: list[socket.socket] = field(default_factory=list)
     """Sockets that are read on each beat."""
     _urgent: list[socket.socket] = field(default_factory=list)
     _resting: list[socket.socket] = field(default_factory=list)
     """Urgent ones that strangers have used: nobody watches them until the next beat."""
-    _inboxes: dict[int, Inbox] = field(default_factory=dict)
+    _inboxes: dict[int, BatchReceiver] = field(default_factory=dict)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _gather_ns: int = TICK_NS
     _sooner: asyncio.TimerHandle | None = None
@@ -115,7 +115,7 @@ class Responder:
                 problem = error
         if not self._servers:
             await self.close()
-            raise SurroundingsError(f"cannot listen on port {self.port}: {problem}")
+            raise SystemRefusedError(f"cannot listen on port {self.port}: {problem}")
 
     async def close(self) -> None:
         """Stop listening."""
@@ -145,7 +145,7 @@ class Responder:
             raise
         self._gathering.append(gathering)
         self._urgent.append(urgent)
-        self._inboxes[int(family)] = Inbox(family, details=True)
+        self._inboxes[int(family)] = BatchReceiver(family, details=True)
         self._watch(urgent)
         server = await asyncio.start_server(
             self.http.serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=MAX_REQUEST_BYTES
@@ -237,7 +237,7 @@ class Responder:
             self._send(sock, packet, answer_packet)
         return known
 
-    def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.Answer | None:
+    def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.StampAnswer | None:
         if request.is_urgent:
             self._listen()
         _, _, (source, source_port), stamp_ns, _, ttl = packet

@@ -14,7 +14,7 @@ _MOST_NS = 3_000_000_000
 """Nobody is waited for longer; an answer that comes later is still taken in while the sweep goes on."""
 
 
-class Waiting:
+class AdaptiveTimeout:
     """What the rounds of one sweep have shown about how long answers take."""
 
     def __init__(self, least_ns: int) -> None:

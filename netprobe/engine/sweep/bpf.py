@@ -30,7 +30,7 @@ _KEEP = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class AnswerFilter:
     """How answers to us can be known: our echo identifier and our source ports."""
 
     identifier: int
@@ -42,7 +42,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Instruction:
     """One instruction; *yes* and *no* name the labels to jump to, empty for the next step."""
 
     code: int
@@ -52,7 +52,7 @@ class Step:
     label: str = ""
 
 
-def assemble(steps: list[Step]) -> bytes:
+def assemble(steps: list[Instruction]) -> bytes:
     """Resolve the labels; jumps only go forward, as the kernel demands."""
     places = {step.label: index for index, step in enumerate(steps) if step.label}
 
@@ -70,7 +70,7 @@ def assemble(steps: list[Step]) -> bytes:
     )
 
 
-def icmp_filter(marks: Marks, *, v6: bool) -> bytes:
+def icmp_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
     """Echo replies to our identifier, and errors that quote a packet of ours."""
     inner = 8  # the quoted IP header stands behind the error's own eight bytes
     transport = inner + (40 if v6 else 20)
@@ -78,42 +78,42 @@ def icmp_filter(marks: Marks, *, v6: bool) -> bytes:
     return assemble(
         [
             _begin(v6=v6),
-            Step(_LOAD_BYTE, 0),
-            Step(_JUMP_EQUAL, ECHO_REPLY_V6 if v6 else ECHO_REPLY, yes="reply"),
-            *(Step(_JUMP_EQUAL, kind, yes="error") for kind in (ERRORS_V6 if v6 else ERRORS_V4)),
-            Step(_RETURN, 0),
-            Step(_LOAD_HALF, 4, label="reply"),
-            Step(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
-            Step(_LOAD_BYTE, inner + (6 if v6 else 9), label="error"),
-            Step(_JUMP_EQUAL, icmp, yes="echo"),
-            Step(_JUMP_EQUAL, socket.IPPROTO_UDP, yes="udp"),
-            Step(_JUMP_EQUAL, socket.IPPROTO_TCP, yes="tcp", no="drop"),
-            Step(_LOAD_HALF, transport + 4, label="echo"),
-            Step(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
-            Step(_LOAD_HALF, transport, label="udp"),
-            *(Step(_JUMP_EQUAL, port, yes="keep") for port in marks.udp_ports if port),
-            Step(_RETURN, 0),
-            Step(_LOAD_HALF, transport, label="tcp"),
+            Instruction(_LOAD_BYTE, 0),
+            Instruction(_JUMP_EQUAL, ECHO_REPLY_V6 if v6 else ECHO_REPLY, yes="reply"),
+            *(Instruction(_JUMP_EQUAL, kind, yes="error") for kind in (ERRORS_V6 if v6 else ERRORS_V4)),
+            Instruction(_RETURN, 0),
+            Instruction(_LOAD_HALF, 4, label="reply"),
+            Instruction(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
+            Instruction(_LOAD_BYTE, inner + (6 if v6 else 9), label="error"),
+            Instruction(_JUMP_EQUAL, icmp, yes="echo"),
+            Instruction(_JUMP_EQUAL, socket.IPPROTO_UDP, yes="udp"),
+            Instruction(_JUMP_EQUAL, socket.IPPROTO_TCP, yes="tcp", no="drop"),
+            Instruction(_LOAD_HALF, transport + 4, label="echo"),
+            Instruction(_JUMP_EQUAL, marks.identifier, yes="keep", no="drop"),
+            Instruction(_LOAD_HALF, transport, label="udp"),
+            *(Instruction(_JUMP_EQUAL, port, yes="keep") for port in marks.udp_ports if port),
+            Instruction(_RETURN, 0),
+            Instruction(_LOAD_HALF, transport, label="tcp"),
             *_in_range(marks),
-            Step(_RETURN, _KEEP, label="keep"),
-            Step(_RETURN, 0, label="drop"),
+            Instruction(_RETURN, _KEEP, label="keep"),
+            Instruction(_RETURN, 0, label="drop"),
         ]
     )
 
 
-def syn_filter(marks: Marks, *, v6: bool) -> bytes:
+def syn_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
     """SYN-ACK and RST to our source ports."""
     return assemble(
         [
             _begin(v6=v6),
-            Step(_LOAD_BYTE, 13),
-            Step(_JUMP_SET, 0x04, yes="ports"),
-            Step(_AND, 0x12),
-            Step(_JUMP_EQUAL, 0x12, yes="ports", no="drop"),
-            Step(_LOAD_HALF, 2, label="ports"),
+            Instruction(_LOAD_BYTE, 13),
+            Instruction(_JUMP_SET, 0x04, yes="ports"),
+            Instruction(_AND, 0x12),
+            Instruction(_JUMP_EQUAL, 0x12, yes="ports", no="drop"),
+            Instruction(_LOAD_HALF, 2, label="ports"),
             *_in_range(marks),
-            Step(_RETURN, _KEEP, label="keep"),
-            Step(_RETURN, 0, label="drop"),
+            Instruction(_RETURN, _KEEP, label="keep"),
+            Instruction(_RETURN, 0, label="drop"),
         ]
     )
 
@@ -125,13 +125,13 @@ def attach(opened: socket.socket, program: bytes) -> None:
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)
 
 
-def _begin(*, v6: bool) -> Step:
-    return Step(_LOAD_INDEX, 0) if v6 else Step(_LOAD_HEADER_LENGTH, 0)
+def _begin(*, v6: bool) -> Instruction:
+    return Instruction(_LOAD_INDEX, 0) if v6 else Instruction(_LOAD_HEADER_LENGTH, 0)
 
 
-def _in_range(marks: Marks) -> tuple[Step, Step]:
+def _in_range(marks: AnswerFilter) -> tuple[Instruction, Instruction]:
     last = marks.first_port + marks.ports - 1
     return (
-        Step(_JUMP_GREATER_EQUAL, marks.first_port, no="drop"),
-        Step(_JUMP_GREATER, max(0, last), yes="drop", no="keep"),
+        Instruction(_JUMP_GREATER_EQUAL, marks.first_port, no="drop"),
+        Instruction(_JUMP_GREATER, max(0, last), yes="drop", no="keep"),
     )

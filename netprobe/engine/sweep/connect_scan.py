@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netprobe.engine.stall_tracker import Stalls, sentence
+from netprobe.engine.stall_tracker import StallTracker, sentence
 from netprobe.engine.sweep.pacer import Pacer
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.wire.batch_quote import ERRORS_V4, ERRORS_V6
@@ -30,7 +30,7 @@ _PENDING = frozenset({0, errno.EINPROGRESS})
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ConnectTarget:
     """An address and port."""
 
     address: str
@@ -38,14 +38,14 @@ class Door:
 
 
 @dataclass(slots=True)
-class _Knock:
+class _ConnectAttempt:
     door: int
     opened: socket.socket
     started_ns: int
 
 
 def sweep_connects(
-    doors: Sequence[Door],
+    doors: Sequence[ConnectTarget],
     *,
     at_once: int = 256,
     rate: float = 2000,
@@ -57,9 +57,9 @@ def sweep_connects(
     *protocol* is TCP, or another stream protocol of the kernel's (``IPPROTO_SCTP``).
     """
     outcomes: list[Outcome] = [NotMeasured("not asked")] * len(doors)
-    knocking: dict[int, _Knock] = {}
+    knocking: dict[int, _ConnectAttempt] = {}
     waiting = iter(range(len(doors)))
-    started, stalls = 0, Stalls()
+    started, stalls = 0, StallTracker()
     pacer = Pacer(start_ns=time.monotonic_ns() - _TICK_NS, rate=rate, tick_ns=_TICK_NS)
     with select.epoll() as poll:
         try:
@@ -68,7 +68,7 @@ def sweep_connects(
                 for door in _next(waiting, min(due, at_once - len(knocking))):
                     started += 1
                     knock = _knock(doors[door], door, protocol)
-                    if isinstance(knock, _Knock):
+                    if isinstance(knock, _ConnectAttempt):
                         knocking[knock.opened.fileno()] = knock
                         poll.register(knock.opened, select.EPOLLOUT | select.EPOLLERR)
                     else:
@@ -91,7 +91,7 @@ def _next(waiting: Iterator[int], count: int) -> list[int]:
     return [door for _, door in zip(range(count), waiting, strict=False)]
 
 
-def _knock(door: Door, index: int, protocol: int) -> _Knock | NotMeasured:
+def _knock(door: ConnectTarget, index: int, protocol: int) -> _ConnectAttempt | NotMeasured:
     v6 = ":" in door.address
     try:
         opened = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM, protocol)
@@ -104,12 +104,12 @@ def _knock(door: Door, index: int, protocol: int) -> _Knock | NotMeasured:
     started_ns = time.monotonic_ns()
     code = opened.connect_ex((door.address, door.port))
     if code in _PENDING:
-        return _Knock(index, opened, started_ns)
+        return _ConnectAttempt(index, opened, started_ns)
     opened.close()
     return NotMeasured(f"the kernel did not send it (errno {code})")
 
 
-def _judge(knock: _Knock) -> Outcome:
+def _judge(knock: _ConnectAttempt) -> Outcome:
     rtt_ns = max(1, time.monotonic_ns() - knock.started_ns)
     if (rejected := _read_error(knock.opened)) is not None:
         return rejected
@@ -140,7 +140,12 @@ def _read_error(opened: socket.socket) -> Rejected | None:
 
 
 def _expire(
-    knocking: dict[int, _Knock], outcomes: list[Outcome], stalls: Stalls, *, timeout_ns: int, now_ns: int
+    knocking: dict[int, _ConnectAttempt],
+    outcomes: list[Outcome],
+    stalls: StallTracker,
+    *,
+    timeout_ns: int,
+    now_ns: int,
 ) -> None:
     """Those whose time was over at *now_ns*, before the kernel was last asked for news."""
     for fileno in [number for number, knock in knocking.items() if now_ns - knock.started_ns > timeout_ns]:

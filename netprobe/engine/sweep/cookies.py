@@ -16,7 +16,7 @@ from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_wor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netprobe.engine.sweep.targets import Questions
+    from netprobe.engine.sweep.targets import SweepTargets
 
 KEPT_ROUNDS = 8
 """Answers may come late, but not from further back than this."""
@@ -24,10 +24,10 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 """2**64 / golden ratio, odd: spreads nearby addresses over the key space (Knuth, vol. 3, section 6.4)."""
 
 
-class Book:
+class CookieTable:
     """The questions of one lane."""
 
-    def __init__(self, questions: Questions, *, key: bytes) -> None:
+    def __init__(self, questions: SweepTargets, *, key: bytes) -> None:
         if len(key) != 16:
             raise MisuseError(f"a cookie key has 16 bytes, not {len(key)}")
         self._key = key

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from netprobe.engine.stall_tracker import sentence
-from netprobe.engine.sweep.adaptive_timeout import Waiting
+from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
 from netprobe.engine.sweep.ports import OWN_FILTER, SILENT, with_witnesses
-from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
-    Kind,
-    Questions,
+    ResultCode,
     RoundResult,
+    SweepAnswers,
+    SweepTargets,
+    TargetProtocol,
 )
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import Indices, address_text
@@ -28,7 +28,7 @@ from netprobe.wire.batch import Indices, address_text
 TRIES, MOST_TRIES = 3, 9
 """So many silences are a verdict; so many tries, with those in which we stood still, are the most."""
 _TIMEOUT_NS = 500_000_000
-_KINDS = {Kind.ICMP: Transport.ICMP, Kind.STAMP: Transport.UDP}
+_KINDS = {TargetProtocol.ICMP: Transport.ICMP, TargetProtocol.STAMP: Transport.UDP}
 
 
 def sweep_echoes(
@@ -41,16 +41,18 @@ def sweep_echoes(
     """
     agents, icmp = list(dict.fromkeys(agents)), list(dict.fromkeys(icmp))
     asked = [
-        Questions.of(Kind.STAMP, [host for host, _ in agents], ports=[port for _, port in agents]),
-        Questions.of(Kind.ICMP, icmp),
+        SweepTargets.of(
+            TargetProtocol.STAMP, [host for host, _ in agents], ports=[port for _, port in agents]
+        ),
+        SweepTargets.of(TargetProtocol.ICMP, icmp),
     ]
     questions = asked[0].plus(asked[1])
     told: dict[int, PortVerdict] = {}
     rows: Indices = np.arange(len(questions))
-    silences, waiting = np.zeros(len(questions), dtype=np.int64), Waiting(_TIMEOUT_NS)
+    silences, waiting = np.zeros(len(questions), dtype=np.int64), AdaptiveTimeout(_TIMEOUT_NS)
     with Sweep(questions, key=key) as sweep:
         for _ in range(MOST_TRIES):
-            pace = Pace(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
+            pace = SweepSettings(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
             result = sweep.ask(pace, rows=rows)
             late = sweep.take_late()
             waiting.note(result, is_late=bool(late))
@@ -65,34 +67,36 @@ def sweep_echoes(
     return with_witnesses(told.values())
 
 
-def _take_late(result: RoundResult, answers: Answers) -> None:
+def _take_late(result: RoundResult, answers: SweepAnswers) -> None:
     """What was asked before is answered now: as good as an answer to this round."""
-    answers = answers.pick(np.isin(result.codes[answers.rows], (Code.TIMED_OUT, Code.NOT_MEASURED)))
+    answers = answers.pick(
+        np.isin(result.codes[answers.rows], (ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED))
+    )
     result.codes[answers.rows] = answers.codes
     result.senders[answers.rows] = answers.senders
     result.types[answers.rows] = answers.types
     result.icmp_codes[answers.rows] = answers.icmp_codes
 
 
-def _verdict(questions: Questions, result: RoundResult, row: int) -> PortVerdict:
+def _verdict(questions: SweepTargets, result: RoundResult, row: int) -> PortVerdict:
     address, port = address_text(questions.addresses[row]), int(questions.ports[row])
-    transport = _KINDS[Kind(int(questions.kinds[row]))]
-    code = Code(int(result.codes[row]))
+    transport = _KINDS[TargetProtocol(int(questions.kinds[row]))]
+    code = ResultCode(int(result.codes[row]))
     sender = address_text(result.senders[row])
     match code:
-        case Code.REACHED:
+        case ResultCode.REACHED:
             name = result.stamps.name(row) if result.stamps and transport is Transport.UDP else ""
             return PortVerdict(address, transport, port, Verdict.OPEN, reason=name)
-        case Code.REFUSED:
+        case ResultCode.REFUSED:
             return PortVerdict(address, transport, port, Verdict.CLOSED)
-        case Code.REJECTED | Code.TOO_BIG:
+        case ResultCode.REJECTED | ResultCode.TOO_BIG:
             kind, icmp_code = int(result.types[row]), int(result.icmp_codes[row])
             return PortVerdict(address, transport, port, Verdict.REJECTED, sender, kind, icmp_code)
-        case Code.WRONG_PEER:
+        case ResultCode.WRONG_PEER:
             why = f"{sender} answered instead"
-        case Code.TIMED_OUT:
+        case ResultCode.TIMED_OUT:
             why = SILENT
-        case Code.NOT_MEASURED if result.stalled_ns and not result.errnos[row]:
+        case ResultCode.NOT_MEASURED if result.stalled_ns and not result.errnos[row]:
             why = sentence(result.stalled_ns)
         case _ if result.errnos[row] == errno.EPERM:
             return PortVerdict(address, transport, port, Verdict.FILTERED, reason=OWN_FILTER)

@@ -15,18 +15,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from netprobe.engine.sweep.adaptive_timeout import Waiting
-from netprobe.engine.sweep.rounds import Round
-from netprobe.engine.sweep.sweep import Pace, Sweep
+from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
+from netprobe.engine.sweep.rounds import SweepRound
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import (
-    Code,
     Codes,
-    Kind,
-    Questions,
+    ResultCode,
     RoundResult,
+    SweepTargets,
+    TargetProtocol,
 )
 from netprobe.model.verdict import Transport
-from netprobe.probes.drops import Drop, Hop, Suspects
+from netprobe.probes.drops import DropHop, DropLocation, Suspects
 from netprobe.wire.batch import Flags, Indices, Rows, address_text, is_mapped
 
 TRIES, MOST_TRIES = 3, 6
@@ -36,12 +36,16 @@ _TIMEOUT_NS = 400_000_000
 _LEAST_QUIET_NS = 40_000_000
 _PAUSE_S, _SLOWER, _LEAST_RATE = 0.25, 4, 100.0
 """A router that did not name every control gets this rest before the next try, and so many times less."""
-_KINDS = {Transport.TCP: Kind.SYN, Transport.UDP: Kind.DATAGRAM, Transport.ICMP: Kind.ICMP}
+_KINDS = {
+    Transport.TCP: TargetProtocol.SYN,
+    Transport.UDP: TargetProtocol.DATAGRAM,
+    Transport.ICMP: TargetProtocol.ICMP,
+}
 _EXPIRED_V4, _EXPIRED_V6 = 11, 3
 _NOBODY = -1
 
 
-class Walk:
+class FirewalkScan:
     """The state of all suspects. Pure: rows to ask come out, results go in.
 
     Rows 0 to *n* - 1 are the suspects, the rest are witnesses; *hosts* numbers the addresses from 0.
@@ -123,7 +127,7 @@ class Walk:
     def _note_controls(self, codes: Codes, expired: Flags, senders: Rows) -> None:
         hosts = np.nonzero(self._controls >= 0)[0]
         rows = self._controls[hosts]
-        ended = (codes[rows] == Code.REACHED) | (codes[rows] == Code.REFUSED)
+        ended = (codes[rows] == ResultCode.REACHED) | (codes[rows] == ResultCode.REFUSED)
         told = expired[rows] | ended
         self._witnessed[hosts[told]] += 1
         self._name(hosts[expired[rows]], senders[rows[expired[rows]]])
@@ -163,16 +167,18 @@ class Walk:
 
 def _is_end(codes: Codes) -> Flags:
     """Answered or refused by somebody: nobody drops this packet."""
-    return np.asarray(np.isin(codes, (Code.REACHED, Code.REFUSED, Code.REJECTED, Code.TOO_BIG)))
+    return np.asarray(
+        np.isin(codes, (ResultCode.REACHED, ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.TOO_BIG))
+    )
 
 
 def walk_drops(
     suspects: Sequence[Suspects], *, hops: int, rate: float, within_ns: int, seed: int
-) -> list[Drop]:
+) -> list[DropLocation]:
     """The place of each suspect that is still silent; one that answers now has none."""
     deadline_ns = time.monotonic_ns() + within_ns
     questions, hosts, witnesses = _questions(suspects)
-    walk, pace, waiting = Walk(hosts, witnesses, hops=hops), rate, Waiting(_TIMEOUT_NS)
+    walk, pace, waiting = FirewalkScan(hosts, witnesses, hops=hops), rate, AdaptiveTimeout(_TIMEOUT_NS)
     with Sweep(questions, key=seed.to_bytes(16, "big"), seed=seed) as sweep:
         while not walk.is_done and time.monotonic_ns() < deadline_ns:
             if walk.is_limited:
@@ -188,7 +194,7 @@ def walk_drops(
     return list(_drops(suspects, walk))
 
 
-def _questions(suspects: Sequence[Suspects]) -> tuple[Questions, Indices, Indices]:
+def _questions(suspects: Sequence[Suspects]) -> tuple[SweepTargets, Indices, Indices]:
     """All packets, the host of each suspect, and each host's witness row (or -1)."""
     kinds, addresses, ports, hosts = [], [], [], []
     for host, one in enumerate(suspects):
@@ -204,14 +210,16 @@ def _questions(suspects: Sequence[Suspects]) -> tuple[Questions, Indices, Indice
             kinds.append(_KINDS[one.witness[0]])
             addresses.append(one.address)
             ports.append(one.witness[1])
-    asked = Questions.of(Kind.ICMP, addresses)
+    asked = SweepTargets.of(TargetProtocol.ICMP, addresses)
     asked.kinds[:], asked.ports[:] = kinds, ports
     return asked, np.array(hosts, dtype=np.int64), witnesses
 
 
-def _ask(sweep: Sweep, rows: Indices, controls: Indices, waiting: Waiting, *, rate: float) -> RoundResult:
+def _ask(
+    sweep: Sweep, rows: Indices, controls: Indices, waiting: AdaptiveTimeout, *, rate: float
+) -> RoundResult:
     """One try: over once every control was heard and it has been quiet, or when time is up."""
-    pace = Pace(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
+    pace = SweepSettings(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
     number = sweep.begin(pace, rows=rows)
     while (wake_ns := sweep.step()) is not None:
         running = sweep.running(number)
@@ -227,29 +235,29 @@ def _ask(sweep: Sweep, rows: Indices, controls: Indices, waiting: Waiting, *, ra
     return result
 
 
-def _are_heard(running: Round, controls: Indices) -> bool:
-    return bool((running.codes[controls] != Code.PENDING).all())
+def _are_heard(running: SweepRound, controls: Indices) -> bool:
+    return bool((running.codes[controls] != ResultCode.PENDING).all())
 
 
-def _expired(result: RoundResult, questions: Questions) -> Flags:
+def _expired(result: RoundResult, questions: SweepTargets) -> Flags:
     v4 = is_mapped(questions.addresses)
     of_kind = np.where(v4, _EXPIRED_V4, _EXPIRED_V6) == result.types
-    return np.asarray((result.codes == Code.REJECTED) & of_kind & (result.errnos == 0))
+    return np.asarray((result.codes == ResultCode.REJECTED) & of_kind & (result.errnos == 0))
 
 
-def _drops(suspects: Sequence[Suspects], walk: Walk) -> Iterator[Drop]:
+def _drops(suspects: Sequence[Suspects], walk: FirewalkScan) -> Iterator[DropLocation]:
     doors = [(one.address, *door) for one in suspects for door in one.ports]
     for row, (address, transport, port) in enumerate(doors):
         host, last, lost = int(walk.hosts[row]), int(walk.last[row]), int(walk.lost[row])
         if walk.has_answered[row]:
             continue
-        before = Hop(last, address_text(walk.names[host, last]) if last else "")
-        yield Drop(address, transport, port, before, _after(walk, host, lost, address))
+        before = DropHop(last, address_text(walk.names[host, last]) if last else "")
+        yield DropLocation(address, transport, port, before, _after(walk, host, lost, address))
 
 
-def _after(walk: Walk, host: int, lost: int, address: str) -> Hop | None:
+def _after(walk: FirewalkScan, host: int, lost: int, address: str) -> DropHop | None:
     if not lost:
         return None
     if walk.is_named[host, lost]:
-        return Hop(lost, address_text(walk.names[host, lost]))
-    return Hop(lost, address)
+        return DropHop(lost, address_text(walk.names[host, lost]))
+    return DropHop(lost, address)

@@ -57,7 +57,7 @@ def socket_names(addresses: Rows, ports: NDArray[np.uint16], *, v6: bool, scopes
     return names
 
 
-class Outbox:
+class ArraySender:
     """Packets ready to go: row *i* of *packets*, cut to ``lengths[i]``, to ``names[i]``.
 
     The matrices are borrowed, not copied: patching them changes what is sent next.
@@ -102,7 +102,7 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ReceivedBatch:
     """One batch from a socket. The matrices are views that the next batch overwrites."""
 
     packets: Rows
@@ -125,7 +125,7 @@ class Arrived:
         return np.ascontiguousarray(self.names[:, 2:4]).view(">u2")[:, 0].astype(np.uint16)
 
 
-class Inbox:
+class ArrayReceiver:
     """Receives up to *capacity* packets per call, the first *width* bytes of each."""
 
     def __init__(self, *, capacity: int, width: int) -> None:
@@ -152,7 +152,7 @@ class Inbox:
         self._used = capacity
         self._drops = 0
 
-    def receive(self, fileno: int) -> Arrived | None:
+    def receive(self, fileno: int) -> ReceivedBatch | None:
         """Take what is there without waiting; None where nothing is."""
         self._name_lengths[: self._used] = _NAME_BYTES
         self._control_lengths[: self._used] = _CONTROL.itemsize
@@ -163,7 +163,7 @@ class Inbox:
             return None
         self._used = count
         control_lengths = self._control_lengths[:count]
-        return Arrived(
+        return ReceivedBatch(
             packets=self._packets[:count],
             lengths=self._lengths[:count].astype(np.int64),
             stamps_ns=self._read_stamps(control_lengths),

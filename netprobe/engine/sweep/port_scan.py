@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from netprobe.engine.sweep.adaptive_timeout import Waiting
-from netprobe.engine.sweep.port_scan_policy import Inquiry, Pass
-from netprobe.engine.sweep.rounds import Round
-from netprobe.engine.sweep.sweep import Pace, Sweep
-from netprobe.engine.sweep.targets import Code, Codes, RoundResult
+from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
+from netprobe.engine.sweep.port_scan_policy import PortScan, ScanPass
+from netprobe.engine.sweep.rounds import SweepRound
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
+from netprobe.engine.sweep.targets import Codes, ResultCode, RoundResult
 from netprobe.wire.batch import Flags, Indices, Rows
 
 _MS = 1_000_000
@@ -28,13 +28,13 @@ _BATCH = 512
 Linux queues per processor (``netdev_max_backlog``): ticks of 2,000 lost some on a busy machine."""
 
 
-class Asker:
+class PortScanner:
     """Asks until every port has its verdict."""
 
-    def __init__(self, sweep: Sweep, inquiry: Inquiry, *, rate: float | None, deadline_ns: int) -> None:
+    def __init__(self, sweep: Sweep, inquiry: PortScan, *, rate: float | None, deadline_ns: int) -> None:
         self._sweep, self._inquiry, self._deadline_ns = sweep, inquiry, deadline_ns
         # Each pass ends with a quiet time that is longer than a tick, so its first tick may leave at once.
-        self._pace = Pace(
+        self._pace = SweepSettings(
             rate=rate,
             timeout_ns=_TIMEOUT_NS,
             tick_ns=_TICK_NS,
@@ -43,7 +43,7 @@ class Asker:
             batch=_BATCH,
             late_counts=True,
         )
-        self._waiting = Waiting(_TIMEOUT_NS)
+        self._waiting = AdaptiveTimeout(_TIMEOUT_NS)
         self.probes = 0
         self.stalled_ns = 0
         """How long we stood still in passes in which silence therefore said nothing."""
@@ -74,7 +74,7 @@ class Asker:
         lives_by_echo[self._inquiry.hosts[ports]] = True
         return witnesses[~self.alive | (lives_by_echo & ~self._inquiry.is_vouched_for)]
 
-    def _take_in(self, chosen: Pass, result: RoundResult) -> None:
+    def _take_in(self, chosen: ScanPass, result: RoundResult) -> None:
         """What came late goes first: it shows that its silence was none."""
         was_alive, shown = self.alive.copy(), np.zeros(len(self.alive), dtype=np.bool_)
         late = self._sweep.take_late()
@@ -88,8 +88,8 @@ class Asker:
 
     def _note_alive(self, rows: Indices, codes: Codes, senders: Rows, shown: Flags) -> None:
         """Which hosts these answers show to be alive; about whom anybody said anything is in *shown*."""
-        answered = self._host_of[rows[(codes == Code.REACHED) | (codes == Code.REFUSED)]]
-        rejected = np.nonzero(codes == Code.REJECTED)[0]
+        answered = self._host_of[rows[(codes == ResultCode.REACHED) | (codes == ResultCode.REFUSED)]]
+        rejected = np.nonzero(codes == ResultCode.REJECTED)[0]
         rejecting = self._host_of[rows[rejected]]
         itself = (senders[rejected] == self._sweep.questions.addresses[rows[rejected]]).all(axis=1)
         self.alive[answered] = self.alive[rejecting[itself]] = True
@@ -110,15 +110,15 @@ class Asker:
                 self._sweep.wait(number, until_ns=wake_ns)
         return self._sweep.finish(number)
 
-    def _over_ns(self, running: Round) -> int:
+    def _over_ns(self, running: SweepRound) -> int:
         """When it has been quiet for long enough, as far as is known now."""
         quiet_ns = self._waiting.quiet_ns(_LEAST_QUIET_NS, int(running.rtts_ns.max(initial=0)))
         return max(running.last_sent_ns, running.last_news_ns) + quiet_ns
 
-    def _all_shown(self, running: Round, rows: Indices) -> bool:
+    def _all_shown(self, running: SweepRound, rows: Indices) -> bool:
         """Whether every host that is asked has ever answered anything."""
         ports = rows[rows < len(self._inquiry.hosts)]
         hosts = self._inquiry.hosts[ports]
         shown = self.alive.copy()
-        shown[hosts[running.codes[ports] != Code.PENDING]] = True
+        shown[hosts[running.codes[ports] != ResultCode.PENDING]] = True
         return bool(shown[hosts].all())

@@ -20,16 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
     Codes,
+    ResultCode,
     RoundResult,
+    SweepAnswers,
 )
 from netprobe.wire.batch import Flags, Indices, Rows
 
 _MS = 1_000_000
-_IS_ANSWER = ~np.isin(np.arange(len(Code)), (Code.PENDING, Code.TIMED_OUT, Code.NOT_MEASURED))
-_IS_REFUSAL = np.isin(np.arange(len(Code)), (Code.REFUSED, Code.REJECTED, Code.TOO_BIG))
+_IS_ANSWER = ~np.isin(
+    np.arange(len(ResultCode)), (ResultCode.PENDING, ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED)
+)
+_IS_REFUSAL = np.isin(
+    np.arange(len(ResultCode)), (ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.TOO_BIG)
+)
 """By code."""
 _MOST_MUTE = 6
 """So many passes in a row without a sign of a host that had shown itself are enough: nobody can tell."""
@@ -41,7 +45,7 @@ _GATHER_NS = 40 * _MS
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How much silence it takes."""
 
     tries: int = 3
@@ -54,7 +58,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class ScanPass:
     """What to ask next: rows in order, each host's ports together and its controls behind them."""
 
     rows: Indices
@@ -62,10 +66,10 @@ class Pass:
     """Which of *rows* are controls."""
 
 
-class Inquiry:
+class PortScan:
     """The state of one sweep over ports. Rows are pairs of host and port, *hosts* numbers them from 0."""
 
-    def __init__(self, hosts: Indices, *, seed: int, patience: Patience | None = None) -> None:
+    def __init__(self, hosts: Indices, *, seed: int, patience: RetryPolicy | None = None) -> None:
         self.hosts = hosts
         self.codes: Codes = np.zeros(len(hosts), dtype=np.uint8)
         self.types: Codes = np.zeros(len(hosts), dtype=np.uint8)
@@ -80,7 +84,7 @@ class Inquiry:
         """Hosts that were caught answering less than they were asked."""
         self.has_fallen_silent: Flags = np.zeros(count, dtype=np.bool_)
         """Hosts that had shown themselves, and then nothing any more."""
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._open = np.arange(len(hosts))
         self._controls = np.zeros(0, dtype=np.int64)
         """One port for every kind of refusal each host has given; where it gave none, one that is open."""
@@ -100,7 +104,7 @@ class Inquiry:
         """Whether every port has its verdict."""
         return not len(self._open)
 
-    def next_pass(self, *, now_ns: int) -> Pass | None:
+    def next_pass(self, *, now_ns: int) -> ScanPass | None:
         """What to ask now; None while every unsettled host must be left alone until :meth:`next_ns`."""
         if self.done or now_ns < self.next_ns():
             return None
@@ -113,7 +117,7 @@ class Inquiry:
         rows = np.concatenate([burst, self._choose_controls(wanted)])
         is_control = np.arange(len(rows)) >= len(burst)
         order = _by_group(self.hosts[rows])
-        return Pass(rows[order], is_control[order])
+        return ScanPass(rows[order], is_control[order])
 
     def next_ns(self) -> int:
         """When the next host may be asked again, and those who may soon after it."""
@@ -127,13 +131,15 @@ class Inquiry:
         vouched[self.hosts[self._controls]] = True
         return vouched
 
-    def note(self, asked: Pass, result: RoundResult, *, now_ns: int, withdrawn: Flags | None = None) -> None:
+    def note(
+        self, asked: ScanPass, result: RoundResult, *, now_ns: int, withdrawn: Flags | None = None
+    ) -> None:
         """Take in what came of a pass; *withdrawn* are hosts that had shown themselves, but not in it."""
         self.passes += 1
         ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
         unsent = result.errnos[ports] != 0
         self.errnos[ports] = result.errnos[ports]
-        codes = np.where(unsent, Code.NOT_MEASURED, result.codes[ports])
+        codes = np.where(unsent, ResultCode.NOT_MEASURED, result.codes[ports])
         answered = _IS_ANSWER[codes]
         # An answer from a port that was silent before: the host does not always answer when it could.
         late = answered & (self._silences[ports] > 0) & ~self.settled[ports]
@@ -142,7 +148,7 @@ class Inquiry:
         controls = controls[_IS_REFUSAL[self.codes[controls]]]
         mute = self._find_mute(controls, result)
         self._pace(ports, answered, mute, now_ns=now_ns)
-        silent = ports[(codes == Code.TIMED_OUT) & ~self.settled[ports]]
+        silent = ports[(codes == ResultCode.TIMED_OUT) & ~self.settled[ports]]
         if withdrawn is not None:
             silent = self._doubt(silent, withdrawn & ~self._is_refusing())
         self._silences[silent] += 1
@@ -151,11 +157,11 @@ class Inquiry:
         self._vouched[silent[(heard & ~mute)[self.hosts[silent]]]] += 1
         self._give_up_on(silent)
         self._failures[ports[unsent]] += 1
-        self.codes[ports[unsent]] = Code.NOT_MEASURED
+        self.codes[ports[unsent]] = ResultCode.NOT_MEASURED
         self.settled[ports[self._failures[ports] >= self._patience.tries]] = True
         self._open = self._open[~self.settled[self._open]]
 
-    def note_late(self, answers: Answers) -> None:
+    def note_late(self, answers: SweepAnswers) -> None:
         """Take in answers to passes that were thought to be over; better late than wrong."""
         ours = answers.rows < len(self.hosts)
         rows = answers.rows[ours]
@@ -218,7 +224,7 @@ class Inquiry:
         """Hosts of which a control stayed away."""
         mute = np.zeros(len(self._burst), dtype=np.bool_)
         codes = result.codes[controls]
-        away = ~_IS_REFUSAL[codes] & (codes != Code.NOT_MEASURED)
+        away = ~_IS_REFUSAL[codes] & (codes != ResultCode.NOT_MEASURED)
         mute[self.hosts[controls[away]]] = True
         return mute
 
@@ -245,7 +251,7 @@ class Inquiry:
         vouched = self._vouched[silent] >= needed
         enough = np.where(refusing[hosts], vouched, self._silences[silent] >= self._patience.tries)
         given_up = silent[enough]
-        self.codes[given_up] = Code.TIMED_OUT
+        self.codes[given_up] = ResultCode.TIMED_OUT
         self.settled[given_up] = True
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.engine.stall_tracker import sentence
-from netprobe.engine.sweep.connect_scan import Door, sweep_connects
-from netprobe.engine.sweep.port_scan import Asker
-from netprobe.engine.sweep.port_scan_policy import Inquiry, Patience
+from netprobe.engine.sweep.connect_scan import ConnectTarget, sweep_connects
+from netprobe.engine.sweep.port_scan import PortScanner
+from netprobe.engine.sweep.port_scan_policy import PortScan, RetryPolicy
 from netprobe.engine.sweep.sweep import Sweep
-from netprobe.engine.sweep.targets import Code, Kind, Questions
-from netprobe.errors import SurroundingsError
+from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
+from netprobe.errors import SystemRefusedError
 from netprobe.model.outcome import STOOD_STILL, NotMeasured, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes.ports import FELL_SILENT, LIMITED, TOO_EARLY
@@ -27,10 +27,11 @@ OWN_FILTER = "this host's own packet filter drops it"
 SILENT = "nothing on this host answered"
 _CONNECTS, _MOST_CONNECTS = 2, 6
 """So many silences of a connection count; so often, with those in which we stood still, it is tried."""
-_CODES: dict[type, Code] = {
-    Reached: Code.REACHED, Refused: Code.REFUSED, Rejected: Code.REJECTED, TimedOut: Code.TIMED_OUT
+_CODES: dict[type, ResultCode] = {
+    Reached: ResultCode.REACHED, Refused: ResultCode.REFUSED, Rejected: ResultCode.REJECTED,
+    TimedOut: ResultCode.TIMED_OUT
 }  # fmt: skip
-_KINDS = {Transport.TCP: Kind.SYN, Transport.UDP: Kind.DATAGRAM}
+_KINDS = {Transport.TCP: TargetProtocol.SYN, Transport.UDP: TargetProtocol.DATAGRAM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ class PortSweep:
             return OWN_FILTER
         if word is not Verdict.UNKNOWN:
             return ""
-        if self.outcomes[row] == Code.NOT_MEASURED:
+        if self.outcomes[row] == ResultCode.NOT_MEASURED:
             return "our own machine would not send"
-        if self.outcomes[row] == Code.PENDING:
+        if self.outcomes[row] == ResultCode.PENDING:
             return self._undecided(row)
         return SILENT
 
@@ -106,7 +107,7 @@ def sweep_ports(
     transport: Transport,
     *,
     rate: float | None = 50_000,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     within_ns: int = 120_000_000_000,
     seed: int | None = None,
 ) -> PortSweep:
@@ -120,7 +121,7 @@ def sweep_doors(
     transport: Transport,
     *,
     rate: float | None = 50_000,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
     within_ns: int = 120_000_000_000,
     seed: int | None = None,
 ) -> PortSweep:
@@ -134,19 +135,19 @@ def sweep_doors(
     packed = pack_addresses(list(doors))
     hosts = np.repeat(np.arange(len(packed)), [len(ports) for ports in doors.values()])
     asked = np.concatenate([np.asarray(ports, dtype=np.int64) for ports in doors.values()])
-    pairs = Questions.of(_KINDS[transport], packed[hosts], ports=asked)
-    questions = pairs.plus(Questions.of(Kind.ICMP, packed))
+    pairs = SweepTargets.of(_KINDS[transport], packed[hosts], ports=asked)
+    questions = pairs.plus(SweepTargets.of(TargetProtocol.ICMP, packed))
     seed = secrets.randbits(32) if seed is None else seed
-    inquiry = Inquiry(hosts, seed=seed, patience=patience)
+    inquiry = PortScan(hosts, seed=seed, patience=patience)
     try:
         sweep = Sweep(questions, key=secrets.token_bytes(16), seed=seed)
-    except SurroundingsError:
+    except SystemRefusedError:
         if transport is not Transport.TCP:
             raise
         alive, probes, stood_still = _connect(inquiry, pairs, rate=rate or 2000.0)
         return _conclude(transport, pairs, inquiry, alive, probes, stood_still)
     with sweep:
-        asker = Asker(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
+        asker = PortScanner(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
         asker.run(witnesses=np.arange(len(pairs), len(questions)))
     stood_still = sentence(asker.stalled_ns) if asker.stalled_ns else ""
     return _conclude(transport, pairs, inquiry, asker.alive, asker.probes, stood_still)
@@ -154,8 +155,8 @@ def sweep_doors(
 
 def _conclude(
     transport: Transport,
-    pairs: Questions,
-    inquiry: Inquiry,
+    pairs: SweepTargets,
+    inquiry: PortScan,
     alive: Flags,
     probes: int,
     stood_still: str,
@@ -180,7 +181,7 @@ def _conclude(
     )
 
 
-def _connect(inquiry: Inquiry, pairs: Questions, *, rate: float) -> tuple[Flags, int, str]:
+def _connect(inquiry: PortScan, pairs: SweepTargets, *, rate: float) -> tuple[Flags, int, str]:
     """Ask all pairs by connecting, the silent ones twice, not counting when we stood still ourselves.
 
     Returns which hosts live, how many attempts it took, and for how long we stood still.
@@ -189,31 +190,31 @@ def _connect(inquiry: Inquiry, pairs: Questions, *, rate: float) -> tuple[Flags,
     asked, probes, stood_still = np.arange(len(pairs)), 0, ""
     silences = np.zeros(len(pairs), dtype=np.int64)
     for _ in range(_MOST_CONNECTS):
-        doors = [Door(address_text(pairs.addresses[row]), int(pairs.ports[row])) for row in asked]
+        doors = [ConnectTarget(address_text(pairs.addresses[row]), int(pairs.ports[row])) for row in asked]
         told = sweep_connects(doors, rate=min(rate, 2000.0))
         probes += len(doors)
         for row, outcome in zip(asked.tolist(), told, strict=True):
-            inquiry.codes[row] = _CODES.get(type(outcome), Code.NOT_MEASURED)
+            inquiry.codes[row] = _CODES.get(type(outcome), ResultCode.NOT_MEASURED)
             if isinstance(outcome, NotMeasured) and outcome.reason.startswith(STOOD_STILL):
-                inquiry.codes[row], stood_still = Code.PENDING, outcome.reason
+                inquiry.codes[row], stood_still = ResultCode.PENDING, outcome.reason
             elif isinstance(outcome, Rejected):
                 inquiry.senders[row] = pack_addresses([outcome.sender])[0]
                 inquiry.types[row], inquiry.icmp_codes[row] = outcome.icmp_type, outcome.icmp_code
             elif isinstance(outcome, (Reached, Refused)):
                 alive[inquiry.hosts[row]] = True
-        silences[asked] += inquiry.codes[asked] == Code.TIMED_OUT
-        is_open = np.isin(inquiry.codes[asked], (Code.TIMED_OUT, Code.PENDING))
+        silences[asked] += inquiry.codes[asked] == ResultCode.TIMED_OUT
+        is_open = np.isin(inquiry.codes[asked], (ResultCode.TIMED_OUT, ResultCode.PENDING))
         asked = asked[is_open & (silences[asked] < _CONNECTS)]
         if not len(asked):
             break
     return alive, probes, stood_still
 
 
-def _words(inquiry: Inquiry, alive: Flags) -> NDArray[np.str_]:
+def _words(inquiry: PortScan, alive: Flags) -> NDArray[np.str_]:
     words = np.full(len(inquiry.codes), Verdict.UNKNOWN, dtype="U8")
-    words[inquiry.codes == Code.REACHED] = Verdict.OPEN
-    words[inquiry.codes == Code.REFUSED] = Verdict.CLOSED
-    words[np.isin(inquiry.codes, (Code.REJECTED, Code.TOO_BIG))] = Verdict.REJECTED
-    words[(inquiry.codes == Code.TIMED_OUT) & alive[inquiry.hosts]] = Verdict.FILTERED
-    words[(inquiry.codes == Code.NOT_MEASURED) & (inquiry.errnos == errno.EPERM)] = Verdict.FILTERED
+    words[inquiry.codes == ResultCode.REACHED] = Verdict.OPEN
+    words[inquiry.codes == ResultCode.REFUSED] = Verdict.CLOSED
+    words[np.isin(inquiry.codes, (ResultCode.REJECTED, ResultCode.TOO_BIG))] = Verdict.REJECTED
+    words[(inquiry.codes == ResultCode.TIMED_OUT) & alive[inquiry.hosts]] = Verdict.FILTERED
+    words[(inquiry.codes == ResultCode.NOT_MEASURED) & (inquiry.errnos == errno.EPERM)] = Verdict.FILTERED
     return words

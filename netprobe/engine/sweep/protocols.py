@@ -11,42 +11,42 @@ from typing import Protocol
 
 import numpy as np
 
-from netprobe.engine.sweep.cookies import Book
-from netprobe.engine.sweep.mmsg import Arrived, Outbox, socket_names
+from netprobe.engine.sweep.cookies import CookieTable
+from netprobe.engine.sweep.mmsg import ArraySender, ReceivedBatch, socket_names
 from netprobe.engine.sweep.sockets import SYN_PORTS
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
     Codes,
-    Questions,
+    ResultCode,
+    SweepAnswers,
+    SweepTargets,
 )
 from netprobe.errors import InputError
 from netprobe.wire import batch_icmp, batch_syn, batch_udp
 from netprobe.wire.batch import U32, Flags, Indices, Rows, get16
-from netprobe.wire.batch_quote import Quotes
+from netprobe.wire.batch_quote import QuoteBatch
 
 _IP_HEADER = {False: 20, True: 40}
 
 
-class Lane(Protocol):
+class ProtocolHandler(Protocol):
     """What the sweep needs of a lane."""
 
     rows: Indices
-    outbox: Outbox
+    outbox: ArraySender
     v6: bool
 
     def prepare(self, number: int, asked: Indices | None) -> None:
         """Make the packets those of round *number*: the rows *asked* in that order, or all."""
 
-    def read(self, arrived: Arrived) -> Answers:
+    def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """What packets from the lane's own socket say."""
 
-    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+    def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
         """What ICMP errors say about this lane's packets."""
 
 
 def lengths_of(
-    questions: Questions, *, header: int, smallest: int, largest: int, v6: bool, gap: range = range(0)
+    questions: SweepTargets, *, header: int, smallest: int, largest: int, v6: bool, gap: range = range(0)
 ) -> Indices:
     """Bytes behind the IP header (and *header*) per row, for the packet sizes asked for.
 
@@ -63,42 +63,44 @@ def lengths_of(
 
 
 def plain_answers(
-    rows: Indices, rounds: Indices, codes: Codes, arrived: Arrived, at: Indices, senders: Rows
-) -> Answers:
+    rows: Indices, rounds: Indices, codes: Codes, arrived: ReceivedBatch, at: Indices, senders: Rows
+) -> SweepAnswers:
     """Answers that are no ICMP errors: packets *at* these positions of *arrived*."""
     zeros = np.zeros(len(rows), dtype=np.uint8)
     nowhere = np.zeros(len(rows), dtype=np.int64)
-    return Answers(rows, rounds, codes, arrived.stamps_ns[at], senders[at], zeros, zeros, nowhere)
+    return SweepAnswers(rows, rounds, codes, arrived.stamps_ns[at], senders[at], zeros, zeros, nowhere)
 
 
 def error_answers(
     rows: Indices,
     rounds: Indices,
     at: Indices,
-    quotes: Quotes,
-    arrived: Arrived,
+    quotes: QuoteBatch,
+    arrived: ReceivedBatch,
     senders: Rows,
     *,
     v6: bool,
     refusing: bool = False,
-) -> Answers:
+) -> SweepAnswers:
     """Answers that are ICMP errors; with *refusing*, port-unreachable from the target itself is a refusal."""
     types, codes = quotes.types[at], quotes.codes[at]
-    told = np.full(len(at), Code.REJECTED, dtype=np.uint8)
+    told = np.full(len(at), ResultCode.REJECTED, dtype=np.uint8)
     too_big = (types == 2) if v6 else (types == 3) & (codes == 4)
-    told[too_big] = Code.TOO_BIG
+    told[too_big] = ResultCode.TOO_BIG
     if refusing:
         unreachable = (types == 1) & (codes == 4) if v6 else (types == 3) & (codes == 3)
-        told[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = Code.REFUSED
-    return Answers(rows, rounds, told, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at])
+        told[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = ResultCode.REFUSED
+    return SweepAnswers(rows, rounds, told, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at])
 
 
-class IcmpLane:
+class IcmpHandler:
     """Echo requests of one family."""
 
-    def __init__(self, questions: Questions, rows: Indices, *, key: bytes, identifier: int, v6: bool) -> None:
+    def __init__(
+        self, questions: SweepTargets, rows: Indices, *, key: bytes, identifier: int, v6: bool
+    ) -> None:
         self.rows, self.v6, self.identifier = rows, v6, identifier
-        self._book = Book(questions, key=key)
+        self._book = CookieTable(questions, key=key)
         self._addresses = questions.addresses
         lengths = lengths_of(questions, header=0, smallest=batch_icmp.MINIMUM, largest=65_000, v6=v6)
         indices = np.arange(len(questions), dtype=np.uint32)
@@ -106,7 +108,7 @@ class IcmpLane:
             indices, identifier=identifier, width=int(lengths.max()), v6=v6
         )
         names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
-        self.outbox = Outbox(self._packets, lengths, names)
+        self.outbox = ArraySender(self._packets, lengths, names)
 
     def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch round, cookie and checksum."""
@@ -118,35 +120,35 @@ class IcmpLane:
         batch_icmp.patch_echoes(some, round_number=number, cookies=cookies[asked], v6=self.v6)
         self._packets[asked] = some
 
-    def read(self, arrived: Arrived) -> Answers:
+    def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """Echo replies from an unprivileged socket, which cuts the IP header off itself."""
         everywhere = np.ones(len(arrived), dtype=np.bool_)
         senders = arrived.senders(v6=self.v6)
         return self.read_replies(arrived.packets, arrived.lengths, senders, everywhere, arrived)
 
     def read_replies(
-        self, body: Rows, lengths: Indices, senders: Rows, valid: Flags, arrived: Arrived
-    ) -> Answers:
+        self, body: Rows, lengths: Indices, senders: Rows, valid: Flags, arrived: ReceivedBatch
+    ) -> SweepAnswers:
         """Echo replies without their IP header; one from another address than was asked is a wrong peer."""
         valid = valid & batch_icmp.is_reply(body, lengths, identifier=self.identifier, v6=self.v6)
         if not valid.any():
-            return Answers.none()
+            return SweepAnswers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(body, lengths)
         expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
         at = np.nonzero(valid & known & (cookies == expected))[0]
         rows = rows[at]
         right = (senders[at] == self._addresses[rows]).all(axis=1)
-        codes = np.where(right, Code.REACHED, Code.WRONG_PEER).astype(np.uint8)
+        codes = np.where(right, ResultCode.REACHED, ResultCode.WRONG_PEER).astype(np.uint8)
         return plain_answers(self.rows[rows], rounds[at].astype(np.int64), codes, arrived, at, senders)
 
-    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+    def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
         """Errors about our echoes, proven by the quoted cookie, or by its checksum where little is quoted."""
         protocol = socket.IPPROTO_ICMPV6 if self.v6 else socket.IPPROTO_ICMP
         ours = (
             quotes.valid & (quotes.protocols == protocol) & (quotes.words >> np.uint32(16) == self.identifier)
         )
         if not ours.any():
-            return Answers.none()
+            return SweepAnswers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(quotes.transport, quotes.lengths)
         expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
         proven = np.nonzero(ours & known & (cookies == expected))[0]
@@ -159,7 +161,9 @@ class IcmpLane:
             self.rows[told], rounds[proven].astype(np.int64), proven, quotes, arrived, senders, v6=self.v6
         )
 
-    def _read_short(self, quotes: Quotes, arrived: Arrived, senders: Rows, at: Indices) -> Answers:
+    def _read_short(
+        self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows, at: Indices
+    ) -> SweepAnswers:
         """Eight quoted bytes hold no cookie, but a checksum that covers it, and the round."""
         checksums, sequences = get16(quotes.transport[at], 2), get16(quotes.transport[at], 6)
         sent = get16(self._packets, 2)
@@ -176,19 +180,19 @@ class IcmpLane:
         return error_answers(self.rows[rows[found]], rounds, at[found], quotes, arrived, senders, v6=self.v6)
 
 
-class SynLane:
+class SynHandler:
     """TCP SYNs of one family; round *r* uses source port ``first_port + r % SYN_PORTS``."""
 
     def __init__(
-        self, questions: Questions, rows: Indices, *, key: bytes, first_port: int, sources: Rows, v6: bool
+        self, questions: SweepTargets, rows: Indices, *, key: bytes, first_port: int, sources: Rows, v6: bool
     ) -> None:
         self.rows, self.v6 = rows, v6
         self._first_port = first_port
-        self._book = Book(questions, key=key)
+        self._book = CookieTable(questions, key=key)
         self._packets = batch_syn.build_syns(sources, questions.addresses, questions.ports)
         lengths = np.full(len(questions), batch_syn.LENGTH)
         names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
-        self.outbox = Outbox(self._packets, lengths, names)
+        self.outbox = ArraySender(self._packets, lengths, names)
 
     def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch source port, sequence number and checksum."""
@@ -201,7 +205,7 @@ class SynLane:
         batch_syn.patch_syns(some, source_port=port, cookies=cookies[asked])
         self._packets[asked] = some
 
-    def read(self, arrived: Arrived) -> Answers:
+    def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """SYN-ACKs and RSTs that acknowledge our sequence number."""
         body, lengths, senders, valid = open_packets(arrived, v6=self.v6)
         said = batch_syn.read_answers(body, lengths)
@@ -210,16 +214,16 @@ class SynLane:
         cookies = said.cookies[at]
         rows = self._book.find(senders[at], said.source_ports[at], self._proof(rounds, cookies))
         found = np.nonzero(rows >= 0)[0]
-        codes = np.where(said.is_open[at[found]], Code.REACHED, Code.REFUSED).astype(np.uint8)
+        codes = np.where(said.is_open[at[found]], ResultCode.REACHED, ResultCode.REFUSED).astype(np.uint8)
         return plain_answers(self.rows[rows[found]], rounds[found], codes, arrived, at[found], senders)
 
-    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+    def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
         """Errors about our SYNs: the sequence number is always quoted."""
         offsets = quotes.source_ports - np.uint16(self._first_port)
         ours = quotes.valid & (quotes.protocols == batch_syn.TCP) & (offsets < SYN_PORTS)
         at = np.nonzero(ours)[0]
         if not len(at):
-            return Answers.none()
+            return SweepAnswers.none()
         rounds = self._book.newest_round(offsets[at], modulus=SYN_PORTS)
         proof = self._proof(rounds, quotes.words[at])
         rows = self._book.find(quotes.targets[at], quotes.target_ports[at], proof)
@@ -228,30 +232,30 @@ class SynLane:
             self.rows[rows[found]], rounds[found], at[found], quotes, arrived, senders, v6=self.v6
         )
 
-    def _proof(self, rounds: Indices, cookies: U32) -> _Fits:
-        return _Fits(self._book, rounds, cookies)
+    def _proof(self, rounds: Indices, cookies: U32) -> _CookieMatch:
+        return _CookieMatch(self._book, rounds, cookies)
 
 
-class DatagramLane:
+class DatagramHandler:
     """Datagrams of one family to ports of whom nothing is known, from a socket of our own."""
 
     def __init__(
-        self, questions: Questions, rows: Indices, *, key: bytes, source_port: int, v6: bool
+        self, questions: SweepTargets, rows: Indices, *, key: bytes, source_port: int, v6: bool
     ) -> None:
         self.rows, self.v6 = rows, v6
         self._source_port = source_port
         self._number = -1
         self._ports = questions.ports
-        self._book = Book(questions, key=key)
+        self._book = CookieTable(questions, key=key)
         self._payloads, self._lengths = batch_udp.build_datagrams(questions.ports, self._book.open_round(0))
         names = socket_names(questions.addresses, questions.ports, v6=v6)
-        self.outbox = Outbox(self._payloads, self._lengths, names)
+        self.outbox = ArraySender(self._payloads, self._lengths, names)
 
     def prepare(self, number: int, asked: Indices | None) -> None:  # noqa: ARG002 - no round differs from another
         """Remember the round; the payloads are the same in each."""
         self._number = number
 
-    def read(self, arrived: Arrived) -> Answers:
+    def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """Datagrams from an address and port that was asked."""
         senders, ports = arrived.senders(v6=self.v6), arrived.ports()
 
@@ -263,15 +267,15 @@ class DatagramLane:
 
         rows = self._book.find(senders, ports, fits)
         at = np.nonzero(rows >= 0)[0]
-        codes = np.full(len(at), Code.REACHED, dtype=np.uint8)
+        codes = np.full(len(at), ResultCode.REACHED, dtype=np.uint8)
         return plain_answers(self.rows[rows[at]], self._rounds(at), codes, arrived, at, senders)
 
-    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+    def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
         """Errors about our datagrams, proven by the quoted payload where it is quoted."""
         ours = quotes.valid & (quotes.protocols == batch_udp.UDP) & (quotes.source_ports == self._source_port)
         at = np.nonzero(ours)[0]
         if not len(at):
-            return Answers.none()
+            return SweepAnswers.none()
 
         def fits(positions: Indices, rows: Indices) -> Flags:
             told = at[positions]
@@ -291,10 +295,10 @@ class DatagramLane:
         return np.full(len(at), self._number, dtype=np.int64)
 
 
-class _Fits:
+class _CookieMatch:
     """Whether the cookie at a position is the one row and round had."""
 
-    def __init__(self, book: Book, rounds: Indices, cookies: U32) -> None:
+    def __init__(self, book: CookieTable, rounds: Indices, cookies: U32) -> None:
         self._book, self._rounds, self._cookies = book, rounds, cookies
 
     def __call__(self, positions: Indices, rows: Indices) -> Flags:
@@ -302,7 +306,7 @@ class _Fits:
         return np.asarray(known & (expected.astype(np.uint32) == self._cookies[positions]))
 
 
-def open_packets(arrived: Arrived, *, v6: bool) -> tuple[Rows, Indices, Rows, Flags]:
+def open_packets(arrived: ReceivedBatch, *, v6: bool) -> tuple[Rows, Indices, Rows, Flags]:
     """What a raw socket delivered: transport rows, their lengths, senders, and where that is well-formed."""
     if v6:
         everywhere = np.ones(len(arrived), dtype=np.bool_)

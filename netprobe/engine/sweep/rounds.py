@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
     Codes,
+    ResultCode,
     RoundResult,
+    SweepAnswers,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Queue:
 
 
 @dataclass(slots=True)
-class Round:
+class SweepRound:
     """The state of one round."""
 
     number: int
@@ -117,19 +117,19 @@ class Round:
     def note_refused(self, row: int, *, errno: int, at_ns: int, unreachable: bool) -> None:
         """Our own kernel would not send this row; *unreachable* is its word about the network (no route)."""
         self.errnos[row] = errno
-        self.codes[row] = Code.REJECTED if unreachable else Code.NOT_MEASURED
+        self.codes[row] = ResultCode.REJECTED if unreachable else ResultCode.NOT_MEASURED
         self.sent_ns[row] = at_ns
         self.sent += 1
         self.answered += 1
         self.last_sent_ns = at_ns
 
-    def note(self, answers: Answers, *, wall_offset_ns: int, now_ns: int = 0) -> int:
+    def note(self, answers: SweepAnswers, *, wall_offset_ns: int, now_ns: int = 0) -> int:
         """Take in answers of this round; returns how many were news. The first answer to a row counts.
 
         *wall_offset_ns* is wall time less monotonic time when the answers were picked up, at *now_ns*.
         """
         rows = answers.rows
-        fresh = np.nonzero((self.codes[rows] == Code.PENDING) & (self.sent_ns[rows] > 0))[0]
+        fresh = np.nonzero((self.codes[rows] == ResultCode.PENDING) & (self.sent_ns[rows] > 0))[0]
         rows = rows[fresh]
         # Of several answers to one row the first stands: written backwards, it is the one that remains.
         place = np.arange(len(rows))
@@ -140,7 +140,7 @@ class Round:
         heard_ns = answers.stamps_ns[fresh] - wall_offset_ns
         # The first answers of a batch may come before the batch's end; a time is never negative or nought.
         self.rtts_ns[rows] = np.maximum(1, heard_ns - self.sent_ns[rows])
-        special = fresh[answers.codes[fresh] > Code.REFUSED]
+        special = fresh[answers.codes[fresh] > ResultCode.REFUSED]
         if len(special):
             told = answers.rows[special]
             self.senders[told] = answers.senders[special]
@@ -171,11 +171,11 @@ class Round:
             asked[queue.rows] = True
         late = (self.rtts_ns > self.timeout_ns) & (not self.late_counts)
         self.rtts_ns[late] = -1
-        silent = asked & ((self.codes == Code.PENDING) | late)
+        silent = asked & ((self.codes == ResultCode.PENDING) | late)
         # An answer that we dropped ourselves looks like silence; nobody can tell which it was.
-        self.codes[silent] = Code.NOT_MEASURED if dropped or stalled_ns else Code.TIMED_OUT
+        self.codes[silent] = ResultCode.NOT_MEASURED if dropped or stalled_ns else ResultCode.TIMED_OUT
         for rows in unsent:
-            self.codes[rows] = Code.NOT_MEASURED
+            self.codes[rows] = ResultCode.NOT_MEASURED
         return RoundResult(
             number=self.number,
             asked=asked,
@@ -198,10 +198,10 @@ class LateAnswers:
 
     most: int = 10_000
     most_batches: int = 100
-    _batches: list[Answers] = field(default_factory=list)
+    _batches: list[SweepAnswers] = field(default_factory=list)
     _held: int = 0
 
-    def add(self, answers: Answers) -> None:
+    def add(self, answers: SweepAnswers) -> None:
         """Keep as many as there is room for."""
         room = self.most - self._held if len(self._batches) < self.most_batches else 0
         kept = answers.pick(np.arange(min(room, len(answers))))
@@ -209,7 +209,7 @@ class LateAnswers:
             self._batches.append(kept)
             self._held += len(kept)
 
-    def take(self) -> list[Answers]:
+    def take(self) -> list[SweepAnswers]:
         """Hand them over, once."""
         batches, self._batches, self._held = self._batches, [], 0
         return batches

@@ -1,6 +1,6 @@
 """What a sweep opens: for each protocol and family of its questions a lane, a socket and a door for answers.
 
-Rule: opened whole or not at all; whatever was opened is closed by :meth:`Opened.close`.
+Rule: opened whole or not at all; whatever was opened is closed by :meth:`SweepSockets.close`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netprobe.engine.sweep import sockets
-from netprobe.engine.sweep.bpf import Marks
-from netprobe.engine.sweep.mmsg import Arrived, Inbox
+from netprobe.engine.sweep.bpf import AnswerFilter
+from netprobe.engine.sweep.mmsg import ArrayReceiver, ReceivedBatch
 from netprobe.engine.sweep.protocols import (
-    DatagramLane,
-    IcmpLane,
-    Lane,
-    SynLane,
+    DatagramHandler,
+    IcmpHandler,
+    ProtocolHandler,
+    SynHandler,
     open_packets,
 )
-from netprobe.engine.sweep.stamp_protocol import StampLane
+from netprobe.engine.sweep.stamp_protocol import StampHandler
 from netprobe.engine.sweep.targets import (
-    Answers,
     Codes,
-    Kind,
-    Questions,
+    SweepAnswers,
+    SweepTargets,
+    TargetProtocol,
 )
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.wire.batch import Flags, Indices, is_mapped
 from netprobe.wire.batch_quote import read_errors
 from netprobe.wire.stamp import MIN_BYTES
@@ -48,20 +48,22 @@ _WIDTH = 160
 
 
 @dataclass(slots=True)
-class Door:
+class ReceiveSocket:
     """One socket and what its packets mean."""
 
     socket: socket.socket
-    inbox: Inbox
-    read: Callable[[Arrived], list[Answers]]
+    inbox: ArrayReceiver
+    read: Callable[[ReceivedBatch], list[SweepAnswers]]
     drops: int = 0
 
 
-class Opened:
+class SweepSockets:
     """Lanes and doors of one set of questions."""
 
-    def __init__(self, questions: Questions, *, key: bytes, random: np.random.Generator, batch: int) -> None:
-        """Open everything, for *batch* packets at once; :class:`SurroundingsError` where we may not."""
+    def __init__(
+        self, questions: SweepTargets, *, key: bytes, random: np.random.Generator, batch: int
+    ) -> None:
+        """Open everything, for *batch* packets at once; :class:`SystemRefusedError` where we may not."""
         self._questions = questions
         # Salted, so that no answer to another sweep with this key can be taken for one to ours.
         salt = secrets.token_bytes(hashlib.blake2b.SALT_SIZE)
@@ -72,12 +74,12 @@ class Opened:
         self._boot = secrets.randbits(32)
         self._identifier = 1 + secrets.randbelow(0xFFFF)
         self._closers: list[Callable[[], None]] = []
-        self.lanes: list[tuple[Lane, socket.socket]] = []
+        self.lanes: list[tuple[ProtocolHandler, socket.socket]] = []
         self.lane_of = np.zeros(len(questions), dtype=np.int64)
         """Which lane each question is in."""
         self.position = np.zeros(len(questions), dtype=np.int64)
         """Its row in there."""
-        self.doors: list[Door] = []
+        self.doors: list[ReceiveSocket] = []
         self.poll = select.poll()
         """Tells when a socket has become readable."""
         self.room = 2 * _INBOX
@@ -94,7 +96,7 @@ class Opened:
             closer()
         self._closers.clear()
 
-    def readable(self) -> list[Door]:
+    def readable(self) -> list[ReceiveSocket]:
         """The doors at which something waits."""
         waiting = {fileno for fileno, _ in self.poll.poll(0)}
         return [door for door in self.doors if door.socket.fileno() in waiting]
@@ -102,7 +104,7 @@ class Opened:
     def _open(self) -> None:
         v4 = is_mapped(self._questions.addresses)
         kinds = self._questions.kinds
-        first_port = self._reserve() if (kinds == Kind.SYN).any() else 0
+        first_port = self._reserve() if (kinds == TargetProtocol.SYN).any() else 0
         for v6 in (False, True):
             family = ~v4 if v6 else v4
             if family.any():
@@ -114,57 +116,59 @@ class Opened:
         return reserved.first
 
     def _open_family(self, kinds: Codes, family: Flags, first_port: int, *, v6: bool) -> None:
-        others: list[Lane] = []
+        others: list[ProtocolHandler] = []
         udp_port = 0
-        if len(rows := self._rows_of(family & (kinds == Kind.DATAGRAM))):
+        if len(rows := self._rows_of(family & (kinds == TargetProtocol.DATAGRAM))):
             opened = self._keep(sockets.open_udp(v6=v6))
             udp_port = opened.getsockname()[1]
             asked = self._questions.pick(rows)
-            others.append(DatagramLane(asked, rows, key=self._key, source_port=udp_port, v6=v6))
+            others.append(DatagramHandler(asked, rows, key=self._key, source_port=udp_port, v6=v6))
             self._add_lane(others[-1], opened, width=_WIDTH)
         stamp_port = 0
-        if len(rows := self._rows_of(family & (kinds == Kind.STAMP))):
+        if len(rows := self._rows_of(family & (kinds == TargetProtocol.STAMP))):
             opened = self._keep(sockets.open_udp(v6=v6))
             stamp_port = opened.getsockname()[1]
             asked = self._questions.pick(rows)
             others.append(
-                StampLane(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
+                StampHandler(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
             )
             self._add_lane(others[-1], opened, width=MIN_BYTES)
-        marks = Marks(
+        marks = AnswerFilter(
             self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
         )
         raw = self._open_icmp(kinds[family], marks, v6=v6)
         if raw is None:
             return
-        echoes: IcmpLane | None = None
-        if len(rows := self._rows_of(family & (kinds == Kind.ICMP))):
+        echoes: IcmpHandler | None = None
+        if len(rows := self._rows_of(family & (kinds == TargetProtocol.ICMP))):
             asked = self._questions.pick(rows)
-            echoes = IcmpLane(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
+            echoes = IcmpHandler(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
             self._add_lane(echoes, raw, width=0)
-        if len(rows := self._rows_of(family & (kinds == Kind.SYN))):
+        if len(rows := self._rows_of(family & (kinds == TargetProtocol.SYN))):
             asked = self._questions.pick(rows)
             opened = self._keep(sockets.open_syn(marks, v6=v6))
             sources = sockets.find_sources(asked.addresses)
-            others.append(SynLane(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6))
+            others.append(
+                SynHandler(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6)
+            )
             self._add_lane(others[-1], opened, width=_WIDTH)
         reader = _icmp_reader(echoes, others, v6=v6)
-        self.doors.append(Door(raw, Inbox(capacity=_INBOX, width=_WIDTH), reader))
+        self.doors.append(ReceiveSocket(raw, ArrayReceiver(capacity=_INBOX, width=_WIDTH), reader))
 
-    def _open_icmp(self, kinds: Codes, marks: Marks, *, v6: bool) -> socket.socket | None:
+    def _open_icmp(self, kinds: Codes, marks: AnswerFilter, *, v6: bool) -> socket.socket | None:
         """A raw socket for echoes and everybody's errors; where that is forbidden, echoes go without."""
         try:
             return self._keep(sockets.open_icmp(marks, v6=v6))
-        except SurroundingsError:
-            if np.isin(kinds, (Kind.SYN, Kind.DATAGRAM)).any():
+        except SystemRefusedError:
+            if np.isin(kinds, (TargetProtocol.SYN, TargetProtocol.DATAGRAM)).any():
                 raise
         v4 = is_mapped(self._questions.addresses)
-        rows = self._rows_of((~v4 if v6 else v4) & (self._questions.kinds == Kind.ICMP))
+        rows = self._rows_of((~v4 if v6 else v4) & (self._questions.kinds == TargetProtocol.ICMP))
         if len(rows):
             opened = self._keep(sockets.open_ping(v6=v6))
             asked, identifier = self._questions.pick(rows), opened.getsockname()[1]
             self._add_lane(
-                IcmpLane(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
+                IcmpHandler(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
             )
         return None
 
@@ -175,11 +179,11 @@ class Opened:
         self._closers.append(opened.close)
         return opened
 
-    def _add_lane(self, lane: Lane, opened: socket.socket, *, width: int) -> None:
+    def _add_lane(self, lane: ProtocolHandler, opened: socket.socket, *, width: int) -> None:
         """Register a lane; with *width* its socket is also a door, read that far into each packet."""
         if width:
-            inbox = Inbox(capacity=_INBOX, width=width)
-            self.doors.append(Door(opened, inbox, lambda arrived: [lane.read(arrived)]))
+            inbox = ArrayReceiver(capacity=_INBOX, width=width)
+            self.doors.append(ReceiveSocket(opened, inbox, lambda arrived: [lane.read(arrived)]))
         self.lane_of[lane.rows] = len(self.lanes)
         self.position[lane.rows] = np.arange(len(lane.rows))
         self.lanes.append((lane, opened))
@@ -190,12 +194,12 @@ class Opened:
 
 
 def _icmp_reader(
-    echoes: IcmpLane | None, others: list[Lane], *, v6: bool
-) -> Callable[[Arrived], list[Answers]]:
+    echoes: IcmpHandler | None, others: list[ProtocolHandler], *, v6: bool
+) -> Callable[[ReceivedBatch], list[SweepAnswers]]:
     """A raw ICMP socket hears replies to our echoes, and errors about packets of every lane of its family."""
-    lanes: list[Lane] = [*([echoes] if echoes else []), *others]
+    lanes: list[ProtocolHandler] = [*([echoes] if echoes else []), *others]
 
-    def read(arrived: Arrived) -> list[Answers]:
+    def read(arrived: ReceivedBatch) -> list[SweepAnswers]:
         body, lengths, senders, valid = open_packets(arrived, v6=v6)
         told = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
         if told and len(told[0]) == len(arrived):

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from netprobe.engine.sweep.bpf import (
-    Marks,
+    AnswerFilter,
     attach,
     icmp_filter,
     syn_filter,
 )
 from netprobe.engine.sweep.mmsg import SO_RXQ_OVFL, SO_TIMESTAMPNS, socket_names
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.wire.batch import Rows, address_words, is_mapped, map_v4
 
 SYN_PORTS = 8
@@ -32,7 +32,7 @@ _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
+class ReservedPorts:
     """TCP source ports that nobody else can use while we hold them.
 
     They are bound but do not listen: to a SYN-ACK the kernel answers RST by itself (RFC 9293 section
@@ -48,14 +48,14 @@ class Reserved:
             holder.close()
 
 
-def open_icmp(marks: Marks, *, v6: bool) -> socket.socket:
+def open_icmp(marks: AnswerFilter, *, v6: bool) -> socket.socket:
     """A raw ICMP socket that hears only what concerns us."""
     opened = _open(socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
     attach(opened, icmp_filter(marks, v6=v6))
     return opened
 
 
-def open_syn(marks: Marks, *, v6: bool) -> socket.socket:
+def open_syn(marks: AnswerFilter, *, v6: bool) -> socket.socket:
     """A raw TCP socket that hears only answers to our SYNs."""
     opened = _open(socket.SOCK_RAW, socket.IPPROTO_TCP, v6=v6)
     attach(opened, syn_filter(marks, v6=v6))
@@ -81,7 +81,7 @@ def open_ping(*, v6: bool) -> socket.socket:
     return opened
 
 
-def reserve_ports(count: int = SYN_PORTS) -> Reserved:
+def reserve_ports(count: int = SYN_PORTS) -> ReservedPorts:
     """Hold *count* consecutive TCP ports of both families."""
     for _ in range(64):
         first = 33_000 + secrets.randbelow(27_000)
@@ -91,10 +91,10 @@ def reserve_ports(count: int = SYN_PORTS) -> Reserved:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     continue
-                raise SurroundingsError(f"cannot reserve TCP ports: {error.strerror}") from error
+                raise SystemRefusedError(f"cannot reserve TCP ports: {error.strerror}") from error
             taken.pop_all()
-            return Reserved(first, holders)
-    raise SurroundingsError(f"found no {count} consecutive free TCP ports")
+            return ReservedPorts(first, holders)
+    raise SystemRefusedError(f"found no {count} consecutive free TCP ports")
 
 
 def find_sources(targets: Rows) -> Rows:
@@ -137,7 +137,7 @@ def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
         opened = socket.socket(family, kind, protocol)
     except OSError as error:
         needs = " (a raw socket needs the NET_RAW capability)" if kind == socket.SOCK_RAW else ""
-        raise SurroundingsError(f"cannot open a socket: {error.strerror}{needs}") from error
+        raise SystemRefusedError(f"cannot open a socket: {error.strerror}{needs}") from error
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from netprobe.engine.stall_tracker import Stalls
+from netprobe.engine.stall_tracker import StallTracker
 
 
-class Awake:
+class StallGuard:
     """Remembers when we should have been back, and for how long we stood still since."""
 
     def __init__(self) -> None:
-        self._stalls = Stalls()
+        self._stalls = StallTracker()
         self._due_ns: int | None = None
 
     def plan(self, due_ns: int) -> None:

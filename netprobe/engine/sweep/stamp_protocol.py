@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from netprobe.engine.sweep.cookies import KEPT_ROUNDS
-from netprobe.engine.sweep.mmsg import Arrived, Outbox, socket_names
+from netprobe.engine.sweep.mmsg import ArraySender, ReceivedBatch, socket_names
 from netprobe.engine.sweep.protocols import error_answers, lengths_of, plain_answers
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
-    Questions,
+    ResultCode,
     StampDetails,
+    SweepAnswers,
+    SweepTargets,
 )
 from netprobe.wire.batch import U32, Flags, Indices, Rows, get32, get64
-from netprobe.wire.batch_quote import Quotes
+from netprobe.wire.batch_quote import QuoteBatch
 from netprobe.wire.batch_stamp import Sealer, build_requests, patch_requests, read_answers, stamp_requests
 from netprobe.wire.stamp import CHECK_OFFSET, MAX_BYTES, MIN_BYTES
 
@@ -49,11 +49,11 @@ class _Asked:
         return np.where(inside, found, -1)
 
 
-class StampLane:
+class StampHandler:
     """STAMP requests of one family, from a socket of our own."""
 
     def __init__(
-        self, questions: Questions, rows: Indices, *, key: bytes, boot: int, source_port: int, v6: bool
+        self, questions: SweepTargets, rows: Indices, *, key: bytes, boot: int, source_port: int, v6: bool
     ) -> None:
         self.rows, self.v6 = rows, v6
         self._boot, self._source_port = boot, source_port
@@ -67,7 +67,7 @@ class StampLane:
         )
         self._packets = build_requests(questions.checks, lengths, boot=boot)
         self.details = StampDetails.none(len(questions))
-        self.outbox = Outbox(
+        self.outbox = ArraySender(
             self._packets, lengths, socket_names(questions.addresses, questions.ports, v6=v6)
         )
 
@@ -92,14 +92,14 @@ class StampLane:
         """Write the time of sending into packets that leave now."""
         stamp_requests(self._packets, positions, wall_ns=wall_ns)
 
-    def read(self, arrived: Arrived) -> Answers:
+    def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """Answers that know the key, from the address and port that was asked."""
         told = read_answers(arrived.packets, arrived.lengths, sealer=self._sealer)
         rows, rounds = self._find(told.checks, told.sequences, told.valid & (told.boots == self._boot))
         senders = arrived.senders(v6=self.v6)
         same = (senders == self._addresses[rows]).all(axis=1) & (arrived.ports() == self._ports[rows])
         at = np.nonzero(rows >= 0)[0]
-        rows, codes = rows[at], np.where(same[at], Code.REACHED, Code.WRONG_PEER).astype(np.uint8)
+        rows, codes = rows[at], np.where(same[at], ResultCode.REACHED, ResultCode.WRONG_PEER).astype(np.uint8)
         self.details.received_counts[rows] = told.received_counts[at]
         self.details.sources[rows] = told.sources[at]
         self.details.source_ports[rows] = told.source_ports[at]
@@ -108,7 +108,7 @@ class StampLane:
         self.details.holds_ns[rows] = np.maximum(0, told.answered_ns - told.received_ns)[at]
         return plain_answers(self.rows[rows], rounds[at], codes, arrived, at, senders)
 
-    def read_quotes(self, quotes: Quotes, arrived: Arrived, senders: Rows) -> Answers:
+    def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
         """Errors about our requests, as far as a router quotes check and sequence number."""
         ours = quotes.valid & (quotes.protocols == socket.IPPROTO_UDP)
         ours &= (quotes.source_ports == self._source_port) & (

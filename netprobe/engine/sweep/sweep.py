@@ -22,15 +22,15 @@ import numpy as np
 
 from netprobe.engine.sweep.mmsg import count_drops
 from netprobe.engine.sweep.pacer import Pacer
-from netprobe.engine.sweep.rounds import BATCH, LateAnswers, Queue, Round
-from netprobe.engine.sweep.setup import Opened
-from netprobe.engine.sweep.stall_guard import Awake
-from netprobe.engine.sweep.stamp_protocol import StampLane
+from netprobe.engine.sweep.rounds import BATCH, LateAnswers, Queue, SweepRound
+from netprobe.engine.sweep.setup import SweepSockets
+from netprobe.engine.sweep.stall_guard import StallGuard
+from netprobe.engine.sweep.stamp_protocol import StampHandler
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Questions,
     RoundResult,
     StampDetails,
+    SweepAnswers,
+    SweepTargets,
 )
 from netprobe.errors import MisuseError
 from netprobe.wire.batch import Indices
@@ -45,7 +45,7 @@ _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SweepSettings:
     """How fast a round goes."""
 
     rate: float | None = None
@@ -67,19 +67,19 @@ class Pace:
 class Sweep:
     """Sockets and state of one set of questions. Close it, or use it as a context manager."""
 
-    def __init__(self, questions: Questions, *, key: bytes, seed: int | None = None) -> None:
+    def __init__(self, questions: SweepTargets, *, key: bytes, seed: int | None = None) -> None:
         """Prepare the packets of all *questions*; *key* is the plan's cookie key, of any length."""
         if not len(questions):
             raise MisuseError("a sweep needs at least one question")
         self.questions = questions
         self._random = np.random.default_rng(seed)
-        self._opened = Opened(questions, key=key, random=self._random, batch=BATCH)
+        self._opened = SweepSockets(questions, key=key, random=self._random, batch=BATCH)
         self._drain_every = self._opened.room
         self._unread = 0
         """Packets sent since the sockets were last read."""
-        self._rounds: dict[int, Round] = {}
+        self._rounds: dict[int, SweepRound] = {}
         self._late = LateAnswers()
-        self._awake = Awake()
+        self._awake = StallGuard()
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
         """Packets that proved nothing and answers that came twice or too late."""
@@ -98,7 +98,7 @@ class Sweep:
 
     # --- rounds ---------------------------------------------------------------------------------
 
-    def begin(self, pace: Pace, *, rows: Indices | None = None) -> int:
+    def begin(self, pace: SweepSettings, *, rows: Indices | None = None) -> int:
         """Start a round over *rows* and return its number.
 
         Without *rows* all questions are asked, in the sweep's own random order and from a random place in it,
@@ -109,7 +109,7 @@ class Sweep:
             raise MisuseError("a round begins when all packets of the last one have left")
         self._number += 1
         self._awake.plan(time.monotonic_ns())
-        self._rounds[self._number] = Round(
+        self._rounds[self._number] = SweepRound(
             number=self._number,
             size=len(self.questions),
             queues=self._queue_up(rows),
@@ -166,7 +166,7 @@ class Sweep:
         result = running.close(drops=self.drops, stalled_ns=stalled_ns)
         return dataclasses.replace(result, stamps=stamps, lag_ns=lag_ns)
 
-    def ask(self, pace: Pace, *, rows: Indices | None = None) -> RoundResult:
+    def ask(self, pace: SweepSettings, *, rows: Indices | None = None) -> RoundResult:
         """Run a whole round, sleeping between its steps."""
         number = self.begin(pace, rows=rows)
         if pace.beside:
@@ -175,7 +175,7 @@ class Sweep:
             self.wait(number, until_ns=wake_ns)
         return self.finish(number)
 
-    def _send_and_listen(self, running: Round) -> None:
+    def _send_and_listen(self, running: SweepRound) -> None:
         """Send everything here while a second thread reads; the kernel needs no lock of ours."""
         over = threading.Event()
 
@@ -222,11 +222,11 @@ class Sweep:
             else:
                 opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
 
-    def running(self, number: int) -> Round:
+    def running(self, number: int) -> SweepRound:
         """The state of a round that has begun; to be read only."""
         return self._rounds[number]
 
-    def take_late(self) -> list[Answers]:
+    def take_late(self) -> list[SweepAnswers]:
         """Proven answers to rounds that were finished before, since the last call; the first of very many."""
         return self._late.take()
 
@@ -235,8 +235,8 @@ class Sweep:
         """Answers the kernel dropped at our receive buffers since the sweep was opened."""
         return sum(door.drops for door in self._opened.doors)
 
-    def _collect_stamps(self, running: Round) -> StampDetails | None:
-        lanes = [lane for lane, _ in self._opened.lanes if isinstance(lane, StampLane)]
+    def _collect_stamps(self, running: SweepRound) -> StampDetails | None:
+        lanes = [lane for lane, _ in self._opened.lanes if isinstance(lane, StampHandler)]
         if not lanes:
             return None
         told = StampDetails.none(len(self.questions))
@@ -261,7 +261,7 @@ class Sweep:
                 queues.append(Queue(index, lane.rows[positions]))
         return queues
 
-    def _send_due(self, running: Round) -> None:
+    def _send_due(self, running: SweepRound) -> None:
         allowed = running.pacer.allow(now_ns=time.monotonic_ns(), sent=running.sent)
         while allowed > 0 and not running.all_sent:
             queue = min((queue for queue in running.queues if queue.left), key=lambda queue: queue.progress)
@@ -273,12 +273,12 @@ class Sweep:
             if self._unread >= self._drain_every:
                 self._drain()
 
-    def _send_batch(self, running: Round, queue: Queue, most: int) -> int:
+    def _send_batch(self, running: SweepRound, queue: Queue, most: int) -> int:
         """Send one batch of a queue; returns how many questions are settled (0: the socket is full)."""
         lane, opened = self._opened.lanes[queue.lane]
         rows = queue.rows[queue.cursor : queue.cursor + most]
         before_ns = time.monotonic_ns()
-        if isinstance(lane, StampLane):
+        if isinstance(lane, StampHandler):
             lane.stamp(self._opened.position[rows], wall_ns=time.time_ns())
         running.expect(rows, now_ns=before_ns)
         sent, error = lane.outbox.send(opened.fileno(), queue.cursor, len(rows))
@@ -311,7 +311,7 @@ class Sweep:
                 if len(arrived) < door.inbox.capacity:
                     break
 
-    def _note(self, answers: Answers, offset_ns: int, now_ns: int) -> int:
+    def _note(self, answers: SweepAnswers, offset_ns: int, now_ns: int) -> int:
         if not len(answers):
             return 0
         news, told = 0, np.zeros(len(answers), dtype=np.bool_)

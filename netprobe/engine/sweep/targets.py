@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Codes = NDArray[np.uint8]
 
 
-class Kind(IntEnum):
+class TargetProtocol(IntEnum):
     """The questions a sweep can ask."""
 
     ICMP = 1
@@ -42,7 +42,7 @@ class Kind(IntEnum):
     """A UDP datagram to a port of whom we know nothing, to learn whether somebody listens."""
 
 
-class Code(IntEnum):
+class ResultCode(IntEnum):
     """Outcomes of a sweep, as one byte each."""
 
     PENDING = 0
@@ -56,7 +56,7 @@ class Code(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
+class SweepTargets:
     """One question per row."""
 
     kinds: Codes
@@ -74,18 +74,18 @@ class Questions:
     @classmethod
     def of(
         cls,
-        kind: Kind,
+        kind: TargetProtocol,
         addresses: Sequence[str] | Rows,
         *,
         ports: Sequence[int] | U16 | int = 0,
         sizes: Sequence[int] | U16 | int = 0,
         checks: Sequence[int] | U64 | None = None,
-    ) -> Questions:
+    ) -> SweepTargets:
         """Questions of one kind; a single port or size holds for all rows."""
         packed = addresses if isinstance(addresses, np.ndarray) else pack_addresses(addresses)
         count = len(packed)
         asked = np.broadcast_to(np.asarray(ports, dtype=np.int64), (count,))
-        lowest = 0 if kind is Kind.ICMP else 1
+        lowest = 0 if kind is TargetProtocol.ICMP else 1
         wrong = (asked < lowest) | (asked > 65535)
         if wrong.any():
             at = int(np.argmax(wrong))
@@ -99,9 +99,9 @@ class Questions:
             checks=told,
         )
 
-    def plus(self, other: Questions) -> Questions:
+    def plus(self, other: SweepTargets) -> SweepTargets:
         """Both sets of questions as one, *other* behind."""
-        return Questions(
+        return SweepTargets(
             kinds=np.concatenate([self.kinds, other.kinds]),
             addresses=np.concatenate([self.addresses, other.addresses]),
             ports=np.concatenate([self.ports, other.ports]),
@@ -109,15 +109,15 @@ class Questions:
             checks=np.concatenate([self.checks, other.checks]),
         )
 
-    def pick(self, rows: Indices) -> Questions:
+    def pick(self, rows: Indices) -> SweepTargets:
         """Only these rows."""
-        return Questions(
+        return SweepTargets(
             *(self.kinds[rows], self.addresses[rows], self.ports[rows], self.sizes[rows], self.checks[rows])
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class SweepAnswers:
     """What one batch of packets said, only of questions that were really asked (cookie proven)."""
 
     rows: Indices
@@ -135,15 +135,15 @@ class Answers:
         return len(self.rows)
 
     @classmethod
-    def none(cls) -> Answers:
+    def none(cls) -> SweepAnswers:
         """What a batch says that holds nothing for the one who asks."""
         rows, octets = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
         nobody = np.zeros((0, 16), dtype=np.uint8)
         return cls(rows, rows, octets, rows, nobody, octets, octets, rows)
 
-    def pick(self, here: Flags | Indices) -> Answers:
+    def pick(self, here: Flags | Indices) -> SweepAnswers:
         """Only these answers."""
-        return Answers(
+        return SweepAnswers(
             *(self.rows[here], self.rounds[here], self.codes[here], self.stamps_ns[here]),
             *(self.senders[here], self.types[here], self.icmp_codes[here], self.mtus[here]),
         )
@@ -216,7 +216,7 @@ class RoundResult:
     stamps: StampDetails | None = None
     """Where the sweep has STAMP questions."""
 
-    def count(self, code: Code) -> int:
+    def count(self, code: ResultCode) -> int:
         """How many rows ended like this."""
         return int((self.codes == code).sum())
 
@@ -224,22 +224,22 @@ class RoundResult:
         self, row: int, *, expected: str = ""
     ) -> Outcome:
         """One row as a value of the model; *expected* names who should have answered."""
-        code, rtt_ns = Code(int(self.codes[row])), int(self.rtts_ns[row])
+        code, rtt_ns = ResultCode(int(self.codes[row])), int(self.rtts_ns[row])
         sender = address_text(self.senders[row])
         match code:
-            case Code.REACHED:
+            case ResultCode.REACHED:
                 return Reached(rtt_ns)
-            case Code.REFUSED:
+            case ResultCode.REFUSED:
                 return Refused(rtt_ns)
-            case Code.REJECTED:
+            case ResultCode.REJECTED:
                 return Rejected(sender, int(self.types[row]), int(self.icmp_codes[row]))
-            case Code.TIMED_OUT:
+            case ResultCode.TIMED_OUT:
                 return TimedOut(self.timeout_ns)
-            case Code.TOO_BIG:
+            case ResultCode.TOO_BIG:
                 return TooBig(int(self.mtus[row]), sender)
-            case Code.WRONG_PEER:
+            case ResultCode.WRONG_PEER:
                 return WrongPeer(expected, sender, rtt_ns)
-            case Code.PENDING | Code.NOT_MEASURED:
+            case ResultCode.PENDING | ResultCode.NOT_MEASURED:
                 return NotMeasured(self._reason(row))
 
     def _reason(self, row: int) -> str:

@@ -7,14 +7,14 @@ from functools import partial
 from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, Frozen, Killed, Parameter
 from netprobe.model.component import agent
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 
 _AGENT = Parameter("agent", "CLUSTER/NODE/PLANE")
 
 
 def _plan(action: type[Killed] | type[Frozen], arguments: Arguments) -> FaultPlan:
     sick = arguments.agent("agent")
-    return FaultPlan(Label(Cause.AGENT_SICK, (agent(sick),)), (action(str(sick)),))
+    return FaultPlan(GroundTruth(Cause.AGENT_SICK, (agent(sick),)), (action(str(sick)),))
 
 
 AGENT_KILLED = FaultKind(

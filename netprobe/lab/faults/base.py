@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from netprobe.errors import InputError
-from netprobe.lab.plan import Host, LabPlan, PlannedCluster, PlannedService, Tunnel
-from netprobe.model.ground_truth import Label
+from netprobe.lab.plan import LabHost, LabPlan, PlannedCluster, PlannedService, Tunnel
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import AgentId, NodeId
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ Action = NftTable | NftChange | LinksDown | RoutesGone | PeerGone | Killed | Fro
 class FaultPlan:
     """What one fault does, and what it must be called."""
 
-    label: Label
+    label: GroundTruth
     actions: tuple[Action, ...]
     forget_flows: tuple[str, ...] = ()
     """Hosts whose connection tracking is emptied after doing and undoing, so that flows that are known
@@ -172,7 +172,7 @@ class Arguments:
             )
         return found
 
-    def gateway_host(self, cluster: PlannedCluster) -> Host:
+    def gateway_host(self, cluster: PlannedCluster) -> LabHost:
         """The host of a cluster's gateway."""
         return self.plan.host(str(cluster.gateway))
 

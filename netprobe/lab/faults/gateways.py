@@ -7,7 +7,7 @@ from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, 
 from netprobe.lab.plan import pod_host
 from netprobe.model.component import gateway_out
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 
 _CLUSTER = Parameter("cluster", "CLUSTER")
 
@@ -24,7 +24,7 @@ def _plan_snat(arguments: Arguments) -> FaultPlan:
         for family, pods, version in zip(("ip", "ip6"), cluster.pod_cidrs, (4, 6), strict=True)
     ]
     table = NftTable(gateway.name, _chain("leaving", "postrouting priority srcnat - 10", rules))
-    label = Label(Cause.SNAT, (gateway_out(cluster.gateway),))
+    label = GroundTruth(Cause.SNAT, (gateway_out(cluster.gateway),))
     return FaultPlan(label, (table,), forget_flows=(gateway.name,))
 
 
@@ -41,7 +41,7 @@ def _plan_wrong_peer(arguments: Arguments) -> FaultPlan:
     ]
     chains = (("arriving", "prerouting priority dstnat - 10"), ("own", "output priority -110"))
     table = NftTable(str(cluster.gateway), "\n".join(_chain(name, hook, rules) for name, hook in chains))
-    label = Label(Cause.WRONG_PEER, (gateway_out(cluster.gateway),))
+    label = GroundTruth(Cause.WRONG_PEER, (gateway_out(cluster.gateway),))
     return FaultPlan(label, (table,), forget_flows=(str(cluster.gateway),))
 
 

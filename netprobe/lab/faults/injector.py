@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pyroute2 import NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.lab.builder import (
     find_links,
     netlink,
@@ -61,7 +61,7 @@ class ActiveFault:
         )  # fmt: skip
 
 
-class FaultDesk:
+class FaultInjector:
     """Adds and removes faults of one lab."""
 
     def __init__(
@@ -114,7 +114,7 @@ class FaultDesk:
             for action in plan.actions:
                 self._do(identity, action)
                 done.append(action)
-        except (SurroundingsError, InputError):
+        except (SystemRefusedError, InputError):
             for action in reversed(done):
                 self._undo(identity, action)
             raise
@@ -223,7 +223,9 @@ class FaultDesk:
                 try:
                     tracking.flush()
                 except NetlinkError as error:
-                    raise SurroundingsError(f"cannot empty connection tracking on {host}: {error}") from error
+                    raise SystemRefusedError(
+                        f"cannot empty connection tracking on {host}: {error}"
+                    ) from error
                 finally:
                     tracking.close()
 

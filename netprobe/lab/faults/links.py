@@ -11,7 +11,7 @@ from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, 
 from netprobe.lab.plan import Tunnel
 from netprobe.model.component import Component, tunnel
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 
 _ONE = Parameter("source", "CLUSTER")
 _OTHER = Parameter("target", "CLUSTER")
@@ -39,12 +39,12 @@ def drop_arriving(link: Tunnel, *, target: str, what: str = "") -> NftTable:
 def _plan_down(arguments: Arguments) -> FaultPlan:
     link = arguments.tunnel("source", "target")
     end = link.end(arguments.text("source"))
-    return FaultPlan(Label(Cause.TUNNEL_DOWN, _both(link)), (PeerGone(end.gateway, end.interface),))
+    return FaultPlan(GroundTruth(Cause.TUNNEL_DOWN, _both(link)), (PeerGone(end.gateway, end.interface),))
 
 
 def _plan_port_blocked(arguments: Arguments) -> FaultPlan:
     link = arguments.tunnel("source", "target")
-    label = Label(Cause.TUNNEL_DOWN, _both(link))
+    label = GroundTruth(Cause.TUNNEL_DOWN, _both(link))
     if not link.port:
         both = (link.source.cluster, link.target.cluster)
         return FaultPlan(label, tuple(drop_arriving(link, target=target) for target in both))
@@ -65,20 +65,20 @@ def _plan_lossy(arguments: Arguments) -> FaultPlan:
     share = f"numgen random mod 100 < {percent}" if percent < 100 else ""
     both = (link.source.cluster, link.target.cluster)
     rules = tuple(drop_arriving(link, target=target, what=share) for target in both)
-    return FaultPlan(Label(Cause.TUNNEL_LOSSY, _both(link)), rules)
+    return FaultPlan(GroundTruth(Cause.TUNNEL_LOSSY, _both(link)), rules)
 
 
 def _plan_one_way(arguments: Arguments) -> FaultPlan:
     link = arguments.tunnel("source", "target")
     source, target = arguments.cluster("source").name, arguments.cluster("target").name
-    label = Label(Cause.RETURN_PATH_DROPPED, (tunnel(source, target),))
+    label = GroundTruth(Cause.RETURN_PATH_DROPPED, (tunnel(source, target),))
     return FaultPlan(label, (drop_arriving(link, target=target),))
 
 
 def _plan_black_hole(arguments: Arguments) -> FaultPlan:
     link = arguments.tunnel("source", "target")
     source, target = arguments.cluster("source").name, arguments.cluster("target").name
-    label = Label(Cause.TUNNEL_MTU, (tunnel(source, target),))
+    label = GroundTruth(Cause.TUNNEL_MTU, (tunnel(source, target),))
     return FaultPlan(label, (drop_arriving(link, target=target, what=f"meta length > {_LARGE}"),))
 
 

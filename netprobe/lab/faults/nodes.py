@@ -23,7 +23,7 @@ from netprobe.model.component import (
     overlay,
 )
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import NodeId
 
 _NODE = Parameter("node", "CLUSTER/NODE")
@@ -35,7 +35,7 @@ def _plan_overlay_blocked(arguments: Arguments) -> FaultPlan:
         raise InputError("source and target must be two nodes of one cluster", where="target")
     cluster = arguments.plan.find_cluster(one.cluster)
     assert cluster is not None
-    label = Label(Cause.OVERLAY_BLOCKED, (overlay(one, other), overlay(other, one)))
+    label = GroundTruth(Cause.OVERLAY_BLOCKED, (overlay(one, other), overlay(other, one)))
     pairs = ((one, other), (other, one))
     return FaultPlan(
         label, tuple(_drop_overlay(arguments.plan, cluster, at=at, sender=sender) for at, sender in pairs)
@@ -73,7 +73,7 @@ def _plan_route_missing(arguments: Arguments) -> FaultPlan:
     link = arguments.plan.find_tunnel(own.name, far.name)
     if link is None:
         raise InputError(f"no link joins {own.name} and {far.name}", where="cluster")
-    label = Label(
+    label = GroundTruth(
         Cause.ROUTE_MISSING,
         (Component(ComponentKind.OVERLAY, str(node), str(own.gateway), f"to {far.name}"),),
     )
@@ -91,13 +91,13 @@ def _plan_node_down(arguments: Arguments) -> FaultPlan:
     assert cluster is not None
     if node == cluster.gateway:
         raise InputError(f"{node} is a gateway; that fault is gateway-down", where="node")
-    label = Label(Cause.NODE_DOWN, (node_out(node), node_in(node)))
+    label = GroundTruth(Cause.NODE_DOWN, (node_out(node), node_in(node)))
     return FaultPlan(label, (_all_links(arguments.plan, node),))
 
 
 def _plan_gateway_down(arguments: Arguments) -> FaultPlan:
     gateway = arguments.cluster("cluster").gateway
-    label = Label(Cause.GATEWAY_DOWN, (gateway_out(gateway), gateway_in(gateway)))
+    label = GroundTruth(Cause.GATEWAY_DOWN, (gateway_out(gateway), gateway_in(gateway)))
     return FaultPlan(label, (_all_links(arguments.plan, gateway),))
 
 

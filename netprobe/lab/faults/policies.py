@@ -7,7 +7,7 @@ from functools import partial
 from netprobe.lab.faults.base import Arguments, FaultKind, FaultPlan, NftTable, Parameter
 from netprobe.model.component import firewall_rule
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 
 _PARAMETERS = (Parameter("node", "CLUSTER/NODE"), Parameter("port", "tcp/N", "tcp/9771"))
 
@@ -23,7 +23,7 @@ def _plan(cause: Cause, verdict: str, arguments: Arguments) -> FaultPlan:
         f" chain at_{hook} {{\n  type filter hook {hook} priority filter; policy accept\n  {rule}\n }}"
         for hook, rule in chains
     )
-    label = Label(cause, (firewall_rule(str(node), port=f"{protocol}/{port}"),))
+    label = GroundTruth(cause, (firewall_rule(str(node), port=f"{protocol}/{port}"),))
     return FaultPlan(label, (NftTable(str(node), body),))
 
 

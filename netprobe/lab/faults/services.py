@@ -21,7 +21,7 @@ from netprobe.lab.processes import dns_name
 from netprobe.lab.services import TABLE, endpoints_of, map_elements, map_name
 from netprobe.model.component import dns, service, service_proxy
 from netprobe.model.finding import Cause
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import NodeId
 
 _CLUSTER = Parameter("cluster", "CLUSTER")
@@ -37,7 +37,7 @@ def _plan_stale(arguments: Arguments) -> FaultPlan:
     stale = arguments.service(cluster, "service")
     changes = tuple(_point_at_dead(cluster, node, stale, version) for version in (4, 6))
     return FaultPlan(
-        Label(Cause.SERVICE_PROXY_STALE, (service_proxy(node),)), changes, forget_flows=(str(node),)
+        GroundTruth(Cause.SERVICE_PROXY_STALE, (service_proxy(node),)), changes, forget_flows=(str(node),)
     )
 
 
@@ -64,7 +64,7 @@ def _plan_no_endpoints(arguments: Arguments) -> FaultPlan:
     cluster = arguments.cluster("cluster")
     empty = arguments.service(cluster, "service")
     tables = tuple(_reject_service(arguments.plan, node, empty) for node in cluster.nodes)
-    label = Label(Cause.NO_ENDPOINTS, (service(cluster.name, empty.qualified),))
+    label = GroundTruth(Cause.NO_ENDPOINTS, (service(cluster.name, empty.qualified),))
     return FaultPlan(label, tables, forget_flows=tuple(map(str, cluster.nodes)))
 
 
@@ -121,12 +121,12 @@ def _dns_cluster(arguments: Arguments) -> PlannedCluster:
 
 def _plan_dns_down(arguments: Arguments) -> FaultPlan:
     cluster = _dns_cluster(arguments)
-    return FaultPlan(Label(Cause.DNS_DOWN, (dns(cluster.name),)), (Killed(dns_name(cluster.name)),))
+    return FaultPlan(GroundTruth(Cause.DNS_DOWN, (dns(cluster.name),)), (Killed(dns_name(cluster.name)),))
 
 
 def _plan_forward_missing(arguments: Arguments) -> FaultPlan:
     cluster = _dns_cluster(arguments)
-    label = Label(Cause.DNS_FORWARD_MISSING, (dns(cluster.name, zone=CLUSTERSET_ZONE),))
+    label = GroundTruth(Cause.DNS_FORWARD_MISSING, (dns(cluster.name, zone=CLUSTERSET_ZONE),))
     return FaultPlan(label, (ZoneDenied(cluster.name, CLUSTERSET_ZONE),))
 
 

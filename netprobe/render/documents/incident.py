@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from netprobe.analysis.intent.incidents import Change, Event
+from netprobe.analysis.intent.incidents import IncidentChange, IncidentEvent
 
 
-def event_line(event: Event) -> str:
+def event_line(event: IncidentEvent) -> str:
     """Two lines: what, and why.
 
     ``15:04:05  incident 1 opened: broken prod → staging, rule web, 3 cells``
@@ -17,12 +17,12 @@ def event_line(event: Event) -> str:
     what = f"{subject.verdict} {subject.source} → {subject.target}, rule {subject.rule}"
     cells = f"{event.cells:,} cell{'s' if event.cells != 1 else ''}"
     head = f"{_clock(event.at_ns)}  incident {event.number} {event.change}: {what}, {cells}"
-    if event.change is Change.CLOSED:
+    if event.change is IncidentChange.CLOSED:
         return f"{head}, after {_seconds(event.at_ns - event.opened_ns)}"
     return f"{head}\n          {one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
 
 
-def event_json(event: Event) -> str:
+def event_json(event: IncidentEvent) -> str:
     """One object on one line."""
     subject, one = event.subject, event.example
     told = {

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from netprobe.model.check import Check, Expectation, TargetKind
-from netprobe.model.collector_health import Entrance, Vitals
+from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.finding import Cause
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.snapshot import Snapshot
@@ -38,7 +38,7 @@ _TOTALS = {
 }
 
 
-class _Told(Collector):
+class _FixedCollector(Collector):
     """What is known already, for a registry."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -48,13 +48,15 @@ class _Told(Collector):
         return self._families
 
 
-def encode_metrics(snapshot: Snapshot | None, vitals: Vitals, *, accept: str = "") -> tuple[bytes, str]:
+def encode_metrics(
+    snapshot: Snapshot | None, vitals: CollectorHealth, *, accept: str = ""
+) -> tuple[bytes, str]:
     """The body and content type for whoever sends *accept*; without *snapshot*, of the collector alone."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
-    registry.register(_Told(_of_collector(vitals)))
+    registry.register(_FixedCollector(_of_collector(vitals)))
     if snapshot is not None:
-        registry.register(_Told(_of_fleet(snapshot)))
+        registry.register(_FixedCollector(_of_fleet(snapshot)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -146,7 +148,7 @@ def _coverage(snapshot: Snapshot) -> Iterator[Metric]:
         yield _gauge(f"netprobe_{name}", told, value)
 
 
-def _of_collector(vitals: Vitals) -> Iterator[Metric]:
+def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     yield _gauge("netprobe_collector_info", "The collector's version", 1, version=vitals.version)
     yield _gauge(
         "netprobe_started_timestamp_seconds", "When the collector started", vitals.started_ns / _SECOND
@@ -177,7 +179,7 @@ def _of_collector(vitals: Vitals) -> Iterator[Metric]:
         yield from _of_entrance(vitals.entrance)
 
 
-def _of_entrance(entrance: Entrance) -> Iterator[Metric]:
+def _of_entrance(entrance: AuthStats) -> Iterator[Metric]:
     for name, told, value in (
         ("tokens_admitted", "Connections let in by their token since the start", entrance.tokens_admitted),
         ("tokens_unchecked", "Those of them that no API could vouch for", entrance.tokens_unchecked),

@@ -13,7 +13,7 @@ from netprobe.model.finding import Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import read_health, worst
-from netprobe.render.figures.canvas import Sheet, wrap_evenly
+from netprobe.render.figures.canvas import Canvas, wrap_evenly
 from netprobe.render.figures.layout import (
     Point,
     Rect,
@@ -24,7 +24,7 @@ from netprobe.render.figures.state_style import (
     LOOKS,
     PAPER,
     SOFT_INK,
-    Look,
+    StateStyle,
 )
 from netprobe.render.labels import (
     Names,
@@ -40,7 +40,7 @@ _PADDING = 0.15
 class Callouts:
     """Remembers while a map is drawn what is in the way and what can be pointed at; then draws."""
 
-    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Sheet) -> None:
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Canvas) -> None:
         self._snapshot = snapshot
         self._graph = graph
         self._sheet = sheet
@@ -97,7 +97,7 @@ class Callouts:
         start = nearest(place, anchor.centre)
         self._sheet.leader(start, nearest(anchor, start), colour)
 
-    def _look_of(self, finding: Finding) -> Look:
+    def _look_of(self, finding: Finding) -> StateStyle:
         nodes = [self._graph.nodes[name] for name in self._graph]
         edges = [self._graph.edges[edge] for edge in self._graph.edges(keys=True)]
         seen = [PathState(data["state"]) for data in nodes + edges if data.get("finding") == finding.id]

@@ -37,7 +37,7 @@ from netprobe.render.figures.state_style import (
     LOOKS,
     PAPER,
     SOFT_INK,
-    Look,
+    StateStyle,
 )
 from netprobe.render.labels import (
     count,
@@ -60,17 +60,17 @@ _SETTINGS: Any = {
 
 
 @dataclass(slots=True)
-class Sheet:
+class Canvas:
     """A figure of 16 × 10 units whose axes are those units."""
 
     figure: Figure
     axes: Axes
     texts: list[Text] = field(default_factory=list)
-    looks: set[Look] = field(default_factory=set)
+    looks: set[StateStyle] = field(default_factory=set)
     """What the legend has to explain."""
 
     @classmethod
-    def blank(cls) -> Sheet:
+    def blank(cls) -> Canvas:
         """An empty sheet."""
         with mpl.rc_context(_SETTINGS):
             figure = Figure(figsize=(WIDTH * _INCHES_PER_UNIT, HEIGHT * _INCHES_PER_UNIT), facecolor=PAPER)
@@ -147,7 +147,7 @@ class Sheet:
         self.axes.add_patch(patch)
 
     def line(
-        self, points: Sequence[Point], look: Look, *, width: float | None = None, zorder: float = 2
+        self, points: Sequence[Point], look: StateStyle, *, width: float | None = None, zorder: float = 2
     ) -> None:
         """A line in the look of a state."""
         self.looks.add(look)
@@ -156,7 +156,7 @@ class Sheet:
             Line2D(xs, ys, color=look.colour, linewidth=width or look.width, zorder=zorder, **_dashed(look))
         )
 
-    def arrow(self, curve: Curve, look: Look) -> None:
+    def arrow(self, curve: Curve, look: StateStyle) -> None:
         """A curve with a head at its end."""
         self.looks.add(look)
         length = math.dist(curve.start, curve.end)
@@ -188,7 +188,7 @@ class Sheet:
         xs, ys = (start[0], end[0]), (start[1], end[1])
         self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=width, solid_capstyle="butt", zorder=1))
 
-    def mark(self, at: Point, look: Look, *, size: float = 11) -> None:
+    def mark(self, at: Point, look: StateStyle, *, size: float = 11) -> None:
         """The mark of a state on a disc, as it sits in the middle of a line."""
         self.axes.plot(*at, marker="o", markersize=size + 5, color=PAPER, markeredgecolor=look.colour,
                        markeredgewidth=1.6, zorder=7)  # fmt: skip
@@ -203,7 +203,7 @@ class Sheet:
             zorder=8,
         )
 
-    def dot(self, at: Point, look: Look, *, marker: str, size: float) -> None:
+    def dot(self, at: Point, look: StateStyle, *, marker: str, size: float) -> None:
         """A small shape in the colour of a state; hollow where it is unknown."""
         self.looks.add(look)
         fill = PAPER if look.mark == "?" else look.colour
@@ -277,5 +277,5 @@ def wrap_evenly(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _dashed(look: Look) -> dict[str, Any]:
+def _dashed(look: StateStyle) -> dict[str, Any]:
     return {"linestyle": (0, look.dashes)} if look.dashes else {}

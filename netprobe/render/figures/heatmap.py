@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.layout import Point, Rect
 from netprobe.render.figures.state_style import (
     GROUP_EDGE,
@@ -22,9 +22,9 @@ from netprobe.render.figures.state_style import (
 )
 from netprobe.render.labels import Names, count, short_names
 from netprobe.render.reachability import (
-    Cell,
     Level,
-    Matrix,
+    MatrixCell,
+    ReachabilityMatrix,
     read_matrix,
 )
 
@@ -55,13 +55,13 @@ _FILLS: Mapping[PathState, str] = {
 }
 
 
-def draw_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None) -> Sheet:
+def draw_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None) -> Canvas:
     """Draw the matrix of *snapshot*; *plane* keeps the checks asked from one plane only."""
     nodes = sum(len(cluster.nodes) for cluster in snapshot.inventory.clusters)
     matrix = read_matrix(
         snapshot, plane=plane, level=level or (Level.CLUSTER if nodes > MANY_ROWS else Level.NODE)
     )
-    sheet = Sheet.blank()
+    sheet = Canvas.blank()
     sheet.head(snapshot)
     picture = _Picture(matrix, sheet, Names.of(snapshot.inventory))
     picture.draw_labels()
@@ -74,7 +74,7 @@ def draw_matrix(snapshot: Snapshot, *, plane: Plane | None = None, level: Level 
 class _Picture:
     """Knows where each row and column stands."""
 
-    def __init__(self, matrix: Matrix, sheet: Sheet, names: Names) -> None:
+    def __init__(self, matrix: ReachabilityMatrix, sheet: Canvas, names: Names) -> None:
         self._matrix = matrix
         self._sheet = sheet
         self._short = short_names(dict.fromkeys(matrix.cluster_of(name) for name in matrix.names))
@@ -180,7 +180,7 @@ class _Picture:
                 elif self._size >= _SMALL:
                     self._sheet.box(room, fill=PAPER, edge=GROUP_EDGE, width=0.5, rounding=0.1 * self._size)
 
-    def _draw_cell(self, room: Rect, cell: Cell) -> None:
+    def _draw_cell(self, room: Rect, cell: MatrixCell) -> None:
         state = cell.state
         self._sheet.box(room, fill=_FILLS[state], edge="none", width=0, rounding=0.1 * self._size)
         if self._size < _SMALL:
@@ -203,7 +203,7 @@ def _spread(places: list[float]) -> list[float]:
     return moved
 
 
-def _draw_key(sheet: Sheet, matrix: Matrix, x: float, plane: Plane | None) -> None:
+def _draw_key(sheet: Canvas, matrix: ReachabilityMatrix, x: float, plane: Plane | None) -> None:
     """How to read it, and how many pairs are in each state."""
     y = _TOP - 0.1
     asked = f"asked from the {plane} plane" if plane else "asked from both planes, worst state shown"

@@ -72,7 +72,7 @@ AREA = Rect(0.4, 1.05, WIDTH - 0.8, 7.55)
 """What is left for the map between title and legend."""
 
 
-class Side(StrEnum):
+class BorderSide(StrEnum):
     """The border of a cluster its gateways stand on."""
 
     LEFT = "left"
@@ -81,15 +81,15 @@ class Side(StrEnum):
     BOTTOM = "bottom"
 
 
-_ACROSS = frozenset((Side.TOP, Side.BOTTOM))
+_ACROSS = frozenset((BorderSide.TOP, BorderSide.BOTTOM))
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ClusterBox:
     """One cluster on the map."""
 
     box: Rect
-    side: Side
+    side: BorderSide
     header: Point
     """Left baseline of its name."""
     footer: Point
@@ -107,7 +107,7 @@ class Members:
     workers: tuple[str, ...]
 
 
-def place_groups(clusters: Mapping[str, Members]) -> dict[str, Group]:
+def place_groups(clusters: Mapping[str, Members]) -> dict[str, ClusterBox]:
     """Give every cluster its box and every node its tile."""
     scale = next(scale for most, scale in _SCALES if len(clusters) <= most)
     spots = _spots(len(clusters))
@@ -150,17 +150,17 @@ def _row(number: int, *, y: float) -> list[Point]:
     return [(x, y * (0.78 if abs(x) == 1 and number > 2 else 1.0)) for x in xs]
 
 
-def _facing(spot: Point, *, number: int) -> Side:
+def _facing(spot: Point, *, number: int) -> BorderSide:
     """Towards the middle of the map."""
     x, y = spot
     if number == 1:
-        return Side.RIGHT
+        return BorderSide.RIGHT
     if number <= 4 and abs(x) >= 0.35:
-        return Side.RIGHT if x < 0 else Side.LEFT
-    return Side.BOTTOM if y > 0 else Side.TOP
+        return BorderSide.RIGHT if x < 0 else BorderSide.LEFT
+    return BorderSide.BOTTOM if y > 0 else BorderSide.TOP
 
 
-def _place_group(members: Members, spot: Point, side: Side, scale: float, high: int) -> Group:
+def _place_group(members: Members, spot: Point, side: BorderSide, scale: float, high: int) -> ClusterBox:
     across = side in _ACROSS
     columns, rows = _grid(len(members.workers), across=across)
     width = max(4.5, columns * (TILE_WIDTH + 0.25) + (0.5 if across else 1.9)) * scale
@@ -171,12 +171,12 @@ def _place_group(members: Members, spot: Point, side: Side, scale: float, high: 
     tiles = _gateway_tiles(members.gateways, box, side, scale)
     tiles |= _worker_tiles(members.workers, box, side, scale, (columns, rows))
     top, bottom = box.y + height - 0.42 * scale, box.y + 0.22 * scale
-    left = box.x + (0.25 * scale if side is not Side.LEFT else 0.3 * scale)
-    if side is Side.TOP:
-        return Group(box, side, (left, bottom + 0.36 * scale), (left, bottom), tiles, scale)
-    if side is Side.BOTTOM:
-        return Group(box, side, (left, top), (left, top - 0.34 * scale), tiles, scale)
-    return Group(box, side, (left, top), (left, bottom), tiles, scale)
+    left = box.x + (0.25 * scale if side is not BorderSide.LEFT else 0.3 * scale)
+    if side is BorderSide.TOP:
+        return ClusterBox(box, side, (left, bottom + 0.36 * scale), (left, bottom), tiles, scale)
+    if side is BorderSide.BOTTOM:
+        return ClusterBox(box, side, (left, top), (left, top - 0.34 * scale), tiles, scale)
+    return ClusterBox(box, side, (left, top), (left, bottom), tiles, scale)
 
 
 def _grid(number: int, *, across: bool) -> tuple[int, int]:
@@ -190,37 +190,37 @@ def _grid(number: int, *, across: bool) -> tuple[int, int]:
     return math.ceil(number / rows), rows
 
 
-def _gateway_tiles(names: tuple[str, ...], box: Rect, side: Side, scale: float) -> dict[str, Rect]:
+def _gateway_tiles(names: tuple[str, ...], box: Rect, side: BorderSide, scale: float) -> dict[str, Rect]:
     tiles = {}
     for index, name in enumerate(names):
         shift = index - (len(names) - 1) / 2
         x, y = box.centre
         match side:
-            case Side.LEFT | Side.RIGHT:
-                x = box.x + (box.width if side is Side.RIGHT else 0)
+            case BorderSide.LEFT | BorderSide.RIGHT:
+                x = box.x + (box.width if side is BorderSide.RIGHT else 0)
                 y += shift * (TILE_HEIGHT + 0.15) * scale
-            case Side.TOP | Side.BOTTOM:
-                y = box.y + (box.height if side is Side.TOP else 0)
+            case BorderSide.TOP | BorderSide.BOTTOM:
+                y = box.y + (box.height if side is BorderSide.TOP else 0)
                 x += shift * (TILE_WIDTH + 0.15) * scale
         tiles[name] = Rect.around((x, y), TILE_WIDTH * scale, TILE_HEIGHT * scale)
     return tiles
 
 
 def _worker_tiles(
-    names: tuple[str, ...], box: Rect, side: Side, scale: float, grid: tuple[int, int]
+    names: tuple[str, ...], box: Rect, side: BorderSide, scale: float, grid: tuple[int, int]
 ) -> dict[str, Rect]:
     columns, rows = grid
     step_x, step_y = (TILE_WIDTH + 0.25) * scale, (TILE_HEIGHT + TILE_GAP) * scale
     x, y = box.centre
     aside = (0.75 if columns == 1 else 0.45) * scale  # away from the gateway
     match side:
-        case Side.RIGHT:
+        case BorderSide.RIGHT:
             x -= aside
-        case Side.LEFT:
+        case BorderSide.LEFT:
             x += aside
         case _:
             pass
-    y += {Side.TOP: 0.1, Side.BOTTOM: -0.1}.get(side, -0.09) * scale
+    y += {BorderSide.TOP: 0.1, BorderSide.BOTTOM: -0.1}.get(side, -0.09) * scale
     tiles = {}
     for index, name in enumerate(names):
         column, row = divmod(index, columns)[::-1] if side in _ACROSS else divmod(index, rows)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import networkx as nx
 
 from netprobe.model.status import PathState
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.layout import Rect
 from netprobe.render.figures.state_style import LOOKS, SOFT_INK, TUBE
 
 _Y = 0.5
 
 
-def draw_legend(sheet: Sheet, graph: nx.MultiDiGraph[str], *, nodes: bool = True) -> None:
+def draw_legend(sheet: Canvas, graph: nx.MultiDiGraph[str], *, nodes: bool = True) -> None:
     """Explain states and, where *nodes* are drawn, links and agents; only what is there."""
     x = 0.47
     edges = [graph.edges[edge] for edge in graph.edges(keys=True)]
@@ -35,7 +35,7 @@ def draw_legend(sheet: Sheet, graph: nx.MultiDiGraph[str], *, nodes: bool = True
             x = _say(sheet, x + 0.24, f"{plane} agent")
 
 
-def _say(sheet: Sheet, x: float, word: str) -> float:
+def _say(sheet: Canvas, x: float, word: str) -> float:
     drawn = sheet.write((x, _Y), word, size=8, colour=SOFT_INK, va="center_baseline")
     room = sheet.measure(drawn)
     return room.x + room.width + 0.4

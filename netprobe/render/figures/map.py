@@ -17,11 +17,11 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import worst
 from netprobe.render.figures.callouts import Callouts
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.layout import (
     MAX_TILES,
+    ClusterBox,
     Curve,
-    Group,
     Members,
     Point,
     Rect,
@@ -53,9 +53,9 @@ _LANES = 0.96
 Data = dict[str, Any]
 
 
-def draw_map(snapshot: Snapshot) -> Sheet:
+def draw_map(snapshot: Snapshot) -> Canvas:
     """Draw up to eight clusters node by node."""
-    sheet = Sheet.blank()
+    sheet = Canvas.blank()
     graph = build_graph(snapshot)
     map_ = _Map(snapshot, graph, sheet)
     sheet.head(snapshot)
@@ -70,7 +70,7 @@ def draw_map(snapshot: Snapshot) -> Sheet:
 class _Map:
     """Draws one layer after the other and remembers what is in the way of callouts."""
 
-    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Sheet) -> None:
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Canvas) -> None:
         self._snapshot = snapshot
         self._graph = graph
         self._sheet = sheet
@@ -192,7 +192,7 @@ class _Map:
                 self._draw_node(node, rect, group.scale)
             self._draw_services(name, group)
 
-    def _draw_overlays(self, group: Group) -> None:
+    def _draw_overlays(self, group: ClusterBox) -> None:
         """Lines between a cluster's nodes: always to the gateway, elsewhere only where something is wrong."""
         pairs: dict[frozenset[str], list[Data]] = {}
         for source, target, data in self._graph.edges(data=True):
@@ -251,7 +251,7 @@ class _Map:
                               colour=SOFT_INK if alive else INK, va="center_baseline")  # fmt: skip
             self.callouts.anchor(f"agent({agent})", Rect(at[0] - 0.1, at[1] - 0.1, 0.5, 0.2))
 
-    def _draw_services(self, cluster: str, group: Group) -> None:
+    def _draw_services(self, cluster: str, group: ClusterBox) -> None:
         """Services and DNS in one line of small words."""
         x, y = group.footer
         inside = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.heatmap import draw_matrix
 from netprobe.render.figures.map import draw_map
 from netprobe.render.figures.ring_map import draw_ring
@@ -14,13 +14,13 @@ MAX_GROUPS = 8
 """Up to here clusters are drawn node by node, beyond it cluster by cluster."""
 
 
-def draw_topology(snapshot: Snapshot) -> Sheet:
+def draw_topology(snapshot: Snapshot) -> Canvas:
     """Draw the map that suits the size of the fleet."""
     small = len(snapshot.inventory.clusters) <= MAX_GROUPS
     return draw_map(snapshot) if small else draw_ring(snapshot)
 
 
-FIGURES: Mapping[str, Callable[[Snapshot], Sheet]] = {
+FIGURES: Mapping[str, Callable[[Snapshot], Canvas]] = {
     "topology": draw_topology,
     "matrix": draw_matrix,
 }

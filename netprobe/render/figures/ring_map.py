@@ -18,7 +18,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import WORST_FIRST, worst
 from netprobe.render.figures.callouts import Callouts
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.layout import (
     AREA,
     Curve,
@@ -38,9 +38,9 @@ _TRIES = 8
 """Steps sideways in search of room for the name of a place."""
 
 
-def draw_ring(snapshot: Snapshot) -> Sheet:
+def draw_ring(snapshot: Snapshot) -> Canvas:
     """Draw any number of clusters, cluster by cluster."""
-    sheet = Sheet.blank()
+    sheet = Canvas.blank()
     graph = build_graph(snapshot)
     sheet.head(snapshot)
     _Ring(snapshot, graph, sheet).draw()
@@ -52,7 +52,7 @@ def draw_ring(snapshot: Snapshot) -> Sheet:
 class _Ring:
     """Places the clusters once and draws threads, dots, names and callouts."""
 
-    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Sheet) -> None:
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Canvas) -> None:
         self._graph = graph
         self._sheet = sheet
         self._callouts = Callouts(snapshot, graph, sheet)

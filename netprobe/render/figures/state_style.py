@@ -20,7 +20,7 @@ TUBE = "#dbe5ef"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StateStyle:
     """One state in ink."""
 
     colour: str
@@ -35,14 +35,14 @@ class Look:
     mark: str
 
 
-LOOKS: Mapping[PathState, Look] = {
-    PathState.UP: Look("#56799b", "#3d5a78", 1.4, (), "#ffffff", "✓"),
-    PathState.DEGRADED: Look("#d18a00", "#8a5600", 2.2, (3.2, 1.6), "#fdf0d5", "≈"),
-    PathState.DOWN: Look("#d55e00", "#b04a00", 3.4, (), "#fbdccb", "✕"),
-    PathState.UNKNOWN: Look("#8a919b", "#535b66", 1.6, (0.6, 1.8), "#eceef1", "?"),
+LOOKS: Mapping[PathState, StateStyle] = {
+    PathState.UP: StateStyle("#56799b", "#3d5a78", 1.4, (), "#ffffff", "✓"),
+    PathState.DEGRADED: StateStyle("#d18a00", "#8a5600", 2.2, (3.2, 1.6), "#fdf0d5", "≈"),
+    PathState.DOWN: StateStyle("#d55e00", "#b04a00", 3.4, (), "#fbdccb", "✕"),
+    PathState.UNKNOWN: StateStyle("#8a919b", "#535b66", 1.6, (0.6, 1.8), "#eceef1", "?"),
 }
 
 
-def look_of(state: str) -> Look:
+def look_of(state: str) -> StateStyle:
     """The look of a state by its word."""
     return LOOKS[PathState(state)]

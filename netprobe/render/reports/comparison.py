@@ -21,7 +21,7 @@ from netprobe.render.labels import (
     moment,
     one_line,
 )
-from netprobe.render.reports.formats.subject import Case, Outcome, Problem
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
 from netprobe.render.reports.pages import fill, table_cell
 from netprobe.render.terminal.tables import new_table
 
@@ -57,7 +57,7 @@ _ABOUT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """Changes of one kind between the same two clusters."""
 
     kind: ChangeKind
@@ -69,14 +69,14 @@ class Row:
     """What it was and what it is."""
 
 
-def group_changes(comparison: Comparison) -> tuple[Row, ...]:
+def group_changes(comparison: Comparison) -> tuple[ComparisonRow, ...]:
     """Changes by kind and cluster pair, the worst and the largest first."""
     groups: dict[tuple[ChangeKind, str, str], list[Change]] = defaultdict(list)
     for change in comparison.changes:
         ends = change.source.partition("/")[0], change.target.partition("/")[0]
         groups[change.kind, *ends].append(change)
     rows = [
-        Row(
+        ComparisonRow(
             kind,
             _common(source, [change.source for change in members]),
             _common(target, [change.target for change in members]),
@@ -110,7 +110,7 @@ def _detail(kind: ChangeKind, members: list[Change]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparisonReport:
     """A comparison and what of it is not allowed, as the subject of a report."""
 
     comparison: Comparison
@@ -236,22 +236,24 @@ class Compared:
             findings=list(self._findings()),
         )
 
-    def cases(self) -> Iterator[Case]:
+    def cases(self) -> Iterator[ReportCase]:
         """One per group of changes; only what *fail_on* names fails."""
         rows = group_changes(self.comparison)
         for row in rows:
-            outcome = Outcome.FAILED if row.kind in self.fail_on else Outcome.PASSED
+            outcome = CaseOutcome.FAILED if row.kind in self.fail_on else CaseOutcome.PASSED
             name = f"{row.source} → {row.target}: {row.kind}"
-            yield Case(name, "changes", outcome, str(row.kind), f"{count(row.paths, 'path')}: {row.detail}")
+            yield ReportCase(
+                name, "changes", outcome, str(row.kind), f"{count(row.paths, 'path')}: {row.detail}"
+            )
         if not rows:
-            yield Case("nothing differs", "changes", Outcome.PASSED)
+            yield ReportCase("nothing differs", "changes", CaseOutcome.PASSED)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[ReportProblem]:
         """One per group of changes for the worse; what is unmeasured is not proven."""
         for row in group_changes(self.comparison):
             if row.kind.is_worse:
                 told = f"{row.source} → {row.target}: {count(row.paths, 'path')} {row.kind}: {row.detail}"
-                yield Problem(
+                yield ReportProblem(
                     rule=str(row.kind),
                     about=_ABOUT[row.kind],
                     message=told,
@@ -261,7 +263,7 @@ class Compared:
                 )
 
 
-def _table(rows: tuple[Row, ...]) -> Table:
+def _table(rows: tuple[ComparisonRow, ...]) -> Table:
     table = new_table("CHANGE", "PATHS", "FROM → TO", right=("PATHS",), grow="FROM → TO")
     for row in rows:
         kind = Text(row.kind, style=_STYLES[row.kind])

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from netprobe import __version__
-from netprobe.render.figures.canvas import Sheet
+from netprobe.render.figures.canvas import Canvas
 from netprobe.render.labels import (
     MARKS,
     count,
@@ -29,7 +29,7 @@ def fill(template: str, **context: object) -> str:
     return _environment().get_template(template).render(**context, netprobe_version=__version__)
 
 
-def picture(sheet: Sheet, name: str) -> Markup:
+def picture(sheet: Canvas, name: str) -> Markup:
     """A sheet as an element of a page."""
     # Safe as it is: texts are outlines, and matplotlib escapes what little text an SVG of its making has.
     return Markup(inline_svg(sheet.to_svg(), name))  # noqa: S704

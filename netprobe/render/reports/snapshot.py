@@ -23,23 +23,23 @@ from netprobe.render.labels import (
     severity,
     verdict,
 )
-from netprobe.render.reachability import Cell, Level, read_matrix
+from netprobe.render.reachability import Level, MatrixCell, read_matrix
 from netprobe.render.reports.formats import FORMS
-from netprobe.render.reports.formats.subject import Case, Outcome, Problem
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
 from netprobe.render.reports.pages import fill, picture
 from netprobe.render.terminal.overview import read_places, report_table
 from netprobe.render.terminal.tables import MANY_NODES
 
 _OUTCOMES = {
-    PathState.UP: Outcome.PASSED,
-    PathState.DEGRADED: Outcome.FAILED,
-    PathState.DOWN: Outcome.FAILED,
-    PathState.UNKNOWN: Outcome.SKIPPED,
+    PathState.UP: CaseOutcome.PASSED,
+    PathState.DEGRADED: CaseOutcome.FAILED,
+    PathState.DOWN: CaseOutcome.FAILED,
+    PathState.UNKNOWN: CaseOutcome.SKIPPED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class SnapshotReport:
     """One snapshot as the subject of a report."""
 
     snapshot: Snapshot
@@ -66,27 +66,29 @@ class Moment:
         figures = {name: picture(draw(self.snapshot), name) for name, draw in FIGURES.items()}
         return fill("report.html.jinja", **self._context(), figures=figures)
 
-    def cases(self) -> Iterator[Case]:
+    def cases(self) -> Iterator[ReportCase]:
         """One per finding, per ordered pair of clusters, and per agent."""
         findings = self.snapshot.findings
         for finding in findings:
-            yield Case(
-                self._headline(finding), "findings", Outcome.FAILED, str(finding.cause), finding.summary
+            yield ReportCase(
+                self._headline(finding), "findings", CaseOutcome.FAILED, str(finding.cause), finding.summary
             )
         if not findings:
-            yield Case("no open finding", "findings", Outcome.PASSED)
+            yield ReportCase("no open finding", "findings", CaseOutcome.PASSED)
         for (source, target), cell in read_matrix(self.snapshot, level=Level.CLUSTER).cells.items():
             told = "" if cell.state is PathState.UP else _tell(cell)
-            yield Case(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), told)
+            yield ReportCase(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), told)
         for status in self.snapshot.agents:
             alive = status.state is AgentState.ALIVE
-            outcome = Outcome.PASSED if alive else Outcome.SKIPPED
-            yield Case(status.agent, "agents", outcome, message="" if alive else status.reason or "absent")
+            outcome = CaseOutcome.PASSED if alive else CaseOutcome.SKIPPED
+            yield ReportCase(
+                status.agent, "agents", outcome, message="" if alive else status.reason or "absent"
+            )
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[ReportProblem]:
         """The findings; what blames only an agent is not proven against the network."""
         for finding in self.snapshot.findings:
-            yield Problem(
+            yield ReportProblem(
                 rule=str(finding.cause),
                 about=f"The network has a fault of the kind {finding.cause}.",
                 message=f"{finding.summary} {finding.next_step}".strip(),
@@ -113,14 +115,14 @@ class Moment:
         }
 
 
-def _tell(cell: Cell) -> str:
+def _tell(cell: MatrixCell) -> str:
     seen = [f"{cell.count(state)} {state}" for state in PathState if cell.count(state)]
     return f"{', '.join(seen)} of {count(cell.paths, 'path')}"
 
 
 def build_report_files(snapshot: Snapshot, forms: Iterable[str]) -> dict[str, bytes]:
     """Every file of a report directory: the reports asked for, the pictures, and the graph exports."""
-    moment = Moment(snapshot)
+    moment = SnapshotReport(snapshot)
     files = {f"report{FORMS[name].suffix}": FORMS[name].write(moment).encode() for name in forms}
     if "report.md" in files:
         files["report.md"] = moment.markdown(pictures=True).encode()

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.intent import CellResult, CellVerdict
 from netprobe.model.status import PathState
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count, one_line
-from netprobe.render.reports.formats.subject import Case, Outcome, Problem
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
 from netprobe.render.reports.pages import fill, table_cell
 from netprobe.render.reports.verification_rows import (
     ORDER,
@@ -30,10 +30,10 @@ _STYLES = {
     CellVerdict.UNPROVEN: "bright_black",
 }
 _OUTCOMES = {
-    CellVerdict.AS_INTENDED: Outcome.PASSED,
-    CellVerdict.BROKEN: Outcome.FAILED,
-    CellVerdict.LEAK: Outcome.FAILED,
-    CellVerdict.UNPROVEN: Outcome.SKIPPED,
+    CellVerdict.AS_INTENDED: CaseOutcome.PASSED,
+    CellVerdict.BROKEN: CaseOutcome.FAILED,
+    CellVerdict.LEAK: CaseOutcome.FAILED,
+    CellVerdict.UNPROVEN: CaseOutcome.SKIPPED,
 }
 _ABOUT = {
     CellVerdict.LEAK: "Something can be reached that the intent says must not be.",
@@ -43,17 +43,17 @@ _ABOUT = {
 MAX_ROWS = 40
 
 
-def summary(judged: Sequence[Judged]) -> str:
+def summary(judged: Sequence[CellResult]) -> str:
     """One line of counts."""
     counts = Counter(one.verdict for one in judged)
     return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in CellVerdict)
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class VerificationReport:
     """An intent beside what was seen, as the subject of a report."""
 
-    judged: tuple[Judged, ...]
+    judged: tuple[CellResult, ...]
     places: Mapping[str, str] = field(default_factory=dict)
     """Where each rule stands, by name: ``file:line:column``."""
 
@@ -103,17 +103,17 @@ class Verification:
             places=self.places,
         )
 
-    def cases(self) -> Iterator[Case]:
+    def cases(self) -> Iterator[ReportCase]:
         """One per cell, grouped by its rule."""
         for one in self.judged:
             cell = one.cell
             name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
-            yield Case(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
+            yield ReportCase(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[ReportProblem]:
         """One per row: a leak from one cluster to another is one thing to repair, however many cells."""
         for row in group_judged(self.judged):
-            yield Problem(
+            yield ReportProblem(
                 rule=str(row.verdict),
                 about=_ABOUT[row.verdict],
                 message=f"{row.source} → {row.target}: {_few(row.doors)}: {row.reason} "
@@ -138,7 +138,7 @@ def _plural(verdict: CellVerdict, number: int) -> str:
     return f"{verdict}s" if verdict is CellVerdict.LEAK and number != 1 else str(verdict)
 
 
-def verify_table(judged: Sequence[Judged]) -> RenderableType:
+def verify_table(judged: Sequence[CellResult]) -> RenderableType:
     """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
     rows = fold_rows(group_judged(judged))
     if not rows:
@@ -152,7 +152,7 @@ def verify_table(judged: Sequence[Judged]) -> RenderableType:
         table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), f"{row.cells:,}", what)
     rest = len(rows) - MAX_ROWS
     more = [Text(f"… and {rest} more groups; -o json shows all.")] if rest > 0 else []
-    title = Text(Verification(tuple(judged)).title, style="bold")
+    title = Text(VerificationReport(tuple(judged)).title, style="bold")
     return Group(title, Text(""), table, *more, Text(f"{len(judged):,} cells: {summary(judged)}."))
 
 
@@ -160,9 +160,9 @@ def _few(texts: tuple[str, ...]) -> str:
     return ", ".join(texts[:4]) + (f" +{len(texts) - 4}" if len(texts) > 4 else "")
 
 
-def verify_markdown(judged: Sequence[Judged]) -> str:
+def verify_markdown(judged: Sequence[CellResult]) -> str:
     """The same as Markdown."""
-    lines = [f"# {Verification(tuple(judged)).title}", "", f"{summary(judged)}.", ""]
+    lines = [f"# {VerificationReport(tuple(judged)).title}", "", f"{summary(judged)}.", ""]
     rows = fold_rows(group_judged(judged))
     if rows:
         lines += ["| verdict | from | to | doors | cells | why | rule |", "|---|---|---|---|---:|---|---|"]
@@ -180,7 +180,7 @@ def verify_markdown(judged: Sequence[Judged]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verify_document(judged: Sequence[Judged]) -> Document:
+def verify_document(judged: Sequence[CellResult]) -> Document:
     """Everything, for machines."""
     counts = Counter(one.verdict for one in judged)
     return {

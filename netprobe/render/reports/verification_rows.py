@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netprobe.model.intent import CellVerdict, Judged
+from netprobe.model.intent import CellResult, CellVerdict
 from netprobe.render.labels import count
 
 ORDER = (CellVerdict.LEAK, CellVerdict.BROKEN, CellVerdict.UNPROVEN)
@@ -26,7 +26,7 @@ MAX_CLUSTERS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class VerificationRow:
     """Cells that differ in the same way, between the same clusters."""
 
     verdict: CellVerdict
@@ -48,16 +48,16 @@ class Row:
         return _some(self.targets)
 
 
-def group_judged(judged: Iterable[Judged]) -> tuple[Row, ...]:
+def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
     """What differs, by verdict, cluster pair and reason; leaks and the largest first."""
-    groups: dict[tuple[CellVerdict, str, str, str], list[Judged]] = defaultdict(list)
+    groups: dict[tuple[CellVerdict, str, str, str], list[CellResult]] = defaultdict(list)
     for one in judged:
         if one.verdict is not CellVerdict.AS_INTENDED:
             target = one.cell.target.split("/")[0]
             reason = _DISTANCE.sub("hop", one.reason)
             groups[one.verdict, one.cell.source.cluster, target, reason].append(one)
     rows = [
-        Row(
+        VerificationRow(
             verdict,
             (_common(source, [str(one.cell.source) for one in members]),),
             (_common(target, [one.cell.target for one in members]),),
@@ -85,7 +85,7 @@ def _with_distances(reasons: Iterable[str]) -> str:
     return _DISTANCE.sub(lambda _: f"hop {next(told)}", first)
 
 
-def fold_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+def fold_rows(rows: Iterable[VerificationRow]) -> tuple[VerificationRow, ...]:
     """Rows that differ only in their targets as one, then those only in their sources, then in both ends."""
     by_source = _fold(rows, lambda row: row.sources, lambda row: row.targets, _with_targets)
     folded = _fold(by_source, lambda row: row.targets, lambda row: row.sources, _with_sources)
@@ -93,16 +93,19 @@ def fold_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(sorted(folded, key=lambda row: (ORDER.index(row.verdict), -row.cells, row.sources)))
 
 
-End = Callable[[Row], tuple[str, ...]]
+End = Callable[[VerificationRow], tuple[str, ...]]
 
 
 def _fold(
-    rows: Iterable[Row], kept: End, merged: End, build: Callable[[Row, tuple[str, ...], int], Row]
-) -> list[Row]:
-    alike: dict[object, list[Row]] = defaultdict(list)
+    rows: Iterable[VerificationRow],
+    kept: End,
+    merged: End,
+    build: Callable[[VerificationRow, tuple[str, ...], int], VerificationRow],
+) -> list[VerificationRow]:
+    alike: dict[object, list[VerificationRow]] = defaultdict(list)
     for row in rows:
         alike[row.verdict, row.reason, row.doors, row.rules, kept(row)].append(row)
-    folded: list[Row] = []
+    folded: list[VerificationRow] = []
     for group in alike.values():
         if len(group) < _FOLD:
             folded += group
@@ -112,12 +115,12 @@ def _fold(
     return folded
 
 
-def _fold_pairs(rows: Iterable[Row]) -> list[Row]:
+def _fold_pairs(rows: Iterable[VerificationRow]) -> list[VerificationRow]:
     """What differs alike between many pairs, as one row with everybody of both ends."""
-    alike: dict[object, list[Row]] = defaultdict(list)
+    alike: dict[object, list[VerificationRow]] = defaultdict(list)
     for row in rows:
         alike[row.verdict, row.reason, row.doors, row.rules].append(row)
-    folded: list[Row] = []
+    folded: list[VerificationRow] = []
     for group in alike.values():
         if len(group) < _FOLD:
             folded += group
@@ -129,11 +132,11 @@ def _fold_pairs(rows: Iterable[Row]) -> list[Row]:
     return folded
 
 
-def _with_targets(row: Row, names: tuple[str, ...], cells: int) -> Row:
+def _with_targets(row: VerificationRow, names: tuple[str, ...], cells: int) -> VerificationRow:
     return replace(row, targets=names, cells=cells)
 
 
-def _with_sources(row: Row, names: tuple[str, ...], cells: int) -> Row:
+def _with_sources(row: VerificationRow, names: tuple[str, ...], cells: int) -> VerificationRow:
     return replace(row, sources=names, cells=cells)
 
 
@@ -162,7 +165,7 @@ class Grid:
         return self.cells.get((source, target))
 
 
-def read_grid(judged: Sequence[Judged]) -> Grid | None:
+def read_grid(judged: Sequence[CellResult]) -> Grid | None:
     """The grid of *judged*; None where it would be too large to be read."""
     counts: dict[tuple[str, str], Counter[CellVerdict]] = defaultdict(Counter)
     for one in judged:

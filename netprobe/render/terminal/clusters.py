@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from netprobe.discovery.k8s.clusters import (
-    Readable,
+    ReadableCluster,
     Reading,
-    Unreadable,
+    UnreadableCluster,
     find_same,
 )
 from netprobe.render.documents.snapshot import Document
@@ -28,12 +28,12 @@ def clusters_table(readings: Sequence[Reading]) -> RenderableType:
     )
     for reading in readings:
         match reading:
-            case Readable():
+            case ReadableCluster():
                 table.add_row(*_row(reading))
-            case Unreadable(name=name, place=place):
+            case UnreadableCluster(name=name, place=place):
                 said = _cell(name, place.environment, place.region, place.ordinal)
                 table.add_row(said, Text("✗ unreachable", style="bold red"), "", "", "", "")
-    bad = [reading for reading in readings if isinstance(reading, Unreadable)]
+    bad = [reading for reading in readings if isinstance(reading, UnreadableCluster)]
     lines: list[RenderableType] = [
         Text(_verdict(readings, len(bad)), style="bold red" if bad else "bold"),
         Text(""),
@@ -49,7 +49,7 @@ def _verdict(readings: Sequence[Reading], bad: int) -> str:
     return f"{bad} of {total} cannot be read" if bad else f"{total}, all readable"
 
 
-def _row(reading: Readable) -> tuple[RenderableType, ...]:
+def _row(reading: ReadableCluster) -> tuple[RenderableType, ...]:
     facts = reading.facts
     cluster = facts.cluster
     down = len(facts.not_ready)
@@ -78,7 +78,7 @@ def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
 def _notes(readings: Sequence[Reading]) -> list[str]:
     notes = [f"the same cluster: {', '.join(names)}" for names in find_same(readings)]
     for reading in readings:
-        if isinstance(reading, Readable):
+        if isinstance(reading, ReadableCluster):
             name = reading.facts.cluster.name
             if reading.facts.unread:
                 notes.append(f"{name}: may not list {', '.join(reading.facts.unread)}")
@@ -102,11 +102,11 @@ def clusters_document(readings: Sequence[Reading]) -> Document:
 def _entry(reading: Reading) -> Document:
     place = {"context": reading.context.name, "server": reading.context.server or None}
     match reading:
-        case Unreadable(name=name, place=said, why=why):
+        case UnreadableCluster(name=name, place=said, why=why):
             return {"name": name, **place, "reachable": False, "error": why,
                     "environment": said.environment or None, "region": said.region or None,
                     "ordinal": said.ordinal or None}  # fmt: skip
-        case Readable(facts=facts):
+        case ReadableCluster(facts=facts):
             cluster = facts.cluster
             return {
                 "name": cluster.name, **place, "reachable": True, "error": None,

@@ -15,7 +15,7 @@ _COLUMNS = {"collector": "COLLECTOR", "agent-pod": "POD AGENTS", "agent-host": "
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class InstallStatus:
     """One cluster: *parts* maps a part's name to how many of it report, of how many."""
 
     name: str
@@ -24,7 +24,7 @@ class Seen:
     is_good: bool
 
 
-def installed_table(seen: Sequence[Seen]) -> RenderableType:
+def installed_table(seen: Sequence[InstallStatus]) -> RenderableType:
     """One row per cluster, and below it everything that is in the way."""
     table = new_table("CLUSTER", *_COLUMNS.values(), "STATE", grow="CLUSTER")
     for one in seen:
@@ -34,7 +34,7 @@ def installed_table(seen: Sequence[Seen]) -> RenderableType:
     return Group(table, *([Text(""), *lines] if lines else []))
 
 
-def installed_document(seen: Sequence[Seen]) -> Document:
+def installed_document(seen: Sequence[InstallStatus]) -> Document:
     """The same for programs."""
     return {
         "clusters": [
@@ -51,7 +51,7 @@ def installed_document(seen: Sequence[Seen]) -> Document:
     }
 
 
-def _state(one: Seen) -> str:
+def _state(one: InstallStatus) -> str:
     if not one.parts:
         return "✕ see below" if one.problems else "–"
     return "✕ see below" if one.problems else "… not all report"

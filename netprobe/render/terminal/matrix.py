@@ -17,9 +17,9 @@ from netprobe.render.labels import (
     short_names,
 )
 from netprobe.render.reachability import (
-    Cell,
     Level,
-    Matrix,
+    MatrixCell,
+    ReachabilityMatrix,
     read_matrix,
 )
 from netprobe.render.terminal.tables import (
@@ -48,7 +48,7 @@ def matrix_table(
 class _Grid:
     """Chooses between marks with counts, marks alone and a list of what differs, by the room there is."""
 
-    def __init__(self, matrix: Matrix, names: Names) -> None:
+    def __init__(self, matrix: ReachabilityMatrix, names: Names) -> None:
         self._matrix = matrix
         self._names = names
         self._short = short_names(dict.fromkeys(matrix.cluster_of(name) for name in matrix.names))
@@ -111,16 +111,16 @@ class _Grid:
         return Group(said, Text(""), table)
 
 
-def _by_weight(entry: tuple[tuple[str, str], Cell]) -> tuple[int, tuple[str, str]]:
+def _by_weight(entry: tuple[tuple[str, str], MatrixCell]) -> tuple[int, tuple[str, str]]:
     pair, cell = entry
     return WORST_FIRST.index(cell.state), pair
 
 
-def _ratio(cell: Cell) -> str:
+def _ratio(cell: MatrixCell) -> str:
     return f"{cell.count(PathState.UP)}/{cell.paths}"
 
 
-def _legend(matrix: Matrix) -> Text:
+def _legend(matrix: ReachabilityMatrix) -> Text:
     """Only the marks that occur."""
     seen = {cell.state for cell in matrix.cells.values()}
     told = [f"{MARKS[state]} {state}" for state in PathState if state in seen]

@@ -24,8 +24,8 @@ from netprobe.render.labels import (
     short_names,
 )
 from netprobe.render.reachability import (
-    Cell,
     Level,
+    MatrixCell,
     read_matrix,
     up_of_all,
 )
@@ -42,22 +42,22 @@ MAX_PAIRS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OverviewGroup:
     """Clusters of one environment and region."""
 
     name: str
     clusters: tuple[str, ...]
     state: PathState
     """The worst of any path that begins or ends there."""
-    inside: Cell
+    inside: MatrixCell
     """Paths between nodes of the same cluster."""
-    outside: Cell
+    outside: MatrixCell
     """Paths to and from other clusters."""
     agents: int
     alive: int
 
 
-def read_places(snapshot: Snapshot) -> tuple[Place, ...]:
+def read_places(snapshot: Snapshot) -> tuple[OverviewGroup, ...]:
     """Every place, the worst first, then by name."""
     clusters: dict[str, list[str]] = {}
     for cluster in snapshot.inventory.clusters:
@@ -75,14 +75,14 @@ def read_places(snapshot: Snapshot) -> tuple[Place, ...]:
 def _read_place(
     name: str,
     clusters: list[str],
-    cells: Mapping[tuple[str, str], Cell],
+    cells: Mapping[tuple[str, str], MatrixCell],
     agents: Mapping[str, int],
     alive: Mapping[str, int],
-) -> Place:
+) -> OverviewGroup:
     here = set(clusters)
     inside = _sum(cell for (one, other), cell in cells.items() if one == other and one in here)
     outside = _sum(cell for (one, other), cell in cells.items() if one != other and here & {one, other})
-    return Place(
+    return OverviewGroup(
         name,
         tuple(clusters),
         worst((*inside.states, *outside.states)),
@@ -93,11 +93,11 @@ def _read_place(
     )
 
 
-def _sum(cells: Iterable[Cell]) -> Cell:
+def _sum(cells: Iterable[MatrixCell]) -> MatrixCell:
     total: Counter[PathState] = Counter()
     for cell in cells:
         total.update(cell.states)
-    return Cell(dict(total))
+    return MatrixCell(dict(total))
 
 
 def report_table(snapshot: Snapshot) -> RenderableType:
@@ -115,7 +115,7 @@ def report_table(snapshot: Snapshot) -> RenderableType:
     return headed(snapshot, *blocks)
 
 
-def _places_table(places: tuple[Place, ...]) -> Table:
+def _places_table(places: tuple[OverviewGroup, ...]) -> Table:
     table = new_table("PLACE", "CLUSTERS", "STATE", "INSIDE", "ACROSS", "AGENTS",
                       right=("INSIDE", "ACROSS", "AGENTS"))  # fmt: skip
     for place in places:
@@ -130,7 +130,7 @@ def _places_table(places: tuple[Place, ...]) -> Table:
     return table
 
 
-def _up(cell: Cell) -> Text:
+def _up(cell: MatrixCell) -> Text:
     return Text(up_of_all(cell), STYLES[cell.state])
 
 

@@ -9,14 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from netprobe.analysis.queries.path_explanation import Step, Why
+from netprobe.analysis.queries.path_explanation import PathExplanation, PathStep
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.documents.snapshot import Document, view_document
 from netprobe.render.labels import duration, moment
 from netprobe.render.terminal.tables import STYLES, new_table, state_text
 
 
-def why_table(snapshot: Snapshot, why: Why, *, asked: Sequence[str] = ()) -> RenderableType:
+def why_table(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[str] = ()) -> RenderableType:
     """The walk through the layers; *asked* is what was asked just now, one line each."""
     table = new_table(
         "LAYER", "STATE", "ANSWERED", "WHAT WAS SEEN", right=("ANSWERED",), grow="WHAT WAS SEEN"
@@ -48,15 +48,15 @@ def _bullets(rows: Sequence[str]) -> Table:
     return grid
 
 
-def _state(step: Step) -> Text:
+def _state(step: PathStep) -> Text:
     return Text("–", style="bright_black") if step.state is None else state_text(step.state)
 
 
-def _answered(step: Step) -> str:
+def _answered(step: PathStep) -> str:
     return f"{step.answered} of {step.sent}" if step.sent else "–"
 
 
-def why_document(snapshot: Snapshot, why: Why, *, asked: Sequence[str] = ()) -> Document:
+def why_document(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[str] = ()) -> Document:
     """``netprobe/why``: the pair, its ``state``, ``sentence`` and ``reasons[]``, and ``layers[]`` in order.
 
     A layer's ``state`` is null where it is not on this way; counts are null where nobody measured.

@@ -14,7 +14,7 @@ from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
 from netprobe.render.terminal.tables import new_table
 from netprobe.simulate.effects import SimulatedFault
-from netprobe.simulate.runner import Score, Told
+from netprobe.simulate.runner import RunScore, TimedFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Simulated:
 
     inventory: Inventory
     fleet: FleetPlan
-    score: Score
+    score: RunScore
     start_ns: int
     intervals: int
     seed: int
@@ -53,7 +53,7 @@ def simulation_table(run: Simulated) -> RenderableType:
     return Group(*lines)
 
 
-def _verdict(score: Score) -> str:
+def _verdict(score: RunScore) -> str:
     false = count(len(score.false), "false finding") if score.false else "no false finding"
     if not score.faults:
         return f"nothing was broken: {false}"
@@ -78,7 +78,7 @@ def _span(run: Simulated, fault: SimulatedFault) -> str:
     return f"{run.interval_of(fault.start_ns):g}–{run.interval_of(fault.end_ns):g}"
 
 
-def _answer(run: Simulated, fault: SimulatedFault, told: Told | None) -> Text:
+def _answer(run: Simulated, fault: SimulatedFault, told: TimedFinding | None) -> Text:
     if told is None:
         return Text("not named", style="bold red")
     after = (told.at_ns - fault.start_ns) / run.fleet.interval_ns

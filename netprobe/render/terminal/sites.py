@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netprobe.analysis.gateway_evidence.statements import say_fact
-from netprobe.deploy.hosts.agent import Placed, Running
+from netprobe.deploy.hosts.agent import InstalledAgent, RunMode
 from netprobe.discovery.ssh.status import HostStatus
 from netprobe.model.gateway import (
     ChosenRoute,
@@ -42,7 +42,7 @@ class HostRow:
     status: HostStatus | None
     reading: Reading | None
     error: str | None
-    agent: Placed | None = None
+    agent: InstalledAgent | None = None
 
 
 def sites_table(rows: Sequence[HostRow]) -> RenderableType:
@@ -70,11 +70,11 @@ def _overview(rows: Sequence[HostRow]) -> Table:
     return table
 
 
-def _agent(agent: Placed | None) -> Text:
+def _agent(agent: InstalledAgent | None) -> Text:
     match agent:
         case None:
             return Text("–")
-        case Placed(runs=Running.NO):
+        case InstalledAgent(runs=RunMode.NO):
             return Text("stopped", style="yellow")
         case _:
             return Text("runs")
@@ -165,7 +165,7 @@ def _host_document(row: HostRow) -> Document:
     }
 
 
-def deploy_table(told: Mapping[str, Placed | Exception | None], *, done: str) -> RenderableType:
+def deploy_table(told: Mapping[str, InstalledAgent | Exception | None], *, done: str) -> RenderableType:
     """Failures first, then what stands where; *done* says what was meant, as in ``deployed``."""
     ill = {name: str(what) for name, what in told.items() if isinstance(what, Exception)}
     style = "bold" if not ill else f"bold {STYLES['down']}"
@@ -173,17 +173,17 @@ def deploy_table(told: Mapping[str, Placed | Exception | None], *, done: str) ->
     blocks: list[RenderableType] = [Text(head, style=style)]
     if ill:
         blocks += [Text(""), Padding(_grid((f"✕ {name}", why) for name, why in ill.items()), (0, 0, 0, 1))]
-    placed = [what for what in told.values() if isinstance(what, Placed)]
+    placed = [what for what in told.values() if isinstance(what, InstalledAgent)]
     if placed:
         table = new_table("AGENT", "RUNS AS", "BUS", "ARCHIVE", grow="BUS")
         for one in placed:
-            how = "systemd unit" if one.runs is Running.SYSTEMD else str(one.runs)
+            how = "systemd unit" if one.runs is RunMode.SYSTEMD else str(one.runs)
             table.add_row(one.agent, how, one.bus, one.sha256[:12])
         blocks += [Text(""), table]
     return Group(*blocks)
 
 
-def deploy_document(told: Mapping[str, Placed | Exception | None]) -> Document:
+def deploy_document(told: Mapping[str, InstalledAgent | Exception | None]) -> Document:
     """``netprobe/deploy``: ``hosts[]`` with what stands there now, or the error."""
     return {
         "schema": "netprobe/deploy",
@@ -192,7 +192,7 @@ def deploy_document(told: Mapping[str, Placed | Exception | None]) -> Document:
             {
                 "host": name,
                 "error": str(what) if isinstance(what, Exception) else None,
-                "agent": asdict(what) if isinstance(what, Placed) else None,
+                "agent": asdict(what) if isinstance(what, InstalledAgent) else None,
             }
             for name, what in told.items()
         ],

@@ -11,13 +11,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
-from netprobe.errors import NetprobeError, SurroundingsError
+from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
-from netprobe.wire.stream import Follow, Heard, Put, Replied, Taken, Told, decode_said, encode_heard
+from netprobe.wire.stream import (
+    FollowPlan,
+    Heard,
+    MeasuredLine,
+    PlanTaken,
+    QuestionLine,
+    ReplyLine,
+    decode_said,
+    encode_heard,
+)
 
 
-class Talk(Protocol):
+class AgentProgram(Protocol):
     """A program that runs: ``netprobe-agent stream``."""
 
     async def send(self, line: bytes) -> None:
@@ -28,17 +37,17 @@ class Talk(Protocol):
 
 
 _ENDED = "the agent ended"
-TalkTo = Callable[[AgentId], AbstractAsyncContextManager[Talk]]
+TalkTo = Callable[[AgentId], AbstractAsyncContextManager[AgentProgram]]
 
 
-class Pipes:
+class AgentStreams:
     """Agents by name (``bus.questions.Carrier``)."""
 
     def __init__(self, plans: Iterable[Plan]) -> None:
-        self._pipes: Mapping[AgentId, _Pipe] = {plan.agent: _Pipe(plan) for plan in plans}
+        self._pipes: Mapping[AgentId, _AgentStream] = {plan.agent: _AgentStream(plan) for plan in plans}
 
     @property
-    def taken(self) -> dict[AgentId, Taken]:
+    def taken(self) -> dict[AgentId, PlanTaken]:
         """What those said that follow their plans."""
         return {agent: pipe.taken for agent, pipe in self._pipes.items() if pipe.taken}
 
@@ -48,26 +57,26 @@ class Pipes:
         return {agent: pipe.why for agent, pipe in self._pipes.items() if not pipe.taken}
 
     async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
-        """The reply's bytes; :class:`SurroundingsError` where there is none within *timeout_s*."""
+        """The reply's bytes; :class:`SystemRefusedError` where there is none within *timeout_s*."""
         pipe = self._pipes.get(source)
         if pipe is None:
-            raise SurroundingsError(f"no agent runs as {source}")
+            raise SystemRefusedError(f"no agent runs as {source}")
         return await pipe.put(question, timeout_s=timeout_s)
 
-    def __iter__(self) -> Iterator[_Pipe]:
+    def __iter__(self) -> Iterator[_AgentStream]:
         return iter(self._pipes.values())
 
 
-class _Pipe:
+class _AgentStream:
     """One agent: who waits for its replies, and why there are none any more."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.taken: Taken | None = None
+        self.taken: PlanTaken | None = None
         self.why = "the agent said nothing in time"
         self.settled = asyncio.Event()
         """It follows its plan, or never will."""
-        self._talk: Talk | None = None
+        self._talk: AgentProgram | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
 
@@ -75,7 +84,7 @@ class _Pipe:
         """Talk until the agent ends, or this is cancelled."""
         try:
             async with talk_to(self.plan.agent) as talk:
-                await talk.send(encode_heard(Follow(self.plan)))
+                await talk.send(encode_heard(FollowPlan(self.plan)))
                 self._talk = talk
                 async for line in talk.lines():
                     self._hear(line)
@@ -90,41 +99,43 @@ class _Pipe:
 
     def _hear(self, line: bytes) -> None:
         match decode_said(line):
-            case Taken() as taken:
+            case PlanTaken() as taken:
                 self.taken, self.why = taken, _ENDED
                 self.settled.set()
-            case Replied(number, message):
+            case ReplyLine(number, message):
                 waiting = self._waiting.get(number)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
-            case Told():
+            case MeasuredLine():
                 pass  # its plan has no checks; nobody asked for its windows
 
     async def put(self, question: bytes, *, timeout_s: float) -> bytes:
         number = next(self._numbers)
         reply = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            await self._send(Put(number, question))
+            await self._send(QuestionLine(number, question))
             done, _ = await asyncio.wait((reply,), timeout=timeout_s)
         finally:
             del self._waiting[number]
         if not done:
-            raise SurroundingsError(f"no reply within {timeout_s:g} s")
+            raise SystemRefusedError(f"no reply within {timeout_s:g} s")
         if reply.cancelled():
-            raise SurroundingsError(self.why)
+            raise SystemRefusedError(self.why)
         message: bytes = reply.result()
         return message
 
     async def _send(self, heard: Heard) -> None:
         if self._talk is None:
-            raise SurroundingsError(self.why)
+            raise SystemRefusedError(self.why)
         await self._talk.send(encode_heard(heard))
 
 
 @asynccontextmanager
-async def open_pipes(plans: Iterable[Plan], talk_to: TalkTo, *, patience_s: float) -> AsyncIterator[Pipes]:
+async def open_pipes(
+    plans: Iterable[Plan], talk_to: TalkTo, *, patience_s: float
+) -> AsyncIterator[AgentStreams]:
     """Agents that follow *plans* for the time of the block; it begins when all do, or *patience_s* later."""
-    pipes = Pipes(plans)
+    pipes = AgentStreams(plans)
     kept = [asyncio.ensure_future(pipe.keep(talk_to)) for pipe in pipes]
     try:
         with suppress(TimeoutError):

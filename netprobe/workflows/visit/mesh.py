@@ -17,7 +17,7 @@ from netprobe.deploy.visit.lifecycle import Visit
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.kubeconfig import Context
-from netprobe.errors import NetprobeError, RemoteFormatError, SurroundingsError
+from netprobe.errors import NetprobeError, RemoteFormatError, SystemRefusedError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan
@@ -27,10 +27,10 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.wire.stream import Follow, Taken, Told, decode_said, encode_heard
+from netprobe.wire.stream import FollowPlan, MeasuredLine, PlanTaken, decode_said, encode_heard
 from netprobe.workflows.visit.session import (
     Progress,
-    Stay,
+    VisitSession,
     VisitSettings,
     stay,
 )
@@ -39,7 +39,7 @@ _LATE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MeshResult:
     """What came of a visit."""
 
     snapshot: Snapshot
@@ -47,13 +47,15 @@ class Seen:
     """What could not be asked and why, one line each."""
 
 
-async def visit_clusters(contexts: Sequence[Context], settings: VisitSettings, progress: Progress) -> Seen:
+async def visit_clusters(
+    contexts: Sequence[Context], settings: VisitSettings, progress: Progress
+) -> MeshResult:
     """Bring agents up behind every context, let them ask each other, take them away."""
     async with stay(contexts, settings, progress) as staying:
-        return await _Run(staying, build_inventory(staying), progress).measure()
+        return await _MeshRun(staying, build_inventory(staying), progress).measure()
 
 
-def build_inventory(staying: Stay) -> Inventory:
+def build_inventory(staying: VisitSession) -> Inventory:
     """Who is there, flat: every node is its own way to the other clusters."""
     clusters = tuple(_cluster(one, staying.visits[one.cluster.name]) for one in staying.facts)
     agents = frozenset(agent for one in staying.facts for agent in one.agents)
@@ -73,16 +75,16 @@ def _cluster(facts: ClusterFacts, visit: Visit) -> Cluster:
 
 
 @dataclass(slots=True)
-class _Run:
+class _MeshRun:
     """One measurement of agents that stand."""
 
-    staying: Stay
+    staying: VisitSession
     inventory: Inventory
     progress: Progress
     untested: list[str] = field(default_factory=list)
-    taken: dict[AgentId, Taken] = field(default_factory=dict)
+    taken: dict[AgentId, PlanTaken] = field(default_factory=dict)
 
-    async def measure(self) -> Seen:
+    async def measure(self) -> MeshResult:
         """Hand out the plans, take in the windows, judge them."""
         settings, rounds = self.staying.settings, self.staying.settings.rounds
         fleet = plan_fleet(
@@ -94,14 +96,14 @@ class _Run:
         reports: list[Report] = []
         plans = {plan.agent: plan for plan in fleet.plans}
         running = self.staying.pods.keys() & plans.keys()
-        gate = _Gate(len(running))
+        gate = _Barrier(len(running))
         self.progress(f"{len(plans)} agents ask {fleet.coverage.checks} checks, {rounds} rounds")
         await asyncio.gather(*(self._follow(plans[agent], gate, reports) for agent in running))
         if not reports:
-            raise SurroundingsError(f"no agent measured anything: {'; '.join(self.untested)}")
+            raise SystemRefusedError(f"no agent measured anything: {'; '.join(self.untested)}")
         return self._conclude(analyst, fleet, reports)
 
-    def _conclude(self, analyst: Analyst, fleet: FleetPlan, reports: Sequence[Report]) -> Seen:
+    def _conclude(self, analyst: Analyst, fleet: FleetPlan, reports: Sequence[Report]) -> MeshResult:
         """Judge interval by interval, as if each had just ended, so that what lasts is told as lasting."""
         filed = sorted(((one.start_ns, str(one.agent), one) for one in reports), key=itemgetter(0, 1))
         for start_ns, together in groupby(filed, key=itemgetter(0)):
@@ -121,7 +123,7 @@ class _Run:
             findings=found.findings,
             past_findings=found.past_findings,
         )
-        return Seen(snapshot, (*self.staying.unread(), *self._unable(), *self.untested))
+        return MeshResult(snapshot, (*self.staying.unread(), *self._unable(), *self.untested))
 
     def _unable(self) -> Iterator[str]:
         silent = sorted(
@@ -132,7 +134,7 @@ class _Run:
         for agent, taken in self.taken.items():
             yield from (f"{agent}: {line}" for line in taken.unaskable)
 
-    async def _follow(self, plan: Plan, gate: _Gate, reports: list[Report]) -> None:
+    async def _follow(self, plan: Plan, gate: _Barrier, reports: list[Report]) -> None:
         """One agent: it answers peers first, and asks when all answer. Its failure is its own."""
         settings = self.staying.settings
         rounds_s = (settings.rounds + 3) * settings.interval_ns / 1e9
@@ -140,11 +142,11 @@ class _Run:
             async with self.staying.talk_to(plan.agent) as talk:
                 said = talk.lines()
                 async with asyncio.timeout(settings.patience_s):
-                    await talk.send(encode_heard(Follow(replace(plan, checks=(), epoch=0))))
+                    await talk.send(encode_heard(FollowPlan(replace(plan, checks=(), epoch=0))))
                     taken = decode_said(await anext(said))
                 gate.pass_by()
                 await gate.wait()
-                await talk.send(encode_heard(Follow(plan)))
+                await talk.send(encode_heard(FollowPlan(plan)))
                 async with asyncio.timeout(_LATE_S + rounds_s):
                     await self._take(said, plan, taken, reports)
         except (NetprobeError, StopAsyncIteration, TimeoutError) as error:
@@ -159,14 +161,14 @@ class _Run:
         while done < self.staying.settings.rounds:
             told = decode_said(await anext(said))
             match told:
-                case Taken():
+                case PlanTaken():
                     self.taken[plan.agent] = told
-                case Told(_, measured) if measured.windows:
+                case MeasuredLine(_, measured) if measured.windows:
                     done += 1
                     reports.append(_report(plan, measured, done, taken))
 
 
-class _Gate:
+class _Barrier:
     """Opens when everybody has come to it, or has failed to."""
 
     def __init__(self, expected: int) -> None:
@@ -183,7 +185,7 @@ class _Gate:
 
 
 def _report(plan: Plan, measured: Measured, sequence: int, taken: object) -> Report:
-    if not isinstance(taken, Taken):
+    if not isinstance(taken, PlanTaken):
         raise RemoteFormatError(f"{plan.agent}: an agent that measures before it has a plan")
     health = AgentHealth(
         agent=plan.agent, at_ns=measured.start_ns + measured.length_ns, epoch=plan.epoch,

@@ -28,7 +28,7 @@ from netprobe.discovery.k8s.facts import (
     understand,
 )
 from netprobe.discovery.k8s.kubeconfig import Context
-from netprobe.discovery.k8s.pod_exec import Talk, run_in_pod
+from netprobe.discovery.k8s.pod_exec import ExecStream, run_in_pod
 from netprobe.errors import NetprobeError
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
@@ -52,7 +52,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class VisitSession:
     """Agents that stand, and what the clusters told of themselves."""
 
     settings: VisitSettings
@@ -66,7 +66,7 @@ class Stay:
             _agent_of(name, pod): (visit, pod) for name, visit in self.visits.items() for pod in visit.pods
         }
 
-    def talk_to(self, agent: AgentId) -> AbstractAsyncContextManager[Talk]:
+    def talk_to(self, agent: AgentId) -> AbstractAsyncContextManager[ExecStream]:
         """Start ``netprobe-agent stream`` in the agent's pod for the time of the block."""
         visit, pod = self.pods[agent]
         program = ("python3", "-m", "netprobe_agent", "stream")
@@ -83,7 +83,7 @@ class Stay:
 @asynccontextmanager
 async def stay(
     contexts: Sequence[Context], settings: VisitSettings, progress: Progress
-) -> AsyncIterator[Stay]:
+) -> AsyncIterator[VisitSession]:
     """Bring agents up behind every context for the time of the block.
 
     Raises :class:`SurroundingsError` where a cluster cannot be visited; then none is changed.
@@ -104,7 +104,7 @@ async def stay(
             )  # fmt: skip
             visits = dict(zip(apis, await _all(coming), strict=True))
             facts = await _all(_understand(name, visit) for name, visit in visits.items())
-            yield Stay(settings, visits, tuple(facts))
+            yield VisitSession(settings, visits, tuple(facts))
 
 
 @asynccontextmanager

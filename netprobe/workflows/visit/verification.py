@@ -20,35 +20,35 @@ from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.model.check import Plan
-from netprobe.model.intent import Intent, Judged
+from netprobe.model.intent import CellResult, Intent
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.planning.allow_list import find_askable
-from netprobe.workflows.verification_request import Terms
-from netprobe.workflows.visit.agent_streams import Pipes, TalkTo, open_pipes
+from netprobe.workflows.verification_request import VerifyRequest
+from netprobe.workflows.visit.agent_streams import AgentStreams, TalkTo, open_pipes
 from netprobe.workflows.visit.session import (
     Progress,
-    Stay,
+    VisitSession,
     VisitSettings,
     stay,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class VisitVerification:
     """What a visit saw of an intent."""
 
     sample: Sample
-    judged: tuple[Judged, ...]
+    judged: tuple[CellResult, ...]
     untested: tuple[str, ...]
     """What could not be asked and why, one line each."""
 
 
 async def look_on_visit(
-    contexts: Sequence[Context], settings: VisitSettings, terms: Terms, progress: Progress
-) -> Looked:
+    contexts: Sequence[Context], settings: VisitSettings, terms: VerifyRequest, progress: Progress
+) -> VisitVerification:
     """Bring agents up behind every context, ask them what the intent needs, take them away.
 
     Raises :class:`InputError`, before anything is changed, where the intent names another cluster.
@@ -65,9 +65,9 @@ async def ask_agents(
     agents: Iterable[AgentId],
     talk_to: TalkTo,
     settings: VisitSettings,
-    terms: Terms,
+    terms: VerifyRequest,
     progress: Progress,
-) -> Looked:
+) -> VisitVerification:
     """Let *agents* follow a plan without checks, so that they answer each other, and ask them."""
     snapshot = Snapshot(time.time_ns(), settings.interval_ns, inventory)
     sample = terms.draw(snapshot)
@@ -76,7 +76,9 @@ async def ask_agents(
         progress(f"{len(pipes.taken)} agents ask {len(sample.cells)} cells")
         seen = replace(snapshot, agents=tuple(_find_states(pipes)))
         judged = await terms.judge(CarriedAsker(pipes, "verify"), sample, seen)
-        return Looked(sample, judged, tuple(f"{agent}: {why}" for agent, why in pipes.silent.items()))
+        return VisitVerification(
+            sample, judged, tuple(f"{agent}: {why}" for agent, why in pipes.silent.items())
+        )
 
 
 def plan_answering(inventory: Inventory, agents: Iterable[AgentId], *, interval_ns: int) -> tuple[Plan, ...]:
@@ -85,7 +87,7 @@ def plan_answering(inventory: Inventory, agents: Iterable[AgentId], *, interval_
     return tuple(Plan(agent, 1, (), interval_ns, key, askable=askable) for agent in agents)
 
 
-def _find_states(pipes: Pipes) -> Iterator[AgentStatus]:
+def _find_states(pipes: AgentStreams) -> Iterator[AgentStatus]:
     for agent, taken in pipes.taken.items():
         yield AgentStatus(
             str(agent), AgentState.ALIVE, version=taken.version, capabilities=taken.capabilities
@@ -94,7 +96,7 @@ def _find_states(pipes: Pipes) -> Iterator[AgentStatus]:
         yield AgentStatus(str(agent), AgentState.ABSENT, reason=why)
 
 
-def build_inventory(staying: Stay, intent: Intent) -> Inventory:
+def build_inventory(staying: VisitSession, intent: Intent) -> Inventory:
     """Who is there, flat: every node is its own way to the other clusters.
 
     A node whose agent does not run stays in it, because what only that agent could ask has to be told. Single
@@ -106,7 +108,7 @@ def build_inventory(staying: Stay, intent: Intent) -> Inventory:
     return join_flat(Inventory(clusters=clusters, agent_port=port, allowed_targets=outside))
 
 
-def _cluster(facts: ClusterFacts, staying: Stay) -> Cluster:
+def _cluster(facts: ClusterFacts, staying: VisitSession) -> Cluster:
     own = staying.visits[facts.cluster.name].namespace
     services = tuple(found for found in facts.cluster.services if found.namespace != own)
     return replace(facts.cluster, services=services)

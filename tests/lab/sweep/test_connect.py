@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
-from netprobe.engine.sweep.connect_scan import Door, sweep_connects
+from netprobe.engine.sweep.connect_scan import ConnectTarget, sweep_connects
 from netprobe.model.outcome import NotMeasured, Reached, Refused, Rejected, TimedOut
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
@@ -53,10 +53,10 @@ def test_every_kind_of_door_is_told_apart_and_nothing_stays_open() -> None:
             listener = socket.create_server(
                 ("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512
             )
-        doors = [Door(address, port) for address in (FAR_V4, FAR_V6) for port in (80, 81, 82, 83)]
+        doors = [ConnectTarget(address, port) for address in (FAR_V4, FAR_V6) for port in (80, 81, 82, 83)]
         with listener, pair.near.entered():
-            outcomes = sweep_connects([*doors, Door("192.0.2.1", 80)], timeout_ns=300_000_000)
-            many = sweep_connects([Door(f"10.9.0.{host}", 80) for host in range(1, 201)], at_once=64)
+            outcomes = sweep_connects([*doors, ConnectTarget("192.0.2.1", 80)], timeout_ns=300_000_000)
+            many = sweep_connects([ConnectTarget(f"10.9.0.{host}", 80) for host in range(1, 201)], at_once=64)
         kinds = [type(outcome) for outcome in outcomes]
         assert kinds == [Reached, Refused, TimedOut, Rejected] * 2 + [NotMeasured]
         assert outcomes[3] == Rejected(FAR_V4, 3, 13)

@@ -13,15 +13,15 @@ import pytest
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.sockets import find_sources
-from netprobe.engine.sweep.sweep import Pace, Sweep
-from netprobe.engine.sweep.targets import Code, Kind, Questions
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
+from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
 from netprobe.model.outcome import Rejected, TooBig
 from netprobe.wire.batch import address_text, pack_addresses
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
 KEY = b"a key for the test"
-QUICK = Pace(timeout_ns=300_000_000, tick_ns=2_000_000)
+QUICK = SweepSettings(timeout_ns=300_000_000, tick_ns=2_000_000)
 ADDRESSES = [
     FAR_V4,
     FAR_V6,
@@ -49,10 +49,10 @@ def kernel_table(name: str) -> list[str]:
 
 
 def test_every_echo_is_answered_round_after_round(pair: Pair) -> None:
-    with Sweep(Questions.of(Kind.ICMP, ADDRESSES), key=KEY, seed=1) as sweep:
+    with Sweep(SweepTargets.of(TargetProtocol.ICMP, ADDRESSES), key=KEY, seed=1) as sweep:
         for _ in range(6):
             result = sweep.ask(QUICK)
-            assert result.count(Code.REACHED) == len(ADDRESSES)
+            assert result.count(ResultCode.REACHED) == len(ADDRESSES)
             assert (result.rtts_ns > 0).all()
         assert sweep.strays == 0
         assert sweep.drops == 0
@@ -72,12 +72,14 @@ def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> No
     with pair.far.entered():
         listener = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
     ports = np.array([80, 81] * len(ADDRESSES))
-    questions = Questions.of(Kind.SYN, [address for address in ADDRESSES for _ in range(2)], ports=ports)
+    questions = SweepTargets.of(
+        TargetProtocol.SYN, [address for address in ADDRESSES for _ in range(2)], ports=ports
+    )
     with listener, Sweep(questions, key=KEY, seed=1) as sweep:
         for _ in range(10):
             result = sweep.ask(QUICK)
-            assert (result.codes[::2] == Code.REACHED).all()
-            assert (result.codes[1::2] == Code.REFUSED).all()
+            assert (result.codes[::2] == ResultCode.REACHED).all()
+            assert (result.codes[1::2] == ResultCode.REFUSED).all()
         with pair.far.entered():
             states = [line.split()[3] for name in ("tcp", "tcp6") for line in kernel_table(name)]
     established, half_open = "01", "03"
@@ -94,17 +96,17 @@ def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> No
         ("port-unreachable", (3, 3), (1, 4)),
     ],
 )
-@pytest.mark.parametrize("kind", [Kind.ICMP, Kind.SYN])
+@pytest.mark.parametrize("kind", [TargetProtocol.ICMP, TargetProtocol.SYN])
 def test_rejections_name_sender_type_and_code(
-    pair: Pair, word: str, v4: tuple[int, int], v6: tuple[int, int], kind: Kind
+    pair: Pair, word: str, v4: tuple[int, int], v6: tuple[int, int], kind: TargetProtocol
 ) -> None:
-    what = "tcp dport 80" if kind is Kind.SYN else "icmpv6 type echo-request"
+    what = "tcp dport 80" if kind is TargetProtocol.SYN else "icmpv6 type echo-request"
     words = {"no-route": "net-unreachable", "addr-unreachable": "host-unreachable"}
     rules = f"{what} meta nfproto ipv6 reject with icmpv6 type {word}\n"
-    what4 = what if kind is Kind.SYN else "ip protocol icmp"
+    what4 = what if kind is TargetProtocol.SYN else "ip protocol icmp"
     rules += f"{what4} meta nfproto ipv4 reject with icmp type {words.get(word, word)}"
     firewall(pair, rules)
-    questions = Questions.of(kind, ["10.9.0.7", FAR_V6], ports=80 if kind is Kind.SYN else 0)
+    questions = SweepTargets.of(kind, ["10.9.0.7", FAR_V6], ports=80 if kind is TargetProtocol.SYN else 0)
     with Sweep(questions, key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
     assert result.outcome(0) == Rejected("10.9.0.7", *v4)
@@ -114,19 +116,19 @@ def test_rejections_name_sender_type_and_code(
 def test_silence_and_our_own_refusals_are_told_apart(pair: Pair) -> None:
     firewall(pair, "ip daddr 10.9.0.1 drop")
     targets = ["10.9.0.1", "10.9.0.2", "192.0.2.1", FAR_V4]
-    questions = Questions.of(Kind.ICMP, targets, sizes=[0, 0, 0, 4000])
+    questions = SweepTargets.of(TargetProtocol.ICMP, targets, sizes=[0, 0, 0, 4000])
     with Sweep(questions, key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
-    codes = [Code(code) for code in result.codes]
-    assert codes == [Code.TIMED_OUT, Code.REACHED, Code.REJECTED, Code.NOT_MEASURED]
+    codes = [ResultCode(code) for code in result.codes]
+    assert codes == [ResultCode.TIMED_OUT, ResultCode.REACHED, ResultCode.REJECTED, ResultCode.NOT_MEASURED]
     assert [int(errno) for errno in result.errnos] == [0, 0, 101, 90]
 
 
 def test_a_local_firewall_is_our_own_trouble(pair: Pair) -> None:
     firewall(pair, "ip daddr 10.9.0.1 drop", at="near", hook="output")
-    with Sweep(Questions.of(Kind.ICMP, ["10.9.0.1", "10.9.0.2"]), key=KEY, seed=1) as sweep:
+    with Sweep(SweepTargets.of(TargetProtocol.ICMP, ["10.9.0.1", "10.9.0.2"]), key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
-    assert [Code(code) for code in result.codes] == [Code.NOT_MEASURED, Code.REACHED]
+    assert [ResultCode(code) for code in result.codes] == [ResultCode.NOT_MEASURED, ResultCode.REACHED]
 
 
 def test_a_router_tells_the_mtu(pair: Pair) -> None:
@@ -141,7 +143,7 @@ def test_a_router_tells_the_mtu(pair: Pair) -> None:
         """
     )
     pair.near.run(f"ip route add 10.7.0.0/24 via {FAR_V4}; ip -6 route add fd07::/64 via {FAR_V6}")
-    questions = Questions.of(Kind.ICMP, ["10.7.0.1", "fd07::1"], sizes=1400)
+    questions = SweepTargets.of(TargetProtocol.ICMP, ["10.7.0.1", "fd07::1"], sizes=1400)
     with Sweep(questions, key=KEY, seed=1) as sweep:
         for _ in range(2):  # a remembered path MTU must not turn the second one into our own error
             result = sweep.ask(QUICK)
@@ -162,13 +164,13 @@ def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: Pair) -> None:
     asked = [*once, *once]
     checks = np.arange(len(once), dtype=np.uint64)
     sizes = [0 if index % 2 else 300 for index in range(len(asked))]
-    questions = Questions.of(
-        Kind.STAMP, asked, ports=9771, sizes=sizes, checks=np.concatenate([checks, checks])
+    questions = SweepTargets.of(
+        TargetProtocol.STAMP, asked, ports=9771, sizes=sizes, checks=np.concatenate([checks, checks])
     )
     with reflector(pair), Sweep(questions, key=KEY, seed=1) as sweep:
         for number in range(1, 5):
             result = sweep.ask(QUICK)
-            assert result.count(Code.REACHED) == len(asked)
+            assert result.count(ResultCode.REACHED) == len(asked)
             assert (result.rtts_ns > 0).all()
             assert result.stamps is not None
             told = result.stamps.received_counts.reshape(2, -1)
@@ -180,22 +182,22 @@ def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: Pair) -> None:
 
 
 def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> None:
-    questions = Questions.of(Kind.STAMP, [FAR_V4, FAR_V4, FAR_V6], ports=[9771, 9772, 9772])
+    questions = SweepTargets.of(TargetProtocol.STAMP, [FAR_V4, FAR_V4, FAR_V6], ports=[9771, 9772, 9772])
     with reflector(pair, b"another key"), Sweep(questions, key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
-    assert result.codes.tolist() == [Code.TIMED_OUT, Code.REFUSED, Code.REFUSED]
+    assert result.codes.tolist() == [ResultCode.TIMED_OUT, ResultCode.REFUSED, ResultCode.REFUSED]
 
 
 def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Pair) -> None:
     many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, 1001)]
-    with Sweep(Questions.of(Kind.ICMP, many), key=KEY, seed=1) as sweep:
+    with Sweep(SweepTargets.of(TargetProtocol.ICMP, many), key=KEY, seed=1) as sweep:
         sweep._opened.doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         sweep._drain_every = len(many)
         result = sweep.ask(QUICK)
     assert result.dropped > 0
-    assert result.count(Code.TIMED_OUT) == 0
-    assert result.count(Code.REACHED) + result.dropped == len(many)
-    assert result.count(Code.NOT_MEASURED) == result.dropped
+    assert result.count(ResultCode.TIMED_OUT) == 0
+    assert result.count(ResultCode.REACHED) + result.dropped == len(many)
+    assert result.count(ResultCode.NOT_MEASURED) == result.dropped
 
 
 UNPRIVILEGED = """
@@ -237,7 +239,7 @@ def test_forged_answers_do_not_count(pair: Pair) -> None:
     with pair.far.entered():
         forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         forger.settimeout(5)
-    with forger, Sweep(Questions.of(Kind.ICMP, [FAR_V4]), key=KEY, seed=1) as sweep:
+    with forger, Sweep(SweepTargets.of(TargetProtocol.ICMP, [FAR_V4]), key=KEY, seed=1) as sweep:
         number = sweep.begin(QUICK)
         sweep.step()
         request = forger.recv(200)[20:]
@@ -248,4 +250,4 @@ def test_forged_answers_do_not_count(pair: Pair) -> None:
         forger.sendto(b"\0" + request[1:20], ("10.8.0.1", 0))
         sweep.step()
         assert sweep.strays == 4
-        assert sweep.finish(number).count(Code.TIMED_OUT) == 1
+        assert sweep.finish(number).count(ResultCode.TIMED_OUT) == 1

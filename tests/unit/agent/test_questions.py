@@ -7,9 +7,9 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import Reached
-from netprobe.probes.observation import Seen
-from netprobe.wire.messages import Answer, Declined, Detail, Question
-from netprobe_agent.questions import Answering, is_allowed, parse_allowed
+from netprobe.probes.observation import Observation
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail
+from netprobe_agent.questions import QuestionHandler, is_allowed, parse_allowed
 from tests.unit.probes.questions import ASKER, make_check
 
 PLAN = Plan(ASKER, 1, (make_check(Probe("icmp"), address="10.0.0.2"),), 1_000_000_000, b"k",
@@ -28,20 +28,22 @@ def test_only_the_plan_its_askable_networks_and_the_allow_list_may_be_asked(
 
 
 async def test_an_answer_carries_what_came_with_the_outcome() -> None:
-    seen = Seen(Reached(7), "dev/w1/pod", "10.0.0.9", phases_ns=(("connect", 7),), facts=(("hop 1", "r"),))
+    seen = Observation(
+        Reached(7), "dev/w1/pod", "10.0.0.9", phases_ns=(("connect", 7),), facts=(("hop 1", "r"),)
+    )
 
-    async def ask(check: Check) -> tuple[Seen, ...]:
+    async def ask(check: Check) -> tuple[Observation, ...]:
         return (seen,)
 
     check = PLAN.checks[0]
-    reply = await Answering(ASKER, ask, lambda: 5, plan=PLAN).answer(Question(check))
-    detail = Detail("dev/w1/pod", "10.0.0.9", "", (("connect", 7),), (("hop 1", "r"),))
-    assert reply == Answer(ASKER, check.id, (Reached(7),), (detail,))
+    reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(check))
+    detail = OutcomeDetail("dev/w1/pod", "10.0.0.9", "", (("connect", 7),), (("hop 1", "r"),))
+    assert reply == CheckAnswer(ASKER, check.id, (Reached(7),), (detail,))
 
 
 async def test_a_question_that_cannot_be_asked_is_declined_in_one_line() -> None:
-    async def ask(check: Check) -> tuple[Seen, ...]:
+    async def ask(check: Check) -> tuple[Observation, ...]:
         raise InputError("port 0 is not within 1–65535", where="probe.port")
 
-    reply = await Answering(ASKER, ask, lambda: 5, plan=PLAN).answer(Question(PLAN.checks[0]))
+    reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(PLAN.checks[0]))
     assert reply == Declined(ASKER, "probe.port: port 0 is not within 1–65535")

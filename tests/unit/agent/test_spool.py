@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Report, Window
@@ -67,7 +67,7 @@ def test_a_torn_file_is_dropped_and_the_others_survive(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SurroundingsError, match="cannot keep reports here"):
+    with pytest.raises(SystemRefusedError, match="cannot keep reports here"):
         Spool(tmp_path / "file" / "spool")
 
 

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows
-from netprobe.analysis.diagnosis.packet_loss import Network
-from netprobe.analysis.intervals.assembler import Frame, QuietWindows
-from netprobe.analysis.intervals.observation import Look, look_at
+from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
+from netprobe.analysis.intervals.assembler import Interval, QuietWindows
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.set_cover import SetCover
-from netprobe.analysis.plan.index import Aspect, Facts
-from netprobe.analysis.state.path_state import Judge
+from netprobe.analysis.plan.index import Aspect, PlanIndex
+from netprobe.analysis.state.path_state import PathStateMachine
 from netprobe.model.component import Component
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.planning.fleet_plan import plan_fleet
 from tests.scenarios.default_topology import build_inventory
 from tests.unit.analysis.state.naive_path_state import NaiveJudge
@@ -44,13 +44,13 @@ def fleet() -> tuple[Inventory, FleetPlan]:
 
 
 @cache
-def facts() -> Facts:
-    return Facts(*fleet())
+def facts() -> PlanIndex:
+    return PlanIndex(*fleet())
 
 
 @cache
-def network() -> Network:
-    return Network(facts())
+def network() -> PacketLossDetector:
+    return PacketLossDetector(facts())
 
 
 def window_of(number: int, start_ns: int, reached: int, sent: int = 3) -> Window:
@@ -60,7 +60,7 @@ def window_of(number: int, start_ns: int, reached: int, sent: int = 3) -> Window
     return Window(check, start_ns, SECOND, sent, reached, tuple(o for o in outcomes if o[1]), rtt=rtt)
 
 
-def look_of(answers: list[int | None], second: int) -> Look:
+def look_of(answers: list[int | None], second: int) -> IntervalObservation:
     numbers = [check.number for check in facts().checks if check.aspect is Aspect.UDP][:PATHS]
     start_ns = T0 + second * SECOND
     windows = {
@@ -68,7 +68,7 @@ def look_of(answers: list[int | None], second: int) -> Look:
         for number, reached in zip(numbers, answers, strict=True)
         if reached is not None
     }
-    look = look_at(Frame(start_ns, SECOND, windows=windows), facts(), known=frozenset())
+    look = look_at(Interval(start_ns, SECOND, windows=windows), facts(), known=frozenset())
     return replace(look, slow=frozenset(numbers[:1]) & windows.keys() if second % 3 else frozenset())
 
 
@@ -78,7 +78,7 @@ def test_the_judge_of_arrays_agrees_with_one_path_at_a_time(
     frames: list[list[int | None]], is_sick: bool
 ) -> None:
     sick = frozenset(facts().agents[1:3]) if is_sick else frozenset[AgentId]()
-    judge, naive = Judge(facts()), NaiveJudge(facts())
+    judge, naive = PathStateMachine(facts()), NaiveJudge(facts())
     for second, answers in enumerate(frames):
         look = look_of(answers, second)
         judge.see(look)
@@ -88,7 +88,7 @@ def test_the_judge_of_arrays_agrees_with_one_path_at_a_time(
 
 
 def test_what_was_read_does_not_change_when_the_next_frame_comes() -> None:
-    judge = Judge(facts())
+    judge = PathStateMachine(facts())
     judge.see(look_of([3] * PATHS, 0))
     read = judge.states(now_ns=T0 + SECOND, sick=frozenset())
     before = read.all()
@@ -98,7 +98,7 @@ def test_what_was_read_does_not_change_when_the_next_frame_comes() -> None:
     assert judge.states(now_ns=T0 + 3 * SECOND, sick=frozenset()).all() != before
 
 
-def broken_look(seed: int, shares: tuple[float, ...]) -> Look:
+def broken_look(seed: int, shares: tuple[float, ...]) -> IntervalObservation:
     """Every check measured; some parts lose the given share of what crosses them."""
     random = np.random.default_rng(seed)
     parts = sorted(facts().crossing)
@@ -110,7 +110,7 @@ def broken_look(seed: int, shares: tuple[float, ...]) -> Look:
         for part in (*check.legs.forward, *check.legs.back):
             through *= 1 - loss.get(part, 1e-4)
         windows[check.number] = window_of(check.number, T0, int(random.binomial(20, through)), sent=20)
-    return look_at(Frame(T0, SECOND, windows=windows), facts(), known=frozenset())
+    return look_at(Interval(T0, SECOND, windows=windows), facts(), known=frozenset())
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -164,13 +164,13 @@ def test_quiet_windows_in_columns_say_what_the_same_windows_say_one_by_one() -> 
 
 def _reports_of(batch: QuietWindows, sequence: int) -> list[Report]:
     windows: dict[AgentId, list[Window]] = {agent: [] for agent in facts().agents}
-    heard: dict[AgentId, list[Heard]] = {agent: [] for agent in facts().agents}
+    heard: dict[AgentId, list[ReceivedCount]] = {agent: [] for agent in facts().agents}
     for check in facts().checks:
         number = check.number
         sent, reached = int(batch.sent[number]), int(batch.answered[number])
         windows[check.source].append(window_of(number, batch.start_ns, reached, sent=sent))
         if check.asked is not None and batch.heard[number]:
-            heard[check.asked].append(Heard(check.check.id, batch.start_ns, int(batch.heard[number])))
+            heard[check.asked].append(ReceivedCount(check.check.id, batch.start_ns, int(batch.heard[number])))
     return [
         Report(
             agent, 1, sequence, "boot", batch.start_ns, SECOND, tuple(windows[agent]), tuple(heard[agent]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.errors import MisuseError
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
@@ -88,7 +88,7 @@ def _reports(
     inventories: Sequence[Inventory], faults: Sequence[SimulatedFault]
 ) -> Iterator[tuple[int, Report]]:
     for epoch, inventory in enumerate(inventories):
-        world = World(Facts(inventory, plan(inventory, epoch)), faults, seed=5, start_ns=T0)
+        world = World(PlanIndex(inventory, plan(inventory, epoch)), faults, seed=5, start_ns=T0)
         start_ns = T0 + epoch * EPOCH_S * SECOND
         for delivery in world.play(start_ns=start_ns, intervals=EPOCH_S):
             assert isinstance(delivery.report, Report)

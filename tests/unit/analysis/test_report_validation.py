@@ -13,7 +13,7 @@ from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.planning.fleet_plan import plan_fleet
 from tests.scenarios.default_topology import build_inventory
 
@@ -61,7 +61,7 @@ SPOILED: dict[str, tuple[Callable[[Report], Report], str]] = {
     "not aligned": (lambda r: replace(r, start_ns=T0 + 1), "not an interval of this plan"),
     "another length": (lambda r: replace(r, length_ns=2 * SECOND), "not an interval of this plan"),
     "heard less than nothing": (
-        lambda r: replace(r, heard=(Heard(r.windows[0].check, T0, -5),)),
+        lambda r: replace(r, heard=(ReceivedCount(r.windows[0].check, T0, -5),)),
         "negative count",
     ),
 }

@@ -7,15 +7,15 @@ from dataclasses import replace
 from functools import cache
 
 from netprobe.analysis.analyst import Analyst, Conclusion
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.status import PathState
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import make_fault
-from netprobe.simulate.fleet import Shape, build_inventory
-from netprobe.simulate.runner import Score, follow
+from netprobe.simulate.fleet import FleetShape, build_inventory
+from netprobe.simulate.runner import RunScore, follow
 from netprobe.simulate.vectorised_world import CalmWorld
 
 SECOND = 1_000_000_000
@@ -26,7 +26,7 @@ BETWEEN = {"source": "c01", "target": "c02"}
 
 @cache
 def fleet() -> tuple[Inventory, FleetPlan]:
-    inventory = build_inventory(Shape(clusters=2, nodes=2))
+    inventory = build_inventory(FleetShape(clusters=2, nodes=2))
     return inventory, plan_fleet(inventory, epoch=1, seed=1, interval_ns=INTERVAL, cookie_key=b"key")
 
 
@@ -35,16 +35,16 @@ def fault(kind: str, start: float, stop: float, **parameters: str) -> SimulatedF
     return replace(made, start_ns=T0 + int(start * INTERVAL), end_ns=T0 + int(stop * INTERVAL))
 
 
-def play(faults: Sequence[SimulatedFault], intervals: int) -> Score:
+def play(faults: Sequence[SimulatedFault], intervals: int) -> RunScore:
     inventory, plan = fleet()
-    world = CalmWorld(Facts(inventory, plan), faults, seed=3, start_ns=T0)
+    world = CalmWorld(PlanIndex(inventory, plan), faults, seed=3, start_ns=T0)
     reports = world.play(start_ns=T0, intervals=intervals)
     return follow(Analyst(inventory, plan), reports, faults, start_ns=T0, interval_ns=INTERVAL)
 
 
 def between_clusters(said: Conclusion | None) -> set[PathState]:
     assert said is not None
-    facts = Facts(*fleet())
+    facts = PlanIndex(*fleet())
     crossing = {c.check.id for c in facts.checks if c.asked and c.asked.cluster != c.source.cluster}
     return {path.state for path in said.paths if path.check in crossing}
 

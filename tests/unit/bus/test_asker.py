@@ -12,7 +12,7 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.wire.messages import (
     RATE_SPENT,
-    Answer,
+    CheckAnswer,
     Declined,
     Reply,
     decode_question,
@@ -49,17 +49,17 @@ def ask(agent: Agent, *numbers: int) -> tuple[Reply, ...]:
 
 
 def test_replies_come_in_the_order_of_the_questions() -> None:
-    answers: list[Reply | None] = [Answer(ME, CheckId(n), (Reached(1),)) for n in (1, 2, 3)]
+    answers: list[Reply | None] = [CheckAnswer(ME, CheckId(n), (Reached(1),)) for n in (1, 2, 3)]
     agent = Agent(answers)
-    assert [reply.check for reply in ask(agent, 1, 2, 3) if isinstance(reply, Answer)] == [1, 2, 3]
+    assert [reply.check for reply in ask(agent, 1, 2, 3) if isinstance(reply, CheckAnswer)] == [1, 2, 3]
     assert agent.heard == [1, 2, 3]
 
 
 def test_an_agent_whose_rate_is_spent_is_asked_again() -> None:
     spent = Declined(ME, f"more than 60 {RATE_SPENT}")
-    agent = Agent([spent, spent, Answer(ME, CheckId(1), (Reached(1),))])
+    agent = Agent([spent, spent, CheckAnswer(ME, CheckId(1), (Reached(1),))])
     (reply,) = ask(agent, 1)
-    assert isinstance(reply, Answer)
+    assert isinstance(reply, CheckAnswer)
     assert agent.heard == [1, 1, 1]
 
 

@@ -30,16 +30,16 @@ from netprobe.bus.subjects import (
     query_subject,
     windows_subject,
 )
-from netprobe.errors import BusAwayError, InputError, SurroundingsError
+from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.window import Report
 from netprobe.wire.messages import (
-    Answer,
+    CheckAnswer,
+    CheckQuestion,
     Declined,
     Presence,
-    Question,
     Reply,
     decode_report,
     encode_plan,
@@ -161,7 +161,7 @@ async def test_a_plan_for_another_agent_is_not_believed(tmp_path: Path) -> None:
 async def test_an_agent_may_not_say(tmp_path: Path, subject: str) -> None:
     async with stage(tmp_path) as on:
         agent = await on.raw(on.town.seeds[PROD])
-        with pytest.raises(SurroundingsError, match="the bus does not let us publish to"):
+        with pytest.raises(SystemRefusedError, match="the bus does not let us publish to"):
             await agent.request(subject, b"")
 
 
@@ -193,28 +193,28 @@ async def test_an_agent_may_hear_only_what_is_its_own(tmp_path: Path) -> None:
 async def test_an_operator_only_asks(tmp_path: Path, subject: str) -> None:
     async with stage(tmp_path) as on:
         operator = await on.raw(on.town.operator)
-        with pytest.raises(SurroundingsError, match="the bus does not let us"):
+        with pytest.raises(SystemRefusedError, match="the bus does not let us"):
             await operator.request(subject, b"")
 
 
 async def test_a_stranger_is_told_that_nobody_knows_it(tmp_path: Path) -> None:
     async with town(tmp_path) as here:
         seed, _ = new_user()
-        with pytest.raises(SurroundingsError, match="does not know our key"):
+        with pytest.raises(SystemRefusedError, match="does not know our key"):
             await open_connection(here.url, login=SeedLogin(seed), name="stranger")
 
 
 async def test_questions_are_answered_or_declined(tmp_path: Path) -> None:
-    async def answer(question: Question) -> Reply:
+    async def answer(question: CheckQuestion) -> Reply:
         if question.asked_by == "mallory":
             raise InputError("10.0.0.1 is not an allowed target")
-        return Answer(PROD, question.check.id, (Reached(5),))
+        return CheckAnswer(PROD, question.check.id, (Reached(5),))
 
     async with stage(tmp_path) as on:
         nobody = await ask_check(on.town.access, CHECK)
         assert nobody == Declined(PROD, "the agent answers no questions")
         on.agent.questions(answer)
-        assert await ask_check(on.town.access, CHECK) == Answer(PROD, CHECK.id, (Reached(5),))
+        assert await ask_check(on.town.access, CHECK) == CheckAnswer(PROD, CHECK.id, (Reached(5),))
         declined = await ask_check(on.town.access, CHECK, asked_by="mallory")
         assert declined == Declined(PROD, "10.0.0.1 is not an allowed target")
         with pytest.raises(BusAwayError, match="nobody answers on the bus"):
@@ -225,18 +225,18 @@ async def test_a_question_that_takes_long_keeps_no_other_waiting(tmp_path: Path)
     goes_on = asyncio.Event()
     slow = replace(CHECK, id=CheckId(CHECK.id + 1), probe=replace(CHECK.probe, timeout_ns=300_000_000_000))
 
-    async def answer(question: Question) -> Reply:
+    async def answer(question: CheckQuestion) -> Reply:
         if question.check.id == slow.id:
             await goes_on.wait()
-        return Answer(PROD, question.check.id, (Reached(5),))
+        return CheckAnswer(PROD, question.check.id, (Reached(5),))
 
     async with stage(tmp_path) as on, asyncio.TaskGroup() as group:
         on.agent.questions(answer)
         long = group.create_task(ask_check(on.town.access, slow))
-        assert await ask_check(on.town.access, CHECK) == Answer(PROD, CHECK.id, (Reached(5),))
+        assert await ask_check(on.town.access, CHECK) == CheckAnswer(PROD, CHECK.id, (Reached(5),))
         assert not long.done()
         goes_on.set()
-        assert await long == Answer(PROD, slow.id, (Reached(5),))
+        assert await long == CheckAnswer(PROD, slow.id, (Reached(5),))
 
 
 async def test_an_answer_has_the_time_of_its_question(
@@ -244,7 +244,7 @@ async def test_an_answer_has_the_time_of_its_question(
 ) -> None:
     monkeypatch.setattr("netprobe.bus.questions.ANSWER_MARGIN_S", 0.1)
 
-    async def never(_: Question) -> Reply:
+    async def never(_: CheckQuestion) -> Reply:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -265,7 +265,7 @@ def test_whoever_is_asked_may_answer_as_long_as_a_question_may_take() -> None:
 async def test_closing_ends_what_is_being_answered(tmp_path: Path) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
-    async def never(_: Question) -> Reply:
+    async def never(_: CheckQuestion) -> Reply:
         began.set()
         try:
             await asyncio.Event().wait()
@@ -287,13 +287,13 @@ async def test_the_collector_answers_with_a_value_or_its_error(tmp_path: Path) -
         return encode_snapshot(SNAPSHOT)
 
     async def health(_: bytes) -> bytes:
-        raise SurroundingsError("nothing is\nconcluded yet")
+        raise SystemRefusedError("nothing is\nconcluded yet")
 
     async with stage(tmp_path) as on:
         await on.collector.serve("snapshot", snapshot)
         await on.collector.serve("health", health)
         assert await ask_snapshot(on.town.access) == SNAPSHOT
-        with pytest.raises(SurroundingsError, match="the collector says: nothing is concluded yet"):
+        with pytest.raises(SystemRefusedError, match="the collector says: nothing is concluded yet"):
             await ask_health(on.town.access)
 
 
@@ -389,7 +389,7 @@ async def raised_by(work: Coroutine[object, object, None]) -> BaseException | No
     """The error of *work*, or None."""
     try:
         await work
-    except SurroundingsError as error:
+    except SystemRefusedError as error:
         return error
     return None
 

@@ -20,7 +20,7 @@ from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
 from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.wire.messages import Presence
@@ -95,7 +95,7 @@ async def test_its_rights_are_its_own_only(tmp_path: Path) -> None:
     async with door(tmp_path) as here:
         connection = await open_connection(here.url, login=here.login(), name=str(PROD))
         for subject in (windows_subject(DEV), "$SYS.REQ.USER.AUTH", "np1.query.snapshot"):
-            with pytest.raises(SurroundingsError, match="does not let us publish"):
+            with pytest.raises(SystemRefusedError, match="does not let us publish"):
                 await connection.request(subject, b"")
         heard: list[object] = []
 
@@ -125,10 +125,10 @@ async def test_who_is_refused_hears_one_clear_line(tmp_path: Path) -> None:
     async with door(tmp_path) as here:
         here.refuse = True
         with pytest.raises(
-            SurroundingsError, match=r"does not know our token \(the collector's log says why\)"
+            SystemRefusedError, match=r"does not know our token \(the collector's log says why\)"
         ):
             await open_connection(here.url, login=here.login(), name=str(PROD))
-        with pytest.raises(SurroundingsError, match="does not know our key"):
+        with pytest.raises(SystemRefusedError, match="does not know our key"):
             await open_connection(here.url, login=SeedLogin(new_user()[0]), name=str(PROD))
         assert len(here.asked) == 1  # a stranger's key shows no token: nobody is asked
 
@@ -148,7 +148,7 @@ async def test_a_connection_ends_with_its_token_and_comes_back_with_the_next(tmp
 def test_a_file_that_holds_no_token_is_named_and_not_shown(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "token"
     file.write_bytes(content)
-    with pytest.raises(SurroundingsError) as told:
+    with pytest.raises(SystemRefusedError) as told:
         TokenLogin(PROD, file).read()
     assert str(told.value).startswith(str(file))
     assert len(str(told.value)) < len(str(file)) + 60

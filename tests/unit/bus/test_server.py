@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.bus.server import Listen, run_server
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from tests.unit.nats_server import LOCAL, PATIENCE_S, needs_nats_server, until
 
 PARENT = """
@@ -58,7 +58,7 @@ async def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SurroundingsError) as caught:
+        with pytest.raises(SystemRefusedError) as caught:
             async with run_server(Listen("127.0.0.1", port), directory=tmp_path, users=[]):
                 pass
     assert str(caught.value) == f"cannot listen on 127.0.0.1:{port}: the port is already in use"
@@ -66,7 +66,7 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
 
 @needs_nats_server
 async def test_what_the_server_refuses_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SurroundingsError, match="nats-server did not start: ") as caught:
+    with pytest.raises(SystemRefusedError, match="nats-server did not start: ") as caught:
         async with run_server(LOCAL, directory=tmp_path, users=[{"nkey": "no key"}]):
             pass
     assert "\n" not in str(caught.value)
@@ -75,7 +75,7 @@ async def test_what_the_server_refuses_is_one_line(tmp_path: Path) -> None:
 @needs_nats_server
 async def test_a_directory_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SurroundingsError, match="file/nats: cannot be written"):
+    with pytest.raises(SystemRefusedError, match="file/nats: cannot be written"):
         async with run_server(LOCAL, directory=tmp_path / "file" / "nats", users=[]):
             pass
 

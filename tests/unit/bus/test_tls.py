@@ -17,11 +17,11 @@ from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
-from netprobe.bus.login import SeedLogin, Trust
+from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Server, ServerTls, run_server
 from netprobe.collector.bus_auth import own_trust
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from tests.unit.authority import Authority
 from tests.unit.nats_server import LOCAL, PATIENCE_S, PROD, needs_nats_server, until
 
@@ -37,7 +37,7 @@ class Town:
     collector: SeedLogin
     agent: SeedLogin
 
-    async def knock(self, trust: Trust | None) -> None:
+    async def knock(self, trust: ServerTrust | None) -> None:
         """Connect as the agent and leave."""
         connection = await open_connection(self.server.url, login=self.agent, name="knock", trust=trust)
         await connection.close()
@@ -54,7 +54,7 @@ async def town(directory: Path, tls: ServerTls) -> AsyncIterator[Town]:
 async def test_an_agent_that_trusts_the_authority_works_over_tls(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with town(tmp_path, ServerTls(*authority.sign("bus", host="127.0.0.1"))) as here:
-        trust = Trust(authority.file)
+        trust = ServerTrust(authority.file)
         async with (
             open_collector_bus(here.server.url, login=here.collector, trust=own_trust(here.tls)),
             await AgentBus.connect(here.server.url, agent=PROD, login=here.agent, trust=trust) as agent,
@@ -67,12 +67,12 @@ async def test_a_certificate_that_is_not_good_is_named_in_one_line(tmp_path: Pat
     expired = authority.sign("expired", host="127.0.0.1", lasts=timedelta(hours=-1))
     elsewhere = authority.sign("elsewhere", host="bus.example")
     for pair, trust, complaint in (
-        (expired, Trust(authority.file), "its certificate has expired: renew it"),
-        (elsewhere, Trust(authority.file), r"its certificate is for another name: .*127\.0\.0\.1"),
-        (elsewhere, Trust(stranger.file), "its certificate is not trusted: unable to get local issuer"),
+        (expired, ServerTrust(authority.file), "its certificate has expired: renew it"),
+        (elsewhere, ServerTrust(authority.file), r"its certificate is for another name: .*127\.0\.0\.1"),
+        (elsewhere, ServerTrust(stranger.file), "its certificate is not trusted: unable to get local issuer"),
     ):
         async with town(tmp_path, ServerTls(*pair)) as here:
-            with pytest.raises(SurroundingsError, match=f"^the bus at .*: {complaint}") as told:
+            with pytest.raises(SystemRefusedError, match=f"^the bus at .*: {complaint}") as told:
                 await here.knock(trust)
             assert "\n" not in str(told.value)
 
@@ -88,17 +88,17 @@ async def test_mutual_tls_wants_a_certificate_and_says_so(tmp_path: Path) -> Non
     tls = ServerTls(*authority.sign("bus", host="127.0.0.1"), ca=authority.file)
     async with town(tmp_path, tls) as here:
         certificate, key = authority.sign("agent", host="agent")
-        await here.knock(Trust(authority.file, certificate, key))
+        await here.knock(ServerTrust(authority.file, certificate, key))
         await here.knock(own_trust(tls))
-        with pytest.raises(SurroundingsError, match="wants a certificate of ours"):
-            await here.knock(Trust(authority.file))
+        with pytest.raises(SystemRefusedError, match="wants a certificate of ours"):
+            await here.knock(ServerTrust(authority.file))
 
 
 async def test_who_does_not_speak_tls_is_told(tmp_path: Path) -> None:
     tls = ServerTls(*Authority(tmp_path).sign("bus", host="127.0.0.1"))
     async with town(tmp_path, tls) as here:
         url = here.server.url.replace("tls://", "nats://")
-        with pytest.raises(SurroundingsError, match="its certificate is not trusted"):
+        with pytest.raises(SystemRefusedError, match="its certificate is not trusted"):
             await open_connection(url, login=here.agent, name="plain")
 
 
@@ -106,16 +106,16 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path) 
     old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
     tls = ServerTls(*old.sign("bus", host="127.0.0.1"))
     async with town(tmp_path, tls) as here:
-        await here.knock(Trust(old.file))
+        await here.knock(ServerTrust(old.file))
         for fresh, stale in zip(new.sign("fresh", host="127.0.0.1"), (tls.certificate, tls.key), strict=True):
             shutil.copy(fresh, stale)
         here.server.reload()
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
-                    await here.knock(Trust(new.file))
+                    await here.knock(ServerTrust(new.file))
                     break
-                except SurroundingsError:
+                except SystemRefusedError:
                     await asyncio.sleep(0.05)
 
 
@@ -125,11 +125,11 @@ def test_files_that_hold_no_certificate_are_named(tmp_path: Path) -> None:
     certificate, _ = Authority(tmp_path).sign("one", host="one")
     _, other_key = Authority(tmp_path).sign("other", host="other")
     for trust, where in (
-        (Trust(tmp_path / "none"), tmp_path / "none"),
-        (Trust(bad), bad),
-        (Trust(certificate=certificate, key=other_key), certificate),
+        (ServerTrust(tmp_path / "none"), tmp_path / "none"),
+        (ServerTrust(bad), bad),
+        (ServerTrust(certificate=certificate, key=other_key), certificate),
     ):
         with pytest.raises(InputError) as told:
             trust.context()
         assert str(told.value).startswith(f"{where}: ")
-    assert Trust().context().verify_mode is ssl.CERT_REQUIRED
+    assert ServerTrust().context().verify_mode is ssl.CERT_REQUIRED

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from netprobe.bus.server import Listen
 from netprobe.cli.commands.collector import plan
-from netprobe.collector.ports import Brains
+from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import NetprobeError
 from netprobe.model.component import Component, ComponentKind, node_out, pod_out
-from netprobe.model.expected_agents import Muster
+from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -55,7 +55,7 @@ class Counting:
     def awaited(self) -> frozenset[AgentId]:
         return frozenset()
 
-    def expect(self, muster: Muster) -> None:
+    def expect(self, muster: ExpectedAgents) -> None:
         pass
 
     def observe(self, report: Report, *, now_ns: int) -> None:
@@ -83,7 +83,7 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await run_collector(
-        settings, Brains(partial(plan, policy=PlanPolicy(full_mesh_nodes=4)), Counting), stop=stop
+        settings, AnalysisPorts(partial(plan, policy=PlanPolicy(full_mesh_nodes=4)), Counting), stop=stop
     )
 
 

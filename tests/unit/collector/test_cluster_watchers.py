@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from netprobe.collector.admission import Admission
-from netprobe.collector.cluster_watchers import Gathering, Survey
-from netprobe.collector.registry import Registry
-from netprobe.discovery.k8s.watch import Pace
-from netprobe.model.expected_agents import AgentPod, Muster
+from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
+from netprobe.collector.registry import ClusterRegistry
+from netprobe.discovery.k8s.watch import WatchSettings
+from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
 from tests.unit.discovery.api_server import (
@@ -23,7 +23,7 @@ from tests.unit.discovery.api_server import (
 )
 
 PATIENCE_S = 60
-PACE = Pace(settle_s=0.01, retry_s=0.01)
+PACE = WatchSettings(settle_s=0.01, retry_s=0.01)
 STARTED = "2026-11-28T03:12:00Z"
 STARTED_NS = 1_795_835_520 * 10**9
 
@@ -55,13 +55,13 @@ async def nobody() -> tuple[Presence, ...]:
 
 
 @asynccontextmanager
-async def surveyed(served: Served, folder: Path) -> AsyncIterator[Survey]:
+async def surveyed(served: Served, folder: Path) -> AsyncIterator[FleetView]:
     """A survey of one registered cluster, once its API was read."""
     async with serve(served):
         write_kubeconfig(folder / "prod.kubeconfig", served.url)
         (folder / "prod.yaml").write_text(json.dumps({"name": "prod", "kubeconfig": "prod.kubeconfig"}))
-        gathering = Gathering(Registry(folder), Admission(), pace=PACE)
-        survey = Survey(gathering)
+        gathering = ClusterWatchers(ClusterRegistry(folder), Admission(), pace=PACE)
+        survey = FleetView(gathering)
         running = asyncio.ensure_future(gathering.run())
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -74,7 +74,7 @@ async def surveyed(served: Served, folder: Path) -> AsyncIterator[Survey]:
             await asyncio.gather(running, return_exceptions=True)
 
 
-def by_node(muster: Muster) -> dict[str, AgentPod]:
+def by_node(muster: ExpectedAgents) -> dict[str, AgentPod]:
     return {str(one.agent.node): one for one in muster.pods}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.collector.intent_watches import MAX_WATCHES, Watches
-from netprobe.errors import RemoteFormatError, SurroundingsError
+from netprobe.collector.intent_watches import MAX_WATCHES, IntentWatches
+from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.wire.intent_watch import (
     MAX_DEVIATIONS,
-    Watched,
+    IntentReport,
     decode_watched,
     encode_watched,
 )
@@ -21,12 +21,12 @@ LEAK = Deviation(
 BROKEN = Deviation(CellVerdict.BROKEN, "dev", "prod", "web", 1, "dev/w1/pod → prod/w1/pod tcp/443: rejected")
 
 
-def telling(*deviations: Deviation, watcher: str = "one", holds_ns: int = 100) -> Watched:
-    return Watched(watcher, "intent.yaml", holds_ns, deviations)
+def telling(*deviations: Deviation, watcher: str = "one", holds_ns: int = 100) -> IntentReport:
+    return IntentReport(watcher, "intent.yaml", holds_ns, deviations)
 
 
 def test_a_deviation_is_one_finding_while_it_lasts() -> None:
-    watches = Watches()
+    watches = IntentWatches()
     watches.hear(telling(LEAK), now_ns=10)
     watches.hear(telling(LEAK, BROKEN), now_ns=20)
     told = {one.cause: (one.first_seen_ns, one.last_seen_ns) for one in watches.findings}
@@ -39,7 +39,7 @@ def test_a_deviation_is_one_finding_while_it_lasts() -> None:
 
 
 def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
-    watches = Watches()
+    watches = IntentWatches()
     watches.hear(telling(LEAK), now_ns=10)
     (finding,) = watches.findings
     assert str(finding.components[0]) == "intent(prod→dev no metrics)"
@@ -50,7 +50,7 @@ def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
 
 
 def test_a_silent_watcher_proves_no_repair() -> None:
-    watches = Watches()
+    watches = IntentWatches()
     watches.hear(telling(LEAK), now_ns=10)
     assert not watches.expire(now_ns=110)
     assert watches.expire(now_ns=111)
@@ -60,7 +60,7 @@ def test_a_silent_watcher_proves_no_repair() -> None:
 
 
 def test_what_two_watch_stands_once_and_lasts_as_long_as_one_sees_it() -> None:
-    watches = Watches()
+    watches = IntentWatches()
     watches.hear(telling(LEAK), now_ns=10)
     watches.hear(telling(LEAK, watcher="other"), now_ns=20)
     assert len(watches.findings) == 1
@@ -71,10 +71,10 @@ def test_what_two_watch_stands_once_and_lasts_as_long_as_one_sees_it() -> None:
 
 
 def test_not_everybody_may_watch() -> None:
-    watches = Watches()
+    watches = IntentWatches()
     for number in range(MAX_WATCHES):
         watches.hear(telling(watcher=str(number)), now_ns=1)
-    with pytest.raises(SurroundingsError, match="100 intents are watched already"):
+    with pytest.raises(SystemRefusedError, match="100 intents are watched already"):
         watches.hear(telling(watcher="one more"), now_ns=1)
     watches.hear(telling(LEAK, watcher="7"), now_ns=2)
     assert len(watches.findings) == 1
@@ -98,6 +98,6 @@ def test_a_telling_travels_as_it_is_and_of_very_many_the_first() -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_its_field(told: Watched, complaint: str) -> None:
+def test_what_makes_no_sense_is_refused_with_its_field(told: IntentReport, complaint: str) -> None:
     with pytest.raises(RemoteFormatError, match=complaint):
         decode_watched(encode_watched(told))

@@ -19,10 +19,10 @@ from netprobe.bus.login import Login, SeedLogin, TokenLogin
 from netprobe.bus.operator import Access, ask_snapshot
 from netprobe.bus.server import Listen
 from netprobe.cli.commands.collector import plan
-from netprobe.collector.ports import Brains
+from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
-from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
@@ -60,7 +60,7 @@ class Fleet:
     async def until(self, holds: Callable[[Snapshot], bool]) -> Snapshot:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                with suppress(SurroundingsError):  # nothing is concluded yet
+                with suppress(SystemRefusedError):  # nothing is concluded yet
                     snapshot = await ask_snapshot(Access(self.url, self.operator))
                     if holds(snapshot):
                         return snapshot
@@ -111,7 +111,7 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
         registered = {"name": "prod", "kubeconfig": "prod.kubeconfig"}
         (folder / "clusters" / "prod.yaml").write_text(json.dumps(registered))
         analyst = partial(Analyst, late_after_ns=3 * 10**9)
-        group.create_task(run_collector(settings, Brains(plan, analyst), stop=stop))
+        group.create_task(run_collector(settings, AnalysisPorts(plan, analyst), stop=stop))
         async with asyncio.timeout(PATIENCE_S):
             while not settings.ready_file.exists():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.05)

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from netprobe.bus.server import Listen
-from netprobe.collector.monitor import Told, open_monitor
-from netprobe.errors import SurroundingsError
+from netprobe.collector.monitor import MonitorSources, open_monitor
+from netprobe.errors import SystemRefusedError
 from tests.unit.collector.test_service import (
     AGENTS,
     House,
@@ -43,7 +43,7 @@ async def get(url: str) -> tuple[int, str]:
 
 async def test_alive_and_ready_are_two_things() -> None:
     why = "the bus is not served yet"
-    async with open_monitor(LOCAL, Told(tell, lambda: why)) as url:
+    async with open_monitor(LOCAL, MonitorSources(tell, lambda: why)) as url:
         assert await get(f"{url}/healthz") == (200, "ok\n")
         assert await get(f"{url}/readyz") == (503, "the bus is not served yet\n")
         why = ""
@@ -55,13 +55,13 @@ async def test_alive_and_ready_are_two_things() -> None:
 async def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = Listen("127.0.0.1", taken.getsockname()[1])
-        with pytest.raises(SurroundingsError, match=rf"^--http {listen}: cannot listen: .*in use"):
-            async with open_monitor(listen, Told(tell, str)):
+        with pytest.raises(SystemRefusedError, match=rf"^--http {listen}: cannot listen: .*in use"):
+            async with open_monitor(listen, MonitorSources(tell, str)):
                 pass
 
 
 async def test_without_an_address_nobody_is_answered() -> None:
-    async with open_monitor(None, Told(tell, str)) as url:
+    async with open_monitor(None, MonitorSources(tell, str)) as url:
         assert url == ""
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.collector.admission import Admission
-from netprobe.collector.cluster_watchers import Gathering
-from netprobe.collector.registry import Registry, read_registered
+from netprobe.collector.cluster_watchers import ClusterWatchers
+from netprobe.collector.registry import ClusterRegistry, read_registered
 from netprobe.errors import InputError
 from tests.unit.bus.test_tokens import CLUSTERS, ISSUER
 
@@ -37,7 +37,7 @@ def test_clusters_are_read_by_name(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", **GOOD)
     write(tmp_path, "prod.kubeconfig", **KUBECONFIG)
     write(tmp_path, "a.yaml", name="dev", kubeconfig="prod.kubeconfig")
-    found = Registry(tmp_path).read()
+    found = ClusterRegistry(tmp_path).read()
     assert [(one.name, one.access and one.access.server) for one in found] == [
         ("dev", "https://192.0.2.1"),
         ("prod", None),
@@ -49,7 +49,7 @@ def test_a_file_that_goes_wrong_keeps_what_it_said_and_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write(tmp_path, "prod.yaml", **GOOD)
-    registry = Registry(tmp_path)
+    registry = ClusterRegistry(tmp_path)
     before = registry.read()
     path.write_text("name: [")
     os.utime(path, ns=(1, 1))
@@ -88,13 +88,16 @@ def test_what_is_wrong_is_one_line_that_names_it(
 
 def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
-        Registry(tmp_path / "none")
+        ClusterRegistry(tmp_path / "none")
 
 
 def test_the_cluster_around_the_collector_is_its_home(tmp_path: Path) -> None:
     write(tmp_path, "hub.yaml", **{**GOOD, "name": "hub", "in_cluster": True})
     write(tmp_path, "spoke.yaml", **{**GOOD, "name": "spoke"})
-    assert {found.name: found.is_home for found in Registry(tmp_path).read()} == {"hub": True, "spoke": False}
-    assert Gathering(Registry(tmp_path), Admission()).home == "hub"
+    assert {found.name: found.is_home for found in ClusterRegistry(tmp_path).read()} == {
+        "hub": True,
+        "spoke": False,
+    }
+    assert ClusterWatchers(ClusterRegistry(tmp_path), Admission()).home == "hub"
     (tmp_path / "hub.yaml").unlink()
-    assert Gathering(Registry(tmp_path), Admission()).home is None
+    assert ClusterWatchers(ClusterRegistry(tmp_path), Admission()).home is None

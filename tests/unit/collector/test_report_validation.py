@@ -9,11 +9,11 @@ from msgspec import structs
 
 from netprobe.bus.collector import Delivery
 from netprobe.bus.subjects import windows_subject
-from netprobe.collector.report_validation import Intake
+from netprobe.collector.report_validation import ReportValidator
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.fleet import Coverage, FleetPlan
 from netprobe.model.names import AgentId, CheckId
-from netprobe.model.window import Heard, Report, Window
+from netprobe.model.window import ReceivedCount, Report, Window
 from netprobe.wire.reports import encode_report, report_of
 from tests.unit.wire.test_reports import AGENT, REPORT, SECOND
 
@@ -28,28 +28,28 @@ def plan(agent: AgentId, *checks: int) -> Plan:
 
 
 @pytest.fixture
-def intake() -> Intake:
-    return Intake(FleetPlan(1, SECOND, (plan(AGENT, 11, 12), plan(OTHER, 13)), (), Coverage()))
+def intake() -> ReportValidator:
+    return ReportValidator(FleetPlan(1, SECOND, (plan(AGENT, 11, 12), plan(OTHER, 13)), (), Coverage()))
 
 
 def deliver(report: Report, *, by: AgentId = AGENT) -> Delivery:
     return Delivery(windows_subject(by), encode_report(report), "token")
 
 
-def test_a_good_report_comes_in_unchanged(intake: Intake) -> None:
+def test_a_good_report_comes_in_unchanged(intake: ReportValidator) -> None:
     admitted = intake.admit([deliver(REPORT)], now_ns=NOW_NS)
     assert [report_of(columns) for columns in admitted.reports] == [REPORT]
     assert (admitted.rejected, admitted.complaints) == ((0,), ())
 
 
-def test_a_message_between_good_ones_is_dropped_alone(intake: Intake) -> None:
+def test_a_message_between_good_ones_is_dropped_alone(intake: ReportValidator) -> None:
     bad = Delivery(windows_subject(AGENT), b"\x01\xc1", "token")
     admitted = intake.admit([deliver(REPORT), bad, deliver(REPORT)], now_ns=NOW_NS)
     assert len(admitted.reports) == 2
     assert len(admitted.complaints) == 1
 
 
-def test_an_agent_that_speaks_for_another_is_not_heard(intake: Intake) -> None:
+def test_an_agent_that_speaks_for_another_is_not_heard(intake: ReportValidator) -> None:
     admitted = intake.admit([deliver(REPORT, by=OTHER)], now_ns=NOW_NS)
     assert admitted.reports == ()
     assert admitted.complaints == (f"report: agent: {OTHER} speaks for {AGENT}",)
@@ -63,25 +63,25 @@ def test_an_agent_that_speaks_for_another_is_not_heard(intake: Intake) -> None:
         pytest.param(structs.replace(REPORT.windows[0], start_ns=13 * SECOND), id="from the future"),
     ],
 )
-def test_a_window_that_does_not_belong_is_taken_out(intake: Intake, stray: Window) -> None:
+def test_a_window_that_does_not_belong_is_taken_out(intake: ReportValidator, stray: Window) -> None:
     report = replace(REPORT, windows=(REPORT.windows[0], stray, REPORT.windows[1]))
     admitted = intake.admit([deliver(report)], now_ns=NOW_NS)
     assert [report_of(columns) for columns in admitted.reports] == [REPORT]
     assert admitted.rejected == (1,)
 
 
-def test_a_clock_a_little_ahead_is_believed(intake: Intake) -> None:
+def test_a_clock_a_little_ahead_is_believed(intake: ReportValidator) -> None:
     report = replace(REPORT, windows=(structs.replace(REPORT.windows[0], start_ns=12 * SECOND),))
     assert intake.admit([deliver(report)], now_ns=NOW_NS).rejected == (0,)
 
 
-def test_what_was_heard_of_unknown_checks_is_taken_out(intake: Intake) -> None:
-    report = replace(REPORT, heard=(*REPORT.heard, Heard(CheckId(99), 5 * SECOND, 1)))
+def test_what_was_heard_of_unknown_checks_is_taken_out(intake: ReportValidator) -> None:
+    report = replace(REPORT, heard=(*REPORT.heard, ReceivedCount(CheckId(99), 5 * SECOND, 1)))
     admitted = intake.admit([deliver(report)], now_ns=NOW_NS)
     assert [report_of(columns) for columns in admitted.reports] == [REPORT]
 
 
-def test_a_stranger_may_be_heard_but_not_believed(intake: Intake) -> None:
+def test_a_stranger_may_be_heard_but_not_believed(intake: ReportValidator) -> None:
     stranger = AgentId.parse("qa/w9/pod")
     report = replace(REPORT, agent=stranger, health=replace(REPORT.health, agent=stranger))
     admitted = intake.admit([deliver(report, by=stranger)], now_ns=NOW_NS)

@@ -27,7 +27,7 @@ from netprobe.bus.operator import (
     tell_watched,
 )
 from netprobe.bus.subjects import windows_subject
-from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.component import pod_out
 from netprobe.model.finding import Cause, Finding
@@ -35,10 +35,10 @@ from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import AgentId, CheckId, NodeId
 from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.store.history import History
-from netprobe.wire.intent_watch import Watched
-from netprobe.wire.messages import Answer, Question, Reply
+from netprobe.wire.intent_watch import IntentReport
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Reply
 from netprobe.wire.reports import encode_report
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
@@ -165,7 +165,7 @@ async def ask_until_analysed(here: House) -> Snapshot:
     """The first snapshot whose analysis was shown a window."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            with suppress(SurroundingsError):  # nothing is concluded yet
+            with suppress(SystemRefusedError):  # nothing is concluded yet
                 snapshot = await ask_snapshot(here.access, timeout_s=PATIENCE_S)
                 if snapshot.findings[0].components[0].source != "0":
                     return snapshot
@@ -176,7 +176,7 @@ async def ask_patiently(here: House) -> Snapshot:
     """The first snapshot of a collector that has just begun."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            with suppress(SurroundingsError):  # nothing is concluded yet
+            with suppress(SystemRefusedError):  # nothing is concluded yet
                 return await ask_snapshot(here.access, timeout_s=PATIENCE_S)
             await asyncio.sleep(0.05)
 
@@ -187,11 +187,11 @@ async def until_stored(here: House, reports: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def answer_but_pods_of_w1(question: Question) -> Reply:
+async def answer_but_pods_of_w1(question: CheckQuestion) -> Reply:
     """As if nothing left the pods of one node; everything else is answered."""
     check = question.check
     is_lost = "prod/w1/pod" in {str(check.source), check.target.name}
-    return Answer(check.source, check.id, (TimedOut(1) if is_lost else Reached(1),) * check.count)
+    return CheckAnswer(check.source, check.id, (TimedOut(1) if is_lost else Reached(1),) * check.count)
 
 
 async def test_what_a_finding_cannot_tell_apart_is_asked_on_demand(tmp_path: Path) -> None:
@@ -235,9 +235,9 @@ async def test_a_moment_that_has_passed_is_analysed_again_from_the_history(tmp_p
         assert then.taken_ns == at_ns
         assert then.findings[0].components[0].source == str(len(plan.checks))
         assert {check.id for check in plan.checks} <= {check.id for check in then.checks}
-        with pytest.raises(SurroundingsError, match="nothing is remembered of that moment"):
+        with pytest.raises(SystemRefusedError, match="nothing is remembered of that moment"):
             await ask_moment(here.access, report.start_ns)
-        with pytest.raises(SurroundingsError, match="that moment has not come yet"):
+        with pytest.raises(SystemRefusedError, match="that moment has not come yet"):
             await ask_moment(here.access, at_ns + 3_600_000_000_000)
 
 
@@ -248,10 +248,10 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
             CellVerdict.LEAK, "prod", "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
         )
         began_ns = time.time_ns()
-        await tell_watched(here.access, Watched("one", "intent.yaml", 3_600_000_000_000, (leak,)))
+        await tell_watched(here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000, (leak,)))
         (found,) = [one for one in (await ask_patiently(here)).findings if one.cause is Cause.INTENT_LEAK]
         assert found.first_seen_ns >= began_ns
-        await tell_watched(here.access, Watched("one", "intent.yaml", 3_600_000_000_000))
+        await tell_watched(here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000))
         snapshot = await ask_patiently(here)
         assert [one.id for one in snapshot.past_findings] == [found.id]
         assert found.id not in {one.id for one in snapshot.findings}
@@ -263,8 +263,8 @@ async def test_a_telling_that_makes_no_sense_is_refused_and_changes_nothing(tmp_
     async with house(tmp_path) as here:
         await here.start()
         odd = Deviation(CellVerdict.UNPROVEN, "prod", "dev", "r", 1, "")
-        with pytest.raises(SurroundingsError, match="watched intent: deviations"):
-            await tell_watched(here.access, Watched("one", "intent.yaml", 1, (odd,)))
+        with pytest.raises(SystemRefusedError, match="watched intent: deviations"):
+            await tell_watched(here.access, IntentReport("one", "intent.yaml", 1, (odd,)))
         assert [one.cause for one in (await ask_patiently(here)).findings] == [Cause.UNKNOWN]
 
 
@@ -279,7 +279,7 @@ async def test_what_breaks_the_rules_is_counted_and_the_rest_goes_on(tmp_path: P
             await raw.request(windows_subject(AGENTS[0]), data, timeout_s=PATIENCE_S)
         unasked = structs.replace(good.windows[0], check=CheckId(1))
         later = structs.replace(good.windows[0], start_ns=good.start_ns + 1_000 * 10**9)
-        stray = Heard(CheckId(2), good.start_ns, 1)
+        stray = ReceivedCount(CheckId(2), good.start_ns, 1)
         await publish_patiently(bus, replace(good, windows=(unasked, later, *good.windows), heard=(stray,)))
         await until_stored(here, 1)
         assert await here.counters() == Counters(
@@ -394,7 +394,7 @@ async def test_an_agent_added_to_the_keys_file_may_speak_and_one_taken_out_may_n
         bus, plan = await join(stack, here, AGENTS[0])
         await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
-        with pytest.raises(SurroundingsError):
+        with pytest.raises(SystemRefusedError):
             await open_connection(here.url, login=old, name="old")
 
 

@@ -11,14 +11,14 @@ import pytest
 from netprobe.bus.keys import new_user
 from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.collector.persisted_state import (
-    State,
+    PersistedState,
     hold,
     load_own_seed,
     load_state,
     replan,
     save_state,
 )
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import Coverage, FleetPlan
 from netprobe.model.names import AgentId
@@ -65,7 +65,7 @@ def test_a_wrong_keys_file_is_one_line(tmp_path: Path, told: object, said: str) 
     assert "\n" not in str(caught.value)
 
 
-def fleet(state: State, *, interval_ns: int = 1) -> FleetPlan:
+def fleet(state: PersistedState, *, interval_ns: int = 1) -> FleetPlan:
     plan = Plan(AGENT, state.epoch, (), interval_ns, bytes.fromhex(state.cookie_key))
     return FleetPlan(state.epoch, interval_ns, (plan,), (), Coverage())
 
@@ -101,7 +101,7 @@ def test_the_collectors_own_key_is_made_once(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_held_once_and_can_be_held_again(tmp_path: Path) -> None:
-    with hold(tmp_path), pytest.raises(SurroundingsError, match="another collector uses it"), hold(tmp_path):
+    with hold(tmp_path), pytest.raises(SystemRefusedError, match="another collector uses it"), hold(tmp_path):
         pass
     with hold(tmp_path):
         pass
@@ -109,7 +109,7 @@ def test_a_directory_is_held_once_and_can_be_held_again(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SurroundingsError, match="file: cannot be used"), hold(tmp_path / "file"):
+    with pytest.raises(SystemRefusedError, match="file: cannot be used"), hold(tmp_path / "file"):
         pass
 
 

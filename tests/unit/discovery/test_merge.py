@@ -7,7 +7,7 @@ from dataclasses import replace
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.merge import (
     NEVER_READ,
-    Known,
+    KnownCluster,
     Present,
     compose,
 )
@@ -39,7 +39,7 @@ def prod(inventory: Inventory) -> Cluster:
 
 
 def made(*, facts: ClusterFacts | None = FACTS, away: str = "", present: Present | None = None) -> Inventory:
-    return compose(WRITTEN, [Known(PROD, facts, away)], present or {})
+    return compose(WRITTEN, [KnownCluster(PROD, facts, away)], present or {})
 
 
 def test_without_registered_clusters_what_is_written_counts() -> None:

@@ -18,7 +18,7 @@ from netprobe.cli.commands import demo
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.lab.faults import KINDS as FAULTS
-from netprobe.model.collector_health import Entrance, Vitals
+from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters
 from netprobe.notebook.fleet import Fleet
@@ -134,10 +134,10 @@ def test_the_lab_has_as_many_faults_as_it_says() -> None:
 
 
 def test_every_metric_is_told() -> None:
-    vitals = Vitals(
+    vitals = CollectorHealth(
         version="1", pid=1, started_ns=1, epoch=1, interval_ns=1, agents_planned=1, last_report_ns=1,
         analysis_errors=0, inventories_refused=0, windows_rejected_by_reason={"x": 1},
-        counters=Counters(), entrance=Entrance(0, 0, {"x": 1}, 0, {}),
+        counters=Counters(), entrance=AuthStats(0, 0, {"x": 1}, 0, {}),
     )  # fmt: skip
     body, _ = encode_metrics(fleets.EVERY["tunnel-down"](), vitals)
     made = set(re.findall(r"^# TYPE (netprobe_\w+) ", body.decode(), re.MULTILINE))

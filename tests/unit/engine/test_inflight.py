@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from netprobe.engine.inflight import (
     MAX_REFUSED,
-    Ledger,
-    Open,
-    Round,
+    InFlightTable,
+    IntervalProbes,
+    PendingProbe,
 )
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Refused, TimedOut
 from netprobe.model.window import Window
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
 
 CHECK = make_check(Probe("udp", port=9771, timeout_ns=500))
@@ -22,24 +22,26 @@ SECOND = 1_000_000_000
 FATES = st.lists(st.sampled_from(["answered", "lost out", "lost back", "refused", "kept"]), max_size=30)
 
 
-def begin(number: int = 1) -> Round:
-    return Round(start_ns=number * SECOND, length_ns=SECOND, began_ns=5)
+def begin(number: int = 1) -> IntervalProbes:
+    return IntervalProbes(start_ns=number * SECOND, length_ns=SECOND, began_ns=5)
 
 
-def trust(probe: Open) -> None:
+def trust(probe: PendingProbe) -> None:
     del probe
 
 
-def close(ledger: Ledger, turn: Round) -> Window:
+def close(ledger: InFlightTable, turn: IntervalProbes) -> Window:
     (window,) = ledger.close(turn, doubt=trust)
     return window
 
 
-def answer(counter: int) -> Seen:
-    return Seen(Reached(7), answered_by="dev/w1/pod", observed_source="10.0.0.1", received_count=counter)
+def answer(counter: int) -> Observation:
+    return Observation(
+        Reached(7), answered_by="dev/w1/pod", observed_source="10.0.0.1", received_count=counter
+    )
 
 
-def play(ledger: Ledger, turn: Round, fates: list[str], counter: int = 0) -> int:
+def play(ledger: InFlightTable, turn: IntervalProbes, fates: list[str], counter: int = 0) -> int:
     """Send one probe per fate; return the responder's counter."""
     for fate in fates:
         probe = ledger.ask(CHECK, turn, now_ns=5)
@@ -47,15 +49,15 @@ def play(ledger: Ledger, turn: Round, fates: list[str], counter: int = 0) -> int
         if fate == "answered":
             ledger.saw(probe, answer(counter))
         elif fate == "refused":
-            ledger.saw(probe, Seen(Refused(3)))
+            ledger.saw(probe, Observation(Refused(3)))
         elif fate == "kept":
-            ledger.retract(probe, Seen(NotMeasured("too large for ourselves")))
+            ledger.retract(probe, Observation(NotMeasured("too large for ourselves")))
     return counter
 
 
 @given(FATES)
 def test_outcomes_add_up_to_what_was_sent(fates: list[str]) -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     play(ledger, turn, ["answered", *fates, "answered"])
     window = close(ledger, turn)
     assert window.sent == len(fates) + 2 == sum(count for _, count in window.outcomes)
@@ -68,7 +70,7 @@ def test_outcomes_add_up_to_what_was_sent(fates: list[str]) -> None:
 
 @given(first=FATES, second=FATES)
 def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], second: list[str]) -> None:
-    ledger, one, two = Ledger(), begin(1), begin(2)
+    ledger, one, two = InFlightTable(), begin(1), begin(2)
     counter = play(ledger, one, ["answered", *first])
     play(ledger, two, ["answered", *second], counter)
     window = close(ledger, one)
@@ -77,9 +79,9 @@ def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], se
 
 
 def test_silence_is_judged_when_the_window_closes() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, Seen(TimedOut(500), detail="connected, then silence"))
+    ledger.saw(probe, Observation(TimedOut(500), detail="connected, then silence"))
     assert not turn.is_settled
     window = close(ledger, turn)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
@@ -87,7 +89,7 @@ def test_silence_is_judged_when_the_window_closes() -> None:
 
 
 def test_a_doubted_loss_is_not_measured() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     play(ledger, turn, ["answered", "lost out", "answered"])
     (window,) = ledger.close(turn, doubt=lambda probe: "the agent stood still for 900 ms")
     assert window.count(OutcomeKind.NOT_MEASURED) == 1
@@ -97,7 +99,7 @@ def test_a_doubted_loss_is_not_measured() -> None:
 
 
 def test_an_answer_counts_once_and_not_after_the_window() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     probe = ledger.ask(CHECK, turn, now_ns=5)
     ledger.saw(probe, answer(1))
     ledger.saw(probe, answer(1))
@@ -109,15 +111,15 @@ def test_an_answer_counts_once_and_not_after_the_window() -> None:
 
 
 def test_a_probe_that_never_left_gives_its_number_back() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     kept = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.retract(kept, Seen(TimedOut(500), lost_out=True))
+    ledger.retract(kept, Observation(TimedOut(500), lost_out=True))
     assert ledger.ask(CHECK, turn, now_ns=5).sequence == kept.sequence
     assert close(ledger, turn).lost_out == 1
 
 
 def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     ledger.miss(CHECK, turn, "over budget")
     window = close(ledger, turn)
     assert (window.sent, window.measured) == (1, 0)
@@ -125,7 +127,7 @@ def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
 
 @given(FATES)
 def test_the_ledger_knows_how_many_probes_wait(fates: list[str]) -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     play(ledger, turn, fates)
     assert ledger.waiting == fates.count("lost out") + fates.count("lost back")
     ledger.close(turn, doubt=trust)
@@ -133,7 +135,7 @@ def test_the_ledger_knows_how_many_probes_wait(fates: list[str]) -> None:
 
 
 def test_forgotten_sessions_begin_anew() -> None:
-    ledger, turn = Ledger(), begin()
+    ledger, turn = InFlightTable(), begin()
     play(ledger, turn, ["answered"])
     close(ledger, turn)
     ledger.forget(set())
@@ -142,7 +144,7 @@ def test_forgotten_sessions_begin_anew() -> None:
 
 def test_a_door_that_stays_closed_is_not_remembered_for_ever() -> None:
     """Refusals are kept only as long as they can tell apart losses around them."""
-    ledger, counter = Ledger(), 1
+    ledger, counter = InFlightTable(), 1
     play(ledger, (turn := begin(1)), ["answered"])
     close(ledger, turn)
     for number in range(2, 6):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.engine.inflight import Open, Session, Tally
-from netprobe.engine.loss_validity import Doubting
-from netprobe.engine.stall_tracker import Stalls
+from netprobe.engine.inflight import CheckCounters, PendingProbe, SequenceState
+from netprobe.engine.loss_validity import LossValidity
+from netprobe.engine.stall_tracker import StallTracker
 from netprobe.model.check import Probe
 from tests.unit.probes.questions import make_check
 
@@ -14,13 +14,13 @@ MS = 1_000_000
 SENT_NS = 5_000 * MS
 
 
-def make_open(kind: str, port: int = 0) -> Open:
+def make_open(kind: str, port: int = 0) -> PendingProbe:
     check = make_check(Probe(kind, port=port, timeout_ns=500 * MS))
-    return Open(check, 1, SENT_NS, Tally(check), Session())
+    return PendingProbe(check, 1, SENT_NS, CheckCounters(check), SequenceState())
 
 
-def stalled(began_ms: int, length_ms: int) -> Stalls:
-    stalls = Stalls()
+def stalled(began_ms: int, length_ms: int) -> StallTracker:
+    stalls = StallTracker()
     stalls.note(due_ns=SENT_NS + began_ms * MS, now_ns=SENT_NS + (began_ms + length_ms) * MS)
     return stalls
 
@@ -36,17 +36,17 @@ def stalled(began_ms: int, length_ms: int) -> Stalls:
     ],
 )
 def test_a_loss_during_a_stall_is_doubted(began_ms: int, length_ms: int, is_doubted: bool) -> None:
-    doubt = Doubting(stalled(began_ms, length_ms), now_ns=SENT_NS + 9_000 * MS)
+    doubt = LossValidity(stalled(began_ms, length_ms), now_ns=SENT_NS + 9_000 * MS)
     assert (doubt(make_open("udp", 9771)) is not None) == is_doubted
 
 
 def test_full_buffers_make_echoes_doubtful_and_nothing_else() -> None:
-    doubt = Doubting(Stalls(), now_ns=SENT_NS + 9_000 * MS, dropped=4)
+    doubt = LossValidity(StallTracker(), now_ns=SENT_NS + 9_000 * MS, dropped=4)
     assert doubt(make_open("udp", 9771)) == "our full buffers lost 4 packets"
     assert doubt(make_open("icmp")) is not None
     assert doubt(make_open("tcp", 9771)) is None
 
 
 def test_a_probe_whose_time_is_not_over_is_not_lost() -> None:
-    doubt = Doubting(Stalls(), now_ns=SENT_NS + 499 * MS)
+    doubt = LossValidity(StallTracker(), now_ns=SENT_NS + 499 * MS)
     assert doubt(make_open("icmp")) == "sent too late in its interval"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from netprobe.engine.recvmmsg import CAPACITY, HEAD_BYTES, Inbox
+from netprobe.engine.recvmmsg import CAPACITY, HEAD_BYTES, BatchReceiver
 from netprobe.engine.sockets import SO_TIMESTAMPNS, is_empty, open_udp, prepare, receive, receive_errors
 
 FAMILIES = pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def a_pair(
 def test_a_packet_is_what_it_is_when_read_alone(
     family: socket.AddressFamily, address: str, details: bool, size: int
 ) -> None:
-    inbox = Inbox(family, details=details)
+    inbox = BatchReceiver(family, details=details)
     with a_pair(family, address, details=details) as (reading, sending):
         data = bytes(number % 251 for number in range(size))
         for _ in range(2):
@@ -58,7 +58,7 @@ def test_a_packet_is_what_it_is_when_read_alone(
 def test_what_the_kernel_said_of_another_packet_counts_for_none(
     family: socket.AddressFamily, address: str
 ) -> None:
-    inbox = Inbox(family, details=True)
+    inbox = BatchReceiver(family, details=True)
     with a_pair(family, address, details=True) as (reading, sending):
         sending.send(b"with everything")
         assert inbox.receive(reading)[0].received_ns
@@ -69,7 +69,7 @@ def test_what_the_kernel_said_of_another_packet_counts_for_none(
 
 
 def test_hundreds_take_a_few_system_calls() -> None:
-    inbox = Inbox(socket.AF_INET, details=False)
+    inbox = BatchReceiver(socket.AF_INET, details=False)
     counts: list[int] = []
     receive_batch = inbox._receive
 
@@ -91,9 +91,9 @@ def test_an_error_told_by_the_socket_hides_no_packet() -> None:
     with a_pair(socket.AF_INET, "127.0.0.1", details=False) as (reading, sending):
         reading.sendto(b"nobody listens there", ("127.0.0.1", 1))  # answered by an ICMP error at once
         sending.send(b"here")
-        assert [packet.head[:4] for packet in Inbox(socket.AF_INET, details=False).receive(reading)] == [
-            b"here"
-        ]
+        assert [
+            packet.head[:4] for packet in BatchReceiver(socket.AF_INET, details=False).receive(reading)
+        ] == [b"here"]
 
 
 @FAMILIES
@@ -102,7 +102,7 @@ def test_neither_a_packet_nor_an_error_is_passed_over(family: socket.AddressFami
         assert is_empty(reading)
         sending.send(b"here")
         assert not is_empty(reading)
-        assert len(Inbox(family, details=False).receive(reading)) == 1
+        assert len(BatchReceiver(family, details=False).receive(reading)) == 1
         reading.sendto(b"nobody listens there", (address, 1))  # answered by an ICMP error at once
         assert not is_empty(reading)
         assert len(list(receive_errors(reading))) == 1

@@ -6,15 +6,15 @@ import asyncio
 import time
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.stall_tracker import Stalls
-from netprobe.engine.ticker import Beat
+from netprobe.engine.stall_tracker import StallTracker
+from netprobe.engine.ticker import Ticker
 
 MS = 1_000_000
 
 
 async def test_who_waits_is_woken_after_the_beat_was_called() -> None:
     called: list[int] = []
-    beat = Beat(Stalls(), Clock(), lambda: called.append(time.monotonic_ns()), period_ns=MS)
+    beat = Ticker(StallTracker(), Clock(), lambda: called.append(time.monotonic_ns()), period_ns=MS)
     beat.start()
     try:
         first, second = await asyncio.gather(beat.next(), beat.next())
@@ -27,7 +27,7 @@ async def test_who_waits_is_woken_after_the_beat_was_called() -> None:
 
 
 async def test_a_waiter_that_gave_up_harms_nobody() -> None:
-    beat = Beat(Stalls(), Clock(), lambda: None, period_ns=MS)
+    beat = Ticker(StallTracker(), Clock(), lambda: None, period_ns=MS)
     beat.start()
     try:
         given_up = asyncio.create_task(beat.next())
@@ -39,9 +39,9 @@ async def test_a_waiter_that_gave_up_harms_nobody() -> None:
 
 
 async def test_a_beat_that_came_late_is_a_stall_and_is_not_made_up_for() -> None:
-    stalls = Stalls()
+    stalls = StallTracker()
     called: list[int] = []
-    beat = Beat(stalls, Clock(), lambda: called.append(1), period_ns=10 * MS)
+    beat = Ticker(stalls, Clock(), lambda: called.append(1), period_ns=10 * MS)
     began_ns = time.monotonic_ns()
     beat.start()
     try:
@@ -56,8 +56,8 @@ async def test_a_beat_that_came_late_is_a_stall_and_is_not_made_up_for() -> None
 
 
 async def test_a_late_beat_that_was_noted_early_is_one_stall() -> None:
-    stalls = Stalls()
-    beat = Beat(stalls, Clock(), lambda: None, period_ns=10 * MS)
+    stalls = StallTracker()
+    beat = Ticker(stalls, Clock(), lambda: None, period_ns=10 * MS)
     began_ns = time.monotonic_ns()
     beat.start()
     try:
@@ -71,7 +71,7 @@ async def test_a_late_beat_that_was_noted_early_is_one_stall() -> None:
 
 
 async def test_a_shorter_period_counts_from_now_on() -> None:
-    beat = Beat(Stalls(), Clock(), lambda: None, period_ns=3_600_000 * MS)
+    beat = Ticker(StallTracker(), Clock(), lambda: None, period_ns=3_600_000 * MS)
     beat.start()
     try:
         beat.period_ns = 10 * MS
@@ -81,7 +81,7 @@ async def test_a_shorter_period_counts_from_now_on() -> None:
 
 
 async def test_a_longer_period_lets_the_beat_under_way_come_as_it_was_due() -> None:
-    beat = Beat(Stalls(), Clock(), lambda: None, period_ns=10 * MS)
+    beat = Ticker(StallTracker(), Clock(), lambda: None, period_ns=10 * MS)
     beat.start()
     try:
         beat.period_ns = 3_600_000 * MS

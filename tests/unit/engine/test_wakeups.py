@@ -13,7 +13,7 @@ from netprobe.engine.clock import Clock
 from netprobe.engine.engine import Engine
 from netprobe.engine.keyring import Keyring
 from netprobe.engine.responder.identity_http import IdentityServer
-from netprobe.engine.responder.reflector import Reflecting
+from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import tick_of
 from netprobe.model.check import Plan, Probe
@@ -73,7 +73,7 @@ def an_asker() -> Iterator[socket.socket]:
 def a_responder() -> Responder:
     keys = Keyring(KEY)
     return Responder(
-        IdentityServer(Identity(str(PEER), "b00t"), keys), keys, Clock(), 0, Reflecting(str(PEER))
+        IdentityServer(Identity(str(PEER), "b00t"), keys), keys, Clock(), 0, Reflector(str(PEER))
     )
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from netprobe.errors import SurroundingsError
-from netprobe.lab.fault_drill import Fault, Rehearsal, describe_unhealthy
+from netprobe.errors import SystemRefusedError
+from netprobe.lab.fault_drill import DrillFault, FaultDrill, describe_unhealthy
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import CheckId
 from netprobe.model.snapshot import Snapshot
@@ -23,7 +23,7 @@ from netprobe.model.status import (
 
 INTERVAL_NS = 1_000_000_000
 PART = Component(ComponentKind.DNS, "prod")
-LABEL = Label(Cause.DNS_DOWN, (PART,))
+LABEL = GroundTruth(Cause.DNS_DOWN, (PART,))
 HEALTHY = Snapshot(
     taken_ns=5,
     interval_ns=INTERVAL_NS,
@@ -44,7 +44,7 @@ class Fleet:
     async def ask(self) -> Snapshot:
         return replace(HEALTHY, findings=self.found) if self.broken else HEALTHY
 
-    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
         self.broken = True
         return "fault-1", LABEL
 
@@ -67,8 +67,8 @@ def finding(cause: Cause) -> Finding:
 )
 async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], right: bool) -> None:
     fleet = Fleet(found)
-    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
-    verdict = await rehearsal.play(Fault("dns-down", {"cluster": "prod"}), linger_s=0.1)
+    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdict = await rehearsal.play(DrillFault("dns-down", {"cluster": "prod"}), linger_s=0.1)
     assert verdict.named_right is right
     assert rehearsal.is_flawless is (right and rehearsal.is_in_time(verdict))
     assert fleet.removed == ["fault-1"]
@@ -77,8 +77,8 @@ async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], r
 
 async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing() -> None:
     fleet = Fleet((finding(Cause.DNS_DOWN),), broken=True)
-    rehearsal = Rehearsal(fleet.ask, fleet, INTERVAL_NS)
-    with pytest.raises(SurroundingsError, match="1 findings are open"):
+    rehearsal = FaultDrill(fleet.ask, fleet, INTERVAL_NS)
+    with pytest.raises(SystemRefusedError, match="1 findings are open"):
         await rehearsal.wait_until_healthy(timeout_s=0.1)
 
 
@@ -107,15 +107,17 @@ def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, said: str) 
 class TwoFaults(Fleet):
     """A fleet in which two kinds can be broken at once; it names what it is told to."""
 
-    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, Label]:
+    async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
         self.broken = True
-        return f"fault-{kind}", LABEL if kind == "dns-down" else Label(Cause.SNAT, (PART,))
+        return f"fault-{kind}", LABEL if kind == "dns-down" else GroundTruth(Cause.SNAT, (PART,))
 
 
 async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN), finding(Cause.SNAT)))
-    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together(
+        (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
+    )
     assert [verdict.named_right for verdict in verdicts] == [True, True]
     assert fleet.removed == ["fault-dns-down", "fault-snat"]
     assert not rehearsal.scorer.false_findings
@@ -123,7 +125,9 @@ async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
 
 async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN),))
-    rehearsal = Rehearsal(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await rehearsal.play_together((Fault("dns-down", {}), Fault("snat", {})), linger_s=0.1)
+    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await rehearsal.play_together(
+        (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
+    )
     assert [verdict.named_right for verdict in verdicts] == [True, False]
     assert not rehearsal.is_flawless

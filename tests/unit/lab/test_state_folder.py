@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.lab.control_server import receive_request
-from netprobe.lab.protocol import AddFault, Exec, Status
+from netprobe.lab.protocol import AddFault, Exec, StatusRequest
 from netprobe.lab.state_folder import (
-    Facts,
+    LabFacts,
     StateFolder,
     claim_state,
     find_state,
@@ -46,12 +46,12 @@ def test_the_last_lab_takes_the_folder_of_labs_with_it(runtime: Path) -> None:
 
 def test_a_folder_that_others_can_enter_is_refused(runtime: Path) -> None:
     (runtime / "netprobe").mkdir(mode=0o755)
-    with pytest.raises(SurroundingsError, match="is not ours alone"):
+    with pytest.raises(SystemRefusedError, match="is not ours alone"):
         claim_state("one")
 
 
 def test_a_dead_labs_folder_says_how_to_remove_it(runtime: Path) -> None:
-    claim_state("one").write_facts(Facts("one", 2**22 + 1, 1, 1))
+    claim_state("one").write_facts(LabFacts("one", 2**22 + 1, 1, 1))
     with pytest.raises(InputError, match="died and left its files"):
         claim_state("one")
 
@@ -59,7 +59,7 @@ def test_a_dead_labs_folder_says_how_to_remove_it(runtime: Path) -> None:
 def test_facts_come_back_as_they_were_written(runtime: Path) -> None:
     state = claim_state("one")
     assert state.read_facts() is None
-    facts = Facts("one", 17, 4711, 10**9)
+    facts = LabFacts("one", 17, 4711, 10**9)
     state.write_facts(facts)
     assert state.read_facts() == facts
 
@@ -86,7 +86,7 @@ def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path, monkeypatch: py
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
-    with pytest.raises(SurroundingsError, match="too long for a socket"):
+    with pytest.raises(SystemRefusedError, match="too long for a socket"):
         find_state("one")
 
 
@@ -112,7 +112,7 @@ def test_a_request_arrives_with_its_open_files() -> None:
     request, fds = send(line, 0, 1, 2)
     assert request == Exec("ops", ["true"])
     assert len(fds) == 3
-    assert send(b'{"type": "status"}\n')[0] == Status()
+    assert send(b'{"type": "status"}\n')[0] == StatusRequest()
     line = b'{"type": "add-fault", "kind": "k", "parameters": {"a": "b"}}\n'
     assert send(line)[0] == AddFault("k", {"a": "b"})
 

@@ -16,7 +16,7 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Snapshot
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.notebook import Fleet
 from netprobe.store.bundle import write_bundle
 from tests import fleets
@@ -45,7 +45,7 @@ def history(snapshot: Snapshot) -> tuple[Report, ...]:
     ]  # fmt: skip
     return tuple(
         Report(agent, 1, number, "boot", window.start_ns, 10**9, (window,),
-               (Heard(check.id, window.start_ns, 9),) if number else (), health)
+               (ReceivedCount(check.id, window.start_ns, 9),) if number else (), health)
         for number, window in enumerate(windows)
     )  # fmt: skip
 

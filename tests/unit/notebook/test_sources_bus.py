@@ -10,7 +10,7 @@ import pytest
 import netprobe
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.wire.messages import encode_snapshot
 from tests import fleets
 from tests.unit.nats_server import needs_nats_server, town
@@ -35,5 +35,5 @@ async def test_a_collector_is_asked_over_its_bus(tmp_path: Path) -> None:
 
 async def test_nobody_at_home_is_one_clear_error_even_inside_a_running_loop(tmp_path: Path) -> None:
     (tmp_path / "seed").write_text("SUAKZ5LSSKEB3YJXKJNWZGDIGZ4IMVMKHLRRXYFTVMBSTQAMWJ6DZC2GWE")
-    with pytest.raises(SurroundingsError):
+    with pytest.raises(SystemRefusedError):
         netprobe.open("nats://127.0.0.1:1", seed=tmp_path / "seed")

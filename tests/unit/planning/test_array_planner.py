@@ -10,10 +10,10 @@ import pytest
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
 from netprobe.model.inventory import Inventory
-from netprobe.planning.array_planner import BulkPlan, count_coverage, plan_in_bulk
+from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_in_bulk
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.simulate.fleet import Joined, Shape, build_inventory
+from netprobe.simulate.fleet import ClusterJoin, FleetShape, build_inventory
 
 Rows = Counter[tuple[frozenset[Component], frozenset[Component]]]
 
@@ -60,17 +60,17 @@ def with_a_site(inventory: Inventory) -> Inventory:
 
 
 FLEETS = {
-    "full mesh": build_inventory(Shape(4, 6)),
-    "hub, two gateways": build_inventory(Shape(4, 6, Joined.HUB, 2)),
-    "partial, zones, IPv6": in_zones(build_inventory(Shape(5, 5, Joined.PARTIAL))),
-    "several links": twice_linked(build_inventory(Shape(3, 7, gateways=2))),
-    "a site": with_a_site(build_inventory(Shape(4, 6))),
-    "one node each": build_inventory(Shape(20, 1)),
-    "many clusters": build_inventory(Shape(26, 2)),
+    "full mesh": build_inventory(FleetShape(4, 6)),
+    "hub, two gateways": build_inventory(FleetShape(4, 6, ClusterJoin.HUB, 2)),
+    "partial, zones, IPv6": in_zones(build_inventory(FleetShape(5, 5, ClusterJoin.PARTIAL))),
+    "several links": twice_linked(build_inventory(FleetShape(3, 7, gateways=2))),
+    "a site": with_a_site(build_inventory(FleetShape(4, 6))),
+    "one node each": build_inventory(FleetShape(20, 1)),
+    "many clusters": build_inventory(FleetShape(26, 2)),
 }
 
 
-def rows_of(plan: BulkPlan) -> Rows:
+def rows_of(plan: ArrayPlan) -> Rows:
     def parts(row: int) -> frozenset[Component]:
         numbers = plan.indices[plan.indptr[row] : plan.indptr[row + 1]].tolist()
         return frozenset(map(plan.component, numbers))
@@ -112,4 +112,4 @@ def test_links_that_share_flows_are_refused() -> None:
 
 def test_a_small_fleet_needs_no_arrays() -> None:
     with pytest.raises(MisuseError, match="full mesh"):
-        plan_in_bulk(build_inventory(Shape(2, 3)), epoch=1, seed=1)
+        plan_in_bulk(build_inventory(FleetShape(2, 3)), epoch=1, seed=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import AgentId
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.discriminating_checks import (
     Candidate,
     Class,
@@ -102,7 +102,7 @@ class TestChoice:
 
 def test_a_plan_that_cannot_tell_two_parts_apart_says_what_would() -> None:
     """One check from worker to worker leaves both their planes' parts alike; further agents split them."""
-    fabric = Fabric(build_inventory())
+    fabric = ClusterGraph(build_inventory())
     source, target = AgentId.parse("prod-us-west-1/w1/pod"), AgentId.parse("prod-us-west-1/w2/pod")
     alike = (
         Component.parse("node-out(prod-us-west-1/w1)"),

@@ -12,7 +12,7 @@ from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory, LinkKind
 from netprobe.model.names import AgentId
 from netprobe.planning.checks import count_flows
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_routes
 from tests.unit.planning.test_links import (
@@ -35,7 +35,7 @@ def balanced(inventory: Inventory) -> Inventory:
     return replace(inventory, links=tuple(replace(link, balanced=True) for link in inventory.links))
 
 
-def tunnels(fabric: Fabric, source: str, target: str) -> list[Component]:
+def tunnels(fabric: ClusterGraph, source: str, target: str) -> list[Component]:
     routes = find_routes(fabric, source=AgentId.parse(source), target=AgentId.parse(target))
     return [part for route in routes for part in route if part.kind is ComponentKind.TUNNEL]
 
@@ -46,7 +46,7 @@ def legs_by_pair(fleet: FleetPlan, kind: str) -> list[tuple[Check, Legs]]:
 
 
 def test_a_worker_may_take_either_link_and_a_gateway_takes_its_own() -> None:
-    fabric = Fabric(balanced(build_twice_joined(A, B)))
+    fabric = ClusterGraph(balanced(build_twice_joined(A, B)))
     assert tunnels(fabric, "a/w1/pod", "b/w1/pod") == [FIRST, SECOND]
     assert tunnels(fabric, "a/gw/pod", "b/w1/pod") == [FIRST]
     assert tunnels(fabric, "a/gw2/pod", "b/w1/pod") == [SECOND]
@@ -55,22 +55,22 @@ def test_a_worker_may_take_either_link_and_a_gateway_takes_its_own() -> None:
 
 def test_without_the_word_the_first_link_carries_everything() -> None:
     built = build_twice_joined(A, B)
-    assert tunnels(Fabric(built), "a/w1/pod", "b/w1/pod") == [FIRST]
+    assert tunnels(ClusterGraph(built), "a/w1/pod", "b/w1/pod") == [FIRST]
     second_only = replace(built, links=(built.links[0], replace(built.links[1], balanced=True)))
-    assert tunnels(Fabric(second_only), "a/w1/pod", "b/w1/pod") == [FIRST]
+    assert tunnels(ClusterGraph(second_only), "a/w1/pod", "b/w1/pod") == [FIRST]
 
 
 def test_one_link_that_several_active_gateways_hold_is_shared_by_them() -> None:
     built = build_twice_joined(A, B)
     link = replace(built.links[0], source_gateway=None, target_gateway=None, balanced=True)
-    fabric = Fabric(replace(built, links=(link,)))
+    fabric = ClusterGraph(replace(built, links=(link,)))
     routes = find_routes(fabric, source=AgentId.parse("a/w1/pod"), target=AgentId.parse("b/w1/pod"))
     held_by = [[part.source for part in route if part.kind is ComponentKind.GATEWAY_OUT] for route in routes]
     assert held_by == [["a/gw"], ["a/gw2"]]
 
 
 def test_a_passive_gateway_shares_nothing() -> None:
-    fabric = Fabric(balanced(build_twice_joined(A, B, passive=True)))
+    fabric = ClusterGraph(balanced(build_twice_joined(A, B, passive=True)))
     assert tunnels(fabric, "a/w1/pod", "b/w1/pod") == [FIRST]
 
 

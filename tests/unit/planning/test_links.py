@@ -11,7 +11,7 @@ from netprobe.model.component import Component, ComponentKind, gateway_in, gatew
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, NodeRole
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, NodeName
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_route
@@ -102,7 +102,7 @@ def test_where_gateways_hold_several_links_every_part_is_told_apart() -> None:
 
 
 def test_pods_keep_to_the_first_link() -> None:
-    fabric = Fabric(build_twice_joined(A, B))
+    fabric = ClusterGraph(build_twice_joined(A, B))
     for source in ("gw", "gw2", "w1", "w2"):
         for target in ("gw", "w1"):
             route = find_route(
@@ -155,7 +155,7 @@ class TestPassive:
 
     def test_it_stands_opposite_the_active_one_of_a_link_that_names_none(self) -> None:
         clusters = (build_two_gateways(A, 1, passive=True), build_cluster(B, (ONE, NodeName("w1")), 2))
-        fabric = Fabric(Inventory(clusters, (Link(A, B, LinkKind.TUNNEL),)))
+        fabric = ClusterGraph(Inventory(clusters, (Link(A, B, LinkKind.TUNNEL),)))
         assert [str(hop.source_gateway) for hop in fabric.hops_from(A)] == ["a/gw"]
         assert [str(hop.source_gateway) for hop in fabric.standby_from(A)] == ["a/gw2"]
         assert [str(hop.target_gateway) for hop in fabric.standby_from(B)] == ["a/gw2"]

@@ -14,7 +14,7 @@ from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, NodeRole
 from netprobe.model.names import CheckId, ClusterName, NodeName
 from netprobe.planning.circulant import slot_count
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.policy import PlanPolicy
 from tests.scenarios.default_topology import build_cluster
 from tests.unit.planning.test_fleet_plan import changed_elsewhere, moved_nodes, plan
@@ -169,6 +169,6 @@ def test_a_worker_that_goes_changes_few_joints_elsewhere(
     across = changed - inside
     assert all(cluster.name in {source.cluster, target.cluster} for source, target in across)
     assert len(across) <= 2 * 4 * (1 + 2 * moved) * (len(inventory.clusters) - 1)
-    fabric = Fabric(inventory)
+    fabric = ClusterGraph(inventory)
     hops = [hop for name in fabric.cluster_of for hop in fabric.hops_from(name)]
     assert not across & {(hop.source_gateway, hop.target_gateway) for hop in hops}

@@ -12,8 +12,8 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.drops import (
-    Drop,
-    Hop,
+    DropHop,
+    DropLocation,
     Suspects,
     find_drop,
     read_drops,
@@ -22,15 +22,15 @@ from netprobe.probes.drops import (
     write_drops,
     write_suspects,
 )
-from netprobe.probes.firewalk import Firewalk, Place, Spec
+from netprobe.probes.firewalk import Firewalk, FirewalkHop, FirewalkSpec
 from netprobe.probes.hops import Ended, Expired
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::3")
 PORTS = st.integers(1, 65_535)
 DOORS = st.tuples(st.sampled_from(PORTED), PORTS)
-HOPS = st.builds(Hop, st.integers(0, 32), st.sampled_from(["", "10.9.9.9", "fd00::9"]))
+HOPS = st.builds(DropHop, st.integers(0, 32), st.sampled_from(["", "10.9.9.9", "fd00::9"]))
 DROPS = st.builds(
-    Drop, st.sampled_from(ADDRESSES), st.sampled_from(PORTED), PORTS, HOPS, st.none() | HOPS
+    DropLocation, st.sampled_from(ADDRESSES), st.sampled_from(PORTED), PORTS, HOPS, st.none() | HOPS
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_an_echo_is_a_witness_without_a_port() -> None:
 
 
 @given(st.frozensets(DROPS, max_size=20))
-def test_places_and_back_is_identity(drops: frozenset[Drop]) -> None:
+def test_places_and_back_is_identity(drops: frozenset[DropLocation]) -> None:
     assert frozenset(read_drops(write_drops(drops))) == drops
 
 
@@ -91,68 +91,68 @@ def test_foreign_facts_are_one_error(name: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (Hop(2, "10.1.0.2"), Hop(3, "10.2.0.2"),
+        (DropHop(2, "10.1.0.2"), DropHop(3, "10.2.0.2"),
          ("between hop 2 (10.1.0.2) and hop 3 (10.2.0.2): "
           "by the first as it forwards, or by the second as it comes in")),
-        (Hop(2, "10.1.0.2"), Hop(3, "10.0.0.1"),
+        (DropHop(2, "10.1.0.2"), DropHop(3, "10.0.0.1"),
          "by hop 2 (10.1.0.2) as it forwards, or by the target itself"),
-        (Hop(0), Hop(1, "10.1.0.2"),
+        (DropHop(0), DropHop(1, "10.1.0.2"),
          "by hop 1 (10.1.0.2) as it comes in, or by this host's own packet filter"),
-        (Hop(0), Hop(1, "10.0.0.1"), "by the target itself, or by this host's own packet filter"),
-        (Hop(1, "10.1.0.2"), Hop(3, "10.2.0.2"),
+        (DropHop(0), DropHop(1, "10.0.0.1"), "by the target itself, or by this host's own packet filter"),
+        (DropHop(1, "10.1.0.2"), DropHop(3, "10.2.0.2"),
          "between hop 1 (10.1.0.2) and hop 3 (10.2.0.2); the hops between say nothing"),
-        (Hop(1, "10.1.0.2"), None,
+        (DropHop(1, "10.1.0.2"), None,
          "behind hop 1 (10.1.0.2), but by whom cannot be known: no witness comes further"),
     ],
 )  # fmt: skip
-def test_a_place_reads_well(before: Hop, after: Hop | None, said: str) -> None:
-    assert Drop("10.0.0.1", Transport.TCP, 80, before, after).sentence == said
+def test_a_place_reads_well(before: DropHop, after: DropHop | None, said: str) -> None:
+    assert DropLocation("10.0.0.1", Transport.TCP, 80, before, after).sentence == said
 
 
 # --- a walk by itself ---------------------------------------------------------------------------
 
 TARGET, ROUTER, FAR = "10.0.0.1", "10.9.0.1", "10.9.0.2"
-SPEC = Spec(80, 0, "tcp", 1, 1)
+SPEC = FirewalkSpec(80, 0, "tcp", 1, 1)
 
 
-def both(ttl: int, sender: str) -> Place:
-    return Place(ttl, Expired(0, ttl, sender, 5), Expired(1, ttl, sender, 5), 1, 1)
+def both(ttl: int, sender: str) -> FirewalkHop:
+    return FirewalkHop(ttl, Expired(0, ttl, sender, 5), Expired(1, ttl, sender, 5), 1, 1)
 
 
-def lost(ttl: int, sender: str = "", *, witnessed: int = 3) -> Place:
+def lost(ttl: int, sender: str = "", *, witnessed: int = 3) -> FirewalkHop:
     """The witness is answered, by a router or by the target, and the suspect is not."""
     heard = Expired(1, ttl, sender, 5) if sender else Ended(1, ttl, Reached(1), 5)
-    return Place(ttl, None, heard, 3, witnessed)
+    return FirewalkHop(ttl, None, heard, 3, witnessed)
 
 
 WHOLE = lost(64)
 
 
-def walked(*places: Place, whole: Place | None = WHOLE) -> Drop | None:
+def walked(*places: FirewalkHop, whole: FirewalkHop | None = WHOLE) -> DropLocation | None:
     return find_drop(Firewalk(SPEC, 5, whole, places), TARGET, Transport.TCP)
 
 
 @pytest.mark.parametrize(
     ("places", "before", "after"),
     [
-        ((both(1, ROUTER), lost(2, FAR)), Hop(1, ROUTER), Hop(2, FAR)),
-        ((both(1, ROUTER), lost(2)), Hop(1, ROUTER), Hop(2, TARGET)),
-        ((lost(1, ROUTER),), Hop(0), Hop(1, ROUTER)),
-        ((both(1, ROUTER), lost(2, FAR, witnessed=1), lost(3)), Hop(1, ROUTER), Hop(3, TARGET)),
-        ((both(1, ROUTER), Place(2, tries=3), Place(3, tries=3)), Hop(1, ROUTER), None),
+        ((both(1, ROUTER), lost(2, FAR)), DropHop(1, ROUTER), DropHop(2, FAR)),
+        ((both(1, ROUTER), lost(2)), DropHop(1, ROUTER), DropHop(2, TARGET)),
+        ((lost(1, ROUTER),), DropHop(0), DropHop(1, ROUTER)),
+        ((both(1, ROUTER), lost(2, FAR, witnessed=1), lost(3)), DropHop(1, ROUTER), DropHop(3, TARGET)),
+        ((both(1, ROUTER), FirewalkHop(2, tries=3), FirewalkHop(3, tries=3)), DropHop(1, ROUTER), None),
     ],
     ids=["between", "at-the-target", "nobody-named-it", "limited", "no-witness-comes-further"],
 )
 def test_a_walk_by_itself_says_between_whom(
-    places: tuple[Place, ...], before: Hop, after: Hop | None
+    places: tuple[FirewalkHop, ...], before: DropHop, after: DropHop | None
 ) -> None:
-    assert walked(*places) == Drop(TARGET, Transport.TCP, 80, before, after)
+    assert walked(*places) == DropLocation(TARGET, Transport.TCP, 80, before, after)
 
 
 def test_a_port_that_answers_now_is_not_dropped() -> None:
-    answered = Place(64, Ended(0, 64, Reached(1), 5), Ended(1, 64, Reached(1), 5), 1, 1)
+    answered = FirewalkHop(64, Ended(0, 64, Reached(1), 5), Ended(1, 64, Reached(1), 5), 1, 1)
     assert walked(whole=answered) is None
-    assert walked(both(1, ROUTER), Place(2, Ended(0, 2, Reached(1), 5), None, 1, 0)) is None
+    assert walked(both(1, ROUTER), FirewalkHop(2, Ended(0, 2, Reached(1), 5), None, 1, 0)) is None
 
 
 def test_a_walk_that_was_cut_short_before_its_first_answer_says_nothing() -> None:

@@ -12,11 +12,11 @@ from netprobe.errors import MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import firewalk, hops
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.firewalk import SUSPECT, WITNESS
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.observation import Seen
-from netprobe.probes.trace import Send
+from netprobe.probes.observation import Observation
+from netprobe.probes.trace import SendPacket
 
 MS = 1_000_000
 TIMEOUT_NS = 3_600_000 * MS
@@ -26,10 +26,10 @@ Network = Callable[[int, int, int], str | Outcome | None]
 """Flow, TTL and how many packets went out before, to who says that it expired, how it ended, or silence."""
 
 
-def run(network: Network, *, probe: Probe = PROBE) -> tuple[Seen, list[Send]]:
-    state, commands = firewalk.step(firewalk.begin(probe), Started(5))
+def run(network: Network, *, probe: Probe = PROBE) -> tuple[Observation, list[SendPacket]]:
+    state, commands = firewalk.step(firewalk.begin(probe), ProbeStarted(5))
     now = 5
-    sent: list[Send] = []
+    sent: list[SendPacket] = []
     while True:
         gathered: list[firewalk.Command] = []
         wake_ns = now
@@ -39,7 +39,7 @@ def run(network: Network, *, probe: Probe = PROBE) -> tuple[Seen, list[Send]]:
                     return seen, sent
                 case WakeAt(at_ns):
                     wake_ns = at_ns
-                case Send(flow, ttl):
+                case SendPacket(flow, ttl):
                     met = network(flow, ttl, len(sent))
                     sent.append(command)
                     assert len(sent) < 1_000, "a firewalk ends"
@@ -74,7 +74,7 @@ def test_a_port_that_arrives_is_no_news_and_needs_no_walk() -> None:
     seen, sent = run(path("r1", "r2"))
     assert isinstance(seen.outcome, Reached)
     assert seen.facts == (("port 80", "the target answers"), ("port 9771", "the witness: the target answers"))
-    assert sent == [Send(WITNESS, 64), Send(SUSPECT, 64)]
+    assert sent == [SendPacket(WITNESS, 64), SendPacket(SUSPECT, 64)]
 
 
 def test_a_closed_port_arrives_too() -> None:
@@ -182,9 +182,9 @@ def test_a_walk_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 70)), max_size=20))
 def test_foreign_and_late_answers_change_nothing(noise: list[tuple[int, int]]) -> None:
-    state, _ = firewalk.step(firewalk.begin(PROBE), Started(5))
+    state, _ = firewalk.step(firewalk.begin(PROBE), ProbeStarted(5))
     for flow, ttl in noise:
         if ttl != firewalk.WHOLE_WAY or flow not in state.waiting:
             assert firewalk.step(state, hops.Expired(flow, ttl, "r66", 6)) == (state, ())
     with pytest.raises(MisuseError):
-        firewalk.step(state, Started(7))
+        firewalk.step(state, ProbeStarted(7))

@@ -19,11 +19,11 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached, TimedOut
 from netprobe.probes import grpc
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")
-SILENCE = Seen(TimedOut(500))
+SILENCE = Observation(TimedOut(500))
 SERVING = bytes.fromhex("00 00 00 00 02 08 01")
 NOT_SERVING = bytes.fromhex("00 00 00 00 02 08 02")
 UNKNOWN = bytes.fromhex("00 00 00 00 00")
@@ -37,7 +37,7 @@ class Server:
     status: str = "0"
     message: str = ""
     head: tuple[tuple[str, str], ...] = ((":status", "200"), ("content-type", "application/grpc"))
-    lines: list[bytes | Closed | Seen] = field(default_factory=list)
+    lines: list[bytes | Closed | Observation] = field(default_factory=list)
     """What it says instead."""
     asked: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -58,15 +58,15 @@ class Server:
     def resolvers(self) -> Resolvers:
         return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> Server | Seen:
+    async def connect(self, check: Check, *, port: int) -> Server | Observation:
         return self
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         raise AssertionError("grpc asks no datagrams")
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         if self.lines:
             return None
         for event in self._h2.receive_data(data):
@@ -85,14 +85,14 @@ class Server:
         else:  # only trailers, as servers do for errors
             self._h2.send_headers(1, [*self.head, *trailers], end_stream=True)
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         return self.lines.pop(0) if self.lines else self._h2.data_to_send() or SILENCE
 
     def close(self) -> None:
         self.is_closed = True
 
 
-def ask(server: Server, **options: str) -> Seen:
+def ask(server: Server, **options: str) -> Observation:
     probe = Probe("grpc", port=50_051, options=tuple(options.items()))
     seen = asyncio.run(grpc.ask(make_check(probe), server))
     assert server.is_closed
@@ -101,7 +101,7 @@ def ask(server: Server, **options: str) -> Seen:
 
 def test_a_serving_server_is_reached_with_its_phases() -> None:
     server = Server()
-    assert ask(server, service="orders") == Seen(
+    assert ask(server, service="orders") == Observation(
         Reached(20), phases_ns=(("connect", 10), ("answer", 10)), facts=(("health", "SERVING"),)
     )
     assert server.asked[":path"] == "/grpc.health.v1.Health/Check"

@@ -12,9 +12,9 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, TimedOut
 from netprobe.probes import idle
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
-from netprobe.probes.idle import Answered, Ask, Broken, Failed, Open, Ready
-from netprobe.probes.observation import Seen
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.idle import AskFlow, FlowAnswered, FlowBroken, FlowFailed, FlowReady, OpenFlow
+from netprobe.probes.observation import Observation
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -27,10 +27,10 @@ def make(gaps: str = "10,20,40", *, timeout_s: int = 600, **options: str) -> Pro
     return Probe("idle", port=9771, timeout_ns=timeout_s * S, options=asked)
 
 
-def run(box: Box, probe: Probe) -> tuple[Seen, list[idle.Command]]:
+def run(box: Box, probe: Probe) -> tuple[Observation, list[idle.Command]]:
     """Play a middlebox; every answer takes a millisecond."""
     idle.validate(probe)
-    state, commands = idle.step(idle.begin(probe), Started(5))
+    state, commands = idle.step(idle.begin(probe), ProbeStarted(5))
     now = 5
     done: list[idle.Command] = []
     while True:
@@ -44,12 +44,12 @@ def run(box: Box, probe: Probe) -> tuple[Seen, list[idle.Command]]:
                     return seen, done
                 case WakeAt(at_ns):
                     wake_ns = at_ns
-                case Open(gap):
-                    news.append(Ready(gap, now + MS))
-                case Ask(gap) if box(gap) == "lives":
-                    news.append(Answered(gap, now + MS))
-                case Ask(gap) if box(gap) != "silence":
-                    news.append(Broken(gap, now + MS, box(gap) == "reset"))
+                case OpenFlow(gap):
+                    news.append(FlowReady(gap, now + MS))
+                case AskFlow(gap) if box(gap) == "lives":
+                    news.append(FlowAnswered(gap, now + MS))
+                case AskFlow(gap) if box(gap) != "silence":
+                    news.append(FlowBroken(gap, now + MS, box(gap) == "reset"))
         if news:
             now += MS
         else:
@@ -69,10 +69,10 @@ def forgets_after(seconds: int, how: str = "silence") -> Box:
 
 def test_a_path_that_forgets_nothing_is_reached() -> None:
     seen, done = run(forgets_after(999), make())
-    assert seen == Seen(
+    assert seen == Observation(
         Reached(MS), facts=(("10 s quiet", "lives"), ("20 s quiet", "lives"), ("40 s quiet", "lives"))
     )
-    assert [one for one in done if isinstance(one, Open)] == [Open(10), Open(20), Open(40)]
+    assert [one for one in done if isinstance(one, OpenFlow)] == [OpenFlow(10), OpenFlow(20), OpenFlow(40)]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_how_a_flow_died_is_told_apart(how: str, outcome: TimedOut | AppFailed) 
     assert seen.outcome == outcome
     assert dict(seen.facts)["20 s quiet"] == f"dead: {how}"
     assert dict(seen.facts)["40 s quiet"] == "not waited for"
-    assert Ask(40) not in done
+    assert AskFlow(40) not in done
 
 
 @given(limit=st.integers(1, 40))
@@ -107,18 +107,18 @@ def test_bisecting_stops_when_the_time_would_not_do() -> None:
 
 
 def test_a_flow_that_cannot_be_opened_ends_it_at_once() -> None:
-    state, _ = idle.step(idle.begin(make()), Started(5))
-    _, commands = idle.step(state, Failed(10, Seen(Refused(7)), 9))
-    assert commands == (Finish(Seen(Refused(7))),)
+    state, _ = idle.step(idle.begin(make()), ProbeStarted(5))
+    _, commands = idle.step(state, FlowFailed(10, Observation(Refused(7)), 9))
+    assert commands == (Finish(Observation(Refused(7))),)
 
 
 def test_silence_at_the_start_and_a_time_that_is_up_are_told_apart() -> None:
-    state, _ = idle.step(idle.begin(make()), Started(5))
+    state, _ = idle.step(idle.begin(make()), ProbeStarted(5))
     _, commands = idle.step(state, Woke(5 + 3 * S))
-    silent = Seen(TimedOut(3 * S), detail="no flow could be opened: silence")
+    silent = Observation(TimedOut(3 * S), detail="no flow could be opened: silence")
     assert commands == (Finish(silent),)
     for gap in (10, 20, 40):
-        state, _ = idle.step(state, Ready(gap, 6))
+        state, _ = idle.step(state, FlowReady(gap, 6))
     _, commands = idle.step(state, Woke(5 + 600 * S))
     (finish,) = commands
     assert isinstance(finish, Finish)
@@ -126,9 +126,9 @@ def test_silence_at_the_start_and_a_time_that_is_up_are_told_apart() -> None:
 
 
 def test_it_starts_once() -> None:
-    state, _ = idle.step(idle.begin(make()), Started(5))
+    state, _ = idle.step(idle.begin(make()), ProbeStarted(5))
     with pytest.raises(MisuseError):
-        idle.step(state, Started(6))
+        idle.step(state, ProbeStarted(6))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from netprobe.model.outcome import NotResolved, OutcomeKind, Reached, Refused, T
 from netprobe.probes import http
 from netprobe.probes.name_resolution import parse_resolvers, resolve
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Net:
 
     zone: dict[str, str] = field(default_factory=dict)
     known: Resolvers = RESOLVERS
-    failure: Seen | None = None
+    failure: Observation | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     now: int = 5
 
@@ -45,12 +45,12 @@ class Net:
     def resolvers(self) -> Resolvers:
         return self.known
 
-    async def connect(self, check: Check, *, port: int) -> Net | Seen:
+    async def connect(self, check: Check, *, port: int) -> Net | Observation:
         return self
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         query = dns.message.from_wire(request)
         name = query.question[0].name.to_text(omit_final_dot=True)
         self.asked.append((check.target.address, name))
@@ -65,10 +65,10 @@ class Net:
         assert accepted is not None
         return accepted
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
     def close(self) -> None:
@@ -87,13 +87,13 @@ def test_the_search_list_is_walked_until_a_name_is_known() -> None:
 def test_every_failure_names_the_server_and_what_it_said() -> None:
     def failed(net: Net) -> tuple[object, str]:
         seen = asyncio.run(resolve(CHECK, net, "db"))
-        assert isinstance(seen, Seen)
+        assert isinstance(seen, Observation)
         return seen.outcome, seen.detail
 
     assert failed(Net()) == (NotResolved("db", "NXDOMAIN"), "resolve db: 10.96.0.10 says NXDOMAIN")
-    silent = failed(Net(failure=Seen(TimedOut(5_000_000))))
+    silent = failed(Net(failure=Observation(TimedOut(5_000_000))))
     assert silent == (NotResolved("db", "timeout"), "resolve db: 10.96.0.10 no answer within 5 ms")
-    assert failed(Net(failure=Seen(Refused(3))))[0] == NotResolved("db", "refused")
+    assert failed(Net(failure=Observation(Refused(3))))[0] == NotResolved("db", "refused")
     assert failed(Net(known=Resolvers()))[0] == NotResolved("db", "this host knows no DNS server")
 
 

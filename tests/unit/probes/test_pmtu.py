@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
 from netprobe.probes import pmtu
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
-from netprobe.probes.observation import Seen
-from netprobe.probes.pmtu import Answered, Rejection, Send, Told, TooLarge
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.observation import Observation
+from netprobe.probes.pmtu import LocalTooBig, PacketTooBig, RequestAnswered, RequestRejected, SendRequest
 
 MS = 1_000_000
 PROBE = Probe("pmtu", port=9771, timeout_ns=3_600_000 * MS)
@@ -34,23 +34,23 @@ class Path:
     received: int = 0
     sent: int = 0
 
-    def carry(self, send: Send, at_ns: int) -> pmtu.Event | None:
+    def carry(self, send: SendRequest, at_ns: int) -> pmtu.Event | None:
         self.sent += 1
         if send.size > self.own:
-            return TooLarge(send.sequence, at_ns)
+            return LocalTooBig(send.sequence, at_ns)
         if send.size > self.out:
-            return Told(self.out, "10.0.0.1", at_ns + MS) if self.tells else None
+            return PacketTooBig(self.out, "10.0.0.1", at_ns + MS) if self.tells else None
         if send.sequence in self.lose:
             return None
         self.received += 1
         if send.size > self.back:
             self.told_mtu = self.back if self.tells_responder else 0
             return None
-        return Answered(send.sequence, self.received, at_ns + MS, "dev/w1/pod", self.told_mtu)
+        return RequestAnswered(send.sequence, self.received, at_ns + MS, "dev/w1/pod", self.told_mtu)
 
 
-def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Seen:
-    state, commands = pmtu.step(pmtu.begin(probe, version=version), Started(5))
+def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Observation:
+    state, commands = pmtu.step(pmtu.begin(probe, version=version), ProbeStarted(5))
     now = 5
     while True:
         event: pmtu.Event | None = None
@@ -58,7 +58,7 @@ def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Seen:
             match command:
                 case Finish(seen):
                     return seen
-                case Send():
+                case SendRequest():
                     event = path.carry(command, now)
                 case WakeAt(at_ns):
                     event = event or Woke(at_ns)
@@ -71,7 +71,7 @@ def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Seen:
 def test_a_sound_path_costs_two_packets() -> None:
     path = Path()
     seen = search(path)
-    assert seen == Seen(
+    assert seen == Observation(
         Reached(MS), "dev/w1/pod",
         facts=(("forward", "ok: 1500 bytes pass, the largest tried"),
                ("back", "ok: 1500 bytes pass, as many as arrive there")),
@@ -131,9 +131,9 @@ def test_silence_is_unreachable_and_a_rejection_keeps_its_sender() -> None:
     seen = search(Path(out=0))
     assert seen.outcome == TimedOut(1_500 * MS)
     assert dict(seen.facts) == {"forward": "unreachable", "back": "unreachable"}
-    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), Started(5))
+    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), ProbeStarted(5))
     rejected = Rejected("10.0.0.1", 3, 13)
-    _, (finish,) = pmtu.step(state, Rejection(rejected, 6))
+    _, (finish,) = pmtu.step(state, RequestRejected(rejected, 6))
     assert isinstance(finish, Finish)
     assert finish.seen.outcome == rejected
 
@@ -145,6 +145,6 @@ def test_a_search_without_time_says_that_it_did_not_finish() -> None:
 
 @pytest.mark.parametrize("mtu", [0, 40, 1_500, 9_000])
 def test_an_mtu_that_cannot_be_true_changes_nothing(mtu: int) -> None:
-    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), Started(5))
-    state, _ = pmtu.step(state, Answered(1, 1, 6))
-    assert pmtu.step(state, Told(mtu, "10.0.0.66", 7)) == (state, ())
+    state, _ = pmtu.step(pmtu.begin(PROBE, version=4), ProbeStarted(5))
+    state, _ = pmtu.step(state, RequestAnswered(1, 1, 6))
+    assert pmtu.step(state, PacketTooBig(mtu, "10.0.0.66", 7)) == (state, ())

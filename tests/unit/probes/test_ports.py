@@ -11,7 +11,7 @@ from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes import registry
-from netprobe.probes.ports import Doors, doors_of, read_facts, validate, write_doors, write_facts
+from netprobe.probes.ports import PortTargets, doors_of, read_facts, validate, write_doors, write_facts
 
 VERDICTS = st.builds(
     PortVerdict, st.sampled_from(["10.0.0.1", "fd00::1"]), st.sampled_from(PORTED), st.integers(1, 65_535),
@@ -37,14 +37,14 @@ def test_a_reason_of_several_words_survives() -> None:
 
 PORTS = st.frozensets(st.integers(1, 65_535), max_size=20).map(lambda ports: tuple(sorted(ports)))
 DOORS = st.builds(
-    lambda address, tcp, udp, sctp, agents, icmp: Doors(
+    lambda address, tcp, udp, sctp, agents, icmp: PortTargets(
         str(address), ((Transport.TCP, tcp), (Transport.UDP, udp), (Transport.SCTP, sctp)), agents, icmp
     ),
     st.ip_addresses(), PORTS, PORTS, PORTS, PORTS, st.booleans(),
 ).filter(lambda one: one.count > 0)  # fmt: skip
 
 
-def check_of(doors: list[Doors]) -> Check:
+def check_of(doors: list[PortTargets]) -> Check:
     options = tuple(sorted((key, text) for key, text in write_doors(doors).items() if text))
     target = Target(TargetKind.OUTSIDE, doors[0].address, doors[0].address)
     return Check(
@@ -53,14 +53,14 @@ def check_of(doors: list[Doors]) -> Check:
 
 
 @given(st.lists(DOORS, min_size=1, max_size=6))
-def test_doors_and_back_is_identity(doors: list[Doors]) -> None:
+def test_doors_and_back_is_identity(doors: list[PortTargets]) -> None:
     check = check_of(doors)
     registry.validate(check.probe)
     assert list(doors_of(check)) == doors
 
 
 def test_what_is_said_once_is_asked_of_all() -> None:
-    one, other = (Doors(address, ((Transport.TCP, (80, 81)),)) for address in ("10.0.0.1", "10.0.0.2"))
+    one, other = (PortTargets(address, ((Transport.TCP, (80, 81)),)) for address in ("10.0.0.1", "10.0.0.2"))
     check = check_of([one, other])
     assert check.probe.options == (("also", "10.0.0.2"), ("tcp", "80-81"))
     assert [each.of(Transport.TCP) for each in doors_of(check)] == [(80, 81), (80, 81)]

@@ -19,12 +19,12 @@ from netprobe.model.outcome import AppFailed, NotResolved, OutcomeKind, Reached,
 from netprobe.probes import dns as probe_dns
 from netprobe.probes import http, tcp
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.wire.identity import Identity, encode_identity
 from tests.unit.probes.questions import PEER, make_check
 
 T = TypeVar("T")
-SILENCE = Seen(TimedOut(500))
+SILENCE = Observation(TimedOut(500))
 BODY = encode_identity(Identity(str(PEER), "b00t"))
 
 
@@ -36,8 +36,8 @@ def response(body: bytes = BODY, status: str = "200 OK") -> bytes:
 class Script:
     """A peer that says its lines; each look at the clock takes 10 ns."""
 
-    lines: list[bytes | Closed | Seen] = field(default_factory=list)
-    dial: Seen | None = None
+    lines: list[bytes | Closed | Observation] = field(default_factory=list)
+    dial: Observation | None = None
     datagrams: list[bytes] = field(default_factory=list)
     heard: bytes = b""
     is_closed: bool = False
@@ -53,23 +53,23 @@ class Script:
     def resolvers(self) -> Resolvers:
         return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> Script | Seen:
+    async def connect(self, check: Check, *, port: int) -> Script | Observation:
         return self.dial or self
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         self.heard = request
         for datagram in self.datagrams:
             if (accepted := accept(datagram)) is not None:
                 return accepted
         return SILENCE
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         self.heard += data
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         return self.lines.pop(0) if self.lines else SILENCE
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ HTTP = make_check(Probe("http", port=9771))
     ],
 )
 async def test_every_http_conversation_ends_in_an_outcome(
-    lines: list[bytes | Closed | Seen], ending: object
+    lines: list[bytes | Closed | Observation], ending: object
 ) -> None:
     peer = Script(lines=lines)
     seen = await http.ask(HTTP, peer)
@@ -126,7 +126,7 @@ async def test_http_asks_what_it_was_told_to() -> None:
 
 
 async def test_a_failed_dial_is_the_outcome() -> None:
-    refused = Seen(Refused(3))
+    refused = Observation(Refused(3))
     for kind, check in ((http, HTTP), (tcp, make_check(Probe("tcp", port=1)))):
         assert await kind.ask(check, Script(dial=refused)) is refused
 
@@ -154,11 +154,11 @@ class DnsServer(Script):
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         self.datagrams = self._reply_to(dns.message.from_wire(request))
         return await super().exchange(check, port=port, request=request, accept=accept)
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         if self.heard:
             query, self.heard = dns.message.from_wire(self.heard[2:]), b""
             wire = b"".join(self._reply_to(query))

@@ -19,7 +19,7 @@ from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached, TimedOut, TlsFailed
 from netprobe.probes import tls
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Server:
     """A TLS server without sockets; without a context it says its lines."""
 
     context: ssl.SSLContext | None = None
-    lines: list[bytes | Closed | Seen] = field(default_factory=list)
+    lines: list[bytes | Closed | Observation] = field(default_factory=list)
     wall: int = NOW_NS
     now: int = 5
     is_closed: bool = False
@@ -52,25 +52,25 @@ class Server:
     def resolvers(self) -> Resolvers:
         return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> Server | Seen:
+    async def connect(self, check: Check, *, port: int) -> Server | Observation:
         return self
 
     async def exchange(
         self, check: Check, *, port: int, request: bytes, accept: Callable[[bytes], T | None]
-    ) -> T | Seen:
+    ) -> T | Observation:
         raise AssertionError("tls asks no datagrams")
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         if self._tls is not None:
             self._in.write(data)
             with suppress(ssl.SSLWantReadError):
                 self._tls.do_handshake()
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         if self._tls is not None:
             return self._out.read() or Closed()
-        return self.lines.pop(0) if self.lines else Seen(TimedOut(500))
+        return self.lines.pop(0) if self.lines else Observation(TimedOut(500))
 
     def close(self) -> None:
         self.is_closed = True
@@ -90,7 +90,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return made
 
 
-async def ask(server: Server, name: str = NAME) -> Seen:
+async def ask(server: Server, name: str = NAME) -> Observation:
     check = make_check(Probe("tls", port=443, name=name), kind=TargetKind.OUTSIDE)
     seen = await tls.ask(check, server)
     assert server.is_closed

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from netprobe.model.outcome import TimedOut, TlsFailed
 from netprobe.probes.net import Closed
-from netprobe.probes.observation import Seen
+from netprobe.probes.observation import Observation
 from netprobe.probes.tls_stream import SecureStream
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
@@ -29,7 +29,7 @@ class Echo:
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._is_shaken = False
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         self._in.write(data)
         with suppress(ssl.SSLWantReadError):
             if not self._is_shaken:
@@ -43,7 +43,7 @@ class Echo:
                 self._tls.write(heard)
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         return self._out.read() or Closed()
 
     def close(self) -> None:
@@ -53,13 +53,13 @@ class Echo:
 class Lines:
     """A peer that says its lines whatever it hears."""
 
-    def __init__(self, *lines: bytes | Closed | Seen) -> None:
+    def __init__(self, *lines: bytes | Closed | Observation) -> None:
         self._lines = list(lines)
 
-    async def send(self, data: bytes) -> Closed | Seen | None:
+    async def send(self, data: bytes) -> Closed | Observation | None:
         return None
 
-    async def receive(self) -> bytes | Closed | Seen:
+    async def receive(self) -> bytes | Closed | Observation:
         return self._lines.pop(0) if self._lines else Closed()
 
     def close(self) -> None:
@@ -96,11 +96,11 @@ async def test_bytes_go_through_and_the_end_is_told(context: ssl.SSLContext) -> 
     [
         (Closed(), TlsFailed("the connection was closed during the handshake")),
         (Closed(reset=True), TlsFailed("the connection was reset during the handshake")),
-        (Seen(TimedOut(500)), TimedOut(500)),
+        (Observation(TimedOut(500)), TimedOut(500)),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", TlsFailed),
     ],
 )
-async def test_a_handshake_that_fails_says_why(line: bytes | Closed | Seen, said: object) -> None:
+async def test_a_handshake_that_fails_says_why(line: bytes | Closed | Observation, said: object) -> None:
     failed = await SecureStream(Lines(line)).shake_hands()
     assert failed is not None
     assert (type(failed.outcome) if isinstance(said, type) else failed.outcome) == said

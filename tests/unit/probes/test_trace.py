@@ -12,10 +12,10 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import trace
-from netprobe.probes.conversation import Finish, Started, WakeAt, Woke
+from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.observation import Seen
-from netprobe.probes.trace import Send
+from netprobe.probes.observation import Observation
+from netprobe.probes.trace import SendPacket
 
 MS = 1_000_000
 PROBE = Probe("trace", timeout_ns=3_600_000 * MS)
@@ -23,10 +23,10 @@ Network = Callable[[int, int], str | Outcome | None]
 """Flow and TTL to who says that it expired, how it ended, or silence."""
 
 
-def run(network: Network, *, probe: Probe = PROBE) -> tuple[Seen, list[Send]]:
-    state, commands = trace.step(trace.begin(probe), Started(5))
+def run(network: Network, *, probe: Probe = PROBE) -> tuple[Observation, list[SendPacket]]:
+    state, commands = trace.step(trace.begin(probe), ProbeStarted(5))
     now = 5
-    sent: list[Send] = []
+    sent: list[SendPacket] = []
     while True:
         wake_ns = now
         sends = []
@@ -34,7 +34,7 @@ def run(network: Network, *, probe: Probe = PROBE) -> tuple[Seen, list[Send]]:
             match command:
                 case Finish(seen):
                     return seen, sent
-                case Send():
+                case SendPacket():
                     sends.append(command)
                 case WakeAt(at_ns):
                     wake_ns = at_ns
@@ -69,7 +69,7 @@ def line(*routers: str | None, end: Outcome | None = ANSWER) -> Network:
 
 def test_one_way_is_told_hop_by_hop_with_six_flows_each() -> None:
     seen, sent = run(line("r1", "r2"))
-    assert seen == Seen(
+    assert seen == Observation(
         Reached(MS),
         facts=(("hop 1", "r1, 1.00 ms"), ("hop 2", "r2, 1.00 ms"), ("hop 3", "target answers, 1.00 ms")),
     )
@@ -133,22 +133,22 @@ def test_a_trace_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=20))
 def test_foreign_and_late_answers_change_nothing(noise: list[tuple[int, int]]) -> None:
-    state, _ = trace.step(trace.begin(PROBE), Started(5))
+    state, _ = trace.step(trace.begin(PROBE), ProbeStarted(5))
     foreign = [(flow, ttl) for flow, ttl in noise if not (ttl == 1 and flow in state.waiting)]
     for flow, ttl in foreign:
         assert trace.step(state, Expired(flow, ttl, "r66", 6)) == (state, ())
     with pytest.raises(MisuseError):
-        trace.step(state, Started(7))
+        trace.step(state, ProbeStarted(7))
 
 
 def test_the_first_hop_whose_quote_was_rewritten_is_where_the_translator_is() -> None:
     """A tuple stands for who spoke and what was rewritten before him."""
-    state, commands = trace.step(trace.begin(PROBE), Started(5))
+    state, commands = trace.step(trace.begin(PROBE), ProbeStarted(5))
     hops = (("r1", ()), ("r2", ("checksum",)), ("r3", ("checksum", "source 192.0.2.9")))
     now = 5
     while not any(isinstance(command, Finish) for command in commands):
         gathered: list[trace.Command] = []
-        for send in [command for command in commands if isinstance(command, Send)]:
+        for send in [command for command in commands if isinstance(command, SendPacket)]:
             now += MS
             who, what = hops[send.ttl - 1] if send.ttl <= len(hops) else ("", ("checksum",))
             event = (

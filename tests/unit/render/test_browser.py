@@ -15,8 +15,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from netprobe.model.intent import CellVerdict
-from netprobe.render.reports.snapshot import Moment
-from netprobe.render.reports.verification import Verification
+from netprobe.render.reports.snapshot import SnapshotReport
+from netprobe.render.reports.verification import VerificationReport
 from tests import fleets
 from tests.unit.render.reports.formats.test_formats import SUBJECTS, judged
 
@@ -29,7 +29,7 @@ WIDTHS = (360, 800, 1400)
 SCRIPT = (Path(__file__).parent / "pages.js").read_text()
 
 
-def verification() -> Verification:
+def verification() -> VerificationReport:
     """Six clusters, long names and addresses, every verdict."""
     names = (
         "prod-us-west-1",
@@ -45,13 +45,15 @@ def verification() -> Verification:
                reason=f"silence from {one}; stopped at 2001:db8:ffff:ffff:ffff:ffff:ffff:{port:x}")
         for i, one in enumerate(names) for j, other in enumerate(names) for port in (22, 443, 8080)
     ]  # fmt: skip
-    return Verification(tuple(cells), {"no way # in": "intents/of/the/whole/company/production.yaml:120:15"})
+    return VerificationReport(
+        tuple(cells), {"no way # in": "intents/of/the/whole/company/production.yaml:120:15"}
+    )
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "several": lambda: Moment(fleets.several()).html(),
-    "world": lambda: Moment(fleets.world()).html(),
-    "long names": lambda: Moment(fleets.long_named()).html(),
+    "several": lambda: SnapshotReport(fleets.several()).html(),
+    "world": lambda: SnapshotReport(fleets.world()).html(),
+    "long names": lambda: SnapshotReport(fleets.long_named()).html(),
     "verification": verification().html,
     "comparison": SUBJECTS["worse"].html,
 }

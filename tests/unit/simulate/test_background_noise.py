@@ -7,18 +7,18 @@ from functools import cache
 from itertools import cycle
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import Facts
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import agent
 from netprobe.model.finding import Cause
 from netprobe.model.fleet import FleetPlan
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.simulate.background_noise import Climate, draw_reboots, draw_weather
+from netprobe.simulate.background_noise import NoiseProfile, draw_reboots, draw_weather
 from netprobe.simulate.effects import AgentKilled, SimulatedFault
 from netprobe.simulate.faults import make_fault
-from netprobe.simulate.fleet import Shape, build_inventory, place_dns
-from netprobe.simulate.runner import Score, follow
+from netprobe.simulate.fleet import FleetShape, build_inventory, place_dns
+from netprobe.simulate.runner import RunScore, follow
 from netprobe.simulate.vectorised_world import CalmWorld
 from netprobe.simulate.world import World
 
@@ -30,16 +30,16 @@ FRAMES = 40
 
 @cache
 def fleet() -> tuple[Inventory, FleetPlan]:
-    inventory = build_inventory(Shape(clusters=2, nodes=3))
+    inventory = build_inventory(FleetShape(clusters=2, nodes=3))
     return inventory, plan_fleet(inventory, epoch=1, seed=1, interval_ns=INTERVAL, cookie_key=b"key")
 
 
 def play(
     faults: tuple[SimulatedFault, ...], labelled: tuple[SimulatedFault, ...], kind: type[World]
-) -> Score:
+) -> RunScore:
     inventory, plan = fleet()
     world = kind(
-        Facts(inventory, plan), (*faults, *labelled), seed=3, start_ns=T0, dns_nodes=place_dns(inventory)
+        PlanIndex(inventory, plan), (*faults, *labelled), seed=3, start_ns=T0, dns_nodes=place_dns(inventory)
     )
     reports = world.play(start_ns=T0, intervals=FRAMES)
     return follow(Analyst(inventory, plan), reports, labelled, start_ns=T0, interval_ns=INTERVAL)
@@ -55,8 +55,8 @@ def test_a_calm_world_sends_the_same_windows_as_one_played_probe_by_probe() -> N
 
 
 def test_weather_is_no_finding_and_a_reboot_is_named() -> None:
-    facts = Facts(*fleet())
-    stormy = Climate(bursts_per_hour=240, restarts_per_day=150)
+    facts = PlanIndex(*fleet())
+    stormy = NoiseProfile(bursts_per_hour=240, restarts_per_day=150)
     weather = draw_weather(facts, seed=2, start_ns=T0, length_ns=FRAMES * INTERVAL, climate=stormy)
     assert {fault.name.partition(" ")[0] for fault in weather} == {"burst", "restart"}
     reboots = draw_reboots(facts, seed=2, start_ns=T0 + 15 * INTERVAL, length_ns=10 * INTERVAL, per_day=1000)
@@ -66,14 +66,14 @@ def test_weather_is_no_finding_and_a_reboot_is_named() -> None:
 
 
 def test_a_dead_node_is_named_although_agents_of_another_cluster_restart_all_the_time() -> None:
-    inventory = build_inventory(Shape(clusters=4, nodes=6))
+    inventory = build_inventory(FleetShape(clusters=4, nodes=6))
     plan = plan_fleet(inventory, epoch=1, seed=1, interval_ns=INTERVAL, cookie_key=b"key")
-    facts = Facts(inventory, plan)
+    facts = PlanIndex(inventory, plan)
     elsewhere = [each for each in facts.agents if each.cluster == "c02"]
     restarts = tuple(
         SimulatedFault(
             f"restart {each}",
-            Label(Cause.UNKNOWN, (agent(each),)),
+            GroundTruth(Cause.UNKNOWN, (agent(each),)),
             (AgentKilled(each),),
             T0 + frame * INTERVAL + SECOND,
             T0 + frame * INTERVAL + 4 * SECOND,

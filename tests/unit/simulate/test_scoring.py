@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
-from netprobe.model.ground_truth import Label
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.simulate.scoring import Scorer
 
 THERE = Component(ComponentKind.TUNNEL, "prod", "dev")
 BACK = Component(ComponentKind.TUNNEL, "dev", "prod")
-LABEL = Label(Cause.TUNNEL_DOWN, (THERE, BACK))
+LABEL = GroundTruth(Cause.TUNNEL_DOWN, (THERE, BACK))
 
 
 def finding(*components: Component, cause: Cause = Cause.TUNNEL_DOWN) -> Finding:
@@ -66,7 +66,7 @@ def test_a_fault_that_nobody_names_has_no_time() -> None:
     assert scorer.conclude("tunnel-down").after_ns is None
 
 
-NAMES = Label(Cause.DNS_DOWN, (Component(ComponentKind.DNS, "prod"),))
+NAMES = GroundTruth(Cause.DNS_DOWN, (Component(ComponentKind.DNS, "prod"),))
 
 
 def test_of_two_faults_at_once_each_needs_a_finding_of_its_own() -> None:

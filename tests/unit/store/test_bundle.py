@@ -24,7 +24,7 @@ from netprobe.model.status import (
     PathState,
     PathStatus,
 )
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.store.bundle import Bundle, read_bundle, write_bundle
 from tests import fleets
 
@@ -40,7 +40,7 @@ REPORT = Report(
         Window(fleets.healthy().checks[0].id, fleets.TAKEN_NS, fleets.INTERVAL_NS, 3, 2,
                ((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, rtt=Histogram.of([3, 4])),
     ),
-    heard=(Heard(fleets.healthy().checks[1].id, fleets.TAKEN_NS, 3),),
+    heard=(ReceivedCount(fleets.healthy().checks[1].id, fleets.TAKEN_NS, 3),),
     health=AgentHealth(AGENT, fleets.TAKEN_NS, 1),
 )  # fmt: skip
 

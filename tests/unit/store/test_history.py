@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import PlannedEpoch
@@ -112,7 +112,7 @@ def test_what_was_counted_survives(tmp_path: Path) -> None:
 def test_a_batch_is_stored_whole_or_not_at_all(history: History) -> None:
     broken = columns_of(NEXT)
     broken.start_ns = None  # type: ignore[assignment]
-    with pytest.raises(SurroundingsError):
+    with pytest.raises(SystemRefusedError):
         history.ingest_columns([columns_of(REPORT), broken])
     assert history.counters() == Counters()
     assert list(history.reports_since(0)) == []
@@ -143,13 +143,13 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "h.db") as connection:
         connection.execute("UPDATE meta SET value = 7 WHERE key = 'schema'")
     connection.close()
-    with pytest.raises(SurroundingsError, match=r"h\.db has schema 7; this netprobe reads 1"):
+    with pytest.raises(SystemRefusedError, match=r"h\.db has schema 7; this netprobe reads 1"):
         History.at(tmp_path / "h.db")
 
 
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "h.db").write_text("no database at all, but long enough to be looked at" * 9)
-    with pytest.raises(SurroundingsError, match="file is not a database") as caught:
+    with pytest.raises(SystemRefusedError, match="file is not a database") as caught:
         History.at(tmp_path / "h.db")
     assert "\n" not in str(caught.value)
 

@@ -20,7 +20,7 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 
 LENGTH_NS = 1_000_000_000
 
@@ -68,7 +68,7 @@ def reports(draw: st.DrawFn) -> Report:
         start_ns=start_ns,
         length_ns=LENGTH_NS,
         windows=tuple(draw(st.lists(windows(start_ns), max_size=4))),
-        heard=tuple(draw(st.lists(st.builds(Heard, check_ids, starts, counts), max_size=3))),
+        heard=tuple(draw(st.lists(st.builds(ReceivedCount, check_ids, starts, counts), max_size=3))),
         health=AgentHealth(
             agent,
             draw(naturals),

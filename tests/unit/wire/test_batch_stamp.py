@@ -28,7 +28,7 @@ SIZES = st.sampled_from([204, 208, 209, 300, 1400])
 SOURCES = st.ip_addresses().filter(lambda ip: ip.version == 4 or not ip.ipv4_mapped)
 
 answers = st.builds(
-    stamp.Answer,
+    stamp.StampAnswer,
     check=CHECKS, boot=COUNTS, sequence=COUNTS, sent_ntp=NTP, received_ntp=NTP, answered_ntp=NTP,
     sent_count=COUNTS, received_count=COUNTS, answered_count=COUNTS,
     observed_source=SOURCES.map(str),
@@ -62,7 +62,7 @@ def test_requests_equal_the_scalar_ones(
 
 
 @given(told=st.lists(answers, min_size=1, max_size=4), key=KEYS)
-def test_answers_are_read_as_the_scalar_reader_does(told: list[stamp.Answer], key: bytes) -> None:
+def test_answers_are_read_as_the_scalar_reader_does(told: list[stamp.StampAnswer], key: bytes) -> None:
     packets = [stamp.encode_answer(answer, key=key) for answer in told]
     read = read_answers(rows_of(*packets), np.full(len(told), 204), sealer=Sealer(key))
     for row, packet in enumerate(packets):
@@ -84,7 +84,7 @@ COVERED = st.one_of(st.integers(44, 183), st.integers(24, 27), st.integers(0, 3)
 
 
 @given(answer=answers, key=KEYS, at=COVERED, flip=st.integers(1, 255))
-def test_an_altered_answer_is_not_believed(answer: stamp.Answer, key: bytes, at: int, flip: int) -> None:
+def test_an_altered_answer_is_not_believed(answer: stamp.StampAnswer, key: bytes, at: int, flip: int) -> None:
     packet = bytearray(stamp.encode_answer(answer, key=key))
     packet[at] ^= flip
     assert not read_answers(rows_of(bytes(packet)), np.array([204]), sealer=Sealer(key)).valid.any()
@@ -92,7 +92,7 @@ def test_an_altered_answer_is_not_believed(answer: stamp.Answer, key: bytes, at:
 
 @given(answer=answers, key=KEYS, other=KEYS, length=st.integers(0, 203))
 def test_strangers_requests_and_stumps_are_not_believed(
-    answer: stamp.Answer, key: bytes, other: bytes, length: int
+    answer: stamp.StampAnswer, key: bytes, other: bytes, length: int
 ) -> None:
     rows = rows_of(stamp.encode_answer(answer, key=key))
     if key.ljust(64, b"\0") != other.ljust(64, b"\0"):

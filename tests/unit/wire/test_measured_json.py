@@ -8,7 +8,7 @@ import pytest
 from netprobe.errors import RemoteFormatError
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import Heard, Histogram, Measured, Window
+from netprobe.model.window import Histogram, Measured, ReceivedCount, Window
 from netprobe.wire.measured_json import decode_measured, encode_measured
 
 MEASURED = Measured(
@@ -20,7 +20,7 @@ MEASURED = Measured(
             Histogram((5, 9), (1, 1)), "10.0.0.1", "dev/w1/pod", "no answer within 800 ms",
         ),
     ),
-    heard=(Heard(CheckId(8), 10, 4),),
+    heard=(ReceivedCount(CheckId(8), 10, 4),),
     loop_lag_ns=5,
     packets_dropped=2,
 )  # fmt: skip

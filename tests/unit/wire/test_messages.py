@@ -26,7 +26,7 @@ from netprobe.model.status import (
     PathStatus,
 )
 from netprobe.wire import messages
-from netprobe.wire.messages import Answer, Declined, Detail, Presence, Question
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
 from tests.unit.wire.messages import agents, check_ids, naturals, outcomes, plans, texts
 
 AGENT = AgentId.parse("prod/w1/pod")
@@ -61,25 +61,25 @@ def test_a_plan_reads_back(plan: Plan) -> None:
 
 @given(agents, check_ids, st.lists(outcomes, max_size=4))
 def test_an_answer_reads_back(agent: AgentId, check: CheckId, seen: list[Outcome]) -> None:
-    answer = Answer(agent, check, tuple(seen))
+    answer = CheckAnswer(agent, check, tuple(seen))
     assert messages.decode_reply(messages.encode_reply(answer)) == answer
 
 
 pairs = st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
 spans = st.lists(st.tuples(texts, naturals), max_size=3).map(tuple)
-details = st.builds(Detail, texts, texts, texts, spans, pairs)
+details = st.builds(OutcomeDetail, texts, texts, texts, spans, pairs)
 
 
 @given(agents, check_ids, st.lists(st.tuples(outcomes, details), min_size=1, max_size=4))
 def test_an_answer_reads_back_with_its_details(
-    agent: AgentId, check: CheckId, seen: list[tuple[Outcome, Detail]]
+    agent: AgentId, check: CheckId, seen: list[tuple[Outcome, OutcomeDetail]]
 ) -> None:
-    answer = Answer(agent, check, tuple(one for one, _ in seen), tuple(detail for _, detail in seen))
+    answer = CheckAnswer(agent, check, tuple(one for one, _ in seen), tuple(detail for _, detail in seen))
     assert messages.decode_reply(messages.encode_reply(answer)) == answer
 
 
 def test_details_that_do_not_fit_their_outcomes_are_refused() -> None:
-    answer = Answer(AGENT, CHECK.id, (), (Detail(),))
+    answer = CheckAnswer(AGENT, CHECK.id, (), (OutcomeDetail(),))
     with pytest.raises(RemoteFormatError, match="details: are 1 for 0 outcomes"):
         messages.decode_reply(messages.encode_reply(answer))
 
@@ -93,7 +93,7 @@ def test_a_refusal_reads_back(agent: AgentId, reason: str) -> None:
 def test_presence_question_and_snapshot_read_back() -> None:
     presence = Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))
     assert messages.decode_presence(messages.encode_presence(presence)) == presence
-    question = Question(CHECK, "me")
+    question = CheckQuestion(CHECK, "me")
     assert messages.decode_question(messages.encode_question(question)) == question
     assert messages.decode_snapshot(messages.encode_snapshot(SNAPSHOT)) == SNAPSHOT
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netprobe.errors import RemoteFormatError
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.window import AgentHealth, Heard, Histogram, Report, Window
+from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire.reports import decode_columns, decode_report, encode_report, report_of, select_windows
 from tests.unit.wire.messages import reports
 
@@ -33,7 +33,7 @@ REPORT = Report(
         ),
         Window(CheckId(12), 5 * SECOND, SECOND, 1, 0, ((OutcomeKind.TIMED_OUT, 1),), lost_back=1),
     ),
-    heard=(Heard(CheckId(13), 5 * SECOND, 3),),
+    heard=(ReceivedCount(CheckId(13), 5 * SECOND, 3),),
     health=AgentHealth(AGENT, 6 * SECOND, 3),
 )  # fmt: skip
 

@@ -158,7 +158,7 @@ def test_our_stamp_packets_are_stamp_packets(sequence: int, sent_ns: int, check:
     assert (read.seq, read.ssid) == (sequence, stamp.session_id(check))
     assert abs(float(read.ts - SINCE_1900_S) - sent_ns / 1e9) < 1e-3
     assert [one.type for one in read.tlv_objects] == [252, 2, 5, 8]
-    answer = stamp.Answer(
+    answer = stamp.StampAnswer(
         check=check, boot=1, sequence=sequence, sent_ntp=sent, received_ntp=received,
         answered_ntp=answered, sent_count=2, received_count=2, answered_count=7,
         observed_source="10.1.0.2", observed_port=40_000, reflector_port=9771, observed_ttl=61,

@@ -22,7 +22,7 @@ REQUESTS = st.builds(
     is_urgent=st.booleans(),
 )  # fmt: skip
 ANSWERS = st.builds(
-    stamp.Answer,
+    stamp.StampAnswer,
     check=CHECKS,
     boot=U32,
     sequence=U32,
@@ -52,7 +52,7 @@ def test_a_request_comes_back_as_it_was(request: stamp.Request, size: int) -> No
 
 
 @given(answer=ANSWERS, size=SIZES)
-def test_an_answer_comes_back_as_it_was(answer: stamp.Answer, size: int) -> None:
+def test_an_answer_comes_back_as_it_was(answer: stamp.StampAnswer, size: int) -> None:
     data = stamp.encode_answer(answer, key=KEY, size=size)
     assert len(data) == size
     assert stamp.decode_answer(data, key=KEY) == answer
@@ -60,7 +60,7 @@ def test_an_answer_comes_back_as_it_was(answer: stamp.Answer, size: int) -> None
 
 @given(answer=ANSWERS, request=REQUESTS, other_key=st.binary(min_size=1).filter(lambda key: key != KEY))
 def test_a_stranger_is_known_by_the_key(
-    answer: stamp.Answer, request: stamp.Request, other_key: bytes
+    answer: stamp.StampAnswer, request: stamp.Request, other_key: bytes
 ) -> None:
     with pytest.raises(stamp.StrangerError):
         stamp.decode_answer(stamp.encode_answer(answer, key=other_key), key=KEY)
@@ -75,7 +75,7 @@ def test_a_request_sent_back_is_no_answer(request: stamp.Request) -> None:
 
 
 @given(answer=ANSWERS, size=SIZES, cut=st.integers(0, 1_999))
-def test_a_cut_answer_is_refused(answer: stamp.Answer, size: int, cut: int) -> None:
+def test_a_cut_answer_is_refused(answer: stamp.StampAnswer, size: int, cut: int) -> None:
     data = stamp.encode_answer(answer, key=KEY, size=size)
     shorter = data[: cut % size]
     if len(shorter) != stamp.MIN_BYTES:  # exactly without its padding it is a whole packet again
@@ -91,7 +91,7 @@ def test_noise_is_refused_and_nothing_else_happens(noise: bytes) -> None:
 
 
 @given(answer=ANSWERS, at=st.integers(44, 203), flip=st.integers(1, 255))
-def test_no_byte_behind_the_base_can_be_changed(answer: stamp.Answer, at: int, flip: int) -> None:
+def test_no_byte_behind_the_base_can_be_changed(answer: stamp.StampAnswer, at: int, flip: int) -> None:
     data = bytearray(stamp.encode_answer(answer, key=KEY))
     data[at] ^= flip
     try:
@@ -158,7 +158,7 @@ def test_a_quote_tells_as_much_as_it_holds(request: stamp.Request, cut: int) -> 
 @example(received_ns=(2**32 - 2_208_988_800) * 1_000_000_000 - 1, held_ns=2)
 def test_time_at_the_reflector_is_exact_and_never_negative(received_ns: int, held_ns: int) -> None:
     received, answered = stamp.ntp_of(received_ns), stamp.ntp_of(received_ns + held_ns)
-    answer = stamp.Answer(7, 5, 3, 1, received, answered, 3, 3, 3, "10.0.0.1", 1, 2, 64, "a/b/pod")
+    answer = stamp.StampAnswer(7, 5, 3, 1, received, answered, 3, 3, 3, "10.0.0.1", 1, 2, 64, "a/b/pod")
     assert answer.dwell_ns == max(0, held_ns)
 
 

@@ -9,13 +9,13 @@ from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
 from netprobe.wire.stream import (
-    Follow,
+    FollowPlan,
     Heard,
-    Put,
-    Replied,
+    MeasuredLine,
+    PlanTaken,
+    QuestionLine,
+    ReplyLine,
     Said,
-    Taken,
-    Told,
     decode_heard,
     decode_said,
     encode_heard,
@@ -29,16 +29,16 @@ EVERY_BYTE = bytes(range(256))
 @pytest.mark.parametrize(
     "said",
     [
-        Taken(3, ("icmp-raw", "dns"), "0.1.0", ("check 7: no",)),
-        Told(3, Measured(0, 10, (), ())),
-        Replied(7, EVERY_BYTE),
+        PlanTaken(3, ("icmp-raw", "dns"), "0.1.0", ("check 7: no",)),
+        MeasuredLine(3, Measured(0, 10, (), ())),
+        ReplyLine(7, EVERY_BYTE),
     ],
 )
 def test_what_was_said_is_read_back(said: Said) -> None:
     assert decode_said(encode_said(said)) == said
 
 
-@pytest.mark.parametrize("heard", [Follow(PLAN), Put(7, EVERY_BYTE)])
+@pytest.mark.parametrize("heard", [FollowPlan(PLAN), QuestionLine(7, EVERY_BYTE)])
 def test_what_is_heard_is_one_line_and_read_back(heard: Heard) -> None:
     line = encode_heard(heard)
     assert b"\n" not in line

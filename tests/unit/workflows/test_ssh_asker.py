@@ -11,7 +11,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.model.ssh import SshAccess, SshHop
 from netprobe.model.verdict import Transport, Verdict
-from netprobe.wire.messages import Answer, Declined, Reply
+from netprobe.wire.messages import CheckAnswer, Declined, Reply
 from netprobe.workflows.ssh_asker import HostsAsker, _verdict_of
 
 WEST, EAST = AgentId.parse("west/gw/host"), AgentId.parse("east/gw/host")
@@ -41,12 +41,12 @@ class Agents:
     """Everybody who has an agent."""
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
-        return tuple(Answer(source, check.id, (Reached(1),)) for check in checks)
+        return tuple(CheckAnswer(source, check.id, (Reached(1),)) for check in checks)
 
 
 async def test_who_has_an_agent_is_asked_as_before() -> None:
     (reply,) = await HostsAsker({}, Agents()).ask(EAST, [CHECK])
-    assert isinstance(reply, Answer)
+    assert isinstance(reply, CheckAnswer)
 
 
 async def test_a_host_that_cannot_be_reached_declines_every_question_in_one_line() -> None:

@@ -11,21 +11,21 @@ import pytest
 
 from netprobe.analysis.intent.retry import MOST_LOOKS, STARVED
 from netprobe.model.check import Check, Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Intent, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Reached
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.drops import Drop, Hop, suspects_of, write_drops
-from netprobe.probes.ports import Doors, doors_of, write_facts
-from netprobe.wire.messages import Answer, Declined, Detail, Reply
-from netprobe.workflows.verification import Locate, verify_cells
+from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
+from netprobe.probes.ports import PortTargets, doors_of, write_facts
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
+from netprobe.workflows.verification import LocateDrops, verify_cells
 from tests import fleets
 
 SNAPSHOT = fleets.healthy()
 ME, YOU, *_ = SNAPSHOT.inventory.iter_agents()
-WEB, SHUT, ECHO = Door(Protocol.TCP, 80), Door(Protocol.TCP, 81), Door(Protocol.ICMP)
+WEB, SHUT, ECHO = PortSpec(Protocol.TCP, 80), PortSpec(Protocol.TCP, 81), PortSpec(Protocol.ICMP)
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Wire:
         if self.is_away:
             return Declined(source, "nobody answers on the bus")
         facts = self._walk(check) if check.probe.kind == "drops" else self._ports(check)
-        return Answer(source, check.id, (Reached(1),), (Detail(facts=facts),))
+        return CheckAnswer(source, check.id, (Reached(1),), (OutcomeDetail(facts=facts),))
 
     def _ports(self, check: Check) -> tuple[tuple[str, str], ...]:
         (asked,) = doors_of(check)
@@ -72,13 +72,13 @@ class Wire:
     @staticmethod
     def _walk(check: Check) -> tuple[tuple[str, str], ...]:
         return write_drops(
-            Drop(one.address, transport, port, Hop(1, "10.9.0.1"), Hop(2, "10.9.0.2"))
+            DropLocation(one.address, transport, port, DropHop(1, "10.9.0.1"), DropHop(2, "10.9.0.2"))
             for one in suspects_of(check)
             for transport, port in one.ports
         )
 
 
-def _reject(asked: Doors, limit: int) -> Iterator[PortVerdict]:
+def _reject(asked: PortTargets, limit: int) -> Iterator[PortVerdict]:
     for number, port in enumerate(asked.of(Transport.TCP)):
         if port > 81 and number < limit:
             yield PortVerdict(asked.address, Transport.TCP, port, Verdict.REJECTED, "10.9.0.1", 3, 13)
@@ -87,8 +87,8 @@ def _reject(asked: Doors, limit: int) -> Iterator[PortVerdict]:
 
 
 def look(
-    wire: Wire, expected: str, *, locate: Locate = Locate.DIFFERING, snapshot: Snapshot = SNAPSHOT
-) -> dict[Door, Judged]:
+    wire: Wire, expected: str, *, locate: LocateDrops = LocateDrops.DIFFERING, snapshot: Snapshot = SNAPSHOT
+) -> dict[PortSpec, CellResult]:
     address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
     cells = [
         Cell(ME, str(YOU), address, door, Expectation("allow" if door == ECHO else expected), "r")
@@ -109,9 +109,13 @@ def test_a_broken_door_is_walked_to_its_hop() -> None:
 
 @pytest.mark.parametrize(
     ("locate", "asked"),
-    [(Locate.DIFFERING, ["ports"]), (Locate.NONE, ["ports"]), (Locate.ALL, ["ports", "drops"])],
+    [
+        (LocateDrops.DIFFERING, ["ports"]),
+        (LocateDrops.NONE, ["ports"]),
+        (LocateDrops.ALL, ["ports", "drops"]),
+    ],
 )
-def test_a_proven_denial_is_walked_only_if_all_are(locate: Locate, asked: list[str]) -> None:
+def test_a_proven_denial_is_walked_only_if_all_are(locate: LocateDrops, asked: list[str]) -> None:
     wire = Wire()
     told = look(wire, "deny", locate=locate)
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.LEAK, CellVerdict.AS_INTENDED)
@@ -121,9 +125,11 @@ def test_a_proven_denial_is_walked_only_if_all_are(locate: Locate, asked: list[s
 def limited(wire: Wire, ports: range) -> dict[int, str]:
     """Why each door is broken, where it is not for silence."""
     address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
-    cells = [Cell(ME, str(YOU), address, Door(Protocol.TCP, port), Expectation.ALLOW, "r") for port in ports]
+    cells = [
+        Cell(ME, str(YOU), address, PortSpec(Protocol.TCP, port), Expectation.ALLOW, "r") for port in ports
+    ]
     judged = asyncio.run(
-        verify_cells(wire, cells, intent=Intent(), snapshot=SNAPSHOT, locate=Locate.NONE)
+        verify_cells(wire, cells, intent=Intent(), snapshot=SNAPSHOT, locate=LocateDrops.NONE)
     )  # fmt: skip
     return {one.cell.door.port: one.reason for one in judged}
 

@@ -11,7 +11,7 @@ import msgspec
 from netprobe.errors import InputError
 from netprobe.render.reports.formats.junit import write_junit
 from netprobe.render.reports.formats.sarif import write_sarif
-from netprobe.render.reports.formats.subject import Subject
+from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.render.reports.formats.tap import write_tap
 from netprobe.render.terminal.tables import render_text
 from netprobe.wire.documents import write_document
@@ -21,33 +21,33 @@ _TEXT_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ReportFormat:
     """A way to write a report down."""
 
     suffix: str
     about: str
-    write: Callable[[Subject], str]
+    write: Callable[[ReportSubject], str]
 
 
-def write_table(subject: Subject) -> str:
+def write_table(subject: ReportSubject) -> str:
     """The terminal's table without colours."""
     return render_text(subject.table(), width=_TEXT_WIDTH)
 
 
-def write_json(subject: Subject) -> str:
+def write_json(subject: ReportSubject) -> str:
     """The document that ``docs/schemas`` describes, indented."""
     return msgspec.json.format(msgspec.json.encode(subject.document()), indent=2).decode() + "\n"
 
 
-FORMS: Mapping[str, Form] = {
-    "table": Form(".txt", "for a terminal: only what differs", write_table),
-    "markdown": Form(".md", "for a ticket or a wiki", lambda subject: subject.markdown()),
-    "html": Form(".html", "one page with everything inside", lambda subject: subject.html()),
-    "json": Form(".json", "for machines; schemas in docs/schemas", write_json),
-    "yaml": Form(".yaml", "the same as YAML", lambda subject: write_document(subject.document())),
-    "junit": Form(".xml", "JUnit XML for CI systems", write_junit),
-    "tap": Form(".tap", "TAP 14 for test harnesses", write_tap),
-    "sarif": Form(".sarif", "SARIF 2.1.0 for code scanners: what is wrong only", write_sarif),
+FORMS: Mapping[str, ReportFormat] = {
+    "table": ReportFormat(".txt", "for a terminal: only what differs", write_table),
+    "markdown": ReportFormat(".md", "for a ticket or a wiki", lambda subject: subject.markdown()),
+    "html": ReportFormat(".html", "one page with everything inside", lambda subject: subject.html()),
+    "json": ReportFormat(".json", "for machines; schemas in docs/schemas", write_json),
+    "yaml": ReportFormat(".yaml", "the same as YAML", lambda subject: write_document(subject.document())),
+    "junit": ReportFormat(".xml", "JUnit XML for CI systems", write_junit),
+    "tap": ReportFormat(".tap", "TAP 14 for test harnesses", write_tap),
+    "sarif": ReportFormat(".sarif", "SARIF 2.1.0 for code scanners: what is wrong only", write_sarif),
 }
 """The registry of ``netprobe report``, ``report diff`` and ``verify``."""
 

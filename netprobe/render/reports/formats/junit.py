@@ -6,22 +6,22 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 
-from netprobe.render.reports.formats.subject import Case, Outcome, Subject
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportSubject
 
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot carry, not even escaped (production [2], Char)."""
 
 
-def write_junit(subject: Subject) -> str:
+def write_junit(subject: ReportSubject) -> str:
     """One suite with one test case per statement: failed, skipped where nobody can say, or passed."""
     cases = tuple(subject.cases())
     seen = Counter(case.outcome for case in cases)
-    figures = {"tests": str(len(cases)), "failures": str(seen[Outcome.FAILED]), "errors": "0"}
+    figures = {"tests": str(len(cases)), "failures": str(seen[CaseOutcome.FAILED]), "errors": "0"}
     root = ET.Element("testsuites", {"name": "netprobe", **figures})
     suite = ET.SubElement(
         root,
         "testsuite",
-        {"name": _clean(subject.title), **figures, "skipped": str(seen[Outcome.SKIPPED])},
+        {"name": _clean(subject.title), **figures, "skipped": str(seen[CaseOutcome.SKIPPED])},
     )
     for case in cases:
         _add_case(suite, case)
@@ -29,15 +29,15 @@ def write_junit(subject: Subject) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, case: Case) -> None:
+def _add_case(suite: ET.Element, case: ReportCase) -> None:
     added = ET.SubElement(suite, "testcase", {"name": _clean(case.name), "classname": _clean(case.group)})
     match case.outcome:
-        case Outcome.FAILED:
+        case CaseOutcome.FAILED:
             told = {"type": _clean(case.kind), "message": _clean(case.message)}
             ET.SubElement(added, "failure", told)
-        case Outcome.SKIPPED:
+        case CaseOutcome.SKIPPED:
             ET.SubElement(added, "skipped", {"message": _clean(case.message)})
-        case Outcome.PASSED:
+        case CaseOutcome.PASSED:
             pass
 
 

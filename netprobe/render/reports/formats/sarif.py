@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from netprobe import __version__
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.reports.formats.subject import Problem, Subject
+from netprobe.render.reports.formats.subject import ReportProblem, ReportSubject
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def write_sarif(subject: Subject) -> str:
+def write_sarif(subject: ReportSubject) -> str:
     """One run; a proven problem is an error, one that nobody can prove is ``open`` (section 3.27.9)."""
     problems = tuple(subject.problems())
     rules = {problem.rule: problem.about for problem in problems}
@@ -37,7 +37,7 @@ def write_sarif(subject: Subject) -> str:
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
 
 
-def _result(problem: Problem, rule_index: int) -> Document:
+def _result(problem: ReportProblem, rule_index: int) -> Document:
     location: Document = {"logicalLocations": [
         {"fullyQualifiedName": part, "kind": "resource"} for part in dict.fromkeys(problem.parts)
     ]}  # fmt: skip

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from netprobe.render.documents.snapshot import Document
 
 
-class Outcome(StrEnum):
+class CaseOutcome(StrEnum):
     """What became of one case."""
 
     PASSED = "passed"
@@ -25,20 +25,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ReportCase:
     """One statement that holds or does not: what a test runner counts."""
 
     name: str
     group: str
     """What the statement belongs to: a rule, or a kind of question."""
-    outcome: Outcome
+    outcome: CaseOutcome
     kind: str = ""
     """For a failure: its kind in a word (``leak``, ``tunnel-down``)."""
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ReportProblem:
     """Something to be repaired, as code scanners file it."""
 
     rule: str
@@ -56,7 +56,7 @@ class Problem:
     """``file:line:column`` of the statement that is violated; empty where there is none."""
 
 
-class Subject(Protocol):
+class ReportSubject(Protocol):
     """Something a report can be written about; each part is built only when a form asks for it."""
 
     @property
@@ -75,8 +75,8 @@ class Subject(Protocol):
     def html(self) -> str:
         """One page with everything inside."""
 
-    def cases(self) -> Iterator[Case]:
+    def cases(self) -> Iterator[ReportCase]:
         """Every statement, those that hold too."""
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[ReportProblem]:
         """What is not as it should be."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 
 from netprobe.render.labels import one_line
-from netprobe.render.reports.formats.subject import Case, Outcome, Subject
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportSubject
 
 
-def write_tap(subject: Subject) -> str:
+def write_tap(subject: ReportSubject) -> str:
     """One test point per statement; what nobody can say is skipped with its reason."""
     cases = tuple(subject.cases())
     lines = ["TAP version 14", f"1..{len(cases)}", *_comment(subject.title)]
@@ -18,14 +18,14 @@ def write_tap(subject: Subject) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _point(number: int, case: Case) -> Iterator[str]:
+def _point(number: int, case: ReportCase) -> Iterator[str]:
     told = f"{number} - {_escape(f'{case.group}: {case.name}')}"
     match case.outcome:
-        case Outcome.PASSED:
+        case CaseOutcome.PASSED:
             yield f"ok {told}"
-        case Outcome.SKIPPED:
+        case CaseOutcome.SKIPPED:
             yield f"ok {told} # SKIP {one_line(case.message)}"
-        case Outcome.FAILED:
+        case CaseOutcome.FAILED:
             yield f"not ok {told}"
             yield "  ---"
             yield f"  kind: {json.dumps(case.kind, ensure_ascii=False)}"

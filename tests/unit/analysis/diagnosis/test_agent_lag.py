@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.analysis.diagnosis.agent_lag import LEAST_FRAMES, Doubt
-from netprobe.analysis.intervals.assembler import Frame
-from netprobe.analysis.intervals.observation import Look, look_at
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.diagnosis.agent_lag import LEAST_FRAMES, LagTolerance
+from netprobe.analysis.intervals.assembler import Interval
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, Window
@@ -25,8 +25,8 @@ TOOK_MS = (1, 20, 60, 90, 200)
 
 
 @cache
-def facts() -> Facts:
-    return Facts(*default_fleet())
+def facts() -> PlanIndex:
+    return PlanIndex(*default_fleet())
 
 
 @cache
@@ -48,9 +48,9 @@ EVERYBODY = frozenset(facts().agents)
 
 def look(
     who: Collection[AgentId], lag_ms: int, took_ms: int, answer: OutcomeKind = OutcomeKind.TIMED_OUT
-) -> Look:
+) -> IntervalObservation:
     """A frame in which a node's services are dead; *who* lags at worst, and its connections took, so much."""
-    frame = Frame(T0, SECOND)
+    frame = Interval(T0, SECOND)
     for agent in facts().agents:
         lag_ns = lag_ms * MS if agent in who else 0
         frame.health[agent] = AgentHealth(agent, T0, 1, loop_lag_ns=lag_ns)
@@ -69,10 +69,10 @@ def window(check: CheckFacts, outcome: OutcomeKind, took_ns: int = 0) -> Window:
     return Window(check.check.id, T0, SECOND, count, rtt.total, ((outcome, count),), rtt=rtt)
 
 
-def patience(*looks: Look) -> int:
+def patience(*looks: IntervalObservation) -> int:
     """Frames for a proxy all of whose checks are dead, behind which stand agents of its cluster."""
     checks = ((check, facts().endpoints(check)) for check in dead_checks())
-    return Doubt(looks, facts()).patience(checks, most=MOST)
+    return LagTolerance(looks, facts()).patience(checks, most=MOST)
 
 
 def test_where_nobody_lags_nothing_waits() -> None:
@@ -97,7 +97,7 @@ def test_patience_grows_with_what_connections_take_step_by_step() -> None:
 def test_an_agent_wakes_as_late_as_its_connections_take_on_average(took: list[int]) -> None:
     """Naively: the mean over all frames, but for the width of a histogram's bucket."""
     who = dead_checks()[0].source
-    measured = Doubt([look(EVERYBODY, 100, each) for each in took], facts()).waking_ns(who)
+    measured = LagTolerance([look(EVERYBODY, 100, each) for each in took], facts()).waking_ns(who)
     assert measured == pytest.approx(sum(took) / len(took) * MS, rel=0.09)
 
 

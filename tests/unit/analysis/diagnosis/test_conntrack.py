@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
-from netprobe.analysis.intervals.assembler import Frame
-from netprobe.analysis.intervals.observation import Look, look_at
-from netprobe.analysis.plan.index import Aspect, CheckFacts, Facts
+from netprobe.analysis.intervals.assembler import Interval
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.finding import Cause
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Window
@@ -22,8 +22,8 @@ Fate = Callable[[CheckFacts], OutcomeKind]
 
 
 @cache
-def facts() -> Facts:
-    return Facts(*default_fleet())
+def facts() -> PlanIndex:
+    return PlanIndex(*default_fleet())
 
 
 def is_ours(check: CheckFacts) -> bool:
@@ -35,8 +35,8 @@ def full(check: CheckFacts) -> OutcomeKind:
     return OutcomeKind.TIMED_OUT if is_ours(check) and check.aspect in NEW else OutcomeKind.REACHED
 
 
-def look(fate: Fate) -> Look:
-    frame = Frame(T0, SECOND)
+def look(fate: Fate) -> IntervalObservation:
+    frame = Interval(T0, SECOND)
     frame.health = {agent: AgentHealth(agent, T0, 1) for agent in facts().agents}
     for check in facts().checks:
         outcome, count = fate(check), check.check.count

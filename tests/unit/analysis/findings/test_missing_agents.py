@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import Facts
-from netprobe.model.expected_agents import AgentPod, Muster
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
@@ -37,11 +37,11 @@ def pod(agent: AgentId, *, uid: str = "first", since_s: float = -3600, **more: o
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def muster(*others: AgentPod, without: Iterable[AgentId] = (), **more: object) -> Muster:
+def muster(*others: AgentPod, without: Iterable[AgentId] = (), **more: object) -> ExpectedAgents:
     """All agents' pods as they were from the beginning, but for *others*."""
     pods = {agent: pod(agent, is_ready=True) for agent in ALL if agent not in set(without)}
     pods |= {one.agent: one for one in others}
-    return replace(Muster(tuple(pods.values()), home=PROD), **more)  # type: ignore[arg-type]
+    return replace(ExpectedAgents(tuple(pods.values()), home=PROD), **more)  # type: ignore[arg-type]
 
 
 def plan(inventory: Inventory) -> FleetPlan:
@@ -84,14 +84,14 @@ class Story:
             self.analyst.replan(inventory, fleet, now_ns=self.now_ns)
         agents = frozenset(each.agent for each in fleet.plans)
         self.world = World(
-            Facts(inventory, fleet), self.faults, seed=7, start_ns=BEGIN, boot=f"boot {self.now_ns}",
+            PlanIndex(inventory, fleet), self.faults, seed=7, start_ns=BEGIN, boot=f"boot {self.now_ns}",
             running=agents,
         )  # fmt: skip
 
     def replan(self, inventory: Inventory) -> None:
         self._play(inventory)
 
-    def go_on(self, intervals: int, expected: Muster, *, silent: Iterable[AgentId] = ()) -> None:
+    def go_on(self, intervals: int, expected: ExpectedAgents, *, silent: Iterable[AgentId] = ()) -> None:
         """So many intervals more, in which reports of the *silent* do not come."""
         mute, self.said = set(silent), []
         self.analyst.expect(expected)
@@ -130,7 +130,7 @@ def texts(finding: Finding) -> str:
 # --- one node ---------------------------------------------------------------------------------------
 
 
-def come_anew(*agents: AgentId) -> tuple[Story, Muster]:
+def come_anew(*agents: AgentId) -> tuple[Story, ExpectedAgents]:
     """The pods of *agents* are deleted; new ones run, and their way to the bus is broken."""
     story = Story(planless(*agents, start_s=5 * INTERVAL_S))
     story.replan(without(agents))
@@ -225,7 +225,7 @@ def test_a_collector_that_began_later_claims_no_more_than_it_saw() -> None:
 # --- what is known of it besides ------------------------------------------------------------------------
 
 
-def excused(why: Callable[[Muster], Muster]) -> Finding:
+def excused(why: Callable[[ExpectedAgents], ExpectedAgents]) -> Finding:
     story, fresh = come_anew(POD)
     story.go_on(LONG, why(fresh), silent=[POD])
     return only(story)
@@ -423,5 +423,5 @@ def test_what_was_found_stays_while_the_api_is_away() -> None:
 
 def test_of_agents_that_nobody_calls_running_nothing_is_said() -> None:
     story = Story()
-    story.go_on(LONG, Muster(), silent=[POD])
+    story.go_on(LONG, ExpectedAgents(), silent=[POD])
     assert story.found() == []

@@ -11,12 +11,12 @@ from netprobe.analysis.diagnosis.hypothesis import suppose
 from netprobe.analysis.diagnosis.symptom import Symptom
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
 from netprobe.analysis.gateway_evidence.correlation import (
-    Heard,
-    Shot,
-    Volley,
+    CrossEvidence,
+    PingPlan,
+    PingResult,
     choose_shot,
 )
-from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, Witness
+from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
@@ -63,25 +63,25 @@ def odds(confidence: float) -> float:
     return confidence / (1 - confidence)
 
 
-def weigh(finding: Finding, witness: Witness) -> tuple[list[str], list[str], float]:
+def weigh(finding: Finding, witness: GatewayReadings) -> tuple[list[str], list[str], float]:
     told = weigh_finding(finding, [witness], inventory=INVENTORY)
     assert told.evidence_for[len(told.evidence_for) - len(finding.evidence_for) :] == finding.evidence_for
     moved = odds(told.confidence) / odds(finding.confidence)
     return [e.text for e in told.evidence_for], [e.text for e in told.evidence_against], moved
 
 
-def says_nothing(finding: Finding, witness: Witness) -> bool:
+def says_nothing(finding: Finding, witness: GatewayReadings) -> bool:
     return weigh_finding(finding, [witness], inventory=INVENTORY) == finding
 
 
 def test_an_old_handshake_speaks_for_a_dead_tunnel_and_triples_the_odds() -> None:
-    told = weigh(DOWN, Witness(reading(peer(840))))
+    told = weigh(DOWN, GatewayReadings(reading(peer(840))))
     assert told[:2] == (["a/gw: the tunnel's last handshake was 14 minutes ago"], [])
     assert told[2] == pytest.approx(SPEAKS_FOR)
 
 
 def test_a_handshake_since_it_began_is_a_contradiction_and_divides_the_odds() -> None:
-    speaks_for, against, moved = weigh(DOWN, Witness(reading(peer(20))))
+    speaks_for, against, moved = weigh(DOWN, GatewayReadings(reading(peer(20))))
     assert speaks_for == []
     assert against == [
         "contradiction: a/gw says connected (the tunnel's last handshake was 20 seconds ago), packets say no"
@@ -90,14 +90,16 @@ def test_a_handshake_since_it_began_is_a_contradiction_and_divides_the_odds() ->
 
 
 def test_a_handshake_from_before_it_began_moves_nothing() -> None:
-    speaks_for, against, moved = weigh(DOWN, Witness(reading(peer(100))))
+    speaks_for, against, moved = weigh(DOWN, GatewayReadings(reading(peer(100))))
     assert speaks_for == ["a/gw: the tunnel's last handshake was 1 minute ago, which was before this began"]
     assert against == []
     assert moved == pytest.approx(1)
 
 
 def test_bytes_that_go_in_and_never_come_back_speak_for_it_at_once() -> None:
-    witness = Witness(reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100)))
+    witness = GatewayReadings(
+        reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100))
+    )
     speaks_for, _, moved = weigh(DOWN, witness)
     assert speaks_for == ["a/gw: 2,000 bytes went into the tunnel meanwhile, none came back"]
     assert moved == pytest.approx(SPEAKS_FOR)
@@ -108,7 +110,9 @@ def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | Non
     finding = Finding("f", (parts.firewall_rule("a/gw", port="tcp/80"),), Cause.POLICY_DROP, 0.5, "")
     before, after = (RuleCounter("inet f forward", 4, "drop", packets) for packets in (3, 23))
     quiet = RuleCounter("inet f input", 7, "drop", 9)
-    speaks_for, against, moved = weigh(finding, Witness(reading(after, quiet), reading(before, quiet), sent))
+    speaks_for, against, moved = weigh(
+        finding, GatewayReadings(reading(after, quiet), reading(before, quiet), sent)
+    )
     told = {20: "exactly our 20 packets", 19: "20 packets while we sent 19", None: "20 packets"}[sent]
     assert speaks_for == [f"a/gw: the counter of drop rule 4 in inet f forward moved by {told}"]
     assert against == []
@@ -127,33 +131,33 @@ def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | Non
 def test_other_facts_speak_about_their_own_cause_only(fact: Fact, cause: Cause, moves: float) -> None:
     node = NodeId(A, GW)
     finding = Finding("f", (parts.gateway_out(node),), cause, 0.5, "")
-    assert weigh(finding, Witness(reading(fact)))[2] == pytest.approx(moves)
+    assert weigh(finding, GatewayReadings(reading(fact)))[2] == pytest.approx(moves)
     other = Finding("f", (parts.gateway_out(node),), Cause.SNAT, 0.5, "")
-    assert says_nothing(other, Witness(reading(fact)))
+    assert says_nothing(other, GatewayReadings(reading(fact)))
 
 
 def test_a_small_interface_speaks_for_an_mtu_fault_and_a_dead_one_for_a_dead_tunnel() -> None:
     link = LinkCounters("wg0", False, 1280, 0, 0, 0, 0, 0)
     mtu = Finding("f", (parts.tunnel(A, B),), Cause.TUNNEL_MTU, 0.5, "")
-    assert weigh(mtu, Witness(reading(peer(1), link)))[0] == [
+    assert weigh(mtu, GatewayReadings(reading(peer(1), link)))[0] == [
         "a/gw: wg0 has MTU 1280, the link is meant to carry 1420"
     ]
-    assert "a/gw: wg0 is down" in weigh(DOWN, Witness(reading(peer(840), link)))[0]
+    assert "a/gw: wg0 is down" in weigh(DOWN, GatewayReadings(reading(peer(840), link)))[0]
 
 
 def test_a_gateway_elsewhere_says_nothing() -> None:
-    assert says_nothing(DOWN, Witness(reading(peer(840), node="c/gw")))
+    assert says_nothing(DOWN, GatewayReadings(reading(peer(840), node="c/gw")))
 
 
 def test_no_number_of_statements_makes_anything_certain() -> None:
-    witnesses = [Witness(reading(peer(None))) for _ in range(9)]
+    witnesses = [GatewayReadings(reading(peer(None))) for _ in range(9)]
     assert weigh_finding(DOWN, witnesses, inventory=INVENTORY).confidence == 0.98
     sure = Finding("f", DOWN.components, DOWN.cause, 1.0, "")
     assert weigh_finding(sure, [], inventory=INVENTORY) == sure
 
 
 def test_a_contradiction_is_a_finding_of_its_own_as_sure_as_the_packets() -> None:
-    (told,) = find_contradictions([DOWN], [Witness(reading(peer(20)))], inventory=INVENTORY)
+    (told,) = find_contradictions([DOWN], [GatewayReadings(reading(peer(20)))], inventory=INVENTORY)
     assert (told.cause, told.components) == (Cause.STATUS_CONTRADICTED, DOWN.components)
     assert told.confidence == pytest.approx(0.95 * DOWN.confidence)
     texts = [each.text for each in told.evidence_for]
@@ -164,20 +168,20 @@ def test_a_contradiction_is_a_finding_of_its_own_as_sure_as_the_packets() -> Non
 
 @pytest.mark.parametrize("heard_s", [None, 840, 100])
 def test_gateways_that_agree_or_say_nothing_contradict_nothing(heard_s: int | None) -> None:
-    assert find_contradictions([DOWN], [Witness(reading(peer(heard_s)))], inventory=INVENTORY) == ()
+    assert find_contradictions([DOWN], [GatewayReadings(reading(peer(heard_s)))], inventory=INVENTORY) == ()
 
 
 def test_a_gateway_whose_tunnels_all_lead_elsewhere_has_lost_this_one() -> None:
     elsewhere = TunnelPeer("wireguard", "wg1", "198.51.100.1", ("0.0.0.0/0",), None, 0, 0)
-    speaks_for, _, moved = weigh(DOWN, Witness(reading(elsewhere)))
+    speaks_for, _, moved = weigh(DOWN, GatewayReadings(reading(elsewhere)))
     assert speaks_for == ["a/gw: none of its 1 tunnels leads to b"]
     assert moved == pytest.approx(SPEAKS_FOR)
-    assert says_nothing(DOWN, Witness(reading()))
+    assert says_nothing(DOWN, GatewayReadings(reading()))
 
 
 def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely() -> None:
     one_way = replace(DOWN, cause=Cause.RETURN_PATH_DROPPED)
-    witness = Witness(reading(peer(20)))
+    witness = GatewayReadings(reading(peer(20)))
     assert weigh_finding(one_way, [witness], inventory=INVENTORY).confidence == one_way.confidence
     assert find_contradictions([one_way], [witness], inventory=INVENTORY)
 
@@ -196,8 +200,8 @@ def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: R
     door = parts.firewall_rule("a/gw", port="tcp/80")
     finding = suppose(Symptom("firewall-rule"), (door,), core=())
     told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
-    moved = Witness(reading(replace(rule, packets=23)), reading(rule))
-    still = Witness(reading(rule), reading(rule))
+    moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
+    still = GatewayReadings(reading(rule), reading(rule))
     assert weigh_finding(told, [still], inventory=INVENTORY).summary == finding.summary
     said = weigh_finding(told, [moved], inventory=INVENTORY)
     begins = text.partition("{where}")[0] if row == "18" else "tcp/80 on a/gw is silent"
@@ -205,13 +209,15 @@ def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: R
     assert (said.confidence == 0.75) == (row == "18")
 
 
-def crossed(*, sent: int, received: int, back: int = 0) -> list[Witness]:
+def crossed(*, sent: int, received: int, back: int = 0) -> list[GatewayReadings]:
     """Both ends, read 4 seconds apart: what a put in, what came out at b, and what came back to a."""
     early = NOW_NS - 4_000_000_000
     there = TunnelPeer("wireguard", "wg0", "203.0.113.1", ("10.1.0.0/16",), 20, received, back)
     return [
-        Witness(reading(peer(20, sent=sent, received=back)), replace(reading(peer(16)), taken_ns=early)),
-        Witness(
+        GatewayReadings(
+            reading(peer(20, sent=sent, received=back)), replace(reading(peer(16)), taken_ns=early)
+        ),
+        GatewayReadings(
             reading(there, node="b/gw"),
             replace(reading(replace(there, received_bytes=0, sent_bytes=0), node="b/gw"), taken_ns=early),
         ),
@@ -257,8 +263,10 @@ FALLEN = Finding("f", (parts.gateway_in(NodeId(B, GW)),), Cause.GATEWAY_DOWN, 0.
 
 
 def test_a_fallen_gateway_is_told_by_its_neighbours_and_by_its_silence() -> None:
-    quiet = Witness(reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100)))
-    told = weigh_finding(FALLEN, [quiet], inventory=INVENTORY, heard=Heard(silent=("b/gw", "c/gw")))
+    quiet = GatewayReadings(
+        reading(peer(100, received=50, sent=2_100)), reading(peer(98, received=50, sent=100))
+    )
+    told = weigh_finding(FALLEN, [quiet], inventory=INVENTORY, heard=CrossEvidence(silent=("b/gw", "c/gw")))
     assert [each.text for each in told.evidence_for] == [
         "a/gw about b: 2,000 bytes went into the tunnel meanwhile, none came back",
         "b/gw does not answer over SSH, 1 other gateway lets us in",
@@ -267,11 +275,11 @@ def test_a_fallen_gateway_is_told_by_its_neighbours_and_by_its_silence() -> None
 
 
 def test_silence_says_nothing_where_nobody_lets_us_in() -> None:
-    assert weigh_finding(FALLEN, [], inventory=INVENTORY, heard=Heard(silent=("b/gw",))) == FALLEN
+    assert weigh_finding(FALLEN, [], inventory=INVENTORY, heard=CrossEvidence(silent=("b/gw",))) == FALLEN
 
 
 def test_a_living_tunnel_to_a_gateway_that_forwards_nothing_is_a_remark() -> None:
-    alive = Witness(reading(peer(5, received=900, sent=900)), reading(peer(2)))
+    alive = GatewayReadings(reading(peer(5, received=900, sent=900)), reading(peer(2)))
     speaks_for, against, moved = weigh(FALLEN, alive)
     assert speaks_for == ["a/gw about b: the tunnel's last handshake was 5 seconds ago"]
     assert against == []
@@ -282,8 +290,8 @@ def test_a_living_tunnel_to_a_gateway_that_forwards_nothing_is_a_remark() -> Non
 def test_pings_that_come_back_contradict_a_dead_tunnel_and_lost_ones_are_a_remark(
     answered: int, moves: float
 ) -> None:
-    volley = Volley("a/gw", "b/gw", 20, answered)
-    told = weigh_finding(DOWN, [], inventory=INVENTORY, heard=Heard(volley))
+    volley = PingResult("a/gw", "b/gw", 20, answered)
+    told = weigh_finding(DOWN, [], inventory=INVENTORY, heard=CrossEvidence(volley))
     assert odds(told.confidence) / odds(DOWN.confidence) == pytest.approx(moves, rel=1e-2)
     said = (*told.evidence_for, *told.evidence_against)
     assert [each.text for each in said] == [f"a/gw: {answered} of its own 20 pings to b/gw were answered"]
@@ -294,6 +302,6 @@ def test_a_volley_crosses_what_is_called_broken_and_never_goes_to_an_outer_addre
     inventory = replace(
         INVENTORY, clusters=(INVENTORY.clusters[0], replace(INVENTORY.clusters[1], nodes=(inner,)))
     )
-    assert choose_shot(DOWN, inventory) == Shot("a/gw", "b/gw", "10.2.0.1")
-    assert choose_shot(FALLEN, inventory) == Shot("a/gw", "b/gw", "10.2.0.1")
+    assert choose_shot(DOWN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
+    assert choose_shot(FALLEN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
     assert choose_shot(DOWN, INVENTORY) is None

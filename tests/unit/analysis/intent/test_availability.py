@@ -8,9 +8,9 @@ import pytest
 
 from netprobe.analysis.intent.availability import doubt, explain, find_absent
 from netprobe.analysis.intent.questions import unseen
-from netprobe.analysis.intent.verdicts import Sight, judge_cells
+from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Protocol
+from netprobe.model.intent import Cell, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.verdict import Verdict
@@ -20,7 +20,7 @@ ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
 ABSENT = {str(YOU): f"the agent {YOU} is absent: never reported"}
 
 
-def cell(door: Door, *, source: AgentId = ME, expected: str = "allow") -> Cell:
+def cell(door: PortSpec, *, source: AgentId = ME, expected: str = "allow") -> Cell:
     return Cell(source, str(YOU), "10.0.0.1", door, Expectation(expected), "r")
 
 
@@ -38,14 +38,14 @@ def test_who_never_reported_or_fell_silent_is_absent() -> None:
 
 
 def test_an_absent_agent_that_does_not_answer_says_why() -> None:
-    one = cell(Door(Protocol.TCP, 80), source=YOU)
+    one = cell(PortSpec(Protocol.TCP, 80), source=YOU)
     told = explain({one: unseen("not asked: nobody answers on the bus")}, ABSENT)[one]
     assert told.reason == f"{ABSENT[str(YOU)]}; not asked: nobody answers on the bus"
     assert not told.was_asked
 
 
 def test_an_absent_agent_that_answers_counts() -> None:
-    sights = {cell(Door(Protocol.TCP, 80), source=YOU): Sight(Verdict.OPEN)}
+    sights = {cell(PortSpec(Protocol.TCP, 80), source=YOU): PortObservation(Verdict.OPEN)}
     assert explain(sights, ABSENT) == sights
 
 
@@ -54,18 +54,18 @@ def test_an_absent_agent_that_answers_counts() -> None:
 def test_the_silence_of_an_absent_agent_on_its_own_door_is_never_broken(
     protocol: Protocol, seen: Verdict
 ) -> None:
-    asked = cell(Door(protocol, 9771))
-    sights = doubt({asked: Sight(seen, is_witnessed=True)}, ABSENT, agent_port=9771)
+    asked = cell(PortSpec(protocol, 9771))
+    sights = doubt({asked: PortObservation(seen, is_witnessed=True)}, ABSENT, agent_port=9771)
     (told,) = judge_cells([asked], sights, responders=frozenset())
     assert (told.verdict, told.reason) == (CellVerdict.UNPROVEN, ABSENT[str(YOU)])
 
 
 @pytest.mark.parametrize("seen", [Verdict.OPEN, Verdict.REJECTED])
 def test_what_is_seen_whoever_stands_there_counts(seen: Verdict) -> None:
-    sights = {cell(Door(Protocol.TCP, 9771)): Sight(seen, sender="10.9.9.9")}
+    sights = {cell(PortSpec(Protocol.TCP, 9771)): PortObservation(seen, sender="10.9.9.9")}
     assert doubt(sights, ABSENT, agent_port=9771) == sights
 
 
 def test_other_doors_of_the_same_address_are_not_the_agent_s() -> None:
-    sights = {cell(Door(Protocol.TCP, 443)): Sight(Verdict.FILTERED)}
+    sights = {cell(PortSpec(Protocol.TCP, 443)): PortObservation(Verdict.FILTERED)}
     assert doubt(sights, ABSENT, agent_port=9771) == sights

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netprobe.analysis.intent.baseline import question_of, write_baseline
 from netprobe.analysis.intent.document import parse_span, read_intent
 from netprobe.analysis.intent.expansion import expand_cells
-from netprobe.analysis.intent.verdicts import Sight, judge_cells
+from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.intent import Cell, CellVerdict
 from netprobe.model.verdict import Verdict
 from netprobe.wire.documents import write_document
@@ -27,15 +27,16 @@ SPANS = tuple(map(parse_span, ("icmp", "tcp/80-82", "udp/9771")))
 CELLS = expand_cells(question_of(SPANS), INVENTORY)
 RESPONDERS = frozenset(parse_span("udp/9771").doors())
 SEEN = st.sampled_from([
-    Sight(Verdict.OPEN), Sight(Verdict.CLOSED), Sight(Verdict.FILTERED, is_witnessed=True),
-    Sight(Verdict.REJECTED, "10.9.9.9"), Sight(Verdict.UNKNOWN, reason="dead"),
+    PortObservation(Verdict.OPEN), PortObservation(Verdict.CLOSED),
+    PortObservation(Verdict.FILTERED, is_witnessed=True),
+    PortObservation(Verdict.REJECTED, "10.9.9.9"), PortObservation(Verdict.UNKNOWN, reason="dead"),
 ])  # fmt: skip
 
 
 @settings(max_examples=15)
 @given(st.lists(SEEN, min_size=1, max_size=7))
-def test_verify_accepts_the_baseline_of_what_it_saw(pattern: list[Sight]) -> None:
-    sights: dict[Cell, Sight] = {cell: pattern[n % len(pattern)] for n, cell in enumerate(CELLS)}
+def test_verify_accepts_the_baseline_of_what_it_saw(pattern: list[PortObservation]) -> None:
+    sights: dict[Cell, PortObservation] = {cell: pattern[n % len(pattern)] for n, cell in enumerate(CELLS)}
     baseline = write_baseline(CELLS, sights, INVENTORY, responders=RESPONDERS)
     proven = {(cell.source, cell.target, cell.door) for cell in CELLS if sights[cell].reason != "dead"}
     assert baseline.cells - baseline.left_out == len(proven)
@@ -53,6 +54,6 @@ def test_verify_accepts_the_baseline_of_what_it_saw(pattern: list[Sight]) -> Non
 
 def test_equal_doors_of_equal_sources_are_one_rule() -> None:
     baseline = write_baseline(
-        CELLS, dict.fromkeys(CELLS, Sight(Verdict.OPEN)), INVENTORY, responders=RESPONDERS
+        CELLS, dict.fromkeys(CELLS, PortObservation(Verdict.OPEN)), INVENTORY, responders=RESPONDERS
     )
     assert {rule.ports for rule in baseline.document.rules} == {("icmp", "tcp/80-82", "udp/9771")}

@@ -14,7 +14,7 @@ import pytest
 from netprobe.analysis.intent.document import MAX_BYTES, load_intent, read_intent
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Intent, Needs, Rank, Scope
+from netprobe.model.intent import Intent, Requirements, RulePriority, Scope
 from netprobe.wire.intent import intent_schema
 
 TODAY = dt.date(2026, 11, 25)
@@ -131,7 +131,7 @@ def test_a_file_of_ten_megabytes_costs_no_more_memory_than_the_limit(tmp_path: P
 
 def test_an_exception_holds_until_the_end_of_its_last_day() -> None:
     (rule,) = read(HEAD + EXPIRED.replace("11-24", "11-25")).rules
-    assert (rule.rank, rule.owner, rule.expires) == (Rank.EXCEPTION, "ann", "2026-11-25")
+    assert (rule.rank, rule.owner, rule.expires) == (RulePriority.EXCEPTION, "ann", "2026-11-25")
 
 
 def test_an_exception_may_contradict_a_rule() -> None:
@@ -170,7 +170,7 @@ def test_a_pattern_stands_for_rules(line: str, pairs: dict[tuple[str, str], str]
     said = {
         (source, target): str(rule.expected)
         for rule in rules
-        if rule.rank is Rank.PATTERN
+        if rule.rank is RulePriority.PATTERN
         for source in rule.sources
         for target in rule.targets
     }
@@ -179,7 +179,9 @@ def test_a_pattern_stands_for_rules(line: str, pairs: dict[tuple[str, str], str]
 
 def test_an_entry_point_beats_its_pattern() -> None:
     line = next(iter(PATTERNS))
-    entry = [rule for rule in read(f"{HEAD}patterns:\n  - {line}\n").rules if rule.rank is Rank.ENTRY_POINT]
+    entry = [
+        rule for rule in read(f"{HEAD}patterns:\n  - {line}\n").rules if rule.rank is RulePriority.ENTRY_POINT
+    ]
     assert [(rule.expected, rule.targets, str(rule.spans[0])) for rule in entry] == [
         (Expectation.ALLOW, ("prod",), "tcp/443")
     ]
@@ -192,7 +194,7 @@ def test_prerequisites_of_submariner_need_the_path_only() -> None:
         ("udp/4500", Scope.ACROSS), ("udp/4490", Scope.ACROSS), ("esp", Scope.ACROSS),
         ("udp/4800", Scope.WITHIN),
     }  # fmt: skip
-    assert {rule.needs for rule in rules} == {Needs.PATH}
+    assert {rule.needs for rule in rules} == {Requirements.PATH}
 
 
 @pytest.mark.parametrize(

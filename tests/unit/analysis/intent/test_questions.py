@@ -6,28 +6,28 @@ import pytest
 
 from netprobe.analysis.intent.drop_location import place_drops, plan_walks
 from netprobe.analysis.intent.questions import find_unaskable, plan_asks, read_reply
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes import registry
-from netprobe.probes.drops import Drop, Hop, suspects_of, write_drops
+from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
 from netprobe.probes.ports import MAX_PAIRS, doors_of, write_facts
-from netprobe.wire.messages import Answer, Declined, Detail, Question, encode_question
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, encode_question
 
 ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
-ECHO, AGENT = Door(Protocol.ICMP), Door(Protocol.UDP, 9771)
-WEB = Door(Protocol.TCP, 443)
+ECHO, AGENT = PortSpec(Protocol.ICMP), PortSpec(Protocol.UDP, 9771)
+WEB = PortSpec(Protocol.TCP, 443)
 
 
-def cell(door: Door, *, source: AgentId = ME, address: str = "10.0.0.1") -> Cell:
+def cell(door: PortSpec, *, source: AgentId = ME, address: str = "10.0.0.1") -> Cell:
     return Cell(source, str(YOU), address, door, Expectation.ALLOW, "r")
 
 
-def answer(facts: tuple[tuple[str, str], ...]) -> Answer:
-    return Answer(ME, CheckId(1), (Reached(1),), (Detail(facts=facts),))
+def answer(facts: tuple[tuple[str, str], ...]) -> CheckAnswer:
+    return CheckAnswer(ME, CheckId(1), (Reached(1),), (OutcomeDetail(facts=facts),))
 
 
 def test_addresses_with_equal_doors_share_one_question() -> None:
@@ -40,7 +40,7 @@ def test_addresses_with_equal_doors_share_one_question() -> None:
 
 
 def test_addresses_with_doors_of_their_own_share_one_question_too() -> None:
-    cells = [cell(WEB), cell(Door(Protocol.SCTP, 9), address="10.0.0.2"), cell(ECHO, address="10.0.0.2")]
+    cells = [cell(WEB), cell(PortSpec(Protocol.SCTP, 9), address="10.0.0.2"), cell(ECHO, address="10.0.0.2")]
     (ask,) = plan_asks(cells, agent_port=9771)[ME]
     registry.validate(ask.check.probe)
     assert ask.check.probe.options == (
@@ -50,16 +50,16 @@ def test_addresses_with_doors_of_their_own_share_one_question_too() -> None:
 
 
 def test_another_udp_port_is_no_agent_s() -> None:
-    (ask,) = plan_asks([cell(Door(Protocol.UDP, 53))], agent_port=9771)[ME]
+    (ask,) = plan_asks([cell(PortSpec(Protocol.UDP, 53))], agent_port=9771)[ME]
     assert ask.check.probe.options == (("udp", "53"),)
 
 
 def test_every_question_fits_its_limits_and_the_bus() -> None:
     cells = [
-        cell(Door(Protocol.TCP, port), address=f"10.0.{n}.1") for n in range(200) for port in range(1, 99)
+        cell(PortSpec(Protocol.TCP, port), address=f"10.0.{n}.1") for n in range(200) for port in range(1, 99)
     ]
     cells += [
-        cell(Door(Protocol.TCP, 20_000 + n % 7 + 2 * port), address=f"10.1.{n}.1")
+        cell(PortSpec(Protocol.TCP, 20_000 + n % 7 + 2 * port), address=f"10.1.{n}.1")
         for n in range(200)
         for port in range(40)
     ]
@@ -67,18 +67,18 @@ def test_every_question_fits_its_limits_and_the_bus() -> None:
     assert sum(len(ask.cells) for ask in asks) == len(cells)
     for ask in asks:
         registry.validate(ask.check.probe)
-        encode_question(Question(ask.check))
+        encode_question(CheckQuestion(ask.check))
         assert sum(one.count for one in doors_of(ask.check)) == len(ask.cells) <= MAX_PAIRS
 
 
 def test_no_probe_speaks_esp() -> None:
-    esp = cell(Door(Protocol.ESP))
+    esp = cell(PortSpec(Protocol.ESP))
     assert plan_asks([esp], agent_port=9771) == {}
     assert find_unaskable([esp])[esp].reason == "no probe speaks ESP"
 
 
 def test_a_reply_decides_each_cell_by_itself() -> None:
-    cells = [cell(ECHO), cell(WEB), cell(Door(Protocol.TCP, 80))]
+    cells = [cell(ECHO), cell(WEB), cell(PortSpec(Protocol.TCP, 80))]
     (ask,) = plan_asks(cells, agent_port=9771)[ME]
     told = read_reply(
         ask,
@@ -110,17 +110,17 @@ def test_another_agent_at_the_address_opens_no_door(name: str, verdict: str) -> 
         (answer((("x", "1"),)), "the agent's answer cannot be read"),
     ],
 )
-def test_a_bad_reply_leaves_its_cells_unseen(reply: Answer | Declined, said: str) -> None:
+def test_a_bad_reply_leaves_its_cells_unseen(reply: CheckAnswer | Declined, said: str) -> None:
     (ask,) = plan_asks([cell(WEB)], agent_port=9771)[ME]
     told = read_reply(ask, reply)[cell(WEB)]
     assert (told.verdict, told.was_asked, told.reason[: len(said)]) == ("unknown", False, said)
 
 
 def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
-    drops = [cell(WEB), cell(Door(Protocol.UDP, 53)), cell(WEB, address="10.0.0.2")]
-    sights = dict.fromkeys(drops, Sight(Verdict.FILTERED, is_witnessed=True))
-    sights[cell(ECHO)] = Sight(Verdict.OPEN)
-    sights[cell(Door(Protocol.TCP, 22), address="10.0.0.2")] = Sight(Verdict.CLOSED)
+    drops = [cell(WEB), cell(PortSpec(Protocol.UDP, 53)), cell(WEB, address="10.0.0.2")]
+    sights = dict.fromkeys(drops, PortObservation(Verdict.FILTERED, is_witnessed=True))
+    sights[cell(ECHO)] = PortObservation(Verdict.OPEN)
+    sights[cell(PortSpec(Protocol.TCP, 22), address="10.0.0.2")] = PortObservation(Verdict.CLOSED)
     (walk,) = plan_walks(sights, sights)[ME]
     registry.validate(walk.check.probe)
     one, other = suspects_of(walk.check)
@@ -129,14 +129,14 @@ def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
 
 
 def test_a_drop_by_our_own_filter_needs_no_walk() -> None:
-    own = {cell(WEB): Sight(Verdict.FILTERED, reason="this host's own packet filter drops it")}
+    own = {cell(WEB): PortObservation(Verdict.FILTERED, reason="this host's own packet filter drops it")}
     assert plan_walks(own, own) == {}
 
 
 def test_a_place_is_kept_with_its_cell() -> None:
-    sights = {cell(WEB): Sight(Verdict.FILTERED)}
+    sights = {cell(WEB): PortObservation(Verdict.FILTERED)}
     (walk,) = plan_walks(sights, sights)[ME]
-    place = Drop("10.0.0.1", Transport.TCP, 443, Hop(1, "10.9.0.1"), Hop(2, "10.9.0.2"))
+    place = DropLocation("10.0.0.1", Transport.TCP, 443, DropHop(1, "10.9.0.1"), DropHop(2, "10.9.0.2"))
     placed = place_drops(walk, answer(write_drops([place])), sights)
     assert placed[cell(WEB)].place == place
     assert place_drops(walk, Declined(ME, "no"), sights) == {}

@@ -10,23 +10,23 @@ from netprobe.analysis.intent.retry import (
     find_news,
     give_up,
 )
-from netprobe.analysis.intent.verdicts import Sight
+from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, Door, Protocol
+from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import Verdict
 from netprobe.probes.ports import LIMITED
 
-SILENT = Sight(Verdict.FILTERED, is_witnessed=True)
-REJECTED = Sight(Verdict.REJECTED, sender="10.9.0.1")
+SILENT = PortObservation(Verdict.FILTERED, is_witnessed=True)
+REJECTED = PortObservation(Verdict.REJECTED, sender="10.9.0.1")
 
 
-DEAD = Sight(Verdict.UNKNOWN, reason="nothing on this host answered")
-STALLED = Sight(Verdict.UNKNOWN, reason="the agent stood still for 900 ms")
+DEAD = PortObservation(Verdict.UNKNOWN, reason="nothing on this host answered")
+STALLED = PortObservation(Verdict.UNKNOWN, reason="the agent stood still for 900 ms")
 
 
 def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expected: str = "allow") -> Cell:
-    door = Door(Protocol.TCP, port)
+    door = PortSpec(Protocol.TCP, port)
     return Cell(AgentId.parse(source), "b/w1/pod", address, door, Expectation(expected), "r")
 
 
@@ -38,13 +38,13 @@ def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expe
         (DEAD, "allow", True),
         (DEAD, "deny", False),
         (STALLED, "deny", True),
-        (Sight(Verdict.UNKNOWN, reason=LIMITED), "deny", True),
-        (Sight(Verdict.UNKNOWN, reason="the agent is silent", was_asked=False), "allow", False),
-        (Sight(Verdict.CLOSED), "allow", False),
+        (PortObservation(Verdict.UNKNOWN, reason=LIMITED), "deny", True),
+        (PortObservation(Verdict.UNKNOWN, reason="the agent is silent", was_asked=False), "allow", False),
+        (PortObservation(Verdict.CLOSED), "allow", False),
     ],
 )
 def test_a_silence_is_believed_at_once_where_silence_is_meant(
-    sight: Sight, expected: str, is_doubtful: bool
+    sight: PortObservation, expected: str, is_doubtful: bool
 ) -> None:
     asked = cell(1, expected=expected)
     assert find_doubtful({asked: sight}, [asked]) == ([asked] if is_doubtful else [])
@@ -54,14 +54,14 @@ def test_a_silence_is_believed_at_once_where_silence_is_meant(
     ("sight", "is_doubtful"),
     [
         (SILENT, True),
-        (Sight(Verdict.UNKNOWN, reason=LIMITED), True),
-        (Sight(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
+        (PortObservation(Verdict.UNKNOWN, reason=LIMITED), True),
+        (PortObservation(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
         (DEAD, False),
-        (Sight(Verdict.OPEN), False),
+        (PortObservation(Verdict.OPEN), False),
     ],
 )
 def test_beside_a_rejection_those_silences_are_doubted_that_it_may_explain(
-    sight: Sight, is_doubtful: bool
+    sight: PortObservation, is_doubtful: bool
 ) -> None:
     asked = cell(2, expected="deny")
     sights = {cell(1): REJECTED, asked: sight}
@@ -70,7 +70,7 @@ def test_beside_a_rejection_those_silences_are_doubted_that_it_may_explain(
 
 
 def test_only_who_has_spoken_is_news() -> None:
-    told = {cell(1): REJECTED, cell(2): SILENT, cell(3): Sight(Verdict.UNKNOWN, was_asked=False)}
+    told = {cell(1): REJECTED, cell(2): SILENT, cell(3): PortObservation(Verdict.UNKNOWN, was_asked=False)}
     assert find_news(told) == {cell(1): REJECTED}
 
 

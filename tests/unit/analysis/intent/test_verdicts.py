@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.intent.verdicts import Sight, judge_cells
+from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, Door, Judged, Needs, Protocol
+from netprobe.model.intent import Cell, CellResult, PortSpec, Protocol, Requirements
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import Verdict
 
 ME = AgentId.parse("a/w1/pod")
-ICMP, TCP, UDP = Door(Protocol.ICMP), Door(Protocol.TCP, 80), Door(Protocol.UDP, 53)
+ICMP, TCP, UDP = PortSpec(Protocol.ICMP), PortSpec(Protocol.TCP, 80), PortSpec(Protocol.UDP, 53)
 
 
-def cell(door: Door, expected: str, *, needs: Needs = Needs.LISTENER) -> Cell:
+def cell(door: PortSpec, expected: str, *, needs: Requirements = Requirements.LISTENER) -> Cell:
     return Cell(ME, "b/w1/pod", "10.0.0.1", door, Expectation(expected), "r", needs)
 
 
 def judge(
-    asked: Cell, sight: Sight, *, alive: bool = True, responders: frozenset[Door] = frozenset()
-) -> Judged:
+    asked: Cell, sight: PortObservation, *, alive: bool = True, responders: frozenset[PortSpec] = frozenset()
+) -> CellResult:
     witness = cell(ICMP, "allow")
-    sights = {asked: sight} | ({witness: Sight(Verdict.OPEN)} if alive else {})
+    sights = {asked: sight} | ({witness: PortObservation(Verdict.OPEN)} if alive else {})
     (told,) = judge_cells([asked], sights, responders=responders)
     return told
 
@@ -43,44 +43,54 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("door", "expected", "seen", "verdict"), TABLE)
-def test_seen_against_meant(door: Door, expected: str, seen: Verdict, verdict: str) -> None:
-    assert judge(cell(door, expected), Sight(seen, sender="10.9.9.9")).verdict == verdict
+def test_seen_against_meant(door: PortSpec, expected: str, seen: Verdict, verdict: str) -> None:
+    assert judge(cell(door, expected), PortObservation(seen, sender="10.9.9.9")).verdict == verdict
 
 
 def test_silence_without_a_witness_proves_no_denial() -> None:
-    told = judge(cell(TCP, "deny"), Sight(Verdict.FILTERED), alive=False)
+    told = judge(cell(TCP, "deny"), PortObservation(Verdict.FILTERED), alive=False)
     assert (told.verdict, told.reason[:7]) == ("unproven", "nothing")
 
 
 def test_a_sweep_brings_its_own_witness() -> None:
-    told = judge(cell(TCP, "deny"), Sight(Verdict.FILTERED, is_witnessed=True), alive=False)
+    told = judge(cell(TCP, "deny"), PortObservation(Verdict.FILTERED, is_witnessed=True), alive=False)
     assert told.verdict == "as intended"
 
 
 def test_a_rejection_by_somebody_on_the_way_is_no_witness() -> None:
-    other = cell(Door(Protocol.TCP, 81), "deny")
-    sights = {cell(TCP, "deny"): Sight(Verdict.FILTERED), other: Sight(Verdict.REJECTED, "10.9.9.9")}
+    other = cell(PortSpec(Protocol.TCP, 81), "deny")
+    sights = {
+        cell(TCP, "deny"): PortObservation(Verdict.FILTERED),
+        other: PortObservation(Verdict.REJECTED, "10.9.9.9"),
+    }
     told = judge_cells(sights, sights, responders=frozenset())
     assert [str(one.verdict) for one in told] == ["unproven", "as intended"]
 
 
 def test_silence_on_udp_counts_where_a_responder_stands() -> None:
     known = frozenset({UDP})
-    assert judge(cell(UDP, "deny"), Sight(Verdict.FILTERED), responders=known).verdict == "as intended"
-    assert judge(cell(UDP, "allow"), Sight(Verdict.FILTERED), responders=known).verdict == "broken"
+    assert (
+        judge(cell(UDP, "deny"), PortObservation(Verdict.FILTERED), responders=known).verdict == "as intended"
+    )
+    assert judge(cell(UDP, "allow"), PortObservation(Verdict.FILTERED), responders=known).verdict == "broken"
 
 
 def test_a_refusal_shows_a_free_path() -> None:
-    assert judge(cell(UDP, "allow", needs=Needs.PATH), Sight(Verdict.CLOSED)).verdict == "as intended"
-    assert judge(cell(TCP, "deny", needs=Needs.PATH), Sight(Verdict.CLOSED)).verdict == "leak"
+    assert (
+        judge(cell(UDP, "allow", needs=Requirements.PATH), PortObservation(Verdict.CLOSED)).verdict
+        == "as intended"
+    )
+    assert (
+        judge(cell(TCP, "deny", needs=Requirements.PATH), PortObservation(Verdict.CLOSED)).verdict == "leak"
+    )
 
 
 def test_a_rejection_names_its_sender() -> None:
-    assert judge(cell(TCP, "allow"), Sight(Verdict.REJECTED, "10.9.9.9")).at == "10.9.9.9"
+    assert judge(cell(TCP, "allow"), PortObservation(Verdict.REJECTED, "10.9.9.9")).at == "10.9.9.9"
 
 
 def test_what_our_own_side_could_not_ask_is_unproven() -> None:
-    told = judge(cell(TCP, "allow"), Sight(Verdict.UNKNOWN, reason="no privilege", was_asked=False))
+    told = judge(cell(TCP, "allow"), PortObservation(Verdict.UNKNOWN, reason="no privilege", was_asked=False))
     assert (str(told.verdict), told.reason) == ("unproven", "no privilege")
 
 
@@ -100,7 +110,9 @@ def test_a_cell_that_nobody_asked_is_unproven() -> None:
 )
 @pytest.mark.parametrize("expected", ["allow", "deny"])
 def test_what_could_not_be_told_in_time_is_neither_broken_nor_proven(reason: str, expected: str) -> None:
-    told = judge(cell(TCP, expected), Sight(Verdict.UNKNOWN, reason=reason))
+    told = judge(cell(TCP, expected), PortObservation(Verdict.UNKNOWN, reason=reason))
     assert (told.verdict, told.reason) == ("unproven", reason)
-    dead = judge(cell(TCP, expected), Sight(Verdict.UNKNOWN, reason="nothing on this host answered"))
+    dead = judge(
+        cell(TCP, expected), PortObservation(Verdict.UNKNOWN, reason="nothing on this host answered")
+    )
     assert dead.verdict == ("broken" if expected == "allow" else "unproven")

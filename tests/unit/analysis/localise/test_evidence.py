@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.analysis.localise.evidence import Matrix, Observations, sum_by_component
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations, sum_by_component
 from netprobe.errors import InputError, MisuseError
 
 PATHS = st.lists(st.lists(st.integers(0, 6), max_size=5), min_size=1, max_size=12)
@@ -16,13 +16,13 @@ def counts(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def test_components_are_numbered_as_they_appear_and_counted_once_per_path() -> None:
-    matrix = Matrix.of_paths([("b", "a", "b"), ("a",)])
+    matrix = EvidenceMatrix.of_paths([("b", "a", "b"), ("a",)])
     assert matrix.components == ("b", "a")
     assert matrix.path_indices.tolist() == [0, 1, 1]
 
 
 def test_a_path_set_weighs_each_component_by_its_share_of_the_paths() -> None:
-    matrix = Matrix.of_path_sets([[("in", "left"), ("in", "right")]])
+    matrix = EvidenceMatrix.of_path_sets([[("in", "left"), ("in", "right")]])
     shares = dict(zip(matrix.components, matrix.crossings.share.tolist(), strict=True))
     assert shares == {"in": 1.0, "left": 0.5, "right": 0.5}
 
@@ -36,7 +36,7 @@ def test_a_path_set_weighs_each_component_by_its_share_of_the_paths() -> None:
     ],
 )
 def test_impossible_counts_are_refused(sent: tuple[int, ...], lost: tuple[int, ...], said: str) -> None:
-    matrix = Matrix.of_paths([("a",), ("b",)])
+    matrix = EvidenceMatrix.of_paths([("a",), ("b",)])
     with pytest.raises(InputError, match=said):
         Observations(matrix, counts(*sent), counts(*lost))
 
@@ -54,11 +54,11 @@ def test_a_broken_matrix_is_refused(
     path_indptr: tuple[int, ...], indices: tuple[int, ...], row_indptr: tuple[int, ...]
 ) -> None:
     with pytest.raises(MisuseError):
-        Matrix(("a", "b"), counts(*path_indptr), counts(*indices), counts(*row_indptr))
+        EvidenceMatrix(("a", "b"), counts(*path_indptr), counts(*indices), counts(*row_indptr))
 
 
 def test_only_measured_rows_tell_components_apart() -> None:
-    matrix = Matrix.of_paths([("a", "b"), ("b", "c"), ("c",)])
+    matrix = EvidenceMatrix.of_paths([("a", "b"), ("b", "c"), ("c",)])
     both = Observations(matrix, counts(5, 5, 5), counts(0, 0, 0))
     assert both.classes.tolist() == [0, 1, 2]
     first = Observations(matrix, counts(5, 0, 0), counts(0, 0, 0))
@@ -67,7 +67,7 @@ def test_only_measured_rows_tell_components_apart() -> None:
 
 @given(PATHS)
 def test_classes_are_exactly_the_equal_columns(paths: list[list[int]]) -> None:
-    matrix = Matrix.of_paths([*paths, range(7)])
+    matrix = EvidenceMatrix.of_paths([*paths, range(7)])
     observations = Observations(matrix, np.ones(matrix.rows, np.int64), np.zeros(matrix.rows, np.int64))
     columns = [
         frozenset(row for row, path in enumerate([*paths, range(7)]) if part in path)
@@ -80,7 +80,7 @@ def test_classes_are_exactly_the_equal_columns(paths: list[list[int]]) -> None:
 def test_batches_add_up_to_the_whole_and_can_be_taken_back(
     paths: list[list[int]], data: st.DataObject
 ) -> None:
-    matrix = Matrix.of_paths(paths)
+    matrix = EvidenceMatrix.of_paths(paths)
     row = st.integers(0, matrix.rows - 1)
     batch = data.draw(st.lists(st.tuples(row, st.integers(0, 9)), max_size=20))
     rows = counts(*(row for row, _ in batch))
@@ -98,10 +98,10 @@ def test_batches_add_up_to_the_whole_and_can_be_taken_back(
 
 def test_a_batch_for_a_row_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="outside 0–0"):
-        Observations.none_yet(Matrix.of_paths([("a",)])).plus(counts(1), counts(1), counts(0))
+        Observations.none_yet(EvidenceMatrix.of_paths([("a",)])).plus(counts(1), counts(1), counts(0))
 
 
 def test_sums_run_over_the_rows_that_cross() -> None:
-    matrix = Matrix.of_paths([("a", "b"), ("b",)])
+    matrix = EvidenceMatrix.of_paths([("a", "b"), ("b",)])
     observations = Observations(matrix, counts(3, 4), counts(0, 0))
     assert sum_by_component(observations, observations.sent).tolist() == [3, 7]

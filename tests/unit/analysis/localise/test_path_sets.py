@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.analysis.localise.evidence import Matrix, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
-from netprobe.analysis.localise.likelihood import Evidence
+from netprobe.analysis.localise.likelihood import LossEvidence
 from netprobe.analysis.localise.verdict import Accused, conclude
 
 Paths = list[list[str]]
@@ -43,8 +43,8 @@ def test_the_likelihood_is_the_mean_over_the_paths_of_each_row(
     sent = data.draw(st.lists(st.integers(1, 9), min_size=len(rows), max_size=len(rows)))
     lost = [data.draw(st.integers(0, n)) for n in sent]
     rates = {part: data.draw(st.sampled_from([0.0, 0.05, 0.5, 3.0])) for part in PARTS}
-    matrix = Matrix.of_path_sets(rows)
-    evidence = Evidence.of(Observations(matrix, np.array(sent), np.array(lost)))
+    matrix = EvidenceMatrix.of_path_sets(rows)
+    evidence = LossEvidence.of(Observations(matrix, np.array(sent), np.array(lost)))
 
     def engine_says(rate: dict[str, float]) -> float:
         """Open rows path by path, and what the summed-up rows add."""
@@ -71,7 +71,7 @@ def test_the_engine_accuses_whom_exhaustive_search_accuses(seed: int) -> None:
     sent = [20] * len(rows)
     taken = [path[int(random.integers(len(path)))] for path in rows]
     lost = [int(random.binomial(20, loss if guilty in path else 0.0)) for path in taken]
-    answer = ENGINE.localise(Observations(Matrix.of_path_sets(rows), np.array(sent), np.array(lost)))
+    answer = ENGINE.localise(Observations(EvidenceMatrix.of_path_sets(rows), np.array(sent), np.array(lost)))
     parts = sorted({part for paths in rows for path in paths for part in path})
     grid = (0.3, 0.5, 0.8, 7.0)
     hypotheses = [
@@ -94,7 +94,7 @@ def test_what_lies_behind_a_dead_link_is_hidden_though_flows_pass_on_the_other()
         [["w", "live"]],
     ]
     lost = np.array([9, 0] * 6 + [9, 0])
-    observations = Observations(Matrix.of_path_sets(rows), np.full(14, 9), lost)
+    observations = Observations(EvidenceMatrix.of_path_sets(rows), np.full(14, 9), lost)
     answer = ENGINE.localise(observations)
     assert [suspect.components for suspect in answer.suspects] == [("dead",)]
     assert answer.hidden == ("far gateway",)
@@ -102,7 +102,7 @@ def test_what_lies_behind_a_dead_link_is_hidden_though_flows_pass_on_the_other()
 
 
 def test_without_suspects_nothing_is_hidden() -> None:
-    matrix = Matrix.of_path_sets([[["a", "x"], ["a", "y"]]])
+    matrix = EvidenceMatrix.of_path_sets([[["a", "x"], ["a", "y"]]])
     answer = conclude(Observations(matrix, np.array([8]), np.array([0])), list[Accused]())
     assert (answer.hidden, answer.innocent) == ((), ("a", "x", "y"))
 
@@ -110,5 +110,5 @@ def test_without_suspects_nothing_is_hidden() -> None:
 def test_parts_that_share_every_path_set_are_one_class() -> None:
     rows = [[["one"], ["other"]] for _ in range(10)]
     lost = np.array([8, 0] * 5)
-    answer = ENGINE.localise(Observations(Matrix.of_path_sets(rows), np.full(10, 8), lost))
+    answer = ENGINE.localise(Observations(EvidenceMatrix.of_path_sets(rows), np.full(10, 8), lost))
     assert [set(suspect.components) for suspect in answer.suspects] == [{"one", "other"}]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netprobe.analysis.localise.evidence import Matrix, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.localise.registry import ENGINES, localiser
 from netprobe.errors import InputError
 
@@ -17,7 +17,7 @@ def observe(lost: dict[int, int], *, sent: int = 5, silent: tuple[int, ...] = ()
     losses = np.zeros(len(PATHS), np.int64)
     for row, count in lost.items():
         losses[row] = count
-    return Observations(Matrix.of_paths(PATHS), counts, losses)
+    return Observations(EvidenceMatrix.of_paths(PATHS), counts, losses)
 
 
 def test_a_dead_part_is_what_all_bad_rows_share_and_no_good_row_crosses() -> None:
@@ -36,7 +36,7 @@ def test_rows_nobody_measured_neither_accuse_nor_acquit() -> None:
 
 
 def test_a_row_that_every_suspect_is_acquitted_of_stays_unexplained() -> None:
-    matrix = Matrix.of_paths([("a",), ("a",)])
+    matrix = EvidenceMatrix.of_paths([("a",), ("a",)])
     counts = np.array([5, 5])
     answer = localiser("set_cover").localise(Observations(matrix, counts, np.array([5, 0])))
     assert answer.suspects == ()
@@ -55,7 +55,7 @@ def test_what_lies_behind_a_dead_part_is_hidden_not_innocent(name: str) -> None:
     paths = [("gate", "far", "x"), ("gate", "far", "y"), ("gate", "z"), ("x",), ("y",), ("z",), ("gate", "w")]
     sent = np.full(len(paths), 10)
     lost = np.array([10, 10, 10, 0, 0, 0, 10])
-    answer = localiser(name).localise(Observations(Matrix.of_paths(paths), sent, lost))
+    answer = localiser(name).localise(Observations(EvidenceMatrix.of_paths(paths), sent, lost))
     assert [suspect.components for suspect in answer.suspects] == [("gate",)]
     assert answer.hidden == ("far", "w")
     assert answer.innocent == ("x", "y", "z")

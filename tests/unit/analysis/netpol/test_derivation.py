@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 
 from netprobe.analysis.netpol.derivation import derive
-from netprobe.analysis.netpol.policy import Pod, Transport
+from netprobe.analysis.netpol.policy import PolicyPod, PolicyProtocol
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 from tests.unit.analysis.netpol import oracle
@@ -37,7 +37,7 @@ def asking(spec: Raw, *, port: int = 80, target: str = "a/db") -> set[str]:
     return {
         cell.source.qualified
         for cell in derive_raw(world(policy("a/p", spec)))
-        if (cell.target.qualified, cell.transport, cell.port) == (target, Transport.TCP, port)
+        if (cell.target.qualified, cell.transport, cell.port) == (target, PolicyProtocol.TCP, port)
         and cell.expected is Expectation.ALLOW
     }
 
@@ -154,7 +154,9 @@ def test_ports(port: Raw, expected: set[int]) -> None:
     cells = derive_raw(world(policy("a/p", ingress(ports=(port,))), edges))
     ways = [cell for cell in cells if (cell.source.qualified, cell.target.qualified) == ("a/web", "a/db")]
     found = {
-        cell.port for cell in ways if cell.transport is Transport.TCP and cell.expected is Expectation.ALLOW
+        cell.port
+        for cell in ways
+        if cell.transport is PolicyProtocol.TCP and cell.expected is Expectation.ALLOW
     }
     assert found == expected
 
@@ -238,7 +240,7 @@ def test_each_ip_version_has_its_own_verdict() -> None:
 
 def test_a_pod_of_an_unknown_namespace_is_an_error() -> None:
     with pytest.raises(InputError, match="pod x/p: its namespace is not given"):
-        derive((), (), (Pod("x", "p"),))
+        derive((), (), (PolicyPod("x", "p"),))
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.analysis.netpol.manifests import Manifests, load_manifests, read_manifests
-from netprobe.analysis.netpol.policy import ContainerPort, Direction, Transport
+from netprobe.analysis.netpol.policy import ContainerPort, Direction, PolicyProtocol
 from netprobe.errors import InputError
 from tests.unit.analysis.netpol.worlds import namespace, pod, policy
 
@@ -141,7 +141,10 @@ def test_a_pod_is_read_as_policies_see_it() -> None:
     ]
     (found,) = read(json.dumps(raw)).pods
     assert found.addresses == (ip_address("10.0.0.1"), ip_address("fd00::1"))
-    assert found.ports == (ContainerPort(Transport.UDP, 53), ContainerPort(Transport.TCP, 2, "side"))
+    assert found.ports == (
+        ContainerPort(PolicyProtocol.UDP, 53),
+        ContainerPort(PolicyProtocol.TCP, 2, "side"),
+    )
     assert (found.node, found.host_network) == ("n", False)
 
 

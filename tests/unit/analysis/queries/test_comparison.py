@@ -15,7 +15,7 @@ from netprobe.analysis.queries.comparison import (
     compare_snapshots,
 )
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState, PathStatus
@@ -127,10 +127,10 @@ def test_what_broke_one_way_is_repaired_the_other_way(before: Snapshot, after: S
     assert there <= back
 
 
-def judged(verdict: CellVerdict, *, port: int = 443) -> Judged:
-    cell = Cell(AgentId.parse("prod/w1/pod"), "dev/w1/pod", "10.0.0.1", Door(Protocol.TCP, port),
+def judged(verdict: CellVerdict, *, port: int = 443) -> CellResult:
+    cell = Cell(AgentId.parse("prod/w1/pod"), "dev/w1/pod", "10.0.0.1", PortSpec(Protocol.TCP, port),
                 Expectation.DENY, "r")  # fmt: skip
-    return Judged(cell, verdict, "")
+    return CellResult(cell, verdict, "")
 
 
 OK, BROKEN, LEAK, UNPROVEN = CellVerdict

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netprobe.analysis.queries.endpoints import find_end
-from netprobe.analysis.queries.path_explanation import Why, explain_pair, find_questions
+from netprobe.analysis.queries.path_explanation import PathExplanation, explain_pair, find_questions
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import read_health
 from tests import fleets
 
 
-def explain(snapshot: Snapshot, source: str, target: str) -> Why:
+def explain(snapshot: Snapshot, source: str, target: str) -> PathExplanation:
     ends = find_end(snapshot.inventory, source), find_end(snapshot.inventory, target)
     return explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
 

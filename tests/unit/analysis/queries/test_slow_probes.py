@@ -12,8 +12,8 @@ from netprobe.analysis.queries.path_explanation import explain_pair
 from netprobe.analysis.queries.slow_probes import (
     CONNECTS,
     SHORT_NS,
-    Told,
-    Way,
+    ProbePath,
+    ProbeResult,
     find_patient_questions,
     patient_probes,
     read_marks,
@@ -41,9 +41,9 @@ def read(
     """The row, cause and part that one answer leads to."""
     aim = Target(TargetKind.AGENT, "10.2.0.2", str(target), target.node_id)
     check = Check(check_id(NEAR, aim, probe), NEAR, aim, probe, Layer.POD, len(outcomes))
-    told = Told(check, outcomes, tuple(facts.items()))
+    told = ProbeResult(check, outcomes, tuple(facts.items()))
     gateway = GATEWAY if target.cluster != NEAR.cluster else None
-    found = read_marks([told], Way(NEAR, target, gateway))
+    found = read_marks([told], ProbePath(NEAR, target, gateway))
     return [(each.row.number, each.cause, str(each.components[0])) for each in found]
 
 

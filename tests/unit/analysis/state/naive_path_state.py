@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from netprobe.analysis.intervals.observation import Look, Seen
-from netprobe.analysis.plan.index import CheckFacts, Facts
+from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
+from netprobe.analysis.plan.index import CheckFacts, PlanIndex
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.status import PathState, PathStatus
@@ -25,7 +25,7 @@ class _Path:
     status: PathStatus
     measured_ns: int = 0
     """End of the last frame in which it was measured."""
-    memory: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MEMORY))
+    memory: deque[CheckObservation] = field(default_factory=lambda: deque(maxlen=_MEMORY))
     raw: PathState = PathState.UNKNOWN
     """The state before slowness and flapping are considered."""
     turns: deque[int] = field(default_factory=lambda: deque(maxlen=_FLAPS))
@@ -35,11 +35,11 @@ class _Path:
 class NaiveJudge:
     """Keeps the state of every path, each by itself."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: PlanIndex) -> None:
         self._facts = facts
         self._paths = [_begin(check) for check in facts.checks]
 
-    def see(self, look: Look) -> None:
+    def see(self, look: IntervalObservation) -> None:
         """Take in one frame."""
         for number, seen in look.seen.items():
             path = self._paths[number]
@@ -76,7 +76,9 @@ def _begin(check: CheckFacts) -> _Path:
     return _Path(PathStatus(check.check.id, PathState.UNKNOWN, 0))
 
 
-def _next_status(path: _Path, seen: Seen, *, is_slow: bool, at_ns: int, interval_ns: int) -> PathStatus:
+def _next_status(
+    path: _Path, seen: CheckObservation, *, is_slow: bool, at_ns: int, interval_ns: int
+) -> PathStatus:
     raw = _next_state(path.raw, path.memory)
     if path.raw is not PathState.UNKNOWN and (raw is PathState.DOWN) is not (path.raw is PathState.DOWN):
         path.turns.append(at_ns)
@@ -100,7 +102,7 @@ def _next_status(path: _Path, seen: Seen, *, is_slow: bool, at_ns: int, interval
     )
 
 
-def _next_state(state: PathState, memory: deque[Seen]) -> PathState:
+def _next_state(state: PathState, memory: deque[CheckObservation]) -> PathState:
     recent = list(memory)[-_STREAK:]
     if state is PathState.UNKNOWN and memory[-1].is_good:
         return PathState.UP
@@ -117,7 +119,7 @@ def _next_state(state: PathState, memory: deque[Seen]) -> PathState:
     return state
 
 
-def _reason(seen: Seen, *, is_slow: bool, is_flapping: bool) -> str:
+def _reason(seen: CheckObservation, *, is_slow: bool, is_flapping: bool) -> str:
     if is_flapping:
         return "flapping between up and down"
     if is_slow and seen.is_good:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.analysis.intervals.assembler import Frame
-from netprobe.analysis.intervals.observation import Look, look_at
-from netprobe.analysis.plan.index import Facts
-from netprobe.analysis.state.loss_baseline import Losses
+from netprobe.analysis.intervals.assembler import Interval
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.analysis.state.loss_baseline import LossBaselines
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Window
 from tests.scenarios.player import SECOND, T0, default_fleet
@@ -26,12 +26,12 @@ MOOD = st.sampled_from(((10,), (10, 10, 10, 10, 9), (8, 9), (10, 10, 5), (0, 10)
 
 
 @cache
-def facts() -> Facts:
-    return Facts(*default_fleet())
+def facts() -> PlanIndex:
+    return PlanIndex(*default_fleet())
 
 
-def look(answered: Sequence[int | None]) -> Look:
-    frame = Frame(T0, SECOND)
+def look(answered: Sequence[int | None]) -> IntervalObservation:
+    frame = Interval(T0, SECOND)
     for number, reached in enumerate(answered):
         if reached is not None:
             outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, SENT - reached))
@@ -42,9 +42,9 @@ def look(answered: Sequence[int | None]) -> Look:
     return look_at(frame, facts(), known=frozenset())
 
 
-def play(frames: Iterable[int | None]) -> tuple[Losses, list[bool]]:
+def play(frames: Iterable[int | None]) -> tuple[LossBaselines, list[bool]]:
     """One path through some frames: what was learnt, and whether it lost too much in each."""
-    losses = Losses(len(facts().checks))
+    losses = LossBaselines(len(facts().checks))
     return losses, [0 in losses.see(look((reached,))) for reached in frames]
 
 
@@ -53,7 +53,7 @@ def play(frames: Iterable[int | None]) -> tuple[Losses, list[bool]]:
 def test_arrays_say_what_path_by_path_is_worked_out(
     moods: list[tuple[tuple[Sequence[int | None], ...], int]],
 ) -> None:
-    losses, naive = Losses(len(facts().checks)), [NaiveLosses() for _ in range(PATHS)]
+    losses, naive = LossBaselines(len(facts().checks)), [NaiveLosses() for _ in range(PATHS)]
     for mood, length in moods:
         for turn in range(length):
             answered = [each[turn % len(each)] for each in mood]

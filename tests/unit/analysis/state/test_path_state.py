@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.intervals.assembler import Frame
-from netprobe.analysis.intervals.observation import Look, look_at
-from netprobe.analysis.plan.index import Aspect, Facts
-from netprobe.analysis.state.path_state import Judge
+from netprobe.analysis.intervals.assembler import Interval
+from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.plan.index import Aspect, PlanIndex
+from netprobe.analysis.state.path_state import PathStateMachine
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.status import PathState, PathStatus
 from netprobe.model.window import Window
@@ -16,20 +16,20 @@ from tests.scenarios.default_topology import build_inventory
 
 SECOND = 1_000_000_000
 INVENTORY = build_inventory()
-FACTS = Facts(INVENTORY, plan_fleet(INVENTORY, epoch=1, seed=1, interval_ns=SECOND, cookie_key=b"key"))
+FACTS = PlanIndex(INVENTORY, plan_fleet(INVENTORY, epoch=1, seed=1, interval_ns=SECOND, cookie_key=b"key"))
 NUMBER = next(check.number for check in FACTS.checks if check.aspect is Aspect.UDP)
 
 
-def look_of(reached: int, second: int) -> Look:
+def look_of(reached: int, second: int) -> IntervalObservation:
     start_ns = second * SECOND
     outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, 3 - reached))
     window = Window(FACTS.checks[NUMBER].check.id, start_ns, SECOND, 3, reached, outcomes)
-    return look_at(Frame(start_ns, SECOND, windows={NUMBER: window}), FACTS, known=frozenset())
+    return look_at(Interval(start_ns, SECOND, windows={NUMBER: window}), FACTS, known=frozenset())
 
 
 def state_after(answers: str, *, then_s: int = 0) -> PathStatus:
     """The state after one frame per digit, each digit the number of three probes that were answered."""
-    judge = Judge(FACTS)
+    judge = PathStateMachine(FACTS)
     for second, reached in enumerate(answers):
         judge.see(look_of(int(reached), second))
     return judge.states(now_ns=(len(answers) + then_s) * SECOND, sick=frozenset()).of(NUMBER)

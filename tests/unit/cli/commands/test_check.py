@@ -13,14 +13,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from netprobe.analysis.queries.slow_probes import Way
+from netprobe.analysis.queries.slow_probes import ProbePath
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
 from netprobe.cli.commands.check import exit_code, tell
 from netprobe.cli.main import cli
 from netprobe.cli.options.source import Source
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.outcome import (
@@ -35,8 +35,8 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
-from netprobe.wire.messages import Answer, Declined, Detail, Question, Reply, encode_snapshot
-from netprobe.workflows.check_target import Wanted, make_check
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply, encode_snapshot
+from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import ask_patiently
 from tests import fleets
 from tests.unit.nats_server import PROD, needs_nats_server, town, until
@@ -63,7 +63,7 @@ THERE = f"{INVENTORY.clusters[1].name}/w1"
     ],
 )  # fmt: skip
 def test_a_name_becomes_a_question(target: str, kind: TargetKind, probe: tuple[str, int]) -> None:
-    check = make_check(INVENTORY, HERE, target, Wanted())
+    check = make_check(INVENTORY, HERE, target, CheckRequest())
     assert (check.target.kind, (check.probe.kind, check.probe.port)) == (kind, probe)
     assert str(check.source) == f"{HERE}/pod"
 
@@ -71,15 +71,15 @@ def test_a_name_becomes_a_question(target: str, kind: TargetKind, probe: tuple[s
 def test_a_cluster_may_be_written_by_its_first_words() -> None:
     source, target = HERE.partition("-")[0], THERE.partition("-")[0]
     assert f"{source}/w1" != HERE
-    named = make_check(INVENTORY, f"{source}/w1", f"{target}/w1/pod", Wanted())
-    assert named == make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted())
+    named = make_check(INVENTORY, f"{source}/w1", f"{target}/w1/pod", CheckRequest())
+    assert named == make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest())
     other = replace(INVENTORY.clusters[1], name=ClusterName(f"{source}-another"))
     with pytest.raises(InputError, match="ambiguous"):
-        make_check(replace(INVENTORY, clusters=(CLUSTER, other)), f"{source}/w1", THERE, Wanted())
+        make_check(replace(INVENTORY, clusters=(CLUSTER, other)), f"{source}/w1", THERE, CheckRequest())
 
 
 def test_what_the_options_say_is_asked() -> None:
-    wanted = Wanted("tcp", port=8080, timeout_s=0.5)
+    wanted = CheckRequest("tcp", port=8080, timeout_s=0.5)
     assert make_check(INVENTORY, HERE, THERE, wanted).probe == Probe("tcp", 8080, timeout_ns=500_000_000)
 
 
@@ -96,12 +96,12 @@ def test_what_the_options_say_is_asked() -> None:
 )
 def test_what_cannot_be_meant_is_one_line(source: str, target: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
-        make_check(INVENTORY, source, target, Wanted())
+        make_check(INVENTORY, source, target, CheckRequest())
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 
-QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted("tcp", port=80))
+QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp", port=80))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", Wanted("tcp", port=80))
     ids=lambda value: str(value.kind) if hasattr(value, "kind") else "",
 )
 def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) -> None:
-    answer = Answer(QUESTION.source, QUESTION.id, (outcome,))
+    answer = CheckAnswer(QUESTION.source, QUESTION.id, (outcome,))
     told = list(tell(QUESTION, answer))
     assert " ".join(told).endswith(words)
     assert " ".join(told).startswith(f"{HERE}/pod asked {THERE}/pod ({QUESTION.target.address}) by tcp port")
@@ -130,8 +130,10 @@ def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) 
 
 def test_details_follow_and_stay_within_80_columns() -> None:
     facts = (("hop 1", "word " * 40),)
-    detail = Detail("a/b/pod", "10.0.0.9", "", (("connect", 1_000_000), ("first-byte", 2_000_000)), facts)
-    told = list(tell(QUESTION, Answer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,))))
+    detail = OutcomeDetail(
+        "a/b/pod", "10.0.0.9", "", (("connect", 1_000_000), ("first-byte", 2_000_000)), facts
+    )
+    told = list(tell(QUESTION, CheckAnswer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,))))
     assert "  answered by  a/b/pod" in told
     assert "  seen as      10.0.0.9 by the far end" in told
     assert "  phases       connect 1.0 ms, first-byte 2.0 ms" in told
@@ -139,17 +141,20 @@ def test_details_follow_and_stay_within_80_columns() -> None:
 
 
 def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
-    def told(wanted: Wanted, outcome: Outcome, *phases: tuple[str, int]) -> list[str]:
+    def told(wanted: CheckRequest, outcome: Outcome, *phases: tuple[str, int]) -> list[str]:
         question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
         return list(
-            tell(question, Answer(question.source, question.id, (outcome,), (Detail(phases_ns=phases),)))
+            tell(
+                question,
+                CheckAnswer(question.source, question.id, (outcome,), (OutcomeDetail(phases_ns=phases),)),
+            )
         )
 
-    secure = Wanted("http", port=443, options=(("tls", "yes"),))
+    secure = CheckRequest("http", port=443, options=(("tls", "yes"),))
     asked = told(secure, AppFailed("HTTP status 503"), ("connect", 1_000_000))
     assert "by http inside TLS port 443: HTTP status 503." in " ".join(asked)
     assert asked[-1] == "  phases  connect 1.0 ms"
-    traced = told(Wanted("trace", options=(("transport", "icmp"),)), Reached(1_000_000))
+    traced = told(CheckRequest("trace", options=(("transport", "icmp"),)), Reached(1_000_000))
     assert " ".join(traced).endswith("by trace over ICMP: reached in 1.0 ms.")
 
 
@@ -167,10 +172,12 @@ async def fleet(
     async def tell_snapshot(_: bytes) -> bytes:
         return encode_snapshot(snapshot)
 
-    async def answer(question: Question) -> Reply:
+    async def answer(question: CheckQuestion) -> Reply:
         if reply is None:
             return Declined(PROD, "the rate is spent")
-        return Answer(PROD, question.check.id, (reply,), (Detail(answered_by="prod/w2/pod", facts=facts),))
+        return CheckAnswer(
+            PROD, question.check.id, (reply,), (OutcomeDetail(answered_by="prod/w2/pod", facts=facts),)
+        )
 
     async with (
         town(directory) as here,
@@ -196,7 +203,7 @@ async def test_who_asks_for_minutes_is_told_so_and_what_came_of_it(
     check = replace(SNAPSHOT.checks[0], source=PROD, count=1)
     quiet = replace(check, probe=replace(check.probe, kind="idle", timeout_ns=420_000_000_000))
     silent = replace(check, source=replace(PROD, node=NodeName("w9")))
-    way = Way(PROD, PROD)
+    way = ProbePath(PROD, PROD)
     async with fleet(tmp_path, Reached(1_500_000), facts=(("350 s quiet", "lives"),)) as options:
         access = Source(url=options[1], seed=Path(options[3])).find_access()
         lines = await asyncio.to_thread(ask_patiently, access, way, [quiet, silent])
@@ -235,7 +242,7 @@ async def test_not_reached_is_1_and_not_asked_is_an_error(tmp_path: Path) -> Non
     assert str(unknown.exception).startswith("probe.kind: unknown probe kind 'telepathy'")
     assert str(port.exception) == "probe.port: port 70000 is not within 1–65535"
     assert str(zero.exception) == "probe.port: port 0 is not within 1–65535"
-    assert isinstance(declined.exception, SurroundingsError)
+    assert isinstance(declined.exception, SystemRefusedError)
     assert str(declined.exception) == "prod/w1/pod declined: the rate is spent"
 
 
@@ -248,7 +255,9 @@ def test_a_bundle_cannot_be_asked_anything_new(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_target_has_a_layer() -> None:
-    checks: list[Check] = [make_check(INVENTORY, HERE, text, Wanted()) for text in (THERE, f"{THERE}/pod")]
+    checks: list[Check] = [
+        make_check(INVENTORY, HERE, text, CheckRequest()) for text in (THERE, f"{THERE}/pod")
+    ]
     assert len({check.layer for check in checks}) == 2
 
 
@@ -289,7 +298,7 @@ def test_a_wrong_question_is_one_line_and_is_not_asked(
 
 def test_a_firewalks_witness_is_the_port_of_the_agents() -> None:
     elsewhere = replace(INVENTORY, agent_port=9_772)
-    wanted = Wanted("firewalk", port=80)
+    wanted = CheckRequest("firewalk", port=80)
     assert make_check(elsewhere, HERE, f"{THERE}/pod", wanted).probe.option("witness") == "9772"
     told = replace(wanted, options=(("witness", "443"),))
     assert make_check(elsewhere, HERE, f"{THERE}/pod", told).probe.option("witness") == "443"

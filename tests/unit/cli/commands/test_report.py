@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.store.bundle import write_bundle
 from tests import fleets
 
@@ -58,5 +58,5 @@ def test_all_formats_do_not_fit_into_one_file(bundle: Path, tmp_path: Path) -> N
 def test_a_place_that_cannot_be_written_is_named(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(bundle, "--output", tmp_path / "file" / "r.md")
-    assert isinstance(result.exception, SurroundingsError)
+    assert isinstance(result.exception, SystemRefusedError)
     assert str(result.exception).startswith(f"{tmp_path}/file/r.md: cannot be written")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import InputError
-from netprobe.simulate.fleet import Joined, Shape, build_inventory
+from netprobe.simulate.fleet import ClusterJoin, FleetShape, build_inventory
 from tests.unit.cli.commands.test_show import run
 
 SMALL = ("simulate", "--clusters", "2", "--nodes", "2", "--intervals", "20")
@@ -54,9 +54,11 @@ def test_bad_input_is_one_clear_line(words: tuple[str, ...], complaint: str) -> 
     assert complaint in str(result.exception)
 
 
-@pytest.mark.parametrize(("joined", "links"), [(Joined.FULL, 15), (Joined.HUB, 5), (Joined.PARTIAL, 9)])
-def test_links_follow_the_asked_shape(joined: Joined, links: int) -> None:
-    inventory = build_inventory(Shape(clusters=6, nodes=3, joined=joined, gateways=2))
+@pytest.mark.parametrize(
+    ("joined", "links"), [(ClusterJoin.FULL, 15), (ClusterJoin.HUB, 5), (ClusterJoin.PARTIAL, 9)]
+)
+def test_links_follow_the_asked_shape(joined: ClusterJoin, links: int) -> None:
+    inventory = build_inventory(FleetShape(clusters=6, nodes=3, joined=joined, gateways=2))
     assert len(inventory.links) == links
     used = {(link.source, link.source_gateway) for link in inventory.links}
     assert {gateway for _, gateway in used} == {"gw1", "gw2"}

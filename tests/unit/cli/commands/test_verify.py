@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from netprobe.analysis.intent.sample import Sample
-from netprobe.cli.commands.verify import Looking, exit_code, watch
-from netprobe.errors import BusAwayError, SurroundingsError
+from netprobe.cli.commands.verify import IntentVerifier, exit_code, watch
+from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Deviation, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, Deviation, PortSpec, Protocol
 from netprobe.model.names import AgentId
 
 CELL = Cell(
-    AgentId.parse("a/w1/pod"), "b/w1/pod", "10.0.0.1", Door(Protocol.TCP, 80), Expectation.ALLOW, "web"
+    AgentId.parse("a/w1/pod"), "b/w1/pod", "10.0.0.1", PortSpec(Protocol.TCP, 80), Expectation.ALLOW, "web"
 )  # fmt: skip
 
 
-def judged(*verdicts: str) -> tuple[Judged, ...]:
-    return tuple(Judged(CELL, CellVerdict(verdict), "why") for verdict in verdicts)
+def judged(*verdicts: str) -> tuple[CellResult, ...]:
+    return tuple(CellResult(CELL, CellVerdict(verdict), "why") for verdict in verdicts)
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ def test_the_exit_code_says_what_was_found(verdicts: tuple[str, ...], code: int)
     assert exit_code(judged(*verdicts)) == code
 
 
-class Looks(Looking):
+class Looks(IntentVerifier):
     """A looking that sees what it is told, then is interrupted."""
 
     def __init__(self, *seen: str) -> None:
         object.__setattr__(self, "seen", iter(seen))
         object.__setattr__(self, "told", [])
 
-    def look(self) -> tuple[Sample, tuple[Judged, ...]]:
+    def look(self) -> tuple[Sample, tuple[CellResult, ...]]:
         verdict = next(self.seen, None)  # type: ignore[attr-defined]
         if verdict is None:
             raise KeyboardInterrupt
         if verdict == "away":
-            raise SurroundingsError("the bus is away")
+            raise SystemRefusedError("the bus is away")
         told = judged(verdict)
         return Sample((CELL,), 1, frozenset({CELL})), told
 

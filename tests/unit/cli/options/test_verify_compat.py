@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 from tests.unit.discovery.api_server import write_kubeconfig
 
 NOWHERE = "http://127.0.0.1:1"
@@ -71,7 +71,7 @@ def test_what_the_environment_says_of_a_collector_hinders_no_visit(
 ) -> None:
     (folder / "intent.yaml").write_text(INTENT.replace('[x, "prod-*"]', "[x]"))
     told = verify(*words, env={"NETPROBE_BUS": "nats://a:1", "NETPROBE_LAB": "demo"})
-    assert isinstance(told.exception, SurroundingsError)
+    assert isinstance(told.exception, SystemRefusedError)
     assert f"{NOWHERE} cannot be reached" in str(told.exception)
 
 

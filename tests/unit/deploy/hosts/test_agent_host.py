@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.deploy.hosts.agent import Running, read_placed
+from netprobe.deploy.hosts.agent import RunMode, read_placed
 
 SCRIPT = resources.files("netprobe.deploy.hosts").joinpath("agent_host.sh").read_text()
 AS_USER = ["unshare", "-U", "--map-user=1000"]
@@ -68,7 +68,7 @@ class Machine:
         told = ("west/gw/host", "nats://10.0.0.1:4222", "9771")
         return self.run("install", hashlib.sha256(content).hexdigest(), *told, stdin=whole[:arrives])
 
-    def state(self) -> Running | None:
+    def state(self) -> RunMode | None:
         placed = read_placed(self.run("state").stdout)
         return placed.runs if placed else None
 
@@ -92,7 +92,7 @@ def test_an_installed_agent_runs_with_its_key_for_its_owner_only_and_goes_withou
     assert done.returncode == 0, done.stderr
     placed = read_placed(done.stdout)
     assert placed is not None
-    assert (placed.agent, placed.runs) == ("west/gw/host", Running.PROCESS)
+    assert (placed.agent, placed.runs) == ("west/gw/host", RunMode.PROCESS)
     assert (machine.base / "seed").stat().st_mode & 0o777 == 0o600
     pid = (machine.base / "pid").read_text().strip()
     assert SEED.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -127,7 +127,7 @@ def test_the_agent_that_was_there_runs_again_after_a_failure(machine: Machine, m
     assert machine.install(good).returncode == 0
     before = machine.left()
     assert machine.install(archive(main)).returncode == 1
-    assert machine.state() is Running.PROCESS
+    assert machine.state() is RunMode.PROCESS
     assert machine.left() == before
     assert hashlib.sha256(good).hexdigest() in (machine.base / "facts").read_text()
 

@@ -10,13 +10,13 @@ import click
 import pytest
 from cryptography import x509
 
-from netprobe.bus.certificates import Pair, make_authority, sign_server
+from netprobe.bus.certificates import CertificatePair, make_authority, sign_server
 from netprobe.bus.tokens import ACCOUNTS, AUDIENCE, NAMESPACE
 from netprobe.cli.commands.collector import collector
 from netprobe.cli.commands.install import _servers, describe
 from netprobe.deploy.install import objects
 from netprobe.deploy.install.objects import AgentSettings, Images
-from netprobe.deploy.install.status import Installed, Progress
+from netprobe.deploy.install.status import ClusterInstallation, Progress
 from netprobe.discovery.k8s.facts import AGENT_LABEL, PLANE_LABEL
 from netprobe.errors import InputError
 from netprobe.model.names import ClusterName, Plane
@@ -122,7 +122,7 @@ def test_a_certificate_is_for_every_name_and_signed_by_its_authority() -> None:
     assert certificate.not_valid_after_utc - NOW == timedelta(days=398)
     assert "PRIVATE" not in repr(pair)
     with pytest.raises(InputError, match="is no certificate with its key"):
-        sign_server(Pair(b"x", b"y"), [], now=NOW)
+        sign_server(CertificatePair(b"x", b"y"), [], now=NOW)
 
 
 def test_secrets_hold_bytes() -> None:
@@ -136,8 +136,10 @@ def test_how_far_an_installation_is_reads_well() -> None:
         Progress("netprobe-agent-pod", 1, 3, settled=True),
         Progress("netprobe-collector", 1, 1, settled=False),
     )
-    assert describe(Installed(ClusterName("prod"), parts)) == "agent-pod 1/3, collector 1/1 (updating)"
-    assert describe(Installed(ClusterName("prod"))) == "not installed"
+    assert (
+        describe(ClusterInstallation(ClusterName("prod"), parts)) == "agent-pod 1/3, collector 1/1 (updating)"
+    )
+    assert describe(ClusterInstallation(ClusterName("prod"))) == "not installed"
 
 
 @pytest.mark.parametrize("text", ["prod", "prod=http://x", "prod=https://", "=", "prod=10.0.0.1:6443"])

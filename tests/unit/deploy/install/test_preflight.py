@@ -12,7 +12,7 @@ from netprobe.deploy.install.objects import EXTRAS, extra_objects
 from netprobe.deploy.install.preflight import check_clusters
 from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from tests.unit.discovery.api_server import Served, serve, write_kubeconfig
 
 
@@ -34,7 +34,7 @@ async def check(tmp_path: Path, extras: Sequence[str], *clusters: Served) -> Non
 
 async def test_kinds_that_the_hub_does_not_know_are_told_before_anything_is_made(tmp_path: Path) -> None:
     told = r"it does not know servicemonitors\.monitoring\.coreos\.com: install their operator first"
-    with pytest.raises(SurroundingsError, match=told):
+    with pytest.raises(SystemRefusedError, match=told):
         await check(tmp_path, ["service-monitor"], Served(), Served())
     hub, spoke = Served(groups=["monitoring.coreos.com"]), Served()
     await check(tmp_path, ["service-monitor"], hub, spoke)
@@ -53,6 +53,6 @@ async def test_each_cluster_is_asked_for_the_rights_that_it_needs(tmp_path: Path
 
 async def test_a_right_that_is_missing_is_told_with_its_cluster(tmp_path: Path) -> None:
     poor = Served(groups=["scheduling.k8s.io", "policy"], forbidden=frozenset({"priorityclasses"}))
-    with pytest.raises(SurroundingsError, match=r"^context 'x' of .*/0: you may not create priorityclasses"):
+    with pytest.raises(SystemRefusedError, match=r"^context 'x' of .*/0: you may not create priorityclasses"):
         await check(tmp_path, ["availability"], poor)
     await check(tmp_path, [], poor)

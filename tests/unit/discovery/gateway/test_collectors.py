@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.discovery.gateway import conntrack, ipsec, links, nftables, openvpn, routes, wireguard
-from netprobe.discovery.gateway.interface import Collector, Pair
+from netprobe.discovery.gateway.interface import AddressPair, GatewayReader
 from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.model.gateway import (
     ChosenRoute,
@@ -98,8 +98,10 @@ def test_routes_rules_and_reverse_paths() -> None:
 
 
 def test_a_route_is_asked_for_only_about_a_pair() -> None:
-    assert Command("route", ip_address("10.2.0.9")) in routes.COLLECTOR.commands(Pair(ip_address("10.2.0.9")))
-    assert "route" not in {command.name for command in routes.COLLECTOR.commands(Pair())}
+    assert Command("route", ip_address("10.2.0.9")) in routes.COLLECTOR.commands(
+        AddressPair(ip_address("10.2.0.9"))
+    )
+    assert "route" not in {command.name for command in routes.COLLECTOR.commands(AddressPair())}
 
 
 def test_interfaces() -> None:
@@ -177,9 +179,9 @@ SAMPLES = {
 
 @pytest.mark.parametrize("kind", COLLECTORS, ids=lambda kind: kind.name)
 @given(data=st.data())
-def test_hostile_output_is_facts_or_our_error(kind: Collector, data: st.DataObject) -> None:
+def test_hostile_output_is_facts_or_our_error(kind: GatewayReader, data: st.DataObject) -> None:
     printed = {}
-    for command in kind.commands(Pair(ip_address("10.0.0.1"))):
+    for command in kind.commands(AddressPair(ip_address("10.0.0.1"))):
         good = SAMPLES[command.name]
         cut, end = data.draw(st.integers(0, len(good))), data.draw(st.integers(0, len(good)))
         noise = data.draw(st.one_of(st.binary(max_size=40), st.text(max_size=20).map(str.encode)))
@@ -195,16 +197,20 @@ def test_hostile_output_is_facts_or_our_error(kind: Collector, data: st.DataObje
 class FakeHost:
     """Prints what it is given; hangs up on what it does not know."""
 
-    async def run(self, command: Command, /) -> Answer:
+    async def run(self, command: Command, /) -> CommandOutput:
         if command.name == "conntrack":
             raise SshError("gw: hung up")
         if command.name in ("ipsec", "xfrm", "openvpn"):
-            return Answer(command, b"", f"{command.name}: not found", 127)
-        return Answer(command, b"nonsense" if command.name == "nftables" else SAMPLES[command.name], "", 0)
+            return CommandOutput(command, b"", f"{command.name}: not found", 127)
+        return CommandOutput(
+            command, b"nonsense" if command.name == "nftables" else SAMPLES[command.name], "", 0
+        )
 
 
 async def test_what_one_collector_cannot_say_takes_nothing_from_the_others() -> None:
-    reading = await gather_evidence(FakeHost(), node="a/gw", taken_ns=7, pair=Pair(ip_address("10.0.0.1")))
+    reading = await gather_evidence(
+        FakeHost(), node="a/gw", taken_ns=7, pair=AddressPair(ip_address("10.0.0.1"))
+    )
     assert {type(fact).__name__ for fact in reading.facts} == {
         "TunnelPeer", "ChosenRoute", "PolicyRules", "LinkCounters"
     }  # fmt: skip

@@ -6,14 +6,14 @@ from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.schema import (
     EndpointSlice,
     Meta,
-    Service,
+    ServiceObject,
+    ServiceObjectSpec,
     ServicePort,
-    ServiceSpec,
 )
 from netprobe.discovery.k8s.services import ASK_LABEL, find_services
 from netprobe.model.inventory import Cluster, Inventory, Node, NodeRole
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.planning.cluster_graph import Fabric
+from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.routes import find_route
 
 EAST = Cluster(ClusterName("east"), (Node(NodeName("a")), Node(NodeName("b"))))
@@ -28,15 +28,15 @@ def test_every_two_clusters_with_nodes_are_joined_once() -> None:
 
 
 def test_no_node_goes_through_another() -> None:
-    fabric = Fabric(join_flat(Inventory((EAST, WEST))))
+    fabric = ClusterGraph(join_flat(Inventory((EAST, WEST))))
     route = find_route(fabric, source=AgentId.parse("east/b/pod"), target=AgentId.parse("west/c/pod"))
     assert route is not None
     assert not any("east/a" in str(part) for part in route)
 
 
-def service(name: str, port: ServicePort) -> Service:
+def service(name: str, port: ServicePort) -> ServiceObject:
     meta = Meta(name=name, namespace="shop", labels={ASK_LABEL: "true"})
-    return Service(metadata=meta, spec=ServiceSpec(cluster_ips=("10.9.0.7",), ports=(port,)))
+    return ServiceObject(metadata=meta, spec=ServiceObjectSpec(cluster_ips=("10.9.0.7",), ports=(port,)))
 
 
 def test_only_what_says_so_is_asked_in_http() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.certificates import Pair, make_authority, sign_server
+from netprobe.bus.certificates import CertificatePair, make_authority, sign_server
 from netprobe.discovery.inventory.context_names import read_pattern
 from netprobe.discovery.k8s.client import ApiError, open_api
 from netprobe.discovery.k8s.clusters import (
-    Readable,
-    Unreadable,
+    ReadableCluster,
+    UnreadableCluster,
     find_same,
     read_clusters,
 )
@@ -54,7 +54,7 @@ def context_of(tmp_path: Path, served: Served) -> Context:
 async def identity_of(served: Served, tmp_path: Path) -> str:
     async with serve(served):
         (found,) = await read_clusters([context_of(tmp_path, served)], timeout_s=60)
-    assert isinstance(found, Readable), found
+    assert isinstance(found, ReadableCluster), found
     return found.facts.identity
 
 
@@ -87,7 +87,7 @@ async def test_nodes_that_are_no_machines_are_left_out_and_counted(tmp_path: Pat
     ]  # fmt: skip
     async with serve(Served(items={"nodes": nodes})) as served:
         (found,) = await read_clusters([context_of(tmp_path, served)], timeout_s=60)
-    assert isinstance(found, Readable)
+    assert isinstance(found, ReadableCluster)
     assert [one.name for one in found.facts.cluster.nodes] == ["w1", "w2"]
     assert found.facts.virtual_nodes == 2
     assert found.facts.cluster.pod_cidrs == ("10.1.0.0/23",)
@@ -109,18 +109,18 @@ async def test_the_list_shows_version_reach_nodes_fabric_and_ranges(tmp_path: Pa
     assert max(map(len, shown.splitlines())) <= 80
     for word in ("v1.36.2", "Submariner", "pods 10.1.0.0/24", "10.96.0.0/16", "✗ unreachable"):
         assert word in shown, shown
-    assert [str(one.place.region) for one in readings if isinstance(one, Unreadable)] == ["eu-central"]
+    assert [str(one.place.region) for one in readings if isinstance(one, UnreadableCluster)] == ["eu-central"]
 
 
 # --- how an API is reached ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def authority() -> Pair:
+def authority() -> CertificatePair:
     return make_authority(now=datetime.now(UTC))
 
 
-def server_context(authority: Pair, directory: Path) -> ssl.SSLContext:
+def server_context(authority: CertificatePair, directory: Path) -> ssl.SSLContext:
     shown = sign_server(authority, [NAME], now=datetime.now(UTC))
     (directory / "tls.crt").write_bytes(shown.certificate)
     (directory / "tls.key").write_bytes(shown.key)
@@ -135,7 +135,7 @@ async def version_of(context: Context) -> str:
 
 
 async def test_a_server_behind_another_name_proves_the_name_that_is_written(
-    authority: Pair, tmp_path: Path
+    authority: CertificatePair, tmp_path: Path
 ) -> None:
     async with serve(Served(), context=server_context(authority, tmp_path)) as served:
         plain = read_contexts(
@@ -174,7 +174,7 @@ async def proxy(asked: list[str]) -> AsyncIterator[str]:
         server.close()
 
 
-async def test_a_proxy_that_is_written_is_used(authority: Pair, tmp_path: Path) -> None:
+async def test_a_proxy_that_is_written_is_used(authority: CertificatePair, tmp_path: Path) -> None:
     asked: list[str] = []
     async with serve(Served(), context=server_context(authority, tmp_path)) as served, proxy(asked) as way:
         file = write_kubeconfig(

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
-from netprobe.discovery.inventory.context_names import Place, read_pattern, read_place
+from netprobe.discovery.inventory.context_names import ClusterPlace, read_pattern, read_place
 from netprobe.discovery.k8s.client import ApiError, open_api
 from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.kubeconfig import (
@@ -23,7 +23,7 @@ from netprobe.discovery.k8s.kubeconfig import (
     read_contexts,
 )
 from netprobe.discovery.k8s.schema import Version
-from netprobe.errors import InputError, SurroundingsError
+from netprobe.errors import InputError, SystemRefusedError
 
 CREDENTIAL = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
 
@@ -142,7 +142,7 @@ async def test_a_plugin_that_fails_is_an_error_and_no_anonymous_client(
     plugin = write_plugin(tmp_path / "plugin", script)
     context = read_contexts([write_config(tmp_path / "c", "x", exec=plugin)]).all[0]
     with pytest.raises(
-        SurroundingsError, match=r"context 'x' of .*: the exec plug-in '.*' failed: "
+        SystemRefusedError, match=r"context 'x' of .*: the exec plug-in '.*' failed: "
     ) as caught:
         await open_client(context)
     assert told in str(caught.value)
@@ -152,7 +152,7 @@ async def test_a_plugin_that_fails_is_an_error_and_no_anonymous_client(
 async def test_a_plugin_that_is_not_installed_is_an_error(tmp_path: Path) -> None:
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plug-in"}
     context = read_contexts([write_config(tmp_path / "c", "x", exec=plugin)]).all[0]
-    with pytest.raises(SurroundingsError, match=r"'no-such-plug-in' failed: .*No such file"):
+    with pytest.raises(SystemRefusedError, match=r"'no-such-plug-in' failed: .*No such file"):
         await open_client(context)
 
 
@@ -202,24 +202,24 @@ def test_two_ways_to_choose_exclude_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("prod-us-west-1", Place("prod", "us-west-1")),
-        ("prod-us-west-1-2", Place("prod", "us-west-1", "2")),
-        ("eu-central-1-staging", Place("staging", "eu-central-1")),
-        ("prod-westeurope-02", Place("prod", "westeurope", "02")),
-        ("gke_my-project_europe-west4-a_dev-3", Place("dev", "europe-west4", "3")),
-        ("arn:aws:eks:us-gov-west-1:123456789012:cluster/prod", Place("prod", "us-gov-west-1")),
-        ("admin@prod-7", Place("prod", "", "7")),
-        ("kind-one", Place()),
-        ("product-catalogue", Place()),
+        ("prod-us-west-1", ClusterPlace("prod", "us-west-1")),
+        ("prod-us-west-1-2", ClusterPlace("prod", "us-west-1", "2")),
+        ("eu-central-1-staging", ClusterPlace("staging", "eu-central-1")),
+        ("prod-westeurope-02", ClusterPlace("prod", "westeurope", "02")),
+        ("gke_my-project_europe-west4-a_dev-3", ClusterPlace("dev", "europe-west4", "3")),
+        ("arn:aws:eks:us-gov-west-1:123456789012:cluster/prod", ClusterPlace("prod", "us-gov-west-1")),
+        ("admin@prod-7", ClusterPlace("prod", "", "7")),
+        ("kind-one", ClusterPlace()),
+        ("product-catalogue", ClusterPlace()),
     ],
 )
-def test_a_name_tells_environment_region_and_ordinal(name: str, place: Place) -> None:
+def test_a_name_tells_environment_region_and_ordinal(name: str, place: ClusterPlace) -> None:
     assert read_place(name) == place
 
 
 def test_a_pattern_overrides_the_rule() -> None:
     pattern = read_pattern(r"(?P<region>[a-z-]+)(?P<ordinal>\d+)$")
-    assert read_place("us-west-1", pattern) == Place("", "us-west-", "1")
+    assert read_place("us-west-1", pattern) == ClusterPlace("", "us-west-", "1")
 
 
 @pytest.mark.parametrize("text", ["(", "no-groups"])

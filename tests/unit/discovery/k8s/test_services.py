@@ -13,10 +13,10 @@ NODES = (
 )
 
 
-def service(node_port: int, **labels: str) -> schema.Service:
+def service(node_port: int, **labels: str) -> schema.ServiceObject:
     port = schema.ServicePort(80, name="http", node_port=node_port)
-    spec = schema.ServiceSpec("NodePort" if node_port else "ClusterIP", ("203.0.113.7",), (port,))
-    return schema.Service(schema.Meta("web", "shop", labels={ASK_LABEL: "true"} | labels), spec)
+    spec = schema.ServiceObjectSpec("NodePort" if node_port else "ClusterIP", ("203.0.113.7",), (port,))
+    return schema.ServiceObject(schema.Meta("web", "shop", labels={ASK_LABEL: "true"} | labels), spec)
 
 
 def test_a_port_of_every_node_is_asked_at_every_node() -> None:

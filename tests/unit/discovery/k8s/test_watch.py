@@ -13,12 +13,12 @@ import pytest
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.facts import KINDS
 from netprobe.discovery.k8s.kubeconfig import read_contexts
-from netprobe.discovery.k8s.watch import ClusterWatch, Pace, Watched
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
 from netprobe.model.names import ClusterName
 from tests.unit.discovery.api_server import Served, serve, write_kubeconfig
 
 PATIENCE_S = 60
-PACE = Pace(settle_s=0.01, retry_s=0.01)
+PACE = WatchSettings(settle_s=0.01, retry_s=0.01)
 
 
 def node(name: str, version: str, **labels: str) -> dict[str, Any]:
@@ -27,8 +27,10 @@ def node(name: str, version: str, **labels: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def watching(served: Served, tmp_path: Path) -> AsyncIterator[tuple[ClusterWatch, list[Watched]]]:
-    heard: list[Watched] = []
+async def watching(
+    served: Served, tmp_path: Path
+) -> AsyncIterator[tuple[ClusterWatch, list[WatchedCluster]]]:
+    heard: list[WatchedCluster] = []
     context = read_contexts([write_kubeconfig(tmp_path / "config", served.url)]).choose()[0]
     async with open_api(context) as api:
         watch = ClusterWatch(api, ClusterName("x"), heard.append, pace=PACE)
@@ -46,7 +48,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def names(heard: list[Watched]) -> list[str]:
+def names(heard: list[WatchedCluster]) -> list[str]:
     return [str(found.name) for found in heard[-1].facts.cluster.nodes] if heard else []
 
 

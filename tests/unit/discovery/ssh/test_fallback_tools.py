@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.fallback_tools import (
     TOOLS_OF,
-    Coarse,
+    ToolResult,
     ask_with_tools,
     read_tool,
     read_volley,
@@ -41,8 +41,10 @@ REFUSED_CURL = "curl: (7) Failed to connect to 10.3.0.2 port 9771 after 0 ms: Co
 REFUSED_NC = "(UNKNOWN) [10.3.0.2] 9771 (?) : Connection refused"
 
 
-def read(kind: str, tool: str, output: bytes, status: int = 0, complaint: str = "") -> Coarse:
-    return read_tool(kind, Answer(Command(tool), output, complaint, status), target=str(TARGET), took_ns=7)
+def read(kind: str, tool: str, output: bytes, status: int = 0, complaint: str = "") -> ToolResult:
+    return read_tool(
+        kind, CommandOutput(Command(tool), output, complaint, status), target=str(TARGET), took_ns=7
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,16 +83,16 @@ def test_a_trace_tells_its_hops_and_a_silent_one_as_silent() -> None:
 class Without:
     """A host that has only some tools."""
 
-    def __init__(self, **answers: Answer) -> None:
+    def __init__(self, **answers: CommandOutput) -> None:
         self.answers = answers
 
-    async def run(self, command: Command) -> Answer:
-        missing = Answer(command, b"", f"env: '{command.name}': No such file or directory", 127)
+    async def run(self, command: Command) -> CommandOutput:
+        missing = CommandOutput(command, b"", f"env: '{command.name}': No such file or directory", 127)
         return self.answers.get(command.name, missing)
 
 
 async def test_the_next_tool_is_asked_where_the_better_one_is_missing() -> None:
-    host = Without(nc=Answer(Command("nc"), b"", "", 0))
+    host = Without(nc=CommandOutput(Command("nc"), b"", "", 0))
     told = await ask_with_tools(host, "tcp", TARGET, 9771)  # type: ignore[arg-type]
     assert told.tool == "nc"
     assert isinstance(told.outcome, Reached)

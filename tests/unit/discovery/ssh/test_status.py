@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.connection import Answer
+from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.status import HostStatus, read_status
 from netprobe.render.terminal.sites import HostRow, sites_document, sites_table
 from netprobe.render.terminal.tables import render_text
 
 
-def said(name: str, output: bytes) -> Answer:
-    return Answer(Command(name), output, "", 0)
+def said(name: str, output: bytes) -> CommandOutput:
+    return CommandOutput(Command(name), output, "", 0)
 
 
 def status(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.responder.reflector import REPLAY_BITS, Arrival, Reflecting
+from netprobe.engine.responder.reflector import REPLAY_BITS, Arrival, Reflector
 from netprobe.model.names import CheckId
-from netprobe.model.window import Heard
-from netprobe.wire.stamp import Answer, Request, ntp_of
+from netprobe.model.window import ReceivedCount
+from netprobe.wire.stamp import Request, StampAnswer, ntp_of
 
 SECOND = 1_000_000_000
 NOW_NS = 1_700_000_000 * SECOND
 
 
 def ask(
-    reflector: Reflecting, sequence: int, *, check: int = 7, boot: int = 1, sent_ns: int = NOW_NS
-) -> Answer | None:
+    reflector: Reflector, sequence: int, *, check: int = 7, boot: int = 1, sent_ns: int = NOW_NS
+) -> StampAnswer | None:
     arrival = Arrival(NOW_NS + 5, "10.0.0.1", 40_000, 9771, 63)
     request = Request(check, boot, sequence, ntp_of(sent_ns), sequence)
     return reflector.reflect(request, arrival, interval_ns=SECOND)
@@ -24,7 +24,7 @@ def ask(
 
 @given(st.lists(st.integers(1, 600), max_size=100))
 def test_every_request_is_answered_exactly_once(sequences: list[int]) -> None:
-    reflector = Reflecting("dev/w1/pod")
+    reflector = Reflector("dev/w1/pod")
     answered: set[int] = set()
     for sequence in sequences:
         answer = ask(reflector, sequence)
@@ -38,7 +38,7 @@ def test_every_request_is_answered_exactly_once(sequences: list[int]) -> None:
 
 
 def test_an_answer_says_what_was_observed() -> None:
-    answer = ask(Reflecting("dev/w1/pod"), 3)
+    answer = ask(Reflector("dev/w1/pod"), 3)
     assert answer is not None
     assert (answer.observed_source, answer.observed_port, answer.observed_ttl) == ("10.0.0.1", 40_000, 63)
     assert (answer.sent_ntp, answer.received_ntp) == (ntp_of(NOW_NS), ntp_of(NOW_NS + 5))
@@ -46,7 +46,7 @@ def test_an_answer_says_what_was_observed() -> None:
 
 
 def test_a_restarted_asker_begins_a_new_session() -> None:
-    reflector = Reflecting("dev/w1/pod")
+    reflector = Reflector("dev/w1/pod")
     assert ask(reflector, 1, boot=1) is not None
     again = ask(reflector, 1, boot=2)
     assert again is not None
@@ -54,27 +54,27 @@ def test_a_restarted_asker_begins_a_new_session() -> None:
 
 
 def test_what_was_heard_belongs_to_the_interval_in_which_it_was_sent() -> None:
-    reflector = Reflecting("dev/w1/pod")
+    reflector = Reflector("dev/w1/pod")
     ask(reflector, 1, sent_ns=NOW_NS - 1)
     ask(reflector, 2, sent_ns=NOW_NS)
     assert reflector.heard(until_ns=NOW_NS, everything_ns=NOW_NS + 9 * SECOND) == (
-        Heard(CheckId(7), NOW_NS - SECOND, 1),
+        ReceivedCount(CheckId(7), NOW_NS - SECOND, 1),
     )
     assert reflector.heard(until_ns=NOW_NS + SECOND, everything_ns=NOW_NS + 9 * SECOND) == (
-        Heard(CheckId(7), NOW_NS, 1),
+        ReceivedCount(CheckId(7), NOW_NS, 1),
     )
     assert reflector.heard(until_ns=NOW_NS + SECOND, everything_ns=NOW_NS + 9 * SECOND) == ()
 
 
 def test_a_clock_that_is_hours_off_does_not_choose_the_interval() -> None:
-    reflector = Reflecting("dev/w1/pod")
+    reflector = Reflector("dev/w1/pod")
     ask(reflector, 1, sent_ns=NOW_NS - 7_200 * SECOND)
     (heard,) = reflector.heard(until_ns=NOW_NS + SECOND, everything_ns=NOW_NS + 9 * SECOND)
     assert heard.start_ns == NOW_NS
 
 
 def test_memory_is_bounded() -> None:
-    reflector = Reflecting("dev/w1/pod", max_sessions=2)
+    reflector = Reflector("dev/w1/pod", max_sessions=2)
     for sequence, check in enumerate((1, 2, 1, 3), start=1):
         ask(reflector, sequence, check=check)
     kept = ask(reflector, 5, check=1)
@@ -86,7 +86,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_what_a_router_told_of_a_session_is_in_its_next_answers_only_if_it_can_be() -> None:
-    reflector = Reflecting("dev/w1/pod")
+    reflector = Reflector("dev/w1/pod")
     ask(reflector, 1)
     for check, mtu in ((7, 1_400), (7, 1_300), (7, 1_350), (7, 20), (8, 600)):
         reflector.note_mtu(check, 1, mtu)

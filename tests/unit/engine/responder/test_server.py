@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.engine.responder.identity_http import respond
-from netprobe.engine.responder.server import Allowance
+from netprobe.engine.responder.server import RateLimiter
 from netprobe.wire.identity import Identity, decode_identity
 
 IDENTITY = Identity("dev/w1/pod", "b00t")
@@ -49,7 +49,7 @@ def test_any_request_has_one_whole_response(head: bytes) -> None:
 
 
 def test_the_allowance_is_spent_and_earned() -> None:
-    allowance = Allowance(per_s=10)
+    allowance = RateLimiter(per_s=10)
     start_ns = 10_000_000_000
     assert [allowance.take(4, now_ns=start_ns) for _ in range(4)] == [4, 4, 2, 0]
     assert allowance.take(5, now_ns=start_ns + 100_000_000) == 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netprobe.engine.sweep.adaptive_timeout import Waiting
-from netprobe.engine.sweep.targets import Code, RoundResult
+from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
+from netprobe.engine.sweep.targets import ResultCode, RoundResult
 
 MS = 1_000_000
 LEAST_NS = 500 * MS
@@ -20,7 +20,8 @@ def round_of(*rtts_ms: int, timeout_ms: int = 500) -> RoundResult:
     octets, numbers = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.int64)
     rtts_ns = np.array([rtt * MS if rtt >= 0 else -1 for rtt in rtts_ms])
     return RoundResult(
-        1, rtts_ns != 0, np.where(rtts_ns > 0, Code.REACHED, Code.TIMED_OUT).astype(np.uint8), rtts_ns,
+        1, rtts_ns != 0, np.where(rtts_ns > 0, ResultCode.REACHED, ResultCode.TIMED_OUT).astype(np.uint8),
+        rtts_ns,
         np.zeros((count, 16), dtype=np.uint8), octets, octets, numbers, np.zeros(count, dtype=np.int16), 0,
         timeout_ms * MS,
     )  # fmt: skip
@@ -30,8 +31,8 @@ def test_who_is_late_waits_for_longer() -> None:
     assert after(replace(round_of(-1), lag_ns=200 * MS)).timeout_ns == 800 * MS
 
 
-def after(*rounds: RoundResult, is_late: bool = False) -> Waiting:
-    waiting = Waiting(LEAST_NS)
+def after(*rounds: RoundResult, is_late: bool = False) -> AdaptiveTimeout:
+    waiting = AdaptiveTimeout(LEAST_NS)
     for one in rounds:
         waiting.note(one, is_late=is_late)
     return waiting
@@ -61,4 +62,4 @@ def test_quiet_lasts_four_times_the_slowest_answer_of_this_round_or_of_late() ->
     waiting = after(round_of(50))
     assert waiting.quiet_ns(80 * MS, 10 * MS) == 200 * MS
     assert waiting.quiet_ns(80 * MS, 70 * MS) == 280 * MS
-    assert Waiting(LEAST_NS).quiet_ns(80 * MS, 1 * MS) == 80 * MS
+    assert AdaptiveTimeout(LEAST_NS).quiet_ns(80 * MS, 1 * MS) == 80 * MS

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.engine.sweep.firewalk import Walk
-from netprobe.engine.sweep.targets import Code, RoundResult
+from netprobe.engine.sweep.firewalk import FirewalkScan
+from netprobe.engine.sweep.targets import ResultCode, RoundResult
 from netprobe.wire.batch import Indices
 
 SUSPECTS = 3
@@ -27,19 +27,19 @@ class Line:
     """Hops that name anybody only in every so many tries."""
     seldom: int = 2
 
-    def play(self, walk: Walk) -> Walk:
+    def play(self, walk: FirewalkScan) -> FirewalkScan:
         tries: dict[int, int] = {}
         while not walk.is_done:
             ttl, rows = walk.ttl, walk.next_rows()
             tries[ttl] = tries.get(ttl, 0) + 1
             expired = np.zeros(len(self.reach), dtype=np.bool_)
-            codes = np.full(len(self.reach), Code.TIMED_OUT, dtype=np.uint8)
+            codes = np.full(len(self.reach), ResultCode.TIMED_OUT, dtype=np.uint8)
             for row in rows.tolist():
                 speaks = ttl not in self.mute and not (ttl in self.stingy and tries[ttl] % self.seldom)
                 if row >= SUSPECTS and ttl >= self.length:
-                    codes[row] = Code.REACHED
+                    codes[row] = ResultCode.REACHED
                 elif ttl <= self.reach[row] and speaks:
-                    codes[row], expired[row] = Code.REJECTED, True
+                    codes[row], expired[row] = ResultCode.REJECTED, True
             senders = np.zeros((len(self.reach), 16), dtype=np.uint8)
             senders[:, 15] = ttl
             walk.note(result_of(codes), expired, senders)
@@ -55,9 +55,9 @@ def result_of(codes: np.ndarray) -> RoundResult:
     )  # fmt: skip
 
 
-def one_host(*, with_witness: bool = True) -> Walk:
+def one_host(*, with_witness: bool = True) -> FirewalkScan:
     witness = np.array([SUSPECTS if with_witness else -1], dtype=np.int64)
-    return Walk(np.zeros(SUSPECTS, dtype=np.int64), witness, hops=8)
+    return FirewalkScan(np.zeros(SUSPECTS, dtype=np.int64), witness, hops=8)
 
 
 def test_each_suspect_is_lost_behind_its_own_hop() -> None:
@@ -93,7 +93,7 @@ def test_without_a_witness_another_suspect_stands_in() -> None:
 def test_a_late_answer_of_the_hop_before_names_nobody() -> None:
     walk = one_host()
     expired = np.ones(SUSPECTS + 1, dtype=np.bool_)
-    codes = np.full(SUSPECTS + 1, Code.REJECTED, dtype=np.uint8)
+    codes = np.full(SUSPECTS + 1, ResultCode.REJECTED, dtype=np.uint8)
     senders = np.full((SUSPECTS + 1, 16), 7, dtype=np.uint8)
     walk.note(result_of(codes), expired, senders)
     assert (walk.ttl, walk.last.tolist()) == (2, [1, 1, 1])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.engine.sweep.port_scan_policy import Inquiry, Pass
-from netprobe.engine.sweep.targets import Answers, Code, RoundResult
+from netprobe.engine.sweep.port_scan_policy import PortScan, ScanPass
+from netprobe.engine.sweep.targets import ResultCode, RoundResult, SweepAnswers
 
 MS = 1_000_000
 PASS_NS = 50 * MS
@@ -20,19 +20,19 @@ PASS_NS = 50 * MS
 class Host:
     """Answers each port as *truth* says, but refuses only with a token."""
 
-    truth: list[Code]
+    truth: list[ResultCode]
     rate: float = 1e9
     depth: float = 1e9
     tokens: float = 1e9
     filled_ns: int = 0
 
-    def answer(self, port: int, at_ns: int) -> Code:
+    def answer(self, port: int, at_ns: int) -> ResultCode:
         self.tokens = min(self.depth, self.tokens + (at_ns - self.filled_ns) * self.rate / 1e9)
         self.filled_ns = at_ns
         code = self.truth[port]
-        if code in {Code.REFUSED, Code.REJECTED}:
+        if code in {ResultCode.REFUSED, ResultCode.REJECTED}:
             if self.tokens < 1:
-                return Code.TIMED_OUT
+                return ResultCode.TIMED_OUT
             self.tokens -= 1
         return code
 
@@ -48,11 +48,11 @@ def result_of(codes: np.ndarray, errnos: np.ndarray | None = None) -> RoundResul
     )  # fmt: skip
 
 
-def judge(hosts: list[Host], *, seed: int, most_passes: int = 3000) -> list[list[Code]]:
+def judge(hosts: list[Host], *, seed: int, most_passes: int = 3000) -> list[list[ResultCode]]:
     """Ask until all is settled; returns the verdicts per host."""
     owners = np.repeat(np.arange(len(hosts)), [len(host.truth) for host in hosts])
     ports = np.concatenate([np.arange(len(host.truth)) for host in hosts])
-    inquiry = Inquiry(owners, seed=seed)
+    inquiry = PortScan(owners, seed=seed)
     now_ns = 7
     for _ in range(most_passes):
         if inquiry.done:
@@ -67,16 +67,18 @@ def judge(hosts: list[Host], *, seed: int, most_passes: int = 3000) -> list[list
         now_ns += PASS_NS
         inquiry.note(chosen, result_of(codes), now_ns=now_ns)
     assert inquiry.done
-    return [[Code(code) for code in inquiry.codes[owners == index]] for index in range(len(hosts))]
+    return [[ResultCode(code) for code in inquiry.codes[owners == index]] for index in range(len(hosts))]
 
 
 TRUTHS = st.lists(
-    st.sampled_from([Code.REACHED, Code.REFUSED, Code.REJECTED, Code.TIMED_OUT]), min_size=1, max_size=30
+    st.sampled_from([ResultCode.REACHED, ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.TIMED_OUT]),
+    min_size=1,
+    max_size=30,
 )
 
 
 @given(truths=st.lists(TRUTHS, min_size=1, max_size=6), seed=st.integers(0, 2**32))
-def test_honest_hosts_are_judged_right(truths: list[list[Code]], seed: int) -> None:
+def test_honest_hosts_are_judged_right(truths: list[list[ResultCode]], seed: int) -> None:
     assert judge([Host(truth) for truth in truths], seed=seed) == truths
 
 
@@ -88,7 +90,7 @@ def test_honest_hosts_are_judged_right(truths: list[list[Code]], seed: int) -> N
     seed=st.integers(0, 2**32),
 )
 def test_rate_limited_refusals_are_never_taken_for_filters(
-    truths: list[list[Code]], rate: float, depth: int, seed: int
+    truths: list[list[ResultCode]], rate: float, depth: int, seed: int
 ) -> None:
     hosts = [Host(truth, rate, depth, depth, 7) for truth in truths]
     for host, told in zip(hosts, judge(hosts, seed=seed), strict=True):
@@ -97,9 +99,9 @@ def test_rate_limited_refusals_are_never_taken_for_filters(
 
 
 def test_one_host_s_limit_does_not_slow_the_others() -> None:
-    inquiry = Inquiry(np.repeat([0, 1], 10), seed=1)
-    slow = Host([Code.REFUSED] * 10, 1.0, 2, 2, 7)
-    quick = Host([Code.REFUSED] * 5 + [Code.TIMED_OUT] * 5)
+    inquiry = PortScan(np.repeat([0, 1], 10), seed=1)
+    slow = Host([ResultCode.REFUSED] * 10, 1.0, 2, 2, 7)
+    quick = Host([ResultCode.REFUSED] * 5 + [ResultCode.TIMED_OUT] * 5)
     now_ns = 7
     for _ in range(4):
         chosen = inquiry.next_pass(now_ns=now_ns)
@@ -118,11 +120,14 @@ def test_one_host_s_limit_does_not_slow_the_others() -> None:
 
 
 def test_controls_stand_behind_the_ports_of_their_host() -> None:
-    inquiry = Inquiry(np.repeat([0, 1], 4), seed=1)
+    inquiry = PortScan(np.repeat([0, 1], 4), seed=1)
     first = inquiry.next_pass(now_ns=7)
     assert first is not None
     assert not first.controls.any()
-    codes = np.array([Code.REFUSED, Code.REJECTED, Code.REACHED, Code.TIMED_OUT] * 2, dtype=np.uint8)
+    codes = np.array(
+        [ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.REACHED, ResultCode.TIMED_OUT] * 2,
+        dtype=np.uint8,
+    )
     inquiry.note(first, result_of(codes), now_ns=8)
     second = inquiry.next_pass(now_ns=9)
     assert second is not None
@@ -134,25 +139,25 @@ def test_controls_stand_behind_the_ports_of_their_host() -> None:
 
 
 def test_what_cannot_be_sent_is_given_up_soon() -> None:
-    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
+    inquiry = PortScan(np.zeros(2, dtype=np.int64), seed=1)
     for _ in range(3):
         chosen = inquiry.next_pass(now_ns=7)
         assert chosen is not None
-        codes = np.array([Code.REJECTED, Code.NOT_MEASURED], dtype=np.uint8)
+        codes = np.array([ResultCode.REJECTED, ResultCode.NOT_MEASURED], dtype=np.uint8)
         inquiry.note(chosen, result_of(codes, np.array([101, 1], dtype=np.int16)), now_ns=7)
     assert inquiry.done
-    assert inquiry.codes.tolist() == [Code.NOT_MEASURED] * 2
+    assert inquiry.codes.tolist() == [ResultCode.NOT_MEASURED] * 2
 
 
 @pytest.mark.parametrize(("apart_ns", "together"), [(30 * MS, True), (50 * MS, False)])
 def test_slow_hosts_whose_turns_are_close_are_asked_together(apart_ns: int, together: bool) -> None:
-    inquiry = Inquiry(np.repeat([0, 1], 4), seed=1)
+    inquiry = PortScan(np.repeat([0, 1], 4), seed=1)
     nobody = np.zeros(4, dtype=np.bool_)
-    silence = np.full(8, Code.TIMED_OUT, dtype=np.uint8)
-    inquiry.note(Pass(np.arange(8), np.zeros(8, dtype=np.bool_)), result_of(silence), now_ns=7)
-    late = np.array([Code.REFUSED, *[Code.TIMED_OUT] * 3] * 2, dtype=np.uint8)
+    silence = np.full(8, ResultCode.TIMED_OUT, dtype=np.uint8)
+    inquiry.note(ScanPass(np.arange(8), np.zeros(8, dtype=np.bool_)), result_of(silence), now_ns=7)
+    late = np.array([ResultCode.REFUSED, *[ResultCode.TIMED_OUT] * 3] * 2, dtype=np.uint8)
     for host in (0, 1):
-        inquiry.note(Pass(np.arange(4) + 4 * host, nobody), result_of(late), now_ns=7 + host * apart_ns)
+        inquiry.note(ScanPass(np.arange(4) + 4 * host, nobody), result_of(late), now_ns=7 + host * apart_ns)
     assert inquiry.is_careful.all()
     chosen = inquiry.next_pass(now_ns=inquiry.next_ns())
     assert chosen is not None
@@ -161,27 +166,27 @@ def test_slow_hosts_whose_turns_are_close_are_asked_together(apart_ns: int, toge
 
 @pytest.mark.parametrize("silent_passes", [1, 2, 5])
 def test_our_own_overflow_proves_nothing(silent_passes: int) -> None:
-    inquiry = Inquiry(np.zeros(1, dtype=np.int64), seed=1)
+    inquiry = PortScan(np.zeros(1, dtype=np.int64), seed=1)
     for _ in range(silent_passes):
         chosen = inquiry.next_pass(now_ns=7)
-        assert isinstance(chosen, Pass)
-        inquiry.note(chosen, result_of(np.array([Code.NOT_MEASURED], dtype=np.uint8)), now_ns=7)
+        assert isinstance(chosen, ScanPass)
+        inquiry.note(chosen, result_of(np.array([ResultCode.NOT_MEASURED], dtype=np.uint8)), now_ns=7)
     assert not inquiry.done
 
 
 def test_a_control_that_we_could_not_hear_is_no_limit() -> None:
-    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
-    ask(inquiry, Code.REFUSED, Code.TIMED_OUT)
-    chosen = ask(inquiry, Code.NOT_MEASURED, Code.NOT_MEASURED)
+    inquiry = PortScan(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, ResultCode.REFUSED, ResultCode.TIMED_OUT)
+    chosen = ask(inquiry, ResultCode.NOT_MEASURED, ResultCode.NOT_MEASURED)
     assert sorted(chosen.rows.tolist()) == [0, 1]
     assert not inquiry.is_careful.any()
     assert not inquiry.done
-    ask(inquiry, Code.REFUSED, Code.TIMED_OUT)
-    assert inquiry.codes.tolist() == [Code.REFUSED, Code.TIMED_OUT]
+    ask(inquiry, ResultCode.REFUSED, ResultCode.TIMED_OUT)
+    assert inquiry.codes.tolist() == [ResultCode.REFUSED, ResultCode.TIMED_OUT]
     assert inquiry.done
 
 
-def ask(inquiry: Inquiry, *codes: Code, withdrawn: bool = False) -> Pass:
+def ask(inquiry: PortScan, *codes: ResultCode, withdrawn: bool = False) -> ScanPass:
     """One pass over a single host; each row ends like this if it is asked."""
     chosen = inquiry.next_pass(now_ns=7)
     assert chosen is not None
@@ -192,64 +197,64 @@ def ask(inquiry: Inquiry, *codes: Code, withdrawn: bool = False) -> Pass:
 
 
 def test_an_open_port_vouches_for_a_host_that_refuses_nothing() -> None:
-    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
-    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
+    inquiry = PortScan(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, ResultCode.REACHED, ResultCode.TIMED_OUT)
     assert inquiry.is_vouched_for.tolist() == [True]
     for _ in range(4):  # the open port is silent, too: as good as not asked
-        chosen = ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT, withdrawn=True)
+        chosen = ask(inquiry, ResultCode.TIMED_OUT, ResultCode.TIMED_OUT, withdrawn=True)
         assert chosen.controls.tolist() == [False, True]
         assert chosen.rows.tolist() == [1, 0]
     assert not inquiry.done
-    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
+    ask(inquiry, ResultCode.REACHED, ResultCode.TIMED_OUT)
     assert not inquiry.done
-    ask(inquiry, Code.REACHED, Code.TIMED_OUT)
-    assert inquiry.codes.tolist() == [Code.REACHED, Code.TIMED_OUT]
+    ask(inquiry, ResultCode.REACHED, ResultCode.TIMED_OUT)
+    assert inquiry.codes.tolist() == [ResultCode.REACHED, ResultCode.TIMED_OUT]
     assert not inquiry.has_fallen_silent.any()
 
 
 def test_a_refusal_takes_the_place_of_an_open_port() -> None:
-    inquiry = Inquiry(np.zeros(3, dtype=np.int64), seed=1)
-    ask(inquiry, Code.REACHED, Code.REFUSED, Code.TIMED_OUT)
-    assert ask(inquiry, Code.REACHED, Code.REFUSED, Code.TIMED_OUT).rows.tolist() == [2, 1]
+    inquiry = PortScan(np.zeros(3, dtype=np.int64), seed=1)
+    ask(inquiry, ResultCode.REACHED, ResultCode.REFUSED, ResultCode.TIMED_OUT)
+    assert ask(inquiry, ResultCode.REACHED, ResultCode.REFUSED, ResultCode.TIMED_OUT).rows.tolist() == [2, 1]
 
 
 def test_a_host_that_fell_silent_for_good_is_undecided_and_a_late_answer_still_counts() -> None:
-    inquiry = Inquiry(np.zeros(3, dtype=np.int64), seed=1)
-    ask(inquiry, Code.REACHED, Code.TIMED_OUT, Code.TIMED_OUT)
+    inquiry = PortScan(np.zeros(3, dtype=np.int64), seed=1)
+    ask(inquiry, ResultCode.REACHED, ResultCode.TIMED_OUT, ResultCode.TIMED_OUT)
     for _ in range(6):
         assert not inquiry.done
-        ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT, Code.TIMED_OUT, withdrawn=True)
+        ask(inquiry, ResultCode.TIMED_OUT, ResultCode.TIMED_OUT, ResultCode.TIMED_OUT, withdrawn=True)
     assert inquiry.done
-    assert inquiry.codes.tolist() == [Code.REACHED, Code.PENDING, Code.PENDING]
+    assert inquiry.codes.tolist() == [ResultCode.REACHED, ResultCode.PENDING, ResultCode.PENDING]
     assert inquiry.has_fallen_silent.all()
-    inquiry.note_late(late(1, Code.REACHED))
-    assert inquiry.codes.tolist() == [Code.REACHED, Code.REACHED, Code.PENDING]
+    inquiry.note_late(late(1, ResultCode.REACHED))
+    assert inquiry.codes.tolist() == [ResultCode.REACHED, ResultCode.REACHED, ResultCode.PENDING]
 
 
 def test_an_answer_that_was_only_slow_is_no_limit() -> None:
-    inquiry = Inquiry(np.zeros(2, dtype=np.int64), seed=1)
-    ask(inquiry, Code.TIMED_OUT, Code.TIMED_OUT)
+    inquiry = PortScan(np.zeros(2, dtype=np.int64), seed=1)
+    ask(inquiry, ResultCode.TIMED_OUT, ResultCode.TIMED_OUT)
     chosen = inquiry.next_pass(now_ns=7)
     assert chosen is not None
-    inquiry.note_late(late(0, Code.REFUSED))
-    codes = np.array([Code.REFUSED, Code.TIMED_OUT], dtype=np.uint8)
+    inquiry.note_late(late(0, ResultCode.REFUSED))
+    codes = np.array([ResultCode.REFUSED, ResultCode.TIMED_OUT], dtype=np.uint8)
     inquiry.note(chosen, result_of(codes), now_ns=7)
     assert not inquiry.is_careful.any()
 
 
 def test_a_late_answer_is_not_taken_back_by_the_silence_after_it() -> None:
-    inquiry = Inquiry(np.zeros(1, dtype=np.int64), seed=1)
+    inquiry = PortScan(np.zeros(1, dtype=np.int64), seed=1)
     for _ in range(2):
-        ask(inquiry, Code.TIMED_OUT)
+        ask(inquiry, ResultCode.TIMED_OUT)
     chosen = inquiry.next_pass(now_ns=7)
     assert chosen is not None
-    inquiry.note_late(late(0, Code.REACHED))
-    inquiry.note(chosen, result_of(np.array([Code.TIMED_OUT], dtype=np.uint8)), now_ns=7)
+    inquiry.note_late(late(0, ResultCode.REACHED))
+    inquiry.note(chosen, result_of(np.array([ResultCode.TIMED_OUT], dtype=np.uint8)), now_ns=7)
     assert inquiry.done
-    assert inquiry.codes.tolist() == [Code.REACHED]
+    assert inquiry.codes.tolist() == [ResultCode.REACHED]
 
 
-def late(row: int, code: Code) -> Answers:
+def late(row: int, code: ResultCode) -> SweepAnswers:
     one, zero = np.array([row]), np.zeros(1, dtype=np.uint8)
     codes, nobody = np.array([code], dtype=np.uint8), np.zeros((1, 16), dtype=np.uint8)
-    return Answers(one, one, codes, one, nobody, zero, zero, one)
+    return SweepAnswers(one, one, codes, one, nobody, zero, zero, one)

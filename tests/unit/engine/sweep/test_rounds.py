@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.engine.sweep.pacer import Pacer
-from netprobe.engine.sweep.rounds import LateAnswers, Queue, Round
+from netprobe.engine.sweep.rounds import LateAnswers, Queue, SweepRound
 from netprobe.engine.sweep.targets import (
-    Answers,
-    Code,
-    Kind,
-    Questions,
+    ResultCode,
+    SweepAnswers,
+    SweepTargets,
+    TargetProtocol,
 )
 from netprobe.errors import InputError
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Rejected, TimedOut, TooBig, WrongPeer
@@ -23,21 +23,21 @@ TIMEOUT_NS = 1_000
 OFFSET_NS = 5_000_000
 
 
-def started(count: int, *, sent: int | None = None) -> Round:
+def started(count: int, *, sent: int | None = None) -> SweepRound:
     """A round of *count* questions; row i leaves at 100 + 20·i, the first *sent* of them."""
     pacer = Pacer(start_ns=5, rate=None, tick_ns=1)
     rows = np.arange(count)
-    running = Round(3, count, [Queue(0, rows)], pacer, TIMEOUT_NS, drops_before=2)
+    running = SweepRound(3, count, [Queue(0, rows)], pacer, TIMEOUT_NS, drops_before=2)
     for row in rows[:sent]:
         running.note_sent(rows[row : row + 1], before_ns=90 + 20 * row, after_ns=110 + 20 * row)
         running.queues[0].cursor += 1
     return running
 
 
-def answers(*said: tuple[int, Code, int], sender: str = "10.0.0.9", mtu: int = 0) -> Answers:
+def answers(*said: tuple[int, ResultCode, int], sender: str = "10.0.0.9", mtu: int = 0) -> SweepAnswers:
     """Each: row, code, monotonic time."""
     count = len(said)
-    return Answers(
+    return SweepAnswers(
         rows=np.array([row for row, _, _ in said]),
         rounds=np.full(count, 3),
         codes=np.array([code for _, code, _ in said], dtype=np.uint8),
@@ -51,21 +51,23 @@ def answers(*said: tuple[int, Code, int], sender: str = "10.0.0.9", mtu: int = 0
 
 def test_the_first_answer_counts() -> None:
     running = started(2)
-    told = answers((0, Code.REACHED, 150), (0, Code.REFUSED, 160), (1, Code.REFUSED, 190))
+    told = answers((0, ResultCode.REACHED, 150), (0, ResultCode.REFUSED, 160), (1, ResultCode.REFUSED, 190))
     assert running.note(told, wall_offset_ns=OFFSET_NS) == 2
-    assert running.note(answers((1, Code.REACHED, 200)), wall_offset_ns=OFFSET_NS) == 0
+    assert running.note(answers((1, ResultCode.REACHED, 200)), wall_offset_ns=OFFSET_NS) == 0
     result = running.close(drops=2)
     assert result.outcome(0) == Reached(50)
-    assert (result.codes[1], result.rtts_ns[1]) == (Code.REFUSED, 70)
+    assert (result.codes[1], result.rtts_ns[1]) == (ResultCode.REFUSED, 70)
 
 
 def test_the_last_news_is_when_it_came_not_when_it_was_read() -> None:
     running = started(3)
     running.note(
-        answers((0, Code.REACHED, 160), (1, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS, now_ns=500
+        answers((0, ResultCode.REACHED, 160), (1, ResultCode.REACHED, 150)),
+        wall_offset_ns=OFFSET_NS,
+        now_ns=500,
     )
     assert running.last_news_ns == 160
-    running.note(answers((2, Code.REACHED, 900)), wall_offset_ns=OFFSET_NS, now_ns=600)
+    running.note(answers((2, ResultCode.REACHED, 900)), wall_offset_ns=OFFSET_NS, now_ns=600)
     assert running.last_news_ns == 600
 
 
@@ -77,21 +79,25 @@ def test_silence_is_timed_out_and_has_no_rtt() -> None:
 
 def test_an_answer_after_the_deadline_is_too_late() -> None:
     running = started(1)
-    running.note(answers((0, Code.REACHED, 100 + TIMEOUT_NS + 1)), wall_offset_ns=OFFSET_NS)
+    running.note(answers((0, ResultCode.REACHED, 100 + TIMEOUT_NS + 1)), wall_offset_ns=OFFSET_NS)
     assert running.close(drops=2).outcome(0) == TimedOut(TIMEOUT_NS)
 
 
 def test_our_own_overflow_is_never_loss() -> None:
     running = started(2)
-    running.note(answers((0, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS)
+    running.note(answers((0, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=3)
-    assert (result.dropped, result.count(Code.TIMED_OUT), result.count(Code.NOT_MEASURED)) == (1, 0, 1)
+    assert (result.dropped, result.count(ResultCode.TIMED_OUT), result.count(ResultCode.NOT_MEASURED)) == (
+        1,
+        0,
+        1,
+    )
     assert result.outcome(1) == NotMeasured("our receive buffer overflowed")
 
 
 def test_what_was_never_sent_is_not_measured() -> None:
     result = started(3, sent=1).close(drops=2)
-    assert result.codes.tolist() == [Code.TIMED_OUT, Code.NOT_MEASURED, Code.NOT_MEASURED]
+    assert result.codes.tolist() == [ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED, ResultCode.NOT_MEASURED]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +113,9 @@ def test_what_the_kernel_refused(unreachable: bool, kind: OutcomeKind) -> None:
 
 def test_errors_name_their_sender() -> None:
     running = started(3)
-    running.note(answers((0, Code.REJECTED, 150)), wall_offset_ns=OFFSET_NS)
-    running.note(answers((1, Code.TOO_BIG, 150), mtu=1400), wall_offset_ns=OFFSET_NS)
-    running.note(answers((2, Code.WRONG_PEER, 240)), wall_offset_ns=OFFSET_NS)
+    running.note(answers((0, ResultCode.REJECTED, 150)), wall_offset_ns=OFFSET_NS)
+    running.note(answers((1, ResultCode.TOO_BIG, 150), mtu=1400), wall_offset_ns=OFFSET_NS)
+    running.note(answers((2, ResultCode.WRONG_PEER, 240)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=2)
     assert result.outcome(0) == Rejected("10.0.0.9", 3, 13)
     assert result.outcome(1) == TooBig(1400, "10.0.0.9")
@@ -118,49 +124,49 @@ def test_errors_name_their_sender() -> None:
 
 def test_an_answer_to_what_was_not_asked_is_no_news() -> None:
     running = started(2, sent=1)
-    assert running.note(answers((1, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS) == 0
+    assert running.note(answers((1, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10_000)), max_size=60))
 def test_outcomes_add_up_to_what_was_asked(said: list[tuple[int, int]]) -> None:
     running = started(10)
     for row, at in said:
-        running.note(answers((row, Code.REACHED, at)), wall_offset_ns=OFFSET_NS)
+        running.note(answers((row, ResultCode.REACHED, at)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=2)
-    assert sum(result.count(code) for code in Code) == 10
-    assert result.count(Code.PENDING) == 0
-    assert ((result.rtts_ns > 0) == (result.codes == Code.REACHED)).all()
+    assert sum(result.count(code) for code in ResultCode) == 10
+    assert result.count(ResultCode.PENDING) == 0
+    assert ((result.rtts_ns > 0) == (result.codes == ResultCode.REACHED)).all()
 
 
 @pytest.mark.parametrize("port", [0, -1, 70_000])
 def test_an_impossible_port_is_one_clear_error(port: int) -> None:
     with pytest.raises(InputError, match=rf"10\.0\.0\.1: port {port} is not in 1–65535"):
-        Questions.of(Kind.SYN, ["10.0.0.1"], ports=port)
+        SweepTargets.of(TargetProtocol.SYN, ["10.0.0.1"], ports=port)
 
 
 def test_late_answers_are_kept_up_to_a_bound_and_told_once() -> None:
     late = LateAnswers(most=5, most_batches=3)
     for _ in range(2):
-        late.add(answers(*((row, Code.REACHED, 150) for row in range(3))))
-    late.add(answers((9, Code.REACHED, 150)))
+        late.add(answers(*((row, ResultCode.REACHED, 150) for row in range(3))))
+    late.add(answers((9, ResultCode.REACHED, 150)))
     assert [batch.rows.tolist() for batch in late.take()] == [[0, 1, 2], [0, 1]]
     assert late.take() == []
     for row in range(4):
-        late.add(answers((row, Code.REACHED, 150)))
+        late.add(answers((row, ResultCode.REACHED, 150)))
     assert [batch.rows.tolist() for batch in late.take()] == [[0], [1], [2]]
 
 
 def test_a_verdict_takes_an_answer_that_came_late_and_no_check_does() -> None:
-    for late_counts, code in ((True, Code.REACHED), (False, Code.TIMED_OUT)):
+    for late_counts, code in ((True, ResultCode.REACHED), (False, ResultCode.TIMED_OUT)):
         running = started(1)
         running.late_counts = late_counts
-        running.note(answers((0, Code.REACHED, 100 + TIMEOUT_NS + 1)), wall_offset_ns=OFFSET_NS)
+        running.note(answers((0, ResultCode.REACHED, 100 + TIMEOUT_NS + 1)), wall_offset_ns=OFFSET_NS)
         assert running.close(drops=2).codes.tolist() == [code]
 
 
 def test_silence_while_we_stood_still_is_not_measured_and_says_for_how_long() -> None:
     running = started(2)
-    running.note(answers((0, Code.REACHED, 150)), wall_offset_ns=OFFSET_NS)
+    running.note(answers((0, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=2, stalled_ns=1_234_567_890)
     assert result.outcome(0) == Reached(50)
     assert result.outcome(1) == NotMeasured("the agent stood still for 1234 ms")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.engine.sweep.stall_guard import Awake
+from netprobe.engine.sweep.stall_guard import StallGuard
 
 MS = 1_000_000
 SENT_NS = 7_000 * MS
@@ -13,7 +13,7 @@ TIMEOUT_NS = 500 * MS
 
 def waited(*late_ms: int, plan_ms: int = 500) -> int:
     """The stall that forbids to believe a silence, after waking up so late from each wait for *plan_ms*."""
-    awake, now_ns = Awake(), SENT_NS
+    awake, now_ns = StallGuard(), SENT_NS
     for late in late_ms:
         awake.plan(now_ns + plan_ms * MS)
         now_ns += (plan_ms + late) * MS
@@ -40,7 +40,7 @@ def test_silence_is_believed_if_we_were_awake_for_longer_than_we_stood_still(
 
 
 def test_a_stall_before_the_last_question_left_does_not_matter() -> None:
-    awake = Awake()
+    awake = StallGuard()
     awake.plan(SENT_NS - 2_000 * MS)
     awake.note(SENT_NS - 1 * MS)
     awake.plan(SENT_NS + TIMEOUT_NS)
@@ -49,7 +49,7 @@ def test_a_stall_before_the_last_question_left_does_not_matter() -> None:
 
 
 def test_whoever_comes_early_did_not_stand_still_and_the_earlier_plan_counts() -> None:
-    awake = Awake()
+    awake = StallGuard()
     awake.plan(SENT_NS + TIMEOUT_NS)
     awake.note(SENT_NS + 10 * MS)
     awake.plan(SENT_NS + TIMEOUT_NS)
@@ -60,6 +60,6 @@ def test_whoever_comes_early_did_not_stand_still_and_the_earlier_plan_counts() -
 
 
 def test_nobody_is_late_who_planned_nothing() -> None:
-    awake = Awake()
+    awake = StallGuard()
     awake.note(SENT_NS + 9_000 * MS)
     assert awake.stalled_ns(since_ns=SENT_NS, now_ns=SENT_NS + 9_000 * MS) == 0

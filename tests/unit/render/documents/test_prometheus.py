@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.samples import Sample
 
-from netprobe.model.collector_health import Entrance, Vitals
+from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.finding import Cause
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import AgentState, PathState
@@ -21,15 +21,15 @@ from tests import fleets
 
 PROMTOOL = shutil.which("promtool")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-VITALS = Vitals(
+VITALS = CollectorHealth(
     version="0.1.0", pid=1, started_ns=1, epoch=7, interval_ns=10_000_000_000, agents_planned=14,
     last_report_ns=5_000_000_000, analysis_errors=2, inventories_refused=0,
     windows_rejected_by_reason={"unknown check": 3}, counters=Counters(windows_stored=1_000),
-    entrance=Entrance(5, 1, {"expired": 4}, 0, {}),
+    entrance=AuthStats(5, 1, {"expired": 4}, 0, {}),
 )  # fmt: skip
 
 
-def samples(snapshot: Snapshot | None, vitals: Vitals = VITALS) -> dict[str, list[Sample]]:
+def samples(snapshot: Snapshot | None, vitals: CollectorHealth = VITALS) -> dict[str, list[Sample]]:
     body, content_type = encode_metrics(snapshot, vitals)
     assert content_type.startswith("text/plain")
     found: dict[str, list[Sample]] = {}

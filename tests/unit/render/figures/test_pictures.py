@@ -17,7 +17,7 @@ from netprobe.model.inventory import Inventory, NodeRole
 from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
-from netprobe.render.figures.canvas import LEADER, Sheet
+from netprobe.render.figures.canvas import LEADER, Canvas
 from netprobe.render.figures.heatmap import draw_matrix
 from netprobe.render.figures.layout import HEIGHT, WIDTH
 from netprobe.render.figures.registry import FIGURES, draw_topology
@@ -51,7 +51,7 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
 # --- overlap ---------------------------------------------------------------------------------
 
 
-def corners_of(sheet: Sheet, text: Text) -> Corners:
+def corners_of(sheet: Canvas, text: Text) -> Corners:
     """The four corners of a text as it stands, turned texts included."""
     angle = text.get_rotation()
     text.set_rotation(0)
@@ -106,7 +106,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_sheet(figure: str, fleet: str)
 # --- what is on it ---------------------------------------------------------------------------
 
 
-def words_of(sheet: Sheet) -> list[str]:
+def words_of(sheet: Canvas) -> list[str]:
     return [" ".join(text.get_text().split()) for text in sheet.texts]
 
 

@@ -13,7 +13,7 @@ from netprobe.cli.commands.report import DIRECTORY_FORMS
 from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.reports.formats import FORMS
-from netprobe.render.reports.snapshot import Moment, build_report_files
+from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 from tests import fleets
 
 _VOID = {"meta", "br", "hr", "img", "link", "input", "path", "use"}
@@ -63,7 +63,7 @@ REPORTED = {**fleets.EVERY, "large": fleets.large}
 
 @pytest.mark.parametrize("fleet", REPORTED)
 def test_html_is_well_formed_and_needs_no_other_host(fleet: str) -> None:
-    html = Moment(REPORTED[fleet]()).html()
+    html = SnapshotReport(REPORTED[fleet]()).html()
     page = Checker(html)
     assert page.problems == []
     assert page.open == []
@@ -75,7 +75,7 @@ def test_html_is_well_formed_and_needs_no_other_host(fleet: str) -> None:
 
 
 def test_html_holds_map_matrix_and_findings() -> None:
-    html = Moment(fleets.several()).html()
+    html = SnapshotReport(fleets.several()).html()
     page = Checker(html)
     assert page.tags.count("svg") == 2
     assert page.tags.count("article") == 5
@@ -94,35 +94,35 @@ def hostile() -> Snapshot:
 
 
 def test_words_never_become_markup() -> None:
-    page = Checker(Moment(hostile()).html())
+    page = Checker(SnapshotReport(hostile()).html())
     assert not {"script", "img", "b"} & set(page.tags)
     assert page.problems == []
     assert any("<script>alert(1)</script>" in words for words in page.words)
 
 
 def test_markdown_reads_well(snapshot: SnapshotAssertion) -> None:
-    assert Moment(fleets.several()).markdown() == snapshot
+    assert SnapshotReport(fleets.several()).markdown() == snapshot
 
 
 def test_healthy_markdown_is_short(snapshot: SnapshotAssertion) -> None:
-    assert Moment(fleets.healthy()).markdown() == snapshot
+    assert SnapshotReport(fleets.healthy()).markdown() == snapshot
 
 
 def test_large_markdown_shows_what_differs(snapshot: SnapshotAssertion) -> None:
-    assert Moment(fleets.large()).markdown() == snapshot
+    assert SnapshotReport(fleets.large()).markdown() == snapshot
 
 
 @pytest.mark.parametrize("fleet", REPORTED)
 def test_markdown_tables_have_equal_columns(fleet: str) -> None:
     width = 0
-    for line in Moment(REPORTED[fleet]()).markdown().splitlines():
+    for line in SnapshotReport(REPORTED[fleet]()).markdown().splitlines():
         columns = line.count("|") - line.count("\\|") if line.startswith("|") else 0
         assert not (columns and width) or columns == width, line
         width = columns
 
 
 def test_json_says_what_it_is() -> None:
-    document = json.loads(FORMS["json"].write(Moment(fleets.tunnel_down())))
+    document = json.loads(FORMS["json"].write(SnapshotReport(fleets.tunnel_down())))
     assert (document["schema"], document["version"], document["broken"]) == ("netprobe/report", 1, True)
     assert document["findings"][0]["cause"] == "tunnel-down"
 

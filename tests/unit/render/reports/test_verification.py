@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.render.reports.verification import (
     MAX_ROWS,
@@ -17,12 +17,12 @@ from netprobe.render.reports.verification_rows import fold_rows, group_judged
 from netprobe.render.terminal.tables import render_text
 
 
-def judged(source: int, target: int, verdict: CellVerdict) -> Judged:
+def judged(source: int, target: int, verdict: CellVerdict) -> CellResult:
     cell = Cell(
         AgentId.parse(f"cluster-{source:02}/w1/pod"), f"cluster-{target:02}/w1/pod", "10.0.0.1",
-        Door(Protocol.TCP, 443), Expectation.DENY, "default",
+        PortSpec(Protocol.TCP, 443), Expectation.DENY, "default",
     )  # fmt: skip
-    return Judged(cell, verdict, "answered")
+    return CellResult(cell, verdict, "answered")
 
 
 FLEET = [

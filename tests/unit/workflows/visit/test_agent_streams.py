@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from netprobe.bus.questions import CarriedAsker
-from netprobe.errors import SurroundingsError
+from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.verdict import Verdict
 from netprobe.probes.ports import read_facts
-from netprobe.wire.messages import Answer, Declined, Reply, decode_reply
-from netprobe.wire.stream import Replied, Taken, encode_said
-from netprobe.workflows.visit.agent_streams import Pipes, TalkTo, open_pipes
+from netprobe.wire.messages import CheckAnswer, Declined, Reply, decode_reply
+from netprobe.wire.stream import PlanTaken, ReplyLine, encode_said
+from netprobe.workflows.visit.agent_streams import AgentStreams, TalkTo, open_pipes
 
 ME = AgentId.parse("here/n1/host")
 KEY = b"k" * 16
@@ -93,7 +93,7 @@ async def test_a_real_agent_answers_in_order_and_only_what_it_may_ask() -> None:
         )
     assert stranger == Declined(ME, "192.0.2.1 is neither in the plan nor on the allow-list")
     for number, told in ((1, first), (3, last)):
-        assert isinstance(told, Answer), told
+        assert isinstance(told, CheckAnswer), told
         assert (told.check, told.outcomes[0].kind) == (number, OutcomeKind.REACHED)
         (door,) = read_facts(told.details[0].facts)
         assert (door.port, door.verdict) == (port, Verdict.OPEN)
@@ -149,18 +149,18 @@ class Odd:
             for line in lines:
                 yield line
         if self.fails:
-            raise SurroundingsError(self.fails)
+            raise SystemRefusedError(self.fails)
 
     @asynccontextmanager
     async def talk_to(self, agent: AgentId) -> AsyncIterator[Odd]:
         yield self
 
 
-TAKEN = [encode_said(Taken(1, (), "0"))]
+TAKEN = [encode_said(PlanTaken(1, (), "0"))]
 
 
 def reply(number: int, message: bytes) -> bytes:
-    return encode_said(Replied(number, message))
+    return encode_said(ReplyLine(number, message))
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ async def test_an_agent_that_takes_no_plan_is_told_and_asked_nothing(odd: Odd, w
 async def test_a_late_reply_is_nobody_elses() -> None:
     odd = Odd([TAKEN, [], [reply(1, b"late"), reply(2, b"in time")], []])
     async with open_pipes([plan()], odd.talk_to, patience_s=PATIENCE_S) as pipes:
-        with pytest.raises(SurroundingsError, match="no reply within"):
+        with pytest.raises(SystemRefusedError, match="no reply within"):
             await pipes.carry(ME, b"first", timeout_s=0.05)
         assert await pipes.carry(ME, b"second", timeout_s=PATIENCE_S) == b"in time"
 
 
 async def test_nobody_is_asked_as_somebody_else() -> None:
-    with pytest.raises(SurroundingsError, match="no agent runs as here/n1/host"):
-        await Pipes([]).carry(ME, b"", timeout_s=1.0)
+    with pytest.raises(SystemRefusedError, match="no agent runs as here/n1/host"):
+        await AgentStreams([]).carry(ME, b"", timeout_s=1.0)

@@ -10,7 +10,7 @@ from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.model.intent import Group, Intent
 from netprobe.model.inventory import Cluster, Inventory, Node, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.workflows.visit.session import Stay, VisitSettings
+from netprobe.workflows.visit.session import VisitSession, VisitSettings
 from netprobe.workflows.visit.verification import build_inventory, plan_answering
 
 NAME, OWN = ClusterName("x"), "netprobe-verify-1"
@@ -29,7 +29,7 @@ INTENT = Intent((Group("far", cidrs=("192.0.2.7/32", "198.51.100.0/24")), Group(
 def inventory() -> Inventory:
     facts = ClusterFacts(Cluster(NAME, NODES, SERVICES), "", "", agents=frozenset({RUNNING}))
     visit = Visit(cast("ClusterApi", None), OWN, (), ())
-    return build_inventory(Stay(VisitSettings("none"), {NAME: visit}, (facts,)), INTENT)
+    return build_inventory(VisitSession(VisitSettings("none"), {NAME: visit}, (facts,)), INTENT)
 
 
 def test_a_node_whose_agent_does_not_run_is_not_forgotten() -> None:

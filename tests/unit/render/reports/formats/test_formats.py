@@ -20,14 +20,14 @@ import yaml
 from netprobe.analysis.queries.comparison import compare_judged, compare_snapshots
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellVerdict, Door, Judged, Protocol
+from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.render.labels import one_line
-from netprobe.render.reports.comparison import Compared
+from netprobe.render.reports.comparison import ComparisonReport
 from netprobe.render.reports.formats import FORMS, form_of
-from netprobe.render.reports.formats.subject import Outcome, Subject
-from netprobe.render.reports.snapshot import Moment
-from netprobe.render.reports.verification import Verification
+from netprobe.render.reports.formats.subject import CaseOutcome, ReportSubject
+from netprobe.render.reports.snapshot import SnapshotReport
+from netprobe.render.reports.verification import VerificationReport
 from tests import fleets
 from tests.unit.render.tap14 import TapError, read_tap
 
@@ -35,10 +35,12 @@ SCHEMAS = Path(__file__).parents[4] / "schemas"
 PUBLISHED = Path(__file__).parents[5] / "docs/schemas"
 
 
-def judged(source: str, target: str, verdict: CellVerdict, *, port: int = 443, reason: str = "ok") -> Judged:
+def judged(
+    source: str, target: str, verdict: CellVerdict, *, port: int = 443, reason: str = "ok"
+) -> CellResult:
     cell = Cell(AgentId.parse(f"{source}/w1/pod"), f"{target}/w1/pod", "10.0.0.1",
-                Door(Protocol.TCP, port), Expectation.DENY, "no way # in")  # fmt: skip
-    return Judged(cell, verdict, reason)
+                PortSpec(Protocol.TCP, port), Expectation.DENY, "no way # in")  # fmt: skip
+    return CellResult(cell, verdict, reason)
 
 
 HOSTILE = 'a\x00b\x1b[31m ]]> </failure> & "q" # SKIP\nnot ok 9\u2028\ud7ff ... |x|'
@@ -52,26 +54,26 @@ JUDGED = (
 )
 
 
-def hostile_moment() -> Moment:
+def hostile_moment() -> SnapshotReport:
     found = replace(fleets.tunnel_down_finding(), summary=HOSTILE)
-    return Moment(replace(fleets.tunnel_down(), findings=(found,)))
+    return SnapshotReport(replace(fleets.tunnel_down(), findings=(found,)))
 
 
-def compared() -> Compared:
+def compared() -> ComparisonReport:
     """A tunnel broke, others became slower, a node is no longer measured."""
     before, after = fleets.healthy(), fleets.several()
     slow = tuple(replace(path, rtt_p50_ns=path.rtt_p50_ns and path.rtt_p50_ns * 3) for path in after.paths)
-    return Compared(compare_snapshots(before, replace(after, paths=slow)))
+    return ComparisonReport(compare_snapshots(before, replace(after, paths=slow)))
 
 
-SUBJECTS: dict[str, Subject] = {
-    **{name: Moment(make()) for name, make in fleets.EVERY.items()},
+SUBJECTS: dict[str, ReportSubject] = {
+    **{name: SnapshotReport(make()) for name, make in fleets.EVERY.items()},
     "hostile": hostile_moment(),
-    "verified": Verification(JUDGED, {"no way # in": "the intent.yaml:12:5"}),
-    "all as intended": Verification(JUDGED[:1]),
+    "verified": VerificationReport(JUDGED, {"no way # in": "the intent.yaml:12:5"}),
+    "all as intended": VerificationReport(JUDGED[:1]),
     "worse": compared(),
-    "better": Compared(compare_snapshots(fleets.several(), fleets.healthy())),
-    "another intent": Compared(compare_judged(JUDGED[:2], JUDGED[1:])),
+    "better": ComparisonReport(compare_snapshots(fleets.several(), fleets.healthy())),
+    "another intent": ComparisonReport(compare_judged(JUDGED[:2], JUDGED[1:])),
 }
 each_subject = pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS)
 
@@ -83,7 +85,7 @@ def junit_schema() -> xmlschema.XMLSchema:
 
 @each_subject
 def test_junit_keeps_jenkins_schema_and_counts_right(
-    subject: Subject, junit_schema: xmlschema.XMLSchema
+    subject: ReportSubject, junit_schema: xmlschema.XMLSchema
 ) -> None:
     text = FORMS["junit"].write(subject)
     junit_schema.validate(text)
@@ -104,7 +106,7 @@ def test_junit_says_which_cell_leaks() -> None:
 
 
 @each_subject
-def test_sarif_keeps_the_oasis_schema(subject: Subject) -> None:
+def test_sarif_keeps_the_oasis_schema(subject: ReportSubject) -> None:
     log = json.loads(FORMS["sarif"].write(subject))
     schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
     jsonschema.Draft4Validator(schema).validate(log)
@@ -126,7 +128,7 @@ def test_a_leak_stands_at_the_line_of_the_intent_that_forbids_it() -> None:
 
 
 def test_a_leak_has_the_same_fingerprint_however_it_was_seen() -> None:
-    again = Verification(tuple(replace(one, reason="seen otherwise") for one in JUDGED))
+    again = VerificationReport(tuple(replace(one, reason="seen otherwise") for one in JUDGED))
     prints = [
         {result["partialFingerprints"]["netprobe/v1"] for result in json.loads(text)["runs"][0]["results"]}
         for text in (FORMS["sarif"].write(SUBJECTS["verified"]), FORMS["sarif"].write(again))
@@ -143,7 +145,7 @@ print join ' ', map { scalar $parser->$_ } qw(tests_planned passed failed skippe
 
 @pytest.mark.skipif(shutil.which("prove") is None, reason="needs Perl's Test::Harness (package perl)")
 @each_subject
-def test_tap_is_understood_by_perls_test_harness(subject: Subject) -> None:
+def test_tap_is_understood_by_perls_test_harness(subject: ReportSubject) -> None:
     text = FORMS["tap"].write(subject)
     assert text.startswith("TAP version 14\n")
     # Perl's reader stops at the number 14; what follows it is the same in 13, by design of version 14.
@@ -152,17 +154,20 @@ def test_tap_is_understood_by_perls_test_harness(subject: Subject) -> None:
     seen = Counter(case.outcome for case in subject.cases())
     planned, passed, failed, skipped, errors = map(int, ran.stdout.split())
     assert (planned, errors) == (seen.total(), 0)
-    assert (passed, failed) == (seen[Outcome.PASSED] + seen[Outcome.SKIPPED], seen[Outcome.FAILED])
-    assert skipped == seen[Outcome.SKIPPED]
+    assert (passed, failed) == (
+        seen[CaseOutcome.PASSED] + seen[CaseOutcome.SKIPPED],
+        seen[CaseOutcome.FAILED],
+    )
+    assert skipped == seen[CaseOutcome.SKIPPED]
 
 
 @each_subject
-def test_tap_keeps_the_grammar_of_version_14(subject: Subject) -> None:
+def test_tap_keeps_the_grammar_of_version_14(subject: ReportSubject) -> None:
     points = read_tap(FORMS["tap"].write(subject))
     cases = list(subject.cases())
-    assert [point.is_ok for point in points] == [case.outcome is not Outcome.FAILED for case in cases]
+    assert [point.is_ok for point in points] == [case.outcome is not CaseOutcome.FAILED for case in cases]
     assert [point.directive == "skip" for point in points] == [
-        case.outcome is Outcome.SKIPPED for case in cases
+        case.outcome is CaseOutcome.SKIPPED for case in cases
     ]
     assert [point.description for point in points] == [
         one_line(f"{each.group}: {each.name}") for each in cases
@@ -206,7 +211,7 @@ def _strict(schema: Any) -> Any:
 
 
 @each_subject
-def test_json_is_what_the_published_schema_says_and_nothing_more(subject: Subject) -> None:
+def test_json_is_what_the_published_schema_says_and_nothing_more(subject: ReportSubject) -> None:
     document = json.loads(FORMS["json"].write(subject))
     name = document["schema"].removeprefix("netprobe/")
     schema = json.loads((PUBLISHED / f"{name}.schema.json").read_text())
