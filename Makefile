@@ -14,7 +14,7 @@ E2E_PACKAGES := containerd runc containernetworking-plugins buildah busybox-stat
 FUZZ_SECONDS ?= 120
 SOAK_SECONDS ?= 600
 
-.PHONY: help setup system-packages demo test check lint types floors unit scenarios lab-test notebooks e2e e2e-build e2e-packages lab-score fuzz soak format lock clean
+.PHONY: help setup system-packages demo docs test check lint types floors unit scenarios lab-test notebooks e2e e2e-build e2e-packages lab-score fuzz soak format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ e2e: e2e-build  ## Tests on real Kubernetes; the first run builds it (or NETPROB
 
 lab-score: setup  ## Every kind of fault at two places, on real packets; writes docs/lab-score.md
 	@$(BIN)/python -m benchmarks lab-score --docs docs/lab-score.md
+
+docs: $(STAMP)  ## The documentation site in build/docs/html; warnings and broken links are errors
+	@$(BIN)/python -m docs.site
 
 fuzz: $(STAMP)  ## Fuzz every decoder with atheris, FUZZ_SECONDS (120) each; corpus in build/fuzz
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)

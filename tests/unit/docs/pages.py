@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+ROOT_PAGES = ("README.md", "SECURITY.md", "findings/README.md")
 PAGES = tuple(
-    sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "changelog.d").glob("*.md")])
+    sorted(
+        [
+            *(ROOT / name for name in ROOT_PAGES),
+            *(ROOT / "docs").rglob("*.md"),
+            *(ROOT / "changelog.d").glob("*.md"),
+        ]
+    )
 )
 PROGRAMS = ("netprobe", "netprobe-agent", "make", "python -m benchmarks", "python -m benchmarks.soak")
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)

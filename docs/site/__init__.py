@@ -1,0 +1,1 @@
+"""The documentation site: pages of the repository, and what is generated from the program itself."""
