@@ -18,17 +18,17 @@ from typing import Any
 import pytest
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.compare import Comparison, compare_judged, compare_snapshots
-from netprobe.analysis.marks import Told, Way, read_marks
-from netprobe.cli.collector import plan as make_plans
-from netprobe.collector.brains import Brains
-from netprobe.collector.past import Past
-from netprobe.collector.settings import read_keys
-from netprobe.collector.state import load_state
-from netprobe.discovery.static import load_inventory
-from netprobe.lab.state import StateFolder
+from netprobe.analysis.queries.comparison import Comparison, compare_judged, compare_snapshots
+from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
+from netprobe.bus.keys_file import read_keys
+from netprobe.cli.commands.collector import plan as make_plans
+from netprobe.collector.persisted_state import load_state
+from netprobe.collector.ports import AnalysisPorts
+from netprobe.collector.replay import Replay
+from netprobe.discovery.inventory.file import load_inventory
+from netprobe.lab.state_folder import StateFolder
 from netprobe.model.finding import Finding
-from netprobe.model.intent import Judged
+from netprobe.model.intent import CellResult
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import NotMeasured, Outcome
 from netprobe.model.snapshot import Snapshot
@@ -36,18 +36,18 @@ from netprobe.model.verdict import PortVerdict
 from netprobe.model.window import Report
 from netprobe.probes.drops import read_drops
 from netprobe.probes.ports import is_undecided, read_facts
-from netprobe.render.documents import report_document
-from netprobe.render.report import build_report_files
-from netprobe.render.tables import agents_table, findings_table, render_text, topology_table
-from netprobe.render.words import verdict as one_sentence
+from netprobe.render.documents.snapshot import report_document
+from netprobe.render.labels import verdict as one_sentence
+from netprobe.render.reports.snapshot import build_report_files
+from netprobe.render.terminal.tables import agents_table, findings_table, render_text, topology_table
 from netprobe.store.bundle import Bundle, read_bundle
 from netprobe.store.history import History
 from netprobe.store.verification import read_verification
 from netprobe.wire import messages, stream
-from netprobe.wire.measured import decode_measured
+from netprobe.wire.intent_watch import decode_watched
+from netprobe.wire.measured_json import decode_measured
 from netprobe.wire.reports import decode_report
-from netprobe.wire.watching import decode_watched
-from netprobe_agent.doors import recall_doors
+from netprobe_agent.bus_address_cache import recall_doors
 from netprobe_agent.run import read_plan
 from netprobe_agent.spool import Spool
 
@@ -68,9 +68,9 @@ def reply(name: str) -> messages.Reply:
     return messages.decode_reply((DATA / f"{name}.bin").read_bytes())
 
 
-def answer(name: str) -> messages.Answer:
+def answer(name: str) -> messages.CheckAnswer:
     told = reply(name)
-    assert isinstance(told, messages.Answer), told
+    assert isinstance(told, messages.CheckAnswer), told
     return told
 
 
@@ -143,7 +143,7 @@ CELL_REASONS = {
 }
 
 
-def cell_reason(judged: Judged) -> str:
+def cell_reason(judged: CellResult) -> str:
     """What the reason of a cell of ``verify`` means."""
     return _meaning(CELL_REASONS, judged.reason)
 
@@ -207,8 +207,8 @@ def marked_rows(name: str) -> list[str]:
     """The rows of the decision table that a patient question's reply leads to."""
     question = messages.decode_question((DATA / f"questions/question-{name}.bin").read_bytes())
     told = answer(f"questions/reply-{name}")
-    way = Way(question.check.source, AgentId.parse("staging/w1/pod"), NodeId.parse("prod/gw"))
-    seen = Told(question.check, told.outcomes, told.details[0].facts)
+    way = ProbePath(question.check.source, AgentId.parse("staging/w1/pod"), NodeId.parse("prod/gw"))
+    seen = ProbeResult(question.check, told.outcomes, told.details[0].facts)
     return [found.row.number for found in read_marks([seen], way)]
 
 
@@ -506,7 +506,7 @@ def test_a_moment_of_the_old_history_is_judged_anew(database: Path) -> None:
     try:
         key = load_state(DATA / "collector").cookie_key
         at_ns = max(one.start_ns for one in history.reports_since(0)) + 1_000_000_000
-        past = Past(history, Brains(make_plans, Analyst), key)
+        past = Replay(history, AnalysisPorts(make_plans, Analyst), key)
         taken = past.snapshot_at(at_ns, now_ns=at_ns, known=history.incidents_since(0))
     finally:
         history.close()
@@ -624,7 +624,7 @@ def test_questions_are_read(path: Path) -> None:
     assert (question.asked_by, str(question.check.source)) == ("ann", "prod/w1/pod")
     told = reply(f"questions/{path.stem.replace('question', 'reply')}")
     assert str(told.agent) == "prod/w1/pod"
-    if isinstance(told, messages.Answer):
+    if isinstance(told, messages.CheckAnswer):
         assert (told.check, len(told.outcomes)) == (question.check.id, question.check.count)
         assert len(told.details) == len(told.outcomes)
 
@@ -768,12 +768,12 @@ def _lines(name: str) -> list[bytes]:
 
 def test_what_a_streaming_agent_hears() -> None:
     follow, *put = map(stream.decode_heard, _lines("stream-in"))
-    assert isinstance(follow, stream.Follow)
+    assert isinstance(follow, stream.FollowPlan)
     assert (str(follow.plan.agent), len(follow.plan.checks)) == ("prod/gw/host", 9)
     asked = [
         (one.number, messages.decode_question(one.message).check)
         for one in put
-        if isinstance(one, stream.Put)
+        if isinstance(one, stream.QuestionLine)
     ]
     assert [(number, one.probe.kind, one.target.address) for number, one in asked] == [
         (1, "icmp", "10.11.0.12"), (2, "tcp", "192.0.2.1"),
@@ -782,15 +782,15 @@ def test_what_a_streaming_agent_hears() -> None:
 
 def test_what_a_streaming_agent_says() -> None:
     taken, second, first, *told = map(stream.decode_said, _lines("stream-out"))
-    assert isinstance(taken, stream.Taken)
+    assert isinstance(taken, stream.PlanTaken)
     assert (taken.epoch, taken.version, taken.unaskable) == (1, "0.1.0", ())
-    assert isinstance(second, stream.Replied)
+    assert isinstance(second, stream.ReplyLine)
     assert second.number == 2
     assert isinstance(messages.decode_reply(second.message), messages.Declined)
-    assert isinstance(first, stream.Replied)
-    assert isinstance(messages.decode_reply(first.message), messages.Answer)
+    assert isinstance(first, stream.ReplyLine)
+    assert isinstance(messages.decode_reply(first.message), messages.CheckAnswer)
     for one in told:
-        assert isinstance(one, stream.Told)
+        assert isinstance(one, stream.MeasuredLine)
         assert len(one.measured.windows) == 9
     assert len(told) == 3
 

@@ -9,7 +9,7 @@ import pytest
 
 from netprobe.model.component import ComponentKind
 from netprobe.model.outcome import OutcomeKind
-from netprobe.model.state import AgentState, PathState
+from netprobe.model.status import AgentState, PathState
 from netprobe.model.verdict import Verdict
 from netprobe.probes.registry import KINDS
 from tests.unit.docs import pages
