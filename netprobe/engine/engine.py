@@ -7,7 +7,6 @@ in time; a new plan begins with the next interval, so the current windows are ne
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 from collections import deque
@@ -16,7 +15,7 @@ from types import TracebackType
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import find_capability as find_port_capability
-from netprobe.engine.drivers.registry import SHELLS
+from netprobe.engine.drivers.registry import DRIVERS
 from netprobe.engine.drivers.streams import StreamNet
 from netprobe.engine.echo.icmp import IcmpEcho
 from netprobe.engine.echo.udp import UdpEcho
@@ -36,6 +35,7 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.model.window import Measured
 from netprobe.probes import registry
+from netprobe.probes.kind import EchoDriver, PacketDriver, StreamDriver
 from netprobe.probes.observation import Observation
 from netprobe.wire.identity import Identity
 
@@ -70,6 +70,7 @@ class Engine:
         self._ledger = InFlightTable()
         self._udp = UdpEcho(self._ledger, keys, nonce, self._clock)
         self._icmp = IcmpEcho(self._ledger, keys, nonce, self._clock)
+        self._echoes: dict[str, UdpEcho | IcmpEcho] = {"udp": self._udp, "icmp": self._icmp}
         self._reflecting = Reflector(str(agent))
         self._http = IdentityServer(Identity(str(agent), boot), keys)
         self._responder = Responder(self._http, keys, self._clock, port, self._reflecting)
@@ -159,9 +160,8 @@ class Engine:
         Raises :class:`InputError` for a question that cannot be asked.
         """
         expect_askable(check)
-        if (
-            check.probe.kind in SHELLS
-        ):  # these judge silence themselves, and know more than that it was silent
+        if isinstance(registry.get_kind(check.probe.kind).driver, PacketDriver):
+            # its machine judges silence itself, and says more about it than that a time passed
             return tuple([await self._try_to_converse(check) for _ in range(check.count)])
         now_ns = self._clock.mono_ns()
         turn = IntervalProbes(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
@@ -215,12 +215,20 @@ class Engine:
         *,
         is_urgent: bool = False,
     ) -> None:
-        by_kind: dict[str, list[Check]] = {"udp": [], "icmp": []}
+        by_kind: dict[str, list[Check]] = {}
         for check in checks:
             by_kind.setdefault(check.probe.kind, []).append(check)
-        self._udp.send(by_kind.pop("udp"), turn, is_urgent=is_urgent)
-        self._icmp.send(by_kind.pop("icmp"), turn)
-        for check in itertools.chain(*by_kind.values()):
+        for kind, batch in by_kind.items():
+            match registry.get_kind(kind).driver:
+                case EchoDriver():
+                    self._echoes[kind].send(batch, turn, is_urgent=is_urgent)
+                case StreamDriver() | PacketDriver():
+                    self._start_conversations(batch, turn, group)
+
+    def _start_conversations(
+        self, checks: Sequence[Check], turn: IntervalProbes, group: asyncio.TaskGroup
+    ) -> None:
+        for check in checks:
             if self._talks.locked():
                 self._ledger.miss(check, turn, f"{MAX_TALKS} conversations are under way already")
             else:
@@ -239,10 +247,14 @@ class Engine:
             return Observation(NotMeasured(f"our own mistake: {type(error).__name__}"))
 
     async def _converse(self, check: Check) -> Observation:
-        kind = registry.find_talking(check.probe.kind)
-        if kind is not None:
-            return await kind.ask(check, StreamNet(check))
-        return await SHELLS[check.probe.kind](check, self._clock, self._keys.key, self._rng)
+        kind = registry.get_kind(check.probe.kind)
+        match kind.driver:
+            case StreamDriver(ask):
+                return await ask(check, StreamNet(check))
+            case PacketDriver():
+                return await DRIVERS[kind.name](check, self._clock, self._keys.key, self._rng)
+            case EchoDriver():
+                raise MisuseError(f"{kind.name} is sent in batches, it is no conversation")
 
     async def _close_later(
         self, plan: Plan, turn: IntervalProbes, deliver: Callable[[Measured], None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netprobe.engine.inflight import PendingProbe
 from netprobe.engine.stall_tracker import StallTracker, sentence
-from netprobe.probes.registry import ECHO_KINDS
+from netprobe.probes import registry
+from netprobe.probes.kind import EchoDriver
 
 
 class LossValidity:
@@ -23,6 +24,12 @@ class LossValidity:
             return sentence(stalled_ns)
         if probe.deadline_ns > self._now_ns:
             return "sent too late in its interval"
-        if self._dropped and probe.check.probe.kind in ECHO_KINDS:
+        if self._dropped and _shares_sockets(probe):
             return f"our full buffers lost {self._dropped} packets"
         return None
+
+
+def _shares_sockets(probe: PendingProbe) -> bool:
+    """Whether its answer came, or would have come, through a socket that many checks share."""
+    kind = registry.find_kind(probe.check.probe.kind)
+    return kind is not None and isinstance(kind.driver, EchoDriver)

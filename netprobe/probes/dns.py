@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from netprobe.model.check import Check, Probe
+from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, NotResolved, Reached
+from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Closed, Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_choice, check_dns_name, check_port, refuse_size
@@ -18,8 +19,6 @@ from netprobe.probes.parameters import check_choice, check_dns_name, check_port,
 if TYPE_CHECKING:
     import dns.message
 
-OPTIONS = ("type", "transport")
-"""What ``Probe.options`` may hold."""
 
 DEFAULT_PORT = 53
 MAX_RECORDS = 10
@@ -115,3 +114,14 @@ async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.me
         stream.close()
     reply = _read(buffer[2:], query)
     return reply if reply is not None else Observation(AppFailed("the DNS server's reply is garbled"))
+
+
+KIND = ProbeKind(
+    name="dns",
+    driver=StreamDriver(ask),
+    validate=validate,
+    options=("type", "transport"),
+    asks_service_name=True,
+    default_for=(TargetKind.DNS,),
+    column=VectorColumn.DNS,
+)

@@ -20,10 +20,9 @@ from netprobe.model.check import Check, Probe
 from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.firewalk import Firewalk
 from netprobe.probes.hops import Ended, Expired
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.ports import MAX_PAIRS, also_of, check_also, entries_of, read_port_list, write_ports
 
-OPTIONS = ("also", "tcp", "udp", "witness", "hops")
-"""What ``Probe.options`` may hold."""
 DEFAULT_HOPS = 16
 _MOST_HOPS = 32
 _NOBODY = "-"
@@ -189,3 +188,11 @@ def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[DropLocation]:
 def _read_hop(text: str) -> DropHop:
     ttl, _, address = text.partition("@")
     return DropHop(int(ttl), address)
+
+
+KIND = ProbeKind(
+    name="drops",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("also", "tcp", "udp", "witness", "hops"),
+)

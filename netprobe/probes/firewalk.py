@@ -28,11 +28,9 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired
+from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation, describe
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, SendPacket
-
-OPTIONS = ("transport", "witness", "patience", "hops")
-"""What ``Probe.options`` may hold."""
 
 SUSPECT, WITNESS = 0, 1
 """The two flows, by number."""
@@ -305,3 +303,13 @@ def _describe(heard: Expired | Ended | None) -> str:
             return "this host's own packet filter drops it"
         case _:
             return describe(heard.outcome)
+
+
+KIND = ProbeKind(
+    name="firewalk",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("transport", "witness", "patience", "hops"),
+    default_timeout_ns=45 * SECOND_NS,
+    agent_port_option="witness",
+)

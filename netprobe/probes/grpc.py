@@ -27,6 +27,7 @@ from netprobe.probes.connection_phases import (
     validate_dialling,
     wants_tls,
 )
+from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Closed, Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from h2.connection import H2Connection
     from h2.events import Event
 
-OPTIONS = ("service", "tls", "resolve")
-"""What ``Probe.options`` may hold."""
 
 DEFAULT_PORT = 50_051
 MAX_SERVICE_BYTES = 200
@@ -260,3 +259,11 @@ def _describe_status(reply: Reply, service: str) -> str:
     name = STATUS[number] if known and number is not None else f"status {reply.status[:20] or 'missing'}"
     words = f": {reply.message}" if reply.message.isprintable() and reply.message else ""
     return f"the health check failed with {name}{words}"[:200]
+
+
+KIND = ProbeKind(
+    name="grpc",
+    driver=StreamDriver(ask),
+    validate=validate,
+    options=("service", "tls", "resolve"),
+)

@@ -15,6 +15,7 @@ from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
 from netprobe.probes.connection_phases import dial, validate_dialling, wants_tls
+from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Closed, Net, Stream
 from netprobe.probes.observation import Observation, judge_identity
 from netprobe.probes.parameters import check_port, refuse_size
@@ -24,8 +25,6 @@ from netprobe.wire.identity import decode_identity
 if TYPE_CHECKING:
     import h11
 
-OPTIONS = ("path", "status", "identity", "tls", "resolve")
-"""What ``Probe.options`` may hold."""
 
 DEFAULT_PORT, DEFAULT_TLS_PORT = 80, 443
 MAX_BODY_BYTES = 64 * 1024
@@ -143,3 +142,15 @@ def _judge(check: Check, status: int, body: bytes, *, rtt_ns: int) -> Observatio
         return Observation(AppFailed(str(error)))
     outcome = judge_identity(check, identity.agent, rtt_ns=rtt_ns)
     return Observation(outcome, answered_by=identity.agent)
+
+
+KIND = ProbeKind(
+    name="http",
+    driver=StreamDriver(ask),
+    validate=validate,
+    options=("path", "status", "identity", "tls", "resolve"),
+    asks_agent_port=True,
+    default_for=(TargetKind.SERVICE,),
+    host_tools=("curl",),
+    column=VectorColumn.TCP,
+)

@@ -9,11 +9,9 @@ Rule: no socket, no clock, no randomness in here.
 from __future__ import annotations
 
 from netprobe.errors import InputError
-from netprobe.model.check import Probe
+from netprobe.model.check import Probe, TargetKind
+from netprobe.probes.kind import EchoDriver, ProbeKind, VectorColumn, never
 from netprobe.wire import icmp
-
-OPTIONS: tuple[str, ...] = ()
-"""What ``Probe.options`` may hold."""
 
 MAX_PACKET_BYTES = 65_000
 
@@ -34,3 +32,14 @@ def build(probe: Probe, cookie: icmp.Cookie, *, key: bytes, version: int, identi
     return icmp.encode_echo_request(
         version=version, identifier=identifier, sequence=cookie.sequence, data=data
     )
+
+
+KIND = ProbeKind(
+    name="icmp",
+    driver=EchoDriver(),
+    validate=validate,
+    has_port=never,
+    default_for=(TargetKind.NODE, TargetKind.GATEWAY_OUTER, TargetKind.OUTSIDE),
+    host_tools=("ping",),
+    column=VectorColumn.ICMP,
+)

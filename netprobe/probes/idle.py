@@ -24,10 +24,8 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
+from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
-
-OPTIONS = ("gaps", "precision", "patience")
-"""What ``Probe.options`` may hold."""
 
 DEFAULT_GAPS = "30,120,180,240,350"
 DEFAULT_PATIENCE_MS = 3_000
@@ -281,3 +279,14 @@ def _facts(state: Idle) -> Iterator[tuple[str, str]]:
     told = {"silence": "dead: silence", "reset": "dead: reset", "closed": "dead: closed"}
     for flow in state.flows:
         yield f"{flow.gap_s} s quiet", "lives" if flow.lives else told.get(flow.how, "not waited for")
+
+
+KIND = ProbeKind(
+    name="idle",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("gaps", "precision", "patience"),
+    default_timeout_ns=420 * SECOND_NS,
+    longest_timeout_ns=7_200 * SECOND_NS,
+    asks_agent_port=True,
+)

@@ -23,11 +23,9 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
+from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
 from netprobe.wire import stamp
-
-OPTIONS = ("patience",)
-"""What ``Probe.options`` may hold."""
 
 TRIES = 3
 BASE = {4: 1_200, 6: 1_280}
@@ -344,3 +342,13 @@ def _complaint(state: PmtuSearch) -> str:
     if is_blackhole_back(state):
         parts.append(f"blackhole back above {state.back_passes} bytes")
     return ", ".join(parts)
+
+
+KIND = ProbeKind(
+    name="pmtu",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("patience",),
+    default_timeout_ns=30 * SECOND_NS,
+    asks_agent_port=True,
+)

@@ -19,9 +19,8 @@ from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import STOOD_STILL
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
+from netprobe.probes.kind import PacketDriver, ProbeKind
 
-OPTIONS = ("tcp", "udp", "sctp", "agents", "icmp", "also", "tries")
-"""What ``Probe.options`` may hold."""
 MAX_PAIRS = 4096
 """Pairs of address and door of one question."""
 DEFAULT_TRIES, _MOST_TRIES = 3, 9
@@ -204,3 +203,11 @@ def read_facts(facts: Iterable[tuple[str, str]]) -> Iterator[PortVerdict]:
                 )
         except (ValueError, InputError) as error:
             raise RemoteFormatError(f"ports: {name[:80]!r} is no verdict") from error
+
+
+KIND = ProbeKind(
+    name="ports",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("tcp", "udp", "sctp", "agents", "icmp", "also", "tries"),
+)

@@ -1,63 +1,61 @@
-"""Every probe kind: adding one is a file in this room and a line here."""
+"""Every probe kind by name: adding one is a file in this package and a line here.
+
+Rule: a kind's module is imported when the kind is first needed, so an agent loads only what its plan asks.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable
-from typing import Protocol, cast
+from collections.abc import Iterator
+from functools import cache
 
 from netprobe.errors import InputError
-from netprobe.model.check import Check, Probe
-from netprobe.probes.net import Net
-from netprobe.probes.observation import Observation
+from netprobe.model.check import Probe
+from netprobe.probes.kind import ProbeKind
 
-ECHO_KINDS = {
-    "icmp": "netprobe.probes.icmp",
-    "udp": "netprobe.probes.udp",
-}
-"""Small questions that share a socket: the engine builds, sends and matches them by the thousand."""
-
-TALKING_KINDS = {
+KINDS: dict[str, str] = {
     "dns": "netprobe.probes.dns",
-    "grpc": "netprobe.probes.grpc",
-    "http": "netprobe.probes.http",
-    "tcp": "netprobe.probes.tcp",
-    "tls": "netprobe.probes.tls",
-}
-"""Conversations: each brings ``ask(check, net)``."""
-
-PACKET_KINDS = {
     "drops": "netprobe.probes.drops",
     "firewalk": "netprobe.probes.firewalk",
+    "grpc": "netprobe.probes.grpc",
+    "http": "netprobe.probes.http",
+    "icmp": "netprobe.probes.icmp",
     "idle": "netprobe.probes.idle",
     "pmtu": "netprobe.probes.pmtu",
     "ports": "netprobe.probes.ports",
+    "tcp": "netprobe.probes.tcp",
+    "tls": "netprobe.probes.tls",
     "trace": "netprobe.probes.trace",
+    "udp": "netprobe.probes.udp",
 }
-"""Conversations of single packets: each is a machine without I/O, for which the engine has a shell."""
-
-KINDS = ECHO_KINDS | TALKING_KINDS | PACKET_KINDS
-
-MAX_TIMEOUT_NS = 60_000_000_000
-MAX_PATIENT_NS = {"idle": 7_200_000_000_000, "tcp": 90_000_000_000}
-"""Kinds that take longer by their nature; a connection is tried for a minute and more (RFC 6298)."""
+"""Each name's module, which ends with ``KIND``."""
 
 
-class Kind(Protocol):
-    """What every kind's file offers."""
-
-    OPTIONS: tuple[str, ...]
-    """What ``Probe.options`` may hold."""
-
-    def validate(self, probe: Probe) -> None:
-        """Raise :class:`InputError` for parameters that cannot be asked."""
+def find_kind(name: str) -> ProbeKind | None:
+    """The kind of that name, or None where this build has none (a newer build may)."""
+    module = KINDS.get(name)
+    return _load(module) if module else None
 
 
-class StreamKind(Kind, Protocol):
-    """What a conversation's file offers."""
+def get_kind(name: str, *, where: str = "probe.kind") -> ProbeKind:
+    """The kind of that name; :class:`InputError` where this build has none."""
+    kind = find_kind(name)
+    if kind is None:
+        known = ", ".join(sorted(KINDS))
+        raise InputError(f"unknown probe kind {name!r}; known are {known}", where=where)
+    return kind
 
-    def ask(self, check: Check, net: Net) -> Awaitable[Observation]:
-        """Ask once."""
+
+def iter_kinds() -> Iterator[ProbeKind]:
+    """Every kind, by name; imports them all."""
+    return (_load(KINDS[name]) for name in sorted(KINDS))
+
+
+@cache
+def _load(module: str) -> ProbeKind:
+    kind = importlib.import_module(module).KIND
+    assert isinstance(kind, ProbeKind)
+    return kind
 
 
 def validate(probe: Probe, *, where: str = "probe") -> None:
@@ -68,24 +66,14 @@ def validate(probe: Probe, *, where: str = "probe") -> None:
         ...
     netprobe.errors.InputError: probe.port: port 70000 is not within 1–65535
     """
-    if probe.kind not in KINDS:
-        known = ", ".join(sorted(KINDS))
-        raise InputError(f"unknown probe kind {probe.kind!r}; known are {known}", where=f"{where}.kind")
-    longest_ns = MAX_PATIENT_NS.get(probe.kind, MAX_TIMEOUT_NS)
-    if not 0 < probe.timeout_ns <= longest_ns:
-        bounds = f"1 ns–{longest_ns // 1_000_000_000} s"
+    kind = get_kind(probe.kind, where=f"{where}.kind")
+    if not 0 < probe.timeout_ns <= kind.longest_timeout_ns:
+        bounds = f"1 ns–{kind.longest_timeout_ns // 1_000_000_000} s"
         raise InputError(f"{probe.timeout_ns / 1e9:g} s is not within {bounds}", where=f"{where}.timeout_ns")
-    kind = cast("Kind", importlib.import_module(KINDS[probe.kind]))
-    if unknown := sorted({key for key, _ in probe.options} - set(kind.OPTIONS)):
-        known = f"; known are {', '.join(sorted(kind.OPTIONS))}" if kind.OPTIONS else ""
+    if unknown := sorted({key for key, _ in probe.options} - set(kind.options)):
+        known = f"; known are {', '.join(sorted(kind.options))}" if kind.options else ""
         raise InputError(f"{probe.kind} has no such option{known}", where=f"{where}.options.{unknown[0]}")
     try:
         kind.validate(probe)
     except InputError as error:
         raise InputError(error.what, where=f"{where}.{error.where}") from error
-
-
-def find_talking(kind: str) -> StreamKind | None:
-    """The conversation of that name, or None where the engine has a part of its own for the kind."""
-    module = TALKING_KINDS.get(kind)
-    return cast("StreamKind", importlib.import_module(module)) if module else None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from netprobe.model.check import Check, Probe
+from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached
+from netprobe.probes.kind import SECOND_NS, ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size
-
-OPTIONS: tuple[str, ...] = ()
-"""What ``Probe.options`` may hold."""
 
 
 def validate(probe: Probe) -> None:
@@ -27,3 +25,15 @@ async def ask(check: Check, net: Net) -> Observation:
     rtt_ns = net.now_ns() - began_ns
     stream.close()
     return Observation(Reached(rtt_ns), phases_ns=(("connect", rtt_ns),))
+
+
+KIND = ProbeKind(
+    name="tcp",
+    driver=StreamDriver(ask),
+    validate=validate,
+    longest_timeout_ns=90 * SECOND_NS,  # a connection is tried for a minute and more (RFC 6298)
+    asks_agent_port=True,
+    default_for=(TargetKind.ENDPOINT,),
+    host_tools=("curl", "nc"),
+    column=VectorColumn.TCP,
+)

@@ -18,12 +18,10 @@ from typing import Any
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Outcome, Reached, TlsFailed
 from netprobe.probes.connection_phases import OpenedConnection, dial
+from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, check_server_name, refuse_size
-
-OPTIONS: tuple[str, ...] = ()
-"""What ``Probe.options`` may hold."""
 
 DEFAULT_PORT = 443
 _DER = 2  # _ssl.ENCODING_DER
@@ -146,3 +144,10 @@ def describe(chain: tuple[Certificate, ...]) -> Iterator[tuple[str, str]]:
 
 def _date(wall_ns: int) -> str:
     return datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).isoformat()
+
+
+KIND = ProbeKind(
+    name="tls",
+    driver=StreamDriver(ask),
+    validate=validate,
+)

@@ -25,10 +25,8 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
+from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
-
-OPTIONS = ("transport", "patience", "hops", "flows")
-"""What ``Probe.options`` may hold."""
 
 ENOUGH_FLOWS = (6, 11, 16, 21, 27, 33)
 """n_k: flows to ask before believing that there are only k next hops."""
@@ -198,3 +196,15 @@ def conclude(state: Trace, *, is_late: bool = False) -> Observation:
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)
     outcome = Reached(rtt_ns) if arrived and not isinstance(best.outcome, WrongPeer) else best.outcome
     return Observation(outcome, best.answered_by, best.observed_source, facts=facts)
+
+
+KIND = ProbeKind(
+    name="trace",
+    driver=PacketDriver(),
+    validate=validate,
+    options=("transport", "patience", "hops", "flows"),
+    default_timeout_ns=45 * SECOND_NS,
+    has_port=lambda options: options.get("transport") != "icmp",
+    asks_agent_port=True,
+    host_tools=("traceroute",),
+)

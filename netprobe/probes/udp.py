@@ -1,7 +1,8 @@
 """``udp``: a STAMP echo (RFC 8762, RFC 8972) to an agent; it tells loss out from loss back.
 
 Reads ``Probe.port``, ``Probe.size`` (whole IP packet, sent with DF; the answer has
-the same size; 0 for the smallest) and ``Probe.timeout_ns``.
+the same size; 0 for the smallest), ``Probe.timeout_ns`` and the option ``flow`` (1–64): each number has a
+source port of its own, so routers that spread flows over equal paths may choose another path for it.
 
 Rule: no socket, no clock, no randomness in here.
 """
@@ -9,14 +10,12 @@ Rule: no socket, no clock, no randomness in here.
 from __future__ import annotations
 
 from netprobe.errors import InputError
-from netprobe.model.check import Check, Probe
+from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import TimedOut
+from netprobe.probes.kind import EchoDriver, ProbeKind, VectorColumn
 from netprobe.probes.observation import Observation, judge_identity
 from netprobe.wire import icmp, stamp
 
-OPTIONS: tuple[str, ...] = ("flow",)
-"""What ``Probe.options`` may hold. ``flow``: a number (1–64); each has a source port of its own, so that
-routers which spread flows over several equal ways may send it another way."""
 MAX_FLOW = 64
 """UdpPinger's number of ports (Facebook, NANOG 2016)."""
 
@@ -64,3 +63,14 @@ def judge(answer: stamp.StampAnswer, check: Check, *, elapsed_ns: int) -> Observ
         return Observation(TimedOut(check.probe.timeout_ns), received_count=count)
     outcome = judge_identity(check, told_by, rtt_ns=rtt_ns)
     return _make(Observation, (outcome, told_by, observed_source, count, False, (), "", ()))
+
+
+KIND = ProbeKind(
+    name="udp",
+    driver=EchoDriver(),
+    validate=validate,
+    options=("flow",),
+    asks_agent_port=True,
+    default_for=(TargetKind.AGENT,),
+    column=VectorColumn.UDP,
+)

@@ -14,6 +14,8 @@ from netprobe.errors import InputError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.inventory import Cluster, Inventory, Service
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
+from netprobe.probes import registry
+from netprobe.probes.kind import ProbeKind
 
 _LAYERS = {
     TargetKind.AGENT: Layer.POD,
@@ -24,16 +26,6 @@ _LAYERS = {
     TargetKind.DNS: Layer.DNS,
     TargetKind.OUTSIDE: Layer.OUTSIDE,
 }
-_DEFAULT_KIND = {
-    TargetKind.AGENT: "udp",
-    TargetKind.SERVICE: "http",
-    TargetKind.ENDPOINT: "tcp",
-    TargetKind.DNS: "dns",
-}
-_TIMEOUT_S = {"firewalk": 45.0, "idle": 420.0, "pmtu": 30.0, "trace": 45.0}
-"""How long a whole conversation may take; every other kind is one short question."""
-_ON_AGENT_PORT = {"udp", "tcp", "http", "idle", "pmtu", "trace"}
-DEFAULT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +61,23 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: CheckRequ
     own = _addresses(inventory, agent)
     versions = [wanted.version] if wanted.version else sorted({_version_of(address) for address in own})
     aim = find_target(inventory, target, versions=versions)
-    kind = wanted.kind or _DEFAULT_KIND.get(aim.kind, "icmp")
-    timeout_s = wanted.timeout_s or _TIMEOUT_S.get(kind, DEFAULT_TIMEOUT_S)
+    kind = registry.get_kind(wanted.kind) if wanted.kind else find_default_kind(aim.kind)
     probe = Probe(
-        kind=kind,
+        kind=kind.name,
         port=_port(inventory, aim, kind, dict(wanted.options)) if wanted.port is None else wanted.port,
         size=wanted.size,
         name=wanted.name or _name(inventory, aim, kind),
-        timeout_ns=round(timeout_s * 1e9),
+        timeout_ns=round(wanted.timeout_s * 1e9) if wanted.timeout_s else kind.default_timeout_ns,
         options=tuple(
             sorted({**_options(inventory, aim, kind, wanted.port), **dict(wanted.options)}.items())
         ),
     )
     return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
+
+
+def find_default_kind(target: TargetKind) -> ProbeKind:
+    """The kind that asks such a target unless another one is given."""
+    return next(kind for kind in registry.iter_kinds() if target in kind.default_for)
 
 
 def _in_full(inventory: Inventory, text: str) -> str:
@@ -158,29 +154,29 @@ def _addresses(inventory: Inventory, agent: AgentId) -> tuple[str, ...]:
     return node.addresses(agent.plane) if node else ()
 
 
-def _port(inventory: Inventory, aim: Target, kind: str, options: Mapping[str, str]) -> int:
+def _port(inventory: Inventory, aim: Target, kind: ProbeKind, options: Mapping[str, str]) -> int:
     """The port that is meant where none is given; 0 where the kind has none or knows its own."""
-    if kind == "icmp" or (kind == "trace" and options.get("transport") == "icmp"):
+    if not kind.has_port(options):
         return 0
     service = _service(inventory, aim)
     if service is not None:
         return service.port if aim.kind is TargetKind.SERVICE else service.target_port
-    if aim.kind in {TargetKind.AGENT, TargetKind.NODE} and kind in _ON_AGENT_PORT:
+    if aim.kind in {TargetKind.AGENT, TargetKind.NODE} and kind.asks_agent_port:
         return inventory.agent_port
     return 0
 
 
-def _options(inventory: Inventory, aim: Target, kind: str, suspect: int | None) -> dict[str, str]:
-    """What a kind must be told and the inventory knows: a firewalk's witness is the port of the agents."""
-    at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and suspect != inventory.agent_port
-    if kind == "firewalk" and at_agents:
-        return {"witness": str(inventory.agent_port)}
+def _options(inventory: Inventory, aim: Target, kind: ProbeKind, port: int | None) -> dict[str, str]:
+    """Options that the inventory can fill in: the agents' port, unless that port itself is asked."""
+    is_at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and port != inventory.agent_port
+    if kind.agent_port_option and is_at_agents:
+        return {kind.agent_port_option: str(inventory.agent_port)}
     return {}
 
 
-def _name(inventory: Inventory, aim: Target, kind: str) -> str:
+def _name(inventory: Inventory, aim: Target, kind: ProbeKind) -> str:
     """A DNS server is asked for its cluster's first service unless a name is given."""
-    if kind != "dns":
+    if not kind.asks_service_name:
         return ""
     cluster = inventory.find_cluster(aim.name.split("/")[0])
     service = cluster.services[0] if cluster and cluster.services else None

@@ -11,8 +11,9 @@ from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
-from netprobe.discovery.ssh.fallback_tools import TOOLS_OF, read_tool, read_volley
+from netprobe.discovery.ssh.fallback_tools import read_tool, read_volley
 from netprobe.discovery.ssh.status import read_platform, read_status
+from netprobe.probes.registry import iter_kinds
 
 _PAIR = AddressPair()
 SEEDS = (
@@ -55,10 +56,10 @@ def _read_host(answer: CommandOutput, data: bytes) -> None:
         lambda: read_platform(answer, answer),
         lambda: read_volley(data),
     ]
-    for kind, tools in TOOLS_OF.items():
+    for kind in iter_kinds():
         readers += [
-            _tool_reader(kind, CommandOutput(Command(tool), data, answer.complaint, answer.status))
-            for tool in tools
+            _tool_reader(kind.name, CommandOutput(Command(tool), data, answer.complaint, answer.status))
+            for tool in kind.host_tools
         ]
     for read in readers:
         try:

@@ -17,6 +17,8 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, Plane
+from netprobe.probes import registry
+from netprobe.probes.kind import VectorColumn
 
 _COUNTED_APART = frozenset({"udp", "large", "v6"})
 """Aspects whose responder counts requests, so that the two directions are told apart."""
@@ -39,6 +41,14 @@ class Aspect(StrEnum):
     DNS = "dns"
     OUTER = "outer"
     OTHER = "other"
+
+
+_ASPECTS = {
+    VectorColumn.ICMP: Aspect.ICMP,
+    VectorColumn.UDP: Aspect.UDP,
+    VectorColumn.TCP: Aspect.TCP,
+}
+"""Of checks whose target is an agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,28 +235,23 @@ def column_of(check: CheckFacts) -> Column:
 
 def aspect_of(check: Check) -> Aspect:
     """Which column a check belongs to."""
-    kind = check.probe.kind
+    kind = registry.find_kind(check.probe.kind)
+    column = kind.column if kind else VectorColumn.OTHER
     if check.target.kind is not TargetKind.AGENT:
-        return _aspect_elsewhere(check)
-    if check.probe.size and kind in {"udp", "icmp"}:
+        return _aspect_elsewhere(check, column)
+    if check.probe.size and column in {VectorColumn.UDP, VectorColumn.ICMP}:
         return Aspect.LARGE
-    if ":" in check.target.address and not _is_only_v6(check):
-        return Aspect.V6
-    by_kind = {"icmp": Aspect.ICMP, "udp": Aspect.UDP, "tcp": Aspect.TCP, "http": Aspect.TCP}
-    return by_kind.get(kind, Aspect.OTHER)
+    if ":" in check.target.address and column is VectorColumn.UDP:
+        return Aspect.V6  # ICMP and TCP go over the target's main family only: over IPv6 it has no IPv4
+    return _ASPECTS.get(column, Aspect.OTHER)
 
 
-def _aspect_elsewhere(check: Check) -> Aspect:
+def _aspect_elsewhere(check: Check, column: VectorColumn) -> Aspect:
     if check.layer is Layer.OUTER:
         return Aspect.OUTER
     if check.target.kind is TargetKind.SERVICE:
         return Aspect.SERVICE
-    return Aspect.DNS if check.probe.kind == "dns" else Aspect.OTHER
-
-
-def _is_only_v6(check: Check) -> bool:
-    """ICMP and TCP are asked over a target's main family only: over IPv6 they mean that there is no IPv4."""
-    return check.probe.kind != "udp"
+    return Aspect.DNS if column is VectorColumn.DNS else Aspect.OTHER
 
 
 def _group(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:

@@ -113,11 +113,11 @@ def _ask_over_ssh(
     inventory: Inventory, asker: str, target: str, wanted: CheckRequest
 ) -> tuple[Check, CheckAnswer]:
     """The question as a host's own tools can ask it, and what they say."""
-    from netprobe.discovery.ssh.fallback_tools import TOOLS_OF  # noqa: PLC0415
+    from netprobe.discovery.ssh.fallback_tools import find_tools  # noqa: PLC0415
     from netprobe.workflows.ssh_asker import HostsAsker  # noqa: PLC0415 - only those who ask pay for SSH
 
     question = make_check(inventory, asker, target, wanted)
-    if wanted.kind is None and question.probe.kind not in TOOLS_OF:
+    if wanted.kind is None and not find_tools(question.probe.kind):
         question = make_check(inventory, asker, target, replace(wanted, kind="icmp"))
     way = _find_way(inventory, question.source)
     if way is None:

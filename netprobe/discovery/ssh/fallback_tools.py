@@ -23,13 +23,12 @@ from netprobe.model.outcome import (
     Rejected,
     TimedOut,
 )
+from netprobe.probes import registry
 
 if TYPE_CHECKING:
     from netprobe.discovery.ssh.allowed_commands import Address
     from netprobe.discovery.ssh.connection import SshHost
 
-TOOLS_OF = {"icmp": ("ping",), "tcp": ("curl", "nc"), "http": ("curl",), "trace": ("traceroute",)}
-"""Which tool can ask which kind of probe, the better one first."""
 _PING_TIME = re.compile(rb"time=(\d{1,7}(?:\.\d{1,6})?) ms")
 _PING_REFUSED = re.compile(
     rb"From ([0-9A-Fa-f.:]{2,45})[: ].*?(Unreachable|unreachable|Prohibited|prohibited|Filtered|exceeded)"
@@ -54,16 +53,23 @@ class ToolResult:
     facts: tuple[tuple[str, str], ...] = ()
 
 
+def find_tools(kind: str) -> tuple[str, ...]:
+    """The tools that can ask this kind of probe, the better one first."""
+    found = registry.find_kind(kind)
+    return found.host_tools if found else ()
+
+
 async def ask_with_tools(host: SshHost, kind: str, target: Address, port: int) -> ToolResult:
     """Ask *target* from *host*; `NotMeasured` where the host has no tool for it. Raises `SshError`."""
-    for tool in TOOLS_OF.get(kind, ()):
+    tools = find_tools(kind)
+    for tool in tools:
         command = Command(tool, target, port=port if tool in ("curl", "nc") else None)
         clock = asyncio.get_running_loop().time
         began = clock()
         answer = await host.run(command)
         if answer.status not in _NOT_FOUND:
             return read_tool(kind, answer, target=str(target), took_ns=round((clock() - began) * 1e9))
-    wanted = " or ".join(TOOLS_OF.get(kind, ())) or "an agent"
+    wanted = " or ".join(tools) or "an agent"
     return ToolResult(NotMeasured(f"the host has no tool that asks {kind}: it needs {wanted}"), "")
 
 

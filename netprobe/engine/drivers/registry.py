@@ -1,4 +1,4 @@
-"""Runs the machines of ``probes`` that talk in single packets: each kind's shell, by name."""
+"""Probe kind → function that drives its sans-IO machine over sockets (kinds with ``PacketDriver``)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from netprobe.engine.drivers.trace import trace_route, walk_firewall
 from netprobe.model.check import Check
 from netprobe.probes.observation import Observation
 
-Shell = Callable[[Check, Clock, bytes, random.Random], Awaitable[Observation]]
+DriverFunction = Callable[[Check, Clock, bytes, random.Random], Awaitable[Observation]]
+"""Asks once; the bytes are the key of the agents, the random source numbers flows and sessions."""
 
-SHELLS: dict[str, Shell] = {
+DRIVERS: dict[str, DriverFunction] = {
     "drops": find_drops,
     "firewalk": walk_firewall,
     "idle": wait_idle,

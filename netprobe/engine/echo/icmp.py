@@ -85,8 +85,9 @@ class IcmpEcho:
         """The header's identifier, by which the kernel's filter knows our answers; the cookie proves them."""
         return self.boot & 0xFFFF
 
-    def send(self, checks: Sequence[Check], turn: IntervalProbes) -> None:
-        """Ask each once; all are built before the first leaves."""
+    def send(self, checks: Sequence[Check], turn: IntervalProbes, *, is_urgent: bool = False) -> None:
+        """Ask each once; all are built before the first leaves. An echo cannot say that it is urgent."""
+        del is_urgent
         now_ns = self.clock.mono_ns()
         probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
         packets = [self._build(probe) for probe in probes]

@@ -22,7 +22,7 @@ from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters
 from netprobe.notebook.fleet import Fleet
-from netprobe.probes.registry import KINDS
+from netprobe.probes.registry import KINDS, iter_kinds
 from netprobe.render.documents.prometheus import encode_metrics
 from netprobe.render.reports.formats import FORMS
 from tests import fleets
@@ -116,12 +116,12 @@ def test_every_kind_of_probe_has_a_row_and_a_section() -> None:
 
 def test_options_of_probes_are_named_in_their_section() -> None:
     text = (DOCS / "probes.md").read_text()
-    for name, module in KINDS.items():
+    for kind in iter_kinds():
         (section,) = re.findall(
-            rf"^## [\w, ]*\b{name}\b[\w, ]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+            rf"^## [\w, ]*\b{kind.name}\b[\w, ]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
         )
-        for option in importlib.import_module(module).OPTIONS:
-            assert f"`{option}" in section, f"{name}: {option}"
+        for option in kind.options:
+            assert f"`{option}" in section, f"{kind.name}: {option}"
 
 
 def test_the_lab_has_as_many_faults_as_it_says() -> None:

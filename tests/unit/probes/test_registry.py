@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+import subprocess
+import sys
 
 import pytest
 
+from netprobe.engine.drivers.registry import DRIVERS
 from netprobe.errors import InputError
-from netprobe.model.check import Probe
+from netprobe.model.check import Probe, TargetKind
 from netprobe.probes import registry
+from netprobe.probes.kind import PacketDriver
 
 
 @pytest.mark.parametrize(
@@ -104,8 +107,38 @@ def test_a_right_question_passes(probe: Probe) -> None:
     registry.validate(probe)
 
 
-def test_every_kind_has_its_file() -> None:
-    for kind, module in registry.KINDS.items():
-        found = importlib.import_module(module)
-        assert callable(found.validate), kind
-        assert (registry.find_talking(kind) is not None) == hasattr(found, "ask")
+def test_every_kind_has_its_file_and_says_its_name() -> None:
+    assert [kind.name for kind in registry.iter_kinds()] == sorted(registry.KINDS)
+    for name in registry.KINDS:
+        kind = registry.get_kind(name)
+        assert kind.name == name
+        assert kind.default_timeout_ns <= kind.longest_timeout_ns
+        assert set(kind.options) >= {kind.agent_port_option} - {""}
+
+
+def test_every_target_is_asked_by_one_kind_unless_another_is_given() -> None:
+    asked = [target for kind in registry.iter_kinds() for target in kind.default_for]
+    assert sorted(asked) == sorted(TargetKind)
+
+
+def test_every_machine_of_packets_has_its_driver() -> None:
+    driven = {kind.name for kind in registry.iter_kinds() if isinstance(kind.driver, PacketDriver)}
+    assert driven == DRIVERS.keys()
+
+
+LOAD_ONE = """
+import sys
+import netprobe.engine.engine
+from netprobe.probes import registry
+assert "grpc" in sorted(registry.KINDS) and "netprobe.probes.grpc" not in sys.modules
+assert registry.get_kind("grpc").name == "grpc" and "netprobe.probes.grpc" in sys.modules
+assert "h2" not in sys.modules
+"""
+
+
+def test_a_kind_is_loaded_when_it_is_first_needed() -> None:
+    subprocess.run([sys.executable, "-c", LOAD_ONE], check=True, timeout=60)
+
+
+def test_a_kind_of_a_newer_build_is_none() -> None:
+    assert registry.find_kind("telepathy") is None

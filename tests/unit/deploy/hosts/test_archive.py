@@ -16,8 +16,9 @@ LOAD_ALL = """
 import sys
 sys.path[0] = sys.argv[1]
 import netprobe, netprobe_agent.serve, netprobe_agent.run, netprobe.engine.sweep.sweep
-from netprobe.probes.registry import KINDS
-from netprobe.engine.drivers.registry import SHELLS
+from netprobe.probes.registry import iter_kinds
+from netprobe.engine.drivers.registry import DRIVERS
+assert list(iter_kinds())
 import scapy.all, numpy, dns.message, h2.connection, nkeys, nats
 assert all(sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("netprobe", "numpy", "nkeys"))
 """

@@ -13,13 +13,13 @@ from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.fallback_tools import (
-    TOOLS_OF,
     ToolResult,
     ask_with_tools,
     read_tool,
     read_volley,
 )
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
+from netprobe.probes.registry import iter_kinds
 
 TARGET = ip_address("10.3.0.2")
 SECOND = 1_000_000_000
@@ -105,7 +105,7 @@ async def test_without_a_tool_nothing_is_measured_and_nothing_called_down(kind: 
 
 
 @given(
-    st.sampled_from([(kind, tool) for kind in TOOLS_OF for tool in TOOLS_OF[kind]]),
+    st.sampled_from([(kind.name, tool) for kind in iter_kinds() for tool in kind.host_tools]),
     st.binary(),
     st.integers(0, 130),
 )
