@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.outcome import Outcome, Reached, Refused, Rejected, WrongPeer
+from netprobe.probes.mda import count_flows_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,48 @@ class Hop:
         """Whether nobody spoke here."""
         return not self.senders and not self.ends
 
+    def sender_of(self, flow: int) -> str:
+        """Who answered *flow*, or the one router that answered all others; ``*`` where that is not known."""
+        alone = self.addresses[0] if len(self.addresses) == 1 else "*"
+        return next((sender for one, sender in self.senders if one == flow), alone)
+
+    @property
+    def width(self) -> int:
+        """How many next hops were seen; the target counts as one, and so does silence."""
+        return max(1, len(self.addresses) + bool(self.ends))
+
+    @property
+    def flows_needed(self) -> int:
+        """How many flows the stopping rule wants before there are no more next hops than were seen."""
+        return count_flows_needed(self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class UnprovenWidth:
+    """A hop that may have more next hops than were seen: too few flows were sent for the stopping rule."""
+
+    ttl: int
+    next_hops: int
+    """Seen."""
+    flows: int
+    """Sent."""
+    flows_needed: int
+
+    def __str__(self) -> str:
+        return (
+            f"hop {self.ttl} may have more next hops than the {self.next_hops} seen: "
+            f"{self.flows} flows were sent, {self.flows_needed} would rule it out"
+        )
+
+
+def find_unproven(hops: tuple[Hop, ...]) -> tuple[UnprovenWidth, ...]:
+    """The hops whose next hops may not all have been seen."""
+    return tuple(
+        UnprovenWidth(hop.ttl, hop.width, hop.asked, hop.flows_needed)
+        for hop in hops
+        if not hop.is_silent and hop.asked < hop.flows_needed
+    )
+
 
 def tell_last(hops: tuple[Hop, ...]) -> str:
     """Behind which hop it was silent."""
@@ -78,11 +121,12 @@ def find_ways(hops: tuple[Hop, ...]) -> tuple[tuple[str, ...], ...]:
     """The different ways that flows took, each hop's address or ``*``.
 
     A flow that met silence where others were answered may have gone their way, so it makes no way of its own.
+    Where one router answered all others, it went through that one.
     """
     flows = sorted({flow for hop in hops for flow, _ in (*hop.senders, *hop.ends)})
     ways: dict[tuple[str, ...], None] = {}
     for flow in flows:
-        way = tuple(dict(hop.senders).get(flow, "*") for hop in hops if not hop.ends)
+        way = tuple(hop.sender_of(flow) for hop in hops if not hop.ends)
         ways[way] = None
     whole = [way for way in ways if "*" not in _partial(way, hops)]
     return tuple(whole or ways)
@@ -94,19 +138,27 @@ def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
 
 
 def tell(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
-    """Every hop as a line of facts, then the ways and the translator where there are any."""
+    """Every hop as a line of facts, then the ways, unproven hops and the translator, where there are any."""
     spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
     for hop in hops:
         if hop.ttl > spoken:
             yield "then", "silence"
+            yield from _tell_unproven(hops)
             return
         yield f"hop {hop.ttl}", _describe(hop, later=hop.ttl < spoken)
     ways = find_ways(hops)
     if len(ways) > 1:
         yield "ways", f"{len(ways)} ways for different flows"
+    yield from _tell_unproven(hops)
     translator = find_translator(hops)
     if translator:
         yield "nat", translator
+
+
+def _tell_unproven(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
+    unproven = find_unproven(hops)
+    if unproven:
+        yield "unproven", "; ".join(map(str, unproven))
 
 
 def find_translator(hops: tuple[Hop, ...]) -> str:

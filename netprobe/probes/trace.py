@@ -1,9 +1,9 @@
 """``trace``: which routers a packet crosses, with the flow held (Paris traceroute; Augustin et al., 2006).
 
 Every packet of one flow has the same addresses, protocol and ports (of ICMP: identifier and checksum), so a
-router that spreads flows over several ways sends it the same way at every TTL. Several flows show the several
-ways; how many are enough is the stopping rule of the multipath detection algorithm (Veitch et al., INFOCOM
-2009): with k next hops seen, 6, 11, 16, 21, 27 or 33 flows rule out one more at α = .05.
+router that spreads flows over several paths sends it along the same one at every TTL. Several flows show the
+several paths; how many are enough is the stopping rule in :mod:`netprobe.probes.mda`. Where it wants more
+than ``MAX_FLOWS``, no more are sent, and the result says for which hop (:class:`.hops.UnprovenWidth`).
 
 What the hops said, and how it is told, is in :mod:`netprobe.probes.hops`.
 
@@ -26,11 +26,11 @@ from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, Wron
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
 from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation
 
-ENOUGH_FLOWS = (6, 11, 16, 21, 27, 33)
-"""n_k: flows to ask before believing that there are only k next hops."""
-MAX_FLOWS = 64
+DEFAULT_FLOWS = count_flows_needed(1)
+"""Asked at every hop; more where several next hops are seen."""
 TRIES = 2
 MAX_SILENT_HOPS = 4
 """In a row; beyond, nobody will answer."""
@@ -46,7 +46,7 @@ class TraceSpec:
     patience_ns: int
     timeout_ns: int
     max_ttl: int = DEFAULT_HOPS
-    least_flows: int = ENOUGH_FLOWS[0]
+    least_flows: int = DEFAULT_FLOWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def validate(probe: Probe) -> None:
     hops = probe.option("hops", str(DEFAULT_HOPS))
     if not hops.isdecimal() or not 1 <= int(hops) <= 64:
         raise InputError(f"{hops!r} is not within 1–64", where="options.hops")
-    flows = probe.option("flows", str(ENOUGH_FLOWS[0]))
+    flows = probe.option("flows", str(DEFAULT_FLOWS))
     if not flows.isdecimal() or not 1 <= int(flows) <= MAX_FLOWS:
         raise InputError(f"{flows!r} is not within 1–{MAX_FLOWS}", where="options.flows")
     patience_ms(probe)
@@ -105,7 +105,7 @@ def validate(probe: Probe) -> None:
 def begin(probe: Probe) -> Trace:
     """The machine before anything happened."""
     hops = int(probe.option("hops", str(DEFAULT_HOPS)))
-    flows = int(probe.option("flows", str(ENOUGH_FLOWS[0])))
+    flows = int(probe.option("flows", str(DEFAULT_FLOWS)))
     return Trace(TraceSpec(patience_ms(probe) * 1_000_000, probe.timeout_ns, hops, flows))
 
 
@@ -148,7 +148,7 @@ def _heard(state: Trace, now: Hop, heard: Expired | Ended) -> tuple[Trace, tuple
 def _round_over(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
     """Enough flows here? Else ask more; then the next hop, or the end."""
     hop = state.now
-    enough = max(find_enough_flows(hop), state.spec.least_flows)
+    enough = max(min(hop.flows_needed, MAX_FLOWS), state.spec.least_flows)
     if hop.asked < enough and not hop.is_silent:
         more = tuple(range(hop.asked, enough))
         return _send(replace(state, now=replace(hop, asked=enough), tries=0), more, at_ns)
@@ -157,12 +157,6 @@ def _round_over(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
     if (hop.ends and not hop.senders) or silent or hop.ttl >= state.spec.max_ttl:
         return _finish(state, is_late=False)
     return _next_hop(state, at_ns)
-
-
-def find_enough_flows(hop: Hop) -> int:
-    """n_k of the stopping rule for what answered at this hop; the target itself counts as one."""
-    k = max(1, len(hop.addresses) + bool(hop.ends))
-    return ENOUGH_FLOWS[min(k, len(ENOUGH_FLOWS)) - 1]
 
 
 def _next_hop(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:

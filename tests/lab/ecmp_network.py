@@ -65,3 +65,38 @@ def two_ways() -> Iterator[TwoWays]:
         b.default_via(s)
         a.settle(B4, B6)
         yield TwoWays(a, r, x, y, s, b)
+
+
+@dataclass(frozen=True, slots=True)
+class ManyWays:
+    """Host a, the router r that spreads its flows, host b, and the addresses of the routers between."""
+
+    a: Host
+    r: Host
+    b: Host
+    routers: tuple[str, ...]
+
+
+@contextmanager
+def many_ways(width: int) -> Iterator[ManyWays]:
+    """As :func:`two_ways` with *width* routers between r and s; IPv4 only."""
+    with Namespaces() as made:
+        a, r, s, b = (made.host(name) for name in "arsb")
+        between = [made.host(f"m{number}") for number in range(width)]
+        made.link(a, r, "10.1.0.0/24", "fd00:1::/64")
+        made.link(s, b, "10.6.0.0/24", "fd00:6::/64")
+        for number, router in enumerate(between):
+            made.link(r, router, f"10.{20 + number}.0.0/24", f"fd00:{20 + number}::/64")
+            made.link(router, s, f"10.{60 + number}.0.0/24", f"fd00:{60 + number}::/64")
+            router.ip(f"route add 10.1.0.0/24 via 10.{20 + number}.0.1\n")
+            router.default_via(s)
+        for router in (r, s, *between):
+            router.forward()
+        r.run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=1")
+        routers = tuple(f"10.{20 + number}.0.2" for number in range(width))
+        r.ip(f"route add 10.6.0.0/24 {' '.join(f'nexthop via {router}' for router in routers)}\n")
+        s.ip("route add 10.1.0.0/24 via 10.60.0.1\n")
+        a.default_via(r)
+        b.default_via(s)
+        a.settle(B4)
+        yield ManyWays(a, r, b, routers)

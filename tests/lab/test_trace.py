@@ -6,12 +6,15 @@ a (prod/w1/pod) ── r ─┬─ x ─┬─ s ── b (dev/w1/pod)
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
+from netprobe.probes.mda import count_flows_needed
 from netprobe.wire.messages import CheckAnswer
 from tests.lab import agents
 from tests.lab.agent_asker import Asker
@@ -22,6 +25,7 @@ from tests.lab.ecmp_network import (
     BORROWED,
     A,
     B,
+    many_ways,
     two_ways,
 )
 from tests.lab.namespaces import Host, need_namespaces
@@ -89,6 +93,32 @@ def test_both_ways_are_found_hop_by_hop(scene: Scene, address: str, transport: s
     # ports; each packet has its own socket, so here a TCP flow may change its way between hops.
     assert facts["ways"] == "2 ways for different flows" or transport == "tcp"
     assert answer.details[0].answered_by == (str(B) if transport == "udp" else "")
+
+
+def count_flows(router: Host) -> int:
+    listed = json.loads(router.run("nft", "-j", "list", "set", "inet", "count", "flows"))
+    (found,) = (item["set"] for item in listed["nftables"] if "set" in item)
+    return len(found["elem"])
+
+
+def test_the_stopping_rule_is_kept_over_ten_real_next_hops(tmp_path: Path) -> None:
+    """Which of them the router's hash shows is chance; how many flows are sent for what was seen is not."""
+    with many_ways(10) as made, agents.running(made.b, B, folder=tmp_path), Asker(made.a) as asker:
+        made.r.run("nft", "-f", "-", stdin=(
+            "add table inet count\n"
+            "add set inet count flows { type inet_service; flags dynamic; size 1024; }\n"
+            "add chain inet count early { type filter hook prerouting priority -300; }\n"
+            f"add rule inet count early ip ttl 2 udp dport {PORT} add @flows {{ udp sport }}\n"
+        ))  # fmt: skip
+        answer = Scene(made.a, made.r, made.r, made.b, asker).ask(B4)
+        flows = count_flows(made.r)
+    facts = dict(answer.details[0].facts)
+    assert isinstance(answer.outcomes[0], Reached), answer
+    named = facts["hop 2"].replace(",", " ").split()
+    seen = [router for router in made.routers if router in named]
+    assert len(seen) > 5, facts
+    assert flows == count_flows_needed(len(seen)), facts
+    assert "unproven" not in facts
 
 
 def spread_by_checksum(router: Host) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -12,52 +13,35 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import trace
-from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
-from netprobe.probes.hops import Ended, Expired
+from netprobe.probes.conversation import ProbeStarted
+from netprobe.probes.hops import Ended, Expired, UnprovenWidth, find_unproven
+from netprobe.probes.mda import FAILURE_PROBABILITY, MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation
 from netprobe.probes.trace import SendPacket
+from tests.unit.probes import transcript
+from tests.unit.probes.transcript import MS, Machine, play
 
-MS = 1_000_000
 PROBE = Probe("trace", timeout_ns=3_600_000 * MS)
 Network = Callable[[int, int], str | Outcome | None]
 """Flow and TTL to who says that it expired, how it ended, or silence."""
 
 
 def run(network: Network, *, probe: Probe = PROBE) -> tuple[Observation, list[SendPacket]]:
-    state, commands = trace.step(trace.begin(probe), ProbeStarted(5))
-    now = 5
-    sent: list[SendPacket] = []
-    while True:
-        wake_ns = now
-        sends = []
-        for command in commands:
-            match command:
-                case Finish(seen):
-                    return seen, sent
-                case SendPacket():
-                    sends.append(command)
-                case WakeAt(at_ns):
-                    wake_ns = at_ns
-        sent += sends
-        assert len(sent) < 5_000, "a trace ends"
-        now += MS
-        gathered: list[trace.Command] = []
-        for send in sends:
-            met = network(send.flow, send.ttl)
-            if met is None:
-                continue
-            event = (
-                Expired(send.flow, send.ttl, met, now)
-                if isinstance(met, str)
-                else Ended(send.flow, send.ttl, met, now)
-            )
-            state, more = trace.step(state, event)
-            gathered += more
-        if not gathered:
-            now = max(now, wake_ns)
-            state, more = trace.step(state, Woke(now))
-            gathered += more
-        commands = tuple(gathered)
+    played = play(Machine(trace.begin(probe), trace.step), answering(network), most_commands=20_000)
+    return played.seen, played.commands(SendPacket)
+
+
+def answering(network: Network) -> transcript.Network:
+    """Every answer takes a millisecond."""
+
+    def react(send: SendPacket, now_ns: int) -> Iterator[trace.Event]:
+        met = network(send.flow, send.ttl)
+        if isinstance(met, str):
+            yield Expired(send.flow, send.ttl, met, now_ns + MS)
+        elif met is not None:
+            yield Ended(send.flow, send.ttl, met, now_ns + MS)
+
+    return react
 
 
 ANSWER = Reached(1)
@@ -76,17 +60,77 @@ def test_one_way_is_told_hop_by_hop_with_six_flows_each() -> None:
     assert len(sent) == 18
 
 
-@given(width=st.integers(2, 5))
+@pytest.mark.parametrize("width", range(2, 17))
 def test_equal_ways_are_all_found_and_the_stopping_rule_is_kept(width: int) -> None:
     def network(flow: int, ttl: int) -> str | Outcome:
-        return ("r1", f"way{flow % width}", "r3")[ttl - 1] if ttl <= 3 else Reached(1)
+        return ("r1", f"way{flow % width:02}", "r3")[ttl - 1] if ttl <= 3 else Reached(1)
 
     seen, sent = run(network)
     facts = dict(seen.facts)
     assert facts["ways"] == f"{width} ways for different flows"
-    assert facts["hop 2"].startswith(", ".join(f"way{way}" for way in range(width)))
+    assert facts["hop 2"].startswith(", ".join(f"way{way:02}" for way in range(width)))
     flows_at_2 = {send.flow for send in sent if send.ttl == 2}
-    assert len(flows_at_2) == trace.ENOUGH_FLOWS[width - 1]
+    assert len(flows_at_2) == count_flows_needed(width)
+    assert "unproven" not in facts
+
+
+def compute_failure(width: int) -> float:
+    """The exact probability that the stopping rule ends before all of *width* equal next hops were seen."""
+    of_seen, flows, failure = {1: 1.0}, 1, 0.0
+    while any(seen < width for seen in of_seen):
+        stopped = [seen for seen in of_seen if seen < width and flows == count_flows_needed(seen)]
+        failure += sum(of_seen.pop(seen) for seen in stopped)
+        flows += 1
+        following: dict[int, float] = defaultdict(float)
+        for seen, probability in of_seen.items():
+            following[seen] += probability * seen / width
+            following[seen + 1] += probability * (width - seen) / width
+        of_seen = {seen: probability for seen, probability in following.items() if probability}
+    return failure
+
+
+def test_the_stopping_rule_keeps_its_promise_for_every_width_that_fits_the_most_flows() -> None:
+    widths = range(2, 21)
+    assert max(map(count_flows_needed, widths)) <= MAX_FLOWS
+    failures = [compute_failure(width) for width in widths]
+    assert all(0.03 < failure <= FAILURE_PROBABILITY for failure in failures), failures
+
+
+def test_beyond_the_most_flows_the_result_says_which_hop_is_unproven() -> None:
+    def network(flow: int, ttl: int) -> str | Outcome:
+        return ("r1", f"way{flow % 24:02}", "r3")[ttl - 1] if ttl <= 3 else Reached(1)
+
+    played = play(Machine(trace.begin(PROBE), trace.step), answering(network), most_commands=20_000)
+    assert find_unproven(played.state.hops) == (UnprovenWidth(2, 24, MAX_FLOWS, 153),)
+    assert dict(played.seen.facts)["unproven"] == (
+        "hop 2 may have more next hops than the 24 seen: 128 flows were sent, 153 would rule it out"
+    )
+    assert {send.flow for send in played.commands(SendPacket) if send.ttl == 2} == set(range(MAX_FLOWS))
+
+
+def test_a_walk_of_two_hops_word_for_word() -> None:
+    probe = Probe("trace", timeout_ns=PROBE.timeout_ns, options=(("hops", "2"), ("patience", "100")))
+    network: Network = lambda flow, ttl: "r1" if ttl == 1 and flow != 5 else None  # noqa: E731
+    played = play(Machine(trace.begin(probe), trace.step), answering(network))
+    flows = range(6)
+    answers = [f"1 ms <- Expired(flow={flow}, ttl=1, sender='r1')" for flow in flows[:-1]]
+    played.expect("\n".join([
+        "0 ms <- ProbeStarted",
+        "0 ms -> WakeAt 100 ms",
+        *(f"0 ms -> SendPacket(flow={flow}, ttl=1)" for flow in flows),
+        *answers,
+        "100 ms <- Woke",
+        "100 ms -> WakeAt 200 ms",
+        "100 ms -> SendPacket(flow=5, ttl=1)",
+        "200 ms <- Woke",
+        "200 ms -> WakeAt 300 ms",
+        *(f"200 ms -> SendPacket(flow={flow}, ttl=2)" for flow in flows),
+        "300 ms <- Woke",
+        "300 ms -> WakeAt 400 ms",
+        *(f"300 ms -> SendPacket(flow={flow}, ttl=2)" for flow in flows),
+        "400 ms <- Woke",
+        "400 ms -> Finish silence behind hop 1 (r1)",
+    ]))  # fmt: skip
 
 
 def test_a_silent_hop_is_its_own_node_and_makes_no_way_of_its_own() -> None:
@@ -142,24 +186,16 @@ def test_foreign_and_late_answers_change_nothing(noise: list[tuple[int, int]]) -
 
 
 def test_the_first_hop_whose_quote_was_rewritten_is_where_the_translator_is() -> None:
-    """A tuple stands for who spoke and what was rewritten before him."""
-    state, commands = trace.step(trace.begin(PROBE), ProbeStarted(5))
-    hops = (("r1", ()), ("r2", ("checksum",)), ("r3", ("checksum", "source 192.0.2.9")))
-    now = 5
-    while not any(isinstance(command, Finish) for command in commands):
-        gathered: list[trace.Command] = []
-        for send in [command for command in commands if isinstance(command, SendPacket)]:
-            now += MS
-            who, what = hops[send.ttl - 1] if send.ttl <= len(hops) else ("", ("checksum",))
-            event = (
-                Expired(send.flow, send.ttl, who, now, what)
-                if who
-                else Ended(send.flow, send.ttl, Reached(1), now, rewritten=what)
-            )
-            state, more = trace.step(state, event)
-            gathered += more
-        commands = tuple(gathered)
-    (seen,) = (command.seen for command in commands if isinstance(command, Finish))
+    routers = (("r1", ()), ("r2", ("checksum",)), ("r3", ("checksum", "source 192.0.2.9")))
+
+    def react(send: SendPacket, now_ns: int) -> Iterator[trace.Event]:
+        if send.ttl <= len(routers):
+            router, rewritten = routers[send.ttl - 1]
+            yield Expired(send.flow, send.ttl, router, now_ns + MS, rewritten)
+        else:
+            yield Ended(send.flow, send.ttl, Reached(1), now_ns + MS, rewritten=("checksum",))
+
+    seen = play(Machine(trace.begin(PROBE), trace.step), react).seen
     facts = dict(seen.facts)
     assert "NAT" not in facts["hop 1"]
     assert facts["hop 2"].endswith("; behind NAT (checksum)")
