@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -12,13 +12,13 @@ from netprobe.errors import MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import firewalk, hops
-from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.conversation import ProbeStarted
 from netprobe.probes.firewalk import SUSPECT, WITNESS
 from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.observation import Observation
 from netprobe.probes.trace import SendPacket
+from tests.unit.probes.transcript import MS, Machine, play
 
-MS = 1_000_000
 TIMEOUT_NS = 3_600_000 * MS
 PASSES = ("witness", "9771")
 PROBE = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(PASSES,))
@@ -27,36 +27,18 @@ Network = Callable[[int, int, int], str | Outcome | None]
 
 
 def run(network: Network, *, probe: Probe = PROBE) -> tuple[Observation, list[SendPacket]]:
-    state, commands = firewalk.step(firewalk.begin(probe), ProbeStarted(5))
-    now = 5
+    """Every answer takes a millisecond."""
     sent: list[SendPacket] = []
-    while True:
-        gathered: list[firewalk.Command] = []
-        wake_ns = now
-        for command in commands:
-            match command:
-                case Finish(seen):
-                    return seen, sent
-                case WakeAt(at_ns):
-                    wake_ns = at_ns
-                case SendPacket(flow, ttl):
-                    met = network(flow, ttl, len(sent))
-                    sent.append(command)
-                    assert len(sent) < 1_000, "a firewalk ends"
-                    if met is None:
-                        continue
-                    event = (
-                        Expired(flow, ttl, met, now + MS)
-                        if isinstance(met, str)
-                        else Ended(flow, ttl, met, now + MS)
-                    )
-                    state, more = firewalk.step(state, event)
-                    gathered += more
-        now = now + MS if gathered else wake_ns
-        if not gathered:
-            state, more = firewalk.step(state, Woke(now))
-            gathered += more
-        commands = tuple(gathered)
+
+    def react(send: SendPacket, now_ns: int) -> Iterator[firewalk.Event]:
+        met = network(send.flow, send.ttl, len(sent))
+        sent.append(send)
+        if isinstance(met, str):
+            yield Expired(send.flow, send.ttl, met, now_ns + MS)
+        elif met is not None:
+            yield Ended(send.flow, send.ttl, met, now_ns + MS)
+
+    return play(Machine(firewalk.begin(probe), firewalk.step), react).seen, sent
 
 
 def path(*routers: str | None, lost_from: int = 99, end: Outcome | None = Reached(1)) -> Network:  # noqa: B008

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,12 @@ from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, TimedOut
 from netprobe.probes import idle
-from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.conversation import Finish, ProbeStarted, Woke
 from netprobe.probes.idle import AskFlow, FlowAnswered, FlowBroken, FlowFailed, FlowReady, OpenFlow
 from netprobe.probes.observation import Observation
+from tests.unit.probes.transcript import MS, Machine, play
 
 S = 1_000_000_000
-MS = 1_000_000
 Box = Callable[[int], str]
 """A gap to ``lives``, ``silence``, ``reset`` or ``closed``."""
 
@@ -30,37 +30,18 @@ def make(gaps: str = "10,20,40", *, timeout_s: int = 600, **options: str) -> Pro
 def run(box: Box, probe: Probe) -> tuple[Observation, list[idle.Command]]:
     """Play a middlebox; every answer takes a millisecond."""
     idle.validate(probe)
-    state, commands = idle.step(idle.begin(probe), ProbeStarted(5))
-    now = 5
-    done: list[idle.Command] = []
-    while True:
-        news: list[idle.Event] = []
-        wake_ns = now
-        for command in commands:
-            done.append(command)
-            assert len(done) < 500, "an idle probe ends"
-            match command:
-                case Finish(seen):
-                    return seen, done
-                case WakeAt(at_ns):
-                    wake_ns = at_ns
-                case OpenFlow(gap):
-                    news.append(FlowReady(gap, now + MS))
-                case AskFlow(gap) if box(gap) == "lives":
-                    news.append(FlowAnswered(gap, now + MS))
-                case AskFlow(gap) if box(gap) != "silence":
-                    news.append(FlowBroken(gap, now + MS, box(gap) == "reset"))
-        if news:
-            now += MS
-        else:
-            assert wake_ns > now, "it sleeps until something is due"
-            now = wake_ns
-            news = [Woke(now)]
-        gathered: list[idle.Command] = []
-        for event in news:
-            state, more = idle.step(state, event)
-            gathered += more
-        commands = tuple(gathered)
+
+    def react(command: idle.Command, now_ns: int) -> Iterator[idle.Event]:
+        match command:
+            case OpenFlow(gap):
+                yield FlowReady(gap, now_ns + MS)
+            case AskFlow(gap) if box(gap) == "lives":
+                yield FlowAnswered(gap, now_ns + MS)
+            case AskFlow(gap) if box(gap) != "silence":
+                yield FlowBroken(gap, now_ns + MS, box(gap) == "reset")
+
+    played = play(Machine(idle.begin(probe), idle.step), react, most_commands=500)
+    return played.seen, played.all_commands
 
 
 def forgets_after(seconds: int, how: str = "silence") -> Box:

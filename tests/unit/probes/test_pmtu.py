@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
 from netprobe.probes import pmtu
-from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
+from netprobe.probes.conversation import Finish, ProbeStarted
 from netprobe.probes.observation import Observation
 from netprobe.probes.pmtu import LocalTooBig, PacketTooBig, RequestAnswered, RequestRejected, SendRequest
+from tests.unit.probes.transcript import MS, Machine, Transcript, play
 
-MS = 1_000_000
 PROBE = Probe("pmtu", port=9771, timeout_ns=3_600_000 * MS)
 
 
@@ -34,38 +35,28 @@ class Path:
     received: int = 0
     sent: int = 0
 
-    def carry(self, send: SendRequest, at_ns: int) -> pmtu.Event | None:
+    def answer(self, send: SendRequest, now_ns: int) -> Iterator[pmtu.Event]:
+        """What comes back, after a millisecond."""
         self.sent += 1
         if send.size > self.own:
-            return LocalTooBig(send.sequence, at_ns)
-        if send.size > self.out:
-            return PacketTooBig(self.out, "10.0.0.1", at_ns + MS) if self.tells else None
-        if send.sequence in self.lose:
-            return None
-        self.received += 1
-        if send.size > self.back:
-            self.told_mtu = self.back if self.tells_responder else 0
-            return None
-        return RequestAnswered(send.sequence, self.received, at_ns + MS, "dev/w1/pod", self.told_mtu)
+            yield LocalTooBig(send.sequence, now_ns)
+        elif send.size > self.out:
+            if self.tells:
+                yield PacketTooBig(self.out, "10.0.0.1", now_ns + MS)
+        elif send.sequence not in self.lose:
+            self.received += 1
+            if send.size > self.back:
+                self.told_mtu = self.back if self.tells_responder else 0
+            else:
+                yield RequestAnswered(send.sequence, self.received, now_ns + MS, "dev/w1/pod", self.told_mtu)
 
 
 def search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Observation:
-    state, commands = pmtu.step(pmtu.begin(probe, version=version), ProbeStarted(5))
-    now = 5
-    while True:
-        event: pmtu.Event | None = None
-        for command in commands:
-            match command:
-                case Finish(seen):
-                    return seen
-                case SendRequest():
-                    event = path.carry(command, now)
-                case WakeAt(at_ns):
-                    event = event or Woke(at_ns)
-        assert event is not None
-        assert path.sent < 200, "a search ends"
-        now = event.at_ns
-        state, commands = pmtu.step(state, event)
+    return play_search(path, version=version, probe=probe).seen
+
+
+def play_search(path: Path, *, version: int = 4, probe: Probe = PROBE) -> Transcript[pmtu.PmtuSearch]:
+    return play(Machine(pmtu.begin(probe, version=version), pmtu.step), path.answer, most_commands=600)
 
 
 def test_a_sound_path_costs_two_packets() -> None:
@@ -77,6 +68,27 @@ def test_a_sound_path_costs_two_packets() -> None:
                ("back", "ok: 1500 bytes pass, as many as arrive there")),
     )  # fmt: skip
     assert path.sent == 2
+
+
+def test_a_search_word_for_word() -> None:
+    played = play_search(Path(back=1_300, tells_responder=True))
+    answered = "answered_by='dev/w1/pod'"
+    played.expect(f"""
+          0 ms <- ProbeStarted
+          0 ms -> SendRequest(sequence=1, size=232)
+          0 ms -> WakeAt 500 ms
+          1 ms <- RequestAnswered(sequence=1, received_count=1, {answered})
+          1 ms -> SendRequest(sequence=2, size=1500)
+          1 ms -> WakeAt 101 ms
+        101 ms <- Woke
+        101 ms -> SendRequest(sequence=3, size=232)
+        101 ms -> WakeAt 201 ms
+        102 ms <- RequestAnswered(sequence=3, received_count=3, {answered}, told_mtu=1300)
+        102 ms -> SendRequest(sequence=4, size=1300)
+        102 ms -> WakeAt 202 ms
+        103 ms <- RequestAnswered(sequence=4, received_count=4, {answered}, told_mtu=1300)
+        103 ms -> Finish reached
+    """)
 
 
 @given(back=st.integers(260, 1_499), version=st.sampled_from([4, 6]))
