@@ -2,10 +2,16 @@
 
 A STAMP answer has the size of its request, and its counter tells how many requests arrived. So one size has
 one of three endings: answered (it passes both ways), lost but counted (it passes out, not back), lost and not
-counted (it does not pass out). A small request, the witness, fetches the counter, and with it the MTU that a
-router has told the responder about an answer: only the sender of a packet is told. Sizes are whole IP packets
-with DF; the search bisects between a base of 1200 bytes (1280 for IPv6, its least MTU: RFC 8200, section 5)
-and what is asked, three tries a size (RFC 8899, sections 5.1.2 and 5.3).
+counted (it does not pass out). A small request, the control packet, fetches the counter, and with it the MTU
+that a router has reported to the responder about an answer: routers report to the sender of a packet only.
+Sizes are whole IP packets with DF; the search bisects between a base of 1200 bytes (1280 for IPv6, its least
+MTU: RFC 8200, section 5) and what is asked, three tries a size (RFC 8899, sections 5.1.2 and 5.3).
+
+::
+
+    Ready ── ProbeStarted ──▶ Contacting ── first answer ──▶ Searching ── both directions known ──▶ Over
+                                  │ rejected, or no answer to three control packets    │ time is up,
+                                  └──────────────────────▶ Over ◀──────────────────────┘ or silence
 
 Reads ``Probe.port`` (an agent's), ``Probe.size`` (the largest size tried; 0 means 1500), ``Probe.timeout_ns``
 (the whole conversation) and the option ``patience`` (milliseconds for one packet, default 500).
@@ -15,7 +21,6 @@ Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,6 +30,7 @@ from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
+from netprobe.probes.pmtu_sizes import Sizes, choose_size, complain, format_sizes
 from netprobe.wire import stamp
 
 TRIES = 3
@@ -44,7 +50,7 @@ class PmtuSpec:
 
     @property
     def smallest(self) -> int:
-        """The witness: the smallest STAMP packet."""
+        """The control packet: the smallest STAMP packet."""
         return _HEADERS[self.version] + stamp.MIN_BYTES
 
 
@@ -67,8 +73,8 @@ class RequestAnswered:
     received_count: int
     at_ns: int
     answered_by: str = ""
-    told_mtu: int = 0
-    """What a router told the responder about the way back; 0 for nothing."""
+    reported_mtu: int = 0
+    """What a router reported to the responder about the way back; 0 for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,39 +106,82 @@ Event: TypeAlias = ProbeStarted | RequestAnswered | PacketTooBig | LocalTooBig |
 
 
 @dataclass(frozen=True, slots=True)
-class PmtuSearch:
-    """What is known so far. ``*_passes`` are sizes known to pass, ``*_fails`` the least known not to."""
+class Sent:
+    """The newest packet."""
+
+    sequence: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Nothing was sent yet."""
 
     spec: PmtuSpec
-    began_ns: int = 0
-    sequence: int = 0
-    size: int = 0
-    """The size on trial; the smallest while the first witness is out."""
-    tries: int = 0
-    """Requests of this size that went unanswered."""
-    witnesses: int = 0
-    """Witnesses sent since that request."""
-    trial: int = 0
-    """Sequence number of the request on trial."""
-    sent_ns: int = 0
-    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contacting:
+    """Control packets are out; none was answered yet."""
+
+    spec: PmtuSpec
+    began_ns: int
+    sizes: Sizes
+    sent: Sent
+    controls: int
+    """How many were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Who answers, and what its counter says."""
+
+    name: str
+    rtt_ns: int
+    """Of the first answer."""
+    count: int
     """The responder's counter in its newest answer."""
     since: int = 0
-    """Requests sent after that answer."""
-    out_passes: int = 0
-    out_fails: int = 0
-    back_passes: int = 0
-    back_fails: int = 0
-    arrived: bool = False
+    """Requests sent after the one that was answered so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A size under trial."""
+
+    size: int
+    sequence: int
+    """Of its newest request."""
+    tries: int = 0
+    """Requests of this size that went unanswered."""
+    controls: int = 0
+    """Control packets sent since the newest."""
+    has_arrived: bool = False
     """Whether a request of this size was counted, though not answered."""
-    told: tuple[int, str] | None = None
-    told_back: int | None = None
-    """The MTU that a router on the way back told the responder."""
-    own_limit: int | None = None
-    """The smallest size that our own host refused to send."""
-    rtt_ns: int = 0
-    answered_by: str = ""
-    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The responder answers; sizes are tried one after the other."""
+
+    spec: PmtuSpec
+    began_ns: int
+    sizes: Sizes
+    sent: Sent
+    responder: Responder
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The search has ended."""
+
+    seen: Observation
+    sizes: Sizes
+
+
+PmtuSearch: TypeAlias = Ready | Contacting | Searching | Over
+Step: TypeAlias = tuple[PmtuSearch, tuple[Command, ...]]
 
 
 def validate(probe: Probe) -> None:
@@ -146,202 +195,170 @@ def validate(probe: Probe) -> None:
 
 def begin(probe: Probe, *, version: int) -> PmtuSearch:
     """The machine before anything happened."""
-    largest = probe.size or DEFAULT_LARGEST
-    spec = PmtuSpec(version, largest, patience_ms(probe) * 1_000_000, probe.timeout_ns)
-    return PmtuSearch(spec, out_fails=largest + 1, back_fails=largest + 1)
+    patience_ns = patience_ms(probe) * 1_000_000
+    return Ready(PmtuSpec(version, probe.size or DEFAULT_LARGEST, patience_ns, probe.timeout_ns))
 
 
-def step(state: PmtuSearch, event: Event) -> tuple[PmtuSearch, tuple[Command, ...]]:  # noqa: PLR0911 - one per event
+def step(state: PmtuSearch, event: Event) -> Step:
     """Advance the search by one event; return what the driver must do next."""
-    if state.is_over:
-        return state, ()
-    if not isinstance(event, ProbeStarted) and event.at_ns - state.began_ns >= state.spec.timeout_ns:
-        return _finish(state, "the time was up before the search was done")
+    match state, event:
+        case Over(), _:
+            return state, ()
+        case Ready(spec), ProbeStarted(at_ns):
+            sizes = Sizes.unknown(smallest=spec.smallest, base=BASE[spec.version], largest=spec.largest)
+            return _contact(Contacting(spec, at_ns, sizes, Sent(0, at_ns), 0), at_ns)
+        case Contacting() | Searching(), ProbeStarted():
+            raise MisuseError("a search starts once")
+        case Contacting() | Searching(), _ if event.at_ns - state.began_ns >= state.spec.timeout_ns:
+            return _run_out_of_time(state)
+        case Contacting(), _:
+            return _step_contacting(state, event)
+        case Searching(), _:
+            return _step_searching(state, event)
+        case _:
+            raise MisuseError("a search begins with ProbeStarted")
+
+
+def _step_contacting(state: Contacting, event: Event) -> Step:
     match event:
-        case ProbeStarted(at_ns):
-            if state.sequence:
-                raise MisuseError("a search starts once")
-            return _witness(replace(state, began_ns=at_ns), at_ns)
         case RequestAnswered():
-            return _answered(state, event)
-        case PacketTooBig(mtu, sender, at_ns):
-            return _told(state, mtu, sender, at_ns)
-        case LocalTooBig(sequence, at_ns) if sequence == state.trial:
-            return _next(replace(_fail_out(state), own_limit=state.size), at_ns)
-        case RequestRejected(outcome, _) if not state.count:
-            return _finish(state, "", outcome)
-        case Woke(at_ns) if at_ns >= state.sent_ns + state.spec.patience_ns:
-            return _silence(state, at_ns)
+            state = replace(state, sizes=state.sizes.hear_back(event.reported_mtu))
+            return _begin_search(state, event) if event.sequence == state.sent.sequence else (state, ())
+        case RequestRejected(outcome, _):
+            return _end_unreachable(state, outcome)
+        case Woke(at_ns) if at_ns >= state.sent.at_ns + state.spec.patience_ns:
+            if state.controls < TRIES:
+                return _contact(state, at_ns)
+            return _end_unreachable(state, TimedOut(TRIES * state.spec.patience_ns))
         case _:
             return state, ()  # late, duplicate or foreign: no news
 
 
-def _answered(state: PmtuSearch, answer: RequestAnswered) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    if 0 < answer.told_mtu < state.back_fails:
-        state = replace(state, told_back=answer.told_mtu, back_fails=answer.told_mtu + 1)
-    if answer.sequence == state.trial and state.trial:
-        state = replace(
-            state, count=max(state.count, answer.received_count), since=state.sequence - answer.sequence,
-            out_passes=max(state.out_passes, state.size), back_passes=max(state.back_passes, state.size),
+def _contact(state: Contacting, at_ns: int) -> Step:
+    sent, commands = _send(state.sent, state.spec, state.spec.smallest, at_ns)
+    return replace(state, sent=sent, controls=state.controls + 1), commands
+
+
+def _begin_search(state: Contacting, answer: RequestAnswered) -> Step:
+    """The first answer shows the round trip, so patience can fit the path."""
+    rtt_ns = max(1, answer.at_ns - state.sent.at_ns)
+    patience_ns = min(state.spec.patience_ns, max(100_000_000, 4 * rtt_ns))
+    spec = replace(state.spec, patience_ns=patience_ns)
+    sizes = replace(state.sizes, out_passes=spec.smallest, back_passes=spec.smallest)
+    responder = Responder(answer.answered_by, rtt_ns, answer.received_count)
+    trial = Trial(spec.smallest, answer.sequence)  # the control packet itself: the smallest size passes
+    return _try_next(Searching(spec, state.began_ns, sizes, state.sent, responder, trial), answer.at_ns)
+
+
+def _step_searching(state: Searching, event: Event) -> Step:
+    trial = state.trial
+    match event:
+        case RequestAnswered():
+            return _take_answer(state, event)
+        case PacketTooBig(mtu, sender, at_ns) if (
+            68 <= mtu < trial.size
+        ):  # it can be about the packet on trial
+            sizes = replace(state.sizes.fail_out(trial.size).fail_out(mtu + 1), reported=(mtu, sender))
+            return _try_next(replace(state, sizes=sizes), at_ns)
+        case LocalTooBig(sequence, at_ns) if sequence == trial.sequence:
+            sizes = replace(state.sizes.fail_out(trial.size), own_limit=trial.size)
+            return _try_next(replace(state, sizes=sizes), at_ns)
+        case Woke(at_ns) if at_ns >= state.sent.at_ns + state.spec.patience_ns:
+            if trial.controls < TRIES:
+                return _send_control(state, at_ns)
+            return _end_unfinished(state, "even small packets went unanswered half-way")
+        case _:
+            return state, ()  # late, duplicate or foreign: no news
+
+
+def _take_answer(state: Searching, answer: RequestAnswered) -> Step:
+    sizes, trial, responder = state.sizes.hear_back(answer.reported_mtu), state.trial, state.responder
+    state = replace(state, sizes=sizes)
+    if answer.sequence == trial.sequence:
+        responder = replace(
+            responder, count=max(responder.count, answer.received_count),
+            since=state.sent.sequence - answer.sequence,
         )  # fmt: skip
-        return _next(state, answer.at_ns)
-    if answer.sequence != state.sequence:
+        return _try_next(replace(state, responder=responder, sizes=sizes.pass_both(trial.size)), answer.at_ns)
+    if answer.sequence != state.sent.sequence:
         return state, ()
-    if not state.count:  # the first witness: it tells the round trip, so patience can fit the path
-        rtt_ns = max(1, answer.at_ns - state.sent_ns)
-        patience_ns = min(state.spec.patience_ns, max(100_000_000, 4 * rtt_ns))
-        state = replace(
-            state, spec=replace(state.spec, patience_ns=patience_ns), rtt_ns=rtt_ns,
-            answered_by=answer.answered_by, count=answer.received_count, since=0,
-            out_passes=state.spec.smallest, back_passes=state.spec.smallest,
-        )  # fmt: skip
-        return _next(state, answer.at_ns)
-    between = answer.received_count - state.count - 1
-    sure = between >= state.since - 1  # everything we sent since the last answer was counted
-    arrived = state.arrived or (between > 0 and (sure or state.witnesses == 1))
-    state = replace(state, count=answer.received_count, since=0, arrived=arrived, tries=state.tries + 1)
-    is_told = arrived and state.size >= state.back_fails
-    if state.tries < TRIES and not is_told:
-        return _try(state, state.size, answer.at_ns)
-    return _next(_fail_back(state) if arrived else _fail_out(state), answer.at_ns)
+    return _take_control(state, answer)
 
 
-def _told(state: PmtuSearch, mtu: int, sender: str, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    """Believed only if it can be about the packet on trial; the MTU told is then tried itself."""
-    if not state.trial or not 68 <= mtu < state.size:
-        return state, ()
-    state = _fail_out(replace(state, told=(mtu, sender)))
-    return _next(replace(state, out_fails=min(state.out_fails, mtu + 1)), at_ns)
+def _take_control(state: Searching, answer: RequestAnswered) -> Step:
+    """A control packet was answered, the request before it not: the counter shows whether that arrived."""
+    sizes, trial, responder = state.sizes, state.trial, state.responder
+    counted = answer.received_count - responder.count - 1
+    is_every_request_counted = counted >= responder.since - 1
+    has_arrived = trial.has_arrived or (counted > 0 and (is_every_request_counted or trial.controls == 1))
+    trial = replace(trial, tries=trial.tries + 1, has_arrived=has_arrived)
+    responder = replace(responder, count=answer.received_count, since=0)
+    state = replace(state, responder=responder, trial=trial)
+    is_reported = has_arrived and trial.size >= sizes.back_fails
+    if trial.tries < TRIES and not is_reported:
+        return _try(state, trial.size, answer.at_ns, tries=trial.tries, has_arrived=has_arrived)
+    failed = sizes.fail_back(trial.size) if has_arrived else sizes.fail_out(trial.size)
+    return _try_next(replace(state, sizes=failed), answer.at_ns)
 
 
-def _silence(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    if state.witnesses >= TRIES:
-        if state.count:
-            return _finish(state, "even small packets went unanswered half-way")
-        return _finish(state, "", TimedOut(TRIES * state.spec.patience_ns))
-    return _witness(state, at_ns)
-
-
-def _next(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    size = choose(state)
+def _try_next(state: Searching, at_ns: int) -> Step:
+    size = choose_size(state.sizes)
     if size is None:
-        return _finish(state, "")
-    return _try(replace(state, tries=0, arrived=False), size, at_ns)
+        return _end_found(state)
+    return _try(state, size, at_ns, tries=0, has_arrived=False)
 
 
-def choose(state: PmtuSearch) -> int | None:
-    """The next size to try, or None where both directions are known to the byte.
-
-    The largest size comes first (most paths are sound), then the base, then halves; the way back is searched
-    below what arrives.
-    """
-    spec, base = state.spec, BASE[state.spec.version]
-    if state.out_passes == spec.smallest and state.out_fails == spec.largest + 1:
-        return spec.largest
-    if state.told and state.out_passes < state.told[0] == state.out_fails - 1:
-        return state.told[0]
-    if state.told_back and state.back_passes < state.told_back == state.back_fails - 1 < state.out_passes:
-        return state.told_back
-    for passes, fails in (
-        (state.out_passes, state.out_fails),
-        (state.back_passes, min(state.back_fails, state.out_passes + 1)),
-    ):
-        if fails - passes > 1:
-            return base if passes < base < fails else (passes + fails) // 2
-    return None
+def _try(state: Searching, size: int, at_ns: int, *, tries: int, has_arrived: bool) -> Step:
+    trial = Trial(size, state.sent.sequence + 1, tries, has_arrived=has_arrived)
+    return _send_request(replace(state, trial=trial), size, at_ns)
 
 
-def _try(state: PmtuSearch, size: int, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    return _send(replace(state, size=size, trial=state.sequence + 1, witnesses=0), size, at_ns)
+def _send_control(state: Searching, at_ns: int) -> Step:
+    trial = replace(state.trial, controls=state.trial.controls + 1)
+    return _send_request(replace(state, trial=trial), state.spec.smallest, at_ns)
 
 
-def _witness(state: PmtuSearch, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    return _send(replace(state, witnesses=state.witnesses + 1), state.spec.smallest, at_ns)
+def _send_request(state: Searching, size: int, at_ns: int) -> Step:
+    sent, commands = _send(state.sent, state.spec, size, at_ns)
+    responder = replace(state.responder, since=state.responder.since + 1)
+    return replace(state, sent=sent, responder=responder), commands
 
 
-def _send(state: PmtuSearch, size: int, at_ns: int) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    state = replace(state, sequence=state.sequence + 1, since=state.since + 1, sent_ns=at_ns)
-    return state, (SendRequest(state.sequence, size), WakeAt(at_ns + state.spec.patience_ns))
+def _send(sent: Sent, spec: PmtuSpec, size: int, at_ns: int) -> tuple[Sent, tuple[Command, ...]]:
+    newest = Sent(sent.sequence + 1, at_ns)
+    return newest, (SendRequest(newest.sequence, size), WakeAt(at_ns + spec.patience_ns))
 
 
-def _fail_out(state: PmtuSearch) -> PmtuSearch:
-    return replace(state, out_fails=min(state.out_fails, state.size))
+def _run_out_of_time(state: Contacting | Searching) -> Step:
+    match state:
+        case Contacting():
+            return _end_unreachable(state, TimedOut(state.spec.timeout_ns))
+        case Searching():
+            return _end_unfinished(state, "the time was up before the search was done")
 
 
-def _fail_back(state: PmtuSearch) -> PmtuSearch:
-    return replace(
-        state, back_fails=min(state.back_fails, state.size), out_passes=max(state.out_passes, state.size)
-    )
+def _end_unreachable(state: Contacting, outcome: Outcome) -> Step:
+    facts = (("forward", "unreachable"), ("back", "unreachable"))
+    return _end(Observation(outcome, facts=facts), state.sizes)
 
 
-def _finish(
-    state: PmtuSearch, trouble: str, outcome: Outcome | None = None
-) -> tuple[PmtuSearch, tuple[Command, ...]]:
-    return replace(state, is_over=True), (Finish(conclude(state, trouble, outcome)),)
+def _end_unfinished(state: Searching, reason: str) -> Step:
+    facts = tuple(format_sizes(state.sizes))
+    return _end(Observation(NotMeasured(reason), state.responder.name, facts=facts), state.sizes)
 
 
-def conclude(state: PmtuSearch, trouble: str, outcome: Outcome | None = None) -> Observation:
-    """What the search found, in the words ``ok``, ``reduced``, ``blackhole`` and ``unreachable``."""
-    if not state.count:
-        unreachable = (("forward", "unreachable"), ("back", "unreachable"))
-        return Observation(outcome or TimedOut(state.spec.timeout_ns), facts=unreachable)
-    facts = tuple(_facts(state))
-    if trouble:
-        return Observation(NotMeasured(trouble), state.answered_by, facts=facts)
-    if is_blackhole_out(state) or is_blackhole_back(state):
-        return Observation(
-            TimedOut(state.spec.patience_ns), state.answered_by, detail=_complaint(state), facts=facts
-        )
-    return Observation(Reached(state.rtt_ns), state.answered_by, facts=facts)
+def _end_found(state: Searching) -> Step:
+    """Both directions are known: each is ``ok``, ``reduced`` or a ``blackhole``."""
+    sizes, responder = state.sizes, state.responder
+    facts = tuple(format_sizes(sizes))
+    if sizes.is_blackhole_out or sizes.is_blackhole_back:
+        outcome = TimedOut(state.spec.patience_ns)
+        return _end(Observation(outcome, responder.name, detail=complain(sizes), facts=facts), sizes)
+    return _end(Observation(Reached(responder.rtt_ns), responder.name, facts=facts), sizes)
 
 
-def is_blackhole_out(state: PmtuSearch) -> bool:
-    """Whether larger packets vanish on the way out and nobody says so."""
-    silent_above = state.out_passes < state.out_fails - 1 or state.out_passes < state.spec.largest
-    told_right = state.told is not None and state.told[0] == state.out_passes
-    return silent_above and not told_right and not is_own_limit(state)
-
-
-def is_own_limit(state: PmtuSearch) -> bool:
-    """Whether our own host, not the network, keeps larger packets back."""
-    return state.own_limit is not None and state.out_passes == state.own_limit - 1
-
-
-def is_blackhole_back(state: PmtuSearch) -> bool:
-    """Whether what arrived larger did not come back, and nobody told the responder why."""
-    return state.back_passes < state.out_passes and not is_reduced_back(state)
-
-
-def is_reduced_back(state: PmtuSearch) -> bool:
-    """Whether a router on the way back told the responder just what passes."""
-    return state.told_back is not None and state.told_back == state.back_passes < state.out_passes
-
-
-def _facts(state: PmtuSearch) -> Iterator[tuple[str, str]]:
-    out, back = state.out_passes, state.back_passes
-    if is_blackhole_out(state):
-        yield "forward", f"blackhole: {out} bytes pass, larger ones vanish and nobody says so"
-    elif state.told is not None:
-        yield "forward", f"reduced: {out} bytes pass, as {state.told[1]} says; path MTU discovery works"
-    elif is_own_limit(state):
-        yield "forward", f"ok: {out} bytes pass, all that this host's own interface lets out"
-    else:
-        yield "forward", f"ok: {out} bytes pass, the largest tried"
-    if is_blackhole_back(state):
-        yield "back", f"blackhole: {back} bytes pass, larger ones arrive there and do not come back"
-    elif is_reduced_back(state):
-        yield "back", f"reduced: {back} bytes pass, as a router tells the far end; path MTU discovery works"
-    else:
-        yield "back", f"ok: {back} bytes pass, as many as arrive there"
-
-
-def _complaint(state: PmtuSearch) -> str:
-    parts = []
-    if is_blackhole_out(state):
-        parts.append(f"blackhole forward above {state.out_passes} bytes")
-    if is_blackhole_back(state):
-        parts.append(f"blackhole back above {state.back_passes} bytes")
-    return ", ".join(parts)
+def _end(seen: Observation, sizes: Sizes) -> Step:
+    return Over(seen, sizes), (Finish(seen),)
 
 
 KIND = ProbeKind(

@@ -44,7 +44,7 @@ class _PmtuSearch:
     def __init__(self, check: Check, clock: Clock, key: bytes, boot: int, sock: socket.socket) -> None:
         self._check, self._clock, self._key, self._boot, self._sock = check, clock, key, boot, sock
         self._version = version_of(check.target.address)
-        self._state = pmtu.begin(check.probe, version=self._version)
+        self._state: pmtu.PmtuSearch = pmtu.begin(check.probe, version=self._version)
         self.wake_ns = 0
         self.seen: Observation | None = None
 

@@ -83,10 +83,10 @@ def test_a_search_word_for_word() -> None:
         101 ms <- Woke
         101 ms -> SendRequest(sequence=3, size=232)
         101 ms -> WakeAt 201 ms
-        102 ms <- RequestAnswered(sequence=3, received_count=3, {answered}, told_mtu=1300)
+        102 ms <- RequestAnswered(sequence=3, received_count=3, {answered}, reported_mtu=1300)
         102 ms -> SendRequest(sequence=4, size=1300)
         102 ms -> WakeAt 202 ms
-        103 ms <- RequestAnswered(sequence=4, received_count=4, {answered}, told_mtu=1300)
+        103 ms <- RequestAnswered(sequence=4, received_count=4, {answered}, reported_mtu=1300)
         103 ms -> Finish reached
     """)
 
