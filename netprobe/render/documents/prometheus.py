@@ -175,20 +175,18 @@ def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     yield _counter(
         "netprobe_inventories_refused", "Inventories not taken since the start", vitals.inventories_refused
     )
-    if vitals.entrance is not None:
-        yield from _of_entrance(vitals.entrance)
+    if vitals.auth is not None:
+        yield from _of_auth(vitals.auth)
 
 
-def _of_entrance(entrance: AuthStats) -> Iterator[Metric]:
+def _of_auth(auth: AuthStats) -> Iterator[Metric]:
     for name, told, value in (
-        ("tokens_admitted", "Connections let in by their token since the start", entrance.tokens_admitted),
-        ("tokens_unchecked", "Those of them that no API could vouch for", entrance.tokens_unchecked),
-        ("registrations_refused", "Registrations that could not be used", entrance.registrations_refused),
+        ("tokens_admitted", "Connections let in by their token since the start", auth.tokens_admitted),
+        ("tokens_unchecked", "Those of them that no API could vouch for", auth.tokens_unchecked),
+        ("registrations_refused", "Registrations that could not be used", auth.registrations_refused),
     ):  # fmt: skip
         yield _counter(f"netprobe_{name}", told, value)
-    yield _by_reason(
-        "netprobe_tokens_refused", "Connections refused since the start", entrance.tokens_refused
-    )
+    yield _by_reason("netprobe_tokens_refused", "Connections refused since the start", auth.tokens_refused)
 
 
 def _gauge(name: str, told: str, value: float, **labels: str) -> Metric:
