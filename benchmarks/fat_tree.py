@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import EvidenceMatrix, FloatArray, IntArray, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
+from netprobe.model.arrays import FloatArray, IntArray
 
 PODS, HALF, HOSTS_PER_EDGE = 10, 5, 15
 EDGES = PODS * HALF

@@ -92,7 +92,7 @@ async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object],
     figures |= {
         "healthy_minutes_under_load": programme.healthy_minutes,
         "healthy_false_findings": len(healthy.scorer.false_findings),
-        "healthy_false": [f.id for f in healthy.scorer.false_findings.values()],
+        "healthy_false": list(healthy.scorer.false_findings),
     }
     return figures, singles, pairs
 
@@ -126,7 +126,7 @@ def _count(rehearsal: FaultDrill) -> dict[str, object]:
         "seconds_median": round(times[len(times) // 2] / 1e9, 2) if times else None,
         "seconds_worst": round(times[-1] / 1e9, 2) if times else None,
         "bar_seconds": rehearsal.bar_ns / 1e9,
-        "false": [f.id for f in rehearsal.scorer.false_findings.values()],
+        "false": list(rehearsal.scorer.false_findings),
     }
 
 

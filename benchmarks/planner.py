@@ -21,8 +21,9 @@ from itertools import combinations
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import EvidenceMatrix, IntArray, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
+from netprobe.model.arrays import IntArray
 from netprobe.model.component import ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import ClusterName, NodeId, NodeName

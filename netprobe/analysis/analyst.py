@@ -9,7 +9,7 @@ it suggests: ``health``, ``strangers``, ``network``, ``services``, put into word
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,14 +20,14 @@ from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, Q
 from netprobe.analysis.intervals.observation import IntervalObservation, look_at
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
-from netprobe.analysis.state.agent_liveness import AgentLiveness, LivenessView
+from netprobe.analysis.state.agent_liveness import AgentLiveness
 from netprobe.analysis.state.eligibility import (
     BESIDE_FRAMES,
     FORGIVEN_FRAMES,
     SETTLING_FRAMES,
     EvidenceEligibility,
 )
-from netprobe.analysis.state.path_state import PathStateMachine, PathStates
+from netprobe.analysis.state.path_state import PathStateMachine
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
 from netprobe.model.expected_agents import ExpectedAgents
@@ -53,18 +53,18 @@ class Conclusion:
 
     findings: tuple[Finding, ...]
     past_findings: tuple[Finding, ...]
-    _statuses: PathStates
-    _roll: LivenessView
+    _list_paths: Callable[[], tuple[PathStatus, ...]]
+    _list_agents: Callable[[], tuple[AgentStatus, ...]]
 
     @cached_property
     def paths(self) -> tuple[PathStatus, ...]:
         """The state of every path."""
-        return self._statuses.all()
+        return self._list_paths()
 
     @cached_property
     def agents(self) -> tuple[AgentStatus, ...]:
         """The state of every agent."""
-        return self._roll.all()
+        return self._list_agents()
 
 
 class Analyst:
@@ -152,8 +152,8 @@ class Analyst:
         return Conclusion(
             self._arrivals.tell(self._findings.open),
             self._arrivals.tell_past(self._findings.past),
-            self._judge.states(now_ns=now_ns, sick=self._sick),
-            self._attendance.call(self._facts, self._intake, now_ns=now_ns),
+            self._judge.states(now_ns=now_ns, sick=self._sick).all,
+            self._attendance.call(self._facts, self._intake, now_ns=now_ns).all,
         )
 
     @property

@@ -26,12 +26,12 @@ from netprobe.bus.subjects import inbox_of_agent
 from netprobe.bus.tokens import Bearer, Reason, Refusal
 from netprobe.errors import InputError, RemoteFormatError, SystemRefusedError
 from netprobe.model.names import AgentId
+from netprobe.model.units import SECOND_NS
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
 ACCOUNT = "$G"
 """The account of everything: we use no others."""
 _PENDING = 4_096
-_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +146,13 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
             "aud": ACCOUNT,
             "sub": user_nkey,
             "name": str(bearer.agent),
-            "exp": bearer.expires_ns // _SECOND,
+            "exp": bearer.expires_ns // SECOND_NS,
             "nats": {
                 "type": "user",
                 "version": 2,
                 "pub": {"allow": list(rights.publish)},
                 "sub": {"allow": list(rights.subscribe)},
-                "resp": {"max": REPLIES_MAX, "ttl": REPLY_TIME_S * _SECOND},
+                "resp": {"max": REPLIES_MAX, "ttl": REPLY_TIME_S * SECOND_NS},
                 "subs": -1,
                 "data": -1,
                 "payload": -1,

@@ -30,6 +30,7 @@ from netprobe.bus.subjects import (
 from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
+from netprobe.model.units import SECOND_NS
 from netprobe.wire.messages import Presence, decode_presence, encode_plan
 
 API_TIMEOUT_S = 5.0
@@ -46,7 +47,6 @@ _ACK_WAIT_S = 30
 _DUPLICATE_WINDOW_S = 600
 _MAX_STREAM_BYTES = 4 * 1024 * 1024 * 1024
 _NAME_IN_USE = 10_058
-_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class CollectorBus:
             raise SystemRefusedError(f"the bus did not store {subject}: {refusal}")
 
     async def _ask_for_more(self) -> None:
-        body = {"batch": BATCH, "max_bytes": BATCH_BYTES, "expires": round(PULL_S * _SECOND)}
+        body = {"batch": BATCH, "max_bytes": BATCH_BYTES, "expires": round(PULL_S * SECOND_NS)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{WINDOWS_STREAM}.{_CONSUMER}"
         await self._connection.publish(subject, json.dumps(body).encode(), reply=self._inbox)
         self._asked_for = BATCH
@@ -221,7 +221,7 @@ def _windows_stream() -> dict[str, object]:
         "storage": "file",
         "discard": "new",
         "max_bytes": _MAX_STREAM_BYTES,
-        "duplicate_window": _DUPLICATE_WINDOW_S * _SECOND,
+        "duplicate_window": _DUPLICATE_WINDOW_S * SECOND_NS,
         "num_replicas": 1,
     }
 
@@ -234,8 +234,8 @@ def _bucket(name: str, *, storage: str, ttl_s: float) -> dict[str, object]:
         "storage": storage,
         "discard": "new",
         "max_msgs_per_subject": 1,
-        "max_age": round(ttl_s * _SECOND),
-        "duplicate_window": round(min(ttl_s or _DUPLICATE_WINDOW_S, _DUPLICATE_WINDOW_S) * _SECOND),
+        "max_age": round(ttl_s * SECOND_NS),
+        "duplicate_window": round(min(ttl_s or _DUPLICATE_WINDOW_S, _DUPLICATE_WINDOW_S) * SECOND_NS),
         "allow_direct": True,
         "allow_rollup_hdrs": True,
         "deny_delete": True,
@@ -249,7 +249,7 @@ def _consumer() -> dict[str, object]:
         "config": {
             "durable_name": _CONSUMER,
             "ack_policy": "explicit",
-            "ack_wait": _ACK_WAIT_S * _SECOND,
+            "ack_wait": _ACK_WAIT_S * SECOND_NS,
             "deliver_policy": "all",
             "max_ack_pending": 4 * BATCH,
         },

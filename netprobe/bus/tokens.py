@@ -20,6 +20,7 @@ import msgspec
 
 from netprobe.errors import InputError
 from netprobe.model.names import AgentId, ClusterName, Plane
+from netprobe.model.units import SECOND_NS
 
 AUDIENCE = "netprobe"
 NAMESPACE = "netprobe"
@@ -28,7 +29,6 @@ ACCOUNTS = {Plane.POD: "netprobe-agent-pod", Plane.HOST: "netprobe-agent-host"}
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 LEEWAY_NS = 10_000_000_000
 """How far a cluster's clock may be ahead of ours."""
-_SECOND = 1_000_000_000
 
 
 class Reason(StrEnum):
@@ -177,11 +177,11 @@ def _find_signer(
 
 
 def _judge(claims: _Claims, cluster: TrustedCluster, claimed: AgentId, now_ns: int) -> Bearer | Refusal:
-    expires_ns = round(claims.exp * _SECOND)
+    expires_ns = round(claims.exp * SECOND_NS)
     if now_ns >= expires_ns:
-        late_s = (now_ns - expires_ns) // _SECOND
+        late_s = (now_ns - expires_ns) // SECOND_NS
         return Refusal(Reason.EXPIRED, f"its token of {cluster.name} expired {late_s} s ago")
-    if now_ns + LEEWAY_NS < claims.nbf * _SECOND:
+    if now_ns + LEEWAY_NS < claims.nbf * SECOND_NS:
         return Refusal(Reason.NOT_YET_VALID, f"its token of {cluster.name} is from the future: check clocks")
     audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if AUDIENCE not in audiences:

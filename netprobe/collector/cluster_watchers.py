@@ -103,6 +103,11 @@ class FleetView:
         """What was known of each registered cluster then."""
         self._present: dict[AgentId, tuple[str, ...]] = {}
 
+    @property
+    def home(self) -> ClusterName | None:
+        """The cluster that we run in, where it is registered as such."""
+        return self._gathering.home if self._gathering is not None else None
+
     async def refresh(self, find_present: Callable[[], Awaitable[tuple[Presence, ...]]]) -> None:
         """Look again; agents are asked about only where an API cannot be."""
         if self._gathering is None:
@@ -112,8 +117,8 @@ class FleetView:
         present = await find_present() if speechless else ()
         self._present = {told.agent: told.addresses for told in present if told.agent.cluster in speechless}
 
-    def muster(self) -> ExpectedAgents:
-        """Who is said to run, as far as APIs tell."""
+    def expected_agents(self) -> ExpectedAgents:
+        """Agents that should report, according to the APIs that can be read."""
         told = {found.name: found.facts for found in self.known if found.facts is not None}
         return ExpectedAgents(
             pods=tuple(pod for facts in told.values() for pod in facts.agent_pods if pod.runs),
@@ -121,7 +126,7 @@ class FleetView:
                 NodeId(name, node) for name, facts in told.items() for node in facts.not_ready
             ),
             unsure=frozenset(found.name for found in self.known if found.away),
-            home=self._gathering.home if self._gathering is not None else None,
+            home=self.home,
         )
 
     def __call__(self, written: Inventory) -> Inventory:

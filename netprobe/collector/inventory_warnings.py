@@ -1,4 +1,4 @@
-"""What an inventory and its keys may say, but probably do not mean."""
+"""Warnings about an inventory and keys that are valid but suspicious."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from netprobe.model.inventory import Inventory
 logger = logging.getLogger("netprobe.collector")
 
 
-def note_oddities(inventory: Inventory, keys: Keys, *, by_token: Set[str]) -> None:
-    """Say what is allowed but probably not meant."""
-    meant = set(inventory.iter_agents())
+def warn_about_inventory(inventory: Inventory, keys: Keys, *, by_token: Set[str]) -> None:
+    """Log overlapping networks, agents without a key and keys without an agent.
+
+    Agents of the clusters *by_token* log in with a token and need no key.
+    """
+    planned = set(inventory.iter_agents())
     for overlap in find_overlaps(inventory):
         logger.warning("%s", overlap)
-    for agent in sorted(meant - keys.agents.keys()):
-        if agent.cluster in by_token:
-            continue
-        logger.warning("agent %s has no key and cannot speak", agent)
-    for agent in sorted(keys.agents.keys() - meant):
-        logger.warning("agent %s has a key, but the inventory does not know it", agent)
+    for agent in sorted(planned - keys.agents.keys()):
+        if agent.cluster not in by_token:
+            logger.warning("agent %s has no key and cannot connect", agent)
+    for agent in sorted(keys.agents.keys() - planned):
+        logger.warning("agent %s has a key, but is not in the inventory", agent)

@@ -7,10 +7,11 @@ go on. Time and files come in here, plans go out; who hands them out is the serv
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
+from netprobe.collector.file_stamp import stamp_of
 from netprobe.collector.persisted_state import (
     PersistedState,
     advance,
@@ -18,6 +19,7 @@ from netprobe.collector.persisted_state import (
     replan,
     save_state,
 )
+from netprobe.collector.ports import Planner
 from netprobe.collector.settings import Settings
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.errors import InputError
@@ -29,8 +31,6 @@ logger = logging.getLogger("netprobe.collector")
 
 Survey = Callable[[Inventory], Inventory]
 """What people wrote → the fleet as far as it is known now."""
-Planner = Callable[[Inventory, PersistedState, int], FleetPlan]
-Stamp = tuple[int, int, int]
 
 
 class PlanRotation:
@@ -42,6 +42,7 @@ class PlanRotation:
         self._survey = survey
         self._stamp = stamp_of(settings.inventory)
         self._intervals = 0
+        self._ticking = threading.Lock()
         self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
         self._refused_fleet: Inventory | None = None
         self.inventory = survey(self._written)
@@ -64,6 +65,10 @@ class PlanRotation:
 
     def tick(self) -> bool:
         """One more interval has passed; return whether the plans are others now. May take its time."""
+        with self._ticking:
+            return self._tick()
+
+    def _tick(self) -> bool:
         self._intervals += 1
         if self._has_new_file():
             self._read_written()
@@ -124,14 +129,3 @@ class PlanRotation:
         self.inventory, self._state, self.fleet = inventory, state, fleet
         logger.info("epoch %d: %d checks", fleet.epoch, fleet.coverage.checks)
         return True
-
-
-def stamp_of(path: Path | None) -> Stamp | None:
-    """What differs when a file was written anew; None while it is not there."""
-    if path is None:
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

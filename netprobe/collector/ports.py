@@ -1,40 +1,22 @@
-"""The pure parts that the service wires, as it sees them: how to plan and who analyses."""
+"""What the collector needs of its neighbours: how to plan, who analyses, and its side of the bus."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from netprobe.analysis.analyst import Conclusion
+from netprobe.bus.collector import Delivery
 from netprobe.collector.persisted_state import PersistedState
+from netprobe.model.check import Plan
 from netprobe.model.component import Component
 from netprobe.model.expected_agents import ExpectedAgents
-from netprobe.model.finding import Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId
-from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
-
-
-class ConclusionPort(Protocol):
-    """What the analysis concludes at one moment."""
-
-    @property
-    def paths(self) -> tuple[PathStatus, ...]:
-        """The state of every path."""
-
-    @property
-    def agents(self) -> tuple[AgentStatus, ...]:
-        """The state of every agent."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is broken now, most certain first."""
-
-    @property
-    def past_findings(self) -> tuple[Finding, ...]:
-        """What was broken since the analysis began."""
+from netprobe.wire.messages import Presence
 
 
 class AnalystPort(Protocol):
@@ -46,28 +28,53 @@ class AnalystPort(Protocol):
 
     @property
     def awaited(self) -> frozenset[AgentId]:
-        """Agents that are said to run and have not reported for a while."""
+        """Agents whose pods run and that have sent no report for a while."""
 
     def expect(self, muster: ExpectedAgents) -> None:
-        """Take note of who is said to run."""
+        """Take note of the agents that are expected to run."""
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns* (wall time)."""
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
-        """Go on with other plans."""
+        """Continue with other plans."""
 
     def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
-        """Take note of what further checks left of what a finding could not tell apart."""
+        """Keep only the components that on-demand checks left of an ambiguous finding."""
 
-    def conclude(self, *, now_ns: int) -> ConclusionPort:
-        """Say how things stand at *now_ns*."""
+    def conclude(self, *, now_ns: int) -> Conclusion:
+        """The state of paths, agents and findings at *now_ns*."""
+
+
+Planner = Callable[[Inventory, PersistedState, int], FleetPlan]
+"""Inventory, state and interval in nanoseconds → the plans of the state's epoch."""
+NewAnalyst = Callable[[Inventory, FleetPlan], AnalystPort]
+"""An analyst that has seen nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisPorts:
-    """How to plan and who analyses."""
+    """How to plan, and how to make an analyst."""
 
-    plan: Callable[[Inventory, PersistedState, int], FleetPlan]
-    """Inventory, state and interval in nanoseconds → the plans of the state's epoch."""
-    analyst: Callable[[Inventory, FleetPlan], AnalystPort]
+    plan: Planner
+    new_analyst: NewAnalyst
+
+
+class ReportBus(Protocol):
+    """The bus as the ingest of reports sees it."""
+
+    async def take(self) -> tuple[Delivery, ...]:
+        """The next deliveries; empty where none came in time."""
+
+    async def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """These are stored and need not be delivered again."""
+
+
+class PlanBus(Protocol):
+    """The bus as the publication of plans sees it."""
+
+    async def put_plans(self, plans: Iterable[Plan]) -> None:
+        """Store each agent's plan where it watches."""
+
+    async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
+        """The agents that are connected; only those *among*, where given."""

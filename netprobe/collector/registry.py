@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from netprobe.bus.tokens import TrustedCluster, expect_key
+from netprobe.collector.file_stamp import FileStamp, stamp_of
 from netprobe.discovery.k8s.kubeconfig import IN_CLUSTER, Context, read_contexts
 from netprobe.errors import InputError
 from netprobe.model.names import ClusterName
@@ -20,7 +21,7 @@ from netprobe.wire.inventory import NAME_PATTERN
 
 logger = logging.getLogger("netprobe.collector")
 
-Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+Stamp: TypeAlias = tuple[FileStamp | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class ClusterRegistry:
         return tuple(named[name] for name in sorted(named))
 
     def _read(self, file: Path) -> None:
-        stamp = _stamp(file, file.with_suffix(".kubeconfig"))
+        stamp = stamp_of(file), stamp_of(file.with_suffix(".kubeconfig"))
         known = self._good.get(file)
         if (known is not None and known.stamp == stamp) or self._told.get(file) == stamp:
             return
@@ -106,14 +107,3 @@ def _access_of(doc: RegisteredDoc, file: Path) -> Context | None:
         return None
     contexts = read_contexts([file.parent / doc.kubeconfig])
     return contexts.choose([doc.context] if doc.context else [])[0]
-
-
-def _stamp(*files: Path) -> Stamp:
-    found = []
-    for file in files:
-        try:
-            told = file.stat()
-        except OSError:
-            continue
-        found.append((file.name, told.st_mtime_ns, told.st_ino))
-    return tuple(found)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from netprobe.analysis.analyst import Conclusion
 from netprobe.analysis.intent.incidents import INTENT_CAUSES
 from netprobe.analysis.state.eligibility import SETTLING_FRAMES
 from netprobe.collector.persisted_state import PersistedState, digest_of
-from netprobe.collector.ports import AnalysisPorts, AnalystPort, ConclusionPort
+from netprobe.collector.ports import AnalysisPorts, AnalystPort
 from netprobe.errors import SystemRefusedError
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
@@ -31,7 +32,7 @@ class Replay:
     """What a collector remembers. Its methods take their time and may be called from any thread."""
 
     history: History
-    brains: AnalysisPorts
+    ports: AnalysisPorts
     cookie_key: str
 
     def snapshot_at(self, at_ns: int, *, now_ns: int, known: Sequence[Finding] = ()) -> Snapshot:
@@ -58,7 +59,7 @@ class Replay:
         self, epochs: Sequence[PlannedEpoch], reports: Iterable[Report], at_ns: int, known: Sequence[Finding]
     ) -> Snapshot:
         fleets = [self._plan(epoch) for epoch in epochs]
-        analyst = self.brains.analyst(epochs[0].inventory, fleets[0])
+        analyst = self.ports.new_analyst(epochs[0].inventory, fleets[0])
         current, following = 0, iter(reports)
         report = next(following, None)
         interval_ns = epochs[0].interval_ns
@@ -74,14 +75,14 @@ class Replay:
 
     def _plan(self, epoch: PlannedEpoch) -> FleetPlan:
         state = PersistedState(epoch.epoch, epoch.seed, self.cookie_key)
-        fleet = self.brains.plan(epoch.inventory, state, epoch.interval_ns)
+        fleet = self.ports.plan(epoch.inventory, state, epoch.interval_ns)
         if digest_of(fleet) != epoch.digest:
             raise SystemRefusedError("that moment was planned by other rules or another version of netprobe")
         return fleet
 
 
 def _snapshot(
-    at_ns: int, epoch: PlannedEpoch, fleet: FleetPlan, analyst: AnalystPort, conclusion: ConclusionPort,
+    at_ns: int, epoch: PlannedEpoch, fleet: FleetPlan, analyst: AnalystPort, conclusion: Conclusion,
     known: Sequence[Finding],
 ) -> Snapshot:  # fmt: skip
     return Snapshot(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.bus.server import Listen, ServerTls
-
-_HOUR_NS = 3_600_000_000_000
+from netprobe.model.units import HOUR_NS, SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Settings:
     keys: Path | None
     """Public keys of agents without a token, and of operators; None for none."""
     interval_ns: int = 10_000_000_000
-    keep_ns: int = 24 * _HOUR_NS
+    keep_ns: int = 24 * HOUR_NS
     """How long reports are kept in the history."""
     presence_ttl_ns: int = 30_000_000_000
     epoch_intervals: int = 60
@@ -38,6 +37,21 @@ class Settings:
     """Addresses (``IP:PORT``) of the bus itself, which agents are told; empty where nobody says them."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
+
+    @property
+    def interval_s(self) -> float:
+        """The interval in seconds."""
+        return self.interval_ns / SECOND_NS
+
+    @property
+    def presence_ttl_s(self) -> float:
+        """The presence time-out in seconds."""
+        return self.presence_ttl_ns / SECOND_NS
+
+    @property
+    def history_database(self) -> str:
+        """The URL of the database that keeps the history."""
+        return self.history_url or f"sqlite:///{self.data / 'history.db'}"
 
     @property
     def ready_file(self) -> Path:

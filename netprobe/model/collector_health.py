@@ -41,10 +41,10 @@ class CollectorHealth:
     """Since the start."""
     counters: Counters = field(default_factory=Counters)
     """Since the history was made."""
-    entrance: AuthStats | None = None
+    auth: AuthStats | None = None
 
     def flat(self) -> dict[str, object]:
         """One level of names and values."""
         told = asdict(self)
-        counters, entrance = told.pop("counters"), told.pop("entrance")
-        return {**told, **(entrance or {}), **counters}
+        counters, auth = told.pop("counters"), told.pop("auth")
+        return {**told, **(auth or {}), **counters}

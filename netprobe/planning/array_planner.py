@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.errors import MisuseError
+from netprobe.model.arrays import IntArray
 from netprobe.model.component import (
     Component,
     dns,
@@ -32,7 +33,7 @@ from netprobe.planning.checks import (
     ask_outer,
     find_exported,
 )
-from netprobe.planning.circulant import IntArray, KeyArray
+from netprobe.planning.circulant import KeyArray
 from netprobe.planning.cluster_graph import (
     V4,
     V6,

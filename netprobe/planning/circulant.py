@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.errors import MisuseError
+from netprobe.model.arrays import IntArray
 
-IntArray = npt.NDArray[np.int64]
 KeyArray = npt.NDArray[np.uint64]
 
 

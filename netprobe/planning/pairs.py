@@ -15,22 +15,13 @@ from dataclasses import dataclass
 from itertools import compress
 
 import numpy as np
-import numpy.typing as npt
 
+from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
-from netprobe.planning.circulant import (
-    IntArray,
-    assign_slots,
-    follow,
-    node_keys,
-    offsets_of,
-    slot_count,
-)
+from netprobe.planning.circulant import assign_slots, follow, node_keys, offsets_of, slot_count
 from netprobe.planning.cluster_graph import ClusterGraph, agent_of
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.zones import cross_zones
-
-BoolArray = npt.NDArray[np.bool_]
 
 _GROUP = 3
 """So many remote clusters share a worker: enough to tell routes apart, few enough to spread the load."""

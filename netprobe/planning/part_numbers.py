@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from netprobe.model.arrays import IntArray
 from netprobe.model.component import (
     Component,
     ComponentKind,
@@ -19,7 +20,6 @@ from netprobe.model.component import (
     service_proxy,
 )
 from netprobe.model.names import NodeId
-from netprobe.planning.circulant import IntArray
 
 PER_NODE = 9
 """Parts that every node has a number for: node, pods, three doors and two service proxies."""

@@ -23,6 +23,7 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
+from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
@@ -31,7 +32,6 @@ DEFAULT_GAPS = "30,120,180,240,350"
 DEFAULT_PATIENCE_MS = 3_000
 MAX_GAP_S = 3_600
 MAX_GAPS = 16
-_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,11 @@ def validate(probe: Probe) -> None:
     precision = probe.option("precision", "0")
     if not precision.isdecimal() or int(precision) > MAX_GAP_S:
         raise InputError(f"{precision!r} is not within 0–{MAX_GAP_S} s", where="options.precision")
-    least_ns = gaps[-1] * _S + 2 * patience_ms(probe, default=DEFAULT_PATIENCE_MS) * 1_000_000
+    least_ns = gaps[-1] * SECOND_NS + 2 * patience_ms(probe, default=DEFAULT_PATIENCE_MS) * 1_000_000
     if probe.timeout_ns < least_ns:
         raise InputError(
-            f"{probe.timeout_ns / _S:g} s are too short for a gap of {gaps[-1]} s; take {least_ns / _S:g} s",
+            f"{probe.timeout_ns / SECOND_NS:g} s are too short for a gap of {gaps[-1]} s; "
+            f"take {least_ns / SECOND_NS:g} s",
             where="timeout_ns",
         )
 
@@ -214,7 +215,7 @@ def _go_on(state: Idle, at_ns: int) -> tuple[Idle, tuple[Command, ...]]:
 
 def _is_due(flow: IdleFlow, at_ns: int) -> bool:
     return (flow.lives is None and flow.asked_ns is None and flow.ready_ns is not None
-            and at_ns >= flow.ready_ns + flow.gap_s * _S)  # fmt: skip
+            and at_ns >= flow.ready_ns + flow.gap_s * SECOND_NS)  # fmt: skip
 
 
 def _bisect_or_end(
@@ -226,7 +227,7 @@ def _bisect_or_end(
         return _finish(state, conclude(state))
     middle = (low + dead.gap_s) // 2
     left_ns = state.spec.timeout_ns - (at_ns - state.began_ns)
-    if left_ns < middle * _S + 2 * state.spec.patience_ns:
+    if left_ns < middle * SECOND_NS + 2 * state.spec.patience_ns:
         return _finish(state, conclude(state))
     kept = [one for one in state.flows if one.lives is not None]
     state = replace(state, flows=tuple(sorted([*kept, IdleFlow(middle, at_ns)], key=lambda one: one.gap_s)))
@@ -242,7 +243,7 @@ def _wake(state: Idle, at_ns: int) -> WakeAt:
             if flow.asked_ns is not None:
                 times.append(flow.asked_ns + state.spec.patience_ns)
             elif flow.ready_ns is not None:
-                times.append(flow.ready_ns + flow.gap_s * _S)
+                times.append(flow.ready_ns + flow.gap_s * SECOND_NS)
             else:
                 times.append(flow.opened_ns + state.spec.patience_ns)
     return WakeAt(max(at_ns, min(times)))

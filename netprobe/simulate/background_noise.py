@@ -15,6 +15,7 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, agent
 from netprobe.model.finding import Cause
 from netprobe.model.ground_truth import GroundTruth
+from netprobe.model.units import SECOND_NS
 from netprobe.simulate.effects import (
     AgentKilled,
     Effect,
@@ -23,7 +24,6 @@ from netprobe.simulate.effects import (
 )
 from netprobe.simulate.faults import make_fault
 
-SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 _BASE_RTT_NS = 700_000
 _SWING = 0.6

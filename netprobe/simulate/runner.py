@@ -16,52 +16,48 @@ from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.model.finding import Finding
 from netprobe.simulate.effects import SimulatedFault
+from netprobe.simulate.scoring import Scorer, TimedFinding
 from netprobe.simulate.world import ArrivingReport
 
 _READS = 2
 """How often per interval the findings are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimedFinding:
-    """A finding and when it stood first."""
-
-    at_ns: int
-    finding: Finding
-
-
 @dataclass(slots=True)
 class RunScore:
-    """What was said over one run."""
+    """One run: what its findings are worth, and how much was analysed."""
 
     faults: tuple[SimulatedFault, ...]
-    named: dict[int, TimedFinding] = field(default_factory=dict)
-    """By place of the fault: the finding that said its label first."""
-    false: dict[str, TimedFinding] = field(default_factory=dict)
-    """By finding id: findings that are nobody's label."""
     reports: int = 0
     windows: int = 0
     ended_ns: int = 0
     last: Conclusion | None = None
     rejected: dict[str, int] = field(default_factory=dict)
+    _scorer: Scorer = field(default_factory=Scorer)
+
+    def __post_init__(self) -> None:
+        for index, fault in enumerate(self.faults):
+            self._scorer.inject(str(index), fault.label, at_ns=fault.start_ns)
+
+    @property
+    def named(self) -> dict[int, TimedFinding]:
+        """By index of the fault: the finding that named it right first."""
+        found = {index: self._scorer.find_right(str(index)) for index in range(len(self.faults))}
+        return {index: finding for index, finding in found.items() if finding is not None}
+
+    @property
+    def false(self) -> dict[str, TimedFinding]:
+        """By finding id: findings that name no fault of the run."""
+        return self._scorer.false_findings
 
     @property
     def is_right(self) -> bool:
-        """Every fault named, and nothing else said."""
+        """Whether every fault was named, and nothing else found."""
         return len(self.named) == len(self.faults) and not self.false
 
     def read(self, findings: Iterable[Finding], *, now_ns: int) -> None:
         """Take in the findings that are open at *now_ns*."""
-        for finding in findings:
-            right = [
-                place
-                for place, fault in enumerate(self.faults)
-                if fault.start_ns <= now_ns and fault.label.is_named_by(finding)
-            ]
-            for place in right:
-                self.named.setdefault(place, TimedFinding(now_ns, finding))
-            if not right:
-                self.false.setdefault(finding.id, TimedFinding(now_ns, finding))
+        self._scorer.read(findings, at_ns=now_ns)
 
 
 def follow(

@@ -1,4 +1,4 @@
-"""Was it named right? Findings watched over time, against the labels of injected faults.
+"""Scores findings over time against the labels of injected faults.
 
 Rules: a fault counts as named right when one finding says exactly its label. Every other finding that opens,
 while the fleet is healthy, while a fault is in place, or while one is being healed, is a false finding.
@@ -7,6 +7,7 @@ Nothing is forgiven for being nearly right.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from netprobe.model.finding import Finding
@@ -27,62 +28,76 @@ class FaultVerdict:
     """From injection until that finding was first read; None where none came."""
 
 
+@dataclass(frozen=True, slots=True)
+class TimedFinding:
+    """A finding and when it was first read."""
+
+    at_ns: int
+    finding: Finding
+
+
 @dataclass(slots=True)
 class _InjectedFault:
-    """A fault that is in place, and what was said while it was."""
+    """A fault, and the findings that were read while it was in place."""
 
     label: GroundTruth
     since_ns: int
-    first: tuple[Finding, int] | None = None
-    right: tuple[Finding, int] | None = None
+    first: TimedFinding | None = None
+    right: TimedFinding | None = None
 
 
 @dataclass(slots=True)
 class Scorer:
     """Follows one run: tell it when faults start and end, and every set of open findings in between.
 
-    Several faults may be in place at once; each needs a finding of its own.
+    Several faults may be in place at once; each needs a finding of its own. Names of faults are the caller's.
     """
 
     verdicts: list[FaultVerdict] = field(default_factory=list)
-    false_findings: dict[str, Finding] = field(default_factory=dict)
+    false_findings: dict[str, TimedFinding] = field(default_factory=dict)
     """By finding id: one wrong finding counts once, however often it is read."""
-    _present: dict[str, _InjectedFault] = field(default_factory=dict)
-    _explained: set[str] = field(default_factory=set)
+    _faults: dict[str, _InjectedFault] = field(default_factory=dict)
+    _healing: set[str] = field(default_factory=set)
+    """Ids of findings that named a fault which has been taken away since."""
 
     def inject(self, name: str, label: GroundTruth, *, at_ns: int) -> None:
-        """A fault is in place from now on."""
-        if not self._present:
-            self._explained = set()
-        self._present[name] = _InjectedFault(label, at_ns)
+        """A fault is in place from *at_ns* on, which may lie ahead."""
+        if not self._faults:
+            self._healing = set()
+        self._faults[name] = _InjectedFault(label, at_ns)
 
-    def read(self, findings: tuple[Finding, ...], *, at_ns: int) -> bool:
+    def read(self, findings: Iterable[Finding], *, at_ns: int) -> bool:
         """Take in the findings that are open at *at_ns*; return whether every fault is named right."""
         for finding in findings:
-            self._sort_out(finding, at_ns)
-        return bool(self._present) and all(fault.right for fault in self._present.values())
+            self._sort_out(TimedFinding(at_ns, finding))
+        return bool(self._faults) and all(fault.right for fault in self._faults.values())
+
+    def find_right(self, name: str) -> TimedFinding | None:
+        """The finding that named a fault right; None where none has yet."""
+        return self._faults[name].right
 
     def conclude(self, name: str) -> FaultVerdict:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
-        fault = self._present.pop(name)
+        fault = self._faults.pop(name)
+        if fault.right is not None:
+            self._healing.add(fault.right.finding.id)
         seen = fault.right or fault.first
         verdict = FaultVerdict(
             name=name,
             label=fault.label,
-            finding=seen[0] if seen else None,
+            finding=seen.finding if seen else None,
             named_right=fault.right is not None,
-            after_ns=seen[1] - fault.since_ns if seen else None,
+            after_ns=seen.at_ns - fault.since_ns if seen else None,
         )
         self.verdicts.append(verdict)
         return verdict
 
-    def _sort_out(self, finding: Finding, at_ns: int) -> None:
-        named = [fault for fault in self._present.values() if fault.label.is_named_by(finding)]
+    def _sort_out(self, read: TimedFinding) -> None:
+        present = [fault for fault in self._faults.values() if fault.since_ns <= read.at_ns]
+        named = [fault for fault in present if fault.label.is_named_by(read.finding)]
         for fault in named:
-            fault.right = fault.right or (finding, at_ns)
-        if named:
-            self._explained.add(finding.id)
-        elif finding.id not in self._explained:
-            self.false_findings.setdefault(finding.id, finding)
-            for fault in self._present.values():
-                fault.first = fault.first or (finding, at_ns)
+            fault.right = fault.right or read
+        if not named and read.finding.id not in self._healing:
+            self.false_findings.setdefault(read.finding.id, read)
+            for fault in present:
+                fault.first = fault.first or read

@@ -14,8 +14,8 @@ from math import pi
 import numpy as np
 
 from netprobe.analysis.intervals.assembler import QuietWindows
-from netprobe.analysis.localise.evidence import FloatArray, IntArray
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.model.arrays import FloatArray, IntArray
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.outcome import OutcomeKind

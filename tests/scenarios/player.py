@@ -16,6 +16,7 @@ from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import make_fault
+from netprobe.simulate.scoring import Scorer
 from netprobe.simulate.world import World
 from tests.scenarios.default_topology import build_inventory
 
@@ -33,13 +34,28 @@ DNS_NODES = frozenset(
 
 @dataclass(slots=True)
 class Outcome:
-    """What was said over one run."""
+    """The findings of one run, scored."""
 
-    named_after_s: dict[str, float] = field(default_factory=dict)
-    false: dict[str, tuple[float, Finding]] = field(default_factory=dict)
-    """Findings that were not a label, with the second in which they stood first."""
+    faults: tuple[SimulatedFault, ...]
+    scorer: Scorer = field(default_factory=Scorer)
     left_open: tuple[str, ...] = ()
     conclusions: list[tuple[float, Conclusion]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for fault in self.faults:
+            self.scorer.inject(fault.name, fault.label, at_ns=fault.start_ns)
+
+    @property
+    def named_after_s(self) -> dict[str, float]:
+        """By name of the fault: seconds from its start until a finding named it right."""
+        found = ((fault, self.scorer.find_right(fault.name)) for fault in self.faults)
+        return {fault.name: (first.at_ns - fault.start_ns) / SECOND for fault, first in found if first}
+
+    @property
+    def false(self) -> dict[str, tuple[float, Finding]]:
+        """Findings that name no fault, with the second in which they were first read."""
+        false = self.scorer.false_findings
+        return {name: ((first.at_ns - T0) / SECOND, first.finding) for name, first in false.items()}
 
 
 @cache
@@ -69,11 +85,11 @@ def play(
     analyst = Analyst(inventory, fleet)
     dns_nodes = frozenset(node for node in DNS_NODES if inventory.find_node(node))
     world = World(PlanIndex(inventory, fleet), faults, seed=seed, start_ns=T0, dns_nodes=dns_nodes)
-    outcome = Outcome()
+    outcome = Outcome(tuple(faults))
     next_ns = T0
     for delivery in world.play(start_ns=T0, intervals=intervals):
         while next_ns <= delivery.at_ns:
-            _read(analyst.conclude(now_ns=next_ns), faults, next_ns, outcome, keep)
+            _read(analyst.conclude(now_ns=next_ns), next_ns, outcome, keep)
             next_ns += _TICK
         assert isinstance(delivery.report, Report)
         analyst.observe(delivery.report, now_ns=delivery.at_ns)
@@ -82,14 +98,7 @@ def play(
     return outcome
 
 
-def _read(
-    said: Conclusion, faults: Sequence[SimulatedFault], now_ns: int, outcome: Outcome, keep: bool
-) -> None:
+def _read(said: Conclusion, now_ns: int, outcome: Outcome, keep: bool) -> None:
     if keep:
         outcome.conclusions.append(((now_ns - T0) / SECOND, said))
-    for finding in said.findings:
-        named = [fault for fault in faults if fault.start_ns <= now_ns and fault.label.is_named_by(finding)]
-        if not named:
-            outcome.false.setdefault(finding.id, ((now_ns - T0) / SECOND, finding))
-        for fault in named:
-            outcome.named_after_s.setdefault(fault.name, (now_ns - fault.start_ns) / SECOND)
+    outcome.scorer.read(said.findings, at_ns=now_ns)

@@ -14,8 +14,9 @@ from itertools import product
 import numpy as np
 
 from netprobe.analysis.intervals.observation import UNTOLD, IntervalObservation, ObservationTable
-from netprobe.analysis.localise.evidence import BoolArray, EvidenceMatrix, IntArray, Observations
+from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.check import Layer
 from netprobe.model.component import Component, ComponentKind
 

@@ -16,12 +16,13 @@ from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows, plain
 from netprobe.analysis.diagnosis.symptom import Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
-from netprobe.analysis.localise.evidence import BoolArray, IntArray, Observations
+from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.interface import Suspect
 from netprobe.analysis.localise.set_cover import SetCover
 from netprobe.analysis.localise.verdict import too_few
 from netprobe.analysis.plan.index import PlanIndex
+from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId

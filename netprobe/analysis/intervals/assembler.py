@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import BoolArray, IntArray
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.window import AgentHealth, ReceivedCount, Report, Window
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from netprobe.analysis.intervals.assembler import Interval
-from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
 from netprobe.analysis.plan.index import Aspect, PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.model.arrays import BoolArray, FloatArray, IntArray
 from netprobe.model.check import TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import BoolArray, FloatArray
 from netprobe.analysis.localise.likelihood import LossEvidence
+from netprobe.model.arrays import BoolArray, FloatArray
 
 _ROUNDS = 20
 _SETTLED = 1e-4

@@ -17,13 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.errors import InputError, MisuseError
+from netprobe.model.arrays import BoolArray, FloatArray, IntArray
 
 L = TypeVar("L", bound=Hashable)
 """What components are called: ``model.component.Component``, or plain numbers in a benchmark."""
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)  # not slotted: the derived tables are computed once, when first asked for

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netprobe.analysis.localise.background import Prior, fit_background
-from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations
+from netprobe.analysis.localise.evidence import L, Observations
 from netprobe.analysis.localise.interface import Localisation
 from netprobe.analysis.localise.likelihood import LossEvidence, Profile
 from netprobe.analysis.localise.verdict import Accused, conclude
+from netprobe.model.arrays import FloatArray, IntArray
 
 _CLOSE = 1e-7
 """Gains nearer than this (relative) are equal; the first component wins, whatever the order of the rows."""

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations, ranges
+from netprobe.analysis.localise.evidence import L, Observations, ranges
+from netprobe.model.arrays import FloatArray, IntArray
 
 MAX_RATE = 7.0
 """exp(−7): 99.9 % lost is as dead as anything can be seen to be."""

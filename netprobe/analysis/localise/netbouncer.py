@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import FloatArray, IntArray, L, Observations
+from netprobe.analysis.localise.evidence import L, Observations
 from netprobe.analysis.localise.interface import Localisation
 from netprobe.analysis.localise.verdict import Accused, conclude
+from netprobe.model.arrays import FloatArray, IntArray
 
 _FLOOR = 1e-6
 """Success rates stay above this, so that a row's product can be divided by one of its factors."""

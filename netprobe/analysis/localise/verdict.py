@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    L,
-    Observations,
-    sum_by_component,
-)
+from netprobe.analysis.localise.evidence import L, Observations, sum_by_component
 from netprobe.analysis.localise.interface import Localisation, Suspect
+from netprobe.model.arrays import BoolArray, FloatArray, IntArray
 
 _A_PACKET = 0.5
 _DEAD = 1 - 1e-9

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from netprobe.model.arrays import IntArray
 from netprobe.model.check import Check, Layer, Legs, TargetKind
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.fleet import FleetPlan
@@ -22,7 +23,6 @@ from netprobe.probes.kind import VectorColumn
 
 _COUNTED_APART = frozenset({"udp", "large", "v6"})
 """Aspects whose responder counts requests, so that the two directions are told apart."""
-IntArray = npt.NDArray[np.int64]
 K = TypeVar("K")
 V = TypeVar("V")
 Column = tuple[str, str, str]

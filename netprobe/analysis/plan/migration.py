@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.model.arrays import IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import CheckId, ClusterName
 
 V = TypeVar("V")
 S = TypeVar("S", bound=np.generic)
-IntArray = npt.NDArray[np.int64]
 
 _BROKEN_ALONE = {Aspect.LARGE, Aspect.V6}
 _AT_NODE = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT}

@@ -22,13 +22,13 @@ from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, TimedOut
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
+from netprobe.model.units import SECOND_NS
 
-_SECOND = 1_000_000_000
 CONNECTS = 20
 """Connections asked for in a row, where rare ones are slow."""
-SHORT_NS = 4 * _SECOND
+SHORT_NS = 4 * SECOND_NS
 """Patience for a connection whose first two packets may be lost (RFC 6298: again after 1 s, 2 s more)."""
-LONG_NS = 70 * _SECOND
+LONG_NS = 70 * SECOND_NS
 """Patience for one whose packets all arrive spoiled, until the seventh: 1 + 2 + 4 + 8 + 16 + 32 s."""
 _RETRIED_S = ((1.0, 1.5), (2.0, 2.5), (3.0, 3.5))
 """After how long a connection stands whose first packets were lost; since Linux 6.5 every second is tried."""
@@ -96,7 +96,7 @@ def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
     return (
         (Probe("tcp", port=port, timeout_ns=SHORT_NS), CONNECTS),
         (Probe("tcp", port=port, timeout_ns=LONG_NS), 1),
-        (Probe("idle", port=port, timeout_ns=400 * _SECOND), 1),
+        (Probe("idle", port=port, timeout_ns=400 * SECOND_NS), 1),
     )
 
 
@@ -129,7 +129,7 @@ def _read_slow_connect(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None
     """Row 7: within a cluster a connection stands after a minute, by a packet that was not offloaded."""
     if told.check.probe.kind != "tcp" or way.gateway is not None or way.source.node == way.target.node:
         return None
-    took_s = [one.rtt_ns / _SECOND for one in told.outcomes if isinstance(one, Reached)]
+    took_s = [one.rtt_ns / SECOND_NS for one in told.outcomes if isinstance(one, Reached)]
     if not took_s or not all(_MINUTE_S[0] <= each <= _MINUTE_S[1] for each in took_s):
         return None
     part = way.between
@@ -140,7 +140,7 @@ def _read_port_race(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     """Row 21: behind a gateway few connections stand exactly after a retry, and the rest at once."""
     if told.check.probe.kind != "tcp" or way.gateway is None or len(told.outcomes) < _LEAST_CONNECTS:
         return None
-    took_s = [one.rtt_ns / _SECOND for one in told.outcomes if isinstance(one, Reached)]
+    took_s = [one.rtt_ns / SECOND_NS for one in told.outcomes if isinstance(one, Reached)]
     retried = [each for each in took_s if any(low <= each <= high for low, high in _RETRIED_S)]
     others = [each for each in took_s if each not in retried]
     measured = [one for one in told.outcomes if not isinstance(one, NotMeasured)]

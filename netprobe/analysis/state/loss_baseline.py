@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from netprobe.analysis.intervals.observation import IntervalObservation
-from netprobe.analysis.localise.evidence import BoolArray, FloatArray, IntArray
 from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.model.arrays import BoolArray, FloatArray, IntArray
 
 _BLOCK = 10
 """Windows."""

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation, ObservationTable
-from netprobe.analysis.localise.evidence import BoolArray, IntArray
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
+from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.status import PathState, PathStatus

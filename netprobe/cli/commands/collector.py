@@ -21,11 +21,10 @@ from netprobe.collector.settings import Settings
 from netprobe.errors import InputError
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.model.units import HOUR_NS, SECOND_NS
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 
-_SECOND = 1_000_000_000
-_HOUR = 3_600 * _SECOND
 _FILE = click.Path(path_type=Path)
 
 
@@ -78,7 +77,7 @@ def collector(  # noqa: PLR0913 - one for each option
     at = Listen.parse(listen)
     settings = Settings(
         inventory, data, at, keys, bus=read_addresses(bus_addresses, port=at.port),
-        interval_ns=round(interval * _SECOND), keep_ns=round(keep * _HOUR), epoch_intervals=epoch,
+        interval_ns=round(interval * SECOND_NS), keep_ns=round(keep * HOUR_NS), epoch_intervals=epoch,
         history_url=history, clusters=registered, flat=flat,
         http=Listen.parse(http) if http is not None else None,
         tls=read_server_tls(tls_certificate, tls_key, tls_client_ca),

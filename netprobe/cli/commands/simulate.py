@@ -19,6 +19,7 @@ from netprobe.errors import InputError
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.units import SECOND_NS
 from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.render.terminal.simulation import Simulated, simulation_document, simulation_table
@@ -34,9 +35,8 @@ from netprobe.simulate.runner import RunScore, follow
 from netprobe.simulate.world import ArrivingReport, World
 from netprobe.store.bundle import write_bundle
 
-_START_NS = 1_700_000_000 * 1_000_000_000
+_START_NS = 1_700_000_000 * SECOND_NS
 """Simulated runs begin at a fixed moment, so that equal seeds give equal evidence."""
-_SECOND = 1_000_000_000
 _FIRST_FAULT = 12.0
 """Intervals after the start at which a fault strikes unless it says otherwise: the fleet has settled."""
 
@@ -102,7 +102,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
     """  # noqa: D301 - click knows a real backspace
     inventory = build_inventory(FleetShape(clusters, nodes, ClusterJoin(joined), gateways))
     length = _count_intervals(intervals, hours * 3600 + days * 86400, interval_s)
-    interval_ns = int(interval_s * _SECOND)
+    interval_ns = int(interval_s * SECOND_NS)
     fleet = plan_fleet(inventory, epoch=1, seed=seed, interval_ns=interval_ns, cookie_key=b"simulated")
     made = [_read_fault(inventory, text, length, interval_ns) for text in faults]
     kept: list[Report] | None = [] if history else None

@@ -22,6 +22,7 @@ from netprobe.errors import InputError
 from netprobe.model.intent import CellResult
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
+from netprobe.model.units import SECOND_NS
 from netprobe.render.labels import is_broken
 from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
@@ -35,7 +36,6 @@ from netprobe.workflows.visit.verification import look_on_visit
 R = TypeVar("R")
 REPORT_FORMS = ("html", "markdown", "json", "junit")
 IMAGE = f"ghcr.io/netprobe/netprobe-agent:{__version__}"
-_SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def visit_options(command: Callable[..., R]) -> Callable[..., R]:
         report: Path | None, image: str, rounds: int, interval: float, patience: float, **rest: object,
     ) -> R:  # fmt: skip
         settings = VisitSettings(
-            image=image, rounds=rounds, interval_ns=round(interval * _SECOND), patience_s=patience
+            image=image, rounds=rounds, interval_ns=round(interval * SECOND_NS), patience_s=patience
         )
         visiting = VisitOptions(names, all_contexts, files, report, settings)
         return command(*args, visiting=visiting, **rest)

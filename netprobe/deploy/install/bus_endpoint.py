@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from netprobe.deploy.install.objects import BUS_NAME, BUS_PORT, NAMESPACE
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ClusterApi
@@ -13,33 +11,6 @@ from netprobe.errors import SystemRefusedError
 
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/services/{BUS_NAME}"
 _POLL_S = 1.0
-
-
-class _Ingress(msgspec.Struct, frozen=True):
-    ip: str = ""
-    hostname: str = ""
-
-
-class _Balancer(msgspec.Struct, frozen=True):
-    ingress: tuple[_Ingress, ...] = ()
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    load_balancer: _Balancer = _Balancer()
-
-
-class _Port(msgspec.Struct, frozen=True, rename="camel"):
-    node_port: int = 0
-
-
-class _Spec(msgspec.Struct, frozen=True):
-    type: str = ""
-    ports: tuple[_Port, ...] = ()
-
-
-class _Service(msgspec.Struct, frozen=True):
-    spec: _Spec
-    status: _Status = _Status()
 
 
 async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, list[str]]:
@@ -50,7 +21,7 @@ async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, lis
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                service = await hub.get(_PATH, _Service)
+                service = await hub.get(_PATH, schema.ServiceObject)
                 if service.spec.type == "NodePort":
                     hosts = await _node_addresses(hub)
                     return f"tls://{hosts[0]}:{service.spec.ports[0].node_port}", hosts

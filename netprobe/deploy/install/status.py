@@ -6,11 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
-
 from netprobe.deploy.install import objects
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
-from netprobe.discovery.k8s.schema import ListOf, Meta, Named
+from netprobe.discovery.k8s.schema import ListOf, Named, Pod, Workload
 from netprobe.model.names import ClusterName
 from netprobe.wire.manifests import Manifest
 
@@ -26,53 +24,6 @@ _ADVICE = {
     "CrashLoopBackOff": "it ends again and again: kubectl logs --previous says why",
     "CreateContainerConfigError": "a Secret or ConfigMap is missing: run `netprobe install` again",
 }  # fmt: skip
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    reason: str = ""
-    message: str = ""
-
-
-class _State(msgspec.Struct, frozen=True):
-    waiting: _Waiting | None = None
-
-
-class _Container(msgspec.Struct, frozen=True):
-    image: str = ""
-    state: _State = _State()
-
-
-class _PodStatus(msgspec.Struct, frozen=True, rename="camel"):
-    container_statuses: tuple[_Container, ...] = ()
-
-
-class _Pod(msgspec.Struct, frozen=True):
-    metadata: Meta
-    status: _PodStatus = _PodStatus()
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    observed_generation: int = 0
-    desired_number_scheduled: int = 0
-    updated_number_scheduled: int = 0
-    number_ready: int = 0
-    updated_replicas: int = 0
-    ready_replicas: int = 0
-
-
-class _Spec(msgspec.Struct, frozen=True):
-    replicas: int = 1
-
-
-class _MetaWithGeneration(msgspec.Struct, frozen=True):
-    name: str
-    generation: int = 0
-
-
-class _Workload(msgspec.Struct, frozen=True):
-    metadata: _MetaWithGeneration
-    spec: _Spec = _Spec()
-    status: _Status = _Status()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +68,7 @@ class ClusterInstallation:
 async def look(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
     """What stands in one cluster now."""
     wanted = [one for one in objects.everything() if one["kind"] in _KINDS]
-    read = await asyncio.gather(*(_read(api, objects.path_of(one), _Workload) for one in wanted))
+    read = await asyncio.gather(*(_read(api, objects.path_of(one), Workload) for one in wanted))
     workloads = tuple(_progress(one) for one in read if one is not None)
     if not workloads:
         return ClusterInstallation(name)
@@ -133,7 +84,7 @@ async def look(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
         for part, found in zip(parts, there, strict=True)
         if found is None
     )
-    pods = await api.get(_PODS, ListOf[_Pod], {"labelSelector": _SELECTOR})
+    pods = await api.get(_PODS, ListOf[Pod], {"labelSelector": _SELECTOR})
     hindered = (line for pod in pods.items for line in _hindrances(pod))
     return ClusterInstallation(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
 
@@ -155,7 +106,7 @@ async def _read(api: ClusterApi, path: str, kind: type[T]) -> T | None:
         return None
 
 
-def _progress(found: _Workload) -> Progress:
+def _progress(found: Workload) -> Progress:
     status = found.status
     settled = status.observed_generation >= found.metadata.generation
     if found.metadata.name.startswith("netprobe-agent"):
@@ -169,7 +120,7 @@ def _progress(found: _Workload) -> Progress:
     )  # fmt: skip
 
 
-def _hindrances(pod: _Pod) -> list[str]:
+def _hindrances(pod: Pod) -> list[str]:
     lines = []
     for container in pod.status.container_statuses:
         waiting = container.state.waiting

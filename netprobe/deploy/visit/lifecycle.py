@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from netprobe.deploy.visit.manifests import (
     CONTAINER,
     SERVICES,
@@ -25,7 +23,7 @@ from netprobe.deploy.visit.manifests import (
 from netprobe.discovery.k8s.access_review import RequiredAccess, check_each, expect_allowed
 from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.pod_exec import PodContainer
-from netprobe.discovery.k8s.schema import Meta, Named
+from netprobe.discovery.k8s.schema import Named, Pod, Workload
 from netprobe.errors import SystemRefusedError
 from netprobe.model.names import Plane
 
@@ -49,88 +47,17 @@ _NEEDED = (
 """In every namespace, because that of the visit is not there yet."""
 
 
-class _Waiting(msgspec.Struct, frozen=True):
-    reason: str = ""
-    message: str = ""
-
-
-class _State(msgspec.Struct, frozen=True):
-    waiting: _Waiting | None = None
-
-
-class _ContainerStatus(msgspec.Struct, frozen=True):
-    ready: bool = False
-    state: _State = _State()
-
-
-class _Condition(msgspec.Struct, frozen=True):
-    type: str = ""
-    status: str = ""
-    message: str = ""
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    phase: str = ""
-    container_statuses: tuple[_ContainerStatus, ...] = ()
-    conditions: tuple[_Condition, ...] = ()
-    message: str = ""
-
-    @property
-    def unplaced(self) -> str:
-        """Why no node takes the pod; empty where one does."""
-        return next(
-            (one.message for one in self.conditions if (one.type, one.status) == ("PodScheduled", "False")),
-            "",
-        )
-
-
-class _Spec(msgspec.Struct, frozen=True, rename="camel"):
-    node_name: str = ""
-
-
-class VisitPod(msgspec.Struct, frozen=True):
-    """An agent's pod, as far as a visit looks at it."""
-
-    metadata: Meta
-    spec: _Spec = _Spec()
-    status: _Status = _Status()
-
-    @property
-    def is_up(self) -> bool:
-        """Whether its program runs."""
-        statuses = self.status.container_statuses
-        return self.status.phase == "Running" and bool(statuses) and all(one.ready for one in statuses)
-
-    @property
-    def why_not(self) -> str:
-        """Why it will not come up by waiting; empty where it may."""
-        for one in self.status.container_statuses:
-            if one.state.waiting and one.state.waiting.reason in _HOPELESS:
-                return f"{one.state.waiting.reason}: {one.state.waiting.message}".strip(": ")
-        return self.status.message if self.status.phase == "Failed" else ""
-
-
-class _DaemonStatus(msgspec.Struct, frozen=True, rename="camel"):
-    desired_number_scheduled: int = 0
-    observed_generation: int = 0
-
-
-class _DaemonSet(msgspec.Struct, frozen=True):
-    metadata: Meta
-    status: _DaemonStatus = _DaemonStatus()
-
-
 @dataclass(frozen=True, slots=True)
 class Visit:
     """Agents that run in one cluster."""
 
     api: ClusterApi
     namespace: str
-    pods: tuple[VisitPod, ...]
+    pods: tuple[Pod, ...]
     missing: tuple[str, ...]
     """What did not come up, one line each."""
 
-    def place(self, pod: VisitPod) -> PodContainer:
+    def place(self, pod: Pod) -> PodContainer:
         """Where to run a program in one of its pods."""
         return PodContainer(self.namespace, pod.metadata.name, CONTAINER)
 
@@ -157,10 +84,10 @@ async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, pati
     Raises :class:`SystemRefusedError` where none comes up. The caller ends the visit with :func:`leave`,
     whatever happens here.
     """
-    await api.create("/api/v1/namespaces", namespace_object(namespace), _DaemonSet)
+    await api.create("/api/v1/namespaces", namespace_object(namespace), Named)
     base = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
     for plane in Plane:
-        await api.create(base, daemon_set(plane, image, port), _DaemonSet)
+        await api.create(base, daemon_set(plane, image, port), Workload)
     for name, more in SERVICES.items():
         await api.create(f"/api/v1/namespaces/{namespace}/services", service_object(name, port, more), Named)
     pods, missing = await _wait_up(api, namespace, patience_s)
@@ -184,7 +111,7 @@ async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
                     if not is_told:  # a second time would be a conflict
                         await api.delete(path)
                         is_told = True
-                    await api.get(path, _DaemonSet)
+                    await api.get(path, Named)
                 except ApiRefusedError as error:
                     if error.code == 404:
                         return
@@ -201,25 +128,47 @@ async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
 
 async def _wait_up(
     api: ClusterApi, namespace: str, patience_s: float
-) -> tuple[tuple[VisitPod, ...], tuple[str, ...]]:
+) -> tuple[tuple[Pod, ...], tuple[str, ...]]:
     loop = asyncio.get_running_loop()
     until = loop.time() + patience_s
     while True:
-        sets, _ = await api.list(f"/apis/apps/v1/namespaces/{namespace}/daemonsets", _DaemonSet)
-        pods, _ = await api.list(f"/api/v1/namespaces/{namespace}/pods", VisitPod)
+        sets, _ = await api.list(f"/apis/apps/v1/namespaces/{namespace}/daemonsets", Workload)
+        pods, _ = await api.list(f"/api/v1/namespaces/{namespace}/pods", Pod)
         wanted = sum(one.status.desired_number_scheduled for one in sets)
         is_seen = all(one.status.observed_generation for one in sets)
-        up = tuple(pod for pod in pods if pod.is_up)
+        up = tuple(pod for pod in pods if is_up(pod))
         if is_seen and len(up) == wanted:
             return up, ()
-        down = [pod for pod in pods if not pod.is_up]
-        hopeless = bool(down) and all(pod.why_not for pod in down) and len(pods) == wanted
+        down = [pod for pod in pods if not is_up(pod)]
+        hopeless = bool(down) and all(find_failure(pod) for pod in down) and len(pods) == wanted
         if hopeless or loop.time() > until:
             return up, tuple(f"{api.context}: {_missing(pod)}" for pod in down)
         await asyncio.sleep(_POLL_S)
 
 
-def _missing(pod: VisitPod) -> str:
+def is_up(pod: Pod) -> bool:
+    """Whether every container of *pod* runs and is ready."""
+    statuses = pod.status.container_statuses
+    return pod.status.phase == "Running" and bool(statuses) and all(one.ready for one in statuses)
+
+
+def find_failure(pod: Pod) -> str:
+    """Why waiting will not bring *pod* up; empty where it may."""
+    for one in pod.status.container_statuses:
+        if one.state.waiting and one.state.waiting.reason in _HOPELESS:
+            return f"{one.state.waiting.reason}: {one.state.waiting.message}".strip(": ")
+    return pod.status.message if pod.status.phase == "Failed" else ""
+
+
+def _find_unscheduled(pod: Pod) -> str:
+    """Why no node takes *pod*; empty where one does."""
+    conditions = pod.status.conditions
+    return next(
+        (one.message for one in conditions if (one.type, one.status) == ("PodScheduled", "False")), ""
+    )
+
+
+def _missing(pod: Pod) -> str:
     where = f"the agent on {pod.spec.node_name}" if pod.spec.node_name else pod.metadata.name
-    why = pod.why_not or pod.status.unplaced or pod.status.phase or "nothing is known of it"
+    why = find_failure(pod) or _find_unscheduled(pod) or pod.status.phase or "its pod has no status yet"
     return f"{where} does not run: {why}"

@@ -1,4 +1,4 @@
-"""Kubernetes objects, as far as discovery reads them: only fields that are used, everything else is skipped.
+"""Kubernetes objects, as far as we read them: only fields that are used; all others are skipped.
 
 Rule: shape only. Field names are the API's own; ``null`` and absence mean the same, as they do there.
 """
@@ -22,6 +22,7 @@ class Meta(_Object, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
+    generation: int = 0
     resource_version: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -87,6 +88,7 @@ class Condition(_Object, frozen=True):
 
     type: str
     status: str
+    message: str = ""
 
 
 class NodeObjectSpec(_Object, frozen=True):
@@ -134,6 +136,7 @@ class ContainerWaiting(_Object, frozen=True):
     """A container that does not run, and why."""
 
     reason: str = ""
+    message: str = ""
 
 
 class ContainerState(_Object, frozen=True):
@@ -147,6 +150,8 @@ class ContainerState(_Object, frozen=True):
 class ContainerStatus(_Object, frozen=True):
     """One container of a pod."""
 
+    image: str = ""
+    ready: bool = False
     state: ContainerState = ContainerState()
 
 
@@ -154,6 +159,7 @@ class PodStatus(_Object, frozen=True):
     """``status`` of a pod."""
 
     phase: str = ""
+    message: str = ""
     pod_ips: tuple[PodIP, ...] = msgspec.field(default=(), name="podIPs")
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
@@ -165,6 +171,31 @@ class Pod(_Object, frozen=True):
     metadata: Meta
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+class WorkloadSpec(_Object, frozen=True):
+    """``spec`` of a DaemonSet, which has no replicas, or of a Deployment."""
+
+    replicas: int = 1
+
+
+class WorkloadStatus(_Object, frozen=True):
+    """``status`` of a DaemonSet (numbers) or a Deployment (replicas)."""
+
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_ready: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+
+
+class Workload(_Object, frozen=True):
+    """A DaemonSet or a Deployment."""
+
+    metadata: Meta
+    spec: WorkloadSpec = WorkloadSpec()
+    status: WorkloadStatus = WorkloadStatus()
 
 
 class ServicePort(_Object, frozen=True):
@@ -185,11 +216,31 @@ class ServiceObjectSpec(_Object, frozen=True):
     ports: tuple[ServicePort, ...] = ()
 
 
+class LoadBalancerIngress(_Object, frozen=True):
+    """One address of a load balancer: an IP address or a name."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(_Object, frozen=True):
+    """Addresses of a load balancer; none until it is provisioned."""
+
+    ingress: tuple[LoadBalancerIngress, ...] = ()
+
+
+class ServiceObjectStatus(_Object, frozen=True):
+    """``status`` of a service."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
 class ServiceObject(_Object, frozen=True):
     """A service."""
 
     metadata: Meta
     spec: ServiceObjectSpec = ServiceObjectSpec()
+    status: ServiceObjectStatus = ServiceObjectStatus()
 
 
 class EndpointConditions(_Object, frozen=True):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netprobe.errors import MisuseError
-
-_SECOND_NS = 1_000_000_000
+from netprobe.model.units import SECOND_NS
 
 
 @dataclass(slots=True)
@@ -35,7 +34,7 @@ class Pacer:
     @property
     def quantum(self) -> int:
         """Packets per tick, at least one."""
-        return max(1, int(self._rate * self.tick_ns / _SECOND_NS))
+        return max(1, int(self._rate * self.tick_ns / SECOND_NS))
 
     @property
     def _rate(self) -> float:
@@ -45,13 +44,13 @@ class Pacer:
         """How many packets may leave now, after *sent* have left."""
         if self.rate is None:
             return 1 << 30
-        due = int((now_ns - self.start_ns) * self._rate / _SECOND_NS) - sent
+        due = int((now_ns - self.start_ns) * self._rate / SECOND_NS) - sent
         excess = due - self.most_ticks * self.quantum
         if excess > 0:
-            self.start_ns += int(excess * _SECOND_NS / self._rate)
+            self.start_ns += int(excess * SECOND_NS / self._rate)
             due -= excess
         return max(0, due)
 
     def next_ns(self, *, sent: int) -> int:
         """When the next tick's packets are due."""
-        return self.start_ns + round((sent + self.quantum) * _SECOND_NS / self._rate)
+        return self.start_ns + round((sent + self.quantum) * SECOND_NS / self._rate)

@@ -12,17 +12,17 @@ from netprobe.engine.sweep.port_scan_policy import PortScan, ScanPass
 from netprobe.engine.sweep.rounds import SweepRound
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import Codes, ResultCode, RoundResult
+from netprobe.model.units import MILLISECOND_NS
 from netprobe.wire.batch import Flags, Indices, Rows
 
-_MS = 1_000_000
-_TIMEOUT_NS = 500 * _MS
+_TIMEOUT_NS = 500 * MILLISECOND_NS
 """How long a host is waited for that has not shown itself in this sweep, and nobody longer than that, unless
 answers are slow."""
-_LEAST_QUIET_NS = 80 * _MS
+_LEAST_QUIET_NS = 80 * MILLISECOND_NS
 """A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
 nothing has come in. Until then nobody wakes for an answer: each knows when it came. Should that be too short
 for a host, its controls stay away, too."""
-_TICK_NS = 20 * _MS
+_TICK_NS = 20 * MILLISECOND_NS
 _BATCH = 512
 """Packets per system call, more than where times count. A tick's worth stays within the 1,000 packets that
 Linux queues per processor (``netdev_max_backlog``): ticks of 2,000 lost some on a busy machine."""

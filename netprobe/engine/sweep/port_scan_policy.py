@@ -25,9 +25,9 @@ from netprobe.engine.sweep.targets import (
     RoundResult,
     SweepAnswers,
 )
+from netprobe.model.units import MILLISECOND_NS
 from netprobe.wire.batch import Flags, Indices, Rows
 
-_MS = 1_000_000
 _IS_ANSWER = ~np.isin(
     np.arange(len(ResultCode)), (ResultCode.PENDING, ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED)
 )
@@ -38,9 +38,9 @@ _IS_REFUSAL = np.isin(
 _MOST_MUTE = 6
 """So many passes in a row without a sign of a host that had shown itself are enough: nobody can tell."""
 _BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
-_FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * _MS, 25 * _MS, 1100 * _MS
+_FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * MILLISECOND_NS, 25 * MILLISECOND_NS, 1100 * MILLISECOND_NS
 """Linux gives one ICMP error per second and peer by default (``icmp_ratelimit``)."""
-_GATHER_NS = 40 * _MS
+_GATHER_NS = 40 * MILLISECOND_NS
 """Hosts whose turns are no further apart are asked together: a pass costs by the pass, not by the packet."""
 
 

@@ -24,12 +24,12 @@ from netprobe.model.finding import Cause
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
+from netprobe.model.units import SECOND_NS
 from netprobe.render.labels import headline
 
 MOST_FINDINGS = 50
 OUTSIDE = "outside"
 """The target of paths that lead out of the fleet."""
-_SECOND = 1_000_000_000
 _TOTALS = {
     "reports_stored": "Reports of agents that were stored, since the history was made",
     "reports_repeated": "Reports that came again and were dropped",
@@ -76,7 +76,7 @@ def _of_fleet(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge(
         "netprobe_concluded_timestamp_seconds",
         "When the analysis last concluded",
-        snapshot.taken_ns / _SECOND,
+        snapshot.taken_ns / SECOND_NS,
     )
 
 
@@ -151,16 +151,16 @@ def _coverage(snapshot: Snapshot) -> Iterator[Metric]:
 def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     yield _gauge("netprobe_collector_info", "The collector's version", 1, version=vitals.version)
     yield _gauge(
-        "netprobe_started_timestamp_seconds", "When the collector started", vitals.started_ns / _SECOND
+        "netprobe_started_timestamp_seconds", "When the collector started", vitals.started_ns / SECOND_NS
     )
     yield _gauge("netprobe_epoch", "The epoch of the plans", vitals.epoch)
-    yield _gauge("netprobe_interval_seconds", "One round of all checks", vitals.interval_ns / _SECOND)
+    yield _gauge("netprobe_interval_seconds", "One round of all checks", vitals.interval_ns / SECOND_NS)
     yield _gauge("netprobe_agents_planned", "Agents that have a plan", vitals.agents_planned)
     if vitals.last_report_ns is not None:
         yield _gauge(
             "netprobe_last_report_timestamp_seconds",
             "When a report was last stored",
-            vitals.last_report_ns / _SECOND,
+            vitals.last_report_ns / SECOND_NS,
         )
     counters = asdict(vitals.counters)
     for name, told in _TOTALS.items():
@@ -175,20 +175,18 @@ def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     yield _counter(
         "netprobe_inventories_refused", "Inventories not taken since the start", vitals.inventories_refused
     )
-    if vitals.entrance is not None:
-        yield from _of_entrance(vitals.entrance)
+    if vitals.auth is not None:
+        yield from _of_auth(vitals.auth)
 
 
-def _of_entrance(entrance: AuthStats) -> Iterator[Metric]:
+def _of_auth(auth: AuthStats) -> Iterator[Metric]:
     for name, told, value in (
-        ("tokens_admitted", "Connections let in by their token since the start", entrance.tokens_admitted),
-        ("tokens_unchecked", "Those of them that no API could vouch for", entrance.tokens_unchecked),
-        ("registrations_refused", "Registrations that could not be used", entrance.registrations_refused),
+        ("tokens_admitted", "Connections let in by their token since the start", auth.tokens_admitted),
+        ("tokens_unchecked", "Those of them that no API could vouch for", auth.tokens_unchecked),
+        ("registrations_refused", "Registrations that could not be used", auth.registrations_refused),
     ):  # fmt: skip
         yield _counter(f"netprobe_{name}", told, value)
-    yield _by_reason(
-        "netprobe_tokens_refused", "Connections refused since the start", entrance.tokens_refused
-    )
+    yield _by_reason("netprobe_tokens_refused", "Connections refused since the start", auth.tokens_refused)
 
 
 def _gauge(name: str, told: str, value: float, **labels: str) -> Metric:

@@ -14,7 +14,8 @@ from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
 from netprobe.render.terminal.tables import new_table
 from netprobe.simulate.effects import SimulatedFault
-from netprobe.simulate.runner import RunScore, TimedFinding
+from netprobe.simulate.runner import RunScore
+from netprobe.simulate.scoring import TimedFinding
 
 
 @dataclass(frozen=True, slots=True)

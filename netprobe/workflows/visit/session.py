@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from netprobe.deploy.visit.lifecycle import (
     Visit,
-    VisitPod,
     arrive,
     expect_welcome,
     leave,
@@ -29,6 +28,7 @@ from netprobe.discovery.k8s.facts import (
 )
 from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.discovery.k8s.pod_exec import ExecStream, run_in_pod
+from netprobe.discovery.k8s.schema import Pod
 from netprobe.errors import NetprobeError
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
@@ -60,7 +60,7 @@ class VisitSession:
     facts: tuple[ClusterFacts, ...]
 
     @property
-    def pods(self) -> dict[AgentId, tuple[Visit, VisitPod]]:
+    def pods(self) -> dict[AgentId, tuple[Visit, Pod]]:
         """The pod of every agent that runs."""
         return {
             _agent_of(name, pod): (visit, pod) for name, visit in self.visits.items() for pod in visit.pods
@@ -130,7 +130,7 @@ async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
     return understand(name, replace(read, by_kind={**read.by_kind, "pods": pods}))
 
 
-def _agent_of(cluster: ClusterName, pod: VisitPod) -> AgentId:
+def _agent_of(cluster: ClusterName, pod: Pod) -> AgentId:
     return AgentId(cluster, NodeName(pod.spec.node_name), Plane(pod.metadata.labels[PLANE_LABEL]))
 
 

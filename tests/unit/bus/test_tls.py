@@ -20,7 +20,7 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Server, ServerTls, run_server
-from netprobe.collector.bus_auth import own_trust
+from netprobe.collector.tls_reload import trust_own_server
 from netprobe.errors import InputError, SystemRefusedError
 from tests.unit.authority import Authority
 from tests.unit.nats_server import LOCAL, PATIENCE_S, PROD, needs_nats_server, until
@@ -56,7 +56,7 @@ async def test_an_agent_that_trusts_the_authority_works_over_tls(tmp_path: Path)
     async with town(tmp_path, ServerTls(*authority.sign("bus", host="127.0.0.1"))) as here:
         trust = ServerTrust(authority.file)
         async with (
-            open_collector_bus(here.server.url, login=here.collector, trust=own_trust(here.tls)),
+            open_collector_bus(here.server.url, login=here.collector, trust=trust_own_server(here.tls)),
             await AgentBus.connect(here.server.url, agent=PROD, login=here.agent, trust=trust) as agent,
         ):
             await until(lambda: agent.is_connected)
@@ -80,7 +80,7 @@ async def test_a_certificate_that_is_not_good_is_named_in_one_line(tmp_path: Pat
 async def test_the_collector_knows_its_own_server_whatever_name_it_shows(tmp_path: Path) -> None:
     tls = ServerTls(*Authority(tmp_path).sign("bus", host="netprobe-bus.netprobe.svc"))
     async with town(tmp_path, tls) as here:
-        await here.knock(own_trust(tls))
+        await here.knock(trust_own_server(tls))
 
 
 async def test_mutual_tls_wants_a_certificate_and_says_so(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_mutual_tls_wants_a_certificate_and_says_so(tmp_path: Path) -> Non
     async with town(tmp_path, tls) as here:
         certificate, key = authority.sign("agent", host="agent")
         await here.knock(ServerTrust(authority.file, certificate, key))
-        await here.knock(own_trust(tls))
+        await here.knock(trust_own_server(tls))
         with pytest.raises(SystemRefusedError, match="wants a certificate of ours"):
             await here.knock(ServerTrust(authority.file))
 

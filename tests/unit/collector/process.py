@@ -7,10 +7,10 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from netprobe.analysis.analyst import Conclusion
 from netprobe.bus.server import Listen
 from netprobe.cli.commands.collector import plan
 from netprobe.collector.ports import AnalysisPorts
@@ -23,18 +23,9 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, NodeId
-from netprobe.model.status import AgentState, AgentStatus, PathStatus
+from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.window import Report
 from netprobe.planning.policy import PlanPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Concluded:
-    paths: tuple[PathStatus, ...] = ()
-    agents: tuple[AgentStatus, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    past_findings: tuple[Finding, ...] = ()
-
 
 _NODE = NodeId.parse("prod/w1")
 
@@ -68,7 +59,7 @@ class Counting:
         self.left = left
         return finding == "ambiguous"
 
-    def conclude(self, *, now_ns: int) -> Concluded:
+    def conclude(self, *, now_ns: int) -> Conclusion:
         counted = Component(ComponentKind.AGENT, str(self.windows))
         findings = [Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted")]
         if self.windows:
@@ -76,7 +67,7 @@ class Counting:
             findings.append(
                 Finding("ambiguous", (one,), Cause.UNKNOWN, 0.5, "broken", indistinguishable=tuple(others))
             )
-        return Concluded(findings=tuple(findings), agents=self.agents)
+        return Conclusion(tuple(findings), (), tuple, lambda: self.agents)
 
 
 async def serve(settings: Settings) -> None:

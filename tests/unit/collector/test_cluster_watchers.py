@@ -65,7 +65,7 @@ async def surveyed(served: Served, folder: Path) -> AsyncIterator[FleetView]:
         running = asyncio.ensure_future(gathering.run())
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not survey.muster().pods:
+                while not survey.expected_agents().pods:
                     await asyncio.sleep(0.01)
                     await survey.refresh(nobody)
             yield survey
@@ -86,7 +86,7 @@ async def test_pods_that_run_are_told_with_what_their_kubelet_says(tmp_path: Pat
         "pods": [pod("w1", {"running": {"startedAt": STARTED}}, ready=True), pod("w2", crashed), ended],
     }
     async with surveyed(Served(items=items), tmp_path) as survey:
-        told = survey.muster()
+        told = survey.expected_agents()
     assert told.not_ready == {NodeId.parse("prod/w2")}
     assert (told.unsure, told.home) == (frozenset(), None)
     agent = AgentId.parse("prod/w1/pod")
@@ -108,24 +108,24 @@ async def test_pods_of_a_visit_are_nobody_who_reports_here(tmp_path: Path) -> No
     items = {"nodes": [node("w1"), node("w2")], "pods": [pod("w1", state), visiting]}
     items["pods"] += [pod("w2", state, namespace="netprobe-visit-x7")]
     async with surveyed(Served(items=items), tmp_path) as survey:
-        assert [one.uid for one in survey.muster().pods] == ["uid-w1"]
+        assert [one.uid for one in survey.expected_agents().pods] == ["uid-w1"]
 
 
 async def test_a_start_that_is_no_moment_is_not_told(tmp_path: Path) -> None:
     items = {"nodes": [node("w1")], "pods": [pod("w1", {"running": {"startedAt": "yesterday"}})]}
     async with surveyed(Served(items=items), tmp_path) as survey:
-        assert by_node(survey.muster())["w1"].since_ns is None
+        assert by_node(survey.expected_agents())["w1"].since_ns is None
 
 
 async def test_while_the_api_is_away_its_pods_are_not_sure(tmp_path: Path) -> None:
     served = Served(items={"nodes": [node("w1")], "pods": [pod("w1", {"running": {"startedAt": STARTED}})]})
     async with surveyed(served, tmp_path) as survey:
-        assert survey.muster().unsure == frozenset()
+        assert survey.expected_agents().unsure == frozenset()
         write_kubeconfig(tmp_path / "prod.kubeconfig", "http://127.0.0.1:1")
         (tmp_path / "prod.yaml").write_text(json.dumps({"name": "prod", "kubeconfig": "prod.kubeconfig"}))
         async with asyncio.timeout(PATIENCE_S):
-            while not survey.muster().unsure:
+            while not survey.expected_agents().unsure:
                 await asyncio.sleep(0.01)
                 await survey.refresh(nobody)
-        assert survey.muster().unsure == {ClusterName("prod")}
-        assert by_node(survey.muster())["w1"].runs
+        assert survey.expected_agents().unsure == {ClusterName("prod")}
+        assert by_node(survey.expected_agents())["w1"].runs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
@@ -87,3 +89,20 @@ def test_what_names_one_fault_right_is_not_held_against_the_other() -> None:
     missed = scorer.conclude("dns-down")
     assert (missed.named_right, missed.finding) == (False, None)
     assert not scorer.false_findings
+
+
+def test_a_fault_that_starts_later_is_not_named_before() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=10)
+    scorer.read((finding(THERE, BACK),), at_ns=9)
+    assert scorer.find_right("tunnel-down") is None
+    assert len(scorer.false_findings) == 1
+
+
+def test_a_finding_that_changes_to_something_wrong_is_false() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    right = finding(THERE, BACK)
+    assert scorer.read((right,), at_ns=9)
+    scorer.read((replace(right, cause=Cause.TUNNEL_LOSSY),), at_ns=10)
+    assert list(scorer.false_findings) == [right.id]

@@ -25,7 +25,7 @@ VITALS = CollectorHealth(
     version="0.1.0", pid=1, started_ns=1, epoch=7, interval_ns=10_000_000_000, agents_planned=14,
     last_report_ns=5_000_000_000, analysis_errors=2, inventories_refused=0,
     windows_rejected_by_reason={"unknown check": 3}, counters=Counters(windows_stored=1_000),
-    entrance=AuthStats(5, 1, {"expired": 4}, 0, {}),
+    auth=AuthStats(5, 1, {"expired": 4}, 0, {}),
 )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_the_collector_tells_of_itself_before_it_has_concluded_anything() -> Non
     assert by_label(told["netprobe_tokens_refused_total"], "reason") == {("expired",): 4}
     assert told["netprobe_collector_info"][0].labels == {"version": "0.1.0"}
     assert "process_resident_memory_bytes" in told
-    assert "netprobe_tokens_refused_total" not in samples(None, replace(VITALS, entrance=None))
+    assert "netprobe_tokens_refused_total" not in samples(None, replace(VITALS, auth=None))
     assert "netprobe_last_report_timestamp_seconds" not in samples(None, replace(VITALS, last_report_ns=None))
 
 

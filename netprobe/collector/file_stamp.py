@@ -1,0 +1,23 @@
+"""Tells whether a file was replaced or written since it was last read.
+
+Rule: a stamp is compared with another one and says nothing by itself; a file that cannot be read has none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+FileStamp: TypeAlias = tuple[int, int, int]
+"""Inode, time of the last change in nanoseconds, size in bytes."""
+
+
+def stamp_of(path: Path | None) -> FileStamp | None:
+    """The stamp of *path*; None where there is no such file."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,0 +1,57 @@
+"""What the collector reports about itself: health for operators, metrics for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from netprobe import __version__
+from netprobe.collector.analysis_loop import AnalysisLoop
+from netprobe.collector.bus_auth import BusAuth
+from netprobe.collector.plan_rotation import PlanRotation
+from netprobe.collector.report_ingest import ReportIngest
+from netprobe.collector.snapshot_builder import SnapshotBuilder
+from netprobe.model.collector_health import CollectorHealth
+from netprobe.store.history import History
+
+
+class HealthReporter:
+    """Reads the parts of the collector; changes none."""
+
+    def __init__(
+        self, rotation: PlanRotation, auth: BusAuth, history: History, *,
+        analysis: AnalysisLoop, ingest: ReportIngest, snapshots: SnapshotBuilder,
+    ) -> None:  # fmt: skip
+        self._rotation = rotation
+        self._auth = auth
+        self._history = history
+        self._analysis = analysis
+        self._ingest = ingest
+        self._snapshots = snapshots
+        self._started_ns = time.time_ns()
+
+    async def read_health(self) -> CollectorHealth:
+        """The collector's own counters now."""
+        return CollectorHealth(
+            version=__version__,
+            pid=os.getpid(),
+            started_ns=self._started_ns,
+            epoch=self._analysis.fleet.epoch,
+            interval_ns=self._analysis.fleet.interval_ns,
+            agents_planned=len(self._analysis.fleet.plans),
+            last_report_ns=self._ingest.last_report_ns,
+            analysis_errors=self._analysis.errors,
+            inventories_refused=self._rotation.refused,
+            windows_rejected_by_reason=dict(sorted(self._snapshots.rejected.items())),
+            counters=await asyncio.to_thread(self._history.counters),
+            auth=self._auth.stats(),
+        )
+
+    async def encode_metrics(self, accept: str) -> tuple[bytes, str]:
+        """Metrics in a format that a client accepts: body and content type."""
+        from netprobe.render.documents.prometheus import encode_metrics  # noqa: PLC0415 - only where metrics are on
+
+        health = await self.read_health()
+        snapshot = self._snapshots.build(health.counters)
+        return await asyncio.to_thread(encode_metrics, snapshot, health, accept=accept)

@@ -1,0 +1,39 @@
+"""Whether the collector serves the bus: a file for people and scripts, a reason for ``/readyz``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+from netprobe.store.private_file import replace_file
+
+logger = logging.getLogger("netprobe.collector")
+
+
+class Readiness:
+    """Ready while a bus connection is served. The file stays over reconnects, and says where to connect."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._is_serving = False
+
+    def announce(self, bus_url: str, monitor_url: str) -> None:
+        """The bus is served at *bus_url*; metrics at *monitor_url*, empty for nowhere."""
+        self._is_serving = True
+        content = {"url": bus_url, "pid": os.getpid()} | ({"http": monitor_url} if monitor_url else {})
+        replace_file(self._file, json.dumps(content))
+        logger.info("serving on %s", bus_url)
+
+    def suspend(self) -> None:
+        """The bus is not served until the next :meth:`announce`."""
+        self._is_serving = False
+
+    def withdraw(self) -> None:
+        """Remove the file: no collector serves from this directory."""
+        self._file.unlink(missing_ok=True)
+
+    def why_not(self) -> str:
+        """Why the collector is not ready; empty where it is."""
+        return "" if self._is_serving else "the bus is not served yet"

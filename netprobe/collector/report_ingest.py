@@ -1,0 +1,68 @@
+"""Reports from the bus into the history and the analysis.
+
+Rule: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
+and counts none twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from itertools import compress
+
+from netprobe.collector.analysis_loop import AnalysisLoop
+from netprobe.collector.ports import ReportBus
+from netprobe.collector.report_validation import ReportValidator
+from netprobe.model.fleet import FleetPlan
+from netprobe.store.history import History
+
+logger = logging.getLogger("netprobe.collector")
+
+
+class ReportIngest:
+    """Validates, stores, acknowledges and analyses what agents report."""
+
+    def __init__(self, fleet: FleetPlan, history: History, analysis: AnalysisLoop) -> None:
+        self._validator = ReportValidator(fleet)
+        self._history = history
+        self._analysis = analysis
+        self._rejected_before: Counter[str] = Counter()
+        """By the validators of earlier plans."""
+        self.last_report_ns: int | None = None
+        """Wall time of the last report that was new; None where none has come since the start."""
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Windows that were dropped since the start, by reason."""
+        return self._rejected_before + self._validator.rejected
+
+    def replan(self, fleet: FleetPlan) -> None:
+        """From now on accept what the plans of *fleet* ask."""
+        self._rejected_before += self._validator.rejected
+        self._validator = ReportValidator(fleet)
+
+    async def run(self, bus: ReportBus) -> None:
+        """Take reports until the bus is lost."""
+        while True:
+            await self.take(bus)
+            await asyncio.sleep(0)  # a long queue must not delay queries
+
+    async def take(self, bus: ReportBus) -> None:
+        """One batch of deliveries."""
+        deliveries = await bus.take()
+        if not deliveries:
+            return
+        now_ns = time.time_ns()
+        validated = self._validator.admit(deliveries, now_ns=now_ns)
+        for complaint in validated.complaints:
+            logger.warning("dropped a malformed message: %s", complaint)
+        ingested = await asyncio.to_thread(
+            self._history.ingest_columns,
+            validated.reports, rejected=validated.rejected, malformed=len(validated.complaints),
+        )  # fmt: skip
+        await bus.acknowledge(deliveries)
+        for columns in compress(validated.reports, ingested.fresh):
+            self._analysis.observe(columns, now_ns=now_ns)
+            self.last_report_ns = now_ns

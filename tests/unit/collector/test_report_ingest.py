@@ -1,0 +1,86 @@
+"""Reports are stored, then acknowledged, then analysed; what is malformed or repeated stops nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from netprobe.bus.collector import Delivery
+from netprobe.bus.subjects import windows_subject
+from netprobe.model.names import CheckId
+from netprobe.model.window import Report
+from tests.unit.collector.parts import Collector, ListBus, collector_parts, delivery_of
+from tests.unit.collector.process import Counting
+from tests.unit.collector.test_service import measure
+
+
+class Failing(Counting):
+    """Cannot analyse any report."""
+
+    def observe(self, report: Report, *, now_ns: int) -> None:
+        raise ZeroDivisionError
+
+
+def report_of_first(here: Collector) -> Report:
+    return measure(here.service.analysis.fleet.plans[0], 1)
+
+
+async def test_a_report_is_stored_acknowledged_and_analysed(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        report = report_of_first(here)
+        bus = ListBus([delivery_of(report)])
+        await here.service.ingest.take(bus)
+        here.service.analysis.run_analysis(now_ns=1)
+        assert list(here.history.reports_since(0)) == [report]
+        assert [one.token for one in bus.acknowledged] == ["token 1"]
+        conclusion = here.service.analysis.conclusion
+        assert conclusion is not None
+        assert conclusion.findings[0].components[0].source == str(len(report.windows))
+        assert here.service.ingest.last_report_ns is not None
+
+
+async def test_a_repeated_report_is_acknowledged_and_not_analysed_again(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        report = report_of_first(here)
+        bus = ListBus([delivery_of(report)] * 2)
+        await here.service.ingest.take(bus)
+        here.service.analysis.run_analysis(now_ns=1)
+        assert len(bus.acknowledged) == 2
+        conclusion = here.service.analysis.conclusion
+        assert conclusion is not None
+        assert conclusion.findings[0].components[0].source == str(len(report.windows))
+
+
+async def test_a_malformed_message_is_counted_and_its_neighbours_are_stored(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        report = report_of_first(here)
+        malformed = Delivery(windows_subject(report.agent), b"\x01\xc1", "token 0")
+        bus = ListBus([malformed, delivery_of(report)])
+        await here.service.ingest.take(bus)
+        counters = here.history.counters()
+        assert (counters.messages_malformed, counters.reports_stored) == (1, 1)
+        assert len(bus.acknowledged) == 2
+
+
+async def test_an_error_of_the_analysis_is_counted_and_the_report_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with collector_parts(tmp_path, new_analyst=Failing) as here:
+        bus = ListBus([delivery_of(report_of_first(here))])
+        await here.service.ingest.take(bus)
+        assert (here.service.analysis.errors, here.history.counters().reports_stored) == (1, 1)
+        assert len(bus.acknowledged) == 1
+        assert "the analysis failed while observing a report" in caplog.text
+
+
+async def test_rejected_windows_stay_counted_after_other_plans(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        report = report_of_first(here)
+        stray = structs.replace(report.windows[0], check=CheckId(1))
+        await here.service.ingest.take(ListBus([delivery_of(replace(report, windows=(stray,)))]))
+        assert here.service.ingest.rejected == {"unknown check": 1}
+        here.service.ingest.replan(here.service.analysis.fleet)
+        assert here.service.ingest.rejected == {"unknown check": 1}
