@@ -14,7 +14,10 @@ E2E_PACKAGES := containerd runc containernetworking-plugins buildah busybox-stat
 FUZZ_SECONDS ?= 120
 SOAK_SECONDS ?= 600
 
-.PHONY: help setup system-packages demo docs test check lint types floors unit scenarios lab-test notebooks e2e e2e-build e2e-packages lab-score fuzz soak format lock clean
+# What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
+SUITE := $(BIN)/python -m tests.suite
+
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -43,31 +46,44 @@ setup: system-packages $(STAMP)  ## Install everything into .venv (and missing s
 demo: setup  ## Three clusters, real tunnels, real faults, each named; writes demo/
 	@$(BIN)/netprobe demo --output demo
 
-test: setup check unit scenarios lab-test notebooks  ## Everything that must be green
+test: setup  ## Everything that must be green, without the slow lab tests
+	@$(SUITE) test
 
-check: lint types floors  ## Lint, types, floors
+test-all: setup  ## make test and the slow lab tests
+	@$(SUITE) test lab-slow
+
+check: $(STAMP)  ## Lint, types, floors
+	@$(SUITE) check
 
 lint: $(STAMP)
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(SUITE) lint
 
 types: $(STAMP)
-	@$(BIN)/mypy
+	@$(SUITE) types
 
 floors: $(STAMP)
-	@$(BIN)/lint-imports
+	@$(SUITE) floors
 
 unit: $(STAMP)  ## Unit tests and doctests
-	@$(BIN)/pytest -q
+	@$(SUITE) unit
+
+unit-fast: $(STAMP)  ## Unit tests that start no server, browser or other program
+	@$(BIN)/python -m pytest -q -n auto -m "not programs"
 
 scenarios: $(STAMP)  ## Simulated fleets with labelled faults, each named right
-	@$(BIN)/pytest -q tests/scenarios
+	@$(SUITE) scenarios
 
-lab-test: $(STAMP)  ## Tests on real packets in network namespaces
-	@$(BIN)/pytest -q tests/lab
+lab-core: $(STAMP)  ## Tests on real packets in network namespaces, without the slow ones
+	@$(SUITE) lab-core
+
+lab-slow: $(STAMP)  ## The slow tests on real packets
+	@$(SUITE) lab-slow
+
+lab-one: $(STAMP)  ## One file or one test on real packets: make lab-one T=tests/lab/test_pmtu.py
+	@$(BIN)/python -m pytest -v $(T)
 
 notebooks: $(STAMP)  ## Execute every notebook
-	@$(BIN)/pytest -q tests/notebooks
+	@$(SUITE) notebooks
 
 e2e-packages:
 	@for package in $(E2E_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
@@ -76,9 +92,13 @@ e2e-packages:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
-e2e-build: setup e2e-packages
+e2e-kubernetes: setup e2e-packages
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v go >/dev/null; then $(BIN)/python -m tests.e2e.cluster.kubernetes_build; fi
+
+e2e-images: setup e2e-packages
 	@if [ -z "$$NETPROBE_E2E_CONTEXTS" ] && command -v buildah >/dev/null; then $(BIN)/python -m tests.e2e.cluster.node_images; fi
+
+e2e-build: e2e-kubernetes e2e-images
 
 e2e: e2e-build  ## Tests on real Kubernetes; the first run builds it (or NETPROBE_E2E_CONTEXTS="a b")
 	@$(BIN)/pytest -q tests/e2e

@@ -20,14 +20,19 @@ from netprobe.lab.planner import plan_lab
 from netprobe.lab.topology import load_topology
 
 HERE = Path(__file__).parent
-EYES = str(HERE / "eyes.py")
+EYES = str(HERE / "probe_client.py")
 PATIENCE = 40
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark ours. Tests of one file share labs and stay on one worker; so do those of one marked group."""
     for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lab)
+        if HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.lab)
+        group = "quiet" if item.get_closest_marker("quiet") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def why_no_lab() -> str:

@@ -19,7 +19,7 @@ import pytest
 from netprobe.model.ssh import SshHop
 from tests.lab.namespaces import Host, need_namespaces
 
-ASK = str(Path(__file__).parent / "ask_ssh.py")
+ASK = str(Path(__file__).parent / "ssh_asker.py")
 
 
 def why_no_sshd() -> str:

@@ -19,6 +19,8 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
 from tests.lab.conftest import PATIENCE, Lab, eventually
 
+pytestmark = pytest.mark.quiet
+
 SICK = "prod-us-west-1/w1/pod"
 NEIGHBOUR = "prod-us-west-1/w2/pod"
 

@@ -12,7 +12,11 @@ import pytest
 from netprobe.lab.client import take_down
 from netprobe.lab.state_folder import find_state
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.slow,  # whole demonstrations start
+    pytest.mark.lab,
+    pytest.mark.timeout(120),
+]
 
 
 def processes_of(name: str) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from netprobe.bus.operator import ask_moment, ask_snapshot
 from netprobe.errors import SystemRefusedError
@@ -27,7 +28,7 @@ from netprobe.model.status import PathState
 
 INTERVAL_NS = 1_000_000_000
 SETTLE_S = 60.0
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,15 @@ def test_the_catalogue_holds_every_kind_of_fault() -> None:
     assert {fault.kind for pair in CATALOGUE for fault in pair} == set(KINDS)
 
 
-@pytest.mark.parametrize("fault", [pair[0] for pair in CATALOGUE], ids=lambda fault: fault.kind)
+CORE = ("tunnel-down", "node-down", "agent-frozen")
+"""A broken network, a broken node, a broken agent; the other faults of the catalogue are slow together."""
+
+
+def drill_fault(fault: DrillFault) -> ParameterSet:
+    return pytest.param(fault, id=fault.kind, marks=[] if fault.kind in CORE else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("fault", [drill_fault(pair[0]) for pair in CATALOGUE])
 async def test_a_fault_is_named_right_and_nothing_else_is_found(
     rehearsal: FaultDrill, fault: DrillFault
 ) -> None:
@@ -116,6 +125,7 @@ async def test_nobody_remembers_what_was_before_the_lab(name: str) -> None:
         await ask_moment(access, time.time_ns() + 3_600_000_000_000)
 
 
+@pytest.mark.slow  # ten seconds of watching for each
 @pytest.mark.parametrize("kind", ["agent-frozen", "agent-killed"])
 async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: FaultDrill, kind: str) -> None:
     await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)

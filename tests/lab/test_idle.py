@@ -15,7 +15,11 @@ from tests.lab.agents import PORT
 from tests.lab.linear_network import Line, line
 from tests.lab.namespaces import Host, need_namespaces
 
-pytestmark = [pytest.mark.lab, need_namespaces()]
+pytestmark = [
+    pytest.mark.slow,  # flows stay quiet for seconds, on purpose
+    pytest.mark.lab,
+    need_namespaces(),
+]
 
 B4, B6 = "10.2.0.2", "fd00:2::2"
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])

@@ -119,6 +119,7 @@ def test_the_only_socket_outside_is_on_loopback() -> None:
         assert [columns[1].partition(":")[0] for columns in held] == ["0100007F"]  # 127.0.0.1
 
 
+@pytest.mark.slow  # a lab of its own for each
 @pytest.mark.parametrize("victim", ["first process", "supervisor"])
 def test_a_killed_lab_leaves_only_a_folder_that_down_removes(victim: str) -> None:
     name = f"k-{os.getpid()}"
@@ -138,6 +139,7 @@ def test_a_killed_lab_leaves_only_a_folder_that_down_removes(victim: str) -> Non
     assert not find_state(name).root.exists()
 
 
+@pytest.mark.slow  # a lab of its own
 def test_a_lab_ends_with_the_process_it_was_tied_to() -> None:
     name = f"e-{os.getpid()}"
     with subprocess.Popen(["sleep", "600"]) as tied, short_lab(name, end_with_pid=tied.pid):

@@ -25,7 +25,11 @@ from tests.lab.operator import (
 )
 from tests.lab.sshd import Keys, Server, need_sshd
 
-pytestmark = [*need_sshd(), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,  # an agent is packed, copied over SSH, installed and removed, several times
+    *need_sshd(),
+    pytest.mark.timeout(900),
+]
 
 WEST, EAST, GW, BOX = ClusterName("west"), ClusterName("east"), NodeName("gw"), NodeName("box")
 OWN_LIB = "mount -t tmpfs lib /var/lib"

@@ -22,7 +22,11 @@ from tests.lab.operator import (
 )
 from tests.lab.sshd import Keys
 
-pytestmark = [*need_systemd(), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,  # machines boot systemd and lose their power
+    *need_systemd(),
+    pytest.mark.timeout(900),
+]
 
 UNIT = "netprobe-agent.service"
 HOME, SPOOL = "/var/lib/netprobe-agent", "/var/lib/private/netprobe-agent-spool"

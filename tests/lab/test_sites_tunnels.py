@@ -19,7 +19,11 @@ from tests.lab.namespaces import Host, Namespaces
 from tests.lab.operator import HUB, Desk, wait_for
 from tests.lab.sshd import Keys, Server, need_sshd
 
-pytestmark = [*need_sshd(), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,  # agents are installed over SSH, and a tunnel is cut
+    *need_sshd(),
+    pytest.mark.timeout(900),
+]
 
 DEPOT, PROD, BOX, W1 = ClusterName("depot"), ClusterName("prod"), NodeName("box"), NodeName("w1")
 _SERVE = (sys.executable, "-c", "from netprobe_agent.main import main; main()", "serve")

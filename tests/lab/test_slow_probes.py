@@ -29,7 +29,11 @@ from tests.lab.linear_network import (
 from tests.lab.namespaces import need_namespaces
 from tests.lab.test_idle import forget
 
-pytestmark = [pytest.mark.lab, need_namespaces()]
+pytestmark = [
+    pytest.mark.slow,  # flows stay quiet for seconds, on purpose
+    pytest.mark.lab,
+    need_namespaces(),
+]
 
 B4 = "10.2.0.2"
 GATEWAY = NodeId.parse("prod/gw")

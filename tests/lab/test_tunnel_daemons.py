@@ -46,7 +46,11 @@ GCM = Path("/usr/lib/ipsec/plugins/libstrongswan-gcm.so")
 """Of libstrongswan-standard-plugins; without it no cipher is left that ESP in user space takes."""
 NO_IPSEC = why_not(CHARON, "swanctl") or ("" if GCM.exists() else f"not installed: {GCM}")
 NO_OPENVPN = why_not("openvpn", "openssl")
-pytestmark = [*need_sshd(), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,  # daemons start, and report what changed only after many seconds
+    *need_sshd(),
+    pytest.mark.timeout(900),
+]
 
 STRONGSWAN = """\
 charon {

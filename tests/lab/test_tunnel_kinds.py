@@ -13,6 +13,7 @@ from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.daemons import why_not
 
 pytestmark = [
+    pytest.mark.slow,  # one lab for each kind of tunnel
     pytest.mark.timeout(400),
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "they are there"),
 ]

@@ -17,7 +17,11 @@ from benchmarks.namespaces import Namespace, Pair, joined, unlimited, why_not
 from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.model.verdict import Transport, Verdict
 
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
+pytestmark = [
+    pytest.mark.slow,  # both processors are kept busy
+    pytest.mark.lab,
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "-"),
+]
 HOSTS, PORTS = 40, range(80, 90)
 RATE = 500.0
 STOPS, STOPPED_S, APART_S = 3, 1.0, 0.25

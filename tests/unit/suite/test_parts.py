@@ -1,0 +1,68 @@
+"""No test is left out of the suite, and none runs in two parts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.suite.parts import LAB, LAB_QUIET, LAB_SLOW, LAB_SLOW_QUIET, ROOT, TARGETS, Part, parts_of
+from tests.suite.runner import run_stages
+from tests.suite.timings import Timing
+
+WHOLE = parts_of("test", "lab-slow")
+"""What CI runs before the end-to-end tests."""
+ELSEWHERE = {"tests/e2e": ".ci/e2e"}
+
+
+def marked(part: Part) -> str:
+    return part.command[part.command.index("-m", 3) + 1]  # the first -m is Python's: python -m pytest
+
+
+def test_every_lab_test_runs_in_exactly_one_part() -> None:
+    expressions = ("", *map(marked, (LAB, LAB_QUIET, LAB_SLOW, LAB_SLOW_QUIET)))
+    command = [sys.executable, "-m", "tests.unit.suite.collection", "tests/lab", *expressions]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    everything, *parts = map(set, json.loads(ran.stdout.splitlines()[-1]))
+    assert len(everything) > 400
+    assert set.union(*parts) == everything
+    assert sum(map(len, parts)) == len(everything)
+
+
+def test_every_file_of_tests_is_run_by_a_part_or_by_the_end_to_end_program() -> None:
+    folders = {word for part in WHOLE for word in part.command if word.startswith("tests/")} | set(ELSEWHERE)
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {file for file in files if not any(file.startswith(f"{folder}/") for folder in folders)} == set()
+    assert all(Path(ROOT / program).exists() for program in ELSEWHERE.values())
+
+
+def test_ci_runs_both_halves_and_the_end_to_end_tests() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    assert [line for line in ("make test", "make lab-slow", ".ci/e2e") if line not in script] == []
+
+
+def test_only_lab_tests_are_divided_by_markers() -> None:
+    divided = {part.name for part in WHOLE if "-m" in part.command[3:]}
+    assert divided == {"lab", "lab-quiet", "lab-slow", "lab-slow-quiet"}
+
+
+def test_every_target_of_the_suite_is_one_of_make() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert [target for target in TARGETS if f"\n{target}:" not in makefile] == []
+
+
+def test_every_part_runs_though_one_fails_and_all_are_told(capfd: pytest.CaptureFixture[str]) -> None:
+    first, bad, last = (
+        Part(name, ("python", "-c", f"print('{name} ran'); raise SystemExit({code})"))
+        for name, code in (("first", 0), ("bad", 3), ("last", 0))
+    )
+    told: list[Timing] = []
+    run_stages((((first, bad), (first,)), ((last,),)), done=told.append)
+    assert sorted((one.part, one.exit_code) for one in told) == [
+        ("bad", 3), ("first", 0), ("first", 0), ("last", 0),
+    ]  # fmt: skip
+    assert told[-1].part == "last"
+    assert [capfd.readouterr().out.count(f"{name} ran") for name in ("bad",)] == [1]
