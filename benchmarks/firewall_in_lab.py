@@ -22,10 +22,19 @@ from netprobe.bus.operator import Access, open_asker
 from netprobe.errors import SystemRefusedError
 from netprobe.lab.client import LabClient
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, PortSpec, Protocol, Requirements
+from netprobe.model.intent import (
+    Cell,
+    CellResult,
+    CellVerdict,
+    Intent,
+    LocateDrops,
+    PortSpec,
+    Protocol,
+    Requirements,
+)
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
-from netprobe.workflows.verification import LocateDrops, verify_cells
+from netprobe.workflows.verification import verify_cells
 
 _ROOT = Path(__file__).parents[1]
 Place = tuple[End, End, str, int]

@@ -48,9 +48,8 @@ from netprobe.bus.operator import Access, ask_snapshot
 from netprobe.errors import SystemRefusedError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.model.intent import CellResult
+from netprobe.model.intent import CellResult, LocateDrops
 from netprobe.model.snapshot import Snapshot
-from netprobe.workflows.verification import LocateDrops
 
 _SETTLE_S = 180.0
 _INTERVAL_NS = 10_000_000_000

@@ -1,9 +1,14 @@
-"""The ``netprobe`` command; each subcommand is one file of this folder and one line in ``COMMANDS``."""
+"""The ``netprobe`` command: each subcommand is one file in ``commands`` and one line in ``COMMANDS``.
+
+Rule: ``commands/X.py`` declares arguments, options and help, imports only click and ``cli.options``, and
+hands over to ``cli.actions.X``, which it imports in the body of the command. So help and completion load
+nothing that only a running command needs. Names from a registry (probe kinds, faults, planes) are read when
+help, completion or a value needs them: ``cli.options.registry``.
+"""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 
 import click
@@ -31,24 +36,23 @@ COMMANDS = {
     "verify": "netprobe.cli.commands.verify:verify",
     "why": "netprobe.cli.commands.why:why",
 }
-"""Loaded when asked for: drawing a table must not pay for building a laboratory."""
+"""Imported when listed or called."""
 
 
 class LazyGroup(HelpGroup):
     """A group whose subcommands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every registered command that is built."""
-        return [name for name in sorted(COMMANDS) if self.get_command(ctx, name) is not None]
+        """Name every command."""
+        del ctx
+        return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command, or None where there is none of that name."""
+        """Import and return the command, or None if there is none of that name."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        if importlib.util.find_spec(module) is None:
-            return None
         found = getattr(importlib.import_module(module), attribute)
         return found if isinstance(found, click.Command) else None
 

@@ -26,6 +26,15 @@ class Protocol(StrEnum):
     ESP = "esp"
 
 
+class LocateDrops(StrEnum):
+    """Whose drops are walked to the hop that drops them."""
+
+    DIFFERING = "differing"
+    """Those that are not as intended."""
+    ALL = "all"
+    NONE = "none"
+
+
 class Scope(StrEnum):
     """Which pairs of a rule's endpoints are meant."""
 

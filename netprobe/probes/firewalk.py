@@ -26,9 +26,10 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
+from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired
-from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation, describe
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, SendPacket
 

@@ -25,7 +25,7 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
-from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
 
 DEFAULT_GAPS = "30,120,180,240,350"

@@ -12,10 +12,9 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from netprobe.model.check import Check, Probe, TargetKind
+from netprobe.model.units import SECOND_NS
 from netprobe.probes.net import Net
 from netprobe.probes.observation import Observation
-
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

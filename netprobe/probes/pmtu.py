@@ -27,8 +27,9 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
+from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
-from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
 from netprobe.probes.pmtu_sizes import Sizes, choose_size, complain, format_sizes
 from netprobe.wire import stamp

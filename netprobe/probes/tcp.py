@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached
-from netprobe.probes.kind import SECOND_NS, ProbeKind, StreamDriver, VectorColumn
+from netprobe.model.units import SECOND_NS
+from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size

@@ -23,9 +23,10 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
+from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
-from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import click
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
     from netprobe.model.ssh import SshForward
 
 _OPENED = "netprobe.forwards"
-C = TypeVar("C", bound=Callable[..., Any])
-
-
-def forwards_option(command: C) -> C:
-    """Give a command ``--forwards``; it receives the file, or None, as *forwards*."""
-    told = "Reach what this inventory declares under forwards through SSH."
-    return click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
-                        envvar="NETPROBE_FORWARDS", show_envvar=True, help=told)(command)  # fmt: skip
 
 
 class Forwards:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from functools import partial
 
 from netprobe.analysis.intent.availability import doubt, explain, find_absent
@@ -17,7 +16,7 @@ from netprobe.analysis.intent.retry import (
     give_up,
 )
 from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
-from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent
+from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, LocateDrops
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.asker import Asker
@@ -25,15 +24,6 @@ from netprobe.wire.messages import Reply
 
 AT_ONCE = 8
 """Agents that ask at the same time."""
-
-
-class LocateDrops(StrEnum):
-    """Whose drops are walked to the hop that drops them."""
-
-    DIFFERING = "differing"
-    """Those that are not as intended."""
-    ALL = "all"
-    NONE = "none"
 
 
 async def verify_cells(

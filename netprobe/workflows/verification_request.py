@@ -9,12 +9,12 @@ from netprobe.analysis.intent.availability import find_absent
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.analysis.intent.sample import Sample, draw_sample
 from netprobe.errors import InputError
-from netprobe.model.intent import Cell, CellResult, Intent
+from netprobe.model.intent import Cell, CellResult, Intent, LocateDrops
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.ssh import SshAccess
 from netprobe.wire.asker import Asker
-from netprobe.workflows.verification import LocateDrops, verify_cells
+from netprobe.workflows.verification import verify_cells
 
 
 @dataclass(frozen=True, slots=True)

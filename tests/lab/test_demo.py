@@ -49,7 +49,7 @@ def test_an_ended_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Sign
         name = f"demo-{process.pid}"
         assert process.stdout is not None
         for line in process.stdout:
-            if "the lab stands" in line:
+            if "the lab is up" in line:
                 break
         assert processes_of(name), "the lab ran"
         process.send_signal(number)

@@ -46,12 +46,12 @@ from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import LabInjector
 from netprobe.model.finding import Cause
-from netprobe.model.intent import CellResult, CellVerdict, Intent
+from netprobe.model.intent import CellResult, CellVerdict, Intent, LocateDrops
 from netprobe.model.names import NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.labels import Names, headline, is_broken
 from netprobe.wire.documents import write_document
-from netprobe.workflows.verification import LocateDrops, see_cells, verify_cells
+from netprobe.workflows.verification import see_cells, verify_cells
 from tests.lab.findings import find_cause, find_past, state_of, until
 from tests.lab.resumed_agent import verify_while_stopped
 

@@ -16,10 +16,9 @@ from netprobe.analysis.intent.document import read_intent
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.pod_exec import ExecStream, PodContainer, run_in_pod
 from netprobe.errors import InputError
-from netprobe.model.intent import CellResult
+from netprobe.model.intent import CellResult, LocateDrops
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, ClusterName, NodeName
-from netprobe.workflows.verification import LocateDrops
 from netprobe.workflows.verification_request import VerifyRequest
 from netprobe.workflows.visit.session import VisitSettings
 from netprobe.workflows.visit.verification import VisitVerification, ask_agents

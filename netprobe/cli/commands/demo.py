@@ -1,50 +1,15 @@
 """``netprobe demo``: the main job, shown once from end to end on real packets.
 
 Builds the lab, waits for a healthy map, injects faults one after another, names each, writes everything down,
-takes everything away. The exit code is 0 only when every fault was named right, in time, and nothing else was
+takes everything away. The exit code is 0 only if every fault was named right, in time, and nothing else was
 found.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import os
-import time
 from pathlib import Path
 
 import click
-
-from netprobe.bus.operator import ask_snapshot
-from netprobe.cli.commands.demo_output import (
-    draw_moments,
-    report_document,
-    write_moment,
-    write_report,
-)
-from netprobe.errors import InputError
-from netprobe.lab.access import find_access
-from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
-from netprobe.render.labels import headline
-from netprobe.render.terminal.tables import render_text, topology_table
-
-_PROD, _STAGING, _DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
-FAULTS = (
-    DrillFault("tunnel-down", {"source": _PROD, "target": _STAGING}),
-    DrillFault("mtu-black-hole", {"source": _DEV, "target": _STAGING}),
-    DrillFault("tunnel-one-way", {"source": _STAGING, "target": _PROD}),
-    DrillFault("overlay-blocked", {"source": f"{_PROD}/w1", "target": f"{_PROD}/w2"}),
-    DrillFault("service-proxy-stale", {"node": f"{_PROD}/w2"}),
-    DrillFault("dns-forward-missing", {"cluster": _STAGING}),
-    DrillFault("port-reject", {"node": f"{_DEV}/w1"}),
-    DrillFault("agent-frozen", {"agent": f"{_PROD}/w1/pod"}),
-)
-KEPT = FAULTS[0]
-"""The moment that is kept as evidence and told in the report."""
-_WIDTH = 80
-_HEALTHY_S = 4.0
-_SETTLE_S = 30.0
 
 
 @click.command()
@@ -52,93 +17,10 @@ _SETTLE_S = 30.0
               show_default=True,
               help="Folder to write into; what an earlier demo wrote there is replaced.")  # fmt: skip
 @click.option("--interval", "interval_s", type=click.FloatRange(0.5, 60), metavar="SECONDS", default=1.0,
-              show_default=True, help="How long one round of questions lasts.")  # fmt: skip
-def demo(output: Path, interval_s: float) -> None:
+              show_default=True, help="How long one round of all checks lasts.")  # fmt: skip
+@click.pass_context
+def demo(context: click.Context, output: Path, interval_s: float) -> None:
     """Three clusters, real tunnels, real faults: each injected, each named."""
-    started = time.monotonic()
-    _prepare(output)
-    name = f"demo-{os.getpid()}"
-    say(f"Three clusters in this machine, {len(FAULTS)} faults, one question: where is it broken?\n")
-    try:
-        start_lab(Start(name, interval_ns=round(interval_s * 1e9), end_with_pid=os.getpid()), say=_notice)
-        rehearsal = asyncio.run(_rehearse(name, interval_ns=round(interval_s * 1e9), started=started))
-    except KeyboardInterrupt:
-        raise click.Abort from None
-    finally:
-        take_down(name)
-    step("the lab is gone", "", started)
-    document = report_document(rehearsal, seconds_in_all=time.monotonic() - started)
-    write_report(output / "report.json", document)
-    write_moment(output, rehearsal.moments[KEPT.name])
-    draw_moments(output / "maps", rehearsal.moments)
-    _say_what_was_found(rehearsal, output, started)
-    raise SystemExit(0 if rehearsal.is_flawless else 1)
+    from netprobe.cli.actions.demo import run_demo
 
-
-async def _rehearse(name: str, *, interval_ns: int, started: float) -> FaultDrill:
-    """Run through all faults of the demo in the lab *name*."""
-    ask = functools.partial(ask_snapshot, find_access(name))
-    rehearsal = FaultDrill(ask, LabInjector(LabClient(name)), interval_ns)
-    step("the lab stands", _describe_lab(name), started)
-    healthy = await rehearsal.wait_until_healthy(timeout_s=_SETTLE_S)
-    step("every path is up", f"{len(healthy.agents)} agents, {len(healthy.checks)} checks", started)
-    rehearsal.moments["healthy"] = await rehearsal.watch(seconds=_HEALTHY_S)
-    say("\n" + render_text(topology_table(rehearsal.moments["healthy"]), width=_WIDTH))
-    for fault in FAULTS:
-        await _show(rehearsal, fault)
-    return rehearsal
-
-
-async def _show(rehearsal: FaultDrill, fault: DrillFault) -> None:
-    say(click.style(f"✂ {fault.name}", bold=True))
-    verdict = await rehearsal.play(fault)
-    seconds = f"after {verdict.after_ns / 1e9:.1f} s" if verdict.after_ns is not None else ""
-    found = headline(verdict.finding) if verdict.finding else "nothing was found"
-    sign = click.style("✓", fg="green") if verdict.named_right else click.style("✗", fg="red")
-    confidence = f", confidence {verdict.finding.confidence:.2f}" if verdict.finding else ""
-    say(f"  {sign} {found}\n    {seconds}{confidence}")
-    await rehearsal.wait_until_healthy(timeout_s=_SETTLE_S)
-
-
-def _describe_lab(name: str) -> str:
-    status = LabClient(name).status()
-    nodes = sum(host.role == "node" for host in status.hosts)
-    return f"{nodes} nodes, {len(status.processes)} processes, tunnels by {status.mechanism}"
-
-
-def _say_what_was_found(rehearsal: FaultDrill, output: Path, started: float) -> None:
-    verdicts, false = rehearsal.scorer.verdicts, rehearsal.scorer.false_findings
-    right = sum(verdict.named_right for verdict in verdicts)
-    say(
-        click.style(
-            f"\n{right} of {len(verdicts)} faults named right, {len(false)} false findings.", bold=True
-        )
-    )
-    for finding in false.values():
-        say(f"  ✗ {headline(finding)}")
-    say(f"Look at {output}/report.html, {output}/topology.png, {output}/maps/; ask again, offline:")
-    say(f"  netprobe show findings --from {output}/evidence")
-    step("done", "", started)
-
-
-def step(what: str, more: str, started: float) -> None:
-    """One line of progress with the seconds since the start at its right end."""
-    left = f"{what}  {more}" if more else what
-    say(f"{left:<{_WIDTH - 8}}{time.monotonic() - started:6.1f} s")
-
-
-def say(text: str) -> None:
-    """Print for a person."""
-    click.echo(text)
-
-
-def _notice(text: str) -> None:
-    say(f"note: {text}")
-
-
-def _prepare(output: Path) -> None:
-    if output.exists() and any(output.iterdir()) and not (output / "report.json").exists():
-        raise InputError(
-            f"{output} holds something that is not a demo; choose another folder", where="--output"
-        )
-    output.mkdir(parents=True, exist_ok=True)
+    context.exit(run_demo(output, interval_s=interval_s))

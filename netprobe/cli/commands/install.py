@@ -5,175 +5,51 @@ Exit codes: 0 all report, 1 some do not (each is named with what to do), 2 nothi
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from collections.abc import Iterable
 
 import click
 
-from netprobe.bus.connection import expect_url
-from netprobe.cli.options.clusters import SelectedContexts, fleet_options, open_targets
-from netprobe.deploy.install.bus_endpoint import find_outer_bus
-from netprobe.deploy.install.installation import (
-    InstallTarget,
-    put_agents,
-    put_hub,
-    put_reader,
-    register,
-)
-from netprobe.deploy.install.objects import (
-    BUS_NAME,
-    BUS_PORT,
-    EXTRAS,
-    NAMESPACE,
-    Images,
-    extra_objects,
-)
-from netprobe.deploy.install.preflight import check_clusters
-from netprobe.deploy.install.status import ClusterInstallation, look
-from netprobe.errors import InputError, NetprobeError
+from netprobe.cli.options.clusters import ContextSelection, context_options, hub_option
+from netprobe.cli.options.registry import RegistryChoice
 
-_INNER_BUS = f"tls://{BUS_NAME}.{NAMESPACE}.svc:{BUS_PORT}"
-_OUTER_BUS_S = 60.0
-_POLL_S = 1.0
-_HINDERED_LOOKS = 8
-"""So often in a row a hindrance has to be seen until waiting for it to pass ends."""
+
+def _components() -> Iterable[str]:
+    from netprobe.deploy.install.objects import EXTRAS
+
+    return EXTRAS
 
 
 @click.command()
-@fleet_options
-@click.option("--bus", metavar="URL", help="How agents outside of the hub reach the bus, such as "
-              "tls://bus.example:4222; by default what the bus's Service tells.")  # fmt: skip
+@context_options
+@hub_option
+@click.option("--bus", metavar="URL", help="The bus as agents outside the hub reach it, such as "
+              "tls://bus.example:4222. Default: the address of the bus's Service.")  # fmt: skip
 @click.option("--expose", type=click.Choice(["ClusterIP", "NodePort", "LoadBalancer"]),
-              help="Type of the bus's Service; by default LoadBalancer where needed.")  # fmt: skip
-@click.option("--agent-image", default="", metavar="IMAGE", help="Instead of what the manifests say.")
-@click.option("--collector-image", default="", metavar="IMAGE", help="Instead of what the manifests say.")
-@click.option("--with", "extras", type=click.Choice(EXTRAS), multiple=True,
-              help="A component of the manifests; repeatable, and again at each install.")  # fmt: skip
+              help="Type of the bus's Service. Default: LoadBalancer if a cluster needs it.")  # fmt: skip
+@click.option("--agent-image", default="", metavar="IMAGE", help="Use this image instead of the manifests'.")
+@click.option("--collector-image", default="", metavar="IMAGE",
+              help="Use this image instead of the manifests'.")  # fmt: skip
+@click.option("--with", "extras", type=RegistryChoice(_components), multiple=True,
+              help="A component of the manifests; may be repeated. Give it at each install.")  # fmt: skip
 @click.option("--api-server", "servers", multiple=True, metavar="CONTEXT=URL",
-              help="How the hub reaches an API, if not as this machine; repeatable.")  # fmt: skip
+              help="How the hub reaches an API, if not as this machine does; may be repeated.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=300.0, show_default=True,
               metavar="SECONDS", help="How long to wait until all agents report.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Do not wait until agents report.")
 @click.pass_context
 def install(  # noqa: PLR0913 - one for each option
-    context: click.Context, *, chosen: SelectedContexts, bus: str | None,
-    expose: str | None, agent_image: str,
-    collector_image: str, extras: tuple[str, ...], servers: tuple[str, ...], timeout_s: float, no_wait: bool,
+    context: click.Context, *, selection: ContextSelection, hub: str | None, bus: str | None,
+    expose: str | None, agent_image: str, collector_image: str, extras: tuple[str, ...],
+    servers: tuple[str, ...], timeout_s: float, no_wait: bool,
 ) -> None:  # fmt: skip
-    """Install agents in clusters and the collector in the hub; running it again mends and updates.
+    """Install agents in clusters and the collector in the hub; run it again to repair or update.
 
-    Everything is checked in every cluster before anything is changed in one.
+    Every cluster is checked before any cluster is changed.
     """
-    if bus is not None:
-        expect_url(bus)
+    from netprobe.cli.actions.install import run_install
+    from netprobe.deploy.install.objects import Images
+
     images = Images(agent_image, collector_image, tuple(dict.fromkeys(extras)))
-    work = _install(chosen, images, bus, expose, _servers(servers), 0.0 if no_wait else timeout_s)
-    context.exit(asyncio.run(work))
-
-
-async def _install(
-    chosen: SelectedContexts,
-    images: Images,
-    bus: str | None,
-    expose: str | None,
-    servers: dict[str, str],
-    wait_s: float,
-) -> int:
-    contexts = tuple(dict.fromkeys((chosen.hub, *chosen.contexts)))
-    async with open_targets(contexts, servers) as targets:
-        await check_clusters(
-            [target.api for target in targets],
-            verb="create",
-            extras=extra_objects(images.extras, of_the_hub=False),
-            of_the_hub=extra_objects(images.extras, of_the_hub=True),
-        )
-        hub, others = targets[0], targets[1:]
-        wanted = [target for target in targets if target.api.context in chosen.contexts]
-        service = expose or ("LoadBalancer" if others and bus is None else "ClusterIP")
-        try:
-            await _put(hub, others, wanted, images, bus, service)
-        except NetprobeError as error:
-            click.echo(f"netprobe: half-installed: {error}; run it again, or `netprobe uninstall`", err=True)
-            return 1
-        return 0 if not wait_s or await _wait(targets, wait_s) else 1
-
-
-async def _put(
-    hub: InstallTarget, others: Sequence[InstallTarget],
-    wanted: Sequence[InstallTarget], images: Images, bus: str | None,
-    service: str,
-) -> None:  # fmt: skip
-    """First the hub's bus, then who may come in, then the agents."""
-    names = [urlsplit(bus).hostname or ""] if bus else []
-    now = datetime.now(UTC)
-    authority = await put_hub(hub, images, names=names, service=service, now=now, say=click.echo)
-    if others and bus is None:
-        bus, names = await find_outer_bus(hub.api, timeout_s=_OUTER_BUS_S)
-        await put_hub(hub, images, names=names, service=service, now=now, say=lambda _: None)
-    entries = await asyncio.gather(
-        *(put_reader(target, is_hub=target is hub, say=click.echo) for target in wanted)
-    )
-    await register(hub.api, {key: value for each in entries for key, value in each.items()})
-    urls = {target.name: bus if target is not hub and bus else _INNER_BUS for target in wanted}
-    await asyncio.gather(
-        *(put_agents(target, authority, urls[target.name], images, say=click.echo) for target in wanted)
-    )
-
-
-async def _wait(targets: Sequence[InstallTarget], timeout_s: float) -> bool:
-    told = await asyncio.gather(*(_wait_one(target, timeout_s) for target in targets))
-    for line in filter(None, told):
-        click.echo(f"netprobe: {line}", err=True)
-    return not any(told)
-
-
-async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
-    """Say each step forward; return what is wrong in the end, or nothing."""
-    said, hindered = "", 0
-    found = ClusterInstallation(target.name)
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                found = await look(target.api, target.name)
-                line = f"{target.name}: {describe(found)}"
-                if line != said:
-                    click.echo(line)
-                    said = line
-                if found.is_done:
-                    return ""
-                hindered = hindered + 1 if found.hindered else 0
-                if hindered >= _HINDERED_LOOKS:
-                    break
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        pass
-    except NetprobeError as error:
-        return str(error)
-    problem = (
-        found.hindered[0] if found.hindered else f"not all report within {timeout_s:g} s: {describe(found)}"
-    )
-    return f"{target.name}: half-installed: {problem}; run it again, or `netprobe uninstall`"
-
-
-def describe(found: ClusterInstallation) -> str:
-    """How far an installation is, in a few words."""
-    if found.is_absent:
-        return "not installed"
-    parts = [
-        f"{one.name.removeprefix('netprobe-')} {one.ready}/{one.wanted}"
-        + ("" if one.settled else " (updating)")
-        for one in found.workloads
-    ]
-    return ", ".join(parts)
-
-
-def _servers(texts: Sequence[str]) -> dict[str, str]:
-    servers = {}
-    for text in texts:
-        name, separator, url = text.partition("=")
-        if not separator or urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
-            raise InputError(f"{text!r} is not CONTEXT=https://HOST:PORT", where="--api-server")
-        servers[name] = url
-    return servers
+    wait_s = 0.0 if no_wait else timeout_s
+    code = run_install(selection, hub, bus=bus, expose=expose, images=images, servers=servers, wait_s=wait_s)
+    context.exit(code)

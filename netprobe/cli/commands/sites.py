@@ -1,6 +1,6 @@
 """``netprobe sites``: plain hosts, gateways and bastions over SSH.
 
-Exit codes: 0 every host answers (has its agent, has none any more), 1 one does not, 2 nothing could be asked.
+Exit codes: 0 every host answers (has its agent, has none any more), 1 one does not, 2 the options are wrong.
 """
 
 from __future__ import annotations
@@ -12,32 +12,16 @@ from typing import Any, TypeVar
 import click
 
 from netprobe.cli.options.help_group import HelpGroup
-from netprobe.cli.options.output import form_option, print_view
-from netprobe.discovery.inventory.file import load_inventory
-from netprobe.discovery.ssh.fan_out import MOST_AT_ONCE
-from netprobe.render.terminal.sites import (
-    HostRow,
-    deploy_document,
-    deploy_table,
-    sites_document,
-    sites_table,
-)
-from netprobe.workflows.host_deploy import (
-    DeployOptions,
-    Told,
-    deploy_agents,
-    find_agents,
-    remove_agents,
-)
-from netprobe.workflows.ssh_hosts import (
-    HostReading,
-    ask_hosts,
-    find_hosts,
-    pair_of,
-)
-from netprobe.workflows.ssh_tunnels import hold_tunnels
+from netprobe.cli.options.output import form_option
+from netprobe.cli.options.registry import RegistryOption
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _most_at_once() -> int:
+    from netprobe.discovery.ssh.fan_out import MOST_AT_ONCE
+
+    return MOST_AT_ONCE
 
 
 @click.group(cls=HelpGroup)
@@ -51,8 +35,8 @@ def _host_options(command: C) -> C:
         click.argument("names", metavar="[SITE|SITE/HOST]...", nargs=-1),
         click.option("--inventory", "path", type=click.Path(path_type=Path), required=True, metavar="FILE",
                      help="The inventory that says how each host is reached."),
-        click.option("--at-once", type=click.IntRange(1, 1000), default=MOST_AT_ONCE, show_default=True,
-                     metavar="N", help="Hosts asked at the same time."),
+        click.option("--at-once", type=click.IntRange(1, 1000), default=_most_at_once, cls=RegistryOption,
+                     show_default=True, metavar="N", help="Hosts to connect to at the same time."),
         form_option,
         click.pass_context,
     )  # fmt: skip
@@ -63,32 +47,23 @@ def _host_options(command: C) -> C:
 
 @sites.command()
 @_host_options
-@click.option("--to", "target", metavar="ADDRESS", help="Also tell where each host routes this address.")
+@click.option("--to", "target", metavar="ADDRESS", help="Also show how each host routes this address.")
 def status(
     context: click.Context, *, names: tuple[str, ...], path: Path, target: str | None, at_once: int, form: str
 ) -> None:
-    """Say which hosts answer, with their verified key, uptime, Python, tools, and what they know themselves.
+    """Show which hosts answer: verified key, uptime, Python, tools, and their own view of the network.
 
     Read-only: a fixed list of commands runs on each host, nothing is installed or changed.
     """
-    hosts = find_hosts(load_inventory(path), names)
-    told = ask_hosts(hosts, at_once=at_once, pair=pair_of(target))
-    rows = tuple(
-        HostRow(name, str(hosts[name].target), tuple(str(jump) for jump in hosts[name].jumps),
-                what.status if isinstance(what, HostReading) else None,
-                what.reading if isinstance(what, HostReading) else None,
-                None if isinstance(what, HostReading) else str(what),
-                what.agent if isinstance(what, HostReading) else None)
-        for name, what in told.items()
-    )  # fmt: skip
-    print_view(form, table=lambda: sites_table(rows), document=lambda: sites_document(rows))
-    context.exit(0 if all(row.error is None for row in rows) else 1)
+    from netprobe.cli.actions.sites import run_status
+
+    context.exit(run_status(names, path, target=target, at_once=at_once, form=form))
 
 
 @sites.command()
 @_host_options
 @click.option("--bus", metavar="URL", envvar="NETPROBE_BUS", show_envvar=True, required=True,
-              help="Where agents find the collector's bus.")  # fmt: skip
+              help="The collector's bus as the agents reach it.")  # fmt: skip
 @click.option("--keys", type=click.Path(path_type=Path), required=True, metavar="FILE",
               help="The collector's keys file; each agent's new public key is added to it.")  # fmt: skip
 def deploy(
@@ -101,49 +76,38 @@ def deploy(
     bus: str,
     keys: Path,
 ) -> None:
-    """Install our agent on hosts, or replace it: unprivileged, with NET_RAW alone.
+    """Install our agent on hosts, or replace it: unprivileged, with NET_RAW only.
 
-    One file goes over SSH and is checked there; the agent runs as a systemd unit where there is systemd, else
-    until the host reboots. A host that fails half-way keeps what it had before.
+    One file is copied over SSH and verified there; the agent runs as a systemd unit where systemd exists,
+    else until the host reboots. A host on which this fails keeps what it had before.
     """
-    inventory = load_inventory(path)
-    hosts = find_hosts(inventory, names)
-    agents = find_agents(inventory, hosts)
-    told = deploy_agents(hosts, agents, DeployOptions(bus, keys, inventory.agent_port), at_once=at_once)
-    _tell(context, told, form, done="deployed")
+    from netprobe.cli.actions.sites import run_deploy
+
+    context.exit(run_deploy(names, path, bus=bus, keys=keys, at_once=at_once, form=form))
 
 
 @sites.command()
 @_host_options
 def remove(context: click.Context, *, names: tuple[str, ...], path: Path, at_once: int, form: str) -> None:
     """Stop our agent on hosts and remove everything that was installed."""
-    hosts = find_hosts(load_inventory(path), names)
-    _tell(context, remove_agents(hosts, at_once=at_once), form, done="removed")
+    from netprobe.cli.actions.sites import run_remove
 
-
-def _tell(context: click.Context, told: dict[str, Told], form: str, *, done: str) -> None:
-    print_view(form, table=lambda: deploy_table(told, done=done), document=lambda: deploy_document(told))
-    context.exit(1 if any(isinstance(what, Exception) for what in told.values()) else 0)
+    context.exit(run_remove(names, path, at_once=at_once, form=form))
 
 
 @sites.command()
 @_host_options
-@click.option(
-    "--bus",
-    metavar="URL",
-    envvar="NETPROBE_BUS",
-    show_envvar=True,
-    required=True,
-    help="The collector's bus as we reach it.",
-)
+@click.option("--bus", metavar="URL", envvar="NETPROBE_BUS", show_envvar=True, required=True,
+              help="The collector's bus as this machine reaches it.")  # fmt: skip
 def tunnel(
     context: click.Context, *, names: tuple[str, ...], path: Path, at_once: int, form: str, bus: str
 ) -> None:
-    """Hold the bus open to hosts that have no other way to it, until stopped.
+    """Keep the bus reachable for hosts that have no other path to it, until stopped.
 
-    For every host with a bus_port the bus appears at that port of its loopback, through our own SSH
-    connection. A connection that is lost is made again.
+    For every host with a bus_port the bus appears at that port of its loopback, through an SSH connection
+    from here. A lost connection is opened again.
     """
     del at_once, form, context
-    hosts = {name: way for name, way in find_hosts(load_inventory(path), names).items() if way.bus_port}
-    hold_tunnels(hosts, bus=bus)
+    from netprobe.cli.actions.sites import run_tunnel
+
+    run_tunnel(names, path, bus=bus)

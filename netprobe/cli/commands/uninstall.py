@@ -1,51 +1,25 @@
-"""``netprobe uninstall``: out of several clusters at once; nothing stays behind.
+"""``netprobe uninstall``: removes netprobe from several clusters at once; nothing stays behind.
 
-Exit codes: 0 all are clean, 1 some are not (each is named with why), 2 nothing was changed.
+Exit codes: 0 all are clean, 1 some are not (each is named with the reason), 2 nothing was changed.
 """
 
 from __future__ import annotations
 
-import asyncio
-
 import click
 
-from netprobe.cli.options.clusters import SelectedContexts, fleet_options, open_targets
-from netprobe.deploy.install.installation import InstallTarget, unregister
-from netprobe.deploy.install.preflight import check_clusters
-from netprobe.deploy.install.removal import remove
-from netprobe.errors import NetprobeError
+from netprobe.cli.options.clusters import ContextSelection, context_options, hub_option
 
 
 @click.command()
-@fleet_options
+@context_options
+@hub_option
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=120.0, show_default=True,
               metavar="SECONDS", help="How long one cluster may take.")  # fmt: skip
 @click.pass_context
-def uninstall(context: click.Context, *, chosen: SelectedContexts, timeout_s: float) -> None:
-    """Remove agents and collector from clusters; with --hub, also forget the clusters there."""
-    context.exit(asyncio.run(_uninstall(chosen, timeout_s)))
+def uninstall(
+    context: click.Context, *, selection: ContextSelection, hub: str | None, timeout_s: float
+) -> None:
+    """Remove agents and collector from clusters; with --hub, also unregister the clusters there."""
+    from netprobe.cli.actions.uninstall import run_uninstall
 
-
-async def _uninstall(chosen: SelectedContexts, timeout_s: float) -> int:
-    contexts = tuple(dict.fromkeys((*chosen.contexts, chosen.hub)))
-    async with open_targets(contexts, {}) as targets:
-        await check_clusters([target.api for target in targets], verb="delete")
-        leaving = [target for target in targets if target.api.context in chosen.contexts]
-        hub = next(target for target in targets if target.api.context == chosen.hub)
-        try:
-            if hub not in leaving:
-                await unregister(hub.api, [target.name for target in leaving])
-        except NetprobeError as error:
-            click.echo(f"netprobe: {error}", err=True)
-            return 1
-        return max(await asyncio.gather(*(_remove(target, timeout_s) for target in leaving)))
-
-
-async def _remove(target: InstallTarget, timeout_s: float) -> int:
-    try:
-        removed = await remove(target.api, timeout_s=timeout_s)
-    except NetprobeError as error:
-        click.echo(f"netprobe: {error}", err=True)
-        return 1
-    click.echo(f"{target.name}: {'removed' if removed.was_there else 'nothing was installed'}")
-    return 0
+    context.exit(run_uninstall(selection, hub, timeout_s=timeout_s))

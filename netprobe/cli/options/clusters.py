@@ -1,89 +1,91 @@
-"""What install, status and uninstall share: which clusters, opened, with a name each."""
+"""Which clusters: the kubeconfig contexts that every command which opens clusters takes the same way."""
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from netprobe.deploy.install.installation import InstallTarget
-from netprobe.discovery.k8s.client import open_api
-from netprobe.discovery.k8s.clusters import name_clusters
-from netprobe.discovery.k8s.kubeconfig import Context, find_kubeconfigs, read_contexts
 from netprobe.errors import InputError
 
+if TYPE_CHECKING:
+    from netprobe.discovery.k8s.kubeconfig import Context, Contexts
+
 R = TypeVar("R")
+C = TypeVar("C", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
-class SelectedContexts:
-    """The contexts that the options name."""
+class ContextSelection:
+    """What ``--context``, ``--all-contexts`` and ``--kubeconfig`` say."""
 
-    contexts: tuple[Context, ...]
-    hub: Context
-    """Where the collector stands."""
+    names: tuple[str, ...] = ()
+    all_contexts: bool = False
+    files: tuple[Path, ...] = ()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether contexts are named at all."""
+        return bool(self.names) or self.all_contexts
+
+    def read(self) -> tuple[Context, ...]:
+        """The selected contexts, by default the current one; raises as :meth:`read_one`."""
+        if self.names and self.all_contexts:
+            raise InputError("--context and --all-contexts exclude each other")
+        return self._read_files().choose(self.names, everything=self.all_contexts)
+
+    def read_one(self, name: str) -> Context:
+        """The one context *name*; :class:`InputError` if no kubeconfig has it, or there is none."""
+        return self._read_files().choose((name,))[0]
+
+    def _read_files(self) -> Contexts:
+        from netprobe.discovery.k8s.kubeconfig import find_kubeconfigs, read_contexts
+
+        found = self.files or find_kubeconfigs(os.environ, home=Path.home())
+        if not found:
+            raise InputError("no kubeconfig found: give --kubeconfig FILE or set KUBECONFIG")
+        return read_contexts(found)
 
 
-def fleet_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ``--context``, ``--all-contexts``, ``--kubeconfig`` and ``--hub`` as *chosen*."""
+def kubeconfig_option(command: C) -> C:
+    """Give a command ``--kubeconfig``; it receives the files as *files*."""
+    about = "A kubeconfig file; repeat it for several. Default: $KUBECONFIG, or ~/.kube/config."
+    return click.option("--kubeconfig", "files", multiple=True, type=click.Path(path_type=Path),
+                        metavar="FILE", help=about)(command)  # fmt: skip
+
+
+def context_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command ``--context``, ``--all-contexts`` and ``--kubeconfig``; it receives *selection*."""
 
     @wraps(command)
-    def with_fleet(
-        *args: object,
-        names: tuple[str, ...],
-        all_contexts: bool,
-        files: tuple[Path, ...],
-        hub: str | None,
-        **rest: object,
+    def with_contexts(
+        *args: object, names: tuple[str, ...], all_contexts: bool, files: tuple[Path, ...], **rest: object
     ) -> R:
-        return command(*args, chosen=choose(names, files, hub, everything=all_contexts), **rest)
+        return command(*args, selection=ContextSelection(names, all_contexts, files), **rest)
 
-    options = (
-        click.option("--context", "names", multiple=True, metavar="NAME",
-                     help="A context of the kubeconfig; repeat it for several clusters."),
-        click.option("--all-contexts", is_flag=True, help="Every context of every file."),
-        click.option("--kubeconfig", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
-                     help="A kubeconfig file; repeatable. By default $KUBECONFIG, or ~/.kube/config."),
-        click.option("--hub", metavar="NAME",
-                     help="The context of the cluster where the collector stands; by default the first."),
-    )  # fmt: skip
-    for option in reversed(options):
-        with_fleet = option(with_fleet)
-    return with_fleet
+    with_contexts = kubeconfig_option(with_contexts)
+    with_contexts = click.option(
+        "--all-contexts", is_flag=True, help="Every context of every kubeconfig file."
+    )(with_contexts)
+    return click.option(
+        "--context", "names", multiple=True, metavar="NAME",
+        help="A kubeconfig context; repeat it for several clusters.",
+    )(with_contexts)  # fmt: skip
 
 
-def choose(
-    names: Sequence[str], files: Sequence[Path], hub: str | None, *, everything: bool
-) -> SelectedContexts:
-    """Read the kubeconfigs; :class:`InputError` for a context that is not there."""
-    if names and everything:
-        raise InputError("--context and --all-contexts exclude each other")
-    found = tuple(files) or find_kubeconfigs(os.environ, home=Path.home())
-    if not found:
-        raise InputError("no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
-    known = read_contexts(found)
-    contexts = known.choose(names, everything=everything)
-    return SelectedContexts(contexts, known.choose([hub])[0] if hub else contexts[0])
+def hub_option(command: C) -> C:
+    """Give a command ``--hub``; it receives the context's name, or None, as *hub*."""
+    about = "The context of the cluster where the collector runs. Default: the first context."
+    return click.option("--hub", metavar="NAME", help=about)(command)
 
 
-@asynccontextmanager
-async def open_targets(
-    contexts: Sequence[Context], servers: dict[str, str]
-) -> AsyncIterator[list[InstallTarget]]:
-    """Every cluster, named; *servers* says by context where the hub reaches an API, if not as we do."""
-    names = name_clusters(contexts)
-    async with AsyncExitStack() as stack:
-        targets = []
-        for context in contexts:
-            api = await stack.enter_async_context(open_api(context))
-            authority = base64.b64encode(api.read_authority()).decode()
-            server = servers.get(context.name, api.server)
-            targets.append(InstallTarget(api, names[context], server, authority))
-        yield targets
+def forwards_option(command: C) -> C:
+    """Give a command ``--forwards``; it receives the file, or None, as *forwards*."""
+    about = "Reach services through SSH, as this inventory's forwards say."
+    return click.option("--forwards", type=click.Path(path_type=Path), metavar="FILE",
+                        envvar="NETPROBE_FORWARDS", show_envvar=True, help=about)(command)  # fmt: skip

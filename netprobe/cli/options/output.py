@@ -1,21 +1,16 @@
-"""What a command prints and writes: a view as a table or a document, a report in any form."""
+"""How a command prints: ``-o``, and ``--write`` for reports."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import click
-import msgspec
-from rich.console import Console, RenderableType
 
-from netprobe.errors import SystemRefusedError
-from netprobe.render.documents.snapshot import Document
 from netprobe.render.reports.formats import FORMS, form_of
-from netprobe.render.reports.formats.subject import ReportSubject
-from netprobe.wire.documents import write_document
 
 C = TypeVar("C", bound=Callable[..., object])
 R = TypeVar("R")
@@ -27,58 +22,31 @@ def form_option(command: C) -> C:
                         default="table", show_default=True, help="What to print.")(command)  # fmt: skip
 
 
-def print_view(form: str, *, table: Callable[[], RenderableType], document: Callable[[], Document]) -> None:
-    """Print the one of both that *form* asks for; only that one is built."""
-    if form == "table":
-        Console().print(table())
-    elif form == "yaml":
-        click.echo(write_document(document()), nl=False)
-    else:
-        click.echo(msgspec.json.format(msgspec.json.encode(document()), indent=2).decode())
+@dataclass(frozen=True, slots=True)
+class ReportOutput:
+    """Where a report goes: printed in *form*, and into *files*, each in the form beside it."""
 
-
-# --- reports -----------------------------------------------------------------------------------
+    form: str
+    files: dict[Path, str]
 
 
 def report_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ``-o FORM`` and ``--write FILE``; it receives them as *tell*, called with a subject."""
+    """Give a command ``-o FORM`` and ``--write FILE``; it receives a :class:`ReportOutput` as *output*."""
 
     @functools.wraps(command)
-    def with_forms(*args: object, form: str, write: tuple[Path, ...], **rest: object) -> R:
-        wanted = [(path, form_of(path)) for path in write]  # a wrong name is said before anything is asked
-
-        def tell(subject: ReportSubject) -> None:
-            write_files({path: FORMS[name].write(subject).encode() for path, name in wanted})
-            print_report(subject, form)
-
-        return command(*args, tell=tell, **rest)
+    def with_output(*args: object, form: str, write: tuple[Path, ...], **rest: object) -> R:
+        files = {
+            path: form_of(path) for path in write
+        }  # an unknown suffix is an error before anything is asked
+        return command(*args, output=ReportOutput(form, files), **rest)
 
     suffixes = " ".join(form.suffix for form in FORMS.values())
     options = (
         click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="table",
                      show_default=True, help="What to print."),
         click.option("--write", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
-                     help=f"Also write FILE, in the form of its suffix ({suffixes}); may be repeated."),
+                     help=f"Also write FILE; its suffix is the form ({suffixes}). Repeat it for several."),
     )  # fmt: skip
     for option in reversed(options):
-        with_forms = option(with_forms)
-    return with_forms
-
-
-def print_report(subject: ReportSubject, form: str) -> None:
-    """Print *subject* in a form of the registry; the table knows the terminal's width and colours."""
-    if form == "table":
-        Console().print(subject.table())
-    else:
-        click.echo(FORMS[form].write(subject), nl=False)
-
-
-def write_files(files: Mapping[Path, bytes]) -> Iterable[Path]:
-    """Write *files*, with the directories they need; a place that cannot be written is named."""
-    for path, raw in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(raw)
-        except OSError as error:
-            raise SystemRefusedError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return files
+        with_output = option(with_output)
+    return with_output

@@ -1,4 +1,4 @@
-"""Which options of ``netprobe verify`` go together: one that would be ignored is an error that names it."""
+"""Which options of ``netprobe verify`` go together: one that would be ignored is an error."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _OF_AN_INTENT = frozenset({"size", "exhaustive", "locate"})
 _OF_A_WATCH = frozenset({"every_s", "incidents"})
 
 
-def expect_fitting(context: click.Context, *, has_intent: bool, is_visit: bool) -> None:
-    """Raise :class:`InputError` where nothing is asked, or an option is given that says nothing here."""
+def expect_compatible(context: click.Context, *, has_intent: bool, is_visit: bool) -> None:
+    """Raise :class:`InputError` where nothing is to be checked, or a given option would be ignored."""
     if not has_intent and not is_visit:
         raise InputError("give an intent (-f FILE), clusters to visit (--context, --all-contexts), or both")
     for names, why in _find_idle(has_intent=has_intent, is_visit=is_visit):
@@ -28,13 +28,19 @@ def expect_fitting(context: click.Context, *, has_intent: bool, is_visit: bool) 
 
 
 def _find_idle(*, has_intent: bool, is_visit: bool) -> Iterator[tuple[frozenset[str], str]]:
-    """Options, by the names of their parameters, that do not go with what is asked, and why."""
+    """Options, by the names of their parameters, that do not go with what is checked, and why."""
     if is_visit:
-        yield _OF_A_SOURCE, "a visit brings agents of its own: leave this out, or --context"
+        yield _OF_A_SOURCE, "cannot be used with --context, which starts its own agents"
     else:
-        yield _OF_A_VISIT | _OF_ROUNDS, "goes with clusters to visit (--context, --all-contexts)"
+        yield _OF_A_VISIT | _OF_ROUNDS, "needs clusters to visit (--context, --all-contexts)"
     if not has_intent:
-        yield _OF_AN_INTENT | _OF_A_WATCH, "goes with an intent (-f FILE)"
+        yield _OF_AN_INTENT | _OF_A_WATCH, "needs an intent (-f FILE)"
     elif is_visit:
-        yield _OF_ROUNDS, "an intent is asked once, and written with -o or --write: leave this out"
-        yield _OF_A_WATCH, "agents of a visit do not stay: install them (netprobe install), then watch"
+        yield (
+            _OF_ROUNDS,
+            "cannot be used with an intent, which is checked once and written with -o or --write",
+        )
+        yield (
+            _OF_A_WATCH,
+            "cannot be used with --context, whose agents do not stay: use `netprobe install`, then watch",
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 from netprobe.bus.collector import Delivery
 from netprobe.bus.server import Listen
 from netprobe.bus.subjects import windows_subject
-from netprobe.cli.commands.collector import plan
+from netprobe.cli.actions.collector import plan
 from netprobe.collector.admission import Admission
 from netprobe.collector.bus_auth import BusAuth
 from netprobe.collector.cluster_watchers import FleetView

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from netprobe.analysis.analyst import Conclusion
 from netprobe.bus.server import Listen
-from netprobe.cli.commands.collector import plan
+from netprobe.cli.actions.collector import plan
 from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings

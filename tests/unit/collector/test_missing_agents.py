@@ -18,7 +18,7 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.login import Login, SeedLogin, TokenLogin
 from netprobe.bus.operator import Access, ask_snapshot
 from netprobe.bus.server import Listen
-from netprobe.cli.commands.collector import plan
+from netprobe.cli.actions.collector import plan
 from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings

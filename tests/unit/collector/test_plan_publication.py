@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.cli.commands.collector import plan
+from netprobe.cli.actions.collector import plan
 from netprobe.collector.persisted_state import PersistedState
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory

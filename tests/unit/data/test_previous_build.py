@@ -21,7 +21,7 @@ from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.queries.comparison import Comparison, compare_judged, compare_snapshots
 from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
 from netprobe.bus.keys_file import read_keys
-from netprobe.cli.commands.collector import plan as make_plans
+from netprobe.cli.actions.collector import plan as make_plans
 from netprobe.collector.persisted_state import load_state
 from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.replay import Replay

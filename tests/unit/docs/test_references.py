@@ -14,7 +14,7 @@ import pytest
 from netprobe.analysis.diagnosis.decision_table import TABLE
 from netprobe.analysis.diagnosis.symptom import TableRow
 from netprobe.bus.tokens import Reason
-from netprobe.cli.commands import demo
+from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import COLLECTORS
 from netprobe.lab.faults import KINDS as FAULTS

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Reached
-from netprobe.probes.kind import SECOND_NS, ProbeKind, StreamDriver
+from netprobe.model.units import SECOND_NS
+from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Closed, Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_choice, check_port, refuse_size

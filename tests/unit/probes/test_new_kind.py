@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.analysis.plan.index import Aspect, aspect_of
-from netprobe.cli.commands.check import tell
+from netprobe.cli.actions.check import tell
 from netprobe.discovery.ssh.fallback_tools import find_tools
 from netprobe.engine.engine import Engine
 from netprobe.engine.plan_validation import find_unaskable

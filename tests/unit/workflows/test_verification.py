@@ -11,7 +11,15 @@ import pytest
 
 from netprobe.analysis.intent.retry import MOST_LOOKS, STARVED
 from netprobe.model.check import Check, Expectation
-from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, PortSpec, Protocol
+from netprobe.model.intent import (
+    Cell,
+    CellResult,
+    CellVerdict,
+    Intent,
+    LocateDrops,
+    PortSpec,
+    Protocol,
+)
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Reached
 from netprobe.model.snapshot import Snapshot
@@ -20,7 +28,7 @@ from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
 from netprobe.probes.ports import PortTargets, doors_of, write_facts
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
-from netprobe.workflows.verification import LocateDrops, verify_cells
+from netprobe.workflows.verification import verify_cells
 from tests import fleets
 
 SNAPSHOT = fleets.healthy()

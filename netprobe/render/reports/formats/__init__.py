@@ -1,20 +1,20 @@
-"""Every form a report can take, by name: adding one is a file and a line in ``FORMS``."""
+"""Every form a report can take, by name: adding one is a file and a line in ``FORMS``.
+
+Rule: names and suffixes cost nothing to read, so that ``--help`` can list them; the code that writes a form
+is imported when it writes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from netprobe.errors import InputError
-from netprobe.render.reports.formats.junit import write_junit
-from netprobe.render.reports.formats.sarif import write_sarif
-from netprobe.render.reports.formats.subject import ReportSubject
-from netprobe.render.reports.formats.tap import write_tap
-from netprobe.render.terminal.tables import render_text
-from netprobe.wire.documents import write_document
+
+if TYPE_CHECKING:
+    from netprobe.render.reports.formats.subject import ReportSubject
 
 _TEXT_WIDTH = 100
 """Columns of a table that goes into a file."""
@@ -31,12 +31,44 @@ class ReportFormat:
 
 def write_table(subject: ReportSubject) -> str:
     """The terminal's table without colours."""
+    from netprobe.render.terminal.tables import render_text
+
     return render_text(subject.table(), width=_TEXT_WIDTH)
 
 
 def write_json(subject: ReportSubject) -> str:
     """The document that ``docs/schemas`` describes, indented."""
+    import msgspec
+
     return msgspec.json.format(msgspec.json.encode(subject.document()), indent=2).decode() + "\n"
+
+
+def write_yaml(subject: ReportSubject) -> str:
+    """The same document as YAML."""
+    from netprobe.wire.documents import write_document
+
+    return write_document(subject.document())
+
+
+def write_junit(subject: ReportSubject) -> str:
+    """A test suite for CI systems."""
+    from netprobe.render.reports.formats import junit
+
+    return junit.write_junit(subject)
+
+
+def write_tap(subject: ReportSubject) -> str:
+    """A test plan and its lines."""
+    from netprobe.render.reports.formats import tap
+
+    return tap.write_tap(subject)
+
+
+def write_sarif(subject: ReportSubject) -> str:
+    """Findings as a code scanner reports them."""
+    from netprobe.render.reports.formats import sarif
+
+    return sarif.write_sarif(subject)
 
 
 FORMS: Mapping[str, ReportFormat] = {
@@ -44,7 +76,7 @@ FORMS: Mapping[str, ReportFormat] = {
     "markdown": ReportFormat(".md", "for a ticket or a wiki", lambda subject: subject.markdown()),
     "html": ReportFormat(".html", "one page with everything inside", lambda subject: subject.html()),
     "json": ReportFormat(".json", "for machines; schemas in docs/schemas", write_json),
-    "yaml": ReportFormat(".yaml", "the same as YAML", lambda subject: write_document(subject.document())),
+    "yaml": ReportFormat(".yaml", "the same as YAML", write_yaml),
     "junit": ReportFormat(".xml", "JUnit XML for CI systems", write_junit),
     "tap": ReportFormat(".tap", "TAP 14 for test harnesses", write_tap),
     "sarif": ReportFormat(".sarif", "SARIF 2.1.0 for code scanners: what is wrong only", write_sarif),

@@ -17,7 +17,7 @@ from netprobe.analysis.queries.slow_probes import ProbePath
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
-from netprobe.cli.commands.check import exit_code, tell
+from netprobe.cli.actions.check import exit_code, tell
 from netprobe.cli.main import cli
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError, SystemRefusedError
@@ -251,7 +251,7 @@ def test_a_bundle_cannot_be_asked_anything_new(tmp_path: Path) -> None:
 
     write_bundle(tmp_path / "evidence", SNAPSHOT)
     result = CliRunner().invoke(cli, ["check", HERE, f"{THERE}/pod", "--from", str(tmp_path / "evidence")])
-    assert str(result.exception) == "--from: a saved bundle cannot be asked anything new"
+    assert str(result.exception) == "--from: a bundle cannot answer live checks; ask a lab or a collector"
 
 
 def test_every_kind_of_target_has_a_layer() -> None:

@@ -34,7 +34,7 @@ def run(directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
         pytest.param("--keys", "nowhere.json", "nowhere.json: cannot be read", id="no keys"),
         pytest.param("--listen", "nowhere", "'nowhere' is not HOST:PORT", id="no address"),
         pytest.param("--bus-addresses", "bus", "--bus-addresses: 'bus' does not", id="no address of its own"),
-        pytest.param("--bus-addresses", "10.0.0.7", "--bus-addresses: agents are told a port", id="no port"),
+        pytest.param("--bus-addresses", "10.0.0.7", "--bus-addresses: agents need a port", id="no port"),
         pytest.param("--data", "/proc/none", "/proc/none: cannot be used", id="no directory"),
     ],
 )

@@ -45,8 +45,8 @@ def test_machines_get_the_pairs(bundle: Path) -> None:
 
 
 COMPLAINTS = {
-    "prod": "'prod' is no node, no pair of clusters and no part such as tunnel(prod→dev)",
-    "tunnel(a→b)": "no check crosses tunnel(a→b), so nothing is known to hang on it",
+    "prod": "'prod' is not a node, a pair of clusters or a component such as tunnel(prod→dev)",
+    "tunnel(a→b)": "no check crosses tunnel(a→b), so what depends on it is unknown",
     "tunnel(": "'tunnel(' is not a component such as tunnel(prod→dev)",
     "prod/w9": "prod-us-west-1 has no node 'w9'; it has gw, w1, w2",
 }

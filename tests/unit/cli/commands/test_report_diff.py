@@ -58,7 +58,7 @@ def test_what_is_refused_can_be_said(bundles: tuple[Path, Path]) -> None:
 def test_an_unknown_kind_is_named(bundles: tuple[Path, Path]) -> None:
     result = run("diff", *bundles, "--fail-on", "broken,lost")
     assert isinstance(result.exception, InputError)
-    assert str(result.exception).startswith("--fail-on: 'lost' is none of broken, leak, ")
+    assert str(result.exception).startswith("--fail-on: 'lost' is not one of broken, leak, ")
 
 
 def test_files_are_written_beside_what_is_printed(bundles: tuple[Path, Path], tmp_path: Path) -> None:
@@ -97,7 +97,10 @@ def test_a_door_that_opened_between_two_verifications_is_a_leak(verified: Path, 
 def test_a_verification_is_not_compared_with_a_bundle(verified: Path, bundles: tuple[Path, Path]) -> None:
     result = run("diff", verified, bundles[0])
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == f"{verified}: is compared with another file of netprobe verify"
+    assert (
+        str(result.exception)
+        == f"{verified}: give a second file of `netprobe verify -o json` to compare it with"
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_an_unreadable_bundle_is_the_question_that_could_not_be_asked(tmp_path: 
 
 def test_a_bus_needs_a_key() -> None:
     result = run("show", "--bus", "nats://127.0.0.1:4222")
-    assert str(result.exception) == "--bus needs --seed FILE, the key that may ask"
+    assert str(result.exception) == "--bus needs --seed FILE, your operator key"
 
 
 def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -40,11 +40,11 @@ def test_what_is_never_named_fails_the_run_and_stands_in_the_table() -> None:
         (("--fault", "node-down node=c01/w99"), "there is no such node"),
         (("--fault", "tunnel-down source=c01 target=c09"), "there is no such cluster"),
         (("--fault", "tunnel-down source=c01"), "needs the parameter 'target'"),
-        (("--fault", "tunnel-down source=c01 target=c02 start=soon"), "'soon' is no number of intervals"),
+        (("--fault", "tunnel-down source=c01 target=c02 start=soon"), "'soon' is not a number of intervals"),
         (("--fault", "tunnel-down source=c01 target=c02 start=9 stop=9"), "it starts at interval 9"),
         (("--fault", "tunnel-down source=c01 target=c02 speed=9"), "there is no such parameter"),
         (("--nodes", "0"), "0 is not between 1 and 250"),
-        (("--hours", "1"), "say either --intervals or --hours"),
+        (("--hours", "1"), "give either --intervals, or --hours"),
     ],
     ids=str,
 )

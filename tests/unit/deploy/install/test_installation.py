@@ -12,8 +12,8 @@ from cryptography import x509
 
 from netprobe.bus.certificates import CertificatePair, make_authority, sign_server
 from netprobe.bus.tokens import ACCOUNTS, AUDIENCE, NAMESPACE
+from netprobe.cli.actions.install import _servers, describe
 from netprobe.cli.commands.collector import collector
-from netprobe.cli.commands.install import _servers, describe
 from netprobe.deploy.install import objects
 from netprobe.deploy.install.objects import AgentSettings, Images
 from netprobe.deploy.install.status import ClusterInstallation, Progress

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from netprobe.cli.commands.report import DIRECTORY_FORMS
+from netprobe.cli.actions.report import DIRECTORY_FORMS
 from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.reports.formats import FORMS

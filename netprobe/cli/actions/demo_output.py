@@ -19,21 +19,21 @@ from netprobe.store.bundle import write_bundle
 SCHEMA = "netprobe.demo/1"
 
 
-def report_document(rehearsal: FaultDrill, *, seconds_in_all: float) -> dict[str, object]:
+def report_document(drill: FaultDrill, *, seconds_in_all: float) -> dict[str, object]:
     """The whole run as plain data; every figure is measured or counted in this run."""
-    verdicts = rehearsal.scorer.verdicts
-    false = rehearsal.scorer.false_findings
+    verdicts = drill.scorer.verdicts
+    false = drill.scorer.false_findings
     return {
         "schema": SCHEMA,
         "faults_injected": len(verdicts),
         "named_right": sum(verdict.named_right for verdict in verdicts),
-        "in_time": sum(rehearsal.is_in_time(verdict) for verdict in verdicts),
+        "in_time": sum(drill.is_in_time(verdict) for verdict in verdicts),
         "false_findings": len(false),
-        "interval_seconds": rehearsal.interval_ns / 1e9,
-        "bar_seconds": rehearsal.bar_ns / 1e9,
+        "interval_seconds": drill.interval_ns / 1e9,
+        "bar_seconds": drill.bar_ns / 1e9,
         "seconds_in_all": round(seconds_in_all, 1),
-        "faults": [_verdict(verdict, in_time=rehearsal.is_in_time(verdict)) for verdict in verdicts],
-        "what_was_found_wrongly": [_finding(finding) for finding in false.values()],
+        "faults": [_verdict(verdict, in_time=drill.is_in_time(verdict)) for verdict in verdicts],
+        "what_was_found_wrongly": [_finding(seen.finding) for seen in false.values()],
     }
 
 

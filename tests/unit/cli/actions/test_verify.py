@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.analysis.intent.sample import Sample
-from netprobe.cli.commands.verify import IntentVerifier, exit_code, watch
+from netprobe.cli.actions.verify import exit_code, watch
 from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, Deviation, PortSpec, Protocol
@@ -38,25 +38,24 @@ def test_the_exit_code_says_what_was_found(verdicts: tuple[str, ...], code: int)
     assert exit_code(judged(*verdicts)) == code
 
 
-class Looks(IntentVerifier):
-    """A looking that sees what it is told, then is interrupted."""
+class ScriptedVerifier:
+    """An :class:`IntentVerifier` whose rounds end as *script* says, and which is then interrupted."""
 
-    def __init__(self, *seen: str) -> None:
-        object.__setattr__(self, "seen", iter(seen))
-        object.__setattr__(self, "told", [])
+    def __init__(self, *script: str) -> None:
+        self._script = iter(script)
+        self.reports: list[tuple[list[str], bool]] = []
 
-    def look(self) -> tuple[Sample, tuple[CellResult, ...]]:
-        verdict = next(self.seen, None)  # type: ignore[attr-defined]
+    def verify(self) -> tuple[Sample, tuple[CellResult, ...]]:
+        verdict = next(self._script, None)
         if verdict is None:
             raise KeyboardInterrupt
         if verdict == "away":
             raise SystemRefusedError("the bus is away")
-        told = judged(verdict)
-        return Sample((CELL,), 1, frozenset({CELL})), told
+        return Sample((CELL,), 1, frozenset({CELL})), judged(verdict)
 
-    def tell(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
-        self.told.append(([str(one.verdict) for one in deviations], holds_s > 0))  # type: ignore[attr-defined]
-        if len(self.told) == 1:  # type: ignore[attr-defined]
+    def report(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
+        self.reports.append(([str(one.verdict) for one in deviations], holds_s > 0))
+        if len(self.reports) == 1:
             raise BusAwayError("nobody there")
 
 
@@ -76,21 +75,20 @@ def test_a_watch_tells_what_opens_and_closes_until_it_is_interrupted(
     seen: tuple[str, ...], code: int, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "incidents"
-    looks = Looks(*seen)
-    assert watch(looks, every_s=0.0, incidents=kept) == code
+    assert watch(ScriptedVerifier(*seen), every_s=0.0, incidents=kept) == code
     out, err = capsys.readouterr()
     heads = [line for line in out.splitlines() if "incident" in line]
     assert len(heads) == len(told)
     assert all(part in head for part, head in zip(told, heads, strict=True))
     lines = kept.read_text().splitlines() if kept.exists() else []
     assert [json.loads(line)["change"] for line in lines] == [part.split()[1][:-1] for part in told]
-    assert ("not asked: the bus is away" in err) is ("away" in seen)
-    assert err.count("the collector was not told: nobody there") == 1
+    assert ("not verified: the bus is away" in err) is ("away" in seen)
+    assert err.count("the collector did not get the report: nobody there") == 1
 
 
-def test_a_watch_tells_the_collector_after_each_look_and_when_it_ends() -> None:
-    looks = Looks("as intended", "broken", "away", "as intended", "leak")
-    watch(looks, every_s=0.0)
-    assert looks.told == [  # type: ignore[attr-defined]
+def test_a_watch_reports_to_the_collector_after_each_round_and_when_it_ends() -> None:
+    verifier = ScriptedVerifier("as intended", "broken", "away", "as intended", "leak")
+    watch(verifier, every_s=0.0)
+    assert verifier.reports == [
         ([], True), (["broken"], True), (["broken"], True), ([], True), (["leak"], True), (["leak"], False),
     ]  # fmt: skip

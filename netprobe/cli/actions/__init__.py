@@ -1,0 +1,1 @@
+"""What each command does, imported when the command runs; ``netprobe.cli.commands`` declares its options."""

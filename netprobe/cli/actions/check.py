@@ -1,0 +1,203 @@
+"""``netprobe check``: makes the check, asks the agent or the host's own tools, and prints the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import msgspec
+
+from netprobe.bus.operator import ask_check
+from netprobe.cli.options.source import Source
+from netprobe.discovery.inventory.file import load_inventory
+from netprobe.errors import BusAwayError, InputError, SystemRefusedError
+from netprobe.model.check import Check
+from netprobe.model.inventory import Inventory
+from netprobe.model.names import AgentId, Plane
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, WrongPeer
+from netprobe.model.ssh import SshAccess
+from netprobe.probes import registry
+from netprobe.probes.observation import describe
+from netprobe.probes.rejection import name_rejection
+from netprobe.render.documents.snapshot import Document
+from netprobe.render.labels import duration
+from netprobe.wire.documents import write_document
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
+from netprobe.workflows.check_target import CheckRequest, make_check
+from netprobe.workflows.on_demand import patience_s
+
+_WIDTH = 80
+
+
+def run_check(
+    source: Source, path: Path | None, asker: str, target: str, asked: dict[str, object], *, form: str
+) -> int:
+    """Run the check, by the agent or over SSH, and print the answer; the exit code of the command."""
+    inventory = load_inventory(path) if path else source.load().inventory
+    wanted = _wanted(asked)
+    question = make_check(inventory, asker, target, wanted)
+    registry.validate(question.probe)
+    try:
+        answer = None if path else asyncio.run(_ask(source, question))
+    except BusAwayError:
+        if _find_way(inventory, question.source) is None:
+            raise
+        answer = None
+    if answer is None:
+        question, answer = _ask_over_ssh(inventory, asker, target, wanted)
+    if form == "table":
+        click.echo("\n".join(tell(question, answer)))
+    else:
+        told = document(question, answer)
+        click.echo(write_document(told) if form == "yaml" else _as_json(told), nl=False)
+    return exit_code(answer)
+
+
+def _wanted(asked: dict[str, object]) -> CheckRequest:
+    options = []
+    pairs = asked.pop("options")
+    assert isinstance(pairs, tuple)
+    for text in pairs:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise InputError(f"{text!r} is not KEY=VALUE", where="--option")
+        options.append((key, value))
+    return msgspec.convert({**asked, "options": tuple(options)}, CheckRequest)
+
+
+async def _ask(source: Source, question: Check) -> CheckAnswer:
+    timeout_s = patience_s([question])
+    reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=timeout_s)
+    if isinstance(reply, Declined):
+        raise SystemRefusedError(f"{reply.agent} declined: {reply.reason}")
+    if not reply.outcomes:
+        raise SystemRefusedError(f"{reply.agent} answered without an outcome")
+    return reply
+
+
+def _ask_over_ssh(
+    inventory: Inventory, asker: str, target: str, wanted: CheckRequest
+) -> tuple[Check, CheckAnswer]:
+    """The question as a host's own tools can ask it, and what they say."""
+    from netprobe.discovery.ssh.fallback_tools import find_tools  # noqa: PLC0415
+    from netprobe.workflows.ssh_asker import HostsAsker  # noqa: PLC0415 - only those who ask pay for SSH
+
+    question = make_check(inventory, asker, target, wanted)
+    if wanted.kind is None and not find_tools(question.probe.kind):
+        question = make_check(inventory, asker, target, replace(wanted, kind="icmp"))
+    way = _find_way(inventory, question.source)
+    if way is None:
+        raise InputError(f"{question.source.node_id} is not reached over SSH (field ssh)", where="SOURCE")
+    (reply,) = asyncio.run(HostsAsker({question.source: way}).ask(question.source, [question]))
+    if isinstance(reply, Declined):
+        raise SystemRefusedError(reply.reason)
+    return question, reply
+
+
+def _find_way(inventory: Inventory, agent: AgentId) -> SshAccess | None:
+    """How the agent's host is reached over SSH. A pod's network is not its host's."""
+    node = inventory.find_node(agent.node_id)
+    return node.ssh if node is not None and agent.plane is Plane.HOST else None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def exit_code(answer: CheckAnswer) -> int:
+    """0 reached, 1 not, 2 where the agent itself could not ask."""
+    outcome = answer.outcomes[0]
+    if isinstance(outcome, NotMeasured):
+        return 2
+    return 0 if isinstance(outcome, Reached) else 1
+
+
+def tell(question: Check, answer: CheckAnswer) -> Iterator[str]:
+    """One sentence, then what else is known, at 80 columns."""
+    detail = answer.details[0] if answer.details else OutcomeDetail()
+    yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
+    rows = list(_rows(answer.outcomes[0], detail))
+    wide = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        lines = textwrap.wrap(text, _WIDTH - wide - 4) or [""]
+        yield f"  {name:<{wide}}  {lines[0]}"
+        yield from (" " * (wide + 4) + line for line in lines[1:])
+
+
+def _sentence(question: Check, outcome: Outcome, detail: OutcomeDetail) -> str:
+    probe, target = question.probe, question.target
+    how = probe.kind + (" inside TLS" if probe.option("tls") == "yes" else "")
+    how += f" over {probe.option('transport').upper()}" if probe.option("transport") else ""
+    how += f" port {probe.port}" if probe.port else ""
+    how += f", {probe.size} bytes" if probe.size else ""
+    where = target.name if target.name == target.address else f"{target.name} ({target.address})"
+    about = f" for {probe.name}" if probe.kind == "dns" else ""
+    return f"{question.source} asked {where}{about} by {how}: {_verdict(outcome, detail)}."
+
+
+def _verdict(outcome: Outcome, detail: OutcomeDetail) -> str:
+    match outcome:
+        case Reached(rtt_ns):
+            return f"reached in {duration(rtt_ns)}"
+        case Refused(rtt_ns):
+            return f"refused in {duration(rtt_ns)}: the host is alive, nobody listens"
+        case WrongPeer(expected, answered_by, rtt_ns):
+            return f"the wrong peer answered in {duration(rtt_ns)}: {answered_by}, not {expected}"
+        case Rejected(sender) if detail.words in {"", describe(outcome)}:
+            return f"rejected by {sender}: {name_rejection(outcome)}"
+        case _:
+            return detail.words or describe(outcome)
+
+
+def _rows(outcome: Outcome, detail: OutcomeDetail) -> Iterator[tuple[str, str]]:
+    if detail.words and detail.words not in {_verdict(outcome, detail), describe(outcome)}:
+        yield "detail", detail.words
+    if detail.answered_by:
+        yield "answered by", detail.answered_by
+    if detail.observed_source:
+        yield "seen as", f"{detail.observed_source} by the far end"
+    if len(detail.phases_ns) > 1 or (detail.phases_ns and not isinstance(outcome, Reached)):
+        yield "phases", ", ".join(f"{name} {duration(span)}" for name, span in detail.phases_ns)
+    yield from detail.facts
+
+
+def document(question: Check, answer: CheckAnswer) -> Document:
+    """The same for machines; durations in nanoseconds."""
+    return {
+        "schema": "netprobe/check",
+        "version": 1,
+        "source": str(question.source),
+        "target": {"kind": str(question.target.kind), "name": question.target.name,
+                   "address": question.target.address},
+        "probe": {"kind": question.probe.kind, "port": question.probe.port or None,
+                  "size": question.probe.size or None, "name": question.probe.name or None,
+                  "timeout_ns": question.probe.timeout_ns, "options": dict(question.probe.options)},
+        "reached": exit_code(answer) == 0,
+        "outcomes": [_outcome(answer, index) for index in range(len(answer.outcomes))],
+    }  # fmt: skip
+
+
+def _outcome(answer: CheckAnswer, index: int) -> Document:
+    outcome = answer.outcomes[index]
+    detail = answer.details[index] if answer.details else OutcomeDetail()
+    return {
+        "kind": str(outcome.kind),
+        **msgspec.to_builtins(outcome),
+        "words": detail.words,
+        "answered_by": detail.answered_by or None,
+        "observed_source": detail.observed_source or None,
+        "phases_ns": dict(detail.phases_ns),
+        "facts": dict(detail.facts),
+    }
+
+
+def _as_json(told: Document) -> str:
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"

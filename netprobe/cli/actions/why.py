@@ -1,0 +1,56 @@
+"""``netprobe why``: explains one pair from the snapshot, and asks a few checks now if it may."""
+
+from __future__ import annotations
+
+from netprobe.analysis.queries.endpoints import find_end
+from netprobe.analysis.queries.path_explanation import explain_pair, find_questions
+from netprobe.analysis.queries.slow_probes import ProbePath, find_patient_questions
+from netprobe.cli.actions.evidence import load_snapshot
+from netprobe.cli.actions.output import print_view
+from netprobe.cli.options.source import Source
+from netprobe.errors import InputError
+from netprobe.model.check import Check
+from netprobe.model.status import PathState
+from netprobe.render.component_state import read_health
+from netprobe.render.terminal.path_explanation import why_document, why_table
+
+_MOST_ASKED = 6
+"""Checks asked on demand at most."""
+_NO_AGENT = "not asked: no agent here is alive"
+
+
+def run_why(
+    source: Source, origin: str, target: str, *, form: str, ask: bool, patient: bool, evidence: bool
+) -> int:
+    """Print whether *origin* reaches *target* and why; 0 it does, 1 it does not, or it is unknown."""
+    snapshot = load_snapshot(source, evidence=evidence)
+    ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
+    answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
+    asked += _ask_patiently(source, find_patient_questions(snapshot, answer)) if patient else ()
+    print_view(
+        form,
+        table=lambda: why_table(snapshot, answer, asked=asked),
+        document=lambda: why_document(snapshot, answer, asked=asked),
+    )
+    return 0 if answer.state is PathState.UP else 1
+
+
+def _ask(source: Source, checks: tuple[Check, ...]) -> tuple[str, ...]:
+    _expect_live(source, "--ask")
+    from netprobe.workflows.on_demand import ask_now  # noqa: PLC0415 - a bundle is read without any bus
+
+    return ask_now(source.find_access(), checks) if checks else (_NO_AGENT,)
+
+
+def _ask_patiently(source: Source, question: tuple[ProbePath, tuple[Check, ...]] | None) -> tuple[str, ...]:
+    _expect_live(source, "--patient")
+    from netprobe.workflows.on_demand import ask_patiently  # noqa: PLC0415 - a bundle is read without any bus
+
+    return ask_patiently(source.find_access(), *question) if question else (_NO_AGENT,)
+
+
+def _expect_live(source: Source, option: str) -> None:
+    """A bundle cannot answer."""
+    if source.bundle is not None:
+        raise InputError(f"{option} needs a live lab or collector; a bundle cannot answer")
