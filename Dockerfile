@@ -1,4 +1,4 @@
-# The collector and the command line: everything of netprobe, and the NATS server that the collector starts.
+# The collector and the command line: all of netprobe, and the NATS server that the collector starts.
 #
 #   buildah build --tag netprobe:0.1.0 .
 ARG BUILD_BASE=docker.io/library/python:3.11-slim-bookworm
@@ -9,14 +9,14 @@ FROM ${NATS} AS nats
 
 FROM ${BUILD_BASE} AS build
 COPY requirements-collector.lock /src/requirements.lock
-# nkeys comes as source only; setuptools of the base builds it.
+# nkeys is published as source only; the base's setuptools builds it.
 RUN ["python3", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-compile", \
      "--require-hashes", "--only-binary=:all:", "--no-binary=nkeys", "--no-build-isolation", \
      "--target=/opt/netprobe", "--requirement=/src/requirements.lock"]
 COPY agents/package_pruner.py /src/package_pruner.py
 RUN ["python3", "/src/package_pruner.py", "/opt/netprobe"]
 RUN ["python3", "-m", "compileall", "-q", "-j", "2", "/opt/netprobe"]
-# What others wrote stands in layers of its own, so that a change of ours compiles only ours.
+# Third-party code has its own layers, so a change of our code compiles only our code.
 COPY netprobe /opt/netprobe/netprobe
 COPY agents/netprobe_agent /opt/netprobe/netprobe_agent
 RUN ["python3", "-m", "compileall", "-q", "/opt/netprobe/netprobe", "/opt/netprobe/netprobe_agent"]
