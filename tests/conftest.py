@@ -31,7 +31,7 @@ def _main_loop() -> Iterator[None]:
     """An event loop of the main thread, closed in the end.
 
     pytest-asyncio asks for the current loop in order to put it back after each test; where there is none,
-    Python 3.11 makes one that nobody closes, and an unclosed loop is a warning, which is an error.
+    Python 3.11 makes one that is never closed, and an unclosed loop is a warning, which is an error.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -23,7 +23,7 @@ def feed(data: bytes) -> None:
     """Verify *data* as a token, and read it as the server's question."""
     text = data.decode("latin-1")
     verdict = verify(text, claimed=_AGENT, clusters=_CLUSTERS, now_ns=1)
-    assert isinstance(verdict, Refusal)  # nobody has the key that would sign it
+    assert isinstance(verdict, Refusal)  # the key that would sign it does not exist
     with suppress(RemoteFormatError):
         read_request(data)
 

@@ -16,7 +16,7 @@ PROD = "prod-us-west-1"
 
 
 def busy(*nodes: str, lag_ms: int, waking_ms: int, is_lost: bool = False) -> SimulatedFault:
-    """A load is no fault: its label names nothing."""
+    """A load is not a fault: its ground truth is empty."""
     effects = tuple(
         Busy(NodeId.parse(node), lag_ms * _MS, waking_ms * _MS, is_lost=is_lost) for node in nodes
     )

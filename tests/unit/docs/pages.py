@@ -1,4 +1,4 @@
-"""The pages of the project and what stands in them: code spans, command lines, links, tables."""
+"""The pages of the project and their contents: code spans, command lines, links, tables."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A piece of code and where it stands; *whole* if it is a line to be copied into a shell."""
+class Snippet:
+    """A piece of code and its place; *whole* if it is a line to be copied into a shell."""
 
     page: Path
     line: int
@@ -40,22 +40,22 @@ class Told:
         return f"{self.page.relative_to(ROOT)}:{self.line}: {self.code}"
 
 
-def spans(page: Path) -> Iterator[Told]:
+def spans(page: Path) -> Iterator[Snippet]:
     """Code spans of *page* outside of fences; one that is broken over two lines is one."""
     text = page.read_text()
     prose = _FENCE.sub(lambda found: "\n" * found.group().count("\n"), text)
     for found in _SPAN.finditer(prose):
-        yield Told(
+        yield Snippet(
             page, prose.count("\n", 0, found.start()) + 1, " ".join(found["code"].split()), whole=False
         )
 
 
 def fences(page: Path, language: str) -> list[str]:
-    """What stands in the fences of *page* that name *language*, or none for ``""``."""
+    """The bodies of the fences of *page* that name *language*, or no language for ``""``."""
     return [found["body"] for found in _FENCE.finditer(page.read_text()) if found["language"] == language]
 
 
-def shell_lines(page: Path) -> Iterator[Told]:
+def shell_lines(page: Path) -> Iterator[Snippet]:
     """Lines of the shell in fences of *page*, continued ones joined; of a console only what follows ``$``."""
     text = page.read_text()
     for fence in _FENCE.finditer(text):
@@ -71,16 +71,16 @@ def shell_lines(page: Path) -> Iterator[Told]:
                 continue
             if fence["language"] == "console":
                 joined = joined[2:] if joined.startswith("$ ") else ""
-            yield Told(page, number, joined.strip(), whole=True)
+            yield Snippet(page, number, joined.strip(), whole=True)
             joined = ""
 
 
-def commands(page: Path) -> Iterator[tuple[Told, list[str]]]:
+def commands(page: Path) -> Iterator[tuple[Snippet, list[str]]]:
     """Every call of one of :data:`PROGRAMS` in *page*, in words; comments and redirections are left out."""
-    for told in (*shell_lines(page), *spans(page)):
-        for call in re.split(r" && | \| (?!-)|; ", told.code):
+    for snippet in (*shell_lines(page), *spans(page)):
+        for call in re.split(r" && | \| (?!-)|; ", snippet.code):
             try:
-                words = shlex.split(call, comments=told.whole)
+                words = shlex.split(call, comments=snippet.whole)
             except ValueError:  # an apostrophe: prose of an output, not a command
                 continue
             while words and re.fullmatch(r"[A-Z_0-9]+=.*", words[0]):
@@ -90,15 +90,15 @@ def commands(page: Path) -> Iterator[tuple[Told, list[str]]]:
             if ">" in words:
                 words = words[: words.index(">")]
             if any(words[: len(program.split())] == program.split() for program in PROGRAMS):
-                yield told, words[:-1] if words[-1] in ("…", "&") else words
+                yield snippet, words[:-1] if words[-1] in ("…", "&") else words
 
 
-def links(page: Path) -> Iterator[Told]:
+def links(page: Path) -> Iterator[Snippet]:
     """Targets of the links of *page* that lead into the project."""
     text = page.read_text()
     for found in _LINK.finditer(text):
         if not found["target"].startswith(("http://", "https://")):
-            yield Told(page, text.count("\n", 0, found.start()) + 1, found["target"], whole=False)
+            yield Snippet(page, text.count("\n", 0, found.start()) + 1, found["target"], whole=False)
 
 
 def anchors(page: Path) -> set[str]:

@@ -14,9 +14,9 @@ from benchmarks.__main__ import BENCHMARKS
 from netprobe.cli.main import cli
 from netprobe_agent import main as agent
 from tests.unit.docs import pages
-from tests.unit.docs.pages import ROOT, Told
+from tests.unit.docs.pages import ROOT, Snippet
 
-SHOWN = [(told, words) for page in pages.PAGES for told, words in pages.commands(page)]
+SHOWN = [(snippet, words) for page in pages.PAGES for snippet, words in pages.commands(page)]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -25,9 +25,13 @@ class Parsed(Exception):  # noqa: N818 - no error: the options were understood
 
 
 def of(program: str) -> list[object]:
-    chosen = [(told, words) for told, words in SHOWN if words[: len(program.split())] == program.split()]
+    chosen = [
+        (snippet, words) for snippet, words in SHOWN if words[: len(program.split())] == program.split()
+    ]
     assert chosen, f"no page shows {program}"
-    return [pytest.param(told, words, id=f"{told.page.stem}:{told.line}") for told, words in chosen]
+    return [
+        pytest.param(snippet, words, id=f"{snippet.page.stem}:{snippet.line}") for snippet, words in chosen
+    ]
 
 
 def complain(command: click.Command, words: list[str], *, whole: bool) -> str:
@@ -53,9 +57,9 @@ def complain(command: click.Command, words: list[str], *, whole: bool) -> str:
     return f"too many words: {rest}" if rest else ""
 
 
-@pytest.mark.parametrize(("told", "words"), of("netprobe"))
-def test_netprobe_takes_what_is_shown(told: Told, words: list[str]) -> None:
-    assert not complain(cli, words[1:], whole=told.whole), told
+@pytest.mark.parametrize(("snippet", "words"), of("netprobe"))
+def test_netprobe_takes_what_is_shown(snippet: Snippet, words: list[str]) -> None:
+    assert not complain(cli, words[1:], whole=snippet.whole), snippet
 
 
 def test_a_wrong_command_is_seen() -> None:
@@ -68,8 +72,8 @@ def test_a_wrong_command_is_seen() -> None:
     assert complain(cli, ["collector", "[--inventry", "FILE]"], whole=False)
 
 
-@pytest.mark.parametrize(("told", "words"), of("netprobe-agent"))
-def test_the_agent_takes_what_is_shown(told: Told, words: list[str]) -> None:
+@pytest.mark.parametrize(("snippet", "words"), of("netprobe-agent"))
+def test_the_agent_takes_what_is_shown(snippet: Snippet, words: list[str]) -> None:
     options = [word.strip("[()]") for word in words if re.match(r"\W*--?[a-z]", word)]
     (commands,) = (
         action for action in agent._parser()._actions if isinstance(action, argparse._SubParsersAction)
@@ -77,27 +81,31 @@ def test_the_agent_takes_what_is_shown(told: Told, words: list[str]) -> None:
     if len(words) == 1:
         return
     below = commands.choices[words[1]]
-    assert set(options) <= set(below._option_string_actions), told
+    assert set(options) <= set(below._option_string_actions), snippet
 
 
-@pytest.mark.parametrize(("told", "words"), of("make"))
-def test_make_has_the_target(told: Told, words: list[str]) -> None:
-    assert {word for word in words[1:] if "=" not in word} <= TARGETS, told
+@pytest.mark.parametrize(("snippet", "words"), of("make"))
+def test_make_has_the_target(snippet: Snippet, words: list[str]) -> None:
+    assert {word for word in words[1:] if "=" not in word} <= TARGETS, snippet
 
 
-@pytest.mark.parametrize(("told", "words"), of("python -m benchmarks"))
-def test_benchmarks_take_what_is_shown(told: Told, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("snippet", "words"), of("python -m benchmarks"))
+def test_benchmarks_take_what_is_shown(
+    snippet: Snippet, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, *options = words[3:]
     if name == "NAME":
         return
-    assert name in BENCHMARKS, told
+    assert name in BENCHMARKS, snippet
     _stop_once_parsed(monkeypatch)
     with pytest.raises(Parsed):
         importlib.import_module(BENCHMARKS[name]).run([word for word in options if word != "--json"])
 
 
-@pytest.mark.parametrize(("told", "words"), of("python -m benchmarks.soak"))
-def test_the_soak_takes_what_is_shown(told: Told, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("snippet", "words"), of("python -m benchmarks.soak"))
+def test_the_soak_takes_what_is_shown(
+    snippet: Snippet, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _stop_once_parsed(monkeypatch)
     monkeypatch.setattr("sys.argv", ["soak", *words[3:]])
     with pytest.raises(Parsed):

@@ -16,7 +16,7 @@ from tests.unit.docs.pages import ROOT, fences
 DOCS = ROOT / "docs"
 
 
-def told_by(page: str, command: str) -> str:
+def read_output(page: str, command: str) -> str:
     """What *page* shows below ``$ command``, up to the next command."""
     for fence in fences(DOCS / page, "console"):
         for call in re.split(r"^\$ ", fence, flags=re.MULTILINE)[1:]:
@@ -36,11 +36,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> str:
 def test_the_intent_says_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "intent.yaml").write_text(fences(DOCS / "intent.md", "yaml")[0])
     command = "netprobe intent check intent.yaml"
-    assert run(tmp_path, monkeypatch, command) == told_by("intent.md", command)
+    assert run(tmp_path, monkeypatch, command) == read_output("intent.md", command)
 
 
 def test_the_readme_quotes_the_verification_as_the_page_has_it() -> None:
-    said = told_by("intent.md", "netprobe verify -f intent.yaml --lab lab")
+    said = read_output("intent.md", "netprobe verify -f intent.yaml --lab lab")
     (quoted,) = (text for text in fences(ROOT / "README.md", "") if "unproven" in text)
     rows = re.findall(r"^ \w+ +\d+ .*\n(?:^ {10}.*\n)+|^\d+ cells: .*\n", quoted, re.MULTILINE)
     assert len(rows) == 3

@@ -27,7 +27,7 @@ from netprobe.render.documents.prometheus import encode_metrics
 from netprobe.render.reports.formats import FORMS
 from tests import fleets
 from tests.unit.docs import pages
-from tests.unit.docs.pages import ROOT, Told
+from tests.unit.docs.pages import ROOT, Snippet
 
 DOCS = ROOT / "docs"
 FOLDERS = ("agents", "benchmarks", "docs", "manifests", "netprobe", "notebooks", "tests", ".ci")
@@ -36,38 +36,38 @@ ROOMS = {found.parent.name for found in (ROOT / "netprobe").glob("*/__init__.py"
 
 def named(pattern: str) -> list[object]:
     chosen: list[object] = [
-        pytest.param(told, id=f"{told.page.stem}:{told.line}")
+        pytest.param(snippet, id=f"{snippet.page.stem}:{snippet.line}")
         for page in pages.PAGES
-        for told in pages.spans(page)
-        if re.fullmatch(pattern, told.code)
+        for snippet in pages.spans(page)
+        if re.fullmatch(pattern, snippet.code)
     ]
     assert chosen
     return chosen
 
 
-@pytest.mark.parametrize("told", named(rf"({'|'.join(map(re.escape, FOLDERS))})/[\w./-]*"))
-def test_files_are_there(told: Told) -> None:
-    assert (ROOT / told.code).exists(), told
+@pytest.mark.parametrize("snippet", named(rf"({'|'.join(map(re.escape, FOLDERS))})/[\w./-]*"))
+def test_files_are_there(snippet: Snippet) -> None:
+    assert (ROOT / snippet.code).exists(), snippet
 
 
-@pytest.mark.parametrize("told", named(r"test_\w+(\.py)?"))
-def test_files_of_tests_are_there_by_their_names(told: Told) -> None:
-    assert list((ROOT / "tests").rglob(f"{told.code.removesuffix('.py')}.py")), told
+@pytest.mark.parametrize("snippet", named(r"test_\w+(\.py)?"))
+def test_files_of_tests_are_there_by_their_names(snippet: Snippet) -> None:
+    assert list((ROOT / "tests").rglob(f"{snippet.code.removesuffix('.py')}.py")), snippet
 
 
 def test_links_lead_somewhere() -> None:
-    found = [told for page in pages.PAGES for told in pages.links(page)]
+    found = [snippet for page in pages.PAGES for snippet in pages.links(page)]
     assert len(found) > 40
-    for told in found:
-        path, _, anchor = told.code.partition("#")
-        page = (told.page.parent / path).resolve() if path else told.page
-        assert page.exists(), told
-        assert not anchor or anchor in pages.anchors(page), told
+    for snippet in found:
+        path, _, anchor = snippet.code.partition("#")
+        page = (snippet.page.parent / path).resolve() if path else snippet.page
+        assert page.exists(), snippet
+        assert not anchor or anchor in pages.anchors(page), snippet
 
 
-@pytest.mark.parametrize("told", named(rf"(netprobe\.)?({'|'.join(sorted(ROOMS))})(\.\w+)+(\(.*)?"))
-def test_modules_and_their_parts_are_there(told: Told) -> None:
-    dotted, bracket, given = told.code.removeprefix("netprobe.").partition("(")
+@pytest.mark.parametrize("snippet", named(rf"(netprobe\.)?({'|'.join(sorted(ROOMS))})(\.\w+)+(\(.*)?"))
+def test_modules_and_their_parts_are_there(snippet: Snippet) -> None:
+    dotted, bracket, given = snippet.code.removeprefix("netprobe.").partition("(")
     parts = dotted.split(".")
     room = next(
         ".".join(parts[:count])
@@ -79,7 +79,7 @@ def test_modules_and_their_parts_are_there(told: Told) -> None:
         thing = getattr(thing, name) if name else thing
     if bracket:
         parameters = set(inspect.signature(thing).parameters)
-        assert set(re.findall(r"\w+", given.partition(")")[0])) <= parameters, told
+        assert set(re.findall(r"\w+", given.partition(")")[0])) <= parameters, snippet
 
 
 def _is_module(parts: list[str]) -> bool:
@@ -111,7 +111,9 @@ def test_every_kind_of_probe_has_a_row_and_a_section() -> None:
     text = (DOCS / "probes.md").read_text()
     headings = {name for line in re.findall(r"^## (.+)$", text, re.MULTILINE) for name in line.split(", ")}
     assert set(KINDS) <= headings
-    assert {kind.value for kind in OutcomeKind} <= {told.code for told in pages.spans(DOCS / "probes.md")}
+    assert {kind.value for kind in OutcomeKind} <= {
+        snippet.code for snippet in pages.spans(DOCS / "probes.md")
+    }
 
 
 def test_options_of_probes_are_named_in_their_section() -> None:
@@ -133,7 +135,7 @@ def test_the_lab_has_as_many_faults_as_it_says() -> None:
     assert scored == set(FAULTS)
 
 
-def test_every_metric_is_told() -> None:
+def test_every_metric_is_described() -> None:
     vitals = CollectorHealth(
         version="1", pid=1, started_ns=1, epoch=1, interval_ns=1, agents_planned=1, last_report_ns=1,
         analysis_errors=0, inventories_refused=0, windows_rejected_by_reason={"x": 1},
@@ -197,7 +199,7 @@ def test_every_room_has_a_row_with_the_libraries_that_are_bound_to_it() -> None:
             libraries = {"dnspython" if name == "dns" else name for name in contract["protected_modules"]}
             bound[importer.split(".")[1]] |= libraries
     free = {"rich", "click"}  # in one room by habit
-    assert {room: told - free for room, told in shown.items()} == bound
+    assert {room: libraries - free for room, libraries in shown.items()} == bound
 
 
 def test_every_file_of_the_end_to_end_tests_has_a_row() -> None:

@@ -213,7 +213,7 @@ def test_cert_manager_writes_the_secret_that_the_collector_shows() -> None:
 
 @every_overlay
 def test_only_known_kinds_of_others_are_asked_for(overlay: str) -> None:
-    """Else `kubectl apply -k` fails where nobody expects it."""
+    """Else `kubectl apply -k` fails unexpectedly."""
     groups = {one["apiVersion"].partition("/")[0] for one in render(overlay)}
     foreign = {group for group in groups if group in FOREIGN}
     wanted = {"hub-cert-manager": {"cert-manager.io"}, "hub-monitored": {"monitoring.coreos.com"}}
