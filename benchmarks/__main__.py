@@ -8,6 +8,7 @@ import json
 
 BENCHMARKS = {
     "agent": "benchmarks.agent",
+    "cli": "benchmarks.cli",
     "discovery": "benchmarks.discovery",
     "evidence": "benchmarks.evidence",
     "ingest": "benchmarks.ingest",

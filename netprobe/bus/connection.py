@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import nats
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from netprobe.bus.login import Login, SeedLogin, ServerTrust, TokenLogin
+from netprobe.bus.nats_client import NatsClient
 from netprobe.errors import BusAwayError, InputError, MisuseError, SystemRefusedError
 
 CONNECT_TIMEOUT_S = 5
@@ -67,7 +67,7 @@ Handler = Callable[[Message], Awaitable[None]]
 class Connection:
     """An open connection; ends when it is closed or lost, and then stays ended."""
 
-    def __init__(self, client: Client, ended: asyncio.Event, refused: dict[str, str]) -> None:
+    def __init__(self, client: NatsClient, ended: asyncio.Event, refused: dict[str, str]) -> None:
         self._client = client
         self._ended = ended
         self._refused = refused
@@ -129,10 +129,17 @@ class Connection:
 
     async def close(self) -> None:
         """End the connection; safe to call twice."""
+        await self._close(self._client.close())
+
+    async def abandon(self) -> None:
+        """End a connection that was never established."""
+        await self._close(self._client.abandon())
+
+    async def _close(self, closing: Awaitable[None]) -> None:
         self._ended.set()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._client.close()
+                await closing
         except (nats.errors.Error, OSError, TimeoutError) as error:
             logger.debug("closing the connection: %s", error)
 
@@ -180,7 +187,7 @@ async def open_connection(
     expect_url(url)
     ended = asyncio.Event()
     refused: dict[str, str] = {}
-    client = Client()
+    client = NatsClient()
     connection = Connection(client, ended, refused)
     options = _login_options(login) | _tls_options(url, trust)
 
@@ -210,15 +217,15 @@ async def open_connection(
         nats.errors.Error,
         OSError,
     ) as error:  # ahead: a bad certificate is a ValueError, too
-        await connection.close()
-        if client._server_info.get("tls_verify") and (trust is None or trust.certificate is None):
+        await connection.abandon()
+        if client.wants_certificate and (trust is None or trust.certificate is None):
             raise SystemRefusedError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
         raise _not_connected(url, login, error) from error
     except _LIBRARY_STUMBLES as error:
-        await connection.close()
+        await connection.abandon()
         raise BusAwayError(f"what answers at {url} does not speak NATS") from error
     except BaseException:
-        await connection.close()
+        await connection.abandon()
         raise
     return connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import ssl
 from collections.abc import AsyncIterator
@@ -18,10 +19,11 @@ from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, ServerTrust
+from netprobe.bus.nats_client import NatsClient
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Server, ServerTls, run_server
 from netprobe.collector.tls_reload import trust_own_server
-from netprobe.errors import InputError, SystemRefusedError
+from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from tests.unit.authority import Authority
 from tests.unit.nats_server import LOCAL, PATIENCE_S, PROD, needs_nats_server, until
 
@@ -75,6 +77,42 @@ async def test_a_certificate_that_is_not_good_is_named_in_one_line(tmp_path: Pat
             with pytest.raises(SystemRefusedError, match=f"^the bus at .*: {complaint}") as told:
                 await here.knock(trust)
             assert "\n" not in str(told.value)
+
+
+async def test_a_refused_handshake_is_over_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Closing takes no turn of the loop: nothing is waited for, so no time-out can end the wait either."""
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    async with town(tmp_path, ServerTls(*authority.sign("bus", host="127.0.0.1"))) as here:
+        client = NatsClient()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await client.connect(
+                here.server.url, tls=ServerTrust(stranger.file).context(), allow_reconnect=False
+            )
+        with pytest.raises(StopIteration):
+            client.abandon().send(None)
+        with caplog.at_level(logging.DEBUG, "netprobe"), pytest.raises(SystemRefusedError):
+            await here.knock(ServerTrust(stranger.file))
+    assert "closing the connection" not in caplog.text, "closing ended by a time-out"
+
+
+async def test_a_handshake_without_an_answer_ends_with_the_time_to_connect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"tls_required": true}\r\n')
+        await writer.drain()
+        await hung_up.wait()
+        writer.close()
+
+    hung_up = asyncio.Event()
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with caplog.at_level(logging.DEBUG, "netprobe"), pytest.raises(BusAwayError, match="timeout"):
+            await open_connection(
+                f"tls://127.0.0.1:{port}", login=SeedLogin(new_user()[0]), name="knock", timeout_s=0.05
+            )
+        hung_up.set()
+    assert "closing the connection" not in caplog.text, "closing ended by a time-out"
 
 
 async def test_the_collector_knows_its_own_server_whatever_name_it_shows(tmp_path: Path) -> None:

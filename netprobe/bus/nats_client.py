@@ -1,0 +1,29 @@
+"""NATS's own client, with the two things we need of it that it does not offer.
+
+Rule: nothing private of the library is used outside this module.
+"""
+
+from __future__ import annotations
+
+from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
+
+
+class NatsClient(Client):
+    """The library's client."""
+
+    @property
+    def wants_certificate(self) -> bool:
+        """Whether the server's greeting asks for a certificate of ours (mutual TLS)."""
+        return bool(self._server_info.get("tls_verify"))
+
+    async def abandon(self) -> None:
+        """Close a connection that was never established.
+
+        A failed TLS handshake has closed the socket, but the library's ``close`` would wait for the stream
+        that was there before, and asyncio no longer informs that one: the wait ends by a time-out.
+        """
+        tcp = self._transport
+        if isinstance(tcp, TcpTransport) and tcp._io_writer is not None and tcp._io_writer.is_closing():
+            return
+        await self.close()
