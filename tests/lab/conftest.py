@@ -1,27 +1,35 @@
-"""A lab for the tests: brought up once, asked from inside."""
+"""Labs and networks that tests share: brought up once, asked from inside."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from netprobe.bus.operator import ask_snapshot
+from netprobe.bus.server import find_program
 from netprobe.errors import SystemRefusedError
+from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.fault_drill import FaultDrill, LabInjector
 from netprobe.lab.plan import HostRole, LabPlan
 from netprobe.lab.planner import plan_lab
 from netprobe.lab.topology import load_topology
+from tests.lab.findings import state_of
+from tests.lab.intents import OPEN, verify
+from tests.lab.linear_network import Line, line
+from tests.patience import wait_until
 
 HERE = Path(__file__).parent
-EYES = str(HERE / "probe_client.py")
-PATIENCE = 40
+PROBE_CLIENT = str(HERE / "probe_client.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -53,7 +61,7 @@ def _possible() -> None:
 
 
 class Lab:
-    """A running lab and eyes in it."""
+    """A running lab, asked from inside its hosts."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,7 +94,7 @@ class Lab:
 
     def ask(self, host: str, *questions: str) -> list[str]:
         """Ask from inside *host*; one answer per question."""
-        code, told = self.client.run(host, sys.executable, EYES, "ask", *questions)
+        code, told = self.client.run(host, sys.executable, PROBE_CLIENT, "ask", *questions)
         assert code == 0, told
         return told.splitlines()
 
@@ -102,7 +110,7 @@ class Lab:
                 command = [sys.executable, "-m", "netprobe", "lab", "exec", "--name", self.name, host.name]
                 self._echoes.append(
                     subprocess.Popen(
-                        [*command, "--", sys.executable, EYES, "serve", host.name],
+                        [*command, "--", sys.executable, PROBE_CLIENT, "serve", host.name],
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE,
                         text=True,
@@ -146,15 +154,9 @@ class Lab:
         return found
 
 
-def eventually(lab: Lab, host: str, questions: Sequence[str], wanted: Sequence[str]) -> None:
-    """Ask again until the answers are as wanted; a bounded number of times."""
-    answers: list[str] = []
-    for _ in range(PATIENCE):
-        answers = lab.ask(host, *questions)
-        if answers == list(wanted):
-            return
-        time.sleep(0.1)
-    assert answers == list(wanted)
+def wait_for_answers(lab: Lab, host: str, questions: Sequence[str], wanted: Sequence[str]) -> None:
+    """Ask from inside *host* until the answers are as wanted."""
+    wait_until(f"{host}: {wanted}", lambda: lab.ask(host, *questions) == list(wanted))
 
 
 @pytest.fixture(scope="session")
@@ -173,3 +175,50 @@ def lab() -> Iterator[Lab]:
         yield found
     finally:
         found.close()
+
+
+SETTLE_S = 60.0
+"""How long a lab may take until every path is up and nothing is found."""
+
+
+class FullLab(Lab):
+    """A lab with agents and a collector, and what verify said when they had only just started."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.first_verdicts = verify(name, OPEN, snapshot=state_of(name))
+
+
+def drill_in(name: str) -> FaultDrill:
+    """Break and mend the lab *name*, and see what its collector finds."""
+    ask = functools.partial(ask_snapshot, find_access(name))
+    return FaultDrill(ask, LabInjector(LabClient(name)), Start(name).interval_ns)
+
+
+@pytest.fixture(scope="session")
+def full_lab() -> Iterator[FullLab]:
+    """Fourteen agents and a collector, for all tests that are marked ``quiet``; as the last test left it."""
+    try:
+        find_program()
+    except SystemRefusedError as error:
+        pytest.skip(str(error))
+    name = f"full-{os.getpid()}"
+    try:
+        start_lab(Start(name, end_with_pid=os.getpid()), say=print)
+        yield FullLab(name)
+    finally:
+        take_down(name)
+
+
+@pytest.fixture(scope="module")
+def healthy_lab(full_lab: FullLab) -> FullLab:
+    """The same; the file begins when nothing is broken that the one before it broke."""
+    asyncio.run(drill_in(full_lab.name).wait_until_healthy(timeout_s=SETTLE_S))
+    return full_lab
+
+
+@pytest.fixture(scope="session")
+def linear_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """a – r – b; each test takes its rules away again."""
+    with line(tmp_path_factory.mktemp("line")) as made:
+        yield made

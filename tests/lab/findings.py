@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.snapshot import Snapshot
+from tests.patience import wait_until
 
 
 def state_of(name: str) -> Snapshot:
@@ -25,8 +25,8 @@ def find_past(snapshot: Snapshot, wanted: Finding) -> Finding | None:
     return next((one for one in snapshot.past_findings if (one.id, one.first_seen_ns) == same), None)
 
 
-def until(name: str, find: Callable[[Snapshot], Finding | None]) -> Finding:
-    """The first finding that *find* sees; the test's own time-out ends the wait."""
-    while (found := find(state_of(name))) is None:
-        time.sleep(0.5)
+def wait_for_finding(name: str, find: Callable[[Snapshot], Finding | None]) -> Finding:
+    """The first finding that *find* chooses."""
+    found = wait_until("it is found", lambda: find(state_of(name)), every_s=0.5)
+    assert found is not None
     return found

@@ -82,10 +82,14 @@ class Line:
             host.nft()
 
 
+_LIVES_S = 3_600
+"""One row serves all files of a session that need it."""
+
+
 @contextmanager
 def line(folder: Path, *, routers: int = 1) -> Iterator[Line]:
     """Build the row, with the agent B running at its end."""
-    with Namespaces() as made:
+    with Namespaces(lives_s=_LIVES_S) as made:
         row = [made.host(name) for name in ("a", *"rstuv"[:routers], "b")]
         for number, (near, far) in enumerate(pairwise(row), start=1):
             made.link(near, far, f"10.{number}.0.0/24", f"fd00:{number}::/64")
@@ -98,7 +102,7 @@ def line(folder: Path, *, routers: int = 1) -> Iterator[Line]:
 
 
 def _route(row: list[Host]) -> None:
-    """Everybody sends on to b, but for what lies behind him on the way to a."""
+    """Each host sends to b through its neighbour, and to a through the neighbour on the other side."""
     for at, host in enumerate(row[:-2]):
         host.default_via(row[at + 1])
     row[-1].default_via(row[-2])

@@ -1,7 +1,7 @@
-"""What the lab's tests look with: run inside a host, asks questions, prints one line per answer.
+"""A program that lab tests run inside a host: it asks questions and prints one line for each answer.
 
-``python eyes.py serve NAME`` answers TCP and UDP on port 9771 with NAME and the asker's address.
-``python eyes.py ask 'ping ADDRESS SIZE' 'udp ADDRESS PORT' 'tcp …' 'dns SERVER NAME TYPE' 'hops ADDRESS'``
+``python probe_client.py serve NAME`` answers TCP and UDP on port 9771 with NAME and the asker's address.
+``python probe_client.py ask 'ping ADDRESS SIZE' 'udp ADDRESS PORT' 'dns SERVER NAME TYPE' 'hops ADDRESS' …``
 asks all at once; every question waits at most a second.
 """
 

@@ -4,45 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import functools
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
 
-from netprobe.bus.operator import ask_moment, ask_snapshot
+from netprobe.bus.operator import ask_moment
 from netprobe.errors import SystemRefusedError
 from netprobe.lab.access import find_access
-from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
+from netprobe.lab.fault_drill import DrillFault, FaultDrill
 from netprobe.lab.fault_drill_cases import CATALOGUE
 from netprobe.lab.faults.registry import KINDS
 from netprobe.model.finding import Cause
 from netprobe.model.status import PathState
+from tests.lab.conftest import SETTLE_S, FullLab, drill_in
 
-INTERVAL_NS = 1_000_000_000
-SETTLE_S = 60.0
 pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def name() -> Iterator[str]:
-    name = f"line-{os.getpid()}"
-    start_lab(Start(name, interval_ns=INTERVAL_NS, end_with_pid=os.getpid()), say=print)
-    yield name
-    take_down(name)
+def name(healthy_lab: FullLab) -> str:
+    return healthy_lab.name
 
 
 @pytest.fixture
-def rehearsal(name: str) -> FaultDrill:
-    ask = functools.partial(ask_snapshot, find_access(name))
-    return FaultDrill(ask, LabInjector(LabClient(name)), INTERVAL_NS)
+def drill(name: str) -> FaultDrill:
+    return drill_in(name)
 
 
 def test_the_catalogue_holds_every_kind_of_fault() -> None:
@@ -58,32 +49,28 @@ def drill_fault(fault: DrillFault) -> ParameterSet:
 
 
 @pytest.mark.parametrize("fault", [drill_fault(pair[0]) for pair in CATALOGUE])
-async def test_a_fault_is_named_right_and_nothing_else_is_found(
-    rehearsal: FaultDrill, fault: DrillFault
-) -> None:
-    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
-    verdict = await rehearsal.play(fault)
-    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+async def test_a_fault_is_named_right_and_nothing_else_is_found(drill: FaultDrill, fault: DrillFault) -> None:
+    await drill.wait_until_healthy(timeout_s=SETTLE_S)
+    verdict = await drill.play(fault)
+    await drill.wait_until_healthy(timeout_s=SETTLE_S)
     assert verdict.named_right, verdict.finding
-    assert not rehearsal.scorer.false_findings
+    assert not drill.scorer.false_findings
 
 
 STRAYS = 5
 """So many of 529 paths may be away for a moment on a busy machine; a tunnel carries ten times as many."""
 
 
-async def test_two_moments_of_the_history_tell_what_broke_in_between(
-    rehearsal: FaultDrill, name: str
-) -> None:
-    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+async def test_two_moments_of_the_history_tell_what_broke_in_between(drill: FaultDrill, name: str) -> None:
+    await drill.wait_until_healthy(timeout_s=SETTLE_S)
     well_ns = time.time_ns()
     fault = CATALOGUE[0][0]
-    identity, _ = await rehearsal.injector.add(fault.kind, fault.parameters)
+    identity, _ = await drill.injector.add(fault.kind, fault.parameters)
     try:
         ill_ns = await wait_for_moment(name, Cause.TUNNEL_DOWN)
     finally:
-        await rehearsal.injector.remove(identity)
-    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+        await drill.injector.remove(identity)
+    await drill.wait_until_healthy(timeout_s=SETTLE_S)
     broke = diff(name, at=(well_ns, ill_ns))
     assert broke["refused"]
     assert broke["counts"]["repaired"] <= STRAYS < broke["counts"]["broken"]
@@ -127,14 +114,14 @@ async def test_nobody_remembers_what_was_before_the_lab(name: str) -> None:
 
 @pytest.mark.slow  # ten seconds of watching for each
 @pytest.mark.parametrize("kind", ["agent-frozen", "agent-killed"])
-async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: FaultDrill, kind: str) -> None:
-    await rehearsal.wait_until_healthy(timeout_s=SETTLE_S)
+async def test_a_sick_agent_is_never_shown_as_a_broken_network(drill: FaultDrill, kind: str) -> None:
+    await drill.wait_until_healthy(timeout_s=SETTLE_S)
     agent = "staging-eu-central-1/w1/pod"
-    fault_id, _ = await rehearsal.injector.add(kind, {"agent": agent})
+    fault_id, _ = await drill.injector.add(kind, {"agent": agent})
     try:
         causes = set()
         for _ in range(20):
-            snapshot = await rehearsal.ask()
+            snapshot = await drill.ask()
             causes |= {finding.cause for finding in snapshot.findings}
             states = {path.check: path.state for path in snapshot.paths}
             assert PathState.DOWN not in states.values()
@@ -142,7 +129,7 @@ async def test_a_sick_agent_is_never_shown_as_a_broken_network(rehearsal: FaultD
         involved = [c for c in snapshot.checks if agent in (str(c.source), c.target.name)]
         unknown = [check for check in involved if states[check.id] is PathState.UNKNOWN]
     finally:
-        await rehearsal.injector.remove(fault_id)
+        await drill.injector.remove(fault_id)
     assert causes == {Cause.AGENT_SICK}
     own = [check for check in involved if str(check.source) == agent]
     assert own, "the agent had questions of its own"

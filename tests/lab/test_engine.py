@@ -23,6 +23,7 @@ from netprobe.probes.registry import KINDS
 from tests.lab import agents
 from tests.lab.agents import Run, Running, make_check, make_probe
 from tests.lab.namespaces import Host, Namespaces, need_namespaces
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.lab, need_namespaces()]
 
@@ -117,7 +118,9 @@ def test_a_dropped_return_path_shows_in_what_the_peer_heard(scene: Scene) -> Non
     run = scene.ask(check, intervals=3)
     assert run.outcomes(check) == {TIMED_OUT: 3}
     wanted = sum(window.sent for window in run.windows(check)[:2])
-    assert wait_for(lambda: scene.peer.heard(check, since_ns=run.measured[0].start_ns) >= wanted)
+    wait_until(
+        "the peer has heard it", lambda: scene.peer.heard(check, since_ns=run.measured[0].start_ns) >= wanted
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_large_packets_lost_one_way_leave_small_ones_alone(scene: Scene, directi
     if direction == "daddr":
         assert scene.peer.heard(large, since_ns=since_ns) == 0
     else:
-        assert wait_for(lambda: scene.peer.heard(large, since_ns=since_ns) >= 6)
+        wait_until("the peer has heard it", lambda: scene.peer.heard(large, since_ns=since_ns) >= 6)
 
 
 def test_a_stolen_address_shows_who_answered(scene: Scene) -> None:
@@ -277,14 +280,14 @@ def test_an_agent_that_stood_still_never_blames_the_network(scene: Scene, tmp_pa
         make_check(A, B4, make_probe(kind), name=str(B), count=6) for kind in ("udp", "tcp", "http", "icmp")
     ]
     with agents.running(scene.a, A, checks, folder=tmp_path) as asker:
-        assert wait_for(lambda: len(asker.read().measured) >= 2)
+        wait_until("it has measured", lambda: len(asker.read().measured) >= 2)
         for _ in range(3):
             os.kill(asker.pid, signal.SIGSTOP)
             time.sleep(0.6)
             os.kill(asker.pid, signal.SIGCONT)
             time.sleep(0.45)
         seen = len(asker.read().measured)
-        assert wait_for(lambda: len(asker.read().measured) >= seen + 2)
+        wait_until("it has measured", lambda: len(asker.read().measured) >= seen + 2)
         run = asker.read()
     windows = [window for check in checks for window in run.windows(check)]
     # With too much else to do the peer may stand still as well, and says so: then it was silent indeed.
@@ -345,13 +348,3 @@ def test_an_agent_finds_out_and_announces_how_it_may_ask(
             host.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
         said = host.run(*privilege, sys.executable, "-c", _TELL_CAPABILITIES).split()
     assert said == [*words, *sorted(KINDS)]
-
-
-def wait_for(condition: object, *, patience_s: float = 60) -> bool:
-    assert callable(condition)
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False

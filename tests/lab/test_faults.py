@@ -9,7 +9,8 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.lab.faults import KINDS
 from netprobe.lab.plan import LabPlan
-from tests.lab.conftest import PATIENCE, Lab, eventually
+from tests.lab.conftest import Lab, wait_for_answers
+from tests.patience import wait_until
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 
@@ -291,12 +292,7 @@ def test_a_fault_breaks_what_it_says_and_leaves_nothing_behind(lab: Lab, name: s
 
     assert lab.client.status().faults == []
     assert lab.changes() == []
-    answers_now: dict[str, list[str]] = {}
-    for _ in range(PATIENCE):
-        answers_now = mask_all(lab.ask_all(questions))
-        if answers_now == healthy:
-            break
-    assert answers_now == healthy
+    wait_until("every answer is as before", lambda: mask_all(lab.ask_all(questions)) == healthy)
 
 
 def keep_flow(question: str, source_port: int) -> str:
@@ -338,7 +334,7 @@ def test_faults_in_one_place_are_mended_in_any_order(lab: Lab) -> None:
     lab.client.remove_fault(link.id)
     assert lab.changes() == []
     target = lab.plan.host(f"{DW1}/pod").address("eth0", 4)
-    eventually(lab, f"{PW1}/pod", [f"ping {target}"], ["answered 2/2"])
+    wait_for_answers(lab, f"{PW1}/pod", [f"ping {target}"], ["answered 2/2"])
 
 
 def test_a_route_stays_away_when_its_node_comes_back(lab: Lab) -> None:

@@ -12,7 +12,7 @@ import pytest
 from netprobe.model.outcome import AppFailed, Reached, Refused, TimedOut
 from netprobe.wire.messages import CheckAnswer
 from tests.lab.agents import PORT
-from tests.lab.linear_network import Line, line
+from tests.lab.linear_network import Line
 from tests.lab.namespaces import Host, need_namespaces
 
 pytestmark = [
@@ -26,16 +26,10 @@ BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 FORGET_S = 2
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(tmp_path_factory.mktemp("idle")) as made:
-        yield made
-
-
 @pytest.fixture
-def scene(network: Line) -> Iterator[Line]:
-    yield network
-    network.clear()
+def scene(linear_network: Line) -> Iterator[Line]:
+    yield linear_network
+    linear_network.clear()
 
 
 def ask(scene: Line, address: str, *, port: int = PORT) -> CheckAnswer:

@@ -39,7 +39,6 @@ from tests.lab.linear_network import (
     B,
     Line,
     family_of,
-    line,
     version_of,
 )
 from tests.lab.namespaces import need_namespaces
@@ -137,14 +136,14 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def network(linear_network: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("kinds")
     resolv = folder / "resolv.conf"
     resolv.write_text(f"search example.org\nnameserver {B4}\noptions ndots:2\n")
     mount = f'mount --bind {resolv} {os.path.realpath("/etc/resolv.conf")} && exec "$@"'
     within = ("unshare", "-m", "sh", "-c", mount, "sh")
-    with line(folder) as made, serving(made.b, folder), Asker(made.a, within=within) as asker:
-        yield Scene(made, asker)
+    with serving(linear_network.b, folder), Asker(linear_network.a, within=within) as asker:
+        yield Scene(linear_network, asker)
 
 
 @pytest.fixture

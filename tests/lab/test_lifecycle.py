@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +19,8 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.state_folder import find_state, labs_folder
-from tests.lab.conftest import PATIENCE, Lab
+from tests.lab.conftest import Lab
+from tests.patience import wait_until
 
 NETPROBE = [sys.executable, "-m", "netprobe"]
 
@@ -74,15 +74,6 @@ def pid_namespace_of(name: str) -> str:
     return str(Path(f"/proc/{facts.pid}/ns/pid").readlink())
 
 
-def until(condition: object) -> bool:
-    assert callable(condition)
-    for _ in range(PATIENCE * 5):
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_up_and_down_change_nothing_outside_and_leave_nothing_behind() -> None:
     name = f"o-{os.getpid()}"
     before = outside()
@@ -95,7 +86,9 @@ def test_up_and_down_change_nothing_outside_and_leave_nothing_behind() -> None:
         assert all(Path(f"/proc/{pid}/ns/net").readlink() != own for pid in members)
         assert during == before
     assert outside() == before
-    assert until(lambda: processes_of(namespace) == [])  # the machine's init has to reap the first one
+    wait_until(
+        "its processes are gone", lambda: processes_of(namespace) == []
+    )  # the machine's init has to reap the first one
     assert not find_state(name).root.exists()
 
 
@@ -130,7 +123,7 @@ def test_a_killed_lab_leaves_only_a_folder_that_down_removes(victim: str) -> Non
         first = facts.pid
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         os.kill(first if victim == "first process" else int(children[0]), signal.SIGKILL)
-        assert until(lambda: processes_of(namespace) == [])
+        wait_until("its processes are gone", lambda: processes_of(namespace) == [])
         with pytest.raises(InputError, match=r"died and left its files; `netprobe lab down"):
             start_lab(Start(name, with_agents=False), say=print)
         with pytest.raises(InputError, match="no lab named"):
@@ -145,8 +138,8 @@ def test_a_lab_ends_with_the_process_it_was_tied_to() -> None:
     with subprocess.Popen(["sleep", "600"]) as tied, short_lab(name, end_with_pid=tied.pid):
         namespace = pid_namespace_of(name)
         tied.kill()
-        assert until(lambda: processes_of(namespace) == [])
-        assert until(lambda: not find_state(name).root.exists())
+        wait_until("its processes are gone", lambda: processes_of(namespace) == [])
+        wait_until("its folder is gone", lambda: not find_state(name).root.exists())
 
 
 def test_two_labs_stand_side_by_side(lab: Lab) -> None:
@@ -261,10 +254,10 @@ def test_a_command_ends_when_its_caller_does(lab: Lab) -> None:
     def runs() -> bool:
         return run("pgrep", "-fx", f"sleep {re.escape(mark)}").returncode == 0
 
-    assert until(runs)
+    wait_until("the command runs", runs)
     caller.kill()
     caller.wait()
-    assert until(lambda: not runs())
+    wait_until("the command has ended", lambda: not runs())
 
 
 def test_status_fits_a_terminal_and_has_a_machine_form(lab: Lab) -> None:

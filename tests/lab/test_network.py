@@ -9,7 +9,7 @@ import pytest
 from netprobe.lab.exports import make_inventory
 from netprobe.lab.plan import HostRole
 from netprobe.model.names import Plane
-from tests.lab.conftest import Lab, eventually
+from tests.lab.conftest import Lab, wait_for_answers
 
 PROD, STAGING, DEV = "prod-us-west-1", "staging-eu-central-1", "dev-on-premise"
 ASKERS = [f"{PROD}/w1", f"{PROD}/w1/pod", f"{STAGING}/gw/pod", f"{DEV}/w1"]
@@ -149,4 +149,4 @@ def test_a_large_packet_of_a_node_learns_the_tunnels_mtu(lab: Lab) -> None:
     target = lab.plan.host(f"{STAGING}/w1").address("eth0", 4)
     (told,) = lab.ask(f"{PROD}/gw", f"ping {target} 1421 1")
     assert told == "answered 0/1"
-    eventually(lab, f"{PROD}/gw", [f"ping {target} 1420 1"], ["answered 1/1"])
+    wait_for_answers(lab, f"{PROD}/gw", [f"ping {target} 1420 1"], ["answered 1/1"])

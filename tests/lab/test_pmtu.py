@@ -15,7 +15,6 @@ from tests.lab.linear_network import (
     BACK,
     Line,
     family_of,
-    line,
     version_of,
 )
 from tests.lab.namespaces import need_namespaces
@@ -27,16 +26,10 @@ R = {B4: "10.1.0.2", B6: "fd00:1::2"}
 BOTH = pytest.mark.parametrize("address", [B4, B6], ids=["v4", "v6"])
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(tmp_path_factory.mktemp("pmtu")) as made:
-        yield made
-
-
 @pytest.fixture
-def scene(network: Line) -> Iterator[Line]:
-    yield network
-    network.clear()
+def scene(linear_network: Line) -> Iterator[Line]:
+    yield linear_network
+    linear_network.clear()
 
 
 @BOTH

@@ -15,15 +15,15 @@ from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, N
 from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess, SshForward
 from tests.lab.namespaces import Namespaces
-from tests.lab.operator import (
+from tests.lab.operator_host import (
     HUB,
-    Desk,
+    OperatorHost,
     is_arriving,
     leftovers,
     slowed,
-    wait_for,
 )
 from tests.lab.sshd import Keys, Server, need_sshd
+from tests.patience import wait_until
 
 pytestmark = [
     pytest.mark.slow,  # an agent is packed, copied over SSH, installed and removed, several times
@@ -38,7 +38,7 @@ FACTS = "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts"
 
 
 @dataclass
-class Fleet(Desk):
+class Fleet(OperatorHost):
     """ops (with the hub) – gw – box; the box knows no way to the hub."""
 
     gw: Server
@@ -86,7 +86,7 @@ def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: 
     assert max(map(len, told.splitlines())) <= 80
     tunnel = ("sites", "tunnel", "--inventory", str(fleet.path), "--bus", HUB)
     with fleet.running(*fleet.collector(), log="collector"), fleet.running(*tunnel, log="tunnel") as log:
-        wait_for("both agents speak", lambda: fleet.speaking() == {"west/gw/host", "east/box/host"})
+        wait_until("both agents speak", lambda: fleet.speaking() == {"west/gw/host", "east/box/host"})
         assert f"east/box: the bus is at its loopback port {BUS_PORT}" in log.read_text()
         code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", *fleet.on_bus)
         assert code == 0, told + complaint
@@ -159,12 +159,12 @@ def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
 def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None:
     before = fleet.gw.on(FACTS)
     with slowed(fleet.ops, "to-gw", rate="20mbit"), fleet.deploying("west") as half_way:
-        wait_for("the archive is arriving", lambda: is_arriving(fleet.gw))
+        wait_until("the archive is arriving", lambda: is_arriving(fleet.gw))
         fleet.gw.send_sessions(signal.SIGKILL)
         told, _ = half_way.communicate(timeout=120)
     assert half_way.returncode == 1
     assert told.startswith("0 of 1 agent deployed")
-    wait_for("the host is clean", lambda: leftovers(fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"])
+    wait_until("the host is clean", lambda: leftovers(fleet.gw) == ["netprobe-agent", "netprobe-agent-spool"])
     assert fleet.gw.on(FACTS) == before
     assert runs(fleet.gw, before.split()[0])
 
@@ -175,8 +175,8 @@ def test_a_host_that_is_stuck_half_way_delays_no_other_and_when_it_hangs_keeps_w
     """Over so thin a line the box's archive is on its way for three minutes; then the box stops."""
     gw_before, box_before = (server.on(FACTS) for server in (fleet.gw, fleet.box))
     with slowed(fleet.gw.host, "to-box", rate="1mbit"), fleet.deploying() as both:
-        wait_for("the archive is arriving at the box", lambda: is_arriving(fleet.box))
-        wait_for("the gateway has its new agent", lambda: _is_replaced(fleet.gw, gw_before))
+        wait_until("the archive is arriving at the box", lambda: is_arriving(fleet.box))
+        wait_until("the gateway has its new agent", lambda: _is_replaced(fleet.gw, gw_before))
         assert both.poll() is None
         assert is_arriving(fleet.box)
         fleet.box.send_sessions(signal.SIGSTOP)
@@ -188,7 +188,7 @@ def test_a_host_that_is_stuck_half_way_delays_no_other_and_when_it_hangs_keeps_w
     assert told.startswith("1 of 2 agents deployed")
     assert "✕ east/box root@10.3.0.2: install:" in told
     kept = ["netprobe-agent", "netprobe-agent-spool"]
-    wait_for("the box is clean", lambda: leftovers(fleet.box) == kept)
+    wait_until("the box is clean", lambda: leftovers(fleet.box) == kept)
     assert fleet.box.on(FACTS) == box_before
     assert runs(fleet.box, box_before.split()[0])
 
@@ -236,7 +236,7 @@ def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet:
 
 def test_an_intent_is_verified_from_hosts_without_an_agent_through_their_own_tools(fleet: Fleet) -> None:
     with fleet.running(*fleet.collector(), log="collector"):
-        wait_for("the collector serves", lambda: "agents" in fleet.snapshot())
+        wait_until("the collector serves", lambda: "agents" in fleet.snapshot())
         code, told, complaint = fleet.verify("{verdict: deny, from: west, to: east, ports: [icmp, tcp/22]}")
     assert code == 1, told + complaint
     assert "coarser" in told

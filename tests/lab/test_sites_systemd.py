@@ -13,14 +13,14 @@ from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess
 from tests.lab.machine import Machine, need_systemd
 from tests.lab.namespaces import Namespaces
-from tests.lab.operator import (
-    Desk,
+from tests.lab.operator_host import (
+    OperatorHost,
     is_arriving,
     leftovers,
     slowed,
-    wait_for,
 )
 from tests.lab.sshd import Keys
+from tests.patience import wait_until
 
 pytestmark = [
     pytest.mark.slow,  # machines boot systemd and lose their power
@@ -33,7 +33,7 @@ HOME, SPOOL = "/var/lib/netprobe-agent", "/var/lib/private/netprobe-agent-spool"
 
 
 @dataclass
-class Site(Desk):
+class Site(OperatorHost):
     """ops (with the hub) – gw, a machine with systemd."""
 
     gw: Machine
@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_power_that_is_cut_half_way_leaves_nothing_on_a_fresh_machine(site: Site) -> None:
     with slowed(site.ops, "to-gw", rate="20mbit"), site.deploying() as half_way:
-        wait_for("the archive is arriving", lambda: is_arriving(site.gw))
+        wait_until("the archive is arriving", lambda: is_arriving(site.gw))
         site.gw.stop()
         half_way.kill()
     site.gw.boot()
@@ -78,7 +78,7 @@ def test_a_unit_is_deployed_and_its_agent_reports(site: Site) -> None:
     assert "systemd unit" in told
     assert site.is_active()
     with site.running(*site.collector(), log="collector"):
-        wait_for("the agent speaks", lambda: site.speaking() == {"west/gw/host"})
+        wait_until("the agent speaks", lambda: site.speaking() == {"west/gw/host"})
 
 
 def test_its_agent_may_do_nothing_but_raw_sockets(site: Site) -> None:
@@ -102,18 +102,18 @@ def test_a_killed_agent_is_started_again(site: Site) -> None:
     before = site.main_pid()
     assert before > 1
     site.gw.on(f"kill -s KILL {before}")
-    wait_for("another agent runs", lambda: site.is_active() and site.main_pid() not in (before, 0))
+    wait_until("another agent runs", lambda: site.is_active() and site.main_pid() not in (before, 0))
     assert int(site.gw.show(UNIT, "NRestarts")["NRestarts"]) >= 1
 
 
 def test_it_runs_again_after_a_power_cut_and_so_does_the_old_one_after_one_half_way(site: Site) -> None:
     facts = site.gw.on(f"cat {HOME}/facts")
     with slowed(site.ops, "to-gw", rate="20mbit"), site.deploying() as half_way:
-        wait_for("the archive is arriving", lambda: is_arriving(site.gw))
+        wait_until("the archive is arriving", lambda: is_arriving(site.gw))
         site.gw.stop()
         half_way.kill()
     site.gw.boot()
-    wait_for("the agent runs", site.is_active)
+    wait_until("the agent runs", site.is_active)
     assert site.gw.on(f"cat {HOME}/facts") == facts
     assert site.gw.on("ls -d /run/netprobe-agent.* 2>/dev/null || :") == ""
     code, told, complaint = site.netprobe("sites", "status", "--inventory", str(site.path), "-o", "json")

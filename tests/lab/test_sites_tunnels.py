@@ -16,8 +16,9 @@ from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess
 from netprobe.workflows.host_deploy import add_key
 from tests.lab.namespaces import Host, Namespaces
-from tests.lab.operator import HUB, Desk, wait_for
+from tests.lab.operator_host import HUB, OperatorHost
 from tests.lab.sshd import Keys, Server, need_sshd
+from tests.patience import wait_until
 
 pytestmark = [
     pytest.mark.slow,  # agents are installed over SSH, and a tunnel is cut
@@ -30,7 +31,7 @@ _SERVE = (sys.executable, "-c", "from netprobe_agent.main import main; main()", 
 
 
 @dataclass
-class Meeting(Desk):
+class Meeting(OperatorHost):
     """ops (with the hub) – box (a site) – node (of a cluster) – pod."""
 
     box: Server
@@ -91,7 +92,7 @@ def test_a_host_of_a_site_and_a_node_of_a_cluster_ask_each_other(meeting: Meetin
         stack.enter_context(serving(meeting, meeting.pod, "pod", "10.9.0.2"))
         stack.enter_context(meeting.running(*meeting.collector(), log="collector"))
         agents = {"depot/box/host", "prod/w1/host", "prod/w1/pod"}
-        wait_for("all agents speak", lambda: meeting.speaking() == agents)
+        wait_until("all agents speak", lambda: meeting.speaking() == agents)
         _check_both_ways(meeting)
         _verify_both_ways(meeting)
         _name_a_cut(meeting)
@@ -126,10 +127,10 @@ def _name_a_cut(meeting: Meeting) -> None:
     meeting.node.nft("add rule inet test input iifname to-box udp dport 9771 drop",
                      "add rule inet test forward iifname to-box udp dport 9771 drop")  # fmt: skip
     try:
-        wait_for("the cut is found", lambda: _findings(meeting))
+        wait_until("the cut is found", lambda: _findings(meeting))
     finally:
         meeting.node.nft()
-    wait_for("it is healthy again", lambda: _findings(meeting) == [])
+    wait_until("it is healthy again", lambda: _findings(meeting) == [])
 
 
 def _findings(meeting: Meeting) -> list[str] | None:

@@ -24,7 +24,6 @@ from tests.lab.linear_network import (
     A,
     B,
     Line,
-    line,
 )
 from tests.lab.namespaces import need_namespaces
 from tests.lab.test_idle import forget
@@ -41,16 +40,10 @@ IDLE = Probe("idle", port=PORT, timeout_ns=20_000_000_000, options=(("gaps", "1,
 TCP = Probe("tcp", port=PORT, timeout_ns=SHORT_NS)
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(tmp_path_factory.mktemp("marks")) as made:
-        yield made
-
-
 @pytest.fixture
-def scene(network: Line) -> Iterator[Line]:
-    yield network
-    network.clear()
+def scene(linear_network: Line) -> Iterator[Line]:
+    yield linear_network
+    linear_network.clear()
 
 
 def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], CheckAnswer]:

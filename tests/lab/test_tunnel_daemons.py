@@ -26,6 +26,7 @@ from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, need_sshd
+from tests.patience import wait_until
 
 CHARON = "/usr/lib/ipsec/charon"
 WEST, EAST, GW = ClusterName("west"), ClusterName("east"), NodeName("gw")
@@ -153,13 +154,12 @@ class Pair:
         done = subprocess.run(self.servers["west"].host.command(*argv), capture_output=True, check=False)
         return done.returncode == 0
 
-    def until_connected(self) -> None:
-        for _ in range(120):
-            if self.ping():
-                return
-            time.sleep(0.5)
-        logs = [path.read_text(errors="replace")[-1500:] for path in sorted(self.folder.glob("*.log"))]
-        raise AssertionError("the tunnel never carried a packet: " + "\n".join(logs))
+    def wait_until_connected(self) -> None:
+        try:
+            wait_until("the tunnel carries a packet", self.ping, every_s=0.5)
+        except AssertionError as error:
+            logs = [path.read_text(errors="replace")[-1500:] for path in sorted(self.folder.glob("*.log"))]
+            raise AssertionError("\n".join([str(error), *logs])) from None
 
 
 def bring_up(folder: Path, kind: str) -> Iterator[Pair]:
@@ -180,7 +180,7 @@ def bring_up(folder: Path, kind: str) -> Iterator[Pair]:
             )
             servers[host.name] = Server(host, keys, before=f"sh -e {begin}")
         pair = Pair(ops, servers, keys, _inventory(servers, kind), folder)
-        pair.until_connected()
+        pair.wait_until_connected()
         yield pair
         for server in servers.values():
             server.stop()

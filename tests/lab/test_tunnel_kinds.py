@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.daemons import why_not
+from tests.patience import wait_until
 
 pytestmark = [
     pytest.mark.slow,  # one lab for each kind of tunnel
@@ -50,17 +50,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
         take_down(name)
 
 
-def until(lab: LabClient, host: str, target: str, *, answers: bool) -> None:
-    """A daemon needs a while to notice, and a loaded machine a while longer."""
-    end = time.monotonic() + 90
-    while time.monotonic() < end:
-        code, _ = lab.run(
-            host, "ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", "1300", target
-        )
-        if (code == 0) is answers:
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"{host} {'never reached' if answers else 'still reaches'} {target}")
+def reaches(lab: LabClient, host: str, target: str) -> bool:
+    ping = ("ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", "1300", target)
+    return lab.run(host, *ping)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -71,9 +63,10 @@ def until(lab: LabClient, host: str, target: str, *, answers: bool) -> None:
 def test_pods_reach_pods_until_the_tunnels_port_is_blocked_and_again_after(
     lab: LabClient, source: str, target: str, pods: tuple[str, str]
 ) -> None:
+    gateway = f"{source}/gw/pod"
     for address in pods:
-        until(lab, f"{source}/gw/pod", address, answers=True)
+        wait_until(f"{source} reaches {address}", lambda to=address: reaches(lab, gateway, to))
     fault = lab.add_fault("tunnel-port-blocked", {"source": source, "target": target})
-    until(lab, f"{source}/gw/pod", pods[0], answers=False)
+    wait_until(f"{source} no longer reaches {pods[0]}", lambda: not reaches(lab, gateway, pods[0]))
     lab.remove_fault(fault.id)
-    until(lab, f"{source}/gw/pod", pods[0], answers=True)
+    wait_until(f"{source} reaches {pods[0]} again", lambda: reaches(lab, gateway, pods[0]))

@@ -6,9 +6,7 @@ A generated firewall (``benchmarks.generated_firewall``) knows the truth about e
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
-import os
 import random
 import signal
 import subprocess
@@ -43,50 +41,31 @@ from netprobe.analysis.intent.document import parse_span, read_intent
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.bus.operator import open_asker
 from netprobe.lab.access import find_access
-from netprobe.lab.client import LabClient, Start, start_lab, take_down
+from netprobe.lab.client import LabClient
 from netprobe.lab.fault_drill import LabInjector
 from netprobe.model.finding import Cause
-from netprobe.model.intent import CellResult, CellVerdict, Intent, LocateDrops
+from netprobe.model.intent import CellResult, CellVerdict, LocateDrops
 from netprobe.model.names import NodeId
-from netprobe.model.snapshot import Snapshot
 from netprobe.render.labels import Names, headline, is_broken
 from netprobe.wire.documents import write_document
-from netprobe.workflows.verification import see_cells, verify_cells
-from tests.lab.findings import find_cause, find_past, state_of, until
+from netprobe.workflows.verification import see_cells
+from tests.lab.conftest import FullLab
+from tests.lab.findings import find_cause, find_past, state_of, wait_for_finding
+from tests.lab.intents import GROUPS, OPEN, SHUT, SOURCE, TARGET, TODAY, verify, verify_intent
 from tests.lab.resumed_agent import verify_while_stopped
 
 pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.timeout(180)]
-TODAY = dt.date(2026, 11, 25)
-INTERVAL_NS = 1_000_000_000
-SOURCE, TARGET = "prod-us-west-1/w2/pod", "staging-eu-central-1/w1"
-GROUPS = """
-version: 1
-groups:
-  asker: {clusters: [prod-us-west-1], nodes: [w2], planes: [pod]}
-  asked: {clusters: [staging-eu-central-1], nodes: [w1], planes: [pod]}
-"""
-OPEN = "{verdict: allow, from: asker, to: asked, ports: [icmp, tcp/9771, udp/9771]}"
 PORTS = (1200, 1201, 1300, 1310, 1320, 1330, 1340, 1350, 1360, 1370)
 RULES = 10
 ENDS = {
     "prod-us-west-1/gw/host", "prod-us-west-1/w2/pod", "prod-us-west-1/w1/host",
     "staging-eu-central-1/gw/host", "staging-eu-central-1/gw/outer", "staging-eu-central-1/w1/pod",
 }  # fmt: skip
-SHUT = "{verdict: deny, from: asker, to: asked, ports: [tcp/9771]}"
-
-
-AT_ONCE: dict[str, CellResult] = {}
-"""What verify says before anybody waits for the agents."""
 
 
 @pytest.fixture(scope="module")
-def name() -> Iterator[str]:
-    name = f"verify-{os.getpid()}"
-    start_lab(Start(name, interval_ns=INTERVAL_NS, end_with_pid=os.getpid()), say=print)
-    AT_ONCE.update(verify(name, OPEN, snapshot=state_of(name)))
-    asyncio.run(wait_for_agents(find_access(name)))
-    yield name
-    take_down(name)
+def name(healthy_lab: FullLab) -> str:
+    return healthy_lab.name
 
 
 @contextmanager
@@ -99,31 +78,12 @@ def fault(name: str, kind: str, **parameters: str) -> Iterator[None]:
         asyncio.run(injector.remove(identity))
 
 
-def verify(name: str, rule: str, *, snapshot: Snapshot | None = None) -> dict[str, CellResult]:
-    """What verify says; unless told the state of the fleet, it waits until every agent has reported."""
-    return asyncio.run(ask_cells(name, rule, snapshot))
-
-
-async def ask_cells(name: str, rule: str, snapshot: Snapshot | None) -> dict[str, CellResult]:
-    intent = read_intent(f"{GROUPS}rules: [{rule}]", source="t", today=TODAY)
-    return {str(one.cell.door): one for one in await look(name, intent, snapshot)}
-
-
-async def look(name: str, intent: Intent, snapshot: Snapshot | None = None) -> tuple[CellResult, ...]:
-    access = find_access(name)
-    seen = snapshot or await wait_for_agents(access)
-    cells = expand_cells(intent, seen.inventory)
-    async with open_asker(access, asked_by="test") as asker:
-        return await verify_cells(asker, cells, intent=intent, snapshot=seen)
-
-
 def verdicts(judged: dict[str, CellResult]) -> dict[str, str]:
     return {door: str(one.verdict) for door, one in judged.items()}
 
 
-def test_an_agent_without_a_plan_makes_nothing_broken(name: str) -> None:
-    assert name
-    told = {one.verdict: one.reason for one in AT_ONCE.values()}
+def test_an_agent_without_a_plan_makes_nothing_broken(full_lab: FullLab) -> None:
+    told = {one.verdict: one.reason for one in full_lab.first_verdicts.values()}
     assert set(told) <= {CellVerdict.AS_INTENDED, CellVerdict.UNPROVEN}
     assert told.get(CellVerdict.UNPROVEN, "the agent ")[:10] == "the agent "
 
@@ -154,7 +114,7 @@ def test_a_reject_names_its_sender(name: str) -> None:
 
 def test_both_ip_versions_are_asked(name: str) -> None:
     intent = read_intent(f"{GROUPS}families: all\nrules: [{OPEN}]", source="t", today=TODAY)
-    judged = asyncio.run(look(name, intent))
+    judged = asyncio.run(verify_intent(name, intent))
     assert len(judged) == 6
     assert {":" in one.cell.address for one in judged} == {True, False}
     assert [one for one in judged if one.verdict is not CellVerdict.AS_INTENDED] == []
@@ -164,12 +124,12 @@ def test_a_baseline_of_what_is_observed_is_accepted(name: str) -> None:
     with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
         baseline = asyncio.run(observe(name))
         text = write_document(msgspec.to_builtins(baseline.document))
-        judged = asyncio.run(look(name, read_intent(text, source="baseline", today=TODAY)))
+        judged = asyncio.run(verify_intent(name, read_intent(text, source="baseline", today=TODAY)))
         assert {one.verdict for one in judged} == {CellVerdict.AS_INTENDED}
         assert "deny" in text
     differing = [
         one
-        for one in asyncio.run(look(name, read_intent(text, source="baseline", today=TODAY)))
+        for one in asyncio.run(verify_intent(name, read_intent(text, source="baseline", today=TODAY)))
         if one.verdict is not CellVerdict.AS_INTENDED
     ]
     assert {one.verdict for one in differing} == {CellVerdict.LEAK}
@@ -245,7 +205,7 @@ def table(name: str, host: str, *chains: str, family: str = "ip") -> Iterator[No
 
 def ask_intent(name: str, text: str) -> dict[tuple[str, str], CellResult]:
     """What verify says about a whole intent, by target and door."""
-    judged = asyncio.run(look(name, read_intent(text, source="t", today=TODAY)))
+    judged = asyncio.run(verify_intent(name, read_intent(text, source="t", today=TODAY)))
     return {(one.cell.target, str(one.cell.door)): one for one in judged}
 
 
@@ -306,7 +266,10 @@ rules: [{{verdict: allow, from: prod, to: edge, ports: [icmp]}}]
 def test_a_drop_of_ipv6_is_placed_at_its_hop(name: str) -> None:
     intent = read_intent(f"{GROUPS}families: all\nrules: [{OPEN}]", source="t", today=TODAY)
     with table(name, TARGET, f"{FORWARD}; tcp dport 9771 drop", family="ip6"):
-        told = {(":" in one.cell.address, str(one.cell.door)): one for one in asyncio.run(look(name, intent))}
+        told = {
+            (":" in one.cell.address, str(one.cell.door)): one
+            for one in asyncio.run(verify_intent(name, intent))
+        }
     dropped = told.pop((True, "tcp/9771"))
     assert {one.verdict for one in told.values()} == {CellVerdict.AS_INTENDED}
     assert dropped.verdict is CellVerdict.BROKEN
@@ -335,19 +298,19 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
     watching = ["verify", "-f", str(tmp_path / "wanted.yaml"), "--lab", name, "--watch", "1"]
     with subprocess.Popen([sys.executable, "-m", "netprobe", *watching], stdout=subprocess.PIPE) as watch:
         try:
-            found = until(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
+            found = wait_for_finding(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
             assert str(found.components[0]) == "intent(prod-us-west-1→staging-eu-central-1 rule 1)"
             now = state_of(name)
             assert is_broken(now)
             assert headline(found, Names.of(now.inventory)) == "leak prod → staging: rule 1"
             with fault(name, "port-drop", node=TARGET, port="tcp/9771"):
-                over = until(name, lambda now: find_past(now, found))
+                over = wait_for_finding(name, lambda now: find_past(now, found))
                 assert (over.ended_ns is not None, over.evidence_against) == (True, ())
-            again = until(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
+            again = wait_for_finding(name, lambda now: find_cause(now, Cause.INTENT_LEAK))
         finally:
             watch.send_signal(signal.SIGINT)
         assert watch.wait(60) == 1
-    over = until(name, lambda now: find_past(now, again))
+    over = wait_for_finding(name, lambda now: find_past(now, again))
     assert "not known" in over.evidence_against[0].text
     assert find_cause(state_of(name), Cause.INTENT_LEAK) is None
 
@@ -356,7 +319,7 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
 def stage(name: str) -> Iterator[Stage]:
     """A small generated firewall of every kind of rule, with everything that listens behind it.
 
-    It stands until the module's last test: whoever needs a lab without it comes before.
+    It stands until the last test of this file, so tests that need a lab without it come before.
     """
     access, client = find_access(name), LabClient(name)
     snapshot = asyncio.run(wait_for_agents(access))

@@ -66,3 +66,11 @@ def test_every_part_runs_though_one_fails_and_all_are_told(capfd: pytest.Capture
     ]  # fmt: skip
     assert told[-1].part == "last"
     assert [capfd.readouterr().out.count(f"{name} ran") for name in ("bad",)] == [1]
+
+
+def test_no_module_of_tests_hides_one_of_the_standard_library() -> None:
+    """A program's own folder comes first on Python's path, so that `import operator` would find ours."""
+    modules = {path.stem: path for path in (ROOT / "tests").rglob("*.py")}
+    assert {
+        str(modules[name]) for name in modules.keys() & sys.stdlib_module_names if name != "__main__"
+    } == set()

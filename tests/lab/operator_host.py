@@ -1,12 +1,11 @@
-"""Where an operator of sites sits in a test: the namespace, the inventory, the keys, and netprobe itself."""
+"""The host on which the operator of sites works in a test: its inventory, its keys, and netprobe itself."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ HUB = "nats://10.1.0.1:4222"
 
 
 @dataclass
-class Desk:
+class OperatorHost:
     """netprobe on the host *ops*, with an inventory; what it writes lies in *folder*."""
 
     ops: Host
@@ -131,13 +130,3 @@ def slowed(host: Host, device: str, *, rate: str) -> Iterator[None]:
         yield
     finally:
         host.run("tc", "qdisc", "del", "dev", device, "root")
-
-
-def wait_for(what: str, happened: Callable[[], object], *, seconds: float = 240) -> None:
-    """Until it happened; a loaded machine is slow."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happened():
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"never: {what}")
