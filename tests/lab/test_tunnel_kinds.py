@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_pods_reach_pods_until_the_tunnels_port_is_blocked_and_again_after(
 ) -> None:
     gateway = f"{source}/gw/pod"
     for address in pods:
-        wait_until(f"{source} reaches {address}", lambda to=address: reaches(lab, gateway, to))
+        wait_until(f"{source} reaches {address}", partial(reaches, lab, gateway, address))
     fault = lab.add_fault("tunnel-port-blocked", {"source": source, "target": target})
     wait_until(f"{source} no longer reaches {pods[0]}", lambda: not reaches(lab, gateway, pods[0]))
     lab.remove_fault(fault.id)
