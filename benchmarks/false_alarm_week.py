@@ -20,6 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from benchmarks.background_noise import (
+    DAY_NS,
+    draw_reboots,
+    draw_weather,
+)
+from benchmarks.vectorised_world import CalmWorld
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.fleet import FleetPlan
@@ -27,15 +33,9 @@ from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import NodeId
 from netprobe.model.units import SECOND_NS
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.simulate.background_noise import (
-    DAY_NS,
-    draw_reboots,
-    draw_weather,
-)
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.fleet import FleetShape, build_inventory, place_dns
 from netprobe.simulate.runner import RunScore, follow
-from netprobe.simulate.vectorised_world import CalmWorld
 
 _START_NS = 1_700_006_400 * SECOND_NS
 _WEEK_NS = 7 * DAY_NS

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.namespaces import FAR_V4, FAR_V6, joined, unlimited, why_not
-from netprobe.engine.sweep.ports import sweep_ports
+from benchmarks.port_sweep import sweep_ports
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import (
     ResultCode,

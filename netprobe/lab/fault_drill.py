@@ -19,7 +19,7 @@ from netprobe.model.finding import Cause
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
-from netprobe.simulate.scoring import FaultVerdict, Scorer
+from netprobe.simulate.scorer import FaultVerdict, Scorer
 
 _POLL_S = 0.2
 GRACE_INTERVALS = 4

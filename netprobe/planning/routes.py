@@ -24,11 +24,6 @@ from netprobe.planning.cluster_graph import ClusterGraph, ClusterRoute, LinkHop
 Route = tuple[Component, ...]
 
 
-def find_route(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> Route | None:
-    """The first of `find_routes`; None where no link leads there."""
-    return next(iter(find_routes(fabric, source=source, target=target)), None)
-
-
 def find_routes(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
     """The components from one agent's place to another's, in order; none where no link leads there.
 

@@ -16,7 +16,7 @@ from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.model.finding import Finding
 from netprobe.simulate.effects import SimulatedFault
-from netprobe.simulate.scoring import Scorer, TimedFinding
+from netprobe.simulate.scorer import Scorer, TimedFinding
 from netprobe.simulate.world import ArrivingReport
 
 _READS = 2

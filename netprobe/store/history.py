@@ -25,7 +25,7 @@ from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
 from netprobe.model.window import Report
 from netprobe.wire.messages import decode_epoch, decode_finding, encode_epoch, encode_finding
-from netprobe.wire.reports import ReportColumns, columns_of, decode_report, encode_columns
+from netprobe.wire.reports import ReportColumns, decode_report, encode_columns
 
 SCHEMA = 1
 
@@ -109,10 +109,6 @@ class History:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-    def ingest(self, reports: Iterable[Report]) -> Ingested:
-        """Store *reports* in one transaction; repeats are counted and dropped."""
-        return self.ingest_columns([columns_of(report) for report in reports])
 
     def ingest_columns(
         self, batch: Sequence[ReportColumns], *, rejected: Sequence[int] = (), malformed: int = 0

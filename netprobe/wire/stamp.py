@@ -278,11 +278,6 @@ def read_quoted_session(data: bytes) -> tuple[int, int] | None:
     return check, boot
 
 
-def session_id(check: int) -> int:
-    """The SSID (RFC 8972, section 3): 16 bits of the check id, never zero."""
-    return check % 0xFFFF + 1
-
-
 def encode_name(name: str) -> bytes:
     """A name as it stands on the wire, before padding; a long one keeps its start and a digest of the whole.
 

@@ -2,5 +2,6 @@
 
 An evidence matrix (row × directed component) with what each row sent and lost goes in; suspects come out,
 with what speaks for and against each. Read ``evidence`` (what goes in), ``interface`` (what comes out), then
-one engine; ``registry`` lists them. Pure: no clock, no socket, no randomness.
+one localiser: ``set_cover`` for parts that drop everything, ``greedy_lr`` for partial loss. Pure: no clock,
+no socket, no randomness.
 """

@@ -71,24 +71,6 @@ def build_map(inventory: Inventory) -> nx.Graph[str]:
     return graph
 
 
-def find_choke_points(graph: nx.Graph[str], *, source: ClusterName, target: ClusterName) -> tuple[str, ...]:
-    """Gateways, links and clusters that every way from *source* to *target* crosses, in order.
-
-    Those are the dominators of *target*; nothing where there is no way at all.
-    """
-    if source == target or target not in graph or source not in graph:
-        return ()
-    if not nx.has_path(graph, source, target):
-        return ()
-    dominator_of = nx.immediate_dominators(graph.to_directed(as_view=True), source)
-    found: list[str] = []
-    vertex = dominator_of[target]
-    while vertex != source:
-        found.append(vertex)
-        vertex = dominator_of[vertex]
-    return tuple(reversed(found))
-
-
 def find_way_around(
     graph: nx.Graph[str], dead: Iterable[Component], *, source: ClusterName, target: ClusterName
 ) -> tuple[ClusterName, ...]:

@@ -13,7 +13,7 @@ from netprobe.model.finding import Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.figures.registry import draw_topology
 from netprobe.render.reports.snapshot import build_report_files
-from netprobe.simulate.scoring import FaultVerdict
+from netprobe.simulate.scorer import FaultVerdict
 from netprobe.store.bundle import write_bundle
 
 SCHEMA = "netprobe.demo/1"

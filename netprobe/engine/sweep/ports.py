@@ -101,21 +101,6 @@ def with_witnesses(verdicts: Iterable[PortVerdict]) -> list[PortVerdict]:
     ]
 
 
-def sweep_ports(
-    targets: Sequence[str],
-    ports: Sequence[int],
-    transport: Transport,
-    *,
-    rate: float | None = 50_000,
-    patience: RetryPolicy | None = None,
-    within_ns: int = 120_000_000_000,
-    seed: int | None = None,
-) -> PortSweep:
-    """Ask every one of *ports* on every one of *targets*; the rest is as :func:`sweep_doors` says."""
-    asked = dict.fromkeys(targets, tuple(dict.fromkeys(ports)))
-    return sweep_doors(asked, transport, rate=rate, patience=patience, within_ns=within_ns, seed=seed)
-
-
 def sweep_doors(
     doors: Mapping[str, Sequence[int]],
     transport: Transport,

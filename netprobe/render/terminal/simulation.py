@@ -15,7 +15,7 @@ from netprobe.render.labels import count
 from netprobe.render.terminal.tables import new_table
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.runner import RunScore
-from netprobe.simulate.scoring import TimedFinding
+from netprobe.simulate.scorer import TimedFinding
 
 
 @dataclass(frozen=True, slots=True)

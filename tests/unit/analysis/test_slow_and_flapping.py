@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
+from benchmarks.vectorised_world import CalmWorld
 from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.fleet import FleetPlan
@@ -16,7 +17,6 @@ from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import make_fault
 from netprobe.simulate.fleet import FleetShape, build_inventory
 from netprobe.simulate.runner import RunScore, follow
-from netprobe.simulate.vectorised_world import CalmWorld
 
 SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND

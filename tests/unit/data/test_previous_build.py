@@ -46,7 +46,7 @@ from netprobe.store.verification import read_verification
 from netprobe.wire import messages, stream
 from netprobe.wire.intent_watch import decode_watched
 from netprobe.wire.measured_json import decode_measured
-from netprobe.wire.reports import decode_report
+from netprobe.wire.reports import columns_of, decode_report
 from netprobe_agent.bus_address_cache import recall_doors
 from netprobe_agent.run import read_plan
 from netprobe_agent.spool import Spool
@@ -496,7 +496,8 @@ def test_a_history_goes_on(database: Path) -> None:
         assert sick.ended_ns is not None
         (epoch,) = history.epochs_between(0, reports[-1].start_ns)
         assert (epoch.epoch, epoch.interval_ns) == (1, 1_000_000_000)
-        assert history.ingest(reports[:2]).repeated == 2
+        again = history.ingest_columns([columns_of(report) for report in reports[:2]])
+        assert again.repeated == 2
     finally:
         history.close()
 

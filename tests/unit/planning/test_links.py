@@ -14,7 +14,7 @@ from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, NodeName
 from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.planning.routes import find_route
+from netprobe.planning.routes import find_routes
 from tests.scenarios.default_topology import build_cluster
 
 A, B, C = map(ClusterName, ("a", "b", "c"))
@@ -105,10 +105,9 @@ def test_pods_keep_to_the_first_link() -> None:
     fabric = ClusterGraph(build_twice_joined(A, B))
     for source in ("gw", "gw2", "w1", "w2"):
         for target in ("gw", "w1"):
-            route = find_route(
+            route, *_ = find_routes(
                 fabric, source=AgentId.parse(f"a/{source}/pod"), target=AgentId.parse(f"b/{target}/pod")
             )
-            assert route is not None
             links = [part for part in route if part.kind is ComponentKind.TUNNEL]
             assert links == [tunnel(A, B, link="wireguard:a–b gw–gw")]
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cache
 from itertools import cycle
 
+from benchmarks.background_noise import NoiseProfile, draw_reboots, draw_weather
+from benchmarks.vectorised_world import CalmWorld
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import agent
@@ -14,12 +16,10 @@ from netprobe.model.fleet import FleetPlan
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.simulate.background_noise import NoiseProfile, draw_reboots, draw_weather
 from netprobe.simulate.effects import AgentKilled, SimulatedFault
 from netprobe.simulate.faults import make_fault
 from netprobe.simulate.fleet import FleetShape, build_inventory, place_dns
 from netprobe.simulate.runner import RunScore, follow
-from netprobe.simulate.vectorised_world import CalmWorld
 from netprobe.simulate.world import World
 
 SECOND = 1_000_000_000

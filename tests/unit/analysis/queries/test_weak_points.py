@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import networkx as nx
 import pytest
 
 from netprobe.analysis.queries.weak_points import (
     build_map,
-    find_choke_points,
     find_cut_off,
     find_cut_pairs,
     find_islands,
@@ -18,6 +18,7 @@ from netprobe.analysis.queries.weak_points import (
 )
 from netprobe.model import component as part
 from netprobe.model.inventory import Inventory, LinkKind
+from netprobe.model.names import ClusterName
 from tests import fleets
 from tests.fleets import DEV, PROD, STAGING
 
@@ -26,6 +27,24 @@ def chain() -> Inventory:
     """Prod – staging – dev, without the direct link."""
     whole = fleets.default_inventory()
     return replace(whole, links=whole.links[:2])
+
+
+def find_choke_points(graph: nx.Graph[str], *, source: ClusterName, target: ClusterName) -> tuple[str, ...]:
+    """An oracle: gateways, links and clusters that every way from *source* to *target* crosses, in order.
+
+    They are the dominators of *target*; none where there is no way at all.
+    """
+    if source == target or target not in graph or source not in graph:
+        return ()
+    if not nx.has_path(graph, source, target):
+        return ()
+    dominator_of = nx.immediate_dominators(graph.to_directed(as_view=True), source)
+    found: list[str] = []
+    vertex = dominator_of[target]
+    while vertex != source:
+        found.append(vertex)
+        vertex = dominator_of[vertex]
+    return tuple(reversed(found))
 
 
 def test_in_a_triangle_only_the_two_gateways_are_choke_points() -> None:
@@ -58,6 +77,13 @@ def test_no_way_has_no_choke_points() -> None:
 )
 def test_the_way_that_is_left(inventory: Inventory, dead: tuple[part.Component, ...], way: object) -> None:
     assert find_way_around(build_map(inventory), dead, source=PROD, target=DEV) == way
+
+
+def test_what_no_way_on_the_map_avoids_is_a_weak_point() -> None:
+    weak = find_weak_points(fleets.healthy())
+    gateways = {point.components[0].source for point in weak if (DEV, PROD) in point.cuts}
+    unavoidable = find_choke_points(build_map(fleets.default_inventory()), source=PROD, target=DEV)
+    assert set(unavoidable) <= gateways
 
 
 def test_gateways_weigh_more_than_links() -> None:

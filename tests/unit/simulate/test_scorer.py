@@ -7,7 +7,7 @@ from dataclasses import replace
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
-from netprobe.simulate.scoring import Scorer
+from netprobe.simulate.scorer import Scorer
 
 THERE = Component(ComponentKind.TUNNEL, "prod", "dev")
 BACK = Component(ComponentKind.TUNNEL, "dev", "prod")

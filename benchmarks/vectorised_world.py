@@ -13,6 +13,7 @@ from math import pi
 
 import numpy as np
 
+from benchmarks.background_noise import DAY_NS
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.arrays import FloatArray, IntArray
@@ -20,7 +21,6 @@ from netprobe.model.component import Component
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, Window
-from netprobe.simulate.background_noise import DAY_NS
 from netprobe.simulate.effects import (
     AgentFrozen,
     AgentKilled,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from random import Random  # noqa: TID251 - the caller passes the seed
+from random import Random
 
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, agent
@@ -49,7 +49,7 @@ def draw_weather(
 ) -> tuple[SimulatedFault, ...]:
     """Bursts of loss and rolling restarts over *length_ns*; none of them may be told as a finding."""
     climate = climate or NoiseProfile()
-    random = Random(f"weather {seed}")  # noqa: S311 - a simulation, seeded by its caller
+    random = Random(f"weather {seed}")
     return (
         *_draw_bursts(facts, random, start_ns, length_ns, climate),
         *_draw_restarts(facts, random, start_ns, length_ns, climate),
@@ -60,7 +60,7 @@ def draw_reboots(
     facts: PlanIndex, *, seed: int, start_ns: int, length_ns: int, per_day: float
 ) -> tuple[SimulatedFault, ...]:
     """Nodes that leave for two to ten minutes, labelled: they are truly down."""
-    random = Random(f"reboots {seed}")  # noqa: S311 - a simulation, seeded by its caller
+    random = Random(f"reboots {seed}")
     workers = sorted(node for node in facts.agents_on if node not in facts.gateways)
     found = []
     for at_ns in _moments(random, start_ns, length_ns, per_day / 24):
