@@ -30,14 +30,14 @@ PARETO_SHAPE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class FlowTrace:
     """What was observed, and what was really broken."""
 
     observations: Observations[int]
     faults: frozenset[int]
 
 
-def passive_trace(seed: int, *, faults: int, flows_per_host: int = 100) -> Trace:
+def passive_trace(seed: int, *, faults: int, flows_per_host: int = 100) -> FlowTrace:
     """S1: flows between random hosts, sizes Pareto, redrawn above 100 MiB."""
     random = np.random.default_rng(seed)
     count = HOSTS * flows_per_host
@@ -46,7 +46,7 @@ def passive_trace(seed: int, *, faults: int, flows_per_host: int = 100) -> Trace
     return _trace(random, source, packets, faults)
 
 
-def active_trace(seed: int, *, faults: int, flows_per_host: int, packets: int = 40) -> Trace:
+def active_trace(seed: int, *, faults: int, flows_per_host: int, packets: int = 40) -> FlowTrace:
     """S2: each host sends *flows_per_host* probes of *packets* packets to random hosts."""
     random = np.random.default_rng(seed)
     source = np.repeat(np.arange(HOSTS), flows_per_host)
@@ -62,7 +62,7 @@ def _flow_bytes(random: np.random.Generator, count: int) -> FloatArray:
     return size
 
 
-def _trace(random: np.random.Generator, source: IntArray, packets: IntArray, faults: int) -> Trace:
+def _trace(random: np.random.Generator, source: IntArray, packets: IntArray, faults: int) -> FlowTrace:
     target = random.integers(0, HOSTS, len(source))
     loss = random.uniform(0, 1e-4, LINKS)
     broken = random.choice(LINKS, faults, replace=False)
@@ -72,7 +72,7 @@ def _trace(random: np.random.Generator, source: IntArray, packets: IntArray, fau
     total = np.add.reduceat(passing, indptr[:-1])
     lost = random.binomial(packets, -np.expm1(total))
     matrix = EvidenceMatrix.of_arrays(tuple(range(LINKS)), indptr, indices)
-    return Trace(Observations(matrix, packets, lost.astype(np.int64)), frozenset(broken.tolist()))
+    return FlowTrace(Observations(matrix, packets, lost.astype(np.int64)), frozenset(broken.tolist()))
 
 
 def _paths(random: np.random.Generator, source: IntArray, target: IntArray) -> tuple[IntArray, IntArray]:

@@ -13,7 +13,7 @@ from typing import IO
 
 from benchmarks.generated_firewall import (
     End,
-    Rule,
+    FirewallRule,
     Wall,
     hosts_of,
 )
@@ -99,7 +99,7 @@ class Case:
 
     cell: Cell
     place: Place
-    rule: Rule | None
+    rule: FirewallRule | None
     """Who decides; None where the packet passes."""
 
 

@@ -53,7 +53,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FirewallRule:
     """One rule on one host."""
 
     name: str
@@ -102,7 +102,7 @@ class Wall:
     transit_of: dict[str, str]
     """Each cluster's transit router; routers stand in a line, in the order of *transits*."""
     transits: tuple[str, ...]
-    rules: tuple[Rule, ...] = field(default=())
+    rules: tuple[FirewallRule, ...] = field(default=())
 
     def cells(self) -> Iterator[tuple[End, End, str, int]]:
         """Every source, target, protocol and port that is asked."""
@@ -146,13 +146,13 @@ class Wall:
         return ((way[0], "output"), *between, (way[-1], "input"))
 
     @cached_property
-    def _by_place(self) -> dict[tuple[str, str], list[Rule]]:
-        found: dict[tuple[str, str], list[Rule]] = defaultdict(list)
+    def _by_place(self) -> dict[tuple[str, str], list[FirewallRule]]:
+        found: dict[tuple[str, str], list[FirewallRule]] = defaultdict(list)
         for rule in self.rules:
             found[rule.host, rule.chain].append(rule)
         return found
 
-    def decide(self, source: End, target: End, protocol: str, port: int) -> Rule | None:
+    def decide(self, source: End, target: End, protocol: str, port: int) -> FirewallRule | None:
         """The rule that meets this packet first; None where it passes."""
         for place in self.places(source, target):
             for rule in self._by_place.get(place, ()):
@@ -160,7 +160,7 @@ class Wall:
                     return rule
         return None
 
-    def touched(self, rule: Rule) -> Iterator[tuple[End, End, str, int]]:
+    def touched(self, rule: FirewallRule) -> Iterator[tuple[End, End, str, int]]:
         """Every cell whose packet meets the place of *rule* and fits it, whatever decides about it."""
         for source, target in self.pairs():
             if source not in rule.sources or target not in rule.targets:
@@ -170,11 +170,11 @@ class Wall:
                     if rule.meets(source, target, protocol, port):
                         yield source, target, protocol, port
 
-    def without(self, rule: Rule) -> Wall:
+    def without(self, rule: FirewallRule) -> Wall:
         """The same without *rule*."""
         return replace(self, rules=tuple(one for one in self.rules if one is not rule))
 
-    def plus(self, rule: Rule) -> Wall:
+    def plus(self, rule: FirewallRule) -> Wall:
         """The same with *rule* at the end."""
         return replace(self, rules=(*self.rules, rule))
 
@@ -223,7 +223,7 @@ def generate(bare: Wall, *, count: int, seed: int) -> Wall:
     return wall
 
 
-def invent(wall: Wall, chance: random.Random, name: str, action: str) -> Rule:
+def invent(wall: Wall, chance: random.Random, name: str, action: str) -> FirewallRule:
     """A rule somewhere on a way that is asked; it decides at least one cell that passes so far."""
     while True:
         source, target = chance.choice(_some_pairs(wall, chance))
@@ -241,7 +241,7 @@ def _some_pairs(wall: Wall, chance: random.Random) -> list[tuple[End, End]]:
 
 def _invent(
     wall: Wall, chance: random.Random, name: str, action: str, source: End, target: End
-) -> Rule | None:
+) -> FirewallRule | None:
     host, chain = chance.choice(wall.places(source, target))
     if action != "drop" and chain == "output":
         return None
@@ -250,12 +250,12 @@ def _invent(
     if action == "one-way":
         if target.is_outer:  # the tunnels' own packets go there, too
             return None
-        return Rule(name, host, chain, action, frozenset(sources), frozenset(targets))
+        return FirewallRule(name, host, chain, action, frozenset(sources), frozenset(targets))
     first = chance.randrange(len(wall.ports))
     last = min(len(wall.ports) - 1, first + chance.randrange(len(wall.ports) // 2))
     ports = range(wall.ports[first], wall.ports[last] + 1)
     protocol = chance.choice(PROTOCOLS)
-    return Rule(name, host, chain, action, frozenset(sources), frozenset(targets), protocol, ports)
+    return FirewallRule(name, host, chain, action, frozenset(sources), frozenset(targets), protocol, ports)
 
 
 def _crowd(chance: random.Random, ends: Sequence[End]) -> list[End]:
@@ -269,23 +269,23 @@ def _crowd(chance: random.Random, ends: Sequence[End]) -> list[End]:
     return [one for one in ends if one.cluster == cluster]
 
 
-def _all_needed(wall: Wall, newest: Rule) -> bool:
+def _all_needed(wall: Wall, newest: FirewallRule) -> bool:
     """Whether every rule that *newest* could stand before still decides a cell that would pass without it."""
     concerned = {rule for cell in wall.touched(newest) if (rule := wall.decide(*cell)) is not None}
     rivals = [rule for rule in wall.rules if rule is newest or _share(rule, newest)]
     return newest in concerned and all(is_needed(wall, rule) for rule in rivals)
 
 
-def _share(one: Rule, other: Rule) -> bool:
+def _share(one: FirewallRule, other: FirewallRule) -> bool:
     return bool(one.sources & other.sources) and bool(one.targets & other.targets)
 
 
-def is_needed(wall: Wall, rule: Rule) -> bool:
+def is_needed(wall: Wall, rule: FirewallRule) -> bool:
     """Whether a cell passes only without *rule*."""
     without = wall.without(rule)
     return any(wall.decide(*cell) is rule and without.decide(*cell) is None for cell in wall.touched(rule))
 
 
-def hosts_of(rules: Iterable[Rule]) -> tuple[str, ...]:
+def hosts_of(rules: Iterable[FirewallRule]) -> tuple[str, ...]:
     """Every host that has one of *rules*."""
     return tuple(sorted({rule.host for rule in rules}))

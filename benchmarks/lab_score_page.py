@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from netprobe.lab.fault_drill import FaultDrill
-from netprobe.simulate.scoring import FaultVerdict
+from netprobe.simulate.scorer import FaultVerdict
 
 
 def describe(verdict: FaultVerdict) -> str:

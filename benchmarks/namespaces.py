@@ -24,7 +24,7 @@ MANY_V4, MANY_V6 = "10.9.0.0/16", "fd09::/64"
 
 
 @dataclass(frozen=True, slots=True)
-class Namespace:
+class HeldNamespace:
     """A network namespace, alive as long as its holder process."""
 
     holder: subprocess.Popen[bytes]
@@ -63,11 +63,11 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NamespacePair:
     """``near`` asks, ``far`` answers."""
 
-    near: Namespace
-    far: Namespace
+    near: HeldNamespace
+    far: HeldNamespace
 
 
 def why_not() -> str:
@@ -79,7 +79,7 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Pair]:
+def joined() -> Iterator[NamespacePair]:
     """Both namespaces, cabled, with addresses of both families."""
     with _namespace() as near, _namespace() as far:
         near.run(
@@ -106,11 +106,11 @@ def joined() -> Iterator[Pair]:
         near.run(f"ip route add {MANY_V4} via {FAR_V4}; ip -6 route add {MANY_V6} via {FAR_V6}")
         # A fresh link loses its first packets while both ends find each other.
         near.run(f"ping -q -c 1 -w 5 {FAR_V4}; ping -q -c 1 -w 5 {FAR_V6}; ping -q -c 1 -w 5 fd09::1")
-        yield Pair(near, far)
+        yield NamespacePair(near, far)
 
 
 @contextlib.contextmanager
-def _namespace() -> Iterator[Namespace]:
+def _namespace() -> Iterator[HeldNamespace]:
     # The holder says a line once it is inside its own namespace, and ends when we close its input.
     with subprocess.Popen(
         ["unshare", "--net", "sh", "-c", "echo; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -120,12 +120,12 @@ def _namespace() -> Iterator[Namespace]:
         try:
             if not holder.stdout.readline():
                 raise RuntimeError("cannot make a network namespace")
-            yield Namespace(holder)
+            yield HeldNamespace(holder)
         finally:
             holder.stdin.close()
 
 
-def steer(namespace: Namespace, *, processor: int) -> None:
+def steer(namespace: HeldNamespace, *, processor: int) -> None:
     """Let *processor* do the kernel's work for packets that come in through the cable (RPS).
 
     On a veth cable it is otherwise done, and charged, inside the sender's own system call.
@@ -143,7 +143,7 @@ def steer(namespace: Namespace, *, processor: int) -> None:
         raise RuntimeError(f"cannot steer packets to processor {processor}: {done.stderr.strip()}")
 
 
-def unlimited(namespace: Namespace) -> None:
+def unlimited(namespace: HeldNamespace) -> None:
     """Let the kernel send as many ICMP errors as it is asked for, where limits are not the question."""
     namespace.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
     # Since Linux 6.11 each namespace has its own overall limit; before, only the first one could be set.

@@ -53,8 +53,8 @@ import numpy as np
 
 from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
-from benchmarks.namespaces import NEAR_V4, Namespace, Pair, joined, steer, unlimited, why_not
-from netprobe.engine.sweep.ports import sweep_ports
+from benchmarks.namespaces import NEAR_V4, HeldNamespace, NamespacePair, joined, steer, unlimited, why_not
+from benchmarks.port_sweep import sweep_ports
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
 from netprobe.errors import SystemRefusedError
@@ -92,7 +92,9 @@ def cpu_s(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def run_peer(namespace: Namespace, *command: str) -> tuple[float, float, subprocess.CompletedProcess[bytes]]:
+def run_peer(
+    namespace: HeldNamespace, *command: str
+) -> tuple[float, float, subprocess.CompletedProcess[bytes]]:
     """Run a peer to its end: processor time, wall time, and what it said."""
     before, start = cpu_s(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(namespace.command(*command), capture_output=True, check=False)
@@ -115,13 +117,13 @@ def addresses(count: int) -> list[str]:
     return [f"10.9.{index >> 8}.{index & 255}" for index in range(1, count + 1)]
 
 
-def count_received(namespace: Namespace) -> int:
+def count_received(namespace: HeldNamespace) -> int:
     """Packets that have come in through the cable."""
     rows = Path(f"/proc/{namespace.holder.pid}/net/dev").read_text().splitlines()
     return next(int(row.split()[2]) for row in rows if row.strip().startswith("cable:"))
 
 
-def count_echo_replies(namespace: Namespace) -> int:
+def count_echo_replies(namespace: HeldNamespace) -> int:
     """Echo replies the kernel of *namespace* has sent."""
     rows = Path(f"/proc/{namespace.holder.pid}/net/snmp").read_text().splitlines()
     names, values = (row.split() for row in rows if row.startswith("Icmp:"))
@@ -131,7 +133,7 @@ def count_echo_replies(namespace: Namespace) -> int:
 # --- ICMP beside fping ----------------------------------------------------------------------------
 
 
-def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7) -> Figures:
+def measure_icmp(pair: NamespacePair, *, targets: int = 3000, rounds: int = 7) -> Figures:
     """Processor time per echo, paced and not, and whether every reply sent to us is counted."""
     with pair.near.entered():
         before = cpu_s(resource.RUSAGE_SELF)
@@ -156,7 +158,7 @@ def measure_icmp(pair: Pair, *, targets: int = 3000, rounds: int = 7) -> Figures
 
 
 def _beside_fping(
-    pair: Pair, sweep: Sweep, rounds: int, pace: SweepSettings, *, suffix: str, repeats: int
+    pair: NamespacePair, sweep: Sweep, rounds: int, pace: SweepSettings, *, suffix: str, repeats: int
 ) -> Figures:
     """Both, alternating; the median of each."""
     ours, theirs, answered = [], [], 1.0
@@ -178,7 +180,7 @@ def _beside_fping(
 
 
 @contextlib.contextmanager
-def _apart(pair: Pair) -> Iterator[bool]:
+def _apart(pair: NamespacePair) -> Iterator[bool]:
     """We (and peers we start) on one processor, the far kernel's work on another, as if on two machines."""
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
@@ -203,7 +205,7 @@ def _sweep_rounds(sweep: Sweep, rounds: int, pace: SweepSettings) -> tuple[float
     return (cpu_s(resource.RUSAGE_SELF) - before) / (rounds * len(sweep.questions)) * 1e6, reached
 
 
-def _fping(near: Namespace, named: list[str], rounds: int, *, gap_ms: float) -> tuple[float, float]:
+def _fping(near: HeldNamespace, named: list[str], rounds: int, *, gap_ms: float) -> tuple[float, float]:
     """Processor time per echo in microseconds, start-up taken off, and the share that was answered.
 
     Where nothing holds it back it fills queues that it reads too late, and loses a few.
@@ -226,7 +228,7 @@ def _fping(near: Namespace, named: list[str], rounds: int, *, gap_ms: float) -> 
 # --- UDP echoes -----------------------------------------------------------------------------------
 
 
-def measure_udp(pair: Pair, *, targets: int = 1000, rounds: int = 6) -> Figures:
+def measure_udp(pair: NamespacePair, *, targets: int = 1000, rounds: int = 6) -> Figures:
     """Processor time per sealed STAMP echo, paced; the far end is the responder of an agent."""
     with (
         _running(pair.far, "benchmarks.reflector", "9771", KEY.decode(), "far/node/pod"),
@@ -247,7 +249,7 @@ def measure_udp(pair: Pair, *, targets: int = 1000, rounds: int = 6) -> Figures:
 # --- round trip times beside the kernel's -----------------------------------------------------------
 
 
-def measure_rtt(pair: Pair, *, targets: int = 3000) -> Figures:
+def measure_rtt(pair: NamespacePair, *, targets: int = 3000) -> Figures:
     """Our times against tcpdump's time stamps of the same packets."""
     if is_missing("tcpdump"):
         return {"rtt_error_us_p50": None, "rtt_error_us_p99": None}
@@ -299,7 +301,7 @@ def _read_rtts(pcap: bytes) -> dict[tuple[int, int], int]:
 # --- SYN beside masscan ---------------------------------------------------------------------------
 
 
-def measure_syn(pair: Pair, *, hosts: int = 8192, ports: int = 20) -> Figures:
+def measure_syn(pair: NamespacePair, *, hosts: int = 8192, ports: int = 20) -> Figures:
     """SYNs per second at the far end."""
     named = addresses(hosts)
     questions = SweepTargets.of(
@@ -331,7 +333,7 @@ def measure_syn(pair: Pair, *, hosts: int = 8192, ports: int = 20) -> Figures:
     }
 
 
-def _masscan(pair: Pair, hosts: int, ports: int) -> None:
+def _masscan(pair: NamespacePair, hosts: int, ports: int) -> None:
     link = subprocess.run(
         pair.far.command("ip", "-brief", "link", "show", "cable"), capture_output=True, text=True, check=True
     )
@@ -344,7 +346,7 @@ def _masscan(pair: Pair, hosts: int, ports: int) -> None:
 
 
 @contextlib.contextmanager
-def _rate_at(far: Namespace) -> Iterator[list[float]]:
+def _rate_at(far: HeldNamespace) -> Iterator[list[float]]:
     """SYNs per second that arrive at *far* meanwhile, in the middle 80 % of all packets; known afterwards."""
     samples: list[tuple[float, int]] = []
     before = _count_syns(far)
@@ -369,7 +371,7 @@ def _rate_at(far: Namespace) -> Iterator[list[float]]:
     rate.append(share * (high - low) / (end - start))
 
 
-def _count_syns(far: Namespace) -> int:
+def _count_syns(far: HeldNamespace) -> int:
     listed = subprocess.run(
         far.command("nft", "list", "table", "inet", "seen"), capture_output=True, text=True, check=True
     )
@@ -379,7 +381,7 @@ def _count_syns(far: Namespace) -> int:
 # --- verdicts beside nmap -------------------------------------------------------------------------
 
 
-def measure_verdicts(pair: Pair, *, hosts: int = 200, ports: int = 50) -> Figures:
+def measure_verdicts(pair: NamespacePair, *, hosts: int = 200, ports: int = 50) -> Figures:
     """Verdicts on a generated firewall: how fast, at what cost, how right."""
     sums = dict.fromkeys(
         ("pairs", "wall", "cpu", "right", "nmap_wall", "nmap_cpu", "nmap_right", "same", "reasons"), 0.0
@@ -408,7 +410,7 @@ def measure_verdicts(pair: Pair, *, hosts: int = 200, ports: int = 50) -> Figure
 
 
 def _our_verdicts(
-    pair: Pair, firewall: Firewall, transport: Transport, sums: dict[str, float]
+    pair: NamespacePair, firewall: Firewall, transport: Transport, sums: dict[str, float]
 ) -> dict[tuple[str, int], str]:
     with pair.near.entered():
         sweep_ports(firewall.hosts[-1:], firewall.listening[:1], transport, seed=1)
@@ -423,7 +425,7 @@ def _our_verdicts(
 
 
 def _nmap_verdicts(
-    pair: Pair,
+    pair: NamespacePair,
     firewall: Firewall,
     transport: Transport,
     ours: dict[tuple[str, int], str],
@@ -440,14 +442,14 @@ def _nmap_verdicts(
 
 
 @contextlib.contextmanager
-def _standing(pair: Pair, firewall: Firewall, transport: Transport) -> Iterator[None]:
+def _standing(pair: NamespacePair, firewall: Firewall, transport: Transport) -> Iterator[None]:
     pair.far.filter(firewall.rules)
     with _running(pair.far, "benchmarks.responders", transport, *map(str, firewall.listening)):
         yield
 
 
 @contextlib.contextmanager
-def _running(namespace: Namespace, module: str, *arguments: str) -> Iterator[None]:
+def _running(namespace: HeldNamespace, module: str, *arguments: str) -> Iterator[None]:
     """A module of ours as a process inside, ready to answer; it ends when its input is closed."""
     command = namespace.command(sys.executable, "-m", module, *arguments)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as standing:
@@ -457,7 +459,7 @@ def _running(namespace: Namespace, module: str, *arguments: str) -> Iterator[Non
         yield
 
 
-PARTS: dict[str, Callable[[Pair], Figures]] = {
+PARTS: dict[str, Callable[[NamespacePair], Figures]] = {
     "icmp": measure_icmp,
     "udp": measure_udp,
     "rtt": measure_rtt,

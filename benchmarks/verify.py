@@ -36,7 +36,7 @@ from benchmarks.firewall_in_lab import (
     witness_cells,
 )
 from benchmarks.generated_firewall import (
-    Rule,
+    FirewallRule,
     Wall,
     find_ends,
     generate,
@@ -82,7 +82,7 @@ _CLUSTERS = {"red": "transit-west", "green": "transit-east", "blue": "transit-we
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class VerifyStage:
     """The lab with everything that stands in it."""
 
     client: LabClient
@@ -155,7 +155,7 @@ def _play(name: str, asked: argparse.Namespace) -> dict[str, object]:
     )
     with listening(client, wall):
         stand(client, wall)
-        stage = Stage(client, access, snapshot, wall, addresses_of(client))
+        stage = VerifyStage(client, access, snapshot, wall, addresses_of(client))
         figures = asyncio.run(_measure(stage))
         figures |= asyncio.run(_mutate(stage, most=asked.mutants, seed=asked.seed))
     return figures
@@ -172,7 +172,7 @@ async def wait_for_agents(access: Access) -> Snapshot:
     raise SystemRefusedError(f"not every agent has reported within {_SETTLE_S:g} s")
 
 
-async def _measure(stage: Stage) -> dict[str, object]:
+async def _measure(stage: VerifyStage) -> dict[str, object]:
     cases = make_cases(stage.wall, stage.wall.cells())
     first = {case.cell.source: case for case in cases}  # agents load their arrays with the first question
     await stage.look(tuple(first.values()), locate=LocateDrops.NONE)
@@ -205,11 +205,11 @@ def _describe(case: Case, told: CellResult) -> str:
     return f"{cell.source} → {cell.target} {cell.door}: {told.verdict}, {told.reason} {told.at}; {truth}"
 
 
-def _is_placed(stage: Stage, case: Case, told: CellResult) -> bool:
+def _is_placed(stage: VerifyStage, case: Case, told: CellResult) -> bool:
     return is_placed_right(case, told, wall=stage.wall, addresses=stage.addresses)
 
 
-async def _mutate(stage: Stage, *, most: int, seed: int) -> dict[str, object]:
+async def _mutate(stage: VerifyStage, *, most: int, seed: int) -> dict[str, object]:
     chance = random.Random(seed)
     rules = stage.wall.rules if most < 0 else tuple(chance.sample(stage.wall.rules, most))
     found: Counter[str] = Counter()
@@ -226,7 +226,7 @@ async def _mutate(stage: Stage, *, most: int, seed: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def is_found(stage: Stage, changed: Wall, rule: Rule) -> bool:
+async def is_found(stage: VerifyStage, changed: Wall, rule: FirewallRule) -> bool:
     """Whether verify, told of the old firewall, names exactly the cells that *changed* has changed.
 
     Asked is every cell that *rule* fits, whatever decides about it; no other packet meets the change.

@@ -107,7 +107,7 @@ Event: TypeAlias = ProbeStarted | RequestAnswered | PacketTooBig | LocalTooBig |
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class NewestPacket:
     """The newest packet."""
 
     sequence: int
@@ -128,13 +128,13 @@ class Contacting:
     spec: PmtuSpec
     began_ns: int
     sizes: Sizes
-    sent: Sent
+    sent: NewestPacket
     controls: int
     """How many were sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Responder:
+class AnsweringPeer:
     """Who answers, and what its counter says."""
 
     name: str
@@ -168,8 +168,8 @@ class Searching:
     spec: PmtuSpec
     began_ns: int
     sizes: Sizes
-    sent: Sent
-    responder: Responder
+    sent: NewestPacket
+    responder: AnsweringPeer
     trial: Trial
 
 
@@ -207,7 +207,7 @@ def step(state: PmtuSearch, event: Event) -> Step:
             return state, ()
         case Ready(spec), ProbeStarted(at_ns):
             sizes = Sizes.unknown(smallest=spec.smallest, base=BASE[spec.version], largest=spec.largest)
-            return _contact(Contacting(spec, at_ns, sizes, Sent(0, at_ns), 0), at_ns)
+            return _contact(Contacting(spec, at_ns, sizes, NewestPacket(0, at_ns), 0), at_ns)
         case Contacting() | Searching(), ProbeStarted():
             raise MisuseError("a search starts once")
         case Contacting() | Searching(), _ if event.at_ns - state.began_ns >= state.spec.timeout_ns:
@@ -246,7 +246,7 @@ def _begin_search(state: Contacting, answer: RequestAnswered) -> Step:
     patience_ns = min(state.spec.patience_ns, max(100_000_000, 4 * rtt_ns))
     spec = replace(state.spec, patience_ns=patience_ns)
     sizes = replace(state.sizes, out_passes=spec.smallest, back_passes=spec.smallest)
-    responder = Responder(answer.answered_by, rtt_ns, answer.received_count)
+    responder = AnsweringPeer(answer.answered_by, rtt_ns, answer.received_count)
     trial = Trial(spec.smallest, answer.sequence)  # the control packet itself: the smallest size passes
     return _try_next(Searching(spec, state.began_ns, sizes, state.sent, responder, trial), answer.at_ns)
 
@@ -325,8 +325,10 @@ def _send_request(state: Searching, size: int, at_ns: int) -> Step:
     return replace(state, sent=sent, responder=responder), commands
 
 
-def _send(sent: Sent, spec: PmtuSpec, size: int, at_ns: int) -> tuple[Sent, tuple[Command, ...]]:
-    newest = Sent(sent.sequence + 1, at_ns)
+def _send(
+    sent: NewestPacket, spec: PmtuSpec, size: int, at_ns: int
+) -> tuple[NewestPacket, tuple[Command, ...]]:
+    newest = NewestPacket(sent.sequence + 1, at_ns)
     return newest, (SendRequest(newest.sequence, size), WakeAt(at_ns + spec.patience_ns))
 
 

@@ -42,16 +42,16 @@ NODES = {"c1": "10.42.8.1", "c2": "10.42.8.2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class ClusterOfPods:
     clusters: Clusters
     pods: dict[str, MadePod]
 
 
 @pytest.fixture(scope="module")
-def fleet(clusters: Clusters) -> Iterator[Fleet]:
+def fleet(clusters: Clusters) -> Iterator[ClusterOfPods]:
     """Two agents' pods in one real cluster."""
     make_namespace(clusters, STAGING)
-    yield Fleet(
+    yield ClusterOfPods(
         clusters,
         {
             on: make_pod(clusters, STAGING, on, name=f"agent-{on}", address=address)
@@ -145,7 +145,9 @@ def names(cluster: Cluster) -> set[str]:
     return {str(node.name) for node in cluster.nodes}
 
 
-async def test_an_api_feeds_the_map_and_its_restart_takes_nothing_away(fleet: Fleet, tmp_path: Path) -> None:
+async def test_an_api_feeds_the_map_and_its_restart_takes_nothing_away(
+    fleet: ClusterOfPods, tmp_path: Path
+) -> None:
     await asyncio.to_thread(register, fleet.clusters, tmp_path / "clusters")
     tokens = {on: await asyncio.to_thread(make_token, fleet.clusters, pod) for on, pod in fleet.pods.items()}
     async with collector(tmp_path / "house", tmp_path / "clusters") as here, AsyncExitStack() as stack:
@@ -172,7 +174,9 @@ async def test_an_api_feeds_the_map_and_its_restart_takes_nothing_away(fleet: Fl
         await here.cluster(lambda cluster: not cluster.away)
 
 
-async def test_a_token_that_outlives_its_pod_does_not_come_in_again(fleet: Fleet, tmp_path: Path) -> None:
+async def test_a_token_that_outlives_its_pod_does_not_come_in_again(
+    fleet: ClusterOfPods, tmp_path: Path
+) -> None:
     await asyncio.to_thread(register, fleet.clusters, tmp_path / "clusters")
     pod = await asyncio.to_thread(
         make_pod, fleet.clusters, STAGING, "c1", name="agent-short", address="10.42.8.9"
@@ -209,7 +213,7 @@ def rotate_keys(clusters: Clusters) -> None:
     clusters.start_api(STAGING)
 
 
-async def test_keys_that_are_rotated_are_asked_for_anew(fleet: Fleet, tmp_path: Path) -> None:
+async def test_keys_that_are_rotated_are_asked_for_anew(fleet: ClusterOfPods, tmp_path: Path) -> None:
     await asyncio.to_thread(register, fleet.clusters, tmp_path / "clusters")
     async with collector(tmp_path / "house", tmp_path / "clusters") as here:
         await here.cluster(lambda cluster: not cluster.away)

@@ -34,7 +34,7 @@ BOTH = ("--context", PROD, "--context", STAGING)
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class InstalledFleet:
     """Two clusters with netprobe in them, and where its collector is asked."""
 
     clusters: Clusters
@@ -104,7 +104,7 @@ def operator(clusters: Clusters, at: Path) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def fleet(
     nodes: Clusters, agent_image: str, collector_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Fleet]:
+) -> Iterator[InstalledFleet]:
     nodes.tell("import", agent_image)
     nodes.tell("import", collector_image)
     env = {"KUBECONFIG": nodes.environment}
@@ -124,7 +124,7 @@ def fleet(
     nodes.kubectl(PROD, "-n", "netprobe", "rollout", "status", deployment, "--timeout=300s")
     with forwarded(nodes) as url:
         seed, authority = operator(nodes, tmp_path_factory.mktemp("operator"))
-        yield Fleet(nodes, Source(url=url, seed=seed, ca=authority))
+        yield InstalledFleet(nodes, Source(url=url, seed=seed, ca=authority))
     assert run("uninstall", *BOTH, env=env).exit_code == 0
 
 
@@ -133,7 +133,7 @@ def parts(found: tuple[Finding, ...]) -> set[str]:
 
 
 @pytest.fixture
-def node_port(fleet: Fleet) -> Iterator[int]:
+def node_port(fleet: InstalledFleet) -> Iterator[int]:
     """A port of every node of PROD that leads to agents, and may be asked."""
     port = {"port": 9771, "protocol": "TCP", "appProtocol": "http"}
     selector = {"app.kubernetes.io/name": "netprobe-agent", "netprobe.io/plane": "pod"}
@@ -146,7 +146,7 @@ def node_port(fleet: Fleet) -> Iterator[int]:
     fleet.clusters.kubectl(PROD, "-n", "netprobe", "delete", "service", "shop")
 
 
-def test_pods_reach_pods_across_the_clusters(fleet: Fleet) -> None:
+def test_pods_reach_pods_across_the_clusters(fleet: InstalledFleet) -> None:
     snapshot = fleet.until_healthy()
     pods = {str(agent) for agent in snapshot.inventory.iter_agents() if agent.plane == "pod"}
     across = {
@@ -158,7 +158,7 @@ def test_pods_reach_pods_across_the_clusters(fleet: Fleet) -> None:
     assert (f"{STAGING}/staging-1/pod", f"{PROD}/prod-2/pod") in across
 
 
-def test_images_are_small_and_their_start_is_told(fleet: Fleet) -> None:
+def test_images_are_small_and_their_start_is_told(fleet: InstalledFleet) -> None:
     images = {name: size for node in items(fleet, "node") for name, size in sizes(node)}
     for image in (AGENT, COLLECTOR):
         pods = [
@@ -174,7 +174,7 @@ def test_images_are_small_and_their_start_is_told(fleet: Fleet) -> None:
     assert images[AGENT.name] < images[COLLECTOR.name] < 2**29
 
 
-def items(fleet: Fleet, *words: str) -> list[dict[str, Any]]:
+def items(fleet: InstalledFleet, *words: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(fleet.clusters.kubectl(PROD, "get", *words, "-o", "json"))[
         "items"
     ]
@@ -226,24 +226,24 @@ def outside_the_bus(*pairs: tuple[str, str]) -> str:
     return f"{FORWARD}; {keep}; {drop(*pairs)}"
 
 
-def test_a_cut_link_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+def test_a_cut_link_is_found_and_its_end_is_seen(fleet: InstalledFleet) -> None:
     rules = outside_the_bus(("lan1", "lan2"), ("lan2", "lan1"))
     found = fleet.finds(Cause.TUNNEL_DOWN, broken(fleet.clusters, "router", rules))
     assert [str(one.cause) for one in found] == ["tunnel-down"]
 
 
-def test_a_direction_that_is_blocked_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+def test_a_direction_that_is_blocked_is_found_and_its_end_is_seen(fleet: InstalledFleet) -> None:
     rules = outside_the_bus(("lan1", "lan2"))
     found = fleet.finds(Cause.RETURN_PATH_DROPPED, broken(fleet.clusters, "router", rules))
     assert parts(found) == {f"tunnel({PROD}→{STAGING})"}
 
 
-def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: InstalledFleet) -> None:
     found = fleet.finds(Cause.SERVICE_PROXY_STALE, stale_proxy(fleet.clusters, "prod-2"))
     assert parts(found) <= {f"service-proxy({PROD}/prod-2)", f"service-proxy({PROD}/prod-2 dns)"}
 
 
-def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: Fleet) -> None:
+def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: InstalledFleet) -> None:
     """Nobody measures from there any more: what is found names the node and claims no more than that."""
     fleet.until_healthy()
     began_ns = time.time_ns()
@@ -261,18 +261,20 @@ def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: Fleet) -> 
     fleet.until_healthy()
 
 
-def test_a_node_port_that_is_dropped_is_found_and_its_end_is_seen(fleet: Fleet, node_port: int) -> None:
+def test_a_node_port_that_is_dropped_is_found_and_its_end_is_seen(
+    fleet: InstalledFleet, node_port: int
+) -> None:
     rules = closed_ports(str(node_port), address="10.250.1.11")
     found = fleet.finds(Cause.POLICY_DROP, broken(fleet.clusters, "prod-1", rules))
     assert parts(found) == {f"firewall-rule({PROD}/prod-1 tcp/{node_port})"}
 
 
-def test_a_cluster_without_dns_is_found_and_its_end_is_seen(fleet: Fleet) -> None:
+def test_a_cluster_without_dns_is_found_and_its_end_is_seen(fleet: InstalledFleet) -> None:
     found = fleet.finds(Cause.DNS_DOWN, without_dns(fleet.clusters))
     assert f"dns({PROD})" in parts(found)
 
 
-def test_a_rolling_restart_is_no_fault(fleet: Fleet) -> None:
+def test_a_rolling_restart_is_no_fault(fleet: InstalledFleet) -> None:
     fleet.until_healthy()
     restart = ("-n", "netprobe", "rollout", "restart", "daemonset/netprobe-agent-pod")
     fleet.clusters.kubectl(PROD, *restart)
@@ -281,7 +283,7 @@ def test_a_rolling_restart_is_no_fault(fleet: Fleet) -> None:
     fleet.until_healthy(never="tunnel|overlay|node|policy|service|dns|path")
 
 
-def test_an_api_server_that_restarts_is_no_fault(fleet: Fleet) -> None:
+def test_an_api_server_that_restarts_is_no_fault(fleet: InstalledFleet) -> None:
     fleet.until_healthy()
     fleet.clusters.stop_api(STAGING)
     fleet.until(lambda snapshot: any(cluster.away for cluster in snapshot.inventory.clusters), never=".")
@@ -289,7 +291,7 @@ def test_an_api_server_that_restarts_is_no_fault(fleet: Fleet) -> None:
     fleet.until_healthy(never=".")
 
 
-def test_a_node_that_is_drained_is_no_fault(fleet: Fleet) -> None:
+def test_a_node_that_is_drained_is_no_fault(fleet: InstalledFleet) -> None:
     before = fleet.until_healthy()
     fleet.clusters.kubectl(PROD, "drain", "prod-2", *DRAIN)
     try:
@@ -301,7 +303,7 @@ def test_a_node_that_is_drained_is_no_fault(fleet: Fleet) -> None:
         fleet.clusters.kubectl(PROD, "uncordon", "prod-2")
 
 
-def test_the_paths_of_a_deleted_node_disappear_without_a_finding(fleet: Fleet) -> None:
+def test_the_paths_of_a_deleted_node_disappear_without_a_finding(fleet: InstalledFleet) -> None:
     assert f"{PROD}/prod-2" in ends(fleet.until_healthy())
     fleet.clusters.kubectl(PROD, "drain", "prod-2", *DRAIN)
     fleet.clusters.kubectl(PROD, "delete", "node", "prod-2")

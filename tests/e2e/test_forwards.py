@@ -25,7 +25,7 @@ STRANGER = "api.example.invalid"
 
 
 @dataclass
-class Closed:
+class ClosedPeer:
     """The clusters as who stands outside knows them: by addresses that only the bastion reaches."""
 
     clusters: Clusters
@@ -59,16 +59,16 @@ class Closed:
 
 
 @pytest.fixture(scope="module")
-def closed(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
+def closed(clusters: Clusters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClosedPeer]:
     if reason := why_no_sshd():
         pytest.skip(reason)
     keys = Keys(tmp_path_factory.mktemp("keys"))
     enter = ["nsenter", "-t", str(clusters.pid), "-n"]
     with closing(Door(enter, keys, "bastion")) as bastion:
-        yield Closed(clusters, bastion, tmp_path_factory.mktemp("outside"))
+        yield ClosedPeer(clusters, bastion, tmp_path_factory.mktemp("outside"))
 
 
-def test_api_servers_behind_a_bastion_are_read_through_the_declared_forwards(closed: Closed) -> None:
+def test_api_servers_behind_a_bastion_are_read_through_the_declared_forwards(closed: ClosedPeer) -> None:
     before = closed.sessions()
     result = closed.ask(ADDRESSES, *(closed.forward(name, host) for name, host in ADDRESSES.items()))
     assert result.exit_code == 0, result.output
@@ -79,7 +79,7 @@ def test_api_servers_behind_a_bastion_are_read_through_the_declared_forwards(clo
     assert closed.sessions() == before + 2
 
 
-def test_behind_a_forward_too_a_server_must_prove_the_name_it_is_known_by(closed: Closed) -> None:
+def test_behind_a_forward_too_a_server_must_prove_the_name_it_is_known_by(closed: ClosedPeer) -> None:
     """The forward called *STRANGER* leads to a real API server, whose certificate is for other names."""
     before = closed.sessions()
     result = closed.ask({PROD: STRANGER}, closed.forward(STRANGER, ADDRESSES[PROD]))
@@ -91,7 +91,7 @@ def test_behind_a_forward_too_a_server_must_prove_the_name_it_is_known_by(closed
 
 
 def test_where_nothing_listens_behind_the_bastion_that_cluster_says_so_and_the_other_is_read(
-    closed: Closed,
+    closed: ClosedPeer,
 ) -> None:
     nobody = "10.250.1.9"
     result = closed.ask(

@@ -36,7 +36,7 @@ AGENT = AgentId.parse(f"{PROD}/t1/pod")
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class TrustedFleet:
     """Two real clusters, each with an agent's pod; both are trusted."""
 
     clusters: Clusters
@@ -52,19 +52,19 @@ async def _trusted(clusters: Clusters, context: str) -> TrustedCluster:
 
 
 @pytest.fixture(scope="module")
-def fleet(clusters: Clusters) -> Iterator[Fleet]:
+def fleet(clusters: Clusters) -> Iterator[TrustedFleet]:
     for context in (PROD, STAGING):
         make_namespace(clusters, context)
     pod = make_pod(clusters, PROD, "t1", name="agent-t1", address="10.41.9.1")
     far = make_pod(clusters, STAGING, "t1", name="agent-t1", address="10.42.9.1")
     trusted = tuple(asyncio.run(_trusted(clusters, context)) for context in (PROD, STAGING))
-    yield Fleet(clusters, trusted, pod, far)
+    yield TrustedFleet(clusters, trusted, pod, far)
     for context in (PROD, STAGING):
         clusters.kubectl(context, "delete", "node", "t1")
         clusters.end_namespace(context)
 
 
-def gate_of(fleet: Fleet) -> Admission:
+def gate_of(fleet: TrustedFleet) -> Admission:
     gate = Admission(fleet.trusted)
     gate.know_pods(ClusterName(PROD), {fleet.pod.uid: NodeName("t1")}, vouched=True)
     return gate
@@ -84,7 +84,7 @@ def tampered(token: str) -> str:
     return f"{head}.{other}.{signature}"
 
 
-def test_the_token_of_a_pod_makes_its_agent(fleet: Fleet) -> None:
+def test_the_token_of_a_pod_makes_its_agent(fleet: TrustedFleet) -> None:
     verdict = gate_of(fleet).judge(
         Caller(AGENT, make_token(fleet.clusters, fleet.pod), ""), now_ns=time.time_ns()
     )
@@ -92,7 +92,7 @@ def test_the_token_of_a_pod_makes_its_agent(fleet: Fleet) -> None:
     assert (verdict.pod.name, verdict.pod.uid) == ("agent-t1", fleet.pod.uid)
 
 
-def test_each_wrong_token_is_refused_by_its_kind(fleet: Fleet) -> None:
+def test_each_wrong_token_is_refused_by_its_kind(fleet: TrustedFleet) -> None:
     gate, own, made = gate_of(fleet), fleet.pod, fleet.clusters
     good, far = make_token(made, own), make_token(made, fleet.far)
     other_node, other_plane = AgentId.parse(f"{PROD}/t2/pod"), AgentId.parse(f"{PROD}/t1/host")
@@ -128,7 +128,9 @@ async def bus(directory: Path, gate: Admission) -> AsyncIterator[str]:
         yield server.url
 
 
-async def test_the_bus_lets_in_who_shows_a_good_token_and_nobody_else(fleet: Fleet, tmp_path: Path) -> None:
+async def test_the_bus_lets_in_who_shows_a_good_token_and_nobody_else(
+    fleet: TrustedFleet, tmp_path: Path
+) -> None:
     file = tmp_path / "token"
     file.write_text(make_token(fleet.clusters, fleet.pod))
     gate = gate_of(fleet)

@@ -13,13 +13,13 @@ from typing import Protocol, cast
 TARGETS = ("icmp", "stamp", "batches", "bus", "documents", "hosts", "tokens")
 
 
-class Target(Protocol):
+class FuzzTarget(Protocol):
     """What a target file holds."""
 
     SEEDS: Sequence[bytes]
     feed: Callable[[bytes], None]
 
 
-def load(name: str) -> Target:
+def load(name: str) -> FuzzTarget:
     """The target of this name."""
-    return cast(Target, importlib.import_module(f"tests.fuzz.{name}"))
+    return cast(FuzzTarget, importlib.import_module(f"tests.fuzz.{name}"))

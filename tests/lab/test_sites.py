@@ -38,7 +38,7 @@ FACTS = "cat /var/lib/netprobe-agent/pid /var/lib/netprobe-agent/facts"
 
 
 @dataclass
-class Fleet(OperatorHost):
+class SiteFleet(OperatorHost):
     """ops (with the hub) – gw – box; the box knows no way to the hub."""
 
     gw: Server
@@ -52,7 +52,7 @@ class Fleet(OperatorHost):
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteFleet]:
     folder = tmp_path_factory.mktemp("fleet")
     with Namespaces(all_users=True, lives_s=1800) as network:
         ops, gw, box = (network.host(name) for name in ("ops", "gw", "box"))
@@ -60,7 +60,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         network.link(gw, box, "10.3.0.0/24", "fd00:3::/64")
         keys = Keys(tmp_path_factory.mktemp("keys"))
         servers = [Server(host, keys, before=OWN_LIB) for host in (gw, box)]
-        yield Fleet(ops, keys, _inventory(*servers), folder, *servers)
+        yield SiteFleet(ops, keys, _inventory(*servers), folder, *servers)
         for server in servers:
             server.stop()
 
@@ -79,7 +79,7 @@ def runs(server: Server, pid: str) -> bool:
     return bool(server.on(f"cat /proc/{pid}/cmdline 2>/dev/null || :"))
 
 
-def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: Fleet) -> None:
+def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: SiteFleet) -> None:
     code, told, complaint = fleet.netprobe(*fleet.deploy())
     assert code == 0, told + complaint
     assert told.startswith("2 of 2 agents deployed\n")
@@ -98,7 +98,7 @@ def test_agents_report_and_the_one_without_a_way_out_does_so_through_ssh(fleet: 
     assert {host["agent"]["runs"] for host in status["hosts"]} == {"process"}
 
 
-def _verify_both_ways(fleet: Fleet) -> None:
+def _verify_both_ways(fleet: SiteFleet) -> None:
     """Sites stand on both ends of an intent; each cell is asked by the site's own agent."""
     code, told, complaint = fleet.verify("{verdict: allow, from: west, to: east, ports: [icmp, tcp/9771]}")
     assert code == 0, told + complaint
@@ -107,7 +107,7 @@ def _verify_both_ways(fleet: Fleet) -> None:
     assert "leak" in told
 
 
-def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
+def _ask_the_hub_through_a_forward(fleet: SiteFleet) -> None:
     """The box cannot reach the hub; through the gateway it does, and nothing listens any more afterwards."""
     good = fleet.inventory
     through = SshAccess(fleet.gw.hop("10.3.0.1"), agent=False)
@@ -129,7 +129,7 @@ def _ask_the_hub_through_a_forward(fleet: Fleet) -> None:
     assert fleet.box.host.run("ss", "-Hltn", "src", "127.0.0.1").count("LISTEN") == 1  # the tunnel's own port
 
 
-def test_the_agent_has_no_privilege_but_raw_sockets(fleet: Fleet) -> None:
+def test_the_agent_has_no_privilege_but_raw_sockets(fleet: SiteFleet) -> None:
     for server in (fleet.gw, fleet.box):
         told = server.on("cat /proc/$(cat /var/lib/netprobe-agent/pid)/status")
         status = dict(line.split(":\t", 1) for line in told.splitlines())
@@ -140,7 +140,7 @@ def test_the_agent_has_no_privilege_but_raw_sockets(fleet: Fleet) -> None:
         assert server.on("stat -c '%a %u' /var/lib/netprobe-agent/seed").split()[0] == "600"
 
 
-def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
+def test_a_changed_host_key_stops_before_anything_is_sent(fleet: SiteFleet) -> None:
     good = fleet.inventory
     wrong = fleet.keys.public(fleet.keys.client)
     (west, *others) = good.clusters
@@ -156,7 +156,7 @@ def test_a_changed_host_key_stops_before_anything_is_sent(fleet: Fleet) -> None:
     assert "ITS HOST KEY HAS CHANGED" in " ".join(told.split())
 
 
-def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None:
+def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: SiteFleet) -> None:
     before = fleet.gw.on(FACTS)
     with slowed(fleet.ops, "to-gw", rate="20mbit"), fleet.deploying("west") as half_way:
         wait_until("the archive is arriving", lambda: is_arriving(fleet.gw))
@@ -170,7 +170,7 @@ def test_a_link_lost_half_way_leaves_the_old_agent_running(fleet: Fleet) -> None
 
 
 def test_a_host_that_is_stuck_half_way_delays_no_other_and_when_it_hangs_keeps_what_it_had(
-    fleet: Fleet,
+    fleet: SiteFleet,
 ) -> None:
     """Over so thin a line the box's archive is on its way for three minutes; then the box stops."""
     gw_before, box_before = (server.on(FACTS) for server in (fleet.gw, fleet.box))
@@ -200,7 +200,7 @@ def _is_replaced(server: Server, before: str) -> bool:
     return len(new) == len(old) and new[0] != old[0]
 
 
-def test_no_secret_is_seen_anywhere(fleet: Fleet) -> None:
+def test_no_secret_is_seen_anywhere(fleet: SiteFleet) -> None:
     seeds = [server.on("cat /var/lib/netprobe-agent/seed").strip() for server in (fleet.gw, fleet.box)]
     told = "".join(map(str, fleet.netprobe("sites", "status", "--inventory", str(fleet.path), "-o", "json")))
     for path in (*fleet.folder.iterdir(), *fleet.keys.folder.glob("log-*")):
@@ -211,7 +211,7 @@ def test_no_secret_is_seen_anywhere(fleet: Fleet) -> None:
     assert not [secret for secret in (*seeds, *fleet.keys.secrets()) if secret in told]
 
 
-def test_removal_leaves_nothing(fleet: Fleet) -> None:
+def test_removal_leaves_nothing(fleet: SiteFleet) -> None:
     pids = [server.on("cat /var/lib/netprobe-agent/pid").strip() for server in (fleet.gw, fleet.box)]
     code, told, complaint = fleet.netprobe("sites", "remove", "--inventory", str(fleet.path))
     assert code == 0, told + complaint
@@ -219,7 +219,7 @@ def test_removal_leaves_nothing(fleet: Fleet) -> None:
     assert not any(runs(server, pid) for server, pid in zip((fleet.gw, fleet.box), pids, strict=True))
 
 
-def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet: Fleet) -> None:
+def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet: SiteFleet) -> None:
     by = ("--inventory", str(fleet.path))
     code, told, complaint = fleet.netprobe("check", "west/gw", "east/box", *by)
     assert code == 0, told + complaint
@@ -234,7 +234,7 @@ def test_hosts_without_an_agent_are_asked_with_their_own_tools_and_say_so(fleet:
     assert "it needs an agent" in " ".join(told.split())
 
 
-def test_an_intent_is_verified_from_hosts_without_an_agent_through_their_own_tools(fleet: Fleet) -> None:
+def test_an_intent_is_verified_from_hosts_without_an_agent_through_their_own_tools(fleet: SiteFleet) -> None:
     with fleet.running(*fleet.collector(), log="collector"):
         wait_until("the collector serves", lambda: "agents" in fleet.snapshot())
         code, told, complaint = fleet.verify("{verdict: deny, from: west, to: east, ports: [icmp, tcp/22]}")

@@ -14,7 +14,7 @@ from netprobe.bus.keys import new_user, write_seed
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess
-from netprobe.workflows.host_deploy import add_key
+from netprobe.workflows.host_deployment import add_key
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.operator_host import HUB, OperatorHost
 from tests.lab.sshd import Keys, Server, need_sshd

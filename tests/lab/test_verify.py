@@ -35,7 +35,7 @@ from benchmarks.generated_firewall import (
     hosts_of,
     invent,
 )
-from benchmarks.verify import Stage, is_found, wait_for_agents
+from benchmarks.verify import VerifyStage, is_found, wait_for_agents
 from netprobe.analysis.intent.baseline import Baseline, question_of, write_baseline
 from netprobe.analysis.intent.document import parse_span, read_intent
 from netprobe.analysis.intent.expansion import expand_cells
@@ -316,7 +316,7 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
 
 
 @pytest.fixture(scope="module")
-def stage(name: str) -> Iterator[Stage]:
+def stage(name: str) -> Iterator[VerifyStage]:
     """A small generated firewall of every kind of rule, with everything that listens behind it.
 
     It stands until the last test of this file, so tests that need a lab without it come before.
@@ -329,7 +329,7 @@ def stage(name: str) -> Iterator[Stage]:
     wall = generate(bare, count=RULES, seed=3)
     with listening(client, wall):
         stand(client, wall)
-        yield Stage(client, access, snapshot, wall, addresses_of(client))
+        yield VerifyStage(client, access, snapshot, wall, addresses_of(client))
         load_rules(client, bare, hosts_of(wall.rules))
 
 
@@ -338,7 +338,7 @@ def rule_number(number: int) -> ParameterSet:
     return pytest.param(number, marks=[pytest.mark.slow] if number >= 2 else [])  # two sweeps for each
 
 
-def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: Stage) -> None:
+def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(stage: VerifyStage) -> None:
     cases = make_cases(stage.wall, stage.wall.cells())
     told = asyncio.run(stage.look(cases, locate=LocateDrops.ALL))
     kinds = {case.rule.action if case.rule else "passes" for case in cases}
@@ -358,7 +358,7 @@ def test_every_cell_of_a_generated_firewall_is_right_and_every_drop_is_placed(st
 
 
 @pytest.mark.parametrize("number", [rule_number(number) for number in range(RULES)])
-def test_a_changed_rule_is_found_and_nothing_else(stage: Stage, number: int) -> None:
+def test_a_changed_rule_is_found_and_nothing_else(stage: VerifyStage, number: int) -> None:
     rule = stage.wall.rules[number]
     added = invent(stage.wall, random.Random(number), "added", rule.action)
     assert asyncio.run(is_found(stage, stage.wall.without(rule), rule))

@@ -16,7 +16,7 @@ from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import make_fault
-from netprobe.simulate.scoring import Scorer
+from netprobe.simulate.scorer import Scorer
 from netprobe.simulate.world import World
 from tests.scenarios.default_topology import build_inventory
 

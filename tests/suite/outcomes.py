@@ -18,7 +18,7 @@ _FILE = pytest.StashKey[IO[bytes]]()
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PhaseReport:
     """One phase of one test, as pytest reported it."""
 
     test: str
@@ -28,15 +28,15 @@ class Report:
     """Of a failure: the traceback and what was printed."""
 
 
-def read_reports(path: Path) -> tuple[Report, ...]:
+def read_reports(path: Path) -> tuple[PhaseReport, ...]:
     """The reports of a run; a last line that a killed run left unfinished is dropped."""
     return tuple(_decode(path.read_bytes().splitlines() if path.exists() else []))
 
 
-def _decode(lines: list[bytes]) -> Iterator[Report]:
+def _decode(lines: list[bytes]) -> Iterator[PhaseReport]:
     for line in lines:
         with suppress(msgspec.DecodeError):
-            yield msgspec.json.decode(line, type=Report)
+            yield msgspec.json.decode(line, type=PhaseReport)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if path := config.getoption("outcomes"):
         config.stash[_FILE] = Path(path).open("wb")  # noqa: SIM115 - closed in pytest_unconfigure
-        config.pluginmanager.register(_Writer(config.stash[_FILE]))
+        config.pluginmanager.register(_OutcomeWriter(config.stash[_FILE]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -54,19 +54,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_FILE].close()
 
 
-class _Writer:
+class _OutcomeWriter:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         assert report.when is not None
-        self._write(Report(report.nodeid, report.when, report.outcome, _output(report)))
+        self._write(PhaseReport(report.nodeid, report.when, report.outcome, _output(report)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._write(Report(report.nodeid, "collect", "failed", _output(report)))
+            self._write(PhaseReport(report.nodeid, "collect", "failed", _output(report)))
 
-    def _write(self, report: Report) -> None:
+    def _write(self, report: PhaseReport) -> None:
         self._file.write(msgspec.json.encode(report) + b"\n")
         self._file.flush()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.suite.outcomes import Report
+from tests.suite.outcomes import PhaseReport
 
 MOST_FLAKY = 2
 EXIT_PASSED, EXIT_TESTS_FAILED, EXIT_TIME_OVER = 0, 1, 124
@@ -21,7 +21,7 @@ class Attempt:
     """One run of pytest."""
 
     exit_code: int
-    reports: tuple[Report, ...]
+    reports: tuple[PhaseReport, ...]
 
     def failures(self) -> dict[str, str]:
         """The tests that failed in any phase, and what they printed, in order."""
@@ -41,7 +41,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunVerdict:
     """What becomes of the run."""
 
     flaky: Mapping[str, str]
@@ -56,12 +56,12 @@ class Verdict:
         return int(bool(self.problem or self.failed) or len(self.flaky) > MOST_FLAKY)
 
 
-def judge(first: Attempt, second: Mapping[str, Attempt]) -> Verdict:
+def judge(first: Attempt, second: Mapping[str, Attempt]) -> RunVerdict:
     """Judge a run by its *first* attempt and by a *second* one for each test that failed."""
     failures = first.failures()
     flaky = {test: told for test, told in failures.items() if test in second and second[test].passed(test)}
     failed = tuple(test for test in failures if test not in flaky)
-    return Verdict(flaky, failed, _problem(first, failures))
+    return RunVerdict(flaky, failed, _problem(first, failures))
 
 
 def _problem(first: Attempt, failures: Iterable[str]) -> str:
@@ -76,7 +76,7 @@ def _problem(first: Attempt, failures: Iterable[str]) -> str:
             return f"pytest did not finish: exit code {code}"
 
 
-def describe(verdict: Verdict) -> str:
+def describe(verdict: RunVerdict) -> str:
     """The end of the log."""
     lines = []
     for test, told in verdict.flaky.items():

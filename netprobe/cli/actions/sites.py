@@ -13,7 +13,7 @@ from netprobe.render.terminal.sites import (
     sites_document,
     sites_table,
 )
-from netprobe.workflows.host_deploy import (
+from netprobe.workflows.host_deployment import (
     DeployOptions,
     Told,
     deploy_agents,

@@ -28,7 +28,7 @@ _name = click.option("--name", metavar="NAME", cls=RegistryOption, default=_defa
                      help="Name of the lab.")  # fmt: skip
 
 
-class FaultKind(click.ParamType[str]):
+class FaultKindParam(click.ParamType[str]):
     """The kind of a fault; the lab refuses an unknown one, the registry completes a known one."""
 
     name = "kind"
@@ -112,7 +112,7 @@ def list_faults(name: str, form: str) -> None:
 @fault.command(name="add")
 @_name
 @form_option
-@click.argument("kind", type=FaultKind())
+@click.argument("kind", type=FaultKindParam())
 @click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]...")
 def add_fault(name: str, form: str, kind: str, parameters: tuple[str, ...]) -> None:
     """Inject a fault of KIND with its parameters; `netprobe lab fault list` shows both."""

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
-from benchmarks.namespaces import FAR_V4, FAR_V6, Pair, joined, unlimited, why_not
-from netprobe.engine.sweep.ports import sweep_ports
+from benchmarks.namespaces import FAR_V4, FAR_V6, NamespacePair, joined, unlimited, why_not
+from benchmarks.port_sweep import sweep_ports
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from tests.lab.icmp_codes import CODES_V4, CODES_V6
 
@@ -21,14 +21,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(why_not()), reason=why_no
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[NamespacePair]:
     with joined() as both:
         unlimited(both.far)
         yield both
 
 
 @contextmanager
-def standing(pair: Pair, firewall: Firewall, transport: Transport) -> Iterator[None]:
+def standing(pair: NamespacePair, firewall: Firewall, transport: Transport) -> Iterator[None]:
     """The firewall and its listeners, in the far namespace."""
     pair.far.filter(firewall.rules)
     command = pair.far.command(
@@ -41,7 +41,7 @@ def standing(pair: Pair, firewall: Firewall, transport: Transport) -> Iterator[N
 
 
 @pytest.mark.parametrize("transport", PORTED)
-def test_verdicts_are_the_truth_and_nmap_s(pair: Pair, transport: Transport) -> None:
+def test_verdicts_are_the_truth_and_nmap_s(pair: NamespacePair, transport: Transport) -> None:
     firewall = generate_firewall(transport, hosts=80, ports=26, limited=2, seed=11)
     with standing(pair, firewall, transport):
         with pair.near.entered():
@@ -58,7 +58,7 @@ def test_verdicts_are_the_truth_and_nmap_s(pair: Pair, transport: Transport) -> 
     assert {pair: (ours[pair], theirs.get(pair)) for pair in differing} == {}
 
 
-def test_the_default_limit_of_linux_does_not_turn_closed_into_filtered(pair: Pair) -> None:
+def test_the_default_limit_of_linux_does_not_turn_closed_into_filtered(pair: NamespacePair) -> None:
     """Six ICMP errors at once, then one per second and peer."""
     pair.far.run("sysctl -qw net.ipv4.icmp_ratelimit=1000 net.ipv4.icmp_ratemask=6168")
     with pair.near.entered():
@@ -67,7 +67,7 @@ def test_the_default_limit_of_linux_does_not_turn_closed_into_filtered(pair: Pai
     assert swept.careful == (FAR_V4,)
 
 
-def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: Pair) -> None:
+def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: NamespacePair) -> None:
     pair.far.filter("table ip t {\nchain c {\ntype filter hook input priority 0\nip protocol tcp drop\n}\n}")
     pair.far.filter(
         "table ip u {\nchain c {\ntype filter hook input priority 0\nip daddr 10.9.0.2 drop\n}\n}"
@@ -78,7 +78,7 @@ def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: Pair) -> None:
     assert swept.verdict(3).reason == "nothing on this host answered"
 
 
-def test_both_families_and_who_rejected(pair: Pair) -> None:
+def test_both_families_and_who_rejected(pair: NamespacePair) -> None:
     pair.far.filter(
         "table inet t {\nchain c {\ntype filter hook input priority 0\n"
         "meta nfproto ipv6 tcp dport 81 reject with icmpv6 type admin-prohibited\n"
@@ -99,7 +99,7 @@ def test_both_families_and_who_rejected(pair: Pair) -> None:
     ("address", "kind", "codes"), [(FAR_V4, 3, CODES_V4), (FAR_V6, 1, CODES_V6)], ids=["v4", "v6"]
 )
 def test_each_code_is_told_and_a_port_unreachable_to_udp_is_closed(
-    pair: Pair, transport: Transport, address: str, kind: int, codes: dict[str, int]
+    pair: NamespacePair, transport: Transport, address: str, kind: int, codes: dict[str, int]
 ) -> None:
     family, icmp = ("ip", "icmp") if address == FAR_V4 else ("ip6", "icmpv6")
     rules = "\n".join(
@@ -120,7 +120,9 @@ def test_each_code_is_told_and_a_port_unreachable_to_udp_is_closed(
 
 @pytest.mark.parametrize("transport", PORTED)
 @pytest.mark.parametrize("address", [FAR_V4, FAR_V6], ids=["v4", "v6"])
-def test_an_answer_lost_on_its_way_back_is_filtered(pair: Pair, transport: Transport, address: str) -> None:
+def test_an_answer_lost_on_its_way_back_is_filtered(
+    pair: NamespacePair, transport: Transport, address: str
+) -> None:
     family, icmp = ("ip", "icmp") if address == FAR_V4 else ("ip6", "icmpv6")
     hidden = f"{family} saddr {address} meta l4proto {{ tcp, udp }} drop"
     unheard = f"{family} saddr {address} {icmp} type destination-unreachable drop"
@@ -132,7 +134,7 @@ def test_an_answer_lost_on_its_way_back_is_filtered(pair: Pair, transport: Trans
     assert swept.verdicts.tolist() == [Verdict.FILTERED] * 2
 
 
-def test_no_route_is_our_own_trouble(pair: Pair) -> None:
+def test_no_route_is_our_own_trouble(pair: NamespacePair) -> None:
     with pair.near.entered():
         swept = sweep_ports(["192.0.2.1"], [80], Transport.TCP, seed=1)
     assert swept.verdict(0) == PortVerdict(

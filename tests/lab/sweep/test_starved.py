@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.namespaces import Namespace, Pair, joined, unlimited, why_not
+from benchmarks.namespaces import HeldNamespace, NamespacePair, joined, unlimited, why_not
 from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.model.verdict import Transport, Verdict
 
@@ -28,7 +28,7 @@ STOPS, STOPPED_S, APART_S = 3, 1.0, 0.25
 DROPPED = 85
 RULES = f"table ip t {{\nchain c {{\ntype filter hook input priority 0\ntcp dport {DROPPED} drop\n}}\n}}"
 SWEEP = f"""
-from netprobe.engine.sweep.ports import sweep_ports
+from benchmarks.port_sweep import sweep_ports
 from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.model.verdict import Transport
 hosts = [f"10.9.0.{{number}}" for number in range(1, {HOSTS + 1})]
@@ -38,7 +38,7 @@ print(*swept.verdicts, flush=True)
 """
 
 
-def sweep_stopped(near: Namespace, *words: str) -> list[str]:
+def sweep_stopped(near: HeldNamespace, *words: str) -> list[str]:
     """The verdicts of a process that is stopped again and again while it asks."""
     command = near.command(*words, sys.executable, "-c", SWEEP)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asker:
@@ -81,7 +81,7 @@ def word_of(port: int) -> str:
 
 
 @contextmanager
-def listening(pair: Pair) -> Iterator[None]:
+def listening(pair: NamespacePair) -> Iterator[None]:
     """Something on every even port of the far end."""
     ports = [str(port) for port in PORTS if not port % 2]
     command = pair.far.command(sys.executable, "-m", "benchmarks.responders", Transport.TCP, *ports)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, Pair, joined, unlimited, why_not
+from benchmarks.namespaces import FAR_V4, FAR_V6, NEAR_V4, NEAR_V6, NamespacePair, joined, unlimited, why_not
 from netprobe.engine.sweep.sockets import find_sources
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
@@ -31,14 +31,14 @@ ADDRESSES = [
 
 
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[NamespacePair]:
     with joined() as both, both.near.entered():
         # Linux answers one host with about one ICMP error per second; what is tested here is not that.
         unlimited(both.far)
         yield both
 
 
-def firewall(pair: Pair, rules: str, *, at: str = "far", hook: str = "input") -> None:
+def firewall(pair: NamespacePair, rules: str, *, at: str = "far", hook: str = "input") -> None:
     chain = f"chain c {{\ntype filter hook {hook} priority 0\n{rules}\n}}"
     namespace = pair.far if at == "far" else pair.near
     namespace.filter(f"table inet t {{\n{chain}\n}}\n")
@@ -48,7 +48,7 @@ def kernel_table(name: str) -> list[str]:
     return Path(f"/proc/thread-self/net/{name}").read_text().splitlines()
 
 
-def test_every_echo_is_answered_round_after_round(pair: Pair) -> None:
+def test_every_echo_is_answered_round_after_round(pair: NamespacePair) -> None:
     with Sweep(SweepTargets.of(TargetProtocol.ICMP, ADDRESSES), key=KEY, seed=1) as sweep:
         for _ in range(6):
             result = sweep.ask(QUICK)
@@ -58,7 +58,7 @@ def test_every_echo_is_answered_round_after_round(pair: Pair) -> None:
         assert sweep.drops == 0
 
 
-def test_each_target_has_the_source_that_its_own_route_gives(pair: Pair) -> None:
+def test_each_target_has_the_source_that_its_own_route_gives(pair: NamespacePair) -> None:
     sources = {
         FAR_V4: NEAR_V4, "127.0.0.9": "127.0.0.1", "10.9.0.1": NEAR_V4, "192.0.2.1": "0.0.0.0",
         FAR_V6: NEAR_V6, "::1": "::1", "fd09::1": NEAR_V6, "2001:db8::1": "::",
@@ -68,7 +68,7 @@ def test_each_target_has_the_source_that_its_own_route_gives(pair: Pair) -> None
     assert [address_text(row) for row in found] == [sources[target] for target in targets]
 
 
-def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> None:
+def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: NamespacePair) -> None:
     with pair.far.entered():
         listener = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
     ports = np.array([80, 81] * len(ADDRESSES))
@@ -98,7 +98,7 @@ def test_syns_find_open_and_closed_and_leave_nothing_half_open(pair: Pair) -> No
 )
 @pytest.mark.parametrize("kind", [TargetProtocol.ICMP, TargetProtocol.SYN])
 def test_rejections_name_sender_type_and_code(
-    pair: Pair, word: str, v4: tuple[int, int], v6: tuple[int, int], kind: TargetProtocol
+    pair: NamespacePair, word: str, v4: tuple[int, int], v6: tuple[int, int], kind: TargetProtocol
 ) -> None:
     what = "tcp dport 80" if kind is TargetProtocol.SYN else "icmpv6 type echo-request"
     words = {"no-route": "net-unreachable", "addr-unreachable": "host-unreachable"}
@@ -113,7 +113,7 @@ def test_rejections_name_sender_type_and_code(
     assert result.outcome(1) == Rejected(FAR_V6, *v6)
 
 
-def test_silence_and_our_own_refusals_are_told_apart(pair: Pair) -> None:
+def test_silence_and_our_own_refusals_are_told_apart(pair: NamespacePair) -> None:
     firewall(pair, "ip daddr 10.9.0.1 drop")
     targets = ["10.9.0.1", "10.9.0.2", "192.0.2.1", FAR_V4]
     questions = SweepTargets.of(TargetProtocol.ICMP, targets, sizes=[0, 0, 0, 4000])
@@ -124,14 +124,14 @@ def test_silence_and_our_own_refusals_are_told_apart(pair: Pair) -> None:
     assert [int(errno) for errno in result.errnos] == [0, 0, 101, 90]
 
 
-def test_a_local_firewall_is_our_own_trouble(pair: Pair) -> None:
+def test_a_local_firewall_is_our_own_trouble(pair: NamespacePair) -> None:
     firewall(pair, "ip daddr 10.9.0.1 drop", at="near", hook="output")
     with Sweep(SweepTargets.of(TargetProtocol.ICMP, ["10.9.0.1", "10.9.0.2"]), key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
     assert [ResultCode(code) for code in result.codes] == [ResultCode.NOT_MEASURED, ResultCode.REACHED]
 
 
-def test_a_router_tells_the_mtu(pair: Pair) -> None:
+def test_a_router_tells_the_mtu(pair: NamespacePair) -> None:
     pair.far.run(
         """
         sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
@@ -150,7 +150,7 @@ def test_a_router_tells_the_mtu(pair: Pair) -> None:
             assert [result.outcome(row) for row in range(2)] == [TooBig(1280, FAR_V4), TooBig(1280, FAR_V6)]
 
 
-def reflector(pair: Pair, key: bytes = KEY) -> subprocess.Popen[bytes]:
+def reflector(pair: NamespacePair, key: bytes = KEY) -> subprocess.Popen[bytes]:
     command = (sys.executable, "-m", "benchmarks.reflector", "9771", key.decode(), "far/w1/pod")
     started = subprocess.Popen(pair.far.command(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert started.stdout is not None
@@ -158,7 +158,7 @@ def reflector(pair: Pair, key: bytes = KEY) -> subprocess.Popen[bytes]:
     return started
 
 
-def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: Pair) -> None:
+def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: NamespacePair) -> None:
     # Linux sends from a routed prefix of IPv6 only what answers in the kernel, so one address stands for it.
     once = [address for address in ADDRESSES if not address.startswith("fd09")]
     asked = [*once, *once]
@@ -181,14 +181,14 @@ def test_stamp_sessions_count_and_tell_what_the_peer_saw(pair: Pair) -> None:
         assert set(result.stamps.ttls.tolist()) == {64}
 
 
-def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: Pair) -> None:
+def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: NamespacePair) -> None:
     questions = SweepTargets.of(TargetProtocol.STAMP, [FAR_V4, FAR_V4, FAR_V6], ports=[9771, 9772, 9772])
     with reflector(pair, b"another key"), Sweep(questions, key=KEY, seed=1) as sweep:
         result = sweep.ask(QUICK)
     assert result.codes.tolist() == [ResultCode.TIMED_OUT, ResultCode.REFUSED, ResultCode.REFUSED]
 
 
-def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Pair) -> None:
+def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: NamespacePair) -> None:
     many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, 1001)]
     with Sweep(SweepTargets.of(TargetProtocol.ICMP, many), key=KEY, seed=1) as sweep:
         sweep._opened.doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -215,7 +215,7 @@ except SurroundingsError as error:
 """
 
 
-def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: Pair) -> None:
+def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: NamespacePair) -> None:
     pair.near.run("sysctl -qw 'net.ipv4.ping_group_range=0 1000'")
     words = pair.near.command(
         "setpriv",
@@ -233,7 +233,7 @@ def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: Pair) -> N
     )
 
 
-def test_forged_answers_do_not_count(pair: Pair) -> None:
+def test_forged_answers_do_not_count(pair: NamespacePair) -> None:
     """The far end answers nothing itself, but sends echo replies that know everything except the cookie."""
     pair.far.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
     with pair.far.entered():

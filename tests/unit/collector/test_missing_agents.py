@@ -44,7 +44,7 @@ def running(on: str, address: str) -> dict[str, object]:
     return told
 
 
-class Fleet:
+class WatchedFleet:
     """A collector that watches a cluster of two nodes, and how it is asked."""
 
     def __init__(self, settings: Settings, seeds: dict[AgentId, str], operator: str) -> None:
@@ -90,7 +90,7 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(folder: Path) -> AsyncIterator[Fleet]:
+async def fleet(folder: Path) -> AsyncIterator[WatchedFleet]:
     agents, (operator, operator_public) = {agent: new_user() for agent in (HERE, MISSED)}, new_user()
     public = {str(agent): public for agent, (_, public) in agents.items()}
     (folder / "keys.json").write_text(json.dumps({"agents": public, "operators": [operator_public]}))
@@ -115,7 +115,7 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
         async with asyncio.timeout(PATIENCE_S):
             while not settings.ready_file.exists():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.05)
-        here = Fleet(settings, {agent: seed for agent, (seed, _) in agents.items()}, operator)
+        here = WatchedFleet(settings, {agent: seed for agent, (seed, _) in agents.items()}, operator)
         reporting = group.create_task(here.report_forever())
         yield here
         reporting.cancel()

@@ -34,7 +34,7 @@ HEALTHY = Snapshot(
 
 
 @dataclass
-class Fleet:
+class ScriptedFleet:
     """A fleet that finds *found* while a fault is in place."""
 
     found: tuple[Finding, ...]
@@ -66,7 +66,7 @@ def finding(cause: Cause) -> Finding:
     ],
 )
 async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], right: bool) -> None:
-    fleet = Fleet(found)
+    fleet = ScriptedFleet(found)
     rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
     verdict = await rehearsal.play(DrillFault("dns-down", {"cluster": "prod"}), linger_s=0.1)
     assert verdict.named_right is right
@@ -76,7 +76,7 @@ async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], r
 
 
 async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing() -> None:
-    fleet = Fleet((finding(Cause.DNS_DOWN),), broken=True)
+    fleet = ScriptedFleet((finding(Cause.DNS_DOWN),), broken=True)
     rehearsal = FaultDrill(fleet.ask, fleet, INTERVAL_NS)
     with pytest.raises(SystemRefusedError, match="1 findings are open"):
         await rehearsal.wait_until_healthy(timeout_s=0.1)
@@ -104,7 +104,7 @@ def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, said: str) 
 
 
 @dataclass
-class TwoFaults(Fleet):
+class TwoFaults(ScriptedFleet):
     """A fleet in which two kinds can be broken at once; it names what it is told to."""
 
     async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:

@@ -30,7 +30,7 @@ UNKNOWN = bytes.fromhex("00 00 00 00 00")
 
 
 @dataclass
-class Server:
+class HealthServer:
     """An HTTP/2 server without sockets: a frame and trailers for a request."""
 
     frame: bytes = SERVING
@@ -58,7 +58,7 @@ class Server:
     def resolvers(self) -> Resolvers:
         return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> Server | Observation:
+    async def connect(self, check: Check, *, port: int) -> HealthServer | Observation:
         return self
 
     async def exchange(
@@ -92,7 +92,7 @@ class Server:
         self.is_closed = True
 
 
-def ask(server: Server, **options: str) -> Observation:
+def ask(server: HealthServer, **options: str) -> Observation:
     probe = Probe("grpc", port=50_051, options=tuple(options.items()))
     seen = asyncio.run(grpc.ask(make_check(probe), server))
     assert server.is_closed
@@ -100,7 +100,7 @@ def ask(server: Server, **options: str) -> Observation:
 
 
 def test_a_serving_server_is_reached_with_its_phases() -> None:
-    server = Server()
+    server = HealthServer()
     assert ask(server, service="orders") == Observation(
         Reached(20), phases_ns=(("connect", 10), ("answer", 10)), facts=(("health", "SERVING"),)
     )
@@ -112,51 +112,57 @@ def test_a_serving_server_is_reached_with_its_phases() -> None:
 @pytest.mark.parametrize(
     ("server", "words"),
     [
-        pytest.param(Server(NOT_SERVING), "service 'orders' says NOT_SERVING", id="not serving"),
-        pytest.param(Server(UNKNOWN), "service 'orders' says UNKNOWN", id="unknown health"),
-        pytest.param(Server(b"", "5"), "the server knows no service 'orders' (NOT_FOUND)", id="no service"),
+        pytest.param(HealthServer(NOT_SERVING), "service 'orders' says NOT_SERVING", id="not serving"),
+        pytest.param(HealthServer(UNKNOWN), "service 'orders' says UNKNOWN", id="unknown health"),
         pytest.param(
-            Server(b"", "12"),
+            HealthServer(b"", "5"), "the server knows no service 'orders' (NOT_FOUND)", id="no service"
+        ),
+        pytest.param(
+            HealthServer(b"", "12"),
             "the server speaks gRPC but offers no health checks (UNIMPLEMENTED)",
             id="no health checks",
         ),
         pytest.param(
-            Server(b"", "16", "who%20are you"),
+            HealthServer(b"", "16", "who%20are you"),
             "the health check failed with UNAUTHENTICATED: who are you",
             id="another status",
         ),
-        pytest.param(Server(b"", "x"), "the health check failed with status x", id="a status that is none"),
-        pytest.param(Server(b"", "77"), "the health check failed with status 77", id="a new status"),
         pytest.param(
-            Server(b"\x01" + SERVING[1:]),
+            HealthServer(b"", "x"), "the health check failed with status x", id="a status that is none"
+        ),
+        pytest.param(HealthServer(b"", "77"), "the health check failed with status 77", id="a new status"),
+        pytest.param(
+            HealthServer(b"\x01" + SERVING[1:]),
             "the gRPC message is compressed, though none was asked for",
             id="compressed",
         ),
-        pytest.param(Server(SERVING[:-1]), "the gRPC frame is torn", id="torn"),
+        pytest.param(HealthServer(SERVING[:-1]), "the gRPC frame is torn", id="torn"),
         pytest.param(
-            Server(head=((":status", "404"), ("content-type", "text/html"))),
+            HealthServer(head=((":status", "404"), ("content-type", "text/html"))),
             "no gRPC: HTTP status 404, text/html",
             id="a web server",
         ),
         pytest.param(
-            Server(lines=[Closed(reset=True)]), "the connection was reset before the answer", id="reset"
+            HealthServer(lines=[Closed(reset=True)]), "the connection was reset before the answer", id="reset"
         ),
-        pytest.param(Server(lines=[Closed()]), "the connection was closed before the answer", id="closed"),
+        pytest.param(
+            HealthServer(lines=[Closed()]), "the connection was closed before the answer", id="closed"
+        ),
     ],
 )
-def test_everything_else_is_told_apart(server: Server, words: str) -> None:
+def test_everything_else_is_told_apart(server: HealthServer, words: str) -> None:
     assert ask(server, service="orders").outcome == AppFailed(words)
 
 
 def test_a_server_that_speaks_no_http2_and_one_that_says_nothing() -> None:
-    spoken = ask(Server(lines=[b"HTTP/1.1 400 Bad Request\r\n\r\n"])).outcome
+    spoken = ask(HealthServer(lines=[b"HTTP/1.1 400 Bad Request\r\n\r\n"])).outcome
     assert spoken == AppFailed("not HTTP/2: it answers in HTTP/1")
-    assert ask(Server(lines=[SILENCE])).outcome == SILENCE.outcome
+    assert ask(HealthServer(lines=[SILENCE])).outcome == SILENCE.outcome
 
 
 @given(st.lists(st.binary(min_size=1), max_size=5))
 def test_whatever_a_peer_says_is_an_outcome(lines: list[bytes]) -> None:
-    seen = ask(Server(lines=[*lines, Closed()]))
+    seen = ask(HealthServer(lines=[*lines, Closed()]))
     assert seen.outcome.kind is OutcomeKind.APP_FAILED
 
 

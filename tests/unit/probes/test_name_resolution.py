@@ -26,7 +26,7 @@ RESOLVERS = Resolvers(("10.96.0.10", "10.96.0.11"), ("shop.svc.cluster.local", "
 
 
 @dataclass
-class Net:
+class ResolverNet:
     """A DNS server that knows *zone*, and an HTTP server; *failure* is what else a query meets."""
 
     zone: dict[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Net:
     def resolvers(self) -> Resolvers:
         return self.known
 
-    async def connect(self, check: Check, *, port: int) -> Net | Observation:
+    async def connect(self, check: Check, *, port: int) -> ResolverNet | Observation:
         return self
 
     async def exchange(
@@ -79,32 +79,32 @@ CHECK = make_check(Probe("http", port=80, name="db"), kind=TargetKind.OUTSIDE)
 
 
 def test_the_search_list_is_walked_until_a_name_is_known() -> None:
-    net = Net({"db.svc.cluster.local": "10.0.0.9"})
+    net = ResolverNet({"db.svc.cluster.local": "10.0.0.9"})
     assert asyncio.run(resolve(CHECK, net, "db")) == ("10.0.0.9",)
     assert net.asked == [("10.96.0.10", f"db.{one}svc.cluster.local") for one in ("shop.", "")]
 
 
 def test_every_failure_names_the_server_and_what_it_said() -> None:
-    def failed(net: Net) -> tuple[object, str]:
+    def failed(net: ResolverNet) -> tuple[object, str]:
         seen = asyncio.run(resolve(CHECK, net, "db"))
         assert isinstance(seen, Observation)
         return seen.outcome, seen.detail
 
-    assert failed(Net()) == (NotResolved("db", "NXDOMAIN"), "resolve db: 10.96.0.10 says NXDOMAIN")
-    silent = failed(Net(failure=Observation(TimedOut(5_000_000))))
+    assert failed(ResolverNet()) == (NotResolved("db", "NXDOMAIN"), "resolve db: 10.96.0.10 says NXDOMAIN")
+    silent = failed(ResolverNet(failure=Observation(TimedOut(5_000_000))))
     assert silent == (NotResolved("db", "timeout"), "resolve db: 10.96.0.10 no answer within 5 ms")
-    assert failed(Net(failure=Observation(Refused(3))))[0] == NotResolved("db", "refused")
-    assert failed(Net(known=Resolvers()))[0] == NotResolved("db", "this host knows no DNS server")
+    assert failed(ResolverNet(failure=Observation(Refused(3))))[0] == NotResolved("db", "refused")
+    assert failed(ResolverNet(known=Resolvers()))[0] == NotResolved("db", "this host knows no DNS server")
 
 
 def test_resolving_is_a_phase_and_another_address_is_told() -> None:
     probe = Probe("http", port=80, name="db", options=(("identity", "no"), ("resolve", "yes")))
     check = make_check(probe, kind=TargetKind.OUTSIDE, address="10.0.0.2")
-    seen = asyncio.run(http.ask(check, Net({"db": "10.0.0.9"}, known=Resolvers(("10.96.0.10",)))))
+    seen = asyncio.run(http.ask(check, ResolverNet({"db": "10.0.0.9"}, known=Resolvers(("10.96.0.10",)))))
     assert seen.outcome == Reached(20), "the round trip begins with the connection"
     assert [name for name, _ in seen.phases_ns] == ["resolve", "connect", "first-byte"]
     assert dict(seen.facts)["resolved"] == "10.0.0.9; asked is 10.0.0.2, which is none of them"
-    unknown = asyncio.run(http.ask(check, Net()))
+    unknown = asyncio.run(http.ask(check, ResolverNet()))
     assert unknown.outcome.kind is OutcomeKind.NOT_RESOLVED
     assert [name for name, _ in unknown.phases_ns] == ["resolve"]
 

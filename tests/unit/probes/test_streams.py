@@ -145,7 +145,7 @@ def dns_check(**options: str) -> Check:
     return make_check(probe, kind=TargetKind.DNS, name="dev/dns")
 
 
-class DnsServer(Script):
+class StreamDnsServer(Script):
     """A server that answers each question with *reply_to*."""
 
     def __init__(self, reply_to: Callable[[dns.message.Message], list[bytes]]) -> None:
@@ -200,12 +200,12 @@ def foreign(query: dns.message.Message) -> list[bytes]:
 async def test_dns_replies_become_outcomes(
     transport: str, reply_to: Callable[[dns.message.Message], list[bytes]], ending: object
 ) -> None:
-    seen = await probe_dns.ask(dns_check(transport=transport), DnsServer(reply_to))
+    seen = await probe_dns.ask(dns_check(transport=transport), StreamDnsServer(reply_to))
     assert ending in (seen.outcome, seen.outcome.kind)
 
 
 async def test_replies_to_other_questions_never_count() -> None:
-    seen = await probe_dns.ask(dns_check(), DnsServer(foreign))
+    seen = await probe_dns.ask(dns_check(), StreamDnsServer(foreign))
     assert seen is SILENCE
 
 
@@ -214,12 +214,12 @@ async def test_a_dns_server_can_say_anything(noise: bytes) -> None:
     def babble(query: dns.message.Message) -> list[bytes]:
         return [query.id.to_bytes(2, "big") + noise]
 
-    seen = await probe_dns.ask(dns_check(), DnsServer(babble))
+    seen = await probe_dns.ask(dns_check(), StreamDnsServer(babble))
     assert seen.outcome.kind in {OutcomeKind.TIMED_OUT, OutcomeKind.NOT_RESOLVED}
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_what_a_server_says_and_which_server_said_it_are_told(transport: str) -> None:
-    seen = await probe_dns.ask(dns_check(transport=transport), DnsServer(right))
+    seen = await probe_dns.ask(dns_check(transport=transport), StreamDnsServer(right))
     told = f"10.0.0.2 port 53, over {transport.upper()}"
     assert dict(seen.facts) == {"records": "10.0.0.9", "server": told}

@@ -29,7 +29,7 @@ needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="open
 
 
 @dataclass
-class Server:
+class TlsServer:
     """A TLS server without sockets; without a context it says its lines."""
 
     context: ssl.SSLContext | None = None
@@ -52,7 +52,7 @@ class Server:
     def resolvers(self) -> Resolvers:
         return Resolvers()
 
-    async def connect(self, check: Check, *, port: int) -> Server | Observation:
+    async def connect(self, check: Check, *, port: int) -> TlsServer | Observation:
         return self
 
     async def exchange(
@@ -90,7 +90,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return made
 
 
-async def ask(server: Server, name: str = NAME) -> Observation:
+async def ask(server: TlsServer, name: str = NAME) -> Observation:
     check = make_check(Probe("tls", port=443, name=name), kind=TargetKind.OUTSIDE)
     seen = await tls.ask(check, server)
     assert server.is_closed
@@ -100,7 +100,7 @@ async def ask(server: Server, name: str = NAME) -> Observation:
 @needs_openssl
 @pytest.mark.parametrize("name", [NAME, "a.wild.example.org", "10.0.0.2", ""])
 async def test_a_certificate_nobody_knows_is_observed_and_told(context: ssl.SSLContext, name: str) -> None:
-    seen = await ask(Server(context), name)
+    seen = await ask(TlsServer(context), name)
     facts = dict(seen.facts)
     assert isinstance(seen.outcome, Reached), seen
     assert facts["version"].startswith("TLSv1.3")
@@ -123,7 +123,7 @@ async def test_a_certificate_nobody_knows_is_observed_and_told(context: ssl.SSLC
 async def test_a_certificate_that_does_not_fit_is_a_tls_failure(
     context: ssl.SSLContext, name: str, wall_ns: int, said: str
 ) -> None:
-    seen = await ask(Server(context, wall=wall_ns), name)
+    seen = await ask(TlsServer(context, wall=wall_ns), name)
     assert isinstance(seen.outcome, TlsFailed)
     assert seen.outcome.reason.startswith(said)
     assert dict(seen.facts)["subject"] == "echo", "it is told all the same"
@@ -138,12 +138,12 @@ async def test_a_certificate_that_does_not_fit_is_a_tls_failure(
     ],
 )
 async def test_a_handshake_that_breaks_says_how(line: bytes | Closed, said: str) -> None:
-    outcome = (await ask(Server(lines=[line]))).outcome
+    outcome = (await ask(TlsServer(lines=[line]))).outcome
     assert isinstance(outcome, TlsFailed)
     assert outcome.reason.startswith(said)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=4))
 async def test_whatever_a_peer_says_is_an_outcome(lines: list[bytes]) -> None:
-    outcome = (await ask(Server(lines=list(lines)))).outcome
+    outcome = (await ask(TlsServer(lines=list(lines)))).outcome
     assert isinstance(outcome, TlsFailed | TimedOut)

@@ -21,7 +21,7 @@ from netprobe.probes.tls_stream import SecureStream
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
 
-class Echo:
+class EchoPeer:
     """A TLS server without sockets that says again what it hears, and ends on an empty line."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -82,7 +82,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 @needs_openssl
 async def test_bytes_go_through_and_the_end_is_told(context: ssl.SSLContext) -> None:
-    stream = SecureStream(Echo(context), name="echo", protocols=("h2", "http/1.1"))
+    stream = SecureStream(EchoPeer(context), name="echo", protocols=("h2", "http/1.1"))
     assert await stream.shake_hands() is None
     assert stream.tls.selected_alpn_protocol() == "h2"
     assert await stream.send(b"who are you?") is None

@@ -11,24 +11,24 @@ from pathlib import Path
 import pytest
 
 from tests.suite.e2e import Attempts, run_twice
-from tests.suite.outcomes import Report
+from tests.suite.outcomes import PhaseReport
 from tests.suite.parts import ROOT
 from tests.suite.second_attempt import MOST_FLAKY, Attempt, describe, judge
 
-PASSED = Report("t.py::test_a", "call", "passed")
-FAILED = Report("t.py::test_a", "call", "failed", "AssertionError: two is not three")
+PASSED = PhaseReport("t.py::test_a", "call", "passed")
+FAILED = PhaseReport("t.py::test_a", "call", "failed", "AssertionError: two is not three")
 A = FAILED.test
 ONE_FAILURE = Attempt(1, (FAILED,))
 
 
 def failures(count: int) -> Attempt:
     return Attempt(
-        1, tuple(Report(f"t.py::test_{n}", "call", "failed", f"failure {n}") for n in range(count))
+        1, tuple(PhaseReport(f"t.py::test_{n}", "call", "failed", f"failure {n}") for n in range(count))
     )
 
 
 def passing(test: str) -> Attempt:
-    return Attempt(0, (Report(test, "setup", "passed"), Report(test, "call", "passed")))
+    return Attempt(0, (PhaseReport(test, "setup", "passed"), PhaseReport(test, "call", "passed")))
 
 
 def test_a_run_in_which_everything_passed_passes_and_says_nothing() -> None:
@@ -54,11 +54,13 @@ def test_what_fails_twice_has_failed() -> None:
         pytest.param({}, id="it did not come to its turn"),
         pytest.param({A: Attempt(124, ())}, id="the time was over"),
         pytest.param({A: Attempt(124, (PASSED,))}, id="the time was over as it was put away"),
-        pytest.param({A: Attempt(0, (Report(A, "setup", "skipped"),))}, id="it was skipped"),
+        pytest.param({A: Attempt(0, (PhaseReport(A, "setup", "skipped"),))}, id="it was skipped"),
         pytest.param({A: Attempt(5, ())}, id="it was not found"),
-        pytest.param({A: Attempt(0, (Report("t.py::test_b", "call", "passed"),))}, id="another test passed"),
         pytest.param(
-            {A: Attempt(1, (PASSED, Report(A, "teardown", "failed", "left behind")))}, id="teardown"
+            {A: Attempt(0, (PhaseReport("t.py::test_b", "call", "passed"),))}, id="another test passed"
+        ),
+        pytest.param(
+            {A: Attempt(1, (PASSED, PhaseReport(A, "teardown", "failed", "left behind")))}, id="teardown"
         ),
         pytest.param({A: Attempt(-9, (PASSED,))}, id="it was killed"),
     ],
@@ -77,7 +79,7 @@ def test_more_than_a_few_flaky_tests_fail_the_run(count: int, code: int) -> None
 
 @pytest.mark.parametrize("phase", ["setup", "teardown"])
 def test_errors_around_a_test_are_failures_too(phase: str) -> None:
-    first = Attempt(1, (PASSED, Report(A, phase, "failed", "an error")))  # type: ignore[arg-type]
+    first = Attempt(1, (PASSED, PhaseReport(A, phase, "failed", "an error")))  # type: ignore[arg-type]
     assert judge(first, {}).failed == (A,)
 
 

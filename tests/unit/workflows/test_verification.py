@@ -37,7 +37,7 @@ WEB, SHUT, ECHO = PortSpec(Protocol.TCP, 80), PortSpec(Protocol.TCP, 81), PortSp
 
 
 @dataclass
-class Wire:
+class AskedWire:
     """Answers: echoes come back, port 80 is open, everything else is dropped behind the first hop."""
 
     asked: list[str] = field(default_factory=list)
@@ -95,7 +95,11 @@ def _reject(asked: PortTargets, limit: int) -> Iterator[PortVerdict]:
 
 
 def look(
-    wire: Wire, expected: str, *, locate: LocateDrops = LocateDrops.DIFFERING, snapshot: Snapshot = SNAPSHOT
+    wire: AskedWire,
+    expected: str,
+    *,
+    locate: LocateDrops = LocateDrops.DIFFERING,
+    snapshot: Snapshot = SNAPSHOT,
 ) -> dict[PortSpec, CellResult]:
     address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
     cells = [
@@ -107,7 +111,7 @@ def look(
 
 
 def test_a_broken_door_is_walked_to_its_hop() -> None:
-    wire = Wire()
+    wire = AskedWire()
     told = look(wire, "allow")
     assert wire.asked == ["ports", "ports", "drops"]  # a silence is asked about twice
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.AS_INTENDED, CellVerdict.BROKEN)
@@ -124,13 +128,13 @@ def test_a_broken_door_is_walked_to_its_hop() -> None:
     ],
 )
 def test_a_proven_denial_is_walked_only_if_all_are(locate: LocateDrops, asked: list[str]) -> None:
-    wire = Wire()
+    wire = AskedWire()
     told = look(wire, "deny", locate=locate)
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.LEAK, CellVerdict.AS_INTENDED)
     assert wire.asked == asked
 
 
-def limited(wire: Wire, ports: range) -> dict[int, str]:
+def limited(wire: AskedWire, ports: range) -> dict[int, str]:
     """Why each door is broken, where it is not for silence."""
     address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
     cells = [
@@ -143,14 +147,14 @@ def limited(wire: Wire, ports: range) -> dict[int, str]:
 
 
 def test_who_rejects_only_so_much_is_asked_again_until_nothing_speaks_late() -> None:
-    wire = Wire(limit=4)
+    wire = AskedWire(limit=4)
     told = limited(wire, range(82, 92))
     assert set(told.values()) == {"rejected by 10.9.0.1"}
     assert wire.asked == ["ports"] * 3  # four, four and two of ten
 
 
 def test_who_rejects_too_slowly_is_given_up_and_nothing_is_called_a_drop() -> None:
-    wire = Wire(limit=1)
+    wire = AskedWire(limit=1)
     told = limited(wire, range(82, 132))
     assert len(wire.asked) == 1 + MOST_LOOKS
     assert Counter(told.values()) == {"rejected by 10.9.0.1": 1 + MOST_LOOKS, STARVED: 49 - MOST_LOOKS}
@@ -160,7 +164,7 @@ def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
     silent = replace(
         SNAPSHOT, agents=(AgentStatus(str(ME), AgentState.SILENT, reason="last reported 60 s ago"),)
     )
-    told = look(Wire(is_away=True), "allow", snapshot=silent)
+    told = look(AskedWire(is_away=True), "allow", snapshot=silent)
     assert {one.verdict for one in told.values()} == {CellVerdict.UNPROVEN}
     assert told[WEB].reason == (
         f"the agent {ME} is silent: last reported 60 s ago; not asked: nobody answers on the bus"
@@ -168,11 +172,11 @@ def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
 
 
 def test_a_far_end_that_stood_still_for_a_moment_is_asked_again_and_breaks_nothing() -> None:
-    wire = Wire(stands_still=1)
+    wire = AskedWire(stands_still=1)
     told = look(wire, "allow")
     assert {door: str(told[door].verdict) for door in (ECHO, WEB)} == {
         ECHO: "as intended",
         WEB: "as intended",
     }
     assert wire.asked[:2] == ["ports", "ports"]
-    assert {one.verdict for one in look(Wire(stands_still=99), "allow").values()} == {CellVerdict.BROKEN}
+    assert {one.verdict for one in look(AskedWire(stands_still=99), "allow").values()} == {CellVerdict.BROKEN}

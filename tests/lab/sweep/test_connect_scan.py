@@ -26,7 +26,7 @@ meta nfproto ipv6 tcp dport 83 reject with icmpv6 type admin-prohibited
 
 UNPRIVILEGED = """
 import sys
-from netprobe.engine.sweep.ports import sweep_ports
+from benchmarks.port_sweep import sweep_ports
 from netprobe.model.verdict import Transport
 print(*sweep_ports(sys.argv[1:], [80, 81, 82, 83], Transport.TCP).verdicts)
 """
