@@ -29,7 +29,7 @@ from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.bus.operator import ask_snapshot
 from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.ssh.allowed_commands import Command
-from netprobe.discovery.ssh.fallback_tools import read_volley
+from netprobe.discovery.ssh.fallback_tools import read_ping_series
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
@@ -179,7 +179,7 @@ async def _send(near: dict[str, _LabHost], shot: PingPlan | None) -> PingResult 
     if shot is None:
         return None
     command = Command("volley", ipaddress.ip_address(shot.address))
-    counted = read_volley((await near[shot.source].run(command)).output)
+    counted = read_ping_series((await near[shot.source].run(command)).output)
     return PingResult(shot.source, shot.target, *counted) if counted is not None else None
 
 

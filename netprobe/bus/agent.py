@@ -49,7 +49,7 @@ from netprobe.wire.messages import (
 from netprobe.wire.reports import encode_report
 
 FIRST_PAUSE_S = 0.2
-STRAIGHT_TIMEOUT_S = 2.0
+DIRECT_TIMEOUT_S = 2.0
 """How long an address past all services is tried; the name is the way that was promised."""
 LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
@@ -232,7 +232,7 @@ class AgentBus:
             with suppress(SystemRefusedError):
                 return await open_connection(
                     self._url, login=self._login, name=str(self._agent), trust=self._trust, at=address,
-                    timeout_s=STRAIGHT_TIMEOUT_S,
+                    timeout_s=DIRECT_TIMEOUT_S,
                 )  # fmt: skip
         return None
 

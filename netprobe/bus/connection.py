@@ -36,12 +36,12 @@ logging.getLogger("nats").propagate = False  # it logs whole tracebacks; we say 
 logging.getLogger("nats").addHandler(logging.NullHandler())
 
 
-def _is_worth_saying(record: logging.LogRecord) -> bool:
+def _is_worth_logging(record: logging.LogRecord) -> bool:
     """Whether asyncio's record is more than what the library makes it say whenever TLS ends."""
     return "eof_received() has no effect" not in str(record.msg)
 
 
-logging.getLogger("asyncio").addFilter(_is_worth_saying)
+logging.getLogger("asyncio").addFilter(_is_worth_logging)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Message:
         return dict(self.headers).get(name)
 
 
-_LIBRARY_STUMBLES = (AttributeError, TypeError, ValueError, KeyError, AssertionError)
+_LIBRARY_ERRORS = (AttributeError, TypeError, ValueError, KeyError, AssertionError)
 """What the library raises where a server's greeting is none."""
 
 Handler = Callable[[Message], Awaitable[None]]
@@ -221,7 +221,7 @@ async def open_connection(
         if client.wants_certificate and (trust is None or trust.certificate is None):
             raise SystemRefusedError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
         raise _not_connected(url, login, error) from error
-    except _LIBRARY_STUMBLES as error:
+    except _LIBRARY_ERRORS as error:
         await connection.abandon()
         raise BusAwayError(f"what answers at {url} does not speak NATS") from error
     except BaseException:

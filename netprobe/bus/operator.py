@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from netprobe.bus.collector import ERROR_HEADER
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.login import SeedLogin, ServerTrust
-from netprobe.bus.questions import CarriedAsker
+from netprobe.bus.questions import TransportAsker
 from netprobe.bus.subjects import probe_subject, query_subject
 from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Check
@@ -55,7 +55,7 @@ async def ask_moment(access: Access, at_ns: int, *, timeout_s: float = 120.0) ->
     return decode_snapshot(reply.data)
 
 
-async def tell_watched(access: Access, told: IntentReport, *, timeout_s: float = 10.0) -> None:
+async def report_watched_intent(access: Access, told: IntentReport, *, timeout_s: float = 10.0) -> None:
     """Let the collector know what a watched intent does not want; raises where it was not taken."""
     await _ask(access, query_subject("watched"), encode_watched(told), timeout_s=timeout_s)
 
@@ -80,24 +80,24 @@ async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout
 
 
 @asynccontextmanager
-async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[CarriedAsker]:
+async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[TransportAsker]:
     """One connection for many questions. Raises where there is no bus, or none that knows us."""
     connection = await open_connection(
         access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
     )
     try:
-        yield CarriedAsker(_BusCarrier(connection), asked_by)
+        yield TransportAsker(_BusTransport(connection), asked_by)
     finally:
         await connection.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _BusCarrier:
-    """Questions over one connection (``bus.questions.Carrier``)."""
+class _BusTransport:
+    """Questions over one connection (``bus.questions.QuestionTransport``)."""
 
     connection: Connection
 
-    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+    async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
         return (await self.connection.request(probe_subject(source), question, timeout_s=timeout_s)).data
 
 

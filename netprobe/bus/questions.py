@@ -27,7 +27,7 @@ LONGEST_ANSWER_S = 7_200
 """What one question may take with all its probes: two quiet gaps of the longest kind (``idle``)."""
 ANSWER_MARGIN_S = 5.0
 """What an answer may take beyond the time of the question's own probes."""
-_CARRIED_S = 10.0
+_RETRY_WITHIN_S = 10.0
 """How long a reply may take beyond the question's own time."""
 _RATE_PAUSE_S = 5.0
 _RATE_PAUSES = 13
@@ -36,18 +36,18 @@ _RATE_PAUSES = 13
 Answerer = Callable[[CheckQuestion], Awaitable[Reply]]
 
 
-class Carrier(Protocol):
+class QuestionTransport(Protocol):
     """Brings an agent a question's message and the reply's back."""
 
-    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+    async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
         """The reply's bytes; :class:`NetprobeError` where there is none within *timeout_s*."""
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedAsker:
+class TransportAsker:
     """Agents asked through a carrier (``wire.asker.Asker``)."""
 
-    carrier: Carrier
+    transport: QuestionTransport
     asked_by: str
     pause_s: float = _RATE_PAUSE_S
 
@@ -65,9 +65,9 @@ class CarriedAsker:
 
     async def _ask(self, source: AgentId, check: Check) -> Reply:
         question = encode_question(CheckQuestion(check, self.asked_by))
-        patience_s = check.probe.timeout_ns / 1e9 * check.count + _CARRIED_S
+        patience_s = check.probe.timeout_ns / 1e9 * check.count + _RETRY_WITHIN_S
         try:
-            return decode_reply(await self.carrier.carry(source, question, timeout_s=patience_s))
+            return decode_reply(await self.transport.request(source, question, timeout_s=patience_s))
         except NetprobeError as error:
             return Declined(source, str(error))
 

@@ -136,7 +136,7 @@ async def run_server(
     _forget_ports(directory)
     process = await asyncio.create_subprocess_exec(
         program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL, preexec_fn=_die_with(os.getpid()), start_new_session=True,
+        stderr=asyncio.subprocess.DEVNULL, preexec_fn=_end_with_parent(os.getpid()), start_new_session=True,
     )  # fmt: skip
     log = directory / "nats-server.log"
     try:
@@ -237,14 +237,14 @@ async def _wait_ready(process: asyncio.subprocess.Process, directory: Path, log:
     with suppress(TimeoutError):
         async with asyncio.timeout(START_TIMEOUT_S):
             while process.returncode is None:
-                url = _told_url(directory)
+                url = _read_url(directory)
                 if url is not None:
                     return url
                 await asyncio.sleep(_POLL_S)
     raise SystemRefusedError(f"nats-server did not start: {_last_complaint(log)}")
 
 
-def _told_url(directory: Path) -> str | None:
+def _read_url(directory: Path) -> str | None:
     """The address in the server's ports file; None while it is not there or still being written."""
     try:
         urls = [url for ports in directory.glob("*.ports") for url in json.loads(ports.read_text())["nats"]]
@@ -277,7 +277,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _die_with(parent: int) -> Any:  # noqa: ANN401 - the shape that subprocess wants
+def _end_with_parent(parent: int) -> Any:  # noqa: ANN401 - the shape that subprocess wants
     """What the child runs before it becomes the server: be killed when *parent* dies (prctl(2))."""
 
     def ask_kernel() -> None:

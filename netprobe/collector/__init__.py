@@ -4,5 +4,5 @@
 ``report_validation``), ``analysis_loop``, ``plan_publication`` (plans by ``plan_rotation``) and
 ``narrowing_loop``; ``query_service`` answers operators, from ``snapshot_builder``, ``replay`` and
 ``health_reporter``. Beside them: ``bus_auth`` judges tokens, ``cluster_watchers`` follows registered
-clusters; ``tls_reload``, ``keys_watch`` and ``history_retention`` do what their names say.
+clusters; ``tls_reload``, ``keys_watch`` and ``history_retention``.
 """

@@ -1,8 +1,8 @@
-"""The adaptive round: what a finding cannot tell apart is asked on demand, the most telling check first.
+"""The adaptive round: runs on-demand checks to separate the candidates of a finding, best check first.
 
-Rules: a round ends when one part is left, when no check tells anything more, or with its budget. Only dead
-parts are asked about, one ping of three probes at a time, by agents that are well; what cannot be asked tells
-nothing.
+Rules: a round ends when one component is left, when no check can separate the rest, or when its budget is
+spent. Only components that drop everything are checked, with one ping of three probes at a time, from agents
+that are alive; a check that cannot run counts for nothing.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ BUDGET = 8
 """Checks per finding."""
 
 Ask = Callable[[Check], Awaitable[bool | None]]
-"""Ask a check now: whether anything came back; None where nobody could ask or tell."""
+"""Run a check now: whether anything came back; None if it could not be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class NarrowedFinding:
-    """What a round has found out."""
+    """The result of a round."""
 
     left: tuple[Component, ...]
-    """What may still be the broken part, in the order of the finding."""
-    told: tuple[str, ...]
-    """What each check said."""
+    """Components that may still be the broken one, in the order of the finding."""
+    answers: tuple[str, ...]
+    """One sentence per check that was answered or timed out."""
 
 
 def is_ambiguous(finding: Finding) -> bool:
-    """Whether further checks may tell more about a finding."""
+    """Whether on-demand checks can narrow a finding down."""
     return bool(finding.indistinguishable) and len(finding.components) == 1 and finding.loss is None
 
 
 async def narrow_down(
     finding: Finding, fabric: ClusterGraph, *, able: Collection[AgentId], ask: Ask, budget: int = BUDGET
 ) -> NarrowedFinding:
-    """Ask until one part is left, nothing tells more, or *budget* checks were asked."""
+    """Run checks until one component is left, none can separate the rest, or *budget* checks were run."""
     left = tuple(dict.fromkeys((*finding.components, *finding.indistinguishable)))
     extras = list(find_extras(fabric, left, able=able))
-    told: list[str] = []
+    answers: list[str] = []
     for _ in range(budget):
         extra = choose_extra(left, extras)
         if len(left) < 2 or extra is None:
@@ -55,14 +55,14 @@ async def narrow_down(
         if passed is None:
             continue
         left = rule_out(left, extra, passed=passed)
-        told.append(_say(extra.check, left, passed=passed))
-    return NarrowedFinding(left, tuple(told))
+        answers.append(_describe_answer(extra.check, left, passed=passed))
+    return NarrowedFinding(left, tuple(answers))
 
 
-def _say(check: Check, left: tuple[Component, ...], *, passed: bool) -> str:
+def _describe_answer(check: Check, left: tuple[Component, ...], *, passed: bool) -> str:
     how = "is answered" if passed else "is not answered"
-    return f"asked on demand, a ping from {check.source} to {check.target.name} {how}: {_list(left)} left"
+    return f"asked on demand, a ping from {check.source} to {check.target.name} {how}: {_join(left)} left"
 
 
-def _list(parts: tuple[Component, ...]) -> str:
+def _join(parts: tuple[Component, ...]) -> str:
     return " or ".join(map(str, parts))

@@ -72,7 +72,7 @@ class AnalysisLoop:
             await asyncio.sleep(every_s)
 
     def run_analysis(self, *, now_ns: int) -> None:
-        """Conclude once; where that fails the conclusion before stands."""
+        """Conclude once; if that fails, the previous conclusion is kept."""
         self._watches.expire(now_ns=now_ns)
         with self._surviving("concluding"):
             self.conclusion = self._analyst.conclude(now_ns=now_ns)
@@ -87,10 +87,10 @@ class AnalysisLoop:
         """Take note of the agents that are expected to run."""
         self._analyst.expect(agents)
 
-    def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> None:
+    def narrow(self, finding: str, left: tuple[Component, ...], answers: tuple[str, ...]) -> None:
         """Keep only the components that on-demand checks left of an ambiguous finding."""
         with self._surviving("narrowing a finding down"):
-            self._analyst.narrow(finding, left, told)
+            self._analyst.narrow(finding, left, answers)
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         """Continue with other plans; an analyst that cannot is replaced by a new one."""

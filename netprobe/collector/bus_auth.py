@@ -22,12 +22,12 @@ class BusAuth:
     watchers: ClusterWatchers | None
 
     def judge(self, caller: Caller) -> Bearer | Refusal:
-        """Whether *caller* may connect now, and as whom."""
+        """Whether *caller* may connect now, and as which agent."""
         return self.admission.judge(caller, now_ns=time.time_ns())
 
     def find_refused(self, among: Iterable[AgentId], *, now_ns: int) -> dict[AgentId, str]:
         """Agents *among* these that were refused lately, and why."""
-        return self.admission.find_turned_away(among, now_ns=now_ns)
+        return self.admission.find_refused(among, now_ns=now_ns)
 
     def stats(self) -> AuthStats | None:
         """Tokens admitted and refused; None where no cluster is registered."""

@@ -1,8 +1,8 @@
-"""One watcher per registered cluster: its facts for the inventory, its keys and pods for the admission.
+"""One watcher per registered cluster: facts for the inventory, keys and pods for admission.
 
-Rules. Clusters come and go with their files while the collector runs; one that cannot be reached disturbs no
-other. Keys are asked for when a watch begins, every ten minutes, and when a token names one that nobody
-knows, but never more often than every ten seconds.
+Rules. Clusters are added and removed with their files while the collector runs; an unreachable cluster does
+not affect the others. Keys are read when a watch starts, every ten minutes, and when a token names an unknown
+key, but at most every ten seconds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.k8s.token_issuer import read_issuer
 from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
-from netprobe.discovery.merge import NO_ACCESS, KnownCluster, compose
+from netprobe.discovery.merge import NO_ACCESS, KnownCluster, merge_inventory
 from netprobe.errors import NetprobeError
 from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
 
-LOOK_S = 1.0
-"""How often files are looked at, and unknown keys are noticed."""
+POLL_S = 1.0
+"""How often files and unknown keys are checked."""
 KEYS_EVERY_S = 600.0
 KEYS_PAUSE_S = 10.0
 _RETRY_S = 5.0
@@ -47,15 +47,15 @@ class ClusterWatchers:
         self._pace = pace
         self._followers: dict[ClusterName, _Follower] = {}
         self._tasks: dict[ClusterName, asyncio.Task[None]] = {}
-        self._look()
+        self._read_registry()
 
     def known(self) -> tuple[KnownCluster, ...]:
-        """What is known of each registered cluster now."""
+        """The state of each registered cluster now."""
         return tuple(self._followers[name].known() for name in sorted(self._followers))
 
     @property
     def home(self) -> ClusterName | None:
-        """The cluster that we run in, where one of them says so."""
+        """The cluster that we run in, if one is registered as such."""
         return next((name for name, each in self._followers.items() if each.registered.is_home), None)
 
     @property
@@ -67,7 +67,7 @@ class ClusterWatchers:
         """Follow the folder, and each cluster in it."""
         async with asyncio.TaskGroup() as group:
             while True:
-                self._look()
+                self._read_registry()
                 for name in self._tasks.keys() - self._followers.keys():
                     self._tasks.pop(name).cancel()
                 for name, follower in self._followers.items():
@@ -75,12 +75,12 @@ class ClusterWatchers:
                         if name in self._tasks:
                             self._tasks[name].cancel()
                         self._tasks[name] = group.create_task(follower.run(), name=follower.title)
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(POLL_S)
 
-    def _look(self) -> None:
+    def _read_registry(self) -> None:
         registered = {found.name: found for found in self._registry.read()}
         for name in self._followers.keys() - registered.keys():
-            logger.info("cluster %s is no more registered", name)
+            logger.info("cluster %s is no longer registered", name)
             del self._followers[name]
         for name, found in registered.items():
             follower = self._followers.get(name)
@@ -94,36 +94,36 @@ class ClusterWatchers:
 
 
 class FleetView:
-    """The fleet as far as it is known at the last :meth:`refresh`; what people wrote is its argument."""
+    """The fleet as known at the last :meth:`refresh`, merged with the inventory file."""
 
-    def __init__(self, gathering: ClusterWatchers | None, *, flat: bool = False) -> None:
-        self._gathering = gathering
+    def __init__(self, watchers: ClusterWatchers | None, *, flat: bool = False) -> None:
+        self._watchers = watchers
         self._flat = flat
-        self.known = gathering.known() if gathering is not None else ()
-        """What was known of each registered cluster then."""
+        self.known = watchers.known() if watchers is not None else ()
+        """The state of each registered cluster at that time."""
         self._present: dict[AgentId, tuple[str, ...]] = {}
 
     @property
     def home(self) -> ClusterName | None:
         """The cluster that we run in, where it is registered as such."""
-        return self._gathering.home if self._gathering is not None else None
+        return self._watchers.home if self._watchers is not None else None
 
     async def refresh(self, find_present: Callable[[], Awaitable[tuple[Presence, ...]]]) -> None:
-        """Look again; agents are asked about only where an API cannot be."""
-        if self._gathering is None:
+        """Read the watchers again; presence on the bus is used only for clusters whose API is away."""
+        if self._watchers is None:
             return
-        self.known = self._gathering.known()
-        speechless = {found.name for found in self.known if found.away or found.facts is None}
-        present = await find_present() if speechless else ()
-        self._present = {told.agent: told.addresses for told in present if told.agent.cluster in speechless}
+        self.known = self._watchers.known()
+        unread = {found.name for found in self.known if found.away or found.facts is None}
+        present = await find_present() if unread else ()
+        self._present = {one.agent: one.addresses for one in present if one.agent.cluster in unread}
 
     def expected_agents(self) -> ExpectedAgents:
         """Agents that should report, according to the APIs that can be read."""
-        told = {found.name: found.facts for found in self.known if found.facts is not None}
+        read = {found.name: found.facts for found in self.known if found.facts is not None}
         return ExpectedAgents(
-            pods=tuple(pod for facts in told.values() for pod in facts.agent_pods if pod.runs),
+            pods=tuple(pod for facts in read.values() for pod in facts.agent_pods if pod.runs),
             not_ready=frozenset(
-                NodeId(name, node) for name, facts in told.items() for node in facts.not_ready
+                NodeId(name, node) for name, facts in read.items() for node in facts.not_ready
             ),
             unsure=frozenset(found.name for found in self.known if found.away),
             home=self.home,
@@ -131,7 +131,7 @@ class FleetView:
 
     def __call__(self, written: Inventory) -> Inventory:
         """The inventory to plan for."""
-        found = compose(written, self.known, self._present)
+        found = merge_inventory(written, self.known, self._present)
         return join_flat(found) if self._flat and not found.links else found
 
 
@@ -154,18 +154,18 @@ class _Follower:
         self._watched: WatchedCluster | None = before._watched if before is not None else None
         self._watch: ClusterWatch | None = None
         self._away = "" if registered.access else NO_ACCESS
-        self._said = ""
+        self._reason = ""
 
     def known(self) -> KnownCluster:
-        """What is known of the cluster now."""
+        """The state of the cluster now."""
         facts = self._watched.facts if self._watched is not None else None
         away = self._away or (self._watch.away if self._watch is not None else "")
-        # One reason for as long as it is away: the words of a failing connection change from try to try.
-        self._said = (self._said or away) if away else ""
-        return KnownCluster(self.registered.name, facts, self._said)
+        # One reason for as long as it is away: the error of a failing connection differs from try to try.
+        self._reason = (self._reason or away) if away else ""
+        return KnownCluster(self.registered.name, facts, self._reason)
 
     async def run(self) -> None:
-        """Watch; begin anew where that cannot even start, for example for want of credentials."""
+        """Watch; start again if that fails, for example because credentials are missing."""
         access = self.registered.access
         while access is not None:
             try:
@@ -174,19 +174,19 @@ class _Follower:
             except NetprobeError as error:
                 self._away = str(error)
             except Exception as error:
-                # What an API tells may break our understanding of it, but nobody else's cluster.
-                self._away = f"what its API tells is not understood: {error!r}"
-                logger.exception("cluster %s: the watch failed and begins anew", self.registered.name)
+                # A reply that we cannot parse must not stop the watches of other clusters.
+                self._away = f"its API's reply cannot be parsed: {error!r}"
+                logger.exception("cluster %s: the watch failed and starts again", self.registered.name)
             await asyncio.sleep(_RETRY_S)
 
     async def _follow(self, api: ClusterApi) -> None:
-        self._watch = ClusterWatch(api, self.registered.name, self._hear, pace=self._pace)
+        self._watch = ClusterWatch(api, self.registered.name, self._take, pace=self._pace)
         self._away = ""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._renew_keys(api))
 
-    def _hear(self, watched: WatchedCluster) -> None:
+    def _take(self, watched: WatchedCluster) -> None:
         if bool(watched.away) != bool(self._watched and self._watched.away):
             logger.warning("cluster %s: %s", self.registered.name, watched.away or "its API answers again")
         self._watched = replace(watched, facts=_own_agents(watched.facts, self.registered.trusted.namespace))
@@ -213,17 +213,17 @@ class _Follower:
             self._changed()
 
     async def _wait_for_keys(self) -> None:
-        """Until it is time, or until a token names a key that nobody knows."""
+        """Until it is time, or until a token names an unknown key."""
         await asyncio.sleep(KEYS_PAUSE_S)
         waited_s = KEYS_PAUSE_S
         while self.trusted.keys and waited_s < KEYS_EVERY_S:
             if self.registered.name in self._admission.stale:
                 return
-            await asyncio.sleep(LOOK_S)
-            waited_s += LOOK_S
+            await asyncio.sleep(POLL_S)
+            waited_s += POLL_S
 
 
 def _own_agents(facts: ClusterFacts, namespace: str) -> ClusterFacts:
-    """Without agents of other namespaces: those of a visit have the same labels, and never report to us."""
+    """Without agents of other namespaces: visit agents have the same labels and never report to us."""
     pods = tuple(pod for pod in facts.agent_pods if pod.namespace == namespace)
     return replace(facts, agent_pods=pods, agents=frozenset(pod.agent for pod in pods if pod.runs))

@@ -1,6 +1,6 @@
-"""Tells whether a file was replaced or written since it was last read.
+"""File stamps: whether a file was replaced or written since it was last read.
 
-Rule: a stamp is compared with another one and says nothing by itself; a file that cannot be read has none.
+Rule: stamps are only compared with each other; a file that cannot be read has none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FileStamp: TypeAlias = tuple[int, int, int]
 
 
 def stamp_of(path: Path | None) -> FileStamp | None:
-    """The stamp of *path*; None where there is no such file."""
+    """The stamp of *path*; None if there is no such file."""
     if path is None:
         return None
     try:

@@ -34,5 +34,5 @@ class IncidentArchive:
 
 
 def incident_key(finding: Finding) -> tuple[str, int]:
-    """What tells one incident from another of the same finding."""
+    """Identifies one incident of a finding: its id and the time when it opened."""
     return finding.id, finding.first_seen_ns

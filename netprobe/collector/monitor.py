@@ -1,7 +1,7 @@
-"""What machines ask of the collector over HTTP: ``/metrics`` for Prometheus, probes for kubelets.
+"""The collector's HTTP endpoints: ``/metrics`` for Prometheus, health and readiness for kubelets.
 
-Rules. Alive is whose event loop answers; ready is who serves the bus. Nothing that is asked changes anything,
-and nothing here tells an address, a key or a payload.
+Rules. Alive: the event loop answers; ready: the bus is served. Requests change nothing, and responses contain
+no address, key or payload.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netprobe.bus.server import Listen
 from netprobe.errors import SystemRefusedError
 
 _END_S = 1.0
-"""How long the end waits for answers that are on their way."""
+"""How long shutdown waits for responses in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,19 @@ class MonitorSources:
     metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
     """What a client accepts → body and content type."""
     unready: Callable[[], str]
-    """Why the collector does not serve; empty where it does."""
+    """Why the collector is not ready; empty if it is."""
 
 
 @asynccontextmanager
-async def open_monitor(listen: Listen | None, told: MonitorSources) -> AsyncIterator[str]:
-    """Answer for the time of the block; yield the URL, or nothing where nobody is to be answered.
+async def open_monitor(listen: Listen | None, sources: MonitorSources) -> AsyncIterator[str]:
+    """Serve for the time of the block; yield the URL, empty if *listen* is None.
 
-    Raises :class:`SystemRefusedError` where it cannot listen.
+    Raises :class:`SystemRefusedError` if it cannot listen.
     """
     if listen is None:
         yield ""
         return
-    answers = _Answers(told)
+    answers = _Answers(sources)
     app = web.Application()
     app.router.add_get("/metrics", answers.metrics)
     app.router.add_get("/healthz", answers.health)
@@ -57,17 +57,17 @@ async def open_monitor(listen: Listen | None, told: MonitorSources) -> AsyncIter
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    told: MonitorSources
+    sources: MonitorSources
 
     async def health(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        why = self.told.unready()
+        why = self.sources.unready()
         return web.Response(text=f"{why or 'ok'}\n", status=503 if why else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body, content_type = await self.told.metrics(request.headers.get(hdrs.ACCEPT, ""))
+        body, content_type = await self.sources.metrics(request.headers.get(hdrs.ACCEPT, ""))
         response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
         response.enable_compression()
         return response

@@ -30,7 +30,7 @@ class NarrowingLoop:
         self._analysis = analysis
 
     async def run(self, ask: Ask, *, every_s: float) -> None:
-        """Narrow findings every *every_s* seconds; who was asked how often is forgotten with the bus."""
+        """Narrow findings every *every_s* seconds; rounds are counted anew on each bus connection."""
         rounds: Counter[tuple[str, int]] = Counter()
         while True:
             await self.narrow_findings(ask, rounds)
@@ -45,8 +45,8 @@ class NarrowingLoop:
                 continue
             graph = ClusterGraph(self._analysis.inventory)
             narrowed = await narrow_down(finding, graph, able=self._analysis.alive_agents, ask=ask)
-            rounds[incident] = MAX_ROUNDS if narrowed.told else rounds[incident] + 1
-            self._analysis.narrow(finding.id, narrowed.left, narrowed.told)
+            rounds[incident] = MAX_ROUNDS if narrowed.answers else rounds[incident] + 1
+            self._analysis.narrow(finding.id, narrowed.left, narrowed.answers)
 
 
 async def ask_once(access: Access, check: Check) -> bool | None:

@@ -1,7 +1,7 @@
-"""What a collector keeps between runs: its key, the fleet's cookie key and seed, and the epoch.
+"""State that a collector keeps between runs: its key, the fleet's cookie key and seed, and the epoch.
 
-Rule: a restart with the same directory goes on where the last run stopped. The epoch rises only when the
-plans change. Files are replaced whole, so a crash leaves the old or the new one.
+Rule: a restart with the same directory continues where the last run stopped. The epoch rises only when the
+plans change. Files are replaced atomically, so a crash leaves the old or the new one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PersistedState:
     """Digest of the plans of *epoch*."""
 
 
-def replan(
+def plan_same_epoch(
     state: PersistedState, plan: Callable[[PersistedState], FleetPlan]
 ) -> tuple[PersistedState, FleetPlan]:
     """Plan with *state*; where the plans are not those of the last run, plan the next epoch instead."""
@@ -47,10 +47,10 @@ def replan(
     return replace(state, fleet=digest_of(fleet)), fleet
 
 
-def advance(
+def plan_next_epoch(
     state: PersistedState, plan: Callable[[PersistedState], FleetPlan], fleet: FleetPlan
 ) -> tuple[PersistedState, FleetPlan]:
-    """Plan the next epoch; where that would ask the same as *fleet* does, that one goes on."""
+    """Plan the next epoch; if its checks equal those of *fleet*, keep that one."""
     following = replace(state, epoch=state.epoch + 1)
     planned = plan(following)
     digest = digest_of(planned)
@@ -63,9 +63,9 @@ def load_state(directory: Path) -> PersistedState:
     """The state kept in *directory*, or a fresh one."""
     path = directory / "state.json"
     try:
-        told = json.loads(path.read_text())
+        saved = json.loads(path.read_text())
         state = PersistedState(
-            int(told["epoch"]), int(told["seed"]), str(told["cookie_key"]), str(told["fleet"])
+            int(saved["epoch"]), int(saved["seed"]), str(saved["cookie_key"]), str(saved["fleet"])
         )
         bytes.fromhex(state.cookie_key)
     except FileNotFoundError:
@@ -73,7 +73,9 @@ def load_state(directory: Path) -> PersistedState:
     except OSError as error:
         raise SystemRefusedError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("is not a collector's state; remove it to start anew", where=str(path)) from error
+        raise InputError(
+            "is not a collector's state; remove it to start from nothing", where=str(path)
+        ) from error
     return state
 
 
@@ -92,7 +94,7 @@ def load_own_seed(directory: Path) -> str:
 
 
 def load_issuer_seed(directory: Path) -> str:
-    """The key that signs who may come in by a token, made on the first run."""
+    """The key that signs permissions of agents that use a token, made on the first run."""
     path = directory / "issuer.seed"
     if not path.exists():
         write_seed(path, new_issuer())
@@ -100,8 +102,8 @@ def load_issuer_seed(directory: Path) -> str:
 
 
 @contextmanager
-def hold(directory: Path) -> Iterator[None]:
-    """Own *directory* for the time of the block; a second collector is refused."""
+def lock_directory(directory: Path) -> Iterator[None]:
+    """Lock *directory* for the time of the block; a second collector is refused."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / "lock").open("w")

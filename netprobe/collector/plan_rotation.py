@@ -1,7 +1,7 @@
-"""What is planned now and what comes next: another epoch when it is time, another fleet when it changed.
+"""Plan rotation: a new epoch when it is due, new plans when the inventory changed.
 
-Rule: a new inventory that cannot be read, or contradicts itself, is refused and counted; the plans that stand
-go on. Time and files come in here, plans go out; who hands them out is the service's business.
+Rule: an inventory that cannot be read, or contradicts itself, is refused and counted; the current plans stay.
+Publishing plans is the job of ``plan_publication``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import replace
 from netprobe.collector.file_stamp import stamp_of
 from netprobe.collector.persisted_state import (
     PersistedState,
-    advance,
     load_state,
-    replan,
+    plan_next_epoch,
+    plan_same_epoch,
     save_state,
 )
 from netprobe.collector.ports import Planner
@@ -29,25 +29,27 @@ from netprobe.model.inventory import Inventory
 
 logger = logging.getLogger("netprobe.collector")
 
-Survey = Callable[[Inventory], Inventory]
-"""What people wrote → the fleet as far as it is known now."""
+InventoryView = Callable[[Inventory], Inventory]
+"""The inventory file → the fleet as known now."""
 
 
 class PlanRotation:
-    """Holds inventory, state and plans. Raises :class:`NetprobeError` where it cannot begin."""
+    """Holds inventory, state and plans. Raises :class:`NetprobeError` if it cannot start."""
 
-    def __init__(self, settings: Settings, plan: Planner, survey: Survey = lambda written: written) -> None:
+    def __init__(
+        self, settings: Settings, plan: Planner, view: InventoryView = lambda written: written
+    ) -> None:
         self._settings = settings
         self._plan = plan
-        self._survey = survey
+        self._view = view
         self._stamp = stamp_of(settings.inventory)
         self._intervals = 0
         self._ticking = threading.Lock()
         self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
         self._refused_fleet: Inventory | None = None
-        self.inventory = survey(self._written)
+        self.inventory = view(self._written)
         self.refused = 0
-        """Inventories that were not taken since the start."""
+        """Inventories that were refused since the start."""
         self.withdrawn: tuple[Plan, ...] = ()
         """Empty plans for agents that have left the fleet since the start."""
         self._state, self.fleet = self._replan(self.inventory, load_state(settings.data))
@@ -59,12 +61,12 @@ class PlanRotation:
         return self._state.cookie_key
 
     def describe_epoch(self, *, since_ns: int) -> PlannedEpoch:
-        """What the plans that stand can be made from again, as asked since *since_ns*."""
+        """Everything needed to make the current plans again; they are in use since *since_ns*."""
         state, interval_ns = self._state, self._settings.interval_ns
         return PlannedEpoch(since_ns, state.epoch, state.seed, interval_ns, state.fleet, self.inventory)
 
     def tick(self) -> bool:
-        """One more interval has passed; return whether the plans are others now. May take its time."""
+        """One more interval has passed; return whether the plans changed. Blocks while it plans."""
         with self._ticking:
             return self._tick()
 
@@ -72,13 +74,15 @@ class PlanRotation:
         self._intervals += 1
         if self._has_new_file():
             self._read_written()
-        if self._take(self._survey(self._written)):
+        if self._take(self._view(self._written)):
             return True
         every = self._settings.epoch_intervals
         if not every or self._intervals < every:
             return False
         self._intervals = 0
-        return self._adopt(self.inventory, *advance(self._state, self._planner(self.inventory), self.fleet))
+        return self._adopt(
+            self.inventory, *plan_next_epoch(self._state, self._planner(self.inventory), self.fleet)
+        )
 
     def _has_new_file(self) -> bool:
         stamp = stamp_of(self._settings.inventory)
@@ -94,7 +98,7 @@ class PlanRotation:
             self._refuse(error)
 
     def _take(self, inventory: Inventory) -> bool:
-        """Plan for *inventory* where it is another one; one that cannot be planned is refused once."""
+        """Plan for *inventory* if it changed; one that cannot be planned is refused once."""
         if inventory in (self.inventory, self._refused_fleet):
             return False
         try:
@@ -107,10 +111,10 @@ class PlanRotation:
 
     def _refuse(self, error: InputError) -> None:
         self.refused += 1
-        logger.warning("the new inventory is refused, the old one stands: %s", error)
+        logger.warning("the new inventory is refused, the old one stays in use: %s", error)
 
     def _replan(self, inventory: Inventory, state: PersistedState) -> tuple[PersistedState, FleetPlan]:
-        return replan(state, self._planner(inventory))
+        return plan_same_epoch(state, self._planner(inventory))
 
     def _planner(self, inventory: Inventory) -> Callable[[PersistedState], FleetPlan]:
         return lambda state: self._plan(inventory, state, self._settings.interval_ns)

@@ -69,8 +69,8 @@ class QueryService:
             return await asyncio.to_thread(encode_snapshot, snapshot)
 
     async def take_watched(self, message: bytes) -> bytes:
-        """Take note of what a watched intent does not want."""
-        self._watches.hear(decode_watched(message), now_ns=time.time_ns())
+        """Take in the deviations of a watched intent."""
+        self._watches.update(decode_watched(message), now_ns=time.time_ns())
         self._encoded = None
         await self._incidents.archive(self._watches.ended)
         return b""

@@ -13,7 +13,7 @@ logger = logging.getLogger("netprobe.collector")
 
 
 class Readiness:
-    """Ready while a bus connection is served. The file stays over reconnects, and says where to connect."""
+    """Ready while a bus connection is served. The file survives reconnects and contains the addresses."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

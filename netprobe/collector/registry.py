@@ -1,6 +1,6 @@
-"""The registered clusters: one file each, in one folder; read anew when something in it changes.
+"""Registered clusters: one file each, in one folder; read again when a file changes.
 
-Rule: a file that is wrong is named and hides no other; what it said before stands until it is mended.
+Rule: an invalid file is named in the log and does not affect others; its last valid content stays in use.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Stamp: TypeAlias = tuple[FileStamp | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class RegisteredCluster:
-    """One cluster as its file says."""
+    """One cluster, as its file describes it."""
 
     trusted: TrustedCluster
     access: Context | None
-    """How its API is reached; None where we may not."""
+    """How to reach its API; None if we have no access."""
     stamp: Stamp
     """Differs when one of its files does."""
 
@@ -46,14 +46,14 @@ class RegisteredCluster:
 
 
 class ClusterRegistry:
-    """The folder; :meth:`read` as often as one likes."""
+    """The folder of registrations."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise InputError("is not a folder", where=str(folder))
         self._folder = folder
         self._good: dict[Path, RegisteredCluster] = {}
-        self._told: dict[Path, Stamp] = {}
+        self._refused_stamps: dict[Path, Stamp] = {}
         self.refused = 0
         """Files that could not be used, each counted once per change."""
 
@@ -72,15 +72,15 @@ class ClusterRegistry:
     def _read(self, file: Path) -> None:
         stamp = stamp_of(file), stamp_of(file.with_suffix(".kubeconfig"))
         known = self._good.get(file)
-        if (known is not None and known.stamp == stamp) or self._told.get(file) == stamp:
+        if (known is not None and known.stamp == stamp) or self._refused_stamps.get(file) == stamp:
             return
         try:
             self._good[file] = read_registered(file, stamp)
-            self._told.pop(file, None)
+            self._refused_stamps.pop(file, None)
         except InputError as error:
             self.refused += 1
-            self._told[file] = stamp
-            logger.warning("a registered cluster is not used as it stands: %s", error)
+            self._refused_stamps[file] = stamp
+            logger.warning("a registration is refused: %s", error)
 
 
 def read_registered(file: Path, stamp: Stamp = ()) -> RegisteredCluster:
@@ -88,7 +88,7 @@ def read_registered(file: Path, stamp: Stamp = ()) -> RegisteredCluster:
     doc = read_registered_document(file)
     where = str(file)
     if not re.fullmatch(NAME_PATTERN, doc.name):
-        raise InputError(f"name: {doc.name!r} is no name of a cluster", where=where)
+        raise InputError(f"name: {doc.name!r} is not a valid cluster name", where=where)
     access = _access_of(doc, file)
     if access is None and not (doc.issuer and doc.keys):
         raise InputError("needs issuer and keys, or a kubeconfig to ask for them", where=where)

@@ -1,8 +1,8 @@
-"""How things stood at a moment that has passed: the reports of the history, analysed again.
+"""The fleet at an earlier time: reports of the history, analysed again.
 
-Rule: the plans of that time are made again from what was kept of them, and an analysis that knows nothing
-is shown the intervals before the moment, as many as it needs to believe what it sees. So the past is judged
-by the same code as the present; what it cannot know again, since when a fault lasts, the incidents tell.
+Rule: the plans of that time are made again from the stored epoch, and a new analyst is given as many earlier
+intervals as it needs for a verdict. So the past is judged by the same code as the present; since when a fault
+lasts is taken from the stored incidents.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ agents were late then."""
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a collector remembers. Its methods take their time and may be called from any thread."""
+    """Analyses stored reports. Its methods block and may be called from any thread."""
 
     history: History
     ports: AnalysisPorts
     cookie_key: str
 
     def snapshot_at(self, at_ns: int, *, now_ns: int, known: Sequence[Finding] = ()) -> Snapshot:
-        """How things stood at *at_ns*; *known* are findings that may have been open then.
+        """The fleet at *at_ns*; *known* are findings that may have been open then.
 
-        Raises :class:`SystemRefusedError` where nobody remembers.
+        Raises :class:`SystemRefusedError` if the history does not reach back that far.
         """
         if at_ns > now_ns:
-            raise SystemRefusedError("that moment has not come yet")
+            raise SystemRefusedError("the requested time is in the future")
         epochs = self.history.epochs_between(at_ns, at_ns)
         interval_ns = epochs[-1].interval_ns if epochs else 0
         begin_ns = at_ns - REPLAYED * interval_ns
@@ -50,9 +50,7 @@ class Replay:
         )
         reports = tuple(self.history.reports_since(begin_ns, before_ns=at_ns - interval_ns + 1))
         if not epochs or not reports:
-            raise SystemRefusedError(
-                "nothing is remembered of that moment: older reports are forgotten (--keep)"
-            )
+            raise SystemRefusedError("no reports are stored for that time (retention: --keep)")
         return self._replay(epochs, reports, at_ns, known)
 
     def _replay(
@@ -77,7 +75,9 @@ class Replay:
         state = PersistedState(epoch.epoch, epoch.seed, self.cookie_key)
         fleet = self.ports.plan(epoch.inventory, state, epoch.interval_ns)
         if digest_of(fleet) != epoch.digest:
-            raise SystemRefusedError("that moment was planned by other rules or another version of netprobe")
+            raise SystemRefusedError(
+                "the plans of that time cannot be made again: options or the version of netprobe changed"
+            )
         return fleet
 
 
@@ -96,15 +96,15 @@ def _snapshot(
         agents=conclusion.agents,
         findings=(
             *(_remember(finding, known, at_ns) for finding in conclusion.findings),
-            *(replace(one, ended_ns=None) for one in known if _was_told_apart(one, at_ns)),
+            *(replace(one, ended_ns=None) for one in known if _was_open_elsewhere(one, at_ns)),
         ),
         past_findings=tuple(one for one in known if one.ended_ns is not None and one.ended_ns <= at_ns),
         rejected=tuple(sorted(analyst.rejected.items())),
     )
 
 
-def _was_told_apart(finding: Finding, at_ns: int) -> bool:
-    """Whether it stood then and no report tells it again: what an intent did not want, who was away."""
+def _was_open_elsewhere(finding: Finding, at_ns: int) -> bool:
+    """Whether it was open then and does not follow from reports: intent deviations, missing agents."""
     return finding.cause in INTENT_CAUSES | {Cause.AGENT_CUT_OFF} and _was_open(finding, at_ns)
 
 

@@ -1,7 +1,7 @@
-"""What the collector lets in. Pure: bytes, a plan and a time in; reports and counts out.
+"""Validates reports against the plan. Pure: bytes, a plan and a time in; reports and counts out.
 
-Rules: a message that breaks the format, or speaks for another agent, is dropped and counted; a window of a
-check that the agent was not asked, or from the future, is taken out of its report and counted.
+Rules: a message that is malformed, or names another agent than its sender, is dropped and counted. A window
+of a check that is not in the agent's plan, or from the future, is removed from its report and counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAST_SLACK_NS = 5_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class ValidatedReports:
-    """A batch of deliveries after the door."""
+    """A batch of deliveries after validation."""
 
     reports: tuple[ReportColumns, ...]
     rejected: tuple[int, ...]
@@ -31,7 +31,7 @@ class ValidatedReports:
 
 
 class ReportValidator:
-    """Knows what each agent was asked."""
+    """Knows the checks of each agent."""
 
     def __init__(self, fleet: FleetPlan) -> None:
         self._asked = {
@@ -43,7 +43,7 @@ class ReportValidator:
         self._slack_ns = max(_LEAST_SLACK_NS, 2 * fleet.interval_ns)
 
     def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> ValidatedReports:
-        """Read *deliveries* as they stand at *now_ns* (wall time)."""
+        """Validate *deliveries* that were taken at *now_ns* (wall time)."""
         reports, rejected, complaints = [], [], []
         for delivery in deliveries:
             try:

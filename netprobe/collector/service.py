@@ -32,7 +32,7 @@ from netprobe.collector.inventory_warnings import warn_about_inventory
 from netprobe.collector.keys_watch import admit_new_keys
 from netprobe.collector.monitor import MonitorSources, open_monitor
 from netprobe.collector.narrowing_loop import NarrowingLoop, ask_once
-from netprobe.collector.persisted_state import hold, load_issuer_seed, load_own_seed
+from netprobe.collector.persisted_state import load_issuer_seed, load_own_seed, lock_directory
 from netprobe.collector.plan_publication import PlanPublication
 from netprobe.collector.plan_rotation import PlanRotation
 from netprobe.collector.ports import AnalysisPorts
@@ -56,9 +56,9 @@ logger = logging.getLogger("netprobe.collector")
 
 
 async def run_collector(settings: Settings, ports: AnalysisPorts, *, stop: asyncio.Event) -> None:
-    """Serve until *stop* is set. Raises :class:`NetprobeError` where it cannot start or go on."""
+    """Serve until *stop* is set. Raises :class:`NetprobeError` if it cannot start or continue."""
     keys = read_keys(settings.keys)
-    with hold(settings.data):
+    with lock_directory(settings.data):
         settings.ready_file.unlink(missing_ok=True)
         admission = Admission()
         watchers = (
@@ -76,7 +76,7 @@ def wire(
     settings: Settings, ports: AnalysisPorts, history: History, rotation: PlanRotation, view: FleetView,
     auth: BusAuth,
 ) -> CollectorService:  # fmt: skip
-    """Make every part and tell it which others it works with."""
+    """Make every part and connect it to the parts that it uses."""
     watches, incidents = IntentWatches(), IncidentArchive(history)
     analysis = AnalysisLoop(
         ports.new_analyst, rotation.inventory, rotation.fleet, watches=watches, incidents=incidents

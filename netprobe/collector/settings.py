@@ -14,7 +14,7 @@ class Settings:
     """The options of one collector."""
 
     inventory: Path | None
-    """What people wrote about the fleet; None where registered clusters are all there is."""
+    """The inventory file; None if all clusters are registered."""
     data: Path
     listen: Listen
     keys: Path | None
@@ -24,17 +24,17 @@ class Settings:
     """How long reports are kept in the history."""
     presence_ttl_ns: int = 30_000_000_000
     epoch_intervals: int = 60
-    """After so many intervals the next epoch of plans begins; 0 for never."""
+    """Intervals until the next epoch of plans begins; 0 for never."""
     clusters: Path | None = None
-    """The folder of registered clusters; None where none are."""
+    """The folder of registered clusters; None for none."""
     tls: ServerTls | None = None
     """The bus's certificate; None for a bus without TLS."""
     flat: bool = False
-    """Whether clusters that nobody joined by links reach each other directly."""
+    """Whether clusters without links in the inventory reach each other directly."""
     http: Listen | None = None
-    """Where metrics and probes are answered; None for nowhere."""
+    """Where metrics and health are served; None for nowhere."""
     bus: tuple[str, ...] = ()
-    """Addresses (``IP:PORT``) of the bus itself, which agents are told; empty where nobody says them."""
+    """Addresses (``IP:PORT``) of the bus, which agents then probe; empty for none."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
 
@@ -55,5 +55,5 @@ class Settings:
 
     @property
     def ready_file(self) -> Path:
-        """The file that stands while the collector serves."""
+        """The file that exists while the collector serves."""
         return self.data / "ready"

@@ -1,4 +1,4 @@
-"""Jobs that stand and fall together."""
+"""Jobs that end together: when one ends or fails, the others are cancelled."""
 
 from __future__ import annotations
 

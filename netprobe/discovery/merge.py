@@ -35,7 +35,7 @@ class KnownCluster:
     """Why it cannot be asked at the moment."""
 
 
-def compose(written: Inventory, known: Iterable[KnownCluster], present: Present) -> Inventory:
+def merge_inventory(written: Inventory, known: Iterable[KnownCluster], present: Present) -> Inventory:
     """The fleet as far as it is known."""
     registered = {found.name: found for found in known}
     if not registered:

@@ -53,12 +53,12 @@ def _read_cell(cell: _Cell, where: str) -> CellResult:
         source = AgentId.parse(cell.source)
     except InputError as error:
         raise InputError(str(error), where=f"{where}.source") from error
-    door = _read_door(cell.door, f"{where}.door")
+    door = _read_port(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
     return CellResult(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
 
 
-def _read_door(text: str, where: str) -> PortSpec:
+def _read_port(text: str, where: str) -> PortSpec:
     protocol, _, port = text.partition("/")
     known = protocol in set(Protocol) and (port.isdecimal() or not port)
     if not known or int(port or 0) > 65_535:

@@ -24,7 +24,7 @@ from netprobe.discovery.gateway.readings import gather_evidence
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostOutputError, NoAnswerError, SshError
-from netprobe.discovery.ssh.fallback_tools import read_volley
+from netprobe.discovery.ssh.fallback_tools import read_ping_series
 from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.errors import InputError
 from netprobe.model.gateway import Reading
@@ -126,7 +126,7 @@ async def _send(gateways: dict[str, SshAccess], shot: PingPlan | None) -> PingRe
 
     async def ask(access: SshAccess) -> tuple[int, int] | None:
         async with open_host(access) as host:
-            return read_volley((await host.run(Command("volley", target))).output)
+            return read_ping_series((await host.run(Command("volley", target))).output)
 
     told = await ask_many({shot.source: gateways[shot.source]}, ask, timeout_s=HOST_S)
     counted = told[shot.source]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import astuple, is_dataclass
 
-from netprobe.deploy.hosts.agent import read_placed
+from netprobe.deploy.hosts.agent import parse_agent_state
 from netprobe.discovery.gateway.interface import AddressPair
-from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.discovery.gateway.registry import READERS
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError
-from netprobe.discovery.ssh.fallback_tools import read_tool, read_volley
+from netprobe.discovery.ssh.fallback_tools import read_ping_series, read_tool
 from netprobe.discovery.ssh.status import read_platform, read_status
 from netprobe.probes.registry import iter_kinds
 
@@ -34,7 +34,7 @@ SEEDS = (
 
 def feed(data: bytes) -> None:
     """Every reader takes the bytes or says that this is not what the command prints."""
-    for collector in COLLECTORS:
+    for collector in READERS:
         printed = {command.name: data for command in collector.commands(_PAIR)} | {"clock": b"1840\n"}
         try:
             facts = collector.read(printed)
@@ -51,10 +51,10 @@ def feed(data: bytes) -> None:
 
 def _read_host(answer: CommandOutput, data: bytes) -> None:
     readers: list[Callable[[], object]] = [
-        lambda: read_placed(data),
+        lambda: parse_agent_state(data),
         lambda: read_status("", answer, answer, answer, answer),
         lambda: read_platform(answer, answer),
-        lambda: read_volley(data),
+        lambda: read_ping_series(data),
     ]
     for kind in iter_kinds():
         readers += [

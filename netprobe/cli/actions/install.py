@@ -15,9 +15,9 @@ from netprobe.cli.options.clusters import ContextSelection
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
 from netprobe.deploy.install.installation import (
     InstallTarget,
-    put_agents,
-    put_hub,
-    put_reader,
+    install_agents,
+    install_hub,
+    install_reader,
     register,
 )
 from netprobe.deploy.install.objects import (
@@ -28,7 +28,7 @@ from netprobe.deploy.install.objects import (
     extra_objects,
 )
 from netprobe.deploy.install.preflight import check_clusters
-from netprobe.deploy.install.status import ClusterInstallation, look
+from netprobe.deploy.install.status import ClusterInstallation, read_installation
 from netprobe.errors import InputError, NetprobeError
 
 _INNER_BUS = f"tls://{BUS_NAME}.{NAMESPACE}.svc:{BUS_PORT}"
@@ -84,17 +84,17 @@ async def _put(
     """First the hub's bus, then who may come in, then the agents."""
     names = [urlsplit(bus).hostname or ""] if bus else []
     now = datetime.now(UTC)
-    authority = await put_hub(hub, images, names=names, service=service, now=now, say=click.echo)
+    authority = await install_hub(hub, images, names=names, service=service, now=now, say=click.echo)
     if others and bus is None:
         bus, names = await find_outer_bus(hub.api, timeout_s=_OUTER_BUS_S)
-        await put_hub(hub, images, names=names, service=service, now=now, say=lambda _: None)
+        await install_hub(hub, images, names=names, service=service, now=now, say=lambda _: None)
     entries = await asyncio.gather(
-        *(put_reader(target, is_hub=target is hub, say=click.echo) for target in wanted)
+        *(install_reader(target, is_hub=target is hub, say=click.echo) for target in wanted)
     )
     await register(hub.api, {key: value for each in entries for key, value in each.items()})
     urls = {target.name: bus if target is not hub and bus else _INNER_BUS for target in wanted}
     await asyncio.gather(
-        *(put_agents(target, authority, urls[target.name], images, say=click.echo) for target in wanted)
+        *(install_agents(target, authority, urls[target.name], images, say=click.echo) for target in wanted)
     )
 
 
@@ -112,7 +112,7 @@ async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                found = await look(target.api, target.name)
+                found = await read_installation(target.api, target.name)
                 line = f"{target.name}: {describe(found)}"
                 if line != said:
                     click.echo(line)

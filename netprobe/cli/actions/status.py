@@ -7,7 +7,7 @@ import asyncio
 from netprobe.cli.actions.installation import SelectedContexts, read_selection
 from netprobe.cli.actions.output import print_view
 from netprobe.cli.options.clusters import ContextSelection
-from netprobe.deploy.install.status import ClusterInstallation, look
+from netprobe.deploy.install.status import ClusterInstallation, read_installation
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.kubeconfig import Context
@@ -33,7 +33,7 @@ async def _look(chosen: SelectedContexts, timeout_s: float) -> tuple[InstallStat
 async def _look_at(context: Context, name: ClusterName, timeout_s: float) -> ClusterInstallation | str:
     try:
         async with asyncio.timeout(timeout_s), open_api(context) as api:
-            return await look(api, name)
+            return await read_installation(api, name)
     except TimeoutError:
         return f"{context}: {context.server} gave no answer within {timeout_s:g} s"
     except NetprobeError as error:

@@ -10,7 +10,7 @@ from netprobe.cli.actions.installation import SelectedContexts, open_targets, re
 from netprobe.cli.options.clusters import ContextSelection
 from netprobe.deploy.install.installation import InstallTarget, unregister
 from netprobe.deploy.install.preflight import check_clusters
-from netprobe.deploy.install.removal import remove
+from netprobe.deploy.install.removal import remove_installation
 from netprobe.errors import NetprobeError
 
 
@@ -36,7 +36,7 @@ async def _uninstall(chosen: SelectedContexts, timeout_s: float) -> int:
 
 async def _remove(target: InstallTarget, timeout_s: float) -> int:
     try:
-        removed = await remove(target.api, timeout_s=timeout_s)
+        removed = await remove_installation(target.api, timeout_s=timeout_s)
     except NetprobeError as error:
         click.echo(f"netprobe: {error}", err=True)
         return 1

@@ -15,7 +15,7 @@ import click
 from netprobe.analysis.intent.document import load_intent
 from netprobe.analysis.intent.incidents import IncidentEvent, IncidentTracker
 from netprobe.analysis.intent.sample import Sample, describe_sample
-from netprobe.bus.operator import Access, open_asker, tell_watched
+from netprobe.bus.operator import Access, open_asker, report_watched_intent
 from netprobe.cli.actions.output import deliver_report
 from netprobe.cli.actions.verify_visit import visit_with
 from netprobe.cli.options.output import ReportOutput
@@ -63,7 +63,7 @@ class FleetVerifier:
     def report(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
         """Tell the collector what is not as intended."""
         report = IntentReport(self.request.key, self.request.path.name, round(holds_s * 1e9), deviations)
-        asyncio.run(tell_watched(self.source.find_access(), report))
+        asyncio.run(report_watched_intent(self.source.find_access(), report))
 
 
 def read_request(path: Path, *, size: int | None, locate: str) -> VerifyRequest:

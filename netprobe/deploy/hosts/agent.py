@@ -98,17 +98,17 @@ async def find_agent(host: SshHost) -> InstalledAgent | None:
 async def _run(host: SshHost, words: tuple[str, ...], *, stdin: bytes = b"") -> InstalledAgent | None:
     line = shlex.join(("sh", "-c", _script(), "netprobe", *words))
     answer = await host.run_script(words[0], line, stdin=stdin, timeout_s=PATIENCE_S)
-    return read_placed(answer)
+    return parse_agent_state(answer)
 
 
 def _script() -> str:
     return resources.files(__package__).joinpath("agent_host.sh").read_text()
 
 
-def read_placed(output: bytes) -> InstalledAgent | None:
+def parse_agent_state(output: bytes) -> InstalledAgent | None:
     """What the script says stands there; pure. Raises `HostOutputError`.
 
-    >>> read_placed(b"placed=no")
+    >>> parse_agent_state(b"placed=no")
     """
     facts: dict[str, str] = {}
     for line in output[:4096].decode(errors="replace").splitlines():

@@ -65,7 +65,7 @@ async def apply_all(api: ClusterApi, manifests: Iterable[Manifest]) -> None:
         await api.apply(objects.path_of(manifest), manifest, Named)
 
 
-async def put_hub(
+async def install_hub(
     target: InstallTarget, images: Images, *, names: Iterable[str], service: str, now: datetime, say: Say
 ) -> CertificatePair:
     """The namespace, rights, the bus's certificate, the collector; *names* are what the bus is called."""
@@ -90,7 +90,7 @@ async def put_hub(
     return authority
 
 
-async def put_reader(target: InstallTarget, *, is_hub: bool, say: Say) -> dict[str, bytes]:
+async def install_reader(target: InstallTarget, *, is_hub: bool, say: Say) -> dict[str, bytes]:
     """What the hub has to know of a cluster: the entries of its registry."""
     await apply_all(target.api, [objects.namespace_object(), *objects.reader_objects()])
     issuer = await read_issuer(target.api)
@@ -120,7 +120,7 @@ async def unregister(hub: ClusterApi, names: Iterable[ClusterName]) -> None:
         await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, left)])
 
 
-async def put_agents(
+async def install_agents(
     target: InstallTarget, authority: CertificatePair, url: str, images: Images, *, say: Say
 ) -> None:
     """The agents of both planes."""

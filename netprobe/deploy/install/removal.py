@@ -24,7 +24,7 @@ class RemovalResult:
     was_there: bool
 
 
-async def remove(api: ClusterApi, *, timeout_s: float) -> RemovalResult:
+async def remove_installation(api: ClusterApi, *, timeout_s: float) -> RemovalResult:
     """Remove everything of ours and return when it is gone.
 
     Raises :class:`SystemRefusedError` where the namespace does not go within *timeout_s*.

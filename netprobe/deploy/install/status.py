@@ -65,7 +65,7 @@ class ClusterInstallation:
         return done and not self.missing and not self.hindered and not self.is_absent
 
 
-async def look(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
+async def read_installation(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
     """What stands in one cluster now."""
     wanted = [one for one in objects.everything() if one["kind"] in _KINDS]
     read = await asyncio.gather(*(_read(api, objects.path_of(one), Workload) for one in wanted))
@@ -85,7 +85,7 @@ async def look(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
         if found is None
     )
     pods = await api.get(_PODS, ListOf[Pod], {"labelSelector": _SELECTOR})
-    hindered = (line for pod in pods.items for line in _hindrances(pod))
+    hindered = (line for pod in pods.items for line in _find_blockers(pod))
     return ClusterInstallation(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
 
 
@@ -120,7 +120,7 @@ def _progress(found: Workload) -> Progress:
     )  # fmt: skip
 
 
-def _hindrances(pod: Pod) -> list[str]:
+def _find_blockers(pod: Pod) -> list[str]:
     lines = []
     for container in pod.status.container_statuses:
         waiting = container.state.waiting

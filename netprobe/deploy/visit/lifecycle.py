@@ -62,12 +62,12 @@ class Visit:
         return PodContainer(self.namespace, pod.metadata.name, CONTAINER)
 
 
-async def expect_welcome(apis: Sequence[ClusterApi]) -> None:
+async def preflight(apis: Sequence[ClusterApi]) -> None:
     """Raise `SystemRefusedError` with a line per cluster that cannot be visited; nothing is changed."""
-    await check_each(apis, _expect_free)
+    await check_each(apis, _expect_no_other_visit)
 
 
-async def _expect_free(api: ClusterApi) -> None:
+async def _expect_no_other_visit(api: ClusterApi) -> None:
     """Expect that we may do everything, and that no other visit holds the agents' ports of the nodes."""
     await expect_allowed(api, _NEEDED)
     others, _ = await api.list("/api/v1/namespaces", Named, f"{VISIT_LABEL}=true")
@@ -78,11 +78,11 @@ async def _expect_free(api: ClusterApi) -> None:
         raise SystemRefusedError(f"{api.context}: {told}: {mend}")
 
 
-async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
+async def start_visit(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
     """Start an agent per node and plane and wait until all run, or *patience_s* are over.
 
-    Raises :class:`SystemRefusedError` where none comes up. The caller ends the visit with :func:`leave`,
-    whatever happens here.
+    Raises :class:`SystemRefusedError` if none comes up. The caller ends the visit with
+    :func:`delete_visit`, whatever happens here.
     """
     await api.create("/api/v1/namespaces", namespace_object(namespace), Named)
     base = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
@@ -90,14 +90,14 @@ async def arrive(api: ClusterApi, *, namespace: str, image: str, port: int, pati
         await api.create(base, daemon_set(plane, image, port), Workload)
     for name, more in SERVICES.items():
         await api.create(f"/api/v1/namespaces/{namespace}/services", service_object(name, port, more), Named)
-    pods, missing = await _wait_up(api, namespace, patience_s)
+    pods, missing = await _wait_until_up(api, namespace, patience_s)
     if not pods:
         why = "; ".join(missing) or f"{api.context}: no node takes one"
         raise SystemRefusedError(f"no agent came up: {why}")
     return Visit(api, namespace, pods, missing)
 
 
-async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
+async def delete_visit(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
     """Delete the namespace and wait until it is gone; :class:`SystemRefusedError` where it does not go.
 
     An API server that is away meanwhile is asked again until *patience_s* are over.
@@ -126,7 +126,7 @@ async def leave(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
         raise SystemRefusedError(f"{api.context}: {told}") from error
 
 
-async def _wait_up(
+async def _wait_until_up(
     api: ClusterApi, namespace: str, patience_s: float
 ) -> tuple[tuple[Pod, ...], tuple[str, ...]]:
     loop = asyncio.get_running_loop()
@@ -142,7 +142,7 @@ async def _wait_up(
         down = [pod for pod in pods if not is_up(pod)]
         hopeless = bool(down) and all(find_failure(pod) for pod in down) and len(pods) == wanted
         if hopeless or loop.time() > until:
-            return up, tuple(f"{api.context}: {_missing(pod)}" for pod in down)
+            return up, tuple(f"{api.context}: {_describe_missing(pod)}" for pod in down)
         await asyncio.sleep(_POLL_S)
 
 
@@ -168,7 +168,7 @@ def _find_unscheduled(pod: Pod) -> str:
     )
 
 
-def _missing(pod: Pod) -> str:
+def _describe_missing(pod: Pod) -> str:
     where = f"the agent on {pod.spec.node_name}" if pod.spec.node_name else pod.metadata.name
     why = find_failure(pod) or _find_unscheduled(pod) or pod.status.phase or "its pod has no status yet"
     return f"{where} does not run: {why}"

@@ -48,4 +48,4 @@ def _failures(rows: list[str]) -> dict[str, int]:
     return sums
 
 
-COLLECTOR = GatewayReader("conntrack", _commands, _read)
+READER = GatewayReader("conntrack", _commands, _read)

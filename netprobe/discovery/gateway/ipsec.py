@@ -78,4 +78,4 @@ def _kernel_states(rows: list[str]) -> tuple[TunnelPeer, ...]:
     return tuple(peers)
 
 
-COLLECTOR = GatewayReader("ipsec", _commands, _read)
+READER = GatewayReader("ipsec", _commands, _read)

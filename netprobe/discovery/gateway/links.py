@@ -56,4 +56,4 @@ def _read(printed: Printed) -> tuple[Fact, ...]:
     )
 
 
-COLLECTOR = GatewayReader("links", _commands, _read)
+READER = GatewayReader("links", _commands, _read)

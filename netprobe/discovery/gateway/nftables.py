@@ -75,4 +75,4 @@ def _is_invalid_state(match: object) -> bool:
     return match.get("op") in {"in", "=="} and match.get("right") in ("invalid", ["invalid"])
 
 
-COLLECTOR = GatewayReader("nftables", _commands, _read)
+READER = GatewayReader("nftables", _commands, _read)

@@ -69,4 +69,4 @@ def _client(row: list[str], *, heard_s: int | None) -> TunnelPeer:
     )
 
 
-COLLECTOR = GatewayReader("openvpn", _commands, _read)
+READER = GatewayReader("openvpn", _commands, _read)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from netprobe.discovery.gateway.interface import AddressPair, GatewayReader
-from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.discovery.gateway.registry import READERS
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.model.gateway import Fact, Reading
@@ -46,7 +46,7 @@ async def gather_evidence(
     node: str,
     taken_ns: int,
     pair: AddressPair = _NOBODY,
-    collectors: tuple[GatewayReader, ...] = COLLECTORS,
+    collectors: tuple[GatewayReader, ...] = READERS,
 ) -> Reading:
     """Run every collector on *host*; *node* is its ``cluster/node`` and *taken_ns* the asker's wall time."""
     commands = {command.name: command for kind in collectors for command in kind.commands(pair)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from netprobe.discovery.gateway import conntrack, ipsec, links, nftables, openvpn, routes, wireguard
 
-COLLECTORS = (
-    wireguard.COLLECTOR,
-    ipsec.COLLECTOR,
-    openvpn.COLLECTOR,
-    routes.COLLECTOR,
-    links.COLLECTOR,
-    conntrack.COLLECTOR,
-    nftables.COLLECTOR,
+READERS = (
+    wireguard.READER,
+    ipsec.READER,
+    openvpn.READER,
+    routes.READER,
+    links.READER,
+    conntrack.READER,
+    nftables.READER,
 )

@@ -60,4 +60,4 @@ def _reverse_paths(told: list[str]) -> tuple[ReversePath, ...]:
     return tuple(ReversePath(name(interface), max(mode, every)) for interface, mode in sorted(modes.items()))
 
 
-COLLECTOR = GatewayReader("routes", _commands, _read)
+READER = GatewayReader("routes", _commands, _read)

@@ -58,4 +58,4 @@ def _peer_of(row: list[str], *, now_s: int) -> TunnelPeer:
     )
 
 
-COLLECTOR = GatewayReader("wireguard", _commands, _read)
+READER = GatewayReader("wireguard", _commands, _read)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from netprobe.discovery.inventory.field_error import FieldError as _FieldError
 from netprobe.discovery.inventory.field_error import Step
-from netprobe.discovery.inventory.ssh_validation import find_forward_faults, find_ssh_faults
+from netprobe.discovery.inventory.ssh_validation import find_forward_errors, find_ssh_errors
 from netprobe.errors import InputError
 from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.wire.documents import Located
@@ -75,7 +75,7 @@ def load_inventory(path: Path) -> Inventory:
 def read_inventory(text: str, *, source: str) -> Inventory:
     """Read an inventory from YAML *text*; *source* is the file named in errors."""
     document = parse_inventory(text, source=source)
-    fault = next(_find_faults(document), None)
+    fault = next(_find_errors(document), None)
     if fault is not None:
         raise Located(text, source=source).error(fault.what, *fault.path)
     inventory = inventory_of(document)
@@ -113,65 +113,65 @@ def _pod_ranges(cluster: Cluster) -> list[ipaddress.IPv4Network | ipaddress.IPv6
     return [ipaddress.ip_network(text) for text in texts]
 
 
-def _find_faults(document: InventoryDoc) -> Iterator[_FieldError]:
+def _find_errors(document: InventoryDoc) -> Iterator[_FieldError]:
     yield from _names((cluster.name for cluster in document.clusters), ("clusters",), "name")
     for index, cluster in enumerate(document.clusters):
-        yield from _cluster_faults(cluster, ("clusters", index))
+        yield from _cluster_errors(cluster, ("clusters", index))
     for index, link in enumerate(document.links):
-        yield from _link_faults(link, document, ("links", index))
-    yield from _each(document.allowed_targets, _network_fault, ("allowed_targets",))
+        yield from _link_errors(link, document, ("links", index))
+    yield from _each(document.allowed_targets, _network_error, ("allowed_targets",))
     yield from _within(document.agent_port, _PORT, ("agent_port",))
-    yield from _agent_faults(document)
+    yield from _agent_errors(document)
     yield from _names((forward.name for forward in document.forwards), ("forwards",), "name")
     for index, forward in enumerate(document.forwards):
-        yield from find_forward_faults(forward, ("forwards", index))
+        yield from find_forward_errors(forward, ("forwards", index))
 
 
-def _cluster_faults(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
-    yield from _each(cluster.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
-    yield from _each(cluster.service_cidrs, _network_fault, (*at, "service_cidrs"))
-    yield from _each(cluster.dns_addresses, _address_fault, (*at, "dns_addresses"))
+def _cluster_errors(cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
+    yield from _each(cluster.pod_cidrs, _network_error, (*at, "pod_cidrs"))
+    yield from _each(cluster.service_cidrs, _network_error, (*at, "service_cidrs"))
+    yield from _each(cluster.dns_addresses, _address_error, (*at, "dns_addresses"))
     yield from _within(cluster.pod_mtu, _MTU, (*at, "pod_mtu"))
     yield from _names((node.name for node in cluster.nodes), (*at, "nodes"), "name")
     holders: dict[str, str] = {}
     for index, node in enumerate(cluster.nodes):
-        yield from _node_faults(node, (*at, "nodes", index), holders)
+        yield from _node_errors(node, (*at, "nodes", index), holders)
     yield from _names(
         (f"{s.namespace}/{s.name}" for s in cluster.services), (*at, "services"), "name", parts=2
     )
     for index, service in enumerate(cluster.services):
-        yield from _service_faults(service, (*at, "services", index))
+        yield from _service_errors(service, (*at, "services", index))
 
 
-def _node_faults(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -> Iterator[_FieldError]:
+def _node_errors(node: NodeDoc, at: tuple[Step, ...], holders: dict[str, str]) -> Iterator[_FieldError]:
     """Faults of one node; *holders* maps the addresses seen so far in its cluster to their nodes."""
     for field in ("host_addresses", "pod_addresses", "outer_addresses"):
         addresses = getattr(node, field)
-        yield from _each(addresses, _address_fault, (*at, field))
+        yield from _each(addresses, _address_error, (*at, field))
         for index, address in enumerate(addresses):
             holder = holders.setdefault(address, node.name)
             if holder != node.name:
                 yield _FieldError(f"{address} already belongs to node {holder!r}", (*at, field, index))
-    yield from _each(node.pod_cidrs, _network_fault, (*at, "pod_cidrs"))
+    yield from _each(node.pod_cidrs, _network_error, (*at, "pod_cidrs"))
     if node.passive and node.role != "gateway":
         yield _FieldError(
             f"node {node.name!r} is a {node.role}; only a gateway can be passive", (*at, "passive")
         )
     if node.ssh is not None:
-        yield from find_ssh_faults(node.ssh, (*at, "ssh"))
+        yield from find_ssh_errors(node.ssh, (*at, "ssh"))
 
 
-def _service_faults(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
+def _service_errors(service: ServiceDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     if not service.addresses:
         yield _FieldError("a service needs an address", (*at, "addresses"))
-    yield from _each(service.addresses, _address_fault, (*at, "addresses"))
-    yield from _each(service.endpoints, _address_fault, (*at, "endpoints"))
+    yield from _each(service.addresses, _address_error, (*at, "addresses"))
+    yield from _each(service.endpoints, _address_error, (*at, "endpoints"))
     yield from _within(service.port, _PORT, (*at, "port"))
     if service.target_port is not None:
         yield from _within(service.target_port, _PORT, (*at, "target_port"))
 
 
-def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
+def _link_errors(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     clusters = {cluster.name: cluster for cluster in document.clusters}
     for side in ("source", "target"):
         name, gateway = getattr(link, side), getattr(link, f"{side}_gateway")
@@ -179,9 +179,9 @@ def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) ->
         if cluster is None:
             yield _FieldError(f"no cluster is called {name!r}", (*at, side))
         elif gateway is not None:
-            yield from _gateway_faults(gateway, cluster, (*at, f"{side}_gateway"))
+            yield from _gateway_errors(gateway, cluster, (*at, f"{side}_gateway"))
         addresses = getattr(link, f"{side}_addresses")
-        yield from _each(addresses, _address_fault, (*at, f"{side}_addresses"))
+        yield from _each(addresses, _address_error, (*at, f"{side}_addresses"))
         if addresses and gateway is None:
             yield _FieldError(f"say by {side}_gateway whose addresses they are", (*at, f"{side}_addresses"))
     if link.source == link.target:
@@ -190,7 +190,7 @@ def _link_faults(link: LinkDoc, document: InventoryDoc, at: tuple[Step, ...]) ->
     yield from _within(link.outer_port, range(65_536), (*at, "outer_port"))
 
 
-def _gateway_faults(gateway: str, cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
+def _gateway_errors(gateway: str, cluster: ClusterDoc, at: tuple[Step, ...]) -> Iterator[_FieldError]:
     node = next((node for node in cluster.nodes if node.name == gateway), None)
     if node is None:
         yield _FieldError(f"cluster {cluster.name!r} has no node {gateway!r}", at)
@@ -198,7 +198,7 @@ def _gateway_faults(gateway: str, cluster: ClusterDoc, at: tuple[Step, ...]) -> 
         yield _FieldError(f"node {gateway!r} of {cluster.name!r} is a {node.role}, not a gateway", at)
 
 
-def _agent_faults(document: InventoryDoc) -> Iterator[_FieldError]:
+def _agent_errors(document: InventoryDoc) -> Iterator[_FieldError]:
     nodes = {(cluster.name, node.name): node for cluster in document.clusters for node in cluster.nodes}
     seen: set[str] = set()
     for index, text in enumerate(document.agents):
@@ -242,7 +242,7 @@ def _each(
             yield _FieldError(what, (*at, index))
 
 
-def _address_fault(text: str) -> str | None:
+def _address_error(text: str) -> str | None:
     try:
         canonical = str(ipaddress.ip_address(text))
     except ValueError:
@@ -250,7 +250,7 @@ def _address_fault(text: str) -> str | None:
     return None if canonical == text else f"{text!r} is not canonical, write {canonical!r}"
 
 
-def _network_fault(text: str) -> str | None:
+def _network_error(text: str) -> str | None:
     try:
         canonical = str(ipaddress.ip_network(text))
     except ValueError:

@@ -20,27 +20,27 @@ _MOST_JUMPS = 8
 _PORTS = range(1, 65_536)
 
 
-def find_ssh_faults(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
+def find_ssh_errors(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     """Every mistake in *ssh*, which stands at *at* in its document."""
-    yield from _hop_faults(ssh.target, (*at, "target"))
+    yield from _hop_errors(ssh.target, (*at, "target"))
     for index, jump in enumerate(ssh.jumps):
-        yield from _hop_faults(jump, (*at, "jumps", index))
+        yield from _hop_errors(jump, (*at, "jumps", index))
     if ssh.bus_port is not None and ssh.bus_port not in _PORTS:
         yield FieldError(f"{ssh.bus_port} is outside 1–65535", (*at, "bus_port"))
     if len(ssh.jumps) > _MOST_JUMPS:
         yield FieldError(f"{len(ssh.jumps)} jump hosts; a way may have {_MOST_JUMPS}", (*at, "jumps"))
 
 
-def find_forward_faults(forward: ForwardDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
+def find_forward_errors(forward: ForwardDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     """Every mistake in *forward*, which stands at *at* in its document."""
     if not _HOST.fullmatch(forward.host):
         yield FieldError(f"{forward.host!r} is neither an address nor a name", (*at, "host"))
     if forward.port not in _PORTS:
         yield FieldError(f"{forward.port} is outside 1–65535", (*at, "port"))
-    yield from find_ssh_faults(forward.through, (*at, "through"))
+    yield from find_ssh_errors(forward.through, (*at, "through"))
 
 
-def _hop_faults(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
+def _hop_errors(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     if not _HOST.fullmatch(hop.host):
         yield FieldError(f"{hop.host!r} is neither an address nor a name", (*at, "host"))
     if hop.user and not _USER.fullmatch(hop.user):

@@ -67,7 +67,7 @@ async def check_each(apis: Sequence[ClusterApi], check: Check) -> None:
 async def expect_allowed(api: ClusterApi, acts: Iterable[RequiredAccess]) -> None:
     """Raise :class:`SystemRefusedError` that names those of *acts* which the server does not let us do."""
     acts = tuple(acts)
-    told = await asyncio.gather(*(_may(api, act) for act in acts))
+    told = await asyncio.gather(*(_is_allowed(api, act) for act in acts))
     refused: dict[str, list[str]] = {}
     for act, allowed in zip(acts, told, strict=True):
         if not allowed:
@@ -90,7 +90,7 @@ async def _identify(api: ClusterApi, check: Check) -> str:
     return (await api.get("/api/v1/namespaces/kube-system", Named)).metadata.uid
 
 
-async def _may(api: ClusterApi, act: RequiredAccess) -> bool:
+async def _is_allowed(api: ClusterApi, act: RequiredAccess) -> bool:
     attributes = {
         "verb": act.verb, "group": act.group, "resource": act.resource, "namespace": act.namespace,
         "subresource": act.subresource,

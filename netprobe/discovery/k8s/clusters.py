@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from netprobe.discovery.inventory.context_names import ClusterPlace, read_place, short_name
 from netprobe.discovery.k8s.client import open_api
-from netprobe.discovery.k8s.facts import ClusterFacts, read_objects, understand
+from netprobe.discovery.k8s.facts import ClusterFacts, parse_cluster, read_objects
 from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
@@ -64,7 +64,7 @@ async def read_clusters(
         place = read_place(context.name, pattern)
         try:
             async with gate, asyncio.timeout(timeout_s), open_api(context) as api:
-                return ReadableCluster(context, understand(names[context], await read_objects(api), place))
+                return ReadableCluster(context, parse_cluster(names[context], await read_objects(api), place))
         except TimeoutError:
             why = f"{context}: {context.server} gave no answer within {timeout_s:g} s"
         except NetprobeError as error:
@@ -74,7 +74,7 @@ async def read_clusters(
     return tuple(await asyncio.gather(*(read(context) for context in contexts)))
 
 
-def find_same(readings: Sequence[Reading]) -> tuple[tuple[str, ...], ...]:
+def find_duplicates(readings: Sequence[Reading]) -> tuple[tuple[str, ...], ...]:
     """Groups of contexts that lead to one and the same cluster."""
     contexts_of: dict[str, list[str]] = {}
     for reading in readings:

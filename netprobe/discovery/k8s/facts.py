@@ -1,8 +1,8 @@
 """One cluster as its API tells it: objects in, facts out.
 
-Rules. Reading and understanding are apart: :func:`read_objects` asks, :func:`understand` is pure, so that a
-watch can feed the same understanding. What we may not list is named in ``unread``; the rest goes on. Virtual
-nodes are left out: no packet is theirs. Agents never come here: only the collector and the command line do.
+Rules. Reading and parsing are separate: :func:`read_objects` does I/O, :func:`parse_cluster` is pure, so a
+watch uses the same parser. Kinds that we may not list are named in ``unread``; the others are used. Virtual
+nodes are left out: they send no packets. Only the collector and the command line read APIs; agents never do.
 """
 
 from __future__ import annotations
@@ -126,16 +126,16 @@ async def _read_identity(api: ClusterApi) -> str:
     return ""
 
 
-def understand(name: ClusterName, read: ClusterObjects, place: ClusterPlace | None = None) -> ClusterFacts:
+def parse_cluster(name: ClusterName, read: ClusterObjects, place: ClusterPlace | None = None) -> ClusterFacts:
     """Turn the objects of a cluster into facts; *place* overrides what its name says."""
     place = place or read_place(name)
     real = [node for node in read.of("nodes") if not is_virtual(node)]
-    pods = [pod for pod in read.of("pods") if _answers(pod)]
+    pods = [pod for pod in read.of("pods") if _is_running(pod)]
     nodes = tuple(_node_of(node, pods) for node in sorted(real, key=lambda node: node.metadata.name))
     services = find_services(
         read.of("services"),
         read.of("endpointslices"),
-        asked_namespaces=_asked_namespaces(read.of("namespaces")),
+        asked_namespaces=_enabled_namespaces(read.of("namespaces")),
         nodes=nodes,
     )
     cluster = Cluster(
@@ -179,10 +179,10 @@ def is_virtual(node: schema.NodeObject) -> bool:
 
 def is_ready(node: schema.NodeObject) -> bool:
     """Whether the control plane calls the node ready: evidence, never truth."""
-    return _says_ready(node.status.conditions)
+    return _has_ready_condition(node.status.conditions)
 
 
-def _says_ready(conditions: Iterable[schema.Condition]) -> bool:
+def _has_ready_condition(conditions: Iterable[schema.Condition]) -> bool:
     return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
@@ -198,7 +198,7 @@ def _node_of(node: schema.NodeObject, pods: Iterable[schema.Pod]) -> Node:
     )
 
 
-def _answers(pod: schema.Pod) -> bool:
+def _is_running(pod: schema.Pod) -> bool:
     """Whether the pod of an agent runs and is not about to end."""
     return pod.status.phase == "Running" and bool(pod.status.pod_ips) and not pod.metadata.deletion_timestamp
 
@@ -214,7 +214,7 @@ def _agent_of(cluster: ClusterName, pod: schema.Pod) -> AgentId:
     return AgentId(cluster, NodeName(pod.spec.node_name), _plane_of(pod))
 
 
-def _asked_namespaces(namespaces: Iterable[schema.Named]) -> frozenset[str]:
+def _enabled_namespaces(namespaces: Iterable[schema.Named]) -> frozenset[str]:
     return frozenset(
         found.metadata.name for found in namespaces if found.metadata.labels.get("netprobe.io/ask") == "true"
     )
@@ -223,8 +223,8 @@ def _asked_namespaces(namespaces: Iterable[schema.Named]) -> frozenset[str]:
 def _agent_pod(cluster: ClusterName, pod: schema.Pod) -> AgentPod:
     meta, (since_ns, waits) = pod.metadata, _container_of(pod)
     return AgentPod(
-        meta.uid, meta.namespace, meta.name, _agent_of(cluster, pod), runs=_answers(pod), since_ns=since_ns,
-        waits=waits, is_ready=_says_ready(pod.status.conditions),
+        meta.uid, meta.namespace, meta.name, _agent_of(cluster, pod), runs=_is_running(pod),
+        since_ns=since_ns, waits=waits, is_ready=_has_ready_condition(pod.status.conditions),
     )  # fmt: skip
 
 

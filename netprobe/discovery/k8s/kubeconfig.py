@@ -115,7 +115,7 @@ async def open_client(context: Context) -> ApiClient:
         else:
             await _load(context, context.file, configuration)
         if context.through:
-            _lead(configuration, context.through)
+            _route_through(configuration, context.through)
         return ApiClient(configuration=configuration)
     except ConfigException as error:
         raise InputError(str(error), where=str(context)) from error
@@ -123,7 +123,7 @@ async def open_client(context: Context) -> ApiClient:
         raise InputError(f"its credentials cannot be read: {error}", where=str(context)) from error
 
 
-def _lead(configuration: Configuration, through: str) -> None:
+def _route_through(configuration: Configuration, through: str) -> None:
     """Connect to *through*; the server is still expected to prove its own name."""
     parts = urlsplit(configuration.host)
     configuration.tls_server_name = configuration.tls_server_name or parts.hostname
@@ -142,10 +142,10 @@ async def _load(context: Context, file: Path, configuration: Configuration) -> N
         configuration.api_key["BearerToken"] = bearer.strip()
     elif context.plugin and not configuration.cert_file:
         why = "; ".join(complaints) or "it gave neither a token nor a certificate"
-        raise SystemRefusedError(f"{context}: the exec plug-in {context.plugin!r} failed: {_plain(why)}")
+        raise SystemRefusedError(f"{context}: the exec plug-in {context.plugin!r} failed: {_one_line(why)}")
 
 
-def _plain(complaint: str) -> str:
+def _one_line(complaint: str) -> str:
     """One short line of what the library logged, which shows the plug-in's stderr as ``b'…'``."""
     line = complaint.replace("\\n", " ").replace("b'", "'").replace("exec: ", "")
     return " ".join(line.split())[:400]

@@ -30,10 +30,10 @@ async def read_policy_manifests(context: Context) -> tuple[tuple[str, str], ...]
     async with open_api(context) as api:
         told = []
         for kind, path in _PATHS.items():
-            items = [_plain(kind, one) for one in (await api.list(path, dict[str, object]))[0]]
+            items = [_as_manifest(kind, one) for one in (await api.list(path, dict[str, object]))[0]]
             told.append((f"{context}: {path}", json.dumps({"kind": f"{kind}List", "items": items})))
     return tuple(told)
 
 
-def _plain(kind: str, one: dict[str, object]) -> object:
+def _as_manifest(kind: str, one: dict[str, object]) -> object:
     return msgspec.to_builtins(msgspec.convert(one, PodDoc)) if kind == "Pod" else one

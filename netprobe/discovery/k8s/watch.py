@@ -22,8 +22,8 @@ from netprobe.discovery.k8s.facts import (
     ClusterFacts,
     ClusterObjects,
     ObjectKind,
+    parse_cluster,
     read_served,
-    understand,
 )
 from netprobe.errors import NetprobeError, RemoteFormatError
 from netprobe.model.names import ClusterName
@@ -122,7 +122,7 @@ class ClusterWatch:
             by_kind,
             unread=tuple(kind.name for kind in KINDS if kind.name in self._denied),
         )
-        return WatchedCluster(understand(self._name, read, self._place), self.away)
+        return WatchedCluster(parse_cluster(self._name, read, self._place), self.away)
 
     async def _follow_served(self) -> None:
         """Version and API groups change when somebody upgrades or installs: asked now and then."""

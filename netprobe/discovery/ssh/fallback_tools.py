@@ -90,7 +90,7 @@ def read_tool(kind: str, answer: CommandOutput, *, target: str, took_ns: int) ->
             return _read_trace(answer, target=target)
 
 
-def read_volley(output: bytes) -> tuple[int, int] | None:
+def read_ping_series(output: bytes) -> tuple[int, int] | None:
     """How many pings went out and how many were answered; None where ping could not send. Pure.
 
     Raises `HostOutputError`.
@@ -121,10 +121,10 @@ def _read_ping(answer: CommandOutput) -> Outcome:
 def _read_nc(answer: CommandOutput, took_ns: int) -> Outcome:
     if answer.status == 0:
         return Reached(took_ns)
-    return _of_words(answer.complaint, took_ns) or TimedOut(_CONNECT_S * 1_000_000_000)
+    return _outcome_of_message(answer.complaint, took_ns) or TimedOut(_CONNECT_S * 1_000_000_000)
 
 
-def _of_words(words: str, took_ns: int) -> Outcome | None:
+def _outcome_of_message(words: str, took_ns: int) -> Outcome | None:
     """What strerror(3) said through a tool, in the C locale."""
     if "refused" in words:
         return Refused(took_ns)
@@ -141,7 +141,7 @@ def _read_curl(kind: str, answer: CommandOutput, took_ns: int) -> ToolResult:
     if not connected_ns:
         silent = TimedOut(_CONNECT_S * 1_000_000_000) if answer.status == _CURL_TIMEOUT else None
         failed = NotMeasured(f"curl: {answer.complaint or 'failed'}")
-        return ToolResult(_of_curl(answer, took_ns) or silent or failed, "curl")
+        return ToolResult(_outcome_of_curl(answer, took_ns) or silent or failed, "curl")
     if kind == "tcp":
         return ToolResult(Reached(connected_ns), "curl")
     if not code:
@@ -150,8 +150,8 @@ def _read_curl(kind: str, answer: CommandOutput, took_ns: int) -> ToolResult:
     return ToolResult(outcome, "curl", (("HTTP status", str(code)),))
 
 
-def _of_curl(answer: CommandOutput, took_ns: int) -> Outcome | None:
-    told = _of_words(answer.complaint, took_ns)
+def _outcome_of_curl(answer: CommandOutput, took_ns: int) -> Outcome | None:
+    told = _outcome_of_message(answer.complaint, took_ns)
     if told is None and answer.status == _CURL_CONNECT:
         return Refused(took_ns)  # newer ones only say "Could not connect to server"
     return told

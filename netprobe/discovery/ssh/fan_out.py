@@ -15,7 +15,7 @@ R = TypeVar("R")
 MOST_AT_ONCE = 64
 
 
-def _say_nothing(name: object, /) -> None:
+def _ignore(name: object, /) -> None:
     del name
 
 
@@ -25,7 +25,7 @@ async def ask_many(
     *,
     timeout_s: float,
     at_once: int = MOST_AT_ONCE,
-    done: Callable[[K], None] = _say_nothing,
+    done: Callable[[K], None] = _ignore,
 ) -> dict[K, R | SshError | HostOutputError]:
     """Ask each host of *hosts*; what it said or how it failed, in the order of *hosts*.
 

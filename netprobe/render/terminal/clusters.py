@@ -14,7 +14,7 @@ from netprobe.discovery.k8s.clusters import (
     ReadableCluster,
     Reading,
     UnreadableCluster,
-    find_same,
+    find_duplicates,
 )
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
@@ -76,7 +76,7 @@ def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
 
 
 def _notes(readings: Sequence[Reading]) -> list[str]:
-    notes = [f"the same cluster: {', '.join(names)}" for names in find_same(readings)]
+    notes = [f"the same cluster: {', '.join(names)}" for names in find_duplicates(readings)]
     for reading in readings:
         if isinstance(reading, ReadableCluster):
             name = reading.facts.cluster.name
@@ -95,7 +95,7 @@ def clusters_document(readings: Sequence[Reading]) -> Document:
         "schema": "netprobe/clusters",
         "version": 1,
         "clusters": [_entry(reading) for reading in readings],
-        "same": [list(names) for names in find_same(readings)],
+        "same": [list(names) for names in find_duplicates(readings)],
     }
 
 

@@ -41,7 +41,7 @@ TalkTo = Callable[[AgentId], AbstractAsyncContextManager[AgentProgram]]
 
 
 class AgentStreams:
-    """Agents by name (``bus.questions.Carrier``)."""
+    """Agents by name (``bus.questions.QuestionTransport``)."""
 
     def __init__(self, plans: Iterable[Plan]) -> None:
         self._pipes: Mapping[AgentId, _AgentStream] = {plan.agent: _AgentStream(plan) for plan in plans}
@@ -56,7 +56,7 @@ class AgentStreams:
         """Those that do not, and why."""
         return {agent: pipe.why for agent, pipe in self._pipes.items() if not pipe.taken}
 
-    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+    async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
         """The reply's bytes; :class:`SystemRefusedError` where there is none within *timeout_s*."""
         pipe = self._pipes.get(source)
         if pipe is None:

@@ -14,17 +14,17 @@ from typing import TypeVar
 
 from netprobe.deploy.visit.lifecycle import (
     Visit,
-    arrive,
-    expect_welcome,
-    leave,
+    delete_visit,
+    preflight,
+    start_visit,
 )
 from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.facts import (
     PLANE_LABEL,
     ClusterFacts,
+    parse_cluster,
     read_objects,
-    understand,
 )
 from netprobe.discovery.k8s.kubeconfig import Context
 from netprobe.discovery.k8s.pod_exec import ExecStream, run_in_pod
@@ -92,11 +92,11 @@ async def stay(
     namespace = f"netprobe-verify-{secrets.token_hex(3)}"
     async with AsyncExitStack() as stack:
         apis = {names[one]: await stack.enter_async_context(open_api(one)) for one in contexts}
-        await expect_welcome(tuple(apis.values()))
+        await preflight(tuple(apis.values()))
         async with _taken_away(apis, namespace, progress):
             progress(f"starting agents in namespace {namespace} of {len(apis)} clusters")
             coming = (
-                arrive(
+                start_visit(
                     api, namespace=namespace, image=settings.image, port=settings.port,
                     patience_s=settings.patience_s,
                 )
@@ -115,7 +115,7 @@ async def _taken_away(
         yield
     finally:
         progress(f"removing namespace {namespace}")
-        leaving = (leave(api, namespace=namespace, patience_s=_LEAVE_S) for api in apis.values())
+        leaving = (delete_visit(api, namespace=namespace, patience_s=_LEAVE_S) for api in apis.values())
         ends = await asyncio.gather(*leaving, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):
@@ -127,7 +127,7 @@ async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
     """The cluster as the visit needs it: with our own agents and services, and nobody else's agents."""
     read = await read_objects(visit.api)
     pods = tuple(pod for pod in read.of("pods") if pod.metadata.namespace == visit.namespace)
-    return understand(name, replace(read, by_kind={**read.by_kind, "pods": pods}))
+    return parse_cluster(name, replace(read, by_kind={**read.by_kind, "pods": pods}))
 
 
 def _agent_of(cluster: ClusterName, pod: Pod) -> AgentId:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.analysis.intent.endpoints import expect_clusters
 from netprobe.analysis.intent.sample import Sample
-from netprobe.bus.questions import CarriedAsker
+from netprobe.bus.questions import TransportAsker
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.clusters import name_clusters
 from netprobe.discovery.k8s.facts import ClusterFacts
@@ -75,7 +75,7 @@ async def ask_agents(
     async with open_pipes(plans, talk_to, patience_s=settings.patience_s) as pipes:
         progress(f"{len(pipes.taken)} agents ask {len(sample.cells)} cells")
         seen = replace(snapshot, agents=tuple(_find_states(pipes)))
-        judged = await terms.judge(CarriedAsker(pipes, "verify"), sample, seen)
+        judged = await terms.judge(TransportAsker(pipes, "verify"), sample, seen)
         return VisitVerification(
             sample, judged, tuple(f"{agent}: {why}" for agent, why in pipes.silent.items())
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from netprobe.bus.questions import CarriedAsker
+from netprobe.bus.questions import TransportAsker
 from netprobe.errors import BusAwayError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
@@ -34,7 +34,7 @@ class Agent:
     answers: list[Reply | None]
     heard: list[int] = field(default_factory=list)
 
-    async def carry(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
+    async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
         assert (source, timeout_s > 0) == (ME, True)
         self.heard.append(decode_question(question).check.id)
         answer = self.answers.pop(0)
@@ -44,7 +44,7 @@ class Agent:
 
 
 def ask(agent: Agent, *numbers: int) -> tuple[Reply, ...]:
-    asker = CarriedAsker(agent, "test", pause_s=0.0)
+    asker = TransportAsker(agent, "test", pause_s=0.0)
     return asyncio.run(asker.ask(ME, [check(number) for number in numbers]))
 
 

@@ -71,7 +71,7 @@ def test_a_refusal_is_counted_each_time_and_told_once_a_minute(caplog: pytest.Lo
         for second in (0, 5, 61):
             gate.judge(CALLER, now_ns=NOW_NS + second * 10**9)
     assert gate.refused == {Reason.POD_GONE: 3}
-    told = "its pod netprobe/agent-x (UID pod-uid) is gone, or not yet known (pod-gone)"
+    told = "its pod netprobe/agent-x (UID pod-uid) was deleted, or is not known yet (pod-gone)"
     assert [record.getMessage() for record in caplog.records] == [
         f"refused: prod/w1/pod from 192.0.2.7: {told}"
     ] * 2
@@ -81,10 +81,10 @@ def test_who_was_turned_away_is_known_until_it_comes_in_or_has_not_come_for_a_mi
     gate = Admission(CLUSTERS)
     gate.know_pods(PROD, {}, vouched=True)
     gate.judge(CALLER, now_ns=NOW_NS)
-    told = "pod-gone: its pod netprobe/agent-x (UID pod-uid) is gone, or not yet known"
-    assert gate.find_turned_away({AGENT}, now_ns=NOW_NS + 60 * 10**9) == {AGENT: told}
-    assert gate.find_turned_away({AGENT}, now_ns=NOW_NS + 61 * 10**9) == {}
-    assert gate.find_turned_away((), now_ns=NOW_NS) == {}
+    told = "pod-gone: its pod netprobe/agent-x (UID pod-uid) was deleted, or is not known yet"
+    assert gate.find_refused({AGENT}, now_ns=NOW_NS + 60 * 10**9) == {AGENT: told}
+    assert gate.find_refused({AGENT}, now_ns=NOW_NS + 61 * 10**9) == {}
+    assert gate.find_refused((), now_ns=NOW_NS) == {}
     gate.know_pods(PROD, {"pod-uid": W1}, vouched=True)
     gate.judge(CALLER, now_ns=NOW_NS)
-    assert gate.find_turned_away({AGENT}, now_ns=NOW_NS) == {}
+    assert gate.find_refused({AGENT}, now_ns=NOW_NS) == {}

@@ -27,11 +27,11 @@ def telling(*deviations: Deviation, watcher: str = "one", holds_ns: int = 100) -
 
 def test_a_deviation_is_one_finding_while_it_lasts() -> None:
     watches = IntentWatches()
-    watches.hear(telling(LEAK), now_ns=10)
-    watches.hear(telling(LEAK, BROKEN), now_ns=20)
+    watches.update(telling(LEAK), now_ns=10)
+    watches.update(telling(LEAK, BROKEN), now_ns=20)
     told = {one.cause: (one.first_seen_ns, one.last_seen_ns) for one in watches.findings}
     assert told == {Cause.INTENT_LEAK: (10, 20), Cause.INTENT_BROKEN: (20, 20)}
-    watches.hear(telling(BROKEN), now_ns=30)
+    watches.update(telling(BROKEN), now_ns=30)
     assert [one.cause for one in watches.findings] == [Cause.INTENT_BROKEN]
     assert [(one.cause, one.ended_ns, one.evidence_against) for one in watches.ended] == [
         (Cause.INTENT_LEAK, 30, ())
@@ -40,7 +40,7 @@ def test_a_deviation_is_one_finding_while_it_lasts() -> None:
 
 def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
     watches = IntentWatches()
-    watches.hear(telling(LEAK), now_ns=10)
+    watches.update(telling(LEAK), now_ns=10)
     (finding,) = watches.findings
     assert str(finding.components[0]) == "intent(prod→dev no metrics)"
     assert (
@@ -51,32 +51,32 @@ def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
 
 def test_a_silent_watcher_proves_no_repair() -> None:
     watches = IntentWatches()
-    watches.hear(telling(LEAK), now_ns=10)
+    watches.update(telling(LEAK), now_ns=10)
     assert not watches.expire(now_ns=110)
     assert watches.expire(now_ns=111)
     assert watches.findings == ()
     (over,) = watches.ended
-    assert over.evidence_against[0].text == "its watcher has ended: whether it was repaired is not known"
+    assert over.evidence_against[0].text == "its watcher has ended: a repair is not confirmed"
 
 
 def test_what_two_watch_stands_once_and_lasts_as_long_as_one_sees_it() -> None:
     watches = IntentWatches()
-    watches.hear(telling(LEAK), now_ns=10)
-    watches.hear(telling(LEAK, watcher="other"), now_ns=20)
+    watches.update(telling(LEAK), now_ns=10)
+    watches.update(telling(LEAK, watcher="other"), now_ns=20)
     assert len(watches.findings) == 1
-    watches.hear(telling(), now_ns=30)
+    watches.update(telling(), now_ns=30)
     assert (len(watches.findings), watches.ended) == (1, [])
-    watches.hear(telling(watcher="other"), now_ns=40)
+    watches.update(telling(watcher="other"), now_ns=40)
     assert [one.ended_ns for one in watches.ended] == [40]
 
 
 def test_not_everybody_may_watch() -> None:
     watches = IntentWatches()
     for number in range(MAX_WATCHES):
-        watches.hear(telling(watcher=str(number)), now_ns=1)
+        watches.update(telling(watcher=str(number)), now_ns=1)
     with pytest.raises(SystemRefusedError, match="100 intents are watched already"):
-        watches.hear(telling(watcher="one more"), now_ns=1)
-    watches.hear(telling(LEAK, watcher="7"), now_ns=2)
+        watches.update(telling(watcher="one more"), now_ns=1)
+    watches.update(telling(LEAK, watcher="7"), now_ns=2)
     assert len(watches.findings) == 1
 
 

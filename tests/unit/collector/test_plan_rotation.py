@@ -70,7 +70,7 @@ async def test_a_changed_inventory_is_planned_and_a_bad_one_is_refused(tmp_path:
         bus, first = await join(stack, here, AGENTS[0])
         (tmp_path / "inventory.yaml").write_text(INVENTORY + WORKER.format(1, 9))
         await until_health(here, "inventories_refused", 1)
-        assert "the new inventory is refused, the old one stands" in (tmp_path / "log").read_text()
+        assert "the new inventory is refused, the old one stays in use" in (tmp_path / "log").read_text()
         (tmp_path / "inventory.yaml").write_text(INVENTORY + WORKER.format(2, 3))
         async with asyncio.timeout(PATIENCE_S):
             second = await anext(bus.plans())

@@ -66,7 +66,7 @@ def test_a_file_that_goes_wrong_keeps_what_it_said_and_is_told_once(
     ("fields", "complaint"),
     [
         ({"name": "prod"}, "needs issuer and keys, or a kubeconfig to ask for them"),
-        ({**GOOD, "name": "a/b"}, "name: 'a/b' is no name of a cluster"),
+        ({**GOOD, "name": "a/b"}, "name: 'a/b' is not a valid cluster name"),
         ({**GOOD, "key": []}, "unknown field"),
         ({**GOOD, "keys": [{**KEY, "d": "c2VjcmV0"}]}, "keys[0]: is a secret key: only public ones"),
         ({**GOOD, "keys": [{"kty": "EC"}]}, "keys[0]: is no public key (RFC 7517)"),

@@ -24,7 +24,7 @@ from netprobe.bus.operator import (
     ask_health,
     ask_moment,
     ask_snapshot,
-    tell_watched,
+    report_watched_intent,
 )
 from netprobe.bus.subjects import windows_subject
 from netprobe.errors import BusAwayError, SystemRefusedError
@@ -235,9 +235,9 @@ async def test_a_moment_that_has_passed_is_analysed_again_from_the_history(tmp_p
         assert then.taken_ns == at_ns
         assert then.findings[0].components[0].source == str(len(plan.checks))
         assert {check.id for check in plan.checks} <= {check.id for check in then.checks}
-        with pytest.raises(SystemRefusedError, match="nothing is remembered of that moment"):
+        with pytest.raises(SystemRefusedError, match="no reports are stored for that time"):
             await ask_moment(here.access, report.start_ns)
-        with pytest.raises(SystemRefusedError, match="that moment has not come yet"):
+        with pytest.raises(SystemRefusedError, match="the requested time is in the future"):
             await ask_moment(here.access, at_ns + 3_600_000_000_000)
 
 
@@ -248,10 +248,12 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
             CellVerdict.LEAK, "prod", "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
         )
         began_ns = time.time_ns()
-        await tell_watched(here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000, (leak,)))
+        await report_watched_intent(
+            here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000, (leak,))
+        )
         (found,) = [one for one in (await ask_patiently(here)).findings if one.cause is Cause.INTENT_LEAK]
         assert found.first_seen_ns >= began_ns
-        await tell_watched(here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000))
+        await report_watched_intent(here.access, IntentReport("one", "intent.yaml", 3_600_000_000_000))
         snapshot = await ask_patiently(here)
         assert [one.id for one in snapshot.past_findings] == [found.id]
         assert found.id not in {one.id for one in snapshot.findings}
@@ -264,7 +266,7 @@ async def test_a_telling_that_makes_no_sense_is_refused_and_changes_nothing(tmp_
         await here.start()
         odd = Deviation(CellVerdict.UNPROVEN, "prod", "dev", "r", 1, "")
         with pytest.raises(SystemRefusedError, match="watched intent: deviations"):
-            await tell_watched(here.access, IntentReport("one", "intent.yaml", 1, (odd,)))
+            await report_watched_intent(here.access, IntentReport("one", "intent.yaml", 1, (odd,)))
         assert [one.cause for one in (await ask_patiently(here)).findings] == [Cause.UNKNOWN]
 
 

@@ -12,10 +12,10 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.collector.persisted_state import (
     PersistedState,
-    hold,
     load_own_seed,
     load_state,
-    replan,
+    lock_directory,
+    plan_same_epoch,
     save_state,
 )
 from netprobe.errors import InputError, SystemRefusedError
@@ -71,7 +71,7 @@ def fleet(state: PersistedState, *, interval_ns: int = 1) -> FleetPlan:
 
 
 def test_a_fresh_state_begins_with_the_first_epoch_and_is_kept(tmp_path: Path) -> None:
-    state, planned = replan(load_state(tmp_path), fleet)
+    state, planned = plan_same_epoch(load_state(tmp_path), fleet)
     assert planned.epoch == 1
     save_state(tmp_path, state)
     assert load_state(tmp_path) == state
@@ -79,13 +79,13 @@ def test_a_fresh_state_begins_with_the_first_epoch_and_is_kept(tmp_path: Path) -
 
 
 def test_equal_plans_keep_their_epoch_and_others_begin_the_next(tmp_path: Path) -> None:
-    state, _ = replan(load_state(tmp_path), fleet)
-    same, _ = replan(state, fleet)
+    state, _ = plan_same_epoch(load_state(tmp_path), fleet)
+    same, _ = plan_same_epoch(state, fleet)
     assert same == state
-    changed, planned = replan(state, lambda state: fleet(state, interval_ns=2))
+    changed, planned = plan_same_epoch(state, lambda state: fleet(state, interval_ns=2))
     assert (changed.epoch, planned.epoch, planned.plans[0].epoch) == (2, 2, 2)
     assert changed.cookie_key == state.cookie_key
-    assert replan(changed, lambda state: fleet(state, interval_ns=2))[0] == changed
+    assert plan_same_epoch(changed, lambda state: fleet(state, interval_ns=2))[0] == changed
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"epoch": 1, "seed": 1, "cookie_key": "xy", "fleet": ""}'])
@@ -101,15 +101,19 @@ def test_the_collectors_own_key_is_made_once(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_held_once_and_can_be_held_again(tmp_path: Path) -> None:
-    with hold(tmp_path), pytest.raises(SystemRefusedError, match="another collector uses it"), hold(tmp_path):
+    with (
+        lock_directory(tmp_path),
+        pytest.raises(SystemRefusedError, match="another collector uses it"),
+        lock_directory(tmp_path),
+    ):
         pass
-    with hold(tmp_path):
+    with lock_directory(tmp_path):
         pass
 
 
 def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemRefusedError, match="file: cannot be used"), hold(tmp_path / "file"):
+    with pytest.raises(SystemRefusedError, match="file: cannot be used"), lock_directory(tmp_path / "file"):
         pass
 
 

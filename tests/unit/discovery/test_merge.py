@@ -9,7 +9,7 @@ from netprobe.discovery.merge import (
     NEVER_READ,
     KnownCluster,
     Present,
-    compose,
+    merge_inventory,
 )
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, ClusterName, NodeName
@@ -39,11 +39,11 @@ def prod(inventory: Inventory) -> Cluster:
 
 
 def made(*, facts: ClusterFacts | None = FACTS, away: str = "", present: Present | None = None) -> Inventory:
-    return compose(WRITTEN, [KnownCluster(PROD, facts, away)], present or {})
+    return merge_inventory(WRITTEN, [KnownCluster(PROD, facts, away)], present or {})
 
 
 def test_without_registered_clusters_what_is_written_counts() -> None:
-    assert compose(WRITTEN, [], {}) is WRITTEN
+    assert merge_inventory(WRITTEN, [], {}) is WRITTEN
 
 
 def test_who_exists_the_api_says_and_what_it_is_for_a_person_says() -> None:

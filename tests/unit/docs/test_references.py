@@ -16,7 +16,7 @@ from netprobe.analysis.diagnosis.symptom import TableRow
 from netprobe.bus.tokens import Reason
 from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
-from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.discovery.gateway.registry import READERS
 from netprobe.lab.faults import KINDS as FAULTS
 from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.outcome import OutcomeKind
@@ -178,7 +178,7 @@ def test_every_form_of_report_has_a_row() -> None:
 
 def test_every_collector_of_evidence_has_a_row() -> None:
     shown = [cells[0].strip("`") for cells in pages.rows(DOCS / "sites.md", "| collector | command")]
-    assert shown == [collector.name for collector in COLLECTORS]
+    assert shown == [collector.name for collector in READERS]
 
 
 def test_what_a_fleet_offers_in_python_is_there() -> None:

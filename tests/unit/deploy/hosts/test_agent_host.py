@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.deploy.hosts.agent import RunMode, read_placed
+from netprobe.deploy.hosts.agent import RunMode, parse_agent_state
 
 SCRIPT = resources.files("netprobe.deploy.hosts").joinpath("agent_host.sh").read_text()
 AS_USER = ["unshare", "-U", "--map-user=1000"]
@@ -69,7 +69,7 @@ class Machine:
         return self.run("install", hashlib.sha256(content).hexdigest(), *told, stdin=whole[:arrives])
 
     def state(self) -> RunMode | None:
-        placed = read_placed(self.run("state").stdout)
+        placed = parse_agent_state(self.run("state").stdout)
         return placed.runs if placed else None
 
     def left(self) -> list[str]:
@@ -90,7 +90,7 @@ def test_an_installed_agent_runs_with_its_key_for_its_owner_only_and_goes_withou
     assert machine.state() is None
     done = machine.install(archive(LIVES))
     assert done.returncode == 0, done.stderr
-    placed = read_placed(done.stdout)
+    placed = parse_agent_state(done.stdout)
     assert placed is not None
     assert (placed.agent, placed.runs) == ("west/gw/host", RunMode.PROCESS)
     assert (machine.base / "seed").stat().st_mode & 0o777 == 0o600

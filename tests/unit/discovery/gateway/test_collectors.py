@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netprobe.discovery.gateway import conntrack, ipsec, links, nftables, openvpn, routes, wireguard
 from netprobe.discovery.gateway.interface import AddressPair, GatewayReader
 from netprobe.discovery.gateway.readings import gather_evidence
-from netprobe.discovery.gateway.registry import COLLECTORS
+from netprobe.discovery.gateway.registry import READERS
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import CommandOutput
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
@@ -58,14 +58,14 @@ STATUS = (
 
 def test_wireguard_tells_the_handshakes_age_by_the_hosts_own_clock_and_no_key() -> None:
     printed = {"clock": b"1840\n", "wireguard": (INTERFACE + PEER.format(at=1000)).encode()}
-    (peer,) = wireguard.COLLECTOR.read(printed)
+    (peer,) = wireguard.READER.read(printed)
     assert peer == TunnelPeer(
         "wireguard", "wg0", "203.0.113.1", ("10.2.0.0/16", "fd00:2::/48"), 840, 100, 200
     )
 
 
 def test_a_handshake_that_never_was_is_none_and_not_zero() -> None:
-    (peer,) = wireguard.COLLECTOR.read({"clock": b"9", "wireguard": PEER.format(at=0).encode()})
+    (peer,) = wireguard.READER.read({"clock": b"9", "wireguard": PEER.format(at=0).encode()})
     assert isinstance(peer, TunnelPeer)
     assert peer.heard_s is None
 
@@ -73,10 +73,10 @@ def test_a_handshake_that_never_was_is_none_and_not_zero() -> None:
 @pytest.mark.parametrize("at", ["x", "-1", "1_0", "١", "9" * 30])
 def test_no_error_ever_quotes_a_key(at: str) -> None:
     with pytest.raises(HostOutputError) as caught:
-        wireguard.COLLECTOR.read({"clock": b"9", "wireguard": (INTERFACE + PEER.format(at=at)).encode()})
+        wireguard.READER.read({"clock": b"9", "wireguard": (INTERFACE + PEER.format(at=at)).encode()})
     assert SECRET not in str(caught.value)
     with pytest.raises(HostOutputError) as caught:
-        wireguard.COLLECTOR.read({"clock": b"9", "wireguard": f"{INTERFACE.strip()}\tmore\t\n".encode()})
+        wireguard.READER.read({"clock": b"9", "wireguard": f"{INTERFACE.strip()}\tmore\t\n".encode()})
     assert SECRET not in str(caught.value)
 
 
@@ -87,21 +87,21 @@ def test_routes_rules_and_reverse_paths() -> None:
         "rp-filter": b"net.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.default.rp_filter = 0\n"
         b"net.ipv4.conf.wg0.rp_filter = 0\nnet.ipv4.conf.eth0.rp_filter = 2\n",
     }
-    assert routes.COLLECTOR.read(printed) == (
+    assert routes.READER.read(printed) == (
         ChosenRoute("10.2.0.9", "wg0"),
         PolicyRules(1),
         ReversePath("eth0", 2),
         ReversePath("wg0", 1),
     )
-    told = routes.COLLECTOR.read({"route!": b"RTNETLINK answers: Network is unreachable"})
+    told = routes.READER.read({"route!": b"RTNETLINK answers: Network is unreachable"})
     assert told == (ChosenRoute("", "", refused="unreachable"),)
 
 
 def test_a_route_is_asked_for_only_about_a_pair() -> None:
-    assert Command("route", ip_address("10.2.0.9")) in routes.COLLECTOR.commands(
+    assert Command("route", ip_address("10.2.0.9")) in routes.READER.commands(
         AddressPair(ip_address("10.2.0.9"))
     )
-    assert "route" not in {command.name for command in routes.COLLECTOR.commands(AddressPair())}
+    assert "route" not in {command.name for command in routes.READER.commands(AddressPair())}
 
 
 def test_interfaces() -> None:
@@ -110,7 +110,7 @@ def test_interfaces() -> None:
         "tx": {"packets": 6, "dropped": 3, "errors": 4},
     }
     link = {"ifname": "wg0", "mtu": 1420, "flags": ["UP"], "stats64": ways}
-    told = links.COLLECTOR.read({"links": json.dumps([link]).encode()})
+    told = links.READER.read({"links": json.dumps([link]).encode()})
     assert told == (LinkCounters("wg0", True, 1420, 5, 6, 1, 3, 6),)
 
 
@@ -119,13 +119,13 @@ def test_the_connection_tables_failures_are_summed_over_processors() -> None:
         "conntrack": b"net.netfilter.nf_conntrack_count = 7\nnet.netfilter.nf_conntrack_max = 8\n",
         "conntrack-stat": b"entries insert_failed drop\n00000007 0000000a 00000001\n7 00000006 00000000\n",
     }
-    assert conntrack.COLLECTOR.read(printed) == (ConnectionTable(7, 8, 16, 1),)
+    assert conntrack.READER.read(printed) == (ConnectionTable(7, 8, 16, 1),)
     del printed["conntrack-stat"]
-    assert conntrack.COLLECTOR.read(printed) == (ConnectionTable(7, 8, None, None),)
+    assert conntrack.READER.read(printed) == (ConnectionTable(7, 8, None, None),)
 
 
 def test_rules_that_count_are_told_and_nothing_a_terminal_obeys() -> None:
-    told = nftables.COLLECTOR.read({"nftables": json.dumps(NFT).encode()})
+    told = nftables.READER.read({"nftables": json.dumps(NFT).encode()})
     assert told == (RuleCounter("inet f forward", 4, "drop", 20, "x?[31m"),)
 
 
@@ -143,27 +143,27 @@ def test_of_what_a_rule_matches_only_the_invalid_state_is_read(right: object, in
     match = {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": right}}
     expr = [match, {"counter": {"packets": 7, "bytes": 0}}, {"drop": None}]
     rule = {"family": "inet", "table": "f", "chain": "input", "handle": 4, "expr": expr}
-    (told,) = nftables.COLLECTOR.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
+    (told,) = nftables.READER.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
     assert told == RuleCounter("inet f input", 4, "drop", 7, "", invalid_only)
 
 
 def test_ipsec_by_strongswan_and_by_the_kernel() -> None:
     ranges = ("10.2.0.0/16", "fd00:2::/48")
-    assert ipsec.COLLECTOR.read({"ipsec": SA.encode()}) == (
+    assert ipsec.READER.read({"ipsec": SA.encode()}) == (
         TunnelPeer("ipsec", "gw-gw", "203.0.113.2", ranges, 812, 840, 1680),
     )
     connecting = SA.replace("state=ESTABLISHED", "state=CONNECTING")
-    (peer,) = ipsec.COLLECTOR.read({"ipsec": connecting.encode()})
+    (peer,) = ipsec.READER.read({"ipsec": connecting.encode()})
     assert isinstance(peer, TunnelPeer)
     assert peer.heard_s is None
-    assert ipsec.COLLECTOR.read({"xfrm": XFRM.encode()}) == (
+    assert ipsec.READER.read({"xfrm": XFRM.encode()}) == (
         TunnelPeer("ipsec", "xfrm", "203.0.113.2", (), None, None, 840),
     )
 
 
 def test_openvpn_clients() -> None:
     for text in (STATUS, STATUS.replace(",", "\t")):
-        assert openvpn.COLLECTOR.read({"openvpn": text.encode(), "clock": b"1030"}) == (
+        assert openvpn.READER.read({"openvpn": text.encode(), "clock": b"1030"}) == (
             TunnelPeer("openvpn", "site-b", "203.0.113.2", ("10.8.0.2/32",), 30, 840, 1680),
         )
 
@@ -177,7 +177,7 @@ SAMPLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", COLLECTORS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", READERS, ids=lambda kind: kind.name)
 @given(data=st.data())
 def test_hostile_output_is_facts_or_our_error(kind: GatewayReader, data: st.DataObject) -> None:
     printed = {}

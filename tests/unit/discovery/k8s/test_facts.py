@@ -17,7 +17,7 @@ from netprobe.discovery.k8s.client import ApiError, open_api
 from netprobe.discovery.k8s.clusters import (
     ReadableCluster,
     UnreadableCluster,
-    find_same,
+    find_duplicates,
     read_clusters,
 )
 from netprobe.discovery.k8s.kubeconfig import (
@@ -77,7 +77,7 @@ async def test_two_names_of_one_cluster_are_told(tmp_path: Path) -> None:
         other = Context("y", write_kubeconfig(tmp_path / "other", served.url), served.url)
         other.file.write_text(other.file.read_text().replace('"x"', '"y"'))  # type: ignore[union-attr]
         readings = await read_clusters([one, other], timeout_s=60)
-    assert find_same(readings) == (("x", "y"),)
+    assert find_duplicates(readings) == (("x", "y"),)
 
 
 async def test_nodes_that_are_no_machines_are_left_out_and_counted(tmp_path: Path) -> None:

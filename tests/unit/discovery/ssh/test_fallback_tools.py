@@ -15,8 +15,8 @@ from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.discovery.ssh.fallback_tools import (
     ToolResult,
     ask_with_tools,
+    read_ping_series,
     read_tool,
-    read_volley,
 )
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
 from netprobe.probes.registry import iter_kinds
@@ -127,9 +127,9 @@ def test_hostile_output_is_an_outcome_or_our_error(what: tuple[str, str], output
 def test_a_volley_counts_what_went_out_and_what_came_back(
     output: bytes, counted: tuple[int, int] | None
 ) -> None:
-    assert read_volley(output) == counted
+    assert read_ping_series(output) == counted
 
 
 def test_more_answers_than_pings_are_no_answer_of_ping() -> None:
     with pytest.raises(HostOutputError):
-        read_volley(b"2 packets transmitted, 3 received")
+        read_ping_series(b"2 packets transmitted, 3 received")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from netprobe.bus.questions import CarriedAsker
+from netprobe.bus.questions import TransportAsker
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
@@ -77,7 +77,7 @@ class Programs:
 async def ask(talk_to: TalkTo, *checks: Check, askable: tuple[str, ...] = ("127.0.0.1/32",)) -> list[Reply]:
     async with open_pipes([plan(*askable)], talk_to, patience_s=PATIENCE_S) as pipes:
         assert pipes.silent == {}
-        return list(await CarriedAsker(pipes, "test").ask(ME, checks))
+        return list(await TransportAsker(pipes, "test").ask(ME, checks))
 
 
 async def test_a_real_agent_answers_in_order_and_only_what_it_may_ask() -> None:
@@ -103,10 +103,10 @@ async def test_a_real_agent_answers_in_order_and_only_what_it_may_ask() -> None:
 async def test_a_message_that_is_no_question_is_declined_and_costs_nothing_else() -> None:
     programs = Programs()
     async with open_pipes([plan()], programs.talk_to, patience_s=PATIENCE_S) as pipes:
-        told = decode_reply(await pipes.carry(ME, b"nonsense", timeout_s=PATIENCE_S))
+        told = decode_reply(await pipes.request(ME, b"nonsense", timeout_s=PATIENCE_S))
         assert isinstance(told, Declined)
         assert told.reason.startswith("question: ")
-        (again,) = await CarriedAsker(pipes, "test").ask(ME, [check(1, "10.0.0.1", "icmp")])
+        (again,) = await TransportAsker(pipes, "test").ask(ME, [check(1, "10.0.0.1", "icmp")])
         assert again == Declined(ME, "10.0.0.1 is neither in the plan nor on the allow-list")
 
 
@@ -123,7 +123,7 @@ async def test_an_agent_ends_with_its_stdin_also_while_it_asks() -> None:
     idle = check(1, "127.0.0.1", "idle", port=port, lasts_s=3_100, gaps="3000")
     async with silent:
         async with open_pipes([plan("127.0.0.1/32")], programs.talk_to, patience_s=PATIENCE_S) as pipes:
-            asking = asyncio.ensure_future(CarriedAsker(pipes, "test").ask(ME, [idle]))
+            asking = asyncio.ensure_future(TransportAsker(pipes, "test").ask(ME, [idle]))
             await asked.wait()
         assert programs.ended == [0]
     assert await asking == (Declined(ME, "the agent ended"),)
@@ -190,10 +190,10 @@ async def test_a_late_reply_is_nobody_elses() -> None:
     odd = Odd([TAKEN, [], [reply(1, b"late"), reply(2, b"in time")], []])
     async with open_pipes([plan()], odd.talk_to, patience_s=PATIENCE_S) as pipes:
         with pytest.raises(SystemRefusedError, match="no reply within"):
-            await pipes.carry(ME, b"first", timeout_s=0.05)
-        assert await pipes.carry(ME, b"second", timeout_s=PATIENCE_S) == b"in time"
+            await pipes.request(ME, b"first", timeout_s=0.05)
+        assert await pipes.request(ME, b"second", timeout_s=PATIENCE_S) == b"in time"
 
 
 async def test_nobody_is_asked_as_somebody_else() -> None:
     with pytest.raises(SystemRefusedError, match="no agent runs as here/n1/host"):
-        await AgentStreams([]).carry(ME, b"", timeout_s=1.0)
+        await AgentStreams([]).request(ME, b"", timeout_s=1.0)
