@@ -26,7 +26,7 @@ from netprobe.engine.plan_validation import expect_askable, find_unaskable
 from netprobe.engine.responder.identity_http import IdentityServer
 from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
-from netprobe.engine.schedule import TICK_NS, Slot, apart, grace_ns, spread, tick_of
+from netprobe.engine.schedule import TICK_NS, Slot, deduplicate_per_tick, grace_ns, spread, tick_of
 from netprobe.engine.stall_tracker import StallTracker
 from netprobe.engine.ticker import Ticker
 from netprobe.errors import InputError, MisuseError
@@ -190,7 +190,7 @@ class Engine:
             while slots and slots[0].offset_ns < before_ns:
                 due.append(slots.popleft())
             fit = [slot.check for slot in due if self._is_fit(slot, turn, now_ns=now_ns)]
-            for batch in apart(fit):
+            for batch in deduplicate_per_tick(fit):
                 self._launch(batch, turn, group)
         group.create_task(self._close_later(plan, turn, deliver))
 
@@ -204,7 +204,7 @@ class Engine:
         if not reason and late_ns > slot.check.probe.timeout_ns // 2:
             reason = f"the agent stood still for {late_ns // 1_000_000} ms"
         if reason:
-            self._ledger.miss(slot.check, turn, reason)
+            self._ledger.record_skipped(slot.check, turn, reason)
         return not reason
 
     def _launch(
@@ -230,14 +230,14 @@ class Engine:
     ) -> None:
         for check in checks:
             if self._talks.locked():
-                self._ledger.miss(check, turn, f"{MAX_TALKS} conversations are under way already")
+                self._ledger.record_skipped(check, turn, f"{MAX_TALKS} conversations are under way already")
             else:
                 group.create_task(self._talk(check, turn))
 
     async def _talk(self, check: Check, turn: IntervalProbes) -> None:
         async with self._talks:
             probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
-            self._ledger.saw(probe, await self._try_to_converse(check))
+            self._ledger.record_response(probe, await self._try_to_converse(check))
 
     async def _try_to_converse(self, check: Check) -> Observation:
         try:

@@ -172,15 +172,15 @@ class InFlightTable:
         self.waiting += 1
         return probe
 
-    def retract(self, probe: PendingProbe, seen: Observation) -> None:
+    def cancel(self, probe: PendingProbe, seen: Observation) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
         session = probe.session
         if session.last_sequence != probe.sequence:
-            raise MisuseError("only the newest probe of a check can be retracted")
+            raise MisuseError("only the newest probe of a check can be cancelled")
         session.last_sequence -= 1
         self._end(session, probe.sequence, seen)
 
-    def miss(self, check: Check, turn: IntervalProbes, reason: str) -> None:
+    def record_skipped(self, check: Check, turn: IntervalProbes, reason: str) -> None:
         """A probe that should have gone out and did not, through our own fault."""
         tally = turn.tally(check)
         tally.sent += 1
@@ -198,7 +198,7 @@ class InFlightTable:
         ]
         return min(found, key=lambda probe: probe.sent_ns, default=None)
 
-    def saw(self, probe: PendingProbe, seen: Observation) -> None:
+    def record_response(self, probe: PendingProbe, seen: Observation) -> None:
         """A probe's answer. Silence is not an answer: it is judged when the round closes."""
         session, number, outcome, count = probe.session, probe.sequence, seen[0], seen[3]
         if number not in session.waiting:

@@ -41,7 +41,7 @@ def spread(checks: Iterable[Check], *, interval_ns: int, rng: random.Random) -> 
     return tuple(sorted(slots, key=itemgetter(0)))
 
 
-def apart(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
+def deduplicate_per_tick(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
     """The same checks in the same order, cut so that none occurs twice in a batch.
 
     A batch is numbered before its first probe leaves; one that cannot leave gives its number to the check's

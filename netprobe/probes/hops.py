@@ -109,7 +109,7 @@ def find_unproven(hops: tuple[Hop, ...]) -> tuple[UnprovenWidth, ...]:
     )
 
 
-def tell_last(hops: tuple[Hop, ...]) -> str:
+def format_last_answer(hops: tuple[Hop, ...]) -> str:
     """Behind which hop it was silent."""
     last = next((hop for hop in reversed(hops) if hop.senders), None)
     if last is None:
@@ -137,7 +137,7 @@ def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
     return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
 
 
-def tell(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
+def format_hops(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
     """Every hop as a line of facts, then the ways, unproven hops and the translator, where there are any."""
     spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
     for hop in hops:

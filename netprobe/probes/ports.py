@@ -92,7 +92,7 @@ def check_also(probe: Probe) -> None:
             raise InputError(f"{address!r} is no IP address", where="options.also") from error
 
 
-def doors_of(check: Check) -> tuple[PortTargets, ...]:
+def port_targets_of(check: Check) -> tuple[PortTargets, ...]:
     """What *check* asks of each address; :class:`InputError` where it cannot be read."""
     return tuple(_doors(check.probe, addresses_of(check)))
 
@@ -125,7 +125,7 @@ def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> 
     return entries
 
 
-def write_doors(doors: Sequence[PortTargets]) -> dict[str, str]:
+def write_port_targets(doors: Sequence[PortTargets]) -> dict[str, str]:
     """The options that say *doors*, beside the first one's address."""
     options = {"also": ",".join(one.address for one in doors[1:])}
     for transport in _NUMBERED:

@@ -15,7 +15,7 @@ from netprobe.model.outcome import NotMeasured, TooBig
 from netprobe.probes import pmtu
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 
 _UDP_HEADER_BYTES = 8
@@ -106,5 +106,5 @@ class _PmtuSearch:
         now_ns = self._clock.mono_ns()
         if failed.errno == errno.EMSGSIZE:
             return pmtu.LocalTooBig(sequence, now_ns)
-        seen = seen_of_send_error(failed, self._check, version=self._version)
+        seen = observe_send_error(failed, self._check, version=self._version)
         return pmtu.RequestRejected(seen.outcome, now_ns)

@@ -17,7 +17,7 @@ from netprobe.model.outcome import NotMeasured, Refused, TimedOut
 from netprobe.probes.name_resolution import parse_resolvers
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 
 T = TypeVar("T")
 _CHUNK_BYTES = 16 * 1024
@@ -117,7 +117,7 @@ class StreamNet:
             return Observation(Refused(rtt_ns))
         if error.errno == errno.ETIMEDOUT:
             return self._silence(check)
-        return seen_of_send_error(error, check, version=version)
+        return observe_send_error(error, check, version=version)
 
 
 class TcpStream:

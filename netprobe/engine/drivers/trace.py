@@ -46,12 +46,12 @@ async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Rand
         return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
 
 
-async def walk_door(
-    check: Check, spec: firewalk.FirewalkSpec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
+async def walk_port(
+    check: Check, spec: firewalk.FirewalkSpec, control: str, clock: Clock, *, key: bytes, rng: random.Random
 ) -> firewalk.Firewalk:
-    """Firewalk the door of *spec* at the target of *check*, whose witness is of the transport *witness*.
+    """Firewalk the port of *spec* at the target of *check*; the control probe is of the transport *control*.
 
-    Returns where the walk ended. It needs no privilege but that of the witness.
+    Returns where the walk ended. It needs no privilege but that of the control probe.
     """
     with ReadableSocket() as readable:
 
@@ -59,8 +59,8 @@ async def walk_door(
             boot = rng.getrandbits(32)
             return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
 
-        suspect, beside = open_flow(spec.transport, spec.port), open_flow(witness, spec.witness)
-        flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
+        suspect, beside = open_flow(spec.transport, spec.port), open_flow(control, spec.control)
+        flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.CONTROL: beside})
         walk = _Walk(firewalk.Firewalk(spec), firewalk.step, flows, clock)
         await walk.run(readable)
         return walk.state

@@ -32,7 +32,7 @@ from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
 from netprobe.probes import icmp as probe_icmp
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import icmp
 
 _LD_B_ABS, _LD_H_ABS, _LDX_MSH, _LD_B_IND, _LD_H_IND = 0x30, 0x28, 0xB1, 0x50, 0x48
@@ -105,11 +105,11 @@ class IcmpEcho:
         own = self._sockets.get(family_of(probe.check.target.address))
         probe.sent_ns = self.clock.mono_ns()
         if own is None:
-            self.ledger.retract(probe, Observation(NotMeasured("no privilege to send icmp here")))
+            self.ledger.cancel(probe, Observation(NotMeasured("no privilege to send icmp here")))
             return
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:
-            self.ledger.retract(probe, seen_of_send_error(error, probe.check, version=own.version))
+            self.ledger.cancel(probe, observe_send_error(error, probe.check, version=own.version))
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""
@@ -184,7 +184,7 @@ class IcmpEcho:
         arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
         if rtt_ns <= probe.check.probe.timeout_ns:
-            self.ledger.saw(probe, Observation(Reached(rtt_ns)))
+            self.ledger.record_response(probe, Observation(Reached(rtt_ns)))
 
     def _prove(self, data: bytes) -> icmp.Cookie:
         for key in self.keys.believed:
@@ -207,7 +207,7 @@ class IcmpEcho:
         if probe is None or probe.check.target.address != target:
             return
         rtt_ns = max(1, self.clock.arrival_ns(stamp_ns, since_ns=self._drained_ns) - probe.sent_ns)
-        self.ledger.saw(probe, Observation(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
+        self.ledger.record_response(probe, Observation(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
 
 
 def _open_raw(version: int, *, identifier: int) -> _Socket | None:

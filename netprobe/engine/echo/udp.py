@@ -35,7 +35,7 @@ from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.probes import udp
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 
 _LINGER_NS = TICK_NS + 50_000_000
@@ -114,7 +114,7 @@ class UdpEcho:
         sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            self.ledger.retract(probe, Observation(NotMeasured("this host has no such address family")))
+            self.ledger.cancel(probe, Observation(NotMeasured("this host has no such address family")))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:
@@ -177,8 +177,8 @@ class UdpEcho:
                 error = caught
             else:
                 return
-        self.ledger.retract(
-            probe, seen_of_send_error(error, probe.check, version=version_of(way.destination[0]))
+        self.ledger.cancel(
+            probe, observe_send_error(error, probe.check, version=version_of(way.destination[0]))
         )
 
     def count_dropped(self) -> int:
@@ -209,7 +209,9 @@ class UdpEcho:
         probe = self.ledger.find(answer.check, answer.sequence)
         if probe is None:
             return
-        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns))
+        self.ledger.record_response(
+            probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
+        )
 
     def _prove(self, packet: Packet) -> stamp.StampAnswer | None:
         for key in self.keys.believed:
@@ -229,7 +231,9 @@ class UdpEcho:
             return
         arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
-        self.ledger.saw(probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+        self.ledger.record_response(
+            probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns))
+        )
 
 
 def _way_of(check: Check) -> _CheckRoute:

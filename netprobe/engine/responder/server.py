@@ -37,7 +37,7 @@ from netprobe.engine.sockets import (
     use_of_buffer,
 )
 from netprobe.errors import RemoteFormatError, SystemRefusedError
-from netprobe.probes.rejection import told_mtu
+from netprobe.probes.rejection import reported_mtu
 from netprobe.wire import stamp
 from netprobe.wire.stamp import HINT_OFFSET, URGENT
 
@@ -205,7 +205,7 @@ class Responder:
     def _read_errors(self, sock: socket.socket) -> None:
         """What routers say of our answers: the MTU they tell is passed on to the asker."""
         for report in receive_errors(sock):
-            mtu, session = told_mtu(report.error), stamp.read_quoted_session(report.quoted)
+            mtu, session = reported_mtu(report.error), stamp.read_quoted_session(report.quoted)
             if mtu and session:
                 self.reflecting.note_mtu(*session, mtu)
 

@@ -47,11 +47,11 @@ def play(ledger: InFlightTable, turn: IntervalProbes, fates: list[str], counter:
         probe = ledger.ask(CHECK, turn, now_ns=5)
         counter += fate in {"answered", "lost back"}
         if fate == "answered":
-            ledger.saw(probe, answer(counter))
+            ledger.record_response(probe, answer(counter))
         elif fate == "refused":
-            ledger.saw(probe, Observation(Refused(3)))
+            ledger.record_response(probe, Observation(Refused(3)))
         elif fate == "kept":
-            ledger.retract(probe, Observation(NotMeasured("too large for ourselves")))
+            ledger.cancel(probe, Observation(NotMeasured("too large for ourselves")))
     return counter
 
 
@@ -81,7 +81,7 @@ def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], se
 def test_silence_is_judged_when_the_window_closes() -> None:
     ledger, turn = InFlightTable(), begin()
     probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, Observation(TimedOut(500), detail="connected, then silence"))
+    ledger.record_response(probe, Observation(TimedOut(500), detail="connected, then silence"))
     assert not turn.is_settled
     window = close(ledger, turn)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
@@ -101,11 +101,11 @@ def test_a_doubted_loss_is_not_measured() -> None:
 def test_an_answer_counts_once_and_not_after_the_window() -> None:
     ledger, turn = InFlightTable(), begin()
     probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, answer(1))
-    ledger.saw(probe, answer(1))
+    ledger.record_response(probe, answer(1))
+    ledger.record_response(probe, answer(1))
     late = ledger.ask(CHECK, turn, now_ns=5)
     window = close(ledger, turn)
-    ledger.saw(late, answer(2))
+    ledger.record_response(late, answer(2))
     assert (window.sent, window.answered) == (2, 1)
     assert ledger.find(CHECK.id, late.sequence) is None
 
@@ -113,14 +113,14 @@ def test_an_answer_counts_once_and_not_after_the_window() -> None:
 def test_a_probe_that_never_left_gives_its_number_back() -> None:
     ledger, turn = InFlightTable(), begin()
     kept = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.retract(kept, Observation(TimedOut(500), lost_out=True))
+    ledger.cancel(kept, Observation(TimedOut(500), lost_out=True))
     assert ledger.ask(CHECK, turn, now_ns=5).sequence == kept.sequence
     assert close(ledger, turn).lost_out == 1
 
 
 def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
     ledger, turn = InFlightTable(), begin()
-    ledger.miss(CHECK, turn, "over budget")
+    ledger.record_skipped(CHECK, turn, "over budget")
     window = close(ledger, turn)
     assert (window.sent, window.measured) == (1, 0)
 
