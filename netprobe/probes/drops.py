@@ -133,7 +133,7 @@ def _read_control(text: str) -> tuple[Transport, int] | None:
     try:
         transport = Transport(name)
     except ValueError as error:
-        raise InputError(f"{text!r} is no control probe", where="options.witness") from error
+        raise InputError(f"{text!r} is not a control probe", where="options.witness") from error
     if transport is Transport.ICMP:
         return transport, 0
     if transport not in PORTED:
@@ -183,7 +183,7 @@ def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[DropLocation]:
             for port in read_port_list(ports, where=name):
                 yield DropLocation(address, Transport(transport), port, first, last)
         except (ValueError, InputError) as error:
-            raise RemoteFormatError(f"drops: {name[:80]!r} is no place") from error
+            raise RemoteFormatError(f"drops: {name[:80]!r} is not the place of a drop") from error
 
 
 def _read_hop(text: str) -> DropHop:

@@ -70,7 +70,7 @@ class FirewalkHop:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody spoke here."""
+        """Whether nothing was heard from here."""
         return self.suspect is None and self.control is None
 
     @property

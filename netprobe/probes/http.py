@@ -37,9 +37,11 @@ def validate(probe: Probe) -> None:
     validate_dial_options(probe)
     status, path = probe.option("status", "200"), probe.option("path", "/")
     if not (status.isdecimal() and 100 <= int(status) <= 599):
-        raise InputError(f"{status!r} is no HTTP status", where="options.status")
+        raise InputError(f"{status!r} is not an HTTP status", where="options.status")
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
-        raise InputError(f"{path!r} is no path", where="options.path")
+        raise InputError(
+            f"{path!r} is not a path: it must start with / and contain no spaces", where="options.path"
+        )
     if not probe.name.isascii() or not probe.name.isprintable():
         raise InputError(f"{probe.name!r} cannot be a Host header", where="name")
 

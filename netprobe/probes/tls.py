@@ -131,7 +131,7 @@ def is_name_of(name: str, pattern: str) -> bool:
 
 
 def describe(chain: tuple[Certificate, ...]) -> Iterator[tuple[str, str]]:
-    """The leaf, then the way up to what stands at the top."""
+    """The leaf, then the chain up to its top."""
     if not chain:
         return
     leaf, top = chain[0], chain[-1]

@@ -39,7 +39,7 @@ DEFAULT_FLOWS = count_flows_needed(1)
 """Asked at every hop; more where several next hops are seen."""
 TRIES = 2
 MAX_SILENT_HOPS = 4
-"""In a row; beyond, nobody will answer."""
+"""In a row; after so many, the trace ends."""
 DEFAULT_HOPS = 30
 DEFAULT_UDP_PORT = 33_434
 TRANSPORTS = ("udp", "tcp", "icmp")

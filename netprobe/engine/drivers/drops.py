@@ -1,7 +1,7 @@
-"""The shell of ``drops``: one walk over all suspects as arrays, in a thread of its own.
+"""Drives ``drops``: one firewalk over all suspects as arrays, in a thread of its own.
 
-Arrays go out through raw sockets. Without NET_RAW each suspect is firewalked by itself, over the sockets that
-everybody may open, one after another because routers limit their ICMP: as many as fit the check's time.
+The arrays need raw sockets. Without NET_RAW each suspect is firewalked by itself over unprivileged sockets,
+one after another because routers limit their ICMP: as many as fit the check's time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netprobe.probes.firewalk import FirewalkSpec
 from netprobe.probes.observation import Observation
 
 _PATIENCE_NS = 500_000_000
-"""How long one packet of a single walk is waited for."""
+"""Time-out of one packet of a single firewalk."""
 
 
 async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:

@@ -1,4 +1,4 @@
-"""The shell of ``ports``: one sweep of echoes, then one per transport side by side, in their own threads."""
+"""Drives ``ports``: a sweep of echoes, then one per transport in parallel, in threads of their own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_capability() -> Capability:
 
 
 async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Verdicts on every door that *check* names; never longer than its time."""
+    """Verdicts on every port that *check* names, within its timeout."""
     del clock
     return await asyncio.to_thread(_ask, check, key, rng.getrandbits(32))
 

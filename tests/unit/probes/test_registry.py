@@ -56,7 +56,7 @@ from netprobe.probes.kind import PacketDriver
         ),
         pytest.param(
             Probe("http", port=80, options=(("resolve", "yes"),)),
-            "probe.name: '' is no DNS name",
+            "probe.name: '' is not a DNS name",
             id="http resolves nothing",
         ),
         pytest.param(Probe("firewalk"), "probe.port: port 0 ", id="firewalk port 0"),
