@@ -31,7 +31,7 @@ async def reflect(port: int, key: bytes, name: str) -> None:
             responder.answer_gathered()
             # As an engine does at the end of each interval, or what was heard would pile up.
             now_ns = time.time_ns()
-            responder.reflecting.heard(until_ns=now_ns - 2_000_000_000, everything_ns=now_ns)
+            responder.reflector.heard(until_ns=now_ns - 2_000_000_000, everything_ns=now_ns)
     finally:
         await responder.close()
 

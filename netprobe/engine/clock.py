@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 _CLOSE_NS = 5_000
-"""Two clocks read within so long were read at one moment."""
+"""Two clocks read within this time count as read at one moment."""
 _TRIES = 4
 
 
@@ -20,14 +20,14 @@ class Clock:
     """Unix time."""
 
     def mono_of_wall(self, wall_ns: int) -> int:
-        """The monotonic time of a recent or near wall time, as the clocks stand now."""
+        """The monotonic time of a wall time that is near, by the clocks' present offset."""
         return wall_ns - self._lead_ns()
 
     def arrival_ns(self, stamp_ns: int | None, *, since_ns: int) -> int:
         """The monotonic time of a packet that the kernel stamped at wall time *stamp_ns*, if it did.
 
-        It came after *since_ns*, when the socket was last found empty: a wall clock that is set between the
-        stamp and our reading of it cannot move a packet further than that.
+        The packet arrived after *since_ns*, when the socket was last empty; so a wall clock that is set
+        between the stamp and its reading cannot move the packet further back than that.
         """
         if not stamp_ns:
             return self.mono_ns()
@@ -37,9 +37,9 @@ class Clock:
     def _lead_ns(self) -> int:
         """How far the wall clock is ahead of the monotonic one.
 
-        Rule: a process that loses its processor between the two readings takes that time for a lead, and
-        packets would have come before they were sent. The wall clock is read between two readings of the
-        other, again where they lie apart; the closest pair counts.
+        Rule: if the process were preempted between two readings, that time would count as an offset, and
+        packets would seem to arrive before they were sent. So the wall clock is read between two readings of
+        the monotonic one, repeatedly where these are far apart; the closest pair counts.
         """
         closest_ns, lead_ns = None, 0
         before_ns = self.mono_ns()

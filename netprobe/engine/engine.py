@@ -1,7 +1,7 @@
-"""The engine: runs a plan, answers peers, hands over what it measured at the end of each interval.
+"""The engine: runs a plan, answers peers, and delivers the measurements of each interval.
 
-Rules: intervals are aligned to wall time; an interval is handed over once its last answers can no longer be
-in time; a new plan begins with the next interval, so the current windows are never torn.
+Rules: intervals are aligned to wall time; an interval is delivered once no response can be in time any more;
+a new plan begins with the next interval, so no window mixes two plans.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from netprobe.engine.plan_validation import expect_askable, find_unaskable
 from netprobe.engine.responder.identity_http import IdentityServer
 from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
-from netprobe.engine.schedule import TICK_NS, Slot, apart, grace_ns, spread, tick_of
+from netprobe.engine.schedule import TICK_NS, Slot, deduplicate_per_tick, grace_ns, spread, tick_of
 from netprobe.engine.stall_tracker import StallTracker
 from netprobe.engine.ticker import Ticker
 from netprobe.errors import InputError, MisuseError
@@ -41,9 +41,9 @@ from netprobe.wire.identity import Identity
 
 AGENT_PORT = 9771
 HELD_NS = 500_000_000
-"""So long a peer that has much to do may hold an answer for which somebody waits."""
-MAX_TALKS = 256
-"""Conversations under way at once."""
+"""How long a busy peer may hold the response to an on-demand question."""
+MAX_CONVERSATIONS = 256
+"""Stream and packet probes under way at once."""
 logger = logging.getLogger("netprobe.engine")
 
 
@@ -67,17 +67,17 @@ class Engine:
         self._rng = random.Random(f"{agent} {boot}")  # noqa: S311 - jitter
         nonce = self._rng.getrandbits(32)
         keys = self._keys = Keyring()
-        self._ledger = InFlightTable()
-        self._udp = UdpEcho(self._ledger, keys, nonce, self._clock)
-        self._icmp = IcmpEcho(self._ledger, keys, nonce, self._clock)
+        self._in_flight = InFlightTable()
+        self._udp = UdpEcho(self._in_flight, keys, nonce, self._clock)
+        self._icmp = IcmpEcho(self._in_flight, keys, nonce, self._clock)
         self._echoes: dict[str, UdpEcho | IcmpEcho] = {"udp": self._udp, "icmp": self._icmp}
-        self._reflecting = Reflector(str(agent))
+        self._reflector = Reflector(str(agent))
         self._http = IdentityServer(Identity(str(agent), boot), keys)
-        self._responder = Responder(self._http, keys, self._clock, port, self._reflecting)
+        self._responder = Responder(self._http, keys, self._clock, port, self._reflector)
         self._ports = find_port_capability()
         self._stalls = StallTracker()
-        self._beat = Ticker(self._stalls, self._clock, self._on_beat, period_ns=TICK_NS)
-        self._talks = asyncio.Semaphore(MAX_TALKS)
+        self._ticker = Ticker(self._stalls, self._clock, self._on_tick, period_ns=TICK_NS)
+        self._conversations = asyncio.Semaphore(MAX_CONVERSATIONS)
         self._answers_dropped = 0
         self._requests_dropped = 0
 
@@ -85,53 +85,53 @@ class Engine:
         await self._responder.open()
         self._udp.open()
         self._icmp.open()
-        self._beat.start()
+        self._ticker.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._beat.stop()
+        self._ticker.stop()
         self._icmp.close()
         self._udp.close()
         await self._responder.close()
 
     @property
     def agent(self) -> AgentId:
-        """Who measures."""
+        """The agent that measures."""
         return self._agent
 
     @property
     def port(self) -> int:
-        """Where peers are answered."""
+        """The port on which peers are answered."""
         return self._responder.port
 
     def tell_ready(self, *, is_ready: bool) -> None:
-        """What ``/readyz`` answers from now on."""
+        """Set what ``/readyz`` answers."""
         self._http.is_ready = is_ready
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """How this process may ask here, echoes and TCP ports, and every kind that it knows."""
+        """How this process can send echoes and scan TCP ports here, and every probe kind that it knows."""
         return (str(self._icmp.capability), str(self._ports), *sorted(registry.KINDS))
 
     @property
     def unaskable(self) -> dict[CheckId, str]:
-        """Checks of the plan that cannot be asked, and why; their windows are not measured."""
+        """Checks of the plan that cannot be asked, with the reason; their windows are not measured."""
         return dict(self._unaskable)
 
     def use(self, plan: Plan) -> None:
-        """Run *plan* from the next interval on; its key is believed at once."""
+        """Run *plan* from the next interval on; its key is accepted at once."""
         if plan.agent != self._agent:
             raise MisuseError(f"the plan is for {plan.agent}, not for {self._agent}")
         if not plan.cookie_key:
-            raise InputError("is empty: nobody could be believed", where="cookie_key")
+            raise InputError("is empty: responses could not be authenticated", where="cookie_key")
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
-        self._udp.forget_ways()
+        self._udp.forget_routes()
         self._responder.interval_ns = plan.interval_ns
         probes = sum(check.count for check in plan.checks)
-        self._beat.period_ns = self._responder.beat_ns = tick_of(plan.interval_ns, probes=probes)
+        self._ticker.period_ns = self._responder.tick_ns = tick_of(plan.interval_ns, probes=probes)
         self._plan = plan
         self._planned.set()
 
@@ -145,12 +145,12 @@ class Engine:
                 assert self._plan is not None
                 length_ns = self._plan.interval_ns
                 start_ns = self._clock.wall_ns() // length_ns * length_ns + length_ns
-                if start_ns == last_start_ns:  # woken a little early by clocks that differ
+                if start_ns == last_start_ns:  # woken early because the clocks differ
                     start_ns += length_ns
                 last_start_ns = start_ns
                 await self._sleep_until(self._clock.mono_of_wall(start_ns))
                 if abs(self._clock.wall_ns() - start_ns) >= length_ns:
-                    continue  # the wall clock was set, or we were stopped: nobody measured this interval
+                    continue  # the wall clock was set or this process was stopped: not measured
                 await self._run_interval(self._plan, start_ns, deliver, group)
                 done += 1
 
@@ -161,56 +161,56 @@ class Engine:
         """
         expect_askable(check)
         if isinstance(registry.get_kind(check.probe.kind).driver, PacketDriver):
-            # its machine judges silence itself, and says more about it than that a time passed
-            return tuple([await self._try_to_converse(check) for _ in range(check.count)])
+            # its machine judges silence itself and explains it better than a time-out
+            return tuple([await self._ask_guarded(check) for _ in range(check.count)])
         now_ns = self._clock.mono_ns()
-        turn = IntervalProbes(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
+        interval = IntervalProbes(start_ns=self._clock.wall_ns(), length_ns=0, began_ns=now_ns, is_kept=True)
         async with asyncio.TaskGroup() as group:
             for _ in range(check.count):
-                self._launch((check,), turn, group, is_urgent=True)
+                self._launch((check,), interval, group, is_urgent=True)
                 await asyncio.sleep(0.02)
         until_ns = self._clock.mono_ns() + check.probe.timeout_ns + HELD_NS
-        while not turn.is_settled and self._clock.mono_ns() < until_ns:
+        while not interval.is_settled and self._clock.mono_ns() < until_ns:
             await asyncio.sleep(0.01)
             self._drain()
         self._drain()
-        self._ledger.close(turn, doubt=LossValidity(self._stalls, now_ns=self._clock.mono_ns()))
-        return tuple(turn.tally(check).seen or ())
+        self._in_flight.close(interval, doubt=LossValidity(self._stalls, now_ns=self._clock.mono_ns()))
+        return tuple(interval.counters(check).seen or ())
 
     async def _run_interval(
         self, plan: Plan, start_ns: int, deliver: Callable[[Measured], None], group: asyncio.TaskGroup
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
-        turn = IntervalProbes(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
+        interval = IntervalProbes(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
         slots = deque(spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng))
         while slots:
-            now_ns = await self._beat.next()
-            before_ns = now_ns - began_ns + self._beat.period_ns
+            now_ns = await self._ticker.next()
+            before_ns = now_ns - began_ns + self._ticker.period_ns
             due = []
             while slots and slots[0].offset_ns < before_ns:
                 due.append(slots.popleft())
-            fit = [slot.check for slot in due if self._is_fit(slot, turn, now_ns=now_ns)]
-            for batch in apart(fit):
-                self._launch(batch, turn, group)
-        group.create_task(self._close_later(plan, turn, deliver))
+            fit = [slot.check for slot in due if self._may_send(slot, interval, now_ns=now_ns)]
+            for batch in deduplicate_per_tick(fit):
+                self._launch(batch, interval, group)
+        group.create_task(self._close_later(plan, interval, deliver))
 
-    def _is_fit(self, slot: Slot, turn: IntervalProbes, *, now_ns: int) -> bool:
-        """Whether it can and may still be asked; otherwise it is noted that it was not.
+    def _may_send(self, slot: Slot, interval: IntervalProbes, *, now_ns: int) -> bool:
+        """Whether it can be sent and is still in time; otherwise record that it was skipped.
 
-        The first beat of an interval comes up to a period after its start: by so much nobody is late.
+        The first tick of an interval comes up to a period after its start: that much is not late.
         """
         reason = self._unaskable.get(slot.check.id)
-        late_ns = now_ns - turn.began_ns - slot.offset_ns - self._beat.period_ns
+        late_ns = now_ns - interval.began_ns - slot.offset_ns - self._ticker.period_ns
         if not reason and late_ns > slot.check.probe.timeout_ns // 2:
             reason = f"the agent stood still for {late_ns // 1_000_000} ms"
         if reason:
-            self._ledger.miss(slot.check, turn, reason)
+            self._in_flight.record_skipped(slot.check, interval, reason)
         return not reason
 
     def _launch(
         self,
         checks: Sequence[Check],
-        turn: IntervalProbes,
+        interval: IntervalProbes,
         group: asyncio.TaskGroup,
         *,
         is_urgent: bool = False,
@@ -221,32 +221,34 @@ class Engine:
         for kind, batch in by_kind.items():
             match registry.get_kind(kind).driver:
                 case EchoDriver():
-                    self._echoes[kind].send(batch, turn, is_urgent=is_urgent)
+                    self._echoes[kind].send(batch, interval, is_urgent=is_urgent)
                 case StreamDriver() | PacketDriver():
-                    self._start_conversations(batch, turn, group)
+                    self._start_conversations(batch, interval, group)
 
     def _start_conversations(
-        self, checks: Sequence[Check], turn: IntervalProbes, group: asyncio.TaskGroup
+        self, checks: Sequence[Check], interval: IntervalProbes, group: asyncio.TaskGroup
     ) -> None:
         for check in checks:
-            if self._talks.locked():
-                self._ledger.miss(check, turn, f"{MAX_TALKS} conversations are under way already")
+            if self._conversations.locked():
+                self._in_flight.record_skipped(
+                    check, interval, f"{MAX_CONVERSATIONS} conversations are under way already"
+                )
             else:
-                group.create_task(self._talk(check, turn))
+                group.create_task(self._run_conversation(check, interval))
 
-    async def _talk(self, check: Check, turn: IntervalProbes) -> None:
-        async with self._talks:
-            probe = self._ledger.ask(check, turn, now_ns=self._clock.mono_ns())
-            self._ledger.saw(probe, await self._try_to_converse(check))
+    async def _run_conversation(self, check: Check, interval: IntervalProbes) -> None:
+        async with self._conversations:
+            probe = self._in_flight.ask(check, interval, now_ns=self._clock.mono_ns())
+            self._in_flight.record_response(probe, await self._ask_guarded(check))
 
-    async def _try_to_converse(self, check: Check) -> Observation:
+    async def _ask_guarded(self, check: Check) -> Observation:
         try:
-            return await self._converse(check)
+            return await self._ask(check)
         except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
             logger.warning("check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error)
             return Observation(NotMeasured(f"our own mistake: {type(error).__name__}"))
 
-    async def _converse(self, check: Check) -> Observation:
+    async def _ask(self, check: Check) -> Observation:
         kind = registry.get_kind(check.probe.kind)
         match kind.driver:
             case StreamDriver(ask):
@@ -254,40 +256,40 @@ class Engine:
             case PacketDriver():
                 return await DRIVERS[kind.name](check, self._clock, self._keys.key, self._rng)
             case EchoDriver():
-                raise MisuseError(f"{kind.name} is sent in batches, it is no conversation")
+                raise MisuseError(f"{kind.name} is sent in batches and has no function that asks it")
 
     async def _close_later(
-        self, plan: Plan, turn: IntervalProbes, deliver: Callable[[Measured], None]
+        self, plan: Plan, interval: IntervalProbes, deliver: Callable[[Measured], None]
     ) -> None:
-        ended_ns = turn.began_ns + turn.length_ns
+        ended_ns = interval.began_ns + interval.length_ns
         await self._sleep_until(ended_ns + grace_ns(plan.checks, interval_ns=plan.interval_ns))
         self._drain()
-        self._beat.check()
+        self._ticker.check()
         answers = self._udp.count_dropped() + self._icmp.count_dropped() - self._answers_dropped
         requests = self._responder.count_dropped() - self._requests_dropped
         self._answers_dropped += answers
         self._requests_dropped += requests
         doubting = LossValidity(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
-        windows = self._ledger.close(turn, doubt=doubting)
-        self._ledger.forget({check.id for check in (self._plan or plan).checks})
+        windows = self._in_flight.close(interval, doubt=doubting)
+        self._in_flight.forget({check.id for check in (self._plan or plan).checks})
         deliver(
             Measured(
-                start_ns=turn.start_ns,
-                length_ns=turn.length_ns,
+                start_ns=interval.start_ns,
+                length_ns=interval.length_ns,
                 windows=windows,
-                heard=self._reflecting.heard(
-                    until_ns=turn.start_ns + turn.length_ns,
-                    everything_ns=turn.start_ns + 3 * turn.length_ns,
+                heard=self._reflector.heard(
+                    until_ns=interval.start_ns + interval.length_ns,
+                    everything_ns=interval.start_ns + 3 * interval.length_ns,
                 ),
-                loop_lag_ns=self._stalls.worst_ns(since_ns=turn.began_ns, until_ns=self._clock.mono_ns()),
+                loop_lag_ns=self._stalls.worst_ns(since_ns=interval.began_ns, until_ns=self._clock.mono_ns()),
                 packets_dropped=answers + requests,
             )
         )
 
-    def _on_beat(self) -> None:
-        """Answer what gathered, and read what came."""
+    def _on_tick(self) -> None:
+        """Answer gathered requests, and read responses."""
         self._responder.answer_gathered()
-        if self._ledger.waiting:
+        if self._in_flight.waiting:
             self._drain()
 
     def _drain(self) -> None:

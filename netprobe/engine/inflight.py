@@ -1,11 +1,11 @@
-"""Who was asked what, and what came of it: probes in, windows out. Pure; time is an argument.
+"""The in-flight table: matches responses to probes and counts each check's outcomes per interval. Pure.
 
 Rules:
 
-- an answer counts in the interval in which its probe was *sent*;
-- every probe ends in exactly one outcome; what is still open when its window closes has timed out, unless we
-  ourselves were not fit to see the answer: then it is not measured;
-- sequence numbers rise by one per probe of a check that really left, so that the responder's counter fits.
+- a response counts in the interval in which its probe was *sent*;
+- every probe ends in exactly one outcome; a probe that is still open when its window closes has timed out,
+  unless this agent could not have seen the response: then it is not measured;
+- sequence numbers rise by one per probe of a check that really left, to match the responder's counter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from netprobe.probes.observation import Observation
 
 MAX_DETAIL = 200
 MAX_REFUSED = 1_000
-"""So many refusals after a session's last answer are remembered to tell its losses apart."""
+"""Refusals after a session's last response that are kept to attribute its losses to a direction."""
 _ANSWERS = (Reached, WrongPeer)
 _NO_LOSS = DirectionalLoss()
 _make = tuple.__new__
@@ -41,13 +41,13 @@ class CheckCounters(Struct):
     observed_source: str = ""
     answered_by: str = ""
     seen: list[Observation] | None = None
-    """Everything, where the round keeps it."""
+    """Every observation, where the interval keeps them."""
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
     words: str = ""
     silence: Observation | None = None
-    """What a conversation said of its own time-out, told if it stays one."""
+    """What a stream probe observed of its own time-out; kept if the time-out stands."""
 
     def count(self, seen: Observation) -> None:
         """Add one finished probe."""
@@ -78,7 +78,7 @@ class PendingProbe(Struct, eq=False):
     sequence: int
     sent_ns: int
     """Monotonic; set when it really leaves."""
-    tally: CheckCounters
+    counters: CheckCounters
     """Where it counts."""
     session: SequenceState
     """Of its check."""
@@ -95,7 +95,7 @@ Doubt = Callable[[PendingProbe], str | None]
 
 @dataclass(slots=True)
 class SequenceState:
-    """What outlives the rounds of one check."""
+    """The state of one check that outlives its intervals."""
 
     last_sequence: int = 0
     waiting: dict[int, PendingProbe] = field(default_factory=dict)
@@ -104,12 +104,12 @@ class SequenceState:
     refused: list[int] = field(default_factory=list)
 
     def split(self, lost: list[int], *, newest: int) -> DirectionalLoss:
-        """Attribute this round's losses; then forget what no later round can need."""
+        """Attribute the losses of this interval; then drop what no later interval can need."""
         if not lost and not self.refused and self._forget_all_but(newest):
             return _NO_LOSS
         split = split_losses(self.anchors, lost=lost, refused=self.refused) if lost else _NO_LOSS
         last = max((anchor for anchor in self.anchors if anchor.sequence <= newest), default=None)
-        if last is None or len(self.refused) > MAX_REFUSED:  # too long ago to say anything about it
+        if last is None or len(self.refused) > MAX_REFUSED:  # too long ago to attribute anything
             self.anchors = [anchor for anchor in self.anchors if anchor.sequence > newest]
             self.refused = [number for number in self.refused if number > newest]
         else:
@@ -118,7 +118,7 @@ class SequenceState:
         return split
 
     def _forget_all_but(self, newest: int) -> bool:
-        """The plain case, one probe a round and all of them answered: done without sorting anything."""
+        """The common case, one probe per interval and each answered: needs no sorting."""
         anchors = self.anchors
         if not 0 < len(anchors) <= 2 or anchors[-1][0] != newest or anchors[0][0] > newest:
             return False
@@ -134,21 +134,21 @@ class IntervalProbes:
         self.length_ns = length_ns
         self.began_ns = began_ns
         """Monotonic time of the start."""
-        self.tallies: dict[CheckId, CheckCounters] = {}
+        self.by_check: dict[CheckId, CheckCounters] = {}
         self._is_kept = is_kept
-        """Whether every outcome is kept, not only what a window tells of them."""
+        """Whether every observation is kept, not only its counts."""
 
-    def tally(self, check: Check) -> CheckCounters:
-        """The check's tally, begun when first asked for."""
-        found = self.tallies.get(check.id)
+    def counters(self, check: Check) -> CheckCounters:
+        """The counters of *check*, created when first used."""
+        found = self.by_check.get(check.id)
         if found is None:
-            found = self.tallies[check.id] = CheckCounters(check, seen=[] if self._is_kept else None)
+            found = self.by_check[check.id] = CheckCounters(check, seen=[] if self._is_kept else None)
         return found
 
     @property
     def is_settled(self) -> bool:
-        """Whether no probe waits any more."""
-        return all(tally.is_settled for tally in self.tallies.values())
+        """Whether every probe has its outcome."""
+        return all(counters.is_settled for counters in self.by_check.values())
 
 
 class InFlightTable:
@@ -157,34 +157,34 @@ class InFlightTable:
     def __init__(self) -> None:
         self._sessions: dict[CheckId, SequenceState] = {}
         self.waiting = 0
-        """Open probes of all rounds."""
+        """Open probes of all intervals."""
 
-    def ask(self, check: Check, turn: IntervalProbes, *, now_ns: int) -> PendingProbe:
-        """Note that a probe is about to go out; its sequence number is the check's next."""
+    def ask(self, check: Check, interval: IntervalProbes, *, now_ns: int) -> PendingProbe:
+        """Add a probe that is about to be sent; it takes the check's next sequence number."""
         session = self._sessions.get(check.id)
         if session is None:
             session = self._sessions[check.id] = SequenceState()
-        tally = turn.tallies.get(check.id) or turn.tally(check)
+        counters = interval.by_check.get(check.id) or interval.counters(check)
         number = session.last_sequence + 1
-        probe = session.waiting[number] = PendingProbe(check, number, now_ns, tally, session)
-        session.last_sequence = tally.newest = number
-        tally.sent += 1
+        probe = session.waiting[number] = PendingProbe(check, number, now_ns, counters, session)
+        session.last_sequence = counters.newest = number
+        counters.sent += 1
         self.waiting += 1
         return probe
 
-    def retract(self, probe: PendingProbe, seen: Observation) -> None:
+    def cancel(self, probe: PendingProbe, seen: Observation) -> None:
         """The probe never left: end it with *seen* and give its number to the next one."""
         session = probe.session
         if session.last_sequence != probe.sequence:
-            raise MisuseError("only the newest probe of a check can be retracted")
+            raise MisuseError("only the newest probe of a check can be cancelled")
         session.last_sequence -= 1
         self._end(session, probe.sequence, seen)
 
-    def miss(self, check: Check, turn: IntervalProbes, reason: str) -> None:
-        """A probe that should have gone out and did not, through our own fault."""
-        tally = turn.tally(check)
-        tally.sent += 1
-        tally.count(Observation(NotMeasured(reason)))
+    def record_skipped(self, check: Check, interval: IntervalProbes, reason: str) -> None:
+        """Count a probe that this agent should have sent and did not."""
+        counters = interval.counters(check)
+        counters.sent += 1
+        counters.count(Observation(NotMeasured(reason)))
 
     def find(self, check_id: int, sequence: int) -> PendingProbe | None:
         """The open probe of that number, or None."""
@@ -198,70 +198,72 @@ class InFlightTable:
         ]
         return min(found, key=lambda probe: probe.sent_ns, default=None)
 
-    def saw(self, probe: PendingProbe, seen: Observation) -> None:
-        """A probe's answer. Silence is not an answer: it is judged when the round closes."""
+    def record_response(self, probe: PendingProbe, seen: Observation) -> None:
+        """Record the response to a probe. A time-out is judged when the interval closes, not here."""
         session, number, outcome, count = probe.session, probe.sequence, seen[0], seen[3]
         if number not in session.waiting:
             return
         if count is not None:
             session.anchors.append(_make(Anchor, (number, count)))
         if isinstance(outcome, TimedOut):
-            probe.tally.silence = seen
+            probe.counters.silence = seen
             return
         if not isinstance(outcome, _ANSWERS):
             session.refused.append(number)
         self._end(session, number, seen)
 
-    def close(self, turn: IntervalProbes, *, doubt: Doubt) -> tuple[Window, ...]:
-        """End every open probe of the round and return its windows."""
+    def close(self, interval: IntervalProbes, *, doubt: Doubt) -> tuple[Window, ...]:
+        """End every open probe of the interval and return its windows."""
         windows = []
-        for check in sorted(turn.tallies):
-            tally, session = turn.tallies[check], self._sessions.get(check) or SequenceState()
-            lost = self._end_waiting(session, tally, doubt) if session.waiting else []
-            windows.append(_window(tally, turn, session.split(lost, newest=tally.newest)))
+        for check in sorted(interval.by_check):
+            counters, session = interval.by_check[check], self._sessions.get(check) or SequenceState()
+            lost = self._end_waiting(session, counters, doubt) if session.waiting else []
+            windows.append(_window(counters, interval, session.split(lost, newest=counters.newest)))
         return tuple(windows)
 
     def forget(self, keep: set[CheckId]) -> None:
-        """Drop the sessions of checks that are asked no more."""
+        """Drop the sessions of checks that are no longer asked."""
         for check_id in [known for known in self._sessions if known not in keep]:
             if not self._sessions[check_id].waiting:
                 del self._sessions[check_id]
 
-    def _end_waiting(self, session: SequenceState, tally: CheckCounters, doubt: Doubt) -> list[int]:
-        """Judge the tally's silent probes; the sequence numbers of those that were lost."""
+    def _end_waiting(self, session: SequenceState, counters: CheckCounters, doubt: Doubt) -> list[int]:
+        """Judge the probes without a response; return the sequence numbers of the lost ones."""
         lost = []
-        for probe in [one for one in session.waiting.values() if one.tally is tally]:
+        for probe in [one for one in session.waiting.values() if one.counters is counters]:
             outcome = _silence(probe, doubt(probe))
             if isinstance(outcome, TimedOut):
                 lost.append(probe.sequence)
-            self._end(session, probe.sequence, _ended(outcome, tally))
+            self._end(session, probe.sequence, _ended(outcome, counters))
         return lost
 
     def _end(self, session: SequenceState, sequence: int, seen: Observation) -> None:
         probe = session.waiting.pop(sequence)
         self.waiting -= 1
-        probe.tally.count(seen)
+        probe.counters.count(seen)
 
 
 def _silence(probe: PendingProbe, reason: str | None) -> Outcome:
     return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
 
 
-def _ended(outcome: Outcome, tally: CheckCounters) -> Observation:
-    """Silence with what the conversation said of it: its words, and the phases that it came through."""
-    if tally.silence is None or not isinstance(outcome, TimedOut):
+def _ended(outcome: Outcome, counters: CheckCounters) -> Observation:
+    """A time-out with what the stream probe observed of it: its words, and the phases that it completed."""
+    if counters.silence is None or not isinstance(outcome, TimedOut):
         return Observation(outcome)
-    return tally.silence._replace(outcome=outcome)
+    return counters.silence._replace(outcome=outcome)
 
 
-def _window(tally: CheckCounters, turn: IntervalProbes, split: DirectionalLoss) -> Window:
+def _window(counters: CheckCounters, interval: IntervalProbes, split: DirectionalLoss) -> Window:
     """One for each check and interval; by position, because by name takes twice as long."""
-    outcomes = tally.outcomes
+    outcomes = counters.outcomes
     # fmt: off
     return Window(
-        tally.check.id, turn.start_ns, turn.length_ns, tally.sent, outcomes.get(OutcomeKind.REACHED, 0),
+        counters.check.id, interval.start_ns, interval.length_ns, counters.sent,
+        outcomes.get(OutcomeKind.REACHED, 0),
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
-        split.out + tally.lost_out, split.back,
-        Histogram.of(tally.rtts_ns), tally.observed_source, tally.answered_by, tally.words[:MAX_DETAIL],
+        split.out + counters.lost_out, split.back,
+        Histogram.of(counters.rtts_ns), counters.observed_source, counters.answered_by,
+        counters.words[:MAX_DETAIL],
     )
     # fmt: on

@@ -1,4 +1,4 @@
-"""When a loss says nothing about the network, because we ourselves were not fit to see the answer. Pure."""
+"""Discounts a lost probe because this agent stalled or dropped packets. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from netprobe.probes.kind import EchoDriver
 
 
 class LossValidity:
-    """Judges the losses of one round at the moment it closes."""
+    """Judges the losses of one interval when it closes."""
 
     def __init__(self, stalls: StallTracker, *, now_ns: int, dropped: int = 0) -> None:
         self._stalls = stalls
         self._now_ns = now_ns
         self._dropped = dropped
-        """Answers that our own full buffers lost in this round."""
+        """Responses that this agent's full buffers dropped in this interval."""
 
     def __call__(self, probe: PendingProbe) -> str | None:
-        """Why the loss of *probe* cannot be believed, or None."""
+        """Why the loss of *probe* says nothing about the network, or None."""
         stalled_ns = self._stalls.total_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
         if stalled_ns > probe.check.probe.timeout_ns // 2:
             return sentence(stalled_ns)

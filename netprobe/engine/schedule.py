@@ -1,9 +1,9 @@
 """When each probe of an interval goes out. Pure.
 
 Rule: the probes of a check are spread evenly and jittered inside their own part of the interval, so that no
-two agents fall into step; and they end a fifth of the interval early, so that most answers are in when the
-window closes. What falls due within one tick goes out together at its beginning: waking costs more than
-sending.
+two agents synchronise; the last one leaves a fifth of the interval before its end, so that most responses are
+in when the window closes. Probes due within one tick are sent together at its beginning: waking up costs more
+than sending.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPREAD_PERCENT = 80
 TICK_NS = 1_000_000_000
 """The longest tick; a short interval has ten of them."""
 BATCH = 128
-"""So many probes go out together at most; where more fall into a tick, it is shorter."""
+"""Probes that are sent together at most; where more fall into a tick, ticks are shorter."""
 
 
 class Slot(NamedTuple):
@@ -41,11 +41,11 @@ def spread(checks: Iterable[Check], *, interval_ns: int, rng: random.Random) -> 
     return tuple(sorted(slots, key=itemgetter(0)))
 
 
-def apart(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
-    """The same checks in the same order, cut so that none occurs twice in a batch.
+def deduplicate_per_tick(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
+    """Cut *checks* into batches, in order, so that no check occurs twice in a batch.
 
-    A batch is numbered before its first probe leaves; one that cannot leave gives its number to the check's
-    next, so the next may not have one yet.
+    A batch gets its sequence numbers before its first probe is sent. A probe that cannot be sent returns its
+    number to the next one of its check, which therefore must not have one yet.
     """
     batch: dict[CheckId, Check] = {}
     for check in checks:
@@ -58,15 +58,15 @@ def apart(checks: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
 
 
 def tick_of(interval_ns: int, *, probes: int = 0) -> int:
-    """How often an agent with *probes* in this interval wakes: to send what is due, and to read what came."""
+    """How often an agent with *probes* per interval wakes to send what is due and to read what arrived."""
     room_ns = interval_ns * SPREAD_PERCENT * BATCH // (100 * max(1, probes))
     return max(1, min(TICK_NS, interval_ns // 10, room_ns))
 
 
 def grace_ns(checks: Iterable[Check], *, interval_ns: int, margin_ns: int = 30_000_000) -> int:
-    """How long after an interval's end its last answers can still be in time, plus a little for ourselves.
+    """How long after an interval's end its last responses can still be in time, plus a margin for this agent.
 
-    A peer whose intervals are as long may hold an answer for a tick.
+    A peer whose intervals are as long may hold a response for a tick.
     """
     longest_ns = max((check.probe.timeout_ns for check in checks), default=0) + tick_of(interval_ns)
     return max(0, longest_ns - interval_ns * (100 - SPREAD_PERCENT) // 100) + margin_ns

@@ -1,7 +1,7 @@
-"""When we ourselves stood still: a lagging event loop, a stopped process, a suspended machine.
+"""Stalls of this agent: a lagging event loop, a stopped process, a suspended machine.
 
-Rule: a sick agent must never look like a sick network. A loss is believed only if we were awake while the
-answer could have come.
+Rule: a sick agent must never look like a sick network. A loss counts only if this agent ran while the
+response could have arrived.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Stall:
 
     @property
     def length_ns(self) -> int:
-        """How long it stood still."""
+        """Its length."""
         return self.ended_ns - self.began_ns
 
 
@@ -45,11 +45,11 @@ class StallTracker:
             self._stalls.append(Stall(due_ns, now_ns))
 
     def total_ns(self, *, since_ns: int, until_ns: int) -> int:
-        """How long we stood still in all the stalls that touch the span."""
+        """The total length of the stalls that overlap the span."""
         return sum(s.length_ns for s in self._stalls if s.ended_ns >= since_ns and s.began_ns <= until_ns)
 
     def worst_ns(self, *, since_ns: int, until_ns: int) -> int:
-        """The longest stall that touches the span; 0 where there was none."""
+        """The longest stall that overlaps the span; 0 where there was none."""
         return max(
             (s.length_ns for s in self._stalls if s.ended_ns >= since_ns and s.began_ns <= until_ns),
             default=0,

@@ -1,8 +1,7 @@
-"""The engine's heartbeat: the one timer on which everything that can wait is done together.
+"""The engine's one timer: work that can wait is done together on each tick.
 
-Rule: waking costs more than what there is to do for a packet, so an agent wakes once per tick, for all that
-is due: what came is read, requests are answered, probes go out, and it is noted when the beat came late,
-because then we ourselves stood still.
+Rule: waking up costs more than handling a packet, so an agent wakes once per tick for everything due: it
+reads what arrived, answers requests, sends probes, and notes a late tick: then this agent stalled.
 """
 
 from __future__ import annotations
@@ -15,27 +14,27 @@ from netprobe.engine.stall_tracker import StallTracker
 
 
 class Ticker:
-    """Calls *on_beat* every *period_ns* while it runs, and wakes whoever awaits :meth:`next`."""
+    """Calls *on_tick* every *period_ns* while it runs, and wakes all that await :meth:`next`."""
 
     def __init__(
-        self, stalls: StallTracker, clock: Clock, on_beat: Callable[[], None], *, period_ns: int
+        self, stalls: StallTracker, clock: Clock, on_tick: Callable[[], None], *, period_ns: int
     ) -> None:
         self._period_ns = period_ns
         self._stalls = stalls
         self._clock = clock
-        self._on_beat = on_beat
+        self._on_tick = on_tick
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[int]] = []
         self._due_ns = 0
         self._noted_ns = 0
-        """Up to here it was noted that the beat under way is late."""
+        """The lateness of the current tick was noted up to this time."""
 
     @property
     def period_ns(self) -> int:
-        """How long from beat to beat; may be changed at any time.
+        """From tick to tick; may be changed at any time.
 
-        A beat under way that would come later than a shorter period wants it is called earlier: who goes by
-        the new period would take the rest of the old one for a stall.
+        If the new period is shorter, the current tick comes earlier too: otherwise the rest of the old period
+        would look like a stall.
         """
         return self._period_ns
 
@@ -54,22 +53,22 @@ class Ticker:
         self._plan_next(self._due_ns)
 
     def stop(self) -> None:
-        """End; nobody is woken any more."""
+        """End; nothing is woken any more."""
         if self._timer:
             self._timer.cancel()
 
     def check(self) -> None:
-        """Note a beat that is overdue right now, before a verdict is drawn."""
+        """Note a tick that is overdue right now, before losses are judged."""
         self._note(self._clock.mono_ns())
 
     async def next(self) -> int:
-        """The monotonic time of the next beat, once it has come."""
+        """Wait for the next tick; return its monotonic time."""
         woken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(woken)
         return await woken
 
     def _note(self, now_ns: int) -> None:
-        """What was noted of the same beat before is not a second stall."""
+        """Lateness of the same tick that was noted before is not a second stall."""
         self._stalls.note(due_ns=max(self._due_ns, self._noted_ns), now_ns=now_ns)
         self._noted_ns = max(self._noted_ns, now_ns)
 
@@ -78,14 +77,14 @@ class Ticker:
         self._call_when_due()
 
     def _call_when_due(self) -> None:
-        self._timer = asyncio.get_running_loop().call_at(self._due_ns / 1e9, self._beat)
+        self._timer = asyncio.get_running_loop().call_at(self._due_ns / 1e9, self._tick)
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         now_ns = self._clock.mono_ns()
         self._note(now_ns)
         self._plan_next(now_ns)
-        self._on_beat()
+        self._on_tick()
         waiting, self._waiting = self._waiting, []
         for woken in waiting:
-            if not woken.done():  # who waited may have been cancelled
+            if not woken.done():  # its waiter may have been cancelled
                 woken.set_result(now_ns)

@@ -33,7 +33,7 @@ class OpenedConnection:
         return self.stream if isinstance(self.stream, SecureStream) else None
 
 
-def validate_dialling(probe: Probe) -> None:
+def validate_dial_options(probe: Probe) -> None:
     """The options ``tls`` and ``resolve`` of the kinds that dial."""
     check_choice(probe, "tls", "no", "yes")
     check_choice(probe, "resolve", "no", "yes")

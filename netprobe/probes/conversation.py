@@ -1,4 +1,4 @@
-"""What the longer sans-IO probes share: how they begin, wait and end. What they send and hear is their own.
+"""Events and commands that all sans-IO probes share: begin, wait and end.
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """

@@ -77,7 +77,7 @@ def _records(reply: dns.message.Message, name: str, kind: str) -> tuple[str, ...
 
 
 def _describe_server(check: Check) -> str:
-    """Who answered: a connected socket hears nobody but the address it asked."""
+    """The server that answered: a connected socket receives from no other address."""
     port = check.probe.port or DEFAULT_PORT
     return f"{check.target.address} port {port}, over {check.probe.option('transport', 'udp').upper()}"
 

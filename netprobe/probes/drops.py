@@ -1,13 +1,14 @@
-"""``drops``: where many doors of many addresses are dropped, walked side by side (see ``firewalk`` for one).
+"""``drops``: where many ports of many addresses are dropped, walked side by side (see ``firewalk`` for one).
 
 Reads ``also`` (further addresses beside the target's, with commas) and, with one entry per address and ``;``
-between them, ``tcp`` and ``udp`` (the silent ports) and ``witness`` (what is known to pass to this address:
-``icmp``, ``tcp/443``, ``udp/53``, or nothing), and ``hops`` (the largest TTL, default 16). The answer's facts
-are the drops, as :func:`write_drops` and :func:`read_drops` say.
+between them, ``tcp`` and ``udp`` (the silent ports) and ``witness`` (the control probe, under its first name,
+which agents of earlier builds know: what passes to this address: ``icmp``, ``tcp/443``, ``udp/53``, or
+nothing), and ``hops`` (the largest TTL, default 16). The answer's facts are the drops, as
+:func:`write_drops` and :func:`read_drops` say.
 
-A drop lies between the last hop that still named the port and the first that named its witness and not the
-port: by the first as it forwards, or by the second as it comes in. Which of the two cannot be told from
-outside (Goldsmith and Schiffman, 1998).
+A drop lies between the last hop that still named the port and the first that named the control probe and
+not the port: by the first as it forwards, or by the second as it comes in. Which of the two cannot be told
+from outside (Goldsmith and Schiffman, 1998).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Suspects:
 
     address: str
     ports: tuple[tuple[Transport, int], ...]
-    witness: tuple[Transport, int] | None = None
+    control: tuple[Transport, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,7 +66,7 @@ class DropLocation:
         """Where, for people."""
         before, after = self.before, self.after
         if after is None:
-            return f"behind {before}, but by whom cannot be known: no witness comes further"
+            return f"behind {before}, but by whom cannot be known: no control probe comes further"
         if after.address == self.address:
             if not before.ttl:
                 return "by the target itself, or by this host's own packet filter"
@@ -102,15 +103,15 @@ def write_suspects(suspects: Iterable[Suspects]) -> dict[str, str]:
     for transport in PORTED:
         ports = [write_ports(port for kind, port in one.ports if kind is transport) for one in listed]
         options[str(transport)] = ";".join(ports) if any(ports) else ""
-    witnesses = [_write_witness(one.witness) for one in listed]
-    options["witness"] = ";".join(witnesses) if any(witnesses) else ""
+    controls = [_write_control(one.control) for one in listed]
+    options["witness"] = ";".join(controls) if any(controls) else ""
     return options
 
 
-def _write_witness(witness: tuple[Transport, int] | None) -> str:
-    if witness is None:
+def _write_control(control: tuple[Transport, int] | None) -> str:
+    if control is None:
         return ""
-    transport, port = witness
+    transport, port = control
     return f"{transport}/{port}" if port else str(transport)
 
 
@@ -122,17 +123,17 @@ def _suspects(probe: Probe, addresses: tuple[str, ...]) -> Iterator[Suspects]:
             for transport in PORTED
             for port in read_port_list(entries[transport][index], where=f"options.{transport}")
         )
-        yield Suspects(address, ports, _read_witness(entries["witness"][index]))
+        yield Suspects(address, ports, _read_control(entries["witness"][index]))
 
 
-def _read_witness(text: str) -> tuple[Transport, int] | None:
+def _read_control(text: str) -> tuple[Transport, int] | None:
     if not text:
         return None
     name, _, port = text.partition("/")
     try:
         transport = Transport(name)
     except ValueError as error:
-        raise InputError(f"{text!r} is no witness", where="options.witness") from error
+        raise InputError(f"{text!r} is not a control probe", where="options.witness") from error
     if transport is Transport.ICMP:
         return transport, 0
     if transport not in PORTED:
@@ -151,7 +152,7 @@ def find_drop(walked: Firewalk, address: str, transport: Transport) -> DropLocat
     last = max((one.ttl for one in places if one.suspect is not None), default=0)
     before = DropHop(last, _who(places[last - 1].suspect, address) if last else "")
     lost = next((one for one in places if one.ttl > last and one.has_lost_suspect), None)
-    after = DropHop(lost.ttl, _who(lost.witness, address)) if lost else None
+    after = DropHop(lost.ttl, _who(lost.control, address)) if lost else None
     return DropLocation(address, transport, walked.spec.port, before, after)
 
 
@@ -182,7 +183,7 @@ def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[DropLocation]:
             for port in read_port_list(ports, where=name):
                 yield DropLocation(address, Transport(transport), port, first, last)
         except (ValueError, InputError) as error:
-            raise RemoteFormatError(f"drops: {name[:80]!r} is no place") from error
+            raise RemoteFormatError(f"drops: {name[:80]!r} is not the place of a drop") from error
 
 
 def _read_hop(text: str) -> DropHop:

@@ -1,18 +1,18 @@
 """``firewalk``: which hop drops this port and not that one (Goldsmith and Schiffman, 1998).
 
-Packets to the suspected port and to a witness port go out side by side, one TTL after the other. A router at
-which the TTL runs out says so for every packet that came as far. Where it says so for the witness and never
-for the suspect, the suspect was dropped before: by the last hop that still named it, as it forwards, or by
+Packets to the suspected port and to a control port go out side by side, one TTL after the other. A router at
+which the TTL expires reports it for every packet that came as far. Where it reports the control probe and
+never the suspect, the suspect was dropped before: by the last hop that still named it, as it forwards, or by
 this one, as it comes in. Which of the two cannot be told from outside, so both are named.
 
-A silence counts only beside a witness that was answered at the same TTL in every try: a router that limits
-its ICMP answers some, one that says nothing answers none, and then the range grows to the next hop that can
-be believed. Where the witness, too, is silent from some hop on, it cannot be known, and that is said.
+A silence counts only beside a control probe that was answered at the same TTL in every try: a router that
+limits its ICMP answers some, one that says nothing answers none, and then the range grows to the next hop
+with reliable answers. Where the control probe, too, is silent from some hop on, the result is unknown.
 
 Reads ``Probe.port`` (the suspect), ``Probe.timeout_ns`` (the whole conversation) and the options
-``transport`` (``tcp`` or ``udp``; default tcp), ``witness`` (a port that should pass; needed: only who knows
-the target knows one, and ``netprobe check`` takes the agents'), ``patience`` (milliseconds for one packet,
-default 500) and ``hops`` (the largest TTL, default 30).
+``transport`` (``tcp`` or ``udp``; default tcp), ``control`` (a port that should pass; required, and
+``netprobe check`` fills in the agents' port; ``witness``, its name in earlier builds, is still read),
+``patience`` (milliseconds for one packet, default 500) and ``hops`` (the largest TTL, default 30).
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """
@@ -33,7 +33,7 @@ from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation, describe
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, SendPacket
 
-SUSPECT, WITNESS = 0, 1
+SUSPECT, CONTROL = 0, 1
 """The two flows, by number."""
 TRANSPORTS = ("tcp", "udp")
 TRIES = 3
@@ -46,7 +46,7 @@ class FirewalkSpec:
     """How it is asked."""
 
     port: int
-    witness: int
+    control: int
     transport: str
     patience_ns: int
     timeout_ns: int
@@ -63,25 +63,25 @@ class FirewalkHop:
 
     ttl: int
     suspect: Expired | Ended | None = None
-    witness: Expired | Ended | None = None
+    control: Expired | Ended | None = None
     tries: int = 0
-    witnessed: int = 0
-    """In how many of the tries the witness was answered."""
+    controls_answered: int = 0
+    """In how many of the tries the control probe was answered."""
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody spoke here."""
-        return self.suspect is None and self.witness is None
+        """Whether nothing was heard from here."""
+        return self.suspect is None and self.control is None
 
     @property
     def has_lost_suspect(self) -> bool:
-        """Whether the suspect's silence counts: beside it the witness was answered every time."""
-        return self.suspect is None and self.witnessed == self.tries > 0
+        """Whether the suspect's silence counts: beside it the control probe was answered every time."""
+        return self.suspect is None and self.controls_answered == self.tries > 0
 
     @property
     def name(self) -> str:
         """Who spoke here: ``hop 2 (10.1.0.2)``, ``the target`` or ``hop 2``."""
-        heard = self.suspect or self.witness
+        heard = self.suspect or self.control
         match heard:
             case None:
                 return f"hop {self.ttl}"
@@ -120,23 +120,28 @@ def validate(probe: Probe) -> None:
     if probe.option("transport", "tcp") not in TRANSPORTS:
         known = " nor ".join(TRANSPORTS)
         raise InputError(f"{probe.option('transport')!r} is neither {known}", where="options.transport")
-    witness = probe.option("witness")
-    if not witness:
-        told = f"a firewalk needs a witness, another port than {probe.port} that should pass"
-        raise InputError(told, where="options.witness")
-    if not witness.isdecimal() or not 1 <= int(witness) <= 65535:
-        raise InputError(f"{witness!r} is not within 1–65535", where="options.witness")
-    if int(witness) == probe.port:
-        raise InputError(f"port {witness} cannot be its own witness", where="options.witness")
+    control = control_of(probe)
+    if not control:
+        told = f"a firewalk needs a control port, another one than {probe.port} that should pass"
+        raise InputError(told, where="options.control")
+    if not control.isdecimal() or not 1 <= int(control) <= 65535:
+        raise InputError(f"{control!r} is not within 1–65535", where="options.control")
+    if int(control) == probe.port:
+        raise InputError(f"port {control} cannot be its own control port", where="options.control")
     hops = probe.option("hops", str(DEFAULT_HOPS))
     if not hops.isdecimal() or not 1 <= int(hops) < WHOLE_WAY:
         raise InputError(f"{hops!r} is not within 1–{WHOLE_WAY - 1}", where="options.hops")
     patience_ms(probe)
 
 
+def control_of(probe: Probe) -> str:
+    """The option ``control``; its former name goes first, because it is never filled in by default."""
+    return probe.option("witness") or probe.option("control")
+
+
 def ports_of(probe: Probe) -> dict[int, int]:
     """The destination port of each flow."""
-    return {SUSPECT: probe.port, WITNESS: int(probe.option("witness"))}
+    return {SUSPECT: probe.port, CONTROL: int(control_of(probe))}
 
 
 def begin(probe: Probe) -> Firewalk:
@@ -145,7 +150,7 @@ def begin(probe: Probe) -> Firewalk:
     transport, hops = probe.option("transport", "tcp"), int(probe.option("hops", str(DEFAULT_HOPS)))
     patience_ns = patience_ms(probe) * 1_000_000
     return Firewalk(
-        FirewalkSpec(ports[SUSPECT], ports[WITNESS], transport, patience_ns, probe.timeout_ns, hops)
+        FirewalkSpec(ports[SUSPECT], ports[CONTROL], transport, patience_ns, probe.timeout_ns, hops)
     )
 
 
@@ -174,7 +179,7 @@ def _heard(state: Firewalk, event: Expired | Ended, flow: int) -> tuple[Firewalk
         now = replace(state.now, suspect=event)
         state = replace(state, rtt_ns=max(1, event.at_ns - state.sent_ns))
     else:
-        now = replace(state.now, witness=event, witnessed=state.now.witnessed + 1)
+        now = replace(state.now, control=event, controls_answered=state.now.controls_answered + 1)
     state = replace(state, now=now, waiting=state.waiting - {flow})
     return (state, ()) if state.waiting else _try_over(state, event.at_ns)
 
@@ -182,7 +187,7 @@ def _heard(state: Firewalk, event: Expired | Ended, flow: int) -> tuple[Firewalk
 def _try_over(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...]]:
     """Once more, one hop further, or the end."""
     now = state.now
-    is_answered = now.suspect is not None and (now.witness is not None or now.ttl != WHOLE_WAY)
+    is_answered = now.suspect is not None and (now.control is not None or now.ttl != WHOLE_WAY)
     if not is_answered and now.tries < TRIES:
         return _send(state, at_ns)
     if state.whole is None:
@@ -192,7 +197,7 @@ def _try_over(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...
     silent = len(state.places) >= MAX_SILENT_HOPS and all(
         one.is_silent for one in state.places[-MAX_SILENT_HOPS:]
     )
-    is_end = isinstance(now.suspect, Ended) or isinstance(now.witness, Ended)
+    is_end = isinstance(now.suspect, Ended) or isinstance(now.control, Ended)
     if is_end or silent or now.ttl >= state.spec.max_ttl:
         return _finish(state)
     return _next_place(state, at_ns)
@@ -203,9 +208,9 @@ def _next_place(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, .
 
 
 def _send(state: Firewalk, at_ns: int) -> tuple[Firewalk, tuple[Command, ...]]:
-    """The witness first, so that a router with one ICMP error left spends it on the port that should pass."""
+    """The control probe goes first: a router with one ICMP error left spends it on the port that passes."""
     now = replace(state.now, tries=state.now.tries + 1)
-    flows = (WITNESS, SUSPECT) if now.suspect is None else (WITNESS,)
+    flows = (CONTROL, SUSPECT) if now.suspect is None else (CONTROL,)
     state = replace(state, now=now, waiting=frozenset(flows), sent_ns=at_ns)
     return state, (WakeAt(at_ns + state.spec.patience_ns), *(SendPacket(flow, now.ttl) for flow in flows))
 
@@ -239,13 +244,14 @@ def conclude(state: Firewalk, *, is_late: bool = False) -> Observation:
 
 def find_dropper(state: Firewalk) -> str:
     """Where the suspect is lost, as far as it can be known, in a sentence without its end."""
-    port, witness = state.spec.port, state.spec.witness
+    port, control = state.spec.port, state.spec.control
     last = max((one.ttl for one in state.places if one.suspect is not None), default=0)
     before = state.places[last - 1].name if last else "this host"
     lost = next((one for one in state.places if one.ttl > last and one.has_lost_suspect), None)
     if lost is None:
         return (
-            f"cannot be known: behind {before} the witness, port {witness}, is not answered reliably either"
+            f"cannot be known: behind {before} the control probe, port {control}, "
+            "is not answered reliably either"
         )
     where = f"port {port} is dropped between {before} and {lost.name}"
     if lost.ttl > last + 1:
@@ -263,31 +269,31 @@ def find_dropper(state: Firewalk) -> str:
 
 
 def _facts(state: Firewalk, ended: Ended | None) -> Iterator[tuple[str, str]]:
-    port, witness = state.spec.port, state.spec.witness
+    port, control = state.spec.port, state.spec.control
     if state.whole is not None:
         if isinstance(ended, Ended):
             yield f"port {port}", _describe(ended)
-        yield f"port {witness}", f"the witness: {_describe(state.whole.witness)}"
+        yield f"port {control}", f"the control probe: {_describe(state.whole.control)}"
     spoken = max((one.ttl for one in state.places if not one.is_silent), default=0)
     for place in state.places[:spoken]:
-        yield f"hop {place.ttl}", _describe_place(place, port, witness)
+        yield f"hop {place.ttl}", _describe_place(place, port, control)
     if len(state.places) > spoken:
         yield "then", "silence"
 
 
-def _describe_place(place: FirewalkHop, port: int, witness: int) -> str:
+def _describe_place(place: FirewalkHop, port: int, control: int) -> str:
     if place.is_silent:
         return "* (says nothing)"
     heard, name = place.suspect, place.name.partition(" (")[2].rstrip(")") or place.name
     if heard is not None:
-        other = place.witness.sender if isinstance(place.witness, Expired) else ""
+        other = place.control.sender if isinstance(place.control, Expired) else ""
         apart = isinstance(heard, Expired) and other not in {"", heard.sender}
-        way = f"; port {witness} takes another way, over {other}" if apart else ""
+        way = f"; port {control} takes another way, over {other}" if apart else ""
         return f"{name}: port {port} comes this far{way}"
     if place.has_lost_suspect:
-        return f"{name}: port {witness} comes this far, port {port} does not"
-    told = f"told {place.witnessed} of {place.tries} packets"
-    return f"{name}: port {witness} comes this far; port {port} cannot be known, it limits its ICMP ({told})"
+        return f"{name}: port {control} comes this far, port {port} does not"
+    told = f"told {place.controls_answered} of {place.tries} packets"
+    return f"{name}: port {control} comes this far; port {port} cannot be known, it limits its ICMP ({told})"
 
 
 def _describe(heard: Expired | Ended | None) -> str:
@@ -310,7 +316,7 @@ KIND = ProbeKind(
     name="firewalk",
     driver=PacketDriver(),
     validate=validate,
-    options=("transport", "witness", "patience", "hops"),
+    options=("transport", "control", "witness", "patience", "hops"),
     default_timeout_ns=45 * SECOND_NS,
-    agent_port_option="witness",
+    agent_port_option="control",
 )

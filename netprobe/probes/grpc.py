@@ -24,14 +24,14 @@ from netprobe.model.outcome import AppFailed, Outcome, Reached
 from netprobe.probes.connection_phases import (
     OpenedConnection,
     dial,
-    validate_dialling,
+    validate_dial_options,
     wants_tls,
 )
 from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Closed, Net
 from netprobe.probes.observation import Observation
 from netprobe.probes.parameters import check_port, refuse_size
-from netprobe.probes.tls import judge_below
+from netprobe.probes.tls import judge_certificate_too
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
@@ -75,7 +75,7 @@ def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
     check_port(probe)
     refuse_size(probe)
-    validate_dialling(probe)
+    validate_dial_options(probe)
     if not probe.name.isascii() or not probe.name.isprintable() or " " in probe.name:
         raise InputError(f"{probe.name!r} cannot be an authority", where="name")
     service = probe.option("service")
@@ -99,7 +99,9 @@ async def ask(check: Check, net: Net) -> Observation:
     outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - dialled.began_ns)
     phases = (*dialled.phases_ns, ("answer", now_ns - dialled.ready_ns))
     facts = (*dialled.facts, *((("health", health),) if health else ()))
-    return judge_below(Observation(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net)
+    return judge_certificate_too(
+        Observation(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net
+    )
 
 
 async def _converse(check: Check, dialled: OpenedConnection) -> Reply | Observation:

@@ -1,8 +1,8 @@
-"""What the flows of a walk met, hop by hop, and how that is told.
+"""What the flows of a trace met at each hop, and how that is formatted.
 
 A hop that says nothing is a node of its own. A hop that answers some packets while later hops answer limits
-its ICMP: it is not lossy. A hop whose quote of our packet differs from what we sent stands behind a
-translator (NAT), and so does one that speaks in the target's name.
+its ICMP: it is not lossy. A hop whose quote of our packet differs from what we sent is behind a
+translator (NAT), and so is one that answers with the target's address.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Hop:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Everybody who answered here, sorted."""
+        """The routers that answered here, sorted."""
         return tuple(sorted({sender for _, sender in self.senders}))
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody spoke here."""
+        """Whether nothing was heard from here."""
         return not self.senders and not self.ends
 
     def sender_of(self, flow: int) -> str:
@@ -109,7 +109,7 @@ def find_unproven(hops: tuple[Hop, ...]) -> tuple[UnprovenWidth, ...]:
     )
 
 
-def tell_last(hops: tuple[Hop, ...]) -> str:
+def format_last_answer(hops: tuple[Hop, ...]) -> str:
     """Behind which hop it was silent."""
     last = next((hop for hop in reversed(hops) if hop.senders), None)
     if last is None:
@@ -137,7 +137,7 @@ def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
     return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
 
 
-def tell(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
+def format_hops(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
     """Every hop as a line of facts, then the ways, unproven hops and the translator, where there are any."""
     spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
     for hop in hops:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
-from netprobe.probes.connection_phases import dial, validate_dialling, wants_tls
+from netprobe.probes.connection_phases import dial, validate_dial_options, wants_tls
 from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Closed, Net, Stream
 from netprobe.probes.observation import Observation, judge_identity
 from netprobe.probes.parameters import check_port, refuse_size
-from netprobe.probes.tls import judge_below
+from netprobe.probes.tls import judge_certificate_too
 from netprobe.wire.identity import decode_identity
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def validate(probe: Probe) -> None:
     """Refuse parameters that cannot be asked."""
     check_port(probe)
     refuse_size(probe)
-    validate_dialling(probe)
+    validate_dial_options(probe)
     status, path = probe.option("status", "200"), probe.option("path", "/")
     if not (status.isdecimal() and 100 <= int(status) <= 599):
-        raise InputError(f"{status!r} is no HTTP status", where="options.status")
+        raise InputError(f"{status!r} is not an HTTP status", where="options.status")
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
-        raise InputError(f"{path!r} is no path", where="options.path")
+        raise InputError(
+            f"{path!r} is not a path: it must start with / and contain no spaces", where="options.path"
+        )
     if not probe.name.isascii() or not probe.name.isprintable():
         raise InputError(f"{probe.name!r} cannot be a Host header", where="name")
 
@@ -60,7 +62,9 @@ async def ask(check: Check, net: Net) -> Observation:
     status, body, first_byte_ns = reply
     phases = (*dialled.phases_ns, ("first-byte", first_byte_ns - dialled.ready_ns))
     seen = _judge(check, status, body, rtt_ns=first_byte_ns - dialled.began_ns)
-    return judge_below(seen._replace(phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net)
+    return judge_certificate_too(
+        seen._replace(phases_ns=phases, facts=dialled.facts), dialled, check.probe.name, net
+    )
 
 
 async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes, int] | Observation:

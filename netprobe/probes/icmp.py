@@ -1,7 +1,7 @@
 """``icmp``: an echo request to the target (RFC 792, RFC 4443).
 
 Reads ``Probe.size`` (whole IP packet, sent with DF; 0 for the smallest) and ``Probe.timeout_ns``. An echo
-carries no identity: whoever owns the address answers.
+has no identity: the owner of the address answers.
 
 Rule: no socket, no clock, no randomness in here.
 """

@@ -1,6 +1,6 @@
-"""What a probe that talks needs from the world: a small port that the engine fulfils.
+"""What a stream probe needs from its surroundings: a small port that the engine implements.
 
-Rule: a failed dial is an answer like any other. Nothing here raises for what the network does.
+Rule: a failed dial is an answer like any other. Nothing here raises an exception for what the network does.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Net(Protocol):
         """Monotonic time."""
 
     def wall_ns(self) -> int:
-        """Unix time, for what carries dates."""
+        """Unix time, to compare with dates."""
 
     def resolvers(self) -> Resolvers:
         """How this host resolves names."""

@@ -1,4 +1,4 @@
-"""What one probe brought home: its outcome, and what the far end said about us and itself."""
+"""The observation of one probe: its outcome, and what the far end reported about us and itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netprobe.model.outcome import (
 from netprobe.wire.stamp import encode_name, is_same_name
 
 LOCAL = "local"
-"""Stands for the sender of an error that our own host raised before anything left it."""
+"""In place of the sender of an error that our own host raised before anything left it."""
 
 
 class Observation(NamedTuple):
@@ -81,10 +81,10 @@ def judge_identity(check: Check, answered_by: str, *, rtt_ns: int) -> Outcome:
 
 
 def is_expected(check: Check, answered_by: str) -> bool:
-    """Whether the agent that answered may stand at the check's target.
+    """Whether the agent that answered may be at the check's target.
 
     An agent must be exactly that agent; behind a service (or one of its endpoints) any agent of the
-    cluster may stand; at a node's address either plane's.
+    cluster may answer; at a node's address either plane's.
     """
     target = check.target
     match target.kind:

@@ -37,6 +37,6 @@ def check_dns_name(name: str) -> None:
     """RFC 1035, section 2.3.4: labels of 1–63 bytes, 253 characters in all."""
     labels = name.rstrip(".").split(".")
     if not all(0 < len(label) <= 63 for label in labels) or len(name) > 253:
-        raise InputError(f"{name!r} is no DNS name", where="name")
+        raise InputError(f"{name!r} is not a DNS name", where="name")
     if not name.isascii() or not name.isprintable() or " " in name:
-        raise InputError(f"{name!r} is no DNS name", where="name")
+        raise InputError(f"{name!r} is not a DNS name", where="name")

@@ -1,4 +1,4 @@
-"""``ports``: verdicts on many doors of many addresses in one question.
+"""``ports``: verdicts on many ports of many addresses in one question.
 
 Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``sctp`` (asked where the kernel has it),
 ``agents`` (UDP ports where agents answer, who believe only a keyed request), ``icmp`` (``1``: an echo, too)
@@ -22,7 +22,7 @@ from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.kind import PacketDriver, ProbeKind
 
 MAX_PAIRS = 4096
-"""Pairs of address and door of one question."""
+"""Pairs of address and port in one question."""
 DEFAULT_TRIES, _MOST_TRIES = 3, 9
 LIMITED = "the host limits its answers, and time was over"
 """Why a door is ``unknown`` that stayed silent while its host could not be asked fast enough."""
@@ -89,10 +89,10 @@ def check_also(probe: Probe) -> None:
         try:
             ipaddress.ip_address(address)
         except ValueError as error:
-            raise InputError(f"{address!r} is no IP address", where="options.also") from error
+            raise InputError(f"{address!r} is not an IP address", where="options.also") from error
 
 
-def doors_of(check: Check) -> tuple[PortTargets, ...]:
+def port_targets_of(check: Check) -> tuple[PortTargets, ...]:
     """What *check* asks of each address; :class:`InputError` where it cannot be read."""
     return tuple(_doors(check.probe, addresses_of(check)))
 
@@ -125,7 +125,7 @@ def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> 
     return entries
 
 
-def write_doors(doors: Sequence[PortTargets]) -> dict[str, str]:
+def write_port_targets(doors: Sequence[PortTargets]) -> dict[str, str]:
     """The options that say *doors*, beside the first one's address."""
     options = {"also": ",".join(one.address for one in doors[1:])}
     for transport in _NUMBERED:
@@ -161,7 +161,7 @@ def read_port_list(text: str, *, where: str, lowest: int = 1) -> Iterator[int]:
         try:
             low, high = int(first), int(last or first)
         except ValueError as error:
-            raise InputError(f"{part!r} is no port", where=where) from error
+            raise InputError(f"{part!r} is not a port number", where=where) from error
         if not lowest <= low <= high <= 65_535:
             raise InputError(f"{part!r} is not within {lowest}–65535", where=where)
         yield from range(low, high + 1)
@@ -202,7 +202,7 @@ def read_facts(facts: Iterable[tuple[str, str]]) -> Iterator[PortVerdict]:
                     address, Transport(transport), port, word, sender, icmp_type, icmp_code, reason
                 )
         except (ValueError, InputError) as error:
-            raise RemoteFormatError(f"ports: {name[:80]!r} is no verdict") from error
+            raise RemoteFormatError(f"ports: {name[:80]!r} is not a verdict") from error
 
 
 KIND = ProbeKind(

@@ -1,6 +1,7 @@
 """Every probe kind by name: adding one is a file in this package and a line here.
 
-Rule: a kind's module is imported when the kind is first needed, so an agent loads only what its plan asks.
+Rule: a module is imported when its kind is first needed, so an agent loads only what its plan asks, and help
+that lists the names loads nothing.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from netprobe.errors import InputError
 from netprobe.model.check import Probe
-from netprobe.probes.kind import ProbeKind
+
+if TYPE_CHECKING:
+    from netprobe.probes.kind import ProbeKind
 
 KINDS: dict[str, str] = {
     "dns": "netprobe.probes.dns",
@@ -53,9 +57,7 @@ def iter_kinds() -> Iterator[ProbeKind]:
 
 @cache
 def _load(module: str) -> ProbeKind:
-    kind = importlib.import_module(module).KIND
-    assert isinstance(kind, ProbeKind)
-    return kind
+    return cast("ProbeKind", importlib.import_module(module).KIND)
 
 
 def validate(probe: Probe, *, where: str = "probe") -> None:

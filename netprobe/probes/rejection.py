@@ -63,7 +63,7 @@ def outcome_of_icmp(error: IcmpError, check: Check, *, rtt_ns: int) -> Outcome:
     return Rejected(error.sender, *told)
 
 
-def told_mtu(error: IcmpError) -> int:
+def reported_mtu(error: IcmpError) -> int:
     """The MTU that a router tells (RFC 1191, RFC 8201); 0 where it says something else."""
     return error.mtu if (error.icmp_type, error.icmp_code) in _TOO_BIG[error.version] else 0
 
@@ -79,7 +79,7 @@ def name_rejection(rejected: Rejected) -> str:
     return f"{words} ({told[0]}/{told[1]})" if words else f"{told[0]}/{told[1]}"
 
 
-def seen_of_send_error(error: OSError, check: Check, *, version: int) -> Observation:
+def observe_send_error(error: OSError, check: Check, *, version: int) -> Observation:
     """What it means that the local kernel did not send."""
     match error.errno:
         case errno.EPERM:

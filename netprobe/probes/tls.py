@@ -65,7 +65,7 @@ async def ask(check: Check, net: Net) -> Observation:
     return Observation(outcome, phases_ns=dialled.phases_ns, facts=facts)
 
 
-def judge_below(seen: Observation, dialled: OpenedConnection, name: str, net: Net) -> Observation:
+def judge_certificate_too(seen: Observation, dialled: OpenedConnection, name: str, net: Net) -> Observation:
     """A conversation inside TLS: a certificate that does not fit is the outcome of what was reached."""
     secured = dialled.secured
     if secured is None:
@@ -131,7 +131,7 @@ def is_name_of(name: str, pattern: str) -> bool:
 
 
 def describe(chain: tuple[Certificate, ...]) -> Iterator[tuple[str, str]]:
-    """The leaf, then the way up to what stands at the top."""
+    """The leaf, then the chain up to its top."""
     if not chain:
         return
     leaf, top = chain[0], chain[-1]

@@ -1,4 +1,4 @@
-"""A connection inside TLS (RFC 8446), as a stream like any other; nobody at its end need be trusted."""
+"""A connection inside TLS (RFC 8446), with the interface of any stream; no certificate is verified."""
 
 from __future__ import annotations
 

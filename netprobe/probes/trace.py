@@ -25,8 +25,13 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
+<<<<<<< HEAD
 from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
 from netprobe.probes.kind import PacketDriver, ProbeKind
+=======
+from netprobe.probes.hops import Ended, Expired, Hop, format_hops, format_last_answer
+from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
+>>>>>>> 364bd85 (refactor(probes): name control probes and the in-flight table's verbs plainly)
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation
 
@@ -34,7 +39,7 @@ DEFAULT_FLOWS = count_flows_needed(1)
 """Asked at every hop; more where several next hops are seen."""
 TRIES = 2
 MAX_SILENT_HOPS = 4
-"""In a row; beyond, nobody will answer."""
+"""In a row; after so many, the trace ends."""
 DEFAULT_HOPS = 30
 DEFAULT_UDP_PORT = 33_434
 TRANSPORTS = ("udp", "tcp", "icmp")
@@ -181,11 +186,11 @@ def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]
 def conclude(state: Trace, *, is_late: bool = False) -> Observation:
     """Outcome of the target, and every hop as a line of facts."""
     ends = [ended for hop in state.hops for _, ended in hop.ends]
-    facts = tuple(tell(state.hops))
+    facts = tuple(format_hops(state.hops))
     if not ends:
         why = "the time was up before the target answered" if is_late else ""
         return Observation(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
-                    detail=why or tell_last(state.hops))  # fmt: skip
+                    detail=why or format_last_answer(state.hops))  # fmt: skip
     best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
     arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)

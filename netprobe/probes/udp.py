@@ -39,7 +39,7 @@ def flow_of(probe: Probe) -> int:
     """The flow's number; 0 for the one that all checks share which name none."""
     told = probe.option("flow", "0")
     if not (told.isascii() and told.isdigit()) or int(told) > MAX_FLOW:
-        raise InputError(f"{told!r} is no flow: 1–{MAX_FLOW}", where="options.flow")
+        raise InputError(f"{told!r} is not a flow number within 1–{MAX_FLOW}", where="options.flow")
     return int(told)
 
 

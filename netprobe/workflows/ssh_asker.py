@@ -15,7 +15,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.observation import describe
-from netprobe.probes.ports import doors_of, write_facts
+from netprobe.probes.ports import port_targets_of, write_facts
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
 from netprobe.workflows.ssh_hosts import HOST_S
 
@@ -85,7 +85,7 @@ Door = tuple[str, Transport, int]
 
 
 def _doors_of(check: Check) -> Iterator[Door]:
-    for asked in doors_of(check):
+    for asked in port_targets_of(check):
         if asked.icmp:
             yield asked.address, Transport.ICMP, 0
         for transport in PORTED:

@@ -60,7 +60,7 @@ def test_each_check_that_cannot_be_asked_is_one_line_and_the_others_go_on(
         "probe kind 'telepathy'": make_check(Probe("telepathy")),
         "port 0 is not within": make_check(Probe("tcp", 0)),
         "port 70000 is not within": make_check(Probe("udp", 70_000)),
-        "'nowhere.example' is no IP address": make_check(Probe("icmp"), "nowhere.example"),
+        "'nowhere.example' is not an IP address": make_check(Probe("icmp"), "nowhere.example"),
         "count 0 is less than 1": make_check(Probe("tcp", listening), "127.0.0.3", count=0),
         "over the agent's budget of 10000 probes per second": make_check(
             Probe("tcp", listening), "127.0.0.4", count=6_000

@@ -25,7 +25,7 @@ EXPIRED = {B4: "icmp type time-exceeded", B6: "icmpv6 type time-exceeded"}
 
 
 def ask(scene: Line, address: str, transport: str) -> CheckAnswer:
-    return scene.ask("firewalk", address, port=80, patience="150", transport=transport, witness=str(PORT))
+    return scene.ask("firewalk", address, port=80, patience="150", transport=transport, control=str(PORT))
 
 
 @pytest.fixture(scope="module")
@@ -99,4 +99,4 @@ def test_routers_that_limit_or_say_nothing_are_no_droppers(scene: Line, address:
 def test_a_dead_host_is_not_blamed_on_a_hop(scene: Line, address: str) -> None:
     scene.b.nft(f"add rule inet test input {family_of(address)} daddr {address} drop")
     words = ask(scene, address, "tcp").details[0].words
-    assert words.startswith(f"cannot be known: behind hop 2 ({HOP[address][1]}) the witness"), words
+    assert words.startswith(f"cannot be known: behind hop 2 ({HOP[address][1]}) the control probe"), words

@@ -49,7 +49,7 @@ PROBES = {
     "dns": (Probe("dns", servers.DNS, name=NAME), 3),
     "pmtu": (Probe("pmtu", PORT), 1),
     "idle": (Probe("idle", PORT, options=(("gaps", "1,2"),)), 1),
-    "firewalk": (Probe("firewalk", 7, options=(("transport", "udp"), ("witness", str(PORT)))), 1),
+    "firewalk": (Probe("firewalk", 7, options=(("control", str(PORT)), ("transport", "udp"))), 1),
 }
 """How it is asked, and how often."""
 

@@ -96,7 +96,7 @@ WALKS = {
     "trace": Kind("trace", PORT, {"patience": "200", "transport": "udp"}),
     "trace-tcp": Kind("trace", PORT, {"patience": "200", "transport": "tcp"}),
     "trace-icmp": Kind("trace", 0, {"patience": "200", "transport": "icmp"}),
-    "firewalk": Kind("firewalk", servers.HTTP, {"patience": "200", "witness": str(PORT)}),
+    "firewalk": Kind("firewalk", servers.HTTP, {"patience": "200", "control": str(PORT)}),
     "idle": Kind("idle", PORT, {"gaps": "1", "patience": "2000"}),
 }
 """Kinds that talk for longer and judge silence themselves."""
@@ -180,7 +180,7 @@ def test_what_is_lost_on_the_way_back_is_silence_at_the_end_of_every_walk(scene:
     for name in ("trace", "trace-tcp", "trace-icmp"):
         assert told[name].details[0].words == f"silence behind hop 1 ({R[address]})"
     assert dict(told["pmtu"].details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
-    assert told["firewalk"].details[0].words.startswith("cannot be known"), "its witness is as silent"
+    assert told["firewalk"].details[0].words.startswith("cannot be known"), "its control probe is as silent"
 
 
 @pytest.mark.parametrize(

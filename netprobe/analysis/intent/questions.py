@@ -15,7 +15,7 @@ from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_
 from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, PortTargets, read_facts, write_doors
+from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, PortTargets, read_facts, write_port_targets
 from netprobe.wire.messages import Declined, Reply
 
 MAX_ADDRESSES = 128
@@ -86,7 +86,7 @@ def _lots(cells: list[Cell], agent_port: int) -> Iterator[_PortBatch]:
         for low in range(0, len(ordered), MAX_PAIRS):
             part = set(ordered[low : low + MAX_PAIRS])
             asked_for = _read_doors(part, agent_port)
-            text = "".join(write_doors([asked_for]).values())
+            text = "".join(write_port_targets([asked_for]).values())
             for address in addresses:
                 its_cells = tuple(cell for cell in of_address[address] if cell.door in part)
                 yield _PortBatch(replace(asked_for, address=address), text, its_cells)
@@ -124,7 +124,7 @@ def _fits(lots: list[_PortBatch]) -> bool:
 
 
 def _ask(source: AgentId, lots: list[_PortBatch], tries: int) -> CellQuestion:
-    options = write_doors([lot.doors for lot in lots])
+    options = write_port_targets([lot.doors for lot in lots])
     options["tries"] = str(tries) if tries != DEFAULT_TRIES else ""
     probe = Probe("ports", timeout_ns=SWEEP_NS, options=options_of(options))
     cells = tuple(cell for lot in lots for cell in lot.cells)

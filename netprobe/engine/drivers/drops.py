@@ -1,7 +1,7 @@
-"""The shell of ``drops``: one walk over all suspects as arrays, in a thread of its own.
+"""Drives ``drops``: one firewalk over all suspects as arrays, in a thread of its own.
 
-Arrays go out through raw sockets. Without NET_RAW each suspect is firewalked by itself, over the sockets that
-everybody may open, one after another because routers limit their ICMP: as many as fit the check's time.
+The arrays need raw sockets. Without NET_RAW each suspect is firewalked by itself over unprivileged sockets,
+one after another because routers limit their ICMP: as many as fit the check's time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import RATE
-from netprobe.engine.drivers.trace import walk_door
+from netprobe.engine.drivers.trace import walk_port
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.outcome import Reached
@@ -22,7 +22,7 @@ from netprobe.probes.firewalk import FirewalkSpec
 from netprobe.probes.observation import Observation
 
 _PATIENCE_NS = 500_000_000
-"""How long one packet of a single walk is waited for."""
+"""Time-out of one packet of a single firewalk."""
 
 
 async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
@@ -46,17 +46,17 @@ def _walk_all(check: Check, seed: int) -> list[DropLocation]:
 async def _walk_each(
     check: Check, clock: Clock, key: bytes, rng: random.Random
 ) -> AsyncIterator[DropLocation]:
-    """The places of those that have a witness, until the check's time is up."""
+    """The places of those that have a control probe, until the check's time is up."""
     until_ns = clock.mono_ns() + check.probe.timeout_ns
     for one in suspects_of(check):
         here = replace(check, target=replace(check.target, address=one.address))
-        for transport, port in one.ports if one.witness else ():
-            assert one.witness is not None
+        for transport, port in one.ports if one.control else ():
+            assert one.control is not None
             left_ns = until_ns - clock.mono_ns()
             if left_ns <= 0:
                 return
-            spec = FirewalkSpec(port, one.witness[1], str(transport), _PATIENCE_NS, left_ns, _hops_of(check))
-            walked = await walk_door(here, spec, str(one.witness[0]), clock, key=key, rng=rng)
+            spec = FirewalkSpec(port, one.control[1], str(transport), _PATIENCE_NS, left_ns, _hops_of(check))
+            walked = await walk_port(here, spec, str(one.control[0]), clock, key=key, rng=rng)
             drop = find_drop(walked, one.address, transport)
             if drop is not None:
                 yield drop

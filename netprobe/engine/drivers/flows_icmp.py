@@ -20,7 +20,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached
 from netprobe.probes import hops
-from netprobe.probes.rejection import IcmpError, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error
 from netprobe.wire import icmp
 from netprobe.wire.icmp import EchoMessage, Quote
 from netprobe.wire.paris import Sent, balance, find_rewritten
@@ -73,7 +73,7 @@ class IcmpFlows:
         )  # fmt: skip
         self._out[flow] = _IcmpProbe(ttl, self._sequence, message)
         failed = send_at(ttl, sock, message, (self._check.target.address, 0))
-        return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
+        return observe_send_error(failed, self._check, version=self._version).outcome if failed else None
 
     def read(self) -> Iterable[Heard]:
         """What came back."""

@@ -25,7 +25,7 @@ from netprobe.engine.sockets import family_of, prepare, receive_errors, version_
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
 from netprobe.probes import hops
-from netprobe.probes.rejection import IcmpError, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error
 from netprobe.wire.icmp import PROTOCOL_TCP, Quote
 from netprobe.wire.paris import Sent, find_rewritten
 
@@ -56,7 +56,7 @@ class TcpFlows:
         self._socks[flow] = (sock, ttl)
         if result in {0, errno.EINPROGRESS}:
             return None
-        return seen_of_send_error(OSError(result, ""), self._check, version=self._version).outcome
+        return observe_send_error(OSError(result, ""), self._check, version=self._version).outcome
 
     def read(self) -> Iterable[Heard]:
         """What came back.

@@ -22,7 +22,7 @@ from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome
 from netprobe.probes import hops
 from netprobe.probes.observation import judge_identity
-from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 from netprobe.wire.icmp import PROTOCOL_UDP, Quote
 from netprobe.wire.paris import Sent, find_rewritten
@@ -97,7 +97,7 @@ class UdpFlows:
         packet = stamp.encode_request(request, key=self._key)
         self._out[flow] = _UdpProbe(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
         failed = send_at(ttl, sock, packet, (self._check.target.address, self._ports(flow)))
-        return seen_of_send_error(failed, self._check, version=self._version).outcome if failed else None
+        return observe_send_error(failed, self._check, version=self._version).outcome if failed else None
 
     def read(self) -> Iterable[Heard]:
         """What came back."""

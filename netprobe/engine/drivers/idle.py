@@ -1,4 +1,4 @@
-"""The shell around ``probes.idle``: one connection per gap, each with a task of its own."""
+"""Drives ``probes.idle``: one connection per gap, each with a task of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AGAIN = b"GET / HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
 
 
 async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Wait out the gaps; everything that goes wrong is an outcome."""
+    """Wait out the gaps; every failure is an outcome."""
     del rng
     waiting = _IdleFlows(check, clock, key)
     try:

@@ -1,4 +1,4 @@
-"""The shell around ``probes.pmtu``: one UDP socket with DF on and its error queue."""
+"""Drives ``probes.pmtu``: one UDP socket with DF set, and its error queue."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from netprobe.model.outcome import NotMeasured, TooBig
 from netprobe.probes import pmtu
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 
 _UDP_HEADER_BYTES = 8
 
 
 async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Search both directions; everything that goes wrong is an outcome."""
+    """Search both directions; every failure is an outcome."""
     try:
         sock = open_udp(family_of(check.target.address))
         prepare(sock, errors=True)
@@ -49,7 +49,7 @@ class _PmtuSearch:
         self.seen: Observation | None = None
 
     def feed(self, event: pmtu.Event) -> None:
-        """Give the machine an event and do what it says."""
+        """Give the machine an event and carry out its commands."""
         self._state, commands = pmtu.step(self._state, event)
         failed: pmtu.Event | None = None
         for command in commands:
@@ -64,7 +64,7 @@ class _PmtuSearch:
             self.feed(failed)
 
     def read(self) -> None:
-        """Answers and errors that wait."""
+        """Read the answers and errors that arrived."""
         for datagram in receive(self._sock):
             self._take(datagram.data)
         for report in receive_errors(self._sock):
@@ -106,5 +106,5 @@ class _PmtuSearch:
         now_ns = self._clock.mono_ns()
         if failed.errno == errno.EMSGSIZE:
             return pmtu.LocalTooBig(sequence, now_ns)
-        seen = seen_of_send_error(failed, self._check, version=self._version)
+        seen = observe_send_error(failed, self._check, version=self._version)
         return pmtu.RequestRejected(seen.outcome, now_ns)

@@ -1,4 +1,4 @@
-"""The shell of ``ports``: one sweep of echoes, then one per transport side by side, in their own threads."""
+"""Drives ``ports``: a sweep of echoes, then one per transport in parallel, in threads of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.observation import Observation
-from netprobe.probes.ports import PortTargets, doors_of, tries_of, write_facts
+from netprobe.probes.ports import PortTargets, port_targets_of, tries_of, write_facts
 
 RATE = 10_000.0
 """Packets per second: one agent's budget."""
@@ -33,7 +33,7 @@ def find_capability() -> Capability:
 
 
 async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Verdicts on every door that *check* names; never longer than its time."""
+    """Verdicts on every port that *check* names, within its timeout."""
     del clock
     return await asyncio.to_thread(_ask, check, key, rng.getrandbits(32))
 
@@ -42,7 +42,7 @@ def _ask(check: Check, key: bytes, seed: int) -> Observation:
     from netprobe.engine.sweep.ports import with_witnesses  # noqa: PLC0415 - arrays load when asked for
 
     began_ns = time.monotonic_ns()
-    doors = doors_of(check)
+    doors = port_targets_of(check)
     verdicts = _sweep_echoes(doors, key)
     asked = [transport for transport in PORTED if any(one.of(transport) for one in doors)]
     left_ns = max(1, began_ns + check.probe.timeout_ns - time.monotonic_ns())

@@ -1,4 +1,4 @@
-"""Sockets for the probes that talk (``probes.net.Net``): asyncio, own sockets, every failure an outcome."""
+"""Sockets for stream probes (``probes.net.Net``) on asyncio; every failure is an outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netprobe.model.outcome import NotMeasured, Refused, TimedOut
 from netprobe.probes.name_resolution import parse_resolvers
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 
 T = TypeVar("T")
 _CHUNK_BYTES = 16 * 1024
@@ -37,11 +37,11 @@ class StreamNet:
         return int(self._loop.time() * 1e9)
 
     def wall_ns(self) -> int:
-        """Unix time, for what carries dates."""
+        """Unix time, to compare with dates."""
         return time.time_ns()
 
     def resolvers(self) -> Resolvers:
-        """How this host resolves names; nothing where it does not say."""
+        """How this host resolves names; empty where it has no resolv.conf."""
         try:
             return parse_resolvers(_RESOLV_CONF.read_text(errors="replace"))
         except OSError:
@@ -107,7 +107,7 @@ class StreamNet:
     def _why(self, sock: socket.socket, error: OSError, check: Check) -> Observation:
         """What a failed dial means: the ICMP error in the queue if there is one, else the error number.
 
-        Since Linux 5.8 ICMP errors of a connecting TCP socket stand in its queue too.
+        Since Linux 5.8, ICMP errors of a connecting TCP socket are in its error queue too.
         """
         rtt_ns = max(1, int((self._loop.time() - self._began_s) * 1e9))
         version = version_of(check.target.address)
@@ -117,7 +117,7 @@ class StreamNet:
             return Observation(Refused(rtt_ns))
         if error.errno == errno.ETIMEDOUT:
             return self._silence(check)
-        return seen_of_send_error(error, check, version=version)
+        return observe_send_error(error, check, version=version)
 
 
 class TcpStream:

@@ -1,4 +1,4 @@
-"""The shell around the probes that walk along a path, ``trace`` and ``firewalk``: flows and a timer."""
+"""Drives ``trace`` and ``firewalk``: the sockets of their flows, and a timer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Step = Callable[[S, trace.Event], tuple[S, tuple[trace.Command, ...]]]
 
 
 async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Trace; everything that goes wrong is an outcome."""
+    """Trace the route; every failure is an outcome."""
     port = check.probe.port or trace.DEFAULT_UDP_PORT
     transport = check.probe.option("transport", "udp")
     with ReadableSocket() as readable:
@@ -37,7 +37,7 @@ async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random
 
 
 async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
-    """Firewalk; everything that goes wrong is an outcome."""
+    """Firewalk the port; every failure is an outcome."""
     ports = firewalk.ports_of(check.probe)
     transport = check.probe.option("transport", "tcp")
     with ReadableSocket() as readable:
@@ -46,12 +46,12 @@ async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Rand
         return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
 
 
-async def walk_door(
-    check: Check, spec: firewalk.FirewalkSpec, witness: str, clock: Clock, *, key: bytes, rng: random.Random
+async def walk_port(
+    check: Check, spec: firewalk.FirewalkSpec, control: str, clock: Clock, *, key: bytes, rng: random.Random
 ) -> firewalk.Firewalk:
-    """Firewalk the door of *spec* at the target of *check*, whose witness is of the transport *witness*.
+    """Firewalk the port of *spec* at the target of *check*; the control probe is of the transport *control*.
 
-    Returns where the walk ended. It needs no privilege but that of the witness.
+    Returns where the walk ended. It needs no privilege but that of the control probe.
     """
     with ReadableSocket() as readable:
 
@@ -59,8 +59,8 @@ async def walk_door(
             boot = rng.getrandbits(32)
             return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
 
-        suspect, beside = open_flow(spec.transport, spec.port), open_flow(witness, spec.witness)
-        flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.WITNESS: beside})
+        suspect, beside = open_flow(spec.transport, spec.port), open_flow(control, spec.control)
+        flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.CONTROL: beside})
         walk = _Walk(firewalk.Firewalk(spec), firewalk.step, flows, clock)
         await walk.run(readable)
         return walk.state
@@ -97,7 +97,7 @@ def _open(
 
 
 class _Walk(Generic[S]):
-    """One walk under way."""
+    """One machine of ``trace`` or ``firewalk``, driven to its end."""
 
     def __init__(self, state: S, step: Step[S], flows: Flows, clock: Clock) -> None:
         self.state, self._step, self._flows, self._clock = state, step, flows, clock
@@ -115,7 +115,7 @@ class _Walk(Generic[S]):
         return self._seen
 
     def _feed(self, event: trace.Event) -> None:
-        """Give the machine an event and do what it says."""
+        """Give the machine an event and carry out its commands."""
         self.state, commands = self._step(self.state, event)
         failed: list[trace.Event] = []
         for command in commands:

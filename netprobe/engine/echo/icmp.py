@@ -32,7 +32,7 @@ from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
 from netprobe.probes import icmp as probe_icmp
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import icmp
 
 _LD_B_ABS, _LD_H_ABS, _LDX_MSH, _LD_B_IND, _LD_H_IND = 0x30, 0x28, 0xB1, 0x50, 0x48
@@ -51,7 +51,7 @@ class _Socket:
 class IcmpEcho:
     """Sends echoes, matches replies and errors."""
 
-    ledger: InFlightTable
+    in_flight: InFlightTable
     keys: Keyring
     boot: int
     clock: Clock
@@ -85,11 +85,11 @@ class IcmpEcho:
         """The header's identifier, by which the kernel's filter knows our answers; the cookie proves them."""
         return self.boot & 0xFFFF
 
-    def send(self, checks: Sequence[Check], turn: IntervalProbes, *, is_urgent: bool = False) -> None:
+    def send(self, checks: Sequence[Check], interval: IntervalProbes, *, is_urgent: bool = False) -> None:
         """Ask each once; all are built before the first leaves. An echo cannot say that it is urgent."""
         del is_urgent
         now_ns = self.clock.mono_ns()
-        probes = [self.ledger.ask(check, turn, now_ns=now_ns) for check in checks]
+        probes = [self.in_flight.ask(check, interval, now_ns=now_ns) for check in checks]
         packets = [self._build(probe) for probe in probes]
         for probe, packet in zip(probes, packets, strict=True):
             self._send(probe, packet)
@@ -105,11 +105,11 @@ class IcmpEcho:
         own = self._sockets.get(family_of(probe.check.target.address))
         probe.sent_ns = self.clock.mono_ns()
         if own is None:
-            self.ledger.retract(probe, Observation(NotMeasured("no privilege to send icmp here")))
+            self.in_flight.cancel(probe, Observation(NotMeasured("no privilege to send icmp here")))
             return
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:
-            self.ledger.retract(probe, seen_of_send_error(error, probe.check, version=own.version))
+            self.in_flight.cancel(probe, observe_send_error(error, probe.check, version=own.version))
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""
@@ -135,7 +135,7 @@ class IcmpEcho:
             if own.is_raw:
                 self._read(own)
             found = self._read_errors(own)
-            if self.ledger.find(probe.check.id, probe.sequence) is None:
+            if self.in_flight.find(probe.check.id, probe.sequence) is None:
                 return None
             if not found:
                 return error
@@ -178,16 +178,16 @@ class IcmpEcho:
     def _take_reply(self, own: _Socket, message: bytes, datagram: Datagram) -> None:
         echo = icmp.decode_echo(message, version=own.version)
         cookie = self._prove(echo.data)
-        probe = self.ledger.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
+        probe = self.in_flight.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
         if probe is None or probe.check.target.address != datagram.source:
             return
         arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
         if rtt_ns <= probe.check.probe.timeout_ns:
-            self.ledger.saw(probe, Observation(Reached(rtt_ns)))
+            self.in_flight.record_response(probe, Observation(Reached(rtt_ns)))
 
     def _prove(self, data: bytes) -> icmp.Cookie:
-        for key in self.keys.believed:
+        for key in self.keys.accepted:
             try:
                 return icmp.decode_cookie(data, key=key)
             except RemoteFormatError:
@@ -199,15 +199,15 @@ class IcmpEcho:
         try:
             cookie = icmp.peek_cookie(quoted[icmp.HEADER_BYTES :])
         except RemoteFormatError:
-            probe = self.ledger.find_oldest(
+            probe = self.in_flight.find_oldest(
                 lambda waiting: waiting.check.probe.kind == "icmp" and waiting.check.target.address == target
             )
         else:
-            probe = self.ledger.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
+            probe = self.in_flight.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
         if probe is None or probe.check.target.address != target:
             return
         rtt_ns = max(1, self.clock.arrival_ns(stamp_ns, since_ns=self._drained_ns) - probe.sent_ns)
-        self.ledger.saw(probe, Observation(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
+        self.in_flight.record_response(probe, Observation(outcome_of_icmp(error, probe.check, rtt_ns=rtt_ns)))
 
 
 def _open_raw(version: int, *, identifier: int) -> _Socket | None:

@@ -1,10 +1,10 @@
 """Asks ``udp`` checks: one socket per address family and flow, so a check's flow keeps its source port.
 
-A service address gets a socket of its own for each probe: its flow would otherwise stay bound, by connection
-tracking, to the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+Each probe of a service address gets a socket of its own: connection tracking would otherwise bind the flow to
+the endpoint that was chosen first, and a repaired or broken service proxy would not show.
 
-Nobody is woken by an answer: it waits in its socket, stamped by the kernel, until the engine's next tick
-drains them all.
+Responses wake nothing: they wait in their socket, timestamped by the kernel, until the engine's next tick
+reads them all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.probes import udp
 from netprobe.probes.observation import Observation
-from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 
 _LINGER_NS = TICK_NS + 50_000_000
@@ -58,18 +58,18 @@ class _CheckRoute(NamedTuple):
 class UdpEcho:
     """Sends requests, matches answers and errors."""
 
-    ledger: InFlightTable
+    in_flight: InFlightTable
     keys: Keyring
     boot: int
     clock: Clock
     _sockets: dict[tuple[int, int], socket.socket] = field(default_factory=dict)
     """By address family and number of the flow; flow 0 is opened first, the others when they are asked."""
-    _passing: list[tuple[int, socket.socket]] = field(default_factory=list)
-    """Sockets of one probe each, with the monotonic time at which nobody listens to them any more."""
-    _passed_dropped: int = 0
+    _one_shot: list[tuple[int, socket.socket]] = field(default_factory=list)
+    """Sockets of one probe each, with the monotonic time at which they are closed."""
+    _one_shot_dropped: int = 0
     """What the full buffers of those that were closed have lost."""
-    _inboxes: dict[int, BatchReceiver] = field(default_factory=dict)
-    _ways: dict[CheckId, _CheckRoute] = field(default_factory=dict)
+    _receivers: dict[int, BatchReceiver] = field(default_factory=dict)
+    _routes: dict[CheckId, _CheckRoute] = field(default_factory=dict)
     _drained_ns: int = 0
 
     def open(self) -> None:
@@ -79,61 +79,67 @@ class UdpEcho:
                 self._sockets[int(family), 0] = self._open_one(family)
             except OSError:
                 continue
-            self._inboxes[int(family)] = BatchReceiver(family, details=False)
+            self._receivers[int(family)] = BatchReceiver(family, details=False)
 
     def close(self) -> None:
         """Close every socket."""
-        for sock in (*self._sockets.values(), *(sock for _, sock in self._passing)):
+        for sock in (*self._sockets.values(), *(sock for _, sock in self._one_shot)):
             sock.close()
         self._sockets.clear()
-        self._passing.clear()
+        self._one_shot.clear()
 
-    def forget_ways(self) -> None:
+    def forget_routes(self) -> None:
         """A new plan: what was prepared for the checks of the one before is not needed any more."""
-        self._ways.clear()
+        self._routes.clear()
 
-    def send(self, checks: Sequence[Check], turn: IntervalProbes, *, is_urgent: bool = False) -> None:
+    def send(self, checks: Sequence[Check], interval: IntervalProbes, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
-        ready = [self._prepare(check, turn, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
-        for probe, way, packet in ready:
-            self._send(probe, way, packet)
+        ready = [self._prepare(check, interval, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
+        for probe, route, packet in ready:
+            self._send(probe, route, packet)
 
     def _prepare(
-        self, check: Check, turn: IntervalProbes, *, now_ns: int, is_urgent: bool
+        self, check: Check, interval: IntervalProbes, *, now_ns: int, is_urgent: bool
     ) -> tuple[PendingProbe, _CheckRoute, bytearray]:
-        way = self._ways.get(check.id)
-        if way is None or way.check is not check:
-            way = self._ways[check.id] = _way_of(check)
-        probe = self.ledger.ask(check, turn, now_ns=now_ns)
+        route = self._routes.get(check.id)
+        if route is None or route.check is not check:
+            route = self._routes[check.id] = _route_of(check)
+        probe = self.in_flight.ask(check, interval, now_ns=now_ns)
         number = probe.sequence
         request = _make(stamp.Request, (check.id, self.boot, number, 0, number, is_urgent))
-        return probe, way, bytearray(stamp.encode_request(request, key=self.keys.key, size=way.payload_bytes))
+        return (
+            probe,
+            route,
+            bytearray(stamp.encode_request(request, key=self.keys.key, size=route.payload_bytes)),
+        )
 
-    def _send(self, probe: PendingProbe, way: _CheckRoute, packet: bytearray) -> None:
-        sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
+    def _send(self, probe: PendingProbe, route: _CheckRoute, packet: bytearray) -> None:
+        sock = (self._sockets.get(route.socket) if route.socket is not None else None) or self._open_for(
+            route
+        )
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            self.ledger.retract(probe, Observation(NotMeasured("this host has no such address family")))
+            self.in_flight.cancel(probe, Observation(NotMeasured("this host has no such address family")))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:
-            sock.sendto(packet, way.destination)
+            sock.sendto(packet, route.destination)
         except OSError as error:
-            self._send_again(sock, packet, probe, way, error)
+            self._send_again(sock, packet, probe, route, error)
 
     def drain(self) -> None:
         """Read what waits in every socket: on each tick, and before verdicts are drawn."""
         began_ns = self.clock.mono_ns()
         for sock in self._sockets.values():
             self._read(sock)
-        passing, self._passing = self._passing, []
-        for until_ns, sock in passing:
+        one_shot, self._one_shot = self._one_shot, []
+        for until_ns, sock in one_shot:
             self._read(sock)
             if until_ns > began_ns:
-                self._passing.append((until_ns, sock))
+                self._one_shot.append((until_ns, sock))
             else:
-                self._passed_dropped += use_of_buffer(sock).dropped
+                self._one_shot_dropped += use_of_buffer(sock).dropped
                 sock.close()
         self._drained_ns = began_ns
 
@@ -142,23 +148,23 @@ class UdpEcho:
         prepare(sock, errors=True)
         return sock
 
-    def _open_for(self, way: _CheckRoute) -> socket.socket | None:
+    def _open_for(self, route: _CheckRoute) -> socket.socket | None:
         """A socket of its own for this probe, or the one of a flow that is asked for the first time."""
-        if (way.family, 0) not in self._sockets:
+        if (route.family, 0) not in self._sockets:
             return None
         try:
-            sock = self._open_one(socket.AddressFamily(way.family))
+            sock = self._open_one(socket.AddressFamily(route.family))
         except OSError:
             return None
-        if way.socket is None:
-            until_ns = self.clock.mono_ns() + way.check.probe.timeout_ns + _LINGER_NS
-            self._passing.append((until_ns, sock))
+        if route.socket is None:
+            until_ns = self.clock.mono_ns() + route.check.probe.timeout_ns + _LINGER_NS
+            self._one_shot.append((until_ns, sock))
         else:
-            self._sockets[way.socket] = sock
+            self._sockets[route.socket] = sock
         return sock
 
     def _send_again(
-        self, sock: socket.socket, packet: bytearray, probe: PendingProbe, way: _CheckRoute, error: OSError
+        self, sock: socket.socket, packet: bytearray, probe: PendingProbe, route: _CheckRoute, error: OSError
     ) -> None:
         """An error left over from an earlier datagram is read from the queue and does not count.
 
@@ -167,30 +173,30 @@ class UdpEcho:
         """
         for _ in range(3):
             found = self._read_errors(sock)
-            if found and self.ledger.find(probe.check.id, probe.sequence) is None:
+            if found and self.in_flight.find(probe.check.id, probe.sequence) is None:
                 return
             if not found:
                 break
             try:
-                sock.sendto(packet, way.destination)
+                sock.sendto(packet, route.destination)
             except OSError as caught:
                 error = caught
             else:
                 return
-        self.ledger.retract(
-            probe, seen_of_send_error(error, probe.check, version=version_of(way.destination[0]))
+        self.in_flight.cancel(
+            probe, observe_send_error(error, probe.check, version=version_of(route.destination[0]))
         )
 
     def count_dropped(self) -> int:
         """Answers that our full buffers have lost so far."""
-        open_now = (*self._sockets.values(), *(sock for _, sock in self._passing))
-        return self._passed_dropped + sum(use_of_buffer(sock).dropped for sock in open_now)
+        open_now = (*self._sockets.values(), *(sock for _, sock in self._one_shot))
+        return self._one_shot_dropped + sum(use_of_buffer(sock).dropped for sock in open_now)
 
     def _read(self, sock: socket.socket) -> None:
         if is_empty(sock):
             return
         self._read_errors(sock)
-        packets = self._inboxes[sock.family].receive(sock)
+        packets = self._receivers[sock.family].receive(sock)
         answers = [self._prove(packet) for packet in packets]
         drained_ns, now_ns = self._drained_ns, self.clock.mono_ns()
         offset_ns = now_ns - self.clock.wall_ns()
@@ -206,13 +212,15 @@ class UdpEcho:
         return bool(reports)
 
     def _take_answer(self, answer: stamp.StampAnswer, *, arrived_ns: int) -> None:
-        probe = self.ledger.find(answer.check, answer.sequence)
+        probe = self.in_flight.find(answer.check, answer.sequence)
         if probe is None:
             return
-        self.ledger.saw(probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns))
+        self.in_flight.record_response(
+            probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
+        )
 
     def _prove(self, packet: Packet) -> stamp.StampAnswer | None:
-        for key in self.keys.believed:
+        for key in self.keys.accepted:
             try:
                 return stamp.decode_answer(packet.head, key=key, size=packet.size)
             except RemoteFormatError:
@@ -222,17 +230,19 @@ class UdpEcho:
     def _take_error(self, report: Reported) -> None:
         quote = stamp.read_quote(report.quoted)
         if quote and quote.check is not None:
-            probe = self.ledger.find(quote.check, quote.sequence)
+            probe = self.in_flight.find(quote.check, quote.sequence)
         else:
-            probe = self.ledger.find_oldest(lambda waiting: _is_about(report, waiting))
+            probe = self.in_flight.find_oldest(lambda waiting: _is_about(report, waiting))
         if probe is None or not _is_about(report, probe):
             return
         arrived_ns = self.clock.arrival_ns(report.received_ns, since_ns=self._drained_ns)
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
-        self.ledger.saw(probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns)))
+        self.in_flight.record_response(
+            probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns))
+        )
 
 
-def _way_of(check: Check) -> _CheckRoute:
+def _route_of(check: Check) -> _CheckRoute:
     address, probe, family = check.target.address, check.probe, int(family_of(check.target.address))
     return _CheckRoute(
         check=check,

@@ -26,7 +26,7 @@ class IdentityServer:
     identity: Identity
     keys: Keyring
     is_ready: bool = False
-    """What ``/readyz`` tells: whether whoever owns us does its work."""
+    """What ``/readyz`` answers: whether the owner of this server is working."""
     _connections: int = 0
     _held: int = 0
 
@@ -59,7 +59,7 @@ class IdentityServer:
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or self._held >= MAX_HELD:
             return None
-        asked = (decode_hold(words[1], key=key) for key in self.keys.believed)
+        asked = (decode_hold(words[1], key=key) for key in self.keys.accepted)
         return next((seconds for seconds in asked if seconds is not None), None)
 
     async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

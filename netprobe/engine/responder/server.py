@@ -1,16 +1,16 @@
 """The answering side: STAMP reflector over UDP, and beside it HTTP, on one port number.
 
 Rules: a datagram is answered only if it proves the fleet's key, with exactly as many bytes as it had, and at
-most *MAX_ANSWERS_PER_S* of them; nobody else gets a byte over UDP.
+most *MAX_ANSWERS_PER_S* of them; no other sender gets a byte over UDP.
 
-Requests are gathered, because waking costs more than answering: until the engine's next beat, or for a
-shorter time where so many come that they could overrun the socket's buffer. The kernel stamps each on
-arrival, and an answer says how long it was held, so the wait is in nobody's round trip time.
+Requests are gathered, because waking up costs more than answering: until the engine's next tick, or for a
+shorter time where so many arrive that the socket's buffer could overflow. The kernel timestamps each on
+arrival, and an answer says how long it was held, so the wait is not in the measured round trip time.
 
-A request that says that somebody waits for it (a question on demand) is answered at once: the kernel gives it
-to a second socket of the same port, whose packets wake us. For a while we then also listen for what routers
-say of our answers, because only we are told where the way back is narrow. Where strangers say that they wait,
-that socket rests until the next beat, so that they cannot keep us awake.
+A request marked urgent (an on-demand question) is answered at once: the kernel delivers it to a second socket
+of the same port, whose packets wake this process. For a while the responder then also reads ICMP errors about
+its answers, because routers report a small MTU on the way back only to it. Where unauthenticated senders mark
+their requests urgent, that socket is not watched until the next tick, so that they cannot keep us awake.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from netprobe.engine.sockets import (
     use_of_buffer,
 )
 from netprobe.errors import RemoteFormatError, SystemRefusedError
-from netprobe.probes.rejection import told_mtu
+from netprobe.probes.rejection import reported_mtu
 from netprobe.wire import stamp
 from netprobe.wire.stamp import HINT_OFFSET, URGENT
 
@@ -85,24 +85,24 @@ class Responder:
     keys: Keyring
     clock: Clock
     port: int
-    reflecting: Reflector
+    reflector: Reflector
     interval_ns: int = 1_000_000_000
-    beat_ns: int = TICK_NS
+    tick_ns: int = TICK_NS
     """How often :meth:`answer_gathered` is called."""
     refused: int = 0
     """Requests that the allowance did not let us answer, and answers that did not leave."""
     strangers: int = 0
     _allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ANSWERS_PER_S))
     _gathering: list[socket.socket] = field(default_factory=list)
-    """Sockets that are read on each beat."""
+    """Sockets that are read on each tick."""
     _urgent: list[socket.socket] = field(default_factory=list)
     _resting: list[socket.socket] = field(default_factory=list)
-    """Urgent ones that strangers have used: nobody watches them until the next beat."""
-    _inboxes: dict[int, BatchReceiver] = field(default_factory=dict)
+    """Urgent ones that unauthenticated senders used: not watched until the next tick."""
+    _receivers: dict[int, BatchReceiver] = field(default_factory=dict)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _gather_ns: int = TICK_NS
     _sooner: asyncio.TimerHandle | None = None
-    """Reads before the next beat, where that would be too late."""
+    """Reads before the next tick, where that would be too late."""
     _listens_until_ns: int = 0
 
     async def open(self) -> None:
@@ -145,7 +145,7 @@ class Responder:
             raise
         self._gathering.append(gathering)
         self._urgent.append(urgent)
-        self._inboxes[int(family)] = BatchReceiver(family, details=True)
+        self._receivers[int(family)] = BatchReceiver(family, details=True)
         self._watch(urgent)
         server = await asyncio.start_server(
             self.http.serve, sock=tcp, backlog=MAX_CONNECTIONS, limit=MAX_REQUEST_BYTES
@@ -153,7 +153,7 @@ class Responder:
         self._servers.append(server)
 
     def answer_gathered(self) -> None:
-        """On each beat: answer what has gathered."""
+        """On each tick: answer the gathered requests."""
         self._stop_listening()
         resting, self._resting = self._resting, []
         for sock in resting:
@@ -163,7 +163,7 @@ class Responder:
         for sock, share in zip(self._gathering, shares, strict=True):
             if share:
                 self._read(sock)
-        self._gather_ns = gather_ns(self._gather_ns, share=max(shares, default=0.0), beat_ns=self.beat_ns)
+        self._gather_ns = gather_ns(self._gather_ns, share=max(shares, default=0.0), tick_ns=self.tick_ns)
         self._plan_sooner()
 
     def count_dropped(self) -> int:
@@ -174,7 +174,7 @@ class Responder:
         asyncio.get_running_loop().add_reader(sock.fileno(), self._wake, sock)
 
     def _wake(self, sock: socket.socket) -> None:
-        """Somebody waits; a stranger who says so is not listened to until the next beat."""
+        """Answer an urgent request; stop watching until the next tick where none was authentic."""
         if not self._read(sock):
             asyncio.get_running_loop().remove_reader(sock.fileno())
             self._resting.append(sock)
@@ -183,7 +183,7 @@ class Responder:
         if self._sooner:
             self._sooner.cancel()
             self._sooner = None
-        if self._gather_ns < self.beat_ns:
+        if self._gather_ns < self.tick_ns:
             self._sooner = asyncio.get_running_loop().call_later(self._gather_ns / 1e9, self.answer_gathered)
 
     def _listen(self) -> None:
@@ -203,11 +203,11 @@ class Responder:
             self._read_errors(sock)
 
     def _read_errors(self, sock: socket.socket) -> None:
-        """What routers say of our answers: the MTU they tell is passed on to the asker."""
+        """ICMP errors about our answers: an MTU that a router reports is passed on to the asker."""
         for report in receive_errors(sock):
-            mtu, session = told_mtu(report.error), stamp.read_quoted_session(report.quoted)
+            mtu, session = reported_mtu(report.error), stamp.read_quoted_session(report.quoted)
             if mtu and session:
-                self.reflecting.note_mtu(*session, mtu)
+                self.reflector.note_mtu(*session, mtu)
 
     def _read(self, sock: socket.socket) -> int:
         """Answer all requests that wait; how many of them know the key.
@@ -218,7 +218,7 @@ class Responder:
         if self._listens_until_ns:
             for either in (*self._gathering, *self._urgent):
                 self._read_errors(either)
-        packets = self._inboxes[sock.family].receive(sock, at_most=MAX_BATCH)
+        packets = self._receivers[sock.family].receive(sock, at_most=MAX_BATCH)
         now_ns, known = self.clock.wall_ns(), 0
         answers: list[tuple[Packet, bytearray]] = []
         for packet in packets:
@@ -243,7 +243,7 @@ class Responder:
         _, _, (source, source_port), stamp_ns, _, ttl = packet
         received_ns = stamp_ns if 0 < stamp_ns < now_ns else now_ns
         arrival = _make(Arrival, (received_ns, source, source_port, self.port, ttl))
-        return self.reflecting.reflect(request, arrival, interval_ns=self.interval_ns)
+        return self.reflector.reflect(request, arrival, interval_ns=self.interval_ns)
 
     def _send(self, sock: socket.socket, packet: Packet, answer: bytearray) -> None:
         _, _, sender, _, local_address, _ = packet
@@ -258,7 +258,7 @@ class Responder:
         self.refused += 1
 
     def _prove(self, packet: Packet) -> tuple[stamp.Request, bytes] | None:
-        for key in self.keys.believed:
+        for key in self.keys.accepted:
             try:
                 return stamp.decode_request(packet.head, key=key, size=packet.size), key
             except RemoteFormatError:
@@ -268,7 +268,9 @@ class Responder:
 
 def _open_pair(family: socket.AddressFamily, port: int) -> tuple[socket.socket, socket.socket]:
     """Two sockets of one port: for requests that gather, and for those that do not wait."""
-    open_udp(family, port=port).close()  # nobody else may be there, not even somebody who would share
+    open_udp(
+        family, port=port
+    ).close()  # no other process may have the port, not even one that would share it
     gathering = open_udp(family, port=port, is_shared=True)
     try:
         urgent = open_udp(family, port=port, is_shared=True)
@@ -282,14 +284,14 @@ def _open_pair(family: socket.AddressFamily, port: int) -> tuple[socket.socket, 
     return gathering, urgent
 
 
-def gather_ns(before_ns: int, *, share: float, beat_ns: int) -> int:
+def gather_ns(before_ns: int, *, share: float, tick_ns: int) -> int:
     """How long to gather next, after *share* of the buffer was filled in *before_ns*; pure.
 
-    Twice as long where little came, half as long where much did; a beat at most.
+    Twice as long where few came, half as long where many did; a tick at most.
 
-    >>> gather_ns(50, share=0.1, beat_ns=80), gather_ns(8_000_000, share=0.7, beat_ns=80_000_000)
+    >>> gather_ns(50, share=0.1, tick_ns=80), gather_ns(8_000_000, share=0.7, tick_ns=80_000_000)
     (80, 4000000)
     """
     if share >= BUSY_SHARE:
         return max(_LEAST_GATHER_NS, before_ns // 2)
-    return min(beat_ns, 2 * before_ns) if share <= QUIET_SHARE else min(beat_ns, before_ns)
+    return min(tick_ns, 2 * before_ns) if share <= QUIET_SHARE else min(tick_ns, before_ns)

@@ -205,11 +205,11 @@ def _questions(suspects: Sequence[Suspects]) -> tuple[SweepTargets, Indices, Ind
             hosts.append(host)
     witnesses = np.full(len(suspects), _NOBODY, dtype=np.int64)
     for host, one in enumerate(suspects):
-        if one.witness is not None:
+        if one.control is not None:
             witnesses[host] = len(kinds)
-            kinds.append(_KINDS[one.witness[0]])
+            kinds.append(_KINDS[one.control[0]])
             addresses.append(one.address)
-            ports.append(one.witness[1])
+            ports.append(one.control[1])
     asked = SweepTargets.of(TargetProtocol.ICMP, addresses)
     asked.kinds[:], asked.ports[:] = kinds, ports
     return asked, np.array(hosts, dtype=np.int64), witnesses

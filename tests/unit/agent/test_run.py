@@ -32,7 +32,7 @@ BAD = {
     "port 70000": (make_check(Probe("udp", port=70_000)), "probe.port: port 70000 is not within 1–65535"),
     "a name for an address": (
         make_check(Probe("icmp"), address="nobody.invalid"),
-        "target.address: 'nobody.invalid' is no IP address",
+        "target.address: 'nobody.invalid' is not an IP address",
     ),
 }
 

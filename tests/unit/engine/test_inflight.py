@@ -30,8 +30,8 @@ def trust(probe: PendingProbe) -> None:
     del probe
 
 
-def close(ledger: InFlightTable, turn: IntervalProbes) -> Window:
-    (window,) = ledger.close(turn, doubt=trust)
+def close(in_flight: InFlightTable, interval: IntervalProbes) -> Window:
+    (window,) = in_flight.close(interval, doubt=trust)
     return window
 
 
@@ -41,25 +41,25 @@ def answer(counter: int) -> Observation:
     )
 
 
-def play(ledger: InFlightTable, turn: IntervalProbes, fates: list[str], counter: int = 0) -> int:
+def play(in_flight: InFlightTable, interval: IntervalProbes, fates: list[str], counter: int = 0) -> int:
     """Send one probe per fate; return the responder's counter."""
     for fate in fates:
-        probe = ledger.ask(CHECK, turn, now_ns=5)
+        probe = in_flight.ask(CHECK, interval, now_ns=5)
         counter += fate in {"answered", "lost back"}
         if fate == "answered":
-            ledger.saw(probe, answer(counter))
+            in_flight.record_response(probe, answer(counter))
         elif fate == "refused":
-            ledger.saw(probe, Observation(Refused(3)))
+            in_flight.record_response(probe, Observation(Refused(3)))
         elif fate == "kept":
-            ledger.retract(probe, Observation(NotMeasured("too large for ourselves")))
+            in_flight.cancel(probe, Observation(NotMeasured("too large for ourselves")))
     return counter
 
 
 @given(FATES)
 def test_outcomes_add_up_to_what_was_sent(fates: list[str]) -> None:
-    ledger, turn = InFlightTable(), begin()
-    play(ledger, turn, ["answered", *fates, "answered"])
-    window = close(ledger, turn)
+    in_flight, interval = InFlightTable(), begin()
+    play(in_flight, interval, ["answered", *fates, "answered"])
+    window = close(in_flight, interval)
     assert window.sent == len(fates) + 2 == sum(count for _, count in window.outcomes)
     assert window.answered == fates.count("answered") + 2 == window.rtt.total
     assert window.lost_out == fates.count("lost out")
@@ -70,28 +70,28 @@ def test_outcomes_add_up_to_what_was_sent(fates: list[str]) -> None:
 
 @given(first=FATES, second=FATES)
 def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], second: list[str]) -> None:
-    ledger, one, two = InFlightTable(), begin(1), begin(2)
-    counter = play(ledger, one, ["answered", *first])
-    play(ledger, two, ["answered", *second], counter)
-    window = close(ledger, one)
+    in_flight, one, two = InFlightTable(), begin(1), begin(2)
+    counter = play(in_flight, one, ["answered", *first])
+    play(in_flight, two, ["answered", *second], counter)
+    window = close(in_flight, one)
     assert (window.lost_out, window.lost_back) == (first.count("lost out"), first.count("lost back"))
-    assert close(ledger, two).sent == len(second) + 1
+    assert close(in_flight, two).sent == len(second) + 1
 
 
 def test_silence_is_judged_when_the_window_closes() -> None:
-    ledger, turn = InFlightTable(), begin()
-    probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, Observation(TimedOut(500), detail="connected, then silence"))
-    assert not turn.is_settled
-    window = close(ledger, turn)
+    in_flight, interval = InFlightTable(), begin()
+    probe = in_flight.ask(CHECK, interval, now_ns=5)
+    in_flight.record_response(probe, Observation(TimedOut(500), detail="connected, then silence"))
+    assert not interval.is_settled
+    window = close(in_flight, interval)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
     assert window.detail == "connected, then silence"
 
 
 def test_a_doubted_loss_is_not_measured() -> None:
-    ledger, turn = InFlightTable(), begin()
-    play(ledger, turn, ["answered", "lost out", "answered"])
-    (window,) = ledger.close(turn, doubt=lambda probe: "the agent stood still for 900 ms")
+    in_flight, interval = InFlightTable(), begin()
+    play(in_flight, interval, ["answered", "lost out", "answered"])
+    (window,) = in_flight.close(interval, doubt=lambda probe: "the agent stood still for 900 ms")
     assert window.count(OutcomeKind.NOT_MEASURED) == 1
     assert window.lost_out == 0
     assert window.measured == 2
@@ -99,60 +99,60 @@ def test_a_doubted_loss_is_not_measured() -> None:
 
 
 def test_an_answer_counts_once_and_not_after_the_window() -> None:
-    ledger, turn = InFlightTable(), begin()
-    probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, answer(1))
-    ledger.saw(probe, answer(1))
-    late = ledger.ask(CHECK, turn, now_ns=5)
-    window = close(ledger, turn)
-    ledger.saw(late, answer(2))
+    in_flight, interval = InFlightTable(), begin()
+    probe = in_flight.ask(CHECK, interval, now_ns=5)
+    in_flight.record_response(probe, answer(1))
+    in_flight.record_response(probe, answer(1))
+    late = in_flight.ask(CHECK, interval, now_ns=5)
+    window = close(in_flight, interval)
+    in_flight.record_response(late, answer(2))
     assert (window.sent, window.answered) == (2, 1)
-    assert ledger.find(CHECK.id, late.sequence) is None
+    assert in_flight.find(CHECK.id, late.sequence) is None
 
 
 def test_a_probe_that_never_left_gives_its_number_back() -> None:
-    ledger, turn = InFlightTable(), begin()
-    kept = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.retract(kept, Observation(TimedOut(500), lost_out=True))
-    assert ledger.ask(CHECK, turn, now_ns=5).sequence == kept.sequence
-    assert close(ledger, turn).lost_out == 1
+    in_flight, interval = InFlightTable(), begin()
+    kept = in_flight.ask(CHECK, interval, now_ns=5)
+    in_flight.cancel(kept, Observation(TimedOut(500), lost_out=True))
+    assert in_flight.ask(CHECK, interval, now_ns=5).sequence == kept.sequence
+    assert close(in_flight, interval).lost_out == 1
 
 
 def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
-    ledger, turn = InFlightTable(), begin()
-    ledger.miss(CHECK, turn, "over budget")
-    window = close(ledger, turn)
+    in_flight, interval = InFlightTable(), begin()
+    in_flight.record_skipped(CHECK, interval, "over budget")
+    window = close(in_flight, interval)
     assert (window.sent, window.measured) == (1, 0)
 
 
 @given(FATES)
 def test_the_ledger_knows_how_many_probes_wait(fates: list[str]) -> None:
-    ledger, turn = InFlightTable(), begin()
-    play(ledger, turn, fates)
-    assert ledger.waiting == fates.count("lost out") + fates.count("lost back")
-    ledger.close(turn, doubt=trust)
-    assert ledger.waiting == 0
+    in_flight, interval = InFlightTable(), begin()
+    play(in_flight, interval, fates)
+    assert in_flight.waiting == fates.count("lost out") + fates.count("lost back")
+    in_flight.close(interval, doubt=trust)
+    assert in_flight.waiting == 0
 
 
 def test_forgotten_sessions_begin_anew() -> None:
-    ledger, turn = InFlightTable(), begin()
-    play(ledger, turn, ["answered"])
-    close(ledger, turn)
-    ledger.forget(set())
-    assert ledger.ask(CHECK, begin(2), now_ns=5).sequence == 1
+    in_flight, interval = InFlightTable(), begin()
+    play(in_flight, interval, ["answered"])
+    close(in_flight, interval)
+    in_flight.forget(set())
+    assert in_flight.ask(CHECK, begin(2), now_ns=5).sequence == 1
 
 
 def test_a_door_that_stays_closed_is_not_remembered_for_ever() -> None:
     """Refusals are kept only as long as they can tell apart losses around them."""
-    ledger, counter = InFlightTable(), 1
-    play(ledger, (turn := begin(1)), ["answered"])
-    close(ledger, turn)
+    in_flight, counter = InFlightTable(), 1
+    play(in_flight, (interval := begin(1)), ["answered"])
+    close(in_flight, interval)
     for number in range(2, 6):
-        play(ledger, (turn := begin(number)), ["refused"] * (MAX_REFUSED // 2), counter)
-        assert close(ledger, turn).count(OutcomeKind.REFUSED) == MAX_REFUSED // 2
-    play(ledger, (turn := begin(9)), ["answered", "lost out", "answered"], counter)
-    window = close(ledger, turn)
+        play(in_flight, (interval := begin(number)), ["refused"] * (MAX_REFUSED // 2), counter)
+        assert close(in_flight, interval).count(OutcomeKind.REFUSED) == MAX_REFUSED // 2
+    play(in_flight, (interval := begin(9)), ["answered", "lost out", "answered"], counter)
+    window = close(in_flight, interval)
     assert (window.answered, window.lost_out, window.lost_back) == (2, 1, 0)
-    (session,) = ledger._sessions.values()
+    (session,) = in_flight._sessions.values()
     assert len(session.refused) <= MAX_REFUSED
     assert len(session.anchors) == 1

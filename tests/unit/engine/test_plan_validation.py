@@ -15,9 +15,13 @@ SECOND = 1_000_000_000
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        pytest.param("echo.example", "target.address: 'echo.example' is no IP address", id="a name"),
-        pytest.param("224.0.0.1", "target.address: 224.0.0.1 is no single host's address", id="multicast"),
-        pytest.param("0.0.0.0", "target.address: 0.0.0.0 is no single host's address", id="unspecified"),
+        pytest.param("echo.example", "target.address: 'echo.example' is not an IP address", id="a name"),
+        pytest.param(
+            "224.0.0.1", "target.address: 224.0.0.1 is not the address of a single host", id="multicast"
+        ),
+        pytest.param(
+            "0.0.0.0", "target.address: 0.0.0.0 is not the address of a single host", id="unspecified"
+        ),
         pytest.param("FD00::1", "target.address: 'FD00::1' is not in canonical form: fd00::1", id="capitals"),
     ],
 )

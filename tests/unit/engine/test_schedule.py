@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.engine.schedule import BATCH, SPREAD_PERCENT, apart, grace_ns, spread, tick_of
+from netprobe.engine.schedule import BATCH, SPREAD_PERCENT, deduplicate_per_tick, grace_ns, spread, tick_of
 from netprobe.model.check import Probe
 from tests.unit.probes.questions import make_check
 
@@ -55,6 +55,6 @@ def test_a_large_plan_has_ticks_short_enough_for_a_batch() -> None:
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_no_check_occurs_twice_in_a_batch(numbers: list[int]) -> None:
     checks = [make_check(Probe("icmp"), address=f"10.0.0.{number}") for number in numbers]
-    batches = list(apart(checks))
+    batches = list(deduplicate_per_tick(checks))
     assert [check for batch in batches for check in batch] == checks
     assert all(len(set(batch)) == len(batch) > 0 for batch in batches)

@@ -51,15 +51,15 @@ def test_suspects_and_back_is_identity(
     told: list[tuple[frozenset[tuple[Transport, int]], tuple[Transport, int] | None]],
 ) -> None:
     suspects = tuple(
-        Suspects(address, tuple(sorted(doors)), witness)
-        for address, (doors, witness) in zip(ADDRESSES, told, strict=False)
+        Suspects(address, tuple(sorted(doors)), control)
+        for address, (doors, control) in zip(ADDRESSES, told, strict=False)
     )
     asked = question(suspects)
     validate(asked.probe)
     assert suspects_of(asked) == suspects
 
 
-def test_an_echo_is_a_witness_without_a_port() -> None:
+def test_an_echo_is_a_control_probe_without_a_port() -> None:
     one = Suspects("10.0.0.1", ((Transport.TCP, 80),), (Transport.ICMP, 0))
     assert suspects_of(question((one,))) == (one,)
 
@@ -102,7 +102,7 @@ def test_foreign_facts_are_one_error(name: str) -> None:
         (DropHop(1, "10.1.0.2"), DropHop(3, "10.2.0.2"),
          "between hop 1 (10.1.0.2) and hop 3 (10.2.0.2); the hops between say nothing"),
         (DropHop(1, "10.1.0.2"), None,
-         "behind hop 1 (10.1.0.2), but by whom cannot be known: no witness comes further"),
+         "behind hop 1 (10.1.0.2), but by whom cannot be known: no control probe comes further"),
     ],
 )  # fmt: skip
 def test_a_place_reads_well(before: DropHop, after: DropHop | None, said: str) -> None:
@@ -119,10 +119,10 @@ def both(ttl: int, sender: str) -> FirewalkHop:
     return FirewalkHop(ttl, Expired(0, ttl, sender, 5), Expired(1, ttl, sender, 5), 1, 1)
 
 
-def lost(ttl: int, sender: str = "", *, witnessed: int = 3) -> FirewalkHop:
-    """The witness is answered, by a router or by the target, and the suspect is not."""
+def lost(ttl: int, sender: str = "", *, controls_answered: int = 3) -> FirewalkHop:
+    """The control probe is answered, by a router or by the target, and the suspect is not."""
     heard = Expired(1, ttl, sender, 5) if sender else Ended(1, ttl, Reached(1), 5)
-    return FirewalkHop(ttl, None, heard, 3, witnessed)
+    return FirewalkHop(ttl, None, heard, 3, controls_answered)
 
 
 WHOLE = lost(64)
@@ -138,10 +138,14 @@ def walked(*places: FirewalkHop, whole: FirewalkHop | None = WHOLE) -> DropLocat
         ((both(1, ROUTER), lost(2, FAR)), DropHop(1, ROUTER), DropHop(2, FAR)),
         ((both(1, ROUTER), lost(2)), DropHop(1, ROUTER), DropHop(2, TARGET)),
         ((lost(1, ROUTER),), DropHop(0), DropHop(1, ROUTER)),
-        ((both(1, ROUTER), lost(2, FAR, witnessed=1), lost(3)), DropHop(1, ROUTER), DropHop(3, TARGET)),
+        (
+            (both(1, ROUTER), lost(2, FAR, controls_answered=1), lost(3)),
+            DropHop(1, ROUTER),
+            DropHop(3, TARGET),
+        ),
         ((both(1, ROUTER), FirewalkHop(2, tries=3), FirewalkHop(3, tries=3)), DropHop(1, ROUTER), None),
     ],
-    ids=["between", "at-the-target", "nobody-named-it", "limited", "no-witness-comes-further"],
+    ids=["between", "at-the-target", "nobody-named-it", "limited", "no-control-comes-further"],
 )
 def test_a_walk_by_itself_says_between_whom(
     places: tuple[FirewalkHop, ...], before: DropHop, after: DropHop | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,14 +14,14 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
 from netprobe.probes import firewalk, hops
 from netprobe.probes.conversation import ProbeStarted
-from netprobe.probes.firewalk import SUSPECT, WITNESS
+from netprobe.probes.firewalk import CONTROL, SUSPECT
 from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.observation import Observation
 from netprobe.probes.trace import SendPacket
 from tests.unit.probes.transcript import MS, Machine, play
 
 TIMEOUT_NS = 3_600_000 * MS
-PASSES = ("witness", "9771")
+PASSES = ("control", "9771")
 PROBE = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(PASSES,))
 Network = Callable[[int, int, int], str | Outcome | None]
 """Flow, TTL and how many packets went out before, to who says that it expired, how it ended, or silence."""
@@ -55,8 +56,17 @@ def path(*routers: str | None, lost_from: int = 99, end: Outcome | None = Reache
 def test_a_port_that_arrives_is_no_news_and_needs_no_walk() -> None:
     seen, sent = run(path("r1", "r2"))
     assert isinstance(seen.outcome, Reached)
-    assert seen.facts == (("port 80", "the target answers"), ("port 9771", "the witness: the target answers"))
-    assert sent == [SendPacket(WITNESS, 64), SendPacket(SUSPECT, 64)]
+    assert seen.facts == (
+        ("port 80", "the target answers"),
+        ("port 9771", "the control probe: the target answers"),
+    )
+    assert sent == [SendPacket(CONTROL, 64), SendPacket(SUSPECT, 64)]
+
+
+def test_the_former_name_of_the_control_port_is_still_read() -> None:
+    former = replace(PROBE, options=(("witness", "9771"),))
+    firewalk.validate(former)
+    assert firewalk.begin(former) == firewalk.begin(PROBE)
 
 
 def test_a_closed_port_arrives_too() -> None:
@@ -86,7 +96,7 @@ def test_the_dropper_is_named_as_closely_as_a_ttl_can(lost_from: int, words: str
 def test_every_hop_is_told() -> None:
     seen, _ = run(path("r1", "r2", lost_from=2))
     assert seen.facts == (
-        ("port 9771", "the witness: the target answers"),
+        ("port 9771", "the control probe: the target answers"),
         ("hop 1", "r1: port 80 comes this far"),
         ("hop 2", "r2: port 9771 comes this far, port 80 does not"),
         ("hop 3", "the target: port 9771 comes this far, port 80 does not"),
@@ -111,7 +121,7 @@ def test_a_router_that_limits_its_icmp_is_no_dropper() -> None:
     def network(flow: int, ttl: int, before: int) -> str | Outcome | None:
         if ttl > 3:
             return None if flow == SUSPECT else Reached(1)
-        if ttl == 2:  # speaks once, to the witness: it is asked first
+        if ttl == 2:  # speaks once, to the control port: it is sent first
             spoken.append(flow)
             return "r2" if len(spoken) == 1 else None
         return f"r{ttl}"
@@ -122,10 +132,10 @@ def test_a_router_that_limits_its_icmp_is_no_dropper() -> None:
     assert "cannot be known, it limits its ICMP (told 1 of 3 packets)" in dict(seen.facts)["hop 2"]
 
 
-def test_where_the_witness_is_silent_too_nothing_can_be_known() -> None:
+def test_where_the_control_probe_is_silent_too_nothing_can_be_known() -> None:
     seen, _ = run(path("r1", end=None))
     assert seen.detail == (
-        "cannot be known: behind hop 1 (r1) the witness, port 9771, is not answered reliably either"
+        "cannot be known: behind hop 1 (r1) the control probe, port 9771, is not answered reliably either"
     )
     assert seen.facts[-1] == ("then", "silence")
 

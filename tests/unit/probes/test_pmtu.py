@@ -98,7 +98,7 @@ def test_a_way_back_that_tells_the_responder_is_reduced_and_found_at_once(back: 
     words = f"reduced: {back} bytes pass, as a router tells the far end; path MTU discovery works"
     assert isinstance(seen.outcome, Reached)
     assert dict(seen.facts)["back"] == words
-    assert path.sent == 4, "witness, the largest, a witness that is told why, and what was told"
+    assert path.sent == 4, "control packet, the largest, a control packet that reports the MTU, and that MTU"
 
 
 @given(out=st.integers(260, 1_600), back=st.integers(260, 1_600), version=st.sampled_from([4, 6]))

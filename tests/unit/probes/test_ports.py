@@ -11,7 +11,14 @@ from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes import registry
-from netprobe.probes.ports import PortTargets, doors_of, read_facts, validate, write_doors, write_facts
+from netprobe.probes.ports import (
+    PortTargets,
+    port_targets_of,
+    read_facts,
+    validate,
+    write_facts,
+    write_port_targets,
+)
 
 VERDICTS = st.builds(
     PortVerdict, st.sampled_from(["10.0.0.1", "fd00::1"]), st.sampled_from(PORTED), st.integers(1, 65_535),
@@ -45,7 +52,7 @@ DOORS = st.builds(
 
 
 def check_of(doors: list[PortTargets]) -> Check:
-    options = tuple(sorted((key, text) for key, text in write_doors(doors).items() if text))
+    options = tuple(sorted((key, text) for key, text in write_port_targets(doors).items() if text))
     target = Target(TargetKind.OUTSIDE, doors[0].address, doors[0].address)
     return Check(
         CheckId(1), AgentId.parse("a/w1/pod"), target, Probe("ports", options=options), Layer.OUTSIDE
@@ -56,14 +63,14 @@ def check_of(doors: list[PortTargets]) -> Check:
 def test_doors_and_back_is_identity(doors: list[PortTargets]) -> None:
     check = check_of(doors)
     registry.validate(check.probe)
-    assert list(doors_of(check)) == doors
+    assert list(port_targets_of(check)) == doors
 
 
 def test_what_is_said_once_is_asked_of_all() -> None:
     one, other = (PortTargets(address, ((Transport.TCP, (80, 81)),)) for address in ("10.0.0.1", "10.0.0.2"))
     check = check_of([one, other])
     assert check.probe.options == (("also", "10.0.0.2"), ("tcp", "80-81"))
-    assert [each.of(Transport.TCP) for each in doors_of(check)] == [(80, 81), (80, 81)]
+    assert [each.of(Transport.TCP) for each in port_targets_of(check)] == [(80, 81), (80, 81)]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from netprobe.probes.kind import PacketDriver
         pytest.param(Probe("trace", options=(("transport", "tcp"),)), "probe.port: port 0 ", id="trace tcp"),
         pytest.param(Probe("trace", port=70_000), "probe.port: port 70000 ", id="trace port"),
         pytest.param(Probe("trace", options=(("hops", "0"),)), "probe.options.hops: ", id="trace hops"),
-        pytest.param(Probe("firewalk", port=80), "probe.options.witness: a firewalk needs ", id="no witness"),
+        pytest.param(Probe("firewalk", port=80), "probe.options.control: a firewalk needs ", id="no control"),
         pytest.param(
             Probe("icmp", options=(("transprot", "icmp"),)),
             "probe.options.transprot: icmp has no such",
@@ -56,20 +56,20 @@ from netprobe.probes.kind import PacketDriver
         ),
         pytest.param(
             Probe("http", port=80, options=(("resolve", "yes"),)),
-            "probe.name: '' is no DNS name",
+            "probe.name: '' is not a DNS name",
             id="http resolves nothing",
         ),
         pytest.param(Probe("firewalk"), "probe.port: port 0 ", id="firewalk port 0"),
         pytest.param(
-            Probe("firewalk", port=9771, options=(("witness", "9771"),)),
-            "probe.options.witness: port 9771 cannot be its own",
-            id="own witness",
+            Probe("firewalk", port=9771, options=(("control", "9771"),)),
+            "probe.options.control: port 9771 cannot be its own",
+            id="own control",
         ),
         pytest.param(
-            Probe("firewalk", port=80, options=(("witness", "0"),)), "probe.options.witness: ", id="witness 0"
+            Probe("firewalk", port=80, options=(("control", "0"),)), "probe.options.control: ", id="control 0"
         ),
         pytest.param(
-            Probe("firewalk", port=80, options=(("hops", "64"), ("witness", "9771"))),
+            Probe("firewalk", port=80, options=(("control", "9771"), ("hops", "64"))),
             "probe.options.hops: ",
             id="firewalk hops",
         ),

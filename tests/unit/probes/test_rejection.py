@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.model.check import Probe, TargetKind
 from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
-from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
+from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
 from tests.unit.probes.questions import make_check
 
 UDP = Probe("udp", port=9771)
@@ -49,6 +49,6 @@ def test_anybody_may_speak_for_a_service_without_endpoints() -> None:
     ],
 )
 def test_what_our_host_refuses_is_told_apart(number: int, kind: type[Outcome]) -> None:
-    seen = seen_of_send_error(OSError(number, "said"), make_check(UDP), version=4)
+    seen = observe_send_error(OSError(number, "said"), make_check(UDP), version=4)
     assert isinstance(seen.outcome, kind)
     assert seen.lost_out == (number == errno.EPERM), "only then it is certain that it was lost on the way out"

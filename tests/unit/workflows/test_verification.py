@@ -26,7 +26,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
-from netprobe.probes.ports import PortTargets, doors_of, write_facts
+from netprobe.probes.ports import PortTargets, port_targets_of, write_facts
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
 from netprobe.workflows.verification import verify_cells
 from tests import fleets
@@ -58,7 +58,7 @@ class AskedWire:
         return CheckAnswer(source, check.id, (Reached(1),), (OutcomeDetail(facts=facts),))
 
     def _ports(self, check: Check) -> tuple[tuple[str, str], ...]:
-        (asked,) = doors_of(check)
+        (asked,) = port_targets_of(check)
         if self.asked.count("ports") <= self.stands_still:
             doors = [(Transport.ICMP, 0), *((Transport.TCP, port) for port in asked.of(Transport.TCP))]
             return write_facts(

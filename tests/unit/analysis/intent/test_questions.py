@@ -14,7 +14,7 @@ from netprobe.model.outcome import Reached
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes import registry
 from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
-from netprobe.probes.ports import MAX_PAIRS, doors_of, write_facts
+from netprobe.probes.ports import MAX_PAIRS, port_targets_of, write_facts
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, encode_question
 
 ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
@@ -68,7 +68,7 @@ def test_every_question_fits_its_limits_and_the_bus() -> None:
     for ask in asks:
         registry.validate(ask.check.probe)
         encode_question(CheckQuestion(ask.check))
-        assert sum(one.count for one in doors_of(ask.check)) == len(ask.cells) <= MAX_PAIRS
+        assert sum(one.count for one in port_targets_of(ask.check)) == len(ask.cells) <= MAX_PAIRS
 
 
 def test_no_probe_speaks_esp() -> None:
@@ -124,8 +124,8 @@ def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
     (walk,) = plan_walks(sights, sights)[ME]
     registry.validate(walk.check.probe)
     one, other = suspects_of(walk.check)
-    assert (one.ports, one.witness) == (((Transport.TCP, 443), (Transport.UDP, 53)), (Transport.ICMP, 0))
-    assert (other.ports, other.witness) == (((Transport.TCP, 443),), (Transport.TCP, 22))
+    assert (one.ports, one.control) == (((Transport.TCP, 443), (Transport.UDP, 53)), (Transport.ICMP, 0))
+    assert (other.ports, other.control) == (((Transport.TCP, 443),), (Transport.TCP, 22))
 
 
 def test_a_drop_by_our_own_filter_needs_no_walk() -> None:

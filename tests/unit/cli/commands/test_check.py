@@ -35,6 +35,7 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.probes.firewalk import control_of
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply, encode_snapshot
 from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import ask_patiently
@@ -273,11 +274,11 @@ def test_every_kind_of_target_has_a_layer() -> None:
         (THERE, "--probe trace --option transport=icmp --port 80", "probe.port: port 80: an ICMP trace h"),
         (THERE, "--probe trace --option tcp", "--option: 'tcp' is not KEY=VALUE"),
         (THERE, "--probe tls --size 100", "probe.size: size 100: tls chooses its own packet sizes"),
-        (THERE, "--probe dns --name a..b", "probe.name: 'a..b' is no DNS name"),
-        (THERE, "--probe http --option status=abc", "probe.options.status: 'abc' is no HTTP status"),
+        (THERE, "--probe dns --name a..b", "probe.name: 'a..b' is not a DNS name"),
+        (THERE, "--probe http --option status=abc", "probe.options.status: 'abc' is not an HTTP status"),
         (THERE, "--probe udp --timeout 61", "probe.timeout_ns: 61 s is not within 1 ns–60 s"),
-        ("192.0.2.7", "--probe firewalk --port 80", "probe.options.witness: a firewalk needs a witness, "),
-        (THERE, "--probe firewalk --port 9771", "probe.options.witness: a firewalk needs a witness, anot"),
+        ("192.0.2.7", "--probe firewalk --port 80", "probe.options.control: a firewalk needs a control "),
+        (THERE, "--probe firewalk --port 9771", "probe.options.control: a firewalk needs a control por"),
         ("example.org", "", "TARGET: 'example.org' is no agent, node, service or DNS of this"),
         ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is no agent, node, service or DNS "),
     ],
@@ -296,10 +297,12 @@ def test_a_wrong_question_is_one_line_and_is_not_asked(
     assert "\n" not in str(result.exception)
 
 
-def test_a_firewalks_witness_is_the_port_of_the_agents() -> None:
+def test_a_firewalks_control_port_is_the_port_of_the_agents() -> None:
     elsewhere = replace(INVENTORY, agent_port=9_772)
     wanted = CheckRequest("firewalk", port=80)
-    assert make_check(elsewhere, HERE, f"{THERE}/pod", wanted).probe.option("witness") == "9772"
-    told = replace(wanted, options=(("witness", "443"),))
-    assert make_check(elsewhere, HERE, f"{THERE}/pod", told).probe.option("witness") == "443"
-    assert make_check(elsewhere, HERE, "192.0.2.7", wanted).probe.option("witness") == ""
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", wanted).probe.option("control") == "9772"
+    told = replace(wanted, options=(("control", "443"),))
+    assert make_check(elsewhere, HERE, f"{THERE}/pod", told).probe.option("control") == "443"
+    assert make_check(elsewhere, HERE, "192.0.2.7", wanted).probe.option("control") == ""
+    former = make_check(elsewhere, HERE, f"{THERE}/pod", replace(wanted, options=(("witness", "443"),)))
+    assert control_of(former.probe) == "443"
