@@ -61,7 +61,13 @@ class SweepSockets:
     """Lanes and doors of one set of questions."""
 
     def __init__(
-        self, questions: SweepTargets, *, key: bytes, random: np.random.Generator, batch: int
+        self,
+        questions: SweepTargets,
+        *,
+        key: bytes,
+        random: np.random.Generator,
+        batch: int,
+        receive_buffer_bytes: int | None = None,
     ) -> None:
         """Open everything, for *batch* packets at once; :class:`SystemRefusedError` where we may not."""
         self._questions = questions
@@ -71,6 +77,7 @@ class SweepSockets:
         self._plain_key = key
         self._random = random
         self._batch = batch
+        self._receive_buffer_bytes = receive_buffer_bytes
         self._boot = secrets.randbits(32)
         self._identifier = 1 + secrets.randbelow(0xFFFF)
         self._closers: list[Callable[[], None]] = []
@@ -173,6 +180,8 @@ class SweepSockets:
         return None
 
     def _keep(self, opened: socket.socket) -> socket.socket:
+        if self._receive_buffer_bytes is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
         room = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ROOM
         self.room = min(self.room, max(self._batch, room))
         self.poll.register(opened, select.POLLIN)

@@ -67,13 +67,29 @@ class SweepSettings:
 class Sweep:
     """Sockets and state of one set of questions. Close it, or use it as a context manager."""
 
-    def __init__(self, questions: SweepTargets, *, key: bytes, seed: int | None = None) -> None:
-        """Prepare the packets of all *questions*; *key* is the plan's cookie key, of any length."""
+    def __init__(
+        self,
+        questions: SweepTargets,
+        *,
+        key: bytes,
+        seed: int | None = None,
+        receive_buffer_bytes: int | None = None,
+    ) -> None:
+        """Prepare the packets of all *questions*; *key* is the plan's cookie key, of any length.
+
+        Receive buffers are as large as the kernel allows, unless *receive_buffer_bytes* says how large.
+        """
         if not len(questions):
             raise MisuseError("a sweep needs at least one question")
         self.questions = questions
         self._random = np.random.default_rng(seed)
-        self._opened = SweepSockets(questions, key=key, random=self._random, batch=BATCH)
+        self._opened = SweepSockets(
+            questions,
+            key=key,
+            random=self._random,
+            batch=BATCH,
+            receive_buffer_bytes=receive_buffer_bytes,
+        )
         self._drain_every = self._opened.room
         self._unread = 0
         """Packets sent since the sockets were last read."""

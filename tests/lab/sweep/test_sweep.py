@@ -190,9 +190,8 @@ def test_stamp_answers_need_the_key_and_refusals_name_the_port(pair: NamespacePa
 
 def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: NamespacePair) -> None:
     many = [f"10.9.{index >> 8}.{index & 255}" for index in range(1, 1001)]
-    with Sweep(SweepTargets.of(TargetProtocol.ICMP, many), key=KEY, seed=1) as sweep:
-        sweep._opened.doors[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        sweep._drain_every = len(many)
+    targets = SweepTargets.of(TargetProtocol.ICMP, many)
+    with Sweep(targets, key=KEY, seed=1, receive_buffer_bytes=1) as sweep:  # the kernel makes it its smallest
         result = sweep.ask(QUICK)
     assert result.dropped > 0
     assert result.count(ResultCode.TIMED_OUT) == 0
@@ -202,15 +201,15 @@ def test_a_full_receive_buffer_is_our_own_trouble_and_never_loss(pair: Namespace
 
 UNPRIVILEGED = """
 import sys
-from netprobe.engine.sweep.targets import Code, Kind, Questions
-from netprobe.engine.sweep.sweep import Pace, Sweep
-from netprobe.errors import SurroundingsError
+from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
+from netprobe.engine.sweep.sweep import Sweep, SweepSettings
+from netprobe.errors import SystemRefusedError
 addresses = sys.argv[1:]
-with Sweep(Questions.of(Kind.ICMP, addresses), key=b"key", seed=1) as sweep:
-    print(*(sweep.ask(Pace(timeout_ns=300_000_000)).count(Code.REACHED) for _ in range(3)))
+with Sweep(SweepTargets.of(TargetProtocol.ICMP, addresses), key=b"key", seed=1) as sweep:
+    print(*(sweep.ask(SweepSettings(timeout_ns=300_000_000)).count(ResultCode.REACHED) for _ in range(3)))
 try:
-    Sweep(Questions.of(Kind.SYN, addresses, ports=80), key=b"key")
-except SurroundingsError as error:
+    Sweep(SweepTargets.of(TargetProtocol.SYN, addresses, ports=80), key=b"key")
+except SystemRefusedError as error:
     print(error)
 """
 

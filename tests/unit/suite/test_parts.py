@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from tests.suite.timings import Timing
 
 WHOLE = parts_of("test", "lab-slow")
 """What CI runs before the end-to-end tests."""
+IMPORT = re.compile(r"from (?P<module>netprobe(_agent)?(\.\w+)*) import (?P<names>\w+(, \w+)*)")
 ELSEWHERE = {"tests/e2e": ".ci/e2e"}
 
 
@@ -74,3 +78,21 @@ def test_no_module_of_tests_hides_one_of_the_standard_library() -> None:
     assert {
         str(modules[name]) for name in modules.keys() & sys.stdlib_module_names if name != "__main__"
     } == set()
+
+
+def test_programs_that_tests_hold_as_text_import_names_that_exist() -> None:
+    """Neither mypy nor a rename in an editor sees them, and lab tests find out late."""
+    texts = [
+        (path, node.value)
+        for path in (*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    wrong = [
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path, text in texts
+        for found in IMPORT.finditer(text)
+        for name in found["names"].split(", ")
+        if not hasattr(importlib.import_module(found["module"]), name.strip())
+    ]
+    assert wrong == []
