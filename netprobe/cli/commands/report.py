@@ -15,19 +15,19 @@ from netprobe.cli.options.output import print_report, write_files
 from netprobe.cli.options.source import Source, source_options
 from netprobe.errors import InputError
 from netprobe.render.labels import is_broken
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 
 DIRECTORY_FORMS = ("html", "markdown", "json", "junit", "tap", "sarif")
 """What a directory gets where no form is named."""
-_SUFFIXES = frozenset(form.suffix for form in FORMS.values())
+_SUFFIXES = frozenset(form.suffix for form in REPORT_FORMATS.values())
 
 
 @click.group(cls=HelpGroup, invoke_without_command=True)
 @source_options
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A directory gets reports, pictures and graph; a file only the report.")  # fmt: skip
-@click.option("-o", "--format", "form", type=click.Choice((*FORMS, "all")), default=None,
+@click.option("-o", "--format", "form", type=click.Choice((*REPORT_FORMATS, "all")), default=None,
               help="By default the table, what the file's name says, and for a directory all.")  # fmt: skip
 @click.pass_context
 def report(context: click.Context, *, source: Source, output: Path | None, form: str | None) -> None:
@@ -57,6 +57,6 @@ report.add_command(save)
 
 def _files(moment: SnapshotReport, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:
     if is_file:
-        return {output: FORMS[form or form_of(output)].write(moment).encode()}
+        return {output: REPORT_FORMATS[form or format_for_suffix(output)].write(moment).encode()}
     forms = DIRECTORY_FORMS if form in {None, "all"} else (str(form),)
     return {output / name: raw for name, raw in build_report_files(moment.snapshot, forms).items()}

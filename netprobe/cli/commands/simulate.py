@@ -21,7 +21,7 @@ from netprobe.model.inventory import Inventory
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.render.terminal.simulation import Simulated, simulation_document, simulation_table
+from netprobe.render.terminal.simulation import SimulatedRun, simulation_document, simulation_table
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import KINDS, make_fault
 from netprobe.simulate.fleet import (
@@ -109,7 +109,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
     score = _play(inventory, fleet, made, seed=seed, intervals=length, kept=kept)
     if evidence is not None:
         write_bundle(evidence, _snapshot(inventory, fleet, score), kept or ())
-    told = Simulated(inventory, fleet, score, _START_NS, length, seed)
+    told = SimulatedRun(inventory, fleet, score, _START_NS, length, seed)
     print_view(form, table=lambda: simulation_table(told), document=lambda: simulation_document(told))
     context.exit(0 if score.is_right else 1)
 

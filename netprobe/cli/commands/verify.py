@@ -31,7 +31,7 @@ from netprobe.cli.options.verify_compat import expect_fitting
 from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.model.intent import CellResult, CellVerdict, Deviation
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.documents.incident import event_json, event_line
+from netprobe.render.documents.incident import incident_json, incident_text
 from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.render.reports.verification import VerificationReport
 from netprobe.wire.intent_watch import MAX_HOLDS_NS, IntentReport
@@ -149,7 +149,7 @@ def _look_again(looking: IntentVerifier, drift: IncidentTracker, incidents: Path
         click.echo(f"not asked: {error}", err=True)
         return
     for event in drift.see(judged, at_ns=time.time_ns()):
-        click.echo(event_line(event))
+        click.echo(incident_text(event))
         _keep(event, incidents)
 
 
@@ -167,7 +167,7 @@ def _keep(event: IncidentEvent, path: Path | None) -> None:
         return
     try:
         with path.open("a") as kept:
-            kept.write(f"{event_json(event)}\n")
+            kept.write(f"{incident_json(event)}\n")
     except OSError as error:
         click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
 

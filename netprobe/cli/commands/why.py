@@ -16,7 +16,7 @@ from netprobe.cli.options.source import Source, source_options
 from netprobe.errors import InputError
 from netprobe.model.check import Check
 from netprobe.model.status import PathState
-from netprobe.render.component_state import read_health
+from netprobe.render.component_state import read_component_states
 from netprobe.render.terminal.path_explanation import why_document, why_table
 
 _MOST_ASKED = 6
@@ -45,7 +45,7 @@ def why(
     """
     snapshot = weigh_by_gateways(source.load()) if evidence else source.load()
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
-    answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    answer = explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
     asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
     asked += _ask_patiently(source, find_patient_questions(snapshot, answer)) if patient else ()
     print_view(

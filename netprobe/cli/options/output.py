@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from netprobe.errors import SystemRefusedError
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.wire.documents import write_document
 
@@ -45,17 +45,19 @@ def report_options(command: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(command)
     def with_forms(*args: object, form: str, write: tuple[Path, ...], **rest: object) -> R:
-        wanted = [(path, form_of(path)) for path in write]  # a wrong name is said before anything is asked
+        wanted = [
+            (path, format_for_suffix(path)) for path in write
+        ]  # a wrong name is said before anything is asked
 
         def tell(subject: ReportSubject) -> None:
-            write_files({path: FORMS[name].write(subject).encode() for path, name in wanted})
+            write_files({path: REPORT_FORMATS[name].write(subject).encode() for path, name in wanted})
             print_report(subject, form)
 
         return command(*args, tell=tell, **rest)
 
-    suffixes = " ".join(form.suffix for form in FORMS.values())
+    suffixes = " ".join(form.suffix for form in REPORT_FORMATS.values())
     options = (
-        click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="table",
+        click.option("-o", "--output", "form", type=click.Choice(tuple(REPORT_FORMATS)), default="table",
                      show_default=True, help="What to print."),
         click.option("--write", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
                      help=f"Also write FILE, in the form of its suffix ({suffixes}); may be repeated."),
@@ -70,7 +72,7 @@ def print_report(subject: ReportSubject, form: str) -> None:
     if form == "table":
         Console().print(subject.table())
     else:
-        click.echo(FORMS[form].write(subject), nl=False)
+        click.echo(REPORT_FORMATS[form].write(subject), nl=False)
 
 
 def write_files(files: Mapping[Path, bytes]) -> Iterable[Path]:
