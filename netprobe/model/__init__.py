@@ -1,7 +1,7 @@
-"""The words of netprobe as frozen values. Standard library only; no I/O, no clock.
+"""The domain model: netprobe's terms as frozen values, without I/O or clock.
 
-Read in this order: ``names`` (who), ``inventory`` (what is there), ``outcome`` (what one probe saw),
-``check`` (what is asked), ``window`` (what was counted), ``component`` (what can break), ``fleet`` (all
-plans of one epoch), ``state`` (what a path is), ``finding`` (what is broken), ``label`` (what is known to
-be), ``snapshot`` (everything at one moment).
+Read in this order: ``names`` (identifiers), ``inventory`` (clusters, nodes, links), ``outcome`` (result of
+one probe), ``check`` (probes and plans), ``window`` (counts), ``component`` (parts that can break), ``fleet``
+(all plans of one epoch), ``status`` (states of paths and agents), ``finding`` (faults), ``ground_truth``
+(injected faults), ``snapshot`` (everything at one moment).
 """

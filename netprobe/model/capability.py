@@ -1,4 +1,4 @@
-"""How an agent may ask where it runs: words that it tells beside the kinds it knows."""
+"""Capabilities: the ways in which an agent may probe where it runs, reported beside its probe kinds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from enum import StrEnum
 
 
 class Capability(StrEnum):
-    """What was found out by trying."""
+    """One way to probe, found by trying it."""
 
     ICMP_RAW = "icmp-raw"
-    """Echoes through raw sockets: NET_RAW."""
+    """ICMP echo through raw sockets (needs NET_RAW)."""
     ICMP_PING_SOCKET = "icmp-ping-socket"
-    """Echoes through unprivileged sockets: our group is within ``net.ipv4.ping_group_range``."""
+    """ICMP echo through unprivileged sockets (our group is in ``net.ipv4.ping_group_range``)."""
     ICMP_NONE = "icmp-none"
-    """No echoes."""
+    """No ICMP echo."""
     SYN_RAW = "syn-raw"
-    """Ports are asked with single SYNs: NET_RAW."""
+    """TCP ports are probed with single SYNs (needs NET_RAW)."""
     CONNECT = "connect"
-    """Ports are asked by connecting, which everybody may."""
+    """TCP ports are probed by connecting, which needs no privilege."""

@@ -1,4 +1,4 @@
-"""What is asked: probes, checks, plans, and the legs a check's packets take."""
+"""Probes, checks, plans, and the legs that a check's packets take."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from netprobe.model.names import AgentId, CheckId, NodeId
 
 
 class Expectation(StrEnum):
-    """What people say should happen."""
+    """What people expect of a check."""
 
     ALLOW = "allow"
     DENY = "deny"
 
 
 class TargetKind(StrEnum):
-    """What stands at the address that is asked."""
+    """Kind of the target at an address."""
 
     AGENT = "agent"
     NODE = "node"
@@ -30,7 +30,7 @@ class TargetKind(StrEnum):
 
 
 class Layer(StrEnum):
-    """Which entry of the layered vector a check fills (science: what a layered vector means)."""
+    """What a check exercises: its entry in the layered vector."""
 
     NODE = "node"
     """N: host plane to host plane."""
@@ -41,7 +41,7 @@ class Layer(StrEnum):
     SERVICE = "service"
     """S: a service address."""
     ENDPOINT = "endpoint"
-    """E: that service's endpoint, asked directly."""
+    """E: an endpoint of that service, asked directly."""
     DNS = "dns"
     OUTER = "outer"
     """Gateway to gateway on the outer addresses, below the tunnel."""
@@ -50,15 +50,15 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The question: a kind and its parameters. Each kind's file says which fields it reads."""
+    """A question: a kind and its parameters. Each kind's module says which fields it reads."""
 
     kind: str
     port: int = 0
-    """UDP or TCP destination port; 0 where the kind has none."""
+    """UDP or TCP destination port; 0 if the kind has none."""
     size: int = 0
     """Size of the whole IP packet in bytes; 0 for the kind's own minimum."""
     name: str = ""
-    """DNS name asked, HTTP host, TLS server name."""
+    """DNS name, HTTP host or TLS server name."""
     timeout_ns: int = 800_000_000
     options: tuple[tuple[str, str], ...] = ()
     """Further parameters of the kind, sorted by key."""
@@ -70,19 +70,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address that can be asked, and who should answer there."""
+    """An address that can be asked, and what should answer there."""
 
     kind: TargetKind
     address: str
     name: str
-    """For people and for identity: ``cluster/node/plane``, ``cluster/namespace/service``, ``cluster/dns``."""
+    """Name and identity: ``cluster/node/plane``, ``cluster/namespace/service``, ``cluster/dns``."""
     node: NodeId | None = None
-    """The node behind the address, where there is exactly one."""
+    """The node behind the address, if there is exactly one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A probe from one agent to one target, repeated, with what is expected."""
+    """A probe from one agent to one target, asked in every round, with its expectation."""
 
     id: CheckId
     source: AgentId
@@ -104,67 +104,67 @@ class Plan:
     interval_ns: int
     """Every check is asked *count* times per interval; a window covers one interval."""
     cookie_key: bytes
-    """Keys the cookies of requests and answers, so that strangers are neither believed nor answered."""
+    """Key of the cookies in requests and answers; packets without a valid cookie are ignored."""
     peers: tuple[tuple[AgentId, tuple[str, ...]], ...] = ()
     """Agents this one may answer, with their addresses."""
     askable: tuple[str, ...] = ()
-    """CIDRs of what may be asked on demand beside the checks: the inventory and its allowed targets."""
+    """CIDRs that on-demand checks may ask: those of the inventory and its allowed targets."""
     bus: tuple[str, ...] = ()
-    """Addresses (``IP:PORT``) of the bus itself, behind no name and no service that checks are about."""
+    """Addresses (``IP:PORT``) of the bus itself, independent of DNS and services, which checks test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """The components a check's packets cross, forward and return apart."""
+    """The components that a check's packets cross, out and back separately."""
 
     check: CheckId
     forward: tuple[Component, ...]
     back: tuple[Component, ...]
     forward_others: tuple[tuple[Component, ...], ...] = ()
-    """The ways beside *forward* where routers choose one of several equal ones by a hash of each flow (ECMP).
-    A flow keeps to one of them all the time, and nobody knows to which."""
+    """Further possible paths, if routers choose one of several by a hash of the flow (ECMP). A flow stays on
+    one of them; which one is not known."""
     back_others: tuple[tuple[Component, ...], ...] = ()
 
     @property
     def ways_out(self) -> tuple[tuple[Component, ...], ...]:
-        """Every way that the check's packets may take to the target."""
+        """Every path that the check's packets may take to the target."""
         return (self.forward, *self.forward_others)
 
     @property
     def ways_back(self) -> tuple[tuple[Component, ...], ...]:
-        """Every way that the answers may take."""
+        """Every path that the answers may take."""
         return (self.back, *self.back_others)
 
     @property
     def is_one_of_several(self) -> bool:
-        """Whether nobody knows which way the packets take, out or back."""
+        """Whether it is unknown which of several paths the packets take, out or back."""
         return bool(self.forward_others or self.back_others)
 
     @property
     def crossed(self) -> tuple[Component, ...]:
-        """Everything that the packets may cross, out first; what both directions cross stands twice."""
+        """Everything that the packets may cross, out first; a component of both legs is listed twice."""
         if not self.is_one_of_several:
             return (*self.forward, *self.back)
-        return (*_together(self.ways_out), *_together(self.ways_back))
+        return (*_union(self.ways_out), *_union(self.ways_back))
 
     @property
     def surely_out(self) -> frozenset[Component]:
-        """What the packets cross on their way out, whichever way they take."""
+        """Components that the packets cross on every possible path out."""
         return frozenset(self.forward).intersection(*self.forward_others)
 
     @property
     def surely_back(self) -> frozenset[Component]:
-        """What the answers cross, whichever way they take."""
+        """Components that the answers cross on every possible path back."""
         return frozenset(self.back).intersection(*self.back_others)
 
 
-def _together(ways: tuple[tuple[Component, ...], ...]) -> tuple[Component, ...]:
-    return tuple(dict.fromkeys(part for way in ways for part in way))
+def _union(paths: tuple[tuple[Component, ...], ...]) -> tuple[Component, ...]:
+    return tuple(dict.fromkeys(part for path in paths for part in path))
 
 
 def check_id(source: AgentId, target: Target, probe: Probe) -> CheckId:
     """Return the stable identifier of a question: equal questions have equal ids in every epoch."""
-    asked = (str(source), target.kind, target.address, target.name)
-    how = (probe.kind, probe.port, probe.size, probe.name, probe.options)
-    digest = hashlib.blake2b(repr((asked, how)).encode(), digest_size=8).digest()
+    target_key = (str(source), target.kind, target.address, target.name)
+    probe_key = (probe.kind, probe.port, probe.size, probe.name, probe.options)
+    digest = hashlib.blake2b(repr((target_key, probe_key)).encode(), digest_size=8).digest()
     return CheckId(int.from_bytes(digest, "big") >> 1)

@@ -1,4 +1,4 @@
-"""What a collector tells of itself, beside the fleet: when it began, what it turned away."""
+"""Collector health: its start, counters, errors and rejected input."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from netprobe.model.snapshot import Counters
 
 @dataclass(frozen=True, slots=True)
 class AuthStats:
-    """Who came in by a ServiceAccount token; only where clusters are registered."""
+    """Logins with ServiceAccount tokens; only if clusters are registered."""
 
     tokens_admitted: int
     tokens_unchecked: int
-    """How many of them nobody could vouch for."""
+    """Number of admitted tokens that no cluster API could check."""
     tokens_refused: Mapping[str, int]
     """By reason."""
     registrations_refused: int
@@ -34,17 +34,17 @@ class CollectorHealth:
     interval_ns: int
     agents_planned: int
     last_report_ns: int | None
-    """When a report was last stored; None where none was since the start."""
+    """Time of the last stored report; None if there was none since the start."""
     analysis_errors: int
     inventories_refused: int
     windows_rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
     """Since the start."""
     counters: Counters = field(default_factory=Counters)
-    """Since the history was made."""
+    """Since the history was created."""
     auth: AuthStats | None = None
 
     def flat(self) -> dict[str, object]:
         """One level of names and values."""
-        told = asdict(self)
-        counters, auth = told.pop("counters"), told.pop("auth")
-        return {**told, **(auth or {}), **counters}
+        fields = asdict(self)
+        counters, auth = fields.pop("counters"), fields.pop("auth")
+        return {**fields, **(auth or {}), **counters}

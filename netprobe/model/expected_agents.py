@@ -1,7 +1,7 @@
-"""Who is said to run: agents' pods as their clusters' APIs tell them, and what was seen of them at the bus.
+"""Agents that should run, as the APIs of their clusters report, and their logins at the bus.
 
-Rule: evidence, never truth. An API says that a process was started and what its kubelet last heard of it;
-that the agent is well, only its own reports say.
+Rule: this is evidence, never truth. An API reports that a process was started and what its kubelet last saw;
+only an agent's own reports show that it works.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from netprobe.model.names import AgentId, ClusterName, NodeId
 
 @dataclass(frozen=True, slots=True)
 class AgentPod:
-    """The pod of an agent, whatever its phase, until its object is gone."""
+    """The pod of an agent, in any phase, until its object is deleted."""
 
     uid: str
     namespace: str
     name: str
     agent: AgentId
     runs: bool = False
-    """Whether it is called running and is not about to end; it may still be waiting for its container."""
+    """Whether its phase is Running and it is not being deleted; its container may still be waiting."""
     since_ns: int | None = None
-    """When its container was started, by its node's clock (wall time); None while none runs."""
+    """Start of its container by its node's clock (wall time); None if no container runs."""
     waits: str = ""
-    """Why its container does not run, in the kubelet's word: ``CrashLoopBackOff``; empty while it runs."""
+    """The kubelet's reason why its container does not run (``CrashLoopBackOff``); empty if it runs."""
     is_ready: bool = False
-    """Whether its readiness probe passes: whose last report the bus has taken."""
+    """Whether its readiness probe passes, which means that the bus accepted its last report."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAgents:
-    """Everybody who is said to run, at one moment."""
+    """All agents that should run at one moment."""
 
     pods: tuple[AgentPod, ...] = ()
     not_ready: frozenset[NodeId] = frozenset()
-    """Nodes that their API does not call ready."""
+    """Nodes that are not ready, as their API reports."""
     unsure: frozenset[ClusterName] = frozenset()
-    """Clusters whose API is away: what it told last may be old."""
+    """Clusters whose API cannot be reached, so that the data may be old."""
     home: ClusterName | None = None
-    """The cluster that the bus itself runs in, where it is one of them."""
+    """The cluster in which the bus runs, if it is one of them."""
     refused: Mapping[AgentId, str] = field(default_factory=dict)
-    """Who asked to be let in since the last muster and was not, and why."""
+    """Agents whose login was refused since the last reading, and the reason."""
     present: frozenset[AgentId] = frozenset()
-    """Of those that do not report, who has said on the bus that it is there."""
+    """Agents that do not report but are connected to the bus."""

@@ -1,4 +1,4 @@
-"""What is broken: the smallest set of components that explains what was seen, its cause and the evidence."""
+"""Findings: the smallest set of components that explains what failed, its cause and the evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netprobe.model.names import CheckId
 
 
 class Cause(StrEnum):
-    """The words netprobe uses for what went wrong."""
+    """What went wrong."""
 
     TUNNEL_DOWN = "tunnel-down"
     TUNNEL_MTU = "tunnel-mtu"
@@ -32,24 +32,24 @@ class Cause(StrEnum):
     IDLE_TIMEOUT = "idle-timeout"
     CONNTRACK_FULL = "conntrack-full"
     STATUS_CONTRADICTED = "status-contradicted"
-    """A gateway's own status calls connected what packets do not pass."""
+    """A gateway's own status reports a link as connected that packets do not pass."""
     INTENT_BROKEN = "intent-broken"
-    """A watched intent allows what is not reachable."""
+    """A watched intent allows a path that is not reachable."""
     INTENT_LEAK = "intent-leak"
-    """A watched intent denies what is reachable."""
+    """A watched intent denies a path that is reachable."""
     AGENT_SICK = "agent-sick"
     AGENT_CUT_OFF = "agent-cut-off"
-    """An agent runs, as its cluster says, and no report of it comes."""
+    """An agent runs, as its cluster's API reports, but sends no reports."""
     UNKNOWN = "unknown"
 
 
 UNMEASURED = frozenset({Cause.AGENT_SICK, Cause.AGENT_CUT_OFF})
-"""What blames only who measures: of the network there nothing is known, so nothing is called down."""
+"""Causes that blame only an agent: the network there is not measured, so nothing is called down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One sentence that speaks for or against a finding, and the checks it rests on."""
+    """One sentence for or against a finding, and the checks it rests on."""
 
     text: str
     checks: tuple[CheckId, ...] = ()
@@ -59,8 +59,8 @@ class Evidence:
 class Finding:
     """One thing that is broken.
 
-    *components* is the smallest set that explains what was seen. Where the checks cannot tell several
-    components apart, one stands in *components* and all of its class in *indistinguishable*.
+    *components* is the smallest set that explains what failed. If the checks cannot tell several components
+    apart, *components* has one of them and *indistinguishable* has all.
     """
 
     id: str
@@ -70,16 +70,16 @@ class Finding:
     confidence: float
     """0–1."""
     summary: str
-    """One sentence for a person at three in the morning."""
+    """One sentence for the person on call."""
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
     indistinguishable: tuple[Component, ...] = ()
     hidden: tuple[Component, ...] = ()
-    """Components behind the broken one that nobody can see now: unknown, not healthy."""
+    """Components behind the broken one, which cannot be measured now: unknown, not healthy."""
     affected: tuple[CheckId, ...] = ()
     first_seen_ns: int = 0
     last_seen_ns: int = 0
     ended_ns: int | None = None
     loss: float | None = None
-    """Estimated loss of the component, 0–1, where it is partial."""
+    """Estimated loss of the component, 0–1, if it is partial."""
     next_step: str = ""

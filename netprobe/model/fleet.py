@@ -1,4 +1,4 @@
-"""What the planner hands out for one epoch: every agent's plan, the legs of every check, the coverage."""
+"""Result of planning one epoch: every agent's plan, the legs of every check, the coverage."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from netprobe.model.names import AgentId, ClusterName
 
 @dataclass(frozen=True, slots=True)
 class ExtraCheck:
-    """A check that no plan asks yet, and what asking it would tell."""
+    """A check that is not planned yet, and the information it would give."""
 
     source: AgentId
     target: AgentId
     bits: float
-    """Expected information gain over what is not told apart by then, in bits."""
+    """Expected information gain about components not told apart by then, in bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a plan can and cannot see."""
+    """The components that a plan covers, misses and can tell apart."""
 
     components: int = 0
     covered: int = 0
     identifiable: int = 0
-    """Components whose single failure no other component's failure looks like."""
+    """Components whose failure looks different from the failure of every other component."""
     uncovered: tuple[Component, ...] = ()
     classes: tuple[tuple[Component, ...], ...] = ()
     """Groups of two or more covered components that the checks cannot tell apart."""
     checks: int = 0
     unjoined: tuple[tuple[ClusterName, ClusterName], ...] = ()
-    """Pairs of clusters that nothing joins, no link and no transit cluster: nothing is asked between them."""
+    """Pairs of clusters without a link or transit cluster between them, which are not checked."""
     zone_pairs: int = 0
     """Ordered pairs of zones of one cluster, over all clusters."""
     zones_uncrossed: tuple[tuple[str, str], ...] = ()
-    """Those that no check of this epoch crosses, each zone as ``cluster/zone``."""
+    """Zone pairs that no check of this epoch crosses, each zone as ``cluster/zone``."""
     left_out: int = 0
-    """Variants (TCP, IPv6, large packets) that the budgets leave no room for in this epoch."""
+    """Variants (TCP, IPv6, large packets) left out by the budgets in this epoch."""
     splitting: tuple[ExtraCheck, ...] = ()
-    """Further checks that would tell the parts of *classes* apart, the most telling first."""
+    """Further checks that would tell the components of *classes* apart, most useful first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedEpoch:
-    """From when on a fleet was asked by which plans, and all that they can be made from again but the key."""
+    """Start of an epoch, and everything needed to make its plans again, except the key."""
 
     since_ns: int
     """Wall time."""
@@ -54,7 +54,7 @@ class PlannedEpoch:
     seed: int
     interval_ns: int
     digest: str
-    """Names what the plans ask."""
+    """Digest of the plans' checks."""
     inventory: Inventory
 
 

@@ -1,7 +1,6 @@
-"""What a gateway itself knows: its tunnels, routes, interfaces, connection table and rules, at one moment.
+"""What a gateway reports of itself: tunnels, routes, interfaces, connection table and firewall rules.
 
-Rule: evidence, never truth. A gateway says what it believes; packets say what is. No key, not even a public
-one, is kept here.
+Rule: this is evidence, never truth; only packets prove a path. No key is stored here, not even a public one.
 """
 
 from __future__ import annotations
@@ -12,37 +11,37 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class TunnelPeer:
-    """The far end of a tunnel as the near end knows it."""
+    """The far end of a tunnel, as the near end reports it."""
 
     mechanism: str
     """``wireguard``, ``ipsec``, ``openvpn``."""
     interface: str
     """Interface or connection name."""
     endpoint: str
-    """The far end's outer IP address; empty where it is not known."""
+    """The far end's outer IP address; empty if it is not known."""
     ranges: tuple[str, ...]
-    """CIDRs that go into this tunnel."""
+    """CIDRs routed into this tunnel."""
     heard_s: int | None
-    """Seconds since the far end last proved that it is there (handshake, rekey, status line); None: never."""
+    """Seconds since the last sign of life of the far end (handshake, rekey, status line); None: never."""
     received_bytes: int | None
     sent_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenRoute:
-    """Where the gateway's routing sends a packet."""
+    """The route that the gateway chooses for a packet."""
 
     target: str
     interface: str
-    """Empty where there is no route."""
+    """Empty if there is no route."""
     via: str = ""
     refused: str = ""
-    """What the gateway says instead of a route (``unreachable``, ``blackhole``, ``prohibit``)."""
+    """The type of a route that refuses (``unreachable``, ``blackhole``, ``prohibit``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReversePath:
-    """``rp_filter`` of one interface, as the kernel applies it: the larger of its own and that of ``all``."""
+    """Effective ``rp_filter`` of one interface: the larger of its own value and that of ``all``."""
 
     interface: str
     mode: int
@@ -51,14 +50,14 @@ class ReversePath:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRules:
-    """How many routing rules there are beside the kernel's own three."""
+    """Number of routing rules beside the kernel's three default rules."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class LinkCounters:
-    """One interface: whether it is up, its MTU in bytes, and the packets it dropped since it exists."""
+    """One interface: whether it is up, its MTU in bytes, and its packet counters since it was created."""
 
     interface: str
     up: bool
@@ -72,7 +71,7 @@ class LinkCounters:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTable:
-    """The connection table's fill, and what it failed to take since boot."""
+    """Size of the connection table, and insertions that failed since boot."""
 
     entries: int
     limit: int
@@ -82,13 +81,13 @@ class ConnectionTable:
 
 @dataclass(frozen=True, slots=True)
 class RuleCounter:
-    """One firewall rule that counts."""
+    """One firewall rule with a counter."""
 
     place: str
     """``family table chain``."""
     handle: int
     verdict: str
-    """``drop``, ``reject``, ``accept``; empty where it only counts."""
+    """``drop``, ``reject``, ``accept``; empty if it only counts."""
     packets: int
     comment: str = ""
     invalid_only: bool = False
@@ -102,12 +101,12 @@ Fact: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything one host said about itself at one moment."""
+    """Everything that one host reported at one moment."""
 
     node: str
     """``cluster/node``."""
     taken_ns: int
-    """Wall time of whoever asked."""
+    """Wall time of the reader."""
     facts: tuple[Fact, ...] = ()
     silent: tuple[str, ...] = ()
-    """Collectors that had nothing to say, each with its reason."""
+    """Sources without data, each with its reason."""

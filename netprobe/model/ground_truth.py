@@ -1,4 +1,4 @@
-"""What is known to be broken: the truth that findings are scored against."""
+"""Ground truth of an injected fault, against which findings are scored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GroundTruth:
     components: tuple[Component, ...]
 
     def is_named_by(self, finding: Finding) -> bool:
-        """Whether *finding* says exactly this: the same cause and the same components, no more, no fewer."""
+        """Whether *finding* has the same cause and exactly the same components."""
         return finding.cause is self.cause and frozenset(finding.components) == frozenset(self.components)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""What should be reachable and what must not be: groups, rules, and the cells they decide.
+"""An intent: what should be reachable and what must not be, as groups, rules and cells.
 
-Rule: an intent says what people mean, never what was seen. Names of groups are kept as they were written;
-which endpoints they hold is decided against an inventory (``analysis.intent``).
+Rule: an intent describes what people want, never what was measured. Groups are kept as written; the endpoints
+they contain are resolved against an inventory (``analysis.intent``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from netprobe.model.check import Expectation
 from netprobe.model.names import AgentId
 
 BUILT_IN_GROUPS = ("all", "gateways", "nodes", "pods", "services")
-"""Groups that always exist: every endpoint; gateways' and all nodes' host plane; pod plane; services."""
+"""Groups that always exist: every endpoint; host plane of gateways and of nodes; pod plane; services."""
 
 
 class Protocol(StrEnum):
-    """What a door is of; ``icmp`` and ``esp`` have no ports."""
+    """Protocol of a port spec; ``icmp`` and ``esp`` have no ports."""
 
     TCP = "tcp"
     UDP = "udp"
@@ -36,7 +36,7 @@ class LocateDrops(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which pairs of a rule's endpoints are meant."""
+    """The pairs of endpoints to which a rule applies."""
 
     ANY = "any"
     WITHIN = "within"
@@ -46,16 +46,16 @@ class Scope(StrEnum):
 
 
 class Requirements(StrEnum):
-    """What has to be there for a door to count as reachable."""
+    """What makes a port count as reachable."""
 
     LISTENER = "listener"
-    """Somebody must answer: a refusal is not enough."""
+    """A process must answer; a refused connection is not enough."""
     PATH = "path"
-    """The way must be free: a refusal by the host itself shows that it is."""
+    """The path must be open; a refusal by the host itself proves that it is."""
 
 
 class RulePriority(IntEnum):
-    """Which rule decides where several speak about one cell: the lowest rank."""
+    """Priority of rules: if several apply to a cell, the lowest value decides."""
 
     EXCEPTION = 0
     RULE = 1
@@ -66,7 +66,7 @@ class RulePriority(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class PortSpec:
-    """A protocol and a port; port 0 where the protocol has none."""
+    """A protocol and a port; port 0 if the protocol has none."""
 
     protocol: Protocol
     port: int = 0
@@ -77,18 +77,18 @@ class PortSpec:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PortRange:
-    """Neighbouring ports of one protocol, both ends included; 0–0 where the protocol has none."""
+    """Consecutive ports of one protocol, both ends included; 0–0 if the protocol has none."""
 
     protocol: Protocol
     first: int = 0
     last: int = 0
 
     def overlaps(self, other: PortRange) -> bool:
-        """Whether a door lies in both."""
+        """Whether the two ranges share a port."""
         return self.protocol is other.protocol and self.first <= other.last and other.first <= self.last
 
     def doors(self) -> tuple[PortSpec, ...]:
-        """Every door of the span, in order."""
+        """Every port of the range, in order."""
         return tuple(PortSpec(self.protocol, port) for port in range(self.first, self.last + 1))
 
     def __str__(self) -> str:
@@ -100,11 +100,11 @@ class PortRange:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Endpoints by what they are: every field that is given must fit, any one of its values is enough."""
+    """Endpoints by their properties: every given field must match, by any one of its values."""
 
     name: str
     clusters: tuple[str, ...] = ()
-    """Names, with ``*`` and ``?`` as in file names; the same for every field of text."""
+    """Names, with the wildcards ``*`` and ``?``, as in every text field."""
     environments: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Group:
     services: tuple[str, ...] = ()
     """``namespace/name``."""
     labels: tuple[tuple[str, str], ...] = ()
-    """All of them must fit; a node has ``kubernetes.io/hostname`` and ``topology.kubernetes.io/zone``."""
+    """All must match; a node has ``kubernetes.io/hostname`` and ``topology.kubernetes.io/zone``."""
     cidrs: tuple[str, ...] = ()
     where: str = ""
     """``file:line:column`` for messages."""
@@ -129,41 +129,41 @@ class Rule:
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     spans: tuple[PortRange, ...]
-    """Empty: the doors that the intent names as a whole (``Intent.ports``)."""
+    """Empty: the default ports of the intent (``Intent.ports``)."""
     rank: RulePriority = RulePriority.RULE
     scope: Scope = Scope.ANY
     needs: Requirements = Requirements.LISTENER
     owner: str = ""
     expires: str = ""
-    """Last day on which an exception holds, ``YYYY-MM-DD``."""
+    """Last day on which an exception is valid, ``YYYY-MM-DD``."""
     where: str = ""
     """``file:line:column`` for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A whole intent, patterns and prerequisites already expanded to rules."""
+    """A complete intent, with patterns and prerequisites expanded to rules."""
 
     groups: tuple[Group, ...] = ()
     rules: tuple[Rule, ...] = ()
     default: Expectation | None = None
-    """What holds where no rule speaks; None: nothing is said about it and nothing is asked."""
+    """Expectation of cells without a rule; None: such cells do not exist and are not asked."""
     ports: tuple[PortRange, ...] = ()
-    """The doors meant by rules that name none."""
+    """Ports of rules that name none."""
     responders: frozenset[PortSpec] = field(default_factory=frozenset)
-    """UDP doors whose listeners always answer, so that their silence means something."""
+    """UDP ports whose listeners always answer, so that silence is evidence."""
     families: tuple[int, ...] = (4, 6)
-    """Of these IP versions, the first that both ends have is asked; see ``every_family``."""
+    """IP versions in order of preference: the first that both ends have is used; see ``every_family``."""
     every_family: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One expectation: *source* asks *door* at *address*."""
+    """One expectation: *source* asks port *door* at *address*."""
 
     source: AgentId
     target: str
-    """Name of the endpoint, as ``netprobe check`` takes it."""
+    """Name of the endpoint, as ``netprobe check`` accepts it."""
     address: str
     door: PortSpec
     expected: Expectation
@@ -173,7 +173,7 @@ class Cell:
 
 
 class CellVerdict(StrEnum):
-    """How what was seen compares with what was meant."""
+    """Result of comparing what was measured with what was intended."""
 
     AS_INTENDED = "as intended"
     BROKEN = "broken"
@@ -181,24 +181,24 @@ class CellVerdict(StrEnum):
     LEAK = "leak"
     """Must not work, does."""
     UNPROVEN = "unproven"
-    """Nobody can say: no witness of life, or not measurable from here."""
+    """Not decidable: no control probe was answered, or it cannot be measured from here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """What a watched intent does not want: one rule that is broken, or leaks, between two clusters."""
+    """A deviation from a watched intent: one rule that is broken or leaks between two clusters."""
 
     verdict: CellVerdict
     """``broken`` or ``leak``."""
     source: str
     """Cluster."""
     target: str
-    """Cluster, or the address of somebody outside."""
+    """Cluster, or an address outside the fleet."""
     rule: str
     cells: int
-    """How many differ."""
+    """Number of cells that differ."""
     example: str
-    """One of them, as a sentence."""
+    """One of the cells, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +208,8 @@ class CellResult:
     cell: Cell
     verdict: CellVerdict
     reason: str
-    """What was seen, or why nothing can be said."""
+    """What was measured, or why it could not be decided."""
     at: str = ""
-    """Who stopped it, where that is known: an address, or ``this host`` for the one that asked."""
+    """What stopped it, if known: an address, or ``this host`` for the source itself."""
     between: tuple[str, ...] = ()
-    """A drop's place: the last hop that still named the packet and, where known, the first that did not."""
+    """Location of a drop: the last hop that the packet reached and, if known, the first it did not."""

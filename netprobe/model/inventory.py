@@ -1,7 +1,7 @@
-"""What is there: clusters (and sites), nodes, agents, services, links between clusters.
+"""The inventory: clusters and sites, nodes, agents, services, and links between clusters.
 
-Rule: an inventory is a fact sheet. It says who exists and how they are joined, never how they feel.
-Addresses are text in canonical form (``ipaddress``), checked where the inventory is read.
+Rule: an inventory lists what exists and how it is connected, never its state. Addresses are text in canonical
+form (``ipaddress``), validated when the inventory is read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _PLANES = tuple(Plane)
 
 
 class NodeRole(StrEnum):
-    """What a node is for, as far as paths are concerned."""
+    """Role of a node on paths."""
 
     GATEWAY = "gateway"
     WORKER = "worker"
 
 
 class LinkKind(StrEnum):
-    """How two clusters are joined."""
+    """How two clusters are connected."""
 
     TUNNEL = "tunnel"
     DIRECT = "direct"
@@ -38,26 +38,26 @@ class Node:
     name: NodeName
     role: NodeRole = NodeRole.WORKER
     host_addresses: tuple[str, ...] = ()
-    """Addresses of the node itself; the host-plane agent answers there. IPv4 and IPv6 may be mixed."""
+    """Addresses of the node itself, at which the host-plane agent answers. IPv4 and IPv6 may be mixed."""
     pod_addresses: tuple[str, ...] = ()
     """Addresses of the pod-plane agent on this node."""
     outer_addresses: tuple[str, ...] = ()
-    """For a gateway: the addresses its tunnels use outside."""
+    """For a gateway: the outer addresses of its tunnels."""
     pod_cidrs: tuple[str, ...] = ()
     zone: str = ""
     passive: bool = False
-    """A gateway that stands by for an active one: until it takes over it carries no traffic of others."""
+    """A gateway on standby, which forwards no traffic until it takes over."""
     ssh: SshAccess | None = None
-    """How the node itself is reached over SSH; None where it is not."""
+    """SSH access to the node; None if it has none."""
 
     def addresses(self, plane: Plane) -> tuple[str, ...]:
-        """Where the agent of *plane* on this node can be asked."""
+        """Addresses of this node's agent on *plane*."""
         return self.host_addresses if plane is Plane.HOST else self.pod_addresses
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service worth asking: through its cluster address and at its endpoints."""
+    """A service that is checked through its service address and at its endpoints."""
 
     name: str
     namespace: str
@@ -65,14 +65,14 @@ class Service:
     port: int
     target_port: int
     endpoints: tuple[str, ...] = ()
-    """Endpoint addresses (IPs); each answers on *target_port*."""
+    """Endpoint addresses (IPs), each of which answers on *target_port*."""
     protocol: str = "tcp"
     exported: bool = False
     """Reachable from other clusters, also as ``<name>.<namespace>.svc.clusterset.local``."""
     speaks: str = "http"
-    """What its port speaks: ``http`` is asked for an answer, anything else only for a connection."""
+    """Protocol on its port: ``http`` is asked for an answer, anything else only for a connection."""
     node: NodeName | None = None
-    """For a node port: the node at whose addresses it is asked, and whose proxy passes it on."""
+    """For a node port: the node whose addresses are asked and whose service proxy forwards."""
 
     @property
     def qualified(self) -> str:
@@ -95,13 +95,13 @@ class Cluster:
     pod_mtu: int = 1500
     is_site: bool = False
     transit: bool = False
-    """Its gateways pass packets on between other clusters: the hub of hub and spoke."""
+    """Whether its gateways forward packets between other clusters (hub and spoke)."""
     away: str = ""
-    """Why its API cannot be reached at the moment: what is known may be old, or only from its agents."""
+    """Why its API cannot be reached now; its data may be old, or come only from its agents."""
 
     @property
     def gateways(self) -> tuple[Node, ...]:
-        """The nodes that carry traffic to other clusters."""
+        """The nodes that forward traffic to other clusters."""
         return tuple(node for node in self.nodes if node.role is NodeRole.GATEWAY)
 
     def node_id(self, node: Node) -> NodeId:
@@ -111,7 +111,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A tunnel or direct link between two clusters; it carries both directions."""
+    """A tunnel or direct link between two clusters, in both directions."""
 
     source: ClusterName
     target: ClusterName
@@ -121,15 +121,15 @@ class Link:
     source_gateway: NodeName | None = None
     target_gateway: NodeName | None = None
     mtu: int = 1500
-    """The largest inner IP packet the link is meant to carry, in bytes."""
+    """The largest inner IP packet that the link should pass, in bytes."""
     outer_port: int = 0
-    """UDP port of the tunnel outside; 0 for a direct link."""
+    """Outer UDP port of the tunnel; 0 for a direct link."""
     balanced: bool = False
-    """Flows are spread over it and every other balanced link of its two clusters (ECMP: by a hash of their
-    addresses and ports) and over the gateways that hold them; else the first active link carries them all."""
+    """Whether flows are spread (ECMP, by a hash of addresses and ports) over all balanced links of the two
+    clusters and their gateways; otherwise the first active link carries all flows."""
     source_addresses: tuple[str, ...] = ()
-    """Addresses of the source's own end of the link (of its WireGuard interface): whoever asks them from the
-    other end crosses this link, whatever link its routes prefer."""
+    """Addresses of the source's end of the link (of its WireGuard interface): packets to them from the other
+    end always cross this link, regardless of route preference."""
     target_addresses: tuple[str, ...] = ()
 
     @property
@@ -138,11 +138,11 @@ class Link:
         return f"{self.mechanism or self.kind}:{self.source}–{self.target}"
 
     def joins(self, one: ClusterName, other: ClusterName) -> bool:
-        """Whether this link joins exactly these two clusters, in either order."""
+        """Whether this link connects exactly these two clusters, in either order."""
         return {self.source, self.target} == {one, other}
 
 
-def _tell_apart(links: list[Link]) -> Iterator[tuple[Link, str]]:
+def _link_details(links: list[Link]) -> Iterator[tuple[Link, str]]:
     names = [link.name for link in links]
     longer = [f"{link.name} {link.source_gateway or 'any'}–{link.target_gateway or 'any'}" for link in links]
     for place, link in enumerate(links):
@@ -163,13 +163,13 @@ class Inventory:
     clusters: tuple[Cluster, ...] = ()
     links: tuple[Link, ...] = ()
     allowed_targets: tuple[str, ...] = ()
-    """CIDRs that on-demand probes may also ask, beside what the inventory names."""
+    """Further CIDRs that on-demand checks may ask."""
     agent_port: int = 9771
     """UDP echo (STAMP), TCP and HTTP port of every agent."""
     agents: frozenset[AgentId] = field(default_factory=frozenset)
-    """Which agents are meant to run; empty means one per node and plane that has an address."""
+    """Agents that should run; empty means one per node and plane with an address."""
     forwards: tuple[SshForward, ...] = ()
-    """Services behind SSH that we reach through it: a closed API server, a hub."""
+    """Services that are reached through SSH: a closed API server, a hub."""
 
     def find_cluster(self, name: str) -> Cluster | None:
         """The cluster of that name, or None."""
@@ -181,15 +181,15 @@ class Inventory:
         return next((node for node in cluster.nodes if node.name == node_id.node), None) if cluster else None
 
     def find_links(self, one: ClusterName, other: ClusterName) -> tuple[Link, ...]:
-        """Every link that joins these two clusters, in inventory order."""
+        """Every link between these two clusters, in inventory order."""
         return tuple(link for link in self.links if link.joins(one, other))
 
     def find_twins(self) -> Iterator[tuple[NodeId, NodeId]]:
-        """Pairs of nodes that must be one machine written in two clusters: the second is the later one.
+        """Pairs of nodes that must be one machine listed in two clusters, the later one second.
 
-        They have one name and a common host address, and a link joins their clusters, so that packets between
-        them are routed by that address. Clusters without a link may be copies of each other, as edge sites
-        are. Links that end nowhere are told on their own.
+        They have the same name and share a host address, and a link connects their clusters, so that packets
+        between them are routed by that address. Clusters without a link may be copies of each other, such as
+        edge sites. Links without an end in the inventory are reported separately.
         """
         joined = {frozenset((link.source, link.target)) for link in self.links}
         for one, other in combinations(self.clusters, 2):
@@ -201,7 +201,7 @@ class Inventory:
                         yield one.node_id(twin), other.node_id(node)
 
     def link_addresses(self, agent: AgentId) -> tuple[str, ...]:
-        """Where the host agent of a gateway can be asked over one certain link."""
+        """Addresses of a gateway's host agent that are reached over one particular link."""
         if agent.plane is not Plane.HOST:
             return ()
         here = agent.cluster, agent.node
@@ -217,24 +217,24 @@ class Inventory:
         )
 
     def tell_links_apart(self) -> tuple[str, ...]:
-        """For each link what tells it from others between its clusters; nothing where it is the only one.
+        """For each link a text that identifies it among those of its two clusters; empty for an only link.
 
-        Its name; where two share that, its gateways too; where those are the same, its place among them.
+        The text is its name; if two links share it, with the gateways; if these are equal, with a number.
         """
         beside: dict[frozenset[ClusterName], list[Link]] = {}
         for link in self.links:
             beside.setdefault(frozenset((link.source, link.target)), []).append(link)
-        told = {id(link): text for links in beside.values() for link, text in _tell_apart(links)}
-        return tuple(told[id(link)] for link in self.links)
+        details = {id(link): text for links in beside.values() for link, text in _link_details(links)}
+        return tuple(details[id(link)] for link in self.links)
 
     def iter_agents(self) -> Iterator[AgentId]:
-        """Every agent that is meant to run, in inventory order."""
+        """Every agent that should run, in inventory order."""
         for cluster in self.clusters:
             for node in cluster.nodes:
                 yield from self.agents_on(cluster, node)
 
     def agents_on(self, cluster: Cluster, node: Node) -> Iterator[AgentId]:
-        """Every agent that is meant to run on *node* of *cluster*."""
+        """Every agent that should run on *node* of *cluster*."""
         for plane in _PLANES:
             agent = AgentId(cluster.name, node.name, plane)
             if node.addresses(plane) and (not self.agents or agent in self.agents):

@@ -1,4 +1,4 @@
-"""Who: identifiers of clusters, nodes, agents and checks."""
+"""Identifiers of clusters, nodes, agents and checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CheckId = NewType("CheckId", int)
 
 
 class Plane(StrEnum):
-    """Where an agent stands. The same question from both planes tells a CNI fault from a node fault."""
+    """The network of an agent. The same check from both planes separates a CNI fault from a node fault."""
 
     POD = "pod"
     HOST = "host"

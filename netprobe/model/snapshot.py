@@ -1,7 +1,6 @@
-"""Everything at one moment: what every table, picture, page, export and report is drawn from.
+"""A snapshot: everything known at one moment, from which every table, picture, export and report is made.
 
-A live snapshot comes from the collector, a saved one from an evidence bundle; nothing that draws can tell
-the difference.
+Rule: a live snapshot comes from the collector, a saved one from an evidence bundle; both are used alike.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from netprobe.model.status import AgentStatus, PathStatus
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the collector counted about itself since it started with this store."""
+    """Counters of the collector since its store was created."""
 
     reports_stored: int = 0
     reports_repeated: int = 0
@@ -40,8 +39,8 @@ class Snapshot:
     paths: tuple[PathStatus, ...] = ()
     agents: tuple[AgentStatus, ...] = ()
     findings: tuple[Finding, ...] = ()
-    """Open findings: of the network, most certain first, and then what watched intents do not want."""
+    """Open findings: faults of the network, most certain first, then deviations from watched intents."""
     past_findings: tuple[Finding, ...] = ()
     counters: Counters = Counters()
     rejected: tuple[tuple[str, int], ...] = ()
-    """Windows that were not used, by reason, since the analysis began; sorted by reason."""
+    """Rejected windows by reason since the analysis began, sorted by reason."""

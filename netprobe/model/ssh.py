@@ -1,6 +1,6 @@
-"""How a plain host, gateway or bastion is reached over SSH, as people write it down.
+"""SSH access to hosts, gateways and bastions, as configured.
 
-Rule: paths and public things only. A private key is named by its file, never held here.
+Rule: only paths and public data are stored; a private key is named by its file, never stored.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SshHop:
-    """One SSH server on the way, and who we are to it.
+    """One SSH server on the way, and the login we use there.
 
-    What is left empty is taken from ``~/.ssh/config``, then from OpenSSH's defaults.
+    Empty fields are taken from ``~/.ssh/config``, then from OpenSSH's defaults.
     """
 
     host: str
@@ -20,13 +20,13 @@ class SshHop:
     user: str = ""
     port: int | None = None
     key: str = ""
-    """Path of the private key file, ``~`` is home. Empty: the agent's keys, or the default ones."""
+    """Path of the private key file; ``~`` is the home directory. Empty: the SSH agent's or default keys."""
     certificate: str = ""
-    """Path of the OpenSSH certificate that goes with *key*."""
+    """Path of the OpenSSH certificate of *key*."""
     host_key: str = ""
     """The pinned public key of the server, as in ``ssh-ed25519 AAAA…``; empty: *known_hosts* decides."""
     known_hosts: str = ""
-    """Path of the file that knows the server's key; empty: ``~/.ssh/known_hosts``."""
+    """Path of the file with the server's key; empty: ``~/.ssh/known_hosts``."""
 
     def __str__(self) -> str:
         at = f"{self.user}@{self.host}" if self.user else self.host
@@ -35,22 +35,22 @@ class SshHop:
 
 @dataclass(frozen=True, slots=True)
 class SshAccess:
-    """The way to a host: its own SSH server, and the jump hosts before it, nearest to us first."""
+    """Access to a host: its own SSH server, and the jump hosts on the way, nearest to us first."""
 
     target: SshHop
     jumps: tuple[SshHop, ...] = ()
     agent: bool = True
-    """Whether keys held by the SSH agent of whoever asks may be used."""
+    """Whether keys of the caller's SSH agent may be used."""
     sudo: bool = False
-    """Whether commands that need privilege go through ``sudo -n``."""
+    """Whether commands that need privilege run with ``sudo -n``."""
     bus_port: int | None = None
-    """Loopback port of the host at which its agent finds the bus, brought there through our own connection:
-    for hosts without another way out."""
+    """Loopback port on the host at which its agent reaches the bus, forwarded through our SSH connection, for
+    hosts without another way to the bus."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshForward:
-    """A TCP service that only a host behind SSH can reach: a closed API server, a hub."""
+    """A TCP service that only a host behind SSH can reach: a closed API server, or a hub."""
 
     name: str
     host: str

@@ -1,11 +1,11 @@
-"""What was counted: the windows of one agent, and how it feels itself.
+"""The windows that an agent counts, its responder's counts, and its self-reported health.
 
-A window covers one interval of one check, aligned to wall time, so that windows of different agents that
-start alike can be compared. Losses are told apart where the responder's counter allows it.
+Rule: a window covers one interval of one check, aligned to wall time, so that windows of different agents
+with the same start can be compared. Losses are split by direction if the responder's counter allows it.
 
-Windows and what was heard are msgspec's structs, where the rest of the model is dataclasses: an agent makes
-one of each per check and interval, at a fifteenth of what a frozen dataclass takes, and they keep their names
-in every JSON. Nothing in them can point back at them, so the garbage collector need not look (``gc=False``).
+``Window`` and ``ReceivedCount`` are msgspec structs, unlike the rest of the model: an agent makes one of each
+per check and interval, which costs a fifteenth of a frozen dataclass, and their field names are those of the
+JSON documents. They cannot be part of a reference cycle, so the garbage collector skips them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -75,28 +75,28 @@ class Histogram:
         return self._from(counts)
 
     def quantile_ns(self, share: float) -> float | None:
-        """The duration below which *share* (0–1) of the answers lie; None where nothing answered."""
+        """The duration below which *share* (0–1) of the answers lie; None if there are no answers."""
         rank = share * self.total
-        seen = 0
+        cumulated = 0
         for bucket, count in zip(self.buckets, self.counts, strict=True):
-            seen += count
-            if seen >= rank:
+            cumulated += count
+            if cumulated >= rank:
                 return self.middle_ns(bucket)
         return None
 
 
 @functools.lru_cache(maxsize=512)
 def _of_one(bucket: int) -> Histogram:
-    """Most windows of a large plan hold one answer; those of the same bucket share one histogram."""
+    """Most windows of a large plan contain one answer, so those of one bucket share a histogram."""
     return Histogram((bucket,), (1,))
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
     """The counts of one check over one interval.
 
-    ``sent`` counts what left (or should have left) this agent; ``outcomes`` adds up to ``sent``.
-    ``lost_out + lost_back`` is at most the number of timed-out probes; what cannot be attributed to a
-    direction is in neither.
+    ``sent`` counts the probes that this agent sent or should have sent; ``outcomes`` adds up to ``sent``.
+    ``lost_out + lost_back`` is at most the number of timed-out probes; losses that cannot be attributed to a
+    direction are in neither.
     """
 
     check: CheckId
@@ -110,26 +110,26 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     lost_back: int = 0
     rtt: Histogram = Histogram()
     observed_source: str = ""
-    """Our source address as the far end saw it; empty where nobody told."""
+    """Our source address as the far end saw it; empty if it was not reported."""
     answered_by: str = ""
-    """Identity the responder claimed; empty where the kind carries none."""
+    """Identity that the responder claimed; empty if the probe kind has none."""
     detail: str = ""
     """The last failure in a few words: who rejected and with which code, the rcode, the status."""
 
     def count(self, kind: OutcomeKind) -> int:
-        """How often *kind* was seen."""
+        """Number of outcomes of *kind*."""
         return dict(self.outcomes).get(kind, 0)
 
     @property
     def measured(self) -> int:
-        """Probes that say something about the network: sent, less what our own side spoiled."""
+        """Probes that measured the network: those sent, without those that failed on our own side."""
         return self.sent - self.count(OutcomeKind.NOT_MEASURED)
 
 
 class ReceivedCount(msgspec.Struct, frozen=True, gc=False):
-    """What a responder counted of one asker's check over one interval, told out of band.
+    """Requests of one check that a responder received in one interval, reported by the responder.
 
-    When no answer comes back, this is how the collector knows that the way out worked.
+    If no answer comes back, this shows the collector that the way out works.
     """
 
     check: CheckId
@@ -139,7 +139,7 @@ class ReceivedCount(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an engine hands over at the end of one interval."""
+    """Result of the engine for one interval."""
 
     start_ns: int
     """Wall time of the interval's start, a multiple of its length."""
@@ -152,13 +152,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class AgentHealth:
-    """How an agent feels, so that a sick agent is not read as a sick network."""
+    """Self-reported health of an agent, so that a sick agent is not mistaken for a sick network."""
 
     agent: AgentId
     at_ns: int
     """Wall time."""
     epoch: int
-    """Epoch of the plan it runs; 0 where it has none yet."""
+    """Epoch of the plan it runs; 0 if it has none yet."""
     loop_lag_ns: int = 0
     """Worst lag of the event loop within the window."""
     packets_dropped: int = 0
@@ -173,14 +173,14 @@ class AgentHealth:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one agent sends at the end of one interval: its windows, what it heard, its health."""
+    """What one agent sends at the end of an interval: windows, received requests, health."""
 
     agent: AgentId
     epoch: int
     sequence: int
-    """Rises by one per report of one agent process; with *boot* and *agent* it names the message."""
+    """Increases by one per report of one agent process; identifies the message with *boot* and *agent*."""
     boot: str
-    """Random name of this agent process, so that a restart does not reuse sequences."""
+    """Random name of this agent process, so that sequences are not reused after a restart."""
     start_ns: int
     length_ns: int
     windows: tuple[Window, ...]

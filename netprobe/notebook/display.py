@@ -17,7 +17,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.figures.canvas import Canvas
-from netprobe.render.figures.state_style import LOOKS
+from netprobe.render.figures.state_style import STATE_STYLES
 from netprobe.render.labels import (
     MARKS,
     Names,
@@ -30,10 +30,10 @@ from netprobe.render.labels import (
     verdict,
 )
 from netprobe.render.reachability import up_of_all
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.render.reports.pages import picture
-from netprobe.render.terminal.overview import read_places
+from netprobe.render.terminal.overview import group_by_place
 from netprobe.render.terminal.tables import render_text
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class ReportView:
     def write(self, path: str | PathLike[str]) -> None:
         """Write it in the format that the suffix of *path* names (`netprobe.render.reports.formats`)."""
         place = Path(path)
-        place.write_text(FORMS[form_of(place)].write(self.subject))
+        place.write_text(REPORT_FORMATS[format_for_suffix(place)].write(self.subject))
 
     @property
     def frame(self) -> Frame:
@@ -140,7 +140,7 @@ class FindingsView(Sequence[Finding]):
 
 
 def _card(finding: Finding, names: Names) -> str:
-    colour = LOOKS[_severity(finding)].colour
+    colour = STATE_STYLES[_severity(finding)].colour
     rows = [("cause", f"{finding.cause}, {percent(finding.confidence)} sure"),
             ("where", ", ".join(map(str, finding.components))),
             ("since", moment(finding.first_seen_ns))]  # fmt: skip
@@ -171,15 +171,15 @@ def show_fleet(snapshot: Snapshot) -> str:
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{escape(place.name)}</th>'
         f"<td>{len(place.clusters)}</td>"
-        f'<td style="color:{LOOKS[place.state].ink}">{MARKS[place.state]} {place.state}</td>'
+        f'<td style="color:{STATE_STYLES[place.state].ink}">{MARKS[place.state]} {place.state}</td>'
         f"<td>{up_of_all(place.inside)}</td><td>{up_of_all(place.outside)}</td>"
         f"<td>{place.alive}/{place.agents}</td></tr>"
-        for place in read_places(snapshot)
+        for place in group_by_place(snapshot)
     )
     heads = ("place", "clusters", "state", "inside clusters", "across clusters", "agents alive")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     missing = f"<p>? Not measured: {escape(unmeasured(snapshot))}.</p>" if unmeasured(snapshot) else ""
-    colour = LOOKS[severity(snapshot)].ink
+    colour = STATE_STYLES[severity(snapshot)].ink
     told = f"{moment(snapshot.taken_ns)}, {count(len(snapshot.paths), 'path')}"
     return (
         f'<div><strong style="color:{colour}">{escape(verdict(snapshot))}</strong><p>{told}</p>'

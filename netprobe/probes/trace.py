@@ -25,13 +25,8 @@ from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
-<<<<<<< HEAD
-from netprobe.probes.hops import Ended, Expired, Hop, tell, tell_last
-from netprobe.probes.kind import PacketDriver, ProbeKind
-=======
 from netprobe.probes.hops import Ended, Expired, Hop, format_hops, format_last_answer
-from netprobe.probes.kind import SECOND_NS, PacketDriver, ProbeKind
->>>>>>> 364bd85 (refactor(probes): name control probes and the in-flight table's verbs plainly)
+from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation
 

@@ -1,1 +1,1 @@
-"""Tables, Markdown, HTML, JSON, figures and graph exports, all drawn from one snapshot."""
+"""Tables, Markdown, HTML, JSON, figures and graph exports, all made from one snapshot."""

@@ -1,8 +1,8 @@
-"""How each part feels, read from one snapshot: the one place where pictures and tables learn a colour.
+"""State of each component, derived from one snapshot; every picture and table takes its colours from here.
 
-Rules: what a finding blames is broken; what a finding hides, and what nobody measured, is unknown and never
-down; anything a packet got through is up. A path that is down because of a part that is already blamed says
-nothing about the other parts it crosses.
+Rules: a component that a finding blames is broken; one that a finding hides, or that was not measured, is
+unknown and never down; one that a packet passed is up. A path that is down because of a component that is
+already blamed is no evidence about the other components it crosses.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState, PathStatus
 
 WORST_FIRST = (PathState.DOWN, PathState.DEGRADED, PathState.UNKNOWN, PathState.UP)
-_PARTIAL = frozenset((Cause.TUNNEL_LOSSY, Cause.TUNNEL_MTU, Cause.SNAT, Cause.WRONG_PEER, Cause.IDLE_TIMEOUT,
-                      Cause.CONNTRACK_FULL, Cause.TUNNEL_SLOW))  # fmt: skip
-"""Causes that leave the part passing some of its traffic."""
-_WHOLE_NODE = frozenset((Cause.NODE_DOWN, Cause.GATEWAY_DOWN))
+_PARTIAL_CAUSES = frozenset((
+    Cause.TUNNEL_LOSSY, Cause.TUNNEL_MTU, Cause.SNAT, Cause.WRONG_PEER, Cause.IDLE_TIMEOUT,
+    Cause.CONNTRACK_FULL, Cause.TUNNEL_SLOW,
+))  # fmt: skip
+"""Causes with which the component still passes some of its traffic."""
+_WHOLE_NODE_CAUSES = frozenset((Cause.NODE_DOWN, Cause.GATEWAY_DOWN))
 
 
 def worst(states: Iterable[PathState]) -> PathState:
-    """The state to show for several: broken before unknown before up; unknown where there is none."""
+    """The state to show for several: broken before unknown before up; unknown if there are none."""
     seen = set(states)
     return next((state for state in WORST_FIRST if state in seen), PathState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentState:
-    """How one component feels and why."""
+    """State of one component and the reason for it."""
 
     state: PathState = PathState.UNKNOWN
     finding: Finding | None = None
-    """The finding that blames it, or that says it cannot be seen."""
+    """The finding that blames it or hides it."""
     loss: float | None = None
-    """Share of packets lost, 0–1, where it is degraded and known."""
+    """Share of packets lost, 0–1, if it is degraded and the loss is known."""
     rtt_ns: float | None = None
     """Shortest median round trip of the paths that cross it."""
     paths: int = 0
@@ -48,13 +50,13 @@ class ComponentState:
 
 @dataclass(slots=True)
 class _Crossings:
-    """What the paths that cross one component say about it."""
+    """States of the paths that cross one component."""
 
     states: list[PathState] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     rtts_ns: list[float] = field(default_factory=list)
     explained: int = 0
-    """Paths that are down or degraded because of a part that a finding names."""
+    """Paths that are down or degraded because of a component that a finding names."""
 
     def add(self, state: PathState, path: PathStatus, *, explained: bool) -> None:
         self.states.append(state)
@@ -84,7 +86,7 @@ class ComponentStates:
     parts: Mapping[Component, ComponentState]
 
     def of(self, component: Component) -> ComponentState:
-        """How *component* feels; unknown where nothing crosses it."""
+        """State of *component*; unknown if no check crosses it."""
         return self.parts.get(component, ComponentState())
 
     def of_all(self, components: Iterable[Component]) -> ComponentState:
@@ -93,7 +95,7 @@ class ComponentStates:
         return min(found, key=lambda part: WORST_FIRST.index(part.state)) if found else ComponentState()
 
     def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, ComponentState]]:
-        """The components of one kind that stand at *source*."""
+        """The components of one kind at *source*."""
         for component, part in self.parts.items():
             if component.kind is kind and component.source == source:
                 yield component, part
@@ -103,15 +105,15 @@ class ComponentStates:
         return self.of(component if component in self.parts else replace(component, detail=""))
 
 
-def read_health(snapshot: Snapshot) -> ComponentStates:
-    """Judge every component that a check crosses or a finding names."""
+def read_component_states(snapshot: Snapshot) -> ComponentStates:
+    """Derive the state of every component that a check crosses or a finding names."""
     found = {component: crossed.to_part() for component, crossed in _collect(snapshot).items()}
-    for finding in reversed(snapshot.findings):  # most certain last, so that it wins
+    for finding in reversed(snapshot.findings):  # the most certain finding comes last and wins
         for hidden in (*finding.hidden, *finding.indistinguishable):
             found[hidden] = ComponentState(
                 PathState.UNKNOWN, finding, paths=found.get(hidden, ComponentState()).paths
             )
-        if finding.cause is Cause.RETURN_PATH_DROPPED:  # the word says that the other direction passes
+        if finding.cause is Cause.RETURN_PATH_DROPPED:  # this cause means that the other direction passes
             for blamed in finding.components:
                 back = replace(blamed, source=blamed.target, target=blamed.source)
                 found[back] = replace(found.get(back, ComponentState()), state=PathState.UP, finding=None)
@@ -131,7 +133,7 @@ def read_health(snapshot: Snapshot) -> ComponentStates:
 def _blame(finding: Finding, before: ComponentState) -> ComponentState:
     if finding.cause in UNMEASURED:
         return ComponentState(PathState.UNKNOWN, finding, paths=before.paths)
-    partial = finding.cause in _PARTIAL or (finding.loss is not None and finding.loss < 0.95)
+    partial = finding.cause in _PARTIAL_CAUSES or (finding.loss is not None and finding.loss < 0.95)
     state = PathState.DEGRADED if partial else PathState.DOWN
     return ComponentState(state, finding, finding.loss if partial else None, before.rtt_ns, before.paths)
 
@@ -146,32 +148,33 @@ def _collect(snapshot: Snapshot) -> dict[Component, _Crossings]:
         if path is None:
             path = PathStatus(legs.check, PathState.UNKNOWN, 0)
         explained = _is_explained(legs, path, blamed=blamed, affected=affected)
-        for component, state in _says(legs, path):
+        for component, state in _implied_states(legs, path):
             crossings.setdefault(component, _Crossings()).add(state, path, explained=explained)
     return crossings
 
 
-def _says(legs: Legs, path: PathStatus) -> Iterator[tuple[Component, PathState]]:
-    """What a path says of each component: answers lost only on the way back prove that the way out works.
+def _implied_states(legs: Legs, path: PathStatus) -> Iterator[tuple[Component, PathState]]:
+    """The state that a path implies for each component it crosses.
 
-    Where packets take one of several ways, a bad one does not say which, and accuses none of them.
+    Answers lost only on the way back prove that the way out works. If packets may take one of several paths
+    (ECMP), a failure does not show which one is broken, so it accuses none of them.
     """
     arrived = path.state is not PathState.UP and bool(path.lost_back) and path.lost_out == 0
     out = PathState.UP if arrived else path.state
-    yield from _each_says(legs.ways_out, legs.surely_out, out)
+    yield from _implied_leg_states(legs.ways_out, legs.surely_out, out)
     returned = path.state is PathState.DEGRADED and bool(path.lost_out) and path.lost_back == 0
     back = PathState.UP if returned else path.state
-    yield from _each_says(legs.ways_back, legs.surely_back, back)
+    yield from _implied_leg_states(legs.ways_back, legs.surely_back, back)
 
 
-def _each_says(
-    ways: tuple[tuple[Component, ...], ...], surely: frozenset[Component], state: PathState
+def _implied_leg_states(
+    paths: tuple[tuple[Component, ...], ...], certain: frozenset[Component], state: PathState
 ) -> Iterator[tuple[Component, PathState]]:
-    if len(ways) == 1:
-        yield from ((component, state) for component in ways[0])
+    if len(paths) == 1:
+        yield from ((component, state) for component in paths[0])
         return
-    for component in dict.fromkeys(part for way in ways for part in way):
-        if component in surely or state is PathState.UP:
+    for component in dict.fromkeys(part for path in paths for part in path):
+        if component in certain or state is PathState.UP:
             yield component, state
 
 
@@ -181,21 +184,21 @@ def _is_explained(legs: Legs, path: PathStatus, *, blamed: set[Component], affec
     return legs.check in affected or not blamed.isdisjoint(legs.crossed)
 
 
-def node_part(snapshot: Snapshot, health: ComponentStates, node: NodeId) -> ComponentState:
-    """A node as people see it: down if the node itself is blamed, degraded if something on it is."""
-    whole = health.of_all((parts.node_out(node), parts.node_in(node)))
-    if whole.finding is not None and whole.state is not PathState.UNKNOWN:
-        return whole
+def node_state(snapshot: Snapshot, health: ComponentStates, node: NodeId) -> ComponentState:
+    """State of a whole node: down if the node itself is blamed, degraded if a component on it is."""
+    own = health.of_all((parts.node_out(node), parts.node_in(node)))
+    if own.finding is not None and own.state is not PathState.UNKNOWN:
+        return own
     for finding in snapshot.findings:
-        if any(_stands_on(component, node) for component in finding.components):
-            whole_node = finding.cause in _WHOLE_NODE
+        if any(_is_on_node(component, node) for component in finding.components):
+            whole_node = finding.cause in _WHOLE_NODE_CAUSES
             return ComponentState(
-                PathState.DOWN if whole_node else PathState.DEGRADED, finding, paths=whole.paths
+                PathState.DOWN if whole_node else PathState.DEGRADED, finding, paths=own.paths
             )
-    return whole
+    return own
 
 
-def _stands_on(component: Component, node: NodeId) -> bool:
+def _is_on_node(component: Component, node: NodeId) -> bool:
     kinds = {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN, ComponentKind.POD_OUT, ComponentKind.POD_IN,
              ComponentKind.SERVICE_PROXY, ComponentKind.FIREWALL_RULE}  # fmt: skip
     return component.kind in kinds and component.source == str(node)

@@ -1,8 +1,8 @@
-"""The topology as one graph: every picture and every export is drawn from it.
+"""The topology as one graph, from which every picture and every export is made.
 
-Rules: a node or edge is named as findings name it (``prod/w1``, ``dns(prod)``, ``tunnel(prod→dev)``), so that
-a finding can be looked up; attributes are plain text, whole numbers, floats or truth values, so that every
-format can carry them; what is not known is left out, never 0.
+Rules: nodes and edges have the names that findings use (``prod/w1``, ``dns(prod)``, ``tunnel(prod→dev)``), so
+that a finding can be looked up; attributes are strings, integers, floats or booleans, which every format can
+represent; unknown values are left out, never 0.
 
 Nodes have ``kind`` ``cluster``, ``node``, ``agent``, ``service`` or ``dns``. Edges have ``kind``
 ``contains`` (cluster → node, service, DNS; node → agent) or the kind of the component they are: ``tunnel``
@@ -26,8 +26,8 @@ from netprobe.model.status import PathState
 from netprobe.render.component_state import (
     ComponentState,
     ComponentStates,
-    node_part,
-    read_health,
+    node_state,
+    read_component_states,
     worst,
 )
 from netprobe.render.labels import Names, headline
@@ -36,8 +36,8 @@ Plain: TypeAlias = str | int | float | bool
 
 
 def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
-    """Return the graph of *snapshot*; equal snapshots give graphs in equal order."""
-    health = read_health(snapshot)
+    """Return the graph of *snapshot*; equal snapshots give equal graphs in the same order."""
+    health = read_component_states(snapshot)
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
         taken_ns=snapshot.taken_ns,
         interval_ns=snapshot.interval_ns,
@@ -55,7 +55,7 @@ def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
 
 
 def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Every link direction, the two of a pair together."""
+    """Every link direction; the two directions of a link follow each other."""
     edges = [(source, target, data) for source, target, data in graph.edges(data=True)
              if data["kind"] == "tunnel"]  # fmt: skip
     first = {frozenset(edge[:2]): index for index, edge in reversed(list(enumerate(edges)))}
@@ -63,7 +63,7 @@ def find_links(graph: nx.MultiDiGraph[str]) -> list[tuple[str, str, dict[str, An
 
 
 class _GraphBuilder:
-    """Adds one kind of thing at a time."""
+    """Builds the graph, one kind of node or edge at a time."""
 
     def __init__(self, snapshot: Snapshot, health: ComponentStates, graph: nx.MultiDiGraph[str]) -> None:
         self._snapshot = snapshot
@@ -75,7 +75,7 @@ class _GraphBuilder:
     def add_cluster(self, cluster: Cluster) -> None:
         """A cluster, its nodes, services and DNS."""
         node_parts = [
-            (node, node_part(self._snapshot, self._health, cluster.node_id(node))) for node in cluster.nodes
+            (node, node_state(self._snapshot, self._health, cluster.node_id(node))) for node in cluster.nodes
         ]
         self._graph.add_node(
             cluster.name,
@@ -103,7 +103,7 @@ class _GraphBuilder:
             cluster=cluster.name,
             role=node.role.value,
             addresses=" ".join(node.host_addresses),
-            **self._feel(part),
+            **self._state_attributes(part),
         )
         self._graph.add_edge(cluster.name, name, key="contains", kind="contains")
 
@@ -119,7 +119,7 @@ class _GraphBuilder:
             label=label,
             cluster=cluster,
             addresses=" ".join(addresses),
-            **self._feel(part),
+            **self._state_attributes(part),
         )
         self._graph.add_edge(cluster, str(component), key="contains", kind="contains")
 
@@ -135,7 +135,7 @@ class _GraphBuilder:
             plane=agent.plane.value,
             addresses=" ".join(node.addresses(agent.plane)) if node else "",
             presence=status.state.value if status else "absent",
-            **self._feel(self._health.of(parts.agent(agent))),
+            **self._state_attributes(self._health.of(parts.agent(agent))),
         )
         self._graph.add_edge(str(agent.node_id), str(agent), key="contains", kind="contains")
 
@@ -158,7 +158,7 @@ class _GraphBuilder:
                 link=link.kind.value,
                 mechanism=link.mechanism or link.kind.value,
                 mtu=link.mtu,
-                **self._feel(self._health.of_link(component)),
+                **self._state_attributes(self._health.of_link(component)),
             )
 
     def add_parts(self) -> None:
@@ -171,11 +171,11 @@ class _GraphBuilder:
                     key=str(component),
                     kind=component.kind.value,
                     component=str(component),
-                    **self._feel(self._health.of(component)),
+                    **self._state_attributes(self._health.of(component)),
                 )
 
     def _edge_of(self, component: Component) -> Iterator[tuple[str, str]]:
-        """Where a component stands in the graph; nowhere if the inventory does not know its ends."""
+        """The edges of a component; none if the inventory does not know its ends."""
         match component.kind:
             case ComponentKind.OVERLAY:
                 ends = [(component.source, component.target)]
@@ -191,22 +191,22 @@ class _GraphBuilder:
         yield from (pair for pair in ends if all(end in self._graph for end in pair))
 
     def _gateway(self, name: str) -> str:
-        """The gateway node of a cluster; a node stays itself."""
+        """The gateway node of a cluster; the name of a node is returned unchanged."""
         cluster = self._snapshot.inventory.find_cluster(name)
         return _gateway_of(cluster, None) if cluster else name
 
-    def _feel(self, part: ComponentState) -> dict[str, Plain]:
-        """State and what explains it, as attributes."""
-        feel: dict[str, Plain] = {"state": part.state.value, "paths": part.paths}
+    def _state_attributes(self, part: ComponentState) -> dict[str, Plain]:
+        """State and its explanation, as attributes."""
+        attributes: dict[str, Plain] = {"state": part.state.value, "paths": part.paths}
         if part.finding is not None:
-            feel["finding"] = part.finding.id
-            feel["cause"] = part.finding.cause.value
-            feel["headline"] = headline(part.finding, self._names)
+            attributes["finding"] = part.finding.id
+            attributes["cause"] = part.finding.cause.value
+            attributes["headline"] = headline(part.finding, self._names)
         if part.loss is not None:
-            feel["loss"] = round(part.loss, 4)
+            attributes["loss"] = round(part.loss, 4)
         if part.rtt_ns is not None and part.state is not PathState.DOWN:
-            feel["rtt_ms"] = round(part.rtt_ns / 1e6, 3)
-        return feel
+            attributes["rtt_ms"] = round(part.rtt_ns / 1e6, 3)
+        return attributes
 
 
 def _ends(inventory: Inventory, link: Link) -> tuple[str, str]:
@@ -217,7 +217,7 @@ def _ends(inventory: Inventory, link: Link) -> tuple[str, str]:
 
 
 def _gateway_of(cluster: Cluster | None, named: str | None, otherwise: str = "") -> str:
-    """The node that ends a link; the cluster itself where no gateway is known."""
+    """The gateway node at the end of a link, or the cluster itself if no gateway is known."""
     if cluster is None:
         return otherwise
     if named:

@@ -1,4 +1,4 @@
-"""The words people read: short names, ages, headlines of findings, and the verdict in one sentence."""
+"""Texts for people: short names, durations, headlines of findings, and the verdict in one sentence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MARKS: Mapping[PathState, str] = {
     PathState.DOWN: "✕",
     PathState.UNKNOWN: "?",
 }
-"""One mark per state, so that no state is told by colour alone."""
+"""One mark per state, so that no state is shown by colour alone."""
 
 _CAUSES: Mapping[Cause, str] = {
     Cause.TUNNEL_DOWN: "{link} is down",
     Cause.TUNNEL_MTU: "{link} drops large packets",
     Cause.TUNNEL_LOSSY: "{link} loses {loss}",
-    Cause.RETURN_PATH_DROPPED: "{link} passes nothing that way",
+    Cause.RETURN_PATH_DROPPED: "{link} passes no packets",
     Cause.TUNNEL_SLOW: "{link} has become slow",
     Cause.OVERLAY_BLOCKED: "overlay {pair} is blocked",
     Cause.ROUTE_MISSING: "{at} has no route {detail}",
@@ -42,17 +42,17 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.WRONG_PEER: "gateway {at} delivers to the wrong pod",
     Cause.IDLE_TIMEOUT: "{link} forgets idle flows",
     Cause.CONNTRACK_FULL: "connection table of {at} is full",
-    Cause.STATUS_CONTRADICTED: "{link} is called connected, but passes nothing",
-    Cause.INTENT_BROKEN: "{pair} does not pass, though meant to: {detail}",
+    Cause.STATUS_CONTRADICTED: "{link} is reported connected, but passes no packets",
+    Cause.INTENT_BROKEN: "{pair} should pass, but does not: {detail}",
     Cause.INTENT_LEAK: "leak {pair}: {detail}",
     Cause.AGENT_SICK: "agent {at} is not measuring",
-    Cause.AGENT_CUT_OFF: "no reports come from {at}",
+    Cause.AGENT_CUT_OFF: "no reports from {at}",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The shortest leading words that still tell the names apart.
+    """The shortest leading words that keep the names distinct.
 
     >>> short_names(["prod-us-west-1", "staging-eu-1", "staging-us-1"])
     {'prod-us-west-1': 'prod', 'staging-eu-1': 'staging-eu', 'staging-us-1': 'staging-us'}
@@ -68,7 +68,7 @@ def _short(name: str, heads: Mapping[str, int]) -> str:
 
 
 def short_hosts(names: Iterable[str]) -> dict[str, str]:
-    """Names of hosts without their domains, where that still tells them apart; addresses stay whole.
+    """Names of hosts without their domains, if they stay distinct; addresses are not shortened.
 
     >>> short_hosts(["ip-10-0-1-7.eu.internal", "gw.a", "gw.b", "10.0.1.8"])
     {'ip-10-0-1-7.eu.internal': 'ip-10-0-1-7', 'gw.a': 'gw.a', 'gw.b': 'gw.b', '10.0.1.8': '10.0.1.8'}
@@ -82,7 +82,7 @@ def short_hosts(names: Iterable[str]) -> dict[str, str]:
 
 
 def place_of(environment: str, region: str) -> str:
-    """Where a cluster stands, as far as its inventory says.
+    """Environment and region of a cluster, as far as the inventory gives them.
 
     >>> place_of("prod", "eu"), place_of("", "eu"), place_of("", "")
     ('prod · eu', 'eu', '–')
@@ -92,14 +92,14 @@ def place_of(environment: str, region: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How one fleet's parts are called among people."""
+    """Short names of one fleet's parts, as people use them."""
 
     short: Mapping[str, str] = field(default_factory=dict)
     """Names of clusters, and of their nodes (``cluster/node``), abbreviated."""
     direct: frozenset[frozenset[str]] = frozenset()
-    """Pairs of clusters without a tunnel between them, only a direct link."""
+    """Pairs of clusters with a direct link and no tunnel between them."""
     direct_beside: frozenset[tuple[frozenset[str], str]] = frozenset()
-    """Direct links beside others, by their clusters and by what tells them from those."""
+    """Direct links beside other links of the same pair: the pair, and the detail that identifies the link."""
 
     @classmethod
     def of(cls, inventory: Inventory) -> Names:
@@ -109,9 +109,9 @@ class Names:
             pairs[link.kind].add(frozenset((link.source, link.target)))
         direct = pairs[LinkKind.DIRECT] - pairs[LinkKind.TUNNEL]
         beside = {
-            (frozenset((link.source, link.target)), told)
-            for link, told in zip(inventory.links, inventory.tell_links_apart(), strict=True)
-            if told and link.kind is LinkKind.DIRECT
+            (frozenset((link.source, link.target)), detail)
+            for link, detail in zip(inventory.links, inventory.tell_links_apart(), strict=True)
+            if detail and link.kind is LinkKind.DIRECT
         }
         short = short_names(cluster.name for cluster in inventory.clusters)
         nodes = {
@@ -122,11 +122,11 @@ class Names:
         return cls(short | nodes, frozenset(direct), frozenset(beside))
 
     def shorten(self, name: str) -> str:
-        """A cluster, or something in one (``cluster/node/plane``), in the short words of this fleet."""
+        """The short name of a cluster or of something in one (``cluster/node/plane``)."""
         return _shorten(name, self.short)
 
     def kind_of(self, component: Component) -> str:
-        """The kind of a part in a word: what joins two clusters directly is no tunnel."""
+        """The kind of a component; a direct connection of two clusters is a ``link``, not a ``tunnel``."""
         pair = frozenset((component.source, component.target))
         is_direct = pair in self.direct or (pair, component.detail) in self.direct_beside
         return "link" if is_direct and component.kind is ComponentKind.TUNNEL else component.kind.value
@@ -137,11 +137,11 @@ def headline(finding: Finding, names: Names | None = None) -> str:
     names = names or Names()
     short = names.short
     if not finding.components:
-        return f"{finding.cause}: nothing could be singled out"
+        return f"{finding.cause}: no component could be singled out"
     first = finding.components[0]
     loss = f"{finding.loss:.0%}".replace("%", " %") if finding.loss is not None else "packets"
     return _CAUSES[finding.cause].format(
-        link=f"{names.kind_of(first)} {pair_of(finding.components, short)}{_apart(first)}",
+        link=f"{names.kind_of(first)} {pair_of(finding.components, short)}{_link_detail(first)}",
         pair=pair_of(finding.components, short),
         at=_shorten(first.source, short),
         detail=_shorten_detail(first, short),
@@ -150,13 +150,13 @@ def headline(finding: Finding, names: Names | None = None) -> str:
     )
 
 
-def _apart(link: Component) -> str:
-    """What tells one of several links between the same clusters from the others."""
+def _link_detail(link: Component) -> str:
+    """The detail that identifies one of several links between the same clusters."""
     return f" ({link.detail})" if link.kind is ComponentKind.TUNNEL and link.detail else ""
 
 
 def _shorten(name: str, short: Mapping[str, str]) -> str:
-    """The longest beginning that is known, abbreviated; the rest as it is."""
+    """Replace the longest known prefix by its short name; keep the rest."""
     cluster, *rest = name.split("/")
     if rest and (node := short.get(f"{cluster}/{rest[0]}")):
         return "/".join((node, *rest[1:]))
@@ -175,7 +175,7 @@ def _shorten_part(component: Component, names: Names) -> str:
 
 
 def pair_of(components: tuple[Component, ...], short: Mapping[str, str]) -> str:
-    """``a ↔ b`` where both directions are named, ``a → b`` where one is."""
+    """``a ↔ b`` if both directions are named, ``a → b`` if one is."""
     first = components[0]
     both = any((other.source, other.target) == (first.target, first.source) for other in components)
     if not first.target:
@@ -188,9 +188,9 @@ def verdict(snapshot: Snapshot) -> str:
     findings = snapshot.findings
     if findings:
         names = Names.of(snapshot.inventory)
-        told = [headline(finding, names) for finding in findings[:2]]
+        headlines = [headline(finding, names) for finding in findings[:2]]
         more = f" and {len(findings) - 2} more" if len(findings) > 2 else ""
-        return f"{count(len(findings), 'finding')}: {'; '.join(told)}{more}"
+        return f"{count(len(findings), 'finding')}: {'; '.join(headlines)}{more}"
     return _verdict_without_findings(snapshot)
 
 
@@ -199,21 +199,23 @@ def _verdict_without_findings(snapshot: Snapshot) -> str:
     agents = sum(1 for _ in snapshot.inventory.iter_agents())
     alive = sum(status.state is AgentState.ALIVE for status in snapshot.agents)
     if not snapshot.paths:
-        return f"nothing is known: none of {count(agents, 'agent')} has measured anything yet"
+        return f"nothing measured yet by {count(agents, 'agent')}"
     if states[PathState.DOWN] or states[PathState.DEGRADED]:
-        told = [f"{states[state]} {state}" for state in (PathState.DOWN, PathState.DEGRADED) if states[state]]
-        return f"{' and '.join(told)} of {count(len(snapshot.paths), 'path')}, and no finding explains it yet"
+        broken = [
+            f"{states[state]} {state}" for state in (PathState.DOWN, PathState.DEGRADED) if states[state]
+        ]
+        return f"{' and '.join(broken)} of {count(len(snapshot.paths), 'path')}; no finding explains this yet"
     if states[PathState.UNKNOWN] or alive < agents:
         return (
-            f"nothing seen broken, but {states[PathState.UNKNOWN]} of {count(len(snapshot.paths), 'path')} "
+            f"no fault found, but {states[PathState.UNKNOWN]} of {count(len(snapshot.paths), 'path')} "
             f"not measured; {alive} of {count(agents, 'agent')} alive"
         )
-    if _asked_pairs(snapshot) < _node_pairs(snapshot):
+    if _checked_pairs(snapshot) < _node_pairs(snapshot):
         return f"all {count(len(snapshot.paths), 'measured path')} are up, nothing broken"
     return f"all {count(agents, 'agent')} reach each other, nothing broken"
 
 
-def _asked_pairs(snapshot: Snapshot) -> int:
+def _checked_pairs(snapshot: Snapshot) -> int:
     pairs = {(check.source.node_id, check.target.node) for check in snapshot.checks if check.target.node}
     return sum(source != target for source, target in pairs)
 
@@ -224,7 +226,7 @@ def _node_pairs(snapshot: Snapshot) -> int:
 
 
 def severity(snapshot: Snapshot) -> PathState:
-    """How bad it is, for the colour of the verdict: an agent that is not measuring is unknown, not down."""
+    """The colour of the verdict; an agent that does not measure is unknown, not down."""
     if any(finding.cause not in UNMEASURED for finding in snapshot.findings) or (
         not snapshot.findings and is_broken(snapshot)
     ):
@@ -239,23 +241,23 @@ def is_broken(snapshot: Snapshot) -> bool:
 
 
 def unmeasured(snapshot: Snapshot) -> str:
-    """What nobody measured, in one line; empty where everything was."""
-    told = []
+    """What was not measured, in one line; empty if everything was measured."""
+    missing = []
     unknown = sum(path.state is PathState.UNKNOWN for path in snapshot.paths)
     if unknown:
-        told.append(f"{count(unknown, 'path')} of {len(snapshot.paths)}")
+        missing.append(f"{count(unknown, 'path')} of {len(snapshot.paths)}")
     silent = [status.agent for status in snapshot.agents if status.state is not AgentState.ALIVE]
     if silent:
-        told.append(
+        missing.append(
             f"{count(len(silent), 'agent')} not reporting" + (f" ({silent[0]})" if len(silent) == 1 else "")
         )
     if snapshot.coverage.uncovered:
-        told.append(f"{count(len(snapshot.coverage.uncovered), 'part')} crossed by no check")
-    return "; ".join(told)
+        missing.append(f"{count(len(snapshot.coverage.uncovered), 'component')} crossed by no check")
+    return "; ".join(missing)
 
 
 def one_line(text: str) -> str:
-    r"""Whatever a peer said, on one line and without control characters that a terminal would obey.
+    r"""Text from a peer on one line, without control characters that a terminal would interpret.
 
     >>> one_line("no\n\x1b[31mway")
     'no \ufffd[31mway'
@@ -274,7 +276,7 @@ def count(number: int, noun: str) -> str:
 
 
 def moment(at_ns: int) -> str:
-    """A moment of wall time for people, in UTC; nothing where it is not known.
+    """A wall-clock time in UTC; empty if it is not known.
 
     >>> moment(1_795_417_812_000_000_000)
     '2026-11-23 07:10:12 UTC'
@@ -283,7 +285,7 @@ def moment(at_ns: int) -> str:
 
 
 def duration(span_ns: float | None) -> str:
-    """A duration for people; a dash where there is none.
+    """A duration for people; a dash if there is none.
 
     >>> [duration(ns) for ns in (None, 812, 310_000, 71_400_000, 5e9, 240e9, 7.3e12)]
     ['–', '1 µs', '310 µs', '71.4 ms', '5 s', '4 min', '2.0 h']
@@ -297,14 +299,14 @@ def duration(span_ns: float | None) -> str:
 
 
 def lasted_ns(finding: Finding) -> int | None:
-    """How long an ended finding stood; None where it has not ended or its times contradict each other."""
+    """Duration of an ended finding; None if it has not ended or its times contradict each other."""
     if finding.ended_ns is None or finding.ended_ns < finding.first_seen_ns:
         return None
     return finding.ended_ns - finding.first_seen_ns
 
 
 def percent(share: float | None) -> str:
-    """A share for people; a dash where there is none.
+    """A share in percent; a dash if there is none.
 
     >>> percent(0.3), percent(0.004), percent(None)
     ('30 %', '0.4 %', '–')

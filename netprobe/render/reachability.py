@@ -1,7 +1,7 @@
-"""Who reaches whom: the reachability matrix, between nodes or between clusters.
+"""The reachability matrix, between nodes or between clusters.
 
-Rule: a cell shows the worst state of its checks and counts them all; a pair that nobody asks has no cell,
-which is not the same as a cell that is unknown.
+Rule: a cell shows the worst state of its checks and counts all of them; a pair without checks has no cell,
+which differs from a cell that is unknown.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from netprobe.model.status import PathState
 from netprobe.render.component_state import worst
 
 _LAYERS = frozenset((Layer.NODE, Layer.POD, Layer.HOST_POD))
-"""Services, DNS and outer addresses are not somebody one reaches."""
+"""Layers whose target is a node; services, DNS and outer addresses are not part of the matrix."""
 
 
 class Level(StrEnum):
-    """What a row stands for."""
+    """What a row represents."""
 
     NODE = "node"
     CLUSTER = "cluster"
@@ -50,7 +50,7 @@ class MatrixCell:
 
 
 def up_of_all(cell: MatrixCell) -> str:
-    """How many of a cell's paths are up; a dash where there is none.
+    """How many of a cell's paths are up; a dash if it has none.
 
     >>> up_of_all(MatrixCell({PathState.UP: 1200, PathState.DOWN: 3})), up_of_all(MatrixCell())
     ('1,200/1,203', '–')
@@ -60,21 +60,23 @@ def up_of_all(cell: MatrixCell) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReachabilityMatrix:
-    """Rows ask, columns answer; both in inventory order."""
+    """Rows are sources, columns are targets; both in inventory order."""
 
     level: Level
     names: tuple[str, ...]
     cells: Mapping[tuple[str, str], MatrixCell]
 
     def find(self, *, source: str, target: str) -> MatrixCell | None:
-        """The cell of a pair, or None where nobody asks."""
+        """The cell of a pair, or None if no check covers it."""
         return self.cells.get((source, target))
 
     @property
     def differing(self) -> tuple[str, ...]:
         """Names with a row or column that is not all up, in order."""
-        odd = {name for pair, cell in self.cells.items() if cell.state is not PathState.UP for name in pair}
-        return tuple(name for name in self.names if name in odd)
+        differing = {
+            name for pair, cell in self.cells.items() if cell.state is not PathState.UP for name in pair
+        }
+        return tuple(name for name in self.names if name in differing)
 
     def cluster_of(self, name: str) -> str:
         """The cluster a row belongs to."""
@@ -84,7 +86,7 @@ class ReachabilityMatrix:
 def read_matrix(
     snapshot: Snapshot, *, plane: Plane | None = None, level: Level = Level.NODE
 ) -> ReachabilityMatrix:
-    """Count the path states of every ordered pair; *plane* keeps the checks asked from one plane only."""
+    """Count the path states of every ordered pair; *plane* selects checks from one plane."""
     states = {path.check: path.state for path in snapshot.paths}
     counts: dict[tuple[str, str], Counter[PathState]] = {}
     for check in snapshot.checks:
@@ -97,7 +99,9 @@ def read_matrix(
         pair = (str(nodes[0]), str(nodes[1])) if level is Level.NODE else (nodes[0].cluster, nodes[1].cluster)
         counts.setdefault(pair, Counter())[states.get(check.id, PathState.UNKNOWN)] += 1
     return ReachabilityMatrix(
-        level, _names(snapshot, level), {pair: MatrixCell(dict(seen)) for pair, seen in counts.items()}
+        level,
+        _names(snapshot, level),
+        {pair: MatrixCell(dict(tally)) for pair, tally in counts.items()},
     )
 
 

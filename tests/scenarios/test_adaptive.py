@@ -81,10 +81,10 @@ def test_the_round_ends_with_the_part_that_is_broken(part: Component) -> None:
     narrowed = asyncio.run(narrow_down(finding, asked.fabric, able=able, ask=asked))
     assert narrowed.left == (part,)
     assert 0 < len(asked.checks) <= BUDGET
-    assert analyst.narrow(finding.id, narrowed.left, narrowed.told)
+    assert analyst.narrow(finding.id, narrowed.left, narrowed.answers)
     (after,) = analyst.conclude(now_ns=T0 + (INTERVALS + 3) * SECOND).findings
     assert (after.id, after.components, after.indistinguishable) == (finding.id, (part,), ())
-    assert [each.text for each in after.evidence_for[-len(narrowed.told) :]] == list(narrowed.told)
+    assert [each.text for each in after.evidence_for[-len(narrowed.answers) :]] == list(narrowed.answers)
 
 
 def test_without_a_budget_or_without_agents_nothing_is_asked_and_nothing_is_claimed() -> None:
@@ -94,7 +94,7 @@ def test_without_a_budget_or_without_agents_nothing_is_asked_and_nothing_is_clai
     for able, budget in ((every, 0), (frozenset[AgentId](), BUDGET)):
         narrowed = asyncio.run(narrow_down(finding, asked.fabric, able=able, ask=asked, budget=budget))
         assert set(narrowed.left) == {*finding.components, *finding.indistinguishable}
-        assert narrowed.told == ()
+        assert narrowed.answers == ()
     assert asked.checks == []
 
 

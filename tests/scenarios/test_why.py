@@ -11,7 +11,7 @@ from netprobe.analysis.queries.path_explanation import PathExplanation, explain_
 from netprobe.model.finding import Cause
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
-from netprobe.render.component_state import read_health
+from netprobe.render.component_state import read_component_states
 from tests.scenarios.player import (
     at,
     default_fleet,
@@ -43,7 +43,7 @@ def snapshot_of(kind: str, parameters: tuple[tuple[str, str], ...]) -> Snapshot:
 
 def ask(snapshot: Snapshot, source: str, target: str) -> PathExplanation:
     ends = find_end(snapshot.inventory, source), find_end(snapshot.inventory, target)
-    return explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    return explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
 
 
 def layers(why: PathExplanation) -> dict[str, PathState | None]:

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from netprobe.cli.options.output import ReportOutput
 from netprobe.errors import SystemRefusedError
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.formats.subject import ReportSubject
 from netprobe.wire.documents import write_document
 
@@ -29,7 +29,7 @@ def print_view(form: str, *, table: Callable[[], RenderableType], document: Call
 
 def deliver_report(subject: ReportSubject, output: ReportOutput) -> None:
     """Write the files of *output*, each in its form, then print."""
-    write_files({path: FORMS[form].write(subject).encode() for path, form in output.files.items()})
+    write_files({path: REPORT_FORMATS[form].write(subject).encode() for path, form in output.files.items()})
     print_report(subject, output.form)
 
 
@@ -38,7 +38,7 @@ def print_report(subject: ReportSubject, form: str) -> None:
     if form == "table":
         Console().print(subject.table())
     else:
-        click.echo(FORMS[form].write(subject), nl=False)
+        click.echo(REPORT_FORMATS[form].write(subject), nl=False)
 
 
 def write_files(files: Mapping[Path, bytes]) -> Iterable[Path]:

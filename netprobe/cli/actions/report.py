@@ -10,12 +10,12 @@ from netprobe.cli.actions.output import print_report, write_files
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError
 from netprobe.render.labels import is_broken
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 
 DIRECTORY_FORMS = ("html", "markdown", "json", "junit", "tap", "sarif")
 """What a directory gets if no form is given."""
-_SUFFIXES = frozenset(form.suffix for form in FORMS.values())
+_SUFFIXES = frozenset(form.suffix for form in REPORT_FORMATS.values())
 
 
 def run_report(source: Source, output: Path | None, form: str | None) -> int:
@@ -35,6 +35,6 @@ def run_report(source: Source, output: Path | None, form: str | None) -> int:
 
 def _files(moment: SnapshotReport, output: Path, form: str | None, *, is_file: bool) -> dict[Path, bytes]:
     if is_file:
-        return {output: FORMS[form or form_of(output)].write(moment).encode()}
+        return {output: REPORT_FORMATS[form or format_for_suffix(output)].write(moment).encode()}
     forms = DIRECTORY_FORMS if form in {None, "all"} else (str(form),)
     return {output / name: raw for name, raw in build_report_files(moment.snapshot, forms).items()}

@@ -16,7 +16,7 @@ from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.units import SECOND_NS
 from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.render.terminal.simulation import Simulated, simulation_document, simulation_table
+from netprobe.render.terminal.simulation import SimulatedRun, simulation_document, simulation_table
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.faults import make_fault
 from netprobe.simulate.fleet import (
@@ -30,7 +30,7 @@ from netprobe.simulate.world import ArrivingReport, World
 from netprobe.store.bundle import write_bundle
 
 _START_NS = 1_700_000_000 * SECOND_NS
-"""Simulated runs begin at a fixed moment, so that equal seeds give equal evidence."""
+"""SimulatedRun runs begin at a fixed moment, so that equal seeds give equal evidence."""
 _FIRST_FAULT = 12.0
 """Intervals after the start at which a fault strikes unless it says otherwise: the fleet has settled."""
 
@@ -65,7 +65,7 @@ def run_simulate(asked: Simulation, *, form: str) -> int:
     score = _play(inventory, fleet, made, seed=asked.seed, intervals=length, kept=kept)
     if asked.evidence is not None:
         write_bundle(asked.evidence, _snapshot(inventory, fleet, score), kept or ())
-    played = Simulated(inventory, fleet, score, _START_NS, length, asked.seed)
+    played = SimulatedRun(inventory, fleet, score, _START_NS, length, asked.seed)
     print_view(form, table=lambda: simulation_table(played), document=lambda: simulation_document(played))
     return 0 if score.is_right else 1
 

@@ -24,7 +24,7 @@ from netprobe.cli.options.visit import VisitOptions
 from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.model.intent import CellResult, CellVerdict, Deviation, LocateDrops
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.documents.incident import event_json, event_line
+from netprobe.render.documents.incident import incident_json, incident_text
 from netprobe.render.reports.verification import VerificationReport
 from netprobe.wire.intent_watch import MAX_HOLDS_NS, IntentReport
 from netprobe.workflows.verification_request import VerifyRequest
@@ -117,7 +117,7 @@ def _verify_again(verifier: IntentVerifier, tracker: IncidentTracker, incidents:
         click.echo(f"not verified: {error}", err=True)
         return
     for event in tracker.see(judged, at_ns=time.time_ns()):
-        click.echo(event_line(event))
+        click.echo(incident_text(event))
         _keep(event, incidents)
 
 
@@ -135,7 +135,7 @@ def _keep(event: IncidentEvent, path: Path | None) -> None:
         return
     try:
         with path.open("a") as kept:
-            kept.write(f"{event_json(event)}\n")
+            kept.write(f"{incident_json(event)}\n")
     except OSError as error:
         click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
 

@@ -11,7 +11,7 @@ from netprobe.cli.options.source import Source
 from netprobe.errors import InputError
 from netprobe.model.check import Check
 from netprobe.model.status import PathState
-from netprobe.render.component_state import read_health
+from netprobe.render.component_state import read_component_states
 from netprobe.render.terminal.path_explanation import why_document, why_table
 
 _MOST_ASKED = 6
@@ -25,7 +25,7 @@ def run_why(
     """Print whether *origin* reaches *target* and why; 0 it does, 1 it does not, or it is unknown."""
     snapshot = load_snapshot(source, evidence=evidence)
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
-    answer = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    answer = explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
     asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
     asked += _ask_patiently(source, find_patient_questions(snapshot, answer)) if patient else ()
     print_view(

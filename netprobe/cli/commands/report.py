@@ -12,14 +12,14 @@ import click
 from netprobe.cli.commands.report_diff import diff, save
 from netprobe.cli.options.help_group import HelpGroup
 from netprobe.cli.options.source import Source, source_options
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 
 
 @click.group(cls=HelpGroup, invoke_without_command=True)
 @source_options
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR|FILE",
               help="A directory gets reports, pictures and the graph; a file only the report.")  # fmt: skip
-@click.option("-o", "--format", "form", type=click.Choice((*FORMS, "all")), default=None,
+@click.option("-o", "--format", "form", type=click.Choice((*REPORT_FORMATS, "all")), default=None,
               help="Default: the table, the form of a file's suffix, all for a directory.")  # fmt: skip
 @click.pass_context
 def report(context: click.Context, *, source: Source, output: Path | None, form: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 
 C = TypeVar("C", bound=Callable[..., object])
 R = TypeVar("R")
@@ -36,13 +36,13 @@ def report_options(command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
     def with_output(*args: object, form: str, write: tuple[Path, ...], **rest: object) -> R:
         files = {
-            path: form_of(path) for path in write
+            path: format_for_suffix(path) for path in write
         }  # an unknown suffix is an error before anything is asked
         return command(*args, output=ReportOutput(form, files), **rest)
 
-    suffixes = " ".join(form.suffix for form in FORMS.values())
+    suffixes = " ".join(form.suffix for form in REPORT_FORMATS.values())
     options = (
-        click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="table",
+        click.option("-o", "--output", "form", type=click.Choice(tuple(REPORT_FORMATS)), default="table",
                      show_default=True, help="What to print."),
         click.option("--write", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
                      help=f"Also write FILE; its suffix is the form ({suffixes}). Repeat it for several."),

@@ -1,1 +1,1 @@
-"""The same facts for machines: JSON and YAML documents, graph exports, Prometheus metrics."""
+"""Output for machines: JSON and YAML documents, graph exports, Prometheus metrics."""

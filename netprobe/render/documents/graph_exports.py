@@ -13,7 +13,7 @@ from netprobe.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class GraphFormat:
-    """A way to write the graph down."""
+    """One output format of the graph."""
 
     suffix: str
     about: str
@@ -21,12 +21,12 @@ class GraphFormat:
 
 
 def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
-    """GraphML, as Gephi, yEd and Cytoscape read it."""
+    """GraphML, readable by Gephi, yEd and Cytoscape."""
     return "\n".join(nx.generate_graphml(graph, named_key_ids=True)) + "\n"
 
 
 def to_node_link(graph: nx.MultiDiGraph[str]) -> str:
-    """Node-link JSON, as ``networkx.node_link_graph`` and d3 read it."""
+    """Node-link JSON, readable by ``networkx.node_link_graph`` and d3."""
     data = nx.node_link_data(graph, edges="edges")
     return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -41,7 +41,7 @@ def to_dot(graph: nx.MultiDiGraph[str]) -> str:
             lines += _dot_cluster(graph, name, data)
     for source, target, key, data in graph.edges(keys=True, data=True):
         if data["kind"] != "contains":
-            lines.append(f"  {_quote(source)} -> {_quote(target)} [{_dot_look(data, key)}];")
+            lines.append(f"  {_quote(source)} -> {_quote(target)} [{_dot_edge(data, key)}];")
         elif graph.nodes[target]["kind"] == "agent":
             lines.append(f"  {_quote(source)} -> {_quote(target)} [arrowhead=none, color=gray];")
     return "\n".join([*lines, "}"]) + "\n"
@@ -71,15 +71,15 @@ def _dot_node(data: Mapping[str, str]) -> str:
     return f'label={_quote(data["label"])}, shape={shape}, color="{colour}", style={_quote(style)}'
 
 
-def _dot_look(data: Mapping[str, object], key: str) -> str:
+def _dot_edge(data: Mapping[str, object], key: str) -> str:
     colour, style = _DOT_STYLES[str(data["state"])]
-    look = f'color="{colour}", style={style}, tooltip={_quote(key)}'
+    attributes = f'color="{colour}", style={style}, tooltip={_quote(key)}'
     label = str(data.get("headline") or data.get("mechanism") or "")
-    return f"{look}, label={_quote(label)}" if label else look
+    return f"{attributes}, label={_quote(label)}" if label else attributes
 
 
 def _quote(text: str) -> str:
-    """A DOT string: names may hold anything an inventory may hold."""
+    """Quote a DOT string; names from an inventory may contain any character."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
@@ -95,5 +95,5 @@ FORMATS: Mapping[str, GraphFormat] = {
 def export_graph(graph: nx.MultiDiGraph[str], name: str) -> str:
     """Write *graph* in the format called *name*; an unknown name is an :class:`InputError`."""
     if name not in FORMATS:
-        raise InputError(f"no graph format {name!r}; there are {', '.join(FORMATS)}")
+        raise InputError(f"unknown graph format {name!r}; choose one of {', '.join(FORMATS)}")
     return FORMATS[name].write(graph)

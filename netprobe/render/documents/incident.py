@@ -1,4 +1,4 @@
-"""An incident of a watched intent, as a line for people or an object for machines."""
+"""An incident of a watched intent, as text for people or as JSON."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ import json
 from netprobe.analysis.intent.incidents import IncidentChange, IncidentEvent
 
 
-def event_line(event: IncidentEvent) -> str:
-    """Two lines: what, and why.
+def incident_text(event: IncidentEvent) -> str:
+    """Two lines: what changed, and an example.
 
     ``15:04:05  incident 1 opened: broken prod → staging, rule web, 3 cells``
     """
-    subject, one = event.subject, event.example
+    subject, example = event.subject, event.example
     what = f"{subject.verdict} {subject.source} → {subject.target}, rule {subject.rule}"
     cells = f"{event.cells:,} cell{'s' if event.cells != 1 else ''}"
     head = f"{_clock(event.at_ns)}  incident {event.number} {event.change}: {what}, {cells}"
     if event.change is IncidentChange.CLOSED:
         return f"{head}, after {_seconds(event.at_ns - event.opened_ns)}"
-    return f"{head}\n          {one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
+    cell = example.cell
+    return f"{head}\n          {cell.source} → {cell.target} {cell.door}: {example.reason}"
 
 
-def event_json(event: IncidentEvent) -> str:
-    """One object on one line."""
-    subject, one = event.subject, event.example
-    told = {
+def incident_json(event: IncidentEvent) -> str:
+    """One JSON object on one line."""
+    subject, example = event.subject, event.example
+    document = {
         "schema": "netprobe/incident", "version": 1, "incident": event.number, "change": str(event.change),
         "at": _stamp(event.at_ns), "opened": _stamp(event.opened_ns), "verdict": str(subject.verdict),
         "from": subject.source, "to": subject.target, "rule": subject.rule, "cells": event.cells,
         "example": {
-            "source": str(one.cell.source), "target": one.cell.target, "door": str(one.cell.door),
-            "reason": one.reason, "at": one.at or None,
+            "source": str(example.cell.source), "target": example.cell.target, "door": str(example.cell.door),
+            "reason": example.reason, "at": example.at or None,
         },
     }  # fmt: skip
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _moment(wall_ns: int) -> dt.datetime:

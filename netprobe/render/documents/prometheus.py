@@ -1,9 +1,9 @@
-"""Metrics for Prometheus: one moment of the fleet as metric families.
+"""Prometheus metrics of one snapshot and of the collector.
 
-Rule: labels are bounded. Paths are counted by ordered pair of clusters and state, agents by cluster, plane
-and state; nothing carries the name of a node but the first :data:`MOST_FINDINGS` open findings. A fleet of n
-clusters has at most 4·n·(n+1) + 9·n series of these. States and causes that nobody is in are told as 0, so
-that an alert can tell "none" from "not told".
+Rule: label values are bounded. Paths are counted by ordered pair of clusters and state, agents by cluster,
+plane and state; only the first :data:`MOST_FINDINGS` open findings contain names of nodes. A fleet of n
+clusters has at most 4·n·(n+1) + 9·n of these series. States and causes without members are exported as 0, so
+that an alert can distinguish "none" from "no data".
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from netprobe.render.labels import headline
 
 MOST_FINDINGS = 50
 OUTSIDE = "outside"
-"""The target of paths that lead out of the fleet."""
+"""Target label of paths that lead out of the fleet."""
 _TOTALS = {
-    "reports_stored": "Reports of agents that were stored, since the history was made",
-    "reports_repeated": "Reports that came again and were dropped",
-    "windows_stored": "Windows (one check, one interval) that were stored",
-    "messages_malformed": "Messages that were no reports",
+    "reports_stored": "Agent reports stored since the history was created",
+    "reports_repeated": "Repeated reports that were dropped",
+    "windows_stored": "Windows (one check, one interval) stored",
+    "messages_malformed": "Messages that could not be read as reports",
 }
 
 
 class _FixedCollector(Collector):
-    """What is known already, for a registry."""
+    """Registers metric families that are already filled."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = tuple(families)
@@ -51,7 +51,7 @@ class _FixedCollector(Collector):
 def encode_metrics(
     snapshot: Snapshot | None, vitals: CollectorHealth, *, accept: str = ""
 ) -> tuple[bytes, str]:
-    """The body and content type for whoever sends *accept*; without *snapshot*, of the collector alone."""
+    """Body and content type for an ``Accept`` header; without *snapshot*, of the collector alone."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     registry.register(_FixedCollector(_of_collector(vitals)))
@@ -75,13 +75,13 @@ def _of_fleet(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _coverage(snapshot)
     yield _gauge(
         "netprobe_concluded_timestamp_seconds",
-        "When the analysis last concluded",
+        "Time of the last analysis",
         snapshot.taken_ns / SECOND_NS,
     )
 
 
 def _paths(snapshot: Snapshot) -> Metric:
-    told = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "netprobe_paths", "Checks by ordered pair of clusters and state", labels=["source", "target", "state"]
     )
     states = {path.check: path.state for path in snapshot.paths}
@@ -91,12 +91,12 @@ def _paths(snapshot: Snapshot) -> Metric:
             counts[check.source.cluster, target_of(check), states.get(check.id, PathState.UNKNOWN)] += 1
     for source, target in sorted({(source, target) for source, target, _ in counts}):
         for state in PathState:
-            told.add_metric([source, target, state], counts[source, target, state])
-    return told
+            family.add_metric([source, target, state], counts[source, target, state])
+    return family
 
 
 def target_of(check: Check) -> str:
-    """The cluster that a check leads to, or :data:`OUTSIDE`."""
+    """The cluster of a check's target, or :data:`OUTSIDE`."""
     target = check.target
     if target.kind is TargetKind.OUTSIDE:
         return OUTSIDE
@@ -111,11 +111,11 @@ def _findings(snapshot: Snapshot) -> Iterator[Metric]:
     yield by_cause
     each = GaugeMetricFamily(
         "netprobe_finding_confidence",
-        f"How certain each open finding is, 0-1; the {MOST_FINDINGS} most certain",
+        f"Confidence of each open finding, 0-1; the {MOST_FINDINGS} most certain",
         labels=["finding", "cause", "says"],
     )
     for finding in snapshot.findings[:MOST_FINDINGS]:
-        # Without its changing figures, so that the series stays one for as long as the finding lasts.
+        # Without its changing figures, so that the series stays the same while the finding lasts.
         each.add_metric(
             [finding.id, finding.cause, headline(replace(finding, loss=None))], finding.confidence
         )
@@ -123,86 +123,90 @@ def _findings(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _agents(snapshot: Snapshot) -> Metric:
-    told = GaugeMetricFamily(
+    family = GaugeMetricFamily(
         "netprobe_agents",
-        "Agents by state: alive, sick (cannot be trusted), silent (spoke once), absent (never spoke)",
+        "Agents by state: alive, sick (not trusted), silent (stopped reporting), absent (never reported)",
         labels=["cluster", "plane", "state"],
     )
     names = ((AgentId.parse(status.agent), status.state) for status in snapshot.agents)
     counts = Counter((agent.cluster, agent.plane, state) for agent, state in names)
     for cluster, plane, state in product(sorted({key[0] for key in counts}), Plane, AgentState):
-        told.add_metric([cluster, plane, state], counts[cluster, plane, state])
-    return told
+        family.add_metric([cluster, plane, state], counts[cluster, plane, state])
+    return family
 
 
 def _coverage(snapshot: Snapshot) -> Iterator[Metric]:
     coverage = snapshot.coverage
-    for name, told, value in (
-        ("components", "Parts that can break, each with a direction", coverage.components),
-        ("components_covered", "Parts that a check of this epoch crosses", coverage.covered),
-        ("components_identifiable", "Parts whose failure looks like no other's", coverage.identifiable),
+    for name, description, value in (
+        ("components", "Components that can break, each in one direction", coverage.components),
+        ("components_covered", "Components that a check of this epoch crosses", coverage.covered),
+        ("components_identifiable", "Components whose failure is distinct", coverage.identifiable),
         ("checks", "Checks of this epoch", coverage.checks),
-        ("checks_left_out", "Variants that the budgets leave no room for in this epoch", coverage.left_out),
-        ("cluster_pairs_unjoined", "Pairs of clusters that nothing joins: not asked", len(coverage.unjoined)),
+        ("checks_left_out", "Variants of checks left out by the budgets in this epoch", coverage.left_out),
+        ("cluster_pairs_unjoined", "Cluster pairs without a connection", len(coverage.unjoined)),
     ):  # fmt: skip
-        yield _gauge(f"netprobe_{name}", told, value)
+        yield _gauge(f"netprobe_{name}", description, value)
 
 
 def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     yield _gauge("netprobe_collector_info", "The collector's version", 1, version=vitals.version)
     yield _gauge(
-        "netprobe_started_timestamp_seconds", "When the collector started", vitals.started_ns / SECOND_NS
+        "netprobe_started_timestamp_seconds", "Time when the collector started", vitals.started_ns / SECOND_NS
     )
     yield _gauge("netprobe_epoch", "The epoch of the plans", vitals.epoch)
-    yield _gauge("netprobe_interval_seconds", "One round of all checks", vitals.interval_ns / SECOND_NS)
+    yield _gauge(
+        "netprobe_interval_seconds",
+        "Length of an interval: one round of all checks",
+        vitals.interval_ns / SECOND_NS,
+    )
     yield _gauge("netprobe_agents_planned", "Agents that have a plan", vitals.agents_planned)
     if vitals.last_report_ns is not None:
         yield _gauge(
             "netprobe_last_report_timestamp_seconds",
-            "When a report was last stored",
+            "Time when a report was last stored",
             vitals.last_report_ns / SECOND_NS,
         )
     counters = asdict(vitals.counters)
-    for name, told in _TOTALS.items():
-        yield _counter(f"netprobe_{name}", told, counters[name])
+    for name, description in _TOTALS.items():
+        yield _counter(f"netprobe_{name}", description, counters[name])
     yield _by_reason(
-        "netprobe_windows_rejected", "Windows that were not used, since the start",
+        "netprobe_windows_rejected", "Windows rejected since the start",
         vitals.windows_rejected_by_reason,
     )  # fmt: skip
     yield _counter(
         "netprobe_analysis_errors", "Errors of the analysis since the start", vitals.analysis_errors
     )
     yield _counter(
-        "netprobe_inventories_refused", "Inventories not taken since the start", vitals.inventories_refused
+        "netprobe_inventories_refused", "Inventories refused since the start", vitals.inventories_refused
     )
     if vitals.auth is not None:
         yield from _of_auth(vitals.auth)
 
 
 def _of_auth(auth: AuthStats) -> Iterator[Metric]:
-    for name, told, value in (
-        ("tokens_admitted", "Connections let in by their token since the start", auth.tokens_admitted),
-        ("tokens_unchecked", "Those of them that no API could vouch for", auth.tokens_unchecked),
-        ("registrations_refused", "Registrations that could not be used", auth.registrations_refused),
+    for name, description, value in (
+        ("tokens_admitted", "Connections admitted by token since the start", auth.tokens_admitted),
+        ("tokens_unchecked", "Admitted connections with an unchecked token", auth.tokens_unchecked),
+        ("registrations_refused", "Cluster registrations that could not be used", auth.registrations_refused),
     ):  # fmt: skip
-        yield _counter(f"netprobe_{name}", told, value)
+        yield _counter(f"netprobe_{name}", description, value)
     yield _by_reason("netprobe_tokens_refused", "Connections refused since the start", auth.tokens_refused)
 
 
-def _gauge(name: str, told: str, value: float, **labels: str) -> Metric:
-    family = GaugeMetricFamily(name, told, labels=list(labels))
+def _gauge(name: str, description: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, description, labels=list(labels))
     family.add_metric(list(labels.values()), value)
     return family
 
 
-def _counter(name: str, told: str, value: float) -> Metric:
-    family = CounterMetricFamily(name, told)
+def _counter(name: str, description: str, value: float) -> Metric:
+    family = CounterMetricFamily(name, description)
     family.add_metric([], value)
     return family
 
 
-def _by_reason(name: str, told: str, counts: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(name, told, labels=["reason"])
+def _by_reason(name: str, description: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, description, labels=["reason"])
     for reason, value in sorted(counts.items()):
         family.add_metric([reason], value)
     return family

@@ -1,16 +1,16 @@
-"""The same facts for machines: plain values with a name and a version, documented here.
+"""JSON and YAML documents of one snapshot.
 
-Rule: every document starts with ``schema`` (``netprobe/<what>``) and ``version``; fields may be added under
-one version, never renamed. Times are wall-clock nanoseconds (``_ns``) or ISO 8601; shares are 0–1; what is
-not known is null, never 0.
+Rule: every document starts with ``schema`` (``netprobe/<name>``) and ``version``; within a version, fields
+may be added but never renamed. Times are wall-clock nanoseconds (``_ns``) or ISO 8601; shares are 0–1;
+unknown values are null, never 0.
 
 - ``netprobe/topology``: ``clusters[]`` with ``nodes[]`` and their ``agents[]``, ``services[]``; ``links[]``,
   one entry per direction.
-- ``netprobe/matrix``: ``names``, ``pairs[]`` with the count of paths by state; pairs nobody asks are absent.
-- ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: as their tables show.
+- ``netprobe/matrix``: ``names``, ``pairs[]`` with the paths by state; pairs without checks are absent.
+- ``netprobe/agents``, ``netprobe/coverage``, ``netprobe/findings``: the contents of their tables.
 - ``netprobe/diagnosis``: ``findings[]`` with their ``blast_radius`` (node pairs, services);
-  ``incidents[]`` that are over.
-- ``netprobe/report``: all of them under one roof.
+  past ``incidents[]``.
+- ``netprobe/report``: all of these in one document.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VERSION = 1
 
 
 def view_document(what: str, snapshot: Snapshot, body: Document) -> Document:
-    """What every document begins with, then *body*."""
+    """The fields that every document begins with, then *body*."""
     return {
         "schema": f"netprobe/{what}",
         "version": VERSION,
@@ -73,7 +73,7 @@ def _topology(graph: nx.MultiDiGraph[str]) -> Document:
             "kind": data["link"],
             "mechanism": data["mechanism"],
             "mtu": data["mtu"],
-            **_feel(data),
+            **_state_fields(data),
             "loss": data.get("loss"),
             "rtt_ms": data.get("rtt_ms"),
         }
@@ -84,49 +84,59 @@ def _topology(graph: nx.MultiDiGraph[str]) -> Document:
 
 
 def _cluster(name: str, data: Mapping[str, object], nodes: list[tuple[str, dict[str, object]]]) -> Document:
-    inside = [(each, its) for each, its in nodes if its.get("cluster") == name]
+    inside = [(each, attributes) for each, attributes in nodes if attributes.get("cluster") == name]
     return {
         "name": name,
         "environment": data["environment"],
         "region": data["region"],
         "state": data["state"],
         **({"api_away": data["api_away"]} if "api_away" in data else {}),
-        "nodes": [_node(each, its, inside) for each, its in inside if its["kind"] == "node"],
+        "nodes": [
+            _node(each, attributes, inside) for each, attributes in inside if attributes["kind"] == "node"
+        ],
         "services": [
             {
-                "name": its["label"],
-                "kind": its["kind"],
-                "addresses": str(its["addresses"]).split(),
-                **_feel(its),
+                "name": attributes["label"],
+                "kind": attributes["kind"],
+                "addresses": str(attributes["addresses"]).split(),
+                **_state_fields(attributes),
             }
-            for _, its in inside
-            if its["kind"] in {"service", "dns"}
+            for _, attributes in inside
+            if attributes["kind"] in {"service", "dns"}
         ],
     }
 
 
 def _node(name: str, data: Mapping[str, object], inside: list[tuple[str, dict[str, object]]]) -> Document:
-    agents = [(each, its) for each, its in inside if its["kind"] == "agent" and each.startswith(f"{name}/")]
+    agents = [
+        (each, attributes)
+        for each, attributes in inside
+        if attributes["kind"] == "agent" and each.startswith(f"{name}/")
+    ]
     return {
         "name": data["label"],
         "role": data["role"],
         "addresses": str(data["addresses"]).split(),
-        **_feel(data),
+        **_state_fields(data),
         "agents": [
-            {"plane": its["plane"], "presence": its["presence"], "addresses": str(its["addresses"]).split()}
-            for _, its in agents
+            {
+                "plane": attributes["plane"],
+                "presence": attributes["presence"],
+                "addresses": str(attributes["addresses"]).split(),
+            }
+            for _, attributes in agents
         ],
     }
 
 
-def _feel(data: Mapping[str, object]) -> Document:
+def _state_fields(data: Mapping[str, object]) -> Document:
     return {"state": data["state"], "paths": data["paths"], "finding": data.get("finding")}
 
 
 def matrix_document(
     snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None
 ) -> Document:
-    """Every ordered pair that is asked, with its worst state and the count of each."""
+    """Every ordered pair with checks: its worst state and the number of paths in each state."""
     return view_document("matrix", snapshot, _matrix(snapshot, plane, level or Level.NODE))
 
 
@@ -149,9 +159,9 @@ def _matrix(snapshot: Snapshot, plane: Plane | None, level: Level) -> Document:
 
 
 def agents_document(snapshot: Snapshot) -> Document:
-    """Every agent that is meant to run."""
-    told: Document = {"agents": _agents(snapshot), "rejected": dict(snapshot.rejected)}
-    return view_document("agents", snapshot, told)
+    """Every agent that should run."""
+    body: Document = {"agents": _agents(snapshot), "rejected": dict(snapshot.rejected)}
+    return view_document("agents", snapshot, body)
 
 
 def _agents(snapshot: Snapshot) -> list[Document]:
@@ -161,23 +171,23 @@ def _agents(snapshot: Snapshot) -> list[Document]:
 
 
 def _agent(status: AgentStatus) -> Document:
-    spoke = bool(status.last_report_ns)
+    has_reported = bool(status.last_report_ns)
     return {
         "agent": status.agent,
         "state": status.state.value,
         "reason": status.reason or None,
-        "last_report_ns": status.last_report_ns if spoke else None,
+        "last_report_ns": status.last_report_ns if has_reported else None,
         "checks": status.checks,
-        "loop_lag_ns": status.loop_lag_ns if spoke else None,
-        "windows_spooled": status.windows_spooled if spoke else None,
-        "windows_dropped": status.windows_dropped if spoke else None,
+        "loop_lag_ns": status.loop_lag_ns if has_reported else None,
+        "windows_spooled": status.windows_spooled if has_reported else None,
+        "windows_dropped": status.windows_dropped if has_reported else None,
         "version": status.version or None,
         "capabilities": list(status.capabilities) or None,
     }
 
 
 def coverage_document(snapshot: Snapshot) -> Document:
-    """What the checks can see."""
+    """Which components the checks cross and can tell apart."""
     return view_document("coverage", snapshot, {"coverage": _coverage(snapshot)})
 
 
@@ -215,7 +225,7 @@ def _findings(snapshot: Snapshot) -> Document:
 
 
 def diagnosis_document(snapshot: Snapshot) -> Document:
-    """Open findings with whom they hit, and what is over as incidents."""
+    """Open findings with their blast radius, and past findings as incidents."""
     names = Names.of(snapshot.inventory)
     return view_document(
         "diagnosis",
@@ -278,7 +288,7 @@ def _evidence(evidence: Evidence) -> Document:
 
 
 def report_document(snapshot: Snapshot) -> Document:
-    """Everything of the snapshot that a reader of reports may ask for."""
+    """Everything that a report contains."""
     counters = snapshot.counters
     return view_document(
         "report",

@@ -1,7 +1,7 @@
-"""The sheet of paper a figure is drawn on: title, legend, measured texts, and the way to PNG and SVG.
+"""The canvas of a figure: title, foot, shapes, measured texts, and export to PNG and SVG.
 
-Rule: equal snapshots give equal bytes, so nothing here knows the time or draws lots. Every text is
-registered, so that a test can ask whether any two of them overlap.
+Rule: equal snapshots give equal bytes, so nothing here reads a clock or uses random numbers. Every text is
+registered, so that a test can check whether any two overlap.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from netprobe.render.figures.layout import (
 from netprobe.render.figures.state_style import (
     GROUP_EDGE,
     INK,
-    LOOKS,
     PAPER,
     SOFT_INK,
+    STATE_STYLES,
     StateStyle,
 )
 from netprobe.render.labels import (
@@ -50,7 +50,7 @@ from netprobe.render.labels import (
 
 _INCHES_PER_UNIT = 0.75
 LEADER = 10
-"""The layer of leaders: above all but the callouts they come from."""
+"""The z-order of leaders: above everything except the callouts."""
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "svg.hashsalt": "netprobe",
@@ -66,12 +66,12 @@ class Canvas:
     figure: Figure
     axes: Axes
     texts: list[Text] = field(default_factory=list)
-    looks: set[StateStyle] = field(default_factory=set)
-    """What the legend has to explain."""
+    styles: set[StateStyle] = field(default_factory=set)
+    """Styles that the legend must explain."""
 
     @classmethod
     def blank(cls) -> Canvas:
-        """An empty sheet."""
+        """An empty canvas."""
         with mpl.rc_context(_SETTINGS):
             figure = Figure(figsize=(WIDTH * _INCHES_PER_UNIT, HEIGHT * _INCHES_PER_UNIT), facecolor=PAPER)
             FigureCanvasAgg(figure)  # attaches itself, so that texts can be measured
@@ -100,9 +100,9 @@ class Canvas:
         least: float,
         **more: Any,  # noqa: ANN401 - matplotlib's own text properties
     ) -> Text:
-        """Put *text* at a point: where it is wider than *width*, smaller, and shortened from *least* on."""
+        """Put *text* at a point; if it is wider than *width*, shrink it down to *least*, then shorten it."""
         drawn = self.write(at, text, size=size, **more)
-        turn = drawn.get_rotation()
+        rotation_deg = drawn.get_rotation()
         drawn.set_rotation(0)
         room = self.measure(drawn).width
         if room > width:
@@ -111,16 +111,16 @@ class Canvas:
         while kept > 3 and self.measure(drawn).width > width:
             kept -= 1
             drawn.set_text(f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}")
-        drawn.set_rotation(turn)
+        drawn.set_rotation(rotation_deg)
         return drawn
 
     def erase(self, text: Text) -> None:
-        """Take a text off the sheet."""
+        """Remove a text."""
         text.remove()
         self.texts.remove(text)
 
     def measure(self, text: Text) -> Rect:
-        """The room *text* takes, in units."""
+        """The area of *text*, in units."""
         extent = text.get_window_extent()
         (x0, y0), (x1, y1) = self.axes.transData.inverted().transform(
             [(extent.x0, extent.y0), (extent.x1, extent.y1)]
@@ -147,77 +147,79 @@ class Canvas:
         self.axes.add_patch(patch)
 
     def line(
-        self, points: Sequence[Point], look: StateStyle, *, width: float | None = None, zorder: float = 2
+        self, points: Sequence[Point], style: StateStyle, *, width: float | None = None, zorder: float = 2
     ) -> None:
-        """A line in the look of a state."""
-        self.looks.add(look)
+        """A line in the style of a state."""
+        self.styles.add(style)
         xs, ys = zip(*points, strict=True)
         self.axes.add_line(
-            Line2D(xs, ys, color=look.colour, linewidth=width or look.width, zorder=zorder, **_dashed(look))
+            Line2D(
+                xs, ys, color=style.colour, linewidth=width or style.width, zorder=zorder, **_dashed(style)
+            )
         )
 
-    def arrow(self, curve: Curve, look: StateStyle) -> None:
-        """A curve with a head at its end."""
-        self.looks.add(look)
+    def arrow(self, curve: Curve, style: StateStyle) -> None:
+        """A curve with an arrowhead at its end."""
+        self.styles.add(style)
         length = math.dist(curve.start, curve.end)
-        shaft = curve.cut(0.0, max(0.5, 1 - (0.1 + 0.03 * look.width) / length))
+        shaft = curve.cut(0.0, max(0.5, 1 - (0.1 + 0.03 * style.width) / length))
         path = Path([shaft.start, shaft.bend, shaft.end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
-        head = 13 + 2.6 * look.width
+        head = 13 + 2.6 * style.width
         last = Path([curve.at(0.95), curve.end])
         self.axes.add_patch(
-            FancyArrowPatch(path=path, arrowstyle="-", color=look.colour, linewidth=look.width, zorder=4,
-                            linestyle=(0, look.dashes) if look.dashes else "solid", capstyle="butt")
+            FancyArrowPatch(path=path, arrowstyle="-", color=style.colour, linewidth=style.width, zorder=4,
+                            linestyle=(0, style.dashes) if style.dashes else "solid", capstyle="butt")
         )  # fmt: skip
         self.axes.add_patch(
-            FancyArrowPatch(path=last, arrowstyle="-|>", mutation_scale=head, color=look.colour,
+            FancyArrowPatch(path=last, arrowstyle="-|>", mutation_scale=head, color=style.colour,
                             linewidth=0.1, zorder=5)
         )  # fmt: skip
 
     def leader(self, start: Point, end: Point, colour: str) -> None:
-        """The thin line from a callout to what it is about."""
+        """The thin line from a callout to its anchor."""
         xs, ys = (start[0], end[0]), (start[1], end[1])
         self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=0.9, zorder=LEADER))
 
     def thread(self, points: Sequence[Point]) -> None:
-        """A faint line that only holds things together."""
+        """A faint line that groups elements."""
         xs, ys = zip(*points, strict=True)
         self.axes.add_line(Line2D(xs, ys, color=GROUP_EDGE, linewidth=2.5, zorder=2, solid_capstyle="round"))
 
     def tube(self, start: Point, end: Point, *, colour: str, width: float) -> None:
-        """A wide soft band, as a tunnel around its lines."""
+        """A wide soft band: a tunnel around its two arrows."""
         xs, ys = (start[0], end[0]), (start[1], end[1])
         self.axes.add_line(Line2D(xs, ys, color=colour, linewidth=width, solid_capstyle="butt", zorder=1))
 
-    def mark(self, at: Point, look: StateStyle, *, size: float = 11) -> None:
-        """The mark of a state on a disc, as it sits in the middle of a line."""
-        self.axes.plot(*at, marker="o", markersize=size + 5, color=PAPER, markeredgecolor=look.colour,
+    def mark(self, at: Point, style: StateStyle, *, size: float = 11) -> None:
+        """The mark of a state on a disc, in the middle of a line."""
+        self.axes.plot(*at, marker="o", markersize=size + 5, color=PAPER, markeredgecolor=style.colour,
                        markeredgewidth=1.6, zorder=7)  # fmt: skip
         self.write(
             at,
-            look.mark,
+            style.mark,
             size=size,
-            colour=look.colour,
+            colour=style.colour,
             weight="bold",
             ha="center",
             va="center_baseline",
             zorder=8,
         )
 
-    def dot(self, at: Point, look: StateStyle, *, marker: str, size: float) -> None:
-        """A small shape in the colour of a state; hollow where it is unknown."""
-        self.looks.add(look)
-        fill = PAPER if look.mark == "?" else look.colour
-        self.axes.plot(*at, marker=marker, markersize=size, color=fill, markeredgecolor=look.colour,
+    def dot(self, at: Point, style: StateStyle, *, marker: str, size: float) -> None:
+        """A small shape in the colour of a state; hollow if it is unknown."""
+        self.styles.add(style)
+        fill = PAPER if style.mark == "?" else style.colour
+        self.axes.plot(*at, marker=marker, markersize=size, color=fill, markeredgecolor=style.colour,
                        markeredgewidth=1.1, linestyle="none", zorder=7)  # fmt: skip
 
     # --- head and foot -----------------------------------------------------------------------
 
     def head(self, snapshot: Snapshot) -> None:
-        """The verdict, and what it is about."""
-        told, bad = verdict(snapshot), severity(snapshot)
-        lines = textwrap.wrap(told, 100)[:2]
-        title = self.write((0.45, 9.62), "\n".join(lines), size=17 if len(told) <= 80 else 13, weight="bold",
-                           colour=INK if bad is PathState.UP else LOOKS[bad].ink,
+        """The verdict, and the size of the fleet."""
+        text, state = verdict(snapshot), severity(snapshot)
+        lines = textwrap.wrap(text, 100)[:2]
+        title = self.write((0.45, 9.62), "\n".join(lines), size=17 if len(text) <= 80 else 13, weight="bold",
+                           colour=INK if state is PathState.UP else STATE_STYLES[state].ink,
                            va="top", linespacing=1.25)  # fmt: skip
         inventory = snapshot.inventory
         nodes = sum(len(cluster.nodes) for cluster in inventory.clusters)
@@ -230,16 +232,16 @@ class Canvas:
         self.write((0.47, self.measure(title).y - 0.16), about, size=9, colour=SOFT_INK, va="top")
 
     def foot(self, snapshot: Snapshot) -> None:
-        """What nobody measured, in the room that the legend leaves at its right."""
+        """What was not measured, in the room to the right of the legend."""
         missing = unmeasured(snapshot)
         if not missing:
             return
         legend = [room.x + room.width for room in map(self.measure, self.texts) if room.y < 0.6]
         left = max(legend, default=0.0) + 0.5
         for columns in (62, 52, 42, 32):
-            said = "\n".join(textwrap.wrap(f"not measured: {missing}", columns))
+            text = "\n".join(textwrap.wrap(f"not measured: {missing}", columns))
             drawn = self.write(
-                (WIDTH - 0.45, 0.5), said, size=7.5, colour=SOFT_INK, ha="right", va="center", linespacing=1.3
+                (WIDTH - 0.45, 0.5), text, size=7.5, colour=SOFT_INK, ha="right", va="center", linespacing=1.3
             )
             if self.measure(drawn).x >= left or columns == 32:
                 return
@@ -248,14 +250,14 @@ class Canvas:
     # --- out ---------------------------------------------------------------------------------
 
     def to_png(self, *, dpi: int = 160) -> bytes:
-        """The sheet as PNG."""
+        """The figure as PNG."""
         with mpl.rc_context(_SETTINGS):
             raw = io.BytesIO()
             self.figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": "netprobe"})
         return raw.getvalue()
 
     def to_svg(self) -> str:
-        """The sheet as SVG, texts as outlines so that it looks alike everywhere."""
+        """The figure as SVG; texts are outlines, so that it looks the same everywhere."""
         with mpl.rc_context(_SETTINGS):
             raw = io.StringIO()
             self.figure.savefig(raw, format="svg", metadata={"Date": None, "Creator": "netprobe"})
@@ -277,5 +279,5 @@ def wrap_evenly(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _dashed(look: StateStyle) -> dict[str, Any]:
-    return {"linestyle": (0, look.dashes)} if look.dashes else {}
+def _dashed(style: StateStyle) -> dict[str, Any]:
+    return {"linestyle": (0, style.dashes)} if style.dashes else {}

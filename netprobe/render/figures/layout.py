@@ -1,6 +1,6 @@
-"""Where things stand on the map: plain geometry, no drawing, no chance.
+"""Layout of the map: pure, deterministic geometry without drawing.
 
-The map is 16 × 10 units. Clusters stand on an ellipse in inventory order, clockwise from the top left; a
+The map is 16 × 10 units. Clusters are placed on an ellipse in inventory order, clockwise from the top left; a
 gateway straddles the border of its cluster on the side that faces the middle.
 """
 
@@ -18,13 +18,13 @@ Point: TypeAlias = tuple[float, float]
 WIDTH, HEIGHT = 16.0, 10.0
 TILE_WIDTH, TILE_HEIGHT = 1.3, 0.82
 TILE_GAP = 0.34
-"""Between rows of tiles: room for a mark on the line that joins them."""
+"""Gap between rows of tiles, with room for a mark on the line between them."""
 MAX_TILES = 6
-"""Workers of a cluster shown one by one."""
+"""Largest number of workers of a cluster that are drawn one by one."""
 
 
 _SCALES = ((3, 1.0), (4, 0.85), (6, 0.74), (math.inf, 0.66))
-"""Up to that many clusters, tiles and texts of that size."""
+"""Pairs of largest number of clusters and scale of tiles and texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Rect:
 
     @property
     def centre(self) -> Point:
-        """Its middle."""
+        """The centre."""
         return self.x + self.width / 2, self.y + self.height / 2
 
     def overlaps(self, other: Rect) -> bool:
@@ -64,16 +64,16 @@ class Rect:
         return self.x <= point[0] <= self.x + self.width and self.y <= point[1] <= self.y + self.height
 
     def grown(self, by: float) -> Rect:
-        """The same with a margin on all sides."""
+        """A copy with a margin on all sides."""
         return Rect(self.x - by, self.y - by, self.width + 2 * by, self.height + 2 * by)
 
 
 AREA = Rect(0.4, 1.05, WIDTH - 0.8, 7.55)
-"""What is left for the map between title and legend."""
+"""The area for the map between title and legend."""
 
 
 class BorderSide(StrEnum):
-    """The border of a cluster its gateways stand on."""
+    """The border of a cluster on which its gateways are placed."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -95,24 +95,24 @@ class ClusterBox:
     footer: Point
     """Left baseline of its services."""
     tiles: Mapping[str, Rect]
-    """Where each of its nodes stands, gateways included."""
+    """Tile of each node, gateways included."""
     scale: float
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
-    """Who has to fit into a group."""
+class ClusterNodes:
+    """Nodes that are drawn in a group."""
 
     gateways: tuple[str, ...]
     workers: tuple[str, ...]
 
 
-def place_groups(clusters: Mapping[str, Members]) -> dict[str, ClusterBox]:
+def place_groups(clusters: Mapping[str, ClusterNodes]) -> dict[str, ClusterBox]:
     """Give every cluster its box and every node its tile."""
     scale = next(scale for most, scale in _SCALES if len(clusters) <= most)
     spots = _spots(len(clusters))
     sides = [_facing(spot, number=len(clusters)) for spot in spots]
-    rows = {False: 1, True: 1}  # clusters that face alike are equally tall, so that links run straight
+    rows = {False: 1, True: 1}  # clusters facing the same way have equal heights, so that links are straight
     for members, side in zip(clusters.values(), sides, strict=True):
         across = side in _ACROSS
         rows[across] = max(rows[across], _grid(len(members.workers), across=across)[1])
@@ -125,8 +125,8 @@ def place_groups(clusters: Mapping[str, Members]) -> dict[str, ClusterBox]:
 def _spots(number: int) -> list[Point]:
     """Points on the square from -1 to 1, clockwise from the top left.
 
-    Up to four stand on an ellipse; more stand in two rows, whose middle is pushed outwards so that a link
-    between the ends of a row passes the gateways in between.
+    Up to four are placed on an ellipse; more are placed in two rows, whose middle is moved outwards so that a
+    link between the ends of a row passes the gateways in between.
     """
     if number <= 1:
         return [(0.0, 0.0)] * number
@@ -151,7 +151,7 @@ def _row(number: int, *, y: float) -> list[Point]:
 
 
 def _facing(spot: Point, *, number: int) -> BorderSide:
-    """Towards the middle of the map."""
+    """The side that faces the middle of the map."""
     x, y = spot
     if number == 1:
         return BorderSide.RIGHT
@@ -160,7 +160,7 @@ def _facing(spot: Point, *, number: int) -> BorderSide:
     return BorderSide.BOTTOM if y > 0 else BorderSide.TOP
 
 
-def _place_group(members: Members, spot: Point, side: BorderSide, scale: float, high: int) -> ClusterBox:
+def _place_group(members: ClusterNodes, spot: Point, side: BorderSide, scale: float, high: int) -> ClusterBox:
     across = side in _ACROSS
     columns, rows = _grid(len(members.workers), across=across)
     width = max(4.5, columns * (TILE_WIDTH + 0.25) + (0.5 if across else 1.9)) * scale
@@ -212,12 +212,12 @@ def _worker_tiles(
     columns, rows = grid
     step_x, step_y = (TILE_WIDTH + 0.25) * scale, (TILE_HEIGHT + TILE_GAP) * scale
     x, y = box.centre
-    aside = (0.75 if columns == 1 else 0.45) * scale  # away from the gateway
+    shift = (0.75 if columns == 1 else 0.45) * scale  # away from the gateway
     match side:
         case BorderSide.RIGHT:
-            x -= aside
+            x -= shift
         case BorderSide.LEFT:
-            x += aside
+            x += shift
         case _:
             pass
     y += {BorderSide.TOP: 0.1, BorderSide.BOTTOM: -0.1}.get(side, -0.09) * scale
@@ -241,7 +241,7 @@ class Curve:
     end: Point
 
     def at(self, share: float) -> Point:
-        """The point after *share* (0–1) of the way."""
+        """The point after *share* (0–1) of the curve."""
         rest = 1 - share
         weights = rest * rest, 2 * rest * share, share * share
         corners = self.start, self.bend, self.end
@@ -251,7 +251,7 @@ class Curve:
         )
 
     def cut(self, low: float, high: float) -> Curve:
-        """The part between two shares of the way."""
+        """The part between two shares of the curve."""
         start, end = self.at(low), self.at(high)
         rest_low, rest_high = 1 - low, 1 - high
         bend = tuple(
@@ -263,14 +263,16 @@ class Curve:
     def between(self, leaving: Rect, entering: Rect, gap: float = 0.06) -> Curve:
         """The part outside two rectangles."""
         steps = [index / 200 for index in range(201)]
-        away, home = leaving.grown(gap), entering.grown(gap)
-        low = max((share for share in steps if away.contains(self.at(share))), default=0.0)
-        high = min((share for share in steps if share > low and home.contains(self.at(share))), default=1.0)
+        near_start, near_end = leaving.grown(gap), entering.grown(gap)
+        low = max((share for share in steps if near_start.contains(self.at(share))), default=0.0)
+        high = min(
+            (share for share in steps if share > low and near_end.contains(self.at(share))), default=1.0
+        )
         return self.cut(low, high)
 
 
 def curve_between(source: Point, target: Point, *, bow: float) -> Curve:
-    """The curve that bows *bow* units to the right of the way from *source* to *target*."""
+    """The curve that bends *bow* units to the right of the line from *source* to *target*."""
     dx, dy = target[0] - source[0], target[1] - source[1]
     length = math.hypot(dx, dy) or 1.0
     middle = (source[0] + target[0]) / 2, (source[1] + target[1]) / 2
@@ -294,10 +296,10 @@ def find_place(
     area: Rect = AREA,
     step: float = 0.15,
 ) -> Rect:
-    """The best free place for something of that *size* that points to *anchor*.
+    """The best free place for a box of *size* that points to *anchor*.
 
-    Free means that it covers no obstacle; best means near, with a leader line that crosses no *words*. Where
-    nothing is free, the nearest place of all.
+    Free means that it covers no obstacle; best means near, with a leader line that crosses no *words*. If
+    nothing is free, the nearest place is used.
     """
     width, height = size
     xs = [area.x + step * i for i in range(max(1, int((area.width - width) / step) + 1))]
@@ -306,12 +308,12 @@ def find_place(
     places.sort(key=lambda place: (round(math.dist(nearest(place, anchor), anchor), 6), place.x, place.y))
     blocked = tuple(obstacles)
     free = [place for place in places if not any(map(place.overlaps, blocked))]
-    read = tuple(words)
-    return min(free[:400] or places[:1], key=lambda place: _unease(place, anchor, read))
+    texts = tuple(words)
+    return min(free[:400] or places[:1], key=lambda place: _penalty(place, anchor, texts))
 
 
-def _unease(place: Rect, anchor: Point, words: tuple[Rect, ...]) -> float:
-    """How far a place is from its anchor, counting every word its leader crosses as three units."""
+def _penalty(place: Rect, anchor: Point, words: tuple[Rect, ...]) -> float:
+    """Distance of a place from its anchor, plus three units for every word that its leader crosses."""
     start = nearest(place, anchor)
     dx, dy = anchor[0] - start[0], anchor[1] - start[1]
     leader = [(start[0] + step / 16 * dx, start[1] + step / 16 * dy) for step in range(15)]

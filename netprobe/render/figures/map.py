@@ -1,6 +1,6 @@
-"""The map: clusters as groups, gateways on their borders, tunnels as tubes, what is broken drawn broken.
+"""The map: clusters as groups, gateways on their borders, tunnels as tubes, broken components drawn broken.
 
-Each direction of a link is an arrow of its own. A finding stands in a callout next to what it blames. Many
+Rule: each direction of a link is its own arrow; a finding is shown in a callout next to what it blames. Many
 clusters are drawn by :mod:`netprobe.render.figures.ring_map`.
 """
 
@@ -21,8 +21,8 @@ from netprobe.render.figures.canvas import Canvas
 from netprobe.render.figures.layout import (
     MAX_TILES,
     ClusterBox,
+    ClusterNodes,
     Curve,
-    Members,
     Point,
     Rect,
     curve_between,
@@ -33,54 +33,54 @@ from netprobe.render.figures.state_style import (
     GROUP_EDGE,
     GROUP_FILL,
     INK,
-    LOOKS,
     PAPER,
     SOFT_INK,
+    STATE_STYLES,
     TUBE,
-    look_of,
+    style_of,
 )
 from netprobe.render.graph import build_graph
 from netprobe.render.labels import Names, duration, percent
 
 _BOW = 0.27
 _SHARES = (0.5, 0.36, 0.64, 0.24, 0.76)
-"""Where along a link its label may stand; in the middle there are marks, which slim links are covered by."""
-_ASIDE = (0.24, 0.76, 0.36, 0.64)
-"""The same where one of two arrows is marked: the leader to it may pass between them, in the middle."""
+"""Positions of a label along a link; the middle may hold marks, which cover narrow links."""
+_SHARES_BESIDE_MARK = (0.24, 0.76, 0.36, 0.64)
+"""The same if one of two arrows is marked: its leader may pass between them, in the middle."""
 _LANES = 0.96
-"""What all links between the same two ends take up together, across their way."""
+"""Total width of all links between the same two ends."""
 
 Data = dict[str, Any]
 
 
 def draw_map(snapshot: Snapshot) -> Canvas:
     """Draw up to eight clusters node by node."""
-    sheet = Canvas.blank()
+    canvas = Canvas.blank()
     graph = build_graph(snapshot)
-    map_ = _Map(snapshot, graph, sheet)
-    sheet.head(snapshot)
+    map_ = _Map(snapshot, graph, canvas)
+    canvas.head(snapshot)
     map_.draw_links()
     map_.draw_groups()
     map_.callouts.draw()
-    draw_legend(sheet, graph)
-    sheet.foot(snapshot)
-    return sheet
+    draw_legend(canvas, graph)
+    canvas.foot(snapshot)
+    return canvas
 
 
 class _Map:
-    """Draws one layer after the other and remembers what is in the way of callouts."""
+    """Draws one layer after another and registers obstacles for callouts."""
 
-    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Canvas) -> None:
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], canvas: Canvas) -> None:
         self._snapshot = snapshot
         self._graph = graph
-        self._sheet = sheet
+        self._canvas = canvas
         self._names = Names.of(snapshot.inventory)
         self._groups = place_groups({name: _members(graph, name) for name in _of_kind(graph, "cluster")})
         self._tiles = {name: rect for group in self._groups.values() for name, rect in group.tiles.items()}
         self._scale = min((group.scale for group in self._groups.values()), default=1.0)
         self._labels: list[Rect] = []
         self._lanes = _find_lanes(graph)
-        self.callouts = Callouts(snapshot, graph, sheet)
+        self.callouts = Callouts(snapshot, graph, canvas)
         for group in self._groups.values():
             self.callouts.keep_clear([group.box.grown(0.08)])
             self.callouts.keep_clear(group.tiles.values(), words=True)
@@ -96,7 +96,7 @@ class _Map:
             self._draw_link_body(source, target, data)
 
     def _links(self) -> dict[tuple[str, str, str], Data]:
-        """Each link once, by its two ends and what tells it from others between them."""
+        """Each link once, by its two ends and the detail that identifies it."""
         links: dict[tuple[str, str, str], Data] = {}
         for source, target, data in self._graph.edges(data=True):
             if data["kind"] == "tunnel" and {source, target} <= self._tiles.keys():
@@ -106,86 +106,88 @@ class _Map:
         return links
 
     def _lane(self, source: str, target: str, data: Data) -> tuple[Point, Point, float]:
-        """Where a link begins and ends, beside the others between the same tiles, and how slim it is."""
+        """Start, end and relative width of a link, beside other links between the same tiles."""
         start, end = self._tiles[source].centre, self._tiles[target].centre
         place, lanes = self._lanes[_lane_of(source, target, data)]
         if lanes == 1:
             return start, end, 1.0
-        aside = (place - (lanes - 1) / 2) * _LANES / lanes * self._scale * (1 if source < target else -1)
+        offset = (place - (lanes - 1) / 2) * _LANES / lanes * self._scale * (1 if source < target else -1)
         dx, dy = end[0] - start[0], end[1] - start[1]
         length = math.hypot(dx, dy) or 1.0
-        x, y = aside * dy / length, -aside * dx / length
+        x, y = offset * dy / length, -offset * dx / length
         return (start[0] + x, start[1] + y), (end[0] + x, end[1] + y), 1.2 / lanes
 
     def _draw_link_body(self, source: str, target: str, data: Data) -> None:
         start, end, slim = self._lane(source, target, data)
         straight = curve_between(start, end, bow=0).between(self._tiles[source], self._tiles[target])
         if data["link"] == "tunnel":
-            self._sheet.tube(start, end, colour=TUBE, width=42 * self._scale * slim)
+            self._canvas.tube(start, end, colour=TUBE, width=42 * self._scale * slim)
         own = _lane_of(source, target, data)
-        ways = [
+        directions = [
             each
             for one, other, each in self._graph.edges(data=True)
             if each["kind"] == "tunnel" and _lane_of(one, other, each) == own
         ]
-        rtts = [float(each["rtt_ms"]) for each in ways if "rtt_ms" in each]
+        rtts = [float(each["rtt_ms"]) for each in directions if "rtt_ms" in each]
         label = data["mechanism"] + (f"  {duration(min(rtts) * 1e6)}" if rtts else "")
-        marked = sum(each["state"] != PathState.UP for each in ways) == 1
-        self._label_link(straight, label, shares=_ASIDE if marked else _SHARES if slim == 1 else _SHARES[1:])
+        marked = sum(each["state"] != PathState.UP for each in directions) == 1
+        self._label_link(
+            straight, label, shares=_SHARES_BESIDE_MARK if marked else _SHARES if slim == 1 else _SHARES[1:]
+        )
 
     def _label_link(self, line: Curve, label: str, *, shares: Sequence[float]) -> None:
-        """A link's label along it, where no other label is; in a thicket the tables have to do."""
+        """Write a link's label along it where it overlaps no other; otherwise leave it to the tables."""
         for share in shares:
-            drawn = self._sheet.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
-                                      ha="center", va="center", rotation=_upright(line),
-                                      rotation_mode="anchor")  # fmt: skip
+            drawn = self._canvas.write(line.at(share), label, size=8 * self._scale, colour=SOFT_INK,
+                                       ha="center", va="center", rotation=_upright(line),
+                                       rotation_mode="anchor")  # fmt: skip
             drawn.set_rotation(0)
-            fits = self._sheet.measure(drawn).width < 0.9 * math.dist(line.start, line.end)
+            fits = self._canvas.measure(drawn).width < 0.9 * math.dist(line.start, line.end)
             drawn.set_rotation(_upright(line))
-            room = self._sheet.measure(drawn)
+            room = self._canvas.measure(drawn)
             if fits and not any(room.overlaps(other) for other in self._labels):
                 self._labels.append(room)
                 self.callouts.keep_clear([room], words=True)
                 return
-            self._sheet.erase(drawn)
+            self._canvas.erase(drawn)
 
     def _draw_direction(self, source: str, target: str, data: Data) -> None:
-        look = look_of(data["state"])
+        style = style_of(data["state"])
         tiles = self._tiles[source], self._tiles[target]
         start, end, slim = self._lane(source, target, data)
         curve = curve_between(start, end, bow=_BOW * self._scale * slim).between(*tiles)
-        self._sheet.arrow(curve, look)
+        self._canvas.arrow(curve, style)
         self.callouts.keep_clear(
             (Rect.around(curve.at(step / 24), 0.3, 0.3) for step in range(25)), words=True
         )
         self.callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.24, 0.24))
         if data["state"] != PathState.UP:
-            self._sheet.mark(curve.at(0.5), look, size=10)
+            self._canvas.mark(curve.at(0.5), style, size=10)
         if data["state"] == PathState.DEGRADED and "loss" in data:
-            self._write_beside(curve, f"{percent(data['loss'])} lost", look.ink)
+            self._write_beside(curve, f"{percent(data['loss'])} lost", style.ink)
 
     def _write_beside(self, curve: Curve, text: str, colour: str) -> None:
-        """A word outside the bow of a curve, a little before its middle."""
+        """Write a word outside a curve, shortly before its middle."""
         (x0, y0), (x1, y1) = curve.at(0.2), curve.at(0.4)
         length = math.hypot(x1 - x0, y1 - y0) or 1.0
         x, y = curve.at(0.28)
         at = x + 0.24 * (y1 - y0) / length, y - 0.24 * (x1 - x0) / length
-        drawn = self._sheet.write(at, text, size=8, colour=colour, weight="bold", ha="center", va="center",
-                                  rotation=_upright(curve), rotation_mode="anchor")  # fmt: skip
-        self.callouts.keep_clear([self._sheet.measure(drawn)], words=True)
+        drawn = self._canvas.write(at, text, size=8, colour=colour, weight="bold", ha="center", va="center",
+                                   rotation=_upright(curve), rotation_mode="anchor")  # fmt: skip
+        self.callouts.keep_clear([self._canvas.measure(drawn)], words=True)
 
     # --- clusters ------------------------------------------------------------------------
 
     def draw_groups(self) -> None:
         """Every cluster with its nodes, agents, services and the overlay inside."""
         for name, group in self._groups.items():
-            self._sheet.box(group.box, fill=GROUP_FILL, edge=GROUP_EDGE, rounding=0.28, zorder=0.5)
+            self._canvas.box(group.box, fill=GROUP_FILL, edge=GROUP_EDGE, rounding=0.28, zorder=0.5)
             room = group.box.x + group.box.width - group.header[0] - 0.2
-            drawn = self._sheet.write_within(
+            drawn = self._canvas.write_within(
                 room, group.header, name, size=11.5 * group.scale, least=7, weight="bold", va="baseline"
             )
-            self.callouts.avoid_crossing(self._sheet.measure(drawn))
-            self.callouts.anchor(name, self._sheet.measure(drawn))
+            self.callouts.avoid_crossing(self._canvas.measure(drawn))
+            self.callouts.anchor(name, self._canvas.measure(drawn))
             self._draw_overlays(group)
             for node, rect in group.tiles.items():
                 self.callouts.anchor(node, rect)
@@ -193,7 +195,7 @@ class _Map:
             self._draw_services(name, group)
 
     def _draw_overlays(self, group: ClusterBox) -> None:
-        """Lines between a cluster's nodes: always to the gateway, elsewhere only where something is wrong."""
+        """Lines between a cluster's nodes: always to gateways, elsewhere only if not up."""
         pairs: dict[frozenset[str], list[Data]] = {}
         for source, target, data in self._graph.edges(data=True):
             if data["kind"] == "overlay" and {source, target} <= group.tiles.keys():
@@ -204,32 +206,32 @@ class _Map:
             gateway = any(self._graph.nodes[node]["role"] == "gateway" for node in pair)
             if state is PathState.UP and not gateway:
                 continue
-            look, ends = LOOKS[state], (group.tiles[one].centre, group.tiles[other].centre)
-            self._sheet.line(ends, look, width=min(2.4, look.width * 0.75))
+            style, ends = STATE_STYLES[state], (group.tiles[one].centre, group.tiles[other].centre)
+            self._canvas.line(ends, style, width=min(2.4, style.width * 0.75))
             curve = curve_between(*ends, bow=0).between(group.tiles[one], group.tiles[other])
             for data in both:
                 self.callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.2, 0.2))
             if state in {PathState.DOWN, PathState.DEGRADED}:
-                self._sheet.mark(curve.at(0.5), look, size=7)
+                self._canvas.mark(curve.at(0.5), style, size=7)
 
     def _draw_node(self, name: str, rect: Rect, scale: float) -> None:
         if name not in self._graph:
-            self._sheet.box(rect, fill=GROUP_FILL, edge=GROUP_EDGE, zorder=3)
-            self._sheet.write(rect.centre, name, size=8 * scale, colour=SOFT_INK, ha="center", va="center")
+            self._canvas.box(rect, fill=GROUP_FILL, edge=GROUP_EDGE, zorder=3)
+            self._canvas.write(rect.centre, name, size=8 * scale, colour=SOFT_INK, ha="center", va="center")
             return
         data = self._graph.nodes[name]
-        look = look_of(data["state"])
-        self._sheet.looks.add(look)
+        style = style_of(data["state"])
+        self._canvas.styles.add(style)
         gateway = data["role"] == "gateway"
-        well = data["state"] == PathState.UP
-        fill = ("#e3ecf4" if gateway else PAPER) if well else look.fill
-        width = 1.8 if gateway or not well else 1.0
-        self._sheet.box(rect, fill=fill, edge=look.colour, width=width, dashes=look.dashes, zorder=6)
+        is_up = data["state"] == PathState.UP
+        fill = ("#e3ecf4" if gateway else PAPER) if is_up else style.fill
+        width = 1.8 if gateway or not is_up else 1.0
+        self._canvas.box(rect, fill=fill, edge=style.colour, width=width, dashes=style.dashes, zorder=6)
         x, y = rect.centre
         label = self._names.shorten(name).partition("/")[2]
-        self._sheet.write_within(
-            rect.width - 0.16 * scale, (x, y + 0.17 * scale), label if well else f"{look.mark} {label}",
-            size=10 * scale, least=6.5 * scale, weight="bold", colour=INK if well else look.ink,
+        self._canvas.write_within(
+            rect.width - 0.16 * scale, (x, y + 0.17 * scale), label if is_up else f"{style.mark} {label}",
+            size=10 * scale, least=6.5 * scale, weight="bold", colour=INK if is_up else style.ink,
             ha="center", va="center",
         )  # fmt: skip
         self._draw_agents(name, rect, scale)
@@ -243,46 +245,46 @@ class _Map:
             data = self._graph.nodes[agent]
             at = x + (index - (len(agents) - 1) / 2) * 0.58 * scale - 0.17 * scale, y
             alive = data["presence"] == "alive"
-            look = look_of(data["state"]) if alive else LOOKS[PathState.UNKNOWN]
+            style = style_of(data["state"]) if alive else STATE_STYLES[PathState.UNKNOWN]
             marker = "o" if data["plane"] == "pod" else "s"
-            self._sheet.dot(at, look, marker=marker, size=5 * scale)
+            self._canvas.dot(at, style, marker=marker, size=5 * scale)
             word = data["plane"] if alive else f"{data['plane']} ?"
-            self._sheet.write((at[0] + 0.11 * scale, at[1]), word, size=6.5 * scale,
-                              colour=SOFT_INK if alive else INK, va="center_baseline")  # fmt: skip
+            self._canvas.write((at[0] + 0.11 * scale, at[1]), word, size=6.5 * scale,
+                               colour=SOFT_INK if alive else INK, va="center_baseline")  # fmt: skip
             self.callouts.anchor(f"agent({agent})", Rect(at[0] - 0.1, at[1] - 0.1, 0.5, 0.2))
 
     def _draw_services(self, cluster: str, group: ClusterBox) -> None:
-        """Services and DNS in one line of small words."""
+        """Services and DNS in one line."""
         x, y = group.footer
         inside = [
             name
             for name in _inside(self._graph, cluster)
             if self._graph.nodes[name]["kind"] in {"service", "dns"}
         ]
-        odd_first = sorted(inside, key=lambda name: self._graph.nodes[name]["state"] == PathState.UP)
-        for name in odd_first[:3]:
-            its = self._graph.nodes[name]
-            look = look_of(its["state"])
-            self._sheet.looks.add(look)
-            well = its["state"] == PathState.UP
-            word = f"{look.mark} {its['label'] if its['kind'] == 'service' else 'DNS'}"
-            drawn = self._sheet.write(
+        not_up_first = sorted(inside, key=lambda name: self._graph.nodes[name]["state"] == PathState.UP)
+        for name in not_up_first[:3]:
+            data = self._graph.nodes[name]
+            style = style_of(data["state"])
+            self._canvas.styles.add(style)
+            is_up = data["state"] == PathState.UP
+            word = f"{style.mark} {data['label'] if data['kind'] == 'service' else 'DNS'}"
+            drawn = self._canvas.write(
                 (x, y), word, size=7.5 * group.scale, va="baseline",
-                colour=SOFT_INK if well else look.ink, weight="normal" if well else "bold",
+                colour=SOFT_INK if is_up else style.ink, weight="normal" if is_up else "bold",
             )  # fmt: skip
-            room = self._sheet.measure(drawn)
+            room = self._canvas.measure(drawn)
             self.callouts.anchor(name, room.grown(0.04))
             self.callouts.avoid_crossing(room)
             x += room.width + 0.25 * group.scale
 
 
 def _lane_of(source: str, target: str, data: Data) -> tuple[frozenset[str], str]:
-    """The two ends of a link, and what tells it from others between them."""
+    """The two ends of a link, and the detail that identifies it."""
     return frozenset((source, target)), Component.parse(data["component"]).detail
 
 
 def _find_lanes(graph: nx.MultiDiGraph[str]) -> dict[tuple[frozenset[str], str], tuple[int, int]]:
-    """For each link its place among those between the same two ends, and how many they are."""
+    """For each link its position among those between the same two ends, and their number."""
     lanes: dict[frozenset[str], dict[str, None]] = {}
     for source, target, data in graph.edges(data=True):
         if data["kind"] == "tunnel":
@@ -295,22 +297,22 @@ def _find_lanes(graph: nx.MultiDiGraph[str]) -> dict[tuple[frozenset[str], str],
     }
 
 
-def _members(graph: nx.MultiDiGraph[str], cluster: str) -> Members:
-    """Who is drawn as a tile: every gateway, and of many workers those that differ and one for the rest."""
+def _members(graph: nx.MultiDiGraph[str], cluster: str) -> ClusterNodes:
+    """Nodes drawn as tiles: every gateway; of many workers, those that differ and one tile for the rest."""
     nodes = [name for name in _inside(graph, cluster) if graph.nodes[name]["kind"] == "node"]
     gateways = tuple(name for name in nodes if graph.nodes[name]["role"] == "gateway")
     workers = tuple(name for name in nodes if name not in gateways)
     if len(workers) > MAX_TILES:
-        odd = sorted(workers, key=lambda name: graph.nodes[name]["state"] == PathState.UP)
-        shown = odd[: MAX_TILES - 1]
+        differing_first = sorted(workers, key=lambda name: graph.nodes[name]["state"] == PathState.UP)
+        shown = differing_first[: MAX_TILES - 1]
         workers = (*shown, f"+ {len(workers) - len(shown)} more")
-    return Members(gateways, workers)
+    return ClusterNodes(gateways, workers)
 
 
 def _merged(states: Iterable[PathState]) -> PathState:
-    """The state of a line that stands for several ways: what cannot be seen outweighs nothing."""
-    seen = set(states)
-    return worst(seen - {PathState.UNKNOWN} or seen)
+    """The state of a line that represents several directions; unknown counts only if all are unknown."""
+    distinct = set(states)
+    return worst(distinct - {PathState.UNKNOWN} or distinct)
 
 
 def _inside(graph: nx.MultiDiGraph[str], name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every picture by name, as PNG and SVG: adding one is a function and a line."""
+"""Registry of pictures by name; a new picture is a function and a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netprobe.render.figures.map import draw_map
 from netprobe.render.figures.ring_map import draw_ring
 
 MAX_GROUPS = 8
-"""Up to here clusters are drawn node by node, beyond it cluster by cluster."""
+"""Largest number of clusters drawn node by node; more are drawn as one dot each."""
 
 
 def draw_topology(snapshot: Snapshot) -> Canvas:

@@ -1,8 +1,7 @@
-"""The map of many clusters: one dot each on a ring, links as threads through the middle.
+"""The map of many clusters: one dot each on a ring, links as lines through the middle.
 
-What is well is a thin thread without a name; only what differs is drawn strong and labelled, with its
-finding. Clusters stand together by place (environment and region), with a gap between two places; the more
-links, the larger the dot.
+Rule: links and clusters that are up are thin and unlabelled; only what differs is drawn bold and labelled,
+with its finding. Clusters are grouped by place (environment and region); the more links, the larger the dot.
 """
 
 from __future__ import annotations
@@ -26,36 +25,36 @@ from netprobe.render.figures.layout import (
     Rect,
 )
 from netprobe.render.figures.legend import draw_legend
-from netprobe.render.figures.state_style import LOOKS, SOFT_INK
+from netprobe.render.figures.state_style import SOFT_INK, STATE_STYLES
 from netprobe.render.graph import build_graph
 from netprobe.render.labels import count, place_of
 
 _CENTRE = AREA.centre[0], AREA.centre[1] - 0.05
 _RADIUS = 3.1
 _GAP = 0.8
-"""Room between two places, in clusters."""
+"""Gap between two places, in clusters."""
 _TRIES = 8
-"""Steps sideways in search of room for the name of a place."""
+"""Steps sideways to find room for the name of a place."""
 
 
 def draw_ring(snapshot: Snapshot) -> Canvas:
-    """Draw any number of clusters, cluster by cluster."""
-    sheet = Canvas.blank()
+    """Draw any number of clusters, one dot per cluster."""
+    canvas = Canvas.blank()
     graph = build_graph(snapshot)
-    sheet.head(snapshot)
-    _Ring(snapshot, graph, sheet).draw()
-    draw_legend(sheet, graph, nodes=False)
-    sheet.foot(snapshot)
-    return sheet
+    canvas.head(snapshot)
+    _Ring(snapshot, graph, canvas).draw()
+    draw_legend(canvas, graph, nodes=False)
+    canvas.foot(snapshot)
+    return canvas
 
 
 class _Ring:
-    """Places the clusters once and draws threads, dots, names and callouts."""
+    """Positions the clusters and draws links, dots, names and callouts."""
 
-    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], sheet: Canvas) -> None:
+    def __init__(self, snapshot: Snapshot, graph: nx.MultiDiGraph[str], canvas: Canvas) -> None:
         self._graph = graph
-        self._sheet = sheet
-        self._callouts = Callouts(snapshot, graph, sheet)
+        self._canvas = canvas
+        self._callouts = Callouts(snapshot, graph, canvas)
         clusters = [name for name in graph if graph.nodes[name]["kind"] == "cluster"]
         self._place = {
             name: place_of(graph.nodes[name]["environment"], graph.nodes[name]["region"]) for name in clusters
@@ -64,14 +63,14 @@ class _Ring:
         self._angles = self._spread(clusters)
         self._links = _links_of(graph)
         self._labelled: dict[str, float] = {}
-        """Named clusters and how far their names reach sideways."""
+        """Width of the name of each labelled cluster."""
         self._places: list[Rect] = []
         self._degree = Counter(end for pair in self._links for end in pair)
 
     def draw(self) -> None:
-        """Threads first, so that dots and names stay on top."""
-        calm_first = sorted(self._links.items(), key=lambda entry: -WORST_FIRST.index(entry[1]))
-        for (one, other), state in calm_first:
+        """Draw links first, so that dots and names stay on top."""
+        up_first = sorted(self._links.items(), key=lambda entry: -WORST_FIRST.index(entry[1]))
+        for (one, other), state in up_first:
             self._draw_link(one, other, state)
         for name in self._angles:
             self._draw_cluster(name)
@@ -80,7 +79,7 @@ class _Ring:
         self._callouts.draw()
 
     def _spread(self, clusters: list[str]) -> dict[str, float]:
-        """An angle for each cluster, clockwise from the top, with room between places."""
+        """An angle for each cluster, clockwise from the top, with gaps between places."""
         places = [tuple(group) for _, group in groupby(clusters, key=self._place.__getitem__)]
         gap = _GAP if len(places) > 1 else 0.0
         step = 2 * math.pi / (len(clusters) + gap * len(places))
@@ -101,12 +100,12 @@ class _Ring:
             _CENTRE[1] + 0.35 * ((start[1] + end[1]) / 2 - _CENTRE[1]),
         )
         curve = Curve(start, bend, end)
-        look = LOOKS[state]
-        width = 0.7 if state is PathState.UP else look.width
-        self._sheet.line([curve.at(step / 30) for step in range(31)], look, width=width, zorder=3)
+        style = STATE_STYLES[state]
+        width = 0.7 if state is PathState.UP else style.width
+        self._canvas.line([curve.at(step / 30) for step in range(31)], style, width=width, zorder=3)
         if state is PathState.UP:
             return
-        self._sheet.mark(curve.at(0.5), look, size=8)
+        self._canvas.mark(curve.at(0.5), style, size=8)
         self._callouts.keep_clear(Rect.around(curve.at(step / 12), 0.25, 0.25) for step in range(13))
         for _, _, data in self._between(one, other):
             self._callouts.anchor(data["component"], Rect.around(curve.at(0.5), 0.26, 0.26))
@@ -120,11 +119,11 @@ class _Ring:
         state = PathState(self._graph.nodes[name]["state"])
         at = self._at(name)
         size = 5 + 1.6 * math.sqrt(self._degree[name])
-        self._sheet.dot(at, LOOKS[state], marker="o", size=size)
+        self._canvas.dot(at, STATE_STYLES[state], marker="o", size=size)
         self._callouts.keep_clear([Rect.around(at, 0.3, 0.3)])
         self._callouts.anchor(name, Rect.around(at, 0.2, 0.2))
         differs = state is not PathState.UP or any(
-            name in pair for pair, its in self._links.items() if its is not PathState.UP
+            name in pair for pair, link_state in self._links.items() if link_state is not PathState.UP
         )
         if differs:
             self._label(name, state)
@@ -132,12 +131,12 @@ class _Ring:
     def _label(self, name: str, state: PathState) -> None:
         angle = math.degrees(self._angles[name]) % 360
         left = 90 < angle < 270
-        drawn = self._sheet.write(
+        drawn = self._canvas.write(
             self._at(name, _RADIUS + 0.22), name, size=8, weight="bold", rotation_mode="anchor", va="center",
             rotation=angle - 180 if left else angle, ha="right" if left else "left",
-            colour=LOOKS[state].ink,
+            colour=STATE_STYLES[state].ink,
         )  # fmt: skip
-        room = self._sheet.measure(drawn)
+        room = self._canvas.measure(drawn)
         self._labelled[name] = room.width
         self._callouts.keep_clear([room], words=True)
 
@@ -150,31 +149,31 @@ class _Ring:
             radius = _RADIUS + 0.42
             arc = [(_CENTRE[0] + (_RADIUS + 0.14) * math.cos(a), _CENTRE[1] + (_RADIUS + 0.14) * math.sin(a))
                    for a in _steps(angles[0], angles[-1])]  # fmt: skip
-            self._sheet.thread(arc)
+            self._canvas.thread(arc)
             if place == "–":
                 continue
             reach = max((self._labelled.get(name, 0.0) for name in names), default=0.0)
             self._name_place(f"{place}\n{count(len(angles), 'cluster')}", middle, radius, reach)
 
-    def _name_place(self, told: str, angle: float, radius: float, reach: float) -> None:
-        """Write outside of the names of clusters, and farther out where another place's name is."""
+    def _name_place(self, label: str, angle: float, radius: float, reach: float) -> None:
+        """Write a place's name outside the cluster names, further out if another name is there."""
         outwards = 1 if math.cos(angle) >= 0 else -1
         x = _CENTRE[0] + radius * math.cos(angle) + outwards * (reach + 0.15 if reach else 0.1)
         y = _CENTRE[1] + radius * math.sin(angle)
-        drawn = self._sheet.write((x, y), told, size=8.5, colour=SOFT_INK, va="center",
-                                  ha="left" if outwards > 0 else "right")  # fmt: skip
-        room = self._sheet.measure(drawn)
+        drawn = self._canvas.write((x, y), label, size=8.5, colour=SOFT_INK, va="center",
+                                   ha="left" if outwards > 0 else "right")  # fmt: skip
+        room = self._canvas.measure(drawn)
         for step in range(1, _TRIES):
             if not any(map(room.grown(0.04).overlaps, self._places)):
                 break
             drawn.set_position((x + outwards * 0.15 * step, y))
-            room = self._sheet.measure(drawn)
+            room = self._canvas.measure(drawn)
         self._places.append(room)
         self._callouts.keep_clear([room], words=True)
 
 
 def _disc() -> list[Rect]:
-    """The inside of the ring in slabs: callouts stand outside."""
+    """The inside of the ring as horizontal slabs, which callouts must avoid."""
     slabs = []
     for step in range(-9, 10):
         y = step * _RADIUS / 10
@@ -198,4 +197,4 @@ def _links_of(graph: nx.MultiDiGraph[str]) -> dict[tuple[str, str], PathState]:
         if data["kind"] == "tunnel":
             one, other = sorted((_cluster(source), _cluster(target)))
             states.setdefault((one, other), []).append(PathState(data["state"]))
-    return {pair: worst(seen) for pair, seen in states.items()}
+    return {pair: worst(link_states) for pair, link_states in states.items()}

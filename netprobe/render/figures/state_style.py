@@ -1,7 +1,7 @@
-"""How a state looks in every picture: colour, line and mark together, so that no one of them is needed alone.
+"""Style of each state in every picture.
 
-The colours are Okabe and Ito's, which people with any common colour vision can tell apart ("Color Universal
-Design", 2008); what is well stays calm, so that what is broken stands out.
+Rule: colour, line and mark are used together, so that none of them is needed alone. The colours are those of
+Okabe and Ito, distinguishable with any common colour vision ("Color Universal Design", 2008).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TUBE = "#dbe5ef"
 
 @dataclass(frozen=True, slots=True)
 class StateStyle:
-    """One state in ink."""
+    """Colours, line and mark of one state."""
 
     colour: str
     ink: str
-    """The same for text: dark enough to read (contrast at least 4.5 on paper)."""
+    """Text colour, dark enough to read (contrast at least 4.5 on white)."""
     width: float
     """Line width in points."""
     dashes: tuple[float, ...]
@@ -35,7 +35,7 @@ class StateStyle:
     mark: str
 
 
-LOOKS: Mapping[PathState, StateStyle] = {
+STATE_STYLES: Mapping[PathState, StateStyle] = {
     PathState.UP: StateStyle("#56799b", "#3d5a78", 1.4, (), "#ffffff", "✓"),
     PathState.DEGRADED: StateStyle("#d18a00", "#8a5600", 2.2, (3.2, 1.6), "#fdf0d5", "≈"),
     PathState.DOWN: StateStyle("#d55e00", "#b04a00", 3.4, (), "#fbdccb", "✕"),
@@ -43,6 +43,6 @@ LOOKS: Mapping[PathState, StateStyle] = {
 }
 
 
-def look_of(state: str) -> StateStyle:
-    """The look of a state by its word."""
-    return LOOKS[PathState(state)]
+def style_of(state: str) -> StateStyle:
+    """The style of the state called *state*."""
+    return STATE_STYLES[PathState(state)]

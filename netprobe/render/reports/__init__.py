@@ -1,1 +1,1 @@
-"""Reports for people who were not there: a subject, written in any format."""
+"""Reports: a subject, written in any of several formats."""

@@ -1,4 +1,4 @@
-"""Two moments compared, as the subject of a report: the worse first, in groups that changed alike."""
+"""Comparison of two snapshots as the subject of a report: equal changes grouped, the worst first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STYLES = {
     ChangeKind.REPAIRED: "cyan",
     ChangeKind.CLOSED: "cyan",
 }
-_LOOKS = {
+_CSS_CLASSES = {
     ChangeKind.BROKEN: "down",
     ChangeKind.LEAK: "down",
     ChangeKind.DEGRADED: "degraded",
@@ -44,15 +44,15 @@ _LOOKS = {
     ChangeKind.REPAIRED: "up",
     ChangeKind.CLOSED: "up",
 }
-"""Which of the page's looks a change has."""
+"""CSS class of each change on the page."""
 _ABOUT = {
     ChangeKind.BROKEN: "Something that worked before does not work now.",
-    ChangeKind.LEAK: "Something that must not be reachable has become reachable.",
-    ChangeKind.DEGRADED: "Something loses packets that did not lose any before.",
+    ChangeKind.LEAK: "Something that must not be reachable can now be reached.",
+    ChangeKind.DEGRADED: "Something that lost no packets before loses packets now.",
     ChangeKind.SLOWER: "Something answers much more slowly than before.",
-    ChangeKind.UNMEASURED: "Something was measured before and is not now.",
+    ChangeKind.UNMEASURED: "Something that was measured before is not measured now.",
     ChangeKind.REPAIRED: "Something works that did not.",
-    ChangeKind.CLOSED: "Something that must not be reachable is not any longer.",
+    ChangeKind.CLOSED: "Something that must not be reachable can no longer be reached.",
 }
 
 
@@ -64,13 +64,13 @@ class ComparisonRow:
     source: str
     target: str
     paths: int
-    doors: tuple[str, ...]
+    ports: tuple[str, ...]
     detail: str
-    """What it was and what it is."""
+    """State before and after."""
 
 
 def group_changes(comparison: Comparison) -> tuple[ComparisonRow, ...]:
-    """Changes by kind and cluster pair, the worst and the largest first."""
+    """Changes grouped by kind and cluster pair: the worst first, then the largest."""
     groups: dict[tuple[ChangeKind, str, str], list[Change]] = defaultdict(list)
     for change in comparison.changes:
         ends = change.source.partition("/")[0], change.target.partition("/")[0]
@@ -111,38 +111,38 @@ def _detail(kind: ChangeKind, members: list[Change]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonReport:
-    """A comparison and what of it is not allowed, as the subject of a report."""
+    """A comparison, and the kinds of change that are not allowed, as the subject of a report."""
 
     comparison: Comparison
     fail_on: frozenset[ChangeKind] = frozenset((ChangeKind.BROKEN, ChangeKind.LEAK))
 
     @property
     def is_refused(self) -> bool:
-        """Whether anything happened that *fail_on* does not allow."""
+        """Whether there is a change of a kind in *fail_on*."""
         return any(change.kind in self.fail_on for change in self.comparison.changes)
 
     @property
     def title(self) -> str:
-        """Worse or not, and how much of what."""
+        """Whether it became worse, and the number of changes of each kind."""
         counts = Counter(change.kind for change in self.comparison.changes)
-        told = [f"{counts[kind]:,} {kind}" for kind in ChangeKind if counts[kind]]
+        counted = [f"{counts[kind]:,} {kind}" for kind in ChangeKind if counts[kind]]
         compared = f"{count(self.comparison.compared, 'path')} compared"
-        if not told:
+        if not counted:
             return f"no difference: {compared}"
         if self.is_refused:
-            return f"worse than allowed: {', '.join(told)}; {compared}"
-        return f"{', '.join(told)}; {compared}"
+            return f"worse than allowed: {', '.join(counted)}; {compared}"
+        return f"{', '.join(counted)}; {compared}"
 
     @property
     def severity(self) -> PathState:
-        """How bad it is, for the colour of the title."""
+        """The state that colours the title."""
         if self.is_refused:
             return PathState.DOWN
         is_worse = any(change.kind.is_worse for change in self.comparison.changes)
         return PathState.DEGRADED if is_worse else PathState.UP
 
     def table(self) -> RenderableType:
-        """What changed, in groups, then findings that began or ended."""
+        """Grouped changes, then findings that began or ended."""
         style = {PathState.DOWN: "bold red", PathState.DEGRADED: "bold yellow"}.get(self.severity, "bold")
         blocks: list[RenderableType] = [Text(self.title, style=style)]
         if self.when:
@@ -152,15 +152,15 @@ class ComparisonReport:
             blocks += [Text(""), _table(rows[:MAX_ROWS])]
         if len(rows) > MAX_ROWS:
             blocks.append(Text(f"… and {len(rows) - MAX_ROWS} more groups; -o json shows all."))
-        for title, told in self._findings():
-            blocks += [Text(""), Text(title, style="bold"), *(Text(f"  {line}") for line in told)]
+        for title, headlines in self._findings():
+            blocks += [Text(""), Text(title, style="bold"), *(Text(f"  {line}") for line in headlines)]
         if self.unlike:
             blocks += [Text(""), Text(self.unlike, style="bright_black")]
         return Group(*blocks)
 
     @property
     def when(self) -> str:
-        """From when to when; empty where the moments are not known."""
+        """The two times; empty if they are not known."""
         before, after = self.comparison.before_ns, self.comparison.after_ns
         if before is None or after is None:
             return ""
@@ -169,14 +169,17 @@ class ComparisonReport:
 
     @property
     def unlike(self) -> str:
-        """Which questions only one moment asked; empty where both asked the same."""
+        """Paths that only one of the snapshots has; empty if both have the same."""
         gone, new = self.comparison.gone, self.comparison.new
-        told = [f"{count(gone, 'path')} asked before only"] if gone else []
-        told += [f"{count(new, 'path')} asked after only"] if new else []
-        return f"? not compared: {', '.join(told)}" if told else ""
+        counted = [f"{count(gone, 'path')} only in the first"] if gone else []
+        counted += [f"{count(new, 'path')} only in the second"] if new else []
+        return f"? not compared: {', '.join(counted)}" if counted else ""
 
     def _findings(self) -> Iterator[tuple[str, list[str]]]:
-        for title, findings in (("Begun", self.comparison.begun), ("Ended", self.comparison.ended)):
+        for title, findings in (
+            ("New findings", self.comparison.begun),
+            ("Ended findings", self.comparison.ended),
+        ):
             if findings:
                 yield title, [headline(finding) for finding in findings]
 
@@ -213,12 +216,12 @@ class ComparisonReport:
         lines = [f"# {self.title}", ""] + ([self.when, ""] if self.when else [])
         rows = group_changes(self.comparison)
         if rows:
-            lines += ["| change | from | to | asked | paths | before → after |", "|---|---|---|---|---:|---|"]
+            lines += ["| change | from | to | ports | paths | before → after |", "|---|---|---|---|---:|---|"]
         for row in rows:
-            fields = (row.kind, row.source, row.target, ", ".join(row.doors), row.paths, row.detail)
+            fields = (row.kind, row.source, row.target, ", ".join(row.ports), row.paths, row.detail)
             lines.append("| " + " | ".join(map(table_cell, fields)) + " |")
-        for title, told in self._findings():
-            lines += ["", f"## {title}", "", *(f"- {one_line(line)}" for line in told)]
+        for title, headlines in self._findings():
+            lines += ["", f"## {title}", "", *(f"- {one_line(line)}" for line in headlines)]
         return "\n".join([*lines, *(["", self.unlike] if self.unlike else [])]) + "\n"
 
     def html(self) -> str:
@@ -229,15 +232,15 @@ class ComparisonReport:
             title=self.title,
             severity=self.severity,
             subject=self,
-            counts=[(kind, counts[kind], _LOOKS[kind]) for kind in ChangeKind if counts[kind]],
+            counts=[(kind, counts[kind], _CSS_CLASSES[kind]) for kind in ChangeKind if counts[kind]],
             rows=group_changes(self.comparison),
-            looks=_LOOKS,
+            css_classes=_CSS_CLASSES,
             about=_ABOUT,
             findings=list(self._findings()),
         )
 
     def cases(self) -> Iterator[ReportCase]:
-        """One per group of changes; only what *fail_on* names fails."""
+        """One per group of changes; a group fails if its kind is in *fail_on*."""
         rows = group_changes(self.comparison)
         for row in rows:
             outcome = CaseOutcome.FAILED if row.kind in self.fail_on else CaseOutcome.PASSED
@@ -249,14 +252,14 @@ class ComparisonReport:
             yield ReportCase("nothing differs", "changes", CaseOutcome.PASSED)
 
     def problems(self) -> Iterator[ReportProblem]:
-        """One per group of changes for the worse; what is unmeasured is not proven."""
+        """One per group of changes for the worse; an unmeasured path is not proven to be a problem."""
         for row in group_changes(self.comparison):
             if row.kind.is_worse:
-                told = f"{row.source} → {row.target}: {count(row.paths, 'path')} {row.kind}: {row.detail}"
+                message = f"{row.source} → {row.target}: {count(row.paths, 'path')} {row.kind}: {row.detail}"
                 yield ReportProblem(
                     rule=str(row.kind),
                     about=_ABOUT[row.kind],
-                    message=told,
+                    message=message,
                     parts=(row.source, row.target),
                     identity=f"{row.source}\0{row.target}",
                     is_proven=row.kind is not ChangeKind.UNMEASURED,

@@ -1,6 +1,6 @@
-"""Pages and Markdown from templates: what every one of them shares.
+"""Renders HTML pages and Markdown from templates.
 
-Rule: a page needs nothing but itself: its pictures are inside and it asks no other host.
+Rule: a page is self-contained: its pictures are inline and it loads nothing from another host.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from netprobe.render.reachability import up_of_all
 
 
 def fill(template: str, **context: object) -> str:
-    """The template of that name, filled; a name that *context* lacks is our own mistake and raises."""
+    """Fill *template*; a variable missing from *context* is a programming error and raises."""
     return _environment().get_template(template).render(**context, netprobe_version=__version__)
 
 
-def picture(sheet: Canvas, name: str) -> Markup:
-    """A sheet as an element of a page."""
-    # Safe as it is: texts are outlines, and matplotlib escapes what little text an SVG of its making has.
-    return Markup(inline_svg(sheet.to_svg(), name))  # noqa: S704
+def picture(canvas: Canvas, name: str) -> Markup:
+    """A figure as an element of a page."""
+    # Safe: texts are drawn as outlines, and matplotlib escapes the text of its SVG elements.
+    return Markup(inline_svg(canvas.to_svg(), name))  # noqa: S704
 
 
 def inline_svg(svg: str, name: str) -> str:
-    """An SVG document as an element of an HTML page: no prolog, no foreign addresses, ids of its own."""
+    """An SVG document as an element of an HTML page: without prolog or external URLs, with unique ids."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     end = body.index(">")
@@ -48,7 +48,7 @@ def inline_svg(svg: str, name: str) -> str:
 
 
 def table_cell(text: object) -> str:
-    r"""A text as it stands in a Markdown table: on one line, with nothing that ends the cell.
+    r"""Text for a cell of a Markdown table: on one line, with ``|`` escaped.
 
     >>> table_cell("a | b")
     'a \\| b'

@@ -1,4 +1,4 @@
-"""The report of one moment, in every form, and the directory of files that ``netprobe report`` leaves."""
+"""The report of one snapshot in every format, and the files that ``netprobe report`` writes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from netprobe.render.labels import (
     verdict,
 )
 from netprobe.render.reachability import Level, MatrixCell, read_matrix
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
 from netprobe.render.reports.pages import fill, picture
-from netprobe.render.terminal.overview import read_places, report_table
+from netprobe.render.terminal.overview import group_by_place, report_table
 from netprobe.render.terminal.tables import MANY_NODES
 
 _OUTCOMES = {
@@ -50,7 +50,7 @@ class SnapshotReport:
         return verdict(self.snapshot)
 
     def table(self) -> RenderableType:
-        """What is broken, then what differs."""
+        """Findings first, then what differs."""
         return report_table(self.snapshot)
 
     def document(self) -> Document:
@@ -58,11 +58,11 @@ class SnapshotReport:
         return report_document(self.snapshot)
 
     def markdown(self, *, pictures: bool = False) -> str:
-        """Markdown; with *pictures* it shows the SVG files that lie beside it."""
+        """Markdown; with *pictures* it refers to the SVG files in the same directory."""
         return fill("report.md.jinja", **self._context(), pictures=pictures)
 
     def html(self) -> str:
-        """Reads well in light, dark and on paper, on a screen of any width and aloud."""
+        """One page for light and dark screens of any width, for print and for screen readers."""
         figures = {name: picture(draw(self.snapshot), name) for name, draw in FIGURES.items()}
         return fill("report.html.jinja", **self._context(), figures=figures)
 
@@ -76,8 +76,8 @@ class SnapshotReport:
         if not findings:
             yield ReportCase("no open finding", "findings", CaseOutcome.PASSED)
         for (source, target), cell in read_matrix(self.snapshot, level=Level.CLUSTER).cells.items():
-            told = "" if cell.state is PathState.UP else _tell(cell)
-            yield ReportCase(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), told)
+            message = "" if cell.state is PathState.UP else _format_cell(cell)
+            yield ReportCase(f"{source} → {target}", "paths", _OUTCOMES[cell.state], str(cell.state), message)
         for status in self.snapshot.agents:
             alive = status.state is AgentState.ALIVE
             outcome = CaseOutcome.PASSED if alive else CaseOutcome.SKIPPED
@@ -86,7 +86,7 @@ class SnapshotReport:
             )
 
     def problems(self) -> Iterator[ReportProblem]:
-        """The findings; what blames only an agent is not proven against the network."""
+        """One per finding; a finding about an agent only is not proven against the network."""
         for finding in self.snapshot.findings:
             yield ReportProblem(
                 rule=str(finding.cause),
@@ -108,22 +108,24 @@ class SnapshotReport:
             "report": self.document(),
             "matrix": read_matrix(self.snapshot, level=Level.CLUSTER if many else Level.NODE),
             "severity": severity(self.snapshot),
-            "places": read_places(self.snapshot),
+            "places": group_by_place(self.snapshot),
             "many": many,
             "nodes": nodes,
             "marks": MARKS,
         }
 
 
-def _tell(cell: MatrixCell) -> str:
-    seen = [f"{cell.count(state)} {state}" for state in PathState if cell.count(state)]
-    return f"{', '.join(seen)} of {count(cell.paths, 'path')}"
+def _format_cell(cell: MatrixCell) -> str:
+    counts = [f"{cell.count(state)} {state}" for state in PathState if cell.count(state)]
+    return f"{', '.join(counts)} of {count(cell.paths, 'path')}"
 
 
 def build_report_files(snapshot: Snapshot, forms: Iterable[str]) -> dict[str, bytes]:
-    """Every file of a report directory: the reports asked for, the pictures, and the graph exports."""
+    """Every file of a report directory: the requested reports, the pictures and the graph exports."""
     moment = SnapshotReport(snapshot)
-    files = {f"report{FORMS[name].suffix}": FORMS[name].write(moment).encode() for name in forms}
+    files = {
+        f"report{REPORT_FORMATS[name].suffix}": REPORT_FORMATS[name].write(moment).encode() for name in forms
+    }
     if "report.md" in files:
         files["report.md"] = moment.markdown(pictures=True).encode()
     for name, draw in FIGURES.items():

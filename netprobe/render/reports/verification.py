@@ -1,4 +1,4 @@
-"""What verify found, as the subject of a report: only what differs, in groups that stay readable."""
+"""Result of a verification as the subject of a report: only cells that differ, in readable groups."""
 
 from __future__ import annotations
 
@@ -36,48 +36,48 @@ _OUTCOMES = {
     CellVerdict.UNPROVEN: CaseOutcome.SKIPPED,
 }
 _ABOUT = {
-    CellVerdict.LEAK: "Something can be reached that the intent says must not be.",
-    CellVerdict.BROKEN: "Something cannot be reached that the intent says should be.",
-    CellVerdict.UNPROVEN: "Nobody can say whether it is as intended.",
+    CellVerdict.LEAK: "Something can be reached that the intent forbids.",
+    CellVerdict.BROKEN: "Something cannot be reached that the intent requires.",
+    CellVerdict.UNPROVEN: "It could not be decided whether this is as intended.",
 }
 MAX_ROWS = 40
 
 
 def summary(judged: Sequence[CellResult]) -> str:
     """One line of counts."""
-    counts = Counter(one.verdict for one in judged)
+    counts = Counter(result.verdict for result in judged)
     return ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in CellVerdict)
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """An intent beside what was seen, as the subject of a report."""
+    """The cells of a verification, as the subject of a report."""
 
     judged: tuple[CellResult, ...]
     places: Mapping[str, str] = field(default_factory=dict)
-    """Where each rule stands, by name: ``file:line:column``."""
+    """Position of each rule by its name: ``file:line:column``."""
 
     @property
     def title(self) -> str:
-        """How many of each verdict."""
+        """The number of cells with each verdict."""
         cells = count(len(self.judged), "cell")
-        if all(one.verdict is CellVerdict.AS_INTENDED for one in self.judged):
+        if all(result.verdict is CellVerdict.AS_INTENDED for result in self.judged):
             return f"As intended: all {cells}"
-        counts = Counter(one.verdict for one in self.judged)
-        told = [f"{counts[verdict]:,} {_plural(verdict, counts[verdict])}" for verdict in ORDER
+        counts = Counter(result.verdict for result in self.judged)
+        counted = [f"{counts[verdict]:,} {_plural(verdict, counts[verdict])}" for verdict in ORDER
                 if counts[verdict]]  # fmt: skip
-        return f"{', '.join(told)} of {cells}"
+        return f"{', '.join(counted)} of {cells}"
 
     @property
     def severity(self) -> PathState:
-        """How bad it is, for the colour of the title."""
-        seen = {one.verdict for one in self.judged}
-        if seen & {CellVerdict.LEAK, CellVerdict.BROKEN}:
+        """The state that colours the title."""
+        verdicts = {result.verdict for result in self.judged}
+        if verdicts & {CellVerdict.LEAK, CellVerdict.BROKEN}:
             return PathState.DOWN
-        return PathState.UNKNOWN if CellVerdict.UNPROVEN in seen else PathState.UP
+        return PathState.UNKNOWN if CellVerdict.UNPROVEN in verdicts else PathState.UP
 
     def table(self) -> RenderableType:
-        """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
+        """Cells that differ, in at most ``MAX_ROWS`` groups."""
         return verify_table(self.judged)
 
     def document(self) -> Document:
@@ -85,19 +85,19 @@ class VerificationReport:
         return verify_document(self.judged)
 
     def markdown(self) -> str:
-        """What differs, as a table."""
+        """Cells that differ, as a table."""
         return verify_markdown(self.judged)
 
     def html(self) -> str:
-        """What differs, with a grid of all pairs of clusters where they are not too many."""
-        counts = Counter(one.verdict for one in self.judged)
+        """Cells that differ, and a grid of all cluster pairs if there are few enough."""
+        counts = Counter(result.verdict for result in self.judged)
         return fill(
             "verify.html.jinja",
             title=self.title,
             severity=self.severity,
             cells=len(self.judged),
-            counts=[(verdict, counts[verdict], _LOOKS[verdict]) for verdict in CellVerdict],
-            looks=_LOOKS,
+            counts=[(verdict, counts[verdict], _CSS_CLASSES[verdict]) for verdict in CellVerdict],
+            css_classes=_CSS_CLASSES,
             rows=fold_rows(group_judged(self.judged)),
             grid=read_grid(self.judged),
             places=self.places,
@@ -105,33 +105,33 @@ class VerificationReport:
 
     def cases(self) -> Iterator[ReportCase]:
         """One per cell, grouped by its rule."""
-        for one in self.judged:
-            cell = one.cell
+        for result in self.judged:
+            cell = result.cell
             name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
-            yield ReportCase(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
+            yield ReportCase(name, cell.rule, _OUTCOMES[result.verdict], str(result.verdict), result.reason)
 
     def problems(self) -> Iterator[ReportProblem]:
-        """One per row: a leak from one cluster to another is one thing to repair, however many cells."""
+        """One per row: a leak from one cluster to another is one problem, no matter how many cells it has."""
         for row in group_judged(self.judged):
             yield ReportProblem(
                 rule=str(row.verdict),
                 about=_ABOUT[row.verdict],
-                message=f"{row.source} → {row.target}: {_few(row.doors)}: {row.reason} "
+                message=f"{row.source} → {row.target}: {_few(row.ports)}: {row.reason} "
                 f"({count(row.cells, 'cell')}; rule {_few(row.rules)})",
                 parts=(row.source, row.target),
-                identity="\0".join((row.source, row.target, *row.doors, *row.rules)),
+                identity="\0".join((row.source, row.target, *row.ports, *row.rules)),
                 is_proven=row.verdict is not CellVerdict.UNPROVEN,
                 place=next((self.places[rule] for rule in row.rules if rule in self.places), ""),
             )
 
 
-_LOOKS = {
+_CSS_CLASSES = {
     CellVerdict.AS_INTENDED: "up",
     CellVerdict.BROKEN: "degraded",
     CellVerdict.LEAK: "down",
     CellVerdict.UNPROVEN: "unknown",
 }
-"""Which of the page's looks a verdict has."""
+"""CSS class of each verdict on the page."""
 
 
 def _plural(verdict: CellVerdict, number: int) -> str:
@@ -139,7 +139,7 @@ def _plural(verdict: CellVerdict, number: int) -> str:
 
 
 def verify_table(judged: Sequence[CellResult]) -> RenderableType:
-    """Only what differs, in groups, at most ``MAX_ROWS`` of them."""
+    """Cells that differ, in at most ``MAX_ROWS`` groups."""
     rows = fold_rows(group_judged(judged))
     if not rows:
         return Text(f"As intended: all {len(judged):,} cells.")
@@ -147,7 +147,7 @@ def verify_table(judged: Sequence[CellResult]) -> RenderableType:
     for name in ("verdict", "cells", "what"):
         table.add_column(name, overflow="fold", justify="right" if name == "cells" else "left")
     for row in rows[:MAX_ROWS]:
-        what = f"{row.source} → {row.target}: {_few(row.doors)}"
+        what = f"{row.source} → {row.target}: {_few(row.ports)}"
         what += f"\n{one_line(row.reason)}\n(rule {_few(row.rules)})"
         table.add_row(Text(row.verdict, style=_STYLES[row.verdict]), f"{row.cells:,}", what)
     rest = len(rows) - MAX_ROWS
@@ -165,13 +165,13 @@ def verify_markdown(judged: Sequence[CellResult]) -> str:
     lines = [f"# {VerificationReport(tuple(judged)).title}", "", f"{summary(judged)}.", ""]
     rows = fold_rows(group_judged(judged))
     if rows:
-        lines += ["| verdict | from | to | doors | cells | why | rule |", "|---|---|---|---|---:|---|---|"]
+        lines += ["| verdict | from | to | ports | cells | why | rule |", "|---|---|---|---|---:|---|---|"]
     for row in rows:
         fields = (
             row.verdict,
             row.source,
             row.target,
-            _few(row.doors),
+            _few(row.ports),
             str(row.cells),
             row.reason,
             _few(row.rules),
@@ -181,19 +181,20 @@ def verify_markdown(judged: Sequence[CellResult]) -> str:
 
 
 def verify_document(judged: Sequence[CellResult]) -> Document:
-    """Everything, for machines."""
-    counts = Counter(one.verdict for one in judged)
+    """Every cell, for machines."""
+    counts = Counter(result.verdict for result in judged)
     return {
         "schema": "netprobe/verify",
         "version": 1,
         "counts": {str(verdict): counts[verdict] for verdict in CellVerdict},
         "cells": [
             {
-                "source": str(one.cell.source), "target": one.cell.target, "address": one.cell.address,
-                "door": str(one.cell.door), "expected": str(one.cell.expected), "rule": one.cell.rule,
-                "verdict": str(one.verdict), "reason": one.reason, "at": one.at or None,
-                "between": list(one.between),
+                "source": str(result.cell.source), "target": result.cell.target,
+                "address": result.cell.address, "door": str(result.cell.door),
+                "expected": str(result.cell.expected), "rule": result.cell.rule,
+                "verdict": str(result.verdict), "reason": result.reason, "at": result.at or None,
+                "between": list(result.between),
             }
-            for one in judged
+            for result in judged
         ],
     }  # fmt: skip

@@ -1,8 +1,7 @@
-"""Judged cells as rows that a person can read: what differs alike is one row, fifty clusters or not.
+"""Groups cells that differ from the intent into readable rows.
 
-Cells that differ in the same way between the same clusters are one row; a row that stands alike for many
-targets (or sources) becomes one with all of them. A router is the same however far away it is: where only its
-distance differs, all distances are told.
+Rule: cells with the same verdict and reason between the same clusters are one row; equal rows for many
+targets (or sources) are merged, and so are reasons that differ only in a router's distance.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from netprobe.model.intent import CellResult, CellVerdict
 from netprobe.render.labels import count
 
 ORDER = (CellVerdict.LEAK, CellVerdict.BROKEN, CellVerdict.UNPROVEN)
-"""What differs, the gravest first."""
+"""Verdicts that differ from the intent, the gravest first."""
 _FOLD = 4
-"""From so many rows that differ in one end only, one row is made."""
+"""Smallest number of rows, different in one end only, that are merged."""
 _DISTANCE = re.compile(r"hop (\d+)(?= \()")
-"""How many hops a named router is away, as ``probes.drops`` says it."""
+"""The distance of a named router in a reason of ``probes.drops``."""
 MAX_CLUSTERS = 24
-"""Up to so many clusters there is a grid of all pairs."""
+"""Largest number of clusters for which a grid of all pairs is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +32,37 @@ class VerificationRow:
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     reason: str
-    doors: tuple[str, ...]
+    ports: tuple[str, ...]
     rules: tuple[str, ...]
     cells: int
 
     @property
     def source(self) -> str:
-        """Who asked, in a few words."""
-        return _some(self.sources)
+        """The sources, shortened."""
+        return _shorten_names(self.sources)
 
     @property
     def target(self) -> str:
-        """Who was asked, in a few words."""
-        return _some(self.targets)
+        """The targets, shortened."""
+        return _shorten_names(self.targets)
 
 
 def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
-    """What differs, by verdict, cluster pair and reason; leaks and the largest first."""
+    """Cells that differ, grouped by verdict, cluster pair and reason: leaks first, then the largest."""
     groups: dict[tuple[CellVerdict, str, str, str], list[CellResult]] = defaultdict(list)
-    for one in judged:
-        if one.verdict is not CellVerdict.AS_INTENDED:
-            target = one.cell.target.split("/")[0]
-            reason = _DISTANCE.sub("hop", one.reason)
-            groups[one.verdict, one.cell.source.cluster, target, reason].append(one)
+    for result in judged:
+        if result.verdict is not CellVerdict.AS_INTENDED:
+            target = result.cell.target.split("/")[0]
+            reason = _DISTANCE.sub("hop", result.reason)
+            groups[result.verdict, result.cell.source.cluster, target, reason].append(result)
     rows = [
         VerificationRow(
             verdict,
-            (_common(source, [str(one.cell.source) for one in members]),),
-            (_common(target, [one.cell.target for one in members]),),
-            _with_distances(one.reason for one in members),
-            tuple(str(door) for door in sorted({one.cell.door for one in members})),
-            tuple(dict.fromkeys(one.cell.rule for one in members)),
+            (_common(source, [str(result.cell.source) for result in members]),),
+            (_common(target, [result.cell.target for result in members]),),
+            _with_distances(result.reason for result in members),
+            tuple(str(port) for port in sorted({result.cell.door for result in members})),
+            tuple(dict.fromkeys(result.cell.rule for result in members)),
             len(members),
         )
         for (verdict, source, target, _), members in groups.items()
@@ -72,7 +71,7 @@ def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
 
 
 def _with_distances(reasons: Iterable[str]) -> str:
-    """Reasons that differ in distances only, as one with all of them.
+    """Merge reasons that differ only in a distance into one with all distances.
 
     >>> _with_distances(["behind hop 4 (10.0.0.1)", "behind hop 3 (10.0.0.1)"])
     'behind hop 3 or 4 (10.0.0.1)'
@@ -81,12 +80,12 @@ def _with_distances(reasons: Iterable[str]) -> str:
     if not others:
         return first
     places = zip(*(_DISTANCE.findall(reason) for reason in (first, *others)), strict=True)
-    told = iter([" or ".join(sorted(set(hops), key=int)) for hops in places])
-    return _DISTANCE.sub(lambda _: f"hop {next(told)}", first)
+    distances = iter([" or ".join(sorted(set(hops), key=int)) for hops in places])
+    return _DISTANCE.sub(lambda _: f"hop {next(distances)}", first)
 
 
 def fold_rows(rows: Iterable[VerificationRow]) -> tuple[VerificationRow, ...]:
-    """Rows that differ only in their targets as one, then those only in their sources, then in both ends."""
+    """Merge rows that differ only in targets, then only in sources, then in both ends."""
     by_source = _fold(rows, lambda row: row.sources, lambda row: row.targets, _with_targets)
     folded = _fold(by_source, lambda row: row.targets, lambda row: row.sources, _with_sources)
     folded = _fold_pairs(folded)
@@ -104,7 +103,7 @@ def _fold(
 ) -> list[VerificationRow]:
     alike: dict[object, list[VerificationRow]] = defaultdict(list)
     for row in rows:
-        alike[row.verdict, row.reason, row.doors, row.rules, kept(row)].append(row)
+        alike[row.verdict, row.reason, row.ports, row.rules, kept(row)].append(row)
     folded: list[VerificationRow] = []
     for group in alike.values():
         if len(group) < _FOLD:
@@ -116,10 +115,10 @@ def _fold(
 
 
 def _fold_pairs(rows: Iterable[VerificationRow]) -> list[VerificationRow]:
-    """What differs alike between many pairs, as one row with everybody of both ends."""
+    """Merge equal rows of many pairs into one row with all their ends."""
     alike: dict[object, list[VerificationRow]] = defaultdict(list)
     for row in rows:
-        alike[row.verdict, row.reason, row.doors, row.rules].append(row)
+        alike[row.verdict, row.reason, row.ports, row.rules].append(row)
     folded: list[VerificationRow] = []
     for group in alike.values():
         if len(group) < _FOLD:
@@ -140,12 +139,12 @@ def _with_sources(row: VerificationRow, names: tuple[str, ...], cells: int) -> V
     return replace(row, sources=names, cells=cells)
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _shorten_names(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return names[0]
     clusters = tuple(dict.fromkeys(name.partition("/")[0] for name in names))
-    told = ", ".join(clusters[:3]) + (", …" if len(clusters) > 3 else "")
-    return f"{count(len(clusters), 'cluster')} ({told})"
+    listed = ", ".join(clusters[:3]) + (", …" if len(clusters) > 3 else "")
+    return f"{count(len(clusters), 'cluster')} ({listed})"
 
 
 def _common(cluster: str, names: list[str]) -> str:
@@ -154,29 +153,29 @@ def _common(cluster: str, names: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Who may reach whom between clusters: the worst verdict of each ordered pair, and its count."""
+    """The worst verdict of each ordered cluster pair, and the number of its cells with that verdict."""
 
     names: tuple[str, ...]
     columns: tuple[str, ...]
     cells: Mapping[tuple[str, str], tuple[CellVerdict, int]]
 
     def find(self, source: str, target: str) -> tuple[CellVerdict, int] | None:
-        """The worst verdict of a pair and how many cells have it, or None where nothing is said."""
+        """The worst verdict of a pair and the number of cells with it, or None if the pair has no cells."""
         return self.cells.get((source, target))
 
 
 def read_grid(judged: Sequence[CellResult]) -> Grid | None:
-    """The grid of *judged*; None where it would be too large to be read."""
+    """The grid of *judged*; None if it would be too large to read."""
     counts: dict[tuple[str, str], Counter[CellVerdict]] = defaultdict(Counter)
-    for one in judged:
-        counts[one.cell.source.cluster, one.cell.target.split("/")[0]][one.verdict] += 1
+    for result in judged:
+        counts[result.cell.source.cluster, result.cell.target.split("/")[0]][result.verdict] += 1
     names = tuple(sorted({pair[0] for pair in counts}))
     columns = tuple(sorted({pair[1] for pair in counts}))
     if max(len(names), len(columns)) > MAX_CLUSTERS:
         return None
     order = (*ORDER, CellVerdict.AS_INTENDED)
     cells = {}
-    for pair, seen in counts.items():
-        worst = next(verdict for verdict in order if seen[verdict])
-        cells[pair] = (worst, seen[worst])
+    for pair, verdicts in counts.items():
+        worst = next(verdict for verdict in order if verdicts[verdict])
+        cells[pair] = (worst, verdicts[worst])
     return Grid(names, columns, cells)

@@ -1,6 +1,6 @@
 """The clusters that discovery found: a table for people, and ``netprobe/clusters`` for machines.
 
-Rule: which clusters cannot be read comes first to the eye: in words, below the table, in full.
+Rule: clusters that cannot be read are highlighted, and the full error of each is shown below the table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netprobe.render.terminal.tables import new_table
 
 
 def clusters_table(readings: Sequence[Reading]) -> RenderableType:
-    """One line per context, then what is wrong with which."""
+    """One row per context, then the problems of each."""
     table = new_table(
         "cluster", "version", "nodes", "agents", "fabric", "ranges", right=("agents",), grow="ranges"
     )
@@ -31,8 +31,8 @@ def clusters_table(readings: Sequence[Reading]) -> RenderableType:
             case ReadableCluster():
                 table.add_row(*_row(reading))
             case UnreadableCluster(name=name, place=place):
-                said = _cell(name, place.environment, place.region, place.ordinal)
-                table.add_row(said, Text("✗ unreachable", style="bold red"), "", "", "", "")
+                cell = _cell(name, place.environment, place.region, place.ordinal)
+                table.add_row(cell, Text("✗ unreachable", style="bold red"), "", "", "", "")
     bad = [reading for reading in readings if isinstance(reading, UnreadableCluster)]
     lines: list[RenderableType] = [
         Text(_verdict(readings, len(bad)), style="bold red" if bad else "bold"),
@@ -70,9 +70,9 @@ def _row(reading: ReadableCluster) -> tuple[RenderableType, ...]:
 
 
 def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
-    """The name, and below it what it tells about where the cluster stands."""
-    told = " · ".join(part for part in (environment, region, ordinal) if part)
-    return Text(name) if not told else Text.assemble(name, "\n", (told, "bright_black"))
+    """The name, and below it the environment, region and number it contains."""
+    place = " · ".join(part for part in (environment, region, ordinal) if part)
+    return Text(name) if not place else Text.assemble(name, "\n", (place, "bright_black"))
 
 
 def _notes(readings: Sequence[Reading]) -> list[str]:
@@ -90,7 +90,7 @@ def _notes(readings: Sequence[Reading]) -> list[str]:
 
 
 def clusters_document(readings: Sequence[Reading]) -> Document:
-    """``netprobe/clusters``: ``clusters[]``, readable ones with what they told, others with ``error``."""
+    """``netprobe/clusters``: ``clusters[]``, each with its facts or with ``error``."""
     return {
         "schema": "netprobe/clusters",
         "version": 1,
@@ -102,10 +102,10 @@ def clusters_document(readings: Sequence[Reading]) -> Document:
 def _entry(reading: Reading) -> Document:
     place = {"context": reading.context.name, "server": reading.context.server or None}
     match reading:
-        case UnreadableCluster(name=name, place=said, why=why):
+        case UnreadableCluster(name=name, place=place_hint, why=why):
             return {"name": name, **place, "reachable": False, "error": why,
-                    "environment": said.environment or None, "region": said.region or None,
-                    "ordinal": said.ordinal or None}  # fmt: skip
+                    "environment": place_hint.environment or None, "region": place_hint.region or None,
+                    "ordinal": place_hint.ordinal or None}  # fmt: skip
         case ReadableCluster(facts=facts):
             cluster = facts.cluster
             return {

@@ -1,4 +1,4 @@
-"""The diagnosis: open findings with whom they hit, then what is over as incidents."""
+"""The diagnosis table: open findings with their blast radius, then past incidents."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SHOWN_PAIRS = 3
 
 
 def diagnosis_table(snapshot: Snapshot) -> RenderableType:
-    """Every open finding, most certain first, with its evidence and whom it hits; then incidents."""
+    """Every open finding, most certain first, with its evidence and blast radius; then past incidents."""
     names = Names.of(snapshot.inventory)
     blocks: list[RenderableType] = [
         finding_block(
-            number, finding, snapshot.taken_ns, more=_who(find_blast_radius(snapshot, finding), names)
+            number, finding, snapshot.taken_ns, more=_blast_rows(find_blast_radius(snapshot, finding), names)
         )
         for number, finding in enumerate(snapshot.findings, start=1)
     ]
@@ -40,15 +40,15 @@ def diagnosis_table(snapshot: Snapshot) -> RenderableType:
     return headed(snapshot, *blocks)
 
 
-def _who(radius: BlastRadius, names: Names) -> Iterable[tuple[str, str]]:
+def _blast_rows(radius: BlastRadius, names: Names) -> Iterable[tuple[str, str]]:
     if radius.pairs:
         shown = [
             f"{number} {names.short.get(source, source)} → {names.short.get(target, target)}"
             for source, target, number in radius.by_cluster[:_SHOWN_PAIRS]
         ]
         more = len(radius.by_cluster) - _SHOWN_PAIRS
-        told = ", ".join(shown) + (f" and {count(more, 'more pair')} of clusters" if more > 0 else "")
-        yield "", f"{count(len(radius.pairs), 'node pair')}: {told}"
+        listed = ", ".join(shown) + (f" and {count(more, 'more pair')} of clusters" if more > 0 else "")
+        yield "", f"{count(len(radius.pairs), 'node pair')}: {listed}"
     if radius.services:
         shown = [_short(name, names) for name in radius.services[:_SHOWN_PAIRS]]
         more = len(radius.services) - _SHOWN_PAIRS
@@ -62,7 +62,7 @@ def _short(name: str, names: Names) -> str:
 
 def _incidents(snapshot: Snapshot) -> Table:
     table = new_table("BEGAN", "LASTED", "CAUSE", "WHERE", "PATHS", right=("PATHS",), grow="WHERE")
-    table.title, table.title_justify, table.title_style = "Incidents that are over", "left", "bold"
+    table.title, table.title_justify, table.title_style = "Past incidents", "left", "bold"
     for finding in snapshot.past_findings:
         table.add_row(
             moment(finding.first_seen_ns).removesuffix(" UTC") or "–",

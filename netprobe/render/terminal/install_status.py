@@ -1,4 +1,4 @@
-"""What stands in which cluster: how many agents report, and what is in the way."""
+"""Installation status per cluster: how many agents report, and the problems found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = {"collector": "COLLECTOR", "agent-pod": "POD AGENTS", "agent-host": "
 
 @dataclass(frozen=True, slots=True)
 class InstallStatus:
-    """One cluster: *parts* maps a part's name to how many of it report, of how many."""
+    """One cluster: *parts* maps a workload to the number of its pods that report and that should."""
 
     name: str
     parts: Mapping[str, tuple[int, int]]
@@ -24,37 +24,44 @@ class InstallStatus:
     is_good: bool
 
 
-def installed_table(seen: Sequence[InstallStatus]) -> RenderableType:
-    """One row per cluster, and below it everything that is in the way."""
+def installed_table(clusters: Sequence[InstallStatus]) -> RenderableType:
+    """One row per cluster, and below the table every problem."""
     table = new_table("CLUSTER", *_COLUMNS.values(), "STATE", grow="CLUSTER")
-    for one in seen:
-        state = Text("✓ reports", style="green") if one.is_good else Text(_state(one), style="yellow")
-        table.add_row(one.name, *(_cell(one.parts.get(part)) for part in _COLUMNS), state)
-    lines = [Text(f"! {one.name}: {problem}", style="yellow") for one in seen for problem in one.problems]
+    for cluster in clusters:
+        state = (
+            Text("✓ reporting", style="green") if cluster.is_good else Text(_state(cluster), style="yellow")
+        )
+        table.add_row(cluster.name, *(_cell(cluster.parts.get(part)) for part in _COLUMNS), state)
+    lines = [
+        Text(f"! {cluster.name}: {problem}", style="yellow")
+        for cluster in clusters
+        for problem in cluster.problems
+    ]
     return Group(table, *([Text(""), *lines] if lines else []))
 
 
-def installed_document(seen: Sequence[InstallStatus]) -> Document:
-    """The same for programs."""
+def installed_document(clusters: Sequence[InstallStatus]) -> Document:
+    """The same as JSON."""
     return {
         "clusters": [
             {
-                "name": one.name,
-                "good": one.is_good,
+                "name": cluster.name,
+                "good": cluster.is_good,
                 "parts": {
-                    name: {"ready": ready, "wanted": wanted} for name, (ready, wanted) in one.parts.items()
+                    name: {"ready": ready, "wanted": wanted}
+                    for name, (ready, wanted) in cluster.parts.items()
                 },
-                "problems": list(one.problems),
+                "problems": list(cluster.problems),
             }
-            for one in seen
+            for cluster in clusters
         ]
     }
 
 
-def _state(one: InstallStatus) -> str:
-    if not one.parts:
-        return "✕ see below" if one.problems else "–"
-    return "✕ see below" if one.problems else "… not all report"
+def _state(cluster: InstallStatus) -> str:
+    if not cluster.parts:
+        return "✕ see below" if cluster.problems else "–"
+    return "✕ see below" if cluster.problems else "… not all reporting"
 
 
 def _cell(count: tuple[int, int] | None) -> Text:

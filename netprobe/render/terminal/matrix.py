@@ -1,4 +1,4 @@
-"""The reachability matrix as a terminal table: marks in a grid, and counts where there is room for them."""
+"""The reachability matrix as a terminal table: a grid of marks, with counts if there is room."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from netprobe.render.terminal.tables import (
     new_table,
 )
 
-_NOBODY = Text("·", style="bright_black")
+_NOT_ASKED = Text("·", style="bright_black")
 _GRID_GAP = 1
 
 
 def matrix_table(
     snapshot: Snapshot, *, plane: Plane | None = None, level: Level | None = None
 ) -> RenderableType:
-    """Rows ask, columns answer; many nodes are shown as clusters, many clusters as the pairs that differ."""
+    """The matrix with its legend; many nodes are shown as clusters, many clusters as differing pairs."""
     nodes = sum(len(cluster.nodes) for cluster in snapshot.inventory.clusters)
     level = level or (Level.CLUSTER if nodes > MANY_NODES else Level.NODE)
     matrix = read_matrix(snapshot, plane=plane, level=level)
-    asked = f"asked from the {plane} plane" if plane else "asked from both planes, worst shown"
-    said = Text(f"{count(len(matrix.cells), 'pair')} of {level}s {asked}", style="bright_black")
-    return headed(snapshot, said, _Grid(matrix, Names.of(snapshot.inventory)), _legend(matrix))
+    planes = f"asked from the {plane} plane" if plane else "asked from both planes, worst shown"
+    about = Text(f"{count(len(matrix.cells), 'pair')} of {level}s {planes}", style="bright_black")
+    return headed(snapshot, about, _Grid(matrix, Names.of(snapshot.inventory)), _legend(matrix))
 
 
 class _Grid:
-    """Chooses between marks with counts, marks alone and a list of what differs, by the room there is."""
+    """Shows marks with counts, marks alone, or a list of differing pairs, depending on the width."""
 
     def __init__(self, matrix: ReachabilityMatrix, names: Names) -> None:
         self._matrix = matrix
@@ -91,24 +91,26 @@ class _Grid:
     def _cell(self, source: str, target: str, *, counts: bool) -> Text:
         cell = self._matrix.find(source=source, target=target)
         if cell is None:
-            return _NOBODY
+            return _NOT_ASKED
         return Text(
             f"{MARKS[cell.state]} {_ratio(cell)}" if counts else MARKS[cell.state], STYLES[cell.state]
         )
 
     def _differing(self) -> RenderableType:
-        odd = [(pair, cell) for pair, cell in self._matrix.cells.items() if cell.state is not PathState.UP]
-        well = len(self._matrix.cells) - len(odd)
-        said = Text(f"{count(well, 'pair')} of {len(self._matrix.cells)} are all up")
-        if not odd:
-            return said
+        differing = [
+            (pair, cell) for pair, cell in self._matrix.cells.items() if cell.state is not PathState.UP
+        ]
+        up = len(self._matrix.cells) - len(differing)
+        head = Text(f"{count(up, 'pair')} of {len(self._matrix.cells)} are all up")
+        if not differing:
+            return head
         table = new_table("FROM", "TO", "STATE", "UP", "DEGRADED", "DOWN", "UNKNOWN",
                           right=("UP", "DEGRADED", "DOWN", "UNKNOWN"))  # fmt: skip
-        for (source, target), cell in sorted(odd, key=_by_weight):
+        for (source, target), cell in sorted(differing, key=_by_weight):
             numbers = [str(cell.count(state) or "–") for state in PathState]
             state = Text(f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state])
             table.add_row(self._label(source), self._label(target), state, *numbers)
-        return Group(said, Text(""), table)
+        return Group(head, Text(""), table)
 
 
 def _by_weight(entry: tuple[tuple[str, str], MatrixCell]) -> tuple[int, tuple[str, str]]:
@@ -121,11 +123,9 @@ def _ratio(cell: MatrixCell) -> str:
 
 
 def _legend(matrix: ReachabilityMatrix) -> Text:
-    """Only the marks that occur."""
-    seen = {cell.state for cell in matrix.cells.values()}
-    told = [f"{MARKS[state]} {state}" for state in PathState if state in seen]
+    """The marks that occur."""
+    states = {cell.state for cell in matrix.cells.values()}
+    marks = [f"{MARKS[state]} {state}" for state in PathState if state in states]
     full = len(matrix.names) * (len(matrix.names) - 1)
     off_diagonal = sum(source != target for source, target in matrix.cells)
-    return Text(
-        "   ".join([*told, *(["· nobody asks"] if off_diagonal < full else [])]), style="bright_black"
-    )
+    return Text("   ".join([*marks, *(["· not asked"] if off_diagonal < full else [])]), style="bright_black")

@@ -1,7 +1,7 @@
-"""The report of one moment for a terminal: the fleet by place, what is broken, and only what differs.
+"""The report of one snapshot for a terminal: the fleet by place, findings, and only what differs.
 
-A place is an environment and a region: fifty clusters are a dozen rows, and the row that is not all up
-stands first.
+Rule: clusters are grouped by place (environment and region), so that fifty clusters fit into a dozen rows;
+rows that are not all up come first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from netprobe.render.terminal.tables import (
 )
 
 MAX_PAIRS = 20
-"""Pairs of clusters shown of those that differ; ``-o json`` has all."""
+"""Largest number of differing cluster pairs shown; ``-o json`` has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class OverviewGroup:
     name: str
     clusters: tuple[str, ...]
     state: PathState
-    """The worst of any path that begins or ends there."""
+    """The worst state of any path that begins or ends there."""
     inside: MatrixCell
     """Paths between nodes of the same cluster."""
     outside: MatrixCell
@@ -57,8 +57,8 @@ class OverviewGroup:
     alive: int
 
 
-def read_places(snapshot: Snapshot) -> tuple[OverviewGroup, ...]:
-    """Every place, the worst first, then by name."""
+def group_by_place(snapshot: Snapshot) -> tuple[OverviewGroup, ...]:
+    """Every place: the worst first, then by name."""
     clusters: dict[str, list[str]] = {}
     for cluster in snapshot.inventory.clusters:
         kind = cluster.environment or ("site" if cluster.is_site else "")
@@ -101,9 +101,9 @@ def _sum(cells: Iterable[MatrixCell]) -> MatrixCell:
 
 
 def report_table(snapshot: Snapshot) -> RenderableType:
-    """Verdict, places, findings, then the pairs of clusters and the agents that are not well."""
+    """Verdict, places, findings, then cluster pairs that are not all up and agents that are not alive."""
     blocks: list[RenderableType] = []
-    places = read_places(snapshot)
+    places = group_by_place(snapshot)
     if places:
         blocks.append(_places_table(places))
     blocks += [
@@ -119,11 +119,13 @@ def _places_table(places: tuple[OverviewGroup, ...]) -> Table:
     table = new_table("PLACE", "CLUSTERS", "STATE", "INSIDE", "ACROSS", "AGENTS",
                       right=("INSIDE", "ACROSS", "AGENTS"))  # fmt: skip
     for place in places:
-        few = place.clusters[0] if len(place.clusters) == 1 else str(len(place.clusters))
+        clusters = place.clusters[0] if len(place.clusters) == 1 else str(len(place.clusters))
         agents = Text(f"{place.alive}/{place.agents}", "" if place.alive == place.agents else "bold yellow")
-        table.add_row(place.name, few, state_text(place.state), _up(place.inside), _up(place.outside), agents)
+        table.add_row(
+            place.name, clusters, state_text(place.state), _up(place.inside), _up(place.outside), agents
+        )
     table.caption, table.caption_justify = (
-        "inside a cluster and across clusters: paths up of all asked",
+        "paths up of all asked, inside a cluster and across clusters",
         "left",
     )
     table.caption_style = "bright_black"
@@ -136,28 +138,28 @@ def _up(cell: MatrixCell) -> Text:
 
 def _differing(snapshot: Snapshot) -> Iterator[RenderableType]:
     matrix = read_matrix(snapshot, level=Level.CLUSTER)
-    odd = [(pair, cell) for pair, cell in matrix.cells.items() if cell.state is not PathState.UP]
-    if not odd:
+    differing = [(pair, cell) for pair, cell in matrix.cells.items() if cell.state is not PathState.UP]
+    if not differing:
         return
-    odd.sort(key=lambda entry: (WORST_FIRST.index(entry[1].state), entry[0]))
+    differing.sort(key=lambda entry: (WORST_FIRST.index(entry[1].state), entry[0]))
     short = short_names(matrix.names)
     table = new_table("FROM", "TO", "STATE", "UP", "OF", right=("UP", "OF"))
-    for (source, target), cell in odd[:MAX_PAIRS]:
+    for (source, target), cell in differing[:MAX_PAIRS]:
         state = Text(f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state])
         table.add_row(short[source], short[target], state, str(cell.count(PathState.UP)), str(cell.paths))
-    well = len(matrix.cells) - len(odd)
-    said = f"{count(well, 'pair')} of clusters {'is' if well == 1 else 'are'} all up; not so:"
-    more = len(odd) - MAX_PAIRS
+    up = len(matrix.cells) - len(differing)
+    head = f"{count(up, 'pair')} of clusters {'is' if up == 1 else 'are'} all up; the others:"
+    more = len(differing) - MAX_PAIRS
     rest = [Text(f"and {more} more; -o json has all", "bright_black")] if more > 0 else []
-    yield Group(Text(said), Text(""), table, *rest)
+    yield Group(Text(head), Text(""), table, *rest)
 
 
 def _agents(snapshot: Snapshot) -> Iterator[RenderableType]:
-    odd = [status for status in snapshot.agents if status.state is not AgentState.ALIVE]
-    if odd:
-        told = Table.grid(padding=(0, 2))
-        told.add_column(overflow="fold")
-        for status in odd[:10]:
-            told.add_row(status.agent, state_text(status.state), status.reason)
-        more = [Text(f"and {len(odd) - 10} more", "bright_black")] if len(odd) > 10 else []
-        yield Group(Text(f"{count(len(odd), 'agent')} not well:"), Text(""), told, *more)
+    inactive = [status for status in snapshot.agents if status.state is not AgentState.ALIVE]
+    if inactive:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")
+        for status in inactive[:10]:
+            grid.add_row(status.agent, state_text(status.state), status.reason)
+        more = [Text(f"and {len(inactive) - 10} more", "bright_black")] if len(inactive) > 10 else []
+        yield Group(Text(f"{count(len(inactive), 'agent')} not alive:"), Text(""), grid, *more)

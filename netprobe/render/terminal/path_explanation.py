@@ -1,4 +1,4 @@
-"""Why one end reaches another, or does not: the layers as a table, then the sentence and its reasons."""
+"""Why one endpoint reaches another or not: a table of layers, the conclusion and its reasons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netprobe.render.terminal.tables import STYLES, new_table, state_text
 
 
 def why_table(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[str] = ()) -> RenderableType:
-    """The walk through the layers; *asked* is what was asked just now, one line each."""
+    """The table of layers; *asked* lists the checks that were asked just now, one line each."""
     table = new_table(
         "LAYER", "STATE", "ANSWERED", "WHAT WAS SEEN", right=("ANSWERED",), grow="WHAT WAS SEEN"
     )
@@ -59,7 +59,7 @@ def _answered(step: PathStep) -> str:
 def why_document(snapshot: Snapshot, why: PathExplanation, *, asked: Sequence[str] = ()) -> Document:
     """``netprobe/why``: the pair, its ``state``, ``sentence`` and ``reasons[]``, and ``layers[]`` in order.
 
-    A layer's ``state`` is null where it is not on this way; counts are null where nobody measured.
+    A layer's ``state`` is null if this path does not use it; counts are null if it was not measured.
     """
     return view_document(
         "why",

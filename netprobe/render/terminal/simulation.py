@@ -1,4 +1,4 @@
-"""A simulated run as a table and as a document: every fault beside what was said about it."""
+"""Result of a simulated run, as a table and as a document: every fault and the finding it led to."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from netprobe.simulate.scorer import TimedFinding
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """A run and what it was made of."""
+class SimulatedRun:
+    """A simulated run: its fleet, seed and score."""
 
     inventory: Inventory
     fleet: FleetPlan
@@ -30,26 +30,26 @@ class Simulated:
     seed: int
 
     def interval_of(self, at_ns: int) -> float:
-        """A moment in intervals from the beginning."""
+        """A time in intervals since the start."""
         return (at_ns - self.start_ns) / self.fleet.interval_ns
 
 
-def simulation_table(run: Simulated) -> RenderableType:
-    """The verdict, each fault with its answer, and whatever else was said."""
+def simulation_table(run: SimulatedRun) -> RenderableType:
+    """The verdict, each fault with its result, and false findings."""
     score = run.score
     lines: list[RenderableType] = [
         Text(_verdict(score), style="bold cyan" if score.is_right else "bold red"),
         Text(_setting(run), style="bright_black"),
     ]
     if score.faults:
-        table = new_table("fault", "intervals", "told", right=("intervals", "told"), grow="fault")
+        table = new_table("fault", "intervals", "result", right=("intervals", "result"), grow="fault")
         for place, fault in enumerate(score.faults):
-            table.add_row(_words(fault), _span(run, fault), _answer(run, fault, score.named.get(place)))
+            table.add_row(_description(fault), _span(run, fault), _result(run, fault, score.named.get(place)))
         lines += [Text(), table]
     if score.false:
-        table = new_table("told, and nobody's label", "at", right=("at",), grow="told, and nobody's label")
-        for told in score.false.values():
-            table.add_row(told.finding.id, f"{run.interval_of(told.at_ns):g}", style="red")
+        table = new_table("false finding", "at", right=("at",), grow="false finding")
+        for found in score.false.values():
+            table.add_row(found.finding.id, f"{run.interval_of(found.at_ns):g}", style="red")
         lines += [Text(), table]
     return Group(*lines)
 
@@ -61,33 +61,35 @@ def _verdict(score: RunScore) -> str:
     return f"{len(score.named)} of {count(len(score.faults), 'fault')} named right, {false}"
 
 
-def _setting(run: Simulated) -> str:
+def _setting(run: SimulatedRun) -> str:
     plans = run.fleet.plans
     checks = sum(len(plan.checks) for plan in plans)
-    told = f"{count(len(run.inventory.clusters), 'cluster')}, {count(len(plans), 'agent')}, {checks:,} checks"
+    fleet = (
+        f"{count(len(run.inventory.clusters), 'cluster')}, {count(len(plans), 'agent')}, {checks:,} checks"
+    )
     length = f"{run.intervals:,} intervals of {run.fleet.interval_ns / 1e9:g} s"
     rejected = sum(run.score.rejected.values())
     more = f", {rejected:,} rejected" if rejected else ""
-    return f"{told}; {length}, {run.score.windows:,} windows judged{more}; seed {run.seed}"
+    return f"{fleet}; {length}, {run.score.windows:,} windows judged{more}; seed {run.seed}"
 
 
-def _words(fault: SimulatedFault) -> Text:
+def _description(fault: SimulatedFault) -> Text:
     return Text(f"{fault.name.strip()}\n").append(str(fault.label), style="bright_black")
 
 
-def _span(run: Simulated, fault: SimulatedFault) -> str:
+def _span(run: SimulatedRun, fault: SimulatedFault) -> str:
     return f"{run.interval_of(fault.start_ns):g}–{run.interval_of(fault.end_ns):g}"
 
 
-def _answer(run: Simulated, fault: SimulatedFault, told: TimedFinding | None) -> Text:
-    if told is None:
+def _result(run: SimulatedRun, fault: SimulatedFault, found: TimedFinding | None) -> Text:
+    if found is None:
         return Text("not named", style="bold red")
-    after = (told.at_ns - fault.start_ns) / run.fleet.interval_ns
+    after = (found.at_ns - fault.start_ns) / run.fleet.interval_ns
     return Text(f"right, after {after:.1f}", style="cyan")
 
 
-def simulation_document(run: Simulated) -> Document:
-    """The same for machines; moments are seconds from the beginning."""
+def simulation_document(run: SimulatedRun) -> Document:
+    """The same for machines; times are seconds since the start."""
     return {
         "schema": "netprobe/simulation",
         "seed": run.seed,
@@ -103,24 +105,24 @@ def simulation_document(run: Simulated) -> Document:
         "named_right": len(run.score.named),
         "false_findings": [
             {
-                "id": told.finding.id,
-                "at_s": (told.at_ns - run.start_ns) / 1e9,
-                "summary": told.finding.summary,
+                "id": found.finding.id,
+                "at_s": (found.at_ns - run.start_ns) / 1e9,
+                "summary": found.finding.summary,
             }
-            for told in run.score.false.values()
+            for found in run.score.false.values()
         ],
     }
 
 
-def _faults(run: Simulated) -> Iterator[Document]:
+def _faults(run: SimulatedRun) -> Iterator[Document]:
     for place, fault in enumerate(run.score.faults):
-        told = run.score.named.get(place)
+        found = run.score.named.get(place)
         yield {
             "fault": fault.name.strip(),
             "cause": str(fault.label.cause),
             "components": sorted(map(str, fault.label.components)),
             "start_s": (fault.start_ns - run.start_ns) / 1e9,
             "stop_s": (fault.end_ns - run.start_ns) / 1e9,
-            "named_right": told is not None,
-            "named_after_s": (told.at_ns - fault.start_ns) / 1e9 if told else None,
+            "named_right": found is not None,
+            "named_after_s": (found.at_ns - fault.start_ns) / 1e9 if found else None,
         }

@@ -1,4 +1,4 @@
-"""Hosts over SSH: who answers, what each is, and what it says of its tunnels and troubles."""
+"""Status of SSH hosts: which answer, what each runs, and what it reports about tunnels and problems."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from netprobe.render.labels import count, duration
 from netprobe.render.terminal.tables import STYLES, new_table
 
 _MOST_LINES = 8
-"""Sentences per host in the table; all of them are in the document."""
+"""Largest number of facts per host in the table; the document has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """One host: what it said, or why it said nothing."""
+    """One host: what it reported, or the error."""
 
     name: str
     address: str
@@ -46,16 +46,21 @@ class HostRow:
 
 
 def sites_table(rows: Sequence[HostRow]) -> RenderableType:
-    """Those that do not answer first, then the table, then what each host says of itself."""
-    well = [row for row in rows if row.error is None]
-    ill = [row for row in rows if row.error is not None]
-    style = "bold" if not ill else f"bold {STYLES['down']}"
-    blocks: list[RenderableType] = [Text(f"{len(well)} of {count(len(rows), 'host')} answer", style=style)]
-    if ill:
-        blocks += [Text(""), Padding(_grid((f"✕ {row.name}", row.error or "") for row in ill), (0, 0, 0, 1))]
-    if well:
-        blocks += [Text(""), _overview(well), Text("")]
-        blocks += [block for row in well for block in _details(row)]
+    """Hosts that do not answer first, then the table, then what each host reports."""
+    answering = [row for row in rows if row.error is None]
+    failed = [row for row in rows if row.error is not None]
+    style = "bold" if not failed else f"bold {STYLES['down']}"
+    blocks: list[RenderableType] = [
+        Text(f"{len(answering)} of {count(len(rows), 'host')} answer", style=style)
+    ]
+    if failed:
+        blocks += [
+            Text(""),
+            Padding(_grid((f"✕ {row.name}", row.error or "") for row in failed), (0, 0, 0, 1)),
+        ]
+    if answering:
+        blocks += [Text(""), _overview(answering), Text("")]
+        blocks += [block for row in answering for block in _details(row)]
     return Group(*blocks)
 
 
@@ -90,24 +95,24 @@ def _python(status: HostStatus) -> Text:
 def _details(row: HostRow) -> Iterator[RenderableType]:
     if row.status is None or row.reading is None:
         return
-    way = " → ".join((*row.jumps, row.address))
-    told = [_say(fact) for fact in row.reading.facts if _is_news(fact)]
-    more = len(told) - _MOST_LINES
-    lines = [("key", row.status.host_key), ("way", way), *(("·", line) for line in told[:_MOST_LINES])]
+    path = " → ".join((*row.jumps, row.address))
+    facts = [_format_fact(fact) for fact in row.reading.facts if _is_shown(fact)]
+    more = len(facts) - _MOST_LINES
+    lines = [("key", row.status.host_key), ("path", path), *(("·", line) for line in facts[:_MOST_LINES])]
     lines += [("·", f"and {more} more; -o json has them all")] if more > 0 else []
     yield Text(row.name, style="bold")
     yield Padding(_grid(lines), (0, 0, 1, 1))
 
 
-def _say(fact: Fact) -> str:
-    """One sentence; a tunnel is named, since a gateway has many."""
+def _format_fact(fact: Fact) -> str:
+    """One sentence; a tunnel is named, because a gateway can have several."""
     if isinstance(fact, TunnelPeer):
         return f"{fact.interface}{f' to {fact.endpoint}' if fact.endpoint else ''}: {say_fact(fact)}"
     return say_fact(fact)
 
 
-def _is_news(fact: Fact) -> bool:
-    """Whether a person wants to read it unasked: tunnels, the route asked for, and what is in trouble."""
+def _is_shown(fact: Fact) -> bool:
+    """Whether the table shows this fact: tunnels, the chosen route, and problems."""
     match fact:
         case TunnelPeer() | ChosenRoute():
             return True
@@ -165,35 +170,35 @@ def _host_document(row: HostRow) -> Document:
     }
 
 
-def deploy_table(told: Mapping[str, InstalledAgent | Exception | None], *, done: str) -> RenderableType:
-    """Failures first, then what stands where; *done* says what was meant, as in ``deployed``."""
-    ill = {name: str(what) for name, what in told.items() if isinstance(what, Exception)}
-    style = "bold" if not ill else f"bold {STYLES['down']}"
-    head = f"{len(told) - len(ill)} of {count(len(told), 'agent')} {done}"
+def deploy_table(results: Mapping[str, InstalledAgent | Exception | None], *, done: str) -> RenderableType:
+    """Failures first, then the agents in place; *done* names the operation, such as ``deployed``."""
+    failed = {name: str(result) for name, result in results.items() if isinstance(result, Exception)}
+    style = "bold" if not failed else f"bold {STYLES['down']}"
+    head = f"{len(results) - len(failed)} of {count(len(results), 'agent')} {done}"
     blocks: list[RenderableType] = [Text(head, style=style)]
-    if ill:
-        blocks += [Text(""), Padding(_grid((f"✕ {name}", why) for name, why in ill.items()), (0, 0, 0, 1))]
-    placed = [what for what in told.values() if isinstance(what, InstalledAgent)]
+    if failed:
+        blocks += [Text(""), Padding(_grid((f"✕ {name}", why) for name, why in failed.items()), (0, 0, 0, 1))]
+    placed = [result for result in results.values() if isinstance(result, InstalledAgent)]
     if placed:
         table = new_table("AGENT", "RUNS AS", "BUS", "ARCHIVE", grow="BUS")
-        for one in placed:
-            how = "systemd unit" if one.runs is RunMode.SYSTEMD else str(one.runs)
-            table.add_row(one.agent, how, one.bus, one.sha256[:12])
+        for agent in placed:
+            how = "systemd unit" if agent.runs is RunMode.SYSTEMD else str(agent.runs)
+            table.add_row(agent.agent, how, agent.bus, agent.sha256[:12])
         blocks += [Text(""), table]
     return Group(*blocks)
 
 
-def deploy_document(told: Mapping[str, InstalledAgent | Exception | None]) -> Document:
-    """``netprobe/deploy``: ``hosts[]`` with what stands there now, or the error."""
+def deploy_document(results: Mapping[str, InstalledAgent | Exception | None]) -> Document:
+    """``netprobe/deploy``: ``hosts[]`` with the agent that runs there now, or the error."""
     return {
         "schema": "netprobe/deploy",
         "version": VERSION,
         "hosts": [
             {
                 "host": name,
-                "error": str(what) if isinstance(what, Exception) else None,
-                "agent": asdict(what) if isinstance(what, InstalledAgent) else None,
+                "error": str(result) if isinstance(result, Exception) else None,
+                "agent": asdict(result) if isinstance(result, InstalledAgent) else None,
             }
-            for name, what in told.items()
+            for name, result in results.items()
         ],
     }

@@ -1,7 +1,7 @@
-"""Tables for the terminal: pleasant at 80 columns, roomier at 120, and quiet about what is well.
+"""Tables for the terminal, readable from 80 columns up.
 
-Rules: what is broken comes first; a state is a colour, a word and a mark; a large fleet shows what differs
-and counts the rest.
+Rules: what is broken comes first; a state is shown as colour, word and mark; for a large fleet, only what
+differs is listed and the rest is counted.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from netprobe.render.labels import (
 )
 
 MANY_NODES = 40
-"""From here on a table shows only what differs."""
+"""With more nodes than this, a table shows only what differs."""
 
 _BETWEEN = 2
-"""Columns between two columns of a table: one of them in place of a frame's line."""
+"""Characters between two columns of a table; one of them takes the place of a border."""
 _LEAST_TEXT = 14
-"""Columns that free text needs: two or three words to a line."""
+"""Smallest width of free text, in characters: two or three words per line."""
 
 STYLES: Mapping[str, str] = {
     "up": "cyan",
@@ -56,7 +56,7 @@ STYLES: Mapping[str, str] = {
 
 
 def render_text(renderable: RenderableType, *, width: int) -> str:
-    """What a terminal of *width* columns without colours would show."""
+    """The output of a terminal of *width* columns without colours."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
     console.print(renderable)
     file = console.file
@@ -71,10 +71,10 @@ def state_text(state: str) -> Text:
 
 
 class _AiryTable(Table):
-    """A table that cuts nothing off: what does not fit goes on below, text first, then names."""
+    """A table that truncates nothing: it wraps what does not fit, free text first, then names."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Let names fold where what stays whole would leave free text less than its least room."""
+        """Wrap names too if free text would otherwise get less than its smallest width."""
         widths = [
             min(_widest(column, console, options), options.max_width if column.no_wrap else _LEAST_TEXT)
             for column in self.columns
@@ -90,7 +90,7 @@ def _widest(column: Column, console: Console, options: ConsoleOptions) -> int:
 
 
 def new_table(*columns: str, right: Iterable[str] = (), grow: str = "") -> Table:
-    """An airy table without frames; columns in *right* are numbers, the text of *grow* goes on below."""
+    """A table without borders; *right* are the columns of numbers, *grow* is the column that wraps."""
     table = _AiryTable(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -105,7 +105,7 @@ def new_table(*columns: str, right: Iterable[str] = (), grow: str = "") -> Table
 
 
 def headed(snapshot: Snapshot, *blocks: RenderableType) -> Group:
-    """The verdict, when it was taken, the blocks, and what nobody measured."""
+    """The verdict, the time of the snapshot, the blocks, and what was not measured."""
     bad = severity(snapshot)
     lines: list[RenderableType] = [
         Text(verdict(snapshot), style="bold" if bad is PathState.UP else f"bold {STYLES[bad]}"),
@@ -141,13 +141,13 @@ def topology_table(snapshot: Snapshot) -> RenderableType:
 
 
 def _headlines(snapshot: Snapshot) -> Iterable[RenderableType]:
-    """The findings in a few words each, where the verdict has no room for all."""
+    """One line per finding, if the verdict does not name them all."""
     if len(snapshot.findings) > 2:
         names = Names.of(snapshot.inventory)
-        told = [
+        lines = [
             f"{number}  {headline(finding, names)}" for number, finding in enumerate(snapshot.findings, 1)
         ]
-        yield Group(*(Text(line) for line in told))
+        yield Group(*(Text(line) for line in lines))
 
 
 def _nodes_table(nodes: list[tuple[str, dict[str, str]]], agents: Mapping[str, dict[str, str]]) -> Table:
@@ -179,25 +179,25 @@ def _links_table(edges: list[tuple[str, str, dict[str, str]]]) -> Table:
 def _large_nodes(
     nodes: list[tuple[str, dict[str, str]]], agents: Mapping[str, dict[str, str]]
 ) -> RenderableType:
-    quiet = {name for name, data in agents.items() if data["presence"] != AgentState.ALIVE}
-    odd = [
+    not_alive = {name for name, data in agents.items() if data["presence"] != AgentState.ALIVE}
+    differing = [
         (name, data)
         for name, data in nodes
-        if data["state"] != PathState.UP or quiet & {f"{name}/pod", f"{name}/host"}
+        if data["state"] != PathState.UP or not_alive & {f"{name}/pod", f"{name}/host"}
     ]
     clusters = {data["cluster"] for _, data in nodes}
-    well = len(clusters - {data["cluster"] for _, data in odd})
-    said = Text(
+    up = len(clusters - {data["cluster"] for _, data in differing})
+    head = Text(
         f"{count(len(clusters), 'cluster')}, {count(len(nodes), 'node')}, {count(len(agents), 'agent')}; "
-        f"every node is up in {count(well, 'cluster')}"
+        f"every node is up in {count(up, 'cluster')}"
     )
-    return Group(said, Text(""), _nodes_table(odd, agents)) if odd else said
+    return Group(head, Text(""), _nodes_table(differing, agents)) if differing else head
 
 
 def _large_links(edges: list[tuple[str, str, dict[str, str]]]) -> RenderableType:
-    odd = [edge for edge in edges if edge[2]["state"] != PathState.UP]
-    said = Text(f"{count(len(edges) - len(odd), 'link direction')} of {len(edges)} are up")
-    return Group(said, Text(""), _links_table(odd)) if odd else said
+    differing = [edge for edge in edges if edge[2]["state"] != PathState.UP]
+    head = Text(f"{count(len(edges) - len(differing), 'link direction')} of {len(edges)} are up")
+    return Group(head, Text(""), _links_table(differing)) if differing else head
 
 
 # --- findings --------------------------------------------------------------------------------
@@ -260,13 +260,13 @@ def _evidence_rows(label: str, evidence: tuple[Evidence, ...]) -> Iterable[tuple
 
 def list_parts(components: tuple[Component, ...], most: int = 6) -> str:
     """Components one per line, the first few of many."""
-    told = "\n".join(str(component) for component in components[:most])
-    return told + (f"\nand {len(components) - most} more" if len(components) > most else "")
+    lines = "\n".join(str(component) for component in components[:most])
+    return lines + (f"\nand {len(components) - most} more" if len(components) > most else "")
 
 
 def _past_table(snapshot: Snapshot) -> Table:
     table = new_table("ENDED", "LASTED", "CAUSE", "WHERE", grow="WHERE")
-    table.title, table.title_justify, table.title_style = "Over", "left", "bold"
+    table.title, table.title_justify, table.title_style = "Ended", "left", "bold"
     for finding in snapshot.past_findings:
         ended_ns = finding.ended_ns or finding.last_seen_ns
         table.add_row(
@@ -282,28 +282,28 @@ def _past_table(snapshot: Snapshot) -> Table:
 
 
 def agents_table(snapshot: Snapshot) -> RenderableType:
-    """Every agent and how the collector sees it; in a large fleet only those that are not well."""
+    """Every agent and its liveness; in a large fleet only agents that are not alive."""
     known = {status.agent: status for status in snapshot.agents}
-    everyone = [
+    every_agent = [
         known.get(str(agent), AgentStatus(str(agent), AgentState.ABSENT))
         for agent in snapshot.inventory.iter_agents()
     ]
-    shown = everyone
-    alive = sum(status.state is AgentState.ALIVE for status in everyone)
-    if len(everyone) > 2 * MANY_NODES:
-        shown = [status for status in everyone if status.state is not AgentState.ALIVE]
-    said = Text(f"{alive} of {count(len(everyone), 'agent')} alive{_rejected_words(snapshot)}")
+    shown = every_agent
+    alive = sum(status.state is AgentState.ALIVE for status in every_agent)
+    if len(every_agent) > 2 * MANY_NODES:
+        shown = [status for status in every_agent if status.state is not AgentState.ALIVE]
+    head = Text(f"{alive} of {count(len(every_agent), 'agent')} alive{_rejected_text(snapshot)}")
     return (
-        headed(snapshot, said, _agents_table(shown, snapshot.taken_ns)) if shown else headed(snapshot, said)
+        headed(snapshot, head, _agents_table(shown, snapshot.taken_ns)) if shown else headed(snapshot, head)
     )
 
 
-def _rejected_words(snapshot: Snapshot) -> str:
+def _rejected_text(snapshot: Snapshot) -> str:
     if not snapshot.rejected:
         return ""
-    every = sum(number for _, number in snapshot.rejected)
-    told = ", ".join(f"{number:,} {reason}" for reason, number in snapshot.rejected)
-    return f"; {count(every, 'window')} not used: {told}"
+    total = sum(number for _, number in snapshot.rejected)
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in snapshot.rejected)
+    return f"; {count(total, 'window')} not used: {reasons}"
 
 
 def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
@@ -312,29 +312,31 @@ def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
     for status in shown:
         reported = f"{duration(now_ns - status.last_report_ns)} ago" if status.last_report_ns else "never"
         lag = duration(status.loop_lag_ns) if status.last_report_ns else "–"
-        table.add_row(status.agent, state_text(status.state), reported, str(status.checks), lag, _why(status))
+        table.add_row(
+            status.agent, state_text(status.state), reported, str(status.checks), lag, _agent_remarks(status)
+        )
     return table
 
 
-def _why(status: AgentStatus) -> str:
-    told = [status.reason] if status.reason else []
+def _agent_remarks(status: AgentStatus) -> str:
+    reasons = [status.reason] if status.reason else []
     if Capability.ICMP_NONE in status.capabilities:
-        told.append("sends no ICMP")
+        reasons.append("sends no ICMP")
     if status.windows_spooled:
-        told.append(f"{status.windows_spooled} windows wait for the bus")
+        reasons.append(f"{status.windows_spooled} windows waiting for the bus")
     if status.windows_dropped:
-        told.append(f"{status.windows_dropped} windows lost")
-    return "; ".join(told)
+        reasons.append(f"{status.windows_dropped} windows lost")
+    return "; ".join(reasons)
 
 
 def coverage_table(snapshot: Snapshot) -> RenderableType:
-    """What the checks can see, what they cannot, and what they cannot tell apart."""
+    """Components that the checks cross, those they miss, and those they cannot tell apart."""
     coverage = snapshot.coverage
     facts = Table.grid(padding=(0, 2))
     facts.add_column(justify="right")
     facts.add_column()
     facts.add_row(f"{coverage.checks or len(snapshot.checks):,}", "checks per interval")
-    facts.add_row(f"{coverage.components:,}", "parts that can break")
+    facts.add_row(f"{coverage.components:,}", "components that can break")
     facts.add_row(
         f"{coverage.covered:,}", f"crossed by a check{_share(coverage.covered, coverage.components)}"
     )
@@ -344,9 +346,7 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
     )
     if coverage.zone_pairs:
         crossed = coverage.zone_pairs - len(coverage.zones_uncrossed)
-        facts.add_row(
-            f"{crossed:,}", f"of {coverage.zone_pairs:,} ways from zone to zone of a cluster are asked"
-        )
+        facts.add_row(f"{crossed:,}", f"of {coverage.zone_pairs:,} zone pairs within a cluster are crossed")
     if coverage.left_out:
         facts.add_row(f"{coverage.left_out:,}", "variants of checks left out by the budgets in this epoch")
     blocks: list[RenderableType] = [facts]
@@ -354,21 +354,21 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
         blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))
     if coverage.unjoined:
         pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
-        blocks.append(_named_list("Not joined by links or transit clusters, so not asked", pairs))
+        blocks.append(_named_list("Not connected by links or transit clusters, so not checked", pairs))
     if coverage.zones_uncrossed:
         pairs = [f"{one} → {other}" for one, other in coverage.zones_uncrossed]
-        blocks.append(_named_list("No check of this epoch goes from zone to zone", pairs))
+        blocks.append(_named_list("Zone pairs that no check of this epoch crosses", pairs))
     if coverage.classes:
-        told = [" = ".join(str(part) for part in group) for group in coverage.classes]
-        blocks.append(_named_list("Cannot be told apart", told))
+        lines = [" = ".join(str(part) for part in group) for group in coverage.classes]
+        blocks.append(_named_list("Cannot be told apart", lines))
     if coverage.splitting:
-        told = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
-        blocks.append(_named_list("Further checks that would tell them apart, in this order", told))
+        lines = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
+        blocks.append(_named_list("Further checks that would tell them apart, most useful first", lines))
     return headed(snapshot, *blocks)
 
 
-def _share(number: int, whole: int) -> str:
-    return f" ({percent(number / whole)})" if whole else ""
+def _share(number: int, total: int) -> str:
+    return f" ({percent(number / total)})" if total else ""
 
 
 def _named_list(title: str, entries: list[str], most: int = 12) -> RenderableType:

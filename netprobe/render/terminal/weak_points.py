@@ -1,4 +1,4 @@
-"""What everything hangs on, and what a death would cut off: tables and documents."""
+"""Weak points, and the impact of one failing component, as tables and documents."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _SHOWN_PAIRS = 3
 
 
 def weak_points_table(snapshot: Snapshot) -> RenderableType:
-    """Who is cut off now, then each gateway and link that clusters hang on, with the way around it."""
+    """Clusters that are cut off now, then each weak point with its alternative path."""
     names = Names.of(snapshot.inventory)
     weak = find_weak_points(snapshot)
-    table = new_table("PART", "CUTS OFF IF IT DIES", "WAY AROUND NOW", grow="CUTS OFF IF IT DIES")
+    table = new_table("PART", "CUTS OFF IF IT FAILS", "ALTERNATIVE NOW", grow="CUTS OFF IF IT FAILS")
     for point in weak[:_SHOWN]:
         table.add_row(_part(point.components, names), _pairs(point.cuts, names), _around(point, names))
     blocks: list[RenderableType] = [Text(line) for line in _now(snapshot, names)]
-    blocks.append(table if weak else Text("No check joins two clusters, so no part of a way is known."))
+    blocks.append(table if weak else Text("No check runs between two clusters, so no path is known."))
     if len(weak) > _SHOWN:
         blocks.append(Text(f"and {len(weak) - _SHOWN} more", style="bright_black"))
-    if any(way for point in weak for way in point.around.values()):
-        blocks.append(Text("A way around may need a route that nobody has set.", style="bright_black"))
+    if any(path for point in weak for path in point.around.values()):
+        blocks.append(Text("An alternative may need routes that are not configured.", style="bright_black"))
     return headed(snapshot, *blocks)
 
 
@@ -69,14 +69,14 @@ def _pairs(pairs: Sequence[ClusterPair], names: Names) -> str:
 
 
 def _around(point: WeakPoint, names: Names) -> str:
-    ways = {tuple(way[1:-1]) for way in point.around.values()}
-    left = {way for pair, way in point.around.items() if way}
-    if not left:
+    inner_paths = {tuple(path[1:-1]) for path in point.around.values()}
+    available = {path for pair, path in point.around.items() if path}
+    if not available:
         return "none"
-    if len(ways) > 1:
-        return f"for {len([way for way in point.around.values() if way])} of {len(point.around)}"
-    (inner,) = ways
-    return f"over {', '.join(_short(c, names) for c in inner)}" if inner else "another link"
+    if len(inner_paths) > 1:
+        return f"for {len([path for path in point.around.values() if path])} of {len(point.around)}"
+    (inner,) = inner_paths
+    return f"via {', '.join(_short(c, names) for c in inner)}" if inner else "another link"
 
 
 def weak_points_document(snapshot: Snapshot) -> Document:
@@ -102,35 +102,41 @@ def weak_points_document(snapshot: Snapshot) -> Document:
 
 
 def impact_table(
-    snapshot: Snapshot, name: str, lost: CutOff, ways: Sequence[tuple[ClusterPair, tuple[ClusterName, ...]]]
+    snapshot: Snapshot,
+    name: str,
+    lost: CutOff,
+    alternatives: Sequence[tuple[ClusterPair, tuple[ClusterName, ...]]],
 ) -> RenderableType:
-    """What would be cut off if the part called *name* died; *ways* lead around it."""
+    """What would be cut off if the component *name* failed; *alternatives* are the paths around it."""
     names = Names.of(snapshot.inventory)
     counts: dict[ClusterPair, int] = {}
     for source, target in lost.pairs:
         ends = (source.cluster, target.cluster)
         counts[ends] = counts.get(ends, 0) + 1
-    around = dict(ways)
+    around = dict(alternatives)
     table = new_table(
-        "FROM", "TO", "NODE PAIRS", "WAY AROUND NOW", right=("NODE PAIRS",), grow="WAY AROUND NOW"
+        "FROM", "TO", "NODE PAIRS", "ALTERNATIVE NOW", right=("NODE PAIRS",), grow="ALTERNATIVE NOW"
     )
     for (source_name, target_name), number in counts.items():
         one, other = sorted((source_name, target_name))
-        way = around.get((one, other), ())
-        told = "–" if one == other else " – ".join(_short(c, names) for c in way) or "none"
-        table.add_row(_short(source_name, names), _short(target_name, names), str(number), told)
+        path = around.get((one, other), ())
+        detour = "–" if one == other else " – ".join(_short(c, names) for c in path) or "none"
+        table.add_row(_short(source_name, names), _short(target_name, names), str(number), detour)
     asked = count(lost.asked, "node pair")
-    said = f"If {name} died, {len(lost.pairs)} of {asked} that are asked would be cut off."
-    blocks: list[RenderableType] = [Text(said, style="bold")]
+    head = f"If {name} failed, {len(lost.pairs)} of {asked} that are asked would be cut off."
+    blocks: list[RenderableType] = [Text(head, style="bold")]
     blocks += [table] if counts else []
     if lost.services:
-        told = ", ".join(f"{service} from {_short(cluster, names)}" for cluster, service in lost.services[:6])
-        blocks.append(Text(f"lost altogether: {told}"))
+        services = [f"{service} from {_short(cluster, names)}" for cluster, service in lost.services[:6]]
+        blocks.append(Text(f"completely lost: {', '.join(services)}"))
     return headed(snapshot, *blocks)
 
 
 def impact_document(
-    snapshot: Snapshot, name: str, lost: CutOff, ways: Sequence[tuple[ClusterPair, tuple[ClusterName, ...]]]
+    snapshot: Snapshot,
+    name: str,
+    lost: CutOff,
+    alternatives: Sequence[tuple[ClusterPair, tuple[ClusterName, ...]]],
 ) -> Document:
     """``netprobe/impact``: ``node_pairs[]`` and ``services[]`` that would be lost, ``ways_around[]``."""
     return view_document(
@@ -141,6 +147,8 @@ def impact_document(
             "node_pairs": [{"source": str(source), "target": str(target)} for source, target in lost.pairs],
             "node_pairs_asked": lost.asked,
             "services": [{"from": cluster, "service": service} for cluster, service in lost.services],
-            "ways_around": [{"clusters": list(pair), "way": list(way) or None} for pair, way in ways],
+            "ways_around": [
+                {"clusters": list(pair), "way": list(path) or None} for pair, path in alternatives
+            ],
         },
     )

@@ -24,7 +24,7 @@ from netprobe.model.snapshot import Counters
 from netprobe.notebook.fleet import Fleet
 from netprobe.probes.registry import KINDS, iter_kinds
 from netprobe.render.documents.prometheus import encode_metrics
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from tests import fleets
 from tests.unit.docs import pages
 from tests.unit.docs.pages import ROOT, Snippet
@@ -173,7 +173,7 @@ def test_every_form_of_report_has_a_row() -> None:
         for cells in rows
         for pair in zip(re.findall(r"`(\w+)`", cells[0]), re.findall(r"`(\.\w+)`", cells[1]), strict=True)
     }
-    assert shown == {(name, form.suffix) for name, form in FORMS.items()}
+    assert shown == {(name, form.suffix) for name, form in REPORT_FORMATS.items()}
 
 
 def test_every_collector_of_evidence_has_a_row() -> None:

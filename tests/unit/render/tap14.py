@@ -22,12 +22,12 @@ _DIRECTIVE = re.compile(r" # (?P<word>todo|skip)\b(?: (?P<reason>.*))?", re.IGNO
 
 
 class TapError(ValueError):
-    """The first line that the grammar does not know."""
+    """The first line that violates the grammar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One test point with what is said of it."""
+    """One test point with its directive and diagnostics."""
 
     is_ok: bool
     number: int

@@ -1,4 +1,4 @@
-"""The pages in a real browser, at three widths: nothing overlaps or sticks out, and the keyboard suffices."""
+"""HTML pages in a real browser at three widths: layout, contrast, keyboard use and printing."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ class Browser:
         return self.driver.execute_script(f"{SCRIPT}; return {question}();")
 
     def log(self, kind: str) -> list[dict[str, str]]:
-        """What was written to a log of the browser since this was asked last."""
+        """Entries of a browser log since the last call."""
         return list(self.driver.get_log(kind))  # type: ignore[no-untyped-call]
 
     def requests(self) -> set[str]:
-        """The schemes of everything that was loaded since this was asked last."""
+        """URL schemes of everything loaded since the last call."""
         told = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         asked = [
             each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"
@@ -121,8 +121,8 @@ def test_nothing_overlaps_and_nothing_sticks_out(
     assert browser.ask("brokenWords") == []
 
 
-def test_the_questions_can_be_answered_with_no(tmp_path: Path, browser: Browser) -> None:
-    """A page with every mistake: a check that finds nothing here would find nothing anywhere."""
+def test_the_checks_detect_every_mistake(tmp_path: Path, browser: Browser) -> None:
+    """The checks find every mistake in a page that contains all of them."""
     bad = tmp_path / "bad.html"
     bad.write_text(
         "<main><p style='width: 2000px'>wide</p><p>one</p><p style='margin-top: -2.2em'>two</p>"
@@ -177,9 +177,7 @@ def test_the_keyboard_gets_everywhere_and_shows_where_it_is(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_loads_nothing_and_complains_of_nothing(
-    page: str, pages: dict[str, str], browser: Browser
-) -> None:
+def test_it_loads_nothing_and_logs_nothing(page: str, pages: dict[str, str], browser: Browser) -> None:
     browser.requests()
     browser.log("browser")
     browser.open(pages[page], width=800)

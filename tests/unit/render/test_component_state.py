@@ -1,4 +1,4 @@
-"""Colours come from evidence: blamed is broken, hidden and unmeasured are unknown, passed is up."""
+"""States follow evidence: blamed is broken, hidden and unmeasured are unknown, passed is up."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from netprobe.model import component as parts
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause
 from netprobe.model.status import PathState
-from netprobe.render.component_state import node_part, read_health, worst
+from netprobe.render.component_state import node_state, read_component_states, worst
 from tests import fleets
 
 
 def test_in_a_healthy_fleet_every_part_is_up() -> None:
-    health = read_health(fleets.healthy())
+    health = read_component_states(fleets.healthy())
     assert {part.state for part in health.parts.values()} == {PathState.UP}
 
 
 def test_a_dead_tunnel_is_down_and_takes_nothing_else_with_it() -> None:
-    health = read_health(fleets.tunnel_down())
+    health = read_component_states(fleets.tunnel_down())
     down = {component for component, part in health.parts.items() if part.state is PathState.DOWN}
     assert down == set(fleets.tunnel_down_finding().components)
     assert {part.state for component, part in health.parts.items() if component not in down} == {PathState.UP}
@@ -33,13 +33,13 @@ def test_one_direction_is_down_while_the_other_is_seen_to_pass() -> None:
     snapshot = fleets.snapshot_of(
         fleets.default_inventory(), lossy=dict.fromkeys(found.components, 1.0), findings=(found,)
     )
-    health = read_health(snapshot)
+    health = read_component_states(snapshot)
     assert health.of(parts.tunnel(fleets.PROD, fleets.DEV)).state is PathState.DOWN
     assert health.of(parts.tunnel(fleets.DEV, fleets.PROD)).state is PathState.UP
 
 
 def test_a_sick_agent_makes_things_unknown_and_nothing_down() -> None:
-    health = read_health(fleets.agent_sick())
+    health = read_component_states(fleets.agent_sick())
     assert health.of(parts.agent(fleets.SICK)).state is PathState.UNKNOWN
     assert PathState.DOWN not in {part.state for part in health.parts.values()}
 
@@ -48,23 +48,23 @@ def test_what_a_finding_hides_is_unknown() -> None:
     hidden = parts.gateway_in(fleets.node_id(fleets.STAGING, "gw"))
     snapshot = fleets.tunnel_down()
     found = replace(snapshot.findings[0], hidden=(hidden,))
-    health = read_health(replace(snapshot, findings=(found,)))
+    health = read_component_states(replace(snapshot, findings=(found,)))
     assert health.of(hidden).state is PathState.UNKNOWN
     assert health.of(hidden).finding == found
 
 
 def test_what_nobody_asks_is_unknown() -> None:
-    assert read_health(fleets.healthy()).of(parts.underlay("a", "b")).state is PathState.UNKNOWN
+    assert read_component_states(fleets.healthy()).of(parts.underlay("a", "b")).state is PathState.UNKNOWN
 
 
 def test_a_lossy_tunnel_is_degraded_with_its_loss() -> None:
-    part = read_health(fleets.several()).of(parts.tunnel(fleets.STAGING, fleets.DEV))
+    part = read_component_states(fleets.several()).of(parts.tunnel(fleets.STAGING, fleets.DEV))
     assert (part.state, part.loss) == (PathState.DEGRADED, 0.3)
 
 
 def test_paths_that_are_down_show_even_before_a_finding_stands() -> None:
     broken = parts.tunnel(fleets.PROD, fleets.STAGING)
-    health = read_health(fleets.snapshot_of(fleets.default_inventory(), lossy={broken: 1.0}))
+    health = read_component_states(fleets.snapshot_of(fleets.default_inventory(), lossy={broken: 1.0}))
     assert health.of(broken).state is PathState.DOWN
 
 
@@ -84,7 +84,7 @@ def test_a_node_is_down_only_if_the_node_is_blamed(cause: Cause, component: obje
     assert callable(component)
     found = replace(fleets.tunnel_down_finding(), cause=cause, components=(component(node),))
     snapshot = fleets.snapshot_of(fleets.default_inventory(), findings=(found,))
-    assert node_part(snapshot, read_health(snapshot), node).state is state
+    assert node_state(snapshot, read_component_states(snapshot), node).state is state
 
 
 @given(st.lists(st.sampled_from(PathState)))
@@ -94,12 +94,12 @@ def test_unknown_never_hides_what_is_broken(states: list[PathState]) -> None:
 
 
 def test_find_lists_the_parts_of_one_place() -> None:
-    zones = dict(read_health(fleets.healthy()).find(ComponentKind.DNS, fleets.DEV))
+    zones = dict(read_component_states(fleets.healthy()).find(ComponentKind.DNS, fleets.DEV))
     assert set(zones) == {parts.dns(fleets.DEV), parts.dns(fleets.DEV, zone="clusterset.local")}
 
 
 def test_a_dropped_return_path_vouches_for_the_other_direction() -> None:
     there, back = parts.tunnel(fleets.PROD, fleets.DEV), parts.tunnel(fleets.DEV, fleets.PROD)
     found = replace(fleets.one_way_finding(), hidden=(back,))
-    health = read_health(replace(fleets.healthy(), legs=(), findings=(found,)))
+    health = read_component_states(replace(fleets.healthy(), legs=(), findings=(found,)))
     assert (health.of(there).state, health.of(back).state) == (PathState.DOWN, PathState.UP)

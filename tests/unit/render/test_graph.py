@@ -1,4 +1,4 @@
-"""The graph that everything is drawn from, and the formats it leaves in."""
+"""The topology graph and its export formats."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_dot_survives_hostile_names() -> None:
 
 
 def test_an_unknown_format_is_named() -> None:
-    with pytest.raises(InputError, match="no graph format 'png'; there are graphml, node-link, dot"):
+    with pytest.raises(InputError, match="unknown graph format 'png'; choose one of graphml, node-link, dot"):
         export_graph(build_graph(fleets.healthy()), "png")
 
 

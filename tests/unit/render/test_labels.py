@@ -1,4 +1,4 @@
-"""Sentences that people read."""
+"""Headlines and verdicts for people."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ NAMES = Names.of(fleets.default_inventory())
 
 
 @pytest.mark.parametrize(
-    ("fleet", "said"),
+    ("fleet", "expected"),
     [
         ("healthy", "all 14 agents reach each other, nothing broken"),
         ("tunnel-down", "1 finding: tunnel prod ↔ staging is down"),
         ("agent-sick", "1 finding: agent prod/w2/pod is not measuring"),
-        ("agent-cut-off", "1 finding: no reports come from prod/w2"),
+        ("agent-cut-off", "1 finding: no reports from prod/w2"),
         ("several", "5 findings: DNS of dev is down; agent prod/w2/pod is not measuring and 3 more"),
     ],
 )
-def test_the_verdict_is_one_sentence(fleet: str, said: str) -> None:
-    assert verdict(fleets.EVERY[fleet]()) == said
+def test_the_verdict_is_one_sentence(fleet: str, expected: str) -> None:
+    assert verdict(fleets.EVERY[fleet]()) == expected
 
 
 def test_silence_is_not_called_health() -> None:
     snapshot = fleets.snapshot_of(fleets.default_inventory(), silent=frozenset((fleets.SICK,)))
-    assert verdict(snapshot) == "nothing seen broken, but 57 of 420 paths not measured; 13 of 14 agents alive"
+    assert verdict(snapshot) == "no fault found, but 57 of 420 paths not measured; 13 of 14 agents alive"
     assert not is_broken(snapshot)
 
 
 def test_broken_paths_count_before_a_finding_stands() -> None:
     broken = parts.tunnel(fleets.PROD, fleets.STAGING)
     snapshot = fleets.snapshot_of(fleets.default_inventory(), lossy={broken: 1.0})
-    assert verdict(snapshot) == "108 down of 420 paths, and no finding explains it yet"
+    assert verdict(snapshot) == "108 down of 420 paths; no finding explains this yet"
     assert is_broken(snapshot)
 
 
@@ -58,14 +58,14 @@ def test_a_partial_mesh_does_not_claim_everybody() -> None:
     )
 
 
-def test_what_nobody_measured_is_told() -> None:
+def test_unmeasured_paths_are_counted() -> None:
     assert unmeasured(fleets.agent_sick()) == (
-        "57 paths of 420; 1 agent not reporting (prod-us-west-1/w2/pod); 1 part crossed by no check"
+        "57 paths of 420; 1 agent not reporting (prod-us-west-1/w2/pod); 1 component crossed by no check"
     )
 
 
 @pytest.mark.parametrize(
-    ("cause", "components", "said"),
+    ("cause", "components", "expected"),
     [
         (Cause.TUNNEL_DOWN, fleets.tunnel_down_finding().components, "tunnel prod ↔ staging is down"),
         (Cause.TUNNEL_MTU, (parts.tunnel(fleets.PROD, fleets.DEV),), "link prod → dev drops large packets"),
@@ -99,9 +99,9 @@ def test_what_nobody_measured_is_told() -> None:
         (
             Cause.INTENT_BROKEN,
             (parts.intent_rule(fleets.PROD, "192.0.2.7", rule="web"),),
-            "prod → 192.0.2.7 does not pass, though meant to: web",
+            "prod → 192.0.2.7 should pass, but does not: web",
         ),
-        (Cause.AGENT_CUT_OFF, (parts.bus_way(WORKER),), "no reports come from prod/w1"),
+        (Cause.AGENT_CUT_OFF, (parts.bus_way(WORKER),), "no reports from prod/w1"),
         (
             Cause.UNKNOWN,
             (parts.tunnel(fleets.PROD, fleets.DEV),),
@@ -109,8 +109,8 @@ def test_what_nobody_measured_is_told() -> None:
         ),
     ],
 )
-def test_a_finding_in_a_few_words(cause: Cause, components: tuple[Component, ...], said: str) -> None:
-    assert headline(Finding("f", components, cause, 0.9, ""), NAMES) == said
+def test_a_finding_in_a_few_words(cause: Cause, components: tuple[Component, ...], expected: str) -> None:
+    assert headline(Finding("f", components, cause, 0.9, ""), NAMES) == expected
 
 
 @pytest.mark.parametrize("cause", Cause)
@@ -128,5 +128,5 @@ def test_every_cause_has_words(cause: Cause) -> None:
         ("agent-cut-off", PathState.UNKNOWN),
     ],
 )
-def test_a_sick_agent_is_not_told_in_the_colour_of_a_broken_network(fleet: str, bad: PathState) -> None:
+def test_a_sick_agent_has_not_the_colour_of_a_broken_network(fleet: str, bad: PathState) -> None:
     assert severity(fleets.EVERY[fleet]()) is bad

@@ -1,6 +1,6 @@
-"""Every form a report can take, by name: adding one is a file and a line in ``FORMS``.
+"""Registry of report formats by name; a new format is a file and a line in ``REPORT_FORMATS``.
 
-Rule: names and suffixes cost nothing to read, so that ``--help`` can list them; the code that writes a form
+Rule: names and suffixes cost nothing to read, so that ``--help`` can list them; the code that writes a format
 is imported when it writes.
 """
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from netprobe.render.reports.formats.subject import ReportSubject
 
 _TEXT_WIDTH = 100
-"""Columns of a table that goes into a file."""
+"""Width of a table that is written to a file, in columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFormat:
-    """A way to write a report down."""
+    """One output format of a report."""
 
     suffix: str
     about: str
@@ -30,7 +30,7 @@ class ReportFormat:
 
 
 def write_table(subject: ReportSubject) -> str:
-    """The terminal's table without colours."""
+    """The terminal table without colours."""
     from netprobe.render.terminal.tables import render_text
 
     return render_text(subject.table(), width=_TEXT_WIDTH)
@@ -71,23 +71,23 @@ def write_sarif(subject: ReportSubject) -> str:
     return sarif.write_sarif(subject)
 
 
-FORMS: Mapping[str, ReportFormat] = {
-    "table": ReportFormat(".txt", "for a terminal: only what differs", write_table),
+REPORT_FORMATS: Mapping[str, ReportFormat] = {
+    "table": ReportFormat(".txt", "terminal table: only what differs", write_table),
     "markdown": ReportFormat(".md", "for a ticket or a wiki", lambda subject: subject.markdown()),
     "html": ReportFormat(".html", "one page with everything inside", lambda subject: subject.html()),
     "json": ReportFormat(".json", "for machines; schemas in docs/schemas", write_json),
     "yaml": ReportFormat(".yaml", "the same as YAML", write_yaml),
     "junit": ReportFormat(".xml", "JUnit XML for CI systems", write_junit),
     "tap": ReportFormat(".tap", "TAP 14 for test harnesses", write_tap),
-    "sarif": ReportFormat(".sarif", "SARIF 2.1.0 for code scanners: what is wrong only", write_sarif),
+    "sarif": ReportFormat(".sarif", "SARIF 2.1.0 for code scanners: problems only", write_sarif),
 }
 """The registry of ``netprobe report``, ``report diff`` and ``verify``."""
 
 
-def form_of(path: Path) -> str:
-    """The form that the suffix of *path* asks for; an unknown one is an :class:`InputError`."""
-    for name, form in FORMS.items():
+def format_for_suffix(path: Path) -> str:
+    """The format for the suffix of *path*; an unknown suffix is an :class:`InputError`."""
+    for name, form in REPORT_FORMATS.items():
         if path.suffix == form.suffix:
             return name
-    known = ", ".join(form.suffix for form in FORMS.values())
-    raise InputError(f"no form has the suffix {path.suffix!r}; there are {known}", where=str(path))
+    known = ", ".join(form.suffix for form in REPORT_FORMATS.values())
+    raise InputError(f"no report format has the suffix {path.suffix!r}; use one of {known}", where=str(path))

@@ -1,4 +1,4 @@
-"""JUnit XML, in the dialect that Jenkins publishes a schema for (xunit-plugin, ``junit-10.xsd``)."""
+"""JUnit XML that conforms to the schema of Jenkins (xunit-plugin, ``junit-10.xsd``)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections import Counter
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportSubject
 
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot carry, not even escaped (production [2], Char)."""
+"""Characters that XML 1.0 does not allow, not even escaped (production [2], Char)."""
 
 
 def write_junit(subject: ReportSubject) -> str:
-    """One suite with one test case per statement: failed, skipped where nobody can say, or passed."""
+    """One suite with one test case per statement: passed, failed, or skipped if it could not be decided."""
     cases = tuple(subject.cases())
-    seen = Counter(case.outcome for case in cases)
-    figures = {"tests": str(len(cases)), "failures": str(seen[CaseOutcome.FAILED]), "errors": "0"}
+    outcomes = Counter(case.outcome for case in cases)
+    figures = {"tests": str(len(cases)), "failures": str(outcomes[CaseOutcome.FAILED]), "errors": "0"}
     root = ET.Element("testsuites", {"name": "netprobe", **figures})
     suite = ET.SubElement(
         root,
         "testsuite",
-        {"name": _clean(subject.title), **figures, "skipped": str(seen[CaseOutcome.SKIPPED])},
+        {"name": _clean(subject.title), **figures, "skipped": str(outcomes[CaseOutcome.SKIPPED])},
     )
     for case in cases:
         _add_case(suite, case)
@@ -33,8 +33,8 @@ def _add_case(suite: ET.Element, case: ReportCase) -> None:
     added = ET.SubElement(suite, "testcase", {"name": _clean(case.name), "classname": _clean(case.group)})
     match case.outcome:
         case CaseOutcome.FAILED:
-            told = {"type": _clean(case.kind), "message": _clean(case.message)}
-            ET.SubElement(added, "failure", told)
+            attributes = {"type": _clean(case.kind), "message": _clean(case.message)}
+            ET.SubElement(added, "failure", attributes)
         case CaseOutcome.SKIPPED:
             ET.SubElement(added, "skipped", {"message": _clean(case.message)})
         case CaseOutcome.PASSED:

@@ -1,7 +1,7 @@
-"""SARIF 2.1.0 (OASIS): what is not as it should be, for code scanners and security dashboards.
+"""SARIF 2.1.0 (OASIS): problems, for code scanners and security dashboards.
 
-A leak stands at the line of the intent that forbids it, where that is known, so that a pull request that
-opens a door shows it beside the rule. Places in the network are logical locations.
+Rule: the location of a leak is the line of the intent that forbids it, if known, so that a pull request that
+opens a port shows the leak beside the rule. Places in the network are logical locations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write_sarif(subject: ReportSubject) -> str:
-    """One run; a proven problem is an error, one that nobody can prove is ``open`` (section 3.27.9)."""
+    """One run; a proven problem is an error, an unproven one is ``open`` (section 3.27.9)."""
     problems = tuple(subject.problems())
     rules = {problem.rule: problem.about for problem in problems}
     numbers = {rule: number for number, rule in enumerate(rules)}
@@ -55,7 +55,7 @@ def _result(problem: ReportProblem, rule_index: int) -> Document:
 
 
 def _physical(place: str) -> Document:
-    """``file:line:column`` as SARIF says it; the file alone where no line is known."""
+    """``file:line:column`` as a SARIF location; the file alone if no line is known."""
     file, line, column = [*place.rsplit(":", 2), "", ""][:3]
     region: Document = {}
     if line.isdecimal() and column.isdecimal():

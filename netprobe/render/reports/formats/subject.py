@@ -1,6 +1,6 @@
-"""What a report is about, as every form of it asks: a moment, a verification, a comparison.
+"""Interface between report subjects (snapshot, verification, comparison) and report formats.
 
-Rule: a subject knows its own words and pictures; a form knows a file format. Neither knows the other's.
+Rule: a subject knows its contents, a format knows a file format; neither depends on the other.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from netprobe.render.documents.snapshot import Document
 
 
 class CaseOutcome(StrEnum):
-    """What became of one case."""
+    """Result of one case."""
 
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
-    """Nobody can say; *message* says why."""
+    """Not decided; *message* gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportCase:
-    """One statement that holds or does not: what a test runner counts."""
+    """One statement that holds or fails: a test case."""
 
     name: str
     group: str
-    """What the statement belongs to: a rule, or a kind of question."""
+    """The rule or kind of question that the statement belongs to."""
     outcome: CaseOutcome
     kind: str = ""
-    """For a failure: its kind in a word (``leak``, ``tunnel-down``)."""
+    """Kind of a failure, such as ``leak`` or ``tunnel-down``."""
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportProblem:
-    """Something to be repaired, as code scanners file it."""
+    """A problem to repair, as code scanners record it."""
 
     rule: str
     """Kind of the problem: ``leak``, ``broken``, ``tunnel-down``."""
     about: str
-    """What this kind means, in one sentence."""
+    """Meaning of this kind, in one sentence."""
     message: str
     parts: tuple[str, ...]
-    """The places in the network that are concerned, source first."""
+    """The affected places in the network, source first."""
     identity: str
-    """Equal for the same problem in the next run, however often it was seen."""
+    """Stable identity: the same problem has the same identity in every run."""
     is_proven: bool = True
-    """False where nobody can say whether it is one."""
+    """False if it could not be decided whether this is a problem."""
     place: str = ""
-    """``file:line:column`` of the statement that is violated; empty where there is none."""
+    """``file:line:column`` of the violated statement; empty if there is none."""
 
 
 class ReportSubject(Protocol):
-    """Something a report can be written about; each part is built only when a form asks for it."""
+    """The subject of a report; a part is built only when a format asks for it."""
 
     @property
     def title(self) -> str:
@@ -76,7 +76,7 @@ class ReportSubject(Protocol):
         """One page with everything inside."""
 
     def cases(self) -> Iterator[ReportCase]:
-        """Every statement, those that hold too."""
+        """Every statement, including those that hold."""
 
     def problems(self) -> Iterator[ReportProblem]:
-        """What is not as it should be."""
+        """Every problem."""

@@ -10,7 +10,7 @@ from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, Rep
 
 
 def write_tap(subject: ReportSubject) -> str:
-    """One test point per statement; what nobody can say is skipped with its reason."""
+    """One test point per statement; undecided statements are skipped with their reason."""
     cases = tuple(subject.cases())
     lines = ["TAP version 14", f"1..{len(cases)}", *_comment(subject.title)]
     for number, case in enumerate(cases, start=1):
@@ -19,14 +19,14 @@ def write_tap(subject: ReportSubject) -> str:
 
 
 def _point(number: int, case: ReportCase) -> Iterator[str]:
-    told = f"{number} - {_escape(f'{case.group}: {case.name}')}"
+    description = f"{number} - {_escape(f'{case.group}: {case.name}')}"
     match case.outcome:
         case CaseOutcome.PASSED:
-            yield f"ok {told}"
+            yield f"ok {description}"
         case CaseOutcome.SKIPPED:
-            yield f"ok {told} # SKIP {one_line(case.message)}"
+            yield f"ok {description} # SKIP {one_line(case.message)}"
         case CaseOutcome.FAILED:
-            yield f"not ok {told}"
+            yield f"not ok {description}"
             yield "  ---"
             yield f"  kind: {json.dumps(case.kind, ensure_ascii=False)}"
             yield f"  message: {json.dumps(case.message, ensure_ascii=False)}"
@@ -38,5 +38,5 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """A description: a bare ``#`` would begin a directive, a backslash an escape."""
+    """Escape a description: a bare ``#`` would start a directive, a backslash an escape."""
     return one_line(text).replace("\\", "\\\\").replace("#", "\\#")

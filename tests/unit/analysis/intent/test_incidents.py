@@ -8,7 +8,7 @@ from netprobe.analysis.intent.incidents import IncidentChange, IncidentTracker
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
-from netprobe.render.documents.incident import event_json, event_line
+from netprobe.render.documents.incident import incident_json, incident_text
 
 S = 1_000_000_000
 
@@ -62,10 +62,12 @@ def test_an_incident_reads_well() -> None:
     drift = IncidentTracker()
     (opened,) = drift.see(look("broken"), at_ns=3600 * S)
     (closed,) = drift.see(look("as intended"), at_ns=3642 * S)
-    assert event_line(opened) == (
+    assert incident_text(opened) == (
         "01:00:00  incident 1 opened: broken a → b, rule web, 1 cell\n"
         "          a/w1/pod → b/w1/pod tcp/80: rejected by 10.9.9.9"
     )
-    assert event_line(closed) == ("01:00:42  incident 1 closed: broken a → b, rule web, 1 cell, after 42 s")
-    told = json.loads(event_json(closed))
+    assert incident_text(closed) == (
+        "01:00:42  incident 1 closed: broken a → b, rule web, 1 cell, after 42 s"
+    )
+    told = json.loads(incident_json(closed))
     assert (told["incident"], told["change"], told["verdict"], told["cells"]) == (1, "closed", "broken", 1)

@@ -8,13 +8,13 @@ from netprobe.analysis.queries.endpoints import find_end
 from netprobe.analysis.queries.path_explanation import PathExplanation, explain_pair, find_questions
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
-from netprobe.render.component_state import read_health
+from netprobe.render.component_state import read_component_states
 from tests import fleets
 
 
 def explain(snapshot: Snapshot, source: str, target: str) -> PathExplanation:
     ends = find_end(snapshot.inventory, source), find_end(snapshot.inventory, target)
-    return explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    return explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
 
 
 def test_one_planned_check_of_each_kind_is_asked_from_each_plane() -> None:

@@ -23,7 +23,7 @@ from netprobe.model.finding import Cause
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, Refused, TimedOut
 from netprobe.probes import registry
-from netprobe.render.component_state import read_health
+from netprobe.render.component_state import read_component_states
 from tests import fleets
 
 S = 1_000_000_000
@@ -124,7 +124,9 @@ def test_what_is_asked_with_patience_can_be_asked() -> None:
 def test_one_living_agent_of_the_pair_asks_and_its_way_out_is_known() -> None:
     snapshot = fleets.healthy()
     ends = find_end(snapshot.inventory, "prod/w1"), find_end(snapshot.inventory, "dev/w1")
-    found = find_patient_questions(snapshot, explain_pair(snapshot, *ends, feels=read_health(snapshot).of))
+    found = find_patient_questions(
+        snapshot, explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
+    )
     assert found is not None
     way, checks = found
     assert (str(way.source), str(way.target)) == ("prod-us-west-1/w1/pod", "dev-on-premise/w1/pod")
@@ -140,5 +142,5 @@ def test_one_living_agent_of_the_pair_asks_and_its_way_out_is_known() -> None:
 def test_where_no_agent_lives_nobody_is_asked() -> None:
     snapshot = replace(fleets.healthy(), agents=())
     ends = find_end(snapshot.inventory, "prod/w1"), find_end(snapshot.inventory, "dev/w1")
-    why = explain_pair(snapshot, *ends, feels=read_health(snapshot).of)
+    why = explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
     assert find_patient_questions(snapshot, why) is None

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from netprobe.cli.main import cli
 from netprobe.errors import InputError
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.verification import VerificationReport
 from netprobe.store.bundle import read_bundle, write_bundle
 from netprobe.store.verification import read_verification
@@ -78,7 +78,7 @@ def test_a_moment_is_saved_and_compared_with_now(bundles: tuple[Path, Path], tmp
 
 @pytest.fixture
 def verified(tmp_path: Path) -> Path:
-    (tmp_path / "verified.json").write_text(FORMS["json"].write(VerificationReport(JUDGED)))
+    (tmp_path / "verified.json").write_text(REPORT_FORMATS["json"].write(VerificationReport(JUDGED)))
     return tmp_path / "verified.json"
 
 
@@ -88,7 +88,7 @@ def test_what_verify_wrote_is_read_back_as_it_was(verified: Path) -> None:
 
 def test_a_door_that_opened_between_two_verifications_is_a_leak(verified: Path, tmp_path: Path) -> None:
     shut = (JUDGED[0], replace(JUDGED[1], verdict=JUDGED[0].verdict), *JUDGED[2:])
-    (tmp_path / "before.json").write_text(FORMS["json"].write(VerificationReport(shut)))
+    (tmp_path / "before.json").write_text(REPORT_FORMATS["json"].write(VerificationReport(shut)))
     result = run("diff", tmp_path / "before.json", verified)
     assert result.output.startswith("worse than allowed: 1 leak; 4 paths compared\n")
     assert result.exit_code == 1

@@ -20,7 +20,7 @@ from netprobe.model.intent import LocateDrops
 from netprobe.model.names import Plane
 from netprobe.probes.registry import KINDS
 from netprobe.render.reachability import Level
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.simulate.faults import KINDS as SIMULATED
 from netprobe.simulate.fleet import ClusterJoin
 
@@ -44,8 +44,8 @@ def find_param(path: str, name: str) -> tuple[click.Context, click.Parameter]:
         ("show", "--by", Level),
         ("install", "--with", EXTRAS),
         ("verify", "--locate", LocateDrops),
-        ("verify", "--output", FORMS),
-        ("report", "--format", (*FORMS, "all")),
+        ("verify", "--output", REPORT_FORMATS),
+        ("report", "--format", (*REPORT_FORMATS, "all")),
         ("simulate", "--links", ClusterJoin),
     ],
 )

@@ -1,4 +1,4 @@
-"""What Prometheus is told, read back by its own parser and checked by promtool."""
+"""Prometheus metrics, read back by Prometheus' own parser and checked by promtool."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def samples(snapshot: Snapshot | None, vitals: CollectorHealth = VITALS) -> dict
     return found
 
 
-def by_label(told: Iterable[Sample], *labels: str) -> dict[tuple[str, ...], float]:
-    return {tuple(sample.labels[label] for label in labels): sample.value for sample in told}
+def by_label(samples_of_family: Iterable[Sample], *labels: str) -> dict[tuple[str, ...], float]:
+    return {tuple(sample.labels[label] for label in labels): sample.value for sample in samples_of_family}
 
 
 def test_every_check_is_counted_once_by_clusters_and_state() -> None:
     snapshot = fleets.EVERY["tunnel-down"]()
-    told = by_label(samples(snapshot)["netprobe_paths"], "source", "target", "state")
-    assert sum(told.values()) == len(snapshot.checks)
+    paths = by_label(samples(snapshot)["netprobe_paths"], "source", "target", "state")
+    assert sum(paths.values()) == len(snapshot.checks)
     states = {path.check: path.state for path in snapshot.paths}
     down = {
         (check.source.cluster, target_of(check))
@@ -54,46 +54,48 @@ def test_every_check_is_counted_once_by_clusters_and_state() -> None:
         if states[check.id] is PathState.DOWN
     }
     assert down
-    assert {pair[:2] for pair, value in told.items() if pair[2] == "down" and value} == down
-    assert {key[2] for key in told} == set(PathState), "a state that nothing is in is told as 0"
+    assert {pair[:2] for pair, value in paths.items() if pair[2] == "down" and value} == down
+    assert {key[2] for key in paths} == set(PathState), "a state without members is exported as 0"
 
 
 def test_findings_are_counted_by_cause_and_named_as_long_as_they_last() -> None:
     snapshot = fleets.EVERY["several"]()
-    told = samples(snapshot)
-    counts = by_label(told["netprobe_findings"], "cause")
+    metrics = samples(snapshot)
+    counts = by_label(metrics["netprobe_findings"], "cause")
     assert set(counts) == {(cause,) for cause in Cause}
     assert sum(counts.values()) == len(snapshot.findings)
-    each = by_label(told["netprobe_finding_confidence"], "finding")
+    each = by_label(metrics["netprobe_finding_confidence"], "finding")
     assert each == {(finding.id,): finding.confidence for finding in snapshot.findings}
     lossy = replace(snapshot.findings[0], cause=Cause.TUNNEL_LOSSY, loss=0.1)
     first, then = (
         samples(replace(snapshot, findings=(replace(lossy, loss=loss),)))["netprobe_finding_confidence"]
         for loss in (0.1, 0.2)
     )
-    assert first == then, "a figure that changes must not begin a new series"
+    assert first == then, "a changing figure must not start a new series"
 
 
 def test_labels_stay_bounded_however_much_is_broken() -> None:
     snapshot = fleets.EVERY["several"]()
     many = tuple(replace(snapshot.findings[0], id=f"f{number}") for number in range(3 * MOST_FINDINGS))
-    told = samples(replace(snapshot, findings=many))
-    assert len(told["netprobe_finding_confidence"]) == MOST_FINDINGS
-    assert sum(sample.value for sample in told["netprobe_findings"]) == len(many)
+    metrics = samples(replace(snapshot, findings=many))
+    assert len(metrics["netprobe_finding_confidence"]) == MOST_FINDINGS
+    assert sum(sample.value for sample in metrics["netprobe_findings"]) == len(many)
     large = fleets.snapshot_of(fleets.large_inventory(6))
     clusters = len(large.inventory.clusters)
-    ours = [one for name, found in samples(large).items() if name.startswith("netprobe_") for one in found]
-    scaling = [one for one in ours if "cluster" in one.labels or "source" in one.labels]
+    ours = [
+        sample for name, found in samples(large).items() if name.startswith("netprobe_") for sample in found
+    ]
+    scaling = [sample for sample in ours if "cluster" in sample.labels or "source" in sample.labels]
     assert len(scaling) <= 4 * clusters * (clusters + 1) + 9 * clusters
     assert not any(
-        node.name in str(one.labels) for one in scaling for node in large.inventory.clusters[0].nodes
+        node.name in str(sample.labels) for sample in scaling for node in large.inventory.clusters[0].nodes
     )
 
 
-def test_agents_and_apis_are_told_apart() -> None:
+def test_agents_and_apis_are_counted_separately() -> None:
     snapshot = fleets.agent_sick()
-    told = samples(snapshot)
-    agents = by_label(told["netprobe_agents"], "cluster", "plane", "state")
+    metrics = samples(snapshot)
+    agents = by_label(metrics["netprobe_agents"], "cluster", "plane", "state")
     alive = sum(status.state is AgentState.ALIVE for status in snapshot.agents)
     assert sum(value for key, value in agents.items() if key[2] == "alive") == alive
     assert sum(agents.values()) == len(snapshot.agents)
@@ -105,19 +107,19 @@ def test_agents_and_apis_are_told_apart() -> None:
     assert [name for (name,), value in apis.items() if not value] == [first.name]
 
 
-def test_the_collector_tells_of_itself_before_it_has_concluded_anything() -> None:
-    told = samples(None)
-    assert "netprobe_paths" not in told
-    assert told["netprobe_windows_stored_total"][0].value == 1_000
-    assert by_label(told["netprobe_windows_rejected_total"], "reason") == {("unknown check",): 3}
-    assert by_label(told["netprobe_tokens_refused_total"], "reason") == {("expired",): 4}
-    assert told["netprobe_collector_info"][0].labels == {"version": "0.1.0"}
-    assert "process_resident_memory_bytes" in told
+def test_collector_metrics_exist_before_the_first_analysis() -> None:
+    metrics = samples(None)
+    assert "netprobe_paths" not in metrics
+    assert metrics["netprobe_windows_stored_total"][0].value == 1_000
+    assert by_label(metrics["netprobe_windows_rejected_total"], "reason") == {("unknown check",): 3}
+    assert by_label(metrics["netprobe_tokens_refused_total"], "reason") == {("expired",): 4}
+    assert metrics["netprobe_collector_info"][0].labels == {"version": "0.1.0"}
+    assert "process_resident_memory_bytes" in metrics
     assert "netprobe_tokens_refused_total" not in samples(None, replace(VITALS, auth=None))
     assert "netprobe_last_report_timestamp_seconds" not in samples(None, replace(VITALS, last_report_ns=None))
 
 
-def test_who_asks_for_openmetrics_gets_it() -> None:
+def test_openmetrics_is_served_on_request() -> None:
     body, content_type = encode_metrics(fleets.EVERY["several"](), VITALS, accept=OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
     names = {family.name for family in read_openmetrics(body.decode())}
@@ -125,7 +127,7 @@ def test_who_asks_for_openmetrics_gets_it() -> None:
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: prometheus)")
-def test_promtool_has_nothing_to_complain_about() -> None:
+def test_promtool_accepts_the_metrics() -> None:
     body, _ = encode_metrics(fleets.EVERY["several"](), VITALS)
     ran = subprocess.run(
         [str(PROMTOOL), "check", "metrics"], input=body, capture_output=True, check=False, timeout=60

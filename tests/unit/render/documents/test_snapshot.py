@@ -1,4 +1,4 @@
-"""Documents for machines: named, versioned, plain, and null where nothing is known."""
+"""Documents for machines: named, versioned, plain, and null for unknown values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_shape_is_what_readers_rely_on(what: str, snapshot: SnapshotAssertio
 
 @pytest.mark.parametrize("fleet", fleets.EVERY)
 @pytest.mark.parametrize("what", MAKERS)
-def test_a_document_says_what_it_is(what: str, fleet: str) -> None:
+def test_a_document_has_its_schema_and_version(what: str, fleet: str) -> None:
     document = MAKERS[what](fleets.EVERY[fleet]())
     assert (document["schema"], document["version"]) == (f"netprobe/{what}", 1)
     assert json.loads(json.dumps(document)) == document, "plain values only"

@@ -1,4 +1,4 @@
-"""Geometry of the map: plain, deterministic, and nothing on top of anything."""
+"""Geometry of the map: deterministic, and nothing overlaps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from netprobe.render.figures.layout import (
     AREA,
+    ClusterNodes,
     Curve,
-    Members,
     Rect,
     curve_between,
     find_place,
@@ -25,7 +25,9 @@ _spot = st.tuples(st.floats(-9, 9), st.floats(-9, 9))
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_clusters_stand_apart_and_inside(number: int) -> None:
-    groups = place_groups({f"c{i}": Members((f"c{i}/gw",), (f"c{i}/w1", f"c{i}/w2")) for i in range(number)})
+    groups = place_groups(
+        {f"c{i}": ClusterNodes((f"c{i}/gw",), (f"c{i}/w1", f"c{i}/w2")) for i in range(number)}
+    )
     rooms = [[group.box, *group.tiles.values()] for group in groups.values()]
     for one, other in itertools.combinations(rooms, 2):
         assert not any(a.overlaps(b) for a in one for b in other)
@@ -36,7 +38,7 @@ def test_clusters_stand_apart_and_inside(number: int) -> None:
 
 @pytest.mark.parametrize("workers", range(7))
 def test_tiles_of_a_cluster_stand_apart(workers: int) -> None:
-    members = Members(("gw",), tuple(f"w{i}" for i in range(workers)))
+    members = ClusterNodes(("gw",), tuple(f"w{i}" for i in range(workers)))
     for group in place_groups(dict.fromkeys(("a", "b", "c"), members)).values():
         for one, other in itertools.combinations(group.tiles.values(), 2):
             assert not one.overlaps(other)

@@ -21,7 +21,7 @@ from netprobe.render.figures.canvas import LEADER, Canvas
 from netprobe.render.figures.heatmap import draw_matrix
 from netprobe.render.figures.layout import HEIGHT, WIDTH
 from netprobe.render.figures.registry import FIGURES, draw_topology
-from netprobe.render.figures.state_style import LOOKS, PAPER
+from netprobe.render.figures.state_style import PAPER, STATE_STYLES
 from tests import fleets
 
 Corners = list[tuple[float, float]]
@@ -52,7 +52,7 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
 
 
 def corners_of(sheet: Canvas, text: Text) -> Corners:
-    """The four corners of a text as it stands, turned texts included."""
+    """The four corners of a text, also if it is rotated."""
     angle = text.get_rotation()
     text.set_rotation(0)
     flat = text.get_window_extent()
@@ -75,7 +75,7 @@ def corners_of(sheet: Canvas, text: Text) -> Corners:
 
 
 def overlap(one: Corners, other: Corners) -> bool:
-    """Separating axes: two convex shapes are apart if some edge of one has all of the other behind it."""
+    """Separating axis test: two convex shapes are disjoint if an edge of one separates them."""
     for shape in (one, other):
         for (x0, y0), (x1, y1) in itertools.pairwise([*shape, shape[0]]):
             axis = y1 - y0, x0 - x1
@@ -126,7 +126,7 @@ def test_a_leak_is_pointed_at_though_no_part_of_the_map_is_broken() -> None:
         text for text in sheet.texts if text.get_text().startswith("leak") and text.get_fontweight() == "bold"
     )
     assert " ".join(head.get_text().split()) == "leak prod → dev: no metrics"
-    assert head.get_color() == LOOKS[PathState.DOWN].ink
+    assert head.get_color() == STATE_STYLES[PathState.DOWN].ink
     assert not {"✕", "≈", "?"} & set(words_of(sheet))
 
 
@@ -188,7 +188,7 @@ def test_the_rest_of_many_workers_is_counted() -> None:
 def test_an_empty_fleet_can_be_drawn() -> None:
     bare = replace(fleets.healthy(), inventory=Inventory(), checks=(), legs=(), paths=(), agents=())
     for draw in FIGURES.values():
-        assert words_of(draw(bare))[0] == "nothing is known: none of 0 agents has measured anything yet"
+        assert words_of(draw(bare))[0] == "nothing measured yet by 0 agents"
 
 
 def test_the_matrix_counts_its_pairs() -> None:
@@ -222,11 +222,11 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("state", PathState)
 def test_text_of_every_state_is_readable_on_paper(state: PathState) -> None:
-    ink, paper = luminance(LOOKS[state].ink), luminance(PAPER)
+    ink, paper = luminance(STATE_STYLES[state].ink), luminance(PAPER)
     assert (paper + 0.05) / (ink + 0.05) >= 4.5
 
 
 def test_every_state_has_its_own_colour_line_and_mark() -> None:
-    assert len({look.colour for look in LOOKS.values()}) == 4
-    assert len({look.mark for look in LOOKS.values()}) == 4
-    assert len({(look.width, look.dashes) for look in LOOKS.values()}) == 4
+    assert len({look.colour for look in STATE_STYLES.values()}) == 4
+    assert len({look.mark for look in STATE_STYLES.values()}) == 4
+    assert len({(look.width, look.dashes) for look in STATE_STYLES.values()}) == 4

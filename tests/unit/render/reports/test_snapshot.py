@@ -1,4 +1,4 @@
-"""Reports: complete in themselves, well-formed, and safe whatever a cluster is called."""
+"""Reports: self-contained, well-formed, and safe for any cluster name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from netprobe.cli.actions.report import DIRECTORY_FORMS
 from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
-from netprobe.render.reports.formats import FORMS
+from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
 from tests import fleets
 
@@ -85,7 +85,7 @@ def test_html_holds_map_matrix_and_findings() -> None:
 
 
 def hostile() -> Snapshot:
-    """A finding whose words try to become markup."""
+    """A finding whose text contains markup."""
     found = replace(fleets.tunnel_down_finding(), summary="<script>alert(1)</script> & | `x`")
     snapshot = replace(fleets.tunnel_down(), findings=(found,))
     clusters = snapshot.inventory.clusters
@@ -93,7 +93,7 @@ def hostile() -> Snapshot:
     return replace(snapshot, inventory=replace(snapshot.inventory, clusters=(evil, *clusters[1:])))
 
 
-def test_words_never_become_markup() -> None:
+def test_text_is_escaped() -> None:
     page = Checker(SnapshotReport(hostile()).html())
     assert not {"script", "img", "b"} & set(page.tags)
     assert page.problems == []
@@ -122,7 +122,7 @@ def test_markdown_tables_have_equal_columns(fleet: str) -> None:
 
 
 def test_json_says_what_it_is() -> None:
-    document = json.loads(FORMS["json"].write(SnapshotReport(fleets.tunnel_down())))
+    document = json.loads(REPORT_FORMATS["json"].write(SnapshotReport(fleets.tunnel_down())))
     assert (document["schema"], document["version"], document["broken"]) == ("netprobe/report", 1, True)
     assert document["findings"][0]["cause"] == "tunnel-down"
 

@@ -1,4 +1,4 @@
-"""What verify shows of fifty clusters, and its forms for machines."""
+"""Tables and documents of a verification of fifty clusters."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_fifty_clusters_stay_readable_at_eighty_columns() -> None:
 
 
 def test_many_ways_to_differ_are_cut_and_counted() -> None:
-    odd = [replace(judged(one, 3, CellVerdict.LEAK), reason=f"answered {one}") for one in range(50)]
-    text = render_text(verify_table(odd), width=80)
+    differing = [replace(judged(one, 3, CellVerdict.LEAK), reason=f"answered {one}") for one in range(50)]
+    text = render_text(verify_table(differing), width=80)
     assert f"… and {50 - MAX_ROWS} more groups" in text
 
 
@@ -52,8 +52,10 @@ def test_a_column_of_sources_folds_too() -> None:
 
 
 def test_what_differs_alike_between_all_pairs_is_one_row() -> None:
-    odd = [judged(one, other, CellVerdict.UNPROVEN) for one in range(3) for other in range(3) if one != other]
-    (row,) = fold_rows(group_judged(odd))
+    differing = [
+        judged(one, other, CellVerdict.UNPROVEN) for one in range(3) for other in range(3) if one != other
+    ]
+    (row,) = fold_rows(group_judged(differing))
     assert (row.cells, len(row.sources), len(row.targets)) == (6, 3, 3)
     assert row.source == "3 clusters (cluster-00, cluster-01, cluster-02)"
 

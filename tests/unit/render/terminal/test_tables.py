@@ -1,4 +1,4 @@
-"""Tables as an 80-column terminal shows them; read the snapshots beside this file as pictures."""
+"""Tables as an 80-column terminal shows them; the snapshots beside this file show their output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VIEWS: dict[str, Callable[[Snapshot], RenderableType]] = {
     "coverage": tables.coverage_table,
     "findings": tables.findings_table,
 }
-WHOLE = VIEWS | {
+ALL_VIEWS = VIEWS | {
     "report": report_table,
     "diagnosis": diagnosis_table,
     "weak points": weak_points_table,
@@ -64,26 +64,28 @@ def test_no_line_is_wider_than_the_terminal(view: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("fleet", [fleets.several, fleets.long_named])
-@pytest.mark.parametrize("view", sorted(set(WHOLE) - {"matrix"}))
+@pytest.mark.parametrize("view", sorted(set(ALL_VIEWS) - {"matrix"}))
 def test_nothing_is_cut_off(view: str, fleet: Callable[[], Snapshot]) -> None:
-    """Every character of a wide terminal stands in a narrow one, too, on as many lines as it takes."""
-    told = WHOLE[view](fleet())
-    whole = letters(told, 1_000)
+    """A narrow terminal shows every character that a wide one shows, on more lines."""
+    table = ALL_VIEWS[view](fleet())
+    expected = letters(table, 1_000)
     for width in range(60, 101):
-        assert letters(told, width) == whole, width
+        assert letters(table, width) == expected, width
 
 
-def letters(told: RenderableType, width: int) -> str:
-    """What is printed, in an order that does not depend on where lines end."""
-    return "".join(sorted(letter for letter in tables.render_text(told, width=width) if letter not in " \n─"))
+def letters(table: RenderableType, width: int) -> str:
+    """The printed characters, sorted, so that line breaks do not matter."""
+    return "".join(
+        sorted(letter for letter in tables.render_text(table, width=width) if letter not in " \n─")
+    )
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_fleet_nobody_has_measured_yet_can_be_shown(view: str) -> None:
+def test_a_fleet_without_measurements_can_be_shown(view: str) -> None:
     bare = fleets.healthy()
     bare = replace(bare, checks=(), legs=(), paths=(), agents=())
     text = tables.render_text(VIEWS[view](bare), width=80)
-    assert text.startswith("nothing is known: none of 14 agents has measured anything yet")
+    assert text.startswith("nothing measured yet by 14 agents")
     assert "✕" not in text
 
 
@@ -107,12 +109,12 @@ def test_clusters_gather_their_nodes() -> None:
     assert matrix.differing == ("prod-us-west-1", "staging-eu-central-1")
 
 
-def test_ways_from_zone_to_zone_that_nobody_asks_are_named() -> None:
-    """Nothing is said of zones where there are none."""
+def test_zone_pairs_without_checks_are_named() -> None:
+    """Zones are not mentioned if there are none."""
     fleet = fleets.several()
     coverage = replace(fleet.coverage, zone_pairs=6, zones_uncrossed=(("prod/east", "prod/west"),))
     text = tables.render_text(tables.coverage_table(replace(fleet, coverage=coverage)), width=80)
-    assert "5  of 6 ways from zone to zone of a cluster are asked" in text
+    assert "5  of 6 zone pairs within a cluster are crossed" in text
     assert "prod/east → prod/west" in text
     assert "zone" not in tables.render_text(tables.coverage_table(fleet), width=80)
 

@@ -1,4 +1,4 @@
-"""Every form of every report, read back by somebody else: schemas, XML and TAP readers, not our own eyes."""
+"""Every format of every report, validated by independent schemas and by XML and TAP readers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Proto
 from netprobe.model.names import AgentId
 from netprobe.render.labels import one_line
 from netprobe.render.reports.comparison import ComparisonReport
-from netprobe.render.reports.formats import FORMS, form_of
+from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportSubject
 from netprobe.render.reports.snapshot import SnapshotReport
 from netprobe.render.reports.verification import VerificationReport
@@ -44,7 +44,7 @@ def judged(
 
 
 HOSTILE = 'a\x00b\x1b[31m ]]> </failure> & "q" # SKIP\nnot ok 9\u2028\ud7ff ... |x|'
-"""What a peer may make us say: control characters, markup, directives, line breaks."""
+"""Hostile text from a peer: control characters, markup, directives, line breaks."""
 
 JUDGED = (
     judged("prod", "dev", CellVerdict.AS_INTENDED),
@@ -60,7 +60,7 @@ def hostile_moment() -> SnapshotReport:
 
 
 def compared() -> ComparisonReport:
-    """A tunnel broke, others became slower, a node is no longer measured."""
+    """A tunnel broke, others became slower, and a node is no longer measured."""
     before, after = fleets.healthy(), fleets.several()
     slow = tuple(replace(path, rtt_p50_ns=path.rtt_p50_ns and path.rtt_p50_ns * 3) for path in after.paths)
     return ComparisonReport(compare_snapshots(before, replace(after, paths=slow)))
@@ -87,7 +87,7 @@ def junit_schema() -> xmlschema.XMLSchema:
 def test_junit_keeps_jenkins_schema_and_counts_right(
     subject: ReportSubject, junit_schema: xmlschema.XMLSchema
 ) -> None:
-    text = FORMS["junit"].write(subject)
+    text = REPORT_FORMATS["junit"].write(subject)
     junit_schema.validate(text)
     suite = ET.fromstring(text).find("testsuite")
     assert suite is not None
@@ -98,7 +98,7 @@ def test_junit_keeps_jenkins_schema_and_counts_right(
 
 
 def test_junit_says_which_cell_leaks() -> None:
-    failure = ET.fromstring(FORMS["junit"].write(SUBJECTS["verified"])).find(
+    failure = ET.fromstring(REPORT_FORMATS["junit"].write(SUBJECTS["verified"])).find(
         "testsuite/testcase/failure[@type='leak']"
     )
     assert failure is not None
@@ -107,7 +107,7 @@ def test_junit_says_which_cell_leaks() -> None:
 
 @each_subject
 def test_sarif_keeps_the_oasis_schema(subject: ReportSubject) -> None:
-    log = json.loads(FORMS["sarif"].write(subject))
+    log = json.loads(REPORT_FORMATS["sarif"].write(subject))
     schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text())
     jsonschema.Draft4Validator(schema).validate(log)
     assert len(log["runs"][0]["results"]) == len(list(subject.problems()))
@@ -115,8 +115,8 @@ def test_sarif_keeps_the_oasis_schema(subject: ReportSubject) -> None:
         assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
 
 
-def test_a_leak_stands_at_the_line_of_the_intent_that_forbids_it() -> None:
-    run = json.loads(FORMS["sarif"].write(SUBJECTS["verified"]))["runs"][0]
+def test_a_leak_is_located_at_the_rule_that_forbids_it() -> None:
+    run = json.loads(REPORT_FORMATS["sarif"].write(SUBJECTS["verified"]))["runs"][0]
     leak = next(result for result in run["results"] if result["ruleId"] == "leak")
     place = leak["locations"][0]["physicalLocation"]
     assert place == {
@@ -131,7 +131,10 @@ def test_a_leak_has_the_same_fingerprint_however_it_was_seen() -> None:
     again = VerificationReport(tuple(replace(one, reason="seen otherwise") for one in JUDGED))
     prints = [
         {result["partialFingerprints"]["netprobe/v1"] for result in json.loads(text)["runs"][0]["results"]}
-        for text in (FORMS["sarif"].write(SUBJECTS["verified"]), FORMS["sarif"].write(again))
+        for text in (
+            REPORT_FORMATS["sarif"].write(SUBJECTS["verified"]),
+            REPORT_FORMATS["sarif"].write(again),
+        )
     ]
     assert prints[0] == prints[1]
     assert len(prints[0]) == 3
@@ -146,24 +149,24 @@ print join ' ', map { scalar $parser->$_ } qw(tests_planned passed failed skippe
 @pytest.mark.skipif(shutil.which("prove") is None, reason="needs Perl's Test::Harness (package perl)")
 @each_subject
 def test_tap_is_understood_by_perls_test_harness(subject: ReportSubject) -> None:
-    text = FORMS["tap"].write(subject)
+    text = REPORT_FORMATS["tap"].write(subject)
     assert text.startswith("TAP version 14\n")
-    # Perl's reader stops at the number 14; what follows it is the same in 13, by design of version 14.
-    told = text.replace("version 14", "version 13", 1)
-    ran = subprocess.run(["perl", "-e", _READ_TAP], input=told, capture_output=True, text=True, check=True)
-    seen = Counter(case.outcome for case in subject.cases())
+    # Perl's reader does not accept version 14; the rest is compatible with 13 by design of version 14.
+    tap = text.replace("version 14", "version 13", 1)
+    ran = subprocess.run(["perl", "-e", _READ_TAP], input=tap, capture_output=True, text=True, check=True)
+    outcomes = Counter(case.outcome for case in subject.cases())
     planned, passed, failed, skipped, errors = map(int, ran.stdout.split())
-    assert (planned, errors) == (seen.total(), 0)
+    assert (planned, errors) == (outcomes.total(), 0)
     assert (passed, failed) == (
-        seen[CaseOutcome.PASSED] + seen[CaseOutcome.SKIPPED],
-        seen[CaseOutcome.FAILED],
+        outcomes[CaseOutcome.PASSED] + outcomes[CaseOutcome.SKIPPED],
+        outcomes[CaseOutcome.FAILED],
     )
-    assert skipped == seen[CaseOutcome.SKIPPED]
+    assert skipped == outcomes[CaseOutcome.SKIPPED]
 
 
 @each_subject
 def test_tap_keeps_the_grammar_of_version_14(subject: ReportSubject) -> None:
-    points = read_tap(FORMS["tap"].write(subject))
+    points = read_tap(REPORT_FORMATS["tap"].write(subject))
     cases = list(subject.cases())
     assert [point.is_ok for point in points] == [case.outcome is not CaseOutcome.FAILED for case in cases]
     assert [point.directive == "skip" for point in points] == [
@@ -173,8 +176,8 @@ def test_tap_keeps_the_grammar_of_version_14(subject: ReportSubject) -> None:
         one_line(f"{each.group}: {each.name}") for each in cases
     ]
     for point, case in zip(points, cases, strict=True):
-        said = {"kind": case.kind, "message": case.message}
-        assert point.diagnostics == (None if point.is_ok else said)
+        expected = {"kind": case.kind, "message": case.message}
+        assert point.diagnostics == (None if point.is_ok else expected)
 
 
 NO_TAP = {
@@ -196,14 +199,14 @@ def test_the_reader_of_tap_refuses_what_the_grammar_does_not_know(text: str) -> 
 
 
 def test_every_failure_of_tap_has_a_yaml_block() -> None:
-    text = FORMS["tap"].write(SUBJECTS["verified"])
+    text = REPORT_FORMATS["tap"].write(SUBJECTS["verified"])
     block = text.split("  ---\n")[1].split("  ...\n")[0]
     assert yaml.safe_load(block)["kind"] == "leak"
     assert "not ok 2 - no way \\# in: prod/w1/pod → dev/w1/pod (10.0.0.1) tcp/22 deny\n" in text
 
 
 def _strict(schema: Any) -> Any:
-    """The schema without leave for fields that it does not name."""
+    """The schema, with unknown fields forbidden."""
     if isinstance(schema, dict):
         closed = {key: _strict(value) for key, value in schema.items()}
         return {**closed, "additionalProperties": False} if "properties" in schema else closed
@@ -211,8 +214,8 @@ def _strict(schema: Any) -> Any:
 
 
 @each_subject
-def test_json_is_what_the_published_schema_says_and_nothing_more(subject: ReportSubject) -> None:
-    document = json.loads(FORMS["json"].write(subject))
+def test_json_conforms_to_the_published_schema(subject: ReportSubject) -> None:
+    document = json.loads(REPORT_FORMATS["json"].write(subject))
     name = document["schema"].removeprefix("netprobe/")
     schema = json.loads((PUBLISHED / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -228,17 +231,23 @@ def test_a_document_with_a_wrong_type_does_not_pass_the_published_schema() -> No
 
 def test_yaml_says_the_same_as_json() -> None:
     subject = SUBJECTS["all as intended"]
-    assert yaml.safe_load(FORMS["yaml"].write(subject)) == json.loads(FORMS["json"].write(subject))
+    assert yaml.safe_load(REPORT_FORMATS["yaml"].write(subject)) == json.loads(
+        REPORT_FORMATS["json"].write(subject)
+    )
 
 
 @pytest.mark.parametrize("name", ["several", "verified", "all as intended", "worse", "better"])
 @pytest.mark.parametrize("form", ["table", "markdown", "html"])
-def test_what_people_read_leads_with_the_verdict(form: str, name: str) -> None:
+def test_reports_for_people_start_with_the_verdict(form: str, name: str) -> None:
     subject = SUBJECTS[name]
-    assert subject.title.split(":")[0] in FORMS[form].write(subject)
+    assert subject.title.split(":")[0] in REPORT_FORMATS[form].write(subject)
 
 
-def test_the_suffix_of_a_file_says_its_form() -> None:
-    assert {form_of(Path(f"x{form.suffix}")) for form in FORMS.values()} == set(FORMS)
-    with pytest.raises(InputError, match=r"r\.pdf: no form has the suffix '\.pdf'; there are \.txt"):
-        form_of(Path("r.pdf"))
+def test_the_suffix_of_a_file_selects_its_format() -> None:
+    assert {format_for_suffix(Path(f"x{form.suffix}")) for form in REPORT_FORMATS.values()} == set(
+        REPORT_FORMATS
+    )
+    with pytest.raises(
+        InputError, match=r"r\.pdf: no report format has the suffix '\.pdf'; use one of \.txt"
+    ):
+        format_for_suffix(Path("r.pdf"))
