@@ -24,7 +24,7 @@ from netprobe.wire.messages import Presence
 LOOK_S = 5.0
 FindPresent = Callable[[frozenset[AgentId]], Awaitable[tuple[Presence, ...]]]
 """Asks the bus which of some agents have said in time that they are there."""
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

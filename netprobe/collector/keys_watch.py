@@ -11,7 +11,7 @@ from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.collector.plan_rotation import stamp_of
 from netprobe.errors import InputError
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def follow_keys(path: Path, *, every_s: float) -> AsyncIterator[Keys]:

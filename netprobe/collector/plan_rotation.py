@@ -25,7 +25,7 @@ from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.inventory import Inventory
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 Survey = Callable[[Inventory], Inventory]
 """What people wrote → the fleet as far as it is known now."""

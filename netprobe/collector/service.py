@@ -74,7 +74,7 @@ _ROUNDS = 3
 """Adaptive rounds per finding in which nobody could be asked."""
 _SECOND = 1_000_000_000
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def run_collector(settings: Settings, brains: AnalysisPorts, *, stop: asyncio.Event) -> None:

@@ -44,7 +44,7 @@ HELD_NS = 500_000_000
 """So long a peer that has much to do may hold an answer for which somebody waits."""
 MAX_TALKS = 256
 """Conversations under way at once."""
-logger = logging.getLogger("netprobe.engine")
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -127,6 +127,8 @@ class Engine:
             raise InputError("is empty: nobody could be believed", where="cookie_key")
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
+        logger.debug("%s: plan %d: %d checks every %.1f s, %d of them cannot be asked", self._agent,
+                     plan.epoch, len(plan.checks), plan.interval_ns / 1e9, len(self._unaskable))  # fmt: skip
         self._udp.forget_ways()
         self._responder.interval_ns = plan.interval_ns
         probes = sum(check.count for check in plan.checks)
@@ -149,6 +151,7 @@ class Engine:
                 last_start_ns = start_ns
                 await self._sleep_until(self._clock.mono_of_wall(start_ns))
                 if abs(self._clock.wall_ns() - start_ns) >= length_ns:
+                    logger.info("%s: interval %d is not measured: the clock jumped", self._agent, start_ns)
                     continue  # the wall clock was set, or we were stopped: nobody measured this interval
                 await self._run_interval(self._plan, start_ns, deliver, group)
                 done += 1
@@ -159,6 +162,7 @@ class Engine:
         Raises :class:`InputError` for a question that cannot be asked.
         """
         expect_askable(check)
+        logger.debug("%s: asks %s by %s on demand", self._agent, check.target.name, check.probe.kind)
         if (
             check.probe.kind in SHELLS
         ):  # these judge silence themselves, and know more than that it was silent
@@ -182,6 +186,7 @@ class Engine:
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
         turn = IntervalProbes(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
+        logger.debug("%s: interval %d begins", self._agent, start_ns)
         slots = deque(spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng))
         while slots:
             now_ns = await self._beat.next()

@@ -20,6 +20,10 @@ SHOWN = [(told, words) for page in pages.PAGES for told, words in pages.commands
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
+VERBOSE = ("-v", "-vv")
+"""Given before the command."""
+
+
 class Parsed(Exception):  # noqa: N818 - no error: the options were understood
     """Raised where a program would begin its work."""
 
@@ -33,6 +37,8 @@ def of(program: str) -> list[object]:
 def complain(command: click.Command, words: list[str], *, whole: bool) -> str:
     """What is wrong with *words* after *command*, or ``""``; of a call in prose only names count."""
     context = click.Context(command)
+    if command is cli:
+        words = words[sum(word in VERBOSE for word in words[:1]) :]
     if isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.get_command(context, words[0])
         return complain(below, words[1:], whole=whole) if below else f"no command {words[0]!r}"
@@ -60,6 +66,7 @@ def test_netprobe_takes_what_is_shown(told: Told, words: list[str]) -> None:
 
 def test_a_wrong_command_is_seen() -> None:
     assert complain(cli, ["shw"], whole=False)
+    assert complain(cli, ["-v", "shw"], whole=False)
     assert complain(cli, ["show", "--frm", "x"], whole=False)
     assert complain(cli, ["show", "findigs"], whole=True)
     assert complain(cli, ["show", "--from"], whole=True)
@@ -70,6 +77,7 @@ def test_a_wrong_command_is_seen() -> None:
 
 @pytest.mark.parametrize(("told", "words"), of("netprobe-agent"))
 def test_the_agent_takes_what_is_shown(told: Told, words: list[str]) -> None:
+    words = [word for word in words if word not in VERBOSE]
     options = [word.strip("[()]") for word in words if re.match(r"\W*--?[a-z]", word)]
     (commands,) = (
         action for action in agent._parser()._actions if isinstance(action, argparse._SubParsersAction)
