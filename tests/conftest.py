@@ -11,15 +11,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # How busy the machine is says nothing about a law: no deadlines. Where a change is judged (CI), every run
-# asks the same examples, so that one tree is never green once and red once; other runs look for new ones.
-settings.register_profile(
-    "calm",
-    deadline=None,
-    derandomize="CI" in os.environ,
-    database=None if "CI" in os.environ else settings().database,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("calm")
+# asks the same examples, so that one tree is never green once and red once. Other runs ask fewer, and new
+# ones each time, so that all of them together ask far more.
+_CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", _CALM, derandomize=True, database=None)
+settings.register_profile("dev", _CALM, max_examples=30)
+settings.load_profile("ci" if "CI" in os.environ else "dev")
 
 # What a shell starts in the background ignores SIGINT, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

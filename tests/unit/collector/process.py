@@ -1,4 +1,4 @@
-"""A collector's process with real planning and an analysis that only counts; made to be killed."""
+"""A collector with real planning and an analysis that only counts; as a program it is made to be killed."""
 
 from __future__ import annotations
 
@@ -70,26 +70,32 @@ class Counting:
         return Conclusion(tuple(findings), (), tuple, lambda: self.agents)
 
 
-async def serve(settings: Settings) -> None:
+def settings_in(
+    directory: Path, listen: str, *, epoch_intervals: int = 0, bus: tuple[str, ...] = ()
+) -> Settings:
+    """What a collector in *directory* is told."""
+    return Settings(
+        directory / "inventory.yaml", directory / "data", Listen.parse(listen), directory / "keys.json",
+        interval_ns=200_000_000, epoch_intervals=epoch_intervals, http=Listen("127.0.0.1", 0), bus=bus,
+    )  # fmt: skip
+
+
+async def serve(settings: Settings, *, stop: asyncio.Event) -> None:
+    """Run the collector until *stop* is set."""
+    ports = AnalysisPorts(partial(plan, policy=PlanPolicy(full_mesh_nodes=4)), Counting)
+    await run_collector(settings, ports, stop=stop)
+
+
+async def _serve_until_terminated(settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await run_collector(
-        settings, AnalysisPorts(partial(plan, policy=PlanPolicy(full_mesh_nodes=4)), Counting), stop=stop
-    )
+    await serve(settings, stop=stop)
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
-    directory, listen = Path(sys.argv[1]), Listen.parse(sys.argv[2])
-    inventory, keys = directory / "inventory.yaml", directory / "keys.json"
-    epoch_intervals = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    settings = Settings(
-        inventory, directory / "data", listen, keys,
-        interval_ns=200_000_000, epoch_intervals=epoch_intervals, http=Listen("127.0.0.1", 0),
-        bus=tuple(sys.argv[4:]),
-    )  # fmt: skip
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(_serve_until_terminated(settings_in(Path(sys.argv[1]), sys.argv[2])))
     except NetprobeError as error:
         sys.exit(f"netprobe: {error}")
 

@@ -1,4 +1,7 @@
-"""The collector as a process: it serves, survives what agents send, and a kill loses and doubles nothing."""
+"""The collector serves, survives what agents send, and a kill loses and doubles nothing.
+
+Rule: it runs in this process, except where it is killed or signalled.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,7 @@ from netprobe.store.history import History
 from netprobe.wire.intent_watch import IntentReport
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Reply
 from netprobe.wire.reports import encode_report
+from tests.unit.collector.process import serve, settings_in
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server, until
 
 pytestmark = [needs_nats_server, pytest.mark.timeout(300)]
@@ -53,6 +57,7 @@ clusters:
 """
 AGENTS = [AgentId.parse(f"prod/{node}/{plane}") for node in ("gw", "w1") for plane in ("pod", "host")]
 LENGTH_NS = 200_000_000
+PROGRAM = (sys.executable, "-m", "tests.unit.collector.process")
 
 
 @dataclass(slots=True)
@@ -63,7 +68,9 @@ class House:
     seeds: dict[AgentId, str]
     operator: str
     url: str = ""
-    running: list[asyncio.subprocess.Process] = field(default_factory=list)
+    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    _serving: asyncio.Future[None] | None = None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def access(self) -> Access:
@@ -73,27 +80,47 @@ class House:
     def ready_file(self) -> Path:
         return self.directory / "data" / "ready"
 
-    async def start(self, *doors: str, epoch_intervals: int = 0) -> asyncio.subprocess.Process:
-        """Start a collector, on the port of the last one; return when it serves."""
-        listen = self.url.removeprefix("nats://") or "127.0.0.1:0"
+    @property
+    def listen(self) -> str:
+        """The port of the last collector, or any."""
+        return self.url.removeprefix("nats://") or "127.0.0.1:0"
+
+    async def start(self, *bus: str) -> None:
+        """Start a collector in this process; return when it serves."""
+        self._stop.clear()
+        self.ready_file.unlink(missing_ok=True)
+        serving = self._serving = asyncio.ensure_future(
+            serve(settings_in(self.directory, self.listen, bus=bus), stop=self._stop)
+        )
+        await until(lambda: self.ready_file.exists() or serving.done())
+        if serving.done():
+            serving.result()
+        self.url = json.loads(self.ready_file.read_text())["url"]
+
+    async def end(self) -> None:
+        """End it as it is meant to be ended."""
+        self._stop.set()
+        if self._serving is not None:
+            await asyncio.wait_for(self._serving, PATIENCE_S)
+        self._serving = None
+
+    async def start_again(self) -> None:
+        """End the collector and start another with the same directory."""
+        await self.end()
+        await self.start()
+
+    async def start_process(self) -> asyncio.subprocess.Process:
+        """Start a collector that can be killed; return when it serves."""
         self.ready_file.unlink(missing_ok=True)
         with (self.directory / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.unit.collector.process", str(self.directory), listen,
-                str(epoch_intervals), *doors, stderr=log,
-            )  # fmt: skip
-        self.running.append(process)
+                *PROGRAM, str(self.directory), self.listen, stderr=log
+            )
+        self.processes.append(process)
         await until(lambda: self.ready_file.exists() or process.returncode is not None)
         assert process.returncode is None, (self.directory / "log").read_text()
         self.url = json.loads(self.ready_file.read_text())["url"]
         return process
-
-    async def start_again(self) -> None:
-        """End the collector as it is meant to be ended; start another with the same directory."""
-        process = self.running[-1]
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
-        await self.start()
 
     async def counters(self) -> Counters:
         """What the collector says it has counted."""
@@ -123,10 +150,11 @@ async def house(directory: Path) -> AsyncIterator[House]:
     try:
         yield here
     finally:
-        for process in here.running:
+        for process in here.processes:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        await here.end()
 
 
 async def join(stack: AsyncExitStack, here: House, agent: AgentId) -> tuple[AgentBus, Plan]:
@@ -210,7 +238,7 @@ async def test_what_a_finding_cannot_tell_apart_is_asked_on_demand(tmp_path: Pat
 
 async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
-        process = await here.start()
+        process = await here.start_process()
         bus, plan = await join(stack, here, AGENTS[0])
         await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
@@ -301,7 +329,7 @@ async def test_a_kill_loses_no_window_and_counts_none_twice(tmp_path: Path) -> N
         return len(plan.checks) * reports_each
 
     async with house(tmp_path) as here, AsyncExitStack() as stack:
-        process = await here.start()
+        process = await here.start_process()
         joined = [await join(stack, here, agent) for agent in AGENTS]
         async with asyncio.TaskGroup() as tasks:
             working = [tasks.create_task(work(bus, plan)) for bus, plan in joined]
@@ -309,7 +337,7 @@ async def test_a_kill_loses_no_window_and_counts_none_twice(tmp_path: Path) -> N
                 await until_stored(here, kill * len(AGENTS) * reports_each // (kills + 2))
                 process.kill()
                 await process.wait()
-                process = await here.start()
+                process = await here.start_process()
         sent = sum(task.result() for task in working)
         await until_stored(here, len(AGENTS) * reports_each)
         process.send_signal(signal.SIGTERM)
@@ -323,13 +351,11 @@ async def test_a_kill_loses_no_window_and_counts_none_twice(tmp_path: Path) -> N
 
 async def test_a_restart_keeps_the_epoch_the_cookie_key_and_the_counters(tmp_path: Path) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
-        first = await here.start()
+        await here.start()
         bus, plan = await join(stack, here, AGENTS[0])
         await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
-        first.send_signal(signal.SIGTERM)
-        await first.wait()
-        await here.start()
+        await here.start_again()
         await publish_patiently(bus, measure(plan, 1))
         await publish_patiently(bus, measure(plan, 2))
         await until_stored(here, 2)
@@ -344,9 +370,7 @@ async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         await here.start()
         door = here.url.removeprefix("nats://")
-        first = here.running[-1]
-        first.terminate()
-        await first.wait()
+        await here.end()
         await here.start(door)
         bus, plan = await join(stack, here, AGENTS[0])
         assert plan.bus == (door,)
@@ -356,9 +380,8 @@ async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
 async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
     ended = Finding("x", (pod_out(NodeId.parse("prod/w1")),), Cause.NODE_DOWN, 1.0, "was broken", ended_ns=9)
     async with house(tmp_path) as here, AsyncExitStack() as stack:
-        first = await here.start()
-        first.send_signal(signal.SIGTERM)
-        await first.wait()
+        await here.start()
+        await here.end()
         history = History.at(tmp_path / "data" / "history.db")
         history.keep_incidents([ended])
         history.close()
@@ -372,8 +395,7 @@ async def test_two_collectors_in_one_directory_are_one_too_many(tmp_path: Path) 
     async with house(tmp_path) as here:
         await here.start()
         second = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.unit.collector.process", str(here.directory), "127.0.0.1:0",
-            stderr=asyncio.subprocess.PIPE,
+            *PROGRAM, str(here.directory), "127.0.0.1:0", stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         _, told = await asyncio.wait_for(second.communicate(), PATIENCE_S)
         assert second.returncode == 1
@@ -400,9 +422,11 @@ async def test_an_agent_added_to_the_keys_file_may_speak_and_one_taken_out_may_n
             await open_connection(here.url, login=old, name="old")
 
 
-async def test_a_keys_file_with_a_mistake_is_refused_and_the_old_keys_stand(tmp_path: Path) -> None:
+async def test_a_keys_file_with_a_mistake_is_refused_and_the_old_keys_stand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         await here.start()
         (tmp_path / "keys.json").write_text("agents: nobody")
-        await until(lambda: "the new keys are refused" in (tmp_path / "log").read_text())
+        await until(lambda: "the new keys are refused" in caplog.text)
         await join(stack, here, AGENTS[1])

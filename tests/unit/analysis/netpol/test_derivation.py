@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 
 from netprobe.analysis.netpol.derivation import derive
 from netprobe.analysis.netpol.policy import PolicyPod, PolicyProtocol
@@ -243,7 +243,7 @@ def test_a_pod_of_an_unknown_namespace_is_an_error() -> None:
         derive((), (), (PolicyPod("x", "p"),))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4 * settings().max_examples)  # four hundred in CI
 @given(here=worlds())
 def test_agrees_with_the_naive_second_implementation_on_every_cell(here: Raw) -> None:
     raw = {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each for each in here["pods"]}

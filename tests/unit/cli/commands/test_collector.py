@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from netprobe.cli.main import cli
+from netprobe.errors import NetprobeError
 
 INVENTORY = "clusters:\n  - {name: prod, nodes: [{name: w1, host_addresses: [192.0.2.1]}]}\n"
 
 
-def run(directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def words(directory: Path, *more: str) -> list[str]:
     (directory / "inventory.yaml").write_text(INVENTORY)
     (directory / "keys.json").write_text('{"agents": {}}')
     options = {
@@ -20,11 +24,7 @@ def run(directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
         "--keys": str(directory / "keys.json"),
         "--listen": "127.0.0.1:0",
     } | dict(zip(more[::2], more[1::2], strict=True))
-    words = [word for pair in options.items() for word in pair]
-    return subprocess.run(
-        [sys.executable, "-m", "netprobe", "collector", *words],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return ["collector", *(word for pair in options.items() for word in pair)]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,15 @@ def run(directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_wrong_option_is_one_line(tmp_path: Path, option: str, value: str, said: str) -> None:
-    done = run(tmp_path, option, value)
+    done = CliRunner().invoke(cli, words(tmp_path, option, value))
+    assert isinstance(done.exception, NetprobeError)
+    assert str(done.exception).startswith(said)
+    assert "\n" not in str(done.exception)
+
+
+def test_the_program_says_it_on_stderr_and_exits_with_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "netprobe", *words(tmp_path, "--listen", "nowhere")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"netprobe: {said}")
+    assert done.stderr.startswith("netprobe: 'nowhere' is not HOST:PORT")
     assert done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.figures.canvas import LEADER, Canvas
-from netprobe.render.figures.heatmap import draw_matrix
 from netprobe.render.figures.layout import HEIGHT, WIDTH
 from netprobe.render.figures.registry import FIGURES, draw_topology
 from netprobe.render.figures.state_style import PAPER, STATE_STYLES
@@ -46,6 +46,12 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
     "fifty clusters": fleets.large,
     "a hundred clusters in fifteen places": fleets.world,
 }
+
+
+@functools.cache
+def drawn(figure: str, fleet: str) -> Canvas:
+    """A figure of one of the fleets; drawing takes most of this file's time, and nobody changes a drawing."""
+    return FIGURES[figure](FLEETS[fleet]())
 
 
 # --- overlap ---------------------------------------------------------------------------------
@@ -94,7 +100,7 @@ def test_the_overlap_test_can_tell() -> None:
 @pytest.mark.parametrize("fleet", FLEETS)
 @pytest.mark.parametrize("figure", FIGURES)
 def test_no_two_texts_overlap_and_none_leaves_the_sheet(figure: str, fleet: str) -> None:
-    sheet = FIGURES[figure](FLEETS[fleet]())
+    sheet = drawn(figure, fleet)
     shapes = [(text.get_text(), corners_of(sheet, text)) for text in sheet.texts]
     clashes = [(one, other) for (one, a), (other, b) in itertools.combinations(shapes, 2) if overlap(a, b)]
     assert clashes == []
@@ -111,7 +117,7 @@ def words_of(sheet: Canvas) -> list[str]:
 
 
 def test_a_broken_tunnel_is_marked_in_both_directions_and_explained() -> None:
-    words = words_of(draw_topology(fleets.tunnel_down()))
+    words = words_of(drawn("topology", "tunnel-down"))
     assert words.count("✕") == 2
     assert "tunnel prod ↔ staging is down" in words
     assert "✕ down" in words, "the legend explains what occurs"
@@ -131,7 +137,7 @@ def test_a_leak_is_pointed_at_though_no_part_of_the_map_is_broken() -> None:
 
 
 def test_a_healthy_map_is_calm() -> None:
-    words = words_of(draw_topology(fleets.healthy()))
+    words = words_of(drawn("topology", "healthy"))
     assert words[0] == "all 14 agents reach each other, nothing broken"
     assert not {"✕", "≈", "?"} & set(words)
 
@@ -160,29 +166,29 @@ def test_a_leader_to_one_direction_crosses_no_text(ends: tuple[ClusterName, Clus
 
 
 def test_a_sick_agent_is_unknown_and_never_down() -> None:
-    words = words_of(draw_topology(fleets.agent_sick()))
+    words = words_of(drawn("topology", "agent-sick"))
     assert "pod ?" in words
     assert "agent prod/w2/pod is not measuring" in words
     assert "✕ down" not in words
 
 
 def test_a_lossy_tunnel_says_how_much() -> None:
-    assert words_of(draw_topology(fleets.several())).count("30 % lost") == 2
+    assert words_of(drawn("topology", "several")).count("30 % lost") == 2
 
 
 def test_fifty_clusters_name_only_what_differs() -> None:
-    words = words_of(draw_topology(fleets.large()))
+    words = words_of(drawn("topology", "fifty clusters"))
     assert [word for word in words if word.startswith(("us-west-0", "us-east-0"))] == [
         "us-west-01", "us-west-03", "us-west-07"
     ]  # fmt: skip
 
 
 def test_every_gateway_stands_on_the_map() -> None:
-    assert words_of(draw_topology(fleets.healthy())).count("gw") == 3
+    assert words_of(drawn("topology", "healthy")).count("gw") == 3
 
 
 def test_the_rest_of_many_workers_is_counted() -> None:
-    assert "+ 15 more" in words_of(draw_topology(many_workers()))
+    assert "+ 15 more" in words_of(drawn("topology", "many workers"))
 
 
 def test_an_empty_fleet_can_be_drawn() -> None:
@@ -192,7 +198,7 @@ def test_an_empty_fleet_can_be_drawn() -> None:
 
 
 def test_the_matrix_counts_its_pairs() -> None:
-    words = words_of(draw_matrix(fleets.tunnel_down()))
+    words = words_of(drawn("matrix", "tunnel-down"))
     assert "down: 12 pairs" in words
     assert "up: 30 pairs" in words
 
@@ -208,7 +214,7 @@ def test_equal_snapshots_give_equal_bytes(figure: str) -> None:
 
 
 def test_png_and_svg_are_what_they_say() -> None:
-    sheet = draw_topology(fleets.healthy())
+    sheet = drawn("topology", "healthy")
     assert sheet.to_png(dpi=50).startswith(b"\x89PNG")
     assert "<svg" in sheet.to_svg()
 
