@@ -45,7 +45,7 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
         ProbeResult(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes
     ]
     meaning = [
-        f"row {found.row.number}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
+        f"row {found.row.id}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
         f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
         for found in read_marks(told, way)
     ]

@@ -3,7 +3,7 @@
 Rule: a ping and a plain datagram keep their flow from interval to interval, a connection and a question to a
 service open a new one each time. Where all of the latter are silent from one node to several others, which
 other nodes reach by the same doors, and all of the former pass, it is the newness that is dropped, on this
-node (row 20).
+node (row `conntrack-full`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
-from netprobe.model.component import node_out
+from netprobe.model.component import ComponentKind, node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId
 from netprobe.model.outcome import OutcomeKind
@@ -50,7 +50,7 @@ def _suppose_full(look: IntervalObservation, facts: PlanIndex, node: NodeId) -> 
     numbers = [check.number for check in core]
     passing = facts.ids(check.number for check in old)
     return suppose(
-        Symptom("node-out", note="new-flows-only"),
+        Symptom(ComponentKind.NODE_OUT, note=Note.NEW_FLOWS_ONLY),
         (node_out(node),),
         core=numbers,
         explained={number for number in facts.at_node[node] if facts.checks[number].aspect in _NEW},

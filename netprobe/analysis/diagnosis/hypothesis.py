@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from netprobe.analysis.diagnosis.decision_table import read_table
-from netprobe.analysis.diagnosis.symptom import Symptom, TableRow
+from netprobe.analysis.diagnosis.symptom import Symptom, TableRow, part_kind
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence
 
 Key = tuple[Cause, tuple[Component, ...]]
 
 
+class Placeholders(TypedDict, total=False):
+    """What the text of a row may refer to; what is not given is taken from the first component.
+
+    ``parts`` (all components) is always filled in.
+    """
+
+    where: str
+    here: str
+    there: str
+    detail: str
+    remote: str
+    """The cluster that a route leads to."""
+    port: str
+    zone: str
+    loss: str
+    outer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What may be broken. Checks are numbered as in the facts."""
 
+    symptom: Symptom
     row: TableRow
     components: tuple[Component, ...]
     """Sorted."""
@@ -33,8 +53,7 @@ class Hypothesis:
     """Whether the frame holds nothing half-hearted: the parts were broken from its beginning to its end."""
     patience: int = 2
     """Frames in a row that must say the same, where nothing else vouches for it."""
-    symptom: Symptom = field(default_factory=lambda: Symptom(""))
-    words: tuple[tuple[str, str], ...] = ()
+    words: Placeholders = field(default_factory=Placeholders, compare=False)
 
     @property
     def cause(self) -> Cause:
@@ -71,7 +90,7 @@ def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at 
     *,
     core: Iterable[int],
     explained: Iterable[int] = (),
-    words: dict[str, str] | None = None,
+    words: Placeholders | None = None,
     evidence: tuple[Evidence, ...] = (),
     against: tuple[Evidence, ...] = (),
     indistinguishable: tuple[Component, ...] = (),
@@ -84,42 +103,41 @@ def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at 
     parts = tuple(sorted(set(components)))
     core = frozenset(core)
     return Hypothesis(
+        symptom=symptom,
         row=row,
         components=parts,
         core=core,
         explained=core | frozenset(explained),
-        summary=_say(row.text, parts, words or {}),
+        summary=_format_summary(row, parts, words or {}),
         evidence=evidence,
         against=against,
         indistinguishable=indistinguishable,
         loss=loss,
         is_solid=is_solid,
         patience=patience,
-        symptom=symptom,
-        words=tuple((words or {}).items()),
+        words=words or {},
     )
 
 
-def rename(hypothesis: Hypothesis, part: Component, *, symptom_part: str, is_gateway: bool) -> Hypothesis:
-    """The same trouble, blamed on another part of its class: the table is asked again, and words it anew."""
-    symptom = replace(hypothesis.symptom, part=symptom_part, gateway=is_gateway)
+def rename(hypothesis: Hypothesis, part: Component, *, is_gateway: bool) -> Hypothesis:
+    """The same symptom, blamed on another component: reads the table again and rewrites the summary."""
+    symptom = replace(hypothesis.symptom, part=part_kind(part), is_gateway=is_gateway)
     row = read_table(symptom)
-    summary = _say(row.text, (part,), dict(hypothesis.words))
+    summary = _format_summary(row, (part,), hypothesis.words)
     return replace(hypothesis, row=row, components=(part,), summary=summary, symptom=symptom)
 
 
-def _say(text: str, parts: tuple[Component, ...], words: dict[str, str]) -> str:
+def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placeholders) -> str:
     first = parts[0]
-    known = {
-        "parts": " and ".join(map(str, parts)),
+    known: Placeholders = {
         "where": first.source,
         "here": first.source,
         "there": first.target,
         "detail": first.detail,
         "remote": first.detail.removeprefix("to "),
-        "door": first.detail,
+        "port": first.detail,
         "zone": first.detail,
         "loss": "some",
         "outer": "",
     }
-    return text.format_map(known | words)
+    return row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words})

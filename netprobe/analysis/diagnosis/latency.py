@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Answer, Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
@@ -70,7 +70,7 @@ def _suppose(
     usual = sorted(baselines.usual_ns(number) or 0.0 for number in core)
     told = f"{now[len(now) // 2] / 1e6:.0f} ms, usually {usual[len(usual) // 2] / 1e6:.1f} ms"
     return suppose(
-        Symptom("tunnel", answer="slow"),
+        Symptom(ComponentKind.TUNNEL, answer=Answer.SLOW),
         parts,
         core=core,
         words={"loss": told},

@@ -1,8 +1,8 @@
-"""Rows for the localiser: which leg of which check sent how much and lost how much, in one family at a time.
+"""Rows for the localiser: what each leg of each check sent and lost, one traffic class at a time.
 
 Rules: out and back are rows of their own where the responder counted what reached it; elsewhere one row
-covers both legs. A family (main, IPv6, large packets) is localised apart, because a part may be broken for
-large packets only, and a small packet that passed would acquit it.
+covers both legs. Each traffic class (main, IPv6, large packets) is localised separately, because a part may
+be broken for large packets only, and a small packet that passed would acquit it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import product
 
 import numpy as np
 
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import UNTOLD, IntervalObservation, ObservationTable
 from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
@@ -20,22 +21,13 @@ from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.check import Layer
 from netprobe.model.component import Component, ComponentKind
 
-
-class Family(StrEnum):
-    """What is localised together."""
-
-    MAIN = "main"
-    V6 = "v6"
-    LARGE = "large"
-
-
-FAMILY_OF = {
-    Aspect.ICMP: Family.MAIN,
-    Aspect.UDP: Family.MAIN,
-    Aspect.TCP: Family.MAIN,
-    Aspect.OUTER: Family.MAIN,
-    Aspect.V6: Family.V6,
-    Aspect.LARGE: Family.LARGE,
+TRAFFIC_OF = {
+    Aspect.ICMP: TrafficClass.MAIN,
+    Aspect.UDP: TrafficClass.MAIN,
+    Aspect.TCP: TrafficClass.MAIN,
+    Aspect.OUTER: TrafficClass.MAIN,
+    Aspect.V6: TrafficClass.V6,
+    Aspect.LARGE: TrafficClass.LARGE,
 }
 
 
@@ -50,14 +42,14 @@ class Leg(StrEnum):
 _LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 
 
-class FamilyRows:
-    """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
+class LossRows:
+    """The matrix of one traffic class: three rows per check, most of them unused at any one time."""
 
-    def __init__(self, facts: PlanIndex, family: Family) -> None:
+    def __init__(self, facts: PlanIndex, traffic: TrafficClass) -> None:
         self.checks = tuple(
             c
             for c in facts.checks
-            if FAMILY_OF.get(c.aspect) is family and c.legs.forward and not _is_scattered(c)
+            if TRAFFIC_OF.get(c.aspect) is traffic and c.legs.forward and not _is_scattered(c)
         )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
         self.matrix: EvidenceMatrix[Component] = EvidenceMatrix.of_path_sets(

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Symptom, TablePart
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.model.component import ComponentKind, gateway_in, gateway_out, node_in, node_out
 from netprobe.model.component import agent as agent_component
-from netprobe.model.component import gateway_in, gateway_out, node_in, node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
 
@@ -50,7 +50,7 @@ def _suppose_dead(
         hidden |= facts.crossing[parts[0]] | facts.crossing[parts[1]]
     sources = {check.source for check in asked}
     return suppose(
-        Symptom("node", gateway=is_gateway),
+        Symptom(TablePart.NODE, is_gateway=is_gateway),
         parts,
         core=core,
         explained=hidden,
@@ -86,7 +86,7 @@ def _suppose_sick(
     core = [check.number for check in talked]
     every = {check.number for check in facts.to_agent.get(agent, ())}
     return suppose(
-        Symptom("agent"),
+        Symptom(ComponentKind.AGENT),
         (agent_component(agent),),
         core=core,
         explained=every | {check.number for check in facts.from_agent.get(agent, ())},

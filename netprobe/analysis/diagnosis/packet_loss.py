@@ -12,9 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows, plain
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, Placeholders, suppose
+from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF, LossRows, plain
+from netprobe.analysis.diagnosis.symptom import (
+    Answer,
+    Symptom,
+    TrafficClass,
+    count_directions,
+    part_kind,
+)
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
@@ -67,13 +73,13 @@ class PacketLossDetector:
 
     def __init__(self, facts: PlanIndex) -> None:
         self.facts = facts
-        self.rows = {family: FamilyRows(facts, family) for family in Family}
+        self.rows = {traffic: LossRows(facts, traffic) for traffic in TrafficClass}
 
     def find_dead(
-        self, look: IntervalObservation, family: Family, *, without: Collection[int]
+        self, look: IntervalObservation, traffic: TrafficClass, *, without: Collection[int]
     ) -> tuple[LossSuspect, ...]:
         """The parts nothing came through in this frame."""
-        rows = self.rows[family]
+        rows = self.rows[traffic]
         every = rows.observe((look,), without=without)
         candidates = _find_unacquitted(every)
         if not len(candidates):
@@ -83,10 +89,10 @@ class PacketLossDetector:
         return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
 
     def find_lossy(
-        self, looks: Collection[IntervalObservation], family: Family, *, without: Collection[int]
+        self, looks: Collection[IntervalObservation], traffic: TrafficClass, *, without: Collection[int]
     ) -> tuple[LossSuspect, ...]:
         """The parts that lost some of what crossed them, over several frames."""
-        rows = self.rows[family]
+        rows = self.rows[traffic]
         every = rows.observe(looks, without=without)
         candidates = every.matrix.components_on(np.flatnonzero(every.lost))
         if not _is_any_lossy(every, candidates):
@@ -99,7 +105,7 @@ class PacketLossDetector:
         )
 
     @staticmethod
-    def _is_mirrored(rows: FamilyRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
+    def _is_mirrored(rows: LossRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
         part = blamed.part
         other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
@@ -112,7 +118,7 @@ class PacketLossDetector:
 
     @staticmethod
     def _blame(
-        rows: FamilyRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
+        rows: LossRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
     ) -> LossSuspect:
         """A suspect found in the rows whose *number* is given."""
         ranked = sorted(suspect.components, key=_rank)
@@ -173,14 +179,14 @@ def group_dead(
     facts: PlanIndex,
     blamed: Iterable[LossSuspect],
     *,
-    column: str,
+    traffic: TrafficClass,
     outer: Callable[[Component], str],
 ) -> tuple[Hypothesis, ...]:
     """Suspects that belong together, each group put to the table."""
     groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in _absorb(list(blamed)):
         groups[_group_key(one.part)].append(one)
-    return tuple(_suppose_dead(look, facts, group, column, outer) for group in groups.values())
+    return tuple(_suppose_dead(look, facts, group, traffic, outer) for group in groups.values())
 
 
 def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
@@ -217,25 +223,27 @@ def _suppose_dead(
     look: IntervalObservation,
     facts: PlanIndex,
     group: list[LossSuspect],
-    column: str,
+    traffic: TrafficClass,
     outer: Callable[[Component], str],
 ) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     symptom = Symptom(
-        part=name_in_table(parts[0]),
-        column=column,
-        ways="both" if len(parts) > 1 else "one",
+        part=part_kind(parts[0]),
+        traffic=traffic,
+        directions=count_directions(len(parts)),
         answer=_find_answer(look, core),
-        gateway=_is_gateway(facts, parts[0]),
+        is_gateway=_is_gateway(facts, parts[0]),
     )
-    words = {"outer": outer(parts[0]), "detail": _reject_words(look, core)}
+    words: Placeholders = {"detail": _reject_words(look, core)}
+    if outer_words := outer(parts[0]):
+        words["outer"] = outer_words
     return suppose(
         symptom,
         parts,
         core=core,
-        explained=_crossing(facts, parts, column),
-        words={key: word for key, word in words.items() if word} | {"detail": words["detail"]},
+        explained=_crossing(facts, parts, traffic),
+        words=words,
         evidence=(*_evidence(look, facts, core), *_directions(look, facts, core, parts)),
         against=_witnesses(look, facts, parts),
         indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
@@ -244,17 +252,14 @@ def _suppose_dead(
     )
 
 
-def name_in_table(part: Component) -> str:
-    """What the decision table calls a part."""
-    return "route" if part.kind is ComponentKind.OVERLAY and part.detail else str(part.kind)
-
-
-def _crossing(facts: PlanIndex, parts: Iterable[Component], column: str) -> frozenset[int]:
+def _crossing(
+    facts: PlanIndex, parts: Iterable[Component], traffic: TrafficClass = TrafficClass.MAIN
+) -> frozenset[int]:
     crossing: set[int] = set()
     for part in parts:
         crossing |= facts.crossing.get(part, frozenset())
-    if column in {"large", "v6"}:
-        crossing = {number for number in crossing if str(facts.checks[number].aspect) == column}
+    if traffic is not TrafficClass.MAIN:
+        crossing = {number for number in crossing if TRAFFIC_OF.get(facts.checks[number].aspect) is traffic}
     return frozenset(crossing)
 
 
@@ -262,17 +267,17 @@ def _is_gateway(facts: PlanIndex, part: Component) -> bool:
     return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
 
 
-def _find_answer(look: IntervalObservation, core: Iterable[int]) -> str:
-    heard: Counter[str] = Counter()
+def _find_answer(look: IntervalObservation, core: Iterable[int]) -> Answer:
+    heard: Counter[Answer] = Counter()
     for number in core:
         for kind, count in look.seen[number].window.outcomes if number in look.seen else ():
             if kind is OutcomeKind.REJECTED:
-                heard["rejected"] += count
+                heard[Answer.REJECTED] += count
             elif kind is OutcomeKind.REFUSED:
-                heard["refused"] += count
+                heard[Answer.REFUSED] += count
             elif kind is OutcomeKind.TIMED_OUT:
-                heard["silent"] += count
-    return heard.most_common(1)[0][0] if heard else "silent"
+                heard[Answer.SILENT] += count
+    return heard.most_common(1)[0][0] if heard else Answer.SILENT
 
 
 def _reject_words(look: IntervalObservation, core: Iterable[int]) -> str:
@@ -315,7 +320,7 @@ def _witnesses(
     every = frozenset(parts)
     good = [
         number
-        for number in _crossing(facts, every, "")
+        for number in _crossing(facts, every)
         if number in look.seen and look.seen[number].is_good and facts.surely_crosses(number, every)
     ]
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
@@ -357,10 +362,10 @@ def _suppose_lossy(
     ids = facts.ids(core)
     is_link = parts[0].kind is ComponentKind.TUNNEL
     return suppose(
-        Symptom(str(parts[0].kind), ways="both" if len(parts) > 1 else "one", answer="lossy"),
+        Symptom(parts[0].kind, directions=count_directions(len(parts)), answer=Answer.LOSSY),
         parts,
         core=core,
-        explained=_crossing(facts, parts, ""),
+        explained=_crossing(facts, parts),
         words={"loss": f"{100 * loss:.0f} %"},
         evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
         loss=loss,

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Answer, Note, Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, gateway_out, node_out, pod_in
@@ -58,7 +58,7 @@ def _suppose_astray(
     }
     detail = f"{' and '.join(answering) or 'somebody else'} answers instead of {' and '.join(victims)}"
     return suppose(
-        Symptom(str(part.kind), answer="wrong-peer"),
+        Symptom(part.kind, answer=Answer.WRONG_PEER),
         (part,),
         core=numbers,
         explained=touched,
@@ -99,7 +99,7 @@ def _suppose_translated(
     examples = sorted({(str(facts.checks[n].source), look.seen[n].window.observed_source) for n in numbers})
     agent, source = examples[0]
     return suppose(
-        Symptom(str(part.kind), note="snat"),
+        Symptom(part.kind, note=Note.SNAT),
         (part,),
         core=numbers,
         words={"detail": f"{agent} is seen as {source}"},

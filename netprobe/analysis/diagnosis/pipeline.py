@@ -11,11 +11,12 @@ from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
-from netprobe.analysis.diagnosis.loss_rows import FAMILY_OF, Family
+from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_translated, find_wrong_peers
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
@@ -89,12 +90,14 @@ class DiagnosisPipeline:
         return frozenset(aside)
 
     def _find_broken(self, look: IntervalObservation, aside: frozenset[int]) -> list[Hypothesis]:
-        main = self.network.find_dead(look, Family.MAIN, without=aside)
-        found = list(group_dead(look, self.facts, main, column="all", outer=self._outer_words(look)))
+        main = self.network.find_dead(look, TrafficClass.MAIN, without=aside)
+        found = list(
+            group_dead(look, self.facts, main, traffic=TrafficClass.MAIN, outer=self._outer_words(look))
+        )
         aside = aside | _explained(found) | self._gated(look)
-        for family in (Family.V6, Family.LARGE):
-            blamed = self.network.find_dead(look, family, without=aside)
-            found += group_dead(look, self.facts, blamed, column=str(family), outer=self._outer_words(look))
+        for traffic in (TrafficClass.V6, TrafficClass.LARGE):
+            blamed = self.network.find_dead(look, traffic, without=aside)
+            found += group_dead(look, self.facts, blamed, traffic=traffic, outer=self._outer_words(look))
         return found
 
     def _gated(self, look: IntervalObservation) -> frozenset[int]:
@@ -102,7 +105,7 @@ class DiagnosisPipeline:
         return frozenset(
             number
             for number in look.troubled
-            if FAMILY_OF.get(self.facts.checks[number].aspect) in {Family.V6, Family.LARGE}
+            if TRAFFIC_OF.get(self.facts.checks[number].aspect) in {TrafficClass.V6, TrafficClass.LARGE}
             and not self._is_plain_fine(look, self.facts.checks[number])
         )
 
@@ -128,7 +131,7 @@ class DiagnosisPipeline:
             for one in looks
         ):
             return ()
-        blamed = self.network.find_lossy(looks, Family.MAIN, without=done & look.troubled)
+        blamed = self.network.find_lossy(looks, TrafficClass.MAIN, without=done & look.troubled)
         return group_lossy(looks, self.facts, blamed)
 
     def _outer_words(self, look: IntervalObservation) -> Callable[[Component], str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Answer, Symptom, TablePart
 from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
 from netprobe.analysis.plan.index import (
     Aspect,
@@ -183,7 +183,7 @@ def _blame_column(
     if not alive and len(dying) > 1:
         numbers = set().union(*dying.values())
         part = _part_itself(checks[0])
-        if part.kind is ComponentKind.FIREWALL_RULE and _answer(look, numbers) == "refused":
+        if part.kind is ComponentKind.FIREWALL_RULE and _answer(look, numbers) is Answer.REFUSED:
             part = _proxy(checks[0])  # nobody listens at the node's port: its proxy does not know it
         return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
@@ -222,13 +222,13 @@ def _suppose(
     nodes = {facts.checks[number].source.node_id for number in numbers}
     where = f"{part.source} {part.detail}" if part.kind is ComponentKind.SERVICE else part.source
     answer = _answer(look, numbers)
-    is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer == "refused"
+    is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer is Answer.REFUSED
     return suppose(
-        Symptom("dns-zone" if is_zone else str(part.kind), answer=answer),
+        Symptom(TablePart.DNS_ZONE if is_zone else part.kind, answer=answer),
         (part,),
         core=numbers,
         explained=facts.crossing.get(part, frozenset()),
-        words={"where": where, "zone": part.detail, "door": part.detail},
+        words={"where": where, "zone": part.detail, "port": part.detail},
         evidence=(
             Evidence(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(look, numbers)}", ids),
         ),
@@ -257,13 +257,13 @@ def _against(look: IntervalObservation, facts: PlanIndex, part: Component) -> tu
     return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
 
 
-def _answer(look: IntervalObservation, numbers: Iterable[int]) -> str:
+def _answer(look: IntervalObservation, numbers: Iterable[int]) -> Answer:
     refused = silent = 0
     for number in numbers:
         window = look.seen[number].window
         refused += window.count(OutcomeKind.REFUSED) + window.count(OutcomeKind.REJECTED)
         silent += window.count(OutcomeKind.TIMED_OUT)
-    return "refused" if refused > silent else "silent"
+    return Answer.REFUSED if refused > silent else Answer.SILENT
 
 
 def _words(look: IntervalObservation, numbers: Iterable[int]) -> str:

@@ -16,7 +16,6 @@ from netprobe.analysis.diagnosis.hypothesis import (
     Key,
     rename,
 )
-from netprobe.analysis.diagnosis.packet_loss import name_in_table
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
@@ -155,7 +154,7 @@ class FindingLifecycle:
         if case is None or not left:
             return False
         is_gateway = left[0].source.count("/") == 1 and NodeId.parse(left[0].source) in self._facts.gateways
-        named = rename(case.hypothesis, left[0], symptom_part=name_in_table(left[0]), is_gateway=is_gateway)
+        named = rename(case.hypothesis, left[0], is_gateway=is_gateway)
         case.finding = replace(
             case.finding,
             components=named.components,

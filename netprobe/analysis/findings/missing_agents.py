@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Placeholders, suppose
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.findings.missing_agents_text import MissingAgent, describe, find_evidence
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
@@ -35,7 +35,7 @@ _PASSING = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW, Cause.POLICY_DROP, 
             Cause.INTENT_BROKEN, Cause.INTENT_LEAK}  # fmt: skip
 """Causes that explain no silence: packets pass, or one door is shut that is not the bus's."""
 _BETWEEN = {ComponentKind.TUNNEL, ComponentKind.UNDERLAY, ComponentKind.GATEWAY_IN, ComponentKind.GATEWAY_OUT}
-_Key = tuple[str, tuple[Component, ...]]
+_Key = tuple[Note, tuple[Component, ...]]
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _AwaitedPod:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    note: str
+    note: Note
     parts: tuple[Component, ...]
     late: tuple[AgentId, ...]
 
@@ -225,13 +225,15 @@ class MissingAgents:
         heard = frozenset(agent for agent, at in self._heard.items() if self._clock_ns - at < half_ns)
         alone = {agent: note for agent in late if (note := self._excuse(agent))}
         for agent, note in alone.items():
-            part = bus_way(agent) if note == "turned-away" else agent_part(agent)
+            part = bus_way(agent) if note is Note.TURNED_AWAY else agent_part(agent)
             yield from self._if_due(_Group(note, (part,), (agent,)))
         silent = [agent for agent in late if agent not in alone]
-        heard |= {agent for agent, note in alone.items() if note != "not-running"}  # it got as far as the bus
+        heard |= {
+            agent for agent, note in alone.items() if note is not Note.NOT_RUNNING
+        }  # it got as far as the bus
         if silent and not heard:
             clusters = dict.fromkeys(agent.cluster for agent in silent)
-            yield from self._if_due(_Group("everybody", tuple(map(bus_way, clusters)), tuple(silent)))
+            yield from self._if_due(_Group(Note.EVERYBODY, tuple(map(bus_way, clusters)), tuple(silent)))
             return
         for cluster, members in groupby(silent, key=lambda agent: agent.cluster):
             here = frozenset(agent for agent in heard if agent.cluster == cluster)
@@ -242,13 +244,13 @@ class MissingAgents:
         if any(self._waits[agent].is_due for agent in group.late):
             yield group
 
-    def _excuse(self, agent: AgentId) -> str:
+    def _excuse(self, agent: AgentId) -> Note | None:
         """What is known of an agent that has nothing to do with its way to the bus."""
         if agent in self._muster.refused:
-            return "turned-away"
+            return Note.TURNED_AWAY
         if self._waits[agent].pod.waits:
-            return "not-running"
-        return "on-the-bus" if agent in self._muster.present else ""
+            return Note.NOT_RUNNING
+        return Note.ON_THE_BUS if agent in self._muster.present else None
 
     def _place(
         self, cluster: ClusterName, late: tuple[AgentId, ...], here: frozenset[AgentId]
@@ -256,19 +258,19 @@ class MissingAgents:
         if not here:
             nodes = dict.fromkeys(agent.node_id for agent in late)
             (first, *others) = nodes
-            note = "not-ready" if not others and first in self._muster.not_ready else "cluster"
+            note = Note.NOT_READY if not others and first in self._muster.not_ready else Note.ONE_CLUSTER
             yield _Group(note, (bus_way(cluster if others else first),), late)
             return
         for plane, members in _by_plane(late).items():
             if len(members) > 1 and plane not in {agent.plane for agent in here}:
-                yield _Group("plane", (bus_way(cluster, plane=plane),), members)
+                yield _Group(Note.ONE_PLANE, (bus_way(cluster, plane=plane),), members)
                 late = tuple(agent for agent in late if agent not in members)
         for node, found in groupby(late, key=lambda agent: agent.node_id):
             members = tuple(found)
             is_ready = node not in self._muster.not_ready
             beside = any(agent.node_id == node for agent in here)
             where = members[0] if is_ready and beside else node
-            yield _Group("one" if is_ready else "not-ready", (bus_way(where),), members)
+            yield _Group(Note.ONE_NODE if is_ready else Note.NOT_READY, (bus_way(where),), members)
 
     # --- findings -------------------------------------------------------------------------------
 
@@ -299,9 +301,12 @@ class MissingAgents:
         late = [self._late(agent) for agent in group.late]
         evidence, against = find_evidence(late, facts, look)
         checks = [c.number for agent in group.late for c in facts.from_agent.get(agent, ())]
-        symptom = Symptom(str(group.parts[0].kind), note=group.note)
+        symptom = Symptom(group.parts[0].kind, note=group.note)
         at_home = group.parts[0].source.partition("/")[0] == self._muster.home
-        words = {"detail": describe(late), "there": "the bus's Service" if at_home else "the bus"}
+        words: Placeholders = {
+            "detail": describe(late),
+            "there": "the bus's Service" if at_home else "the bus",
+        }
         supposed = suppose(symptom, group.parts, core=(), words=words)
         finding = Finding(
             id=f"{supposed.cause}:{'+'.join(map(str, supposed.components))}",

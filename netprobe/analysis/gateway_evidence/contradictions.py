@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.diagnosis.decision_table import read_table
 from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.gateway_evidence.statements import GatewayReadings, Statement, find_statements
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.inventory import Inventory
 
-SYMPTOM = Symptom("tunnel", note="called-connected")
+SYMPTOM = Symptom(ComponentKind.TUNNEL, note=Note.CALLED_CONNECTED)
 
 
 def find_contradictions(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.gateway_evidence.correlation import CrossEvidence, find_joint_statements
 from netprobe.analysis.gateway_evidence.statements import (
     GatewayReadings,
@@ -51,14 +51,14 @@ def weigh_finding(
 
 
 def _read_again(finding: Finding, witnesses: Iterable[GatewayReadings]) -> Finding:
-    """What the table says of a silent door where its host dropped packets as invalid meanwhile (row 18)."""
+    """Read the table again for a silent port whose host dropped packets as invalid: `asymmetric-route`."""
     door = finding.components[0]
     if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
         return finding
     hosts = (one for one in witnesses if one.after.node == door.source)
     if not any(count_packets(one, rule) > 0 for one in hosts for rule in _invalid_rules(one)):
         return finding
-    found = suppose(Symptom(str(door.kind), note="invalid"), finding.components, core=())
+    found = suppose(Symptom(door.kind, note=Note.INVALID), finding.components, core=())
     return replace(
         finding,
         summary=found.summary,

@@ -47,7 +47,7 @@ def look(fate: Fate) -> IntervalObservation:
 
 def test_new_flows_silent_and_old_ones_alive_is_a_full_table() -> None:
     (found,) = find_full_tables(look(full), facts(), ignored=frozenset())
-    assert (found.row.number, found.cause) == ("20", Cause.CONNTRACK_FULL)
+    assert (found.row.id, found.cause) == ("conntrack-full", Cause.CONNTRACK_FULL)
     assert [str(part) for part in found.components] == [f"node-out({NODE})"]
     assert {facts().checks[number].aspect for number in found.core} == NEW
     assert found.core <= found.explained

@@ -19,6 +19,7 @@ from netprobe.analysis.gateway_evidence.correlation import (
 from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.model import component as parts
+from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import (
     ChosenRoute,
@@ -189,24 +190,24 @@ def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely(
 @pytest.mark.parametrize(
     ("rule", "row"),
     [
-        (RuleCounter("inet f input", 4, "drop", 3, invalid_only=True), "18"),
-        (RuleCounter("inet f input", 4, "drop", 3), "19"),
-        (RuleCounter("inet f input", 4, "accept", 3, invalid_only=True), "19"),
+        (RuleCounter("inet f input", 4, "drop", 3, invalid_only=True), "asymmetric-route"),
+        (RuleCounter("inet f input", 4, "drop", 3), "port-dropped"),
+        (RuleCounter("inet f input", 4, "accept", 3, invalid_only=True), "port-dropped"),
     ],
     ids=["dropped as invalid", "dropped for another reason", "counted and let through"],
 )
-def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
-    text = {each.number: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
+def test_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
+    text = {each.id: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
     door = parts.firewall_rule("a/gw", port="tcp/80")
-    finding = suppose(Symptom("firewall-rule"), (door,), core=())
+    finding = suppose(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
     told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
     moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
     still = GatewayReadings(reading(rule), reading(rule))
     assert weigh_finding(told, [still], inventory=INVENTORY).summary == finding.summary
     said = weigh_finding(told, [moved], inventory=INVENTORY)
-    begins = text.partition("{where}")[0] if row == "18" else "tcp/80 on a/gw is silent"
+    begins = text.partition("{where}")[0] if row == "asymmetric-route" else "tcp/80 on a/gw answers no source"
     assert said.summary.startswith(begins)
-    assert (said.confidence == 0.75) == (row == "18")
+    assert (said.confidence == 0.75) == (row == "asymmetric-route")
 
 
 def crossed(*, sent: int, received: int, back: int = 0) -> list[GatewayReadings]:
