@@ -18,7 +18,7 @@ from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.arrays import FloatArray, IntArray
 from netprobe.model.component import Component
-from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, Window
 from netprobe.simulate.effects import (
@@ -189,13 +189,13 @@ class CalmWorld(World):
         """Whatever starts, ends or passes at a node."""
         if node not in self._behind:
             crossing = self._facts.crossing
-            crossed = (crossing[part] for part in crossing if str(node) in {part.source, part.target})
+            crossed = (crossing[part] for part in crossing if part.is_at(node))
             self._behind[node] = self._facts.at_node.get(node, frozenset()).union(*crossed)
         return self._behind[node]
 
     def _served_beside(self, part: Component) -> frozenset[int]:
         """Services and names of the cluster a part belongs to: their probes end at any of its pods."""
-        return self._served.get(ClusterName(part.source.partition("/")[0]), frozenset())
+        return self._served.get(part.cluster, frozenset())
 
     def _window(self, check: CheckFacts, tally: ProbeCounts, start_ns: int) -> Window:
         if self._find_delay_ns(check, start_ns):

@@ -164,10 +164,8 @@ class Analyst:
 
     @property
     def _sick(self) -> frozenset[AgentId]:
-        named = {f.components[0].source for f in self._findings.open if f.cause is Cause.AGENT_SICK}
-        if not named:
-            return frozenset()
-        return frozenset(agent for agent in self._facts.agents if str(agent) in named)
+        named = {f.components[0].agent for f in self._findings.open if f.cause is Cause.AGENT_SICK}
+        return frozenset(agent for agent in named if agent in self._facts.agent_set)
 
     def _judge_frame(self, frame: Interval, *, now_ns: int) -> None:
         if self._is_void(frame):

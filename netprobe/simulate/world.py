@@ -20,7 +20,6 @@ from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.simulate.effect_scope import (
     find_lag_ns,
-    is_at,
     is_lagged_away,
     is_too_new,
     leaves_by,
@@ -303,7 +302,7 @@ class World:
         if self._random.random() < HEALTHY_LOSS * len(route):
             return False
         for effect in effects:
-            if isinstance(effect, NodeDown) and any(is_at(part, effect.node) for part in route):
+            if isinstance(effect, NodeDown) and any(part.is_at(effect.node) for part in route):
                 return False
             if (
                 isinstance(effect, Lose)

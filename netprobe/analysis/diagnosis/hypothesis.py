@@ -130,13 +130,13 @@ def rename(hypothesis: Hypothesis, part: Component, *, is_gateway: bool) -> Hypo
 def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placeholders) -> str:
     first = parts[0]
     known: Placeholders = {
-        "where": first.source,
-        "here": first.source,
-        "there": first.target,
-        "detail": first.detail,
-        "remote": first.detail.removeprefix("to "),
-        "port": first.detail,
-        "zone": first.detail,
+        "where": str(first.source),
+        "here": str(first.source),
+        "there": str(first.target),
+        "detail": str(first.detail),
+        "remote": first.route_target or "",
+        "port": first.port,
+        "zone": first.zone,
         "loss": "some",
         "outer": "",
     }

@@ -14,7 +14,7 @@ from netprobe.analysis.diagnosis.symptom import Answer, Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, Written
 from netprobe.model.finding import Evidence
 
 _LEAST = 4
@@ -29,12 +29,12 @@ def find_slow(
     """Tunnels that have become slow."""
     if len(look.slow) < _LEAST:
         return ()
-    pairs: dict[frozenset[str], set[Component]] = {}
+    pairs: dict[tuple[frozenset[Written], Written], set[Component]] = {}
     for number in look.slow:
         legs = facts.checks[number].legs
         for part in legs.crossed:
             if part.kind is ComponentKind.TUNNEL:
-                pairs.setdefault(frozenset((part.source, part.target, part.detail)), set()).add(part)
+                pairs.setdefault((part.ends, part.detail), set()).add(part)
     ranked = sorted(pairs.values(), key=lambda parts: (-len(look.slow & _crossing(facts, parts)), min(parts)))
     found: list[Hypothesis] = []
     left = set(look.slow)

@@ -114,20 +114,16 @@ def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, .
     acquits one. A door is one part per plane: a rule may guard the pods and not the node.
     """
     between_hosts = check.check.layer is Layer.NODE
+    plane = check.asked.plane if check.asked else None
     return tuple(
-        door_of_plane(part, check) if part.kind is ComponentKind.FIREWALL_RULE else part
+        part.of_plane(plane) if part.kind is ComponentKind.FIREWALL_RULE else part
         for part in route
         if not (between_hosts and part.kind is ComponentKind.OVERLAY and not part.detail)
     )
 
 
-def door_of_plane(part: Component, check: CheckFacts) -> Component:
-    """A door towards one plane of a node."""
-    return Component(part.kind, part.source, check.asked.plane if check.asked else "", part.detail)
-
-
 def plain(part: Component) -> Component:
     """The component as the plan names it."""
     if part.kind is ComponentKind.FIREWALL_RULE:
-        return Component(part.kind, part.source, detail=part.detail)
+        return part.of_every_plane()
     return part

@@ -31,7 +31,6 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
-from netprobe.model.names import NodeId
 from netprobe.model.outcome import OutcomeKind
 
 _DEAD = SetCover(bad_share=0.999, good_share=0.0)
@@ -108,7 +107,7 @@ class PacketLossDetector:
     def _is_mirrored(rows: LossRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
         part = blamed.part
-        other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
+        other = rows.matrix.number_of.get(part.reverse())
         if other is None:
             return False
         crossed, _ = rows.matrix.rows_crossing(np.array([other]), surely=True)
@@ -192,12 +191,12 @@ def group_dead(
 def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
     """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
     parts = {one.part for one in blamed}
-    tunnels = {frozenset((p.source, p.target)) for p in parts if p.kind is ComponentKind.TUNNEL}
+    tunnels = {p.ends for p in parts if p.kind is ComponentKind.TUNNEL}
 
     def is_behind(part: Component) -> bool:
         if part.kind is ComponentKind.OVERLAY and part.detail:
-            return Component(part.kind, part.source, part.target) in parts
-        return part.kind is ComponentKind.UNDERLAY and frozenset((part.source, part.target)) in tunnels
+            return part.without_detail() in parts
+        return part.kind is ComponentKind.UNDERLAY and part.ends in tunnels
 
     return [one for one in blamed if not is_behind(one.part)]
 
@@ -206,9 +205,9 @@ def _group_key(part: Component) -> tuple[object, ...]:
     """Both directions of one thing, or both planes of one door, are one thing."""
     match part.kind:
         case ComponentKind.TUNNEL | ComponentKind.UNDERLAY:
-            return (part.kind, frozenset((part.source, part.target)), part.detail)
+            return (part.kind, part.ends, part.detail)
         case ComponentKind.OVERLAY if not part.detail:
-            return (part.kind, frozenset((part.source, part.target)))
+            return (part.kind, part.ends)
         case ComponentKind.NODE_IN | ComponentKind.NODE_OUT:
             return ("node", part.source)
         case ComponentKind.POD_IN | ComponentKind.POD_OUT:
@@ -264,7 +263,7 @@ def _crossing(
 
 
 def _is_gateway(facts: PlanIndex, part: Component) -> bool:
-    return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
+    return part.agent is None and part.node in facts.gateways
 
 
 def _find_answer(look: IntervalObservation, core: Iterable[int]) -> Answer:

@@ -201,14 +201,14 @@ def _proxy(check: CheckFacts) -> Component:
 
 def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
     """A dead DNS server explains its zones, a node's stale proxy the ports of that node."""
-    proxies = {part.source: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
-    servers = {(part.source) for part in blamed if part.kind is ComponentKind.DNS and not part.detail}
+    proxies = {part.node: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
+    servers = {part.cluster for part in blamed if part.kind is ComponentKind.DNS and not part.zone}
     found: dict[Component, set[int]] = {}
     for part, numbers in blamed.items():
-        if part.kind is ComponentKind.DNS and part.detail and part.source in servers:
-            found.setdefault(Component(part.kind, part.source), set()).update(numbers)
-        elif part.kind is ComponentKind.FIREWALL_RULE and part.source in proxies:
-            found.setdefault(proxies[part.source], set()).update(numbers)
+        if part.zone and part.cluster in servers:
+            found.setdefault(part.without_detail(), set()).update(numbers)
+        elif part.kind is ComponentKind.FIREWALL_RULE and part.node in proxies:
+            found.setdefault(proxies[part.node], set()).update(numbers)
         else:
             found.setdefault(part, set()).update(numbers)
     return found
@@ -217,10 +217,10 @@ def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
 def _suppose(
     look: IntervalObservation, facts: PlanIndex, part: Component, numbers: set[int], *, patience: int
 ) -> Hypothesis:
-    is_zone = part.kind is ComponentKind.DNS and part.detail
+    is_zone = bool(part.zone)
     ids = facts.ids(numbers)
     nodes = {facts.checks[number].source.node_id for number in numbers}
-    where = f"{part.source} {part.detail}" if part.kind is ComponentKind.SERVICE else part.source
+    where = f"{part.source} {part.service_name}".rstrip()
     answer = _answer(look, numbers)
     is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer is Answer.REFUSED
     return suppose(
@@ -228,7 +228,7 @@ def _suppose(
         (part,),
         core=numbers,
         explained=facts.crossing.get(part, frozenset()),
-        words={"where": where, "zone": part.detail, "port": part.detail},
+        words={"where": where, "zone": part.zone, "port": part.port},
         evidence=(
             Evidence(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(look, numbers)}", ids),
         ),

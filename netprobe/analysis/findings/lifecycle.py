@@ -153,7 +153,7 @@ class FindingLifecycle:
         case = next((case for case in self._open.values() if case.finding.id == identity), None)
         if case is None or not left:
             return False
-        is_gateway = left[0].source.count("/") == 1 and NodeId.parse(left[0].source) in self._facts.gateways
+        is_gateway = left[0].node in self._facts.gateways
         named = rename(case.hypothesis, left[0], is_gateway=is_gateway)
         case.finding = replace(
             case.finding,

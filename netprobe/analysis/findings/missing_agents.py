@@ -21,11 +21,11 @@ from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.findings.missing_agents_text import MissingAgent, describe, find_evidence
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
-from netprobe.model.component import Component, ComponentKind, bus_way
+from netprobe.model.component import Component, ComponentKind, bus_way, dns
 from netprobe.model.component import agent as agent_part
 from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.finding import Cause, Evidence, Finding
-from netprobe.model.names import AgentId, ClusterName
+from netprobe.model.names import AgentId, ClusterName, Plane
 
 LATE_AFTER_NS = 60_000_000_000
 """How long a process may take to start, find the bus and measure, whatever the interval."""
@@ -139,9 +139,9 @@ class MissingAgents:
         """*found* by packets, with whom it silences, and beside it what only silence tells."""
         if not self._waits:
             return found
-        outdone = {str(agent) for case in self._cases.values() for agent in case.late}
+        outdone = {agent for case in self._cases.values() for agent in case.late}
         outdone |= {
-            str(agent)
+            agent
             for agents in self._silenced.values()
             for agent in agents
             if not self._has_come(agent, self._waits[agent].pod)
@@ -150,7 +150,7 @@ class MissingAgents:
         told = tuple(
             _with_silence(one, self._silenced.get(one.id, ()))
             for one in found
-            if one.cause is not Cause.AGENT_SICK or one.components[0].source not in outdone
+            if one.cause is not Cause.AGENT_SICK or one.components[0].agent not in outdone
         )
         return tuple(sorted((*told, *mine), key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
 
@@ -208,7 +208,7 @@ class MissingAgents:
         if finding.cause in _PASSING:
             return False
         if finding.cause is Cause.AGENT_SICK:
-            return finding.components[0].source == str(agent) and self._has_come(agent, wait.pod)
+            return finding.components[0].agent == agent and self._has_come(agent, wait.pod)
         return any(_touches(part, agent, self._muster.home) for part in finding.components)
 
     def _has_come(self, agent: AgentId, pod: AgentPod) -> bool:
@@ -302,7 +302,7 @@ class MissingAgents:
         evidence, against = find_evidence(late, facts, look)
         checks = [c.number for agent in group.late for c in facts.from_agent.get(agent, ())]
         symptom = Symptom(group.parts[0].kind, note=group.note)
-        at_home = group.parts[0].source.partition("/")[0] == self._muster.home
+        at_home = group.parts[0].cluster == self._muster.home
         words: Placeholders = {
             "detail": describe(late),
             "there": "the bus's Service" if at_home else "the bus",
@@ -330,20 +330,19 @@ class MissingAgents:
         return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
 
 
-def _by_plane(late: tuple[AgentId, ...]) -> dict[str, tuple[AgentId, ...]]:
+def _by_plane(late: tuple[AgentId, ...]) -> dict[Plane, tuple[AgentId, ...]]:
     planes = dict.fromkeys(agent.plane for agent in late)
     return {plane: tuple(agent for agent in late if agent.plane is plane) for plane in planes}
 
 
 def _touches(part: Component, agent: AgentId, home: ClusterName | None) -> bool:
     """Whether a broken part may lie on an agent's way to the bus, which stands in *home*."""
-    ends = {part.source, part.target}
-    if not ends.isdisjoint({str(agent), str(agent.node_id)}):
+    if part.agent == agent or part.is_at(agent.node_id):
         return True
     if part.kind in _BETWEEN:
-        clusters = {end.partition("/")[0] for end in ends}
-        return agent.cluster != home and not clusters.isdisjoint({agent.cluster, home or agent.cluster})
-    return part.kind is ComponentKind.DNS and part.source == agent.cluster and not part.detail
+        near = {agent.cluster, home or agent.cluster}
+        return agent.cluster != home and not part.clusters.isdisjoint(near)
+    return part == dns(agent.cluster)
 
 
 def _with_silence(finding: Finding, agents: Iterable[AgentId]) -> Finding:

@@ -26,6 +26,7 @@ from netprobe.model.gateway import (
     TunnelPeer,
 )
 from netprobe.model.inventory import Cluster, Inventory
+from netprobe.model.names import ClusterName
 
 SPEAKS_FOR = 3.0
 """A gateway's own statement triples the odds, or divides them by three."""
@@ -70,7 +71,7 @@ def find_statements(
     finding: Finding, witness: GatewayReadings, *, inventory: Inventory
 ) -> Iterator[Statement]:
     """What one gateway says about a finding; nothing where it does not stand beside what is broken."""
-    here, _, _ = witness.after.node.partition("/")
+    here = witness.after.cluster
     far = _far_cluster(finding, here, inventory)
     if far is None and not _concerns(finding, here):
         return
@@ -95,19 +96,17 @@ def find_statements(
                 pass
 
 
-def _concerns(finding: Finding, here: str) -> bool:
-    names = {
-        end.partition("/")[0] for part in finding.components for end in (part.source, part.target) if end
-    }
-    return here in names
+def _concerns(finding: Finding, here: ClusterName) -> bool:
+    return any(here in part.clusters for part in finding.components)
 
 
-def _far_cluster(finding: Finding, here: str, inventory: Inventory) -> Cluster | None:
+def _far_cluster(finding: Finding, here: ClusterName, inventory: Inventory) -> Cluster | None:
     for part in finding.components:
-        if part.kind is ComponentKind.TUNNEL and here in (part.source, part.target):
-            return inventory.find_cluster(part.target if part.source == here else part.source)
+        if part.kind is ComponentKind.TUNNEL and here in part.clusters:
+            (far,) = part.clusters - {here}
+            return inventory.find_cluster(far)
         if finding.cause is Cause.GATEWAY_DOWN and part.kind in _OF_GATEWAY:
-            there = inventory.find_cluster(part.source.partition("/")[0])
+            there = inventory.find_cluster(part.cluster)
             mine = inventory.find_cluster(here)
             if there and mine and there != mine and inventory.find_links(mine.name, there.name):
                 return there
@@ -146,7 +145,7 @@ def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) 
     if _is_dead(peer):
         yield Statement(f"{node}: {say_fact(peer)}", SPEAKS_FOR)
     elif sent > 0 and received == 0:
-        yield _about_no_answer(finding, node, sent)
+        yield _about_no_answer(finding, witness, sent)
     elif received > 0 or _heard_since(finding, witness, peer):
         told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
         # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
@@ -156,11 +155,13 @@ def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) 
         yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
 
 
-def _about_no_answer(finding: Finding, node: str, sent: int) -> Statement:
+def _about_no_answer(finding: Finding, witness: GatewayReadings, sent: int) -> Statement:
     """Bytes went in and none came out. Of a one-way loss only the end that should receive may say so."""
-    told = f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back"
-    here = node.partition("/")[0]
-    lost_here = any(part.kind is ComponentKind.TUNNEL and part.target == here for part in finding.components)
+    told = f"{witness.after.node}: {sent:,} bytes went into the tunnel meanwhile, none came back"
+    here = witness.after.cluster
+    lost_here = any(
+        part.kind is ComponentKind.TUNNEL and part.target_cluster == here for part in finding.components
+    )
     if finding.cause is Cause.RETURN_PATH_DROPPED and not lost_here:
         return Statement(f"{told}: more than one direction is dead", 1 / SPEAKS_FOR)
     return Statement(told, SPEAKS_FOR)
@@ -221,7 +222,7 @@ def _about_link(
     peers = (f for f in witness.after.facts if isinstance(f, TunnelPeer) and f.interface == link.interface)
     if not any(leads_to(peer, far) for peer in peers):
         return
-    here = inventory.find_cluster(witness.after.node.partition("/")[0])
+    here = inventory.find_cluster(witness.after.cluster)
     meant = [one.mtu for one in inventory.find_links(here.name, far.name)] if here is not None else []
     if finding.cause in TUNNEL_CAUSES and not link.up:
         yield Statement(f"{witness.after.node}: {link.interface} is down", SPEAKS_FOR)

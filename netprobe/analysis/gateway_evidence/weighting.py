@@ -55,7 +55,7 @@ def _read_again(finding: Finding, witnesses: Iterable[GatewayReadings]) -> Findi
     door = finding.components[0]
     if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
         return finding
-    hosts = (one for one in witnesses if one.after.node == door.source)
+    hosts = (one for one in witnesses if one.after.node == str(door.source))
     if not any(count_packets(one, rule) > 0 for one in hosts for rule in _invalid_rules(one)):
         return finding
     found = suppose(Symptom(door.kind, note=Note.INVALID), finding.components, core=())

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.arrays import IntArray
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.names import CheckId, ClusterName
+from netprobe.model.names import CheckId
 
 V = TypeVar("V")
 S = TypeVar("S", bound=np.generic)
@@ -69,17 +69,11 @@ class PlanMigration:
         if part in self.after.crossing:
             return True
         if part.kind in {ComponentKind.TUNNEL, ComponentKind.UNDERLAY}:
-            one, other = (ClusterName(name.partition("/")[0]) for name in (part.source, part.target))
-            return bool(self.after.inventory.find_links(one, other))
-        return all(self._is_place(name) for name in (part.source, part.target) if name)
-
-    def _is_place(self, name: str) -> bool:
-        """A cluster, ``cluster/node`` or ``cluster/node/plane``; further words beside a cluster say what."""
-        words = name.split("/")
-        cluster = self.after.inventory.find_cluster(words[0])
-        if cluster is None:
-            return False
-        return len(words) == 1 or any(node.name == words[1] for node in cluster.nodes)
+            far = part.target_cluster
+            return far is not None and bool(self.after.inventory.find_links(part.cluster, far))
+        inventory = self.after.inventory
+        nodes = (node for node in (part.node, part.target_node) if node is not None)
+        return all(map(inventory.find_cluster, part.clusters)) and all(map(inventory.find_node, nodes))
 
     def touching(self, parts: Iterable[Component], *, like: Iterable[int]) -> frozenset[int]:
         """New checks that cross, ask or start at *parts*.
@@ -101,7 +95,7 @@ class PlanMigration:
 def _is_end(check: CheckFacts, part: Component) -> bool:
     """Whether a part is one of a check's two ends: the agent, or the node it stands on."""
     if part.kind is ComponentKind.AGENT:
-        return part.source in {str(check.source), str(check.asked or "")}
+        return part.agent in {check.source, check.asked} - {None}
     if part.kind in _AT_NODE:
-        return part.source in {str(check.source.node_id), str(check.check.target.node or "")}
+        return part.node in {check.source.node_id, check.check.target.node} - {None}
     return False

@@ -15,7 +15,7 @@ from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
 from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.queries.path_explanation import PathExplanation
 from netprobe.model import component as parts
-from netprobe.model.check import Check, Probe, TargetKind, check_id
+from netprobe.model.check import Check, Probe, check_id
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId, Plane
@@ -77,18 +77,18 @@ def find_patient_questions(
 ) -> tuple[ProbePath, tuple[Check, ...]] | None:
     """What to ask with patience about a pair, one living agent another; None where no agent can ask."""
     alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
-    able = [c for c in why.checks if c.target.kind is TargetKind.AGENT and str(c.source) in alive]
+    able = [c for c in why.checks if c.target.agent is not None and c.source in alive]
     like = min(able, key=lambda check: (check.source.plane is not Plane.POD, check.id), default=None)
-    if like is None:
+    if like is None or like.target.agent is None:
         return None
     legs = next((legs for legs in snapshot.legs if legs.check == like.id), None)
-    out = (part for part in (legs.forward if legs else ()) if part.kind is ComponentKind.GATEWAY_OUT)
-    gateway = next((NodeId.parse(part.source) for part in out), None)
+    out = (part.node for part in (legs.forward if legs else ()) if part.kind is ComponentKind.GATEWAY_OUT)
+    gateway = next(out, None)
     checks = tuple(
         Check(check_id(like.source, like.target, probe), like.source, like.target, probe, like.layer, count)
         for probe, count in patient_probes(snapshot.inventory.agent_port)
     )
-    return ProbePath(like.source, AgentId.parse(like.target.name), gateway), checks
+    return ProbePath(like.source, like.target.agent, gateway), checks
 
 
 def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:

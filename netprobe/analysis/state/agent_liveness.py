@@ -39,10 +39,10 @@ class LivenessView:
         checks = len(self.facts.from_agent.get(agent, ()))
         health = self.health.get(agent)
         if health is None:
-            return AgentStatus(str(agent), AgentState.ABSENT, reason="never reported", checks=checks)
+            return AgentStatus(agent, AgentState.ABSENT, reason="never reported", checks=checks)
         state, reason = self._feel(agent, health)
         return AgentStatus(
-            agent=str(agent),
+            agent=agent,
             state=state,
             last_report_ns=self.latest_ns[agent],
             reason=reason,

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows
+from netprobe.analysis.diagnosis.loss_rows import LossRows
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.assembler import Interval, QuietWindows
 from netprobe.analysis.intervals.observation import IntervalObservation, look_at
 from netprobe.analysis.localise.evidence import Observations
@@ -117,7 +118,7 @@ def broken_look(seed: int, shares: tuple[float, ...]) -> IntervalObservation:
 @pytest.mark.parametrize("shares", [(), (1.0,), (0.3,), (1.0, 1.0), (1.0, 0.2)])
 def test_only_the_rows_that_matter_accuse_what_all_rows_accuse(seed: int, shares: tuple[float, ...]) -> None:
     look = broken_look(seed, shares)
-    rows = FamilyRows(facts(), Family.MAIN)
+    rows = LossRows(facts(), TrafficClass.MAIN)
     every = rows.observe((look,), without=())
     dead = SetCover(bad_share=0.999, good_share=0.0)
     lossy = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
@@ -125,7 +126,7 @@ def test_only_the_rows_that_matter_accuse_what_all_rows_accuse(seed: int, shares
     assert _accused(dead, every) == _accused(dead, near)
     assert _accused(lossy, every) == pytest.approx(_accused(lossy, near))
     assert np.array_equal(every.sent[number], near.sent)
-    told = {blamed.checks for blamed in network().find_dead(look, Family.MAIN, without=())}
+    told = {blamed.checks for blamed in network().find_dead(look, TrafficClass.MAIN, without=())}
     whole = {
         frozenset(rows.check_of(row) for row in suspect.supporting)
         for suspect in dead.localise(every).suspects

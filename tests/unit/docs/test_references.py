@@ -19,8 +19,8 @@ from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import READERS
 from netprobe.lab.faults import KINDS as FAULTS
-from netprobe.model.component import ComponentKind
 from netprobe.model.collector_health import AuthStats, CollectorHealth
+from netprobe.model.component import ComponentKind
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters
 from netprobe.notebook.fleet import Fleet

@@ -108,7 +108,9 @@ def test_bytes_that_go_in_and_never_come_back_speak_for_it_at_once() -> None:
 
 @pytest.mark.parametrize("sent", [20, 19, None])
 def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | None) -> None:
-    finding = Finding("f", (parts.firewall_rule("a/gw", port="tcp/80"),), Cause.POLICY_DROP, 0.5, "")
+    finding = Finding(
+        "f", (parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80"),), Cause.POLICY_DROP, 0.5, ""
+    )
     before, after = (RuleCounter("inet f forward", 4, "drop", packets) for packets in (3, 23))
     quiet = RuleCounter("inet f input", 7, "drop", 9)
     speaks_for, against, moved = weigh(
@@ -198,7 +200,7 @@ def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely(
 )
 def test_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
     text = {each.id: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
-    door = parts.firewall_rule("a/gw", port="tcp/80")
+    door = parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80")
     finding = suppose(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
     told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
     moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
