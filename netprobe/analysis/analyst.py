@@ -1,9 +1,10 @@
 """The analyst: reports in; path states, agent states and findings out. Pure: time is an argument.
 
-Read in this order: ``frames`` (an interval of the fleet), ``look`` (what was seen in it), ``explain`` (what
-it suggests: ``health``, ``strangers``, ``network``, ``services``, put into words by ``table``), ``trust``
-(which failures count), ``findings`` (what lasts), ``arrivals`` (who is said to run and does not report),
-``judge`` (path states), ``carry`` (the next plan).
+Read in this order: `intervals` (reports assembled to an interval, and its counters), `diagnosis.pipeline`
+(what the interval suggests: one detector per module, put into words by `diagnosis.decision_table`),
+`state.eligibility` (which failures count as evidence), `findings.lifecycle` (which hypotheses become findings
+and how long they last), `findings.missing_agents` (agents whose pod runs and that send no reports),
+`state.path_state`, and `plan.migration` (the next plan).
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ _QUORUM = 0.4
 """Share of the agents alive that must deliver: when most are silent at once, the bus or we ourselves
 stood still.
 """
-_VOID_FRAMES = 5
+_QUORUM_WAIT = 5
 """Frames without a quorum after which it is believed all the same."""
-_LOOKS = 6
+_KEPT_OBSERVATIONS = 6
 
 
 @dataclass(frozen=True, eq=False)  # not slotted: what nobody reads is never put into words
@@ -78,16 +79,16 @@ class Analyst:
 
         *late_after_ns*: so long, at least, an agent that is said to run may take to report.
         """
-        self._facts = PlanIndex(inventory, fleet)
-        self._intake = IntervalAssembler(self._facts)
-        self._explainer = DiagnosisPipeline(self._facts)
-        self._trust = EvidenceEligibility(self._facts, settling_frames=settling_frames)
-        self._judge = PathStateMachine(self._facts)
-        self._findings = FindingLifecycle(self._facts)
-        self._looks: deque[IntervalObservation] = deque(maxlen=_LOOKS)
-        self._attendance = AgentLiveness()
-        self._arrivals = MissingAgents(late_after_ns=late_after_ns)
-        self._void = 0
+        self._index = PlanIndex(inventory, fleet)
+        self._assembler = IntervalAssembler(self._index)
+        self._pipeline = DiagnosisPipeline(self._index)
+        self._trust = EvidenceEligibility(self._index, settling_frames=settling_frames)
+        self._path_states = PathStateMachine(self._index)
+        self._findings = FindingLifecycle(self._index)
+        self._observations: deque[IntervalObservation] = deque(maxlen=_KEPT_OBSERVATIONS)
+        self._liveness = AgentLiveness()
+        self._missing = MissingAgents(late_after_ns=late_after_ns)
+        self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         """Go on with another plan: of the next epoch, or of a fleet that has changed.
@@ -95,17 +96,19 @@ class Analyst:
         Whatever continues keeps its state, counters, trust and findings. What is gone vanishes without a
         finding; what is new begins as unknown. Raises `MisuseError` where the interval differs.
         """
-        if fleet.interval_ns != self._facts.interval_ns:
+        if fleet.interval_ns != self._index.interval_ns:
             raise MisuseError("a plan with another interval needs another analyst")
-        carry = PlanMigration(self._facts, PlanIndex(inventory, fleet))
-        self._facts = carry.after
-        self._intake.replan(carry)
-        self._explainer.replan(carry)
-        self._trust.replan(carry)
-        self._judge.replan(carry)
-        self._findings.replan(carry, now_ns=now_ns)
-        self._looks = deque((look.carried(carry) for look in self._looks), maxlen=_LOOKS)
-        self._attendance.replan(carry)
+        migration = PlanMigration(self._index, PlanIndex(inventory, fleet))
+        self._index = migration.after
+        self._assembler.replan(migration)
+        self._pipeline.replan(migration)
+        self._trust.replan(migration)
+        self._path_states.replan(migration)
+        self._findings.replan(migration, now_ns=now_ns)
+        self._observations = deque(
+            (one.carried(migration) for one in self._observations), maxlen=_KEPT_OBSERVATIONS
+        )
+        self._liveness.replan(migration)
 
     @property
     def known(self) -> frozenset[AgentId]:
@@ -115,26 +118,26 @@ class Analyst:
     @property
     def rejected(self) -> Mapping[str, int]:
         """Windows that were not used, by reason."""
-        return dict(self._intake.rejected)
+        return dict(self._assembler.rejected)
 
     @property
     def awaited(self) -> frozenset[AgentId]:
         """Agents that are said to run and have not reported for a while: more may be known of them."""
-        return self._arrivals.late(self._facts)
+        return self._missing.late(self._index)
 
     def expect(self, muster: ExpectedAgents) -> None:
         """These agents are said to run; of one that is and does not report a finding is made."""
-        self._arrivals.expect(muster)
+        self._missing.expect(muster)
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take in one report."""
-        self._intake.file(report, now_ns=now_ns)
-        self._arrivals.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
+        self._assembler.file(report, now_ns=now_ns)
+        self._missing.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
 
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
         """Take in windows of many agents at once in which nothing is odd."""
-        self._intake.file_quiet(batch, now_ns=now_ns)
-        self._arrivals.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
+        self._assembler.file_quiet(batch, now_ns=now_ns)
+        self._missing.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
 
     def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
         """Further checks, asked on demand, left only *left* of what the open *finding* could not tell apart.
@@ -145,53 +148,65 @@ class Analyst:
 
     def conclude(self, *, now_ns: int) -> Conclusion:
         """Judge every interval that is complete by now."""
-        while (frame := self._intake.close_next(now_ns=now_ns, absent=self._absent)) is not None:
-            self._judge_frame(frame, now_ns=now_ns)
-        last = self._looks[-1] if self._looks else None
-        self._arrivals.see(self._facts, last, self._findings.open, now_ns=now_ns)
+        while (interval := self._assembler.close_next(now_ns=now_ns, absent=self._absent)) is not None:
+            self._evaluate(interval, now_ns=now_ns)
+        last = self._observations[-1] if self._observations else None
+        self._missing.see(self._index, last, self._findings.open, now_ns=now_ns)
         return Conclusion(
-            self._arrivals.tell(self._findings.open),
-            self._arrivals.tell_past(self._findings.past),
-            self._judge.states(now_ns=now_ns, sick=self._sick).all,
-            self._attendance.call(self._facts, self._intake, now_ns=now_ns).all,
+            self._missing.tell(self._findings.open),
+            self._missing.tell_past(self._findings.past),
+            self._path_states.states(now_ns=now_ns, sick=self._sick).all,
+            self._liveness.call(self._index, self._assembler, now_ns=now_ns).all,
         )
 
     @property
     def _absent(self) -> frozenset[AgentId]:
         """Agents nobody waits for."""
-        never = self._facts.agent_set - self._trust.known if self._trust.is_settled else frozenset()
-        return never | self._attendance.silence.keys()
+        never = self._index.agent_set - self._trust.known if self._trust.is_settled else frozenset()
+        return never | self._liveness.silence.keys()
 
     @property
     def _sick(self) -> frozenset[AgentId]:
-        named = {f.components[0].agent for f in self._findings.open if f.cause is Cause.AGENT_SICK}
-        return frozenset(agent for agent in named if agent in self._facts.agent_set)
+        named = (f.components[0].agent for f in self._findings.open if f.cause is Cause.AGENT_SICK)
+        return frozenset(agent for agent in named if agent in self._index.agent_set)
 
-    def _judge_frame(self, frame: Interval, *, now_ns: int) -> None:
-        if self._is_void(frame):
+    def _evaluate(self, interval: Interval, *, now_ns: int) -> None:
+        """Take in one closed interval: observe it, explain it, update findings, then path states.
+
+        It is explained twice where open findings own troubled checks: without those checks, to find what is
+        new beside them, and with them, to see whether they last.
+        """
+        if self._lacks_quorum(interval):
             return
-        self._trust.begin(frame.health)
-        look = look_at(frame, self._facts, known=self._trust.known)
-        slow, lossy = self._explainer.baselines.see(look), self._explainer.losses.see(look)
-        look = replace(look, slow=slow, lossy=lossy)
-        self._attendance.note(look)
-        self._trust.note(look)
-        untrusted = self._trust.ignored(look)
-        owned = self._findings.owned & look.troubled
-        before = list(self._looks)
-        fresh = self._explainer.explain(look, before, ignored=untrusted | owned)
-        whole = self._explainer.explain(look, before, ignored=untrusted) if owned else fresh
-        trouble = look.troubled - untrusted - owned
-        healing = self._findings.update(look, fresh, whole, trouble=trouble, now_ns=now_ns)
+        observation = self._observe(interval)
+        untrusted = self._trust.ignored(observation)
+        owned = self._findings.owned & observation.troubled
+        context = self._pipeline.begin(observation, tuple(self._observations))
+        beside = self._pipeline.explain(context, ignored=untrusted | owned)
+        whole = self._pipeline.explain(context, ignored=untrusted) if owned else beside
+        trouble = observation.troubled - untrusted - owned
+        healing = self._findings.update(observation, beside, whole, trouble=trouble, now_ns=now_ns)
         self._trust.forgive(healing, frames=FORGIVEN_FRAMES)
-        self._trust.forgive(fresh.excused | whole.excused, frames=BESIDE_FRAMES)
-        self._looks.append(look)
-        self._judge.see(look)
+        self._trust.forgive(beside.excused | whole.excused, frames=BESIDE_FRAMES)
+        self._observations.append(observation)
+        self._path_states.see(observation)
 
-    def _is_void(self, frame: Interval) -> bool:
-        alive = self._trust.known.difference(self._attendance.silence)
-        if len(frame.health) >= _QUORUM * len(alive) or self._void >= _VOID_FRAMES:
-            self._void = 0
+    def _observe(self, interval: Interval) -> IntervalObservation:
+        """The counters of an interval, with what is slow or lossy by the baselines."""
+        self._trust.begin(interval.health)
+        observation = look_at(interval, self._index, known=self._trust.known)
+        slow = self._pipeline.baselines.see(observation)
+        lossy = self._pipeline.losses.see(observation)
+        observation = replace(observation, slow=slow, lossy=lossy)
+        self._liveness.note(observation)
+        self._trust.note(observation)
+        return observation
+
+    def _lacks_quorum(self, interval: Interval) -> bool:
+        """Whether most agents are silent at once: then the bus or this process stood still."""
+        alive = self._trust.known.difference(self._liveness.silence)
+        if len(interval.health) >= _QUORUM * len(alive) or self._without_quorum >= _QUORUM_WAIT:
+            self._without_quorum = 0
             return False
-        self._void += 1
+        self._without_quorum += 1
         return True

@@ -68,7 +68,7 @@ class Claimed:
 class IntervalContext:
     """One interval and everything that detectors need to know about it; each part is computed once."""
 
-    def __init__(  # noqa: PLR0913 - each part is named at the one call
+    def __init__(
         self,
         index: PlanIndex,
         observation: IntervalObservation,

@@ -1,4 +1,4 @@
-"""What one interval suggests: a table of detectors, run in order; each leaves to the next what it cannot claim.
+"""What one interval suggests: a table of detectors, run in order, each on what the others have left.
 
 Rules: pure over intervals; what was concluded before reaches this module only as the checks to leave aside.
 Agents and nodes are cleared first, then the network, then services and names, then partial loss. An interval
@@ -9,10 +9,10 @@ once (`IntervalContext`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
+from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
@@ -66,9 +66,7 @@ def _detect_dead_nodes(context: IntervalContext, claimed: Claimed) -> Detection:
 
 def _detect_sick_agents(context: IntervalContext, claimed: Claimed) -> Detection:
     observation, index = context.observation, context.index
-    return Detection(
-        find_sick_agents(observation, index, dead=claimed.dead_nodes, ignored=claimed.ignored)
-    )
+    return Detection(find_sick_agents(observation, index, dead=claimed.dead_nodes, ignored=claimed.ignored))
 
 
 def _detect_full_conntrack(context: IntervalContext, claimed: Claimed) -> Detection:
@@ -147,9 +145,7 @@ class DiagnosisPipeline:
         self, observation: IntervalObservation, before: Sequence[IntervalObservation]
     ) -> IntervalContext:
         """What the explanations of one interval share; *before* are the intervals before it, oldest first."""
-        return IntervalContext(
-            self.index, observation, before, self.network, self.backends, self.baselines
-        )
+        return IntervalContext(self.index, observation, before, self.network, self.backends, self.baselines)
 
     @staticmethod
     def explain(context: IntervalContext, *, ignored: frozenset[int]) -> Explanation:
@@ -169,6 +165,4 @@ class DiagnosisPipeline:
             claimed = claimed.excusing(detection)
             if detector.explains_loss:
                 claimed = claimed.explaining(detection.hypotheses)
-        return Explanation(
-            tuple(found), claimed.excused | claimed.gated, observation.troubled - claimed.all
-        )
+        return Explanation(tuple(found), claimed.excused | claimed.gated, observation.troubled - claimed.all)
