@@ -18,14 +18,14 @@ from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
 from netprobe.analysis.findings.lifecycle import FindingLifecycle
 from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, MissingAgents
 from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, QuietWindows
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.analysis.state.agent_liveness import AgentLiveness
 from netprobe.analysis.state.eligibility import (
-    BESIDE_FRAMES,
-    FORGIVEN_FRAMES,
-    SETTLING_FRAMES,
+    BESIDE_INTERVALS,
+    FORGIVEN_INTERVALS,
+    SETTLING_INTERVALS,
     EvidenceEligibility,
 )
 from netprobe.analysis.state.path_state import PathStateMachine
@@ -40,17 +40,17 @@ from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
 _QUORUM = 0.4
-"""Share of the agents alive that must deliver: when most are silent at once, the bus or we ourselves
+"""Share of the living agents that must report: when most are silent at once, the bus or this process
 stood still.
 """
 _QUORUM_WAIT = 5
-"""Frames without a quorum after which it is believed all the same."""
+"""Intervals without a quorum after which the silence is believed."""
 _KEPT_OBSERVATIONS = 6
 
 
 @dataclass(frozen=True, eq=False)  # not slotted: what nobody reads is never put into words
 class Conclusion:
-    """What is known now."""
+    """What the analysis knows now."""
 
     findings: tuple[Finding, ...]
     past_findings: tuple[Finding, ...]
@@ -69,20 +69,20 @@ class Conclusion:
 
 
 class Analyst:
-    """Judges a fleet, one plan after the other."""
+    """Analyses a fleet, one plan after the other."""
 
     def __init__(
-        self, inventory: Inventory, fleet: FleetPlan, *, settling_frames: int = SETTLING_FRAMES,
+        self, inventory: Inventory, fleet: FleetPlan, *, settling_intervals: int = SETTLING_INTERVALS,
         late_after_ns: int = LATE_AFTER_NS,
     ) -> None:  # fmt: skip
-        """*settling_frames*: after how many intervals a check that never worked counts.
+        """*settling_intervals*: after how many intervals a check that never worked counts.
 
-        *late_after_ns*: so long, at least, an agent that is said to run may take to report.
+        *late_after_ns*: how long, at least, an agent whose pod runs may take to report.
         """
         self._index = PlanIndex(inventory, fleet)
         self._assembler = IntervalAssembler(self._index)
         self._pipeline = DiagnosisPipeline(self._index)
-        self._trust = EvidenceEligibility(self._index, settling_frames=settling_frames)
+        self._trust = EvidenceEligibility(self._index, settling_intervals=settling_intervals)
         self._path_states = PathStateMachine(self._index)
         self._findings = FindingLifecycle(self._index)
         self._observations: deque[IntervalObservation] = deque(maxlen=_KEPT_OBSERVATIONS)
@@ -91,10 +91,10 @@ class Analyst:
         self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
-        """Go on with another plan: of the next epoch, or of a fleet that has changed.
+        """Switch to another plan: the next epoch's, or that of a changed fleet.
 
-        Whatever continues keeps its state, counters, trust and findings. What is gone vanishes without a
-        finding; what is new begins as unknown. Raises `MisuseError` where the interval differs.
+        Checks that remain keep their state, counters, eligibility and findings. Removed checks are dropped
+        without a finding; new ones begin as unknown. Raises `MisuseError` where the interval differs.
         """
         if fleet.interval_ns != self._index.interval_ns:
             raise MisuseError("a plan with another interval needs another analyst")
@@ -122,12 +122,12 @@ class Analyst:
 
     @property
     def awaited(self) -> frozenset[AgentId]:
-        """Agents that are said to run and have not reported for a while: more may be known of them."""
+        """Agents whose pod runs and that have not reported for a while: worth asking more about."""
         return self._missing.late(self._index)
 
-    def expect(self, muster: ExpectedAgents) -> None:
-        """These agents are said to run; of one that is and does not report a finding is made."""
-        self._missing.expect(muster)
+    def expect(self, expected: ExpectedAgents) -> None:
+        """The agents that should run, as their clusters' APIs say; one that does not report is a finding."""
+        self._missing.expect(expected)
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take in one report."""
@@ -135,7 +135,7 @@ class Analyst:
         self._missing.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
 
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
-        """Take in windows of many agents at once in which nothing is odd."""
+        """Take in windows of many agents at once in which every probe was answered or timed out."""
         self._assembler.file_quiet(batch, now_ns=now_ns)
         self._missing.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
 
@@ -147,21 +147,21 @@ class Analyst:
         return self._findings.narrow(finding, left, told)
 
     def conclude(self, *, now_ns: int) -> Conclusion:
-        """Judge every interval that is complete by now."""
+        """Evaluate every interval that is complete by now."""
         while (interval := self._assembler.close_next(now_ns=now_ns, absent=self._absent)) is not None:
             self._evaluate(interval, now_ns=now_ns)
         last = self._observations[-1] if self._observations else None
         self._missing.see(self._index, last, self._findings.open, now_ns=now_ns)
         return Conclusion(
-            self._missing.tell(self._findings.open),
-            self._missing.tell_past(self._findings.past),
+            self._missing.merge(self._findings.open),
+            self._missing.merge_past(self._findings.past),
             self._path_states.states(now_ns=now_ns, sick=self._sick).all,
             self._liveness.call(self._index, self._assembler, now_ns=now_ns).all,
         )
 
     @property
     def _absent(self) -> frozenset[AgentId]:
-        """Agents nobody waits for."""
+        """Agents that an interval does not wait for."""
         never = self._index.agent_set - self._trust.known if self._trust.is_settled else frozenset()
         return never | self._liveness.silence.keys()
 
@@ -186,15 +186,15 @@ class Analyst:
         whole = self._pipeline.explain(context, ignored=untrusted) if owned else beside
         trouble = observation.troubled - untrusted - owned
         healing = self._findings.update(observation, beside, whole, trouble=trouble, now_ns=now_ns)
-        self._trust.forgive(healing, frames=FORGIVEN_FRAMES)
-        self._trust.forgive(beside.excused | whole.excused, frames=BESIDE_FRAMES)
+        self._trust.forgive(healing, intervals=FORGIVEN_INTERVALS)
+        self._trust.forgive(beside.excused | whole.excused, intervals=BESIDE_INTERVALS)
         self._observations.append(observation)
         self._path_states.see(observation)
 
     def _observe(self, interval: Interval) -> IntervalObservation:
         """The counters of an interval, with what is slow or lossy by the baselines."""
         self._trust.begin(interval.health)
-        observation = look_at(interval, self._index, known=self._trust.known)
+        observation = observe_interval(interval, self._index, known=self._trust.known)
         slow = self._pipeline.baselines.see(observation)
         lossy = self._pipeline.losses.see(observation)
         observation = replace(observation, slow=slow, lossy=lossy)

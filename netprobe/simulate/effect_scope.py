@@ -1,4 +1,4 @@
-"""Whether what is broken touches a check or an agent. Pure."""
+"""Whether an effect touches a check or an agent. Pure."""
 
 from __future__ import annotations
 

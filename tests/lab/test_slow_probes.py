@@ -14,7 +14,7 @@ from netprobe.analysis.queries.slow_probes import (
     SHORT_NS,
     ProbePath,
     ProbeResult,
-    read_marks,
+    read_probe_symptoms,
 )
 from netprobe.model.check import Check, Probe
 from netprobe.model.names import NodeId
@@ -51,7 +51,7 @@ def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], CheckA
     check: Check = make_check(A, B4, probe, name=str(B), count=count)
     answer = scene.asker.ask(check)
     told = ProbeResult(check, answer.outcomes, answer.details[0].facts if answer.details else ())
-    return [found.row.id for found in read_marks([told], ProbePath(A, B, GATEWAY))], answer
+    return [found.row.id for found in read_probe_symptoms([told], ProbePath(A, B, GATEWAY))], answer
 
 
 @pytest.mark.parametrize("probe", [IDLE, TCP], ids=["idle", "tcp"])

@@ -1,4 +1,4 @@
-"""One possible explanation of a frame: what may be broken, and which checks it explains."""
+"""One possible explanation of an interval: what may be broken, and which checks it explains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Placeholders(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What may be broken. Checks are numbered as in the facts."""
+    """What may be broken. Checks are numbered as in the plan's index."""
 
     symptom: Symptom
     row: TableRow
@@ -43,21 +43,21 @@ class Hypothesis:
     core: frozenset[int]
     """Checks that fail because of it, beyond doubt."""
     explained: frozenset[int]
-    """Checks that may fail because of it: whatever they say is no news."""
+    """Checks that may fail because of it: their results are no further evidence."""
     summary: str
     evidence: tuple[Evidence, ...] = ()
     against: tuple[Evidence, ...] = ()
     indistinguishable: tuple[Component, ...] = ()
     loss: float | None = None
     is_solid: bool = True
-    """Whether the frame holds nothing half-hearted: the parts were broken from its beginning to its end."""
+    """Whether the parts were broken from the beginning of the interval to its end."""
     patience: int = 2
-    """Frames in a row that must say the same, where nothing else vouches for it."""
+    """Intervals in a row that must suggest it, unless the interval before supports it."""
     words: Placeholders = field(default_factory=Placeholders, compare=False)
 
     @property
     def cause(self) -> Cause:
-        """The word for it."""
+        """What the decision table calls it."""
         return self.row.cause
 
     @property
@@ -68,7 +68,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything one frame suggests."""
+    """Everything one interval suggests."""
 
     hypotheses: tuple[Hypothesis, ...] = ()
     excused: frozenset[int] = frozenset()
@@ -84,7 +84,7 @@ class Explanation:
         return frozenset(hypothesis.key for hypothesis in self.hypotheses)
 
 
-def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at the call
+def build_hypothesis(  # noqa: PLR0913 - a hypothesis has that many sides, each named at the call
     symptom: Symptom,
     components: Iterable[Component],
     *,
@@ -98,7 +98,7 @@ def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at 
     is_solid: bool = True,
     patience: int = 2,
 ) -> Hypothesis:
-    """Ask the table what a symptom means and put it into words."""
+    """Look a symptom up in the decision table and write the summary."""
     row = read_table(symptom)
     parts = tuple(sorted(set(components)))
     core = frozenset(core)

@@ -45,10 +45,10 @@ _LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 class LossRows:
     """The matrix of one traffic class: three rows per check, most of them unused at any one time."""
 
-    def __init__(self, facts: PlanIndex, traffic: TrafficClass) -> None:
+    def __init__(self, index: PlanIndex, traffic: TrafficClass) -> None:
         self.checks = tuple(
             c
-            for c in facts.checks
+            for c in index.checks
             if TRAFFIC_OF.get(c.aspect) is traffic and c.legs.forward and not _is_scattered(c)
         )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
@@ -67,13 +67,13 @@ class LossRows:
         return is_one_way
 
     def observe(
-        self, looks: Iterable[IntervalObservation], *, without: Collection[int]
+        self, observations: Iterable[IntervalObservation], *, without: Collection[int]
     ) -> Observations[Component]:
-        """What every row sent and lost over some frames, except those of some checks."""
+        """What every row sent and lost over some intervals, except those of some checks."""
         sent = np.zeros(self.matrix.rows, np.int64)
         lost = np.zeros(self.matrix.rows, np.int64)
-        for look in looks:
-            self._add(look.seen, without, sent, lost)
+        for observation in observations:
+            self._add(observation.seen, without, sent, lost)
         return Observations(self.matrix, sent, lost)
 
     def _add(self, seen: ObservationTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
@@ -122,7 +122,7 @@ def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, .
     )
 
 
-def plain(part: Component) -> Component:
+def without_plane(part: Component) -> Component:
     """The component as the plan names it."""
     if part.kind is ComponentKind.FIREWALL_RULE:
         return part.of_every_plane()

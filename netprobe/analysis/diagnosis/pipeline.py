@@ -17,7 +17,7 @@ from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
-from netprobe.analysis.diagnosis.peer_identity import find_translated, find_wrong_peers
+from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
@@ -46,7 +46,7 @@ class Detector:
 
 
 def _detect_source_nat(context: IntervalContext, _: Claimed) -> Detection:
-    return Detection(find_translated(context.observation, context.index))
+    return Detection(find_source_nat(context.observation, context.index))
 
 
 def _detect_slow_tunnels(context: IntervalContext, _: Claimed) -> Detection:

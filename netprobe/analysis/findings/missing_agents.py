@@ -1,12 +1,12 @@
-"""Agents that run, as their clusters' APIs say, and do not report: who is late, and where the reason lies.
+"""Detects agents whose pod is Running but that send no reports, and locates the cause.
 
-Rules. An agent is late when its pod is called running and nothing came of it for a minute and for six
-intervals that we looked on; so a restart, a rollout, a node that boots or a collector that begins anew is no
-finding. What stood still is ourselves: however much time passes between two looks, at most an interval
-counts. Whose pod or node is gone, or stands in no plan, is forgotten. Where packets have named a part that
-explains the silence, the silence is evidence there and no finding of its own; where many are late, the
-smallest place that holds them and nobody who reports is one finding. Nobody is called late in a cluster
-whose API is away: its pods may be gone.
+Rules: an agent is late when its pod is running and no report came for a minute and for six evaluated
+intervals; so a restart, a rollout, a booting node or a restarted collector is not a finding. If the collector
+itself stalled, that time is ignored: each evaluation advances the clock by at most one interval. Agents whose
+pod or node was deleted, or that are not in the plan, are dropped. Where packets have already named a part
+that explains the silence, the silence is added there as evidence. Where many agents are late, the smallest
+place that holds them and no reporting agent is one finding. No agent is late in a cluster whose API is away:
+its pods may be gone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from netprobe.analysis.diagnosis.hypothesis import Placeholders, suppose
+from netprobe.analysis.diagnosis.hypothesis import Placeholders, build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.findings.missing_agents_text import MissingAgent, describe, find_evidence
 from netprobe.analysis.intervals.observation import IntervalObservation
@@ -71,12 +71,12 @@ class _Case:
 
 
 class MissingAgents:
-    """Who is awaited, and what is found of those that do not come."""
+    """Which agents are awaited, and the findings about those that do not report."""
 
     def __init__(self, *, late_after_ns: int = LATE_AFTER_NS) -> None:
-        """*late_after_ns*: nobody is late before, nor before `LATE_INTERVALS`."""
+        """*late_after_ns*: no agent is late before that, nor before `LATE_INTERVALS`."""
         self._late_after_ns = late_after_ns
-        self._muster = ExpectedAgents()
+        self._expected = ExpectedAgents()
         self._waits: dict[AgentId, _AwaitedPod] = {}
         self._heard: dict[AgentId, int] = {}
         """When a report came last, by our own clock."""
@@ -89,13 +89,13 @@ class MissingAgents:
         self._clock_ns = 0
         self._looked_ns: int | None = None
 
-    def expect(self, muster: ExpectedAgents) -> None:
-        """These are said to run."""
-        self._muster = muster
+    def expect(self, expected: ExpectedAgents) -> None:
+        """These agents should run, as their clusters' APIs say."""
+        self._expected = expected
 
     def hear(self, agents: Iterable[AgentId], *, until_ns: int) -> None:
         """A report of each of *agents* came, which speaks until *until_ns*."""
-        if not self._muster.pods:
+        if not self._expected.pods:
             return
         for agent in agents:
             self._heard[agent] = self._clock_ns
@@ -104,39 +104,44 @@ class MissingAgents:
                 self._begin_anew(self._waits[agent])
 
     def see(
-        self, facts: PlanIndex, look: IntervalObservation | None, found: Iterable[Finding], *, now_ns: int
+        self,
+        index: PlanIndex,
+        observation: IntervalObservation | None,
+        found: Iterable[Finding],
+        *,
+        now_ns: int,
     ) -> None:
-        """Look who is late at *now_ns*; *found* is what packets have named, *look* what was seen last."""
-        if not self._muster.pods and not self._waits:
+        """Evaluate who is late at *now_ns*, given the findings by packets and the last observation."""
+        if not self._expected.pods and not self._waits:
             return
         passed_ns = now_ns - self._looked_ns if self._looked_ns is not None else 0
-        if self._looked_ns is not None and passed_ns < facts.interval_ns // 2:
+        if self._looked_ns is not None and passed_ns < index.interval_ns // 2:
             return
         self._looked_ns = now_ns
-        self._clock_ns += min(max(0, passed_ns), facts.interval_ns)
-        self._await(facts, tuple(found), now_ns)
+        self._clock_ns += min(max(0, passed_ns), index.interval_ns)
+        self._await(index, tuple(found), now_ns)
         self._silenced = {}
         for agent, wait in self._waits.items():
             if wait.is_due and wait.covered_by:
                 self._silenced.setdefault(wait.covered_by, []).append(agent)
-        groups = {group.key: group for group in self._group(facts)}
+        groups = {group.key: group for group in self._group(index)}
         self._end(groups, now_ns)
         for group in groups.values():
-            self._tell(group, facts, look, now_ns)
+            self._open(group, index, observation, now_ns)
 
-    def late(self, facts: PlanIndex) -> frozenset[AgentId]:
+    def late(self, index: PlanIndex) -> frozenset[AgentId]:
         """Who has not come for half the time after which a finding is made, and nothing explains it."""
-        half_ns = self._due_ns(facts) // 2
+        half_ns = self._due_ns(index) // 2
         return frozenset(
             agent
             for agent, wait in self._waits.items()
             if not wait.covered_by
-            and agent.cluster not in self._muster.unsure
+            and agent.cluster not in self._expected.unsure
             and (wait.is_due or self._clock_ns - wait.since_ns >= half_ns)
         )
 
-    def tell(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """*found* by packets, with whom it silences, and beside it what only silence tells."""
+    def merge(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """*found* by packets, with the agents each silences, and the findings made from silence alone."""
         if not self._waits:
             return found
         outdone = {agent for case in self._cases.values() for agent in case.late}
@@ -154,7 +159,7 @@ class MissingAgents:
         )
         return tuple(sorted((*told, *mine), key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
 
-    def tell_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*past*, and what has ended here, newest first."""
         if not self._past:
             return past
@@ -162,23 +167,23 @@ class MissingAgents:
 
     # --- who is late ----------------------------------------------------------------------------
 
-    def _await(self, facts: PlanIndex, found: tuple[Finding, ...], now_ns: int) -> None:
-        there = {pod.agent: pod for pod in self._muster.pods if pod.runs and pod.agent in facts.agent_set}
+    def _await(self, index: PlanIndex, found: tuple[Finding, ...], now_ns: int) -> None:
+        there = {pod.agent: pod for pod in self._expected.pods if pod.runs and pod.agent in index.agent_set}
         self._waits = {agent: wait for agent, wait in self._waits.items() if agent in there}
-        self._heard = {agent: at for agent, at in self._heard.items() if agent in facts.agent_set}
-        self._spoke = {agent: at for agent, at in self._spoke.items() if agent in facts.agent_set}
-        due_ns = self._due_ns(facts)
+        self._heard = {agent: at for agent, at in self._heard.items() if agent in index.agent_set}
+        self._spoke = {agent: at for agent, at in self._spoke.items() if agent in index.agent_set}
+        due_ns = self._due_ns(index)
         for agent, pod in there.items():
             wait = self._wait_for(agent, pod, now_ns)
-            if agent.cluster in self._muster.unsure:
+            if agent.cluster in self._expected.unsure:
                 wait.since_ns = self._clock_ns
-            elif self._clock_ns - wait.since_ns > 2 * facts.interval_ns or wait.covered_by:
+            elif self._clock_ns - wait.since_ns > 2 * index.interval_ns or wait.covered_by:
                 self._cover(agent, wait, found)
                 wait.is_due = wait.is_due or self._clock_ns - wait.since_ns >= due_ns
 
     def _wait_for(self, agent: AgentId, pod: AgentPod, now_ns: int) -> _AwaitedPod:
         """What is awaited of *agent*; whatever began anew has its time anew."""
-        ready, wait = agent.node_id not in self._muster.not_ready, self._waits.get(agent)
+        ready, wait = agent.node_id not in self._expected.not_ready, self._waits.get(agent)
         if wait is None or wait.pod.uid != pod.uid or wait.node_ready != ready:
             noticed_ns = wait.noticed_ns if wait is not None and wait.pod.uid == pod.uid else now_ns
             wait = self._waits[agent] = _AwaitedPod(pod, ready, noticed_ns, self._clock_ns)
@@ -187,8 +192,8 @@ class MissingAgents:
         wait.pod = pod
         return wait
 
-    def _due_ns(self, facts: PlanIndex) -> int:
-        return max(self._late_after_ns, LATE_INTERVALS * facts.interval_ns)
+    def _due_ns(self, index: PlanIndex) -> int:
+        return max(self._late_after_ns, LATE_INTERVALS * index.interval_ns)
 
     def _begin_anew(self, wait: _AwaitedPod) -> None:
         wait.since_ns, wait.is_due = self._clock_ns, False
@@ -209,7 +214,7 @@ class MissingAgents:
             return False
         if finding.cause is Cause.AGENT_SICK:
             return finding.components[0].agent == agent and self._has_come(agent, wait.pod)
-        return any(_touches(part, agent, self._muster.home) for part in finding.components)
+        return any(_touches(part, agent, self._expected.home) for part in finding.components)
 
     def _has_come(self, agent: AgentId, pod: AgentPod) -> bool:
         """Whether the process that runs now has ever reported."""
@@ -218,10 +223,10 @@ class MissingAgents:
 
     # --- where the reason lies ------------------------------------------------------------------
 
-    def _group(self, facts: PlanIndex) -> Iterator[_Group]:
+    def _group(self, index: PlanIndex) -> Iterator[_Group]:
         """Those that are late, by the smallest place that holds them and nobody who reports."""
-        late = sorted(self.late(facts))
-        half_ns = self._due_ns(facts) // 2
+        late = sorted(self.late(index))
+        half_ns = self._due_ns(index) // 2
         heard = frozenset(agent for agent, at in self._heard.items() if self._clock_ns - at < half_ns)
         alone = {agent: note for agent in late if (note := self._excuse(agent))}
         for agent, note in alone.items():
@@ -246,11 +251,11 @@ class MissingAgents:
 
     def _excuse(self, agent: AgentId) -> Note | None:
         """What is known of an agent that has nothing to do with its way to the bus."""
-        if agent in self._muster.refused:
+        if agent in self._expected.refused:
             return Note.TURNED_AWAY
         if self._waits[agent].pod.waits:
             return Note.NOT_RUNNING
-        return Note.ON_THE_BUS if agent in self._muster.present else None
+        return Note.ON_THE_BUS if agent in self._expected.present else None
 
     def _place(
         self, cluster: ClusterName, late: tuple[AgentId, ...], here: frozenset[AgentId]
@@ -258,7 +263,7 @@ class MissingAgents:
         if not here:
             nodes = dict.fromkeys(agent.node_id for agent in late)
             (first, *others) = nodes
-            note = Note.NOT_READY if not others and first in self._muster.not_ready else Note.ONE_CLUSTER
+            note = Note.NOT_READY if not others and first in self._expected.not_ready else Note.ONE_CLUSTER
             yield _Group(note, (bus_way(cluster if others else first),), late)
             return
         for plane, members in _by_plane(late).items():
@@ -267,7 +272,7 @@ class MissingAgents:
                 late = tuple(agent for agent in late if agent not in members)
         for node, found in groupby(late, key=lambda agent: agent.node_id):
             members = tuple(found)
-            is_ready = node not in self._muster.not_ready
+            is_ready = node not in self._expected.not_ready
             beside = any(agent.node_id == node for agent in here)
             where = members[0] if is_ready and beside else node
             yield _Group(Note.ONE_NODE if is_ready else Note.NOT_READY, (bus_way(where),), members)
@@ -275,7 +280,7 @@ class MissingAgents:
     # --- findings -------------------------------------------------------------------------------
 
     def _end(self, groups: dict[_Key, _Group], now_ns: int) -> None:
-        """End what is no more; when some of a place came, the others there have their time anew."""
+        """Close groups that no longer exist. If some members reported, restart the timer of the rest."""
         for key, case in list(self._cases.items()):
             if key in groups:
                 case.finding = replace(case.finding, last_seen_ns=now_ns)
@@ -292,22 +297,24 @@ class MissingAgents:
         return any(
             agent in self._waits and self._waits[agent].is_due
             for agent in case.late
-            if agent.cluster in self._muster.unsure
+            if agent.cluster in self._expected.unsure
         )
 
-    def _tell(self, group: _Group, facts: PlanIndex, look: IntervalObservation | None, now_ns: int) -> None:
+    def _open(
+        self, group: _Group, index: PlanIndex, observation: IntervalObservation | None, now_ns: int
+    ) -> None:
         if group.key in self._cases:
             return
         late = [self._late(agent) for agent in group.late]
-        evidence, against = find_evidence(late, facts, look)
-        checks = [c.number for agent in group.late for c in facts.from_agent.get(agent, ())]
+        evidence, against = find_evidence(late, index, observation)
+        checks = [c.number for agent in group.late for c in index.from_agent.get(agent, ())]
         symptom = Symptom(group.parts[0].kind, note=group.note)
-        at_home = group.parts[0].cluster == self._muster.home
+        at_home = group.parts[0].cluster == self._expected.home
         words: Placeholders = {
             "detail": describe(late),
             "there": "the bus's Service" if at_home else "the bus",
         }
-        supposed = suppose(symptom, group.parts, core=(), words=words)
+        supposed = build_hypothesis(symptom, group.parts, core=(), words=words)
         finding = Finding(
             id=f"{supposed.cause}:{'+'.join(map(str, supposed.components))}",
             components=supposed.components,
@@ -317,7 +324,7 @@ class MissingAgents:
             evidence_for=evidence,
             evidence_against=against,
             hidden=tuple(part for part in map(agent_part, group.late) if part not in group.parts),
-            affected=facts.ids(checks),
+            affected=index.ids(checks),
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
             next_step=supposed.row.next_step,
@@ -327,7 +334,7 @@ class MissingAgents:
     def _late(self, agent: AgentId) -> MissingAgent:
         wait = self._waits[agent]
         spoke_ns = self._spoke.get(agent) if self._has_come(agent, wait.pod) else None
-        return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
+        return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._expected.refused.get(agent, ""))
 
 
 def _by_plane(late: tuple[AgentId, ...]) -> dict[Plane, tuple[AgentId, ...]]:

@@ -1,7 +1,7 @@
-"""What gateways say only together: what went in here and came out there, and which of them is silent. Pure.
+"""Evidence from several gateways together: what entered a tunnel and left it, and who is silent. Pure.
 
-Rule: counters of two ends are read at different moments, so rates are compared, and only what no difference
-of seconds can explain is said.
+Rule: counters of the two ends are read at different moments, so rates are compared, and only a difference
+that a few seconds cannot explain becomes a statement.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CrossEvidence:
     """Gateways that did not let us in and said nothing at all: no refusal, no wrong key."""
 
 
-def find_joint_statements(
+def find_correlated_statements(
     finding: Finding, witnesses: Sequence[GatewayReadings], *, inventory: Inventory, heard: CrossEvidence
 ) -> Iterator[Statement]:
     """What the gateways around a finding say together."""
@@ -135,7 +135,7 @@ class PingPlan:
     address: str
 
 
-def choose_shot(finding: Finding, inventory: Inventory) -> PingPlan | None:
+def choose_ping_plan(finding: Finding, inventory: Inventory) -> PingPlan | None:
     """The volley that would cross what a finding calls broken; None where the inventory knows no such way."""
     for part in finding.components:
         if part.kind is ComponentKind.TUNNEL:

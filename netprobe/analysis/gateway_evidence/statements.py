@@ -1,9 +1,8 @@
-"""What one gateway says about a finding, as sentences. Pure: readings are an argument.
+"""What one gateway's readings say about a finding, as statements. Pure: readings are an argument.
 
-Rules: evidence, never truth. Each statement multiplies the odds of the finding by a factor that is written
-down here; what a gateway believes never outweighs packets, it only speaks beside them. Where it says
-connected and packets say no, that contradiction is shown. What two ends say together: `joint`; what it
-changes in a finding: `weighing`.
+Rules: readings are evidence, not truth. Each statement multiplies the finding's odds by a factor that is
+written here; a gateway's own status never outweighs packets. Where it says connected and packets do not pass,
+the contradiction is shown. Statements from two ends together: `correlation`; their effect: `weighting`.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def find_statements(
                 yield from _about_connections(witness, fact)
             case ChosenRoute() if finding.cause is Cause.ROUTE_MISSING:
                 factor = SPEAKS_FOR if fact.refused or not fact.interface else 1 / SPEAKS_FOR
-                yield Statement(f"{witness.after.node}: {say_fact(fact)}", factor)
+                yield Statement(f"{witness.after.node}: {format_fact(fact)}", factor)
             case _:
                 pass
 
@@ -143,16 +142,16 @@ def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) 
     node = witness.after.node
     sent, received = count_bytes(witness, peer)
     if _is_dead(peer):
-        yield Statement(f"{node}: {say_fact(peer)}", SPEAKS_FOR)
+        yield Statement(f"{node}: {format_fact(peer)}", SPEAKS_FOR)
     elif sent > 0 and received == 0:
         yield _about_no_answer(finding, witness, sent)
     elif received > 0 or _heard_since(finding, witness, peer):
-        told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
+        told = f"contradiction: {node} says connected ({format_fact(peer)}), packets say no"
         # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
         factor = 1 if finding.cause is Cause.RETURN_PATH_DROPPED else 1 / SPEAKS_FOR
         yield Statement(told, factor, contradicts=True)
     else:
-        yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
+        yield Statement(f"{node}: {format_fact(peer)}, which was before this began", 1)
 
 
 def _about_no_answer(finding: Finding, witness: GatewayReadings, sent: int) -> Statement:
@@ -172,12 +171,12 @@ def _about_far_gateway(witness: GatewayReadings, peer: TunnelPeer, far: Cluster)
     sent, received = count_bytes(witness, peer)
     subject = f"{witness.after.node} about {far.name}"
     if _is_dead(peer):
-        return Statement(f"{subject}: {say_fact(peer)}", SPEAKS_FOR)
+        return Statement(f"{subject}: {format_fact(peer)}", SPEAKS_FOR)
     if sent > 0 and received == 0:
         return Statement(
             f"{subject}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR
         )
-    return Statement(f"{subject}: {say_fact(peer)}", 1)
+    return Statement(f"{subject}: {format_fact(peer)}", 1)
 
 
 def _about_missing_peer(
@@ -259,13 +258,13 @@ def _about_connections(witness: GatewayReadings, table: ConnectionTable) -> Iter
     full = table.limit > 0 and table.entries >= _NEARLY_FULL * table.limit
     more = f", and {failed} connections were refused meanwhile" if failed > 0 else ""
     factor = SPEAKS_FOR if full or failed > 0 else 1 / SPEAKS_FOR
-    yield Statement(f"{witness.after.node}: {say_fact(table)}{more}", factor)
+    yield Statement(f"{witness.after.node}: {format_fact(table)}{more}", factor)
 
 
-def say_fact(fact: Fact) -> str:
+def format_fact(fact: Fact) -> str:
     """One fact as people say it.
 
-    >>> say_fact(TunnelPeer("wireguard", "wg0", "203.0.113.1", (), 840, 0, 0))
+    >>> format_fact(TunnelPeer("wireguard", "wg0", "203.0.113.1", (), 840, 0, 0))
     "the tunnel's last handshake was 14 minutes ago"
     """
     match fact:

@@ -1,4 +1,4 @@
-"""What never changes while one plan lasts: every check with its legs, who asks whom, who stands where."""
+"""An immutable index of one plan: every check with its legs, who asks whom, and what is on which node."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From one plan to the next: what goes on under new numbers, what is gone, what is new.
+"""Maps check indices of one plan to the next, so per-check state survives a replan.
 
-Rules: a check goes on when the next plan holds the same identity; whatever is remembered of it is kept under
-its new number. What left with its check, agent or part is forgotten without a finding: it was taken away, it
-did not break.
+Rules: a check remains when the next plan holds one with the same identity; its state is kept under its new
+number. State of removed checks, agents and parts is dropped without a finding: they were taken away, they did
+not break.
 """
 
 from __future__ import annotations

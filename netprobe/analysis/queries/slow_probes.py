@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.queries.path_explanation import PathExplanation
 from netprobe.model import component as parts
@@ -100,14 +100,14 @@ def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
     )
 
 
-def read_marks(told: Sequence[ProbeResult], way: ProbePath) -> Iterator[Hypothesis]:
+def read_probe_symptoms(told: Sequence[ProbeResult], way: ProbePath) -> Iterator[Hypothesis]:
     """What patient questions mean, by the table."""
     for one in told:
         for read in READERS:
             mark = read(one, way)
             if mark is not None:
                 evidence = (Evidence(f"asked with patience: {mark.told}", (one.check.id,)),)
-                yield suppose(mark.symptom, (mark.part,), core=(), evidence=evidence)
+                yield build_hypothesis(mark.symptom, (mark.part,), core=(), evidence=evidence)
 
 
 Reader = Callable[[ProbeResult, ProbePath], ProbeSymptom | None]

@@ -15,7 +15,7 @@ from netprobe.analysis.diagnosis.loss_rows import LossRows
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.assembler import Interval, QuietWindows
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.set_cover import SetCover
@@ -69,7 +69,7 @@ def look_of(answers: list[int | None], second: int) -> IntervalObservation:
         for number, reached in zip(numbers, answers, strict=True)
         if reached is not None
     }
-    look = look_at(Interval(start_ns, SECOND, windows=windows), facts(), known=frozenset())
+    look = observe_interval(Interval(start_ns, SECOND, windows=windows), facts(), known=frozenset())
     return replace(look, slow=frozenset(numbers[:1]) & windows.keys() if second % 3 else frozenset())
 
 
@@ -111,7 +111,7 @@ def broken_look(seed: int, shares: tuple[float, ...]) -> IntervalObservation:
         for part in (*check.legs.forward, *check.legs.back):
             through *= 1 - loss.get(part, 1e-4)
         windows[check.number] = window_of(check.number, T0, int(random.binomial(20, through)), sent=20)
-    return look_at(Interval(T0, SECOND, windows=windows), facts(), known=frozenset())
+    return observe_interval(Interval(T0, SECOND, windows=windows), facts(), known=frozenset())
 
 
 @pytest.mark.parametrize("seed", range(8))

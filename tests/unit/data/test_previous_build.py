@@ -19,7 +19,7 @@ import pytest
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.queries.comparison import Comparison, compare_judged, compare_snapshots
-from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
+from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_probe_symptoms
 from netprobe.bus.keys_file import read_keys
 from netprobe.cli.actions.collector import plan as make_plans
 from netprobe.collector.persisted_state import load_state
@@ -209,7 +209,7 @@ def marked_rows(name: str) -> list[str]:
     told = answer(f"questions/reply-{name}")
     way = ProbePath(question.check.source, AgentId.parse("staging/w1/pod"), NodeId.parse("prod/gw"))
     seen = ProbeResult(question.check, told.outcomes, told.details[0].facts)
-    return [found.row.id for found in read_marks([seen], way)]
+    return [found.row.id for found in read_probe_symptoms([seen], way)]
 
 
 AGENT_REASONS = {

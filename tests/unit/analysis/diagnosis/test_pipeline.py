@@ -10,7 +10,7 @@ import pytest
 from netprobe.analysis.diagnosis.context import Claimed, Detection
 from netprobe.analysis.diagnosis.pipeline import DETECTORS, DiagnosisPipeline
 from netprobe.analysis.intervals.assembler import IntervalAssembler
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.finding import Cause
 from netprobe.model.window import Report
@@ -47,7 +47,7 @@ def observe(*faults: SimulatedFault) -> Iterator[IntervalObservation]:
         assert isinstance(delivery.report, Report)
         assembler.file(delivery.report, now_ns=delivery.at_ns)
         while (interval := assembler.close_next(now_ns=delivery.at_ns, absent=frozenset())) is not None:
-            yield look_at(interval, index(), known=index().agent_set)
+            yield observe_interval(interval, index(), known=index().agent_set)
 
 
 @pytest.mark.parametrize("faults", PAIRS.values(), ids=PAIRS.keys())

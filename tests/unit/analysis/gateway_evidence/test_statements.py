@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from netprobe.analysis.diagnosis.decision_table import TABLE
-from netprobe.analysis.diagnosis.hypothesis import suppose
+from netprobe.analysis.diagnosis.hypothesis import build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Symptom
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
 from netprobe.analysis.gateway_evidence.correlation import (
     CrossEvidence,
     PingPlan,
     PingResult,
-    choose_shot,
+    choose_ping_plan,
 )
 from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
@@ -201,7 +201,7 @@ def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely(
 def test_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
     text = {each.id: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
     door = parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80")
-    finding = suppose(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
+    finding = build_hypothesis(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
     told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
     moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
     still = GatewayReadings(reading(rule), reading(rule))
@@ -305,6 +305,6 @@ def test_a_volley_crosses_what_is_called_broken_and_never_goes_to_an_outer_addre
     inventory = replace(
         INVENTORY, clusters=(INVENTORY.clusters[0], replace(INVENTORY.clusters[1], nodes=(inner,)))
     )
-    assert choose_shot(DOWN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
-    assert choose_shot(FALLEN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
-    assert choose_shot(DOWN, INVENTORY) is None
+    assert choose_ping_plan(DOWN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
+    assert choose_ping_plan(FALLEN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
+    assert choose_ping_plan(DOWN, INVENTORY) is None

@@ -16,7 +16,7 @@ from netprobe.analysis.queries.slow_probes import (
     ProbeResult,
     find_patient_questions,
     patient_probes,
-    read_marks,
+    read_probe_symptoms,
 )
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.finding import Cause
@@ -43,7 +43,7 @@ def read(
     check = Check(check_id(NEAR, aim, probe), NEAR, aim, probe, Layer.POD, len(outcomes))
     told = ProbeResult(check, outcomes, tuple(facts.items()))
     gateway = GATEWAY if target.cluster != NEAR.cluster else None
-    found = read_marks([told], ProbePath(NEAR, target, gateway))
+    found = read_probe_symptoms([told], ProbePath(NEAR, target, gateway))
     return [(each.row.id, each.cause, str(each.components[0])) for each in found]
 
 
