@@ -1,8 +1,7 @@
-"""The ordinary days of a fleet, fast: what is calm is drawn as arrays, what is touched probe by probe.
+"""Background noise of a healthy fleet, which must not become a finding, and reboots, which must.
 
-Rules: weather is whatever happens in a healthy fleet and must not be told as a finding: single losses, bursts
-of loss, latency that drifts with the hour, agents restarted one after the other. A node that reboots is no
-weather: it is truly down, and labelled so.
+Rules: noise is single losses, bursts of loss, latency that drifts with the hour, and rolling restarts of
+agents. A node that reboots is not noise: it is truly down, and labelled so.
 """
 
 from __future__ import annotations
@@ -45,36 +44,36 @@ class NoiseProfile:
 
 
 def draw_weather(
-    facts: PlanIndex, *, seed: int, start_ns: int, length_ns: int, climate: NoiseProfile | None = None
+    index: PlanIndex, *, seed: int, start_ns: int, length_ns: int, climate: NoiseProfile | None = None
 ) -> tuple[SimulatedFault, ...]:
     """Bursts of loss and rolling restarts over *length_ns*; none of them may be told as a finding."""
     climate = climate or NoiseProfile()
     random = Random(f"weather {seed}")
     return (
-        *_draw_bursts(facts, random, start_ns, length_ns, climate),
-        *_draw_restarts(facts, random, start_ns, length_ns, climate),
+        *_draw_bursts(index, random, start_ns, length_ns, climate),
+        *_draw_restarts(index, random, start_ns, length_ns, climate),
     )
 
 
 def draw_reboots(
-    facts: PlanIndex, *, seed: int, start_ns: int, length_ns: int, per_day: float
+    index: PlanIndex, *, seed: int, start_ns: int, length_ns: int, per_day: float
 ) -> tuple[SimulatedFault, ...]:
     """Nodes that leave for two to ten minutes, labelled: they are truly down."""
     random = Random(f"reboots {seed}")
-    workers = sorted(node for node in facts.agents_on if node not in facts.gateways)
+    workers = sorted(node for node in index.agents_on if node not in index.gateways)
     found = []
     for at_ns in _moments(random, start_ns, length_ns, per_day / 24):
         node = random.choice(workers)
         end_ns = at_ns + int(random.uniform(120, 600) * SECOND_NS)
-        made = make_fault(facts.inventory, "node-down", {"node": str(node)})
+        made = make_fault(index.inventory, "node-down", {"node": str(node)})
         found.append(SimulatedFault(made.name, made.label, made.effects, at_ns, end_ns))
     return tuple(found)
 
 
 def _draw_bursts(
-    facts: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
+    index: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
 ) -> Iterator[SimulatedFault]:
-    parts = sorted(facts.crossing)
+    parts = sorted(index.crossing)
     for at_ns in _moments(random, start_ns, length_ns, climate.bursts_per_hour):
         part = random.choice(parts)
         end_ns = at_ns + int(random.uniform(*_BURST_S) * SECOND_NS)
@@ -82,12 +81,12 @@ def _draw_bursts(
 
 
 def _draw_restarts(
-    facts: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
+    index: PlanIndex, random: Random, start_ns: int, length_ns: int, climate: NoiseProfile
 ) -> Iterator[SimulatedFault]:
-    clusters = sorted({each.cluster for each in facts.agents})
+    clusters = sorted({each.cluster for each in index.agents})
     for cluster in clusters:
         for at_ns in _moments(random, start_ns, length_ns, climate.restarts_per_day / 24):
-            for turn, each in enumerate(a for a in facts.agents if a.cluster == cluster):
+            for turn, each in enumerate(a for a in index.agents if a.cluster == cluster):
                 begin_ns = at_ns + int(turn * _RESTART_GAP_S * SECOND_NS)
                 end_ns = begin_ns + int(random.uniform(*_RESTART_S) * SECOND_NS)
                 yield _weather(f"restart {each}", agent(each), [AgentKilled(each)], begin_ns, end_ns)

@@ -22,7 +22,7 @@ from netprobe.analysis.gateway_evidence.correlation import (
     CrossEvidence,
     PingPlan,
     PingResult,
-    choose_shot,
+    choose_ping_plan,
 )
 from netprobe.analysis.gateway_evidence.statements import GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
@@ -156,7 +156,9 @@ async def _ask_gateways(
     silent = tuple(name for name, answer in zip(gateways, answers, strict=True) if not answer)
     reached = [name for name in gateways if name not in silent]
     before = await asyncio.gather(*(_read(near[name], name) for name in reached))
-    volley, _ = await asyncio.gather(_send(near, choose_shot(finding, inventory)), asyncio.sleep(_BETWEEN_S))
+    volley, _ = await asyncio.gather(
+        _send(near, choose_ping_plan(finding, inventory)), asyncio.sleep(_BETWEEN_S)
+    )
     after = await asyncio.gather(*(_read(near[name], name) for name in reached))
     return [GatewayReadings(late, early) for early, late in zip(before, after, strict=True)], CrossEvidence(
         volley, silent

@@ -177,8 +177,9 @@ def _is_due(fault: SimulatedFault, stretches: Sequence[Stretch], interval_ns: in
     """Whether a reboot lasted long enough, of a node that had not left."""
     first = -(-fault.start_ns // interval_ns)
     there = [stretch.inventory for stretch in stretches if stretch.start_ns <= fault.start_ns][-1]
-    node = there.find_node(NodeId.parse(fault.label.components[0].source))
-    return node is not None and min(fault.end_ns, end_ns) // interval_ns - first >= _DUE_INTERVALS
+    node = fault.label.components[0].node
+    is_there = node is not None and there.find_node(node) is not None
+    return is_there and min(fault.end_ns, end_ns) // interval_ns - first >= _DUE_INTERVALS
 
 
 def _say(stretch: Stretch, score: RunScore, begin: float) -> None:

@@ -1,8 +1,8 @@
-"""A world in which most checks are calm: they are drawn as arrays, what is touched is played probe by probe.
+"""A simulated fleet in which untouched checks are drawn as arrays; what an effect touches is played by probe.
 
-Rules: what is touched by an effect, in whatever way, is played as in `World`, and so is everything an agent
-asks and answers that may not deliver. The rest says the same in distribution, as `QuietWindows`. Latency
-swings with the hour of the day, each path in its own phase.
+Rules: checks touched by an effect in any way are played as in `World`, and so is everything that an agent
+asks or answers which may not report. The rest is drawn from the same distribution, as `QuietWindows`. Latency
+follows the hour of the day, each path in its own phase.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.arrays import FloatArray, IntArray
 from netprobe.model.component import Component
-from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, Window
 from netprobe.simulate.effects import (
@@ -49,7 +49,7 @@ class CalmWorld(World):
 
     def __init__(
         self,
-        facts: PlanIndex,
+        index: PlanIndex,
         faults: Sequence[SimulatedFault],
         *,
         seed: int,
@@ -60,7 +60,7 @@ class CalmWorld(World):
     ) -> None:
         """As for `World`."""
         super().__init__(
-            facts, faults, seed=seed, start_ns=start_ns, dns_nodes=dns_nodes, boot=boot, running=running
+            index, faults, seed=seed, start_ns=start_ns, dns_nodes=dns_nodes, boot=boot, running=running
         )
         self._rng = np.random.default_rng(seed)
         self._batches = 0
@@ -68,20 +68,20 @@ class CalmWorld(World):
         """The endpoints that balanced checks meet in this interval, drawn before they are asked."""
         self._behind: dict[NodeId, frozenset[int]] = {}
         self._settled_ns = max(self._starts.values())
-        self._count = np.array([check.check.count for check in facts.checks], np.int64)
-        length = np.array([[len(check.legs.forward), len(check.legs.back)] for check in facts.checks])
+        self._count = np.array([check.check.count for check in index.checks], np.int64)
+        length = np.array([[len(check.legs.forward), len(check.legs.back)] for check in index.checks])
         self._loss = HEALTHY_LOSS * length.reshape(-1, 2)
         self._base = np.log2(_BASE_RTT_NS * np.maximum(1, length.reshape(-1, 2)[:, 0]))
-        self._turn = np.array([self._phase[number] for number in range(len(facts.checks))])
-        self._bucket: IntArray = np.zeros(len(facts.checks), np.int64)
+        self._turn = np.array([self._phase[number] for number in range(len(index.checks))])
+        self._bucket: IntArray = np.zeros(len(index.checks), np.int64)
         self._health = {
-            agent: AgentHealth(agent, 0, 1, _LAG_NS, version="simulated") for agent in facts.agents
+            agent: AgentHealth(agent, 0, 1, _LAG_NS, version="simulated") for agent in index.agents
         }
         self._served = {
             cluster: frozenset(
-                c.number for c in facts.checks if c.source.cluster == cluster and facts.served[c.number]
+                c.number for c in index.checks if c.source.cluster == cluster and index.served[c.number]
             )
-            for cluster in facts.pods_in
+            for cluster in index.pods_in
         }
 
     def _play_interval(self, start_ns: int) -> list[ArrivingReport]:
@@ -93,7 +93,7 @@ class CalmWorld(World):
         shaky = self._find_shaky()
         touched = self._find_touched(shaky)
         quiet = self._draw_quiet(start_ns, touched, shaky)
-        at_ns = start_ns + self._facts.interval_ns + PUBLISH_AFTER_NS[1]
+        at_ns = start_ns + self._index.interval_ns + PUBLISH_AFTER_NS[1]
         return [ArrivingReport(at_ns, quiet), *self._report(start_ns, sorted(touched), sorted(shaky))]
 
     def _draw_quiet(self, start_ns: int, touched: frozenset[int], shaky: frozenset[AgentId]) -> QuietWindows:
@@ -105,12 +105,12 @@ class CalmWorld(World):
         return QuietWindows(
             name=(self._boot, self._batches),
             start_ns=start_ns,
-            length_ns=self._facts.interval_ns,
-            check=self._facts.ids_array,
+            length_ns=self._index.interval_ns,
+            check=self._index.ids_array,
             sent=sent,
             answered=sent - lost_out - lost_back,
             bucket=self._bucket,
-            heard=np.where(self._facts.is_counted, sent - lost_out, 0),
+            heard=np.where(self._index.is_counted, sent - lost_out, 0),
             health={agent: health for agent, health in self._health.items() if agent not in shaky}
             if shaky
             else self._health,
@@ -131,17 +131,17 @@ class CalmWorld(World):
         for effect in (effect for fault in self._active for effect in fault.effects):
             match effect:
                 case NodeDown(node=node) | Busy(node=node):
-                    found.update(self._facts.agents_on.get(node, ()))
+                    found.update(self._index.agents_on.get(node, ()))
                 case AgentKilled(agent=who) | AgentFrozen(agent=who):
                     found.add(who)
                 case _:
                     pass
-        return frozenset(found & self._facts.agent_set)
+        return frozenset(found & self._index.agent_set)
 
     def _find_touched(self, shaky: frozenset[AgentId]) -> frozenset[int]:
         touched: set[int] = set()
         for who in sorted(shaky):
-            own = (*self._facts.from_agent.get(who, ()), *self._facts.to_agent.get(who, ()))
+            own = (*self._index.from_agent.get(who, ()), *self._index.to_agent.get(who, ()))
             touched.update(check.number for check in own)
             touched |= self._draw_served_by(who)
         for fault in self._active:
@@ -151,12 +151,12 @@ class CalmWorld(World):
 
     def _draw_served_by(self, who: AgentId) -> frozenset[int]:
         """The checks of services that meet an agent in this interval, as its turn comes by chance."""
-        behind = self._facts.pods_in.get(who.cluster, ())
+        behind = self._index.pods_in.get(who.cluster, ())
         if who not in behind:
             return frozenset()
         found = set()
         for number in sorted(self._served[who.cluster]):
-            check = self._facts.checks[number]
+            check = self._index.checks[number]
             if check.aspect is not Aspect.SERVICE:
                 continue
             if check.check.probe.kind == "http":
@@ -174,28 +174,28 @@ class CalmWorld(World):
         return drawn.pop() if drawn else super()._endpoint(check)
 
     def _touched_by(self, effect: Effect) -> frozenset[int]:
-        facts = self._facts
+        index = self._index
         match effect:
             case Lose(component=part):
-                return facts.crossing.get(part, frozenset()) | self._served_beside(part)
+                return index.crossing.get(part, frozenset()) | self._served_beside(part)
             case NodeDown(node=node):
                 return self._touched_behind(node) | self._served[node.cluster]
             case AgentKilled() | AgentFrozen():
                 return frozenset()
             case _:
-                return frozenset(range(len(facts.checks)))
+                return frozenset(range(len(index.checks)))
 
     def _touched_behind(self, node: NodeId) -> frozenset[int]:
         """Whatever starts, ends or passes at a node."""
         if node not in self._behind:
-            crossing = self._facts.crossing
-            crossed = (crossing[part] for part in crossing if str(node) in {part.source, part.target})
-            self._behind[node] = self._facts.at_node.get(node, frozenset()).union(*crossed)
+            crossing = self._index.crossing
+            crossed = (crossing[part] for part in crossing if part.is_at(node))
+            self._behind[node] = self._index.at_node.get(node, frozenset()).union(*crossed)
         return self._behind[node]
 
     def _served_beside(self, part: Component) -> frozenset[int]:
         """Services and names of the cluster a part belongs to: their probes end at any of its pods."""
-        return self._served.get(ClusterName(part.source.partition("/")[0]), frozenset())
+        return self._served.get(part.cluster, frozenset())
 
     def _window(self, check: CheckFacts, tally: ProbeCounts, start_ns: int) -> Window:
         if self._find_delay_ns(check, start_ns):
@@ -204,7 +204,7 @@ class CalmWorld(World):
         return Window(
             check=check.check.id,
             start_ns=start_ns,
-            length_ns=self._facts.interval_ns,
+            length_ns=self._index.interval_ns,
             sent=sum(tally.outcomes.values()),
             answered=reached,
             outcomes=tuple(sorted(tally.outcomes.items())),

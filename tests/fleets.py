@@ -312,7 +312,7 @@ def _rtt_ns(check: Check) -> float:
 
 def _agent(agent: AgentId, asked: tuple[tuple[Check, Legs], ...], silent: bool) -> AgentStatus:
     return AgentStatus(
-        agent=str(agent),
+        agent=agent,
         state=AgentState.SILENT if silent else AgentState.ALIVE,
         last_report_ns=TAKEN_NS - (8 if silent else 1) * SECOND_NS,
         reason="no report for 8 s" if silent else "",

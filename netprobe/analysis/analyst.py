@@ -1,9 +1,10 @@
 """The analyst: reports in; path states, agent states and findings out. Pure: time is an argument.
 
-Read in this order: ``frames`` (an interval of the fleet), ``look`` (what was seen in it), ``explain`` (what
-it suggests: ``health``, ``strangers``, ``network``, ``services``, put into words by ``table``), ``trust``
-(which failures count), ``findings`` (what lasts), ``arrivals`` (who is said to run and does not report),
-``judge`` (path states), ``carry`` (the next plan).
+Read in this order: `intervals` (reports assembled to an interval, and its counters), `diagnosis.pipeline`
+(what the interval suggests: one detector per module, put into words by `diagnosis.decision_table`),
+`state.eligibility` (which failures count as evidence), `findings.lifecycle` (which hypotheses become findings
+and how long they last), `findings.missing_agents` (agents whose pod runs and that send no reports),
+`state.path_state`, and `plan.migration` (the next plan).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
 from netprobe.analysis.findings.lifecycle import FindingLifecycle
 from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, MissingAgents
 from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, QuietWindows
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.analysis.state.agent_liveness import AgentLiveness
 from netprobe.analysis.state.eligibility import (
-    BESIDE_FRAMES,
-    FORGIVEN_FRAMES,
-    SETTLING_FRAMES,
+    BESIDE_INTERVALS,
+    FORGIVEN_INTERVALS,
+    SETTLING_INTERVALS,
     EvidenceEligibility,
 )
 from netprobe.analysis.state.path_state import PathStateMachine
@@ -39,17 +40,17 @@ from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
 
 _QUORUM = 0.4
-"""Share of the agents alive that must deliver: when most are silent at once, the bus or we ourselves
+"""Share of the living agents that must report: when most are silent at once, the bus or this process
 stood still.
 """
-_VOID_FRAMES = 5
-"""Frames without a quorum after which it is believed all the same."""
-_LOOKS = 6
+_QUORUM_WAIT = 5
+"""Intervals without a quorum after which the silence is believed."""
+_KEPT_OBSERVATIONS = 6
 
 
 @dataclass(frozen=True, eq=False)  # not slotted: what nobody reads is never put into words
 class Conclusion:
-    """What is known now."""
+    """What the analysis knows now."""
 
     findings: tuple[Finding, ...]
     past_findings: tuple[Finding, ...]
@@ -68,44 +69,46 @@ class Conclusion:
 
 
 class Analyst:
-    """Judges a fleet, one plan after the other."""
+    """Analyses a fleet, one plan after the other."""
 
     def __init__(
-        self, inventory: Inventory, fleet: FleetPlan, *, settling_frames: int = SETTLING_FRAMES,
+        self, inventory: Inventory, fleet: FleetPlan, *, settling_intervals: int = SETTLING_INTERVALS,
         late_after_ns: int = LATE_AFTER_NS,
     ) -> None:  # fmt: skip
-        """*settling_frames*: after how many intervals a check that never worked counts.
+        """*settling_intervals*: after how many intervals a check that never worked counts.
 
-        *late_after_ns*: so long, at least, an agent that is said to run may take to report.
+        *late_after_ns*: how long, at least, an agent whose pod runs may take to report.
         """
-        self._facts = PlanIndex(inventory, fleet)
-        self._intake = IntervalAssembler(self._facts)
-        self._explainer = DiagnosisPipeline(self._facts)
-        self._trust = EvidenceEligibility(self._facts, settling_frames=settling_frames)
-        self._judge = PathStateMachine(self._facts)
-        self._findings = FindingLifecycle(self._facts)
-        self._looks: deque[IntervalObservation] = deque(maxlen=_LOOKS)
-        self._attendance = AgentLiveness()
-        self._arrivals = MissingAgents(late_after_ns=late_after_ns)
-        self._void = 0
+        self._index = PlanIndex(inventory, fleet)
+        self._assembler = IntervalAssembler(self._index)
+        self._pipeline = DiagnosisPipeline(self._index)
+        self._trust = EvidenceEligibility(self._index, settling_intervals=settling_intervals)
+        self._path_states = PathStateMachine(self._index)
+        self._findings = FindingLifecycle(self._index)
+        self._observations: deque[IntervalObservation] = deque(maxlen=_KEPT_OBSERVATIONS)
+        self._liveness = AgentLiveness()
+        self._missing = MissingAgents(late_after_ns=late_after_ns)
+        self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
-        """Go on with another plan: of the next epoch, or of a fleet that has changed.
+        """Switch to another plan: the next epoch's, or that of a changed fleet.
 
-        Whatever continues keeps its state, counters, trust and findings. What is gone vanishes without a
-        finding; what is new begins as unknown. Raises `MisuseError` where the interval differs.
+        Checks that remain keep their state, counters, eligibility and findings. Removed checks are dropped
+        without a finding; new ones begin as unknown. Raises `MisuseError` where the interval differs.
         """
-        if fleet.interval_ns != self._facts.interval_ns:
+        if fleet.interval_ns != self._index.interval_ns:
             raise MisuseError("a plan with another interval needs another analyst")
-        carry = PlanMigration(self._facts, PlanIndex(inventory, fleet))
-        self._facts = carry.after
-        self._intake.replan(carry)
-        self._explainer.replan(carry)
-        self._trust.replan(carry)
-        self._judge.replan(carry)
-        self._findings.replan(carry, now_ns=now_ns)
-        self._looks = deque((look.carried(carry) for look in self._looks), maxlen=_LOOKS)
-        self._attendance.replan(carry)
+        migration = PlanMigration(self._index, PlanIndex(inventory, fleet))
+        self._index = migration.after
+        self._assembler.replan(migration)
+        self._pipeline.replan(migration)
+        self._trust.replan(migration)
+        self._path_states.replan(migration)
+        self._findings.replan(migration, now_ns=now_ns)
+        self._observations = deque(
+            (one.carried(migration) for one in self._observations), maxlen=_KEPT_OBSERVATIONS
+        )
+        self._liveness.replan(migration)
 
     @property
     def known(self) -> frozenset[AgentId]:
@@ -115,26 +118,26 @@ class Analyst:
     @property
     def rejected(self) -> Mapping[str, int]:
         """Windows that were not used, by reason."""
-        return dict(self._intake.rejected)
+        return dict(self._assembler.rejected)
 
     @property
     def awaited(self) -> frozenset[AgentId]:
-        """Agents that are said to run and have not reported for a while: more may be known of them."""
-        return self._arrivals.late(self._facts)
+        """Agents whose pod runs and that have not reported for a while: worth asking more about."""
+        return self._missing.late(self._index)
 
-    def expect(self, muster: ExpectedAgents) -> None:
-        """These agents are said to run; of one that is and does not report a finding is made."""
-        self._arrivals.expect(muster)
+    def expect(self, expected: ExpectedAgents) -> None:
+        """The agents that should run, as their clusters' APIs say; one that does not report is a finding."""
+        self._missing.expect(expected)
 
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take in one report."""
-        self._intake.file(report, now_ns=now_ns)
-        self._arrivals.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
+        self._assembler.file(report, now_ns=now_ns)
+        self._missing.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
 
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
-        """Take in windows of many agents at once in which nothing is odd."""
-        self._intake.file_quiet(batch, now_ns=now_ns)
-        self._arrivals.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
+        """Take in windows of many agents at once in which every probe was answered or timed out."""
+        self._assembler.file_quiet(batch, now_ns=now_ns)
+        self._missing.hear(batch.health, until_ns=batch.start_ns + batch.length_ns)
 
     def narrow(self, finding: str, left: tuple[Component, ...], told: tuple[str, ...]) -> bool:
         """Further checks, asked on demand, left only *left* of what the open *finding* could not tell apart.
@@ -144,56 +147,66 @@ class Analyst:
         return self._findings.narrow(finding, left, told)
 
     def conclude(self, *, now_ns: int) -> Conclusion:
-        """Judge every interval that is complete by now."""
-        while (frame := self._intake.close_next(now_ns=now_ns, absent=self._absent)) is not None:
-            self._judge_frame(frame, now_ns=now_ns)
-        last = self._looks[-1] if self._looks else None
-        self._arrivals.see(self._facts, last, self._findings.open, now_ns=now_ns)
+        """Evaluate every interval that is complete by now."""
+        while (interval := self._assembler.close_next(now_ns=now_ns, absent=self._absent)) is not None:
+            self._evaluate(interval, now_ns=now_ns)
+        last = self._observations[-1] if self._observations else None
+        self._missing.see(self._index, last, self._findings.open, now_ns=now_ns)
         return Conclusion(
-            self._arrivals.tell(self._findings.open),
-            self._arrivals.tell_past(self._findings.past),
-            self._judge.states(now_ns=now_ns, sick=self._sick).all,
-            self._attendance.call(self._facts, self._intake, now_ns=now_ns).all,
+            self._missing.merge(self._findings.open),
+            self._missing.merge_past(self._findings.past),
+            self._path_states.states(now_ns=now_ns, sick=self._sick).all,
+            self._liveness.call(self._index, self._assembler, now_ns=now_ns).all,
         )
 
     @property
     def _absent(self) -> frozenset[AgentId]:
-        """Agents nobody waits for."""
-        never = self._facts.agent_set - self._trust.known if self._trust.is_settled else frozenset()
-        return never | self._attendance.silence.keys()
+        """Agents that an interval does not wait for."""
+        never = self._index.agent_set - self._trust.known if self._trust.is_settled else frozenset()
+        return never | self._liveness.silence.keys()
 
     @property
     def _sick(self) -> frozenset[AgentId]:
-        named = {f.components[0].source for f in self._findings.open if f.cause is Cause.AGENT_SICK}
-        if not named:
-            return frozenset()
-        return frozenset(agent for agent in self._facts.agents if str(agent) in named)
+        named = (f.components[0].agent for f in self._findings.open if f.cause is Cause.AGENT_SICK)
+        return frozenset(agent for agent in named if agent in self._index.agent_set)
 
-    def _judge_frame(self, frame: Interval, *, now_ns: int) -> None:
-        if self._is_void(frame):
+    def _evaluate(self, interval: Interval, *, now_ns: int) -> None:
+        """Take in one closed interval: observe it, explain it, update findings, then path states.
+
+        It is explained twice where open findings own troubled checks: without those checks, to find what is
+        new beside them, and with them, to see whether they last.
+        """
+        if self._lacks_quorum(interval):
             return
-        self._trust.begin(frame.health)
-        look = look_at(frame, self._facts, known=self._trust.known)
-        slow, lossy = self._explainer.baselines.see(look), self._explainer.losses.see(look)
-        look = replace(look, slow=slow, lossy=lossy)
-        self._attendance.note(look)
-        self._trust.note(look)
-        untrusted = self._trust.ignored(look)
-        owned = self._findings.owned & look.troubled
-        before = list(self._looks)
-        fresh = self._explainer.explain(look, before, ignored=untrusted | owned)
-        whole = self._explainer.explain(look, before, ignored=untrusted) if owned else fresh
-        trouble = look.troubled - untrusted - owned
-        healing = self._findings.update(look, fresh, whole, trouble=trouble, now_ns=now_ns)
-        self._trust.forgive(healing, frames=FORGIVEN_FRAMES)
-        self._trust.forgive(fresh.excused | whole.excused, frames=BESIDE_FRAMES)
-        self._looks.append(look)
-        self._judge.see(look)
+        observation = self._observe(interval)
+        untrusted = self._trust.ignored(observation)
+        owned = self._findings.owned & observation.troubled
+        context = self._pipeline.begin(observation, tuple(self._observations))
+        beside = self._pipeline.explain(context, ignored=untrusted | owned)
+        whole = self._pipeline.explain(context, ignored=untrusted) if owned else beside
+        trouble = observation.troubled - untrusted - owned
+        healing = self._findings.update(observation, beside, whole, trouble=trouble, now_ns=now_ns)
+        self._trust.forgive(healing, intervals=FORGIVEN_INTERVALS)
+        self._trust.forgive(beside.excused | whole.excused, intervals=BESIDE_INTERVALS)
+        self._observations.append(observation)
+        self._path_states.see(observation)
 
-    def _is_void(self, frame: Interval) -> bool:
-        alive = self._trust.known.difference(self._attendance.silence)
-        if len(frame.health) >= _QUORUM * len(alive) or self._void >= _VOID_FRAMES:
-            self._void = 0
+    def _observe(self, interval: Interval) -> IntervalObservation:
+        """The counters of an interval, with what is slow or lossy by the baselines."""
+        self._trust.begin(interval.health)
+        observation = observe_interval(interval, self._index, known=self._trust.known)
+        slow = self._pipeline.baselines.see(observation)
+        lossy = self._pipeline.losses.see(observation)
+        observation = replace(observation, slow=slow, lossy=lossy)
+        self._liveness.note(observation)
+        self._trust.note(observation)
+        return observation
+
+    def _lacks_quorum(self, interval: Interval) -> bool:
+        """Whether most agents are silent at once: then the bus or this process stood still."""
+        alive = self._trust.known.difference(self._liveness.silence)
+        if len(interval.health) >= _QUORUM * len(alive) or self._without_quorum >= _QUORUM_WAIT:
+            self._without_quorum = 0
             return False
-        self._void += 1
+        self._without_quorum += 1
         return True

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.analysis.analyst import Conclusion
 from netprobe.analysis.intent.incidents import INTENT_CAUSES
-from netprobe.analysis.state.eligibility import SETTLING_FRAMES
+from netprobe.analysis.state.eligibility import SETTLING_INTERVALS
 from netprobe.collector.persisted_state import PersistedState, digest_of
 from netprobe.collector.ports import AnalysisPorts, AnalystPort
 from netprobe.errors import SystemRefusedError
@@ -22,7 +22,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import Report
 from netprobe.store.history import History
 
-REPLAYED = SETTLING_FRAMES + 50
+REPLAYED = SETTLING_INTERVALS + 50
 """Intervals before the moment: until a check that never worked counts, and a finding after that, though
 agents were late then."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from netprobe.model.component import Component
-from netprobe.model.names import AgentId, CheckId, NodeId
+from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId
 
 
 class Expectation(StrEnum):
@@ -75,9 +75,30 @@ class Target:
     kind: TargetKind
     address: str
     name: str
-    """Name and identity: ``cluster/node/plane``, ``cluster/namespace/service``, ``cluster/dns``."""
+    """Name and identity: ``cluster/node/plane``, ``cluster/namespace/service``, ``cluster/dns``.
+
+    What it names is asked of the target: `cluster`, `agent`, `service_name`.
+    """
     node: NodeId | None = None
     """The node behind the address, if there is exactly one."""
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        """The cluster it is in; None outside the fleet."""
+        if self.node is not None:
+            return self.node.cluster
+        return None if self.kind is TargetKind.OUTSIDE else ClusterName(self.name.partition("/")[0])
+
+    @property
+    def agent(self) -> AgentId | None:
+        """The agent that should answer; None where it is no agent's address."""
+        return AgentId.find(self.name) if self.kind is TargetKind.AGENT else None
+
+    @property
+    def service_name(self) -> str:
+        """The service (``namespace/name``), also of one of its endpoints; empty where it is none."""
+        is_service = self.kind in {TargetKind.SERVICE, TargetKind.ENDPOINT}
+        return "/".join(self.name.split("/")[1:3]) if is_service else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from netprobe.model.names import ClusterName
+
 
 @dataclass(frozen=True, slots=True)
 class TunnelPeer:
@@ -110,3 +112,8 @@ class Reading:
     facts: tuple[Fact, ...] = ()
     silent: tuple[str, ...] = ()
     """Sources without data, each with its reason."""
+
+    @property
+    def cluster(self) -> ClusterName:
+        """The cluster of the host."""
+        return ClusterName(self.node.partition("/")[0])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from netprobe.model.check import Expectation
-from netprobe.model.names import AgentId
+from netprobe.model.names import AgentId, ClusterName
 
 BUILT_IN_GROUPS = ("all", "gateways", "nodes", "pods", "services")
 """Groups that always exist: every endpoint; host plane of gateways and of nodes; pod plane; services."""
@@ -171,6 +171,11 @@ class Cell:
     """Name of the rule that decided."""
     needs: Requirements = Requirements.LISTENER
 
+    @property
+    def target_cluster(self) -> str:
+        """The cluster of the target; outside the fleet, its address."""
+        return self.target.partition("/")[0]
+
 
 class CellVerdict(StrEnum):
     """Result of comparing what was measured with what was intended."""
@@ -190,8 +195,7 @@ class Deviation:
 
     verdict: CellVerdict
     """``broken`` or ``leak``."""
-    source: str
-    """Cluster."""
+    source: ClusterName
     target: str
     """Cluster, or an address outside the fleet."""
     rule: str

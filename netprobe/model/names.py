@@ -61,13 +61,25 @@ class AgentId:
         return NodeId(self.cluster, self.node)
 
     @classmethod
+    def find(cls, text: str) -> AgentId | None:
+        """The agent that *text* names; None where it names something else.
+
+        >>> AgentId.find("prod/netprobe/echo") is None
+        True
+        """
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts) or parts[2] not in set(Plane):
+            return None
+        return cls(ClusterName(parts[0]), NodeName(parts[1]), Plane(parts[2]))
+
+    @classmethod
     def parse(cls, text: str) -> AgentId:
         """Read ``cluster/node/plane``.
 
         >>> AgentId.parse("prod/w1/pod").plane
         <Plane.POD: 'pod'>
         """
-        parts = text.split("/")
-        if len(parts) != 3 or not all(parts) or parts[2] not in set(Plane):
+        found = cls.find(text)
+        if found is None:
             raise InputError(f"{text!r} is not <cluster>/<node>/pod or <cluster>/<node>/host")
-        return cls(ClusterName(parts[0]), NodeName(parts[1]), Plane(parts[2]))
+        return found

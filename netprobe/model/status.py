@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from netprobe.model.names import CheckId
+from netprobe.model.names import AgentId, CheckId
 
 
 class PathState(StrEnum):
@@ -52,7 +52,7 @@ class AgentState(StrEnum):
 class AgentStatus:
     """An agent as the collector sees it."""
 
-    agent: str
+    agent: AgentId
     state: AgentState
     last_report_ns: int = 0
     reason: str = ""

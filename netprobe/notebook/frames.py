@@ -97,8 +97,8 @@ def agents_frame(snapshot: Snapshot) -> Frame:
     """One row per agent: its state, when it reported last, its own health."""
     rows = [
         {
-            "agent": status.agent,
-            "cluster": status.agent.partition("/")[0],
+            "agent": str(status.agent),
+            "cluster": status.agent.cluster,
             "state": str(status.state),
             "last_report": status.last_report_ns or None,
             "checks": status.checks,
@@ -148,7 +148,7 @@ def cells_frame(judged: Iterable[CellResult]) -> Frame:
             "source": str(one.cell.source),
             "source_cluster": one.cell.source.cluster,
             "target": one.cell.target,
-            "target_cluster": one.cell.target.partition("/")[0],
+            "target_cluster": one.cell.target_cluster,
             "door": str(one.cell.door),
             "expected": str(one.cell.expected),
             "verdict": str(one.verdict),
@@ -172,7 +172,7 @@ def _who(check: Check) -> Mapping[str, str]:
         str(check.source),
         check.source.cluster,
         check.target.name,
-        check.target.name.partition("/")[0],
+        check.target.cluster or check.target.name,
         _name(probe),
         str(check.layer),
     )

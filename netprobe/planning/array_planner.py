@@ -26,7 +26,7 @@ from netprobe.model.component import (
     service,
 )
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import NodeId, Plane
+from netprobe.model.names import Plane
 from netprobe.planning.checks import (
     CLUSTERSET,
     ask_link_ends,
@@ -258,10 +258,9 @@ class _Writer:
         place_of = self.numbering.place_of
         for question in {each.check.id: each for each in ask_outer(self.fabric, self.policy)}.values():
             legs = question.legs
-            near, far = (
-                place_of[question.check.source.node_id],
-                place_of[NodeId.parse(legs.forward[-1].source)],
-            )
+            asked = question.check.target.node
+            assert asked is not None  # an outer address is a gateway's
+            near, far = place_of[question.check.source.node_id], place_of[asked]
             there, back = (self.numbering.number(way[1]) for way in (legs.forward, legs.back))
             one, other = np.array([near]), np.array([far])
             self.rows.add(

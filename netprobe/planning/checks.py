@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Check, Layer, Legs, Probe, Target, TargetKind, check_id
 from netprobe.model.component import (
-    Component,
-    ComponentKind,
     dns,
     firewall_rule,
     service,
     service_proxy,
+    service_proxy_for_dns,
 )
 from netprobe.model.inventory import Cluster, Service
 from netprobe.model.names import AgentId, NodeId, Plane
@@ -76,7 +75,7 @@ def ask_pair(
         if address is None or plane_address(fabric, pair.source, family) is None:
             continue
         target = Target(TargetKind.AGENT, address, str(pair.target), pair.target.node_id)
-        door = firewall_rule(str(pair.target.node_id), port=_door(probe))
+        door = firewall_rule(pair.target.node_id, port=_door(probe))
         ways_out = tuple((*way, door) for way in out)
         yield _question(pair.source, target, probe, layer, count, ways_out, back, is_variant=is_variant)
 
@@ -125,7 +124,7 @@ def _ask_link_end(
     for address in hop.far_addresses:
         target = Target(TargetKind.AGENT, address, str(asked), asked.node_id)
         for probe in (*_base_probes(fabric, policy), *_some_flows(fabric, policy, range(1, _LINK_FLOWS))):
-            way_out = (*out, firewall_rule(str(asked.node_id), port=_door(probe)))
+            way_out = (*out, firewall_rule(asked.node_id, port=_door(probe)))
             yield _question(source, target, probe, Layer.NODE, policy.burst, (way_out,), (back,))
 
 
@@ -176,7 +175,7 @@ def ask_service(
     if asked.node is not None:
         proxied = NodeId(cluster.name, asked.node)
         proxy = service_proxy(proxied)
-        door = (firewall_rule(str(proxied), port=f"{asked.protocol}/{asked.port}"),)
+        door = (firewall_rule(proxied, port=f"{asked.protocol}/{asked.port}"),)
     for address in asked.addresses:
         if plane_address(fabric, agent, family_of(address)) is None:
             continue
@@ -223,7 +222,7 @@ def ask_dns(
     if exported is not None:
         wide = f"{exported.name}.{exported.namespace}.svc.{CLUSTERSET}"
         names.append((wide, (dns(cluster.name, zone=CLUSTERSET),)))
-    proxy = Component(ComponentKind.SERVICE_PROXY, str(agent.node_id), detail="dns")
+    proxy = service_proxy_for_dns(agent.node_id)
     for address in cluster.dns_addresses:
         if plane_address(fabric, agent, family_of(address)) is None:
             continue

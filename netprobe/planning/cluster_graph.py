@@ -172,8 +172,7 @@ class ClusterGraph:
     @staticmethod
     def turn_round(hop: LinkHop) -> LinkHop:
         """The same link between the same gateways in the other direction."""
-        part = hop.component
-        back = tunnel(hop.target, hop.source, link=part.detail)
+        back = hop.component.reverse()
         return LinkHop(hop.link, hop.target, hop.source, hop.target_gateway, hop.source_gateway, back)
 
     def leads_to_site(self, source: NodeId, target: NodeId) -> bool:

@@ -15,7 +15,7 @@ from itertools import product
 from math import log2
 
 from netprobe.model.check import Check
-from netprobe.model.component import Component
+from netprobe.model.component import Component, Written
 from netprobe.model.fleet import ExtraCheck
 from netprobe.model.names import AgentId
 from netprobe.planning.checks import ask_pair
@@ -135,11 +135,11 @@ def rule_out(left: Class, extra: SuggestedCheck, *, passed: bool) -> Class:
 
 def _ends_near(fabric: ClusterGraph, group: Class) -> Iterator[tuple[AgentId, AgentId]]:
     """Pairs of agents on, and beside, the nodes and clusters that the parts of a class name."""
-    places = dict.fromkeys(name for part in group for name in (part.source, part.target) if name)
-    clusters = dict.fromkeys(place.partition("/")[0] for place in places)
+    places = {end for part in group for end in (part.source, part.target)}
+    clusters = dict.fromkeys(name for part in group for name in (part.cluster, part.target_cluster) if name)
     near: dict[AgentId, None] = {}
     for agent in fabric.agents:
-        if str(agent.node_id) in places or str(agent) in places:
+        if Written(agent.node_id) in places or Written(agent) in places:
             near[agent] = None
     for cluster in clusters:
         own = [agent for agent in fabric.agents if agent.cluster == cluster]

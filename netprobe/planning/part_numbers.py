@@ -18,6 +18,7 @@ from netprobe.model.component import (
     pod_in,
     pod_out,
     service_proxy,
+    service_proxy_for_dns,
 )
 from netprobe.model.names import NodeId
 
@@ -45,8 +46,9 @@ class PartNumbers:
     def number(self, part: Component) -> int:
         """The number of a part that has none by arithmetic."""
         if part.kind is ComponentKind.OVERLAY and not part.detail:
-            one, other = (self.place_of[NodeId.parse(name)] for name in (part.source, part.target))
-            return self.number_overlay(one * len(self.nodes) + other)
+            near, far = part.node, part.target_node
+            if near is not None and far is not None:
+                return self.number_overlay(self.place_of[near] * len(self.nodes) + self.place_of[far])
         return self.number_of.setdefault(part, self.size)
 
     def number_overlay(self, code: int) -> int:
@@ -76,8 +78,8 @@ class PartNumbers:
         node = self.nodes[place]
         doors = {ICMP: "icmp", UDP: f"udp/{self.port}", TCP: f"tcp/{self.port}"}
         if kind in doors:
-            return firewall_rule(str(node), port=doors[kind])
+            return firewall_rule(node, port=doors[kind])
         if kind == NAMES:
-            return Component(ComponentKind.SERVICE_PROXY, str(node), detail="dns")
+            return service_proxy_for_dns(node)
         made = {OUT: node_out, IN: node_in, POD_OUT: pod_out, POD_IN: pod_in, PROXY: service_proxy}
         return made[kind](node)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netprobe.model.component import (
     Component,
-    ComponentKind,
+    cluster_route,
     gateway_in,
     gateway_out,
     node_in,
@@ -64,7 +64,7 @@ def _find_middle(way: ClusterRoute, *, source: NodeId, target: NodeId) -> Route:
     first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway
     route: list[Component] = []
     if source != first:
-        route += (route_to_cluster(source, gateway=first, target=target.cluster), overlay(source, first))
+        route += (cluster_route(source, gateway=first, target=target.cluster), overlay(source, first))
     route += _over_links(way)
     if target != last:
         route.append(overlay(last, target))
@@ -80,11 +80,6 @@ def _over_links(way: ClusterRoute) -> list[Component]:
         route += (gateway_out(hop.source_gateway), hop.component, gateway_in(hop.target_gateway))
         at = hop.target_gateway
     return route
-
-
-def route_to_cluster(node: NodeId, *, gateway: NodeId, target: str) -> Component:
-    """The route(s) on one node that send packets for a remote cluster to the own gateway."""
-    return Component(ComponentKind.OVERLAY, str(node), str(gateway), f"to {target}")
 
 
 def find_link_route(hop: LinkHop) -> Route:

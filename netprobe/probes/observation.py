@@ -91,7 +91,7 @@ def is_expected(check: Check, answered_by: str) -> bool:
         case TargetKind.AGENT:
             return target.name == answered_by or is_same_name(target.name, answered_by)
         case TargetKind.SERVICE | TargetKind.ENDPOINT:
-            return _begins_with(answered_by, target.name.split("/")[0])
+            return _begins_with(answered_by, str(target.cluster))
         case TargetKind.NODE | TargetKind.GATEWAY_OUTER:
             place = str(target.node) if target.node else "/".join(target.name.split("/")[:2])
             return _begins_with(answered_by, place)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.model import component as parts
 from netprobe.model.check import Legs
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, Written
 from netprobe.model.finding import UNMEASURED, Cause, Finding
-from netprobe.model.names import CheckId, NodeId
+from netprobe.model.names import CheckId, ClusterName, NodeId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState, PathStatus
 
@@ -97,12 +97,12 @@ class ComponentStates:
     def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, ComponentState]]:
         """The components of one kind at *source*."""
         for component, part in self.parts.items():
-            if component.kind is kind and component.source == source:
+            if component.kind is kind and component.source == Written(cluster):
                 yield component, part
 
     def of_link(self, component: Component) -> ComponentState:
         """One direction of a link; a component without a link name means every link of that pair."""
-        return self.of(component if component in self.parts else replace(component, detail=""))
+        return self.of(component if component in self.parts else component.without_detail())
 
 
 def read_component_states(snapshot: Snapshot) -> ComponentStates:
@@ -115,13 +115,13 @@ def read_component_states(snapshot: Snapshot) -> ComponentStates:
             )
         if finding.cause is Cause.RETURN_PATH_DROPPED:  # this cause means that the other direction passes
             for blamed in finding.components:
-                back = replace(blamed, source=blamed.target, target=blamed.source)
+                back = blamed.reverse()
                 found[back] = replace(found.get(back, ComponentState()), state=PathState.UP, finding=None)
     for finding in reversed(snapshot.findings):
         for blamed in finding.components:
             found[blamed] = _blame(finding, found.get(blamed, ComponentState()))
     for status in snapshot.agents:
-        component = Component(ComponentKind.AGENT, status.agent)
+        component = parts.agent(status.agent)
         if component not in found:
             alive = status.state is AgentState.ALIVE
             found[component] = ComponentState(
@@ -201,4 +201,4 @@ def node_state(snapshot: Snapshot, health: ComponentStates, node: NodeId) -> Com
 def _is_on_node(component: Component, node: NodeId) -> bool:
     kinds = {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN, ComponentKind.POD_OUT, ComponentKind.POD_IN,
              ComponentKind.SERVICE_PROXY, ComponentKind.FIREWALL_RULE}  # fmt: skip
-    return component.kind in kinds and component.source == str(node)
+    return component.kind in kinds and component.node == node

@@ -126,7 +126,7 @@ class _GraphBuilder:
     def add_agent(self, agent: AgentId) -> None:
         """An agent and the node it runs on."""
         node = self._snapshot.inventory.find_node(agent.node_id)
-        status = self._agents.get(str(agent))
+        status = self._agents.get(agent)
         self._graph.add_node(
             str(agent),
             kind="agent",
@@ -178,14 +178,14 @@ class _GraphBuilder:
         """The edges of a component; none if the inventory does not know its ends."""
         match component.kind:
             case ComponentKind.OVERLAY:
-                ends = [(component.source, component.target)]
+                ends = [(str(component.source), str(component.target))]
             case ComponentKind.UNDERLAY:
-                ends = [(self._gateway(component.source), self._gateway(component.target))]
+                ends = [(self._gateway(str(component.source)), self._gateway(str(component.target)))]
             case ComponentKind.SERVICE_PROXY:
-                cluster = component.source.partition("/")[0]
+                cluster = component.cluster
                 names = [name for name, data in self._graph.nodes(data=True)
                          if data["kind"] == "service" and data["cluster"] == cluster]  # fmt: skip
-                ends = [(component.source, name) for name in names]
+                ends = [(str(component.source), name) for name in names]
             case _:
                 ends = []
         yield from (pair for pair in ends if all(end in self._graph for end in pair))

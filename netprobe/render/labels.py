@@ -143,7 +143,7 @@ def headline(finding: Finding, names: Names | None = None) -> str:
     return _CAUSES[finding.cause].format(
         link=f"{names.kind_of(first)} {pair_of(finding.components, short)}{_link_detail(first)}",
         pair=pair_of(finding.components, short),
-        at=_shorten(first.source, short),
+        at=_shorten(str(first.source), short),
         detail=_shorten_detail(first, short),
         part=_shorten_part(first, names),
         loss=loss,
@@ -164,23 +164,23 @@ def _shorten(name: str, short: Mapping[str, str]) -> str:
 
 
 def _shorten_detail(component: Component, short: Mapping[str, str]) -> str:
-    return " ".join(short.get(word, word) for word in component.detail.split())
+    return " ".join(short.get(word, word) for word in str(component.detail).split())
 
 
 def _shorten_part(component: Component, names: Names) -> str:
     short = names.short
-    where = _shorten(component.source, short)
-    where += f" → {_shorten(component.target, short)}" if component.target else ""
-    return f"{names.kind_of(component)} {where}{' ' + component.detail if component.detail else ''}"
+    where = _shorten(str(component.source), short)
+    where += f" → {_shorten(str(component.target), short)}" if component.target else ""
+    return f"{names.kind_of(component)} {where}{f' {component.detail}' if component.detail else ''}"
 
 
 def pair_of(components: tuple[Component, ...], short: Mapping[str, str]) -> str:
     """``a ↔ b`` if both directions are named, ``a → b`` if one is."""
     first = components[0]
-    both = any((other.source, other.target) == (first.target, first.source) for other in components)
+    both = any(other.is_reverse_of(first) for other in components)
     if not first.target:
-        return _shorten(first.source, short)
-    return f"{_shorten(first.source, short)} {'↔' if both else '→'} {_shorten(first.target, short)}"
+        return _shorten(str(first.source), short)
+    return f"{_shorten(str(first.source), short)} {'↔' if both else '→'} {_shorten(str(first.target), short)}"
 
 
 def verdict(snapshot: Snapshot) -> str:

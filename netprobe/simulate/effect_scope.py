@@ -1,4 +1,4 @@
-"""Whether what is broken touches a check or an agent. Pure."""
+"""Whether an effect touches a check or an agent. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from netprobe.analysis.plan.index import Aspect, CheckFacts
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import gateway_out
 from netprobe.model.names import AgentId, NodeId
 from netprobe.simulate.effects import Busy, Effect, TableFull
 
 SMALL_NS = 1_000_000
 """The lag of an agent that nothing holds up."""
-
-
-def is_at(part: Component, node: NodeId) -> bool:
-    """Whether a part stands on a node or leads into it."""
-    return str(node) in {part.source, part.target}
 
 
 def is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
@@ -49,6 +44,4 @@ def find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
 
 def leaves_by(check: CheckFacts, gateway: NodeId) -> bool:
     """Whether its requests leave their cluster by that gateway."""
-    return any(
-        part.kind is ComponentKind.GATEWAY_OUT and part.source == str(gateway) for part in check.legs.forward
-    )
+    return gateway_out(gateway) in check.legs.forward

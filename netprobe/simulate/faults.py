@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from netprobe.errors import InputError
 from netprobe.model.component import (
     Component,
-    ComponentKind,
     agent,
+    cluster_route,
     dns,
     firewall_rule,
     gateway_in,
@@ -150,7 +150,7 @@ def _overlay(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
 def _route(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
     node, remote = NodeId.parse(parameters["node"]), parameters["cluster"]
     gateway = _gateway(inventory, node.cluster)
-    part = Component(ComponentKind.OVERLAY, str(node), str(gateway), f"to {remote}")
+    part = cluster_route(node, gateway=gateway, target=ClusterName(remote))
     return Cause.ROUTE_MISSING, [part], [Lose(part)]
 
 
@@ -200,7 +200,7 @@ def _zone(inventory: Inventory, parameters: Mapping[str, str]) -> Made:
 
 
 def _door(parameters: Mapping[str, str]) -> Component:
-    return firewall_rule(str(NodeId.parse(parameters["node"])), port=parameters.get("port", "tcp/9771"))
+    return firewall_rule(NodeId.parse(parameters["node"]), port=parameters.get("port", "tcp/9771"))
 
 
 def _port_drop(inventory: Inventory, parameters: Mapping[str, str]) -> Made:

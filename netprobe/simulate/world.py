@@ -1,7 +1,7 @@
-"""Plays a fleet: every planned probe goes through what is broken at its moment, and agents report late.
+"""Plays a fleet: every planned probe passes what is broken at its moment, and agents report with a delay.
 
-Rules: one seed decides everything; a probe is judged part by part along the legs of its check, out and then
-back; a report is published some time after its window's end, as it waits for the last time-out.
+Rules: one seed decides everything. A probe is decided part by part along the legs of its check, out and then
+back. A report arrives some time after its window's end, because it waits for the last timeout.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.simulate.effect_scope import (
     find_lag_ns,
-    is_at,
     is_lagged_away,
     is_too_new,
     leaves_by,
@@ -88,7 +87,7 @@ class World:
 
     def __init__(
         self,
-        facts: PlanIndex,
+        index: PlanIndex,
         faults: Sequence[SimulatedFault],
         *,
         seed: int,
@@ -101,7 +100,7 @@ class World:
 
         Agents start one after the other, but for those that are *running* before; *boot* names the run.
         """
-        self._facts = facts
+        self._index = index
         self._faults = tuple(sorted(faults, key=lambda fault: fault.start_ns))
         self._active = self._faults
         """Those that may touch the interval that is played."""
@@ -110,31 +109,31 @@ class World:
         self._hash_seed = seed
         """Routers' hash functions differ, so flows that share a way here part elsewhere."""
         self._dns_node = {node.cluster: node for node in dns_nodes}
-        spread = min(_START_SPREAD_NS, 4 * facts.interval_ns)
+        spread = min(_START_SPREAD_NS, 4 * index.interval_ns)
         self._starts = {
             agent: start_ns if agent in running else start_ns + self._random.randrange(spread)
-            for agent in facts.agents
+            for agent in index.agents
         }
-        self._phase = {check.number: self._random.random() for check in facts.checks}
+        self._phase = {check.number: self._random.random() for check in index.checks}
         self._sequence: Counter[AgentId] = Counter()
-        self._held: dict[AgentId, list[Report]] = {agent: [] for agent in facts.agents}
+        self._held: dict[AgentId, list[Report]] = {agent: [] for agent in index.agents}
         self._sticky: dict[int, AgentId] = {}
 
     def play(self, *, start_ns: int, intervals: int) -> Iterator[ArrivingReport]:
         """Every report of *intervals* intervals from *start_ns* on, in order of arrival."""
         waiting: list[ArrivingReport] = []
         for number in range(intervals):
-            at_ns = start_ns + number * self._facts.interval_ns
-            end_ns = at_ns + self._facts.interval_ns + PUBLISH_AFTER_NS[1]
+            at_ns = start_ns + number * self._index.interval_ns
+            end_ns = at_ns + self._index.interval_ns + PUBLISH_AFTER_NS[1]
             self._active = tuple(f for f in self._faults if f.start_ns <= end_ns and at_ns < f.end_ns)
             waiting += self._play_interval(at_ns)
             waiting.sort(key=lambda delivery: delivery.place)
-            while waiting and waiting[0].at_ns <= at_ns + self._facts.interval_ns:
+            while waiting and waiting[0].at_ns <= at_ns + self._index.interval_ns:
                 yield waiting.pop(0)
         yield from waiting
 
     def _play_interval(self, start_ns: int) -> list[ArrivingReport]:
-        return self._report(start_ns, range(len(self._facts.checks)), self._facts.agents)
+        return self._report(start_ns, range(len(self._index.checks)), self._index.agents)
 
     def _report(
         self, start_ns: int, numbers: Iterable[int], agents: Iterable[AgentId]
@@ -143,7 +142,7 @@ class World:
         heard: dict[AgentId, list[ReceivedCount]] = defaultdict(list)
         windows: dict[AgentId, list[Window]] = defaultdict(list)
         for number, tally in self._ask(numbers, start_ns).items():
-            check = self._facts.checks[number]
+            check = self._index.checks[number]
             windows[check.source].append(self._window(check, tally, start_ns))
             if check.asked is not None and tally.heard:
                 heard[check.asked].append(ReceivedCount(check.check.id, start_ns, tally.heard))
@@ -154,10 +153,10 @@ class World:
 
     def _ask(self, numbers: Iterable[int], start_ns: int) -> dict[int, ProbeCounts]:
         tallies: dict[int, ProbeCounts] = {}
-        for check in (self._facts.checks[number] for number in numbers):
+        for check in (self._index.checks[number] for number in numbers):
             count = check.check.count
             for turn in range(count):
-                at_ns = start_ns + int((turn + self._phase[check.number]) * self._facts.interval_ns / count)
+                at_ns = start_ns + int((turn + self._phase[check.number]) * self._index.interval_ns / count)
                 effects = self._effects_at(at_ns)
                 if not self._is_awake(check.source, at_ns, effects):
                     continue
@@ -260,13 +259,13 @@ class World:
 
     def _endpoint(self, check: CheckFacts) -> AgentId:
         """TCP is balanced anew with each connection; one UDP flow stays where connection tracking put it."""
-        behind = self._facts.pods_in[check.source.cluster]
+        behind = self._index.pods_in[check.source.cluster]
         if check.check.probe.kind in {"http", "tcp"}:
             return self._random.choice(behind)
         return self._sticky.setdefault(check.number, self._random.choice(behind))
 
     def _twin(self, source: AgentId, target: AgentId, kind: str) -> CheckFacts | None:
-        pair = self._facts.of_pair.get((source, target), ())
+        pair = self._index.of_pair.get((source, target), ())
         return next((c for c in pair if c.check.probe.kind == kind and c.aspect is not Aspect.LARGE), None)
 
     def _ask_dns(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
@@ -303,7 +302,7 @@ class World:
         if self._random.random() < HEALTHY_LOSS * len(route):
             return False
         for effect in effects:
-            if isinstance(effect, NodeDown) and any(is_at(part, effect.node) for part in route):
+            if isinstance(effect, NodeDown) and any(part.is_at(effect.node) for part in route):
                 return False
             if (
                 isinstance(effect, Lose)
@@ -322,7 +321,7 @@ class World:
             if isinstance(effect, Masquerade) and is_pod and leaves_by(check, effect.gateway):
                 return effect.seen_as
         family = ":" in check.check.target.address
-        return next(a for a in sorted(self._facts.addresses_of[check.source]) if (":" in a) is family)
+        return next(a for a in sorted(self._index.addresses_of[check.source]) if (":" in a) is family)
 
     # --- reports ------------------------------------------------------------------------------
 
@@ -348,7 +347,7 @@ class World:
         return Window(
             check=CheckId(check.check.id),
             start_ns=start_ns,
-            length_ns=self._facts.interval_ns,
+            length_ns=self._index.interval_ns,
             sent=sum(tally.outcomes.values()),
             answered=reached,
             outcomes=tuple(sorted(tally.outcomes.items())),
@@ -362,7 +361,7 @@ class World:
         self, agent: AgentId, start_ns: int, windows: tuple[Window, ...], heard: tuple[ReceivedCount, ...]
     ) -> list[ArrivingReport]:
         """A frozen or killed agent publishes nothing; one that is cut off keeps its reports for later."""
-        end_ns = start_ns + self._facts.interval_ns
+        end_ns = start_ns + self._index.interval_ns
         at_ns = end_ns + self._random.randint(*PUBLISH_AFTER_NS)
         effects = self._effects_at(at_ns)
         if not self._is_awake(agent, at_ns, effects) or self._starts[agent] > end_ns:
@@ -375,7 +374,7 @@ class World:
             self._sequence[agent],
             self._boot,
             start_ns,
-            self._facts.interval_ns,
+            self._index.interval_ns,
             windows,
             heard,
             health,

@@ -41,6 +41,7 @@ from netprobe.model.names import CheckId
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import AgentStatus, PathStatus
 from netprobe.model.window import Report
+from netprobe.wire.snapshots import AgentStatusDocument, read_statuses, write_statuses
 
 T = TypeVar("T")
 
@@ -85,7 +86,7 @@ class _Findings(msgspec.Struct, frozen=True):
 
 
 class _States(msgspec.Struct, frozen=True):
-    agents: tuple[AgentStatus, ...]
+    agents: tuple[AgentStatusDocument, ...]
     coverage: Coverage
     counters: Counters
 
@@ -131,7 +132,7 @@ def _build_files(snapshot: Snapshot, reports: tuple[Report, ...]) -> dict[str, b
     files = {
         _INVENTORY: _pretty(snapshot.inventory),
         _FINDINGS: _pretty(_Findings(snapshot.findings, snapshot.past_findings)),
-        _STATES: _pretty(_States(snapshot.agents, snapshot.coverage, snapshot.counters)),
+        _STATES: _pretty(_States(write_statuses(snapshot.agents), snapshot.coverage, snapshot.counters)),
         _CHECKS: _pack(snapshot.checks),
         _LEGS: _pack_legs(snapshot.legs),
         _PATHS: _pack(snapshot.paths),
@@ -206,13 +207,20 @@ def read_bundle(path: Path) -> Bundle:
         legs=_unpack_legs(path / _LEGS, raw[_LEGS]),
         coverage=states.coverage,
         paths=_unpack(path / _PATHS, raw[_PATHS], PathStatus),
-        agents=states.agents,
+        agents=_read_agents(path / _STATES, states),
         findings=findings.open,
         past_findings=findings.past,
         counters=states.counters,
     )
     reports = _unpack(path / _WINDOWS, raw[_WINDOWS], Report) if _WINDOWS in raw else ()
     return Bundle(snapshot, reports)
+
+
+def _read_agents(path: Path, states: _States) -> tuple[AgentStatus, ...]:
+    try:
+        return read_statuses(states.agents)
+    except InputError as error:
+        raise InputError(f"agents: {error}", where=str(path)) from error
 
 
 def _read_manifest(path: Path) -> _Manifest:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
@@ -34,6 +35,7 @@ from netprobe.model.outcome import (
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
+from netprobe.wire.snapshots import SnapshotDocument, read_snapshot, write_snapshot
 
 __all__ = [
     "RATE_SPENT", "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Reply",
@@ -151,7 +153,7 @@ _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
 _FINDINGS = Codec(Finding, name="finding", limit=MAX_FINDING_BYTES)
 _EPOCHS = Codec(PlannedEpoch, name="planned epoch", limit=MAX_SNAPSHOT_BYTES, deflated=True)
 _MOMENTS = Codec(_Moment, name="moment", limit=MAX_MOMENT_BYTES)
-_SNAPSHOTS = Codec(Snapshot, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
+_SNAPSHOTS = Codec(SnapshotDocument, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
 
 
 def encode_plan(plan: Plan) -> bytes:
@@ -268,12 +270,16 @@ def decode_moment(data: bytes) -> int:
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """The bytes of a snapshot, deflated."""
-    return _SNAPSHOTS.encode(snapshot)
+    return _SNAPSHOTS.encode(write_snapshot(snapshot))
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
     """Read a snapshot."""
-    return _SNAPSHOTS.decode(data)
+    document = _SNAPSHOTS.decode(data)
+    try:
+        return read_snapshot(document)
+    except InputError as error:
+        raise _SNAPSHOTS.error(str(error), field="agents") from error
 
 
 def _expect_askable(check: Check, codec: Codec[Plan] | Codec[CheckQuestion], *, field: str) -> None:

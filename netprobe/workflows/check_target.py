@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from netprobe.analysis.queries.endpoints import find_cluster
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
-from netprobe.model.inventory import Cluster, Inventory, Service
+from netprobe.model.inventory import Inventory, Service
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
 from netprobe.probes import registry
 from netprobe.probes.kind import ProbeKind
@@ -178,18 +178,16 @@ def _name(inventory: Inventory, aim: Target, kind: ProbeKind) -> str:
     """A DNS server is asked for its cluster's first service unless a name is given."""
     if not kind.asks_service_name:
         return ""
-    cluster = inventory.find_cluster(aim.name.split("/")[0])
+    cluster = inventory.find_cluster(aim.cluster) if aim.cluster else None
     service = cluster.services[0] if cluster and cluster.services else None
     named = f"{service.name}.{service.namespace}" if service else "kubernetes.default"
     return f"{named}.svc.cluster.local"
 
 
 def _service(inventory: Inventory, aim: Target) -> Service | None:
-    if aim.kind not in {TargetKind.SERVICE, TargetKind.ENDPOINT}:
-        return None
-    cluster: Cluster | None = inventory.find_cluster(aim.name.split("/")[0])
-    qualified = "/".join(aim.name.split("/")[1:3])
-    return next((each for each in (cluster.services if cluster else ()) if each.qualified == qualified), None)
+    cluster = inventory.find_cluster(aim.cluster) if aim.cluster else None
+    services = cluster.services if cluster else ()
+    return next((each for each in services if each.qualified == aim.service_name), None)
 
 
 def _version_of(address: str) -> int:

@@ -16,7 +16,7 @@ from netprobe.analysis.gateway_evidence.correlation import (
     CrossEvidence,
     PingPlan,
     PingResult,
-    choose_shot,
+    choose_ping_plan,
 )
 from netprobe.analysis.gateway_evidence.statements import DROP_CAUSES, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
@@ -87,7 +87,7 @@ def _aim(
 ) -> tuple[Finding | None, PingPlan | None]:
     """The surest finding that packets of our own can cross: one only, or no counter could be told ours."""
     for finding in sorted(findings, key=lambda finding: -finding.confidence):
-        shot = choose_shot(finding, inventory) if finding.cause in DROP_CAUSES else None
+        shot = choose_ping_plan(finding, inventory) if finding.cause in DROP_CAUSES else None
         if shot is not None and shot.source in gateways:
             return finding, shot
     return None, None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
+from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_probe_symptoms
 from netprobe.bus.operator import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
@@ -45,9 +45,9 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
         ProbeResult(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes
     ]
     meaning = [
-        f"row {found.row.number}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
+        f"row {found.row.id}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
         f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
-        for found in read_marks(told, way)
+        for found in read_probe_symptoms(told, way)
     ]
     return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)
 

@@ -323,4 +323,4 @@ def ends(snapshot: Snapshot) -> set[str]:
     known = {str(cluster.node_id(node)) for cluster in snapshot.inventory.clusters for node in cluster.nodes}
     asked = {check.target.name.rpartition("/")[0] for check in snapshot.checks}
     asking = {str(check.source.node_id) for check in snapshot.checks}
-    return known | asked | asking | {status.agent.rpartition("/")[0] for status in snapshot.agents}
+    return known | asked | asking | {str(status.agent.node_id) for status in snapshot.agents}

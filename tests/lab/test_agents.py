@@ -42,7 +42,7 @@ def wait_for_snapshot(lab: Lab, condition: Callable[[Snapshot], bool]) -> Snapsh
 
 
 def alive(snapshot: Snapshot) -> set[str]:
-    return {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
+    return {str(status.agent) for status in snapshot.agents if status.state is AgentState.ALIVE}
 
 
 def test_every_agent_reports_to_the_collector(healthy_lab: FullLab) -> None:

@@ -24,7 +24,7 @@ from netprobe.model import component as parts
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import Reading, RuleCounter
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
-from netprobe.model.names import ClusterName, NodeName
+from netprobe.model.names import ClusterName, NodeId, NodeName
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.ssh import SshAccess
 from netprobe.store.bundle import write_bundle
@@ -176,7 +176,9 @@ def test_the_counter_of_a_drop_rule_moves_by_exactly_our_packets(pair: Pair) -> 
         after = _counters(pair)
     finally:
         pair.west.host.nft()
-    finding = Finding("f", (parts.firewall_rule("west/gw", port="icmp"),), Cause.POLICY_DROP, 0.5, "")
+    finding = Finding(
+        "f", (parts.firewall_rule(NodeId.parse("west/gw"), port="icmp"),), Cause.POLICY_DROP, 0.5, ""
+    )
     weighed = weigh_finding(finding, [GatewayReadings(after, before, sent=20)], inventory=pair.inventory)
     (told,) = (each.text for each in weighed.evidence_for)
     assert told.endswith("in inet test forward moved by exactly our 20 packets")
@@ -218,7 +220,9 @@ DROPS_PINGS = 'add rule inet test input iifname "wg0" icmp type echo-request cou
 
 def test_diagnosis_sends_packets_of_its_own_and_finds_them_in_the_counter_of_the_rule(pair: Pair) -> None:
     wait_for_handshake(pair)
-    finding = Finding("f", (parts.firewall_rule("east/gw", port="icmp"),), Cause.POLICY_DROP, 0.6, "")
+    finding = Finding(
+        "f", (parts.firewall_rule(NodeId.parse("east/gw"), port="icmp"),), Cause.POLICY_DROP, 0.6, ""
+    )
     pair.east.host.nft(DROPS_PINGS)
     try:
         told = _diagnose(pair, finding)

@@ -14,7 +14,7 @@ from netprobe.analysis.queries.slow_probes import (
     SHORT_NS,
     ProbePath,
     ProbeResult,
-    read_marks,
+    read_probe_symptoms,
 )
 from netprobe.model.check import Check, Probe
 from netprobe.model.names import NodeId
@@ -51,7 +51,7 @@ def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], CheckA
     check: Check = make_check(A, B4, probe, name=str(B), count=count)
     answer = scene.asker.ask(check)
     told = ProbeResult(check, answer.outcomes, answer.details[0].facts if answer.details else ())
-    return [found.row.number for found in read_marks([told], ProbePath(A, B, GATEWAY))], answer
+    return [found.row.id for found in read_probe_symptoms([told], ProbePath(A, B, GATEWAY))], answer
 
 
 @pytest.mark.parametrize("probe", [IDLE, TCP], ids=["idle", "tcp"])
@@ -61,14 +61,14 @@ def test_where_nothing_is_wrong_no_mark_is_set(scene: Line, probe: Probe) -> Non
 
 
 @pytest.mark.parametrize("verdict", ["drop", "reject with tcp reset"])
-def test_row_22_a_router_that_forgets_quiet_flows(scene: Line, verdict: str) -> None:
+def test_idle_timeout_a_router_that_forgets_quiet_flows(scene: Line, verdict: str) -> None:
     forget(scene.r, verdict)
     rows, answer = ask(scene, IDLE)
-    assert rows == ["22"], answer
+    assert rows == ["idle-timeout"], answer
 
 
-def test_row_21_a_router_that_loses_every_fifth_first_packet_of_a_connection(scene: Line) -> None:
+def test_port_collision_a_router_that_loses_every_fifth_first_packet_of_a_connection(scene: Line) -> None:
     """As where two connections would get the same source port: the later one loses its first packet."""
     scene.r.nft("add rule inet test forward tcp flags & (syn | ack) == syn numgen inc mod 5 0 drop")
     rows, answer = ask(scene, TCP, count=CONNECTS)
-    assert rows == ["21"], answer
+    assert rows == ["snat-port-collision"], answer

@@ -57,7 +57,7 @@ def test_a_frozen_agent_makes_paths_unknown_and_never_down_for_long() -> None:
     }
     states = {status.state for status in said.paths if status.check in asking}
     assert states == {PathState.UNKNOWN}
-    assert {status.state for status in said.agents if status.agent == agent} == {AgentState.SILENT}
+    assert {status.state for status in said.agents if str(status.agent) == agent} == {AgentState.SILENT}
 
 
 def test_what_lies_behind_a_dead_node_is_hidden() -> None:

@@ -1,15 +1,16 @@
-"""What lagging agents may have spoiled of a frame, and how long what they might explain has to wait.
+"""How much silence lagging agents may have caused, and how long a verdict waits because of it.
 
-Rules, of services and names, whose silence an overloaded host fakes on some nodes before others:
+Rules, for services and names, which an overloaded host makes silent on some nodes before others:
 
-- Lag delays; it never refuses. It makes silence only where both ends together can have been late by most of a
-  time-out: each lag by its worst, as often as a conversation wakes it.
-- Only asker and answerer count. A DNS server is no agent: it is as busy as agents where it may stand.
-- How late an agent wakes is measured in every frame, by what its own connections to its neighbours take:
-  their kernels answer, so that most of it is its own waking. A conversation wakes both ends a few times; that
-  it was delayed for its whole time-out is no likelier than its expected delay is part of it (Markov's
-  inequality). So one long lag excuses what was under way then, never a whole frame in which everything failed
-  while connections took no time.
+- Lag delays answers; it never refuses. It causes silence only where both ends together can have been late by
+  most of a timeout: the worst lag of each, times how often a conversation wakes it.
+- Only the asking and the answering agent count. A DNS server is assumed to be as busy as the agents on the
+  nodes where it may run.
+- How late an agent wakes is measured in every interval by how long its own connections within its cluster
+  take: the peer's kernel accepts them, so most of that time is the agent's own delay. A conversation wakes
+  both ends a few times; by Markov's inequality, the probability that it is delayed by its whole timeout is at
+  most its expected delay divided by the timeout. So one long lag excuses what was in flight at that moment,
+  never a whole interval in which everything failed while connections were quick.
 """
 
 from __future__ import annotations
@@ -24,47 +25,47 @@ from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Histogram
 
-LEAST_FRAMES = 2
-"""Patience where nothing lags."""
+LEAST_INTERVALS = 2
+"""Intervals in a row that are enough where no agent lags."""
 _ASKER_WAKES = 2
-"""So often a conversation wakes who asks: connected, answered."""
+"""How often a conversation wakes the asking agent: connected, answered."""
 _ANSWERER_WAKES = 3
-"""And who answers: accepted, asked, written."""
+"""How often it wakes the answering agent: accepted, asked, written."""
 _LATE_SHARE = 0.8
-"""An answer is late when so much of its time-out was lost to lag."""
+"""An answer is late when lag used up this share of its timeout."""
 _CHANCE = 1e-3
-"""That lag silenced every question of so many frames must be less likely than this."""
+"""A verdict waits until the probability that lag alone explains the silence is below this."""
 
 
 class LagTolerance:
-    """What lag may explain of the newest frame and the one before it."""
+    """What lag may explain in the newest interval and the one before it."""
 
-    def __init__(self, looks: Sequence[IntervalObservation], facts: PlanIndex) -> None:
-        """*looks* are the frames in question, the newest one last."""
-        self._looks = looks
-        self._facts = facts
+    def __init__(self, observations: Sequence[IntervalObservation], index: PlanIndex) -> None:
+        """*observations* are the intervals in question, the newest one last."""
+        self._observations = observations
+        self._index = index
         self._waking: dict[AgentId, float] = {}
 
     def patience(self, checks: Iterable[tuple[CheckFacts, tuple[AgentId, ...]]], *, most: int) -> int:
-        """Frames in a row, at most *most*, in which dead *checks* must fail before lag does not explain it.
+        """How many intervals in a row, at most *most*, dead *checks* must fail before lag is ruled out.
 
-        Each comes with the agents that may answer it. What one node met is counted, that which tells most:
-        nodes that wait for the same answerer do not fail independently of each other.
+        Each check comes with the agents that may answer it. Only the node whose failures are least likely to
+        be lag is counted: nodes that wait for the same agent do not fail independently of each other.
         """
         told: dict[NodeId, float] = defaultdict(float)
         for check, behind in checks:
             silent = self._count_silent(check)
             share = self._lag_share(check, behind)
             if not share or not silent:
-                return LEAST_FRAMES
+                return LEAST_INTERVALS
             told[check.source.node_id] -= silent * log(share)
         most_told = max(told.values(), default=0.0)
         if not most_told:
             return most
-        return min(most, max(LEAST_FRAMES, ceil(-log(_CHANCE) / most_told)))
+        return min(most, max(LEAST_INTERVALS, ceil(-log(_CHANCE) / most_told)))
 
     def _count_silent(self, check: CheckFacts) -> int:
-        seen = self._looks[-1].seen[check.number]
+        seen = self._observations[-1].seen[check.number]
         return seen.asked - seen.refused - seen.window.count(OutcomeKind.REJECTED)
 
     def _lag_share(self, check: CheckFacts, behind: tuple[AgentId, ...]) -> float:
@@ -81,13 +82,17 @@ class LagTolerance:
         return min(1.0, delay_ns / timeout_ns)
 
     def _worst_ns(self, agent: AgentId) -> int:
-        felt = (look.health[agent].loop_lag_ns for look in self._looks if agent in look.health)
+        felt = (
+            observation.health[agent].loop_lag_ns
+            for observation in self._observations
+            if agent in observation.health
+        )
         return max(felt, default=0)
 
     def waking_ns(self, agent: AgentId) -> float:
-        """How late an agent wakes on average, at most: what its connections within its cluster take.
+        """Upper bound of an agent's mean wake-up delay: how long its connections within its cluster take.
 
-        A connection that was lost took its whole time-out. Infinite where nothing was measured.
+        A lost connection counts with its whole timeout. Infinite where nothing was measured.
         """
         if agent not in self._waking:
             took = [part for check, seen in self._connections(agent) for part in _took_ns(check, seen)]
@@ -96,15 +101,15 @@ class LagTolerance:
         return self._waking[agent]
 
     def _connections(self, agent: AgentId) -> Iterator[tuple[CheckFacts, CheckObservation]]:
-        for check in self._facts.from_agent.get(agent, ()):
+        for check in self._index.from_agent.get(agent, ()):
             if check.aspect is Aspect.TCP and check.asked and check.asked.cluster == agent.cluster:
-                for look in self._looks:
-                    if check.number in look.seen:
-                        yield check, look.seen[check.number]
+                for observation in self._observations:
+                    if check.number in observation.seen:
+                        yield check, observation.seen[check.number]
 
 
 def _took_ns(check: CheckFacts, seen: CheckObservation) -> Iterator[tuple[int, float]]:
-    """How many questions took how long."""
+    """Pairs of how many connections took how long."""
     rtt = seen.window.rtt
     for bucket, count in zip(rtt.buckets, rtt.counts, strict=True):
         yield count, Histogram.middle_ns(bucket)

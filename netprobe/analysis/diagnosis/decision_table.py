@@ -1,323 +1,352 @@
 """The decision table: what a symptom means, as data. A row is added by adding a row.
 
-A symptom says which kinds of parts are under suspicion, in which column of the layered vector, and what was
-heard; rows are read from the top and the first that fits names the cause. The numbers are those of the table
-of layered vectors in docs/diagnosis.md; confidences are priors.
+A symptom says which kind of part is suspected, for which packets, in which directions and what was answered.
+Rows are read from the top; the first that fits names the cause. Confidences are priors. docs/diagnosis.md
+shows the table; a test compares the two.
 """
 
 from __future__ import annotations
 
-from netprobe.analysis.diagnosis.decision_table_agents import ABSENCES
-from netprobe.analysis.diagnosis.symptom import Symptom, TableRow
+from typing import TypeVar
+
+from netprobe.analysis.diagnosis.decision_table_agents import MISSING_AGENT_ROWS
+from netprobe.analysis.diagnosis.symptom import (
+    Answer,
+    Directions,
+    Note,
+    Symptom,
+    TablePart,
+    TableRow,
+    TrafficClass,
+)
+from netprobe.model.component import ComponentKind as Kind
 from netprobe.model.finding import Cause
+
+E = TypeVar("E")
+
+
+def _any_of(*members: E) -> frozenset[E]:
+    return frozenset(members)
+
 
 TABLE: tuple[TableRow, ...] = (
     TableRow(
-        "0",
+        "agent-sick",
         Cause.AGENT_SICK,
         0.95,
-        "The agent {where} does not report and does not answer, while its address answers pings: the "
-        "agent is "
-        "sick, not the network.",
-        "Look at the agent's pod: its log, its restarts, its limits.",
-        part="agent",
+        "The agent {where} sends no reports and does not answer, while its address answers pings: the "
+        "agent is sick, not the network.",
+        "Check the agent's pod: log, restarts, resource limits.",
+        parts=_any_of(Kind.AGENT),
     ),
-    *ABSENCES,
+    *MISSING_AGENT_ROWS,
     TableRow(
-        "1",
+        "gateway-node-down",
         Cause.GATEWAY_DOWN,
         0.95,
         "The gateway node {where} is down: nothing reaches it, and its cluster is cut off from all others.",
-        "Look at the node itself: power, hypervisor, its network interfaces; move the gateway role if you "
-        "can.",
-        part="node",
-        gateway=True,
+        "Check the node itself: power, hypervisor, network interfaces. If possible, move the gateway role "
+        "to another node.",
+        parts=_any_of(TablePart.NODE),
+        is_gateway=True,
     ),
     TableRow(
-        "1",
+        "node-down",
         Cause.NODE_DOWN,
         0.95,
-        "The node {where} is down: neither host nor pods answer anybody, and none of its agents reports.",
-        "Look at the node itself: power, hypervisor, its network interfaces.",
-        part="node",
+        "The node {where} is down: neither the host nor its pods answer, and none of its agents reports.",
+        "Check the node itself: power, hypervisor, network interfaces.",
+        parts=_any_of(TablePart.NODE),
     ),
     TableRow(
-        "1",
+        "gateway-not-forwarding",
         Cause.GATEWAY_DOWN,
         0.8,
-        "The gateway {where} forwards nothing, though the node itself answers.",
-        "Look at forwarding, routes and firewall of the gateway node.",
-        part="gateway-out|gateway-in",
-        answer="silent|refused|rejected",
+        "The gateway {where} forwards no packets, though the node itself answers.",
+        "Check IP forwarding, routes and firewall on the gateway node.",
+        parts=_any_of(Kind.GATEWAY_OUT, Kind.GATEWAY_IN),
+        answers=_any_of(Answer.SILENT, Answer.REFUSED, Answer.REJECTED),
     ),
     TableRow(
-        "15",
+        "source-nat",
         Cause.SNAT,
         0.95,
-        "{where} rewrites source addresses: {detail}. Whoever is called sees the gateway, not the pod.",
-        "Exempt pod ranges of the other clusters from masquerading on the gateway.",
-        part="gateway-out|node-out",
-        note="snat",
+        "{where} rewrites source addresses: {detail}. Destinations see the gateway's address instead of "
+        "the pod's.",
+        "Exempt the other clusters' pod ranges from masquerading on the gateway.",
+        parts=_any_of(Kind.GATEWAY_OUT, Kind.NODE_OUT),
+        note=Note.SNAT,
     ),
     TableRow(
-        "24",
+        "wrong-peer",
         Cause.WRONG_PEER,
         0.95,
-        "Behind {where} somebody else answers: {detail}. Addresses overlap.",
-        "Compare pod ranges and routes of both clusters; look for an address translation on the gateway.",
-        answer="wrong-peer",
+        "A different host answers behind {where}: {detail}. Addresses overlap.",
+        "Compare pod ranges and routes of both clusters; check the gateway for address translation.",
+        answers=_any_of(Answer.WRONG_PEER),
     ),
     TableRow(
-        "6",
+        "service-stale-conntrack",
         Cause.SERVICE_PROXY_STALE,
         0.95,
-        "UDP to a service fails on {where} from old source ports only: a stale conntrack entry.",
-        "conntrack -D -p udp on that node.",
-        part="service-proxy",
-        note="same-port-only",
+        "UDP to a service fails on {where} from existing source ports only: a stale conntrack entry.",
+        "Run `conntrack -D -p udp` on that node.",
+        parts=_any_of(Kind.SERVICE_PROXY),
+        note=Note.SAME_PORT_ONLY,
     ),
     TableRow(
-        "7",
+        "overlay-checksum-offload",
         Cause.OVERLAY_BLOCKED,
         0.9,
-        "Connections over {parts} take about a minute: checksum offload of the overlay interface.",
-        "ethtool -K <overlay interface> tx-checksum-ip-generic off on both nodes.",
-        part="overlay",
-        note="slow-connect",
+        "Connections over {parts} take about a minute: the overlay interface's checksum offload corrupts "
+        "packets.",
+        "Run `ethtool -K <overlay interface> tx-checksum-ip-generic off` on both nodes.",
+        parts=_any_of(Kind.OVERLAY),
+        note=Note.SLOW_CONNECT,
     ),
     TableRow(
-        "20",
+        "conntrack-full",
         Cause.CONNTRACK_FULL,
         0.9,
-        "New flows fail on {where} to all targets while old ones live: its connection table is full.",
-        "dmesg | grep conntrack; raise nf_conntrack_max or find who opens so many flows.",
-        part="node-out|node",
-        note="new-flows-only",
+        "New flows from {where} fail to every target while established ones pass: its connection tracking "
+        "table is full.",
+        "Check `dmesg | grep conntrack`; raise nf_conntrack_max, or find what opens so many flows.",
+        parts=_any_of(Kind.NODE_OUT, TablePart.NODE),
+        note=Note.NEW_FLOWS_ONLY,
     ),
     TableRow(
-        "21",
+        "snat-port-collision",
         Cause.SNAT,
         0.8,
-        "Rare connects of one or three seconds behind {where}: source ports collide in its translation.",
-        "Use random-fully source ports in the masquerading rule.",
-        part="gateway-out",
-        note="port-race",
+        "A few connections through {where} take one or three seconds: source ports collide in its address "
+        "translation.",
+        "Use random-fully source ports in the masquerade rule.",
+        parts=_any_of(Kind.GATEWAY_OUT),
+        note=Note.PORT_RACE,
     ),
     TableRow(
-        "22",
+        "idle-timeout",
         Cause.IDLE_TIMEOUT,
         0.95,
-        "Flows over {parts} die after a quiet period: something on the way forgets them.",
-        "Send keep-alives more often than the time-out, or raise it on the firewall on the way.",
-        note="idle",
+        "Flows over {parts} die after an idle period: a device on the path drops their state.",
+        "Send keep-alives more often than the timeout, or raise the timeout on that firewall.",
+        note=Note.IDLE,
     ),
     TableRow(
-        "23",
+        "tunnel-inbound-first",
         Cause.TUNNEL_DOWN,
         0.7,
-        "{parts} works only after the far side has spoken: tunnel or access list keep state.",
+        "{parts} passes packets only after the far end has sent some: the tunnel or an access list keeps "
+        "state.",
         "Set a persistent keep-alive on the tunnel; compare the access lists of both ends.",
-        part="tunnel",
-        note="woken",
+        parts=_any_of(Kind.TUNNEL),
+        note=Note.WOKEN,
     ),
     TableRow(
-        "18",
+        "asymmetric-route",
         Cause.POLICY_DROP,
         0.75,
-        "First packets reach {where} and are dropped as invalid: the way back is another one.",
-        "Look for asymmetric routes; compare conntrack -L on both ends.",
-        part="firewall-rule",
-        note="invalid",
+        "First packets reach {where} and are dropped as invalid: replies take a different route.",
+        "Check for asymmetric routes; compare `conntrack -L` on both ends.",
+        parts=_any_of(Kind.FIREWALL_RULE),
+        note=Note.INVALID,
     ),
     TableRow(
-        "29",
+        "gateway-status-wrong",
         Cause.STATUS_CONTRADICTED,
         0.95,
-        "A gateway calls {parts} connected, but packets do not pass: its own status hides the "
-        "fault, and whoever watches only that sees nothing.",
-        "Believe the packets: look behind the handshake, at allowed ranges, routes and filters of both "
-        "gateways.",
-        part="tunnel",
-        note="called-connected",
+        "A gateway reports {parts} as connected, but packets do not pass: its own status hides the fault, "
+        "and monitoring based on it sees nothing.",
+        "Trust the packets: check what lies behind the handshake, that is allowed ranges, routes and "
+        "filters on both gateways.",
+        parts=_any_of(Kind.TUNNEL),
+        note=Note.CALLED_CONNECTED,
     ),
     TableRow(
-        "9",
+        "tunnel-mtu-one-way",
         Cause.TUNNEL_MTU,
         0.95,
-        "Large packets from {here} to {there} vanish, small ones pass: an MTU black hole in that direction.",
-        "Compare the MTU of both tunnel ends and clamp TCP MSS; allow ICMP fragmentation-needed.",
-        part="tunnel",
-        column="large",
-        ways="one",
+        "Large packets from {here} to {there} are lost, small ones pass: an MTU black hole in that "
+        "direction.",
+        "Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed.",
+        parts=_any_of(Kind.TUNNEL),
+        traffic=_any_of(TrafficClass.LARGE),
+        directions=_any_of(Directions.ONE),
     ),
     TableRow(
-        "8",
+        "tunnel-mtu",
         Cause.TUNNEL_MTU,
         0.95,
-        "Large packets between {here} and {there} vanish both ways, small ones pass: an MTU black hole.",
-        "Compare the MTU of both tunnel ends and clamp TCP MSS; allow ICMP fragmentation-needed.",
-        part="tunnel",
-        column="large",
+        "Large packets between {here} and {there} are lost in both directions, small ones pass: an MTU "
+        "black hole.",
+        "Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed.",
+        parts=_any_of(Kind.TUNNEL),
+        traffic=_any_of(TrafficClass.LARGE),
     ),
     TableRow(
-        "8",
+        "cluster-mtu",
         Cause.TUNNEL_MTU,
         0.8,
-        "Large packets over {parts} vanish, small ones pass: an MTU black hole inside the cluster.",
-        "Compare the MTU of the pod interfaces with that of the node's network less the overlay's header.",
-        part="overlay|pod-in|pod-out|gateway-in|gateway-out|route",
-        column="large",
+        "Large packets over {parts} are lost, small ones pass: an MTU black hole inside the cluster.",
+        "Compare the MTU of the pod interfaces with the node network's MTU minus the overlay header.",
+        parts=_any_of(
+            Kind.OVERLAY, Kind.POD_IN, Kind.POD_OUT, Kind.GATEWAY_IN, Kind.GATEWAY_OUT, TablePart.ROUTE
+        ),
+        traffic=_any_of(TrafficClass.LARGE),
     ),
     TableRow(
-        "28",
+        "tunnel-slow",
         Cause.TUNNEL_SLOW,
         0.8,
         "{parts} has become slow: {loss}.",
-        "Look for a detour or a full queue on the way between the gateways: `mtr` from one to the other.",
-        part="tunnel",
-        answer="slow",
+        "Check for a detour or a full queue between the gateways: run `mtr` from one to the other.",
+        parts=_any_of(Kind.TUNNEL),
+        answers=_any_of(Answer.SLOW),
     ),
     TableRow(
-        "25",
+        "tunnel-lossy",
         Cause.TUNNEL_LOSSY,
         0.9,
         "The link between {here} and {there} loses about {loss} of the packets.",
-        "Look at errors and queues of the link; test the path below the tunnel for loss.",
-        part="tunnel",
-        answer="lossy",
+        "Check the link's errors and queues; test the path below the tunnel for loss.",
+        parts=_any_of(Kind.TUNNEL),
+        answers=_any_of(Answer.LOSSY),
     ),
     TableRow(
-        "13",
+        "tunnel-down",
         Cause.TUNNEL_DOWN,
         0.9,
-        "The link between {here} and {there} carries nothing either way{outer}.",
-        "Look at the tunnel on both gateways: is the daemon up, is its UDP port let through, do the keys "
-        "fit?",
-        part="tunnel",
-        ways="both",
+        "The link between {here} and {there} passes no packets in either direction{outer}.",
+        "Check the tunnel on both gateways: is the daemon running, is its UDP port allowed, do the keys "
+        "match?",
+        parts=_any_of(Kind.TUNNEL),
+        directions=_any_of(Directions.BOTH),
     ),
     TableRow(
-        "12",
+        "tunnel-one-way",
         Cause.RETURN_PATH_DROPPED,
         0.85,
-        "Packets from {here} to {there} vanish while those from {there} to {here} arrive: one direction is "
-        "dropped.",
-        "Look at reverse-path filters, firewall rules and allowed addresses on the two gateways.",
-        part="tunnel",
-        ways="one",
+        "Packets from {here} to {there} are lost while those from {there} to {here} arrive: one direction "
+        "is dropped.",
+        "Check reverse-path filters, firewall rules and allowed addresses on the two gateways.",
+        parts=_any_of(Kind.TUNNEL),
+        directions=_any_of(Directions.ONE),
     ),
     TableRow(
-        "10",
+        "route-missing",
         Cause.ROUTE_MISSING,
         0.9,
-        "{here} does not send packets for {remote} to its gateway, other nodes do: a route is missing there.",
-        "Compare `ip route` on that node with a healthy neighbour.",
-        part="route",
+        "{here} does not send packets for {remote} to its gateway, other nodes do: its route is missing.",
+        "Compare `ip route` on that node with a healthy neighbour's.",
+        parts=_any_of(TablePart.ROUTE),
     ),
     TableRow(
-        "2",
+        "overlay-down",
         Cause.OVERLAY_BLOCKED,
         0.9,
-        "Pods of {here} and {there} do not reach each other, the nodes themselves do: the overlay is "
+        "Pods of {here} and {there} cannot reach each other, the nodes themselves can: the overlay is "
         "blocked.",
-        "Is the overlay's port (VXLAN: UDP 4789 or 8472) let through between the nodes?",
-        part="overlay",
-        ways="both",
+        "Check that the overlay's port (VXLAN: UDP 4789 or 8472) is allowed between the nodes.",
+        parts=_any_of(Kind.OVERLAY),
+        directions=_any_of(Directions.BOTH),
     ),
     TableRow(
-        "11",
+        "overlay-one-way",
         Cause.OVERLAY_BLOCKED,
         0.85,
-        "Pod traffic from {here} to {there} vanishes, the other way passes: the overlay is blocked in one "
-        "direction.",
-        "Compare overlay entries (bridge fdb, routes, tunnel map) on both nodes.",
-        part="overlay",
-        ways="one",
+        "Pod traffic from {here} to {there} is lost, the other direction passes: the overlay is blocked "
+        "one way.",
+        "Compare the overlay's entries (bridge fdb, routes, tunnel map) on both nodes.",
+        parts=_any_of(Kind.OVERLAY),
+        directions=_any_of(Directions.ONE),
     ),
     TableRow(
-        "19",
+        "port-rejected",
         Cause.POLICY_REJECT,
         0.95,
-        "{door} on {where} is rejected{detail}, while other protocols pass: a firewall or policy says no.",
+        "{port} on {where} is rejected{detail}, while other protocols pass: a firewall or policy rejects it.",
         "Look for a reject rule or NetworkPolicy on that node.",
-        part="firewall-rule",
-        answer="rejected|refused",
+        parts=_any_of(Kind.FIREWALL_RULE),
+        answers=_any_of(Answer.REJECTED, Answer.REFUSED),
     ),
     TableRow(
-        "19",
+        "port-dropped",
         Cause.POLICY_DROP,
         0.85,
-        "{door} on {where} is silent for everybody, while other protocols pass: a firewall or policy "
-        "drops it.",
+        "{port} on {where} answers no source, while other protocols pass: a firewall or policy drops it.",
         "Look for a drop rule, NetworkPolicy or security group on that node.",
-        part="firewall-rule",
+        parts=_any_of(Kind.FIREWALL_RULE),
     ),
     TableRow(
-        "5",
+        "service-refused",
         Cause.NO_ENDPOINTS,
         0.95,
-        "The service {where} refuses everybody at once: it has no endpoints.",
-        "kubectl get endpointslices: is anything ready behind it?",
-        part="service",
-        answer="refused|rejected",
+        "The service {where} refuses every connection at once: it has no endpoints.",
+        "Run `kubectl get endpointslices`: is any endpoint behind it ready?",
+        parts=_any_of(Kind.SERVICE),
+        answers=_any_of(Answer.REFUSED, Answer.REJECTED),
     ),
     TableRow(
-        "4",
+        "service-silent",
         Cause.NO_ENDPOINTS,
         0.85,
-        "The service {where} answers nobody, though its endpoints do when asked directly: no backends are "
-        "synced.",
-        "Compare EndpointSlices with the rules of the service proxy.",
-        part="service",
+        "The service {where} answers no node, though its endpoints answer when asked directly: no backends"
+        " are synced.",
+        "Compare its EndpointSlices with the service proxy's rules.",
+        parts=_any_of(Kind.SERVICE),
     ),
     TableRow(
-        "3",
+        "service-proxy-stale",
         Cause.SERVICE_PROXY_STALE,
         0.9,
-        "Services fail from {where} only, their endpoints answer when asked directly: its service proxy "
-        "is stale.",
+        "Services fail from {where} only, and their endpoints answer when asked directly: its service "
+        "proxy is stale.",
         "Restart kube-proxy (or its replacement) on that node and compare its rules with a neighbour's.",
-        part="service-proxy",
+        parts=_any_of(Kind.SERVICE_PROXY),
     ),
     TableRow(
-        "26",
+        "dns-forward-missing",
         Cause.DNS_FORWARD_MISSING,
         0.95,
         "The DNS server of {where} answers for cluster.local but not for {zone}: the forward is missing.",
-        "Look at the server's configuration for the clusterset zone.",
-        part="dns-zone",
+        "Check the server's configuration for the clusterset zone.",
+        parts=_any_of(TablePart.DNS_ZONE),
     ),
     TableRow(
-        "27",
+        "dns-down",
         Cause.DNS_DOWN,
         0.9,
-        "The DNS server of {where} answers nobody.",
-        "Look at the DNS pods: running, ready, with endpoints?",
-        part="dns",
+        "The DNS server of {where} answers no query.",
+        "Check the DNS pods: are they running and ready, does their Service have endpoints?",
+        parts=_any_of(Kind.DNS),
     ),
     TableRow(
-        "1",
+        "node-unreachable",
         Cause.NODE_DOWN,
         0.8,
-        "{where} neither reaches nor is reached by anybody, though its agents still report.",
-        "Look at the node's interface towards the other nodes.",
-        part="node-out|node-in",
-        ways="both",
+        "{where} can neither reach other nodes nor be reached, though its agents still report.",
+        "Check the node's interface towards the other nodes.",
+        parts=_any_of(Kind.NODE_OUT, Kind.NODE_IN),
+        directions=_any_of(Directions.BOTH),
     ),
     TableRow(
-        "17",
+        "pod-path-broken",
         Cause.UNKNOWN,
         0.6,
-        "The way between node and pods of {where} is broken: {parts}.",
-        "Look at routes, reverse-path filter and CNI on that node.",
-        part="pod-in|pod-out",
+        "The path between node and pods of {where} is broken: {parts}.",
+        "Check routes, reverse-path filter and CNI on that node.",
+        parts=_any_of(Kind.POD_IN, Kind.POD_OUT),
     ),
     TableRow(
-        "?", Cause.UNKNOWN, 0.4, "{parts} loses packets; no known pattern fits.", "Trace the way by hand."
+        "unknown",
+        Cause.UNKNOWN,
+        0.4,
+        "{parts} loses packets; no known pattern fits.",
+        "Trace the path by hand.",
     ),
 )
 
 
 def read_table(symptom: Symptom) -> TableRow:
-    """The first row that fits; the last one fits everything."""
+    """The first row that fits; the last one fits everything without a note."""
     return next((row for row in TABLE if row.fits(symptom)), TABLE[-1])

@@ -1,86 +1,92 @@
-"""Rows of the decision table for agents that run, as their cluster says, and do not report (`arrivals`)."""
+"""Rows of the decision table for agents whose pod runs but that send no reports."""
 
 from __future__ import annotations
 
-from netprobe.analysis.diagnosis.symptom import TableRow
+from netprobe.analysis.diagnosis.symptom import Note, PartKind, TableRow
+from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause
 
-ABSENCES: tuple[TableRow, ...] = (
+_AGENT: frozenset[PartKind] = frozenset({ComponentKind.AGENT})
+_BUS_PATH: frozenset[PartKind] = frozenset({ComponentKind.BUS_WAY})
+
+MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
     TableRow(
-        "30",
+        "no-reports-one-node",
         Cause.AGENT_CUT_OFF,
         0.7,
-        "{detail}, while other agents of its cluster do: nothing is measured from there. The suspect is the "
-        "way from {where} to {there}.",
-        "On that node: does the bus's name resolve, does its address answer? Look at kube-proxy and DNS "
-        "there, then at the agent's log.",
-        part="bus-way",
-        note="one",
+        "{detail}, while other agents of its cluster do: nothing is measured from there. The suspect is "
+        "the path from {where} to {there}.",
+        "On that node: does the bus's name resolve, does its address answer? Check kube-proxy and DNS "
+        "there, then the agent's log.",
+        parts=_BUS_PATH,
+        note=Note.ONE_NODE,
     ),
     TableRow(
-        "31",
+        "no-reports-one-plane",
         Cause.AGENT_CUT_OFF,
         0.7,
-        "{detail}, nor does any other agent of that plane in {where}, while those of the other do: nothing "
-        "is measured from there. The suspect is what they have in common on their way to {there}.",
-        "Look at NetworkPolicies of the agents' namespace, then at an agent's log.",
-        part="bus-way",
-        note="plane",
+        "{detail}, nor does any other agent of that plane in {where}, while those of the other plane do: "
+        "nothing is measured from there. The suspect is what they share on their path to {there}.",
+        "Check the NetworkPolicies of the agents' namespace, then an agent's log.",
+        parts=_BUS_PATH,
+        note=Note.ONE_PLANE,
     ),
     TableRow(
-        "32",
+        "no-reports-one-cluster",
         Cause.AGENT_CUT_OFF,
         0.8,
         "{detail}, nor does any other agent of the cluster, while those of other clusters do: nothing is "
-        "measured from there. The suspect is the way from {where} to {there}: gateway, link, or the door.",
-        "Ask the bus's address from a node of that cluster; look at its gateway and at what lies between.",
-        part="bus-way",
-        note="cluster",
+        "measured from there. The suspect is the path from {where} to {there}: gateway, link, or the bus's"
+        " address.",
+        "Test the bus address from a node in that cluster; check its gateway and the path between.",
+        parts=_BUS_PATH,
+        note=Note.ONE_CLUSTER,
     ),
     TableRow(
-        "33",
+        "no-reports-anywhere",
         Cause.AGENT_CUT_OFF,
         0.7,
-        "{detail}, nor does anybody else: nothing is measured. The suspect is the bus, or the collector.",
-        "Look at the collector's log, at its Service and at the bus's certificate.",
-        part="bus-way",
-        note="everybody",
+        "{detail}, nor does any other agent: nothing is measured. The suspect is the bus, or the collector.",
+        "Check the collector's log, its Service and the bus's certificate.",
+        parts=_BUS_PATH,
+        note=Note.EVERYBODY,
     ),
     TableRow(
-        "34",
+        "no-reports-node-not-ready",
         Cause.AGENT_CUT_OFF,
         0.7,
-        "{detail}, and its API does not call {where} ready: the suspect is the node itself, or its kubelet. "
-        "Nothing is measured from there.",
-        "kubectl describe node; look at the machine and at its kubelet.",
-        part="bus-way",
-        note="not-ready",
+        "{detail}, and its API does not call {where} ready: the suspect is the node itself, or its "
+        "kubelet. Nothing is measured from there.",
+        "Run `kubectl describe node`; check the machine and its kubelet.",
+        parts=_BUS_PATH,
+        note=Note.NOT_READY,
     ),
     TableRow(
-        "35",
+        "bus-refuses-agent",
         Cause.AGENT_CUT_OFF,
         0.9,
-        "{detail}: the bus turns it away. Its way to the bus works, its credentials do not.",
-        "Compare the cluster's registration with its keys (netprobe install renews it) and the node's clock.",
-        part="bus-way",
-        note="turned-away",
+        "{detail}: the bus refuses it. Its path to the bus works, its credentials do not.",
+        "Compare the cluster's registration with its keys (netprobe install renews it); check the node's "
+        "clock.",
+        parts=_BUS_PATH,
+        note=Note.TURNED_AWAY,
     ),
     TableRow(
-        "36",
+        "agent-container-down",
         Cause.AGENT_SICK,
         0.9,
         "{detail}: its container does not run. The agent is sick, not the network.",
-        "kubectl logs --previous on its pod; its limits.",
-        part="agent",
-        note="not-running",
+        "Run `kubectl logs --previous` on its pod; check its resource limits.",
+        parts=_AGENT,
+        note=Note.NOT_RUNNING,
     ),
     TableRow(
-        "37",
+        "agent-silent-on-bus",
         Cause.AGENT_SICK,
         0.9,
-        "{detail}, though it is on the bus: the agent is sick, not the network.",
-        "Look at the agent's log: its plan, its version.",
-        part="agent",
-        note="on-the-bus",
+        "{detail}, though it is connected to the bus: the agent is sick, not the network.",
+        "Check the agent's log: its plan, its version.",
+        parts=_AGENT,
+        note=Note.ON_THE_BUS,
     ),
 )

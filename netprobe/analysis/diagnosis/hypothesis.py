@@ -1,44 +1,63 @@
-"""One possible explanation of a frame: what may be broken, and which checks it explains."""
+"""One possible explanation of an interval: what may be broken, and which checks it explains."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from netprobe.analysis.diagnosis.decision_table import read_table
-from netprobe.analysis.diagnosis.symptom import Symptom, TableRow
+from netprobe.analysis.diagnosis.symptom import Symptom, TableRow, part_kind
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence
 
 Key = tuple[Cause, tuple[Component, ...]]
 
 
+class Placeholders(TypedDict, total=False):
+    """What the text of a row may refer to; what is not given is taken from the first component.
+
+    ``parts`` (all components) is always filled in.
+    """
+
+    where: str
+    here: str
+    there: str
+    detail: str
+    remote: str
+    """The cluster that a route leads to."""
+    port: str
+    zone: str
+    loss: str
+    outer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What may be broken. Checks are numbered as in the facts."""
+    """What may be broken. Checks are numbered as in the plan's index."""
 
+    symptom: Symptom
     row: TableRow
     components: tuple[Component, ...]
     """Sorted."""
     core: frozenset[int]
     """Checks that fail because of it, beyond doubt."""
     explained: frozenset[int]
-    """Checks that may fail because of it: whatever they say is no news."""
+    """Checks that may fail because of it: their results are no further evidence."""
     summary: str
     evidence: tuple[Evidence, ...] = ()
     against: tuple[Evidence, ...] = ()
     indistinguishable: tuple[Component, ...] = ()
     loss: float | None = None
     is_solid: bool = True
-    """Whether the frame holds nothing half-hearted: the parts were broken from its beginning to its end."""
+    """Whether the parts were broken from the beginning of the interval to its end."""
     patience: int = 2
-    """Frames in a row that must say the same, where nothing else vouches for it."""
-    symptom: Symptom = field(default_factory=lambda: Symptom(""))
-    words: tuple[tuple[str, str], ...] = ()
+    """Intervals in a row that must suggest it, unless the interval before supports it."""
+    words: Placeholders = field(default_factory=Placeholders, compare=False)
 
     @property
     def cause(self) -> Cause:
-        """The word for it."""
+        """What the decision table calls it."""
         return self.row.cause
 
     @property
@@ -49,7 +68,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything one frame suggests."""
+    """Everything one interval suggests."""
 
     hypotheses: tuple[Hypothesis, ...] = ()
     excused: frozenset[int] = frozenset()
@@ -65,13 +84,13 @@ class Explanation:
         return frozenset(hypothesis.key for hypothesis in self.hypotheses)
 
 
-def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at the call
+def build_hypothesis(  # noqa: PLR0913 - a hypothesis has that many sides, each named at the call
     symptom: Symptom,
     components: Iterable[Component],
     *,
     core: Iterable[int],
     explained: Iterable[int] = (),
-    words: dict[str, str] | None = None,
+    words: Placeholders | None = None,
     evidence: tuple[Evidence, ...] = (),
     against: tuple[Evidence, ...] = (),
     indistinguishable: tuple[Component, ...] = (),
@@ -79,47 +98,46 @@ def suppose(  # noqa: PLR0913 - a hypothesis has that many sides, each named at 
     is_solid: bool = True,
     patience: int = 2,
 ) -> Hypothesis:
-    """Ask the table what a symptom means and put it into words."""
+    """Look a symptom up in the decision table and write the summary."""
     row = read_table(symptom)
     parts = tuple(sorted(set(components)))
     core = frozenset(core)
     return Hypothesis(
+        symptom=symptom,
         row=row,
         components=parts,
         core=core,
         explained=core | frozenset(explained),
-        summary=_say(row.text, parts, words or {}),
+        summary=_format_summary(row, parts, words or {}),
         evidence=evidence,
         against=against,
         indistinguishable=indistinguishable,
         loss=loss,
         is_solid=is_solid,
         patience=patience,
-        symptom=symptom,
-        words=tuple((words or {}).items()),
+        words=words or {},
     )
 
 
-def rename(hypothesis: Hypothesis, part: Component, *, symptom_part: str, is_gateway: bool) -> Hypothesis:
-    """The same trouble, blamed on another part of its class: the table is asked again, and words it anew."""
-    symptom = replace(hypothesis.symptom, part=symptom_part, gateway=is_gateway)
+def rename(hypothesis: Hypothesis, part: Component, *, is_gateway: bool) -> Hypothesis:
+    """The same symptom, blamed on another component: reads the table again and rewrites the summary."""
+    symptom = replace(hypothesis.symptom, part=part_kind(part), is_gateway=is_gateway)
     row = read_table(symptom)
-    summary = _say(row.text, (part,), dict(hypothesis.words))
+    summary = _format_summary(row, (part,), hypothesis.words)
     return replace(hypothesis, row=row, components=(part,), summary=summary, symptom=symptom)
 
 
-def _say(text: str, parts: tuple[Component, ...], words: dict[str, str]) -> str:
+def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placeholders) -> str:
     first = parts[0]
-    known = {
-        "parts": " and ".join(map(str, parts)),
-        "where": first.source,
-        "here": first.source,
-        "there": first.target,
-        "detail": first.detail,
-        "remote": first.detail.removeprefix("to "),
-        "door": first.detail,
-        "zone": first.detail,
+    known: Placeholders = {
+        "where": str(first.source),
+        "here": str(first.source),
+        "there": str(first.target),
+        "detail": str(first.detail),
+        "remote": first.route_target or "",
+        "port": first.port,
+        "zone": first.zone,
         "loss": "some",
         "outer": "",
     }
-    return text.format_map(known | words)
+    return row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words})

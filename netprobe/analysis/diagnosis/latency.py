@@ -1,20 +1,20 @@
-"""Where latency rose: the tunnels whose checks are slow while everything else stays as usual.
+"""Detects slow tunnels: their checks are slow while everything else is as quick as usual.
 
-Rules: latency cannot tell the way out from the way back, so both directions of a tunnel are named together. A
-tunnel is slow only if nearly all checks that cross it are, while the same agents are as quick as ever
-elsewhere: a host under load is slow towards everybody, and that is no tunnel's fault.
+Rules: latency cannot be attributed to one direction, so both directions of a tunnel are named together. A
+tunnel is slow only if nearly all checks that cross it are slow while the same agents are as quick as usual
+elsewhere: a host under load is slow towards every target, which is not the tunnel's fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Answer, Symptom
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, Written
 from netprobe.model.finding import Evidence
 
 _LEAST = 4
@@ -24,59 +24,61 @@ _ELSEWHERE = 0.2
 
 
 def find_slow(
-    look: IntervalObservation, facts: PlanIndex, baselines: LatencyBaselines
+    observation: IntervalObservation, index: PlanIndex, baselines: LatencyBaselines
 ) -> tuple[Hypothesis, ...]:
     """Tunnels that have become slow."""
-    if len(look.slow) < _LEAST:
+    if len(observation.slow) < _LEAST:
         return ()
-    pairs: dict[frozenset[str], set[Component]] = {}
-    for number in look.slow:
-        legs = facts.checks[number].legs
+    pairs: dict[tuple[frozenset[Written], Written], set[Component]] = {}
+    for number in observation.slow:
+        legs = index.checks[number].legs
         for part in legs.crossed:
             if part.kind is ComponentKind.TUNNEL:
-                pairs.setdefault(frozenset((part.source, part.target, part.detail)), set()).add(part)
-    ranked = sorted(pairs.values(), key=lambda parts: (-len(look.slow & _crossing(facts, parts)), min(parts)))
+                pairs.setdefault((part.ends, part.detail), set()).add(part)
+    ranked = sorted(
+        pairs.values(), key=lambda parts: (-len(observation.slow & _crossing(index, parts)), min(parts))
+    )
     found: list[Hypothesis] = []
-    left = set(look.slow)
+    left = set(observation.slow)
     for parts in ranked:
-        crossing = _crossing(facts, parts) & look.seen.keys()
-        if len(left & crossing) >= _LEAST and _is_at_fault(look, facts, crossing):
-            found.append(_suppose(look, facts, baselines, parts, crossing & look.slow))
+        crossing = _crossing(index, parts) & observation.seen.keys()
+        if len(left & crossing) >= _LEAST and _is_at_fault(observation, index, crossing):
+            found.append(_build_hypothesis(observation, index, baselines, parts, crossing & observation.slow))
             left -= crossing
     return tuple(found)
 
 
-def _crossing(facts: PlanIndex, parts: Iterable[Component]) -> frozenset[int]:
-    return frozenset[int]().union(*(facts.crossing[part] for part in parts))
+def _crossing(index: PlanIndex, parts: Iterable[Component]) -> frozenset[int]:
+    return frozenset[int]().union(*(index.crossing[part] for part in parts))
 
 
-def _is_at_fault(look: IntervalObservation, facts: PlanIndex, crossing: frozenset[int]) -> bool:
-    if len(crossing & look.slow) < _NEARLY_ALL * len(crossing):
+def _is_at_fault(observation: IntervalObservation, index: PlanIndex, crossing: frozenset[int]) -> bool:
+    if len(crossing & observation.slow) < _NEARLY_ALL * len(crossing):
         return False
-    sources = {facts.checks[number].source for number in crossing}
-    beside = {c.number for agent in sources for c in facts.from_agent[agent]} - crossing
-    seen = beside & look.seen.keys()
-    return bool(seen) and len(seen & look.slow) <= _ELSEWHERE * len(seen)
+    sources = {index.checks[number].source for number in crossing}
+    beside = {c.number for agent in sources for c in index.from_agent[agent]} - crossing
+    seen = beside & observation.seen.keys()
+    return bool(seen) and len(seen & observation.slow) <= _ELSEWHERE * len(seen)
 
 
-def _suppose(
-    look: IntervalObservation,
-    facts: PlanIndex,
+def _build_hypothesis(
+    observation: IntervalObservation,
+    index: PlanIndex,
     baselines: LatencyBaselines,
     parts: Iterable[Component],
     core: frozenset[int],
 ) -> Hypothesis:
-    now = sorted(look.seen[number].window.rtt.quantile_ns(0.5) or 0.0 for number in core)
+    now = sorted(observation.seen[number].window.rtt.quantile_ns(0.5) or 0.0 for number in core)
     usual = sorted(baselines.usual_ns(number) or 0.0 for number in core)
     told = f"{now[len(now) // 2] / 1e6:.0f} ms, usually {usual[len(usual) // 2] / 1e6:.1f} ms"
-    return suppose(
-        Symptom("tunnel", answer="slow"),
+    return build_hypothesis(
+        Symptom(ComponentKind.TUNNEL, answer=Answer.SLOW),
         parts,
         core=core,
         words={"loss": told},
         evidence=(
             Evidence(f"{len(core)} checks that cross it take {told}; the same agents are quick elsewhere",
-                     facts.ids(core)),
+                     index.ids(core)),
         ),
         patience=2,
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""Rows for the localiser: which leg of which check sent how much and lost how much, in one family at a time.
+"""Rows for the localiser: what each leg of each check sent and lost, one traffic class at a time.
 
 Rules: out and back are rows of their own where the responder counted what reached it; elsewhere one row
-covers both legs. A family (main, IPv6, large packets) is localised apart, because a part may be broken for
-large packets only, and a small packet that passed would acquit it.
+covers both legs. Each traffic class (main, IPv6, large packets) is localised separately, because a part may
+be broken for large packets only, and a small packet that passed would acquit it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import product
 
 import numpy as np
 
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import UNTOLD, IntervalObservation, ObservationTable
 from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
@@ -20,22 +21,13 @@ from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.check import Layer
 from netprobe.model.component import Component, ComponentKind
 
-
-class Family(StrEnum):
-    """What is localised together."""
-
-    MAIN = "main"
-    V6 = "v6"
-    LARGE = "large"
-
-
-FAMILY_OF = {
-    Aspect.ICMP: Family.MAIN,
-    Aspect.UDP: Family.MAIN,
-    Aspect.TCP: Family.MAIN,
-    Aspect.OUTER: Family.MAIN,
-    Aspect.V6: Family.V6,
-    Aspect.LARGE: Family.LARGE,
+TRAFFIC_OF = {
+    Aspect.ICMP: TrafficClass.MAIN,
+    Aspect.UDP: TrafficClass.MAIN,
+    Aspect.TCP: TrafficClass.MAIN,
+    Aspect.OUTER: TrafficClass.MAIN,
+    Aspect.V6: TrafficClass.V6,
+    Aspect.LARGE: TrafficClass.LARGE,
 }
 
 
@@ -50,14 +42,14 @@ class Leg(StrEnum):
 _LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 
 
-class FamilyRows:
-    """The matrix of one family: three rows for each of its checks, most of them unused at any one time."""
+class LossRows:
+    """The matrix of one traffic class: three rows per check, most of them unused at any one time."""
 
-    def __init__(self, facts: PlanIndex, family: Family) -> None:
+    def __init__(self, index: PlanIndex, traffic: TrafficClass) -> None:
         self.checks = tuple(
             c
-            for c in facts.checks
-            if FAMILY_OF.get(c.aspect) is family and c.legs.forward and not _is_scattered(c)
+            for c in index.checks
+            if TRAFFIC_OF.get(c.aspect) is traffic and c.legs.forward and not _is_scattered(c)
         )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
         self.matrix: EvidenceMatrix[Component] = EvidenceMatrix.of_path_sets(
@@ -75,13 +67,13 @@ class FamilyRows:
         return is_one_way
 
     def observe(
-        self, looks: Iterable[IntervalObservation], *, without: Collection[int]
+        self, observations: Iterable[IntervalObservation], *, without: Collection[int]
     ) -> Observations[Component]:
-        """What every row sent and lost over some frames, except those of some checks."""
+        """What every row sent and lost over some intervals, except those of some checks."""
         sent = np.zeros(self.matrix.rows, np.int64)
         lost = np.zeros(self.matrix.rows, np.int64)
-        for look in looks:
-            self._add(look.seen, without, sent, lost)
+        for observation in observations:
+            self._add(observation.seen, without, sent, lost)
         return Observations(self.matrix, sent, lost)
 
     def _add(self, seen: ObservationTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
@@ -122,20 +114,16 @@ def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, .
     acquits one. A door is one part per plane: a rule may guard the pods and not the node.
     """
     between_hosts = check.check.layer is Layer.NODE
+    plane = check.asked.plane if check.asked else None
     return tuple(
-        door_of_plane(part, check) if part.kind is ComponentKind.FIREWALL_RULE else part
+        part.of_plane(plane) if part.kind is ComponentKind.FIREWALL_RULE else part
         for part in route
         if not (between_hosts and part.kind is ComponentKind.OVERLAY and not part.detail)
     )
 
 
-def door_of_plane(part: Component, check: CheckFacts) -> Component:
-    """A door towards one plane of a node."""
-    return Component(part.kind, part.source, check.asked.plane if check.asked else "", part.detail)
-
-
-def plain(part: Component) -> Component:
+def without_plane(part: Component) -> Component:
     """The component as the plan names it."""
     if part.kind is ComponentKind.FIREWALL_RULE:
-        return Component(part.kind, part.source, detail=part.detail)
+        return part.of_every_plane()
     return part

@@ -1,7 +1,7 @@
-"""Where packets vanish: dead rows by set cover, lossy ones by likelihood, grouped into hypotheses.
+"""Localises packet loss: dead parts by set cover, lossy ones by likelihood, grouped into hypotheses.
 
-Rules: what is dead is localised in one frame, where one good row acquits everything it crossed. What is lossy
-needs several frames, as a part that has just died looks lossy in the frame in which it died.
+Rules: a dead part is localised within one interval; one good row acquits everything it crossed. A lossy part
+needs several intervals, because a part that has just died looks lossy in the interval in which it dies.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows, plain
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, Placeholders, build_hypothesis
+from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF, LossRows, without_plane
+from netprobe.analysis.diagnosis.symptom import (
+    Answer,
+    Symptom,
+    TrafficClass,
+    count_directions,
+    part_kind,
+)
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
@@ -25,14 +31,13 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
-from netprobe.model.names import NodeId
 from netprobe.model.outcome import OutcomeKind
 
 _DEAD = SetCover(bad_share=0.999, good_share=0.0)
 _LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
-_LOSSY_FRAMES = 2
+_LOSSY_INTERVALS = 2
 _LOSSY_PATIENCE = 6
-"""Frames a loss outside of tunnels must last: hosts under load lose packets now and then."""
+"""Intervals that loss outside tunnels must last: busy hosts drop packets now and then."""
 _MIRROR_SHARE = 0.2
 _STEADY_SHARE = 0.5
 _LEAST_CHECKS = 4
@@ -53,7 +58,7 @@ _PREFERRED = (
 
 @dataclass(frozen=True, slots=True)
 class LossSuspect:
-    """A suspect in the plan's words."""
+    """A suspected component, as the plan names it."""
 
     part: Component
     alike: tuple[Component, ...]
@@ -65,16 +70,16 @@ class LossSuspect:
 class PacketLossDetector:
     """The matrices of one plan, built once."""
 
-    def __init__(self, facts: PlanIndex) -> None:
-        self.facts = facts
-        self.rows = {family: FamilyRows(facts, family) for family in Family}
+    def __init__(self, index: PlanIndex) -> None:
+        self.index = index
+        self.rows = {traffic: LossRows(index, traffic) for traffic in TrafficClass}
 
     def find_dead(
-        self, look: IntervalObservation, family: Family, *, without: Collection[int]
+        self, observation: IntervalObservation, traffic: TrafficClass, *, without: Collection[int]
     ) -> tuple[LossSuspect, ...]:
-        """The parts nothing came through in this frame."""
-        rows = self.rows[family]
-        every = rows.observe((look,), without=without)
+        """The parts that no packet passed in this interval."""
+        rows = self.rows[traffic]
+        every = rows.observe((observation,), without=without)
         candidates = _find_unacquitted(every)
         if not len(candidates):
             return ()
@@ -83,11 +88,15 @@ class PacketLossDetector:
         return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
 
     def find_lossy(
-        self, looks: Collection[IntervalObservation], family: Family, *, without: Collection[int]
+        self,
+        observations: Collection[IntervalObservation],
+        traffic: TrafficClass,
+        *,
+        without: Collection[int],
     ) -> tuple[LossSuspect, ...]:
-        """The parts that lost some of what crossed them, over several frames."""
-        rows = self.rows[family]
-        every = rows.observe(looks, without=without)
+        """The parts that lost some of what crossed them, over several intervals."""
+        rows = self.rows[traffic]
+        every = rows.observe(observations, without=without)
         candidates = every.matrix.components_on(np.flatnonzero(every.lost))
         if not _is_any_lossy(every, candidates):
             return ()
@@ -99,10 +108,10 @@ class PacketLossDetector:
         )
 
     @staticmethod
-    def _is_mirrored(rows: FamilyRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
+    def _is_mirrored(rows: LossRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
         part = blamed.part
-        other = rows.matrix.number_of.get(Component(part.kind, part.target, part.source, part.detail))
+        other = rows.matrix.number_of.get(part.reverse())
         if other is None:
             return False
         crossed, _ = rows.matrix.rows_crossing(np.array([other]), surely=True)
@@ -112,7 +121,7 @@ class PacketLossDetector:
 
     @staticmethod
     def _blame(
-        rows: FamilyRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
+        rows: LossRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
     ) -> LossSuspect:
         """A suspect found in the rows whose *number* is given."""
         ranked = sorted(suspect.components, key=_rank)
@@ -121,8 +130,8 @@ class PacketLossDetector:
         used = crossed[(every.sent[crossed] > 0) & ((every.lost[crossed] > 0) | np.isin(crossed, sure))]
         dead = int(np.count_nonzero(every.lost[used] == every.sent[used]))
         checks = frozenset(rows.check_of(row) for row in number[list(suspect.supporting)].tolist())
-        alike = tuple(dict.fromkeys(map(plain, ranked[1:])))
-        return LossSuspect(plain(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
+        alike = tuple(dict.fromkeys(map(without_plane, ranked[1:])))
+        return LossSuspect(without_plane(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
 
 
 def _find_unacquitted(every: Observations[Component]) -> IntArray:
@@ -149,7 +158,7 @@ def _would_kill_more(every: Observations[Component], candidates: IntArray) -> Bo
 
 
 def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
-    """Whether a component may pass `_is_lossy` at all; most frames end here.
+    """Whether a component may pass `_is_lossy` at all; most intervals end here.
 
     Its estimated loss is at most what would be blamed on it if nothing else lost a packet.
     """
@@ -169,40 +178,42 @@ def _rank(part: Component) -> tuple[int, Component]:
 
 
 def group_dead(
-    look: IntervalObservation,
-    facts: PlanIndex,
+    observation: IntervalObservation,
+    index: PlanIndex,
     blamed: Iterable[LossSuspect],
     *,
-    column: str,
+    traffic: TrafficClass,
     outer: Callable[[Component], str],
 ) -> tuple[Hypothesis, ...]:
     """Suspects that belong together, each group put to the table."""
     groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in _absorb(list(blamed)):
         groups[_group_key(one.part)].append(one)
-    return tuple(_suppose_dead(look, facts, group, column, outer) for group in groups.values())
+    return tuple(
+        _build_dead_hypothesis(observation, index, group, traffic, outer) for group in groups.values()
+    )
 
 
 def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
     """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
     parts = {one.part for one in blamed}
-    tunnels = {frozenset((p.source, p.target)) for p in parts if p.kind is ComponentKind.TUNNEL}
+    tunnels = {p.ends for p in parts if p.kind is ComponentKind.TUNNEL}
 
     def is_behind(part: Component) -> bool:
         if part.kind is ComponentKind.OVERLAY and part.detail:
-            return Component(part.kind, part.source, part.target) in parts
-        return part.kind is ComponentKind.UNDERLAY and frozenset((part.source, part.target)) in tunnels
+            return part.without_detail() in parts
+        return part.kind is ComponentKind.UNDERLAY and part.ends in tunnels
 
     return [one for one in blamed if not is_behind(one.part)]
 
 
 def _group_key(part: Component) -> tuple[object, ...]:
-    """Both directions of one thing, or both planes of one door, are one thing."""
+    """Both directions of one part, or both planes of one port, belong together."""
     match part.kind:
         case ComponentKind.TUNNEL | ComponentKind.UNDERLAY:
-            return (part.kind, frozenset((part.source, part.target)), part.detail)
+            return (part.kind, part.ends, part.detail)
         case ComponentKind.OVERLAY if not part.detail:
-            return (part.kind, frozenset((part.source, part.target)))
+            return (part.kind, part.ends)
         case ComponentKind.NODE_IN | ComponentKind.NODE_OUT:
             return ("node", part.source)
         case ComponentKind.POD_IN | ComponentKind.POD_OUT:
@@ -213,157 +224,166 @@ def _group_key(part: Component) -> tuple[object, ...]:
             return (part,)
 
 
-def _suppose_dead(
-    look: IntervalObservation,
-    facts: PlanIndex,
+def _build_dead_hypothesis(
+    observation: IntervalObservation,
+    index: PlanIndex,
     group: list[LossSuspect],
-    column: str,
+    traffic: TrafficClass,
     outer: Callable[[Component], str],
 ) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     symptom = Symptom(
-        part=name_in_table(parts[0]),
-        column=column,
-        ways="both" if len(parts) > 1 else "one",
-        answer=_find_answer(look, core),
-        gateway=_is_gateway(facts, parts[0]),
+        part=part_kind(parts[0]),
+        traffic=traffic,
+        directions=count_directions(len(parts)),
+        answer=_find_answer(observation, core),
+        is_gateway=_is_gateway(index, parts[0]),
     )
-    words = {"outer": outer(parts[0]), "detail": _reject_words(look, core)}
-    return suppose(
+    words: Placeholders = {"detail": _reject_words(observation, core)}
+    if outer_words := outer(parts[0]):
+        words["outer"] = outer_words
+    return build_hypothesis(
         symptom,
         parts,
         core=core,
-        explained=_crossing(facts, parts, column),
-        words={key: word for key, word in words.items() if word} | {"detail": words["detail"]},
-        evidence=(*_evidence(look, facts, core), *_directions(look, facts, core, parts)),
-        against=_witnesses(look, facts, parts),
+        explained=_crossing(index, parts, traffic),
+        words=words,
+        evidence=(*_evidence(observation, index, core), *_directions(observation, index, core, parts)),
+        against=_witnesses(observation, index, parts),
         indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
         is_solid=all(one.is_solid for one in group),
         patience=2 if len(core) > 1 else 3,
     )
 
 
-def name_in_table(part: Component) -> str:
-    """What the decision table calls a part."""
-    return "route" if part.kind is ComponentKind.OVERLAY and part.detail else str(part.kind)
-
-
-def _crossing(facts: PlanIndex, parts: Iterable[Component], column: str) -> frozenset[int]:
+def _crossing(
+    index: PlanIndex, parts: Iterable[Component], traffic: TrafficClass = TrafficClass.MAIN
+) -> frozenset[int]:
     crossing: set[int] = set()
     for part in parts:
-        crossing |= facts.crossing.get(part, frozenset())
-    if column in {"large", "v6"}:
-        crossing = {number for number in crossing if str(facts.checks[number].aspect) == column}
+        crossing |= index.crossing.get(part, frozenset())
+    if traffic is not TrafficClass.MAIN:
+        crossing = {number for number in crossing if TRAFFIC_OF.get(index.checks[number].aspect) is traffic}
     return frozenset(crossing)
 
 
-def _is_gateway(facts: PlanIndex, part: Component) -> bool:
-    return part.source.count("/") == 1 and NodeId.parse(part.source) in facts.gateways
+def _is_gateway(index: PlanIndex, part: Component) -> bool:
+    return part.agent is None and part.node in index.gateways
 
 
-def _find_answer(look: IntervalObservation, core: Iterable[int]) -> str:
-    heard: Counter[str] = Counter()
+def _find_answer(observation: IntervalObservation, core: Iterable[int]) -> Answer:
+    heard: Counter[Answer] = Counter()
     for number in core:
-        for kind, count in look.seen[number].window.outcomes if number in look.seen else ():
+        for kind, count in observation.seen[number].window.outcomes if number in observation.seen else ():
             if kind is OutcomeKind.REJECTED:
-                heard["rejected"] += count
+                heard[Answer.REJECTED] += count
             elif kind is OutcomeKind.REFUSED:
-                heard["refused"] += count
+                heard[Answer.REFUSED] += count
             elif kind is OutcomeKind.TIMED_OUT:
-                heard["silent"] += count
-    return heard.most_common(1)[0][0] if heard else "silent"
+                heard[Answer.SILENT] += count
+    return heard.most_common(1)[0][0] if heard else Answer.SILENT
 
 
-def _reject_words(look: IntervalObservation, core: Iterable[int]) -> str:
-    told = Counter(look.seen[n].window.detail for n in core if n in look.seen and look.seen[n].window.detail)
+def _reject_words(observation: IntervalObservation, core: Iterable[int]) -> str:
+    told = Counter(
+        observation.seen[n].window.detail
+        for n in core
+        if n in observation.seen and observation.seen[n].window.detail
+    )
     rejected = [words for words, _ in told.most_common() if "reject" in words]
     return f" ({rejected[0]})" if rejected else ""
 
 
-def _evidence(look: IntervalObservation, facts: PlanIndex, core: frozenset[int]) -> tuple[Evidence, ...]:
-    sources = {facts.checks[number].source for number in core}
-    asked = sum(look.seen[number].asked for number in core if number in look.seen)
-    reached = sum(look.seen[number].reached for number in core if number in look.seen)
+def _evidence(
+    observation: IntervalObservation, index: PlanIndex, core: frozenset[int]
+) -> tuple[Evidence, ...]:
+    sources = {index.checks[number].source for number in core}
+    asked = sum(observation.seen[number].asked for number in core if number in observation.seen)
+    reached = sum(observation.seen[number].reached for number in core if number in observation.seen)
     text = f"{len(core)} checks of {len(sources)} agents: {reached} of {asked} probes answered"
-    return (Evidence(text, facts.ids(core)),)
+    return (Evidence(text, index.ids(core)),)
 
 
 def _directions(
-    look: IntervalObservation, facts: PlanIndex, core: Iterable[int], parts: Sequence[Component]
+    observation: IntervalObservation, index: PlanIndex, core: Iterable[int], parts: Sequence[Component]
 ) -> Iterator[Evidence]:
     """What was counted at the far end: with the part on the way out, and with the part on the way back."""
     if len(parts) != 1:
         return
-    counted = [n for n in sorted(core) if n in look.seen and look.seen[n].arrived is not None]
-    out = [n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_out)]
-    crossed = {n for n in counted if any(parts[0] in way for way in facts.checks[n].legs.ways_back)}
+    counted = [n for n in sorted(core) if n in observation.seen and observation.seen[n].arrived is not None]
+    out = [n for n in counted if any(parts[0] in way for way in index.checks[n].legs.ways_out)]
+    crossed = {n for n in counted if any(parts[0] in way for way in index.checks[n].legs.ways_back)}
     back = [n for n in counted if n in crossed and n not in set(out)]
     for way, numbers in (("the way out", out), ("the way back", back)):
         if numbers:
-            asked = sum(look.seen[n].asked for n in numbers)
-            arrived = sum(look.seen[n].arrived or 0 for n in numbers)
+            asked = sum(observation.seen[n].asked for n in numbers)
+            arrived = sum(observation.seen[n].arrived or 0 for n in numbers)
             text = f"over it on {way}: {arrived} of {asked} requests arrive"
-            reached = sum(look.seen[n].reached for n in numbers)
+            reached = sum(observation.seen[n].reached for n in numbers)
             answers = f", {reached} of {arrived} answers come back" if arrived else ""
-            yield Evidence(text + answers, facts.ids(numbers))
+            yield Evidence(text + answers, index.ids(numbers))
 
 
 def _witnesses(
-    look: IntervalObservation, facts: PlanIndex, parts: Iterable[Component]
+    observation: IntervalObservation, index: PlanIndex, parts: Iterable[Component]
 ) -> tuple[Evidence, ...]:
     every = frozenset(parts)
     good = [
         number
-        for number in _crossing(facts, every, "")
-        if number in look.seen and look.seen[number].is_good and facts.surely_crosses(number, every)
+        for number in _crossing(index, every)
+        if number in observation.seen
+        and observation.seen[number].is_good
+        and index.surely_crosses(number, every)
     ]
-    return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
+    return (Evidence(f"{len(good)} checks that cross it are fine", index.ids(good)),) if good else ()
 
 
 def group_lossy(
-    looks: Sequence[IntervalObservation], facts: PlanIndex, blamed: Iterable[LossSuspect]
+    observations: Sequence[IntervalObservation], index: PlanIndex, blamed: Iterable[LossSuspect]
 ) -> tuple[Hypothesis, ...]:
     """Lossy suspects, both directions of one thing together."""
     groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in blamed:
-        if _is_lossy(looks, one):
+        if _is_lossy(observations, one):
             groups[_group_key(one.part)].append(one)
-    return tuple(_suppose_lossy(looks, facts, group) for group in groups.values())
+    return tuple(_build_lossy_hypothesis(observations, index, group) for group in groups.values())
 
 
-def _is_lossy(looks: Sequence[IntervalObservation], one: LossSuspect) -> bool:
-    """Enough checks, in every frame, and neither next to nothing nor next to everything."""
-    in_every = all(sum(look.is_troubled(number) for number in one.checks) >= 2 for look in looks)
+def _is_lossy(observations: Sequence[IntervalObservation], one: LossSuspect) -> bool:
+    """Enough checks, in every interval, and neither next to nothing nor next to everything."""
+    in_every = all(
+        sum(observation.is_troubled(number) for number in one.checks) >= 2 for observation in observations
+    )
     return in_every and len(one.checks) >= _LEAST_CHECKS and _LEAST_LOSS <= one.loss <= 0.8
 
 
-def _is_steady(looks: Sequence[IntervalObservation], core: Iterable[int]) -> bool:
-    """Whether frames lose alike: what broke for good loses little at first, then everything."""
+def _is_steady(observations: Sequence[IntervalObservation], core: Iterable[int]) -> bool:
+    """Whether the share lost is steady: a part that dies for good loses little at first, then all."""
     shares = []
-    for look in looks:
-        seen = [look.seen[number] for number in core if number in look.seen]
+    for observation in observations:
+        seen = [observation.seen[number] for number in core if number in observation.seen]
         asked = sum(one.asked for one in seen)
         shares.append((asked - sum(one.reached for one in seen)) / max(1, asked))
     return min(shares) >= _STEADY_SHARE * max(shares)
 
 
-def _suppose_lossy(
-    looks: Sequence[IntervalObservation], facts: PlanIndex, group: list[LossSuspect]
+def _build_lossy_hypothesis(
+    observations: Sequence[IntervalObservation], index: PlanIndex, group: list[LossSuspect]
 ) -> Hypothesis:
     parts = sorted({one.part for one in group})
     core = frozenset[int]().union(*(one.checks for one in group))
     loss = sum(one.loss for one in group) / len(group)
-    ids = facts.ids(core)
+    ids = index.ids(core)
     is_link = parts[0].kind is ComponentKind.TUNNEL
-    return suppose(
-        Symptom(str(parts[0].kind), ways="both" if len(parts) > 1 else "one", answer="lossy"),
+    return build_hypothesis(
+        Symptom(parts[0].kind, directions=count_directions(len(parts)), answer=Answer.LOSSY),
         parts,
         core=core,
-        explained=_crossing(facts, parts, ""),
+        explained=_crossing(index, parts),
         words={"loss": f"{100 * loss:.0f} %"},
         evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
         loss=loss,
-        is_solid=_is_steady(looks, core) and (len(group) > 1 or group[0].is_solid),
-        patience=_LOSSY_FRAMES if is_link else _LOSSY_PATIENCE,
+        is_solid=_is_steady(observations, core) and (len(group) > 1 or group[0].is_solid),
+        patience=_LOSSY_INTERVALS if is_link else _LOSSY_PATIENCE,
     )

@@ -1,165 +1,168 @@
-"""What one frame suggests: agents and nodes are cleared first, then the network, then services and names.
+"""What one interval suggests: a table of detectors, run in order, each on what the others have left.
 
-Rule: pure over frames; what was concluded before reaches this module only as the checks to leave aside.
+Rules: pure over intervals; what was concluded before reaches this module only as the checks to leave aside.
+Agents and nodes are cleared first, then the network, then services and names, then partial loss. An interval
+may be explained twice, with and without the checks of open findings; what does not depend on that is computed
+once (`IntervalContext`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
+from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
-from netprobe.analysis.diagnosis.loss_rows import FAMILY_OF, Family
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
-from netprobe.analysis.diagnosis.peer_identity import find_translated, find_wrong_peers
+from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
-from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
+from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
 from netprobe.analysis.state.loss_baseline import LossBaselines
-from netprobe.model.component import Component
-from netprobe.model.finding import Cause
-from netprobe.model.names import NodeId
 
-_TWINS = {Aspect.ICMP, Aspect.UDP}
-_LOSSY_LOOKS = 2
+_LOSSY_INTERVALS = 2
+"""Partial loss is localised over this many intervals."""
 _LOSSY_CHECKS = 4
+"""So many checks between agents must lose something in each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One kind of fault that is looked for."""
+
+    detect: Callable[[IntervalContext, Claimed], Detection]
+    needs_trouble: bool = True
+    """Whether it finds nothing where every probe was answered and every agent has reported."""
+    needs_claims: bool = True
+    """Whether it depends on what is claimed already; if not, it runs once per interval."""
+    explains_loss: bool = True
+    """Whether what it finds accounts for lost packets; translated sources and slow answers do not."""
+
+
+def _detect_source_nat(context: IntervalContext, _: Claimed) -> Detection:
+    return Detection(find_source_nat(context.observation, context.index))
+
+
+def _detect_slow_tunnels(context: IntervalContext, _: Claimed) -> Detection:
+    return Detection(find_slow(context.observation, context.index, context.baselines))
+
+
+def _detect_wrong_peers(context: IntervalContext, _: Claimed) -> Detection:
+    return Detection(find_wrong_peers(context.observation, context.index))
+
+
+def _detect_dead_nodes(context: IntervalContext, claimed: Claimed) -> Detection:
+    dead = find_dead_nodes(context.observation, context.index, ignored=claimed.ignored)
+    nodes = frozenset(node for one in dead if (node := one.components[0].node) is not None)
+    context.backends.learn(context.observation, nodes)
+    return Detection(dead, dead_nodes=nodes)
+
+
+def _detect_sick_agents(context: IntervalContext, claimed: Claimed) -> Detection:
+    observation, index = context.observation, context.index
+    return Detection(find_sick_agents(observation, index, dead=claimed.dead_nodes, ignored=claimed.ignored))
+
+
+def _detect_full_conntrack(context: IntervalContext, claimed: Claimed) -> Detection:
+    ignored = claimed.ignored | claimed.explained
+    return Detection(find_full_tables(context.observation, context.index, ignored=ignored))
+
+
+def _detect_dead_parts(context: IntervalContext, claimed: Claimed) -> Detection:
+    """Ordinary packets first; IPv6 and large ones only where ordinary ones pass."""
+    found: list[Hypothesis] = []
+    for traffic in (TrafficClass.MAIN, TrafficClass.V6, TrafficClass.LARGE):
+        if traffic is TrafficClass.V6:
+            claimed = claimed.explaining(found)
+        suspects = context.network.find_dead(context.observation, traffic, without=claimed.all)
+        found += group_dead(
+            context.observation, context.index, suspects, traffic=traffic, outer=context.describe_outer
+        )
+    return Detection(tuple(found))
+
+
+def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Detection:
+    observation, backends = context.observation, context.backends
+    shaky = observation.missing | observation.strained
+    excused = find_excused(observation, backends, shaky=shaky, troubled=observation.troubled)
+    failing = find_failing(observation, backends, context.lag, without=claimed.all | excused)
+    return Detection(failing, excused=excused)
+
+
+def _detect_partial_loss(context: IntervalContext, claimed: Claimed) -> Detection:
+    observations = (*context.before[-_LOSSY_INTERVALS + 1 :], context.observation)
+    done = claimed.all
+    if len(observations) < _LOSSY_INTERVALS or any(
+        len([n for n in one.troubled - done if context.index.checks[n].asked]) < _LOSSY_CHECKS
+        for one in observations
+    ):
+        return Detection()
+    without = done & context.observation.troubled
+    suspects = context.network.find_lossy(observations, TrafficClass.MAIN, without=without)
+    return Detection(group_lossy(observations, context.index, suspects))
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(_detect_source_nat, needs_trouble=False, needs_claims=False, explains_loss=False),
+    Detector(_detect_slow_tunnels, needs_trouble=False, needs_claims=False, explains_loss=False),
+    Detector(_detect_wrong_peers, needs_claims=False),
+    Detector(_detect_dead_nodes),
+    Detector(_detect_sick_agents),
+    Detector(_detect_full_conntrack),
+    Detector(_detect_dead_parts),
+    Detector(_detect_failing_services),
+    Detector(_detect_partial_loss),
+)
+"""In this order: each clears its checks for the next."""
 
 
 class DiagnosisPipeline:
-    """Everything that is built once per plan in order to explain its frames."""
+    """Everything that is built once per plan in order to explain its intervals."""
 
-    def __init__(self, facts: PlanIndex) -> None:
-        self.facts = facts
-        self.network = PacketLossDetector(facts)
-        self.servants = ServiceBackends(facts)
-        self.baselines = LatencyBaselines(len(facts.checks))
-        self.losses = LossBaselines(len(facts.checks))
+    def __init__(self, index: PlanIndex) -> None:
+        self.index = index
+        self.network = PacketLossDetector(index)
+        self.backends = ServiceBackends(index)
+        self.baselines = LatencyBaselines(len(index.checks))
+        self.losses = LossBaselines(len(index.checks))
 
-    def replan(self, carry: PlanMigration) -> None:
-        """Go on with the next plan, knowing what was learnt of DNS servers."""
-        learnt = self.servants.not_dns & carry.after.agents_on.keys()
-        self.facts = carry.after
-        self.network = PacketLossDetector(carry.after)
-        self.servants = ServiceBackends(carry.after, learnt)
-        self.baselines.replan(carry)
-        self.losses.replan(carry)
+    def replan(self, migration: PlanMigration) -> None:
+        """Go on with the next plan; what was learnt about DNS servers is kept."""
+        learnt = self.backends.not_dns & migration.after.agents_on.keys()
+        self.index = migration.after
+        self.network = PacketLossDetector(migration.after)
+        self.backends = ServiceBackends(migration.after, learnt)
+        self.baselines.replan(migration)
+        self.losses.replan(migration)
 
-    def explain(
-        self, look: IntervalObservation, before: Sequence[IntervalObservation], *, ignored: frozenset[int]
-    ) -> Explanation:
-        """Explain the newest frame; *before* are the frames before it, oldest first.
+    def begin(
+        self, observation: IntervalObservation, before: Sequence[IntervalObservation]
+    ) -> IntervalContext:
+        """What the explanations of one interval share; *before* are the intervals before it, oldest first."""
+        return IntervalContext(self.index, observation, before, self.network, self.backends, self.baselines)
+
+    @staticmethod
+    def explain(context: IntervalContext, *, ignored: frozenset[int]) -> Explanation:
+        """Run every detector.
 
         *ignored* checks are left aside where they fail: they never worked yet, or are explained already.
         """
-        found = [*find_translated(look, self.facts), *find_slow(look, self.facts, self.baselines)]
-        if not look.troubled and not look.missing:
-            return Explanation(tuple(found))
-        found += find_wrong_peers(look, self.facts)
-        dead = find_dead_nodes(look, self.facts, ignored=ignored)
-        down = _nodes_of(dead)
-        found += dead
-        found += find_sick_agents(look, self.facts, dead=down, ignored=ignored)
-        found += find_full_tables(look, self.facts, ignored=ignored | _explained(found))
-        self.servants.learn(look, down)
-        aside = ignored | _explained(found) | self._behind_missing(look)
-        network = self._find_broken(look, aside)
-        found += network
-        gated = self._gated(look)
-        doubt = LagTolerance((*before[-1:], look), self.facts)
-        services, excused = self._find_failing(look, doubt, aside | _explained(network))
-        found += services
-        done = aside | _explained(found) | gated | excused
-        lossy = self._find_lossy(look, before, done)
-        found += lossy
-        done |= _explained(lossy)
-        return Explanation(tuple(found), excused | gated, look.troubled - done)
-
-    def _behind_missing(self, look: IntervalObservation) -> frozenset[int]:
-        """Checks that need an agent which delivered nothing: its silence may be its own."""
-        aside: set[int] = set()
-        for agent in look.missing:
-            aside |= {c.number for c in self.facts.to_agent.get(agent, ()) if c.aspect is not Aspect.ICMP}
-            if all(other in look.missing for other in self.facts.agents_on[agent.node_id]):
-                aside |= self.facts.at_node[agent.node_id]
-        return frozenset(aside)
-
-    def _find_broken(self, look: IntervalObservation, aside: frozenset[int]) -> list[Hypothesis]:
-        main = self.network.find_dead(look, Family.MAIN, without=aside)
-        found = list(group_dead(look, self.facts, main, column="all", outer=self._outer_words(look)))
-        aside = aside | _explained(found) | self._gated(look)
-        for family in (Family.V6, Family.LARGE):
-            blamed = self.network.find_dead(look, family, without=aside)
-            found += group_dead(look, self.facts, blamed, column=str(family), outer=self._outer_words(look))
-        return found
-
-    def _gated(self, look: IntervalObservation) -> frozenset[int]:
-        """Checks of special packets between two agents where ordinary ones fail as well."""
-        return frozenset(
-            number
-            for number in look.troubled
-            if FAMILY_OF.get(self.facts.checks[number].aspect) in {Family.V6, Family.LARGE}
-            and not self._is_plain_fine(look, self.facts.checks[number])
-        )
-
-    def _is_plain_fine(self, look: IntervalObservation, check: CheckFacts) -> bool:
-        asked = check.asked or check.source
-        twins = [c for c in self.facts.of_pair.get((check.source, asked), ()) if c.aspect in _TWINS]
-        seen = [look.seen[twin.number] for twin in twins if twin.number in look.seen]
-        return bool(seen) and all(one.is_good for one in seen)
-
-    def _find_failing(
-        self, look: IntervalObservation, doubt: LagTolerance, aside: frozenset[int]
-    ) -> tuple[tuple[Hypothesis, ...], frozenset[int]]:
-        shaky = look.missing | look.strained
-        excused = find_excused(look, self.servants, shaky=shaky, troubled=look.troubled)
-        return find_failing(look, self.servants, doubt, without=aside | excused), excused
-
-    def _find_lossy(
-        self, look: IntervalObservation, before: Sequence[IntervalObservation], done: frozenset[int]
-    ) -> tuple[Hypothesis, ...]:
-        looks = [*before[-_LOSSY_LOOKS + 1 :], look]
-        if len(looks) < _LOSSY_LOOKS or any(
-            len([n for n in one.troubled - done if self.facts.checks[n].asked]) < _LOSSY_CHECKS
-            for one in looks
-        ):
-            return ()
-        blamed = self.network.find_lossy(looks, Family.MAIN, without=done & look.troubled)
-        return group_lossy(looks, self.facts, blamed)
-
-    def _outer_words(self, look: IntervalObservation) -> Callable[[Component], str]:
-        def words(part: Component) -> str:
-            ends = {part.source, part.target}
-            outer = [
-                look.seen[check.number]
-                for check in self.facts.checks
-                if check.aspect is Aspect.OUTER and check.number in look.seen and _joins(check, ends)
-            ]
-            fine = bool(outer) and all(seen.is_good for seen in outer)
-            return ", though the gateways' outer addresses answer" if fine else ""
-
-        return words
-
-
-def _joins(check: CheckFacts, ends: set[str]) -> bool:
-    target = check.check.target.node
-    return target is not None and {check.source.cluster, target.cluster} == ends
-
-
-def _explained(found: Sequence[Hypothesis]) -> frozenset[int]:
-    return frozenset[int]().union(
-        *(hypothesis.explained for hypothesis in found if not _is_passing(hypothesis))
-    )
-
-
-def _is_passing(hypothesis: Hypothesis) -> bool:
-    """Translated sources and late answers are seen on packets that arrive: they explain no loss."""
-    return hypothesis.cause in {Cause.SNAT, Cause.TUNNEL_SLOW}
-
-
-def _nodes_of(dead: Sequence[Hypothesis]) -> frozenset[NodeId]:
-    return frozenset(NodeId.parse(hypothesis.components[0].source) for hypothesis in dead)
+        observation = context.observation
+        is_calm = not observation.troubled and not observation.missing
+        claimed = Claimed(ignored, context.behind_missing, context.gated)
+        found: list[Hypothesis] = []
+        for detector in DETECTORS:
+            if is_calm and detector.needs_trouble:
+                continue
+            detection = context.run(detector.detect, claimed, once=not detector.needs_claims)
+            found += detection.hypotheses
+            claimed = claimed.excusing(detection)
+            if detector.explains_loss:
+                claimed = claimed.explaining(detection.hypotheses)
+        return Explanation(tuple(found), claimed.excused | claimed.gated, observation.troubled - claimed.all)

@@ -1,7 +1,7 @@
-"""Services and names: what fails although every endpoint behind it can be reached.
+"""Detects failing services and names: they fail although every endpoint behind them can be reached.
 
 Rule: a service or name that fails where something behind it is broken is hidden, not broken. Only what fails
-beside healthy endpoints is put to the table.
+while its endpoints are healthy is looked up in the decision table.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from math import comb
 import numpy as np
 
 from netprobe.analysis.diagnosis.agent_lag import LagTolerance
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Answer, Symptom, TablePart
 from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
 from netprobe.analysis.plan.index import (
     Aspect,
@@ -29,46 +29,46 @@ from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 
 _CHANCE = 0.005
-_ROLLOUT_FRAMES = 6
+_ROLLOUT_INTERVALS = 6
 """A service that loses its endpoints is refused by one node after the other, as each rewrites its rules."""
-_TIRED_FRAMES = 3
-"""So long a service or server must fail for all nodes where lag may be why."""
+_TIRED_INTERVALS = 3
+"""Intervals that a service or server must fail for all nodes where lag may be the reason."""
 
 
 @dataclass(slots=True)
 class ServiceBackends:
-    """Who stands behind services and DNS servers, as far as it is known."""
+    """Which agents are behind services and DNS servers, as far as it is known."""
 
-    facts: PlanIndex
+    index: PlanIndex
     not_dns: set[NodeId] = field(default_factory=set)
-    """Nodes whose trouble left their cluster's DNS server answering: it does not stand there."""
+    """Nodes whose trouble left their cluster's DNS server answering: it does not run there."""
 
     def dns_agents(self, check: CheckFacts) -> tuple[AgentId, ...]:
-        """Pod agents of the nodes on which the DNS server may stand."""
-        pods = self.facts.pods_in.get(check.source.cluster, ())
+        """Pod agents of the nodes on which the DNS server may run."""
+        pods = self.index.pods_in.get(check.source.cluster, ())
         return tuple(agent for agent in pods if agent.node_id not in self.not_dns)
 
     def behind(self, check: CheckFacts) -> tuple[AgentId, ...]:
-        """Agents that answer a service or name, or stand where its server may stand."""
-        found = self.facts.endpoints(check) if check.aspect is Aspect.SERVICE else ()
+        """Agents that answer a service or name, or run where its server may run."""
+        found = self.index.endpoints(check) if check.aspect is Aspect.SERVICE else ()
         return found or self.dns_agents(check)
 
-    def learn(self, look: IntervalObservation, down: Iterable[NodeId]) -> None:
+    def learn(self, observation: IntervalObservation, down: Iterable[NodeId]) -> None:
         """A name that is answered while a node is down is not answered by that node."""
         gone = frozenset(down)
         if not gone:
             return
         answered = {
-            self.facts.checks[number].source.cluster
-            for number in np.flatnonzero(look.seen.is_good & self.facts.served).tolist()
-            if self.facts.checks[number].aspect is Aspect.DNS
+            self.index.checks[number].source.cluster
+            for number in np.flatnonzero(observation.seen.is_good & self.index.served).tolist()
+            if self.index.checks[number].aspect is Aspect.DNS
         }
         self.not_dns |= {node for node in gone if node.cluster in answered}
 
 
 def find_excused(
-    look: IntervalObservation,
-    servants: ServiceBackends,
+    observation: IntervalObservation,
+    backends: ServiceBackends,
     *,
     shaky: frozenset[AgentId],
     troubled: frozenset[int],
@@ -76,11 +76,11 @@ def find_excused(
     """Troubled service and DNS checks behind which something else is broken."""
     excused: set[int] = set()
     balanced: dict[tuple[NodeId, str], list[tuple[int, float]]] = defaultdict(list)
-    for number in look.troubled:
-        check = servants.facts.checks[number]
+    for number in observation.troubled:
+        check = backends.index.checks[number]
         if check.aspect not in {Aspect.SERVICE, Aspect.DNS}:
             continue
-        share = _shaky_share(look, servants, check, shaky, troubled)
+        share = _shaky_share(observation, backends, check, shaky, troubled)
         if not share:
             continue
         if check.check.probe.kind in {"http", "tcp"}:
@@ -88,44 +88,46 @@ def find_excused(
         else:
             excused.add(number)  # one flow stays with the endpoint that connection tracking chose
     for checks in balanced.values():
-        if not _is_beyond_chance(look, checks):
+        if not _is_beyond_chance(observation, checks):
             excused |= {number for number, _ in checks}
     return frozenset(excused)
 
 
 def _shaky_share(
-    look: IntervalObservation,
-    servants: ServiceBackends,
+    observation: IntervalObservation,
+    backends: ServiceBackends,
     check: CheckFacts,
     shaky: frozenset[AgentId],
     troubled: frozenset[int],
 ) -> float:
     """The share of what stands behind a check that may fail for reasons of its own."""
-    behind = servants.facts.endpoints(check) if check.aspect is Aspect.SERVICE else servants.dns_agents(check)
-    if _is_refused(look.seen[check.number]):
-        failing = sum(agent in look.missing for agent in behind)  # silence does not refuse, a dead agent does
+    behind = backends.index.endpoints(check) if check.aspect is Aspect.SERVICE else backends.dns_agents(check)
+    if _is_refused(observation.seen[check.number]):
+        failing = sum(
+            agent in observation.missing for agent in behind
+        )  # silence does not refuse, a dead agent does
     elif check.aspect is Aspect.DNS:
-        failing = sum(_is_cut_off(look, servants.facts, check.source, agent) for agent in behind)
+        failing = sum(_is_cut_off(observation, backends.index, check.source, agent) for agent in behind)
     else:
-        failing = sum(_is_shaky(servants.facts, check.source, agent, shaky, troubled) for agent in behind)
+        failing = sum(_is_shaky(backends.index, check.source, agent, shaky, troubled) for agent in behind)
     return failing / max(1, len(behind))
 
 
-def _is_cut_off(look: IntervalObservation, facts: PlanIndex, source: AgentId, behind: AgentId) -> bool:
+def _is_cut_off(observation: IntervalObservation, index: PlanIndex, source: AgentId, behind: AgentId) -> bool:
     """Whether pods of a node may be out of reach, whatever its agents and their ports do."""
-    if all(agent in look.missing for agent in facts.agents_on[behind.node_id]):
+    if all(agent in observation.missing for agent in index.agents_on[behind.node_id]):
         return True
-    pair = facts.of_pair.get((source, behind), ())
-    return any(check.number in look.troubled and check.aspect is Aspect.ICMP for check in pair)
+    pair = index.of_pair.get((source, behind), ())
+    return any(check.number in observation.troubled and check.aspect is Aspect.ICMP for check in pair)
 
 
-def _is_beyond_chance(look: IntervalObservation, checks: list[tuple[int, float]]) -> bool:
+def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, float]]) -> bool:
     """Whether more connections of one node failed than shaky endpoints explain (binomial tail).
 
     Every connection is balanced anew, so one shaky endpoint of three spoils about a third of them.
     """
-    asked = sum(look.seen[number].asked for number, _ in checks)
-    failed = sum(look.seen[number].asked - look.seen[number].reached for number, _ in checks)
+    asked = sum(observation.seen[number].asked for number, _ in checks)
+    failed = sum(observation.seen[number].asked - observation.seen[number].reached for number, _ in checks)
     share = max(share for _, share in checks)
     tail = sum(comb(asked, n) * share**n * (1 - share) ** (asked - n) for n in range(failed, asked + 1))
     return tail < _CHANCE
@@ -137,34 +139,40 @@ def _is_refused(seen: CheckObservation) -> bool:
 
 
 def _is_shaky(
-    facts: PlanIndex, source: AgentId, behind: AgentId, shaky: frozenset[AgentId], troubled: frozenset[int]
+    index: PlanIndex, source: AgentId, behind: AgentId, shaky: frozenset[AgentId], troubled: frozenset[int]
 ) -> bool:
     if behind in shaky:
         return True
-    pair = facts.of_pair.get((source, behind), ())
+    pair = index.of_pair.get((source, behind), ())
     return any(check.number in troubled and check.aspect is not Aspect.LARGE for check in pair)
 
 
 def find_failing(
-    look: IntervalObservation, servants: ServiceBackends, doubt: LagTolerance, *, without: frozenset[int]
+    observation: IntervalObservation,
+    backends: ServiceBackends,
+    doubt: LagTolerance,
+    *,
+    without: frozenset[int],
 ) -> tuple[Hypothesis, ...]:
     """Service proxies, services and DNS servers that fail beside healthy endpoints."""
-    facts = servants.facts
-    dead = frozenset(np.flatnonzero(look.seen.is_dead & facts.served).tolist()) - without
-    columns = dict.fromkeys(column_of(facts.checks[number]) for number in sorted(dead))
+    index = backends.index
+    dead = frozenset(np.flatnonzero(observation.seen.is_dead & index.served).tolist()) - without
+    columns = dict.fromkeys(column_of(index.checks[number]) for number in sorted(dead))
     blamed: dict[Component, set[int]] = defaultdict(set)
     for column in columns:
-        checks = [check for check in facts.columns[column] if check.number in look.seen]
-        for part, numbers in _blame_column(look, checks, without=without).items():
+        checks = [check for check in index.columns[column] if check.number in observation.seen]
+        for part, numbers in _blame_column(observation, checks, without=without).items():
             blamed[part] |= numbers
     return tuple(
-        _suppose(look, facts, part, numbers, patience=_find_patience(servants, doubt, part, numbers))
+        _build_hypothesis(
+            observation, index, part, numbers, patience=_find_patience(backends, doubt, part, numbers)
+        )
         for part, numbers in _absorb(blamed).items()
     )
 
 
 def _blame_column(
-    look: IntervalObservation, checks: list[CheckFacts], *, without: frozenset[int]
+    observation: IntervalObservation, checks: list[CheckFacts], *, without: frozenset[int]
 ) -> dict[Component, set[int]]:
     """Dead from every node: the service itself. Dead from some: their proxies.
 
@@ -173,7 +181,7 @@ def _blame_column(
     dead: dict[NodeId, set[int]] = defaultdict(set)
     alive: set[NodeId] = set()
     for check in checks:
-        if look.seen[check.number].is_dead:
+        if observation.seen[check.number].is_dead:
             dead[check.source.node_id].add(check.number)
         else:
             alive.add(check.source.node_id)
@@ -183,7 +191,7 @@ def _blame_column(
     if not alive and len(dying) > 1:
         numbers = set().union(*dying.values())
         part = _part_itself(checks[0])
-        if part.kind is ComponentKind.FIREWALL_RULE and _answer(look, numbers) == "refused":
+        if part.kind is ComponentKind.FIREWALL_RULE and _answer(observation, numbers) is Answer.REFUSED:
             part = _proxy(checks[0])  # nobody listens at the node's port: its proxy does not know it
         return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
@@ -201,71 +209,73 @@ def _proxy(check: CheckFacts) -> Component:
 
 def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
     """A dead DNS server explains its zones, a node's stale proxy the ports of that node."""
-    proxies = {part.source: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
-    servers = {(part.source) for part in blamed if part.kind is ComponentKind.DNS and not part.detail}
+    proxies = {part.node: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
+    servers = {part.cluster for part in blamed if part.kind is ComponentKind.DNS and not part.zone}
     found: dict[Component, set[int]] = {}
     for part, numbers in blamed.items():
-        if part.kind is ComponentKind.DNS and part.detail and part.source in servers:
-            found.setdefault(Component(part.kind, part.source), set()).update(numbers)
-        elif part.kind is ComponentKind.FIREWALL_RULE and part.source in proxies:
-            found.setdefault(proxies[part.source], set()).update(numbers)
+        if part.zone and part.cluster in servers:
+            found.setdefault(part.without_detail(), set()).update(numbers)
+        elif part.kind is ComponentKind.FIREWALL_RULE and part.node in proxies:
+            found.setdefault(proxies[part.node], set()).update(numbers)
         else:
             found.setdefault(part, set()).update(numbers)
     return found
 
 
-def _suppose(
-    look: IntervalObservation, facts: PlanIndex, part: Component, numbers: set[int], *, patience: int
+def _build_hypothesis(
+    observation: IntervalObservation, index: PlanIndex, part: Component, numbers: set[int], *, patience: int
 ) -> Hypothesis:
-    is_zone = part.kind is ComponentKind.DNS and part.detail
-    ids = facts.ids(numbers)
-    nodes = {facts.checks[number].source.node_id for number in numbers}
-    where = f"{part.source} {part.detail}" if part.kind is ComponentKind.SERVICE else part.source
-    answer = _answer(look, numbers)
-    is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer == "refused"
-    return suppose(
-        Symptom("dns-zone" if is_zone else str(part.kind), answer=answer),
+    is_zone = bool(part.zone)
+    ids = index.ids(numbers)
+    nodes = {index.checks[number].source.node_id for number in numbers}
+    where = f"{part.source} {part.service_name}".rstrip()
+    answer = _answer(observation, numbers)
+    is_refusing_alone = part.kind is ComponentKind.SERVICE_PROXY and answer is Answer.REFUSED
+    return build_hypothesis(
+        Symptom(TablePart.DNS_ZONE if is_zone else part.kind, answer=answer),
         (part,),
         core=numbers,
-        explained=facts.crossing.get(part, frozenset()),
-        words={"where": where, "zone": part.detail, "door": part.detail},
+        explained=index.crossing.get(part, frozenset()),
+        words={"where": where, "zone": part.zone, "port": part.port},
         evidence=(
-            Evidence(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(look, numbers)}", ids),
+            Evidence(
+                f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(observation, numbers)}", ids
+            ),
         ),
-        against=_against(look, facts, part),
-        is_solid=not any(_is_half(look, number) for number in facts.crossing[part]),
-        patience=_ROLLOUT_FRAMES if is_refusing_alone else patience,
+        against=_against(observation, index, part),
+        is_solid=not any(_is_half(observation, number) for number in index.crossing[part]),
+        patience=_ROLLOUT_INTERVALS if is_refusing_alone else patience,
     )
 
 
 def _find_patience(
-    servants: ServiceBackends, doubt: LagTolerance, part: Component, numbers: Iterable[int]
+    backends: ServiceBackends, doubt: LagTolerance, part: Component, numbers: Iterable[int]
 ) -> int:
     """Where agents lag, some nodes fail before others, which looks like their own fault."""
-    checks = (servants.facts.checks[number] for number in numbers)
-    most = _ROLLOUT_FRAMES if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_FRAMES
-    return doubt.patience(((check, servants.behind(check)) for check in checks), most=most)
+    checks = (backends.index.checks[number] for number in numbers)
+    most = _ROLLOUT_INTERVALS if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_INTERVALS
+    return doubt.patience(((check, backends.behind(check)) for check in checks), most=most)
 
 
-def _is_half(look: IntervalObservation, number: int) -> bool:
-    seen = look.seen.get(number)
+def _is_half(observation: IntervalObservation, number: int) -> bool:
+    seen = observation.seen.get(number)
     return seen is not None and seen.is_troubled and not seen.is_dead
 
 
-def _against(look: IntervalObservation, facts: PlanIndex, part: Component) -> tuple[Evidence, ...]:
-    good = [n for n in facts.crossing[part] if n in look.seen and look.seen[n].is_good]
-    return (Evidence(f"{len(good)} checks that cross it are fine", facts.ids(good)),) if good else ()
+def _against(observation: IntervalObservation, index: PlanIndex, part: Component) -> tuple[Evidence, ...]:
+    good = [n for n in index.crossing[part] if n in observation.seen and observation.seen[n].is_good]
+    return (Evidence(f"{len(good)} checks that cross it are fine", index.ids(good)),) if good else ()
 
 
-def _answer(look: IntervalObservation, numbers: Iterable[int]) -> str:
+def _answer(observation: IntervalObservation, numbers: Iterable[int]) -> Answer:
     refused = silent = 0
     for number in numbers:
-        window = look.seen[number].window
+        window = observation.seen[number].window
         refused += window.count(OutcomeKind.REFUSED) + window.count(OutcomeKind.REJECTED)
         silent += window.count(OutcomeKind.TIMED_OUT)
-    return "refused" if refused > silent else "silent"
+    return Answer.REFUSED if refused > silent else Answer.SILENT
 
 
-def _words(look: IntervalObservation, numbers: Iterable[int]) -> str:
-    told = sorted({look.seen[number].window.detail for number in numbers} - {""})
+def _words(observation: IntervalObservation, numbers: Iterable[int]) -> str:
+    told = sorted({observation.seen[number].window.detail for number in numbers} - {""})
     return "; ".join(told[:2]) or "no answer"

@@ -1,59 +1,151 @@
-"""What is known of a group of suspects, and what a row of the decision table asks for."""
+"""What is known about a group of suspects, and the pattern that a row of the decision table asks for.
+
+Rule: every field is an enum, so that a misspelt pattern is a type error and not a row that never fits.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
 
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause
+
+
+class TablePart(StrEnum):
+    """Parts that the table tells apart though components do not."""
+
+    NODE = "node"
+    """A node as a whole, in both directions."""
+    ROUTE = "route"
+    """A node's route to a remote cluster: an overlay component with a destination."""
+    DNS_ZONE = "dns-zone"
+    """What a DNS server forwards for one zone."""
+
+
+PartKind: TypeAlias = ComponentKind | TablePart
+"""What the decision table can be asked about."""
+
+
+class TrafficClass(StrEnum):
+    """Packets that are localised together, because a part may be broken for one class only."""
+
+    MAIN = "main"
+    V6 = "v6"
+    LARGE = "large"
+
+
+class Directions(StrEnum):
+    """Whether both directions of the part are affected."""
+
+    BOTH = "both"
+    ONE = "one"
+
+
+class Answer(StrEnum):
+    """What came back, for most of the checks."""
+
+    SILENT = "silent"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    WRONG_PEER = "wrong-peer"
+    LOSSY = "lossy"
+    """Some probes were answered, others were not."""
+    SLOW = "slow"
+
+
+class Note(StrEnum):
+    """An observation that part, traffic, directions and answer do not express."""
+
+    SNAT = "snat"
+    """The source address that arrived is not the sender's."""
+    SAME_PORT_ONLY = "same-port-only"
+    """Only flows that keep their source port fail."""
+    SLOW_CONNECT = "slow-connect"
+    """A connection is established after about a minute."""
+    NEW_FLOWS_ONLY = "new-flows-only"
+    """New flows fail, established ones pass."""
+    PORT_RACE = "port-race"
+    """A few of many connections are established only after a retransmission."""
+    IDLE = "idle"
+    """A flow that was quiet for long is dead."""
+    WOKEN = "woken"
+    """Packets pass only after the far end has sent some."""
+    INVALID = "invalid"
+    """The host dropped packets as invalid (``ct state invalid``)."""
+    CALLED_CONNECTED = "called-connected"
+    """A gateway reports a tunnel as connected that passes no packets."""
+    ONE_NODE = "one"
+    """No report from agents of one node, while others of its cluster report."""
+    ONE_PLANE = "plane"
+    """No report from the agents of one plane of a cluster."""
+    ONE_CLUSTER = "cluster"
+    """No report from any agent of one cluster."""
+    EVERYBODY = "everybody"
+    """No report from any agent at all."""
+    NOT_READY = "not-ready"
+    """No report from a node that its cluster's API does not call ready."""
+    TURNED_AWAY = "turned-away"
+    """The bus refuses the agent."""
+    NOT_RUNNING = "not-running"
+    """The agent's container does not run."""
+    ON_THE_BUS = "on-the-bus"
+    """The agent is connected to the bus and reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """What is known about one group of suspects."""
 
-    part: str
-    """Kind of the parts: a `ComponentKind`, or ``route`` for a node's route to a remote cluster."""
-    column: str = "all"
-    """``all``, ``large``, ``v6``, ``icmp``, ``udp``, ``tcp``."""
-    ways: str = "both"
-    """``both`` or ``one``: whether the two directions of the part are affected."""
-    answer: str = "silent"
-    """What came back, mostly: ``silent``, ``refused``, ``rejected``, ``wrong-peer``, ``nxdomain``,
-    ``lossy``, ``slow``.
-    """
-    note: str = ""
-    """A special mark: ``snat``, ``same-port-only``, ``slow-connect``, ``new-flows-only``, ``idle``,
-    ``woken``; how it is with an agent that runs and does not report, as `arrivals` tells them apart.
-    """
-    gateway: bool = False
+    part: PartKind
+    traffic: TrafficClass = TrafficClass.MAIN
+    directions: Directions = Directions.BOTH
+    answer: Answer = Answer.SILENT
+    note: Note | None = None
+    is_gateway: bool = False
     """Whether the node is a gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A pattern and what it means; an empty field of the pattern fits everything.
+    """A pattern and what it means; an empty set in the pattern fits everything.
 
-    *text* may use ``{parts}``, ``{where}``, ``{here}``, ``{there}``, ``{detail}`` and ``{loss}``.
+    *text* may use the placeholders of `hypothesis.Placeholders`.
     """
 
-    number: str
+    id: str
+    """Stable and unique: what documents, tests and outputs call the row."""
     cause: Cause
     confidence: float
     text: str
     next_step: str
-    part: str = ""
-    column: str = ""
-    ways: str = ""
-    answer: str = ""
-    note: str = ""
-    gateway: bool | None = None
+    parts: frozenset[PartKind] = frozenset()
+    traffic: frozenset[TrafficClass] = frozenset()
+    directions: frozenset[Directions] = frozenset()
+    answers: frozenset[Answer] = frozenset()
+    note: Note | None = None
+    is_gateway: bool | None = None
 
     def fits(self, symptom: Symptom) -> bool:
-        """Whether every field that is set is the symptom's."""
-        wanted = (self.part, self.column, self.ways, self.answer)
-        found = (symptom.part, symptom.column, symptom.ways, symptom.answer)
+        """Whether the symptom matches every field that is set, and has exactly this note."""
         return (
-            all(not want or have in want.split("|") for want, have in zip(wanted, found, strict=True))
-            and self.note == symptom.note
-            and (self.gateway is None or self.gateway is symptom.gateway)
+            (not self.parts or symptom.part in self.parts)
+            and (not self.traffic or symptom.traffic in self.traffic)
+            and (not self.directions or symptom.directions in self.directions)
+            and (not self.answers or symptom.answer in self.answers)
+            and self.note is symptom.note
+            and self.is_gateway in {None, symptom.is_gateway}
         )
+
+
+def part_kind(part: Component) -> PartKind:
+    """What the decision table calls a component: an overlay with a destination is a route."""
+    if part.kind is ComponentKind.OVERLAY and part.detail:
+        return TablePart.ROUTE
+    return part.kind
+
+
+def count_directions(parts: int) -> Directions:
+    """Both directions where more than one part of a group is suspected."""
+    return Directions.BOTH if parts > 1 else Directions.ONE

@@ -1,12 +1,12 @@
-"""Agents that run, as their clusters' APIs say, and do not report: who is late, and where the reason lies.
+"""Detects agents whose pod is Running but that send no reports, and locates the cause.
 
-Rules. An agent is late when its pod is called running and nothing came of it for a minute and for six
-intervals that we looked on; so a restart, a rollout, a node that boots or a collector that begins anew is no
-finding. What stood still is ourselves: however much time passes between two looks, at most an interval
-counts. Whose pod or node is gone, or stands in no plan, is forgotten. Where packets have named a part that
-explains the silence, the silence is evidence there and no finding of its own; where many are late, the
-smallest place that holds them and nobody who reports is one finding. Nobody is called late in a cluster
-whose API is away: its pods may be gone.
+Rules: an agent is late when its pod is running and no report came for a minute and for six evaluated
+intervals; so a restart, a rollout, a booting node or a restarted collector is not a finding. If the collector
+itself stalled, that time is ignored: each evaluation advances the clock by at most one interval. Agents whose
+pod or node was deleted, or that are not in the plan, are dropped. Where packets have already named a part
+that explains the silence, the silence is added there as evidence. Where many agents are late, the smallest
+place that holds them and no reporting agent is one finding. No agent is late in a cluster whose API is away:
+its pods may be gone.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Placeholders, build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.findings.missing_agents_text import MissingAgent, describe, find_evidence
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
-from netprobe.model.component import Component, ComponentKind, bus_way
+from netprobe.model.component import Component, ComponentKind, bus_way, dns
 from netprobe.model.component import agent as agent_part
 from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.finding import Cause, Evidence, Finding
-from netprobe.model.names import AgentId, ClusterName
+from netprobe.model.names import AgentId, ClusterName, Plane
 
 LATE_AFTER_NS = 60_000_000_000
 """How long a process may take to start, find the bus and measure, whatever the interval."""
@@ -35,7 +35,7 @@ _PASSING = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW, Cause.POLICY_DROP, 
             Cause.INTENT_BROKEN, Cause.INTENT_LEAK}  # fmt: skip
 """Causes that explain no silence: packets pass, or one door is shut that is not the bus's."""
 _BETWEEN = {ComponentKind.TUNNEL, ComponentKind.UNDERLAY, ComponentKind.GATEWAY_IN, ComponentKind.GATEWAY_OUT}
-_Key = tuple[str, tuple[Component, ...]]
+_Key = tuple[Note, tuple[Component, ...]]
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class _AwaitedPod:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    note: str
+    note: Note
     parts: tuple[Component, ...]
     late: tuple[AgentId, ...]
 
@@ -71,12 +71,12 @@ class _Case:
 
 
 class MissingAgents:
-    """Who is awaited, and what is found of those that do not come."""
+    """Which agents are awaited, and the findings about those that do not report."""
 
     def __init__(self, *, late_after_ns: int = LATE_AFTER_NS) -> None:
-        """*late_after_ns*: nobody is late before, nor before `LATE_INTERVALS`."""
+        """*late_after_ns*: no agent is late before that, nor before `LATE_INTERVALS`."""
         self._late_after_ns = late_after_ns
-        self._muster = ExpectedAgents()
+        self._expected = ExpectedAgents()
         self._waits: dict[AgentId, _AwaitedPod] = {}
         self._heard: dict[AgentId, int] = {}
         """When a report came last, by our own clock."""
@@ -89,13 +89,13 @@ class MissingAgents:
         self._clock_ns = 0
         self._looked_ns: int | None = None
 
-    def expect(self, muster: ExpectedAgents) -> None:
-        """These are said to run."""
-        self._muster = muster
+    def expect(self, expected: ExpectedAgents) -> None:
+        """These agents should run, as their clusters' APIs say."""
+        self._expected = expected
 
     def hear(self, agents: Iterable[AgentId], *, until_ns: int) -> None:
         """A report of each of *agents* came, which speaks until *until_ns*."""
-        if not self._muster.pods:
+        if not self._expected.pods:
             return
         for agent in agents:
             self._heard[agent] = self._clock_ns
@@ -104,44 +104,49 @@ class MissingAgents:
                 self._begin_anew(self._waits[agent])
 
     def see(
-        self, facts: PlanIndex, look: IntervalObservation | None, found: Iterable[Finding], *, now_ns: int
+        self,
+        index: PlanIndex,
+        observation: IntervalObservation | None,
+        found: Iterable[Finding],
+        *,
+        now_ns: int,
     ) -> None:
-        """Look who is late at *now_ns*; *found* is what packets have named, *look* what was seen last."""
-        if not self._muster.pods and not self._waits:
+        """Evaluate who is late at *now_ns*, given the findings by packets and the last observation."""
+        if not self._expected.pods and not self._waits:
             return
         passed_ns = now_ns - self._looked_ns if self._looked_ns is not None else 0
-        if self._looked_ns is not None and passed_ns < facts.interval_ns // 2:
+        if self._looked_ns is not None and passed_ns < index.interval_ns // 2:
             return
         self._looked_ns = now_ns
-        self._clock_ns += min(max(0, passed_ns), facts.interval_ns)
-        self._await(facts, tuple(found), now_ns)
+        self._clock_ns += min(max(0, passed_ns), index.interval_ns)
+        self._await(index, tuple(found), now_ns)
         self._silenced = {}
         for agent, wait in self._waits.items():
             if wait.is_due and wait.covered_by:
                 self._silenced.setdefault(wait.covered_by, []).append(agent)
-        groups = {group.key: group for group in self._group(facts)}
+        groups = {group.key: group for group in self._group(index)}
         self._end(groups, now_ns)
         for group in groups.values():
-            self._tell(group, facts, look, now_ns)
+            self._open(group, index, observation, now_ns)
 
-    def late(self, facts: PlanIndex) -> frozenset[AgentId]:
+    def late(self, index: PlanIndex) -> frozenset[AgentId]:
         """Who has not come for half the time after which a finding is made, and nothing explains it."""
-        half_ns = self._due_ns(facts) // 2
+        half_ns = self._due_ns(index) // 2
         return frozenset(
             agent
             for agent, wait in self._waits.items()
             if not wait.covered_by
-            and agent.cluster not in self._muster.unsure
+            and agent.cluster not in self._expected.unsure
             and (wait.is_due or self._clock_ns - wait.since_ns >= half_ns)
         )
 
-    def tell(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """*found* by packets, with whom it silences, and beside it what only silence tells."""
+    def merge(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """*found* by packets, with the agents each silences, and the findings made from silence alone."""
         if not self._waits:
             return found
-        outdone = {str(agent) for case in self._cases.values() for agent in case.late}
+        outdone = {agent for case in self._cases.values() for agent in case.late}
         outdone |= {
-            str(agent)
+            agent
             for agents in self._silenced.values()
             for agent in agents
             if not self._has_come(agent, self._waits[agent].pod)
@@ -150,11 +155,11 @@ class MissingAgents:
         told = tuple(
             _with_silence(one, self._silenced.get(one.id, ()))
             for one in found
-            if one.cause is not Cause.AGENT_SICK or one.components[0].source not in outdone
+            if one.cause is not Cause.AGENT_SICK or one.components[0].agent not in outdone
         )
         return tuple(sorted((*told, *mine), key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
 
-    def tell_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*past*, and what has ended here, newest first."""
         if not self._past:
             return past
@@ -162,23 +167,23 @@ class MissingAgents:
 
     # --- who is late ----------------------------------------------------------------------------
 
-    def _await(self, facts: PlanIndex, found: tuple[Finding, ...], now_ns: int) -> None:
-        there = {pod.agent: pod for pod in self._muster.pods if pod.runs and pod.agent in facts.agent_set}
+    def _await(self, index: PlanIndex, found: tuple[Finding, ...], now_ns: int) -> None:
+        there = {pod.agent: pod for pod in self._expected.pods if pod.runs and pod.agent in index.agent_set}
         self._waits = {agent: wait for agent, wait in self._waits.items() if agent in there}
-        self._heard = {agent: at for agent, at in self._heard.items() if agent in facts.agent_set}
-        self._spoke = {agent: at for agent, at in self._spoke.items() if agent in facts.agent_set}
-        due_ns = self._due_ns(facts)
+        self._heard = {agent: at for agent, at in self._heard.items() if agent in index.agent_set}
+        self._spoke = {agent: at for agent, at in self._spoke.items() if agent in index.agent_set}
+        due_ns = self._due_ns(index)
         for agent, pod in there.items():
             wait = self._wait_for(agent, pod, now_ns)
-            if agent.cluster in self._muster.unsure:
+            if agent.cluster in self._expected.unsure:
                 wait.since_ns = self._clock_ns
-            elif self._clock_ns - wait.since_ns > 2 * facts.interval_ns or wait.covered_by:
+            elif self._clock_ns - wait.since_ns > 2 * index.interval_ns or wait.covered_by:
                 self._cover(agent, wait, found)
                 wait.is_due = wait.is_due or self._clock_ns - wait.since_ns >= due_ns
 
     def _wait_for(self, agent: AgentId, pod: AgentPod, now_ns: int) -> _AwaitedPod:
         """What is awaited of *agent*; whatever began anew has its time anew."""
-        ready, wait = agent.node_id not in self._muster.not_ready, self._waits.get(agent)
+        ready, wait = agent.node_id not in self._expected.not_ready, self._waits.get(agent)
         if wait is None or wait.pod.uid != pod.uid or wait.node_ready != ready:
             noticed_ns = wait.noticed_ns if wait is not None and wait.pod.uid == pod.uid else now_ns
             wait = self._waits[agent] = _AwaitedPod(pod, ready, noticed_ns, self._clock_ns)
@@ -187,8 +192,8 @@ class MissingAgents:
         wait.pod = pod
         return wait
 
-    def _due_ns(self, facts: PlanIndex) -> int:
-        return max(self._late_after_ns, LATE_INTERVALS * facts.interval_ns)
+    def _due_ns(self, index: PlanIndex) -> int:
+        return max(self._late_after_ns, LATE_INTERVALS * index.interval_ns)
 
     def _begin_anew(self, wait: _AwaitedPod) -> None:
         wait.since_ns, wait.is_due = self._clock_ns, False
@@ -208,8 +213,8 @@ class MissingAgents:
         if finding.cause in _PASSING:
             return False
         if finding.cause is Cause.AGENT_SICK:
-            return finding.components[0].source == str(agent) and self._has_come(agent, wait.pod)
-        return any(_touches(part, agent, self._muster.home) for part in finding.components)
+            return finding.components[0].agent == agent and self._has_come(agent, wait.pod)
+        return any(_touches(part, agent, self._expected.home) for part in finding.components)
 
     def _has_come(self, agent: AgentId, pod: AgentPod) -> bool:
         """Whether the process that runs now has ever reported."""
@@ -218,20 +223,22 @@ class MissingAgents:
 
     # --- where the reason lies ------------------------------------------------------------------
 
-    def _group(self, facts: PlanIndex) -> Iterator[_Group]:
+    def _group(self, index: PlanIndex) -> Iterator[_Group]:
         """Those that are late, by the smallest place that holds them and nobody who reports."""
-        late = sorted(self.late(facts))
-        half_ns = self._due_ns(facts) // 2
+        late = sorted(self.late(index))
+        half_ns = self._due_ns(index) // 2
         heard = frozenset(agent for agent, at in self._heard.items() if self._clock_ns - at < half_ns)
         alone = {agent: note for agent in late if (note := self._excuse(agent))}
         for agent, note in alone.items():
-            part = bus_way(agent) if note == "turned-away" else agent_part(agent)
+            part = bus_way(agent) if note is Note.TURNED_AWAY else agent_part(agent)
             yield from self._if_due(_Group(note, (part,), (agent,)))
         silent = [agent for agent in late if agent not in alone]
-        heard |= {agent for agent, note in alone.items() if note != "not-running"}  # it got as far as the bus
+        heard |= {
+            agent for agent, note in alone.items() if note is not Note.NOT_RUNNING
+        }  # it got as far as the bus
         if silent and not heard:
             clusters = dict.fromkeys(agent.cluster for agent in silent)
-            yield from self._if_due(_Group("everybody", tuple(map(bus_way, clusters)), tuple(silent)))
+            yield from self._if_due(_Group(Note.EVERYBODY, tuple(map(bus_way, clusters)), tuple(silent)))
             return
         for cluster, members in groupby(silent, key=lambda agent: agent.cluster):
             here = frozenset(agent for agent in heard if agent.cluster == cluster)
@@ -242,13 +249,13 @@ class MissingAgents:
         if any(self._waits[agent].is_due for agent in group.late):
             yield group
 
-    def _excuse(self, agent: AgentId) -> str:
+    def _excuse(self, agent: AgentId) -> Note | None:
         """What is known of an agent that has nothing to do with its way to the bus."""
-        if agent in self._muster.refused:
-            return "turned-away"
+        if agent in self._expected.refused:
+            return Note.TURNED_AWAY
         if self._waits[agent].pod.waits:
-            return "not-running"
-        return "on-the-bus" if agent in self._muster.present else ""
+            return Note.NOT_RUNNING
+        return Note.ON_THE_BUS if agent in self._expected.present else None
 
     def _place(
         self, cluster: ClusterName, late: tuple[AgentId, ...], here: frozenset[AgentId]
@@ -256,24 +263,24 @@ class MissingAgents:
         if not here:
             nodes = dict.fromkeys(agent.node_id for agent in late)
             (first, *others) = nodes
-            note = "not-ready" if not others and first in self._muster.not_ready else "cluster"
+            note = Note.NOT_READY if not others and first in self._expected.not_ready else Note.ONE_CLUSTER
             yield _Group(note, (bus_way(cluster if others else first),), late)
             return
         for plane, members in _by_plane(late).items():
             if len(members) > 1 and plane not in {agent.plane for agent in here}:
-                yield _Group("plane", (bus_way(cluster, plane=plane),), members)
+                yield _Group(Note.ONE_PLANE, (bus_way(cluster, plane=plane),), members)
                 late = tuple(agent for agent in late if agent not in members)
         for node, found in groupby(late, key=lambda agent: agent.node_id):
             members = tuple(found)
-            is_ready = node not in self._muster.not_ready
+            is_ready = node not in self._expected.not_ready
             beside = any(agent.node_id == node for agent in here)
             where = members[0] if is_ready and beside else node
-            yield _Group("one" if is_ready else "not-ready", (bus_way(where),), members)
+            yield _Group(Note.ONE_NODE if is_ready else Note.NOT_READY, (bus_way(where),), members)
 
     # --- findings -------------------------------------------------------------------------------
 
     def _end(self, groups: dict[_Key, _Group], now_ns: int) -> None:
-        """End what is no more; when some of a place came, the others there have their time anew."""
+        """Close groups that no longer exist. If some members reported, restart the timer of the rest."""
         for key, case in list(self._cases.items()):
             if key in groups:
                 case.finding = replace(case.finding, last_seen_ns=now_ns)
@@ -290,19 +297,24 @@ class MissingAgents:
         return any(
             agent in self._waits and self._waits[agent].is_due
             for agent in case.late
-            if agent.cluster in self._muster.unsure
+            if agent.cluster in self._expected.unsure
         )
 
-    def _tell(self, group: _Group, facts: PlanIndex, look: IntervalObservation | None, now_ns: int) -> None:
+    def _open(
+        self, group: _Group, index: PlanIndex, observation: IntervalObservation | None, now_ns: int
+    ) -> None:
         if group.key in self._cases:
             return
         late = [self._late(agent) for agent in group.late]
-        evidence, against = find_evidence(late, facts, look)
-        checks = [c.number for agent in group.late for c in facts.from_agent.get(agent, ())]
-        symptom = Symptom(str(group.parts[0].kind), note=group.note)
-        at_home = group.parts[0].source.partition("/")[0] == self._muster.home
-        words = {"detail": describe(late), "there": "the bus's Service" if at_home else "the bus"}
-        supposed = suppose(symptom, group.parts, core=(), words=words)
+        evidence, against = find_evidence(late, index, observation)
+        checks = [c.number for agent in group.late for c in index.from_agent.get(agent, ())]
+        symptom = Symptom(group.parts[0].kind, note=group.note)
+        at_home = group.parts[0].cluster == self._expected.home
+        words: Placeholders = {
+            "detail": describe(late),
+            "there": "the bus's Service" if at_home else "the bus",
+        }
+        supposed = build_hypothesis(symptom, group.parts, core=(), words=words)
         finding = Finding(
             id=f"{supposed.cause}:{'+'.join(map(str, supposed.components))}",
             components=supposed.components,
@@ -312,7 +324,7 @@ class MissingAgents:
             evidence_for=evidence,
             evidence_against=against,
             hidden=tuple(part for part in map(agent_part, group.late) if part not in group.parts),
-            affected=facts.ids(checks),
+            affected=index.ids(checks),
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
             next_step=supposed.row.next_step,
@@ -322,23 +334,22 @@ class MissingAgents:
     def _late(self, agent: AgentId) -> MissingAgent:
         wait = self._waits[agent]
         spoke_ns = self._spoke.get(agent) if self._has_come(agent, wait.pod) else None
-        return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._muster.refused.get(agent, ""))
+        return MissingAgent(wait.pod, wait.noticed_ns, spoke_ns, self._expected.refused.get(agent, ""))
 
 
-def _by_plane(late: tuple[AgentId, ...]) -> dict[str, tuple[AgentId, ...]]:
+def _by_plane(late: tuple[AgentId, ...]) -> dict[Plane, tuple[AgentId, ...]]:
     planes = dict.fromkeys(agent.plane for agent in late)
     return {plane: tuple(agent for agent in late if agent.plane is plane) for plane in planes}
 
 
 def _touches(part: Component, agent: AgentId, home: ClusterName | None) -> bool:
     """Whether a broken part may lie on an agent's way to the bus, which stands in *home*."""
-    ends = {part.source, part.target}
-    if not ends.isdisjoint({str(agent), str(agent.node_id)}):
+    if part.agent == agent or part.is_at(agent.node_id):
         return True
     if part.kind in _BETWEEN:
-        clusters = {end.partition("/")[0] for end in ends}
-        return agent.cluster != home and not clusters.isdisjoint({agent.cluster, home or agent.cluster})
-    return part.kind is ComponentKind.DNS and part.source == agent.cluster and not part.detail
+        near = {agent.cluster, home or agent.cluster}
+        return agent.cluster != home and not part.clusters.isdisjoint(near)
+    return part == dns(agent.cluster)
 
 
 def _with_silence(finding: Finding, agents: Iterable[AgentId]) -> Finding:

@@ -1,4 +1,4 @@
-"""What is known of agents that run and do not report, in sentences. Pure: nothing is decided here."""
+"""Describes agents whose pod runs and that send no reports, in sentences. Pure: nothing is decided here."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _miss(late: Sequence[MissingAgent], start_ns: int | None) -> str:
 
 
 def find_evidence(
-    late: Sequence[MissingAgent], facts: PlanIndex, look: IntervalObservation | None
+    late: Sequence[MissingAgent], index: PlanIndex, observation: IntervalObservation | None
 ) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
     """What speaks for it and what against it: their pods, and what their peers hear of them."""
     pods = [each.pod for each in late]
@@ -72,34 +72,34 @@ def find_evidence(
         told.append(Evidence(f"{len(pods) - len(ready)} of {len(pods)} fail their readiness probe: "
                              "by their own word no report of theirs is taken"))  # fmt: skip
     against = [Evidence(f"{len(ready)} of {len(pods)} pass their readiness probe: a report was taken")]
-    told += _hear_peers(late, facts, look)
+    told += _hear_peers(late, index, observation)
     return tuple(told), tuple(against) if ready else ()
 
 
 def _hear_peers(
-    late: Iterable[MissingAgent], facts: PlanIndex, look: IntervalObservation | None
+    late: Iterable[MissingAgent], index: PlanIndex, observation: IntervalObservation | None
 ) -> Iterator[Evidence]:
     """Whether others reach them, which tells a node that is cut off from one that only misses the bus."""
-    towards = [check for each in late for check in facts.to_agent.get(each.pod.agent, ())]
-    asked = [check for check in towards if look is not None and check.number in look.seen]
-    if look is None or not asked:
+    towards = [check for each in late for check in index.to_agent.get(each.pod.agent, ())]
+    asked = [check for check in towards if observation is not None and check.number in observation.seen]
+    if observation is None or not asked:
         yield Evidence("nobody asks their addresses now: whether they can be reached is not measured")
         return
-    good = [check for check in asked if look.seen[check.number].reached]
+    good = [check for check in asked if observation.seen[check.number].reached]
     own = [check for check in good if check.aspect in {Aspect.UDP, Aspect.V6}]
     silent = [c for c in asked if c.aspect in {Aspect.UDP, Aspect.V6} and c not in own]
     if own:
-        yield _counted("are answered by the agent itself: only its reports are missing", own, facts)
+        yield _counted("are answered by the agent itself: only its reports are missing", own, index)
     elif good:
-        yield _counted("to its address are answered: node and pod are reachable", good, facts)
+        yield _counted("to its address are answered: node and pod are reachable", good, index)
         if silent:
-            yield _counted("that only an agent with a plan answers are not", silent, facts)
+            yield _counted("that only an agent with a plan answers are not", silent, index)
     else:
-        yield _counted("to its address are not answered, by ping or otherwise", asked, facts)
+        yield _counted("to its address are not answered, by ping or otherwise", asked, index)
 
 
-def _counted(what: str, checks: Sequence[CheckFacts], facts: PlanIndex) -> Evidence:
-    return Evidence(f"{len(checks)} checks {what}", facts.ids([check.number for check in checks]))
+def _counted(what: str, checks: Sequence[CheckFacts], index: PlanIndex) -> Evidence:
+    return Evidence(f"{len(checks)} checks {what}", index.ids([check.number for check in checks]))
 
 
 def _at(wall_ns: int) -> str:

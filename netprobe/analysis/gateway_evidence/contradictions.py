@@ -1,7 +1,7 @@
-"""Where a gateway calls its tunnel connected and packets say no: a finding of its own. Pure.
+"""Makes a finding where a gateway reports its tunnel as connected and packets do not pass. Pure.
 
-Rule: it stands beside the finding that packets led to and never replaces it. What it says is that one of the
-two is wrong about the tunnel, and that whoever watches the gateway's own status sees nothing.
+Rule: it is added beside the finding that packets led to and never replaces it. It says that one of the two is
+wrong about the tunnel, and that monitoring based on the gateway's own status sees nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.diagnosis.decision_table import read_table
-from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.gateway_evidence.statements import GatewayReadings, Statement, find_statements
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.inventory import Inventory
 
-SYMPTOM = Symptom("tunnel", note="called-connected")
+SYMPTOM = Symptom(ComponentKind.TUNNEL, note=Note.CALLED_CONNECTED)
 
 
 def find_contradictions(
@@ -45,7 +45,7 @@ def _against(
 def _contradicted(finding: Finding, statements: tuple[Statement, ...]) -> Finding:
     row = read_table(SYMPTOM)
     tunnels = tuple(part for part in finding.components if part.kind is ComponentKind.TUNNEL)
-    supposed = suppose(SYMPTOM, tunnels, core=())
+    supposed = build_hypothesis(SYMPTOM, tunnels, core=())
     packets = Evidence(f"packets: {finding.summary}", finding.affected)
     return Finding(
         id=f"{row.cause}:{'+'.join(map(str, tunnels))}",

@@ -1,7 +1,7 @@
-"""What gateways say only together: what went in here and came out there, and which of them is silent. Pure.
+"""Evidence from several gateways together: what entered a tunnel and left it, and who is silent. Pure.
 
-Rule: counters of two ends are read at different moments, so rates are compared, and only what no difference
-of seconds can explain is said.
+Rule: counters of the two ends are read at different moments, so rates are compared, and only a difference
+that a few seconds cannot explain becomes a statement.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from netprobe.analysis.gateway_evidence.statements import (
     count_bytes,
     leads_to,
 )
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, Written
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import TunnelPeer
 from netprobe.model.inventory import Inventory, Node
+from netprobe.model.names import ClusterName, NodeId
 
 _MOST_OF_IT = 0.5
 """A tunnel that brings at least half of what was put in carries; readings are seconds apart."""
@@ -48,7 +49,7 @@ class CrossEvidence:
     """Gateways that did not let us in and said nothing at all: no refusal, no wrong key."""
 
 
-def find_joint_statements(
+def find_correlated_statements(
     finding: Finding, witnesses: Sequence[GatewayReadings], *, inventory: Inventory, heard: CrossEvidence
 ) -> Iterator[Statement]:
     """What the gateways around a finding say together."""
@@ -66,8 +67,8 @@ def _about_way(
     way: Component, witnesses: Iterable[GatewayReadings], inventory: Inventory
 ) -> Iterator[Statement]:
     """Whether what goes into a tunnel comes out of it; if it does, what vanishes is dropped behind it."""
-    went_in = _rate(way.source, way.target, witnesses, inventory, received=False)
-    came_out = _rate(way.target, way.source, witnesses, inventory, received=True)
+    went_in = _rate(way.cluster, way.target_cluster, witnesses, inventory, received=False)
+    came_out = _rate(way.target_cluster, way.cluster, witnesses, inventory, received=True)
     if went_in is None or came_out is None or went_in.bytes < _LEAST_BYTES:
         return
     # Where nothing comes out, that end says so itself: see `gateways`.
@@ -85,12 +86,17 @@ class _Rate:
 
 
 def _rate(
-    here: str, there: str, witnesses: Iterable[GatewayReadings], inventory: Inventory, *, received: bool
+    here: ClusterName | None,
+    there: ClusterName | None,
+    witnesses: Iterable[GatewayReadings],
+    inventory: Inventory,
+    *,
+    received: bool,
 ) -> _Rate | None:
     """What the gateway of *here* counted towards *there* between its two readings; None where nobody did."""
-    far = inventory.find_cluster(there)
+    far = inventory.find_cluster(there) if there else None
     for one in witnesses:
-        if one.after.node.partition("/")[0] != here or one.before is None or far is None:
+        if one.after.cluster != here or one.before is None or far is None:
             continue
         peers = [fact for fact in one.after.facts if isinstance(fact, TunnelPeer) and leads_to(fact, far)]
         seconds = (one.after.taken_ns - one.before.taken_ns) / 1e9
@@ -103,7 +109,7 @@ def _rate(
 def _about_silence(finding: Finding, silent: Iterable[str], *, others: int) -> Iterator[Statement]:
     names = {part.source for part in finding.components}
     for node in silent:
-        if node in names:
+        if Written(node) in names:
             who = "1 other gateway lets" if others == 1 else f"{others} other gateways let"
             yield Statement(f"{node} does not answer over SSH, {who} us in", SPEAKS_FOR)
 
@@ -129,25 +135,28 @@ class PingPlan:
     address: str
 
 
-def choose_shot(finding: Finding, inventory: Inventory) -> PingPlan | None:
+def choose_ping_plan(finding: Finding, inventory: Inventory) -> PingPlan | None:
     """The volley that would cross what a finding calls broken; None where the inventory knows no such way."""
     for part in finding.components:
         if part.kind is ComponentKind.TUNNEL:
-            return _shot(inventory, part.source, part.target)
-        name, _, _ = part.source.partition("/")
+            return _shot(inventory, part.cluster, part.target_cluster)
+        name = part.cluster
         if part.kind in (ComponentKind.GATEWAY_IN, ComponentKind.GATEWAY_OUT, ComponentKind.FIREWALL_RULE):
             links = [link for link in inventory.links if name in (link.source, link.target)]
             others = [link.target if link.source == name else link.source for link in links]
-            found = (_shot(inventory, other, name, node=part.source) for other in others)
+            found = (_shot(inventory, other, name, node=part.node) for other in others)
             return next((shot for shot in found if shot is not None), None)
     return None
 
 
-def _shot(inventory: Inventory, near: str, far: str, *, node: str = "") -> PingPlan | None:
-    source, target = inventory.find_cluster(near), inventory.find_cluster(far)
+def _shot(
+    inventory: Inventory, near: ClusterName, far: ClusterName | None, *, node: NodeId | None = None
+) -> PingPlan | None:
+    source = inventory.find_cluster(near)
+    target = inventory.find_cluster(far) if far else None
     if source is None or target is None or not source.gateways:
         return None
-    aims = [one for one in target.nodes if str(target.node_id(one)) == node] or list(target.gateways)
+    aims = [one for one in target.nodes if target.node_id(one) == node] or list(target.gateways)
     for aim in aims:
         if address := _inner_address(aim):
             return PingPlan(str(source.node_id(source.gateways[0])), str(target.node_id(aim)), address)

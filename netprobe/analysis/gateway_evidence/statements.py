@@ -1,9 +1,8 @@
-"""What one gateway says about a finding, as sentences. Pure: readings are an argument.
+"""What one gateway's readings say about a finding, as statements. Pure: readings are an argument.
 
-Rules: evidence, never truth. Each statement multiplies the odds of the finding by a factor that is written
-down here; what a gateway believes never outweighs packets, it only speaks beside them. Where it says
-connected and packets say no, that contradiction is shown. What two ends say together: `joint`; what it
-changes in a finding: `weighing`.
+Rules: readings are evidence, not truth. Each statement multiplies the finding's odds by a factor that is
+written here; a gateway's own status never outweighs packets. Where it says connected and packets do not pass,
+the contradiction is shown. Statements from two ends together: `correlation`; their effect: `weighting`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from netprobe.model.gateway import (
     TunnelPeer,
 )
 from netprobe.model.inventory import Cluster, Inventory
+from netprobe.model.names import ClusterName
 
 SPEAKS_FOR = 3.0
 """A gateway's own statement triples the odds, or divides them by three."""
@@ -70,7 +70,7 @@ def find_statements(
     finding: Finding, witness: GatewayReadings, *, inventory: Inventory
 ) -> Iterator[Statement]:
     """What one gateway says about a finding; nothing where it does not stand beside what is broken."""
-    here, _, _ = witness.after.node.partition("/")
+    here = witness.after.cluster
     far = _far_cluster(finding, here, inventory)
     if far is None and not _concerns(finding, here):
         return
@@ -90,24 +90,22 @@ def find_statements(
                 yield from _about_connections(witness, fact)
             case ChosenRoute() if finding.cause is Cause.ROUTE_MISSING:
                 factor = SPEAKS_FOR if fact.refused or not fact.interface else 1 / SPEAKS_FOR
-                yield Statement(f"{witness.after.node}: {say_fact(fact)}", factor)
+                yield Statement(f"{witness.after.node}: {format_fact(fact)}", factor)
             case _:
                 pass
 
 
-def _concerns(finding: Finding, here: str) -> bool:
-    names = {
-        end.partition("/")[0] for part in finding.components for end in (part.source, part.target) if end
-    }
-    return here in names
+def _concerns(finding: Finding, here: ClusterName) -> bool:
+    return any(here in part.clusters for part in finding.components)
 
 
-def _far_cluster(finding: Finding, here: str, inventory: Inventory) -> Cluster | None:
+def _far_cluster(finding: Finding, here: ClusterName, inventory: Inventory) -> Cluster | None:
     for part in finding.components:
-        if part.kind is ComponentKind.TUNNEL and here in (part.source, part.target):
-            return inventory.find_cluster(part.target if part.source == here else part.source)
+        if part.kind is ComponentKind.TUNNEL and here in part.clusters:
+            (far,) = part.clusters - {here}
+            return inventory.find_cluster(far)
         if finding.cause is Cause.GATEWAY_DOWN and part.kind in _OF_GATEWAY:
-            there = inventory.find_cluster(part.source.partition("/")[0])
+            there = inventory.find_cluster(part.cluster)
             mine = inventory.find_cluster(here)
             if there and mine and there != mine and inventory.find_links(mine.name, there.name):
                 return there
@@ -144,23 +142,25 @@ def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) 
     node = witness.after.node
     sent, received = count_bytes(witness, peer)
     if _is_dead(peer):
-        yield Statement(f"{node}: {say_fact(peer)}", SPEAKS_FOR)
+        yield Statement(f"{node}: {format_fact(peer)}", SPEAKS_FOR)
     elif sent > 0 and received == 0:
-        yield _about_no_answer(finding, node, sent)
+        yield _about_no_answer(finding, witness, sent)
     elif received > 0 or _heard_since(finding, witness, peer):
-        told = f"contradiction: {node} says connected ({say_fact(peer)}), packets say no"
+        told = f"contradiction: {node} says connected ({format_fact(peer)}), packets say no"
         # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
         factor = 1 if finding.cause is Cause.RETURN_PATH_DROPPED else 1 / SPEAKS_FOR
         yield Statement(told, factor, contradicts=True)
     else:
-        yield Statement(f"{node}: {say_fact(peer)}, which was before this began", 1)
+        yield Statement(f"{node}: {format_fact(peer)}, which was before this began", 1)
 
 
-def _about_no_answer(finding: Finding, node: str, sent: int) -> Statement:
+def _about_no_answer(finding: Finding, witness: GatewayReadings, sent: int) -> Statement:
     """Bytes went in and none came out. Of a one-way loss only the end that should receive may say so."""
-    told = f"{node}: {sent:,} bytes went into the tunnel meanwhile, none came back"
-    here = node.partition("/")[0]
-    lost_here = any(part.kind is ComponentKind.TUNNEL and part.target == here for part in finding.components)
+    told = f"{witness.after.node}: {sent:,} bytes went into the tunnel meanwhile, none came back"
+    here = witness.after.cluster
+    lost_here = any(
+        part.kind is ComponentKind.TUNNEL and part.target_cluster == here for part in finding.components
+    )
     if finding.cause is Cause.RETURN_PATH_DROPPED and not lost_here:
         return Statement(f"{told}: more than one direction is dead", 1 / SPEAKS_FOR)
     return Statement(told, SPEAKS_FOR)
@@ -171,12 +171,12 @@ def _about_far_gateway(witness: GatewayReadings, peer: TunnelPeer, far: Cluster)
     sent, received = count_bytes(witness, peer)
     subject = f"{witness.after.node} about {far.name}"
     if _is_dead(peer):
-        return Statement(f"{subject}: {say_fact(peer)}", SPEAKS_FOR)
+        return Statement(f"{subject}: {format_fact(peer)}", SPEAKS_FOR)
     if sent > 0 and received == 0:
         return Statement(
             f"{subject}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR
         )
-    return Statement(f"{subject}: {say_fact(peer)}", 1)
+    return Statement(f"{subject}: {format_fact(peer)}", 1)
 
 
 def _about_missing_peer(
@@ -221,7 +221,7 @@ def _about_link(
     peers = (f for f in witness.after.facts if isinstance(f, TunnelPeer) and f.interface == link.interface)
     if not any(leads_to(peer, far) for peer in peers):
         return
-    here = inventory.find_cluster(witness.after.node.partition("/")[0])
+    here = inventory.find_cluster(witness.after.cluster)
     meant = [one.mtu for one in inventory.find_links(here.name, far.name)] if here is not None else []
     if finding.cause in TUNNEL_CAUSES and not link.up:
         yield Statement(f"{witness.after.node}: {link.interface} is down", SPEAKS_FOR)
@@ -258,13 +258,13 @@ def _about_connections(witness: GatewayReadings, table: ConnectionTable) -> Iter
     full = table.limit > 0 and table.entries >= _NEARLY_FULL * table.limit
     more = f", and {failed} connections were refused meanwhile" if failed > 0 else ""
     factor = SPEAKS_FOR if full or failed > 0 else 1 / SPEAKS_FOR
-    yield Statement(f"{witness.after.node}: {say_fact(table)}{more}", factor)
+    yield Statement(f"{witness.after.node}: {format_fact(table)}{more}", factor)
 
 
-def say_fact(fact: Fact) -> str:
+def format_fact(fact: Fact) -> str:
     """One fact as people say it.
 
-    >>> say_fact(TunnelPeer("wireguard", "wg0", "203.0.113.1", (), 840, 0, 0))
+    >>> format_fact(TunnelPeer("wireguard", "wg0", "203.0.113.1", (), 840, 0, 0))
     "the tunnel's last handshake was 14 minutes ago"
     """
     match fact:

@@ -1,13 +1,13 @@
-"""What the gateways' statements change in a finding. Pure."""
+"""Applies gateways' statements to a finding: its evidence and its confidence. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from netprobe.analysis.diagnosis.hypothesis import suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
-from netprobe.analysis.gateway_evidence.correlation import CrossEvidence, find_joint_statements
+from netprobe.analysis.diagnosis.hypothesis import build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
+from netprobe.analysis.gateway_evidence.correlation import CrossEvidence, find_correlated_statements
 from netprobe.analysis.gateway_evidence.statements import (
     GatewayReadings,
     Statement,
@@ -35,7 +35,7 @@ def weigh_finding(
     finding = _read_again(finding, asked)
     statements = [
         *(told for one in asked for told in find_statements(finding, one, inventory=inventory)),
-        *find_joint_statements(finding, asked, inventory=inventory, heard=heard),
+        *find_correlated_statements(finding, asked, inventory=inventory, heard=heard),
     ]
     # A factor of one is a remark: worth reading beside what speaks for the finding, moving nothing.
     strongest = sorted(statements, key=lambda told: -told.factor)
@@ -51,14 +51,14 @@ def weigh_finding(
 
 
 def _read_again(finding: Finding, witnesses: Iterable[GatewayReadings]) -> Finding:
-    """What the table says of a silent door where its host dropped packets as invalid meanwhile (row 18)."""
+    """Read the table again for a silent port whose host dropped packets as invalid: `asymmetric-route`."""
     door = finding.components[0]
     if finding.cause is not Cause.POLICY_DROP or door.kind is not ComponentKind.FIREWALL_RULE:
         return finding
-    hosts = (one for one in witnesses if one.after.node == door.source)
+    hosts = (one for one in witnesses if one.after.node == str(door.source))
     if not any(count_packets(one, rule) > 0 for one in hosts for rule in _invalid_rules(one)):
         return finding
-    found = suppose(Symptom(str(door.kind), note="invalid"), finding.components, core=())
+    found = build_hypothesis(Symptom(door.kind, note=Note.INVALID), finding.components, core=())
     return replace(
         finding,
         summary=found.summary,

@@ -25,12 +25,12 @@ def find_absent(snapshot: Snapshot) -> dict[str, str]:
     """Agents that do not speak now, by name, each with why."""
     known = {one.agent: one for one in snapshot.agents}
     absent = {}
-    for agent in map(str, snapshot.inventory.iter_agents()):
+    for agent in snapshot.inventory.iter_agents():
         status = known.get(agent)
         if status is None or status.state not in _SPEAKS:
             state = status.state if status else AgentState.ABSENT
             why = (status.reason if status else "") or "never reported"
-            absent[agent] = f"the agent {agent} is {state}: {why}"
+            absent[str(agent)] = f"the agent {agent} is {state}: {why}"
     return absent
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from netprobe.model.component import intent_rule
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.intent import CellResult, CellVerdict, Deviation
+from netprobe.model.names import ClusterName
 
 _DIFFERS = frozenset({CellVerdict.LEAK, CellVerdict.BROKEN})
 
@@ -31,10 +32,9 @@ class IncidentSubject:
     """What an incident is about."""
 
     verdict: CellVerdict
-    source: str
-    """Cluster."""
+    source: ClusterName
     target: str
-    """Cluster, or the address of somebody outside."""
+    """Cluster, or an address outside the fleet."""
     rule: str
 
 
@@ -147,4 +147,4 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
 
 def _subject(one: CellResult) -> IncidentSubject:
     cell = one.cell
-    return IncidentSubject(one.verdict, cell.source.cluster, cell.target.split("/")[0], cell.rule)
+    return IncidentSubject(one.verdict, cell.source.cluster, cell.target_cluster, cell.rule)

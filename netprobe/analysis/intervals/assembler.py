@@ -1,8 +1,7 @@
-"""Reports filed by interval until an interval is complete enough to be judged.
+"""Assembles reports to intervals of the whole fleet, and closes each when it is complete or overdue.
 
-Rule: a frame is one interval of the whole fleet. It closes when every agent that is expected has delivered,
-or when patience ends; nothing is judged before. Whatever is wrong with a report is counted with its reason,
-and the rest of it is used.
+Rule: an interval closes when every expected agent has reported, or when its waiting time ends; nothing is
+evaluated before. Whatever is wrong with a report is counted with its reason, and the rest of it is used.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _AHEAD = 3
 _DEPARTED_CHECK = "check of an earlier plan"
 _DEPARTED_AGENT = "agent of an earlier plan"
 _BOUND = 600
-"""Open frames kept at most; older ones are closed unjudged."""
+"""Open intervals kept at most; older ones are closed unjudged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +79,8 @@ class Interval:
 class IntervalAssembler:
     """Checks reports and files their windows."""
 
-    def __init__(self, facts: PlanIndex) -> None:
-        self.facts = facts
+    def __init__(self, index: PlanIndex) -> None:
+        self.index = index
         self.rejected: Counter[str] = Counter()
         """Windows (and whole reports) not used, by reason."""
         self.latest_ns: dict[AgentId, int] = {}
@@ -90,24 +89,26 @@ class IntervalAssembler:
         self._quiet_names: set[tuple[str, int]] = set()
         self._open: dict[int, Interval] = {}
         self._closed_ns = -1
-        self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in facts.agents}
+        self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in index.agents}
         self._departed_checks: frozenset[CheckId] = frozenset()
         self._departed_agents: frozenset[AgentId] = frozenset()
 
-    def replan(self, carry: PlanMigration) -> None:
+    def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan; what departed is remembered until the plan after it: its news is late."""
-        self.facts = carry.after
-        self._departed_checks = carry.departed
-        self._departed_agents = frozenset(self._seen) - frozenset(carry.after.agents)
-        self._seen = {agent: self._seen.get(agent, set()) for agent in carry.after.agents}
+        self.index = migration.after
+        self._departed_checks = migration.departed
+        self._departed_agents = frozenset(self._seen) - frozenset(migration.after.agents)
+        self._seen = {agent: self._seen.get(agent, set()) for agent in migration.after.agents}
         self.latest_ns = {agent: at for agent, at in self.latest_ns.items() if agent in self._seen}
         self.latest_health = {a: health for a, health in self.latest_health.items() if a in self._seen}
-        for frame in self._open.values():
-            windows = carry.keys(frame.windows)
-            self.rejected[_DEPARTED_CHECK] += len(frame.windows) - len(windows)
-            frame.windows, frame.heard = windows, carry.keys(frame.heard)
-            frame.quiet = [_carry_filed(filed, carry) for filed in frame.quiet]
-            frame.health = {agent: health for agent, health in frame.health.items() if agent in self._seen}
+        for interval in self._open.values():
+            windows = migration.keys(interval.windows)
+            self.rejected[_DEPARTED_CHECK] += len(interval.windows) - len(windows)
+            interval.windows, interval.heard = windows, migration.keys(interval.heard)
+            interval.quiet = [_carry_filed(filed, migration) for filed in interval.quiet]
+            interval.health = {
+                agent: health for agent, health in interval.health.items() if agent in self._seen
+            }
 
     def file(self, report: Report, *, now_ns: int) -> None:
         """Take in one report, at least once delivered: a repeat is counted and dropped."""
@@ -119,10 +120,10 @@ class IntervalAssembler:
         if report.start_ns <= self._closed_ns:
             self.rejected["late"] += len(report.windows)
             return
-        frame = self._open.setdefault(report.start_ns, Interval(report.start_ns, report.length_ns))
-        frame.health[report.agent] = report.health
+        interval = self._open.setdefault(report.start_ns, Interval(report.start_ns, report.length_ns))
+        interval.health[report.agent] = report.health
         for window in report.windows:
-            self._file_window(frame, report, window)
+            self._file_window(interval, report, window)
         for heard in report.heard:
             self._file_heard(report, heard)
 
@@ -139,9 +140,9 @@ class IntervalAssembler:
         self._quiet_names.add(batch.name)
         self.latest_ns.update(dict.fromkeys(batch.health, batch.start_ns + batch.length_ns))
         self.latest_health.update(batch.health)
-        frame = self._open.setdefault(batch.start_ns, Interval(batch.start_ns, batch.length_ns))
-        frame.health.update(batch.health)
-        frame.quiet.append(self._sift(batch))
+        interval = self._open.setdefault(batch.start_ns, Interval(batch.start_ns, batch.length_ns))
+        interval.health.update(batch.health)
+        interval.quiet.append(self._sift(batch))
 
     def _sift(self, batch: QuietWindows) -> AcceptedQuietWindows:
         """The rows that can be used, each with the number of its check."""
@@ -157,7 +158,7 @@ class IntervalAssembler:
 
     def _find_numbers(self, ids: IntArray) -> tuple[IntArray, BoolArray]:
         """The number of each check, and whether there is one at all."""
-        ours = self.facts.ids_array
+        ours = self.index.ids_array
         if np.array_equal(ids, ours):
             return np.arange(len(ours)), np.ones(len(ours), np.bool_)
         order = np.argsort(ours)
@@ -188,62 +189,62 @@ class IntervalAssembler:
         return ""
 
     def _find_span_fault(self, start_ns: int, length_ns: int, now_ns: int) -> str:
-        interval = self.facts.interval_ns
+        interval = self.index.interval_ns
         if length_ns != interval or start_ns < 0 or start_ns % interval:
             return "not an interval of this plan"
         return "from the future" if start_ns > now_ns + _AHEAD * interval else ""
 
-    def _file_window(self, frame: Interval, report: Report, window: Window) -> None:
-        facts = self.facts.by_id.get(window.check)
+    def _file_window(self, interval: Interval, report: Report, window: Window) -> None:
+        index = self.index.by_id.get(window.check)
         reason = _find_window_fault(window, report)
-        if facts is None:
+        if index is None:
             reason = self._name_unknown(window.check)
-        elif facts.source != report.agent:
+        elif index.source != report.agent:
             reason = "check of another agent"
-        if reason or facts is None:
+        if reason or index is None:
             self.rejected[reason] += 1
         else:
-            frame.windows[facts.number] = window
+            interval.windows[index.number] = window
 
     def _file_heard(self, report: Report, heard: ReceivedCount) -> None:
         """Responders may tell of earlier intervals. What an impostor heard is not the far end's to count."""
-        facts = self.facts.by_id.get(heard.check)
-        if facts is None or heard.received < 0:
-            self.rejected[self._name_unknown(heard.check) if facts is None else "negative count"] += 1
-        elif facts.asked is None or facts.asked == report.agent:
+        index = self.index.by_id.get(heard.check)
+        if index is None or heard.received < 0:
+            self.rejected[self._name_unknown(heard.check) if index is None else "negative count"] += 1
+        elif index.asked is None or index.asked == report.agent:
             at = self._open.get(heard.start_ns)
             if at is not None:
-                at.heard[facts.number] = at.heard.get(facts.number, 0) + heard.received
+                at.heard[index.number] = at.heard.get(index.number, 0) + heard.received
 
     def _name_unknown(self, check: CheckId) -> str:
         return _DEPARTED_CHECK if check in self._departed_checks else "unknown check"
 
     def close_next(self, *, now_ns: int, absent: frozenset[AgentId]) -> Interval | None:
-        """Close and return the oldest frame if it is complete; *absent* agents are not waited for."""
+        """Close and return the oldest interval if it is complete; *absent* agents are not waited for."""
         if not self._open:
             return None
         start_ns = min(self._open)
-        frame = self._open[start_ns]
-        if not self._is_complete(frame, now_ns=now_ns, absent=absent) and len(self._open) <= _BOUND:
+        interval = self._open[start_ns]
+        if not self._is_complete(interval, now_ns=now_ns, absent=absent) and len(self._open) <= _BOUND:
             return None
         self._closed_ns = start_ns
         return self._open.pop(start_ns)
 
-    def _is_complete(self, frame: Interval, *, now_ns: int, absent: frozenset[AgentId]) -> bool:
-        waited = now_ns - frame.start_ns - frame.length_ns
+    def _is_complete(self, interval: Interval, *, now_ns: int, absent: frozenset[AgentId]) -> bool:
+        waited = now_ns - interval.start_ns - interval.length_ns
         if waited >= self.patience_ns:
             return True
-        return absent.issuperset(self.facts.agent_set.difference(frame.health))
+        return absent.issuperset(self.index.agent_set.difference(interval.health))
 
     @property
     def patience_ns(self) -> int:
-        """How long after its end a frame waits for reports: the last time-out, and time to travel."""
-        return self.facts.patience_ns + 800_000_000 + self.facts.interval_ns // 10
+        """How long after its end an interval waits for reports: the last time-out, and time to travel."""
+        return self.index.patience_ns + 800_000_000 + self.index.interval_ns // 10
 
 
-def _carry_filed(filed: AcceptedQuietWindows, carry: PlanMigration) -> AcceptedQuietWindows:
-    old, new = carry.arrays
-    number = np.full(len(carry.before.checks), -1, np.int64)
+def _carry_filed(filed: AcceptedQuietWindows, migration: PlanMigration) -> AcceptedQuietWindows:
+    old, new = migration.arrays
+    number = np.full(len(migration.before.checks), -1, np.int64)
     number[old] = new
     kept = np.flatnonzero(number[filed.number] >= 0)
     columns = (filed.sent, filed.answered, filed.bucket, filed.heard)

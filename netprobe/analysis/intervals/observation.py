@@ -1,7 +1,7 @@
-"""One closed frame, seen: what each check asked, reached and was heard, and who did not deliver.
+"""Per-check counters of one closed interval, and the agents that sent no report.
 
-Rule: what every check saw stands in arrays by number of the check, so a calm frame of a large fleet costs a
-few array operations; the `CheckObservation` of one check is built when somebody asks for it.
+Rule: the counters are arrays indexed by check number, so a quiet interval of a large fleet costs a few array
+operations; the `CheckObservation` of one check is built when it is asked for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNTOLD = -1
 
 @dataclass(frozen=True, slots=True)
 class CheckObservation:
-    """One check in one frame. *heard* is None where the responder told nothing."""
+    """One check in one interval. *heard* is None where the responder told nothing."""
 
     asked: int
     reached: int
@@ -88,14 +88,14 @@ class CheckObservation:
 
 
 class ObservationTable(Mapping[int, CheckObservation]):
-    """What the checks of one frame saw, by number; a check that was not measured is not in it."""
+    """What the checks of one interval saw, by number; a check that was not measured is not in it."""
 
-    def __init__(self, facts: PlanIndex, frame: Interval) -> None:
+    def __init__(self, index: PlanIndex, interval: Interval) -> None:
         """Nothing measured yet; windows filed one by one stay at hand in *windows*."""
-        size = len(facts.checks)
-        self._facts = facts
-        self._span = frame.start_ns, frame.length_ns
-        self.windows: dict[int, Window] = frame.windows
+        size = len(index.checks)
+        self._index = index
+        self._span = interval.start_ns, interval.length_ns
+        self.windows: dict[int, Window] = interval.windows
         self.asked: IntArray = np.zeros(size, np.int64)
         """0 where it was not measured."""
         self.reached: IntArray = np.zeros(size, np.int64)
@@ -154,22 +154,22 @@ class ObservationTable(Mapping[int, CheckObservation]):
         told = np.minimum(self.asked, np.maximum(self.heard, self.reached))
         return np.where(self.heard == UNTOLD, UNTOLD, told)
 
-    def carried(self, carry: PlanMigration) -> ObservationTable:
+    def carried(self, migration: PlanMigration) -> ObservationTable:
         """The same, under the numbers of the next plan."""
-        after = ObservationTable(carry.after, Interval(*self._span, windows=carry.keys(self.windows)))
-        carry.array(self.asked, fresh=after.asked)
-        carry.array(self.reached, fresh=after.reached)
-        carry.array(self.wrong, fresh=after.wrong)
-        carry.array(self.heard, fresh=after.heard)
-        carry.array(self.log_rtt, fresh=after.log_rtt)
+        after = ObservationTable(migration.after, Interval(*self._span, windows=migration.keys(self.windows)))
+        migration.array(self.asked, fresh=after.asked)
+        migration.array(self.reached, fresh=after.reached)
+        migration.array(self.wrong, fresh=after.wrong)
+        migration.array(self.heard, fresh=after.heard)
+        migration.array(self.log_rtt, fresh=after.log_rtt)
         return after
 
     def _make_window(self, number: int) -> Window:
-        """The window of a check that came in columns (`frames.QuietWindows`)."""
+        """The window of a check that came in columns (`intervals.QuietWindows`)."""
         asked, reached = int(self.asked[number]), int(self.reached[number])
         outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, asked - reached))
         rtt = Histogram((int(8 * self.log_rtt[number]),), (reached,)) if reached else Histogram()
-        check = self._facts.checks[number].check.id
+        check = self._index.checks[number].check.id
         return Window(
             check, *self._span, asked, reached, tuple(pair for pair in outcomes if pair[1]), rtt=rtt
         )
@@ -177,14 +177,14 @@ class ObservationTable(Mapping[int, CheckObservation]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntervalObservation:
-    """A closed frame. Checks are numbered as in the facts."""
+    """A closed interval. Checks are numbered as in the facts."""
 
     start_ns: int
     end_ns: int
     seen: ObservationTable
     delivered: frozenset[AgentId]
     missing: frozenset[AgentId]
-    """Agents that delivered in the past, and nothing for this frame."""
+    """Agents that delivered in the past, and nothing for this interval."""
     strained: frozenset[AgentId]
     """Agents whose own health says that what they measured, or failed to answer, is not the network's
     fault.
@@ -193,7 +193,7 @@ class IntervalObservation:
     """How everybody who delivered felt."""
     troubled: frozenset[int] = field(default=frozenset())
     slow: frozenset[int] = field(default=frozenset())
-    """Checks far beyond their usual latency, for several frames by now."""
+    """Checks far beyond their usual latency, for several intervals by now."""
     lossy: frozenset[int] = field(default=frozenset())
     """Checks that have lost more than they usually do over some minutes."""
 
@@ -201,15 +201,15 @@ class IntervalObservation:
         """Whether a check was measured and lost something."""
         return number in self.troubled
 
-    def carried(self, carry: PlanMigration) -> IntervalObservation:
-        """The same frame, as the next plan would have seen it."""
-        agents = frozenset(carry.after.agents)
+    def carried(self, migration: PlanMigration) -> IntervalObservation:
+        """The same interval, as the next plan would have seen it."""
+        agents = frozenset(migration.after.agents)
         return replace(
             self,
-            seen=self.seen.carried(carry),
-            troubled=carry.numbers(self.troubled),
-            slow=carry.numbers(self.slow),
-            lossy=carry.numbers(self.lossy),
+            seen=self.seen.carried(migration),
+            troubled=migration.numbers(self.troubled),
+            slow=migration.numbers(self.slow),
+            lossy=migration.numbers(self.lossy),
             delivered=self.delivered & agents,
             missing=self.missing & agents,
             strained=self.strained & agents,
@@ -217,45 +217,47 @@ class IntervalObservation:
         )
 
 
-def look_at(frame: Interval, facts: PlanIndex, *, known: frozenset[AgentId]) -> IntervalObservation:
-    """See a closed frame; *known* are the agents that have delivered before."""
-    delivered = frozenset(frame.health)
-    strained = frozenset(agent for agent, health in frame.health.items() if _is_strained(health, facts))
-    seen = ObservationTable(facts, frame)
-    _fill_quiet(seen, frame)
-    _fill_windows(seen, frame, facts)
-    _hear(seen, frame, facts)
+def observe_interval(
+    interval: Interval, index: PlanIndex, *, known: frozenset[AgentId]
+) -> IntervalObservation:
+    """See a closed interval; *known* are the agents that have delivered before."""
+    delivered = frozenset(interval.health)
+    strained = frozenset(agent for agent, health in interval.health.items() if _is_strained(health, index))
+    seen = ObservationTable(index, interval)
+    _fill_quiet(seen, interval)
+    _fill_windows(seen, interval, index)
+    _hear(seen, interval, index)
     if strained:
-        deaf = frozenset(agent for agent in strained if frame.health[agent].packets_dropped > 0)
-        _take_out_spoiled(seen, facts, strained, deaf)
+        deaf = frozenset(agent for agent in strained if interval.health[agent].packets_dropped > 0)
+        _take_out_spoiled(seen, index, strained, deaf)
     return IntervalObservation(
-        frame.start_ns,
-        frame.start_ns + frame.length_ns,
+        interval.start_ns,
+        interval.start_ns + interval.length_ns,
         seen,
         delivered,
         known - delivered,
         strained,
-        frame.health,
+        interval.health,
         frozenset(np.flatnonzero(seen.is_troubled).tolist()),
     )
 
 
-def _is_strained(health: AgentHealth, facts: PlanIndex) -> bool:
-    return health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, facts.patience_ns)
+def _is_strained(health: AgentHealth, index: PlanIndex) -> bool:
+    return health.packets_dropped > 0 or health.loop_lag_ns > _STRAIN_SHARE * max(1, index.patience_ns)
 
 
-def _fill_quiet(seen: ObservationTable, frame: Interval) -> None:
-    for batch in frame.quiet:
+def _fill_quiet(seen: ObservationTable, interval: Interval) -> None:
+    for batch in interval.quiet:
         at = batch.number
         seen.asked[at], seen.reached[at] = batch.sent, batch.answered
         seen.log_rtt[at] = np.where(batch.answered > 0, (batch.bucket + 0.5) / 8, np.nan)
 
 
-def _fill_windows(seen: ObservationTable, frame: Interval, facts: PlanIndex) -> None:
-    for number, window in frame.windows.items():
+def _fill_windows(seen: ObservationTable, interval: Interval, index: PlanIndex) -> None:
+    for number, window in interval.windows.items():
         outcomes = dict(window.outcomes)
         wrong, reached = outcomes.get(OutcomeKind.WRONG_PEER, 0), outcomes.get(OutcomeKind.REACHED, 0)
-        if facts.checks[number].check.target.kind is TargetKind.SERVICE:
+        if index.checks[number].check.target.kind is TargetKind.SERVICE:
             reached, wrong = reached + wrong, 0  # any endpoint of a service is a right one
         asked = max(0, window.sent - outcomes.get(OutcomeKind.NOT_MEASURED, 0))
         middle_ns = window.rtt.quantile_ns(0.5)
@@ -263,22 +265,24 @@ def _fill_windows(seen: ObservationTable, frame: Interval, facts: PlanIndex) -> 
         seen.log_rtt[number] = np.nan if middle_ns is None else np.log2(max(1.0, middle_ns))
 
 
-def _hear(seen: ObservationTable, frame: Interval, facts: PlanIndex) -> None:
+def _hear(seen: ObservationTable, interval: Interval, index: PlanIndex) -> None:
     """What responders that delivered have counted; one that counted nothing heard nothing."""
-    counted = facts.is_counted
-    absent = facts.places_of(facts.agent_set.difference(frame.health))
+    counted = index.is_counted
+    absent = index.places_of(index.agent_set.difference(interval.health))
     if len(absent):
-        counted = counted & np.isin(facts.asked_place, absent, invert=True)
+        counted = counted & np.isin(index.asked_place, absent, invert=True)
     heard = np.zeros(len(counted), np.int64)
-    for batch in frame.quiet:
+    for batch in interval.quiet:
         heard[batch.number] += batch.heard
-    if frame.heard:
-        np.add.at(heard, np.fromiter(frame.heard, np.int64), np.fromiter(frame.heard.values(), np.int64))
+    if interval.heard:
+        np.add.at(
+            heard, np.fromiter(interval.heard, np.int64), np.fromiter(interval.heard.values(), np.int64)
+        )
     seen.heard = np.where(counted & (seen.asked > 0), heard, UNTOLD)
 
 
 def _take_out_spoiled(
-    seen: ObservationTable, facts: PlanIndex, strained: frozenset[AgentId], deaf: frozenset[AgentId]
+    seen: ObservationTable, index: PlanIndex, strained: frozenset[AgentId], deaf: frozenset[AgentId]
 ) -> None:
     """Forget what may be an agent's own doing.
 
@@ -286,9 +290,9 @@ def _take_out_spoiled(
     dropped answers. Who is asked answers late when it lags, though its kernel pings back all the same.
     """
     for agent in deaf:
-        seen.asked[[check.number for check in facts.from_agent.get(agent, ())]] = 0
+        seen.asked[[check.number for check in index.from_agent.get(agent, ())]] = 0
     for agent in strained:
-        late = [c.number for c in facts.to_agent.get(agent, ()) if c.aspect is not Aspect.ICMP]
+        late = [c.number for c in index.to_agent.get(agent, ()) if c.aspect is not Aspect.ICMP]
         seen.asked[late] = 0
     for counts in (seen.reached, seen.wrong):
         counts[seen.asked == 0] = 0

@@ -1,4 +1,4 @@
-"""What never changes while one plan lasts: every check with its legs, who asks whom, who stands where."""
+"""An immutable index of one plan: every check with its legs, who asks whom, and what is on which node."""
 
 from __future__ import annotations
 
@@ -182,18 +182,17 @@ class PlanIndex:
     def gateways(self) -> frozenset[NodeId]:
         """Nodes that forward for others."""
         return frozenset(
-            NodeId.parse(part.source)
+            part.node
             for part in self.crossing
-            if part.kind in {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN}
+            if part.node is not None and part.kind in {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN}
         )
 
     def gateway_towards(self, *, source: ClusterName, target: ClusterName) -> NodeId | None:
         """The node by which packets leave *source* for *target*, as the plan's legs tell."""
         for facts in self.checks:
             if facts.asked and facts.source.cluster == source and facts.asked.cluster == target:
-                out = (p for p in facts.legs.forward if p.kind is ComponentKind.GATEWAY_OUT)
-                first = next(out, None)
-                return NodeId.parse(first.source) if first else None
+                out = (p.node for p in facts.legs.forward if p.kind is ComponentKind.GATEWAY_OUT)
+                return next(out, None)
         return None
 
     @cached_property

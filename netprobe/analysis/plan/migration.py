@@ -1,8 +1,8 @@
-"""From one plan to the next: what goes on under new numbers, what is gone, what is new.
+"""Maps check indices of one plan to the next, so per-check state survives a replan.
 
-Rules: a check goes on when the next plan holds the same identity; whatever is remembered of it is kept under
-its new number. What left with its check, agent or part is forgotten without a finding: it was taken away, it
-did not break.
+Rules: a check remains when the next plan holds one with the same identity; its state is kept under its new
+number. State of removed checks, agents and parts is dropped without a finding: they were taken away, they did
+not break.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.arrays import IntArray
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.names import CheckId, ClusterName
+from netprobe.model.names import CheckId
 
 V = TypeVar("V")
 S = TypeVar("S", bound=np.generic)
@@ -69,17 +69,11 @@ class PlanMigration:
         if part in self.after.crossing:
             return True
         if part.kind in {ComponentKind.TUNNEL, ComponentKind.UNDERLAY}:
-            one, other = (ClusterName(name.partition("/")[0]) for name in (part.source, part.target))
-            return bool(self.after.inventory.find_links(one, other))
-        return all(self._is_place(name) for name in (part.source, part.target) if name)
-
-    def _is_place(self, name: str) -> bool:
-        """A cluster, ``cluster/node`` or ``cluster/node/plane``; further words beside a cluster say what."""
-        words = name.split("/")
-        cluster = self.after.inventory.find_cluster(words[0])
-        if cluster is None:
-            return False
-        return len(words) == 1 or any(node.name == words[1] for node in cluster.nodes)
+            far = part.target_cluster
+            return far is not None and bool(self.after.inventory.find_links(part.cluster, far))
+        inventory = self.after.inventory
+        nodes = (node for node in (part.node, part.target_node) if node is not None)
+        return all(map(inventory.find_cluster, part.clusters)) and all(map(inventory.find_node, nodes))
 
     def touching(self, parts: Iterable[Component], *, like: Iterable[int]) -> frozenset[int]:
         """New checks that cross, ask or start at *parts*.
@@ -101,7 +95,7 @@ class PlanMigration:
 def _is_end(check: CheckFacts, part: Component) -> bool:
     """Whether a part is one of a check's two ends: the agent, or the node it stands on."""
     if part.kind is ComponentKind.AGENT:
-        return part.source in {str(check.source), str(check.asked or "")}
+        return part.agent in {check.source, check.asked} - {None}
     if part.kind in _AT_NODE:
-        return part.source in {str(check.source.node_id), str(check.check.target.node or "")}
+        return part.node in {check.source.node_id, check.check.target.node} - {None}
     return False

@@ -34,26 +34,25 @@ class Endpoint:
     kind: EndpointKind
     name: str
     """``cluster``, ``cluster/node``, ``cluster/node/plane`` or ``cluster/namespace/service``."""
+    cluster: ClusterName
+    """Where it is."""
     nodes: tuple[NodeId, ...] = ()
     """The nodes meant; none for a service."""
-
-    @property
-    def cluster(self) -> ClusterName:
-        """Where it stands."""
-        return ClusterName(self.name.partition("/")[0])
+    agent: AgentId | None = None
+    """The agent meant, where it is one."""
+    service_name: str = ""
+    """The service meant (``namespace/name``), where it is one."""
 
     def holds(self, agent: AgentId) -> bool:
         """Whether *agent* is meant."""
-        if self.kind is EndpointKind.AGENT:
-            return str(agent) == self.name
-        return agent.node_id in self.nodes
+        return agent == self.agent if self.agent is not None else agent.node_id in self.nodes
 
     def is_asked_by(self, check: Check) -> bool:
         """Whether *check* asks this end."""
         target = check.target
         if self.kind is EndpointKind.SERVICE:
-            return target.name == self.name or target.name.startswith(f"{self.name}/")
-        return target.name == self.name if self.kind is EndpointKind.AGENT else target.node in self.nodes
+            return (target.cluster, target.service_name) == (self.cluster, self.service_name)
+        return target.agent == self.agent if self.agent is not None else target.node in self.nodes
 
 
 def find_end(inventory: Inventory, text: str) -> Endpoint:
@@ -77,13 +76,13 @@ def _find_short(inventory: Inventory, text: str) -> Endpoint:
     cluster = find_cluster(inventory, text)
     if cluster is not None:
         nodes = tuple(cluster.node_id(node) for node in cluster.nodes)
-        return Endpoint(EndpointKind.CLUSTER, cluster.name, nodes)
+        return Endpoint(EndpointKind.CLUSTER, cluster.name, cluster.name, nodes)
     nodes = tuple(c.node_id(node) for c in inventory.clusters for node in c.nodes if node.name == text)
     if len(nodes) > 1:
         raise InputError(f"{text!r} is ambiguous: {_list(map(str, nodes))}")
     if not nodes:
         raise InputError(f"nothing is called {text!r}; clusters are {_list(_clusters(inventory))}")
-    return Endpoint(EndpointKind.NODE, str(nodes[0]), nodes)
+    return Endpoint(EndpointKind.NODE, str(nodes[0]), nodes[0].cluster, nodes)
 
 
 def find_cluster(inventory: Inventory, text: str) -> Cluster | None:
@@ -98,7 +97,9 @@ def find_cluster(inventory: Inventory, text: str) -> Cluster | None:
 def _find_node(cluster: Cluster, name: str) -> Endpoint:
     for node in cluster.nodes:
         if node.name == name:
-            return Endpoint(EndpointKind.NODE, f"{cluster.name}/{name}", (cluster.node_id(node),))
+            return Endpoint(
+                EndpointKind.NODE, f"{cluster.name}/{name}", cluster.name, (cluster.node_id(node),)
+            )
     has = _list(node.name for node in cluster.nodes)
     raise InputError(f"{cluster.name} has no node {name!r}; it has {has}")
 
@@ -108,12 +109,13 @@ def _find_agent(inventory: Inventory, cluster: Cluster, name: str, plane: Plane)
     agent = AgentId(cluster.name, node.nodes[0].node, plane)
     if agent not in set(inventory.iter_agents()):
         raise InputError(f"no agent is meant to run at {agent}")
-    return Endpoint(EndpointKind.AGENT, str(agent), node.nodes)
+    return Endpoint(EndpointKind.AGENT, str(agent), cluster.name, node.nodes, agent)
 
 
 def _find_service(cluster: Cluster, qualified: str) -> Endpoint:
     if any(service.qualified == qualified for service in cluster.services):
-        return Endpoint(EndpointKind.SERVICE, f"{cluster.name}/{qualified}")
+        name = f"{cluster.name}/{qualified}"
+        return Endpoint(EndpointKind.SERVICE, name, cluster.name, service_name=qualified)
     has = _list(service.qualified for service in cluster.services)
     raise InputError(f"{cluster.name} has no service {qualified!r}; it has {has or 'none that is asked'}")
 

@@ -7,7 +7,7 @@ measured is unknown; the sentence names the finding that explains most of what i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from netprobe.model import component as parts
 from netprobe.model.check import Check, Expectation, Layer, Legs, Probe, Target, TargetKind, check_id
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Finding
-from netprobe.model.names import CheckId, Plane
+from netprobe.model.names import AgentId, CheckId, Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState, PathStatus
 
@@ -110,18 +110,18 @@ def find_questions(snapshot: Snapshot, why: PathExplanation, *, most: int) -> tu
     a ping and a connection.
     """
     alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
-    able = [check for check in why.checks if str(check.source) in alive]
+    able = [check for check in why.checks if check.source in alive]
     if why.checks or not why.target.nodes:
         kinds = {(c.probe.kind, c.probe.size, c.source.plane): c for c in reversed(able)}
         return tuple(kinds[key] for key in sorted(kinds))[:most]
     return tuple(_invent(snapshot, why, alive))[:most]
 
 
-def _invent(snapshot: Snapshot, why: PathExplanation, alive: set[str]) -> Iterable[Check]:
+def _invent(snapshot: Snapshot, why: PathExplanation, alive: Collection[AgentId]) -> Iterable[Check]:
     inventory = snapshot.inventory
     agents = list(inventory.iter_agents())
     for plane, layer in ((Plane.POD, Layer.POD), (Plane.HOST, Layer.NODE)):
-        here = [a for a in agents if a.plane is plane and why.source.holds(a) and str(a) in alive]
+        here = [a for a in agents if a.plane is plane and why.source.holds(a) and a in alive]
         there = [a for a in agents if a.plane is plane and why.target.holds(a) and a not in here[:1]]
         node = inventory.find_node(there[0].node_id) if there else None
         if here and node is not None:
@@ -181,7 +181,7 @@ class _PairChecks:
         ends = (self.source, self.target)
         agents = [a for a in self.snapshot.inventory.iter_agents() if any(end.holds(a) for end in ends)]
         known = {status.agent: status for status in self.snapshot.agents}
-        states = {str(agent): known[str(agent)].state if str(agent) in known else AgentState.ABSENT
+        states = {agent: known[agent].state if agent in known else AgentState.ABSENT
                   for agent in agents}  # fmt: skip
         odd = [f"{agent} is {state}" for agent, state in states.items() if state is not AgentState.ALIVE]
         told = f"{len(agents) - len(odd)} of {len(agents)} report"

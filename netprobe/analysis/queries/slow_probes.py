@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from netprobe.analysis.diagnosis.hypothesis import Hypothesis, suppose
-from netprobe.analysis.diagnosis.symptom import Symptom
+from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
+from netprobe.analysis.diagnosis.symptom import Note, Symptom
 from netprobe.analysis.queries.path_explanation import PathExplanation
 from netprobe.model import component as parts
-from netprobe.model.check import Check, Probe, TargetKind, check_id
+from netprobe.model.check import Check, Probe, check_id
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId, Plane
@@ -77,18 +77,18 @@ def find_patient_questions(
 ) -> tuple[ProbePath, tuple[Check, ...]] | None:
     """What to ask with patience about a pair, one living agent another; None where no agent can ask."""
     alive = {status.agent for status in snapshot.agents if status.state is AgentState.ALIVE}
-    able = [c for c in why.checks if c.target.kind is TargetKind.AGENT and str(c.source) in alive]
+    able = [c for c in why.checks if c.target.agent is not None and c.source in alive]
     like = min(able, key=lambda check: (check.source.plane is not Plane.POD, check.id), default=None)
-    if like is None:
+    if like is None or like.target.agent is None:
         return None
     legs = next((legs for legs in snapshot.legs if legs.check == like.id), None)
-    out = (part for part in (legs.forward if legs else ()) if part.kind is ComponentKind.GATEWAY_OUT)
-    gateway = next((NodeId.parse(part.source) for part in out), None)
+    out = (part.node for part in (legs.forward if legs else ()) if part.kind is ComponentKind.GATEWAY_OUT)
+    gateway = next(out, None)
     checks = tuple(
         Check(check_id(like.source, like.target, probe), like.source, like.target, probe, like.layer, count)
         for probe, count in patient_probes(snapshot.inventory.agent_port)
     )
-    return ProbePath(like.source, AgentId.parse(like.target.name), gateway), checks
+    return ProbePath(like.source, like.target.agent, gateway), checks
 
 
 def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
@@ -100,21 +100,21 @@ def patient_probes(port: int) -> tuple[tuple[Probe, int], ...]:
     )
 
 
-def read_marks(told: Sequence[ProbeResult], way: ProbePath) -> Iterator[Hypothesis]:
+def read_probe_symptoms(told: Sequence[ProbeResult], way: ProbePath) -> Iterator[Hypothesis]:
     """What patient questions mean, by the table."""
     for one in told:
         for read in READERS:
             mark = read(one, way)
             if mark is not None:
                 evidence = (Evidence(f"asked with patience: {mark.told}", (one.check.id,)),)
-                yield suppose(mark.symptom, (mark.part,), core=(), evidence=evidence)
+                yield build_hypothesis(mark.symptom, (mark.part,), core=(), evidence=evidence)
 
 
 Reader = Callable[[ProbeResult, ProbePath], ProbeSymptom | None]
 
 
 def _read_idle(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
-    """Row 22: a flow that was quiet for long is dead, one that was quiet for less lives."""
+    """Row `idle-timeout`: a flow that was idle for long is dead, one that was idle for less lives."""
     if told.check.probe.kind != "idle" or not isinstance(told.outcomes[0], TimedOut | AppFailed):
         return None
     lived = [gap for gap, how in told.facts if how == _LIVES]
@@ -122,22 +122,24 @@ def _read_idle(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     if not lived or not died:
         return None
     part = way.between
-    return ProbeSymptom(Symptom(str(part.kind), note="idle"), part, f"{lived[-1]} lives, {died[0]}")
+    return ProbeSymptom(Symptom(part.kind, note=Note.IDLE), part, f"{lived[-1]} lives, {died[0]}")
 
 
 def _read_slow_connect(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
-    """Row 7: within a cluster a connection stands after a minute, by a packet that was not offloaded."""
+    """Row `overlay-checksum-offload`: inside a cluster, a connection is established after a minute."""
     if told.check.probe.kind != "tcp" or way.gateway is not None or way.source.node == way.target.node:
         return None
     took_s = [one.rtt_ns / SECOND_NS for one in told.outcomes if isinstance(one, Reached)]
     if not took_s or not all(_MINUTE_S[0] <= each <= _MINUTE_S[1] for each in took_s):
         return None
     part = way.between
-    return ProbeSymptom(Symptom("overlay", note="slow-connect"), part, f"a connection took {took_s[0]:.0f} s")
+    return ProbeSymptom(
+        Symptom(ComponentKind.OVERLAY, note=Note.SLOW_CONNECT), part, f"a connection took {took_s[0]:.0f} s"
+    )
 
 
 def _read_port_race(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
-    """Row 21: behind a gateway few connections stand exactly after a retry, and the rest at once."""
+    """Row `snat-port-collision`: through a gateway, a few connections need exactly one retry."""
     if told.check.probe.kind != "tcp" or way.gateway is None or len(told.outcomes) < _LEAST_CONNECTS:
         return None
     took_s = [one.rtt_ns / SECOND_NS for one in told.outcomes if isinstance(one, Reached)]
@@ -148,7 +150,9 @@ def _read_port_race(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
         return None
     what = f"{len(retried)} of {len(measured)} connections took {retried[0]:.1f} s"
     what += f", the others {max(others):.2f} s at most"
-    return ProbeSymptom(Symptom("gateway-out", note="port-race"), parts.gateway_out(way.gateway), what)
+    return ProbeSymptom(
+        Symptom(ComponentKind.GATEWAY_OUT, note=Note.PORT_RACE), parts.gateway_out(way.gateway), what
+    )
 
 
 READERS: tuple[Reader, ...] = (_read_idle, _read_slow_connect, _read_port_race)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
@@ -89,11 +89,11 @@ def _vertices(graph: nx.Graph[str], dead: Iterable[Component]) -> set[str]:
     gone = set()
     for part in dead:
         if part.kind is ComponentKind.TUNNEL:
-            ends = frozenset((part.source, part.target))
+            ends = part.clusters
             links = {vertex for vertex in graph if graph.nodes[vertex].get("link") == ends}
-            gone |= {v for v in links if part.detail in {"", graph.nodes[v]["detail"]}}
+            gone |= {v for v in links if part.link in {"", graph.nodes[v]["detail"]}}
         elif part.kind in _GATEWAY:
-            gone.add(part.source)
+            gone.add(str(part.source))
     return gone
 
 
@@ -129,17 +129,16 @@ def _find_crossed_by_all(snapshot: Snapshot) -> Mapping[ClusterPair, frozenset[C
 def _whole(part: Component) -> Component:
     """One name for both directions of a gateway or link."""
     if part.kind is ComponentKind.TUNNEL:
-        one, other = sorted((part.source, part.target))
-        return Component(part.kind, one, other, part.detail)
-    return Component(ComponentKind.GATEWAY_OUT, part.source)
+        return min(part, part.reverse())
+    return replace(part, kind=ComponentKind.GATEWAY_OUT)
 
 
 def _group(crossed: Iterable[Component]) -> Iterable[tuple[Component, ...]]:
     for part in crossed:
         if part.kind is ComponentKind.TUNNEL:
-            yield part, Component(part.kind, part.target, part.source, part.detail)
+            yield part, part.reverse()
         else:
-            yield Component(ComponentKind.GATEWAY_IN, part.source), part
+            yield replace(part, kind=ComponentKind.GATEWAY_IN), part
 
 
 def _clusters_of(check: Check | None) -> ClusterPair | None:
@@ -152,8 +151,7 @@ def _clusters_of(check: Check | None) -> ClusterPair | None:
 def find_parts_of(snapshot: Snapshot, node: NodeId) -> frozenset[Component]:
     """Everything that dies with a node."""
     every = {part for legs in snapshot.legs for part in legs.crossed}
-    name = str(node)
-    return frozenset(p for p in every if p.kind in _ON_NODE and name in {p.source, p.target})
+    return frozenset(p for p in every if p.kind in _ON_NODE and p.is_at(node))
 
 
 def find_cut_off(snapshot: Snapshot, dead: frozenset[Component]) -> CutOff:

@@ -1,4 +1,4 @@
-"""Which agents deliver, which are silent and which are strained, frame by frame."""
+"""Which agents report, which are silent and which are overloaded, interval by interval."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from netprobe.model.names import AgentId
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.window import AgentHealth
 
-_SILENT_FRAMES = 2
-_SICK_FRAMES = 3
+_SILENT_INTERVALS = 2
+_SICK_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LivenessView:
     """Every agent at one moment; words are made when they are asked for."""
 
-    facts: PlanIndex
+    index: PlanIndex
     now_ns: int
     patience_ns: int
     silence: Mapping[AgentId, int]
@@ -32,17 +32,17 @@ class LivenessView:
 
     def all(self) -> tuple[AgentStatus, ...]:
         """The status of every agent, in the plan's order."""
-        return tuple(map(self.of, self.facts.agents))
+        return tuple(map(self.of, self.index.agents))
 
     def of(self, agent: AgentId) -> AgentStatus:
         """The status of one agent."""
-        checks = len(self.facts.from_agent.get(agent, ()))
+        checks = len(self.index.from_agent.get(agent, ()))
         health = self.health.get(agent)
         if health is None:
-            return AgentStatus(str(agent), AgentState.ABSENT, reason="never reported", checks=checks)
+            return AgentStatus(agent, AgentState.ABSENT, reason="never reported", checks=checks)
         state, reason = self._feel(agent, health)
         return AgentStatus(
-            agent=str(agent),
+            agent=agent,
             state=state,
             last_report_ns=self.latest_ns[agent],
             reason=reason,
@@ -56,37 +56,37 @@ class LivenessView:
 
     def _feel(self, agent: AgentId, health: AgentHealth) -> tuple[AgentState, str]:
         age = self.now_ns - self.latest_ns[agent]
-        is_late = age > 3 * self.facts.interval_ns + self.patience_ns
-        if self.silence.get(agent, 0) >= _SILENT_FRAMES or is_late:
+        is_late = age > 3 * self.index.interval_ns + self.patience_ns
+        if self.silence.get(agent, 0) >= _SILENT_INTERVALS or is_late:
             return AgentState.SILENT, f"last reported {age / 1e9:.0f} s ago"
-        if self.strain.get(agent, 0) >= _SICK_FRAMES:
+        if self.strain.get(agent, 0) >= _SICK_INTERVALS:
             return AgentState.SICK, f"its event loop lags {health.loop_lag_ns / 1e6:.0f} ms"
         return AgentState.ALIVE, ""
 
 
 @dataclass(slots=True)
 class AgentLiveness:
-    """Frames in a row in which an agent was silent or strained; nothing stands there for most."""
+    """Intervals in a row in which an agent was silent or strained; nothing stands there for most."""
 
     silence: dict[AgentId, int] = field(default_factory=dict)
     strain: dict[AgentId, int] = field(default_factory=dict)
 
-    def replan(self, carry: PlanMigration) -> None:
+    def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan; who left is forgotten."""
-        agents = carry.after.agent_set
+        agents = migration.after.agent_set
         self.silence = {agent: n for agent, n in self.silence.items() if agent in agents}
         self.strain = {agent: n for agent, n in self.strain.items() if agent in agents}
 
-    def note(self, look: IntervalObservation) -> None:
-        """Take in one frame."""
-        still = {agent: n for agent, n in self.silence.items() if agent not in look.delivered}
-        self.silence = dict(Counter(still) + Counter(look.missing))
-        self.strain = {agent: self.strain.get(agent, 0) + 1 for agent in look.strained}
+    def note(self, observation: IntervalObservation) -> None:
+        """Take in one interval."""
+        still = {agent: n for agent, n in self.silence.items() if agent not in observation.delivered}
+        self.silence = dict(Counter(still) + Counter(observation.missing))
+        self.strain = {agent: self.strain.get(agent, 0) + 1 for agent in observation.strained}
 
-    def call(self, facts: PlanIndex, intake: IntervalAssembler, *, now_ns: int) -> LivenessView:
+    def call(self, index: PlanIndex, intake: IntervalAssembler, *, now_ns: int) -> LivenessView:
         """How every agent stands now."""
         return LivenessView(
-            facts,
+            index,
             now_ns,
             intake.patience_ns,
             self.silence,

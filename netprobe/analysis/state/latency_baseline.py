@@ -1,9 +1,9 @@
-"""What is usual for each path: its latency in quiet windows, and which paths are far beyond that now.
+"""Latency baselines: what is usual for each path, and which paths are far above it.
 
 Rules: robust statistics only, the median and the median absolute deviation (Rousseeuw and Croux, JASA 1993)
-of the logarithm of the p50, so one odd window moves nothing. Nothing is slow before enough quiet windows were
-seen. A slow window teaches nothing, until it has lasted so long that it is the new usual. All paths are kept
-as arrays by number of the check.
+of the logarithm of the p50, so one odd window changes nothing. No path is slow before it has enough quiet
+windows. Slow windows are not learnt from, until they have lasted so long that they are the new usual. All
+paths are arrays indexed by check number.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ class LatencyBaselines:
         self._slow: IntArray = np.zeros(size, np.int64)
         """Slow windows in a row."""
 
-    def replan(self, carry: PlanMigration) -> None:
+    def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan: what continues keeps what was learnt."""
-        after = LatencyBaselines(len(carry.after.checks))
-        self._quiet = carry.array(self._quiet, fresh=after._quiet)
-        self._learnt = carry.array(self._learnt, fresh=after._learnt)
-        self._fresh = carry.array(self._fresh, fresh=after._fresh)
-        self._middle = carry.array(self._middle, fresh=after._middle)
-        self._bound = carry.array(self._bound, fresh=after._bound)
-        self._slow = carry.array(self._slow, fresh=after._slow)
+        after = LatencyBaselines(len(migration.after.checks))
+        self._quiet = migration.array(self._quiet, fresh=after._quiet)
+        self._learnt = migration.array(self._learnt, fresh=after._learnt)
+        self._fresh = migration.array(self._fresh, fresh=after._fresh)
+        self._middle = migration.array(self._middle, fresh=after._middle)
+        self._bound = migration.array(self._bound, fresh=after._bound)
+        self._slow = migration.array(self._slow, fresh=after._slow)
 
-    def see(self, look: IntervalObservation) -> frozenset[int]:
-        """Learn from one frame; return the checks that are slow, for several frames in a row by now."""
-        seen = look.seen
+    def see(self, observation: IntervalObservation) -> frozenset[int]:
+        """Learn from one interval; return the checks that are slow, for several intervals in a row by now."""
+        seen = observation.seen
         value = seen.log_rtt
         told = (seen.asked > 0) & ~np.isnan(value)
         slow = told & ~np.isnan(self._middle) & (value > self._bound)

@@ -1,9 +1,9 @@
-"""What each path usually loses, and which paths lose more than that: too little for a verdict by itself.
+"""Loss baselines: what each path usually loses, and which paths lose more than that.
 
-Rules: a window alone says little about loss, so ten windows are one block, and three blocks, about five
-minutes at ten seconds, are judged together. The usual loss is the median over the last blocks that were not
-beyond it, so a burst moves nothing. Nothing is told before three blocks were seen. A baseline only accuses: a
-path that has always lost a tenth of its packets is degraded all the same (`judge`).
+Rules: one window says little about loss, so ten windows make a block, and three blocks, about five minutes at
+ten seconds, are evaluated together. The usual loss is the median of the last blocks that were not above it,
+so a burst changes nothing. Nothing is reported before three blocks. A baseline only accuses: a path that has
+always lost a tenth of its packets is degraded all the same (`path_state`).
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ class LossBaselines:
         self._history: FloatArray = np.full((size, _MEMORY), np.nan)
         self._usual: FloatArray = np.full(size, np.nan)
 
-    def replan(self, carry: PlanMigration) -> None:
+    def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan: what continues keeps what was learnt."""
-        after = LossBaselines(len(carry.after.checks))
-        self._windows = carry.array(self._windows, fresh=after._windows)
-        self._asked = carry.array(self._asked, fresh=after._asked)
-        self._lost = carry.array(self._lost, fresh=after._lost)
-        self._spoiled = carry.array(self._spoiled, fresh=after._spoiled)
-        self._history = carry.array(self._history, fresh=after._history)
-        self._usual = carry.array(self._usual, fresh=after._usual)
+        after = LossBaselines(len(migration.after.checks))
+        self._windows = migration.array(self._windows, fresh=after._windows)
+        self._asked = migration.array(self._asked, fresh=after._asked)
+        self._lost = migration.array(self._lost, fresh=after._lost)
+        self._spoiled = migration.array(self._spoiled, fresh=after._spoiled)
+        self._history = migration.array(self._history, fresh=after._history)
+        self._usual = migration.array(self._usual, fresh=after._usual)
 
     def usual(self, number: int) -> float | None:
         """The share that a path usually loses, 0–1; None while it is being learnt."""
         usual = float(self._usual[number])
         return None if np.isnan(usual) else usual
 
-    def see(self, look: IntervalObservation) -> frozenset[int]:
-        """Learn from one frame; return the checks that lose more than they usually do."""
-        seen = look.seen
+    def see(self, observation: IntervalObservation) -> frozenset[int]:
+        """Learn from one interval; return the checks that lose more than they usually do."""
+        seen = observation.seen
         rows = np.flatnonzero((seen.asked > 0) & ~seen.is_dead)  # an outage is no loss rate
         block = self._windows[rows] // _BLOCK % _RECENT
         begin = self._windows[rows] % _BLOCK == 0

@@ -1,12 +1,12 @@
-"""Path states: hysteresis and a minimum of evidence, and ``unknown`` where nobody measured.
+"""The state machine of each path, with hysteresis; a path that was not measured is ``unknown``.
 
-Rules: two bad frames in a row make a path down, two good ones make it up again; loss is judged over a sliding
-handful of frames. A path whose windows stay away for two and a half intervals is unknown, never down. A path
-far beyond its usual latency or loss is degraded, and so is one that keeps changing between up and down: it is
-told once, as flapping, until it has been quiet for a while.
+Rules: two bad intervals in a row make a path down, two good ones make it up again; loss is judged over a
+sliding handful of intervals. A path without windows for two and a half intervals is unknown, never down. A
+path far above its usual latency or loss is degraded, and so is one that keeps changing between up and down:
+it is flapping until it has been quiet for a while.
 
-All paths are kept as arrays by number of the check, and a frame is a few operations over them; what one path
-is, in words, is written when somebody reads it (`PathStates`).
+All paths are arrays indexed by check number, and an interval is a few operations over them; the text of one
+path is written when it is read (`PathStates`).
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class _Paths:
     raw: Codes
     """The state before slowness and flapping are considered."""
     measured_ns: IntArray
-    """End of the last frame in which it was measured."""
-    frames: IntArray
-    """Frames remembered since the path was last stale."""
+    """End of the last interval in which it was measured."""
+    intervals: IntArray
+    """Intervals remembered since the path was last stale."""
     asked: IntArray
     reached: IntArray
-    """Counts of the last frames, written round and round: rows × `_MEMORY`."""
+    """Counts of the last intervals, written round and round: rows × `_MEMORY`."""
     turns_ns: IntArray
     """When it last went down, or was down no longer: rows × `_FLAPS`, newest last, −1 for never."""
     is_slow: BoolArray
@@ -68,7 +68,7 @@ class _Paths:
             since_ns=none,
             raw=np.zeros(size, np.int8),
             measured_ns=none.copy(),
-            frames=none.copy(),
+            intervals=none.copy(),
             asked=counts,
             reached=counts.copy(),
             turns_ns=np.full((size, _FLAPS), -1, np.int64),
@@ -77,10 +77,10 @@ class _Paths:
             is_flapping=never.copy(),
         )
 
-    def carried(self, carry: PlanMigration) -> _Paths:
-        after = _Paths.of(len(carry.after.checks))
+    def carried(self, migration: PlanMigration) -> _Paths:
+        after = _Paths.of(len(migration.after.checks))
         for name in self.__slots__:
-            carry.array(getattr(self, name), fresh=getattr(after, name))
+            migration.array(getattr(self, name), fresh=getattr(after, name))
         return after
 
 
@@ -88,29 +88,29 @@ class _Paths:
 class PathStates:
     """Every path at one moment; words are made when they are asked for."""
 
-    facts: PlanIndex
+    index: PlanIndex
     state: Codes
     since_ns: IntArray
     is_slow: BoolArray
     is_lossy: BoolArray
     is_flapping: BoolArray
-    frame: IntArray
-    """By number of the check the place in *tables* of the frame it was last measured in; 0 for never."""
+    interval: IntArray
+    """By number of the check the place in *tables* of the interval it was last measured in; 0 for never."""
     tables: dict[int, ObservationTable]
     unknown: dict[int, str]
     """Why a path that was known is not any more."""
 
     def all(self) -> tuple[PathStatus, ...]:
         """The status of every path, by number of its check."""
-        return tuple(map(self.of, range(len(self.facts.checks))))
+        return tuple(map(self.of, range(len(self.index.checks))))
 
     def of(self, number: int) -> PathStatus:
         """The status of one path."""
         state, since_ns = _STATES[self.state[number]], int(self.since_ns[number])
-        check = self.facts.checks[number].check.id
-        if number in self.unknown or not self.frame[number]:
+        check = self.index.checks[number].check.id
+        if number in self.unknown or not self.interval[number]:
             return PathStatus(check, state, since_ns, self.unknown.get(number, ""))
-        seen = self.tables[int(self.frame[number])][number]
+        seen = self.tables[int(self.interval[number])][number]
         window = seen.window
         return PathStatus(
             check=check,
@@ -144,60 +144,62 @@ class PathStates:
 class PathStateMachine:
     """Keeps the state of every path."""
 
-    _facts: PlanIndex
+    _index: PlanIndex
     _paths: _Paths = field(init=False)
-    _frame: IntArray = field(init=False)
+    _interval: IntArray = field(init=False)
     _tables: dict[int, ObservationTable] = field(default_factory=dict)
     _unknown: dict[int, str] = field(default_factory=dict)
-    _looks: int = 0
+    _observations: int = 0
 
     def __post_init__(self) -> None:
-        self._paths = _Paths.of(len(self._facts.checks))
-        self._frame = np.zeros(len(self._facts.checks), np.int64)
+        self._paths = _Paths.of(len(self._index.checks))
+        self._interval = np.zeros(len(self._index.checks), np.int64)
 
-    def replan(self, carry: PlanMigration) -> None:
+    def replan(self, migration: PlanMigration) -> None:
         """Go on with the next plan; paths it does not hold are gone, new ones are unknown."""
-        self._facts = carry.after
-        self._paths = self._paths.carried(carry)
-        self._frame = carry.array(self._frame, fresh=np.zeros(len(carry.after.checks), np.int64))
-        self._tables = {frame: table.carried(carry) for frame, table in self._tables.items()}
-        self._unknown = carry.keys(self._unknown)
+        self._index = migration.after
+        self._paths = self._paths.carried(migration)
+        self._interval = migration.array(
+            self._interval, fresh=np.zeros(len(migration.after.checks), np.int64)
+        )
+        self._tables = {interval: table.carried(migration) for interval, table in self._tables.items()}
+        self._unknown = migration.keys(self._unknown)
 
-    def see(self, look: IntervalObservation) -> None:
-        """Take in one frame. Arrays that `PathStates` hold are replaced, never changed."""
-        paths, seen = self._paths, look.seen
+    def see(self, observation: IntervalObservation) -> None:
+        """Take in one interval. Arrays that `PathStates` hold are replaced, never changed."""
+        paths, seen = self._paths, observation.seen
         measured = seen.asked > 0
         rows = np.flatnonzero(measured)
-        self._remember(look, measured, rows)
+        self._remember(observation, measured, rows)
         raw = paths.raw.copy()
         raw[rows] = _next_states(paths, seen, rows)
-        self._count_turns(raw, look.end_ns)
+        self._count_turns(raw, observation.end_ns)
         paths.raw = raw
-        flags = {name: _flags(getattr(look, name), measured) for name in ("slow", "lossy")}
+        flags = {name: _flags(getattr(observation, name), measured) for name in ("slow", "lossy")}
         paths.is_slow = np.where(measured, flags["slow"], paths.is_slow)
         paths.is_lossy = np.where(measured, flags["lossy"], paths.is_lossy)
-        begun = look.end_ns - paths.turns_ns[:, 0]
-        flapping = (paths.turns_ns[:, 0] >= 0) & (begun <= _FLAP_INTERVALS * self._facts.interval_ns)
+        begun = observation.end_ns - paths.turns_ns[:, 0]
+        flapping = (paths.turns_ns[:, 0] >= 0) & (begun <= _FLAP_INTERVALS * self._index.interval_ns)
         paths.is_flapping = np.where(measured, flapping, paths.is_flapping)
         is_less = paths.is_flapping | ((paths.is_slow | paths.is_lossy) & (raw == _UP))
         state = np.where(measured, np.where(is_less, _DEGRADED, raw), paths.state).astype(np.int8)
-        paths.since_ns = np.where(state == paths.state, paths.since_ns, look.end_ns)
+        paths.since_ns = np.where(state == paths.state, paths.since_ns, observation.end_ns)
         if self._unknown:
             self._unknown = {number: why for number, why in self._unknown.items() if not measured[number]}
         paths.state = state
 
-    def _remember(self, look: IntervalObservation, measured: BoolArray, rows: IntArray) -> None:
-        paths, seen = self._paths, look.seen
-        place = paths.frames[rows] % _MEMORY
+    def _remember(self, observation: IntervalObservation, measured: BoolArray, rows: IntArray) -> None:
+        paths, seen = self._paths, observation.seen
+        place = paths.intervals[rows] % _MEMORY
         paths.asked[rows, place], paths.reached[rows, place] = seen.asked[rows], seen.reached[rows]
-        paths.frames[rows] += 1
-        paths.measured_ns[rows] = look.end_ns
-        self._looks += 1
-        self._frame = np.where(measured, self._looks, self._frame)
-        self._tables = {**self._tables, self._looks: seen}
+        paths.intervals[rows] += 1
+        paths.measured_ns[rows] = observation.end_ns
+        self._observations += 1
+        self._interval = np.where(measured, self._observations, self._interval)
+        self._tables = {**self._tables, self._observations: seen}
         if len(self._tables) > 2 * _MEMORY:
-            used = set(np.unique(self._frame[self._paths.frames > 0]).tolist())
-            self._tables = {frame: table for frame, table in self._tables.items() if frame in used}
+            used = set(np.unique(self._interval[self._paths.intervals > 0]).tolist())
+            self._tables = {interval: table for interval, table in self._tables.items() if interval in used}
 
     def _count_turns(self, raw: Codes, at_ns: int) -> None:
         before = self._paths.raw
@@ -208,10 +210,10 @@ class PathStateMachine:
     def states(self, *, now_ns: int, sick: frozenset[AgentId]) -> PathStates:
         """Every path now; what fails and needs a *sick* agent to answer is unknown."""
         paths = self._paths
-        patience = int(_STALE_INTERVALS * self._facts.interval_ns) + self._facts.patience_ns
+        patience = int(_STALE_INTERVALS * self._index.interval_ns) + self._index.patience_ns
         known = paths.state != _UNKNOWN
         stale = np.flatnonzero(known & (now_ns - paths.measured_ns > patience))
-        paths.frames[stale] = 0
+        paths.intervals[stale] = 0
         lost = dict.fromkeys(stale.tolist(), _STALE)
         if sick:
             lost = self._find_behind(sick, known) | lost
@@ -225,13 +227,13 @@ class PathStateMachine:
             paths.state[rows], paths.raw[rows], paths.since_ns[rows] = _UNKNOWN, _UNKNOWN, now_ns
             self._unknown = self._unknown | lost
         return PathStates(
-            self._facts,
+            self._index,
             paths.state,
             paths.since_ns,
             paths.is_slow,
             paths.is_lossy,
             paths.is_flapping,
-            self._frame,
+            self._interval,
             self._tables,
             self._unknown,
         )
@@ -239,8 +241,8 @@ class PathStateMachine:
     def _find_behind(self, sick: frozenset[AgentId], known: BoolArray) -> dict[int, str]:
         """What needs a sick agent: it alone, or whatever fails and may have asked it."""
         found = {}
-        for number in sorted({number for agent in sick for number in self._facts.answered_by.get(agent, ())}):
-            answerers = self._facts.answerers[number]
+        for number in sorted({number for agent in sick for number in self._index.answered_by.get(agent, ())}):
+            answerers = self._index.answerers[number]
             if known[number] and (self._paths.state[number] != _UP or len(answerers) == 1):
                 found[number] = next(f"the agent {agent} is sick" for agent in answerers if agent in sick)
         return found
@@ -253,10 +255,10 @@ def _flags(numbers: frozenset[int], like: BoolArray) -> BoolArray:
 
 
 def _next_states(paths: _Paths, seen: ObservationTable, rows: IntArray) -> Codes:
-    """The raw state of each of *rows*, which have just remembered a frame."""
+    """The raw state of each of *rows*, which have just remembered an interval."""
     state = paths.raw[rows]
-    before = (paths.frames[rows] - 2) % _MEMORY
-    had = paths.frames[rows] >= _STREAK
+    before = (paths.intervals[rows] - 2) % _MEMORY
+    had = paths.intervals[rows] >= _STREAK
     good, dead = seen.is_good[rows], seen.is_dead[rows]
     asked, reached = paths.asked[rows, before], paths.reached[rows, before]
     was_good, was_dead = had & (reached == asked), had & (reached == 0)
@@ -270,8 +272,8 @@ def _next_states(paths: _Paths, seen: ObservationTable, rows: IntArray) -> Codes
 
 
 def _is_lossy(paths: _Paths, rows: IntArray) -> BoolArray:
-    """Whether enough of the frames remembered lost enough."""
-    held = np.arange(_MEMORY) < paths.frames[rows, None]
+    """Whether enough of the intervals remembered lost enough."""
+    held = np.arange(_MEMORY) < paths.intervals[rows, None]
     asked, reached = np.where(held, paths.asked[rows], 0), np.where(held, paths.reached[rows], 0)
     troubled = (reached < asked).sum(axis=1)
     lost = (asked - reached).sum(axis=1)

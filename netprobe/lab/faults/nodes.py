@@ -14,8 +14,7 @@ from netprobe.lab.faults.base import (
 )
 from netprobe.lab.plan import LabPlan, PlannedCluster
 from netprobe.model.component import (
-    Component,
-    ComponentKind,
+    cluster_route,
     gateway_in,
     gateway_out,
     node_in,
@@ -75,7 +74,7 @@ def _plan_route_missing(arguments: Arguments) -> FaultPlan:
         raise InputError(f"no link joins {own.name} and {far.name}", where="cluster")
     label = GroundTruth(
         Cause.ROUTE_MISSING,
-        (Component(ComponentKind.OVERLAY, str(node), str(own.gateway), f"to {far.name}"),),
+        (cluster_route(node, gateway=own.gateway, target=far.name),),
     )
     return FaultPlan(label, (RoutesGone(str(node), link.end(far.name).inner_ranges),))
 

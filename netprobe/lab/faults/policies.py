@@ -23,7 +23,7 @@ def _plan(cause: Cause, verdict: str, arguments: Arguments) -> FaultPlan:
         f" chain at_{hook} {{\n  type filter hook {hook} priority filter; policy accept\n  {rule}\n }}"
         for hook, rule in chains
     )
-    label = GroundTruth(cause, (firewall_rule(str(node), port=f"{protocol}/{port}"),))
+    label = GroundTruth(cause, (firewall_rule(node, port=f"{protocol}/{port}"),))
     return FaultPlan(label, (NftTable(str(node), body),))
 
 

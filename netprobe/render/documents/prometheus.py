@@ -18,10 +18,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from netprobe.model.check import Check, Expectation, TargetKind
+from netprobe.model.check import Check, Expectation
 from netprobe.model.collector_health import AuthStats, CollectorHealth
 from netprobe.model.finding import Cause
-from netprobe.model.names import AgentId, Plane
+from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
 from netprobe.model.units import SECOND_NS
@@ -98,9 +98,7 @@ def _paths(snapshot: Snapshot) -> Metric:
 def target_of(check: Check) -> str:
     """The cluster of a check's target, or :data:`OUTSIDE`."""
     target = check.target
-    if target.kind is TargetKind.OUTSIDE:
-        return OUTSIDE
-    return target.node.cluster if target.node else target.name.partition("/")[0]
+    return target.cluster or OUTSIDE
 
 
 def _findings(snapshot: Snapshot) -> Iterator[Metric]:
@@ -128,7 +126,7 @@ def _agents(snapshot: Snapshot) -> Metric:
         "Agents by state: alive, sick (not trusted), silent (stopped reporting), absent (never reported)",
         labels=["cluster", "plane", "state"],
     )
-    names = ((AgentId.parse(status.agent), status.state) for status in snapshot.agents)
+    names = ((status.agent, status.state) for status in snapshot.agents)
     counts = Counter((agent.cluster, agent.plane, state) for agent, state in names)
     for cluster, plane, state in product(sorted({key[0] for key in counts}), Plane, AgentState):
         family.add_metric([cluster, plane, state], counts[cluster, plane, state])

@@ -166,14 +166,14 @@ def agents_document(snapshot: Snapshot) -> Document:
 
 def _agents(snapshot: Snapshot) -> list[Document]:
     known = {status.agent: status for status in snapshot.agents}
-    agents = map(str, snapshot.inventory.iter_agents())
+    agents = snapshot.inventory.iter_agents()
     return [_agent(known.get(agent, AgentStatus(agent, AgentState.ABSENT))) for agent in agents]
 
 
 def _agent(status: AgentStatus) -> Document:
     has_reported = bool(status.last_report_ns)
     return {
-        "agent": status.agent,
+        "agent": str(status.agent),
         "state": status.state.value,
         "reason": status.reason or None,
         "last_report_ns": status.last_report_ns if has_reported else None,

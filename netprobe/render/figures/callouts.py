@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import networkx as nx
 
@@ -126,6 +125,6 @@ def _names_of(component: Component) -> Iterator[str]:
     """The names under which a component may be on the map, best first."""
     yield str(component)
     if component.detail and component.kind in {ComponentKind.DNS, ComponentKind.TUNNEL}:
-        yield str(replace(component, detail=""))
-    yield component.source
-    yield component.source.partition("/")[0]
+        yield str(component.without_detail())
+    yield str(component.source)
+    yield component.cluster

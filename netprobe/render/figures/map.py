@@ -100,7 +100,7 @@ class _Map:
         links: dict[tuple[str, str, str], Data] = {}
         for source, target, data in self._graph.edges(data=True):
             if data["kind"] == "tunnel" and {source, target} <= self._tiles.keys():
-                detail = Component.parse(data["component"]).detail
+                detail = Component.parse(data["component"]).link
                 if (target, source, detail) not in links:
                     links.setdefault((source, target, detail), data)
         return links

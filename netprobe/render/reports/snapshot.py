@@ -82,7 +82,7 @@ class SnapshotReport:
             alive = status.state is AgentState.ALIVE
             outcome = CaseOutcome.PASSED if alive else CaseOutcome.SKIPPED
             yield ReportCase(
-                status.agent, "agents", outcome, message="" if alive else status.reason or "absent"
+                str(status.agent), "agents", outcome, message="" if alive else status.reason or "absent"
             )
 
     def problems(self) -> Iterator[ReportProblem]:

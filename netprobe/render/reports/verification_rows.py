@@ -52,7 +52,7 @@ def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
     groups: dict[tuple[CellVerdict, str, str, str], list[CellResult]] = defaultdict(list)
     for result in judged:
         if result.verdict is not CellVerdict.AS_INTENDED:
-            target = result.cell.target.split("/")[0]
+            target = result.cell.target_cluster
             reason = _DISTANCE.sub("hop", result.reason)
             groups[result.verdict, result.cell.source.cluster, target, reason].append(result)
     rows = [
@@ -168,7 +168,7 @@ def read_grid(judged: Sequence[CellResult]) -> Grid | None:
     """The grid of *judged*; None if it would be too large to read."""
     counts: dict[tuple[str, str], Counter[CellVerdict]] = defaultdict(Counter)
     for result in judged:
-        counts[result.cell.source.cluster, result.cell.target.split("/")[0]][result.verdict] += 1
+        counts[result.cell.source.cluster, result.cell.target_cluster][result.verdict] += 1
     names = tuple(sorted({pair[0] for pair in counts}))
     columns = tuple(sorted({pair[1] for pair in counts}))
     if max(len(names), len(columns)) > MAX_CLUSTERS:

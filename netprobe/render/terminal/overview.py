@@ -65,7 +65,7 @@ def group_by_place(snapshot: Snapshot) -> tuple[OverviewGroup, ...]:
         clusters.setdefault(place_of(kind, cluster.region), []).append(cluster.name)
     cells = read_matrix(snapshot, level=Level.CLUSTER).cells
     alive = Counter(
-        status.agent.partition("/")[0] for status in snapshot.agents if status.state is AgentState.ALIVE
+        str(status.agent.cluster) for status in snapshot.agents if status.state is AgentState.ALIVE
     )
     agents = Counter(str(agent.cluster) for agent in snapshot.inventory.iter_agents())
     places = [_read_place(name, names, cells, agents, alive) for name, names in clusters.items()]

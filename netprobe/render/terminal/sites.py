@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from netprobe.analysis.gateway_evidence.statements import say_fact
+from netprobe.analysis.gateway_evidence.statements import format_fact
 from netprobe.deploy.hosts.agent import InstalledAgent, RunMode
 from netprobe.discovery.ssh.status import HostStatus
 from netprobe.model.gateway import (
@@ -107,8 +107,8 @@ def _details(row: HostRow) -> Iterator[RenderableType]:
 def _format_fact(fact: Fact) -> str:
     """One sentence; a tunnel is named, because a gateway can have several."""
     if isinstance(fact, TunnelPeer):
-        return f"{fact.interface}{f' to {fact.endpoint}' if fact.endpoint else ''}: {say_fact(fact)}"
-    return say_fact(fact)
+        return f"{fact.interface}{f' to {fact.endpoint}' if fact.endpoint else ''}: {format_fact(fact)}"
+    return format_fact(fact)
 
 
 def _is_shown(fact: Fact) -> bool:
@@ -162,7 +162,7 @@ def _host_document(row: HostRow) -> Document:
         "tools": list(status.tools) if status else None,
         "agent": asdict(row.agent) if row.agent else None,
         "facts": [
-            {"kind": type(fact).__name__, "says": say_fact(fact), **asdict(fact)} for fact in reading.facts
+            {"kind": type(fact).__name__, "says": format_fact(fact), **asdict(fact)} for fact in reading.facts
         ]
         if reading
         else None,

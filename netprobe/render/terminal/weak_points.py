@@ -53,10 +53,10 @@ def _now(snapshot: Snapshot, names: Names) -> Iterable[str]:
 def _part(components: Sequence[Component], names: Names) -> str:
     first = components[0]
     if first.kind is ComponentKind.TUNNEL:
-        ends = f"{_short(first.source, names)} ↔ {_short(first.target, names)}"
-        return f"{names.kind_of(first)} {ends}{' ' + first.detail if first.detail else ''}"
-    cluster, _, node = first.source.partition("/")
-    return f"gateway {_short(cluster, names)}/{node}"
+        ends = f"{' ↔ '.join(_short(each.cluster, names) for each in (first, first.reverse()))}"
+        return f"{names.kind_of(first)} {ends} {first.link}".rstrip()
+    gateway = first.node
+    return f"gateway {_short(first.cluster, names)}/{gateway.node if gateway else ''}"
 
 
 def _short(cluster: str, names: Names) -> str:

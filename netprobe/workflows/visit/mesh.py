@@ -92,7 +92,7 @@ class _MeshRun:
             cookie_key=secrets.token_bytes(16), policy=PlanPolicy(),
         )  # fmt: skip
         # Nobody asks before everybody answers: what fails from the beginning is broken, not starting.
-        analyst = Analyst(self.inventory, fleet, settling_frames=1)
+        analyst = Analyst(self.inventory, fleet, settling_intervals=1)
         reports: list[Report] = []
         plans = {plan.agent: plan for plan in fleet.plans}
         running = self.staying.pods.keys() & plans.keys()

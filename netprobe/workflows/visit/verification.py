@@ -89,11 +89,9 @@ def plan_answering(inventory: Inventory, agents: Iterable[AgentId], *, interval_
 
 def _find_states(pipes: AgentStreams) -> Iterator[AgentStatus]:
     for agent, taken in pipes.taken.items():
-        yield AgentStatus(
-            str(agent), AgentState.ALIVE, version=taken.version, capabilities=taken.capabilities
-        )
+        yield AgentStatus(agent, AgentState.ALIVE, version=taken.version, capabilities=taken.capabilities)
     for agent, why in pipes.silent.items():
-        yield AgentStatus(str(agent), AgentState.ABSENT, reason=why)
+        yield AgentStatus(agent, AgentState.ABSENT, reason=why)
 
 
 def build_inventory(staying: VisitSession, intent: Intent) -> Inventory:

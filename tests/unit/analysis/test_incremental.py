@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.diagnosis.loss_rows import Family, FamilyRows
+from netprobe.analysis.diagnosis.loss_rows import LossRows
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
+from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.assembler import Interval, QuietWindows
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.set_cover import SetCover
@@ -68,7 +69,7 @@ def look_of(answers: list[int | None], second: int) -> IntervalObservation:
         for number, reached in zip(numbers, answers, strict=True)
         if reached is not None
     }
-    look = look_at(Interval(start_ns, SECOND, windows=windows), facts(), known=frozenset())
+    look = observe_interval(Interval(start_ns, SECOND, windows=windows), facts(), known=frozenset())
     return replace(look, slow=frozenset(numbers[:1]) & windows.keys() if second % 3 else frozenset())
 
 
@@ -110,14 +111,14 @@ def broken_look(seed: int, shares: tuple[float, ...]) -> IntervalObservation:
         for part in (*check.legs.forward, *check.legs.back):
             through *= 1 - loss.get(part, 1e-4)
         windows[check.number] = window_of(check.number, T0, int(random.binomial(20, through)), sent=20)
-    return look_at(Interval(T0, SECOND, windows=windows), facts(), known=frozenset())
+    return observe_interval(Interval(T0, SECOND, windows=windows), facts(), known=frozenset())
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("shares", [(), (1.0,), (0.3,), (1.0, 1.0), (1.0, 0.2)])
 def test_only_the_rows_that_matter_accuse_what_all_rows_accuse(seed: int, shares: tuple[float, ...]) -> None:
     look = broken_look(seed, shares)
-    rows = FamilyRows(facts(), Family.MAIN)
+    rows = LossRows(facts(), TrafficClass.MAIN)
     every = rows.observe((look,), without=())
     dead = SetCover(bad_share=0.999, good_share=0.0)
     lossy = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
@@ -125,7 +126,7 @@ def test_only_the_rows_that_matter_accuse_what_all_rows_accuse(seed: int, shares
     assert _accused(dead, every) == _accused(dead, near)
     assert _accused(lossy, every) == pytest.approx(_accused(lossy, near))
     assert np.array_equal(every.sent[number], near.sent)
-    told = {blamed.checks for blamed in network().find_dead(look, Family.MAIN, without=())}
+    told = {blamed.checks for blamed in network().find_dead(look, TrafficClass.MAIN, without=())}
     whole = {
         frozenset(rows.check_of(row) for row in suspect.supporting)
         for suspect in dead.localise(every).suspects

@@ -122,5 +122,5 @@ def test_what_an_agent_can_do_is_known_of_it(fleet: tuple[Inventory, FleetPlan])
     able = replace(report.health, capabilities=("icmp-none", "connect", "tcp"))
     analyst.observe(replace(report, health=able), now_ns=T0)
     told = {status.agent: status.capabilities for status in analyst.conclude(now_ns=T0 + 4 * SECOND).agents}
-    assert told.pop(str(report.agent)) == able.capabilities
+    assert told.pop(report.agent) == able.capabilities
     assert set(told.values()) == {()}

@@ -17,7 +17,7 @@ from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.service import run_collector
 from netprobe.collector.settings import Settings
 from netprobe.errors import NetprobeError
-from netprobe.model.component import Component, ComponentKind, node_out, pod_out
+from netprobe.model.component import Component, ComponentKind, Written, node_out, pod_out
 from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
@@ -36,7 +36,7 @@ class Counting:
     def __init__(self, inventory: Inventory, fleet: FleetPlan) -> None:
         self.windows = 0
         self.left: tuple[Component, ...] = (node_out(_NODE), pod_out(_NODE))
-        self.agents = tuple(AgentStatus(str(plan.agent), AgentState.ALIVE) for plan in fleet.plans)
+        self.agents = tuple(AgentStatus(plan.agent, AgentState.ALIVE) for plan in fleet.plans)
 
     @property
     def rejected(self) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ from netprobe.collector.intent_watches import MAX_WATCHES, IntentWatches
 from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Deviation
+from netprobe.model.names import ClusterName
 from netprobe.wire.intent_watch import (
     MAX_DEVIATIONS,
     IntentReport,
@@ -15,10 +16,16 @@ from netprobe.wire.intent_watch import (
     encode_watched,
 )
 
+PROD, DEV, NOBODY = ClusterName("prod"), ClusterName("dev"), ClusterName("")
 LEAK = Deviation(
-    CellVerdict.LEAK, "prod", "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772: answered"
+    CellVerdict.LEAK,
+    PROD,
+    "dev",
+    "no metrics",
+    3,
+    "prod/w1/pod → dev/w1/pod tcp/9772: answered",
 )
-BROKEN = Deviation(CellVerdict.BROKEN, "dev", "prod", "web", 1, "dev/w1/pod → prod/w1/pod tcp/443: rejected")
+BROKEN = Deviation(CellVerdict.BROKEN, DEV, "prod", "web", 1, "dev/w1/pod → prod/w1/pod tcp/443: rejected")
 
 
 def telling(*deviations: Deviation, watcher: str = "one", holds_ns: int = 100) -> IntentReport:
@@ -90,10 +97,16 @@ def test_a_telling_travels_as_it_is_and_of_very_many_the_first() -> None:
     ("told", "complaint"),
     [
         (telling(holds_ns=-1), "watched intent: holds_ns: is not within"),
-        (telling(Deviation(CellVerdict.UNPROVEN, "a", "b", "r", 1, "")), "unproven is no deviation"),
-        (telling(Deviation(CellVerdict.LEAK, "", "b", "r", 1, "")), r"deviations\[0\]: names nobody"),
         (
-            telling(Deviation(CellVerdict.LEAK, "a", "b", "r", 0, "")),
+            telling(Deviation(CellVerdict.UNPROVEN, DEV, "b", "r", 1, "")),
+            "unproven is no deviation",
+        ),
+        (
+            telling(Deviation(CellVerdict.LEAK, NOBODY, "b", "r", 1, "")),
+            r"deviations\[0\]: names nobody",
+        ),
+        (
+            telling(Deviation(CellVerdict.LEAK, DEV, "b", "r", 0, "")),
             r"deviations\[0\]: names nobody, or no cell",
         ),
     ],

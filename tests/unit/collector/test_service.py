@@ -35,7 +35,7 @@ from netprobe.model.check import Plan
 from netprobe.model.component import pod_out
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.intent import CellVerdict, Deviation
-from netprobe.model.names import AgentId, CheckId, NodeId
+from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId
 from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
@@ -195,7 +195,7 @@ async def ask_until_analysed(here: House) -> Snapshot:
         while True:
             with suppress(SystemRefusedError):  # nothing is concluded yet
                 snapshot = await ask_snapshot(here.access, timeout_s=PATIENCE_S)
-                if snapshot.findings[0].components[0].source != "0":
+                if str(snapshot.findings[0].components[0].source) != "0":
                     return snapshot
             await asyncio.sleep(0.05)
 
@@ -243,7 +243,7 @@ async def test_reports_are_stored_analysed_and_shown(tmp_path: Path) -> None:
         await publish_patiently(bus, measure(plan, 1))
         await until_stored(here, 1)
         snapshot = await ask_until_analysed(here)
-        assert snapshot.findings[0].components[0].source == str(len(plan.checks))
+        assert str(snapshot.findings[0].components[0].source) == str(len(plan.checks))
         assert snapshot.counters.windows_stored == len(plan.checks)
         assert {check.id for check in plan.checks} <= {check.id for check in snapshot.checks}
         process.send_signal(signal.SIGTERM)
@@ -261,7 +261,7 @@ async def test_a_moment_that_has_passed_is_analysed_again_from_the_history(tmp_p
         await here.start_again()
         then = await ask_moment(here.access, at_ns)
         assert then.taken_ns == at_ns
-        assert then.findings[0].components[0].source == str(len(plan.checks))
+        assert str(then.findings[0].components[0].source) == str(len(plan.checks))
         assert {check.id for check in plan.checks} <= {check.id for check in then.checks}
         with pytest.raises(SystemRefusedError, match="no reports are stored for that time"):
             await ask_moment(here.access, report.start_ns)
@@ -273,7 +273,7 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
     async with house(tmp_path) as here:
         await here.start()
         leak = Deviation(
-            CellVerdict.LEAK, "prod", "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
+            CellVerdict.LEAK, ClusterName("prod"), "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
         )
         began_ns = time.time_ns()
         await report_watched_intent(
@@ -292,7 +292,7 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
 async def test_a_telling_that_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         await here.start()
-        odd = Deviation(CellVerdict.UNPROVEN, "prod", "dev", "r", 1, "")
+        odd = Deviation(CellVerdict.UNPROVEN, ClusterName("prod"), "dev", "r", 1, "")
         with pytest.raises(SystemRefusedError, match="watched intent: deviations"):
             await report_watched_intent(here.access, IntentReport("one", "intent.yaml", 1, (odd,)))
         assert [one.cause for one in (await ask_patiently(here)).findings] == [Cause.UNKNOWN]

@@ -19,7 +19,7 @@ import pytest
 
 from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.queries.comparison import Comparison, compare_judged, compare_snapshots
-from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_marks
+from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_probe_symptoms
 from netprobe.bus.keys_file import read_keys
 from netprobe.cli.actions.collector import plan as make_plans
 from netprobe.collector.persisted_state import load_state
@@ -209,7 +209,7 @@ def marked_rows(name: str) -> list[str]:
     told = answer(f"questions/reply-{name}")
     way = ProbePath(question.check.source, AgentId.parse("staging/w1/pod"), NodeId.parse("prod/gw"))
     seen = ProbeResult(question.check, told.outcomes, told.details[0].facts)
-    return [found.row.number for found in read_marks([seen], way)]
+    return [found.row.id for found in read_probe_symptoms([seen], way)]
 
 
 AGENT_REASONS = {
@@ -223,7 +223,7 @@ AGENT_REASONS = {
 def agents(taken: Snapshot) -> dict[str, tuple[str, str]]:
     """State and reason of every agent that is not well."""
     return {
-        one.agent: (str(one.state), _meaning(AGENT_REASONS, one.reason))
+        str(one.agent): (str(one.state), _meaning(AGENT_REASONS, one.reason))
         for one in taken.agents
         if one.state != "alive"
     }
@@ -754,7 +754,13 @@ def test_how_quiet_flows_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows"), [("idle-lives", []), ("idle-silence", ["22"]), ("idle-reset", ["22"]), ("tcp-slow", [])]
+    ("name", "rows"),
+    [
+        ("idle-lives", []),
+        ("idle-silence", ["idle-timeout"]),
+        ("idle-reset", ["idle-timeout"]),
+        ("tcp-slow", []),
+    ],
 )
 def test_what_patient_questions_of_then_mean(name: str, rows: list[str]) -> None:
     assert marked_rows(name) == rows

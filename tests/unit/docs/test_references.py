@@ -7,18 +7,20 @@ import importlib.util
 import inspect
 import re
 import tomllib
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
 
 from netprobe.analysis.diagnosis.decision_table import TABLE
-from netprobe.analysis.diagnosis.symptom import TableRow
+from netprobe.analysis.diagnosis.symptom import Answer, Directions, TablePart, TableRow, TrafficClass
 from netprobe.bus.tokens import Reason
 from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import READERS
 from netprobe.lab.faults import KINDS as FAULTS
 from netprobe.model.collector_health import AuthStats, CollectorHealth
+from netprobe.model.component import ComponentKind
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters
 from netprobe.notebook.fleet import Fleet
@@ -88,21 +90,27 @@ def _is_module(parts: list[str]) -> bool:
 
 
 def test_the_table_of_diagnosis_is_the_decision_table() -> None:
-    shown = [(number, cause.strip("`"), float(sure)) for number, _, cause, sure in
-             pages.rows(DOCS / "diagnosis.md", "| # | seen | cause")]  # fmt: skip
-    assert shown == [(row.number, str(row.cause), row.confidence) for row in TABLE]
-    seen = [cells[1] for cells in pages.rows(DOCS / "diagnosis.md", "| # | seen | cause")]
-    for said, row in zip(seen, TABLE, strict=True):
-        for word in (row.part or "any part").split("|"):
-            assert word in said, said
-        assert said == _pattern(row)
+    shown = pages.rows(DOCS / "diagnosis.md", "| row | seen | cause")
+    table = [(f"`{row.id}`", _pattern(row), f"`{row.cause}`", f"{row.confidence:.2f}") for row in TABLE]
+    assert [tuple(cells) for cells in shown] == table
+
+
+def test_every_row_says_what_sets_it_or_that_nothing_does() -> None:
+    text = (DOCS / "diagnosis.md").read_text().partition("### What sets each row")[2]
+    assert [row.id for row in TABLE[:-1] if f"`{row.id}`" not in text] == []
 
 
 def _pattern(row: TableRow) -> str:
-    part = "node, a gateway" if row.gateway else row.part.replace("|", " or ") or "any part"
-    column = {"": "", "all": "", "large": "large packets only"}[row.column]
-    ways = {"": "", "both": "both directions", "one": "one direction"}[row.ways]
-    return ", ".join(filter(None, (part, row.answer.replace("|", " or "), row.note, column, ways)))
+    part = "node, a gateway" if row.is_gateway else _in_order(row.parts, (*TablePart, *ComponentKind))
+    traffic = "large packets only" if TrafficClass.LARGE in row.traffic else ""
+    directions = {Directions.BOTH: "both directions", Directions.ONE: "one direction"}
+    ways = " or ".join(directions[each] for each in sorted(row.directions))
+    answers = _in_order(row.answers, tuple(Answer))
+    return ", ".join(filter(None, (part or "any part", answers, row.note or "", traffic, ways)))
+
+
+def _in_order(members: Collection[str], order: Sequence[str]) -> str:
+    return " or ".join(sorted(members, key=order.index))
 
 
 def test_every_kind_of_probe_has_a_row_and_a_section() -> None:

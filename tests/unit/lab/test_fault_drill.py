@@ -8,11 +8,11 @@ import pytest
 
 from netprobe.errors import SystemRefusedError
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, describe_unhealthy
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import dns
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
-from netprobe.model.names import CheckId
+from netprobe.model.names import AgentId, CheckId, ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import (
     AgentState,
@@ -22,14 +22,14 @@ from netprobe.model.status import (
 )
 
 INTERVAL_NS = 1_000_000_000
-PART = Component(ComponentKind.DNS, "prod")
+PART = dns(ClusterName("prod"))
 LABEL = GroundTruth(Cause.DNS_DOWN, (PART,))
 HEALTHY = Snapshot(
     taken_ns=5,
     interval_ns=INTERVAL_NS,
     inventory=Inventory(),
     paths=(PathStatus(CheckId(1), PathState.UP, since_ns=5),),
-    agents=(AgentStatus("prod/w1/pod", AgentState.ALIVE),),
+    agents=(AgentStatus(AgentId.parse("prod/w1/pod"), AgentState.ALIVE),),
 )
 
 
@@ -88,7 +88,7 @@ async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing(
         pytest.param(HEALTHY, "", id="healthy"),
         pytest.param(replace(HEALTHY, paths=()), "nobody has reported yet", id="nothing heard"),
         pytest.param(
-            replace(HEALTHY, agents=(AgentStatus("prod/w1/pod", AgentState.SILENT),)),
+            replace(HEALTHY, agents=(AgentStatus(AgentId.parse("prod/w1/pod"), AgentState.SILENT),)),
             "1 of 1 agents are not there, first prod/w1/pod",
             id="agent silent",
         ),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.errors import InputError
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, ComponentKind, Written
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9./-]{0,20}", fullmatch=True)
 
@@ -16,7 +16,7 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9./-]{0,20}", fullmatch=True)
     kind=st.sampled_from(ComponentKind), source=NAMES, target=st.just("") | NAMES, detail=st.just("") | NAMES
 )
 def test_what_is_written_reads_back(kind: ComponentKind, source: str, target: str, detail: str) -> None:
-    component = Component(kind, source, target, detail)
+    component = Component(kind, Written(source), Written(target), Written(detail))
     assert Component.parse(str(component)) == component
 
 

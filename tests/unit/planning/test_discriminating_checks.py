@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.model.component import Component, ComponentKind
-from netprobe.model.names import AgentId
+from netprobe.model.component import Component, node_out
+from netprobe.model.names import AgentId, NodeId
 from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.discriminating_checks import (
     Candidate,
@@ -24,7 +24,7 @@ from netprobe.planning.policy import PlanPolicy
 from tests.scenarios.default_topology import build_inventory
 
 A, B = AgentId.parse("x/a/pod"), AgentId.parse("x/b/pod")
-PARTS = tuple(Component(ComponentKind.NODE_OUT, f"x/n{number}") for number in range(8))
+PARTS = tuple(node_out(NodeId.parse(f"x/n{number}")) for number in range(8))
 
 
 def crossing(out: set[int], back: set[int] | None = None) -> Candidate:

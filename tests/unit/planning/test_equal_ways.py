@@ -65,7 +65,9 @@ def test_one_link_that_several_active_gateways_hold_is_shared_by_them() -> None:
     link = replace(built.links[0], source_gateway=None, target_gateway=None, balanced=True)
     fabric = ClusterGraph(replace(built, links=(link,)))
     routes = find_routes(fabric, source=AgentId.parse("a/w1/pod"), target=AgentId.parse("b/w1/pod"))
-    held_by = [[part.source for part in route if part.kind is ComponentKind.GATEWAY_OUT] for route in routes]
+    held_by = [
+        [str(part.source) for part in route if part.kind is ComponentKind.GATEWAY_OUT] for route in routes
+    ]
     assert held_by == [["a/gw"], ["a/gw2"]]
 
 
@@ -137,4 +139,4 @@ class TestLinkEnds:
         standby = replace(built.links[1], source_addresses=("10.99.0.1",), target_addresses=("10.99.0.2",))
         fleet = plan(replace(built, links=(built.links[0], standby)))
         crossed = {part for legs in fleet.legs for part in legs.crossed}
-        assert {SECOND, tunnel(B, A, link=SECOND.detail)} <= crossed
+        assert {SECOND, tunnel(B, A, link=SECOND.link)} <= crossed

@@ -104,13 +104,13 @@ def test_every_part_that_has_a_path_is_covered(inventory: Inventory, epoch: int,
     active = [link for link in inventory.links if carries(inventory, link)]
     joined = {name for link in active for name in (link.source, link.target)}
     alone = {c.name for c in inventory.clusters if len(c.nodes) == 1 and c.name not in joined}
-    assert all(part.source.partition("/")[0] in alone for part in fleet.coverage.uncovered)
+    assert all(part.cluster in alone for part in fleet.coverage.uncovered)
     crossed = find_crossed(fleet)
     tunnels = [part for part in crossed if part.kind is ComponentKind.TUNNEL]
     assert len(tunnels) == 2 * len(active)
     for cluster in inventory.clusters:
         for node in cluster.nodes if cluster.name not in alone else ():
-            kinds = {part.kind for part in crossed if part.source == f"{cluster.name}/{node.name}"}
+            kinds = {part.kind for part in crossed if part.node == cluster.node_id(node)}
             assert kinds >= {ComponentKind.POD_OUT, ComponentKind.POD_IN, ComponentKind.NODE_OUT,
                              ComponentKind.NODE_IN}  # fmt: skip
             assert not (node.passive and ComponentKind.GATEWAY_OUT in kinds)

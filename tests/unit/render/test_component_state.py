@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from netprobe.model import component as parts
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause
+from netprobe.model.names import ClusterName
 from netprobe.model.status import PathState
 from netprobe.render.component_state import node_state, read_component_states, worst
 from tests import fleets

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from netprobe.model import component as parts
@@ -72,7 +70,7 @@ def test_unmeasured_paths_are_counted() -> None:
         (Cause.OVERLAY_BLOCKED, (parts.overlay(GATEWAY, WORKER),), "overlay prod/gw → prod/w1 is blocked"),
         (
             Cause.ROUTE_MISSING,
-            (replace(parts.overlay(WORKER, GATEWAY), detail=f"to {fleets.DEV}"),),
+            (parts.cluster_route(WORKER, gateway=GATEWAY, target=fleets.DEV),),
             "prod/w1 has no route to dev",
         ),
         (Cause.NODE_DOWN, (parts.node_out(WORKER), parts.node_in(WORKER)), "node prod/w1 is down"),
@@ -88,7 +86,7 @@ def test_unmeasured_paths_are_counted() -> None:
         ),
         (
             Cause.POLICY_DROP,
-            (parts.firewall_rule(str(WORKER), port="tcp/9771"),),
+            (parts.firewall_rule(WORKER, port="tcp/9771"),),
             "prod/w1 silently drops tcp/9771",
         ),
         (

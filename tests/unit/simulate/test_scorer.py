@@ -9,8 +9,8 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.simulate.scorer import Scorer
 
-THERE = Component(ComponentKind.TUNNEL, "prod", "dev")
-BACK = Component(ComponentKind.TUNNEL, "dev", "prod")
+THERE = tunnel(ClusterName("prod"), ClusterName("dev"))
+BACK = tunnel(ClusterName("dev"), ClusterName("prod"))
 LABEL = GroundTruth(Cause.TUNNEL_DOWN, (THERE, BACK))
 
 
@@ -68,7 +68,7 @@ def test_a_fault_that_nobody_names_has_no_time() -> None:
     assert scorer.conclude("tunnel-down").after_ns is None
 
 
-NAMES = GroundTruth(Cause.DNS_DOWN, (Component(ComponentKind.DNS, "prod"),))
+NAMES = GroundTruth(Cause.DNS_DOWN, (dns(ClusterName("prod")),))
 
 
 def test_of_two_faults_at_once_each_needs_a_finding_of_its_own() -> None:

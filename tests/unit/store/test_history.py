@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import InputError, SystemRefusedError
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.inventory import Cluster, Inventory
@@ -23,7 +23,7 @@ from tests.unit.wire.test_reports import REPORT, SECOND
 
 NEXT = replace(REPORT, sequence=10, start_ns=6 * SECOND, windows=())
 FINDING = Finding(
-    "cut", (Component(ComponentKind.TUNNEL, "a", "b"),), Cause.TUNNEL_DOWN, 0.9, "cut", first_seen_ns=5
+    "cut", (tunnel(ClusterName("a"), ClusterName("b")),), Cause.TUNNEL_DOWN, 0.9, "cut", first_seen_ns=5
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import tunnel
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Cluster, Inventory, Node
@@ -32,7 +32,7 @@ from tests.unit.wire.messages import agents, check_ids, naturals, outcomes, plan
 AGENT = AgentId.parse("prod/w1/pod")
 TARGET = Target(TargetKind.AGENT, "10.0.0.1", "dev/gw/pod")
 CHECK = Check(CheckId(1), AGENT, TARGET, Probe("udp", 9771), Layer.POD)
-TUNNEL = Component(ComponentKind.TUNNEL, "prod", "dev")
+TUNNEL = tunnel(ClusterName("prod"), ClusterName("dev"))
 SNAPSHOT = Snapshot(
     taken_ns=1,
     interval_ns=2,
@@ -40,7 +40,7 @@ SNAPSHOT = Snapshot(
     checks=(CHECK,),
     coverage=Coverage(1, 1, 1, classes=((TUNNEL, TUNNEL),)),
     paths=(PathStatus(CheckId(1), PathState.DOWN, 1, rtt_p50_ns=None, rtt_p99_ns=2.5),),
-    agents=(AgentStatus(str(AGENT), AgentState.ALIVE),),
+    agents=(AgentStatus(AGENT, AgentState.ALIVE),),
     findings=(Finding("f", (TUNNEL,), Cause.TUNNEL_DOWN, 0.5, "cut", (Evidence("seen", (CheckId(1),)),)),),
     counters=Counters(1, 2, 3, 4, 5),
 )

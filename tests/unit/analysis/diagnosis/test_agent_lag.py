@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.analysis.diagnosis.agent_lag import LEAST_FRAMES, LagTolerance
+from netprobe.analysis.diagnosis.agent_lag import LEAST_INTERVALS, LagTolerance
 from netprobe.analysis.intervals.assembler import Interval
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
@@ -60,7 +60,7 @@ def look(
             frame.windows[check.number] = window(check, OutcomeKind.REACHED, took_ns)
     for check in dead_checks():
         frame.windows[check.number] = window(check, answer)
-    return look_at(frame, facts(), known=facts().agent_set)
+    return observe_interval(frame, facts(), known=facts().agent_set)
 
 
 def window(check: CheckFacts, outcome: OutcomeKind, took_ns: int = 0) -> Window:
@@ -76,11 +76,11 @@ def patience(*looks: IntervalObservation) -> int:
 
 
 def test_where_nobody_lags_nothing_waits() -> None:
-    assert patience(look(EVERYBODY, 0, 1)) == LEAST_FRAMES
+    assert patience(look(EVERYBODY, 0, 1)) == LEAST_INTERVALS
 
 
 def test_one_long_lag_excuses_no_frame_whose_connections_took_no_time() -> None:
-    assert patience(look(EVERYBODY, 240, 5)) == LEAST_FRAMES
+    assert patience(look(EVERYBODY, 240, 5)) == LEAST_INTERVALS
 
 
 def test_agents_that_wake_late_all_the_time_excuse_everything() -> None:
@@ -90,7 +90,7 @@ def test_agents_that_wake_late_all_the_time_excuse_everything() -> None:
 def test_patience_grows_with_what_connections_take_step_by_step() -> None:
     waited = [patience(look(EVERYBODY, 200, took)) for took in range(5, 125, 5)]
     assert waited == sorted(waited)
-    assert {LEAST_FRAMES, 3, MOST} <= set(waited)
+    assert {LEAST_INTERVALS, 3, MOST} <= set(waited)
 
 
 @given(st.lists(st.sampled_from(TOOK_MS), min_size=1, max_size=2))
@@ -110,13 +110,13 @@ def test_where_no_connection_was_measured_lag_explains_everything() -> None:
 
 
 def test_lag_refuses_nobody() -> None:
-    assert patience(look(EVERYBODY, 200, 200, OutcomeKind.REFUSED)) == LEAST_FRAMES
+    assert patience(look(EVERYBODY, 200, 200, OutcomeKind.REFUSED)) == LEAST_INTERVALS
 
 
 def test_an_agent_that_neither_asks_nor_answers_excuses_nothing() -> None:
     others = EVERYBODY - behind() - {check.source for check in dead_checks()}
     assert len(others) > 4
-    assert patience(look(others, 240, 200)) == LEAST_FRAMES
+    assert patience(look(others, 240, 200)) == LEAST_INTERVALS
 
 
 def test_either_end_can_be_late_enough_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.intervals.assembler import Interval
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.finding import Cause
 from netprobe.model.outcome import OutcomeKind
@@ -42,12 +42,12 @@ def look(fate: Fate) -> IntervalObservation:
         outcome, count = fate(check), check.check.count
         reached = count if outcome is OutcomeKind.REACHED else 0
         frame.windows[check.number] = Window(check.check.id, T0, SECOND, count, reached, ((outcome, count),))
-    return look_at(frame, facts(), known=facts().agent_set)
+    return observe_interval(frame, facts(), known=facts().agent_set)
 
 
 def test_new_flows_silent_and_old_ones_alive_is_a_full_table() -> None:
     (found,) = find_full_tables(look(full), facts(), ignored=frozenset())
-    assert (found.row.number, found.cause) == ("20", Cause.CONNTRACK_FULL)
+    assert (found.row.id, found.cause) == ("conntrack-full", Cause.CONNTRACK_FULL)
     assert [str(part) for part in found.components] == [f"node-out({NODE})"]
     assert {facts().checks[number].aspect for number in found.core} == NEW
     assert found.core <= found.explained

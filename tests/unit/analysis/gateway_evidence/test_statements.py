@@ -7,18 +7,19 @@ from dataclasses import replace
 import pytest
 
 from netprobe.analysis.diagnosis.decision_table import TABLE
-from netprobe.analysis.diagnosis.hypothesis import suppose
+from netprobe.analysis.diagnosis.hypothesis import build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Symptom
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
 from netprobe.analysis.gateway_evidence.correlation import (
     CrossEvidence,
     PingPlan,
     PingResult,
-    choose_shot,
+    choose_ping_plan,
 )
 from netprobe.analysis.gateway_evidence.statements import EXACT_COUNT, SPEAKS_FOR, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.model import component as parts
+from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import (
     ChosenRoute,
@@ -107,7 +108,9 @@ def test_bytes_that_go_in_and_never_come_back_speak_for_it_at_once() -> None:
 
 @pytest.mark.parametrize("sent", [20, 19, None])
 def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | None) -> None:
-    finding = Finding("f", (parts.firewall_rule("a/gw", port="tcp/80"),), Cause.POLICY_DROP, 0.5, "")
+    finding = Finding(
+        "f", (parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80"),), Cause.POLICY_DROP, 0.5, ""
+    )
     before, after = (RuleCounter("inet f forward", 4, "drop", packets) for packets in (3, 23))
     quiet = RuleCounter("inet f input", 7, "drop", 9)
     speaks_for, against, moved = weigh(
@@ -189,24 +192,24 @@ def test_a_live_tunnel_contradicts_a_one_way_loss_without_making_it_less_likely(
 @pytest.mark.parametrize(
     ("rule", "row"),
     [
-        (RuleCounter("inet f input", 4, "drop", 3, invalid_only=True), "18"),
-        (RuleCounter("inet f input", 4, "drop", 3), "19"),
-        (RuleCounter("inet f input", 4, "accept", 3, invalid_only=True), "19"),
+        (RuleCounter("inet f input", 4, "drop", 3, invalid_only=True), "asymmetric-route"),
+        (RuleCounter("inet f input", 4, "drop", 3), "port-dropped"),
+        (RuleCounter("inet f input", 4, "accept", 3, invalid_only=True), "port-dropped"),
     ],
     ids=["dropped as invalid", "dropped for another reason", "counted and let through"],
 )
-def test_row_18_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
-    text = {each.number: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
-    door = parts.firewall_rule("a/gw", port="tcp/80")
-    finding = suppose(Symptom("firewall-rule"), (door,), core=())
+def test_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCounter, row: str) -> None:
+    text = {each.id: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
+    door = parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80")
+    finding = build_hypothesis(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
     told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
     moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
     still = GatewayReadings(reading(rule), reading(rule))
     assert weigh_finding(told, [still], inventory=INVENTORY).summary == finding.summary
     said = weigh_finding(told, [moved], inventory=INVENTORY)
-    begins = text.partition("{where}")[0] if row == "18" else "tcp/80 on a/gw is silent"
+    begins = text.partition("{where}")[0] if row == "asymmetric-route" else "tcp/80 on a/gw answers no source"
     assert said.summary.startswith(begins)
-    assert (said.confidence == 0.75) == (row == "18")
+    assert (said.confidence == 0.75) == (row == "asymmetric-route")
 
 
 def crossed(*, sent: int, received: int, back: int = 0) -> list[GatewayReadings]:
@@ -302,6 +305,6 @@ def test_a_volley_crosses_what_is_called_broken_and_never_goes_to_an_outer_addre
     inventory = replace(
         INVENTORY, clusters=(INVENTORY.clusters[0], replace(INVENTORY.clusters[1], nodes=(inner,)))
     )
-    assert choose_shot(DOWN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
-    assert choose_shot(FALLEN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
-    assert choose_shot(DOWN, INVENTORY) is None
+    assert choose_ping_plan(DOWN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
+    assert choose_ping_plan(FALLEN, inventory) == PingPlan("a/gw", "b/gw", "10.2.0.1")
+    assert choose_ping_plan(DOWN, INVENTORY) is None

@@ -26,14 +26,14 @@ def cell(door: PortSpec, *, source: AgentId = ME, expected: str = "allow") -> Ce
 
 def test_who_never_reported_or_fell_silent_is_absent() -> None:
     snapshot = fleets.healthy()
-    first, second, *rest = map(str, snapshot.inventory.iter_agents())
+    first, second, *rest = snapshot.inventory.iter_agents()
     statuses = (
         AgentStatus(first, AgentState.SILENT, reason="last reported 9 s ago"),
         *(AgentStatus(name, AgentState.SICK if name == rest[0] else AgentState.ALIVE) for name in rest),
     )
     assert find_absent(replace(snapshot, agents=statuses)) == {
-        first: f"the agent {first} is silent: last reported 9 s ago",
-        second: f"the agent {second} is absent: never reported",
+        str(first): f"the agent {first} is silent: last reported 9 s ago",
+        str(second): f"the agent {second} is absent: never reported",
     }
 
 

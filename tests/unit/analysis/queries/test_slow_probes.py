@@ -16,7 +16,7 @@ from netprobe.analysis.queries.slow_probes import (
     ProbeResult,
     find_patient_questions,
     patient_probes,
-    read_marks,
+    read_probe_symptoms,
 )
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.finding import Cause
@@ -43,8 +43,8 @@ def read(
     check = Check(check_id(NEAR, aim, probe), NEAR, aim, probe, Layer.POD, len(outcomes))
     told = ProbeResult(check, outcomes, tuple(facts.items()))
     gateway = GATEWAY if target.cluster != NEAR.cluster else None
-    found = read_marks([told], ProbePath(NEAR, target, gateway))
-    return [(each.row.number, each.cause, str(each.components[0])) for each in found]
+    found = read_probe_symptoms([told], ProbePath(NEAR, target, gateway))
+    return [(each.row.id, each.cause, str(each.components[0])) for each in found]
 
 
 IDLE, TCP = Probe("idle"), Probe("tcp", timeout_ns=SHORT_NS)
@@ -52,11 +52,11 @@ IDLE, TCP = Probe("idle"), Probe("tcp", timeout_ns=SHORT_NS)
 
 @pytest.mark.parametrize("outcome", [TimedOut(S), FORGOT])
 @pytest.mark.parametrize("how", ["dead: silence", "dead: reset"])
-def test_row_22_a_flow_that_was_quiet_too_long(outcome: Outcome, how: str) -> None:
+def test_idle_timeout_a_flow_that_was_quiet_too_long(outcome: Outcome, how: str) -> None:
     said = read(IDLE, outcome, facts={"30": "lives", "120": "lives", "180": how})
-    assert said == [("22", Cause.IDLE_TIMEOUT, "tunnel(prod→dev)")]
+    assert said == [("idle-timeout", Cause.IDLE_TIMEOUT, "tunnel(prod→dev)")]
     within = read(IDLE, outcome, target=BESIDE, facts={"30": "lives", "120": how})
-    assert within == [("22", Cause.IDLE_TIMEOUT, "overlay(prod/w1→prod/w2)")]
+    assert within == [("idle-timeout", Cause.IDLE_TIMEOUT, "overlay(prod/w1→prod/w2)")]
 
 
 @pytest.mark.parametrize(
@@ -69,31 +69,31 @@ def test_row_22_a_flow_that_was_quiet_too_long(outcome: Outcome, how: str) -> No
     ],
     ids=["all live", "even the shortest died", "the far end hung up", "no flow at all"],
 )
-def test_row_22_needs_a_flow_that_lived_and_one_that_was_forgotten(
+def test_idle_timeout_needs_a_flow_that_lived_and_one_that_was_forgotten(
     outcome: Outcome, facts: dict[str, str]
 ) -> None:
     assert read(IDLE, outcome, facts=facts) == []
 
 
-def test_row_7_a_connection_that_stands_after_a_minute() -> None:
+def test_checksum_offload_a_connection_established_after_a_minute() -> None:
     assert read(TCP, Reached(63 * S), target=BESIDE) == [
-        ("7", Cause.OVERLAY_BLOCKED, "overlay(prod/w1→prod/w2)")
+        ("overlay-checksum-offload", Cause.OVERLAY_BLOCKED, "overlay(prod/w1→prod/w2)")
     ]
 
 
 @pytest.mark.parametrize("outcome", [QUICK, Reached(31 * S), TimedOut(70 * S), Refused(63 * S)])
-def test_row_7_needs_exactly_that_minute(outcome: Outcome) -> None:
+def test_checksum_offload_needs_exactly_that_minute(outcome: Outcome) -> None:
     assert read(TCP, outcome, target=BESIDE) == []
 
 
-def test_row_7_is_about_an_overlay() -> None:
+def test_checksum_offload_is_about_an_overlay() -> None:
     assert read(TCP, Reached(63 * S)) == []
 
 
 @pytest.mark.parametrize("slow", [Reached(1_020_000_000), Reached(3_060_000_000)])
-def test_row_21_rare_connections_that_had_to_be_tried_again(slow: Reached) -> None:
+def test_port_collision_rare_connections_that_had_to_be_tried_again(slow: Reached) -> None:
     said = read(TCP, *[QUICK] * (CONNECTS - 2), slow, slow)
-    assert said == [("21", Cause.SNAT, "gateway-out(prod/gw)")]
+    assert said == [("snat-port-collision", Cause.SNAT, "gateway-out(prod/gw)")]
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_row_21_rare_connections_that_had_to_be_tried_again(slow: Reached) -> No
     ],
     ids=["all quick", "slow at another time", "half of them: that is loss", "too few", "not measured"],
 )
-def test_row_21_needs_rare_ones_at_exactly_those_times(outcomes: list[Outcome]) -> None:
+def test_port_collision_needs_rare_ones_at_exactly_those_times(outcomes: list[Outcome]) -> None:
     assert read(TCP, *outcomes) == []
 
 
-def test_row_21_needs_a_gateway_on_the_way() -> None:
+def test_port_collision_needs_a_gateway_on_the_way() -> None:
     assert read(TCP, *[QUICK] * 18, *[Reached(1_020_000_000)] * 2, target=BESIDE) == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.analysis.intervals.assembler import Interval
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.state.loss_baseline import LossBaselines
 from netprobe.model.outcome import OutcomeKind
@@ -39,7 +39,7 @@ def look(answered: Sequence[int | None]) -> IntervalObservation:
             frame.windows[number] = Window(
                 check, T0, SECOND, SENT, reached, tuple(pair for pair in outcomes if pair[1])
             )
-    return look_at(frame, facts(), known=frozenset())
+    return observe_interval(frame, facts(), known=frozenset())
 
 
 def play(frames: Iterable[int | None]) -> tuple[LossBaselines, list[bool]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.analysis.intervals.assembler import Interval
-from netprobe.analysis.intervals.observation import IntervalObservation, look_at
+from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import Aspect, PlanIndex
 from netprobe.analysis.state.path_state import PathStateMachine
 from netprobe.model.outcome import OutcomeKind
@@ -24,7 +24,7 @@ def look_of(reached: int, second: int) -> IntervalObservation:
     start_ns = second * SECOND
     outcomes = ((OutcomeKind.REACHED, reached), (OutcomeKind.TIMED_OUT, 3 - reached))
     window = Window(FACTS.checks[NUMBER].check.id, start_ns, SECOND, 3, reached, outcomes)
-    return look_at(Interval(start_ns, SECOND, windows={NUMBER: window}), FACTS, known=frozenset())
+    return observe_interval(Interval(start_ns, SECOND, windows={NUMBER: window}), FACTS, known=frozenset())
 
 
 def state_after(answers: str, *, then_s: int = 0) -> PathStatus:

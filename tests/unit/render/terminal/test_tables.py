@@ -53,7 +53,9 @@ def test_an_agent_that_may_not_ping_says_so() -> None:
     fleet = fleets.healthy()
     mute = replace(fleet.agents[0], capabilities=("icmp-none", "connect", "tcp"))
     text = tables.render_text(tables.agents_table(replace(fleet, agents=(mute, *fleet.agents[1:]))), width=80)
-    assert [line.split()[0] for line in text.splitlines() if line.endswith("sends no ICMP")] == [mute.agent]
+    assert [line.split()[0] for line in text.splitlines() if line.endswith("sends no ICMP")] == [
+        str(mute.agent)
+    ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
