@@ -30,7 +30,6 @@ from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Cluster, Inventory
-from netprobe.model.names import NodeId
 from netprobe.model.units import SECOND_NS
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.effects import SimulatedFault

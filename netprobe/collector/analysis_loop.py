@@ -61,7 +61,7 @@ class AnalysisLoop:
     def alive_agents(self) -> frozenset[AgentId]:
         """Agents that answer on-demand checks now."""
         agents = self.conclusion.agents if self.conclusion is not None else ()
-        return frozenset(AgentId.parse(one.agent) for one in agents if one.state is AgentState.ALIVE)
+        return frozenset(one.agent for one in agents if one.state is AgentState.ALIVE)
 
     async def run(self, *, every_s: float) -> None:
         """Conclude every *every_s* seconds, and archive the incidents that have ended."""

@@ -94,8 +94,8 @@ class ComponentStates:
         found = [self.of(component) for component in components]
         return min(found, key=lambda part: WORST_FIRST.index(part.state)) if found else ComponentState()
 
-    def find(self, kind: ComponentKind, source: str) -> Iterator[tuple[Component, ComponentState]]:
-        """The components of one kind at *source*."""
+    def find(self, kind: ComponentKind, cluster: ClusterName) -> Iterator[tuple[Component, ComponentState]]:
+        """The components of one kind that belong to a cluster as a whole."""
         for component, part in self.parts.items():
             if component.kind is kind and component.source == Written(cluster):
                 yield component, part

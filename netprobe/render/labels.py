@@ -127,8 +127,8 @@ class Names:
 
     def kind_of(self, component: Component) -> str:
         """The kind of a component; a direct connection of two clusters is a ``link``, not a ``tunnel``."""
-        pair = frozenset((component.source, component.target))
-        is_direct = pair in self.direct or (pair, component.detail) in self.direct_beside
+        pair = component.clusters
+        is_direct = pair in self.direct or (pair, component.link) in self.direct_beside
         return "link" if is_direct and component.kind is ComponentKind.TUNNEL else component.kind.value
 
 
@@ -152,7 +152,7 @@ def headline(finding: Finding, names: Names | None = None) -> str:
 
 def _link_detail(link: Component) -> str:
     """The detail that identifies one of several links between the same clusters."""
-    return f" ({link.detail})" if link.kind is ComponentKind.TUNNEL and link.detail else ""
+    return f" ({link.link})" if link.link else ""
 
 
 def _shorten(name: str, short: Mapping[str, str]) -> str:

@@ -280,7 +280,7 @@ class _Map:
 
 def _lane_of(source: str, target: str, data: Data) -> tuple[frozenset[str], str]:
     """The two ends of a link, and the detail that identifies it."""
-    return frozenset((source, target)), Component.parse(data["component"]).detail
+    return frozenset((source, target)), Component.parse(data["component"]).link
 
 
 def _find_lanes(graph: nx.MultiDiGraph[str]) -> dict[tuple[frozenset[str], str], tuple[int, int]]:

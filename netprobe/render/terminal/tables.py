@@ -285,8 +285,7 @@ def agents_table(snapshot: Snapshot) -> RenderableType:
     """Every agent and its liveness; in a large fleet only agents that are not alive."""
     known = {status.agent: status for status in snapshot.agents}
     every_agent = [
-        known.get(str(agent), AgentStatus(str(agent), AgentState.ABSENT))
-        for agent in snapshot.inventory.iter_agents()
+        known.get(agent, AgentStatus(agent, AgentState.ABSENT)) for agent in snapshot.inventory.iter_agents()
     ]
     shown = every_agent
     alive = sum(status.state is AgentState.ALIVE for status in every_agent)
@@ -312,9 +311,8 @@ def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
     for status in shown:
         reported = f"{duration(now_ns - status.last_report_ns)} ago" if status.last_report_ns else "never"
         lag = duration(status.loop_lag_ns) if status.last_report_ns else "–"
-        table.add_row(
-            status.agent, state_text(status.state), reported, str(status.checks), lag, _agent_remarks(status)
-        )
+        state, checks = state_text(status.state), str(status.checks)
+        table.add_row(str(status.agent), state, reported, checks, lag, _agent_remarks(status))
     return table
 
 

@@ -60,7 +60,7 @@ class Counting:
         return finding == "ambiguous"
 
     def conclude(self, *, now_ns: int) -> Conclusion:
-        counted = Component(ComponentKind.AGENT, str(self.windows))
+        counted = Component(ComponentKind.AGENT, Written(str(self.windows)))
         findings = [Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted")]
         if self.windows:
             one, *others = self.left

@@ -38,7 +38,7 @@ async def test_a_report_is_stored_acknowledged_and_analysed(tmp_path: Path) -> N
         assert [one.token for one in bus.acknowledged] == ["token 1"]
         conclusion = here.service.analysis.conclusion
         assert conclusion is not None
-        assert conclusion.findings[0].components[0].source == str(len(report.windows))
+        assert str(conclusion.findings[0].components[0].source) == str(len(report.windows))
         assert here.service.ingest.last_report_ns is not None
 
 
@@ -51,7 +51,7 @@ async def test_a_repeated_report_is_acknowledged_and_not_analysed_again(tmp_path
         assert len(bus.acknowledged) == 2
         conclusion = here.service.analysis.conclusion
         assert conclusion is not None
-        assert conclusion.findings[0].components[0].source == str(len(report.windows))
+        assert str(conclusion.findings[0].components[0].source) == str(len(report.windows))
 
 
 async def test_a_malformed_message_is_counted_and_its_neighbours_are_stored(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def test_what_a_finding_hides_is_unknown() -> None:
 
 
 def test_what_nobody_asks_is_unknown() -> None:
-    assert read_component_states(fleets.healthy()).of(parts.underlay("a", "b")).state is PathState.UNKNOWN
+    below = parts.underlay(ClusterName("a"), ClusterName("b"))
+    assert read_component_states(fleets.healthy()).of(below).state is PathState.UNKNOWN
 
 
 def test_a_lossy_tunnel_is_degraded_with_its_loss() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netprobe.model.component import Component, ComponentKind
+from netprobe.model.component import Component, dns, tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
+from netprobe.model.names import ClusterName
 from netprobe.simulate.scorer import Scorer
 
 THERE = tunnel(ClusterName("prod"), ClusterName("dev"))

@@ -149,7 +149,7 @@ def test_a_new_pod_that_never_comes_is_found_with_its_node() -> None:
     assert (finding.cause, str(finding.components[0])) == (Cause.AGENT_CUT_OFF, f"bus-way({POD})")
     assert finding.summary == (
         f"Agent {POD} runs since 2023-11-14 22:14 UTC and has never come to the bus, while other agents of "
-        f"its cluster do: nothing is measured from there. The suspect is the way from {POD} to the bus's "
+        f"its cluster do: nothing is measured from there. The suspect is the path from {POD} to the bus's "
         "Service."
     )
     assert "kube-proxy and DNS" in finding.next_step
@@ -234,8 +234,8 @@ def excused(why: Callable[[ExpectedAgents], ExpectedAgents]) -> Finding:
 def test_one_that_is_turned_away_has_a_way_to_the_bus() -> None:
     finding = excused(lambda told: replace(told, refused={POD: "expired: its token expired"}))
     assert finding.summary == (
-        f"Agent {POD} asks to be let in (expired: its token expired): the bus turns it away. "
-        "Its way to the bus works, its credentials do not."
+        f"Agent {POD} asks to be let in (expired: its token expired): the bus refuses it. "
+        "Its path to the bus works, its credentials do not."
     )
 
 
@@ -249,7 +249,7 @@ def test_one_whose_container_does_not_run_is_sick() -> None:
 def test_one_that_is_on_the_bus_and_says_nothing_is_sick() -> None:
     finding = excused(lambda told: replace(told, present=frozenset({POD})))
     assert finding.cause is Cause.AGENT_SICK
-    assert "though it is on the bus" in finding.summary
+    assert "though it is connected to the bus" in finding.summary
 
 
 # --- many ---------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_a_whole_cluster_is_one_finding_and_comes_back_without_another() -> None
     story, gone = Story(), of(lambda agent: agent.cluster == STAGING)
     story.go_on(LONG, muster(), silent=gone)
     assert str(only(story).components[0]) == f"bus-way({STAGING})"
-    assert f"from {STAGING} to the bus: gateway, link, or the door" in only(story).summary
+    assert f"from {STAGING} to the bus: gateway, link, or the bus's address" in only(story).summary
     while gone:
         gone.pop()
         story.go_on(2, muster(), silent=gone)
