@@ -85,12 +85,15 @@ class House:
         """The port of the last collector, or any."""
         return self.url.removeprefix("nats://") or "127.0.0.1:0"
 
-    async def start(self, *bus: str) -> None:
+    async def start(self, *bus: str, epoch_intervals: int = 0) -> None:
         """Start a collector in this process; return when it serves."""
         self._stop.clear()
         self.ready_file.unlink(missing_ok=True)
         serving = self._serving = asyncio.ensure_future(
-            serve(settings_in(self.directory, self.listen, bus=bus), stop=self._stop)
+            serve(
+                settings_in(self.directory, self.listen, epoch_intervals=epoch_intervals, bus=bus),
+                stop=self._stop,
+            )
         )
         await until(lambda: self.ready_file.exists() or serving.done())
         if serving.done():
