@@ -1,0 +1,65 @@
+"""The type checker itself refuses to decide anything by a sentence for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mypy import api
+
+from netprobe.model.prose import NO_PROSE, Prose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALLOWED = (
+    "made: Prose = Prose('a sentence')",
+    "joined: Prose = Prose(f'{made}, and another')",
+    "again: Prose = Prose(made)",
+    "shown: str = str(made)",
+    "padded: str = f'{made:<40}'",
+    "there: bool = bool(made)",
+    "same: bool = made == joined",
+)
+REFUSED = {
+    "made == 'a sentence'": "comparison-overlap",
+    "made != 'a sentence'": "comparison-overlap",
+    "'a sentence' == made": "comparison-overlap",
+    "made in ('one', 'two')": "comparison-overlap",
+    "'sent' in made": "operator",
+    "made.startswith('a')": "attr-defined",
+    "made.endswith('e')": "attr-defined",
+    "made.removeprefix('a')": "attr-defined",
+    "made.partition(': ')": "attr-defined",
+    "made.split(': ')": "attr-defined",
+    "made[0]": "index",
+    "len(made)": "arg-type",
+    "word: str = made": "assignment",
+    "plain: Prose = 'a sentence'": "assignment",
+    "made + ' and more'": "operator",
+}
+
+
+def check(directory: Path, lines: list[str]) -> dict[int, str]:
+    """The code of the first error that mypy --strict reports for each line, by its index."""
+    source = directory / "snippet.py"
+    source.write_text("\n".join(["from netprobe.model.prose import Prose", *lines]) + "\n")
+    options = ["--strict", "--config-file=", f"--cache-dir={directory / 'cache'}", "--no-error-summary"]
+    said, complaint, _status = api.run([*options, str(source)])
+    assert not complaint, complaint
+    found: dict[int, str] = {}
+    for line in said.splitlines():
+        place, mark, message = line.partition(": error: ")
+        if mark and place.startswith(str(source)):
+            found.setdefault(int(place.rsplit(":", 1)[1]) - 2, message.rsplit("[", 1)[1].rstrip("]"))
+    return found
+
+
+def test_mypy_refuses_every_decision_by_a_sentence_and_nothing_else(tmp_path: Path) -> None:
+    lines = [*ALLOWED, *REFUSED]
+    found = check(tmp_path, lines)
+    assert {lines[at]: code for at, code in found.items()} == REFUSED
+
+
+def test_at_run_time_a_text_is_a_string() -> None:
+    assert type(Prose("a sentence")) is str
+    assert not NO_PROSE
