@@ -19,6 +19,7 @@ from netprobe.errors import MisuseError
 from netprobe.model.check import Check
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, TimedOut, WrongPeer
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.window import Histogram, Window
 from netprobe.probes.direction import Anchor, DirectionalLoss, split_losses
 from netprobe.probes.observation import Observation
@@ -45,13 +46,13 @@ class CheckCounters(Struct):
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
-    words: str = ""
+    words: Prose = NO_PROSE
     silence: Observation | None = None
     """What a conversation said of its own time-out, told if it stays one."""
 
     def count(self, seen: Observation) -> None:
         """Add one finished probe."""
-        outcome, answered_by, observed_source, _, lost_out, _, detail, _ = seen
+        outcome, answered_by, observed_source, _, lost_out, _, detail, *_ = seen
         kind = outcome.kind
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         if isinstance(outcome, Reached):
@@ -89,7 +90,7 @@ class PendingProbe(Struct, eq=False):
         return self.sent_ns + self.check.probe.timeout_ns
 
 
-Doubt = Callable[[PendingProbe], str | None]
+Doubt = Callable[[PendingProbe], NotMeasured | None]
 """Why a loss cannot be believed, or None."""
 
 
@@ -180,11 +181,11 @@ class InFlightTable:
         session.last_sequence -= 1
         self._end(session, probe.sequence, seen)
 
-    def miss(self, check: Check, turn: IntervalProbes, reason: str) -> None:
+    def miss(self, check: Check, turn: IntervalProbes, why: NotMeasured) -> None:
         """A probe that should have gone out and did not, through our own fault."""
         tally = turn.tally(check)
         tally.sent += 1
-        tally.count(Observation(NotMeasured(reason)))
+        tally.count(Observation(why))
 
     def find(self, check_id: int, sequence: int) -> PendingProbe | None:
         """The open probe of that number, or None."""
@@ -243,8 +244,8 @@ class InFlightTable:
         probe.tally.count(seen)
 
 
-def _silence(probe: PendingProbe, reason: str | None) -> Outcome:
-    return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
+def _silence(probe: PendingProbe, doubted: NotMeasured | None) -> Outcome:
+    return doubted or TimedOut(probe.check.probe.timeout_ns)
 
 
 def _ended(outcome: Outcome, tally: CheckCounters) -> Observation:
@@ -262,6 +263,6 @@ def _window(tally: CheckCounters, turn: IntervalProbes, split: DirectionalLoss) 
         tally.check.id, turn.start_ns, turn.length_ns, tally.sent, outcomes.get(OutcomeKind.REACHED, 0),
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
         split.out + tally.lost_out, split.back,
-        Histogram.of(tally.rtts_ns), tally.observed_source, tally.answered_by, tally.words[:MAX_DETAIL],
+        Histogram.of(tally.rtts_ns), tally.observed_source, tally.answered_by, str(tally.words)[:MAX_DETAIL],
     )
     # fmt: on

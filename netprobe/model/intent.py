@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 
 from netprobe.model.check import Expectation
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 
 BUILT_IN_GROUPS = ("all", "gateways", "nodes", "pods", "services")
 """Groups that always exist: every endpoint; gateways' and all nodes' host plane; pod plane; services."""
@@ -184,6 +185,20 @@ class CellVerdict(StrEnum):
     """Nobody can say: no witness of life, or not measurable from here."""
 
 
+class CellCause(StrEnum):
+    """What was seen of a door; ``not-known`` where a verdict has no witness, or was read from a file."""
+
+    ANSWERED = "answered"
+    PATH_FREE = "path-free"
+    """The host itself refuses, and only the way was asked for."""
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    DROPPED = "dropped"
+    MUTE = "mute"
+    """Silence on UDP, where a listener may have nothing to say."""
+    NOT_KNOWN = "not-known"
+
+
 @dataclass(frozen=True, slots=True)
 class Deviation:
     """What a watched intent does not want: one rule that is broken, or leaks, between two clusters."""
@@ -197,7 +212,7 @@ class Deviation:
     rule: str
     cells: int
     """How many differ."""
-    example: str
+    example: Prose
     """One of them, as a sentence."""
 
 
@@ -207,9 +222,11 @@ class CellResult:
 
     cell: Cell
     verdict: CellVerdict
-    reason: str
+    reason: Prose
     """What was seen, or why nothing can be said."""
     at: str = ""
     """Who stopped it, where that is known: an address, or ``this host`` for the one that asked."""
     between: tuple[str, ...] = ()
     """A drop's place: the last hop that still named the packet and, where known, the first that did not."""
+    cause: CellCause = CellCause.NOT_KNOWN
+    """What was seen, for programs."""

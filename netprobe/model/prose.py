@@ -12,9 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import final
 
-    @final
     class Prose:
         """A sentence for a person. It is made from a string, shown, and asked whether it is there at all."""
 

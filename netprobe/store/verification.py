@@ -11,6 +11,7 @@ from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 
 
 class _Cell(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def _read_cell(cell: _Cell, where: str) -> CellResult:
         raise InputError(str(error), where=f"{where}.source") from error
     door = _read_door(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
-    return CellResult(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
+    return CellResult(asked, cell.verdict, Prose(cell.reason), cell.at or "", cell.between)
 
 
 def _read_door(text: str, where: str) -> PortSpec:

@@ -14,6 +14,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind, Rejected
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire import messages, reports
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
@@ -50,9 +51,9 @@ _MESSAGES = (
     messages.encode_question(CheckQuestion(CHECK, "me")),
     messages.encode_presence(Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))),
     messages.encode_reply(
-        CheckAnswer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (OutcomeDetail(words="no"),))
+        CheckAnswer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (OutcomeDetail(words=Prose("no")),))
     ),
-    messages.encode_reply(Declined(AGENT, "not on the allow-list")),
+    messages.encode_reply(Declined(AGENT, Prose("not on the allow-list"))),
     messages.encode_plan(PLAN),
     reports.encode_report(REPORT),
 )

@@ -30,6 +30,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes import icmp as probe_icmp
 from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import IcmpError, outcome_of_icmp, seen_of_send_error
@@ -105,7 +106,7 @@ class IcmpEcho:
         own = self._sockets.get(family_of(probe.check.target.address))
         probe.sent_ns = self.clock.mono_ns()
         if own is None:
-            self.ledger.retract(probe, Observation(NotMeasured("no privilege to send icmp here")))
+            self.ledger.retract(probe, Observation(NotMeasured(Prose("no privilege to send icmp here"))))
             return
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:

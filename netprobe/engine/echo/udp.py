@@ -33,6 +33,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
+from netprobe.model.prose import Prose
 from netprobe.probes import udp
 from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import outcome_of_icmp, seen_of_send_error
@@ -114,7 +115,9 @@ class UdpEcho:
         sock = (self._sockets.get(way.socket) if way.socket is not None else None) or self._open_for(way)
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            self.ledger.retract(probe, Observation(NotMeasured("this host has no such address family")))
+            self.ledger.retract(
+                probe, Observation(NotMeasured(Prose("this host has no such address family")))
+            )
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:

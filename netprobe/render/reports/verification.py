@@ -108,7 +108,7 @@ class VerificationReport:
         for one in self.judged:
             cell = one.cell
             name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
-            yield ReportCase(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), one.reason)
+            yield ReportCase(name, cell.rule, _OUTCOMES[one.verdict], str(one.verdict), str(one.reason))
 
     def problems(self) -> Iterator[ReportProblem]:
         """One per row: a leak from one cluster to another is one thing to repair, however many cells."""

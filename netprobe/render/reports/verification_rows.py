@@ -54,14 +54,14 @@ def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
     for one in judged:
         if one.verdict is not CellVerdict.AS_INTENDED:
             target = one.cell.target.split("/")[0]
-            reason = _DISTANCE.sub("hop", one.reason)
+            reason = _DISTANCE.sub("hop", str(one.reason))
             groups[one.verdict, one.cell.source.cluster, target, reason].append(one)
     rows = [
         VerificationRow(
             verdict,
             (_common(source, [str(one.cell.source) for one in members]),),
             (_common(target, [one.cell.target for one in members]),),
-            _with_distances(one.reason for one in members),
+            _with_distances(str(one.reason) for one in members),
             tuple(str(door) for door in sorted({one.cell.door for one in members})),
             tuple(dict.fromkeys(one.cell.rule for one in members)),
             len(members),

@@ -11,8 +11,10 @@ from netprobe.engine.inflight import (
     IntervalProbes,
     PendingProbe,
 )
+from netprobe.engine.stall_tracker import not_measured
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Refused, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.window import Window
 from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
@@ -51,7 +53,7 @@ def play(ledger: InFlightTable, turn: IntervalProbes, fates: list[str], counter:
         elif fate == "refused":
             ledger.saw(probe, Observation(Refused(3)))
         elif fate == "kept":
-            ledger.retract(probe, Observation(NotMeasured("too large for ourselves")))
+            ledger.retract(probe, Observation(NotMeasured(Prose("too large for ourselves"))))
     return counter
 
 
@@ -81,7 +83,7 @@ def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], se
 def test_silence_is_judged_when_the_window_closes() -> None:
     ledger, turn = InFlightTable(), begin()
     probe = ledger.ask(CHECK, turn, now_ns=5)
-    ledger.saw(probe, Observation(TimedOut(500), detail="connected, then silence"))
+    ledger.saw(probe, Observation(TimedOut(500), detail=Prose("connected, then silence")))
     assert not turn.is_settled
     window = close(ledger, turn)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
@@ -91,7 +93,7 @@ def test_silence_is_judged_when_the_window_closes() -> None:
 def test_a_doubted_loss_is_not_measured() -> None:
     ledger, turn = InFlightTable(), begin()
     play(ledger, turn, ["answered", "lost out", "answered"])
-    (window,) = ledger.close(turn, doubt=lambda probe: "the agent stood still for 900 ms")
+    (window,) = ledger.close(turn, doubt=lambda probe: not_measured(900_000_000))
     assert window.count(OutcomeKind.NOT_MEASURED) == 1
     assert window.lost_out == 0
     assert window.measured == 2
@@ -120,7 +122,7 @@ def test_a_probe_that_never_left_gives_its_number_back() -> None:
 
 def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
     ledger, turn = InFlightTable(), begin()
-    ledger.miss(CHECK, turn, "over budget")
+    ledger.miss(CHECK, turn, NotMeasured(Prose("over budget")))
     window = close(ledger, turn)
     assert (window.sent, window.measured) == (1, 0)
 
