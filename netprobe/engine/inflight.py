@@ -258,11 +258,12 @@ def _ended(outcome: Outcome, tally: CheckCounters) -> Observation:
 def _window(tally: CheckCounters, turn: IntervalProbes, split: DirectionalLoss) -> Window:
     """One for each check and interval; by position, because by name takes twice as long."""
     outcomes = tally.outcomes
+    words = Prose(f"{tally.words:.{MAX_DETAIL}}") if tally.words else NO_PROSE
     # fmt: off
     return Window(
         tally.check.id, turn.start_ns, turn.length_ns, tally.sent, outcomes.get(OutcomeKind.REACHED, 0),
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
         split.out + tally.lost_out, split.back,
-        Histogram.of(tally.rtts_ns), tally.observed_source, tally.answered_by, str(tally.words)[:MAX_DETAIL],
+        Histogram.of(tally.rtts_ns), tally.observed_source, tally.answered_by, words,
     )
     # fmt: on

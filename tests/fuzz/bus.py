@@ -28,7 +28,7 @@ PLAN = Plan(
 WINDOW = Window(
     check=CHECK.id, start_ns=0, length_ns=10_000_000_000, sent=3, answered=2,
     outcomes=((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, lost_back=0,
-    rtt=Histogram.of([1_000, 2_000]), observed_source="10.1.0.2", answered_by="dev/w1/pod", detail="",
+    rtt=Histogram.of([1_000, 2_000]), observed_source="10.1.0.2", answered_by="dev/w1/pod", detail=Prose(""),
 )  # fmt: skip
 REPORT = Report(
     agent=AGENT, epoch=3, sequence=1, boot="b00t", start_ns=0, length_ns=10_000_000_000,

@@ -276,9 +276,10 @@ def _find_answer(look: IntervalObservation, core: Iterable[int]) -> str:
 
 
 def _reject_words(look: IntervalObservation, core: Iterable[int]) -> str:
-    told = Counter(look.seen[n].window.detail for n in core if n in look.seen and look.seen[n].window.detail)
-    rejected = [words for words, _ in told.most_common() if "reject" in words]
-    return f" ({rejected[0]})" if rejected else ""
+    windows = [look.seen[number].window for number in core if number in look.seen]
+    rejected = [window for window in windows if window.detail and window.count(OutcomeKind.REJECTED)]
+    told = Counter(window.detail for window in rejected).most_common(1)
+    return f" ({told[0][0]})" if told else ""
 
 
 def _evidence(look: IntervalObservation, facts: PlanIndex, core: frozenset[int]) -> tuple[Evidence, ...]:

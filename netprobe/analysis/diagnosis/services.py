@@ -267,5 +267,6 @@ def _answer(look: IntervalObservation, numbers: Iterable[int]) -> str:
 
 
 def _words(look: IntervalObservation, numbers: Iterable[int]) -> str:
-    told = sorted({look.seen[number].window.detail for number in numbers} - {""})
+    windows = (look.seen[number].window for number in numbers)
+    told = sorted({str(window.detail) for window in windows if window.detail})
     return "; ".join(told[:2]) or "no answer"

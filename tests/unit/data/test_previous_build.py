@@ -254,7 +254,7 @@ PATH_REASONS = {
 
 
 def path_reasons(taken: Snapshot) -> Counter[str]:
-    return Counter(_meaning(PATH_REASONS, path.reason) for path in taken.paths if path.reason)
+    return Counter(_meaning(PATH_REASONS, str(path.reason)) for path in taken.paths if path.reason)
 
 
 def path_states(taken: Snapshot) -> dict[str, int]:

@@ -87,7 +87,7 @@ def test_silence_is_judged_when_the_window_closes() -> None:
     assert not turn.is_settled
     window = close(ledger, turn)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
-    assert window.detail == "connected, then silence"
+    assert str(window.detail) == "connected, then silence"
 
 
 def test_a_doubted_loss_is_not_measured() -> None:
@@ -97,7 +97,7 @@ def test_a_doubted_loss_is_not_measured() -> None:
     assert window.count(OutcomeKind.NOT_MEASURED) == 1
     assert window.lost_out == 0
     assert window.measured == 2
-    assert window.detail == "not measured: the agent stood still for 900 ms"
+    assert str(window.detail) == "not measured: the agent stood still for 900 ms"
 
 
 def test_an_answer_counts_once_and_not_after_the_window() -> None:

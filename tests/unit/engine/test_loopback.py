@@ -127,7 +127,7 @@ async def test_a_check_that_cannot_be_asked_is_not_measured_and_harms_nobody() -
         await engine.run(got.append, intervals=1)
     windows = {window.check: window for window in got[0].windows}
     assert windows[bad.id].measured == 0
-    assert "unknown probe kind 'telepathy'" in windows[bad.id].detail
+    assert "unknown probe kind 'telepathy'" in str(windows[bad.id].detail)
     assert windows[good.id].measured == 3
 
 
