@@ -186,7 +186,7 @@ class CellVerdict(StrEnum):
 
 
 class CellCause(StrEnum):
-    """What was seen of a door; ``not-known`` where a verdict has no witness, or was read from a file."""
+    """What was seen of a door; ``not-known`` where nothing can be said."""
 
     ANSWERED = "answered"
     PATH_FREE = "path-free"
@@ -197,6 +197,11 @@ class CellCause(StrEnum):
     MUTE = "mute"
     """Silence on UDP, where a listener may have nothing to say."""
     NOT_KNOWN = "not-known"
+
+    @classmethod
+    def _missing_(cls, _value: object) -> CellCause:
+        """A newer build may know more causes."""
+        return cls.NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,8 +191,8 @@ def verify_document(judged: Sequence[CellResult]) -> Document:
             {
                 "source": str(one.cell.source), "target": one.cell.target, "address": one.cell.address,
                 "door": str(one.cell.door), "expected": str(one.cell.expected), "rule": one.cell.rule,
-                "verdict": str(one.verdict), "reason": one.reason, "at": one.at or None,
-                "between": list(one.between),
+                "verdict": str(one.verdict), "cause": str(one.cause), "reason": str(one.reason),
+                "at": one.at or None, "between": list(one.between),
             }
             for one in judged
         ],

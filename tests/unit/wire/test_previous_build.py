@@ -7,6 +7,7 @@ import pytest
 
 from netprobe.errors import RemoteFormatError
 from netprobe.model.flow import FlowState
+from netprobe.model.intent import CellCause
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured, OutcomeKind, OwnFault
 from netprobe.model.prose import Prose
@@ -137,3 +138,24 @@ def test_a_refusal_of_a_newer_build_is_some_other_refusal() -> None:
 def test_what_was_not_measured_has_its_fault(fields: dict[str, object], outcome: NotMeasured) -> None:
     told = decode_reply(encode_as_before(check=1, outcomes=[[OutcomeKind.NOT_MEASURED, fields]]))
     assert told == CheckAnswer(ME, CheckId(1), (outcome,))
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("answered", CellCause.ANSWERED),
+        ("answered (the host's own tools over SSH: coarser than an agent)", CellCause.ANSWERED),
+        ("the host itself refuses: the way is free", CellCause.PATH_FREE),
+        ("refused: nobody listens, or something resets", CellCause.REFUSED),
+        ("refused by that address: a free way without a listener, or a firewall's reset", CellCause.REFUSED),
+        ("rejected by 10.9.0.1", CellCause.REJECTED),
+        ("dropped in silence", CellCause.DROPPED),
+        ("dropped in silence behind hop 2, but by whom cannot be known", CellCause.DROPPED),
+        ("this host's own packet filter drops it", CellCause.DROPPED),
+        ("silence on UDP: a drop, or a listener with nothing to say", CellCause.MUTE),
+        ("nothing on this host answered", CellCause.NOT_KNOWN),
+        ("b/w1/pod answered at this address instead", CellCause.NOT_KNOWN),
+    ],
+)
+def test_the_reason_of_an_older_document_has_a_cause(reason: str, cause: CellCause) -> None:
+    assert previous_build.read_cause(reason) is cause

@@ -93,9 +93,7 @@ def _next_status(
         check=path.status.check,
         state=state,
         since_ns=since,
-        reason=Prose(
-            "" if state is PathState.UP else _reason(seen, is_slow=is_slow, is_flapping=is_flapping)
-        ),
+        reason=Prose(reason),
         sent=seen.asked,
         answered=seen.reached,
         lost_out=seen.lost_out,
