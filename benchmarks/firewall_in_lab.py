@@ -24,6 +24,7 @@ from netprobe.lab.client import LabClient
 from netprobe.model.check import Expectation
 from netprobe.model.intent import (
     Cell,
+    CellCause,
     CellResult,
     CellVerdict,
     Intent,
@@ -150,10 +151,10 @@ def is_right(case: Case, told: CellResult, *, wall: Wall, addresses: dict[str, f
         return False
     if case.rule is None:
         is_open = case.place[3] in wall.listening
-        return told.reason.startswith("answered" if is_open else "the host itself refuses")
+        return told.cause is (CellCause.ANSWERED if is_open else CellCause.PATH_FREE)
     if case.rule.is_reject:
         return told.at in addresses[case.rule.host]
-    return told.at == THIS_HOST or told.reason.startswith("dropped in silence")
+    return told.at == THIS_HOST or told.cause is CellCause.DROPPED
 
 
 def is_placed_right(

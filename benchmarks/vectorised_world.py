@@ -20,6 +20,7 @@ from netprobe.model.arrays import FloatArray, IntArray
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, Window
 from netprobe.simulate.effects import (
     AgentFrozen,
@@ -211,7 +212,7 @@ class CalmWorld(World):
             rtt=_histogram(int(self._bucket[check.number]), reached),
             observed_source=tally.last.seen_as,
             answered_by=tally.last.answered_by,
-            detail=tally.last.detail,
+            detail=Prose(tally.last.detail),
         )
 
 

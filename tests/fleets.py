@@ -17,6 +17,7 @@ from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, NodeName, Plane
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import (
     AgentState,
@@ -289,7 +290,7 @@ def _path(
 ) -> PathStatus:
     since = TAKEN_NS - 90 * SECOND_NS
     if check.source in silent or check.target.name in {str(agent) for agent in silent}:
-        return PathStatus(check.id, PathState.UNKNOWN, TAKEN_NS - 6 * SECOND_NS, "nobody measured")
+        return PathStatus(check.id, PathState.UNKNOWN, TAKEN_NS - 6 * SECOND_NS, Prose("nobody measured"))
     sent = 10 * check.count
     lost_out = round(sent * max((lossy.get(each, 0.0) for each in legs.forward), default=0.0))
     lost_back = round((sent - lost_out) * max((lossy.get(each, 0.0) for each in legs.back), default=0.0))
@@ -299,7 +300,7 @@ def _path(
     if state is not PathState.UP:
         since = TAKEN_NS - 7 * SECOND_NS
     rtt = _rtt_ns(check) if answered else None
-    return PathStatus(check.id, state, since, reason, sent, answered, lost_out, lost_back,
+    return PathStatus(check.id, state, since, Prose(reason), sent, answered, lost_out, lost_back,
                       rtt, rtt and rtt * 1.3)  # fmt: skip
 
 

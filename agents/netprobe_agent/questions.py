@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.probes.observation import Observation
 from netprobe.probes.ports import addresses_of
-from netprobe.wire.messages import RATE_SPENT, CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Refusal, Reply
 
 MAX_COUNT = 100
 QUESTIONS_PER_MINUTE = 60
@@ -50,7 +51,9 @@ def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) ->
 
 
 def _detail(seen: Observation) -> OutcomeDetail:
-    return OutcomeDetail(seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts)
+    return OutcomeDetail(
+        seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts, seen.values
+    )
 
 
 @dataclass(slots=True)
@@ -78,18 +81,24 @@ class QuestionHandler:
         check = question.check
         for address in addresses_of(check):
             if not is_allowed(address, self.plan, self.allowed):
-                return Declined(self.agent, f"{address} is neither in the plan nor on the allow-list")
+                why = f"{address} is neither in the plan nor on the allow-list"
+                return self._decline(Refusal.NOT_ALLOWED, why)
         if check.count > MAX_COUNT:
-            return Declined(self.agent, f"{check.count} probes are too many; at most {MAX_COUNT} are asked")
+            why = f"{check.count} probes are too many; at most {MAX_COUNT} are asked"
+            return self._decline(Refusal.TOO_MUCH, why)
         if not self._is_within_rate():
-            return Declined(self.agent, f"more than {QUESTIONS_PER_MINUTE} {RATE_SPENT}")
+            why = f"more than {QUESTIONS_PER_MINUTE} questions within a minute"
+            return self._decline(Refusal.RATE_SPENT, why)
         try:
             seen = await self.ask(check)
         except NetprobeError as error:
-            return Declined(self.agent, str(error))
+            return self._decline(Refusal.NOT_ASKABLE, str(error))
         return CheckAnswer(
             self.agent, check.id, tuple(one.outcome for one in seen), tuple(_detail(one) for one in seen)
         )
+
+    def _decline(self, refusal: Refusal, why: str) -> Declined:
+        return Declined(self.agent, Prose(why), refusal)
 
     def _is_within_rate(self) -> bool:
         now_ns = self.now_ns()

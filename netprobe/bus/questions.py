@@ -14,9 +14,11 @@ from typing import Protocol
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.wire.messages import (
     CheckQuestion,
     Declined,
+    Refusal,
     Reply,
     decode_question,
     decode_reply,
@@ -69,7 +71,7 @@ class TransportAsker:
         try:
             return decode_reply(await self.transport.request(source, question, timeout_s=patience_s))
         except NetprobeError as error:
-            return Declined(source, str(error))
+            return _decline(source, Refusal.NOT_REACHED, str(error))
 
 
 async def answer_message(agent: AgentId, answerer: Answerer | None, data: bytes) -> Reply:
@@ -78,15 +80,21 @@ async def answer_message(agent: AgentId, answerer: Answerer | None, data: bytes)
         question = decode_question(data)
         check = question.check
         if answerer is None:
-            return Declined(agent, "the agent answers no questions")
+            return _decline(agent, Refusal.NO_ANSWERER, "the agent answers no questions")
         if check.source != agent:
-            return Declined(agent, f"the question is for {check.source}")
+            return _decline(agent, Refusal.NOT_ASKABLE, f"the question is for {check.source}")
         asked_s = check.probe.timeout_ns / 1e9 * check.count
         if asked_s > LONGEST_ANSWER_S:
-            return Declined(agent, f"{asked_s:g} s are too long; at most {LONGEST_ANSWER_S:g} s")
+            why = f"{asked_s:g} s are too long; at most {LONGEST_ANSWER_S:g} s"
+            return _decline(agent, Refusal.TOO_MUCH, why)
         async with asyncio.timeout(asked_s + ANSWER_MARGIN_S):
             return await answerer(question)
     except TimeoutError:
-        return Declined(agent, f"no outcome within {asked_s + ANSWER_MARGIN_S:g} s")
+        why = f"no outcome within {asked_s + ANSWER_MARGIN_S:g} s"
+        return _decline(agent, Refusal.OUT_OF_TIME, why)
     except NetprobeError as error:
-        return Declined(agent, str(error))
+        return _decline(agent, Refusal.NOT_ASKABLE, str(error))
+
+
+def _decline(agent: AgentId, refusal: Refusal, why: str) -> Declined:
+    return Declined(agent, Prose(why), refusal)

@@ -27,12 +27,13 @@ from netprobe.engine.responder.identity_http import IdentityServer
 from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import TICK_NS, Slot, deduplicate_per_tick, grace_ns, spread, tick_of
-from netprobe.engine.stall_tracker import StallTracker
+from netprobe.engine.stall_tracker import StallTracker, not_measured
 from netprobe.engine.ticker import Ticker
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured
+from netprobe.model.prose import Prose
 from netprobe.model.window import Measured
 from netprobe.probes import registry
 from netprobe.probes.kind import EchoDriver, PacketDriver, StreamDriver
@@ -205,12 +206,13 @@ class Engine:
         The first tick of an interval comes up to a period after its start: that much is not late.
         """
         reason = self._unaskable.get(slot.check.id)
+        why = NotMeasured(Prose(reason)) if reason else None
         late_ns = now_ns - interval.began_ns - slot.offset_ns - self._ticker.period_ns
-        if not reason and late_ns > slot.check.probe.timeout_ns // 2:
-            reason = f"the agent stood still for {late_ns // 1_000_000} ms"
-        if reason:
-            self._in_flight.record_skipped(slot.check, interval, reason)
-        return not reason
+        if why is None and late_ns > slot.check.probe.timeout_ns // 2:
+            why = not_measured(late_ns)
+        if why is not None:
+            self._in_flight.record_skipped(slot.check, interval, why)
+        return why is None
 
     def _launch(
         self,
@@ -235,9 +237,8 @@ class Engine:
     ) -> None:
         for check in checks:
             if self._conversations.locked():
-                self._in_flight.record_skipped(
-                    check, interval, f"{MAX_CONVERSATIONS} conversations are under way already"
-                )
+                why = NotMeasured(Prose(f"{MAX_CONVERSATIONS} conversations are under way already"))
+                self._in_flight.record_skipped(check, interval, why)
             else:
                 group.create_task(self._run_conversation(check, interval))
 
@@ -251,7 +252,7 @@ class Engine:
             return await self._ask(check)
         except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
             logger.warning("check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error)
-            return Observation(NotMeasured(f"our own mistake: {type(error).__name__}"))
+            return Observation(NotMeasured(Prose(f"our own mistake: {type(error).__name__}")))
 
     async def _ask(self, check: Check) -> Observation:
         kind = registry.get_kind(check.probe.kind)

@@ -19,6 +19,7 @@ from netprobe.errors import MisuseError
 from netprobe.model.check import Check
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, TimedOut, WrongPeer
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.window import Histogram, Window
 from netprobe.probes.direction import Anchor, DirectionalLoss, split_losses
 from netprobe.probes.observation import Observation
@@ -45,13 +46,13 @@ class CheckCounters(Struct):
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
-    words: str = ""
+    words: Prose = NO_PROSE
     silence: Observation | None = None
     """What a stream probe observed of its own time-out; kept if the time-out stands."""
 
     def count(self, seen: Observation) -> None:
         """Add one finished probe."""
-        outcome, answered_by, observed_source, _, lost_out, _, detail, _ = seen
+        outcome, answered_by, observed_source, _, lost_out, _, detail, *_ = seen
         kind = outcome.kind
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         if isinstance(outcome, Reached):
@@ -89,7 +90,7 @@ class PendingProbe(Struct, eq=False):
         return self.sent_ns + self.check.probe.timeout_ns
 
 
-Doubt = Callable[[PendingProbe], str | None]
+Doubt = Callable[[PendingProbe], NotMeasured | None]
 """Why a loss cannot be believed, or None."""
 
 
@@ -180,11 +181,11 @@ class InFlightTable:
         session.last_sequence -= 1
         self._end(session, probe.sequence, seen)
 
-    def record_skipped(self, check: Check, interval: IntervalProbes, reason: str) -> None:
+    def record_skipped(self, check: Check, interval: IntervalProbes, why: NotMeasured) -> None:
         """Count a probe that this agent should have sent and did not."""
         counters = interval.counters(check)
         counters.sent += 1
-        counters.count(Observation(NotMeasured(reason)))
+        counters.count(Observation(why))
 
     def find(self, check_id: int, sequence: int) -> PendingProbe | None:
         """The open probe of that number, or None."""
@@ -243,8 +244,8 @@ class InFlightTable:
         probe.counters.count(seen)
 
 
-def _silence(probe: PendingProbe, reason: str | None) -> Outcome:
-    return NotMeasured(reason) if reason else TimedOut(probe.check.probe.timeout_ns)
+def _silence(probe: PendingProbe, doubted: NotMeasured | None) -> Outcome:
+    return doubted or TimedOut(probe.check.probe.timeout_ns)
 
 
 def _ended(outcome: Outcome, counters: CheckCounters) -> Observation:
@@ -257,13 +258,13 @@ def _ended(outcome: Outcome, counters: CheckCounters) -> Observation:
 def _window(counters: CheckCounters, interval: IntervalProbes, split: DirectionalLoss) -> Window:
     """One for each check and interval; by position, because by name takes twice as long."""
     outcomes = counters.outcomes
+    words = Prose(f"{counters.words:.{MAX_DETAIL}}") if counters.words else NO_PROSE
     # fmt: off
     return Window(
         counters.check.id, interval.start_ns, interval.length_ns, counters.sent,
         outcomes.get(OutcomeKind.REACHED, 0),
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
         split.out + counters.lost_out, split.back,
-        Histogram.of(counters.rtts_ns), counters.observed_source, counters.answered_by,
-        counters.words[:MAX_DETAIL],
+        Histogram.of(counters.rtts_ns), counters.observed_source, counters.answered_by, words,
     )
     # fmt: on

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from netprobe.engine.inflight import PendingProbe
-from netprobe.engine.stall_tracker import StallTracker, sentence
+from netprobe.engine.stall_tracker import StallTracker, not_measured
+from netprobe.model.outcome import NotMeasured
+from netprobe.model.prose import Prose
 from netprobe.probes import registry
 from netprobe.probes.kind import EchoDriver
 
@@ -17,15 +19,15 @@ class LossValidity:
         self._dropped = dropped
         """Responses that this agent's full buffers dropped in this interval."""
 
-    def __call__(self, probe: PendingProbe) -> str | None:
+    def __call__(self, probe: PendingProbe) -> NotMeasured | None:
         """Why the loss of *probe* says nothing about the network, or None."""
         stalled_ns = self._stalls.total_ns(since_ns=probe.sent_ns, until_ns=probe.deadline_ns)
         if stalled_ns > probe.check.probe.timeout_ns // 2:
-            return sentence(stalled_ns)
+            return not_measured(stalled_ns)
         if probe.deadline_ns > self._now_ns:
-            return "sent too late in its interval"
+            return NotMeasured(Prose("sent too late in its interval"))
         if self._dropped and _shares_sockets(probe):
-            return f"our full buffers lost {self._dropped} packets"
+            return NotMeasured(Prose(f"our full buffers lost {self._dropped} packets"))
         return None
 
 

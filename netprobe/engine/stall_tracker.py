@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from netprobe.model.outcome import STOOD_STILL
+from netprobe.model.outcome import NotMeasured, OwnFault
+from netprobe.model.prose import Prose
 
 NOTABLE_NS = 20_000_000
 """Shorter lags are ordinary scheduling."""
@@ -28,9 +29,10 @@ class Stall:
         return self.ended_ns - self.began_ns
 
 
-def sentence(stalled_ns: int) -> str:
-    """Why a silence beside a stall says nothing, for people."""
-    return f"{STOOD_STILL} for {stalled_ns // 1_000_000} ms"
+def not_measured(stalled_ns: int) -> NotMeasured:
+    """What a silence beside a stall is worth."""
+    for_ms = stalled_ns // 1_000_000
+    return NotMeasured(Prose(f"the agent stood still for {for_ms} ms"), OwnFault.STALLED, for_ms)
 
 
 class StallTracker:

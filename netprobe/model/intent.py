@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 
 from netprobe.model.check import Expectation
 from netprobe.model.names import AgentId, ClusterName
+from netprobe.model.prose import Prose
 
 BUILT_IN_GROUPS = ("all", "gateways", "nodes", "pods", "services")
 """Groups that always exist: every endpoint; host plane of gateways and of nodes; pod plane; services."""
@@ -189,6 +190,25 @@ class CellVerdict(StrEnum):
     """Not decidable: no control probe was answered, or it cannot be measured from here."""
 
 
+class CellCause(StrEnum):
+    """What was seen of a door; ``not-known`` where nothing can be said."""
+
+    ANSWERED = "answered"
+    PATH_FREE = "path-free"
+    """The host itself refuses, and only the way was asked for."""
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    DROPPED = "dropped"
+    MUTE = "mute"
+    """Silence on UDP, where a listener may have nothing to say."""
+    NOT_KNOWN = "not-known"
+
+    @classmethod
+    def _missing_(cls, _value: object) -> CellCause:
+        """A newer build may know more causes."""
+        return cls.NOT_KNOWN
+
+
 @dataclass(frozen=True, slots=True)
 class Deviation:
     """A deviation from a watched intent: one rule that is broken or leaks between two clusters."""
@@ -201,7 +221,7 @@ class Deviation:
     rule: str
     cells: int
     """Number of cells that differ."""
-    example: str
+    example: Prose
     """One of the cells, as a sentence."""
 
 
@@ -211,9 +231,11 @@ class CellResult:
 
     cell: Cell
     verdict: CellVerdict
-    reason: str
+    reason: Prose
     """What was measured, or why it could not be decided."""
     at: str = ""
     """What stopped it, if known: an address, or ``this host`` for the source itself."""
     between: tuple[str, ...] = ()
     """Location of a drop: the last hop that the packet reached and, if known, the first it did not."""
+    cause: CellCause = CellCause.NOT_KNOWN
+    """What was measured, for programs."""

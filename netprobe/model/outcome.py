@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from netprobe.model.prose import Prose
+
 
 class OutcomeKind(StrEnum):
     """The names of the outcomes, as windows count them."""
@@ -81,7 +83,7 @@ class NotResolved:
 class TlsFailed:
     """The transport stood, the TLS handshake did not."""
 
-    reason: str
+    reason: Prose
     kind = OutcomeKind.TLS_FAILED
 
 
@@ -89,7 +91,7 @@ class TlsFailed:
 class AppFailed:
     """The peer answered, but not as expected (HTTP status, gRPC health, garbage)."""
 
-    reason: str
+    reason: Prose
     kind = OutcomeKind.APP_FAILED
 
 
@@ -103,15 +105,27 @@ class WrongPeer:
     kind = OutcomeKind.WRONG_PEER
 
 
-STOOD_STILL = "the agent stood still"
-"""How a reason begins that says so: what was silent then may have answered."""
+class OwnFault(StrEnum):
+    """Why our own side failed, where a program decides by it. Values travel and never change."""
+
+    OTHER = "other"
+    STALLED = "stalled"
+    """We stood still while an answer could have come: what was silent then may have answered."""
+
+    @classmethod
+    def _missing_(cls, _value: object) -> OwnFault:
+        """A newer build may know more of them."""
+        return cls.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class NotMeasured:
     """Our own side failed: local EMSGSIZE, no privilege, a lagging event loop, agent gone."""
 
-    reason: str
+    reason: Prose
+    fault: OwnFault = OwnFault.OTHER
+    for_ms: int = 0
+    """How long we stood still; 0 for any other fault."""
     kind = OutcomeKind.NOT_MEASURED
 
 

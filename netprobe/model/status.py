@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from netprobe.model.names import AgentId, CheckId
+from netprobe.model.prose import NO_PROSE, Prose
 
 
 class PathState(StrEnum):
@@ -25,7 +26,7 @@ class PathStatus:
     state: PathState
     since_ns: int
     """Wall time of the change into this state."""
-    reason: str = ""
+    reason: Prose = NO_PROSE
     sent: int = 0
     answered: int = 0
     lost_out: int | None = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from netprobe.model.reason import Reason
+
 
 class Transport(StrEnum):
     """What a verdict is about: a kind of port, or an address's echo, which has none (port 0)."""
@@ -50,6 +52,7 @@ class PortVerdict:
     """Who rejected; empty for every other verdict."""
     icmp_type: int | None = None
     icmp_code: int | None = None
-    reason: str = ""
-    """For ``unknown``: why nothing can be said; for ``filtered``: who is known to drop it; for an agent's
-    port that is ``open``: the agent that answered."""
+    reason: Reason | None = None
+    """For ``unknown``: why nothing can be said; for ``filtered``: who is known to drop it."""
+    answered_by: str = ""
+    """For an agent's port that is ``open``: the agent that answered."""

@@ -18,6 +18,7 @@ import msgspec
 
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import NO_PROSE, Prose
 
 _BUCKETS_PER_OCTAVE = 8
 
@@ -113,7 +114,7 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     """Our source address as the far end saw it; empty if it was not reported."""
     answered_by: str = ""
     """Identity that the responder claimed; empty if the probe kind has none."""
-    detail: str = ""
+    detail: Prose = NO_PROSE
     """The last failure in a few words: who rejected and with which code, the rcode, the status."""
 
     def count(self, kind: OutcomeKind) -> int:

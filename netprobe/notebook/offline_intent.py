@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Check
 from netprobe.model.intent import Cell, PortSpec, Protocol
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState, PathStatus
 from netprobe.model.verdict import Verdict
@@ -46,6 +48,10 @@ def _sight(path: PathStatus) -> PortObservation:
         case PathState.UP | PathState.DEGRADED:
             return PortObservation(Verdict.OPEN)
         case PathState.DOWN:
-            return PortObservation(Verdict.FILTERED, reason=path.reason)
+            return PortObservation(Verdict.FILTERED, reason=_recorded(path))
         case PathState.UNKNOWN:
-            return PortObservation(Verdict.UNKNOWN, reason="nobody measured", was_asked=False)
+            return PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.NOT_MEASURED), was_asked=False)
+
+
+def _recorded(path: PathStatus) -> Reason | None:
+    return Reason(ReasonCode.RECORDED, detail=Prose(path.reason)) if path.reason else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netprobe.model.check import Check, Probe
 from netprobe.probes.name_resolution import resolve
 from netprobe.probes.net import Net, Stream
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Facts, Observation, make_facts
 from netprobe.probes.parameters import check_choice, check_dns_name, check_server_name
 from netprobe.probes.tls_stream import SecureStream
 
@@ -25,7 +25,7 @@ class OpenedConnection:
     ready_ns: int
     """When the first byte could be sent."""
     phases_ns: Phases
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: Facts = ()
 
     @property
     def secured(self) -> SecureStream | None:
@@ -53,14 +53,14 @@ async def dial(
 ) -> OpenedConnection | Observation:
     """Open the connection; where a phase fails, its outcome, with the durations of those before it."""
     phases: Phases = ()
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: Facts = ()
     if check.probe.option("resolve") == "yes":
         asked_ns = net.now_ns()
         addresses = await resolve(check, net, check.probe.name)
         phases = (("resolve", net.now_ns() - asked_ns),)
         if isinstance(addresses, Observation):
             return addresses._replace(phases_ns=phases)
-        facts = tuple(_judge_addresses(check, addresses))
+        facts = make_facts(_judge_addresses(check, addresses))
     began_ns = net.now_ns()
     stream = await net.connect(check, port=port)
     if isinstance(stream, Observation):

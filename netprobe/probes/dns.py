@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, NotResolved, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Closed, Net
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from netprobe.probes.parameters import check_choice, check_dns_name, check_port, refuse_size
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def ask(check: Check, net: Net) -> Observation:
     found = await look_up(check, net, name=probe.name, kind=probe.option("type", "A"))
     if isinstance(found, Observation):
         return found
-    facts = (("records", ", ".join(found[:MAX_RECORDS])), ("server", _describe_server(check)))
+    facts = make_facts((("records", ", ".join(found[:MAX_RECORDS])), ("server", _describe_server(check))))
     return Observation(Reached(max(1, net.now_ns() - began_ns)), facts=facts)
 
 
@@ -108,12 +109,12 @@ async def _ask_tcp(check: Check, net: Net, query: dns.message.Message) -> dns.me
             if isinstance(data, Observation):
                 return data
             if isinstance(data, Closed):
-                return Observation(AppFailed("the DNS server closed the connection"))
+                return Observation(AppFailed(Prose("the DNS server closed the connection")))
             buffer += data
     finally:
         stream.close()
     reply = _read(buffer[2:], query)
-    return reply if reply is not None else Observation(AppFailed("the DNS server's reply is garbled"))
+    return reply if reply is not None else Observation(AppFailed(Prose("the DNS server's reply is garbled")))
 
 
 KIND = ProbeKind(

@@ -3,7 +3,7 @@
 Reads ``also`` (further addresses beside the target's, with commas) and, with one entry per address and ``;``
 between them, ``tcp`` and ``udp`` (the silent ports) and ``witness`` (the control probe, under its first name,
 which agents of earlier builds know: what passes to this address: ``icmp``, ``tcp/443``, ``udp/53``, or
-nothing), and ``hops`` (the largest TTL, default 16). The answer's facts are the drops, as
+nothing), and ``hops`` (the largest TTL, default 16). The answer's values are the drops, as
 :func:`write_drops` and :func:`read_drops` say.
 
 A drop lies between the last hop that still named the port and the first that named the control probe and
@@ -22,6 +22,7 @@ from netprobe.model.verdict import PORTED, Transport
 from netprobe.probes.firewalk import Firewalk
 from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.kind import PacketDriver, ProbeKind
+from netprobe.probes.observation import Facts, make_facts
 from netprobe.probes.ports import MAX_PAIRS, also_of, check_also, entries_of, read_port_list, write_ports
 
 DEFAULT_HOPS = 16
@@ -161,29 +162,37 @@ def _who(heard: Expired | Ended | None, address: str) -> str:
     return heard.sender if isinstance(heard, Expired) else address
 
 
-def write_drops(drops: Iterable[DropLocation]) -> tuple[tuple[str, str], ...]:
-    """Drops as facts: the place is the name, ports lost at the same place are joined."""
+def write_drops(drops: Iterable[DropLocation]) -> tuple[str, ...]:
+    """Drops as values: ``ADDRESS TRANSPORT BEFORE AFTER PORTS``, ports lost at the same place joined."""
     grouped: dict[str, list[int]] = {}
     for one in drops:
         place = " ".join(_write_hop(hop) for hop in (one.before, one.after))
         grouped.setdefault(f"{one.address} {one.transport} {place}", []).append(one.port)
-    return tuple((name, write_ports(ports)) for name, ports in grouped.items())
+    return tuple(f"{place} {write_ports(ports)}" for place, ports in grouped.items())
 
 
 def _write_hop(hop: DropHop | None) -> str:
     return _NOBODY if hop is None else f"{hop.ttl}@{hop.address}"
 
 
-def read_drops(facts: Iterable[tuple[str, str]]) -> Iterator[DropLocation]:
-    """The drops again; :class:`RemoteFormatError` for what is none."""
-    for name, ports in facts:
+def write_facts(drops: Iterable[DropLocation]) -> Facts:
+    """The same for people, and for builds that read no values: the ports apart."""
+    return make_facts(value.rpartition(" ")[::2] for value in write_drops(drops))
+
+
+def read_drops(values: Iterable[str], facts: Facts = ()) -> Iterator[DropLocation]:
+    """The drops of an answer again; without *values* those that a build of before wrote as *facts*.
+
+    :class:`RemoteFormatError` for what is none.
+    """
+    for value in tuple(values) or (f"{place} {ports}" for place, ports in facts):
         try:
-            address, transport, before, after = name.split(" ")
+            address, transport, before, after, ports = value.split(" ")
             first, last = _read_hop(before), None if after == _NOBODY else _read_hop(after)
-            for port in read_port_list(ports, where=name):
+            for port in read_port_list(ports, where="ports"):
                 yield DropLocation(address, Transport(transport), port, first, last)
         except (ValueError, InputError) as error:
-            raise RemoteFormatError(f"drops: {name[:80]!r} is not the place of a drop") from error
+            raise RemoteFormatError(f"drops: {value[:80]!r} is not the place of a drop") from error
 
 
 def _read_hop(text: str) -> DropHop:

@@ -26,11 +26,12 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
+from netprobe.model.prose import Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.kind import PacketDriver, ProbeKind
-from netprobe.probes.observation import Observation, describe
+from netprobe.probes.observation import Observation, describe, make_facts
 from netprobe.probes.trace import DEFAULT_HOPS, MAX_SILENT_HOPS, SendPacket
 
 SUSPECT, CONTROL = 0, 1
@@ -228,18 +229,18 @@ def conclude(state: Firewalk, *, is_late: bool = False) -> Observation:
     """The suspect's outcome, who drops it, and every hop as a line of facts."""
     places = (*((state.whole,) if state.whole else ()), *state.places)
     ended = next((one.suspect for one in places if isinstance(one.suspect, Ended)), None)
-    facts = tuple(_facts(state, ended))
+    facts = make_facts(_facts(state, ended))
     if ended is not None:
         if isinstance(ended.outcome, TimedOut):
             detail = f"this host's own packet filter drops port {state.spec.port}"
-            return Observation(ended.outcome, lost_out=True, detail=detail, facts=facts)
+            return Observation(ended.outcome, lost_out=True, detail=Prose(detail), facts=facts)
         arrived = isinstance(ended.outcome, Reached | Refused)
         outcome = Reached(state.rtt_ns) if arrived else ended.outcome
         return Observation(outcome, ended.answered_by, ended.observed_source, facts=facts)
     if is_late:
-        why = "the time was up before the walk ended"
+        why = Prose("the time was up before the walk ended")
         return Observation(NotMeasured(why), facts=facts, detail=why)
-    return Observation(TimedOut(state.spec.patience_ns), facts=facts, detail=find_dropper(state))
+    return Observation(TimedOut(state.spec.patience_ns), facts=facts, detail=Prose(find_dropper(state)))
 
 
 def find_dropper(state: Firewalk) -> str:
@@ -309,7 +310,7 @@ def _describe(heard: Expired | Ended | None) -> str:
         case Ended() if isinstance(heard.outcome, TimedOut):
             return "this host's own packet filter drops it"
         case _:
-            return describe(heard.outcome)
+            return str(describe(heard.outcome))
 
 
 KIND = ProbeKind(

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Outcome, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes.connection_phases import (
     OpenedConnection,
     dial,
@@ -98,7 +99,7 @@ async def ask(check: Check, net: Net) -> Observation:
     now_ns = net.now_ns()
     outcome, health = judge(reply, check.probe.option("service"), rtt_ns=now_ns - dialled.began_ns)
     phases = (*dialled.phases_ns, ("answer", now_ns - dialled.ready_ns))
-    facts = (*dialled.facts, *((("health", health),) if health else ()))
+    facts = (*dialled.facts, *((("health", Prose(health)),) if health else ()))
     return judge_certificate_too(
         Observation(outcome, phases_ns=phases, facts=facts), dialled, check.probe.name, net
     )
@@ -111,7 +112,9 @@ async def _converse(check: Check, dialled: OpenedConnection) -> Reply | Observat
 
     stream, secured = dialled.stream, dialled.secured
     if secured is not None and secured.tls.selected_alpn_protocol() != _ALPN:
-        return Observation(AppFailed("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"))
+        return Observation(
+            AppFailed(Prose("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"))
+        )
     connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     _request(check, connection)
     reply, is_first = Reply(), True
@@ -123,14 +126,14 @@ async def _converse(check: Check, dialled: OpenedConnection) -> Reply | Observat
             return data
         if isinstance(data, Closed):
             how = "reset" if data.reset else "closed"
-            return Observation(AppFailed(f"the connection was {how} before the answer"))
+            return Observation(AppFailed(Prose(f"the connection was {how} before the answer")))
         if is_first and data.startswith(b"HTTP/1"):  # too short for a frame: h2 would wait for its rest
-            return Observation(AppFailed("not HTTP/2: it answers in HTTP/1"))
+            return Observation(AppFailed(Prose("not HTTP/2: it answers in HTTP/1")))
         is_first = False
         try:
             take(reply, connection.receive_data(data))
         except (ProtocolError, UnicodeDecodeError) as error:
-            return Observation(AppFailed(f"not HTTP/2: {error}"[:200]))
+            return Observation(AppFailed(Prose(f"not HTTP/2: {error}"[:200])))
     return reply
 
 
@@ -234,20 +237,20 @@ def judge(reply: Reply, service: str, *, rtt_ns: int) -> tuple[Outcome, str]:
     """The outcome, and the health where the server told one."""
     about = f"service {service!r}" if service else "the server"
     if reply.trouble:
-        return AppFailed(reply.trouble), ""
+        return AppFailed(Prose(reply.trouble)), ""
     if reply.http_status != "200" or not reply.content_type.startswith("application/grpc"):
         answered = f"HTTP status {reply.http_status}, {reply.content_type or 'no type'}"
-        return AppFailed(f"no gRPC: {answered}"[:200]), ""
+        return AppFailed(Prose(f"no gRPC: {answered}"[:200])), ""
     if reply.status != "0":
-        return AppFailed(_describe_status(reply, service)), ""
+        return AppFailed(Prose(_describe_status(reply, service))), ""
     try:
         health = decode_response(bytes(reply.body))
     except RemoteFormatError as error:
-        return AppFailed(str(error)), ""
+        return AppFailed(Prose(str(error))), ""
     if health == _SERVING:
         return Reached(max(1, rtt_ns)), "SERVING"
     name = HEALTH[health] if health < len(HEALTH) else f"status {health}"
-    return AppFailed(f"{about} says {name}"), name
+    return AppFailed(Prose(f"{about} says {name}")), name
 
 
 def _describe_status(reply: Reply, service: str) -> str:

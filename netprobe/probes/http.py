@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes.connection_phases import dial, validate_dial_options, wants_tls
 from netprobe.probes.kind import ProbeKind, StreamDriver, VectorColumn
 from netprobe.probes.net import Closed, Net, Stream
@@ -86,7 +87,7 @@ async def _converse(check: Check, stream: Stream, net: Net) -> tuple[int, bytes,
         try:
             reader.feed(b"" if isinstance(data, Closed) else data)
         except h11.RemoteProtocolError as error:
-            return Observation(AppFailed(f"not HTTP: {error}"[:200]))
+            return Observation(AppFailed(Prose(f"not HTTP: {error}"[:200])))
     assert first_byte_ns is not None
     return reader.status, bytes(reader.body), first_byte_ns
 
@@ -129,21 +130,23 @@ def _request(check: Check, connection: h11.Connection) -> bytes:
 def _ended(why: Closed | Observation) -> Observation:
     if isinstance(why, Observation):
         return why
-    return Observation(AppFailed("the connection was reset" if why.reset else "the connection was closed"))
+    return Observation(
+        AppFailed(Prose("the connection was reset" if why.reset else "the connection was closed"))
+    )
 
 
 def _judge(check: Check, status: int, body: bytes, *, rtt_ns: int) -> Observation:
     if status != int(check.probe.option("status", "200")):
         wanted = check.probe.option("status", "200")
         return Observation(
-            AppFailed(f"HTTP status {status}" + (f", not {wanted}" if wanted != "200" else ""))
+            AppFailed(Prose(f"HTTP status {status}" + (f", not {wanted}" if wanted != "200" else "")))
         )
     if check.target.kind is TargetKind.OUTSIDE or check.probe.option("identity") == "no":
         return Observation(Reached(rtt_ns))
     try:
         identity = decode_identity(body)
     except RemoteFormatError as error:
-        return Observation(AppFailed(str(error)))
+        return Observation(AppFailed(Prose(str(error))))
     outcome = judge_identity(check, identity.agent, rtt_ns=rtt_ns)
     return Observation(outcome, answered_by=identity.agent)
 

@@ -16,22 +16,28 @@ Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
-from netprobe.model.outcome import AppFailed, NotMeasured, Reached, TimedOut
+from netprobe.model.flow import FlowState
+from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, TimedOut
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.observation import Observation
+from netprobe.wire import previous_build
 
 DEFAULT_GAPS = "30,120,180,240,350"
 DEFAULT_PATIENCE_MS = 3_000
 MAX_GAP_S = 3_600
 MAX_GAPS = 16
+_VALUE = re.compile(r"(\d{1,4}) ([a-z-]+)")
+"""How :func:`read_flows` is told what became of a flow: its gap in seconds and its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +100,18 @@ class IdleFlow:
     opened_ns: int
     ready_ns: int | None = None
     asked_ns: int | None = None
-    lives: bool | None = None
-    how: str = ""
-    """How it died."""
+    state: FlowState = FlowState.PENDING
     rtt_ns: int = 1
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is not known yet what became of it."""
+        return self.state is FlowState.PENDING
+
+    @property
+    def lives(self) -> bool:
+        """Whether it answered after its gap."""
+        return self.state is FlowState.ALIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +188,17 @@ def step(state: Idle, event: Event) -> tuple[Idle, tuple[Command, ...]]:
 
 def _advance(flow: IdleFlow, event: Event, spec: IdleSpec) -> IdleFlow:
     """What the event means for this flow."""
-    if flow.lives is not None:
+    if not flow.is_pending:
         return flow
     match event:
         case FlowReady(gap, at_ns) if gap == flow.gap_s:
             return replace(flow, ready_ns=at_ns)
         case FlowAnswered(gap, at_ns) if gap == flow.gap_s and flow.asked_ns is not None:
-            return replace(flow, lives=True, rtt_ns=max(1, at_ns - flow.asked_ns))
+            return replace(flow, state=FlowState.ALIVE, rtt_ns=max(1, at_ns - flow.asked_ns))
         case FlowBroken(gap, at_ns, reset) if gap == flow.gap_s:
-            return replace(flow, lives=False, how="reset" if reset else "closed")
+            return replace(flow, state=FlowState.RESET if reset else FlowState.CLOSED)
         case Woke(at_ns) if flow.asked_ns is not None and at_ns >= flow.asked_ns + spec.patience_ns:
-            return replace(flow, lives=False, how="silence")
+            return replace(flow, state=FlowState.SILENT)
         case _:
             return flow
 
@@ -196,17 +210,16 @@ def _go_on(state: Idle, at_ns: int) -> tuple[Idle, tuple[Command, ...]]:
                  and at_ns >= one.opened_ns + state.spec.patience_ns), None)  # fmt: skip
     if late is not None:
         return _finish(
-            state, Observation(TimedOut(state.spec.patience_ns), detail="no flow could be opened: silence")
+            state,
+            Observation(TimedOut(state.spec.patience_ns), detail=Prose("no flow could be opened: silence")),
         )
     alive, dead = find_bounds(state.flows)
-    is_known = dead is not None and all(
-        one.lives is not None for one in state.flows if one.gap_s < dead.gap_s
-    )
+    is_known = dead is not None and all(not one.is_pending for one in state.flows if one.gap_s < dead.gap_s)
     if is_known or all(one.lives for one in state.flows):
         return _bisect_or_end(state, alive, dead, at_ns)
     if at_ns - state.began_ns >= state.spec.timeout_ns:
-        why = "the time was up before the gaps were over"
-        return _finish(state, Observation(NotMeasured(why), detail=why, facts=tuple(_facts(state))))
+        why = Prose("the time was up before the gaps were over")
+        return _finish(state, _observe(state, NotMeasured(why), why))
     due = tuple(one.gap_s for one in state.flows if _is_due(one, at_ns))
     flows = tuple(replace(one, asked_ns=at_ns) if one.gap_s in due else one for one in state.flows)
     state = replace(state, flows=flows)
@@ -214,7 +227,7 @@ def _go_on(state: Idle, at_ns: int) -> tuple[Idle, tuple[Command, ...]]:
 
 
 def _is_due(flow: IdleFlow, at_ns: int) -> bool:
-    return (flow.lives is None and flow.asked_ns is None and flow.ready_ns is not None
+    return (flow.is_pending and flow.asked_ns is None and flow.ready_ns is not None
             and at_ns >= flow.ready_ns + flow.gap_s * SECOND_NS)  # fmt: skip
 
 
@@ -229,7 +242,7 @@ def _bisect_or_end(
     left_ns = state.spec.timeout_ns - (at_ns - state.began_ns)
     if left_ns < middle * SECOND_NS + 2 * state.spec.patience_ns:
         return _finish(state, conclude(state))
-    kept = [one for one in state.flows if one.lives is not None]
+    kept = [one for one in state.flows if not one.is_pending]
     state = replace(state, flows=tuple(sorted([*kept, IdleFlow(middle, at_ns)], key=lambda one: one.gap_s)))
     return state, (OpenFlow(middle), _wake(state, at_ns))
 
@@ -239,7 +252,7 @@ def _wake(state: Idle, at_ns: int) -> WakeAt:
     assert state.began_ns is not None
     times = [state.began_ns + state.spec.timeout_ns]
     for flow in state.flows:
-        if flow.lives is None:
+        if flow.is_pending:
             if flow.asked_ns is not None:
                 times.append(flow.asked_ns + state.spec.patience_ns)
             elif flow.ready_ns is not None:
@@ -255,31 +268,45 @@ def _finish(state: Idle, seen: Observation) -> tuple[Idle, tuple[Command, ...]]:
 
 def find_bounds(flows: tuple[IdleFlow, ...]) -> tuple[IdleFlow | None, IdleFlow | None]:
     """The shortest gap that killed, and the longest below it that did not."""
-    dead = next((one for one in flows if one.lives is False), None)
+    dead = next((one for one in flows if not one.is_pending and not one.lives), None)
     alive = [one for one in flows if one.lives and (dead is None or one.gap_s < dead.gap_s)]
     return (alive[-1] if alive else None), dead
 
 
 def conclude(state: Idle) -> Observation:
-    """The outcome, and every gap as a line of facts."""
+    """The outcome, and what became of each flow."""
     alive, dead = find_bounds(state.flows)
-    facts = tuple(_facts(state))
     if dead is None:
         assert alive is not None
-        return Observation(Reached(alive.rtt_ns), facts=facts)
+        return _observe(state, Reached(alive.rtt_ns))
     between = f"between {alive.gap_s} s and {dead.gap_s} s" if alive else f"within {dead.gap_s} s"
-    if dead.how == "silence":
+    if dead.state is FlowState.SILENT:
         words = f"a quiet flow dies {between}: its next packet meets silence, as if a firewall forgot it"
-        return Observation(TimedOut(state.spec.patience_ns), detail=words, facts=facts)
+        return _observe(state, TimedOut(state.spec.patience_ns), Prose(words))
     by = "something on the way, such as a NAT gateway, or the far end resets it"
-    words = by if dead.how == "reset" else "the far end closes it"
-    return Observation(AppFailed(f"a quiet flow dies {between}: {words}"), facts=facts)
+    words = by if dead.state is FlowState.RESET else "the far end closes it"
+    return _observe(state, AppFailed(Prose(f"a quiet flow dies {between}: {words}")))
 
 
-def _facts(state: Idle) -> Iterator[tuple[str, str]]:
-    told = {"silence": "dead: silence", "reset": "dead: reset", "closed": "dead: closed"}
-    for flow in state.flows:
-        yield f"{flow.gap_s} s quiet", "lives" if flow.lives else told.get(flow.how, "not waited for")
+def _observe(state: Idle, outcome: Outcome, detail: Prose = NO_PROSE) -> Observation:
+    facts = tuple(previous_build.write_flow(flow.gap_s, flow.state) for flow in state.flows)
+    values = tuple(f"{flow.gap_s} {flow.state}" for flow in state.flows)
+    return Observation(outcome, detail=detail, facts=facts, values=values)
+
+
+def read_flows(
+    values: Iterable[str], facts: Iterable[tuple[str, Prose]] = ()
+) -> tuple[tuple[int, FlowState], ...]:
+    """What became of each flow, by its gap in seconds; what cannot be read is left out.
+
+    A build of before sent no *values*, and only *facts*.
+    """
+    listed = tuple(values)
+    if not listed:
+        return tuple(previous_build.read_flows(facts))
+    found = (_VALUE.fullmatch(line) for line in listed)
+    known = set(FlowState)
+    return tuple((int(one[1]), FlowState(one[2])) for one in found if one is not None and one[2] in known)
 
 
 KIND = ProbeKind(

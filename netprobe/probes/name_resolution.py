@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotResolved, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes.net import Net, Resolvers
-from netprobe.probes.observation import Observation, describe
+from netprobe.probes.observation import Observation
 
 
 def parse_resolvers(text: str) -> Resolvers:
@@ -47,7 +48,9 @@ async def resolve(check: Check, net: Net, name: str) -> tuple[str, ...] | Observ
         if not isinstance(found, Observation):
             return found
         if not isinstance(found.outcome, NotResolved):
-            rcode = "timeout" if isinstance(found.outcome, TimedOut) else describe(found.outcome)
-            return Observation(NotResolved(name, rcode), detail=f"resolve {name}: {server} {found.words}")
+            rcode = "timeout" if isinstance(found.outcome, TimedOut) else str(found.outcome.kind)
+            return Observation(
+                NotResolved(name, rcode), detail=Prose(f"resolve {name}: {server} {found.words}")
+            )
         why = why or found.outcome.rcode
-    return Observation(NotResolved(name, why), detail=f"resolve {name}: {server} says {why}")
+    return Observation(NotResolved(name, why), detail=Prose(f"resolve {name}: {server} says {why}"))

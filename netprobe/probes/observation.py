@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import AgentId
@@ -19,10 +20,14 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.wire.stamp import encode_name, is_same_name
 
 LOCAL = "local"
 """In place of the sender of an error that our own host raised before anything left it."""
+
+
+Facts: TypeAlias = tuple[tuple[str, Prose], ...]
 
 
 class Observation(NamedTuple):
@@ -40,37 +45,44 @@ class Observation(NamedTuple):
     """It is certain that the request never left this host's own packet filter."""
     phases_ns: tuple[tuple[str, int], ...] = ()
     """Named durations in order: ``connect``, ``first-byte`` …"""
-    detail: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    """What the kind found out beside the outcome, in the order in which it is read."""
+    detail: Prose = NO_PROSE
+    facts: Facts = ()
+    """What the kind found out beside the outcome, for people, in the order in which it is read."""
+    values: tuple[str, ...] = ()
+    """The same for programs, where the kind has such: written and read by its own module."""
 
     @property
-    def words(self) -> str:
+    def words(self) -> Prose:
         """The failure in a few words; empty for a right answer."""
         return self.detail or describe(self.outcome)
 
 
-def describe(outcome: Outcome) -> str:  # noqa: PLR0911 - one line per member of the union
+def make_facts(told: Iterable[tuple[str, str]]) -> Facts:
+    """Names and their texts as facts."""
+    return tuple((name, Prose(text)) for name, text in told)
+
+
+def describe(outcome: Outcome) -> Prose:  # noqa: PLR0911 - one line per member of the union
     """An outcome in a few words; empty for ``Reached``."""
     match outcome:
         case Reached():
-            return ""
+            return NO_PROSE
         case Refused():
-            return "refused"
+            return Prose("refused")
         case Rejected(sender, icmp_type, icmp_code):
-            return f"rejected by {sender} ({icmp_type}/{icmp_code})"
+            return Prose(f"rejected by {sender} ({icmp_type}/{icmp_code})")
         case TimedOut(after_ns):
-            return f"no answer within {after_ns // 1_000_000} ms"
+            return Prose(f"no answer within {after_ns // 1_000_000} ms")
         case TooBig(mtu, sender):
-            return f"too big: {sender} passes {mtu} bytes"
+            return Prose(f"too big: {sender} passes {mtu} bytes")
         case NotResolved(name, rcode):
-            return f"{name}: {rcode}"
+            return Prose(f"{name}: {rcode}")
         case TlsFailed(reason) | AppFailed(reason):
             return reason
         case WrongPeer(expected, answered_by):
-            return f"{answered_by} answered instead of {expected}"
+            return Prose(f"{answered_by} answered instead of {expected}")
         case NotMeasured(reason):
-            return f"not measured: {reason}"
+            return Prose(f"not measured: {reason}")
 
 
 def judge_identity(check: Check, answered_by: str, *, rtt_ns: int) -> Outcome:
@@ -91,15 +103,16 @@ def is_expected(check: Check, answered_by: str) -> bool:
         case TargetKind.AGENT:
             return target.name == answered_by or is_same_name(target.name, answered_by)
         case TargetKind.SERVICE | TargetKind.ENDPOINT:
-            return _begins_with(answered_by, str(target.cluster))
+            return is_at(answered_by, str(target.cluster))
         case TargetKind.NODE | TargetKind.GATEWAY_OUTER:
             place = str(target.node) if target.node else "/".join(target.name.split("/")[:2])
-            return _begins_with(answered_by, place)
+            return is_at(answered_by, place)
         case TargetKind.DNS | TargetKind.OUTSIDE:
             return True
 
 
-def _begins_with(answered_by: str, place: str) -> bool:
+def is_at(answered_by: str, place: str) -> bool:
+    """Whether the agent of that name, which may be cut (``wire.stamp``), stands in a cluster or at a node."""
     return answered_by.startswith(f"{place}/") or encode_name(f"{place}/").startswith(answered_by.encode())
 
 

@@ -27,10 +27,11 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.kind import PacketDriver, ProbeKind
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from netprobe.probes.pmtu_sizes import Sizes, choose_size, complain, format_sizes
 from netprobe.wire import stamp
 
@@ -341,22 +342,22 @@ def _run_out_of_time(state: Contacting | Searching) -> Step:
 
 
 def _end_unreachable(state: Contacting, outcome: Outcome) -> Step:
-    facts = (("forward", "unreachable"), ("back", "unreachable"))
+    facts = make_facts((("forward", "unreachable"), ("back", "unreachable")))
     return _end(Observation(outcome, facts=facts), state.sizes)
 
 
 def _end_unfinished(state: Searching, reason: str) -> Step:
-    facts = tuple(format_sizes(state.sizes))
-    return _end(Observation(NotMeasured(reason), state.responder.name, facts=facts), state.sizes)
+    facts = make_facts(format_sizes(state.sizes))
+    return _end(Observation(NotMeasured(Prose(reason)), state.responder.name, facts=facts), state.sizes)
 
 
 def _end_found(state: Searching) -> Step:
     """Both directions are known: each is ``ok``, ``reduced`` or a ``blackhole``."""
     sizes, responder = state.sizes, state.responder
-    facts = tuple(format_sizes(sizes))
+    facts = make_facts(format_sizes(sizes))
     if sizes.is_blackhole_out or sizes.is_blackhole_back:
-        outcome = TimedOut(state.spec.patience_ns)
-        return _end(Observation(outcome, responder.name, detail=complain(sizes), facts=facts), sizes)
+        outcome, detail = TimedOut(state.spec.patience_ns), Prose(complain(sizes))
+        return _end(Observation(outcome, responder.name, detail=detail, facts=facts), sizes)
     return _end(Observation(Reached(responder.rtt_ns), responder.name, facts=facts), sizes)
 
 

@@ -5,39 +5,29 @@ Reads the options ``tcp`` and ``udp`` (``80,443,8000-8010``), ``sctp`` (asked wh
 and ``also`` (further addresses beside the target's, with commas). What is said once is asked of every
 address; entries with ``;`` between them are one for each address. ``tries`` is how many silences are a
 verdict on a host that refuses nothing (3). The answer is one ``Reached`` (or ``TimedOut`` where nothing
-answered) whose facts hold the verdicts, as :func:`write_facts` and :func:`read_facts` say.
+answered) whose values hold the verdicts, as :func:`write_values` and :func:`read_verdicts` say.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
-from netprobe.model.outcome import STOOD_STILL
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.kind import PacketDriver, ProbeKind
+from netprobe.wire import previous_build
 
 MAX_PAIRS = 4096
 """Pairs of address and port in one question."""
 DEFAULT_TRIES, _MOST_TRIES = 3, 9
-LIMITED = "the host limits its answers, and time was over"
-"""Why a door is ``unknown`` that stayed silent while its host could not be asked fast enough."""
-FELL_SILENT = "the host had answered and then said nothing any more"
-"""Why a door is ``unknown`` that was silent while everything else was, too."""
-TOO_EARLY = "time was over"
-"""The same where nothing of that is known."""
-
-
-def is_undecided(reason: str) -> bool:
-    """Whether a door is ``unknown`` for this *reason* only because the question ended too early."""
-    return reason in {LIMITED, FELL_SILENT, TOO_EARLY} or reason.startswith(STOOD_STILL)
-
-
 _NUMBERED = (*PORTED, Transport.SCTP)
+_NOBODY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,37 +162,81 @@ def read_port_list_of(text: str, key: str) -> tuple[int, ...]:
     return tuple(read_port_list(text, where=f"options.{key}"))
 
 
-def write_facts(verdicts: Iterable[PortVerdict]) -> tuple[tuple[str, str], ...]:
-    """Verdicts as facts: everything but the port is the name, ports with equal names are joined."""
-    grouped: dict[str, list[int]] = {}
+def write_facts(verdicts: Iterable[PortVerdict]) -> tuple[tuple[str, Prose], ...]:
+    """Verdicts for people, and for builds that read no values (``wire.previous_build``)."""
+    return tuple(
+        (previous_build.write_port(each[0]), Prose(write_ports(one.port for one in each)))
+        for each in _group(verdicts)
+    )
+
+
+def write_values(verdicts: Iterable[PortVerdict]) -> tuple[str, ...]:
+    """Verdicts for programs, ports that are alike in all else joined.
+
+    A value is ``ADDRESS TRANSPORT VERDICT PORTS`` and then, where there is more to say: ``SENDER TYPE CODE``
+    of a rejection, the agent behind an open port, or ``CODE MILLISECONDS WHO DETAIL`` of a reason, where an
+    empty WHO is ``-``.
+    """
+    return tuple(
+        " ".join(filter(None, (_head(each[0]), write_ports(one.port for one in each), _tail(each[0]))))
+        for each in _group(verdicts)
+    )
+
+
+def _group(verdicts: Iterable[PortVerdict]) -> Iterable[list[PortVerdict]]:
+    """Verdicts that differ only in their port, together."""
+    grouped: dict[PortVerdict, list[PortVerdict]] = {}
     for one in verdicts:
-        name = f"{one.address} {one.transport} {one.verdict}"
-        if one.verdict is Verdict.REJECTED:
-            name += f" {one.sender} {one.icmp_type} {one.icmp_code}"
-        elif one.reason:
-            name += f" {one.reason}"
-        grouped.setdefault(name, []).append(one.port)
-    return tuple((name, write_ports(ports)) for name, ports in grouped.items())
+        grouped.setdefault(replace(one, port=0), []).append(one)
+    return grouped.values()
 
 
-def read_facts(facts: Iterable[tuple[str, str]]) -> Iterator[PortVerdict]:
-    """The verdicts again; :class:`RemoteFormatError` for what is none."""
-    for name, ports in facts:
+def _head(one: PortVerdict) -> str:
+    return f"{one.address} {one.transport} {one.verdict}"
+
+
+def _tail(one: PortVerdict) -> str:
+    if one.verdict is Verdict.REJECTED:
+        return f"{one.sender} {one.icmp_type} {one.icmp_code}"
+    if one.reason is not None:
+        return (
+            f"{one.reason.code} {one.reason.for_ms} {one.reason.who or _NOBODY} {one.reason.detail}".rstrip()
+        )
+    return one.answered_by
+
+
+def read_verdicts(values: Iterable[str], facts: Iterable[tuple[str, Prose]] = ()) -> Iterator[PortVerdict]:
+    """The verdicts of an answer again; without *values* those that a build of before wrote as *facts*.
+
+    :class:`RemoteFormatError` for what is none.
+    """
+    lines = tuple(values) or previous_build.read_ports(facts)
+    for line in lines:
         try:
-            address, transport, verdict, *rest = name.split(" ", 3)
-            told = rest[0] if rest else ""
-            word = Verdict(verdict)
-            sender, icmp_type, icmp_code, reason = "", None, None, told
-            if word is Verdict.REJECTED:
-                sender, kind, code = told.split(" ")
-                icmp_type, icmp_code, reason = int(kind), int(code), ""
-            lowest = 0 if transport == Transport.ICMP else 1
-            for port in read_port_list(ports, where=name, lowest=lowest):
-                yield PortVerdict(
-                    address, Transport(transport), port, word, sender, icmp_type, icmp_code, reason
-                )
+            yield from _read_value(line)
         except (ValueError, InputError) as error:
-            raise RemoteFormatError(f"ports: {name[:80]!r} is not a verdict") from error
+            raise RemoteFormatError(f"ports: {line[:80]!r} is not a verdict") from error
+
+
+def _read_value(line: str) -> Iterator[PortVerdict]:
+    address, transport, verdict, ports, *rest = line.split(" ", 4)
+    tail, word = rest[0] if rest else "", Verdict(verdict)
+    one = PortVerdict(address, Transport(transport), 0, word)
+    if word is Verdict.REJECTED:
+        sender, kind, code = tail.split(" ")
+        one = replace(one, sender=sender, icmp_type=int(kind), icmp_code=int(code))
+    elif word is Verdict.OPEN:
+        one = replace(one, answered_by=tail)
+    elif tail:
+        one = replace(one, reason=_read_reason(tail))
+    lowest = 0 if one.transport is Transport.ICMP else 1
+    for port in read_port_list(ports, where="ports", lowest=lowest):
+        yield replace(one, port=port)
+
+
+def _read_reason(text: str) -> Reason:
+    code, for_ms, who, *detail = text.split(" ", 3)
+    return Reason(ReasonCode(code), "" if who == _NOBODY else who, int(for_ms), Prose("".join(detail)))
 
 
 KIND = ProbeKind(

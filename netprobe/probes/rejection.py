@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
+from netprobe.model.prose import Prose
 from netprobe.probes.observation import LOCAL, Observation
 
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
@@ -83,19 +84,19 @@ def observe_send_error(error: OSError, check: Check, *, version: int) -> Observa
     """What it means that the local kernel did not send."""
     match error.errno:
         case errno.EPERM:
-            words = "this host's own packet filter drops it"
+            words = Prose("this host's own packet filter drops it")
             return Observation(TimedOut(check.probe.timeout_ns), lost_out=True, detail=words)
         case errno.ENETUNREACH:
-            return Observation(Rejected(LOCAL, *_NO_ROUTE[version]), detail="no route on this host")
+            return Observation(Rejected(LOCAL, *_NO_ROUTE[version]), detail=Prose("no route on this host"))
         case errno.EHOSTUNREACH:
             return Observation(
-                Rejected(LOCAL, *_HOST_UNREACHABLE[version]), detail="unreachable by this host's routes"
+                Rejected(LOCAL, *_HOST_UNREACHABLE[version]),
+                detail=Prose("unreachable by this host's routes"),
             )
         case errno.EACCES:
-            return Observation(
-                Rejected(LOCAL, *_PROHIBITED[version]), detail="prohibited by this host's routes"
-            )
+            words = Prose("prohibited by this host's routes")
+            return Observation(Rejected(LOCAL, *_PROHIBITED[version]), detail=words)
         case errno.EMSGSIZE:
-            return Observation(NotMeasured("larger than this host's own interface passes"))
+            return Observation(NotMeasured(Prose("larger than this host's own interface passes")))
         case _:
-            return Observation(NotMeasured(f"cannot send: {error.strerror or error}"))
+            return Observation(NotMeasured(Prose(f"cannot send: {error.strerror or error}")))

@@ -17,10 +17,11 @@ from typing import Any
 
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import Outcome, Reached, TlsFailed
+from netprobe.model.prose import Prose
 from netprobe.probes.connection_phases import OpenedConnection, dial
 from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Net
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from netprobe.probes.parameters import check_port, check_server_name, refuse_size
 
 DEFAULT_PORT = 443
@@ -61,7 +62,8 @@ async def ask(check: Check, net: Net) -> Observation:
     rtt_ns = dialled.ready_ns - dialled.began_ns
     outcome = judge(chain, check.probe.name, rtt_ns=rtt_ns, wall_ns=net.wall_ns())
     cipher = secured.tls.cipher()
-    facts = (("version", f"{secured.tls.version()}{f', {cipher[0]}' if cipher else ''}"), *describe(chain))
+    version = f"{secured.tls.version()}{f', {cipher[0]}' if cipher else ''}"
+    facts = make_facts((("version", version), *describe(chain)))
     return Observation(outcome, phases_ns=dialled.phases_ns, facts=facts)
 
 
@@ -75,7 +77,7 @@ def judge_certificate_too(seen: Observation, dialled: OpenedConnection, name: st
     outcome = judge(chain, name, rtt_ns=1, wall_ns=net.wall_ns())
     if isinstance(outcome, TlsFailed) and isinstance(seen.outcome, Reached):
         seen = seen._replace(outcome=outcome)
-    return seen._replace(facts=(*seen.facts, ("certificate", told)))
+    return seen._replace(facts=(*seen.facts, ("certificate", Prose(told))))
 
 
 def read_chain(tls: ssl.SSLObject) -> tuple[Certificate, ...]:
@@ -107,14 +109,18 @@ def _common_name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
 def judge(chain: tuple[Certificate, ...], name: str, *, rtt_ns: int, wall_ns: int) -> Outcome:
     """Whether the leaf is within its time and bears *name* (any, where none is asked for)."""
     if not chain:
-        return TlsFailed("the server shows no certificate")
+        return TlsFailed(Prose("the server shows no certificate"))
     leaf = chain[0]
     if wall_ns > leaf.not_after_ns:
-        return TlsFailed(f"the certificate expired {(wall_ns - leaf.not_after_ns) // _DAY_NS} days ago")
+        return TlsFailed(
+            Prose(f"the certificate expired {(wall_ns - leaf.not_after_ns) // _DAY_NS} days ago")
+        )
     if wall_ns < leaf.not_before_ns:
-        return TlsFailed("the certificate is not valid yet")
+        return TlsFailed(Prose("the certificate is not valid yet"))
     if name and not any(is_name_of(name, pattern) for pattern in leaf.names):
-        return TlsFailed(f"the certificate is for {', '.join(leaf.names[:5]) or 'nobody'}, not for {name}")
+        return TlsFailed(
+            Prose(f"the certificate is for {', '.join(leaf.names[:5]) or 'nobody'}, not for {name}")
+        )
     return Reached(max(1, rtt_ns))
 
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Sequence
 
 from netprobe.model.outcome import TlsFailed
+from netprobe.model.prose import Prose
 from netprobe.probes.net import Closed, Stream
 from netprobe.probes.observation import Observation
 
@@ -36,7 +37,9 @@ class SecureStream:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
-                failed = Observation(TlsFailed(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
+                failed = Observation(
+                    TlsFailed(Prose(f"handshake failed: {error.reason or 'protocol error'}"[:200]))
+                )
             trouble = await self._flush()
             if failed is not None or is_done:
                 return failed
@@ -45,7 +48,7 @@ class SecureStream:
                 return data
             if isinstance(data, Closed):
                 how = "reset" if data.reset else "closed"
-                return Observation(TlsFailed(f"the connection was {how} during the handshake"))
+                return Observation(TlsFailed(Prose(f"the connection was {how} during the handshake")))
             self._incoming.write(data)
 
     async def send(self, data: bytes) -> Closed | Observation | None:
@@ -53,7 +56,7 @@ class SecureStream:
         try:
             self.tls.write(data)
         except ssl.SSLError as error:
-            return Observation(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
+            return Observation(TlsFailed(Prose(f"TLS broke: {error.reason or 'protocol error'}"[:200])))
         return await self._flush()
 
     async def receive(self) -> bytes | Closed | Observation:
@@ -66,7 +69,7 @@ class SecureStream:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return Closed()
             except ssl.SSLError as error:
-                return Observation(TlsFailed(f"TLS broke: {error.reason or 'protocol error'}"[:200]))
+                return Observation(TlsFailed(Prose(f"TLS broke: {error.reason or 'protocol error'}"[:200])))
             trouble = await self._flush()
             data = trouble if trouble is not None else await self._stream.receive()
             if isinstance(data, Observation | Closed):

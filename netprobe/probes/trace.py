@@ -23,12 +23,13 @@ from typing import TypeAlias
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
+from netprobe.model.prose import Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
 from netprobe.probes.hops import Ended, Expired, Hop, format_hops, format_last_answer
 from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 
 DEFAULT_FLOWS = count_flows_needed(1)
 """Asked at every hop; more where several next hops are seen."""
@@ -181,11 +182,11 @@ def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]
 def conclude(state: Trace, *, is_late: bool = False) -> Observation:
     """Outcome of the target, and every hop as a line of facts."""
     ends = [ended for hop in state.hops for _, ended in hop.ends]
-    facts = tuple(format_hops(state.hops))
+    facts = make_facts(format_hops(state.hops))
     if not ends:
-        why = "the time was up before the target answered" if is_late else ""
+        why = Prose("the time was up before the target answered" if is_late else "")
         return Observation(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
-                    detail=why or format_last_answer(state.hops))  # fmt: skip
+                    detail=why or Prose(format_last_answer(state.hops)))  # fmt: skip
     best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
     arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)

@@ -17,6 +17,7 @@ from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, CheckId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.simulate.effect_scope import (
     find_lag_ns,
@@ -354,7 +355,7 @@ class World:
             rtt=Histogram.of(rtts),
             observed_source=tally.last.seen_as,
             answered_by=tally.last.answered_by,
-            detail=tally.last.detail,
+            detail=Prose(tally.last.detail),
         )
 
     def _deliver(

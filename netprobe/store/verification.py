@@ -9,8 +9,10 @@ import msgspec
 
 from netprobe.errors import InputError
 from netprobe.model.check import Expectation
-from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
+from netprobe.model.intent import Cell, CellCause, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
+from netprobe.wire import previous_build
 
 
 class _Cell(msgspec.Struct, frozen=True):
@@ -24,6 +26,8 @@ class _Cell(msgspec.Struct, frozen=True):
     reason: str
     at: str | None
     between: tuple[str, ...] = ()
+    cause: CellCause | None = None
+    """Missing in documents of builds before causes had a code."""
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -55,7 +59,8 @@ def _read_cell(cell: _Cell, where: str) -> CellResult:
         raise InputError(str(error), where=f"{where}.source") from error
     door = _read_port(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
-    return CellResult(asked, cell.verdict, cell.reason, cell.at or "", cell.between)
+    cause = cell.cause or previous_build.read_cause(cell.reason)
+    return CellResult(asked, cell.verdict, Prose(cell.reason), cell.at or "", cell.between, cause)
 
 
 def _read_port(text: str, where: str) -> PortSpec:

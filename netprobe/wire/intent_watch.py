@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netprobe.model.intent import CellVerdict, Deviation
+from netprobe.model.prose import Prose
 from netprobe.wire.envelope import Codec
 
 MAX_WATCHED_BYTES = 512 * 1024
@@ -34,7 +35,7 @@ _CODEC = Codec(IntentReport, name="watched intent", limit=MAX_WATCHED_BYTES)
 def encode_watched(told: IntentReport) -> bytes:
     """The bytes of a telling; texts are cut, and of very many deviations the first are told."""
     kept = tuple(
-        replace(one, rule=_cut(one.rule), example=_cut(one.example))
+        replace(one, rule=_cut(one.rule), example=Prose(_cut(f"{one.example}")))
         for one in told.deviations[:MAX_DEVIATIONS]
     )
     return _CODEC.encode(IntentReport(told.watcher, _cut(told.intent), told.holds_ns, kept))

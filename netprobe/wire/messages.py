@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -32,13 +33,15 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.snapshot import Snapshot
+from netprobe.wire import previous_build
 from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
 from netprobe.wire.snapshots import SnapshotDocument, read_snapshot, write_snapshot
 
 __all__ = [
-    "RATE_SPENT", "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Reply",
+    "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Refusal", "Reply",
     "decode_epoch", "decode_finding", "decode_moment", "decode_plan", "decode_presence", "decode_question",
     "decode_reply", "decode_report", "decode_snapshot", "encode_epoch", "encode_finding", "encode_moment",
     "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
@@ -53,8 +56,6 @@ MAX_PRESENCE_BYTES = 16 * 1024
 MAX_MOMENT_BYTES = 64
 
 _MAX_COUNT = 10_000
-RATE_SPENT = "questions within a minute"
-"""How an agent's refusal ends that holds for now only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,14 @@ class OutcomeDetail:
 
     answered_by: str = ""
     observed_source: str = ""
-    words: str = ""
+    words: Prose = NO_PROSE
     """The failure in a few words."""
     phases_ns: tuple[tuple[str, int], ...] = ()
     """Named durations in order: ``connect``, ``first-byte`` …"""
-    facts: tuple[tuple[str, str], ...] = ()
-    """What the kind found out, in the order in which it is read: ``hop 1``, ``forward``, ``expires`` …"""
+    facts: tuple[tuple[str, Prose], ...] = ()
+    """What the kind found out, for people, in the order in which it is read: ``hop 1``, ``forward`` …"""
+    values: tuple[str, ...] = ()
+    """The same for programs, where the kind has such, as its own module writes and reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +108,44 @@ class CheckAnswer:
     details: tuple[OutcomeDetail, ...] = ()
 
 
+class Refusal(StrEnum):
+    """Why an agent did not ask. Values travel between builds and never change."""
+
+    NOT_ALLOWED = "not-allowed"
+    """The target is neither in the plan nor on the allow-list."""
+    RATE_SPENT = "rate-spent"
+    """It has answered as many questions as it may within a minute."""
+    TOO_MUCH = "too-much"
+    """Too many probes, or too long."""
+    NOT_ASKABLE = "not-askable"
+    """The question cannot be asked: malformed, of a kind unknown to the agent, or for another one."""
+    NO_ANSWERER = "no-answerer"
+    """The agent answers no questions."""
+    OUT_OF_TIME = "out-of-time"
+    """No outcome within the question's time."""
+    NOT_REACHED = "not-reached"
+    """The question did not reach the agent, or its reply did not come back."""
+    OTHER = "other"
+    """The detail says why."""
+
+    @classmethod
+    def _missing_(cls, _value: object) -> Refusal:
+        """A newer build may know more refusals."""
+        return cls.OTHER
+
+
 @dataclass(frozen=True, slots=True)
 class Declined:
     """The agent did not ask: the target is not allowed, the rate is spent, the probe is unknown to it."""
 
     agent: AgentId
-    reason: str
+    reason: Prose
+    refusal: Refusal = Refusal.OTHER
 
     @property
     def is_for_now(self) -> bool:
         """Whether the same question may be answered a little later: the agent's rate is spent."""
-        return self.reason.endswith(RATE_SPENT)
+        return self.refusal is Refusal.RATE_SPENT
 
 
 Reply: TypeAlias = CheckAnswer | Declined
@@ -140,6 +170,9 @@ class _ReplyMessage(msgspec.Struct):
     outcomes: tuple[tuple[OutcomeKind, dict[str, int | str]], ...] = ()
     details: tuple[OutcomeDetail, ...] = ()
     declined: str | None = None
+    """The reason, for people; None where the agent asked."""
+    refusal: Refusal | None = None
+    """Absent in replies of builds before refusals had a code."""
 
 
 class _Moment(msgspec.Struct):
@@ -218,24 +251,33 @@ def encode_reply(reply: Reply) -> bytes:
         case CheckAnswer(agent, check, outcomes, details):
             told = tuple((outcome.kind, msgspec.to_builtins(outcome)) for outcome in outcomes)
             return _REPLIES.encode(_ReplyMessage(agent, check, told, details))
-        case Declined(agent, reason):
-            return _REPLIES.encode(_ReplyMessage(agent, declined=reason))
+        case Declined(agent, reason, refusal):
+            return _REPLIES.encode(_ReplyMessage(agent, declined=str(reason), refusal=refusal))
 
 
 def decode_reply(data: bytes) -> Reply:
     """Read the reply to a question."""
     message = _REPLIES.decode(data)
     if message.declined is not None:
-        return Declined(message.agent, message.declined)
+        return Declined(message.agent, Prose(message.declined), _refusal_of(message, message.declined))
     outcomes = []
     for index, (kind, fields) in enumerate(message.outcomes):
         try:
-            outcomes.append(msgspec.convert(fields, _OUTCOMES[kind]))
+            outcome: Outcome = msgspec.convert(fields, _OUTCOMES[kind])
         except msgspec.ValidationError as error:
             raise _REPLIES.error(str(error), field=f"outcomes[{index}]") from error
+        if isinstance(outcome, NotMeasured) and "fault" not in fields:
+            outcome = previous_build.read_not_measured(outcome)
+        outcomes.append(outcome)
     if message.details and len(message.details) != len(outcomes):
         raise _REPLIES.error(f"are {len(message.details)} for {len(outcomes)} outcomes", field="details")
     return CheckAnswer(message.agent, message.check, tuple(outcomes), message.details)
+
+
+def _refusal_of(message: _ReplyMessage, declined: str) -> Refusal:
+    if message.refusal is not None:
+        return message.refusal
+    return Refusal.RATE_SPENT if previous_build.is_rate_spent(declined) else Refusal.OTHER
 
 
 def encode_finding(finding: Finding) -> bytes:

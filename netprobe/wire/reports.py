@@ -19,6 +19,7 @@ import msgspec
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire.envelope import Codec
 
@@ -209,7 +210,7 @@ def _window_columns(report: Report, windows: tuple[Window, ...] | None = None) -
         rtt_count=[count for window in windows for count in window.rtt.counts],
         source=[texts.setdefault(window.observed_source, len(texts)) for window in windows],
         peer=[texts.setdefault(window.answered_by, len(texts)) for window in windows],
-        detail=[texts.setdefault(window.detail, len(texts)) for window in windows],
+        detail=[texts.setdefault(str(window.detail), len(texts)) for window in windows],
         texts=[],
         start_ns=[] if same_start else [window.start_ns for window in windows],
         length_ns=[] if same_length else [window.length_ns for window in windows],
@@ -223,7 +224,7 @@ def _windows_of(report: ReportColumns) -> tuple[Window, ...]:
     columns = report.windows
     rows = len(columns.check)
     patterns = [tuple(pattern) for pattern in columns.patterns]
-    texts = columns.texts
+    texts, details = columns.texts, list(map(Prose, columns.texts))
     starts = columns.start_ns or [report.start_ns] * rows
     lengths = columns.length_ns or [report.length_ns] * rows
     histograms = _histograms_of(columns)
@@ -231,7 +232,7 @@ def _windows_of(report: ReportColumns) -> tuple[Window, ...]:
         Window(
             CheckId(columns.check[row]), starts[row], lengths[row], columns.sent[row], columns.answered[row],
             patterns[columns.outcome[row]], columns.lost_out[row], columns.lost_back[row], histograms[row],
-            texts[columns.source[row]], texts[columns.peer[row]], texts[columns.detail[row]],
+            texts[columns.source[row]], texts[columns.peer[row]], details[columns.detail[row]],
         )
         for row in range(rows)
     )  # fmt: skip

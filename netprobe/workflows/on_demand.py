@@ -13,7 +13,8 @@ from netprobe.bus.operator import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.render.labels import duration
-from netprobe.wire.messages import CheckAnswer, Declined, Reply
+from netprobe.render.terminal.probe_facts import describe_facts
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
 
 BUS_S = 10.0
 """What the way over the bus may add to a question's own time."""
@@ -42,7 +43,9 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
         (c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, CheckAnswer)
     ]
     told = [
-        ProbeResult(c, a.outcomes, a.details[0].facts if a.details else ()) for c, a in answered if a.outcomes
+        ProbeResult(c, a.outcomes, a.details[0] if a.details else OutcomeDetail())
+        for c, a in answered
+        if a.outcomes
     ]
     meaning = [
         f"row {found.row.id}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
@@ -79,5 +82,9 @@ def _say(check: Check, reply: Reply | NetprobeError) -> str:
         case CheckAnswer():
             counts = Counter(str(outcome.kind) for outcome in reply.outcomes)
             said = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts)) or "no outcome"
-            facts = [f"{name}: {value}" for detail in reply.details for name, value in detail.facts]
+            facts = [
+                f"{name}: {text}"
+                for detail in reply.details
+                for name, text in describe_facts(check.probe.kind, detail)
+            ]
             return f"{what}: " + "; ".join((said, *facts[:_FACTS]))

@@ -13,10 +13,12 @@ from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.fallback_tools import ToolResult, ask_with_tools
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.observation import describe
-from netprobe.probes.ports import port_targets_of, write_facts
-from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
+from netprobe.probes.ports import port_targets_of, write_facts, write_values
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Refusal
 from netprobe.workflows.ssh_hosts import HOST_S
 
 if TYPE_CHECKING:
@@ -48,14 +50,15 @@ class HostsAsker:
         if way is None:
             if self.agents is not None:
                 return await self.agents.ask(source, checks)
-            return tuple(Declined(source, f"{source.node_id} is not reached over SSH") for _ in checks)
+            why = Prose(f"{source.node_id} is not reached over SSH")
+            return tuple(Declined(source, why, Refusal.NOT_REACHED) for _ in checks)
         patience_s = HOST_S + _DOOR_S * sum(_count_doors(check) for check in checks)
         try:
             async with asyncio.timeout(patience_s), open_host(way) as host:
                 return tuple([await _ask(host, check) for check in checks])
         except (SshError, TimeoutError) as error:
-            why = str(error) or f"{way.target}: not done within {patience_s:g} s"
-            return tuple(Declined(source, why) for _ in checks)
+            why = Prose(str(error) or f"{way.target}: not done within {patience_s:g} s")
+            return tuple(Declined(source, why, Refusal.NOT_REACHED) for _ in checks)
         finally:
             self.done(source)
 
@@ -63,14 +66,17 @@ class HostsAsker:
 def mark_coarser(judged: Sequence[CellResult], ways: Mapping[AgentId, SshAccess]) -> tuple[CellResult, ...]:
     """The same verdicts; those that a host's own tools gave say so."""
     mark = " (" + COARSER.format(tool="tools") + ")"
-    return tuple(replace(one, reason=one.reason + mark) if one.cell.source in ways else one for one in judged)
+    return tuple(
+        replace(one, reason=Prose(f"{one.reason}{mark}")) if one.cell.source in ways else one
+        for one in judged
+    )
 
 
 async def _ask(host: SshHost, check: Check) -> CheckAnswer:
     if check.probe.kind == "ports":
         return await _ask_doors(host, check)
     told = await _ask_one(host, check.probe.kind, check.target.address, check.probe.port)
-    marked = (("asked with", COARSER.format(tool=told.tool)), *told.facts) if told.tool else told.facts
+    marked = (("asked with", Prose(COARSER.format(tool=told.tool))), *told.facts) if told.tool else told.facts
     return CheckAnswer(check.source, check.id, (told.outcome,), (OutcomeDetail(facts=marked),))
 
 
@@ -78,7 +84,7 @@ async def _ask_one(host: SshHost, kind: str, address: str, port: int) -> ToolRes
     try:
         return await ask_with_tools(host, kind, ipaddress.ip_address(address), port)
     except HostOutputError as error:
-        return ToolResult(NotMeasured(str(error)), "")
+        return ToolResult(NotMeasured(Prose(str(error))), "")
 
 
 Door = tuple[str, Transport, int]
@@ -102,14 +108,15 @@ async def _ask_doors(host: SshHost, check: Check) -> CheckAnswer:
     for number, (address, transport, port) in enumerate(_doors_of(check)):
         if number >= _MOST_DOORS:
             told: Outcome = NotMeasured(
-                f"more than {_MOST_DOORS} doors: a host without an agent asks one by one"
+                Prose(f"more than {_MOST_DOORS} doors: a host without an agent asks one by one")
             )
         else:
             told = (await _ask_one(host, str(transport), address, port)).outcome
         verdicts.append(_verdict_of(address, transport, port, told))
     answered = any(one.verdict in (Verdict.OPEN, Verdict.CLOSED) for one in verdicts)
     outcome: Outcome = Reached(0) if answered else TimedOut(check.probe.timeout_ns)
-    return CheckAnswer(check.source, check.id, (outcome,), (OutcomeDetail(facts=write_facts(verdicts)),))
+    detail = OutcomeDetail(facts=write_facts(verdicts), values=write_values(verdicts))
+    return CheckAnswer(check.source, check.id, (outcome,), (detail,))
 
 
 def _verdict_of(address: str, transport: Transport, port: int, outcome: Outcome) -> PortVerdict:
@@ -122,5 +129,9 @@ def _verdict_of(address: str, transport: Transport, port: int, outcome: Outcome)
             return PortVerdict(address, transport, port, Verdict.REJECTED, sender, icmp_type, icmp_code)
         case TimedOut():
             return PortVerdict(address, transport, port, Verdict.FILTERED)
+        case NotMeasured(reason):
+            why = Reason(ReasonCode.NOT_SENT, detail=reason)
+            return PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=why)
         case _:
-            return PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=describe(outcome))
+            why = Reason(ReasonCode.OTHER, detail=describe(outcome))
+            return PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=why)

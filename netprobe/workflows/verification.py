@@ -18,6 +18,7 @@ from netprobe.analysis.intent.retry import (
 from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.intent import Cell, CellResult, CellVerdict, Intent, LocateDrops
 from netprobe.model.names import AgentId
+from netprobe.model.reason import Reason
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.asker import Asker
 from netprobe.wire.messages import Reply
@@ -51,7 +52,7 @@ async def verify_cells(
 
 
 async def see_cells(
-    asker: Asker, cells: Sequence[Cell], *, agent_port: int, absent: Mapping[str, str]
+    asker: Asker, cells: Sequence[Cell], *, agent_port: int, absent: Mapping[str, Reason]
 ) -> dict[Cell, PortObservation]:
     """What the agents see of *cells*; whoever cannot be asked costs only its own cells."""
     sights = find_unaskable(cells) | await _see(asker, plan_asks(cells, agent_port=agent_port))

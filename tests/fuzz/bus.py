@@ -14,6 +14,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind, Rejected
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire import messages, reports
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
@@ -27,7 +28,7 @@ PLAN = Plan(
 WINDOW = Window(
     check=CHECK.id, start_ns=0, length_ns=10_000_000_000, sent=3, answered=2,
     outcomes=((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), lost_out=1, lost_back=0,
-    rtt=Histogram.of([1_000, 2_000]), observed_source="10.1.0.2", answered_by="dev/w1/pod", detail="",
+    rtt=Histogram.of([1_000, 2_000]), observed_source="10.1.0.2", answered_by="dev/w1/pod", detail=Prose(""),
 )  # fmt: skip
 REPORT = Report(
     agent=AGENT, epoch=3, sequence=1, boot="b00t", start_ns=0, length_ns=10_000_000_000,
@@ -50,9 +51,9 @@ _MESSAGES = (
     messages.encode_question(CheckQuestion(CHECK, "me")),
     messages.encode_presence(Presence(AGENT, "b00t", 7, 1, "0.1", ("net-raw",))),
     messages.encode_reply(
-        CheckAnswer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (OutcomeDetail(words="no"),))
+        CheckAnswer(AGENT, CHECK.id, (Rejected("10.2.0.1", 3, 13),), (OutcomeDetail(words=Prose("no")),))
     ),
-    messages.encode_reply(Declined(AGENT, "not on the allow-list")),
+    messages.encode_reply(Declined(AGENT, Prose("not on the allow-list"))),
     messages.encode_plan(PLAN),
     reports.encode_report(REPORT),
 )

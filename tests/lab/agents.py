@@ -91,7 +91,7 @@ def ask(host: Host, agent: AgentId, checks: Iterable[Check], *, folder: Path, in
 
 
 def _was_busy(window: Window) -> bool:
-    return window.count(OutcomeKind.NOT_MEASURED) > 0 and any(words in window.detail for words in _BUSY)
+    return window.count(OutcomeKind.NOT_MEASURED) > 0 and any(words in str(window.detail) for words in _BUSY)
 
 
 def ask_plan(host: Host, plan: Path, *, intervals: int = 2, within: tuple[str, ...] = ()) -> Run:

@@ -16,6 +16,7 @@ from netprobe.model.check import TargetKind
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Outcome
 from netprobe.wire.messages import CheckAnswer
+from tests.facts import texts
 from tests.lab import agents
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, make_check, make_probe
@@ -74,7 +75,7 @@ class Line:
 
     def facts(self, kind: str, address: str, **asked: object) -> dict[str, str]:
         """What else one question found out."""
-        return dict(self.ask(kind, address, **asked).details[0].facts)  # type: ignore[arg-type]
+        return texts(self.ask(kind, address, **asked).details[0].facts)  # type: ignore[arg-type]
 
     def clear(self) -> None:
         """Take every rule away."""

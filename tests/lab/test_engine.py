@@ -168,7 +168,7 @@ def test_a_rejection_names_its_sender_and_code(scene: Scene, reject: str, code: 
     for check in checks:
         window = run.windows(check)[0]
         assert dict(window.outcomes) == {REJECTED: 1}, (check.probe.kind, window)
-        assert window.detail == f"rejected by {sender} ({code[0]}/{code[1]})"
+        assert str(window.detail) == f"rejected by {sender} ({code[0]}/{code[1]})"
 
 
 def test_a_tcp_reset_by_a_firewall_refuses(scene: Scene) -> None:
@@ -187,7 +187,7 @@ def test_a_router_that_tells_the_mtu_is_no_black_hole(scene: Scene, address: str
     finally:
         scene.r.ip("link set to-b mtu 1500\n")
     assert [run.outcomes(check) for check in checks] == [{TOO_BIG: 3}, {REACHED: 3}, {TOO_BIG: 3}]
-    assert run.window(checks[0]).detail == f"too big: {router} passes 1300 bytes"
+    assert str(run.window(checks[0]).detail) == f"too big: {router} passes 1300 bytes"
 
 
 @pytest.mark.parametrize("direction", ["daddr", "saddr"])
@@ -212,7 +212,7 @@ def test_a_stolen_address_shows_who_answered(scene: Scene) -> None:
     run = scene.ask(*checks)
     assert [run.outcomes(check) for check in checks] == [{WRONG_PEER: 3}] * 3 + [{REACHED: 3}]
     assert run.window(checks[0]).answered_by == str(C)
-    assert run.window(checks[2]).detail == f"{C} answered instead of {B}"
+    assert str(run.window(checks[2]).detail) == f"{C} answered instead of {B}"
 
 
 def test_source_nat_is_seen_by_the_peer(scene: Scene) -> None:
@@ -272,7 +272,7 @@ def test_a_frozen_peer_is_silent_where_its_process_would_speak(scene: Scene) -> 
     finally:
         os.kill(scene.peer.pid, signal.SIGCONT)
     assert [run.outcomes(check) for check in checks] == [{REACHED: 3}] * 2 + [{TIMED_OUT: 3}] * 2
-    assert run.window(checks[3]).detail == "connected, then silence"
+    assert str(run.window(checks[3]).detail) == "connected, then silence"
 
 
 def test_an_agent_that_stood_still_never_blames_the_network(scene: Scene, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_without_net_raw_ping_sockets_do(scene: Scene, tmp_path: Path) -> None:
     plan = agents.write_plan(tmp_path / "plan.json", A, [*checks, rejected])
     run = agents.ask_plan(scene.a, plan, within=WITHOUT_NET_RAW)
     assert [run.outcomes(check) for check in checks] == [{REACHED: 3}] * 3
-    assert run.windows(rejected)[0].detail == f"rejected by {R4} (3/13)"
+    assert str(run.windows(rejected)[0].detail) == f"rejected by {R4} (3/13)"
 
 
 _TELL_CAPABILITIES = """

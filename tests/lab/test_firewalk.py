@@ -11,6 +11,7 @@ import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.wire.messages import CheckAnswer
+from tests.facts import texts
 from tests.lab.agents import PORT
 from tests.lab.linear_network import Line, family_of, line
 from tests.lab.namespaces import need_namespaces
@@ -46,7 +47,7 @@ def test_each_dropper_is_named(scene: Line, address: str, transport: str) -> Non
     first, second = HOP[address]
     free = ask(scene, address, transport)
     assert isinstance(free.outcomes[0], Reached), free
-    assert "the target refuses it" in dict(free.details[0].facts)["port 80"]
+    assert "the target refuses it" in str(texts(free.details[0].facts)["port 80"])
     drop = f"{family_of(address)} daddr {address} {transport} dport 80 drop"
     entering = f"between this host and hop 1 ({first}): by that hop as it comes in"
     own = "this host's own packet filter drops port 80"
@@ -65,7 +66,7 @@ def test_each_dropper_is_named(scene: Line, address: str, transport: str) -> Non
         answer = ask(scene, address, transport)
         host.nft()
         assert isinstance(answer.outcomes[0], TimedOut), (host.name, chain, answer)
-        assert words in answer.details[0].words, (host.name, chain, answer)
+        assert words in str(answer.details[0].words), (host.name, chain, answer)
 
 
 @BOTH
@@ -87,16 +88,18 @@ def test_routers_that_limit_or_say_nothing_are_no_droppers(scene: Line, address:
     limit = f"add rule inet test output {EXPIRED[address]}"
     scene.r.nft(f"{limit} limit rate over 1/hour burst 1 packets drop")
     limited = ask(scene, address, transport).details[0]
-    assert f"between hop 2 ({HOP[address][1]}) and the target" in limited.words, limited
-    assert "it limits its ICMP" in dict(limited.facts)["hop 1"]
+    assert f"between hop 2 ({HOP[address][1]}) and the target" in str(limited.words), limited
+    assert "it limits its ICMP" in str(texts(limited.facts)["hop 1"])
     scene.r.nft()
     scene.s.nft(f"{limit} drop")
     silent = ask(scene, address, transport).details[0]
-    assert f"between hop 1 ({HOP[address][0]}) and the target; which of them cannot be known" in silent.words
+    assert f"between hop 1 ({HOP[address][0]}) and the target; which of them cannot be known" in str(
+        silent.words
+    )
 
 
 @BOTH
 def test_a_dead_host_is_not_blamed_on_a_hop(scene: Line, address: str) -> None:
     scene.b.nft(f"add rule inet test input {family_of(address)} daddr {address} drop")
-    words = ask(scene, address, "tcp").details[0].words
+    words = str(ask(scene, address, "tcp").details[0].words)
     assert words.startswith(f"cannot be known: behind hop 2 ({HOP[address][1]}) the control probe"), words

@@ -11,6 +11,7 @@ import pytest
 
 from netprobe.model.outcome import AppFailed, Reached, Refused, TimedOut
 from netprobe.wire.messages import CheckAnswer
+from tests.facts import texts
 from tests.lab.agents import PORT
 from tests.lab.linear_network import Line
 from tests.lab.namespaces import Host, need_namespaces
@@ -50,7 +51,7 @@ def forget(router: Host, verdict: str) -> None:
 def test_quiet_flows_live_where_nobody_forgets_and_closed_ports_are_told(scene: Line, address: str) -> None:
     answer = ask(scene, address)
     assert isinstance(answer.outcomes[0], Reached), answer
-    assert dict(answer.details[0].facts) == {"1 s quiet": "lives", "5 s quiet": "lives"}
+    assert texts(answer.details[0].facts) == {"1 s quiet": "lives", "5 s quiet": "lives"}
     assert isinstance(ask(scene, address, port=7).outcomes[0], Refused)
 
 
@@ -59,7 +60,9 @@ def test_a_firewall_that_forgets_is_silence(scene: Line, address: str) -> None:
     forget(scene.r, "drop")
     answer = ask(scene, address)
     assert isinstance(answer.outcomes[0], TimedOut), answer
-    assert answer.details[0].words.startswith("a quiet flow dies between 1 s and 5 s: its next packet meets")
+    assert str(answer.details[0].words).startswith(
+        "a quiet flow dies between 1 s and 5 s: its next packet meets"
+    )
 
 
 @BOTH
@@ -67,5 +70,7 @@ def test_a_gateway_that_resets_is_a_reset(scene: Line, address: str) -> None:
     forget(scene.r, "reject with tcp reset")
     answer = ask(scene, address)
     assert isinstance(answer.outcomes[0], AppFailed), answer
-    assert answer.outcomes[0].reason.startswith("a quiet flow dies between 1 s and 5 s: something on the way")
-    assert dict(answer.details[0].facts) == {"1 s quiet": "lives", "5 s quiet": "dead: reset"}
+    assert str(answer.outcomes[0].reason).startswith(
+        "a quiet flow dies between 1 s and 5 s: something on the way"
+    )
+    assert texts(answer.details[0].facts) == {"1 s quiet": "lives", "5 s quiet": "dead: reset"}

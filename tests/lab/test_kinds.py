@@ -28,7 +28,9 @@ from netprobe.model.outcome import (
     TlsFailed,
     TooBig,
 )
+from netprobe.model.prose import Prose
 from netprobe.wire.messages import CheckAnswer
+from tests.facts import texts
 from tests.lab import servers
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check
@@ -159,8 +161,8 @@ def test_every_kind_reaches_over_a_sound_path_and_tells_its_phases(scene: Scene,
         assert tuple(phase for phase, _ in answer.details[0].phases_ns) == KINDS[name].phases, name
         assert all(span > 0 for _, span in answer.details[0].phases_ns)
         if name == "tls":
-            facts = dict(answer.details[0].facts)
-            assert (facts["subject"], facts["names"], facts["version"][:7]) == ("echo", NAME, "TLSv1.3")
+            facts = texts(answer.details[0].facts)
+            assert (facts["subject"], facts["names"], str(facts["version"])[:7]) == ("echo", NAME, "TLSv1.3")
 
 
 @BOTH
@@ -178,9 +180,10 @@ def test_what_is_lost_on_the_way_back_is_silence_at_the_end_of_every_walk(scene:
     told = scene.ask(WALKS, address)
     assert {answer.outcomes[0].kind for answer in told.values()} == {OutcomeKind.TIMED_OUT}, told
     for name in ("trace", "trace-tcp", "trace-icmp"):
-        assert told[name].details[0].words == f"silence behind hop 1 ({R[address]})"
-    assert dict(told["pmtu"].details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
-    assert told["firewalk"].details[0].words.startswith("cannot be known"), "its control probe is as silent"
+        assert str(told[name].details[0].words) == f"silence behind hop 1 ({R[address]})"
+    assert texts(told["pmtu"].details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
+    said = str(told["firewalk"].details[0].words)
+    assert said.startswith("cannot be known"), "its control probe is as silent"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_a_black_hole_for_data_is_silence_behind_a_connection(scene: Scene, addr
     for name, answer in scene.ask(talking, address, timeout_ms=1_500).items():
         detail = answer.details[0]
         assert isinstance(answer.outcomes[0], TimedOut), (name, answer)
-        assert detail.words == "connected, then silence", (name, detail)
+        assert str(detail.words) == "connected, then silence", (name, detail)
         assert [phase for phase, _ in detail.phases_ns] == ["connect"], (name, detail)
     assert isinstance(scene.ask({"tcp": KINDS["tcp"]}, address)["tcp"].outcomes[0], Reached)
 
@@ -273,10 +276,12 @@ def test_http_is_judged_by_its_status_and_inside_tls_by_its_certificate(scene: S
         "slow": asking(servers.HTTPS, path="/slow", tls="yes"),
     }, address)  # fmt: skip
     outcomes = {name: answer.outcomes[0] for name, answer in told.items()}
-    assert outcomes["busy"] == outcomes["busy inside"] == AppFailed("HTTP status 503")
+    assert outcomes["busy"] == outcomes["busy inside"] == AppFailed(Prose("HTTP status 503"))
     assert isinstance(outcomes["as expected"], Reached)
-    assert outcomes["not as expected"] == AppFailed("HTTP status 200, not 204")
-    assert outcomes["another's"] == TlsFailed(f"the certificate is for {NAME}, not for other.example.org")
+    assert outcomes["not as expected"] == AppFailed(Prose("HTTP status 200, not 204"))
+    assert outcomes["another's"] == TlsFailed(
+        Prose(f"the certificate is for {NAME}, not for other.example.org")
+    )
     assert isinstance(outcomes["plain to TLS"], AppFailed)
     assert isinstance(outcomes["TLS to plain"], TlsFailed)
     phases = dict(told["slow"].details[0].phases_ns)
@@ -301,16 +306,20 @@ def test_grpc_health_is_told_apart_plain_and_inside_tls(scene: Scene, address: s
     }, address)  # fmt: skip
     outcomes = {name: answer.outcomes[0] for name, answer in told.items()}
     assert isinstance(outcomes["well"], Reached)
-    assert outcomes["sick"] == AppFailed("service 'NOT_SERVING' says NOT_SERVING")
-    assert outcomes["dull"] == AppFailed("service 'UNKNOWN' says UNKNOWN")
-    assert outcomes["unknown"] == AppFailed("the server knows no service 'nowhere' (NOT_FOUND)")
-    assert outcomes["HTTP/1"] == AppFailed("not HTTP/2: it answers in HTTP/1")
-    assert outcomes["another's"] == TlsFailed(f"the certificate is for {NAME}, not for other.example.org")
+    assert outcomes["sick"] == AppFailed(Prose("service 'NOT_SERVING' says NOT_SERVING"))
+    assert outcomes["dull"] == AppFailed(Prose("service 'UNKNOWN' says UNKNOWN"))
+    assert outcomes["unknown"] == AppFailed(Prose("the server knows no service 'nowhere' (NOT_FOUND)"))
+    assert outcomes["HTTP/1"] == AppFailed(Prose("not HTTP/2: it answers in HTTP/1"))
+    assert outcomes["another's"] == TlsFailed(
+        Prose(f"the certificate is for {NAME}, not for other.example.org")
+    )
     assert outcomes["no HTTP/2"] == AppFailed(
-        "the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs"
+        Prose("the server offers no HTTP/2 inside TLS (ALPN h2), which gRPC needs")
     )
     assert isinstance(outcomes["plain"], TlsFailed)
-    assert outcomes["bare"] == AppFailed("the server speaks gRPC but offers no health checks (UNIMPLEMENTED)")
+    assert outcomes["bare"] == AppFailed(
+        Prose("the server speaks gRPC but offers no health checks (UNIMPLEMENTED)")
+    )
 
 
 @BOTH
@@ -325,9 +334,9 @@ def test_every_type_of_record_comes_from_a_real_server_who_is_named(
         "A": asking("A"), "AAAA": asking("AAAA"), "SRV": asking("SRV", "_http._tcp.example.org"),
         "none": asking("SRV"), "nobody": asking("A", "nobody.example.net"),
     }, address)  # fmt: skip
-    records = {name: dict(answer.details[0].facts).get("records") for name, answer in told.items()}
+    records = {name: texts(answer.details[0].facts).get("records") for name, answer in told.items()}
     assert records == {"A": B4, "AAAA": B6, "SRV": f"0 0 8080 {NAME}.", "none": None, "nobody": None}
-    server = dict(told["A"].details[0].facts)["server"]
+    server = texts(told["A"].details[0].facts)["server"]
     assert server == f"{address} port 53, over {transport.upper()}"
     assert told["none"].outcomes[0] == NotResolved(NAME, "NODATA")
     refusal = told["nobody"].outcomes[0]
@@ -343,9 +352,9 @@ def test_a_name_is_resolved_first_and_its_failure_is_told_as_such(scene: Scene, 
     seen = scene.ask(asking(NAME), address)["it"]
     assert isinstance(seen.outcomes[0], Reached), seen
     assert [phase for phase, _ in seen.details[0].phases_ns] == ["resolve", "connect", "tls", "first-byte"]
-    assert dict(seen.details[0].facts)["resolved"] == address
+    assert texts(seen.details[0].facts)["resolved"] == address
     short = scene.ask(asking("echo"), address)["it"]
-    assert dict(short.details[0].facts)["resolved"] == address, "by the search list"
+    assert texts(short.details[0].facts)["resolved"] == address, "by the search list"
     assert isinstance(short.outcomes[0], TlsFailed), "the certificate bears the whole name"
     unknown = scene.ask(asking("nobody.example.net"), address)["it"]
     assert isinstance(unknown.outcomes[0], NotResolved), unknown
@@ -361,8 +370,8 @@ def test_a_reset_by_a_firewall_ends_a_walk_like_the_target_s_own(scene: Scene, a
     scene.forward(f"{family_of(address)} daddr {address} meta l4proto tcp reject with tcp reset")
     told = scene.ask({name: WALKS[name] for name in ("trace-tcp", "firewalk")}, address)
     assert {answer.outcomes[0].kind for answer in told.values()} == {OutcomeKind.REACHED}, told
-    facts = {name: dict(answer.details[0].facts) for name, answer in told.items()}
-    assert facts["trace-tcp"]["hop 2"].startswith("target refuses the port: nobody listens"), facts
+    facts = {name: texts(answer.details[0].facts) for name, answer in told.items()}
+    assert str(facts["trace-tcp"]["hop 2"]).startswith("target refuses the port: nobody listens"), facts
     refused = "the target refuses it: nobody listens, nothing drops it"
     assert facts["firewalk"][f"port {servers.HTTP}"] == refused
 

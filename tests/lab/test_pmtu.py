@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
+from tests.facts import texts
 from tests.lab.agents import MS, PORT
 from tests.lab.linear_network import (
     BACK,
@@ -36,7 +37,7 @@ def scene(linear_network: Line) -> Iterator[Line]:
 def test_pmtu_of_a_sound_path_is_ok_both_ways(scene: Line, address: str) -> None:
     answer = scene.ask("pmtu", address, port=PORT)
     assert isinstance(answer.outcomes[0], Reached)
-    assert dict(answer.details[0].facts) == {
+    assert texts(answer.details[0].facts) == {
         "forward": "ok: 1500 bytes pass, the largest tried",
         "back": "ok: 1500 bytes pass, as many as arrive there",
     }
@@ -52,9 +53,9 @@ def test_a_black_hole_is_found_in_its_direction(
     rule = f"{family_of(address)} {side} {address} meta length > 1333 drop"
     scene.r.nft(f"add rule inet test forward {rule}")
     answer = scene.ask("pmtu", address, port=PORT)
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], TimedOut)
-    assert answer.details[0].words == f"blackhole {blamed} above 1333 bytes"
+    assert str(answer.details[0].words) == f"blackhole {blamed} above 1333 bytes"
     assert facts[blamed].startswith("blackhole: 1333 bytes pass")
     assert facts[sound].startswith("ok: ")
 
@@ -67,7 +68,7 @@ def test_a_router_that_tells_its_mtu_is_healthy(scene: Line, address: str) -> No
     finally:
         scene.r.ip("link set to-b mtu 1500\n")
     assert isinstance(answer.outcomes[0], Reached)
-    forward = dict(answer.details[0].facts)["forward"]
+    forward = texts(answer.details[0].facts)["forward"]
     assert forward == f"reduced: 1300 bytes pass, as {R[address]} says; path MTU discovery works"
 
 
@@ -84,15 +85,15 @@ def test_a_clamp_on_the_way_back_is_healthy_if_its_router_tells_the_far_end(
         answer = scene.ask("pmtu", address, port=PORT, patience="100")
     finally:
         scene.r.ip(f"route replace {BACK[version_of(address)]}\n")
-    facts = dict(answer.details[0].facts)
-    assert facts["forward"].startswith("ok: "), facts
+    facts = texts(answer.details[0].facts)
+    assert str(facts["forward"]).startswith("ok: "), facts
     if is_told:
         assert isinstance(answer.outcomes[0], Reached)
         words = "reduced: 1300 bytes pass, as a router tells the far end; path MTU discovery works"
         assert facts["back"] == words, facts
     else:
         assert isinstance(answer.outcomes[0], TimedOut)
-        assert facts["back"].startswith("blackhole: 1300 bytes pass, larger ones arrive there"), facts
+        assert str(facts["back"]).startswith("blackhole: 1300 bytes pass, larger ones arrive there"), facts
 
 
 @BOTH
@@ -111,7 +112,7 @@ def test_nothing_passes_unreachable(scene: Line, address: str) -> None:
     scene.r.nft(f"add rule inet test forward {family_of(address)} daddr {address} drop")
     answer = scene.ask("pmtu", address, port=PORT, patience="100")
     assert answer.outcomes == (TimedOut(300 * MS),)
-    assert dict(answer.details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
+    assert texts(answer.details[0].facts) == {"forward": "unreachable", "back": "unreachable"}
 
 
 def test_a_rejected_search_names_who_rejected(scene: Line) -> None:

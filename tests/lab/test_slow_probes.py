@@ -50,7 +50,7 @@ def ask(scene: Line, probe: Probe, *, count: int = 1) -> tuple[list[str], CheckA
     """The rows that the answer leads to, and the answer."""
     check: Check = make_check(A, B4, probe, name=str(B), count=count)
     answer = scene.asker.ask(check)
-    told = ProbeResult(check, answer.outcomes, answer.details[0].facts if answer.details else ())
+    told = ProbeResult(check, answer.outcomes, answer.details[0])
     return [found.row.id for found in read_probe_symptoms([told], ProbePath(A, B, GATEWAY))], answer
 
 

@@ -16,6 +16,7 @@ import pytest
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.probes.mda import count_flows_needed
 from netprobe.wire.messages import CheckAnswer
+from tests.facts import texts
 from tests.lab import agents
 from tests.lab.agent_asker import Asker
 from tests.lab.agents import MS, PORT, make_check, make_probe
@@ -83,12 +84,12 @@ def test_both_ways_are_found_hop_by_hop(scene: Scene, address: str, transport: s
     # Twenty flows all take one way once in 500,000 times. With patience for longer than the whole trace may
     # take, an answer that is not noticed when it comes would end it.
     answer = scene.ask(address, transport=transport, flows="20", patience="10000", seconds=9)
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer.details
-    assert facts["hop 1"].startswith(R1[address])
-    assert facts["hop 2"].startswith(", ".join(WAYS[address]))
-    assert facts["hop 3"].startswith(S3[address])
-    assert facts["hop 4"].startswith("target answers")
+    assert str(facts["hop 1"]).startswith(R1[address])
+    assert str(facts["hop 2"]).startswith(", ".join(WAYS[address]))
+    assert str(facts["hop 3"]).startswith(S3[address])
+    assert str(facts["hop 4"]).startswith("target answers")
     # A veth hands on the hash of the sending TCP socket, and Linux routers spread by it instead of by the
     # ports; each packet has its own socket, so here a TCP flow may change its way between hops.
     assert facts["ways"] == "2 ways for different flows" or transport == "tcp"
@@ -112,7 +113,7 @@ def test_the_stopping_rule_is_kept_over_ten_real_next_hops(tmp_path: Path) -> No
         ))  # fmt: skip
         answer = Scene(made.a, made.r, made.r, made.b, asker).ask(B4)
         flows = count_flows(made.r)
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
     named = facts["hop 2"].replace(",", " ").split()
     seen = [router for router in made.routers if router in named]
@@ -136,10 +137,10 @@ def spread_by_checksum(router: Host) -> None:
 def test_an_icmp_flow_keeps_its_way_where_checksums_choose_it(scene: Scene, address: str) -> None:
     spread_by_checksum(scene.r)
     answer = scene.ask(address, transport="icmp", flows="20")
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer.details
-    assert facts["hop 2"].startswith(", ".join(WAYS[address])), facts
-    assert facts["hop 4"].startswith("target answers"), facts
+    assert str(facts["hop 2"]).startswith(", ".join(WAYS[address])), facts
+    assert str(facts["hop 4"]).startswith("target answers"), facts
     # Over IPv6 hop 3 tells which way the packet came: a flow that strays would make a third way.
     assert facts["ways"] == "2 ways for different flows", facts
 
@@ -151,13 +152,13 @@ def test_without_net_raw_an_icmp_trace_goes_by_ping_sockets(scene: Scene, addres
         answer = replace(scene, asker=asker).ask(address, transport="icmp")
         scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
         lost = replace(scene, asker=asker).ask(address, transport="icmp", patience="100")
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
-    assert facts["hop 1"].startswith(R1[address]), facts
-    assert facts["hop 3"].startswith(S3[address][0]), facts
-    assert facts["hop 4"].startswith("target answers"), facts
+    assert str(facts["hop 1"]).startswith(R1[address]), facts
+    assert str(facts["hop 3"]).startswith(S3[address][0]), facts
+    assert str(facts["hop 4"]).startswith("target answers"), facts
     assert isinstance(lost.outcomes[0], TimedOut)
-    assert lost.details[0].words.startswith("silence behind hop 3 ("), lost
+    assert str(lost.details[0].words).startswith("silence behind hop 3 ("), lost
 
 
 @BOTH
@@ -172,10 +173,10 @@ def test_a_router_that_limits_its_icmp_is_not_called_lossy(
         answer = scene.ask(address, transport=transport, flows="20", patience="100")
     finally:
         scene.s.run("sysctl", "-qw", *(f"{key}=0" for key in limit))
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
-    assert "it limits its ICMP, packets pass" in facts["hop 3"], facts
-    assert "limits" not in facts["hop 4"], facts
+    assert "it limits its ICMP, packets pass" in str(facts["hop 3"]), facts
+    assert "limits" not in str(facts["hop 4"]), facts
 
 
 @BOTH
@@ -184,7 +185,7 @@ def test_a_silent_router_is_a_hop_without_a_name(scene: Scene, address: str, tra
     scene.s.nft(f"add rule inet test output {EXPIRED[address]} drop")
     answer = scene.ask(address, transport=transport)
     assert isinstance(answer.outcomes[0], Reached)
-    assert dict(answer.details[0].facts)["hop 3"] == "* (says nothing)"
+    assert texts(answer.details[0].facts)["hop 3"] == "* (says nothing)"
 
 
 @BOTH
@@ -194,7 +195,7 @@ def test_a_silent_drop_is_behind_the_last_hop_that_spoke(scene: Scene, address: 
     answer = scene.ask(address, transport=transport, patience="100", flows="20")
     assert isinstance(answer.outcomes[0], TimedOut)
     spoke = S3[address][:1] if transport == "icmp" else S3[address]  # Linux sends all echoes one way
-    assert answer.details[0].words == f"silence behind hop 3 ({', '.join(spoke)})"
+    assert str(answer.details[0].words) == f"silence behind hop 3 ({', '.join(spoke)})"
 
 
 @BOTH
@@ -214,7 +215,7 @@ def test_a_closed_port_still_ends_at_the_target(scene: Scene, address: str) -> N
     for transport in ("udp", "tcp"):
         answer = scene.ask(address, port=7, transport=transport)
         assert isinstance(answer.outcomes[0], Reached)
-        assert dict(answer.details[0].facts)["hop 4"].startswith("target refuses the port")
+        assert str(texts(answer.details[0].facts)["hop 4"]).startswith("target refuses the port")
 
 
 @BOTH
@@ -222,11 +223,13 @@ def test_source_nat_on_the_way_is_seen_by_the_target(scene: Scene, address: str)
     scene.s.nft("add rule inet test postrouting oifname to-b masquerade")
     answer = scene.ask(address)
     source = {B4: "10.6.0.1", B6: "fd00:6::1"}[address]
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert answer.details[0].observed_source == source
-    assert f"; behind NAT (source {source}" in facts["hop 4"], facts
-    assert facts["nat"].startswith(f"addresses are rewritten between hop 3 ({', '.join(S3[address])})"), facts
-    assert facts["nat"].endswith(" and the target, or by one of the two")
+    assert f"; behind NAT (source {source}" in str(facts["hop 4"]), facts
+    assert str(facts["nat"]).startswith(
+        f"addresses are rewritten between hop 3 ({', '.join(S3[address])})"
+    ), facts
+    assert str(facts["nat"]).endswith(" and the target, or by one of the two")
 
 
 @BOTH
@@ -237,13 +240,13 @@ def test_source_nat_shows_in_the_checksum_of_the_quote(scene: Scene, address: st
     assert "NAT" not in str(plain), plain
     family = FAMILY[address]
     scene.r.nft(f"add rule inet test postrouting {family} daddr {address} snat {family} to {R1[address]}")
-    facts = dict(scene.ask(address, transport=transport).details[0].facts)
-    assert "NAT" not in facts["hop 1"], facts
+    facts = texts(scene.ask(address, transport=transport).details[0].facts)
+    assert "NAT" not in str(facts["hop 1"]), facts
     for hop in ("hop 2", "hop 3"):
-        assert "; behind NAT (checksum)" in facts[hop], facts
-    assert facts["nat"].startswith(f"addresses are rewritten between hop 1 ({R1[address]}) and hop 2 ("), (
-        facts
-    )
+        assert "; behind NAT (checksum)" in str(facts[hop]), facts
+    assert str(facts["nat"]).startswith(
+        f"addresses are rewritten between hop 1 ({R1[address]}) and hop 2 ("
+    ), facts
 
 
 @BOTH
@@ -255,12 +258,12 @@ def test_destination_nat_shows_as_hops_that_speak_in_the_targets_name(
     family = FAMILY[address]
     scene.r.nft(f"add rule inet test prerouting {family} daddr {virtual} dnat {family} to {address}")
     answer = scene.ask(virtual, transport=transport)
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
     for hop in ("hop 1", "hop 2", "hop 3"):
-        assert facts[hop].startswith(virtual), facts
-        assert "it speaks in the target's name" in facts[hop], facts
-    assert facts["nat"].startswith("addresses are rewritten between this host and hop 1"), facts
+        assert str(facts[hop]).startswith(virtual), facts
+        assert "it speaks in the target's name" in str(facts[hop]), facts
+    assert str(facts["nat"]).startswith("addresses are rewritten between this host and hop 1"), facts
 
 
 @BOTH
@@ -277,7 +280,7 @@ def test_a_translator_without_memory_shows_in_the_quoted_source(
         f"{early} {family} daddr {borrowed} {family} daddr set {OWN[address]} notrack",
     )
     answer = scene.ask(address, transport=transport)
-    facts = dict(answer.details[0].facts)
+    facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
     assert facts["hop 1"] == "* (says nothing)", "it answers the borrowed address itself"
     for hop in ("hop 2", "hop 3"):

@@ -126,7 +126,7 @@ async def test_an_agent_that_cannot_be_run_leaves_unproven_only_what_needs_it(
     (line,) = looked.untested
     assert line.startswith(f"{WEST}: ")
     assert "there is no /api/v1/namespaces/visit/pods/b/exec" in line
-    assert told["west icmp"].reason.startswith(f"the agent {WEST} is absent: ")
+    assert str(told["west icmp"].reason).startswith(f"the agent {WEST} is absent: ")
 
 
 async def test_an_intent_that_means_nobody_is_one_error(hosts: dict[str, Host], tmp_path: Path) -> None:

@@ -286,13 +286,10 @@ def _find_answer(observation: IntervalObservation, core: Iterable[int]) -> Answe
 
 
 def _reject_words(observation: IntervalObservation, core: Iterable[int]) -> str:
-    told = Counter(
-        observation.seen[n].window.detail
-        for n in core
-        if n in observation.seen and observation.seen[n].window.detail
-    )
-    rejected = [words for words, _ in told.most_common() if "reject" in words]
-    return f" ({rejected[0]})" if rejected else ""
+    windows = [observation.seen[number].window for number in core if number in observation.seen]
+    rejected = [window for window in windows if window.detail and window.count(OutcomeKind.REJECTED)]
+    most = Counter(window.detail for window in rejected).most_common(1)
+    return f" ({most[0][0]})" if most else ""
 
 
 def _evidence(

@@ -277,5 +277,6 @@ def _answer(observation: IntervalObservation, numbers: Iterable[int]) -> Answer:
 
 
 def _words(observation: IntervalObservation, numbers: Iterable[int]) -> str:
-    told = sorted({observation.seen[number].window.detail for number in numbers} - {""})
+    windows = (observation.seen[number].window for number in numbers)
+    told = sorted({str(window.detail) for window in windows if window.detail})
     return "; ".join(told[:2]) or "no answer"

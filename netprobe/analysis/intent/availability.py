@@ -7,10 +7,13 @@ doors says nothing about the network. Whoever answers a question stands, whateve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from netprobe.analysis.intent.questions import unseen
 from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.intent import Cell, Protocol
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
 from netprobe.model.verdict import Verdict
@@ -21,7 +24,7 @@ _PROVES = frozenset({Verdict.OPEN, Verdict.REJECTED})
 _DOORS = frozenset({Protocol.TCP, Protocol.UDP})
 
 
-def find_absent(snapshot: Snapshot) -> dict[str, str]:
+def find_absent(snapshot: Snapshot) -> dict[str, Reason]:
     """Agents that do not speak now, by name, each with why."""
     known = {one.agent: one for one in snapshot.agents}
     absent = {}
@@ -30,24 +33,26 @@ def find_absent(snapshot: Snapshot) -> dict[str, str]:
         if status is None or status.state not in _SPEAKS:
             state = status.state if status else AgentState.ABSENT
             why = (status.reason if status else "") or "never reported"
-            absent[str(agent)] = f"the agent {agent} is {state}: {why}"
+            absent[str(agent)] = Reason(ReasonCode.AGENT_AWAY, str(agent), detail=Prose(f"{state}: {why}"))
     return absent
 
 
-def explain(sights: Mapping[Cell, PortObservation], absent: Mapping[str, str]) -> dict[Cell, PortObservation]:
+def explain(
+    sights: Mapping[Cell, PortObservation], absent: Mapping[str, Reason]
+) -> dict[Cell, PortObservation]:
     """The same sights; those that nobody had because the asking agent does not stand say so."""
     if not absent:
         return dict(sights)  # copied whole: to hash every cell of a large matrix again takes its time
     return {cell: _explained(cell, sight, absent) for cell, sight in sights.items()}
 
 
-def _explained(cell: Cell, sight: PortObservation, absent: Mapping[str, str]) -> PortObservation:
+def _explained(cell: Cell, sight: PortObservation, absent: Mapping[str, Reason]) -> PortObservation:
     why = absent.get(str(cell.source))
-    return sight if sight.was_asked or why is None else unseen(f"{why}; {sight.reason}")
+    return sight if sight.was_asked or why is None else unseen(replace(why, beside=sight.reason))
 
 
 def doubt(
-    sights: Mapping[Cell, PortObservation], absent: Mapping[str, str], *, agent_port: int
+    sights: Mapping[Cell, PortObservation], absent: Mapping[str, Reason], *, agent_port: int
 ) -> dict[Cell, PortObservation]:
     """The same sights, but nothing is concluded from the silence of an agent that does not stand."""
     if not absent:
@@ -58,6 +63,6 @@ def doubt(
     }
 
 
-def _is_moot(cell: Cell, sight: PortObservation, absent: Mapping[str, str], agent_port: int) -> bool:
+def _is_moot(cell: Cell, sight: PortObservation, absent: Mapping[str, Reason], agent_port: int) -> bool:
     is_own = cell.door.protocol in _DOORS and cell.door.port == agent_port
     return is_own and cell.target in absent and sight.verdict not in _PROVES

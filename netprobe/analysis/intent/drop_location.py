@@ -45,7 +45,7 @@ def plan_walks(
 
 
 def _can_be_walked(cell: Cell, sight: PortObservation) -> bool:
-    is_dropped = sight.verdict is Verdict.FILTERED and not sight.reason
+    is_dropped = sight.verdict is Verdict.FILTERED and sight.reason is None
     return is_dropped and cell.door.protocol in {Protocol.TCP, Protocol.UDP}
 
 
@@ -104,7 +104,8 @@ def place_drops(
         return {}
     try:
         places = {
-            (one.address, str(one.transport), one.port): one for one in read_drops(reply.details[0].facts)
+            (one.address, str(one.transport), one.port): one
+            for one in read_drops(reply.details[0].values, reply.details[0].facts)
         }
     except RemoteFormatError:
         return {}

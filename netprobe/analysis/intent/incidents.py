@@ -16,6 +16,7 @@ from netprobe.model.component import intent_rule
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.intent import CellResult, CellVerdict, Deviation
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 
 _DIFFERS = frozenset({CellVerdict.LEAK, CellVerdict.BROKEN})
 
@@ -115,7 +116,9 @@ class IncidentTracker:
 def _describe(subject: IncidentSubject, cells: tuple[CellResult, ...]) -> Deviation:
     one = cells[0]
     example = f"{one.cell.source} → {one.cell.target} {one.cell.door}: {one.reason}"
-    return Deviation(subject.verdict, subject.source, subject.target, subject.rule, len(cells), example)
+    return Deviation(
+        subject.verdict, subject.source, subject.target, subject.rule, len(cells), Prose(example)
+    )
 
 
 _CAUSES = {CellVerdict.BROKEN: Cause.INTENT_BROKEN, CellVerdict.LEAK: Cause.INTENT_LEAK}
@@ -136,7 +139,7 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
         1.0,
         f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {doors} {seen}.",
         evidence_for=(
-            Evidence(told.example),
+            Evidence(str(told.example)),
             Evidence(f"asked again and again by netprobe verify -f {watch}"),
         ),
         first_seen_ns=first_seen_ns,

@@ -14,9 +14,12 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, PortTargets, read_facts, write_port_targets
-from netprobe.wire.messages import Declined, Reply
+from netprobe.probes.observation import agent_of, is_at
+from netprobe.probes.ports import DEFAULT_TRIES, MAX_PAIRS, PortTargets, read_verdicts, write_port_targets
+from netprobe.wire.messages import Declined, OutcomeDetail, Reply
 
 MAX_ADDRESSES = 128
 """Addresses of one question."""
@@ -26,7 +29,6 @@ a separator in every option."""
 SWEEP_NS = 20_000_000_000
 _ASKABLE = frozenset(Protocol) - {Protocol.ESP}
 _PORTED = (Protocol.TCP, Protocol.UDP, Protocol.SCTP)
-_OURS = "our own machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class CellQuestion:
 def find_unaskable(cells: Sequence[Cell]) -> dict[Cell, PortObservation]:
     """The cells that no probe can ask, and why."""
     return {
-        cell: unseen(f"no probe speaks {cell.door.protocol.upper()}")
+        cell: unseen(Reason(ReasonCode.NO_PROBE, who=cell.door.protocol.upper()))
         for cell in cells
         if cell.door.protocol not in _ASKABLE
     }
@@ -145,32 +147,39 @@ def make_check(source: AgentId, address: str, probe: Probe) -> Check:
 def read_reply(ask: CellQuestion, reply: Reply) -> dict[Cell, PortObservation]:
     """What *reply* says about the cells of *ask*; what cannot be read costs no other cell."""
     if isinstance(reply, Declined):
-        return dict.fromkeys(ask.cells, unseen(f"not asked: {reply.reason}"))
-    facts = reply.details[0].facts if reply.details else ()
+        return dict.fromkeys(ask.cells, unseen(Reason(ReasonCode.DECLINED, detail=reply.reason)))
+    detail = reply.details[0] if reply.details else OutcomeDetail()
     try:
-        told = {(one.address, str(one.transport), one.port): one for one in read_facts(facts)}
+        told = {
+            (one.address, str(one.transport), one.port): one
+            for one in read_verdicts(detail.values, detail.facts)
+        }
     except RemoteFormatError as error:
-        return dict.fromkeys(ask.cells, unseen(f"the agent's answer cannot be read: {error}"))
+        return dict.fromkeys(ask.cells, unseen(Reason(ReasonCode.UNREADABLE, detail=Prose(str(error)))))
     sights = {}
     for cell in ask.cells:
         one = told.get((cell.address, str(cell.door.protocol), cell.door.port))
-        sights[cell] = _sight_of(cell, one) if one else unseen("the agent said nothing of this port")
+        sights[cell] = _sight_of(cell, one) if one else unseen(Reason(ReasonCode.NO_VERDICT))
     return sights
 
 
 def _sight_of(cell: Cell, one: PortVerdict) -> PortObservation:
     """A verdict as a sight; an agent's door opened by another agent is nobody's door."""
-    if one.verdict is Verdict.OPEN and one.reason and cell.target.endswith(("/pod", "/host")):
-        name, node = one.reason, cell.target.rpartition("/")[0]
-        if name.rpartition("/")[0] != node:
-            return PortObservation(Verdict.UNKNOWN, reason=f"{name} answered at this address instead")
-    is_ours = one.verdict is Verdict.UNKNOWN and one.reason.startswith(_OURS)
+    asked, answered = agent_of(cell.target), one.answered_by
+    if (
+        one.verdict is Verdict.OPEN
+        and answered
+        and asked is not None
+        and not is_at(answered, str(asked.node_id))
+    ):
+        return PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.OTHER_ANSWERED, who=answered))
+    is_ours = one.verdict is Verdict.UNKNOWN and one.reason is not None and one.reason.is_own_side
     return PortObservation(
         one.verdict, one.sender, one.reason, is_witnessed=one.verdict is Verdict.FILTERED,
         was_asked=not is_ours,
     )  # fmt: skip
 
 
-def unseen(reason: str) -> PortObservation:
+def unseen(reason: Reason) -> PortObservation:
     """A cell that nobody asked, and why."""
     return PortObservation(Verdict.UNKNOWN, reason=reason, was_asked=False)

@@ -18,13 +18,13 @@ from dataclasses import replace
 from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import Verdict
-from netprobe.probes.ports import is_undecided
 
 MOST_LOOKS = 12
 """After so many looks, what may still be starved is unproven."""
 _SPOKEN = frozenset({Verdict.OPEN, Verdict.CLOSED, Verdict.REJECTED})
-STARVED = "silent, but somebody here rejects only so many packets per second"
+STARVED = Reason(ReasonCode.STARVED)
 
 
 def find_doubtful(sights: Mapping[Cell, PortObservation], wanted: Iterable[Cell]) -> list[Cell]:
@@ -40,8 +40,8 @@ def find_doubtful(sights: Mapping[Cell, PortObservation], wanted: Iterable[Cell]
 def _is_doubtful(cell: Cell, sight: PortObservation, *, is_limited: bool) -> bool:
     is_meant = cell.expected is Expectation.ALLOW
     if sight.verdict is Verdict.UNKNOWN:
-        return sight.was_asked and (is_meant or is_undecided(sight.reason))
-    return sight.verdict is Verdict.FILTERED and not sight.reason and (is_meant or is_limited)
+        return sight.was_asked and (is_meant or sight.is_undecided)
+    return sight.verdict is Verdict.FILTERED and sight.reason is None and (is_meant or is_limited)
 
 
 def find_news(told: Mapping[Cell, PortObservation]) -> dict[Cell, PortObservation]:
@@ -60,5 +60,5 @@ def give_up(
     return {
         cell: replace(sights[cell], verdict=Verdict.UNKNOWN, reason=STARVED)
         for cell in cells
-        if (cell.source in sources or cell.address in addresses) and not is_undecided(sights[cell].reason)
+        if (cell.source in sources or cell.address in addresses) and not sights[cell].is_undecided
     }

@@ -9,7 +9,7 @@ reader, and what it means says the table. A reader that is not sure says nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Note, Symptom
@@ -18,11 +18,15 @@ from netprobe.model import component as parts
 from netprobe.model.check import Check, Probe, check_id
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
+from netprobe.model.flow import FlowState
 from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, TimedOut
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
 from netprobe.model.units import SECOND_NS
+from netprobe.probes.idle import read_flows
+from netprobe.probes.wording import FLOW_WORDS
+from netprobe.wire.messages import OutcomeDetail
 
 CONNECTS = 20
 """Connections asked for in a row, where rare ones are slow."""
@@ -35,16 +39,15 @@ _RETRIED_S = ((1.0, 1.5), (2.0, 2.5), (3.0, 3.5))
 _MINUTE_S = (60.0, 66.0)
 _RARE_SHARE = 1 / 3
 _LEAST_CONNECTS = 10
-_LIVES, _DEAD = "lives", ("dead: silence", "dead: reset")
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """A question that was asked on demand and what came of it: an outcome for each time, and facts."""
+    """A question asked on demand and what came of it: an outcome each time, and the first one's detail."""
 
     check: Check
     outcomes: tuple[Outcome, ...]
-    facts: tuple[tuple[str, str], ...] = ()
+    detail: OutcomeDetail = field(default_factory=OutcomeDetail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,14 @@ def _read_idle(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:
     """Row `idle-timeout`: a flow that was idle for long is dead, one that was idle for less lives."""
     if told.check.probe.kind != "idle" or not isinstance(told.outcomes[0], TimedOut | AppFailed):
         return None
-    lived = [gap for gap, how in told.facts if how == _LIVES]
-    died = [f"{gap} ({how})" for gap, how in told.facts if how in _DEAD]
+    flows = read_flows(told.detail.values, told.detail.facts)
+    lived = [gap_s for gap_s, state in flows if state is FlowState.ALIVE]
+    died = [(gap_s, state) for gap_s, state in flows if state.is_forgotten]
     if not lived or not died:
         return None
-    part = way.between
-    return ProbeSymptom(Symptom(part.kind, note=Note.IDLE), part, f"{lived[-1]} lives, {died[0]}")
+    part, (gap_s, state) = way.between, died[0]
+    said = f"{lived[-1]} s quiet {FLOW_WORDS[FlowState.ALIVE]}, {gap_s} s quiet ({FLOW_WORDS[state]})"
+    return ProbeSymptom(Symptom(part.kind, note=Note.IDLE), part, said)
 
 
 def _read_slow_connect(told: ProbeResult, way: ProbePath) -> ProbeSymptom | None:

@@ -22,6 +22,7 @@ from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.status import PathState, PathStatus
 
 _MEMORY = 6
@@ -109,14 +110,14 @@ class PathStates:
         state, since_ns = _STATES[self.state[number]], int(self.since_ns[number])
         check = self.index.checks[number].check.id
         if number in self.unknown or not self.interval[number]:
-            return PathStatus(check, state, since_ns, self.unknown.get(number, ""))
+            return PathStatus(check, state, since_ns, Prose(self.unknown.get(number, "")))
         seen = self.tables[int(self.interval[number])][number]
         window = seen.window
         return PathStatus(
             check=check,
             state=state,
             since_ns=since_ns,
-            reason="" if state is PathState.UP else self._reason(number, seen),
+            reason=NO_PROSE if state is PathState.UP else self._reason(number, seen),
             sent=seen.asked,
             answered=seen.reached,
             lost_out=seen.lost_out,
@@ -126,18 +127,18 @@ class PathStates:
             observed_source=window.observed_source,
         )
 
-    def _reason(self, number: int, seen: CheckObservation) -> str:
+    def _reason(self, number: int, seen: CheckObservation) -> Prose:
         if self.is_flapping[number]:
-            return "flapping between up and down"
+            return Prose("flapping between up and down")
         if self.is_slow[number] and seen.is_good:
-            return "far slower than usual"
+            return Prose("far slower than usual")
         if seen.wrong:
-            return f"{seen.window.answered_by or 'somebody else'} answers"
+            return Prose(f"{seen.window.answered_by or 'somebody else'} answers")
         if seen.window.detail:
             return seen.window.detail
         if seen.window.count(OutcomeKind.TIMED_OUT):
-            return f"{seen.asked - seen.reached} of {seen.asked} unanswered"
-        return "loses more than it usually does" if self.is_lossy[number] else ""
+            return Prose(f"{seen.asked - seen.reached} of {seen.asked} unanswered")
+        return Prose("loses more than it usually does") if self.is_lossy[number] else NO_PROSE
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from netprobe.probes.observation import describe
 from netprobe.probes.rejection import name_rejection
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import duration
+from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.documents import write_document
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
 from netprobe.workflows.check_target import CheckRequest, make_check
@@ -95,7 +96,7 @@ def _ask_over_ssh(
         raise InputError(f"{question.source.node_id} is not reached over SSH (field ssh)", where="SOURCE")
     (reply,) = asyncio.run(HostsAsker({question.source: way}).ask(question.source, [question]))
     if isinstance(reply, Declined):
-        raise SystemRefusedError(reply.reason)
+        raise SystemRefusedError(str(reply.reason))
     return question, reply
 
 
@@ -124,7 +125,7 @@ def tell(question: Check, answer: CheckAnswer) -> Iterator[str]:
     """One sentence, then what else is known, at 80 columns."""
     detail = answer.details[0] if answer.details else OutcomeDetail()
     yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
-    rows = list(_rows(answer.outcomes[0], detail))
+    rows = list(_rows(question.probe.kind, answer.outcomes[0], detail))
     wide = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         lines = textwrap.wrap(text, _WIDTH - wide - 4) or [""]
@@ -151,22 +152,22 @@ def _verdict(outcome: Outcome, detail: OutcomeDetail) -> str:
             return f"refused in {duration(rtt_ns)}: the host is alive, nobody listens"
         case WrongPeer(expected, answered_by, rtt_ns):
             return f"the wrong peer answered in {duration(rtt_ns)}: {answered_by}, not {expected}"
-        case Rejected(sender) if detail.words in {"", describe(outcome)}:
+        case Rejected(sender) if str(detail.words) in {"", str(describe(outcome))}:
             return f"rejected by {sender}: {name_rejection(outcome)}"
         case _:
-            return detail.words or describe(outcome)
+            return str(detail.words or describe(outcome))
 
 
-def _rows(outcome: Outcome, detail: OutcomeDetail) -> Iterator[tuple[str, str]]:
-    if detail.words and detail.words not in {_verdict(outcome, detail), describe(outcome)}:
-        yield "detail", detail.words
+def _rows(kind: str, outcome: Outcome, detail: OutcomeDetail) -> Iterator[tuple[str, str]]:
+    if detail.words and str(detail.words) not in {_verdict(outcome, detail), str(describe(outcome))}:
+        yield "detail", str(detail.words)
     if detail.answered_by:
         yield "answered by", detail.answered_by
     if detail.observed_source:
         yield "seen as", f"{detail.observed_source} by the far end"
     if len(detail.phases_ns) > 1 or (detail.phases_ns and not isinstance(outcome, Reached)):
         yield "phases", ", ".join(f"{name} {duration(span)}" for name, span in detail.phases_ns)
-    yield from detail.facts
+    yield from describe_facts(kind, detail)
 
 
 def document(question: Check, answer: CheckAnswer) -> Document:

@@ -23,7 +23,9 @@ from netprobe.model.outcome import (
     Rejected,
     TimedOut,
 )
+from netprobe.model.prose import Prose
 from netprobe.probes import registry
+from netprobe.probes.observation import Facts, make_facts
 
 if TYPE_CHECKING:
     from netprobe.discovery.ssh.allowed_commands import Address
@@ -50,7 +52,7 @@ class ToolResult:
 
     outcome: Outcome
     tool: str
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: Facts = ()
 
 
 def find_tools(kind: str) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ async def ask_with_tools(host: SshHost, kind: str, target: Address, port: int) -
         if answer.status not in _NOT_FOUND:
             return read_tool(kind, answer, target=str(target), took_ns=round((clock() - began) * 1e9))
     wanted = " or ".join(tools) or "an agent"
-    return ToolResult(NotMeasured(f"the host has no tool that asks {kind}: it needs {wanted}"), "")
+    return ToolResult(NotMeasured(Prose(f"the host has no tool that asks {kind}: it needs {wanted}")), "")
 
 
 def read_tool(kind: str, answer: CommandOutput, *, target: str, took_ns: int) -> ToolResult:
@@ -83,7 +85,9 @@ def read_tool(kind: str, answer: CommandOutput, *, target: str, took_ns: int) ->
         case "ping":
             return ToolResult(_read_ping(answer), tool)
         case "nc":
-            return ToolResult(_read_nc(answer, took_ns), tool, (("time", "of the whole command over SSH"),))
+            return ToolResult(
+                _read_nc(answer, took_ns), tool, make_facts((("time", "of the whole command over SSH"),))
+            )
         case "curl":
             return _read_curl(kind, answer, took_ns)
         case _:
@@ -115,7 +119,7 @@ def _read_ping(answer: CommandOutput) -> Outcome:
         return Rejected(refused[1].decode(), *_UNREACHABLE)
     if answer.status == 1:
         return TimedOut(_PING_S * 1_000_000_000)
-    return NotMeasured(f"ping: {answer.complaint or 'failed'}")
+    return NotMeasured(Prose(f"ping: {answer.complaint or 'failed'}"))
 
 
 def _read_nc(answer: CommandOutput, took_ns: int) -> Outcome:
@@ -129,7 +133,7 @@ def _outcome_of_message(words: str, took_ns: int) -> Outcome | None:
     if "refused" in words:
         return Refused(took_ns)
     if "No route to host" in words or "unreachable" in words:
-        return NotMeasured(words)
+        return NotMeasured(Prose(words))
     return None
 
 
@@ -140,14 +144,14 @@ def _read_curl(kind: str, answer: CommandOutput, took_ns: int) -> ToolResult:
     code, connected_ns, total_ns = int(found[1]), _ns(found[2]), _ns(found[3])
     if not connected_ns:
         silent = TimedOut(_CONNECT_S * 1_000_000_000) if answer.status == _CURL_TIMEOUT else None
-        failed = NotMeasured(f"curl: {answer.complaint or 'failed'}")
+        failed = NotMeasured(Prose(f"curl: {answer.complaint or 'failed'}"))
         return ToolResult(_outcome_of_curl(answer, took_ns) or silent or failed, "curl")
     if kind == "tcp":
         return ToolResult(Reached(connected_ns), "curl")
     if not code:
-        return ToolResult(AppFailed(answer.complaint or "no HTTP answer"), "curl")
-    outcome = Reached(total_ns) if code < 400 else AppFailed(f"HTTP status {code}")
-    return ToolResult(outcome, "curl", (("HTTP status", str(code)),))
+        return ToolResult(AppFailed(Prose(answer.complaint or "no HTTP answer")), "curl")
+    outcome = Reached(total_ns) if code < 400 else AppFailed(Prose(f"HTTP status {code}"))
+    return ToolResult(outcome, "curl", make_facts((("HTTP status", str(code)),)))
 
 
 def _outcome_of_curl(answer: CommandOutput, took_ns: int) -> Outcome | None:
@@ -172,6 +176,8 @@ def _read_trace(answer: CommandOutput, *, target: str) -> ToolResult:
         if found[2] != "*":
             last, last_ns = found[2], round(float(found[3] or 0) * 1e6)
     if not hops:
-        return ToolResult(NotMeasured(f"traceroute: {answer.complaint or 'printed nothing'}"), "traceroute")
+        return ToolResult(
+            NotMeasured(Prose(f"traceroute: {answer.complaint or 'printed nothing'}")), "traceroute"
+        )
     outcome = Reached(last_ns) if last == target else TimedOut(1_000_000_000)
-    return ToolResult(outcome, "traceroute", tuple(hops))
+    return ToolResult(outcome, "traceroute", make_facts(hops))

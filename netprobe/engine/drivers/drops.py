@@ -17,7 +17,7 @@ from netprobe.engine.drivers.trace import walk_port
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.outcome import Reached
-from netprobe.probes.drops import DEFAULT_HOPS, DropLocation, find_drop, suspects_of, write_drops
+from netprobe.probes.drops import DEFAULT_HOPS, DropLocation, find_drop, suspects_of, write_drops, write_facts
 from netprobe.probes.firewalk import FirewalkSpec
 from netprobe.probes.observation import Observation
 
@@ -32,7 +32,9 @@ async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random)
         drops = await asyncio.to_thread(_walk_all, check, rng.getrandbits(32))
     except SystemRefusedError:
         drops = [drop async for drop in _walk_each(check, clock, key, rng)]
-    return Observation(Reached(clock.mono_ns() - began_ns), facts=write_drops(drops))
+    return Observation(
+        Reached(clock.mono_ns() - began_ns), facts=write_facts(drops), values=write_drops(drops)
+    )
 
 
 def _walk_all(check: Check, seed: int) -> list[DropLocation]:

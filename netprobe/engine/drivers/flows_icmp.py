@@ -19,6 +19,7 @@ from netprobe.engine.sockets import family_of, prepare, receive, receive_errors,
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes import hops
 from netprobe.probes.rejection import IcmpError, observe_send_error
 from netprobe.wire import icmp
@@ -64,7 +65,7 @@ class IcmpFlows:
         try:
             sock = self._quotes.sock or self._pings.get(flow) or self._open(flow)
         except OSError:
-            return NotMeasured("no privilege to send icmp here")
+            return NotMeasured(Prose("no privilege to send icmp here"))
         self._sequence += 1
         cookie = icmp.encode_cookie(icmp.Cookie(self._check.id, self._boot, self._sequence), key=self._key)
         message = icmp.encode_echo_request(

@@ -24,6 +24,7 @@ from netprobe.engine.drivers.readable import ReadableSocket
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
+from netprobe.model.prose import Prose
 from netprobe.probes import hops
 from netprobe.probes.rejection import IcmpError, observe_send_error
 from netprobe.wire.icmp import PROTOCOL_TCP, Quote
@@ -50,7 +51,7 @@ class TcpFlows:
         try:
             sock = self._open(flow, ttl)
         except OSError as error:
-            return NotMeasured(f"no socket: {error.strerror}")
+            return NotMeasured(Prose(f"no socket: {error.strerror}"))
         result = sock.connect_ex((self._check.target.address, self._ports(flow)))
         self._readable.add(sock, is_connecting=True)
         self._socks[flow] = (sock, ttl)

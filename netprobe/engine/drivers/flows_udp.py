@@ -20,6 +20,7 @@ from netprobe.engine.sockets import IP_TTL, family_of, open_udp, prepare, receiv
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome
+from netprobe.model.prose import Prose
 from netprobe.probes import hops
 from netprobe.probes.observation import judge_identity
 from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
@@ -88,7 +89,7 @@ class UdpFlows:
         try:
             sock = self._socks.get(flow) or self._open(flow)
         except OSError as error:
-            return NotMeasured(f"no socket: {error.strerror}")
+            return NotMeasured(Prose(f"no socket: {error.strerror}"))
         self._sequence += 1
         sent = stamp.ntp_of(self._clock.wall_ns())
         request = stamp.Request(

@@ -9,6 +9,7 @@ from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.streams import StreamNet
 from netprobe.model.check import Check
 from netprobe.model.outcome import AppFailed
+from netprobe.model.prose import Prose
 from netprobe.probes import idle
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.net import Closed, Stream
@@ -100,7 +101,7 @@ class _IdleFlows:
         if isinstance(data, Observation):
             return idle.FlowFailed(gap_s, data, now_ns)
         return idle.FlowFailed(
-            gap_s, Observation(AppFailed("no agent there that holds a connection for us")), now_ns
+            gap_s, Observation(AppFailed(Prose("no agent there that holds a connection for us"))), now_ns
         )
 
     async def _ask(self, gap_s: int, stream: Stream) -> None:

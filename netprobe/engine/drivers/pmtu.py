@@ -12,6 +12,7 @@ from netprobe.engine.sockets import family_of, open_udp, prepare, receive, recei
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, TooBig
+from netprobe.model.prose import Prose
 from netprobe.probes import pmtu
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.observation import Observation
@@ -27,7 +28,7 @@ async def search_pmtu(check: Check, clock: Clock, key: bytes, rng: random.Random
         sock = open_udp(family_of(check.target.address))
         prepare(sock, errors=True)
     except OSError as error:
-        return Observation(NotMeasured(f"no socket: {error.strerror}"))
+        return Observation(NotMeasured(Prose(f"no socket: {error.strerror}")))
     search = _PmtuSearch(check, clock, key, rng.getrandbits(32), sock)
     with ReadableSocket(sock) as readable:
         search.feed(ProbeStarted(clock.mono_ns()))

@@ -15,9 +15,12 @@ from netprobe.errors import SystemRefusedError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached, TimedOut
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes.observation import Observation
-from netprobe.probes.ports import PortTargets, port_targets_of, tries_of, write_facts
+from netprobe.probes.ports import PortTargets, port_targets_of, tries_of, write_facts, write_values
+from netprobe.probes.wording import describe_reason
 
 RATE = 10_000.0
 """Packets per second: one agent's budget."""
@@ -54,7 +57,8 @@ def _ask(check: Check, key: bytes, seed: int) -> Observation:
     verdicts += ask_sctp([(one.address, port) for one in doors for port in one.of(Transport.SCTP)])
     verdicts = with_witnesses(verdicts)  # an echo may be the only answer, where connecting asks the ports
     took_ns = time.monotonic_ns() - began_ns
-    return Observation(_outcome(verdicts, took_ns), facts=write_facts(verdicts))
+    outcome = _outcome(verdicts, took_ns)
+    return Observation(outcome, facts=write_facts(verdicts), values=write_values(verdicts))
 
 
 def _sweep(
@@ -96,13 +100,14 @@ def _sweep_echoes(doors: tuple[PortTargets, ...], key: bytes) -> list[PortVerdic
 def _unasked(
     pairs: list[tuple[str, int]], transport: Transport, error: SystemRefusedError
 ) -> list[PortVerdict]:
-    reason = f"our own machine would not send: {error}"
+    reason = Reason(ReasonCode.NOT_SENT, detail=Prose(str(error)))
     return [PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=reason) for address, port in pairs]
 
 
 def _outcome(verdicts: list[PortVerdict], took_ns: int) -> Reached | TimedOut | NotMeasured:
     if any(one.verdict in {Verdict.OPEN, Verdict.CLOSED} for one in verdicts):
         return Reached(took_ns)
-    if verdicts and all(one.reason.startswith("our own machine") for one in verdicts):
-        return NotMeasured(verdicts[0].reason)
+    reasons = [one.reason for one in verdicts if one.reason is not None and one.reason.is_own_side]
+    if reasons and len(reasons) == len(verdicts):
+        return NotMeasured(describe_reason(reasons[0]))
     return TimedOut(took_ns)

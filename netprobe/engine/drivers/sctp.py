@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected
+from netprobe.model.outcome import NotMeasured, Outcome, OwnFault, Reached, Refused, Rejected
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 
 _PROTOCOL = 132
 TRIES = 2
-NO_KERNEL = "our own machine has no SCTP (the kernel module sctp is not loaded)"
+NO_KERNEL = Reason(ReasonCode.NO_SCTP)
 
 
 def has_sctp(proc: Path = Path("/proc/net/sctp")) -> bool:
@@ -21,7 +22,7 @@ def has_sctp(proc: Path = Path("/proc/net/sctp")) -> bool:
 def ask_sctp(pairs: Sequence[tuple[str, int]], *, proc: Path = Path("/proc/net/sctp")) -> list[PortVerdict]:
     """A verdict on every address and port; ``unknown`` with the reason where the kernel has no SCTP."""
     if not pairs or not has_sctp(proc):
-        return [_verdict(address, port, NotMeasured(NO_KERNEL)) for address, port in pairs]
+        return [_unknown(address, port, NO_KERNEL) for address, port in pairs]
     from netprobe.engine.sweep.connect_scan import ConnectTarget, sweep_connects  # noqa: PLC0415 - arrays load when asked
 
     told: dict[tuple[str, int], Outcome] = {}
@@ -40,10 +41,13 @@ def _verdict(address: str, port: int, outcome: Outcome) -> PortVerdict:
             return PortVerdict(address, Transport.SCTP, port, Verdict.CLOSED)
         case Rejected(sender, kind, code):
             return PortVerdict(address, Transport.SCTP, port, Verdict.REJECTED, sender, kind, code)
+        case NotMeasured(fault=OwnFault.STALLED, for_ms=for_ms):
+            return _unknown(address, port, Reason(ReasonCode.STALLED, for_ms=for_ms))
         case NotMeasured(reason):
-            told = reason if reason.startswith("our own machine") else f"our own machine: {reason}"
-            return PortVerdict(address, Transport.SCTP, port, Verdict.UNKNOWN, reason=told)
+            return _unknown(address, port, Reason(ReasonCode.NOT_SENT, detail=reason))
         case _:
-            return PortVerdict(
-                address, Transport.SCTP, port, Verdict.UNKNOWN, reason="nothing on this port answered"
-            )
+            return _unknown(address, port, Reason(ReasonCode.SILENT_PORT))
+
+
+def _unknown(address: str, port: int, reason: Reason) -> PortVerdict:
+    return PortVerdict(address, Transport.SCTP, port, Verdict.UNKNOWN, reason=reason)

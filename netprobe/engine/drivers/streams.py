@@ -14,6 +14,7 @@ from typing import TypeVar
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Refused, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes.name_resolution import parse_resolvers
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
@@ -90,8 +91,8 @@ class StreamNet:
             sock = socket.socket(family_of(check.target.address), kind | socket.SOCK_CLOEXEC)
             prepare(sock, errors=True)
         except OSError as error:
-            return None, Observation(NotMeasured(f"no socket: {error.strerror}"))
-        return sock, Observation(NotMeasured("no socket"))
+            return None, Observation(NotMeasured(Prose(f"no socket: {error.strerror}")))
+        return sock, Observation(NotMeasured(Prose("no socket")))
 
     @asynccontextmanager
     async def _closing(self, sock: socket.socket) -> AsyncIterator[None]:
@@ -120,6 +121,9 @@ class StreamNet:
         return observe_send_error(error, check, version=version)
 
 
+_THEN_SILENCE = Prose("connected, then silence")
+
+
 class TcpStream:
     """A TCP connection of one probe."""
 
@@ -135,7 +139,7 @@ class TcpStream:
             async with asyncio.timeout_at(self._deadline_s):
                 await self._loop.sock_sendall(self._sock, data)
         except TimeoutError:
-            return Observation(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
+            return Observation(TimedOut(self._check.probe.timeout_ns), detail=_THEN_SILENCE)
         except OSError:
             return Closed(reset=True)
         return None
@@ -146,7 +150,7 @@ class TcpStream:
             async with asyncio.timeout_at(self._deadline_s):
                 data = await self._loop.sock_recv(self._sock, _CHUNK_BYTES)
         except TimeoutError:
-            return Observation(TimedOut(self._check.probe.timeout_ns), detail="connected, then silence")
+            return Observation(TimedOut(self._check.probe.timeout_ns), detail=_THEN_SILENCE)
         except OSError:
             return Closed(reset=True)
         return data or Closed()

@@ -30,6 +30,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Reached
+from netprobe.model.prose import Prose
 from netprobe.probes import icmp as probe_icmp
 from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
@@ -105,7 +106,8 @@ class IcmpEcho:
         own = self._sockets.get(family_of(probe.check.target.address))
         probe.sent_ns = self.clock.mono_ns()
         if own is None:
-            self.in_flight.cancel(probe, Observation(NotMeasured("no privilege to send icmp here")))
+            why = NotMeasured(Prose("no privilege to send icmp here"))
+            self.in_flight.cancel(probe, Observation(why))
             return
         error = self._send_past_old_errors(own, packet, probe)
         if error is not None:

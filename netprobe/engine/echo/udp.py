@@ -33,6 +33,7 @@ from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import NotMeasured
+from netprobe.model.prose import Prose
 from netprobe.probes import udp
 from netprobe.probes.observation import Observation
 from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
@@ -120,7 +121,8 @@ class UdpEcho:
         )
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            self.in_flight.cancel(probe, Observation(NotMeasured("this host has no such address family")))
+            why = NotMeasured(Prose("this host has no such address family"))
+            self.in_flight.cancel(probe, Observation(why))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:

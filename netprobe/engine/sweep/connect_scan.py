@@ -17,9 +17,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netprobe.engine.stall_tracker import StallTracker, sentence
+from netprobe.engine.stall_tracker import StallTracker, not_measured
 from netprobe.engine.sweep.pacer import Pacer
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.wire.batch_quote import ERRORS_V4, ERRORS_V6
 
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
@@ -56,7 +57,7 @@ def sweep_connects(
 
     *protocol* is TCP, or another stream protocol of the kernel's (``IPPROTO_SCTP``).
     """
-    outcomes: list[Outcome] = [NotMeasured("not asked")] * len(doors)
+    outcomes: list[Outcome] = [NotMeasured(Prose("not asked"))] * len(doors)
     knocking: dict[int, _ConnectAttempt] = {}
     waiting = iter(range(len(doors)))
     started, stalls = 0, StallTracker()
@@ -96,7 +97,7 @@ def _knock(door: ConnectTarget, index: int, protocol: int) -> _ConnectAttempt | 
     try:
         opened = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM, protocol)
     except OSError as error:
-        return NotMeasured(f"no socket: {error.strerror}")
+        return NotMeasured(Prose(f"no socket: {error.strerror}"))
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if v6 else (socket.IPPROTO_IP, _IP_RECVERR)
@@ -106,7 +107,7 @@ def _knock(door: ConnectTarget, index: int, protocol: int) -> _ConnectAttempt | 
     if code in _PENDING:
         return _ConnectAttempt(index, opened, started_ns)
     opened.close()
-    return NotMeasured(f"the kernel did not send it (errno {code})")
+    return NotMeasured(Prose(f"the kernel did not send it (errno {code})"))
 
 
 def _judge(knock: _ConnectAttempt) -> Outcome:
@@ -120,7 +121,7 @@ def _judge(knock: _ConnectAttempt) -> Outcome:
         return Refused(rtt_ns)
     if code == errno.ETIMEDOUT:
         return TimedOut(rtt_ns)
-    return NotMeasured(f"connect failed (errno {code})")
+    return NotMeasured(Prose(f"connect failed (errno {code})"))
 
 
 def _read_error(opened: socket.socket) -> Rejected | None:
@@ -152,5 +153,5 @@ def _expire(
         knock = knocking.pop(fileno)
         stalled_ns = stalls.total_ns(since_ns=knock.started_ns, until_ns=now_ns)
         is_doubted = 2 * stalled_ns > timeout_ns
-        outcomes[knock.door] = NotMeasured(sentence(stalled_ns)) if is_doubted else TimedOut(timeout_ns)
+        outcomes[knock.door] = not_measured(stalled_ns) if is_doubted else TimedOut(timeout_ns)
         knock.opened.close()

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netprobe.engine.stall_tracker import sentence
 from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
-from netprobe.engine.sweep.ports import OWN_FILTER, SILENT, with_witnesses
+from netprobe.engine.sweep.ports import NOT_SENT, OWN_FILTER, SILENT_HOST, with_witnesses
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import (
     ResultCode,
@@ -22,6 +21,7 @@ from netprobe.engine.sweep.targets import (
     SweepTargets,
     TargetProtocol,
 )
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import Indices, address_text
 
@@ -36,8 +36,8 @@ def sweep_echoes(
 ) -> list[PortVerdict]:
     """Ask *agents* at their ports, with the plan's *key*, and the addresses of *icmp* for an ICMP echo.
 
-    A silent row is ``filtered`` where the same address answered another, else ``unknown``. The reason of an
-    agent's ``open`` port is the name it gave.
+    A silent row is ``filtered`` where the same address answered another, else ``unknown``. An agent's
+    ``open`` port has the name it gave.
     """
     agents, icmp = list(dict.fromkeys(agents)), list(dict.fromkeys(icmp))
     asked = [
@@ -86,20 +86,20 @@ def _verdict(questions: SweepTargets, result: RoundResult, row: int) -> PortVerd
     match code:
         case ResultCode.REACHED:
             name = result.stamps.name(row) if result.stamps and transport is Transport.UDP else ""
-            return PortVerdict(address, transport, port, Verdict.OPEN, reason=name)
+            return PortVerdict(address, transport, port, Verdict.OPEN, answered_by=name)
         case ResultCode.REFUSED:
             return PortVerdict(address, transport, port, Verdict.CLOSED)
         case ResultCode.REJECTED | ResultCode.TOO_BIG:
             kind, icmp_code = int(result.types[row]), int(result.icmp_codes[row])
             return PortVerdict(address, transport, port, Verdict.REJECTED, sender, kind, icmp_code)
         case ResultCode.WRONG_PEER:
-            why = f"{sender} answered instead"
+            why = Reason(ReasonCode.OTHER_ANSWERED, who=sender)
         case ResultCode.TIMED_OUT:
-            why = SILENT
+            why = SILENT_HOST
         case ResultCode.NOT_MEASURED if result.stalled_ns and not result.errnos[row]:
-            why = sentence(result.stalled_ns)
+            why = Reason(ReasonCode.STALLED, for_ms=result.stalled_ns // 1_000_000)
         case _ if result.errnos[row] == errno.EPERM:
             return PortVerdict(address, transport, port, Verdict.FILTERED, reason=OWN_FILTER)
         case _:
-            why = "our own machine would not send"
+            why = NOT_SENT
     return PortVerdict(address, transport, port, Verdict.UNKNOWN, reason=why)

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.engine.stall_tracker import sentence
 from netprobe.engine.sweep.connect_scan import ConnectTarget, sweep_connects
 from netprobe.engine.sweep.port_scan import PortScanner
 from netprobe.engine.sweep.port_scan_policy import PortScan, RetryPolicy
 from netprobe.engine.sweep.sweep import Sweep
 from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
 from netprobe.errors import SystemRefusedError
-from netprobe.model.outcome import STOOD_STILL, NotMeasured, Reached, Refused, Rejected, TimedOut
+from netprobe.model.outcome import NotMeasured, OwnFault, Reached, Refused, Rejected, TimedOut
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
-from netprobe.probes.ports import FELL_SILENT, LIMITED, TOO_EARLY
 from netprobe.wire.batch import U16, Flags, Rows, address_text, pack_addresses
 
-OWN_FILTER = "this host's own packet filter drops it"
-SILENT = "nothing on this host answered"
+OWN_FILTER = Reason(ReasonCode.OWN_FILTER)
+NOT_SENT = Reason(ReasonCode.NOT_SENT)
+SILENT_HOST = Reason(ReasonCode.SILENT_HOST)
 _CONNECTS, _MOST_CONNECTS = 2, 6
 """So many silences of a connection count; so often, with those in which we stood still, it is tried."""
 _CODES: dict[type, ResultCode] = {
@@ -57,8 +57,8 @@ class PortSweep:
     """Hosts that refuse only so many packets per second and were therefore asked slowly."""
     fallen: Flags
     """Pairs whose host had shown itself and then fell silent altogether, so that nobody can tell."""
-    stood_still: str
-    """For how long we stood still ourselves, where therefore some silence said nothing; else empty."""
+    stalled_ms: int
+    """For how long we stood still ourselves, where therefore some silence said nothing; else 0."""
 
     def verdict(self, row: int) -> PortVerdict:
         """One pair as a value of the model."""
@@ -70,23 +70,24 @@ class PortSweep:
             return PortVerdict(address, self.transport, port, word, sender, kind, code)
         return PortVerdict(address, self.transport, port, word, reason=self._reason(row, word))
 
-    def _reason(self, row: int, word: Verdict) -> str:
+    def _reason(self, row: int, word: Verdict) -> Reason | None:
         if word is Verdict.FILTERED and self.errnos[row] == errno.EPERM:
             return OWN_FILTER
         if word is not Verdict.UNKNOWN:
-            return ""
+            return None
         if self.outcomes[row] == ResultCode.NOT_MEASURED:
-            return "our own machine would not send"
+            return NOT_SENT
         if self.outcomes[row] == ResultCode.PENDING:
             return self._undecided(row)
-        return SILENT
+        return SILENT_HOST
 
-    def _undecided(self, row: int) -> str:
-        if self.stood_still:
-            return self.stood_still
+    def _undecided(self, row: int) -> Reason:
+        if self.stalled_ms:
+            return Reason(ReasonCode.STALLED, for_ms=self.stalled_ms)
         if self.fallen[row]:
-            return FELL_SILENT
-        return LIMITED if address_text(self.addresses[row]) in self.careful else TOO_EARLY
+            return Reason(ReasonCode.FELL_SILENT)
+        is_limited = address_text(self.addresses[row]) in self.careful
+        return Reason(ReasonCode.ANSWERS_LIMITED if is_limited else ReasonCode.OUT_OF_TIME)
 
 
 def with_witnesses(verdicts: Iterable[PortVerdict]) -> list[PortVerdict]:
@@ -95,7 +96,7 @@ def with_witnesses(verdicts: Iterable[PortVerdict]) -> list[PortVerdict]:
     alive = {one.address for one in told if one.verdict in {Verdict.OPEN, Verdict.CLOSED}}
     return [
         PortVerdict(one.address, one.transport, one.port, Verdict.FILTERED)
-        if one.reason == SILENT and one.address in alive
+        if one.reason == SILENT_HOST and one.address in alive
         else one
         for one in told
     ]
@@ -129,13 +130,13 @@ def sweep_doors(
     except SystemRefusedError:
         if transport is not Transport.TCP:
             raise
-        alive, probes, stood_still = _connect(inquiry, pairs, rate=rate or 2000.0)
-        return _conclude(transport, pairs, inquiry, alive, probes, stood_still)
+        alive, probes, stalled_ms = _connect(inquiry, pairs, rate=rate or 2000.0)
+        return _conclude(transport, pairs, inquiry, alive, probes, stalled_ms)
     with sweep:
         asker = PortScanner(sweep, inquiry, rate=rate, deadline_ns=started_ns + within_ns)
         asker.run(witnesses=np.arange(len(pairs), len(questions)))
-    stood_still = sentence(asker.stalled_ns) if asker.stalled_ns else ""
-    return _conclude(transport, pairs, inquiry, asker.alive, asker.probes, stood_still)
+    stalled_ms = -(-asker.stalled_ns // 1_000_000)
+    return _conclude(transport, pairs, inquiry, asker.alive, asker.probes, stalled_ms)
 
 
 def _conclude(
@@ -144,7 +145,7 @@ def _conclude(
     inquiry: PortScan,
     alive: Flags,
     probes: int,
-    stood_still: str,
+    stalled_ms: int,
 ) -> PortSweep:
     first = np.unique(inquiry.hosts, return_index=True)[1]
     careful = first[inquiry.is_careful]
@@ -162,17 +163,17 @@ def _conclude(
         passes=inquiry.passes,
         careful=tuple(address_text(pairs.addresses[row]) for row in careful),
         fallen=inquiry.has_fallen_silent[inquiry.hosts],
-        stood_still=stood_still,
+        stalled_ms=stalled_ms,
     )
 
 
-def _connect(inquiry: PortScan, pairs: SweepTargets, *, rate: float) -> tuple[Flags, int, str]:
+def _connect(inquiry: PortScan, pairs: SweepTargets, *, rate: float) -> tuple[Flags, int, int]:
     """Ask all pairs by connecting, the silent ones twice, not counting when we stood still ourselves.
 
     Returns which hosts live, how many attempts it took, and for how long we stood still.
     """
     alive = np.zeros(int(inquiry.hosts.max()) + 1, dtype=np.bool_)
-    asked, probes, stood_still = np.arange(len(pairs)), 0, ""
+    asked, probes, stalled_ms = np.arange(len(pairs)), 0, 0
     silences = np.zeros(len(pairs), dtype=np.int64)
     for _ in range(_MOST_CONNECTS):
         doors = [ConnectTarget(address_text(pairs.addresses[row]), int(pairs.ports[row])) for row in asked]
@@ -180,8 +181,8 @@ def _connect(inquiry: PortScan, pairs: SweepTargets, *, rate: float) -> tuple[Fl
         probes += len(doors)
         for row, outcome in zip(asked.tolist(), told, strict=True):
             inquiry.codes[row] = _CODES.get(type(outcome), ResultCode.NOT_MEASURED)
-            if isinstance(outcome, NotMeasured) and outcome.reason.startswith(STOOD_STILL):
-                inquiry.codes[row], stood_still = ResultCode.PENDING, outcome.reason
+            if isinstance(outcome, NotMeasured) and outcome.fault is OwnFault.STALLED:
+                inquiry.codes[row], stalled_ms = ResultCode.PENDING, outcome.for_ms
             elif isinstance(outcome, Rejected):
                 inquiry.senders[row] = pack_addresses([outcome.sender])[0]
                 inquiry.types[row], inquiry.icmp_codes[row] = outcome.icmp_type, outcome.icmp_code
@@ -192,7 +193,7 @@ def _connect(inquiry: PortScan, pairs: SweepTargets, *, rate: float) -> tuple[Fl
         asked = asked[is_open & (silences[asked] < _CONNECTS)]
         if not len(asked):
             break
-    return alive, probes, stood_still
+    return alive, probes, stalled_ms
 
 
 def _words(inquiry: PortScan, alive: Flags) -> NDArray[np.str_]:

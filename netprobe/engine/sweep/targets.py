@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from netprobe.engine.stall_tracker import sentence
+from netprobe.engine.stall_tracker import not_measured
 from netprobe.errors import InputError
 from netprobe.model.outcome import (
     NotMeasured,
@@ -21,6 +21,7 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.model.prose import Prose
 from netprobe.wire.batch import U16, U32, U64, Flags, Indices, Rows, address_text, pack_addresses
 
 if TYPE_CHECKING:
@@ -240,11 +241,11 @@ class RoundResult:
             case ResultCode.WRONG_PEER:
                 return WrongPeer(expected, sender, rtt_ns)
             case ResultCode.PENDING | ResultCode.NOT_MEASURED:
-                return NotMeasured(self._reason(row))
+                return self._not_measured(row)
 
-    def _reason(self, row: int) -> str:
+    def _not_measured(self, row: int) -> NotMeasured:
         if self.errnos[row]:
-            return f"the kernel did not send it (errno {int(self.errnos[row])})"
+            return NotMeasured(Prose(f"the kernel did not send it (errno {int(self.errnos[row])})"))
         if self.dropped:
-            return "our receive buffer overflowed"
-        return sentence(self.stalled_ns) if self.stalled_ns else "not asked"
+            return NotMeasured(Prose("our receive buffer overflowed"))
+        return not_measured(self.stalled_ns) if self.stalled_ns else NotMeasured(Prose("not asked"))

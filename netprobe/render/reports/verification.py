@@ -108,7 +108,9 @@ class VerificationReport:
         for result in self.judged:
             cell = result.cell
             name = f"{cell.source} → {cell.target} ({cell.address}) {cell.door} {cell.expected}"
-            yield ReportCase(name, cell.rule, _OUTCOMES[result.verdict], str(result.verdict), result.reason)
+            yield ReportCase(
+                name, cell.rule, _OUTCOMES[result.verdict], str(result.verdict), str(result.reason)
+            )
 
     def problems(self) -> Iterator[ReportProblem]:
         """One per row: a leak from one cluster to another is one problem, no matter how many cells it has."""
@@ -192,8 +194,8 @@ def verify_document(judged: Sequence[CellResult]) -> Document:
                 "source": str(result.cell.source), "target": result.cell.target,
                 "address": result.cell.address, "door": str(result.cell.door),
                 "expected": str(result.cell.expected), "rule": result.cell.rule,
-                "verdict": str(result.verdict), "reason": result.reason, "at": result.at or None,
-                "between": list(result.between),
+                "verdict": str(result.verdict), "cause": str(result.cause), "reason": str(result.reason),
+                "at": result.at or None, "between": list(result.between),
             }
             for result in judged
         ],

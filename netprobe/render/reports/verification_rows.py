@@ -53,14 +53,14 @@ def group_judged(judged: Iterable[CellResult]) -> tuple[VerificationRow, ...]:
     for result in judged:
         if result.verdict is not CellVerdict.AS_INTENDED:
             target = result.cell.target_cluster
-            reason = _DISTANCE.sub("hop", result.reason)
+            reason = _DISTANCE.sub("hop", str(result.reason))
             groups[result.verdict, result.cell.source.cluster, target, reason].append(result)
     rows = [
         VerificationRow(
             verdict,
             (_common(source, [str(result.cell.source) for result in members]),),
             (_common(target, [result.cell.target for result in members]),),
-            _with_distances(result.reason for result in members),
+            _with_distances(str(result.reason) for result in members),
             tuple(str(port) for port in sorted({result.cell.door for result in members})),
             tuple(dict.fromkeys(result.cell.rule for result in members)),
             len(members),

@@ -14,6 +14,7 @@ from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
 from benchmarks.namespaces import FAR_V4, FAR_V6, NamespacePair, joined, unlimited, why_not
 from benchmarks.port_sweep import sweep_ports
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from tests.lab.icmp_codes import CODES_V4, CODES_V6
 
@@ -75,7 +76,7 @@ def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: NamespacePair) -> 
     with pair.near.entered():
         swept = sweep_ports(["10.9.0.1", "10.9.0.2"], [80, 81], Transport.TCP, seed=1)
     assert swept.verdicts.tolist() == [Verdict.FILTERED] * 2 + [Verdict.UNKNOWN] * 2
-    assert swept.verdict(3).reason == "nothing on this host answered"
+    assert str(swept.verdict(3).reason) == "nothing on this host answered"
 
 
 def test_both_families_and_who_rejected(pair: NamespacePair) -> None:
@@ -138,5 +139,5 @@ def test_no_route_is_our_own_trouble(pair: NamespacePair) -> None:
     with pair.near.entered():
         swept = sweep_ports(["192.0.2.1"], [80], Transport.TCP, seed=1)
     assert swept.verdict(0) == PortVerdict(
-        "192.0.2.1", Transport.TCP, 80, Verdict.UNKNOWN, reason="our own machine would not send"
+        "192.0.2.1", Transport.TCP, 80, Verdict.UNKNOWN, reason=Reason(ReasonCode.NOT_SENT)
     )

@@ -7,8 +7,9 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import Reached
-from netprobe.probes.observation import Observation
-from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail
+from netprobe.model.prose import Prose
+from netprobe.probes.observation import Observation, make_facts
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Refusal
 from netprobe_agent.questions import QuestionHandler, is_allowed, parse_allowed
 from tests.unit.probes.questions import ASKER, make_check
 
@@ -29,7 +30,7 @@ def test_only_the_plan_its_askable_networks_and_the_allow_list_may_be_asked(
 
 async def test_an_answer_carries_what_came_with_the_outcome() -> None:
     seen = Observation(
-        Reached(7), "dev/w1/pod", "10.0.0.9", phases_ns=(("connect", 7),), facts=(("hop 1", "r"),)
+        Reached(7), "dev/w1/pod", "10.0.0.9", phases_ns=(("connect", 7),), facts=make_facts((("hop 1", "r"),))
     )
 
     async def ask(check: Check) -> tuple[Observation, ...]:
@@ -37,7 +38,9 @@ async def test_an_answer_carries_what_came_with_the_outcome() -> None:
 
     check = PLAN.checks[0]
     reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(check))
-    detail = OutcomeDetail("dev/w1/pod", "10.0.0.9", "", (("connect", 7),), (("hop 1", "r"),))
+    detail = OutcomeDetail(
+        "dev/w1/pod", "10.0.0.9", Prose(""), (("connect", 7),), make_facts((("hop 1", "r"),))
+    )
     assert reply == CheckAnswer(ASKER, check.id, (Reached(7),), (detail,))
 
 
@@ -46,4 +49,4 @@ async def test_a_question_that_cannot_be_asked_is_declined_in_one_line() -> None
         raise InputError("port 0 is not within 1–65535", where="probe.port")
 
     reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(PLAN.checks[0]))
-    assert reply == Declined(ASKER, "probe.port: port 0 is not within 1–65535")
+    assert reply == Declined(ASKER, Prose("probe.port: port 0 is not within 1–65535"), Refusal.NOT_ASKABLE)

@@ -10,10 +10,11 @@ from netprobe.errors import BusAwayError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
+from netprobe.model.prose import Prose
 from netprobe.wire.messages import (
-    RATE_SPENT,
     CheckAnswer,
     Declined,
+    Refusal,
     Reply,
     decode_question,
     encode_reply,
@@ -56,7 +57,7 @@ def test_replies_come_in_the_order_of_the_questions() -> None:
 
 
 def test_an_agent_whose_rate_is_spent_is_asked_again() -> None:
-    spent = Declined(ME, f"more than 60 {RATE_SPENT}")
+    spent = Declined(ME, Prose("a full minute"), Refusal.RATE_SPENT)
     agent = Agent([spent, spent, CheckAnswer(ME, CheckId(1), (Reached(1),))])
     (reply,) = ask(agent, 1)
     assert isinstance(reply, CheckAnswer)
@@ -64,13 +65,13 @@ def test_an_agent_whose_rate_is_spent_is_asked_again() -> None:
 
 
 def test_an_agent_that_stays_busy_is_left_in_the_end() -> None:
-    spent = Declined(ME, f"more than 60 {RATE_SPENT}")
+    spent = Declined(ME, Prose("a full minute"), Refusal.RATE_SPENT)
     agent = Agent([spent] * 99)
     assert ask(agent, 1) == (spent,)
     assert len(agent.answers) > 80
 
 
 def test_silence_costs_only_its_own_question() -> None:
-    first, second = ask(Agent([None, Declined(ME, "no such address")]), 1, 2)
-    assert first == Declined(ME, "nobody answers on the bus")
-    assert second == Declined(ME, "no such address")
+    first, second = ask(Agent([None, Declined(ME, Prose("no such address"))]), 1, 2)
+    assert first == Declined(ME, Prose("nobody answers on the bus"), Refusal.NOT_REACHED)
+    assert second == Declined(ME, Prose("no such address"))

@@ -34,12 +34,14 @@ from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
+from netprobe.model.prose import Prose
 from netprobe.model.window import Report
 from netprobe.wire.messages import (
     CheckAnswer,
     CheckQuestion,
     Declined,
     Presence,
+    Refusal,
     Reply,
     decode_report,
     encode_plan,
@@ -212,11 +214,11 @@ async def test_questions_are_answered_or_declined(tmp_path: Path) -> None:
 
     async with stage(tmp_path) as on:
         nobody = await ask_check(on.town.access, CHECK)
-        assert nobody == Declined(PROD, "the agent answers no questions")
+        assert nobody == Declined(PROD, Prose("the agent answers no questions"), Refusal.NO_ANSWERER)
         on.agent.questions(answer)
         assert await ask_check(on.town.access, CHECK) == CheckAnswer(PROD, CHECK.id, (Reached(5),))
         declined = await ask_check(on.town.access, CHECK, asked_by="mallory")
-        assert declined == Declined(PROD, "10.0.0.1 is not an allowed target")
+        assert declined == Declined(PROD, Prose("10.0.0.1 is not an allowed target"), Refusal.NOT_ASKABLE)
         with pytest.raises(BusAwayError, match="nobody answers on the bus"):
             await ask_check(on.town.access, replace(CHECK, source=DEV))
 
@@ -252,9 +254,11 @@ async def test_an_answer_has_the_time_of_its_question(
     endless = replace(CHECK, probe=replace(CHECK.probe, timeout_ns=7_201_000_000_000))
     async with stage(tmp_path) as on:
         on.agent.questions(never)
-        assert await ask_check(on.town.access, short) == Declined(PROD, "no outcome within 0.5 s")
+        assert await ask_check(on.town.access, short) == Declined(
+            PROD, Prose("no outcome within 0.5 s"), Refusal.OUT_OF_TIME
+        )
         refused = await ask_check(on.town.access, endless)
-        assert refused == Declined(PROD, "7201 s are too long; at most 7200 s")
+        assert refused == Declined(PROD, Prose("7201 s are too long; at most 7200 s"), Refusal.TOO_MUCH)
 
 
 def test_whoever_is_asked_may_answer_as_long_as_a_question_may_take() -> None:

@@ -9,6 +9,7 @@ from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.wire.intent_watch import (
     MAX_DEVIATIONS,
     IntentReport,
@@ -23,9 +24,9 @@ LEAK = Deviation(
     "dev",
     "no metrics",
     3,
-    "prod/w1/pod → dev/w1/pod tcp/9772: answered",
+    Prose("prod/w1/pod → dev/w1/pod tcp/9772: answered"),
 )
-BROKEN = Deviation(CellVerdict.BROKEN, DEV, "prod", "web", 1, "dev/w1/pod → prod/w1/pod tcp/443: rejected")
+BROKEN = Deviation(CellVerdict.BROKEN, DEV, "prod", "web", 1, Prose("dev/w1/pod → prod/w1/pod tcp/443"))
 
 
 def telling(*deviations: Deviation, watcher: str = "one", holds_ns: int = 100) -> IntentReport:
@@ -53,7 +54,7 @@ def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
     assert (
         finding.summary == "The rule 'no metrics' forbids prod → dev, but 3 doors are reachable all the same."
     )
-    assert finding.evidence_for[0].text == LEAK.example
+    assert str(finding.evidence_for[0].text) == str(LEAK.example)
 
 
 def test_a_silent_watcher_proves_no_repair() -> None:
@@ -98,15 +99,15 @@ def test_a_telling_travels_as_it_is_and_of_very_many_the_first() -> None:
     [
         (telling(holds_ns=-1), "watched intent: holds_ns: is not within"),
         (
-            telling(Deviation(CellVerdict.UNPROVEN, DEV, "b", "r", 1, "")),
+            telling(Deviation(CellVerdict.UNPROVEN, DEV, "b", "r", 1, Prose(""))),
             "unproven is no deviation",
         ),
         (
-            telling(Deviation(CellVerdict.LEAK, NOBODY, "b", "r", 1, "")),
+            telling(Deviation(CellVerdict.LEAK, NOBODY, "b", "r", 1, Prose(""))),
             r"deviations\[0\]: names nobody",
         ),
         (
-            telling(Deviation(CellVerdict.LEAK, DEV, "b", "r", 0, "")),
+            telling(Deviation(CellVerdict.LEAK, DEV, "b", "r", 0, Prose(""))),
             r"deviations\[0\]: names nobody, or no cell",
         ),
     ],

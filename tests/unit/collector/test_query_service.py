@@ -11,12 +11,13 @@ from netprobe.errors import SystemRefusedError
 from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.wire.intent_watch import IntentReport, encode_watched
 from netprobe.wire.messages import decode_snapshot
 from tests.unit.collector.parts import collector_parts
 
 PROD = ClusterName("prod")
-LEAK = Deviation(CellVerdict.LEAK, PROD, "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772")
+LEAK = Deviation(CellVerdict.LEAK, PROD, "dev", "no metrics", 3, Prose("prod/w1/pod → dev/w1/pod"))
 
 
 async def test_before_the_first_conclusion_a_snapshot_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId
 from netprobe.model.outcome import OutcomeKind, Reached, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.store.history import History
@@ -276,7 +277,12 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
     async with house(tmp_path) as here:
         await here.start()
         leak = Deviation(
-            CellVerdict.LEAK, ClusterName("prod"), "dev", "no metrics", 3, "prod/w1/pod → dev/w1/pod tcp/9772"
+            CellVerdict.LEAK,
+            ClusterName("prod"),
+            "dev",
+            "no metrics",
+            3,
+            Prose("prod/w1/pod → dev/w1/pod tcp/9772"),
         )
         began_ns = time.time_ns()
         await report_watched_intent(
@@ -295,7 +301,7 @@ async def test_what_a_watched_intent_does_not_want_is_a_finding_and_then_an_inci
 async def test_a_telling_that_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         await here.start()
-        odd = Deviation(CellVerdict.UNPROVEN, ClusterName("prod"), "dev", "r", 1, "")
+        odd = Deviation(CellVerdict.UNPROVEN, ClusterName("prod"), "dev", "r", 1, Prose(""))
         with pytest.raises(SystemRefusedError, match="watched intent: deviations"):
             await report_watched_intent(here.access, IntentReport("one", "intent.yaml", 1, (odd,)))
         assert [one.cause for one in (await ask_patiently(here)).findings] == [Cause.UNKNOWN]

@@ -28,14 +28,17 @@ from netprobe.collector.replay import Replay
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.lab.state_folder import StateFolder
 from netprobe.model.finding import Finding
+from netprobe.model.flow import FlowState
 from netprobe.model.intent import CellResult
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import NotMeasured, Outcome
+from netprobe.model.reason import ReasonCode
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.verdict import PortVerdict
 from netprobe.model.window import Report
 from netprobe.probes.drops import read_drops
-from netprobe.probes.ports import is_undecided, read_facts
+from netprobe.probes.idle import read_flows
+from netprobe.probes.ports import read_verdicts
 from netprobe.render.documents.snapshot import report_document
 from netprobe.render.labels import verdict as one_sentence
 from netprobe.render.reports.snapshot import build_report_files
@@ -50,6 +53,7 @@ from netprobe.wire.reports import columns_of, decode_report
 from netprobe_agent.bus_address_cache import recall_doors
 from netprobe_agent.run import read_plan
 from netprobe_agent.spool import Spool
+from tests.facts import texts
 
 DATA = Path(__file__).parents[2] / "data" / "previous"
 
@@ -75,7 +79,7 @@ def answer(name: str) -> messages.CheckAnswer:
 
 
 def facts(name: str) -> dict[str, str]:
-    return dict(answer(name).details[0].facts)
+    return texts(answer(name).details[0].facts)
 
 
 def outcomes(name: str) -> list[str]:
@@ -84,32 +88,30 @@ def outcomes(name: str) -> list[str]:
 
 def port_verdicts(name: str) -> dict[tuple[str, str], PortVerdict]:
     """By address and door (``tcp/80``)."""
-    told = read_facts(answer(name).details[0].facts)
+    told = read_verdicts((), answer(name).details[0].facts)
     return {(one.address, f"{one.transport}/{one.port}"): one for one in told}
 
 
 PORT_REASONS = {
-    "nothing on this host answered": "no witness",
-    "nothing on this port answered": "no answer",
-    "the host limits its answers, and time was over": "limited",
-    "the host had answered and then said nothing any more": "fell silent",
-    "time was over": "too early",
-    r"the agent stood still for \d+ ms": "we stood still",
-    r"our own machine has no SCTP \(.*\)": "our machine: no sctp",
-    "our own machine would not send(: .*)?": "our machine",
-    "our own machine: .*": "our machine",
-    "not measured: .*": "not measured",
-    r"[0-9a-f.:]+ answered instead": "somebody else",
-    "this host's own packet filter drops it": "our filter",
-    "": "",
+    ReasonCode.SILENT_HOST: "no witness",
+    ReasonCode.SILENT_PORT: "no answer",
+    ReasonCode.ANSWERS_LIMITED: "limited",
+    ReasonCode.FELL_SILENT: "fell silent",
+    ReasonCode.OUT_OF_TIME: "too early",
+    ReasonCode.STALLED: "we stood still",
+    ReasonCode.NO_SCTP: "our machine: no sctp",
+    ReasonCode.NOT_SENT: "our machine",
+    ReasonCode.OTHER: "not measured",
+    ReasonCode.OTHER_ANSWERED: "somebody else",
+    ReasonCode.OWN_FILTER: "our filter",
 }
 
 
 def port_reason(verdict: PortVerdict) -> str:
     """What the reason of a port's verdict means; an agent's name stands for itself."""
-    if re.fullmatch("[^/ ]+/[^/ ]+/(pod|host)", verdict.reason):
-        return f"agent {verdict.reason}"
-    return _meaning(PORT_REASONS, verdict.reason)
+    if verdict.answered_by:
+        return f"agent {verdict.answered_by}"
+    return PORT_REASONS[verdict.reason.code] if verdict.reason is not None else ""
 
 
 CELL_REASONS = {
@@ -139,13 +141,22 @@ CELL_REASONS = {
     "the agent said nothing of this port": "nothing said",
     ".* answered at this address instead": "somebody else",
     r"answered \(the host's own tools over SSH: coarser than an agent\)": "answered, coarser",
-    **PORT_REASONS,
+    "nothing on this port answered": "no answer",
+    "the host limits its answers, and time was over": "limited",
+    "the host had answered and then said nothing any more": "fell silent",
+    "time was over": "too early",
+    r"the agent stood still for \d+ ms": "we stood still",
+    r"our own machine has no SCTP \(.*\)": "our machine: no sctp",
+    "our own machine would not send(: .*)?": "our machine",
+    "our own machine: .*": "our machine",
+    "not measured: .*": "not measured",
+    "": "",
 }
 
 
 def cell_reason(judged: CellResult) -> str:
     """What the reason of a cell of ``verify`` means."""
-    return _meaning(CELL_REASONS, judged.reason)
+    return _meaning(CELL_REASONS, str(judged.reason))
 
 
 UNMEASURED_REASONS = {
@@ -171,7 +182,7 @@ UNMEASURED_REASONS = {
 
 def unmeasured_reason(outcome: Outcome) -> str:
     assert isinstance(outcome, NotMeasured), outcome
-    return _meaning(UNMEASURED_REASONS, outcome.reason)
+    return _meaning(UNMEASURED_REASONS, str(outcome.reason))
 
 
 DECLINED_REASONS = {
@@ -194,13 +205,14 @@ def declined(name: str) -> tuple[str, str]:
     """Who declined for what, and whether that is for now or for good."""
     told = reply(name)
     assert isinstance(told, messages.Declined), told
-    return _meaning(DECLINED_REASONS, told.reason), "for now" if told.is_for_now else "for good"
+    return _meaning(DECLINED_REASONS, str(told.reason)), "for now" if told.is_for_now else "for good"
 
 
 def quiet_gaps(name: str) -> dict[int, str]:
     """How each quiet flow ended, by its gap in seconds."""
-    ends = {"dead: silence": "silence", "dead: reset": "reset", "dead: closed": "closed"}
-    return {int(gap.split()[0]): ends.get(how, how) for gap, how in facts(name).items()}
+    ends = {FlowState.ALIVE: "lives", FlowState.SILENT: "silence", FlowState.PENDING: "not waited for"}
+    detail = answer(name).details[0]
+    return {gap_s: ends.get(state, str(state)) for gap_s, state in read_flows(detail.values, detail.facts)}
 
 
 def marked_rows(name: str) -> list[str]:
@@ -208,7 +220,7 @@ def marked_rows(name: str) -> list[str]:
     question = messages.decode_question((DATA / f"questions/question-{name}.bin").read_bytes())
     told = answer(f"questions/reply-{name}")
     way = ProbePath(question.check.source, AgentId.parse("staging/w1/pod"), NodeId.parse("prod/gw"))
-    seen = ProbeResult(question.check, told.outcomes, told.details[0].facts)
+    seen = ProbeResult(question.check, told.outcomes, told.details[0])
     return [found.row.id for found in read_probe_symptoms([seen], way)]
 
 
@@ -242,7 +254,7 @@ PATH_REASONS = {
 
 
 def path_reasons(taken: Snapshot) -> Counter[str]:
-    return Counter(_meaning(PATH_REASONS, path.reason) for path in taken.paths if path.reason)
+    return Counter(_meaning(PATH_REASONS, str(path.reason)) for path in taken.paths if path.reason)
 
 
 def path_states(taken: Snapshot) -> dict[str, int]:
@@ -720,12 +732,12 @@ def test_every_reason_of_a_door_is_understood() -> None:
         ("unknown", "not measured"), ("filtered", "our filter"), ("filtered", ""), ("closed", ""),
         ("open", ""), ("open", "agent staging/w1/pod"), ("rejected", ""),
     ]  # fmt: skip
-    undecided = {port_reason(one) for one in told if is_undecided(one.reason)}
+    undecided = {port_reason(one) for one in told if one.reason and one.reason.is_undecided}
     assert undecided == {"limited", "fell silent", "too early", "we stood still"}
 
 
 def test_where_a_port_is_dropped() -> None:
-    (drop,) = read_drops(answer("questions/reply-drops").details[0].facts)
+    (drop,) = read_drops((), answer("questions/reply-drops").details[0].facts)
     assert (drop.address, str(drop.transport), drop.port) == ("10.112.1.10", "tcp", 8080)
     assert drop.after is not None
     assert (drop.before.ttl, drop.before.address, drop.after.ttl) == (4, "10.12.0.12", 5)

@@ -11,8 +11,10 @@ from netprobe.engine.inflight import (
     IntervalProbes,
     PendingProbe,
 )
+from netprobe.engine.stall_tracker import not_measured
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Refused, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.window import Window
 from netprobe.probes.observation import Observation
 from tests.unit.probes.questions import make_check
@@ -51,7 +53,7 @@ def play(in_flight: InFlightTable, interval: IntervalProbes, fates: list[str], c
         elif fate == "refused":
             in_flight.record_response(probe, Observation(Refused(3)))
         elif fate == "kept":
-            in_flight.cancel(probe, Observation(NotMeasured("too large for ourselves")))
+            in_flight.cancel(probe, Observation(NotMeasured(Prose("too large for ourselves"))))
     return counter
 
 
@@ -81,21 +83,21 @@ def test_the_next_interval_tells_where_the_last_losses_went(first: list[str], se
 def test_silence_is_judged_when_the_window_closes() -> None:
     in_flight, interval = InFlightTable(), begin()
     probe = in_flight.ask(CHECK, interval, now_ns=5)
-    in_flight.record_response(probe, Observation(TimedOut(500), detail="connected, then silence"))
+    in_flight.record_response(probe, Observation(TimedOut(500), detail=Prose("connected, then silence")))
     assert not interval.is_settled
     window = close(in_flight, interval)
     assert window.outcomes == ((OutcomeKind.TIMED_OUT, 1),)
-    assert window.detail == "connected, then silence"
+    assert str(window.detail) == "connected, then silence"
 
 
 def test_a_doubted_loss_is_not_measured() -> None:
     in_flight, interval = InFlightTable(), begin()
     play(in_flight, interval, ["answered", "lost out", "answered"])
-    (window,) = in_flight.close(interval, doubt=lambda probe: "the agent stood still for 900 ms")
+    (window,) = in_flight.close(interval, doubt=lambda probe: not_measured(900_000_000))
     assert window.count(OutcomeKind.NOT_MEASURED) == 1
     assert window.lost_out == 0
     assert window.measured == 2
-    assert window.detail == "not measured: the agent stood still for 900 ms"
+    assert str(window.detail) == "not measured: the agent stood still for 900 ms"
 
 
 def test_an_answer_counts_once_and_not_after_the_window() -> None:
@@ -120,7 +122,7 @@ def test_a_probe_that_never_left_gives_its_number_back() -> None:
 
 def test_what_should_have_gone_out_is_counted_as_not_measured() -> None:
     in_flight, interval = InFlightTable(), begin()
-    in_flight.record_skipped(CHECK, interval, "over budget")
+    in_flight.record_skipped(CHECK, interval, NotMeasured(Prose("over budget")))
     window = close(in_flight, interval)
     assert (window.sent, window.measured) == (1, 0)
 

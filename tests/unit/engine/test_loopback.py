@@ -12,7 +12,9 @@ from netprobe.engine.engine import Engine
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached
+from netprobe.model.prose import Prose
 from netprobe.model.window import Measured, Window
+from tests.facts import pairs
 from tests.unit.probes.questions import ASKER, PEER, make_check
 
 KEY = b"a key for one test".ljust(32)
@@ -125,7 +127,7 @@ async def test_a_check_that_cannot_be_asked_is_not_measured_and_harms_nobody() -
         await engine.run(got.append, intervals=1)
     windows = {window.check: window for window in got[0].windows}
     assert windows[bad.id].measured == 0
-    assert "unknown probe kind 'telepathy'" in windows[bad.id].detail
+    assert "unknown probe kind 'telepathy'" in str(windows[bad.id].detail)
     assert windows[good.id].measured == 3
 
 
@@ -156,6 +158,6 @@ async def test_a_quiet_flow_is_held_for_a_peer_and_for_nobody_else() -> None:
         (turned_away,) = await asker.ask(check)
         peer.use(replace(make_plan(()), agent=PEER))
         (held,) = await asker.ask(check)
-    assert turned_away.outcome == AppFailed("no agent there that holds a connection for us")
+    assert turned_away.outcome == AppFailed(Prose("no agent there that holds a connection for us"))
     assert isinstance(held.outcome, Reached)
-    assert held.facts == (("1 s quiet", "lives"), ("2 s quiet", "lives"))
+    assert pairs(held.facts) == (("1 s quiet", "lives"), ("2 s quiet", "lives"))

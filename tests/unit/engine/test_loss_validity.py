@@ -8,6 +8,8 @@ from netprobe.engine.inflight import CheckCounters, PendingProbe, SequenceState
 from netprobe.engine.loss_validity import LossValidity
 from netprobe.engine.stall_tracker import StallTracker
 from netprobe.model.check import Probe
+from netprobe.model.outcome import NotMeasured
+from netprobe.model.prose import Prose
 from tests.unit.probes.questions import make_check
 
 MS = 1_000_000
@@ -42,11 +44,11 @@ def test_a_loss_during_a_stall_is_doubted(began_ms: int, length_ms: int, is_doub
 
 def test_full_buffers_make_echoes_doubtful_and_nothing_else() -> None:
     doubt = LossValidity(StallTracker(), now_ns=SENT_NS + 9_000 * MS, dropped=4)
-    assert doubt(make_open("udp", 9771)) == "our full buffers lost 4 packets"
+    assert doubt(make_open("udp", 9771)) == NotMeasured(Prose("our full buffers lost 4 packets"))
     assert doubt(make_open("icmp")) is not None
     assert doubt(make_open("tcp", 9771)) is None
 
 
 def test_a_probe_whose_time_is_not_over_is_not_lost() -> None:
     doubt = LossValidity(StallTracker(), now_ns=SENT_NS + 499 * MS)
-    assert doubt(make_open("icmp")) == "sent too late in its interval"
+    assert doubt(make_open("icmp")) == NotMeasured(Prose("sent too late in its interval"))

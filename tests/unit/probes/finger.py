@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, Reached
+from netprobe.model.prose import Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.kind import ProbeKind, StreamDriver
 from netprobe.probes.net import Closed, Net
@@ -40,10 +41,10 @@ async def ask(check: Check, net: Net) -> Observation:
         case Observation():
             return answer
         case Closed():
-            return Observation(AppFailed("the finger server said nothing"))
+            return Observation(AppFailed(Prose("the finger server said nothing")))
         case bytes():
             line = answer.decode(errors="replace").splitlines()[0]
-            return Observation(Reached(net.now_ns() - began_ns), facts=(("user", line),))
+            return Observation(Reached(net.now_ns() - began_ns), facts=(("user", Prose(line)),))
 
 
 KIND = ProbeKind(

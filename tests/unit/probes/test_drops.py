@@ -85,7 +85,7 @@ def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["", "10.0.0.1 tcp", "10.0.0.1 tcp x@ -", "10.0.0.1 esp 1@ -"])
 def test_foreign_facts_are_one_error(name: str) -> None:
     with pytest.raises(RemoteFormatError):
-        list(read_drops([(name, "80")]))
+        list(read_drops([f"{name} 80"]))
 
 
 @pytest.mark.parametrize(

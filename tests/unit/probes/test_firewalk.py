@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from netprobe.errors import MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import firewalk, hops
 from netprobe.probes.conversation import ProbeStarted
 from netprobe.probes.firewalk import CONTROL, SUSPECT
 from netprobe.probes.hops import Ended, Expired
 from netprobe.probes.observation import Observation
 from netprobe.probes.trace import SendPacket
+from tests.facts import pairs, texts
 from tests.unit.probes.transcript import MS, Machine, play
 
 TIMEOUT_NS = 3_600_000 * MS
@@ -56,7 +58,7 @@ def path(*routers: str | None, lost_from: int = 99, end: Outcome | None = Reache
 def test_a_port_that_arrives_is_no_news_and_needs_no_walk() -> None:
     seen, sent = run(path("r1", "r2"))
     assert isinstance(seen.outcome, Reached)
-    assert seen.facts == (
+    assert pairs(seen.facts) == (
         ("port 80", "the target answers"),
         ("port 9771", "the control probe: the target answers"),
     )
@@ -72,7 +74,7 @@ def test_the_former_name_of_the_control_port_is_still_read() -> None:
 def test_a_closed_port_arrives_too() -> None:
     seen, _ = run(lambda flow, ttl, before: Refused(1) if flow == SUSPECT else Reached(1))
     assert isinstance(seen.outcome, Reached)
-    assert dict(seen.facts)["port 80"] == "the target refuses it: nobody listens, nothing drops it"
+    assert texts(seen.facts)["port 80"] == "the target refuses it: nobody listens, nothing drops it"
 
 
 ENTERS = "by this host's own packet filter, or by that hop as it comes in"
@@ -90,12 +92,12 @@ ENDS = "by hop 2 (r2) as it forwards, or the target itself"
 )
 def test_the_dropper_is_named_as_closely_as_a_ttl_can(lost_from: int, words: str) -> None:
     seen, _ = run(path("r1", "r2", lost_from=lost_from))
-    assert (seen.outcome, seen.detail) == (TimedOut(500 * MS), words)
+    assert (seen.outcome, str(seen.detail)) == (TimedOut(500 * MS), words)
 
 
 def test_every_hop_is_told() -> None:
     seen, _ = run(path("r1", "r2", lost_from=2))
-    assert seen.facts == (
+    assert pairs(seen.facts) == (
         ("port 9771", "the control probe: the target answers"),
         ("hop 1", "r1: port 80 comes this far"),
         ("hop 2", "r2: port 9771 comes this far, port 80 does not"),
@@ -106,12 +108,12 @@ def test_every_hop_is_told() -> None:
 def test_a_udp_service_that_says_nothing_looks_like_a_drop_and_that_is_said() -> None:
     probe = Probe("firewalk", port=80, timeout_ns=TIMEOUT_NS, options=(("transport", "udp"), PASSES))
     seen, _ = run(path("r1", lost_from=2), probe=probe)
-    assert seen.detail.endswith("or the target itself (or a service there that says nothing)")
+    assert str(seen.detail).endswith("or the target itself (or a service there that says nothing)")
 
 
 def test_a_silent_router_widens_the_range() -> None:
     seen, _ = run(path("r1", None, "r3", lost_from=2))
-    assert seen.detail == (
+    assert str(seen.detail) == (
         "port 80 is dropped between hop 1 (r1) and hop 3 (r3); which of them cannot be known, "
         "with 1 hop between that cannot be believed"
     )
@@ -128,28 +130,28 @@ def test_a_router_that_limits_its_icmp_is_no_dropper() -> None:
 
     spoken: list[int] = []
     seen, _ = run(network)
-    assert seen.detail.startswith("port 80 is dropped between hop 3 (r3) and the target")
-    assert "cannot be known, it limits its ICMP (told 1 of 3 packets)" in dict(seen.facts)["hop 2"]
+    assert str(seen.detail).startswith("port 80 is dropped between hop 3 (r3) and the target")
+    assert "cannot be known, it limits its ICMP (told 1 of 3 packets)" in str(texts(seen.facts)["hop 2"])
 
 
 def test_where_the_control_probe_is_silent_too_nothing_can_be_known() -> None:
     seen, _ = run(path("r1", end=None))
-    assert seen.detail == (
+    assert str(seen.detail) == (
         "cannot be known: behind hop 1 (r1) the control probe, port 9771, is not answered reliably either"
     )
-    assert seen.facts[-1] == ("then", "silence")
+    assert seen.facts[-1] == ("then", Prose("silence"))
 
 
 def test_a_rejection_names_its_sender_at_once() -> None:
     rejected = Rejected("r2", 3, 13)
     seen, _ = run(lambda flow, ttl, before: rejected if flow == SUSPECT else Reached(1))
     assert seen.outcome == rejected
-    assert dict(seen.facts)["port 80"] == "rejected by r2 (3/13)"
+    assert texts(seen.facts)["port 80"] == "rejected by r2 (3/13)"
 
 
 def test_our_own_packet_filter_is_named() -> None:
     seen, _ = run(lambda flow, ttl, before: TimedOut(1) if flow == SUSPECT else Reached(1))
-    assert (seen.detail, seen.lost_out) == ("this host's own packet filter drops port 80", True)
+    assert (str(seen.detail), seen.lost_out) == ("this host's own packet filter drops port 80", True)
 
 
 def test_two_ways_are_told() -> None:
@@ -158,7 +160,7 @@ def test_two_ways_are_told() -> None:
             return ("x", "y")[flow]
         return None if flow == SUSPECT else Reached(1)
 
-    assert dict(run(network)[0].facts)["hop 1"] == (
+    assert texts(run(network)[0].facts)["hop 1"] == (
         "x: port 80 comes this far; port 9771 takes another way, over y"
     )
 
@@ -169,7 +171,7 @@ def test_a_walk_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
     _, sent = run(forever, probe=probe)
     assert max(send.ttl for send in sent if send.ttl != firewalk.WHOLE_WAY) == 7
     late, _ = run(forever, probe=Probe("firewalk", port=80, timeout_ns=5 * MS, options=(PASSES,)))
-    assert late.outcome == NotMeasured("the time was up before the walk ended")
+    assert late.outcome == NotMeasured(Prose("the time was up before the walk ended"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 70)), max_size=20))

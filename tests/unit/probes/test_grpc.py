@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import grpc
 from netprobe.probes.net import Closed, Resolvers
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ def ask(server: HealthServer, **options: str) -> Observation:
 def test_a_serving_server_is_reached_with_its_phases() -> None:
     server = HealthServer()
     assert ask(server, service="orders") == Observation(
-        Reached(20), phases_ns=(("connect", 10), ("answer", 10)), facts=(("health", "SERVING"),)
+        Reached(20), phases_ns=(("connect", 10), ("answer", 10)), facts=make_facts((("health", "SERVING"),))
     )
     assert server.asked[":path"] == "/grpc.health.v1.Health/Check"
     assert server.asked["te"] == "trailers"
@@ -151,12 +152,12 @@ def test_a_serving_server_is_reached_with_its_phases() -> None:
     ],
 )
 def test_everything_else_is_told_apart(server: HealthServer, words: str) -> None:
-    assert ask(server, service="orders").outcome == AppFailed(words)
+    assert ask(server, service="orders").outcome == AppFailed(Prose(words))
 
 
 def test_a_server_that_speaks_no_http2_and_one_that_says_nothing() -> None:
     spoken = ask(HealthServer(lines=[b"HTTP/1.1 400 Bad Request\r\n\r\n"])).outcome
-    assert spoken == AppFailed("not HTTP/2: it answers in HTTP/1")
+    assert spoken == AppFailed(Prose("not HTTP/2: it answers in HTTP/1"))
     assert ask(HealthServer(lines=[SILENCE])).outcome == SILENCE.outcome
 
 

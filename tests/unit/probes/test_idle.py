@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
+from netprobe.model.flow import FlowState
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import idle
 from netprobe.probes.conversation import Finish, ProbeStarted, Woke
-from netprobe.probes.idle import AskFlow, FlowAnswered, FlowBroken, FlowFailed, FlowReady, OpenFlow
-from netprobe.probes.observation import Observation
+from netprobe.probes.idle import (
+    AskFlow,
+    FlowAnswered,
+    FlowBroken,
+    FlowFailed,
+    FlowReady,
+    OpenFlow,
+    read_flows,
+)
+from netprobe.probes.observation import Observation, make_facts
+from tests.facts import texts
 from tests.unit.probes.transcript import MS, Machine, play
 
 S = 1_000_000_000
@@ -51,7 +62,9 @@ def forgets_after(seconds: int, how: str = "silence") -> Box:
 def test_a_path_that_forgets_nothing_is_reached() -> None:
     seen, done = run(forgets_after(999), make())
     assert seen == Observation(
-        Reached(MS), facts=(("10 s quiet", "lives"), ("20 s quiet", "lives"), ("40 s quiet", "lives"))
+        Reached(MS),
+        facts=make_facts((f"{gap_s} s quiet", "lives") for gap_s in (10, 20, 40)),
+        values=("10 alive", "20 alive", "40 alive"),
     )
     assert [one for one in done if isinstance(one, OpenFlow)] == [OpenFlow(10), OpenFlow(20), OpenFlow(40)]
 
@@ -60,31 +73,31 @@ def test_a_path_that_forgets_nothing_is_reached() -> None:
     ("how", "outcome"),
     [
         ("silence", TimedOut(3 * S)),
-        ("reset", AppFailed("a quiet flow dies between 10 s and 20 s: something on the way, such as a NAT "
-                            "gateway, or the far end resets it")),
-        ("closed", AppFailed("a quiet flow dies between 10 s and 20 s: the far end closes it")),
+        ("reset", AppFailed(Prose("a quiet flow dies between 10 s and 20 s: something on the way, such as a "
+                                  "NAT gateway, or the far end resets it"))),
+        ("closed", AppFailed(Prose("a quiet flow dies between 10 s and 20 s: the far end closes it"))),
     ],
 )  # fmt: skip
 def test_how_a_flow_died_is_told_apart(how: str, outcome: TimedOut | AppFailed) -> None:
     seen, done = run(forgets_after(15, how), make())
     assert seen.outcome == outcome
-    assert dict(seen.facts)["20 s quiet"] == f"dead: {how}"
-    assert dict(seen.facts)["40 s quiet"] == "not waited for"
+    assert texts(seen.facts)["20 s quiet"] == f"dead: {how}"
+    assert texts(seen.facts)["40 s quiet"] == "not waited for"
     assert AskFlow(40) not in done
 
 
 @given(limit=st.integers(1, 40))
 def test_bisecting_encloses_the_limit_as_closely_as_asked(limit: int) -> None:
     seen, _ = run(forgets_after(limit), make(precision="1", timeout_s=7_200))
-    told = {int(name.split()[0]): text for name, text in seen.facts}
-    dead = min(gap for gap, text in told.items() if text.startswith("dead"))
-    alive = max((gap for gap, text in told.items() if text == "lives"), default=0)
+    told = dict(read_flows(seen.values))
+    dead = min(gap_s for gap_s, state in told.items() if state is FlowState.SILENT)
+    alive = max((gap_s for gap_s, state in told.items() if state is FlowState.ALIVE), default=0)
     assert (alive, dead) == (limit - 1, limit)
 
 
 def test_bisecting_stops_when_the_time_would_not_do() -> None:
     seen, _ = run(forgets_after(15), make(precision="1", timeout_s=46))
-    assert seen.detail.startswith("a quiet flow dies between 10 s and 15 s: ")
+    assert str(seen.detail).startswith("a quiet flow dies between 10 s and 15 s: ")
 
 
 def test_a_flow_that_cannot_be_opened_ends_it_at_once() -> None:
@@ -96,7 +109,7 @@ def test_a_flow_that_cannot_be_opened_ends_it_at_once() -> None:
 def test_silence_at_the_start_and_a_time_that_is_up_are_told_apart() -> None:
     state, _ = idle.step(idle.begin(make()), ProbeStarted(5))
     _, commands = idle.step(state, Woke(5 + 3 * S))
-    silent = Observation(TimedOut(3 * S), detail="no flow could be opened: silence")
+    silent = Observation(TimedOut(3 * S), detail=Prose("no flow could be opened: silence"))
     assert commands == (Finish(silent),)
     for gap in (10, 20, 40):
         state, _ = idle.step(state, FlowReady(gap, 6))

@@ -19,6 +19,7 @@ from netprobe.probes import http
 from netprobe.probes.name_resolution import parse_resolvers, resolve
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
+from tests.facts import texts
 from tests.unit.probes.questions import make_check
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def test_every_failure_names_the_server_and_what_it_said() -> None:
     def failed(net: ResolverNet) -> tuple[object, str]:
         seen = asyncio.run(resolve(CHECK, net, "db"))
         assert isinstance(seen, Observation)
-        return seen.outcome, seen.detail
+        return seen.outcome, str(seen.detail)
 
     assert failed(ResolverNet()) == (NotResolved("db", "NXDOMAIN"), "resolve db: 10.96.0.10 says NXDOMAIN")
     silent = failed(ResolverNet(failure=Observation(TimedOut(5_000_000))))
@@ -103,7 +104,7 @@ def test_resolving_is_a_phase_and_another_address_is_told() -> None:
     seen = asyncio.run(http.ask(check, ResolverNet({"db": "10.0.0.9"}, known=Resolvers(("10.96.0.10",)))))
     assert seen.outcome == Reached(20), "the round trip begins with the connection"
     assert [name for name, _ in seen.phases_ns] == ["resolve", "connect", "first-byte"]
-    assert dict(seen.facts)["resolved"] == "10.0.0.9; asked is 10.0.0.2, which is none of them"
+    assert texts(seen.facts)["resolved"] == "10.0.0.9; asked is 10.0.0.2, which is none of them"
     unknown = asyncio.run(http.ask(check, ResolverNet()))
     assert unknown.outcome.kind is OutcomeKind.NOT_RESOLVED
     assert [name for name, _ in unknown.phases_ns] == ["resolve"]

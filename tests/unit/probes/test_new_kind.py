@@ -23,6 +23,7 @@ from netprobe.engine.plan_validation import find_unaskable
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import AppFailed, OutcomeKind, Reached, Refused
+from netprobe.model.prose import Prose
 from netprobe.model.window import Measured
 from netprobe.probes import registry
 from netprobe.wire.messages import CheckAnswer, OutcomeDetail
@@ -67,9 +68,9 @@ async def test_the_engine_asks_it_on_demand() -> None:
         async with finger_server(b"") as port:
             (silent,) = await engine.ask(finger_check(port))
     assert isinstance(seen.outcome, Reached)
-    assert seen.facts == (("user", "/W ada is idle"),)
+    assert seen.facts == (("user", Prose("/W ada is idle")),)
     assert isinstance(refused.outcome, Refused)
-    assert silent.outcome == AppFailed("the finger server said nothing")
+    assert silent.outcome == AppFailed(Prose("the finger server said nothing"))
     assert "finger" in engine.capabilities
 
 
@@ -109,7 +110,10 @@ def test_netprobe_check_makes_the_question_and_explains_the_answer() -> None:
     check = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("finger"))
     assert check.probe == Probe("finger", INVENTORY.agent_port, timeout_ns=7_000_000_000)
     answer = CheckAnswer(
-        check.source, check.id, (Reached(1_500_000),), details=(OutcomeDetail(facts=(("user", "ada"),)),)
+        check.source,
+        check.id,
+        (Reached(1_500_000),),
+        details=(OutcomeDetail(facts=(("user", Prose("ada")),)),),
     )
     text = "\n".join(tell(check, answer))
     assert f"by finger port {INVENTORY.agent_port}: reached in 1.5 ms." in " ".join(text.split())

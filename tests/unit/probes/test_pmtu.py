@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Reached, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import pmtu
 from netprobe.probes.conversation import Finish, ProbeStarted
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from netprobe.probes.pmtu import LocalTooBig, PacketTooBig, RequestAnswered, RequestRejected, SendRequest
+from tests.facts import texts
 from tests.unit.probes.transcript import MS, Machine, Transcript, play
 
 PROBE = Probe("pmtu", port=9771, timeout_ns=3_600_000 * MS)
@@ -64,8 +66,8 @@ def test_a_sound_path_costs_two_packets() -> None:
     seen = search(path)
     assert seen == Observation(
         Reached(MS), "dev/w1/pod",
-        facts=(("forward", "ok: 1500 bytes pass, the largest tried"),
-               ("back", "ok: 1500 bytes pass, as many as arrive there")),
+        facts=make_facts((("forward", "ok: 1500 bytes pass, the largest tried"),
+               ("back", "ok: 1500 bytes pass, as many as arrive there"))),
     )  # fmt: skip
     assert path.sent == 2
 
@@ -97,18 +99,18 @@ def test_a_way_back_that_tells_the_responder_is_reduced_and_found_at_once(back: 
     seen = search(path, version=version)
     words = f"reduced: {back} bytes pass, as a router tells the far end; path MTU discovery works"
     assert isinstance(seen.outcome, Reached)
-    assert dict(seen.facts)["back"] == words
+    assert texts(seen.facts)["back"] == words
     assert path.sent == 4, "control packet, the largest, a control packet that reports the MTU, and that MTU"
 
 
 @given(out=st.integers(260, 1_600), back=st.integers(260, 1_600), version=st.sampled_from([4, 6]))
 def test_each_direction_is_found_to_the_byte(out: int, back: int, version: int) -> None:
-    facts = dict(search(Path(out, back), version=version).facts)
+    facts = texts(search(Path(out, back), version=version).facts)
     arrives = min(out, 1_500)
-    assert f" {arrives} bytes pass" in facts["forward"]
-    assert f" {min(back, arrives)} bytes pass" in facts["back"]
-    assert facts["forward"].startswith("ok" if out >= 1_500 else "blackhole")
-    assert facts["back"].startswith("ok" if back >= arrives else "blackhole")
+    assert f" {arrives} bytes pass" in str(facts["forward"])
+    assert f" {min(back, arrives)} bytes pass" in str(facts["back"])
+    assert str(facts["forward"]).startswith("ok" if out >= 1_500 else "blackhole")
+    assert str(facts["back"]).startswith("ok" if back >= arrives else "blackhole")
 
 
 @given(st.integers(260, 1_499))
@@ -116,7 +118,7 @@ def test_a_router_that_tells_the_mtu_makes_it_reduced_not_a_blackhole(mtu: int) 
     path = Path(out=mtu, tells=True)
     seen = search(path)
     assert isinstance(seen.outcome, Reached)
-    assert dict(seen.facts)["forward"].startswith(f"reduced: {mtu} bytes pass, as 10.0.0.1 says")
+    assert str(texts(seen.facts)["forward"]).startswith(f"reduced: {mtu} bytes pass, as 10.0.0.1 says")
     assert path.sent == 3
 
 
@@ -124,25 +126,27 @@ def test_a_router_that_tells_the_mtu_makes_it_reduced_not_a_blackhole(mtu: int) 
 def test_our_own_interface_is_ours_and_no_fault_of_the_network(own: int) -> None:
     seen = search(Path(own=own))
     assert isinstance(seen.outcome, Reached)
-    assert dict(seen.facts)["forward"] == f"ok: {own} bytes pass, all that this host's own interface lets out"
+    assert (
+        texts(seen.facts)["forward"] == f"ok: {own} bytes pass, all that this host's own interface lets out"
+    )
 
 
 def test_a_blackhole_below_our_own_limit_is_still_one() -> None:
     seen = search(Path(out=1_300, own=1_400))
-    assert (seen.outcome, seen.detail) == (TimedOut(100 * MS), "blackhole forward above 1300 bytes")
+    assert (seen.outcome, str(seen.detail)) == (TimedOut(100 * MS), "blackhole forward above 1300 bytes")
 
 
 @given(lost=st.sets(st.integers(2, 40), max_size=2))
 def test_two_packets_lost_by_chance_are_no_limit(lost: set[int]) -> None:
-    facts = dict(search(Path(1_400, 1_300, lose=frozenset(lost))).facts)
-    assert " 1400 bytes pass" in facts["forward"]
-    assert " 1300 bytes pass" in facts["back"]
+    facts = texts(search(Path(1_400, 1_300, lose=frozenset(lost))).facts)
+    assert " 1400 bytes pass" in str(facts["forward"])
+    assert " 1300 bytes pass" in str(facts["back"])
 
 
 def test_silence_is_unreachable_and_a_rejection_keeps_its_sender() -> None:
     seen = search(Path(out=0))
     assert seen.outcome == TimedOut(1_500 * MS)
-    assert dict(seen.facts) == {"forward": "unreachable", "back": "unreachable"}
+    assert texts(seen.facts) == {"forward": "unreachable", "back": "unreachable"}
     state, _ = pmtu.step(pmtu.begin(PROBE, version=4), ProbeStarted(5))
     rejected = Rejected("10.0.0.1", 3, 13)
     _, (finish,) = pmtu.step(state, RequestRejected(rejected, 6))
@@ -152,7 +156,7 @@ def test_silence_is_unreachable_and_a_rejection_keeps_its_sender() -> None:
 
 def test_a_search_without_time_says_that_it_did_not_finish() -> None:
     seen = search(Path(out=1_300), probe=Probe("pmtu", port=9, timeout_ns=300 * MS))
-    assert seen.outcome == NotMeasured("the time was up before the search was done")
+    assert seen.outcome == NotMeasured(Prose("the time was up before the search was done"))
 
 
 @pytest.mark.parametrize("mtu", [0, 40, 1_500, 9_000])

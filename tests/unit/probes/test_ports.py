@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PORTED, PortVerdict, Transport, Verdict
 from netprobe.probes import registry
 from netprobe.probes.ports import (
     PortTargets,
     port_targets_of,
-    read_facts,
+    read_verdicts,
     validate,
     write_facts,
     write_port_targets,
+    write_values,
 )
 
 VERDICTS = st.builds(
@@ -33,13 +36,32 @@ VERDICTS = st.builds(
 
 
 @given(st.frozensets(VERDICTS, max_size=30))
-def test_facts_and_back_is_identity(verdicts: frozenset[PortVerdict]) -> None:
-    assert frozenset(read_facts(write_facts(verdicts))) == verdicts
+def test_values_and_back_is_identity(verdicts: frozenset[PortVerdict]) -> None:
+    assert frozenset(read_verdicts(write_values(verdicts))) == verdicts
 
 
-def test_a_reason_of_several_words_survives() -> None:
-    one = PortVerdict("10.0.0.1", Transport.UDP, 5, Verdict.UNKNOWN, reason="nothing on this host answered")
-    assert list(read_facts(write_facts([one]))) == [one]
+@given(st.frozensets(VERDICTS, max_size=30))
+def test_facts_for_a_build_without_values_and_back_is_identity(verdicts: frozenset[PortVerdict]) -> None:
+    assert frozenset(read_verdicts((), write_facts(verdicts))) == verdicts
+
+
+@pytest.mark.parametrize("code", list(ReasonCode))
+def test_every_reason_survives_with_all_that_belongs_to_it(code: ReasonCode) -> None:
+    why = Reason(code, "fd00::9", 1_200, Prose("no buffer space: 2 of 3"))
+    one = PortVerdict("10.0.0.1", Transport.UDP, 5, Verdict.UNKNOWN, reason=why)
+    bare = PortVerdict("10.0.0.1", Transport.UDP, 6, Verdict.UNKNOWN, reason=Reason(code))
+    assert list(read_verdicts(write_values([one, bare]))) == [one, bare]
+
+
+def test_a_code_of_a_newer_build_is_some_other_reason() -> None:
+    (told,) = read_verdicts(["10.0.0.1 tcp unknown 80 never-heard-of 0 - in a word"])
+    assert told.reason == Reason(ReasonCode.OTHER, detail=Prose("in a word"))
+
+
+def test_an_agent_behind_a_port_keeps_its_name() -> None:
+    one = PortVerdict("10.0.0.1", Transport.UDP, 9771, Verdict.OPEN, answered_by="a/w1/pod")
+    assert list(read_verdicts(write_values([one]))) == [one]
+    assert list(read_verdicts((), write_facts([one]))) == [one]
 
 
 PORTS = st.frozensets(st.integers(1, 65_535), max_size=20).map(lambda ports: tuple(sorted(ports)))
@@ -97,6 +119,9 @@ def test_what_cannot_be_asked_is_refused(options: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "name", ["", "10.0.0.1 tcp", "10.0.0.1 esp open", "a tcp rejected", "a tcp rejected b c d"]
 )
-def test_foreign_facts_are_one_error(name: str) -> None:
+def test_foreign_answers_are_one_error(name: str) -> None:
     with pytest.raises(RemoteFormatError):
-        list(read_facts([(name, "80")]))
+        list(read_verdicts((), [(name, Prose("80"))]))
+    address, transport, verdict, *rest = (*name.split(" ", 3), "", "")
+    with pytest.raises(RemoteFormatError):
+        list(read_verdicts([" ".join((address, transport, verdict, "80", *rest))]))

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import AppFailed, NotResolved, OutcomeKind, Reached, Refused, TimedOut, WrongPeer
+from netprobe.model.prose import Prose
 from netprobe.probes import dns as probe_dns
 from netprobe.probes import http, tcp
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
 from netprobe.wire.identity import Identity, encode_identity
+from tests.facts import texts
 from tests.unit.probes.questions import PEER, make_check
 
 T = TypeVar("T")
@@ -87,10 +89,10 @@ HTTP = make_check(Probe("http", port=9771))
         pytest.param([], TimedOut(500), id="silence"),
         pytest.param([response()[:40]], TimedOut(500), id="half an answer"),
         pytest.param([Closed()], AppFailed, id="closed at once"),
-        pytest.param([Closed(reset=True)], AppFailed("the connection was reset"), id="reset"),
+        pytest.param([Closed(reset=True)], AppFailed(Prose("the connection was reset")), id="reset"),
         pytest.param([b"SSH-2.0-OpenSSH\r\n\r\n"], AppFailed, id="another protocol"),
-        pytest.param([response(status="503 Busy")], AppFailed("HTTP status 503"), id="status"),
-        pytest.param([response(b"{}")], AppFailed("HTTP: the body names no agent"), id="no identity"),
+        pytest.param([response(status="503 Busy")], AppFailed(Prose("HTTP status 503")), id="status"),
+        pytest.param([response(b"{}")], AppFailed(Prose("HTTP: the body names no agent")), id="no identity"),
         pytest.param([response(b"x" * 70_000)], AppFailed, id="an endless body"),
         pytest.param(
             [response(encode_identity(Identity("test/w1/pod", "b")))],
@@ -222,4 +224,4 @@ async def test_a_dns_server_can_say_anything(noise: bytes) -> None:
 async def test_what_a_server_says_and_which_server_said_it_are_told(transport: str) -> None:
     seen = await probe_dns.ask(dns_check(transport=transport), StreamDnsServer(right))
     told = f"10.0.0.2 port 53, over {transport.upper()}"
-    assert dict(seen.facts) == {"records": "10.0.0.9", "server": told}
+    assert texts(seen.facts) == {"records": "10.0.0.9", "server": told}

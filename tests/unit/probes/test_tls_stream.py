@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.model.outcome import TimedOut, TlsFailed
+from netprobe.model.prose import Prose
 from netprobe.probes.net import Closed
 from netprobe.probes.observation import Observation
 from netprobe.probes.tls_stream import SecureStream
@@ -94,8 +95,8 @@ async def test_bytes_go_through_and_the_end_is_told(context: ssl.SSLContext) -> 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (Closed(), TlsFailed("the connection was closed during the handshake")),
-        (Closed(reset=True), TlsFailed("the connection was reset during the handshake")),
+        (Closed(), TlsFailed(Prose("the connection was closed during the handshake"))),
+        (Closed(reset=True), TlsFailed(Prose("the connection was reset during the handshake"))),
         (Observation(TimedOut(500)), TimedOut(500)),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", TlsFailed),
     ],

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import trace
 from netprobe.probes.conversation import ProbeStarted
 from netprobe.probes.hops import Ended, Expired, UnprovenWidth, find_unproven
 from netprobe.probes.mda import FAILURE_PROBABILITY, MAX_FLOWS, count_flows_needed
-from netprobe.probes.observation import Observation
+from netprobe.probes.observation import Observation, make_facts
 from netprobe.probes.trace import SendPacket
+from tests.facts import texts
 from tests.unit.probes import transcript
 from tests.unit.probes.transcript import MS, Machine, play
 
@@ -55,7 +57,9 @@ def test_one_way_is_told_hop_by_hop_with_six_flows_each() -> None:
     seen, sent = run(line("r1", "r2"))
     assert seen == Observation(
         Reached(MS),
-        facts=(("hop 1", "r1, 1.00 ms"), ("hop 2", "r2, 1.00 ms"), ("hop 3", "target answers, 1.00 ms")),
+        facts=make_facts(
+            (("hop 1", "r1, 1.00 ms"), ("hop 2", "r2, 1.00 ms"), ("hop 3", "target answers, 1.00 ms"))
+        ),
     )
     assert len(sent) == 18
 
@@ -66,7 +70,7 @@ def test_equal_ways_are_all_found_and_the_stopping_rule_is_kept(width: int) -> N
         return ("r1", f"way{flow % width:02}", "r3")[ttl - 1] if ttl <= 3 else Reached(1)
 
     seen, sent = run(network)
-    facts = dict(seen.facts)
+    facts = texts(seen.facts)
     assert facts["ways"] == f"{width} ways for different flows"
     assert facts["hop 2"].startswith(", ".join(f"way{way:02}" for way in range(width)))
     flows_at_2 = {send.flow for send in sent if send.ttl == 2}
@@ -102,7 +106,7 @@ def test_beyond_the_most_flows_the_result_says_which_hop_is_unproven() -> None:
 
     played = play(Machine(trace.begin(PROBE), trace.step), answering(network), most_commands=20_000)
     assert find_unproven(played.state.hops) == (UnprovenWidth(2, 24, MAX_FLOWS, 153),)
-    assert dict(played.seen.facts)["unproven"] == (
+    assert texts(played.seen.facts)["unproven"] == (
         "hop 2 may have more next hops than the 24 seen: 128 flows were sent, 153 would rule it out"
     )
     assert {send.flow for send in played.commands(SendPacket) if send.ttl == 2} == set(range(MAX_FLOWS))
@@ -135,8 +139,8 @@ def test_a_walk_of_two_hops_word_for_word() -> None:
 
 def test_a_silent_hop_is_its_own_node_and_makes_no_way_of_its_own() -> None:
     seen, _ = run(line("r1", None, "r3"))
-    assert dict(seen.facts)["hop 2"] == "* (says nothing)"
-    assert "ways" not in dict(seen.facts)
+    assert texts(seen.facts)["hop 2"] == "* (says nothing)"
+    assert "ways" not in texts(seen.facts)
     assert isinstance(seen.outcome, Reached)
 
 
@@ -148,14 +152,14 @@ def test_a_router_that_limits_its_icmp_is_not_called_lossy() -> None:
 
     seen, _ = run(network)
     assert isinstance(seen.outcome, Reached)
-    assert "told 2 of 6 flows: it limits its ICMP, packets pass" in dict(seen.facts)["hop 2"]
-    assert "ways" not in dict(seen.facts)
+    assert "told 2 of 6 flows: it limits its ICMP, packets pass" in str(texts(seen.facts)["hop 2"])
+    assert "ways" not in texts(seen.facts)
 
 
 def test_silence_behind_a_hop_names_that_hop() -> None:
     seen, _ = run(line("r1", "r2", end=None))
-    assert (seen.outcome, seen.detail) == (TimedOut(500 * MS), "silence behind hop 2 (r2)")
-    assert seen.facts[-1] == ("then", "silence")
+    assert (seen.outcome, str(seen.detail)) == (TimedOut(500 * MS), "silence behind hop 2 (r2)")
+    assert seen.facts[-1] == ("then", Prose("silence"))
 
 
 def test_a_rejection_on_the_way_and_a_closed_port_at_the_end_differ() -> None:
@@ -163,7 +167,7 @@ def test_a_rejection_on_the_way_and_a_closed_port_at_the_end_differ() -> None:
     assert run(line("r1", end=rejected))[0].outcome == rejected
     closed, _ = run(line("r1", end=Refused(1)))
     assert isinstance(closed.outcome, Reached)
-    assert closed.facts[-1][1].startswith("target refuses the port: nobody listens")
+    assert str(closed.facts[-1][1]).startswith("target refuses the port: nobody listens")
 
 
 def test_a_trace_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
@@ -172,7 +176,7 @@ def test_a_trace_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:
     assert isinstance(seen.outcome, TimedOut)
     assert max(send.ttl for send in sent) == 7
     late, _ = run(forever, probe=Probe("trace", timeout_ns=5 * MS))
-    assert late.outcome == NotMeasured("the time was up before the target answered")
+    assert late.outcome == NotMeasured(Prose("the time was up before the target answered"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=20))
@@ -196,7 +200,7 @@ def test_the_first_hop_whose_quote_was_rewritten_is_where_the_translator_is() ->
             yield Ended(send.flow, send.ttl, Reached(1), now_ns + MS, rewritten=("checksum",))
 
     seen = play(Machine(trace.begin(PROBE), trace.step), react).seen
-    facts = dict(seen.facts)
+    facts = texts(seen.facts)
     assert "NAT" not in facts["hop 1"]
     assert facts["hop 2"].endswith("; behind NAT (checksum)")
     assert facts["hop 3"].endswith("; behind NAT (checksum, source 192.0.2.9)")

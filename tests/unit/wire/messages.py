@@ -20,6 +20,7 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 
 LENGTH_NS = 1_000_000_000
@@ -52,7 +53,7 @@ def windows(draw: st.DrawFn, start_ns: int) -> Window:
         rtt=Histogram.of(draw(st.lists(st.integers(1, 10**10), max_size=min(reached, 5)))),
         observed_source=draw(texts),
         answered_by=draw(texts),
-        detail=draw(texts),
+        detail=Prose(draw(texts)),
     )
 
 

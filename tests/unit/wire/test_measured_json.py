@@ -8,6 +8,7 @@ import pytest
 from netprobe.errors import RemoteFormatError
 from netprobe.model.names import CheckId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.window import Histogram, Measured, ReceivedCount, Window
 from netprobe.wire.measured_json import decode_measured, encode_measured
 
@@ -17,7 +18,7 @@ MEASURED = Measured(
     windows=(
         Window(
             CheckId(7), 20, 10, 3, 2, ((OutcomeKind.REACHED, 2), (OutcomeKind.TIMED_OUT, 1)), 1, 0,
-            Histogram((5, 9), (1, 1)), "10.0.0.1", "dev/w1/pod", "no answer within 800 ms",
+            Histogram((5, 9), (1, 1)), "10.0.0.1", "dev/w1/pod", Prose("no answer within 800 ms"),
         ),
     ),
     heard=(ReceivedCount(CheckId(8), 10, 4),),

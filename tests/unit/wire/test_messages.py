@@ -18,6 +18,7 @@ from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeName
 from netprobe.model.outcome import Outcome
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import (
     AgentState,
@@ -86,7 +87,7 @@ def test_details_that_do_not_fit_their_outcomes_are_refused() -> None:
 
 @given(agents, texts)
 def test_a_refusal_reads_back(agent: AgentId, reason: str) -> None:
-    declined = Declined(agent, reason)
+    declined = Declined(agent, Prose(reason))
     assert messages.decode_reply(messages.encode_reply(declined)) == declined
 
 

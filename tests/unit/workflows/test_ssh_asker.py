@@ -9,6 +9,7 @@ import pytest
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.ssh import SshAccess, SshHop
 from netprobe.model.verdict import Transport, Verdict
 from netprobe.wire.messages import CheckAnswer, Declined, Reply
@@ -27,8 +28,8 @@ CHECK = Check(check_id(WEST, TARGET, PROBE), WEST, TARGET, PROBE, Layer.OUTSIDE,
         (Refused(5), Verdict.CLOSED),
         (Rejected("10.3.0.1", 3, 1), Verdict.REJECTED),
         (TimedOut(5), Verdict.FILTERED),
-        (NotMeasured("no tool"), Verdict.UNKNOWN),
-        (AppFailed("odd"), Verdict.UNKNOWN),
+        (NotMeasured(Prose("no tool")), Verdict.UNKNOWN),
+        (AppFailed(Prose("odd")), Verdict.UNKNOWN),
     ],
 )
 def test_an_outcome_is_a_verdict_on_a_door(outcome: Outcome, verdict: Verdict) -> None:
@@ -57,5 +58,5 @@ async def test_a_host_that_cannot_be_reached_declines_every_question_in_one_line
     assert len(replies) == 2
     for reply in replies:
         assert isinstance(reply, Declined)
-        assert "127.0.0.1:1" in reply.reason
-        assert "\n" not in reply.reason
+        assert "127.0.0.1:1" in str(reply.reason)
+        assert "\n" not in str(reply.reason)

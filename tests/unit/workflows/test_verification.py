@@ -22,11 +22,14 @@ from netprobe.model.intent import (
 )
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import Reached
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
-from netprobe.probes.ports import PortTargets, port_targets_of, write_facts
+from netprobe.probes.ports import PortTargets, port_targets_of, write_values
+from netprobe.probes.wording import describe_reason
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
 from netprobe.workflows.verification import verify_cells
 from tests import fleets
@@ -34,6 +37,9 @@ from tests import fleets
 SNAPSHOT = fleets.healthy()
 ME, YOU, *_ = SNAPSHOT.inventory.iter_agents()
 WEB, SHUT, ECHO = PortSpec(Protocol.TCP, 80), PortSpec(Protocol.TCP, 81), PortSpec(Protocol.ICMP)
+
+
+DEAD = Reason(ReasonCode.SILENT_HOST)
 
 
 @dataclass
@@ -53,21 +59,23 @@ class AskedWire:
     def _answer(self, source: AgentId, check: Check) -> Reply:
         self.asked.append(check.probe.kind)
         if self.is_away:
-            return Declined(source, "nobody answers on the bus")
-        facts = self._walk(check) if check.probe.kind == "drops" else self._ports(check)
-        return CheckAnswer(source, check.id, (Reached(1),), (OutcomeDetail(facts=facts),))
+            return Declined(source, Prose("nobody answers on the bus"))
+        values = self._walk(check) if check.probe.kind == "drops" else self._ports(check)
+        return CheckAnswer(source, check.id, (Reached(1),), (OutcomeDetail(values=values),))
 
-    def _ports(self, check: Check) -> tuple[tuple[str, str], ...]:
+    def _ports(self, check: Check) -> tuple[str, ...]:
         (asked,) = port_targets_of(check)
         if self.asked.count("ports") <= self.stands_still:
             doors = [(Transport.ICMP, 0), *((Transport.TCP, port) for port in asked.of(Transport.TCP))]
-            return write_facts(
-                PortVerdict(asked.address, transport, port, Verdict.UNKNOWN, reason="nothing answered")
+            return write_values(
+                PortVerdict(
+                    asked.address, transport, port, Verdict.UNKNOWN, reason=Reason(ReasonCode.SILENT_HOST)
+                )
                 for transport, port in doors
             )
         if self.limit is not None:
-            return write_facts(_reject(asked, self.limit))
-        return write_facts([
+            return write_values(_reject(asked, self.limit))
+        return write_values([
             PortVerdict(asked.address, Transport.ICMP, 0, Verdict.OPEN),
             *(
                 PortVerdict(
@@ -78,7 +86,7 @@ class AskedWire:
         ])  # fmt: skip
 
     @staticmethod
-    def _walk(check: Check) -> tuple[tuple[str, str], ...]:
+    def _walk(check: Check) -> tuple[str, ...]:
         return write_drops(
             DropLocation(one.address, transport, port, DropHop(1, "10.9.0.1"), DropHop(2, "10.9.0.2"))
             for one in suspects_of(check)
@@ -116,7 +124,7 @@ def test_a_broken_door_is_walked_to_its_hop() -> None:
     assert wire.asked == ["ports", "ports", "drops"]  # a silence is asked about twice
     assert (told[WEB].verdict, told[SHUT].verdict) == (CellVerdict.AS_INTENDED, CellVerdict.BROKEN)
     assert told[SHUT].between == ("10.9.0.1", "10.9.0.2")
-    assert "between hop 1 (10.9.0.1) and hop 2 (10.9.0.2)" in told[SHUT].reason
+    assert "between hop 1 (10.9.0.1) and hop 2 (10.9.0.2)" in str(told[SHUT].reason)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,7 @@ def limited(wire: AskedWire, ports: range) -> dict[int, str]:
     judged = asyncio.run(
         verify_cells(wire, cells, intent=Intent(), snapshot=SNAPSHOT, locate=LocateDrops.NONE)
     )  # fmt: skip
-    return {one.cell.door.port: one.reason for one in judged}
+    return {one.cell.door.port: str(one.reason) for one in judged}
 
 
 def test_who_rejects_only_so_much_is_asked_again_until_nothing_speaks_late() -> None:
@@ -157,14 +165,17 @@ def test_who_rejects_too_slowly_is_given_up_and_nothing_is_called_a_drop() -> No
     wire = AskedWire(limit=1)
     told = limited(wire, range(82, 132))
     assert len(wire.asked) == 1 + MOST_LOOKS
-    assert Counter(told.values()) == {"rejected by 10.9.0.1": 1 + MOST_LOOKS, STARVED: 49 - MOST_LOOKS}
+    assert Counter(told.values()) == {
+        "rejected by 10.9.0.1": 1 + MOST_LOOKS,
+        str(describe_reason(STARVED)): 49 - MOST_LOOKS,
+    }
 
 
 def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
     silent = replace(SNAPSHOT, agents=(AgentStatus(ME, AgentState.SILENT, reason="last reported 60 s ago"),))
     told = look(AskedWire(is_away=True), "allow", snapshot=silent)
     assert {one.verdict for one in told.values()} == {CellVerdict.UNPROVEN}
-    assert told[WEB].reason == (
+    assert str(told[WEB].reason) == (
         f"the agent {ME} is silent: last reported 60 s ago; not asked: nobody answers on the bus"
     )
 

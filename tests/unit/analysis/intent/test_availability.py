@@ -12,12 +12,15 @@ from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.verdict import Verdict
+from netprobe.probes.wording import describe_reason
 from tests import fleets
 
 ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
-ABSENT = {str(YOU): f"the agent {YOU} is absent: never reported"}
+ABSENT = {str(YOU): Reason(ReasonCode.AGENT_AWAY, str(YOU), detail=Prose("absent: never reported"))}
 
 
 def cell(door: PortSpec, *, source: AgentId = ME, expected: str = "allow") -> Cell:
@@ -32,15 +35,18 @@ def test_who_never_reported_or_fell_silent_is_absent() -> None:
         *(AgentStatus(name, AgentState.SICK if name == rest[0] else AgentState.ALIVE) for name in rest),
     )
     assert find_absent(replace(snapshot, agents=statuses)) == {
-        str(first): f"the agent {first} is silent: last reported 9 s ago",
-        str(second): f"the agent {second} is absent: never reported",
+        str(first): Reason(ReasonCode.AGENT_AWAY, str(first), detail=Prose("silent: last reported 9 s ago")),
+        str(second): Reason(ReasonCode.AGENT_AWAY, str(second), detail=Prose("absent: never reported")),
     }
 
 
 def test_an_absent_agent_that_does_not_answer_says_why() -> None:
     one = cell(PortSpec(Protocol.TCP, 80), source=YOU)
-    told = explain({one: unseen("not asked: nobody answers on the bus")}, ABSENT)[one]
-    assert told.reason == f"{ABSENT[str(YOU)]}; not asked: nobody answers on the bus"
+    declined = Reason(ReasonCode.DECLINED, detail=Prose("nobody answers on the bus"))
+    told = explain({one: unseen(declined)}, ABSENT)[one]
+    assert told.reason == replace(ABSENT[str(YOU)], beside=declined)
+    said = str(describe_reason(told.reason))
+    assert said == f"the agent {YOU} is absent: never reported; not asked: nobody answers on the bus"
     assert not told.was_asked
 
 
@@ -57,7 +63,7 @@ def test_the_silence_of_an_absent_agent_on_its_own_door_is_never_broken(
     asked = cell(PortSpec(protocol, 9771))
     sights = doubt({asked: PortObservation(seen, is_witnessed=True)}, ABSENT, agent_port=9771)
     (told,) = judge_cells([asked], sights, responders=frozenset())
-    assert (told.verdict, told.reason) == (CellVerdict.UNPROVEN, ABSENT[str(YOU)])
+    assert (told.verdict, str(told.reason)) == (CellVerdict.UNPROVEN, str(describe_reason(ABSENT[str(YOU)])))
 
 
 @pytest.mark.parametrize("seen", [Verdict.OPEN, Verdict.REJECTED])

@@ -14,6 +14,7 @@ from netprobe.analysis.intent.document import parse_span, read_intent
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.intent import Cell, CellVerdict
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import Verdict
 from netprobe.wire.documents import write_document
 from tests import fleets
@@ -29,7 +30,8 @@ RESPONDERS = frozenset(parse_span("udp/9771").doors())
 SEEN = st.sampled_from([
     PortObservation(Verdict.OPEN), PortObservation(Verdict.CLOSED),
     PortObservation(Verdict.FILTERED, is_witnessed=True),
-    PortObservation(Verdict.REJECTED, "10.9.9.9"), PortObservation(Verdict.UNKNOWN, reason="dead"),
+    PortObservation(Verdict.REJECTED, "10.9.9.9"),
+    PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.SILENT_HOST)),
 ])  # fmt: skip
 
 
@@ -38,7 +40,9 @@ SEEN = st.sampled_from([
 def test_verify_accepts_the_baseline_of_what_it_saw(pattern: list[PortObservation]) -> None:
     sights: dict[Cell, PortObservation] = {cell: pattern[n % len(pattern)] for n, cell in enumerate(CELLS)}
     baseline = write_baseline(CELLS, sights, INVENTORY, responders=RESPONDERS)
-    proven = {(cell.source, cell.target, cell.door) for cell in CELLS if sights[cell].reason != "dead"}
+    proven = {
+        (cell.source, cell.target, cell.door) for cell in CELLS if sights[cell].verdict is not Verdict.UNKNOWN
+    }
     assert baseline.cells - baseline.left_out == len(proven)
     if not proven:
         return

@@ -8,6 +8,7 @@ from netprobe.analysis.intent.incidents import IncidentChange, IncidentTracker
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.render.documents.incident import incident_json, incident_text
 
 S = 1_000_000_000
@@ -19,7 +20,7 @@ def look(*verdicts: str) -> list[CellResult]:
             Cell(AgentId.parse("a/w1/pod"), "b/w1/pod", "10.0.0.1", PortSpec(Protocol.TCP, port),
                  Expectation.ALLOW, "web"),
             CellVerdict(verdict),
-            "rejected by 10.9.9.9",
+            Prose("rejected by 10.9.9.9"),
         )
         for port, verdict in enumerate(verdicts, start=80)
     ]  # fmt: skip

@@ -11,10 +11,12 @@ from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.probes import registry
 from netprobe.probes.drops import DropHop, DropLocation, suspects_of, write_drops
-from netprobe.probes.ports import MAX_PAIRS, port_targets_of, write_facts
+from netprobe.probes.ports import MAX_PAIRS, port_targets_of, write_values
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, encode_question
 
 ME, YOU = AgentId.parse("a/w1/pod"), AgentId.parse("b/w1/pod")
@@ -26,8 +28,8 @@ def cell(door: PortSpec, *, source: AgentId = ME, address: str = "10.0.0.1") -> 
     return Cell(source, str(YOU), address, door, Expectation.ALLOW, "r")
 
 
-def answer(facts: tuple[tuple[str, str], ...]) -> CheckAnswer:
-    return CheckAnswer(ME, CheckId(1), (Reached(1),), (OutcomeDetail(facts=facts),))
+def answer(values: tuple[str, ...]) -> CheckAnswer:
+    return CheckAnswer(ME, CheckId(1), (Reached(1),), (OutcomeDetail(values=values),))
 
 
 def test_addresses_with_equal_doors_share_one_question() -> None:
@@ -74,7 +76,7 @@ def test_every_question_fits_its_limits_and_the_bus() -> None:
 def test_no_probe_speaks_esp() -> None:
     esp = cell(PortSpec(Protocol.ESP))
     assert plan_asks([esp], agent_port=9771) == {}
-    assert find_unaskable([esp])[esp].reason == "no probe speaks ESP"
+    assert find_unaskable([esp])[esp].reason == Reason(ReasonCode.NO_PROBE, who="ESP")
 
 
 def test_a_reply_decides_each_cell_by_itself() -> None:
@@ -82,13 +84,13 @@ def test_a_reply_decides_each_cell_by_itself() -> None:
     (ask,) = plan_asks(cells, agent_port=9771)[ME]
     told = read_reply(
         ask,
-        answer(write_facts([
+        answer(write_values([
             PortVerdict("10.0.0.1", Transport.ICMP, 0, Verdict.OPEN),
             PortVerdict("10.0.0.1", Transport.TCP, 443, Verdict.FILTERED),
         ])),
     )  # fmt: skip
     assert [told[one].verdict for one in cells] == ["open", "filtered", "unknown"]
-    assert told[cells[2]].reason == "the agent said nothing of this port"
+    assert told[cells[2]].reason == Reason(ReasonCode.NO_VERDICT)
 
 
 @pytest.mark.parametrize(
@@ -98,22 +100,24 @@ def test_a_reply_decides_each_cell_by_itself() -> None:
 def test_another_agent_at_the_address_opens_no_door(name: str, verdict: str) -> None:
     (ask,) = plan_asks([cell(AGENT)], agent_port=9771)[ME]
     told = read_reply(
-        ask, answer(write_facts([PortVerdict("10.0.0.1", Transport.UDP, 9771, Verdict.OPEN, reason=name)]))
+        ask,
+        answer(write_values([PortVerdict("10.0.0.1", Transport.UDP, 9771, Verdict.OPEN, answered_by=name)])),
     )
     assert told[cell(AGENT)].verdict == verdict
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "code"),
     [
-        (Declined(ME, "not allowed"), "not asked: not allowed"),
-        (answer((("x", "1"),)), "the agent's answer cannot be read"),
+        (Declined(ME, Prose("not allowed")), ReasonCode.DECLINED),
+        (answer(("x 1",)), ReasonCode.UNREADABLE),
     ],
 )
-def test_a_bad_reply_leaves_its_cells_unseen(reply: CheckAnswer | Declined, said: str) -> None:
+def test_a_bad_reply_leaves_its_cells_unseen(reply: CheckAnswer | Declined, code: ReasonCode) -> None:
     (ask,) = plan_asks([cell(WEB)], agent_port=9771)[ME]
     told = read_reply(ask, reply)[cell(WEB)]
-    assert (told.verdict, told.was_asked, told.reason[: len(said)]) == ("unknown", False, said)
+    assert told.reason is not None
+    assert (told.verdict, told.was_asked, told.reason.code) == (Verdict.UNKNOWN, False, code)
 
 
 def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
@@ -129,7 +133,7 @@ def test_a_walk_holds_all_drops_of_a_source_each_with_what_passes() -> None:
 
 
 def test_a_drop_by_our_own_filter_needs_no_walk() -> None:
-    own = {cell(WEB): PortObservation(Verdict.FILTERED, reason="this host's own packet filter drops it")}
+    own = {cell(WEB): PortObservation(Verdict.FILTERED, reason=Reason(ReasonCode.OWN_FILTER))}
     assert plan_walks(own, own) == {}
 
 
@@ -139,5 +143,5 @@ def test_a_place_is_kept_with_its_cell() -> None:
     place = DropLocation("10.0.0.1", Transport.TCP, 443, DropHop(1, "10.9.0.1"), DropHop(2, "10.9.0.2"))
     placed = place_drops(walk, answer(write_drops([place])), sights)
     assert placed[cell(WEB)].place == place
-    assert place_drops(walk, Declined(ME, "no"), sights) == {}
-    assert place_drops(walk, answer((("x", "1"),)), sights) == {}
+    assert place_drops(walk, Declined(ME, Prose("no")), sights) == {}
+    assert place_drops(walk, answer(("x 1",)), sights) == {}

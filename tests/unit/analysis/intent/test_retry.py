@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netprobe.analysis.intent.questions import unseen
 from netprobe.analysis.intent.retry import (
     STARVED,
     find_doubtful,
@@ -14,15 +15,15 @@ from netprobe.analysis.intent.verdicts import PortObservation
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import Verdict
-from netprobe.probes.ports import LIMITED
 
 SILENT = PortObservation(Verdict.FILTERED, is_witnessed=True)
 REJECTED = PortObservation(Verdict.REJECTED, sender="10.9.0.1")
 
 
-DEAD = PortObservation(Verdict.UNKNOWN, reason="nothing on this host answered")
-STALLED = PortObservation(Verdict.UNKNOWN, reason="the agent stood still for 900 ms")
+DEAD = PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.SILENT_HOST))
+STALLED = PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.STALLED, for_ms=900))
 
 
 def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expected: str = "allow") -> Cell:
@@ -38,8 +39,8 @@ def cell(port: int, *, source: str = "a/w1/pod", address: str = "10.0.0.1", expe
         (DEAD, "allow", True),
         (DEAD, "deny", False),
         (STALLED, "deny", True),
-        (PortObservation(Verdict.UNKNOWN, reason=LIMITED), "deny", True),
-        (PortObservation(Verdict.UNKNOWN, reason="the agent is silent", was_asked=False), "allow", False),
+        (PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.ANSWERS_LIMITED)), "deny", True),
+        (unseen(Reason(ReasonCode.AGENT_AWAY)), "allow", False),
         (PortObservation(Verdict.CLOSED), "allow", False),
     ],
 )
@@ -54,8 +55,8 @@ def test_a_silence_is_believed_at_once_where_silence_is_meant(
     ("sight", "is_doubtful"),
     [
         (SILENT, True),
-        (PortObservation(Verdict.UNKNOWN, reason=LIMITED), True),
-        (PortObservation(Verdict.FILTERED, reason="this host's own packet filter drops it"), False),
+        (PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.ANSWERS_LIMITED)), True),
+        (PortObservation(Verdict.FILTERED, reason=Reason(ReasonCode.OWN_FILTER)), False),
         (DEAD, False),
         (PortObservation(Verdict.OPEN), False),
     ],

@@ -13,6 +13,7 @@ from netprobe.analysis.intent.sample import ROUNDING, describe_sample, draw_samp
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 
 CELLS = tuple(
     Cell(AgentId.parse("a/w/pod"), "b", f"10.0.{n // 256}.{n % 256}", PortSpec(Protocol.TCP, 80),
@@ -24,7 +25,7 @@ CELLS = tuple(
 def test_a_small_matrix_is_asked_in_full() -> None:
     sample = draw_sample(CELLS, size=1000, key="k")
     assert sample.is_whole
-    assert describe_sample(sample, [CellResult(cell, CellVerdict.LEAK, "") for cell in CELLS]) == ""
+    assert describe_sample(sample, [CellResult(cell, CellVerdict.LEAK, Prose("")) for cell in CELLS]) == ""
 
 
 def test_one_key_draws_the_same_sample_and_another_key_another() -> None:
@@ -74,7 +75,7 @@ def test_the_bound_comes_near_the_rule_of_three() -> None:
 
 def test_what_nobody_could_judge_does_not_count_as_asked() -> None:
     sample = draw_sample(CELLS, size=100, key="k")
-    fine = [CellResult(cell, CellVerdict.AS_INTENDED, "") for cell in sample.cells]
+    fine = [CellResult(cell, CellVerdict.AS_INTENDED, Prose("")) for cell in sample.cells]
     half = [replace(one, verdict=CellVerdict.UNPROVEN) if n % 2 else one for n, one in enumerate(fine)]
     assert "A sample of 10" in describe_sample(sample, fine)
     assert most_of(describe_sample(sample, half)) > most_of(describe_sample(sample, fine))

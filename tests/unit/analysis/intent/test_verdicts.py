@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from netprobe.analysis.intent.questions import unseen
 from netprobe.analysis.intent.verdicts import PortObservation, judge_cells
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, PortSpec, Protocol, Requirements
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
+from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import Verdict
+from netprobe.probes.wording import describe_reason
 
 ME = AgentId.parse("a/w1/pod")
 ICMP, TCP, UDP = PortSpec(Protocol.ICMP), PortSpec(Protocol.TCP, 80), PortSpec(Protocol.UDP, 53)
@@ -49,7 +53,7 @@ def test_seen_against_meant(door: PortSpec, expected: str, seen: Verdict, verdic
 
 def test_silence_without_a_witness_proves_no_denial() -> None:
     told = judge(cell(TCP, "deny"), PortObservation(Verdict.FILTERED), alive=False)
-    assert (told.verdict, told.reason[:7]) == ("unproven", "nothing")
+    assert (told.verdict, str(told.reason)[:7]) == ("unproven", "nothing")
 
 
 def test_a_sweep_brings_its_own_witness() -> None:
@@ -90,8 +94,8 @@ def test_a_rejection_names_its_sender() -> None:
 
 
 def test_what_our_own_side_could_not_ask_is_unproven() -> None:
-    told = judge(cell(TCP, "allow"), PortObservation(Verdict.UNKNOWN, reason="no privilege", was_asked=False))
-    assert (str(told.verdict), told.reason) == ("unproven", "no privilege")
+    told = judge(cell(TCP, "allow"), unseen(Reason(ReasonCode.OTHER, detail=Prose("no privilege"))))
+    assert (str(told.verdict), str(told.reason)) == ("unproven", "no privilege")
 
 
 def test_a_cell_that_nobody_asked_is_unproven() -> None:
@@ -102,17 +106,16 @@ def test_a_cell_that_nobody_asked_is_unproven() -> None:
 @pytest.mark.parametrize(
     "reason",
     [
-        "the agent stood still for 1200 ms",
-        "the host limits its answers, and time was over",
-        "the host had answered and then said nothing any more",
-        "time was over",
+        Reason(ReasonCode.STALLED, for_ms=1200),
+        Reason(ReasonCode.ANSWERS_LIMITED),
+        Reason(ReasonCode.FELL_SILENT),
+        Reason(ReasonCode.OUT_OF_TIME),
+        Reason(ReasonCode.STARVED),
     ],
 )
 @pytest.mark.parametrize("expected", ["allow", "deny"])
-def test_what_could_not_be_told_in_time_is_neither_broken_nor_proven(reason: str, expected: str) -> None:
+def test_what_could_not_be_told_in_time_is_neither_broken_nor_proven(reason: Reason, expected: str) -> None:
     told = judge(cell(TCP, expected), PortObservation(Verdict.UNKNOWN, reason=reason))
-    assert (told.verdict, told.reason) == ("unproven", reason)
-    dead = judge(
-        cell(TCP, expected), PortObservation(Verdict.UNKNOWN, reason="nothing on this host answered")
-    )
+    assert (told.verdict, str(told.reason)) == ("unproven", str(describe_reason(reason)))
+    dead = judge(cell(TCP, expected), PortObservation(Verdict.UNKNOWN, reason=Reason(ReasonCode.SILENT_HOST)))
     assert dead.verdict == ("broken" if expected == "allow" else "unproven")

@@ -17,6 +17,7 @@ from netprobe.analysis.queries.comparison import (
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState, PathStatus
 from tests import fleets
@@ -130,7 +131,7 @@ def test_what_broke_one_way_is_repaired_the_other_way(before: Snapshot, after: S
 def judged(verdict: CellVerdict, *, port: int = 443) -> CellResult:
     cell = Cell(AgentId.parse("prod/w1/pod"), "dev/w1/pod", "10.0.0.1", PortSpec(Protocol.TCP, port),
                 Expectation.DENY, "r")  # fmt: skip
-    return CellResult(cell, verdict, "")
+    return CellResult(cell, verdict, Prose(""))
 
 
 OK, BROKEN, LEAK, UNPROVEN = CellVerdict

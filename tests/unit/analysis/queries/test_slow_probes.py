@@ -20,28 +20,32 @@ from netprobe.analysis.queries.slow_probes import (
 )
 from netprobe.model.check import Check, Layer, Probe, Target, TargetKind, check_id
 from netprobe.model.finding import Cause
+from netprobe.model.flow import FlowState
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, Refused, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes import registry
 from netprobe.render.component_state import read_component_states
+from netprobe.wire.messages import OutcomeDetail
 from tests import fleets
 
 S = 1_000_000_000
-NOTHING: Mapping[str, str] = {}
+NOTHING: Mapping[int, FlowState] = {}
 NEAR, FAR = AgentId.parse("prod/w1/pod"), AgentId.parse("dev/w1/pod")
 BESIDE = AgentId.parse("prod/w2/pod")
 GATEWAY = NodeId.parse("prod/gw")
 QUICK = Reached(S // 1000)
-FORGOT = AppFailed("a quiet flow dies")
+FORGOT = AppFailed(Prose("a quiet flow dies"))
 
 
 def read(
-    probe: Probe, *outcomes: Outcome, target: AgentId = FAR, facts: Mapping[str, str] = NOTHING
+    probe: Probe, *outcomes: Outcome, target: AgentId = FAR, flows: Mapping[int, FlowState] = NOTHING
 ) -> list[tuple[str, Cause, str]]:
     """The row, cause and part that one answer leads to."""
     aim = Target(TargetKind.AGENT, "10.2.0.2", str(target), target.node_id)
     check = Check(check_id(NEAR, aim, probe), NEAR, aim, probe, Layer.POD, len(outcomes))
-    told = ProbeResult(check, outcomes, tuple(facts.items()))
+    values = tuple(f"{gap_s} {state}" for gap_s, state in flows.items())
+    told = ProbeResult(check, outcomes, OutcomeDetail(values=values))
     gateway = GATEWAY if target.cluster != NEAR.cluster else None
     found = read_probe_symptoms([told], ProbePath(NEAR, target, gateway))
     return [(each.row.id, each.cause, str(each.components[0])) for each in found]
@@ -51,28 +55,28 @@ IDLE, TCP = Probe("idle"), Probe("tcp", timeout_ns=SHORT_NS)
 
 
 @pytest.mark.parametrize("outcome", [TimedOut(S), FORGOT])
-@pytest.mark.parametrize("how", ["dead: silence", "dead: reset"])
-def test_idle_timeout_a_flow_that_was_quiet_too_long(outcome: Outcome, how: str) -> None:
-    said = read(IDLE, outcome, facts={"30": "lives", "120": "lives", "180": how})
+@pytest.mark.parametrize("how", [FlowState.SILENT, FlowState.RESET])
+def test_idle_timeout_a_flow_that_was_quiet_too_long(outcome: Outcome, how: FlowState) -> None:
+    said = read(IDLE, outcome, flows={30: FlowState.ALIVE, 120: FlowState.ALIVE, 180: how})
     assert said == [("idle-timeout", Cause.IDLE_TIMEOUT, "tunnel(prod→dev)")]
-    within = read(IDLE, outcome, target=BESIDE, facts={"30": "lives", "120": how})
+    within = read(IDLE, outcome, target=BESIDE, flows={30: FlowState.ALIVE, 120: how})
     assert within == [("idle-timeout", Cause.IDLE_TIMEOUT, "overlay(prod/w1→prod/w2)")]
 
 
 @pytest.mark.parametrize(
-    ("outcome", "facts"),
+    ("outcome", "flows"),
     [
-        (QUICK, {"30": "lives", "120": "lives"}),
-        (TimedOut(S), {"30": "dead: silence"}),
-        (FORGOT, {"30": "lives", "120": "dead: closed"}),
+        (QUICK, {30: FlowState.ALIVE, 120: FlowState.ALIVE}),
+        (TimedOut(S), {30: FlowState.SILENT}),
+        (FORGOT, {30: FlowState.ALIVE, 120: FlowState.CLOSED}),
         (Refused(S), {}),
     ],
     ids=["all live", "even the shortest died", "the far end hung up", "no flow at all"],
 )
 def test_idle_timeout_needs_a_flow_that_lived_and_one_that_was_forgotten(
-    outcome: Outcome, facts: dict[str, str]
+    outcome: Outcome, flows: dict[int, FlowState]
 ) -> None:
-    assert read(IDLE, outcome, facts=facts) == []
+    assert read(IDLE, outcome, flows=flows) == []
 
 
 def test_checksum_offload_a_connection_established_after_a_minute() -> None:
@@ -103,7 +107,7 @@ def test_port_collision_rare_connections_that_had_to_be_tried_again(slow: Reache
         [QUICK] * (CONNECTS - 2) + [Reached(S + 7 * S // 10)] * 2,
         [QUICK] * 10 + [Reached(1_020_000_000)] * 10,
         [QUICK, Reached(1_020_000_000)],
-        [NotMeasured("we stood still")] * CONNECTS,
+        [NotMeasured(Prose("we stood still"))] * CONNECTS,
     ],
     ids=["all quick", "slow at another time", "half of them: that is loss", "too few", "not measured"],
 )

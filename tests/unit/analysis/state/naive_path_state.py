@@ -9,6 +9,7 @@ from netprobe.analysis.intervals.observation import CheckObservation, IntervalOb
 from netprobe.analysis.plan.index import CheckFacts, PlanIndex
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.status import PathState, PathStatus
 
 _MEMORY = 6
@@ -87,11 +88,12 @@ def _next_status(
     state = PathState.DEGRADED if is_flapping or (is_slow and raw is PathState.UP) else raw
     since = path.status.since_ns if state is path.status.state else at_ns
     window = seen.window
+    reason = "" if state is PathState.UP else _reason(seen, is_slow=is_slow, is_flapping=is_flapping)
     return PathStatus(
         check=path.status.check,
         state=state,
         since_ns=since,
-        reason="" if state is PathState.UP else _reason(seen, is_slow=is_slow, is_flapping=is_flapping),
+        reason=Prose(reason),
         sent=seen.asked,
         answered=seen.reached,
         lost_out=seen.lost_out,
@@ -127,11 +129,11 @@ def _reason(seen: CheckObservation, *, is_slow: bool, is_flapping: bool) -> str:
     if seen.wrong:
         return f"{seen.window.answered_by or 'somebody else'} answers"
     if seen.window.detail:
-        return seen.window.detail
+        return str(seen.window.detail)
     if seen.window.count(OutcomeKind.TIMED_OUT):
         return f"{seen.asked - seen.reached} of {seen.asked} unanswered"
     return ""
 
 
 def _unknown(status: PathStatus, reason: str, now_ns: int) -> PathStatus:
-    return PathStatus(status.check, PathState.UNKNOWN, now_ns, reason)
+    return PathStatus(status.check, PathState.UNKNOWN, now_ns, Prose(reason))

@@ -61,4 +61,4 @@ def test_a_path_nobody_measures_is_unknown_and_not_down() -> None:
 
 
 def test_a_path_that_is_not_up_says_why() -> None:
-    assert state_after("3300").reason == "3 of 3 unanswered"
+    assert str(state_after("3300").reason) == "3 of 3 unanswered"

@@ -13,6 +13,7 @@ from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, Deviation, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 
 CELL = Cell(
     AgentId.parse("a/w1/pod"), "b/w1/pod", "10.0.0.1", PortSpec(Protocol.TCP, 80), Expectation.ALLOW, "web"
@@ -20,7 +21,7 @@ CELL = Cell(
 
 
 def judged(*verdicts: str) -> tuple[CellResult, ...]:
-    return tuple(CellResult(CELL, CellVerdict(verdict), "why") for verdict in verdicts)
+    return tuple(CellResult(CELL, CellVerdict(verdict), Prose("why")) for verdict in verdicts)
 
 
 @pytest.mark.parametrize(

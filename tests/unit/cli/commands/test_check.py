@@ -35,7 +35,9 @@ from netprobe.model.outcome import (
     TooBig,
     WrongPeer,
 )
+from netprobe.model.prose import Prose
 from netprobe.probes.firewalk import control_of
+from netprobe.probes.observation import make_facts
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply, encode_snapshot
 from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import ask_patiently
@@ -114,9 +116,9 @@ QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp", port=
         (TimedOut(800_000_000), "no answer within 800 ms.", 1),
         (TooBig(1300, "10.1.0.1"), "too big: 10.1.0.1 passes 1300 bytes.", 1),
         (NotResolved("a.b", "NXDOMAIN"), "a.b: NXDOMAIN.", 1),
-        (AppFailed("HTTP status 503"), "HTTP status 503.", 1),
+        (AppFailed(Prose("HTTP status 503")), "HTTP status 503.", 1),
         (WrongPeer("a/b/pod", "x/y/pod", 5_000), "the wrong peer answered in 5 µs: x/y/pod, not a/b/pod.", 1),
-        (NotMeasured("no socket"), "not measured: no socket.", 2),
+        (NotMeasured(Prose("no socket")), "not measured: no socket.", 2),
     ],
     ids=lambda value: str(value.kind) if hasattr(value, "kind") else "",
 )
@@ -132,7 +134,11 @@ def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) 
 def test_details_follow_and_stay_within_80_columns() -> None:
     facts = (("hop 1", "word " * 40),)
     detail = OutcomeDetail(
-        "a/b/pod", "10.0.0.9", "", (("connect", 1_000_000), ("first-byte", 2_000_000)), facts
+        "a/b/pod",
+        "10.0.0.9",
+        Prose(""),
+        (("connect", 1_000_000), ("first-byte", 2_000_000)),
+        make_facts(facts),
     )
     told = list(tell(QUESTION, CheckAnswer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,))))
     assert "  answered by  a/b/pod" in told
@@ -152,7 +158,7 @@ def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
         )
 
     secure = CheckRequest("http", port=443, options=(("tls", "yes"),))
-    asked = told(secure, AppFailed("HTTP status 503"), ("connect", 1_000_000))
+    asked = told(secure, AppFailed(Prose("HTTP status 503")), ("connect", 1_000_000))
     assert "by http inside TLS port 443: HTTP status 503." in " ".join(asked)
     assert asked[-1] == "  phases  connect 1.0 ms"
     traced = told(CheckRequest("trace", options=(("transport", "icmp"),)), Reached(1_000_000))
@@ -175,9 +181,12 @@ async def fleet(
 
     async def answer(question: CheckQuestion) -> Reply:
         if reply is None:
-            return Declined(PROD, "the rate is spent")
+            return Declined(PROD, Prose("the rate is spent"))
         return CheckAnswer(
-            PROD, question.check.id, (reply,), (OutcomeDetail(answered_by="prod/w2/pod", facts=facts),)
+            PROD,
+            question.check.id,
+            (reply,),
+            (OutcomeDetail(answered_by="prod/w2/pod", facts=make_facts(facts)),),
         )
 
     async with (

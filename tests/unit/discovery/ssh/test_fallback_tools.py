@@ -19,7 +19,9 @@ from netprobe.discovery.ssh.fallback_tools import (
     read_tool,
 )
 from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.probes.registry import iter_kinds
+from tests.facts import pairs
 
 TARGET = ip_address("10.3.0.2")
 SECOND = 1_000_000_000
@@ -54,7 +56,7 @@ def read(kind: str, tool: str, output: bytes, status: int = 0, complaint: str = 
         ("icmp", "ping", b"PING\n", 1, "", TimedOut(2 * SECOND)),
         ("icmp", "ping", UNREACHABLE, 1, "", Rejected("10.3.0.1", 3, 1)),
         ("icmp", "ping", b"", 2, "ping: socket: Operation not permitted",
-         NotMeasured("ping: ping: socket: Operation not permitted")),
+         NotMeasured(Prose("ping: ping: socket: Operation not permitted"))),
         ("tcp", "nc", b"", 0, "Connection to 10.3.0.2 9771 port [tcp/*] succeeded!", Reached(7)),
         ("tcp", "nc", b"", 1, REFUSED_NC, Refused(7)),
         ("tcp", "nc", b"", 1, "", TimedOut(3 * SECOND)),
@@ -63,7 +65,7 @@ def read(kind: str, tool: str, output: bytes, status: int = 0, complaint: str = 
         ("tcp", "curl", b"000 0.000000 0.000400", 7, REFUSED_CURL, Refused(7)),
         ("tcp", "curl", b"000 0.000000 3.000400", 28, "curl: (28) timed out", TimedOut(3 * SECOND)),
         ("http", "curl", b"200 0.000512 0.001024", 0, "", Reached(1_024_000)),
-        ("http", "curl", b"503 0.000512 0.001024", 0, "", AppFailed("HTTP status 503")),
+        ("http", "curl", b"503 0.000512 0.001024", 0, "", AppFailed(Prose("HTTP status 503"))),
         ("trace", "traceroute", TRACE, 0, "", Reached(91_000)),
         ("trace", "traceroute", TRACE[:-23], 0, "", TimedOut(SECOND)),
     ],
@@ -75,7 +77,7 @@ def test_a_tool_is_read(
 
 
 def test_a_trace_tells_its_hops_and_a_silent_one_as_silent() -> None:
-    assert read("trace", "traceroute", TRACE).facts == (
+    assert pairs(read("trace", "traceroute", TRACE).facts) == (
         ("hop 1", "10.1.0.2 0.045"), ("hop 2", "*"), ("hop 3", "10.3.0.2 0.091"),
     )  # fmt: skip
 
@@ -101,7 +103,7 @@ async def test_the_next_tool_is_asked_where_the_better_one_is_missing() -> None:
 @pytest.mark.parametrize(("kind", "needs"), [("tcp", "curl or nc"), ("udp", "an agent")])
 async def test_without_a_tool_nothing_is_measured_and_nothing_called_down(kind: str, needs: str) -> None:
     told = await ask_with_tools(Without(), kind, TARGET, 9771)  # type: ignore[arg-type]
-    assert told.outcome == NotMeasured(f"the host has no tool that asks {kind}: it needs {needs}")
+    assert told.outcome == NotMeasured(Prose(f"the host has no tool that asks {kind}: it needs {needs}"))
 
 
 @given(

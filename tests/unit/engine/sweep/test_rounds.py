@@ -16,7 +16,17 @@ from netprobe.engine.sweep.targets import (
     TargetProtocol,
 )
 from netprobe.errors import InputError
-from netprobe.model.outcome import NotMeasured, OutcomeKind, Reached, Rejected, TimedOut, TooBig, WrongPeer
+from netprobe.model.outcome import (
+    NotMeasured,
+    OutcomeKind,
+    OwnFault,
+    Reached,
+    Rejected,
+    TimedOut,
+    TooBig,
+    WrongPeer,
+)
+from netprobe.model.prose import Prose
 from netprobe.wire.batch import pack_addresses
 
 TIMEOUT_NS = 1_000
@@ -92,7 +102,7 @@ def test_our_own_overflow_is_never_loss() -> None:
         0,
         1,
     )
-    assert result.outcome(1) == NotMeasured("our receive buffer overflowed")
+    assert result.outcome(1) == NotMeasured(Prose("our receive buffer overflowed"))
 
 
 def test_what_was_never_sent_is_not_measured() -> None:
@@ -169,4 +179,6 @@ def test_silence_while_we_stood_still_is_not_measured_and_says_for_how_long() ->
     running.note(answers((0, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=2, stalled_ns=1_234_567_890)
     assert result.outcome(0) == Reached(50)
-    assert result.outcome(1) == NotMeasured("the agent stood still for 1234 ms")
+    assert result.outcome(1) == NotMeasured(
+        Prose("the agent stood still for 1234 ms"), OwnFault.STALLED, 1234
+    )

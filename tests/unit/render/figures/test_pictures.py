@@ -16,6 +16,7 @@ from netprobe.model import component
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.inventory import Inventory, NodeRole
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.figures.canvas import LEADER, Canvas
@@ -125,7 +126,7 @@ def test_a_broken_tunnel_is_marked_in_both_directions_and_explained() -> None:
 
 
 def test_a_leak_is_pointed_at_though_no_part_of_the_map_is_broken() -> None:
-    told = Deviation(CellVerdict.LEAK, fleets.PROD, fleets.DEV, "no metrics", 3, "a → b tcp/9772: answered")
+    told = Deviation(CellVerdict.LEAK, fleets.PROD, fleets.DEV, "no metrics", 3, Prose("a → b"))
     found = find_deviation(told, watch="intent.yaml", first_seen_ns=0, last_seen_ns=0)
     sheet = draw_topology(replace(fleets.healthy(), findings=(found,)))
     head = next(

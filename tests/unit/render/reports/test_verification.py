@@ -7,6 +7,7 @@ from dataclasses import replace
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.render.reports.verification import (
     MAX_ROWS,
     verify_document,
@@ -22,7 +23,7 @@ def judged(source: int, target: int, verdict: CellVerdict) -> CellResult:
         AgentId.parse(f"cluster-{source:02}/w1/pod"), f"cluster-{target:02}/w1/pod", "10.0.0.1",
         PortSpec(Protocol.TCP, 443), Expectation.DENY, "default",
     )  # fmt: skip
-    return CellResult(cell, verdict, "answered")
+    return CellResult(cell, verdict, Prose("answered"))
 
 
 FLEET = [
@@ -41,8 +42,8 @@ def test_fifty_clusters_stay_readable_at_eighty_columns() -> None:
 
 
 def test_many_ways_to_differ_are_cut_and_counted() -> None:
-    differing = [replace(judged(one, 3, CellVerdict.LEAK), reason=f"answered {one}") for one in range(50)]
-    text = render_text(verify_table(differing), width=80)
+    odd = [replace(judged(one, 3, CellVerdict.LEAK), reason=Prose(f"answered {one}")) for one in range(50)]
+    text = render_text(verify_table(odd), width=80)
     assert f"… and {50 - MAX_ROWS} more groups" in text
 
 
@@ -74,7 +75,7 @@ def test_markdown_and_document_say_the_same() -> None:
 def test_the_same_drop_seen_from_two_distances_is_one_row() -> None:
     one = judged(1, 3, CellVerdict.BROKEN)
     near, far, other = (
-        replace(one, reason=f"between {first} (10.0.0.{end}) and {second} (10.0.1.1)")
+        replace(one, reason=Prose(f"between {first} (10.0.0.{end}) and {second} (10.0.1.1)"))
         for first, second, end in (("hop 2", "hop 3", 1), ("hop 10", "hop 11", 1), ("hop 2", "hop 3", 2))
     )
     rows = group_judged([far, near, near, other])

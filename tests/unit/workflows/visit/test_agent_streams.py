@@ -15,9 +15,10 @@ from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.verdict import Verdict
-from netprobe.probes.ports import read_facts
-from netprobe.wire.messages import CheckAnswer, Declined, Reply, decode_reply
+from netprobe.probes.ports import read_verdicts
+from netprobe.wire.messages import CheckAnswer, Declined, Refusal, Reply, decode_reply
 from netprobe.wire.stream import PlanTaken, ReplyLine, encode_said
 from netprobe.workflows.visit.agent_streams import AgentStreams, TalkTo, open_pipes
 
@@ -91,11 +92,13 @@ async def test_a_real_agent_answers_in_order_and_only_what_it_may_ask() -> None:
             check(2, "192.0.2.1", "ports", tcp="80"),
             check(3, "127.0.0.1", "ports", tcp=str(port)),
         )
-    assert stranger == Declined(ME, "192.0.2.1 is neither in the plan nor on the allow-list")
+    assert stranger == Declined(
+        ME, Prose("192.0.2.1 is neither in the plan nor on the allow-list"), Refusal.NOT_ALLOWED
+    )
     for number, told in ((1, first), (3, last)):
         assert isinstance(told, CheckAnswer), told
         assert (told.check, told.outcomes[0].kind) == (number, OutcomeKind.REACHED)
-        (door,) = read_facts(told.details[0].facts)
+        (door,) = read_verdicts(told.details[0].values)
         assert (door.port, door.verdict) == (port, Verdict.OPEN)
     assert programs.ended == [0]
 
@@ -105,9 +108,11 @@ async def test_a_message_that_is_no_question_is_declined_and_costs_nothing_else(
     async with open_pipes([plan()], programs.talk_to, patience_s=PATIENCE_S) as pipes:
         told = decode_reply(await pipes.request(ME, b"nonsense", timeout_s=PATIENCE_S))
         assert isinstance(told, Declined)
-        assert told.reason.startswith("question: ")
+        assert str(told.reason).startswith("question: ")
         (again,) = await TransportAsker(pipes, "test").ask(ME, [check(1, "10.0.0.1", "icmp")])
-        assert again == Declined(ME, "10.0.0.1 is neither in the plan nor on the allow-list")
+        assert again == Declined(
+            ME, Prose("10.0.0.1 is neither in the plan nor on the allow-list"), Refusal.NOT_ALLOWED
+        )
 
 
 async def test_an_agent_ends_with_its_stdin_also_while_it_asks() -> None:
@@ -126,7 +131,7 @@ async def test_an_agent_ends_with_its_stdin_also_while_it_asks() -> None:
             asking = asyncio.ensure_future(TransportAsker(pipes, "test").ask(ME, [idle]))
             await asked.wait()
         assert programs.ended == [0]
-    assert await asking == (Declined(ME, "the agent ended"),)
+    assert await asking == (Declined(ME, Prose("the agent ended"), Refusal.NOT_REACHED),)
 
 
 # --- agents that misbehave ----------------------------------------------------------------------
@@ -174,7 +179,7 @@ def reply(number: int, message: bytes) -> bytes:
 )
 async def test_why_there_is_no_reply_is_told(odd: Odd, why: str) -> None:
     (told,) = await ask(odd.talk_to, check(1, "127.0.0.1", "icmp"))
-    assert told == Declined(ME, why)
+    assert told == Declined(ME, Prose(why), Refusal.NOT_REACHED)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from netprobe.errors import InputError
 from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.render.labels import one_line
 from netprobe.render.reports.comparison import ComparisonReport
 from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
@@ -40,7 +41,7 @@ def judged(
 ) -> CellResult:
     cell = Cell(AgentId.parse(f"{source}/w1/pod"), f"{target}/w1/pod", "10.0.0.1",
                 PortSpec(Protocol.TCP, port), Expectation.DENY, "no way # in")  # fmt: skip
-    return CellResult(cell, verdict, reason)
+    return CellResult(cell, verdict, Prose(reason))
 
 
 HOSTILE = 'a\x00b\x1b[31m ]]> </failure> & "q" # SKIP\nnot ok 9\u2028\ud7ff ... |x|'
@@ -128,7 +129,7 @@ def test_a_leak_is_located_at_the_rule_that_forbids_it() -> None:
 
 
 def test_a_leak_has_the_same_fingerprint_however_it_was_seen() -> None:
-    again = VerificationReport(tuple(replace(one, reason="seen otherwise") for one in JUDGED))
+    again = VerificationReport(tuple(replace(one, reason=Prose("seen otherwise")) for one in JUDGED))
     prints = [
         {result["partialFingerprints"]["netprobe/v1"] for result in json.loads(text)["runs"][0]["results"]}
         for text in (
