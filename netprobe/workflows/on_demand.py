@@ -49,7 +49,7 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
     ]
     meaning = [
         f"row {found.row.id}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
-        f"{found.evidence[0].text[:1].upper()}{found.evidence[0].text[1:]}. {found.row.next_step}"
+        f"{_capitalise(str(found.evidence[0].text))}. {found.row.next_step}"
         for found in read_probe_symptoms(told, way)
     ]
     return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)
@@ -69,6 +69,10 @@ async def _ask(access: Access, check: Check, timeout_s: float) -> Reply | Netpro
         return await ask_check(access, check, asked_by="why", timeout_s=timeout_s)
     except NetprobeError as error:
         return error
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _say(check: Check, reply: Reply | NetprobeError) -> str:

@@ -21,6 +21,7 @@ from netprobe.analysis.diagnosis.symptom import (
 )
 from netprobe.model.component import ComponentKind as Kind
 from netprobe.model.finding import Cause
+from netprobe.model.prose import Prose
 
 E = TypeVar("E")
 
@@ -36,7 +37,7 @@ TABLE: tuple[TableRow, ...] = (
         0.95,
         "The agent {where} sends no reports and does not answer, while its address answers pings: the "
         "agent is sick, not the network.",
-        "Check the agent's pod: log, restarts, resource limits.",
+        Prose("Check the agent's pod: log, restarts, resource limits."),
         parts=_any_of(Kind.AGENT),
     ),
     *MISSING_AGENT_ROWS,
@@ -45,8 +46,10 @@ TABLE: tuple[TableRow, ...] = (
         Cause.GATEWAY_DOWN,
         0.95,
         "The gateway node {where} is down: nothing reaches it, and its cluster is cut off from all others.",
-        "Check the node itself: power, hypervisor, network interfaces. If possible, move the gateway role "
-        "to another node.",
+        Prose(
+            "Check the node itself: power, hypervisor, network interfaces. If possible, move the gateway "
+            "role to another node."
+        ),
         parts=_any_of(TablePart.NODE),
         is_gateway=True,
     ),
@@ -55,7 +58,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.NODE_DOWN,
         0.95,
         "The node {where} is down: neither the host nor its pods answer, and none of its agents reports.",
-        "Check the node itself: power, hypervisor, network interfaces.",
+        Prose("Check the node itself: power, hypervisor, network interfaces."),
         parts=_any_of(TablePart.NODE),
     ),
     TableRow(
@@ -63,7 +66,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.GATEWAY_DOWN,
         0.8,
         "The gateway {where} forwards no packets, though the node itself answers.",
-        "Check IP forwarding, routes and firewall on the gateway node.",
+        Prose("Check IP forwarding, routes and firewall on the gateway node."),
         parts=_any_of(Kind.GATEWAY_OUT, Kind.GATEWAY_IN),
         answers=_any_of(Answer.SILENT, Answer.REFUSED, Answer.REJECTED),
     ),
@@ -73,7 +76,7 @@ TABLE: tuple[TableRow, ...] = (
         0.95,
         "{where} rewrites source addresses: {detail}. Destinations see the gateway's address instead of "
         "the pod's.",
-        "Exempt the other clusters' pod ranges from masquerading on the gateway.",
+        Prose("Exempt the other clusters' pod ranges from masquerading on the gateway."),
         parts=_any_of(Kind.GATEWAY_OUT, Kind.NODE_OUT),
         note=Note.SNAT,
     ),
@@ -82,7 +85,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.WRONG_PEER,
         0.95,
         "A different host answers behind {where}: {detail}. Addresses overlap.",
-        "Compare pod ranges and routes of both clusters; check the gateway for address translation.",
+        Prose("Compare pod ranges and routes of both clusters; check the gateway for address translation."),
         answers=_any_of(Answer.WRONG_PEER),
     ),
     TableRow(
@@ -90,7 +93,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.SERVICE_PROXY_STALE,
         0.95,
         "UDP to a service fails on {where} from existing source ports only: a stale conntrack entry.",
-        "Run `conntrack -D -p udp` on that node.",
+        Prose("Run `conntrack -D -p udp` on that node."),
         parts=_any_of(Kind.SERVICE_PROXY),
         note=Note.SAME_PORT_ONLY,
     ),
@@ -100,7 +103,7 @@ TABLE: tuple[TableRow, ...] = (
         0.9,
         "Connections over {parts} take about a minute: the overlay interface's checksum offload corrupts "
         "packets.",
-        "Run `ethtool -K <overlay interface> tx-checksum-ip-generic off` on both nodes.",
+        Prose("Run `ethtool -K <overlay interface> tx-checksum-ip-generic off` on both nodes."),
         parts=_any_of(Kind.OVERLAY),
         note=Note.SLOW_CONNECT,
     ),
@@ -110,7 +113,7 @@ TABLE: tuple[TableRow, ...] = (
         0.9,
         "New flows from {where} fail to every target while established ones pass: its connection tracking "
         "table is full.",
-        "Check `dmesg | grep conntrack`; raise nf_conntrack_max, or find what opens so many flows.",
+        Prose("Check `dmesg | grep conntrack`; raise nf_conntrack_max, or find what opens so many flows."),
         parts=_any_of(Kind.NODE_OUT, TablePart.NODE),
         note=Note.NEW_FLOWS_ONLY,
     ),
@@ -120,7 +123,7 @@ TABLE: tuple[TableRow, ...] = (
         0.8,
         "A few connections through {where} take one or three seconds: source ports collide in its address "
         "translation.",
-        "Use random-fully source ports in the masquerade rule.",
+        Prose("Use random-fully source ports in the masquerade rule."),
         parts=_any_of(Kind.GATEWAY_OUT),
         note=Note.PORT_RACE,
     ),
@@ -129,7 +132,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.IDLE_TIMEOUT,
         0.95,
         "Flows over {parts} die after an idle period: a device on the path drops their state.",
-        "Send keep-alives more often than the timeout, or raise the timeout on that firewall.",
+        Prose("Send keep-alives more often than the timeout, or raise the timeout on that firewall."),
         note=Note.IDLE,
     ),
     TableRow(
@@ -138,7 +141,7 @@ TABLE: tuple[TableRow, ...] = (
         0.7,
         "{parts} passes packets only after the far end has sent some: the tunnel or an access list keeps "
         "state.",
-        "Set a persistent keep-alive on the tunnel; compare the access lists of both ends.",
+        Prose("Set a persistent keep-alive on the tunnel; compare the access lists of both ends."),
         parts=_any_of(Kind.TUNNEL),
         note=Note.WOKEN,
     ),
@@ -147,7 +150,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.POLICY_DROP,
         0.75,
         "First packets reach {where} and are dropped as invalid: replies take a different route.",
-        "Check for asymmetric routes; compare `conntrack -L` on both ends.",
+        Prose("Check for asymmetric routes; compare `conntrack -L` on both ends."),
         parts=_any_of(Kind.FIREWALL_RULE),
         note=Note.INVALID,
     ),
@@ -157,8 +160,10 @@ TABLE: tuple[TableRow, ...] = (
         0.95,
         "A gateway reports {parts} as connected, but packets do not pass: its own status hides the fault, "
         "and monitoring based on it sees nothing.",
-        "Trust the packets: check what lies behind the handshake, that is allowed ranges, routes and "
-        "filters on both gateways.",
+        Prose(
+            "Trust the packets: check what lies behind the handshake, that is allowed ranges, routes and "
+            "filters on both gateways."
+        ),
         parts=_any_of(Kind.TUNNEL),
         note=Note.CALLED_CONNECTED,
     ),
@@ -168,7 +173,7 @@ TABLE: tuple[TableRow, ...] = (
         0.95,
         "Large packets from {here} to {there} are lost, small ones pass: an MTU black hole in that "
         "direction.",
-        "Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed.",
+        Prose("Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed."),
         parts=_any_of(Kind.TUNNEL),
         traffic=_any_of(TrafficClass.LARGE),
         directions=_any_of(Directions.ONE),
@@ -179,7 +184,7 @@ TABLE: tuple[TableRow, ...] = (
         0.95,
         "Large packets between {here} and {there} are lost in both directions, small ones pass: an MTU "
         "black hole.",
-        "Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed.",
+        Prose("Compare the MTU of both tunnel ends and clamp the TCP MSS; allow ICMP fragmentation-needed."),
         parts=_any_of(Kind.TUNNEL),
         traffic=_any_of(TrafficClass.LARGE),
     ),
@@ -188,7 +193,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.TUNNEL_MTU,
         0.8,
         "Large packets over {parts} are lost, small ones pass: an MTU black hole inside the cluster.",
-        "Compare the MTU of the pod interfaces with the node network's MTU minus the overlay header.",
+        Prose("Compare the MTU of the pod interfaces with the node network's MTU minus the overlay header."),
         parts=_any_of(
             Kind.OVERLAY, Kind.POD_IN, Kind.POD_OUT, Kind.GATEWAY_IN, Kind.GATEWAY_OUT, TablePart.ROUTE
         ),
@@ -199,7 +204,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.TUNNEL_SLOW,
         0.8,
         "{parts} has become slow: {loss}.",
-        "Check for a detour or a full queue between the gateways: run `mtr` from one to the other.",
+        Prose("Check for a detour or a full queue between the gateways: run `mtr` from one to the other."),
         parts=_any_of(Kind.TUNNEL),
         answers=_any_of(Answer.SLOW),
     ),
@@ -208,7 +213,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.TUNNEL_LOSSY,
         0.9,
         "The link between {here} and {there} loses about {loss} of the packets.",
-        "Check the link's errors and queues; test the path below the tunnel for loss.",
+        Prose("Check the link's errors and queues; test the path below the tunnel for loss."),
         parts=_any_of(Kind.TUNNEL),
         answers=_any_of(Answer.LOSSY),
     ),
@@ -217,8 +222,10 @@ TABLE: tuple[TableRow, ...] = (
         Cause.TUNNEL_DOWN,
         0.9,
         "The link between {here} and {there} passes no packets in either direction{outer}.",
-        "Check the tunnel on both gateways: is the daemon running, is its UDP port allowed, do the keys "
-        "match?",
+        Prose(
+            "Check the tunnel on both gateways: is the daemon running, is its UDP port allowed, do the keys "
+            "match?"
+        ),
         parts=_any_of(Kind.TUNNEL),
         directions=_any_of(Directions.BOTH),
     ),
@@ -228,7 +235,7 @@ TABLE: tuple[TableRow, ...] = (
         0.85,
         "Packets from {here} to {there} are lost while those from {there} to {here} arrive: one direction "
         "is dropped.",
-        "Check reverse-path filters, firewall rules and allowed addresses on the two gateways.",
+        Prose("Check reverse-path filters, firewall rules and allowed addresses on the two gateways."),
         parts=_any_of(Kind.TUNNEL),
         directions=_any_of(Directions.ONE),
     ),
@@ -237,7 +244,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.ROUTE_MISSING,
         0.9,
         "{here} does not send packets for {remote} to its gateway, other nodes do: its route is missing.",
-        "Compare `ip route` on that node with a healthy neighbour's.",
+        Prose("Compare `ip route` on that node with a healthy neighbour's."),
         parts=_any_of(TablePart.ROUTE),
     ),
     TableRow(
@@ -246,7 +253,7 @@ TABLE: tuple[TableRow, ...] = (
         0.9,
         "Pods of {here} and {there} cannot reach each other, the nodes themselves can: the overlay is "
         "blocked.",
-        "Check that the overlay's port (VXLAN: UDP 4789 or 8472) is allowed between the nodes.",
+        Prose("Check that the overlay's port (VXLAN: UDP 4789 or 8472) is allowed between the nodes."),
         parts=_any_of(Kind.OVERLAY),
         directions=_any_of(Directions.BOTH),
     ),
@@ -256,7 +263,7 @@ TABLE: tuple[TableRow, ...] = (
         0.85,
         "Pod traffic from {here} to {there} is lost, the other direction passes: the overlay is blocked "
         "one way.",
-        "Compare the overlay's entries (bridge fdb, routes, tunnel map) on both nodes.",
+        Prose("Compare the overlay's entries (bridge fdb, routes, tunnel map) on both nodes."),
         parts=_any_of(Kind.OVERLAY),
         directions=_any_of(Directions.ONE),
     ),
@@ -265,7 +272,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.POLICY_REJECT,
         0.95,
         "{port} on {where} is rejected{detail}, while other protocols pass: a firewall or policy rejects it.",
-        "Look for a reject rule or NetworkPolicy on that node.",
+        Prose("Look for a reject rule or NetworkPolicy on that node."),
         parts=_any_of(Kind.FIREWALL_RULE),
         answers=_any_of(Answer.REJECTED, Answer.REFUSED),
     ),
@@ -274,7 +281,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.POLICY_DROP,
         0.85,
         "{port} on {where} answers no source, while other protocols pass: a firewall or policy drops it.",
-        "Look for a drop rule, NetworkPolicy or security group on that node.",
+        Prose("Look for a drop rule, NetworkPolicy or security group on that node."),
         parts=_any_of(Kind.FIREWALL_RULE),
     ),
     TableRow(
@@ -282,7 +289,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.NO_ENDPOINTS,
         0.95,
         "The service {where} refuses every connection at once: it has no endpoints.",
-        "Run `kubectl get endpointslices`: is any endpoint behind it ready?",
+        Prose("Run `kubectl get endpointslices`: is any endpoint behind it ready?"),
         parts=_any_of(Kind.SERVICE),
         answers=_any_of(Answer.REFUSED, Answer.REJECTED),
     ),
@@ -292,7 +299,7 @@ TABLE: tuple[TableRow, ...] = (
         0.85,
         "The service {where} answers no node, though its endpoints answer when asked directly: no backends"
         " are synced.",
-        "Compare its EndpointSlices with the service proxy's rules.",
+        Prose("Compare its EndpointSlices with the service proxy's rules."),
         parts=_any_of(Kind.SERVICE),
     ),
     TableRow(
@@ -301,7 +308,9 @@ TABLE: tuple[TableRow, ...] = (
         0.9,
         "Services fail from {where} only, and their endpoints answer when asked directly: its service "
         "proxy is stale.",
-        "Restart kube-proxy (or its replacement) on that node and compare its rules with a neighbour's.",
+        Prose(
+            "Restart kube-proxy (or its replacement) on that node and compare its rules with a neighbour's."
+        ),
         parts=_any_of(Kind.SERVICE_PROXY),
     ),
     TableRow(
@@ -309,7 +318,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.DNS_FORWARD_MISSING,
         0.95,
         "The DNS server of {where} answers for cluster.local but not for {zone}: the forward is missing.",
-        "Check the server's configuration for the clusterset zone.",
+        Prose("Check the server's configuration for the clusterset zone."),
         parts=_any_of(TablePart.DNS_ZONE),
     ),
     TableRow(
@@ -317,7 +326,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.DNS_DOWN,
         0.9,
         "The DNS server of {where} answers no query.",
-        "Check the DNS pods: are they running and ready, does their Service have endpoints?",
+        Prose("Check the DNS pods: are they running and ready, does their Service have endpoints?"),
         parts=_any_of(Kind.DNS),
     ),
     TableRow(
@@ -325,7 +334,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.NODE_DOWN,
         0.8,
         "{where} can neither reach other nodes nor be reached, though its agents still report.",
-        "Check the node's interface towards the other nodes.",
+        Prose("Check the node's interface towards the other nodes."),
         parts=_any_of(Kind.NODE_OUT, Kind.NODE_IN),
         directions=_any_of(Directions.BOTH),
     ),
@@ -334,7 +343,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.UNKNOWN,
         0.6,
         "The path between node and pods of {where} is broken: {parts}.",
-        "Check routes, reverse-path filter and CNI on that node.",
+        Prose("Check routes, reverse-path filter and CNI on that node."),
         parts=_any_of(Kind.POD_IN, Kind.POD_OUT),
     ),
     TableRow(
@@ -342,7 +351,7 @@ TABLE: tuple[TableRow, ...] = (
         Cause.UNKNOWN,
         0.4,
         "{parts} loses packets; no known pattern fits.",
-        "Trace the path by hand.",
+        Prose("Trace the path by hand."),
     ),
 )
 

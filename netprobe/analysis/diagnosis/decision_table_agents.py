@@ -5,6 +5,7 @@ from __future__ import annotations
 from netprobe.analysis.diagnosis.symptom import Note, PartKind, TableRow
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause
+from netprobe.model.prose import Prose
 
 _AGENT: frozenset[PartKind] = frozenset({ComponentKind.AGENT})
 _BUS_PATH: frozenset[PartKind] = frozenset({ComponentKind.BUS_WAY})
@@ -16,8 +17,10 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         0.7,
         "{detail}, while other agents of its cluster do: nothing is measured from there. The suspect is "
         "the path from {where} to {there}.",
-        "On that node: does the bus's name resolve, does its address answer? Check kube-proxy and DNS "
-        "there, then the agent's log.",
+        Prose(
+            "On that node: does the bus's name resolve, does its address answer? Check kube-proxy and DNS "
+            "there, then the agent's log."
+        ),
         parts=_BUS_PATH,
         note=Note.ONE_NODE,
     ),
@@ -27,7 +30,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         0.7,
         "{detail}, nor does any other agent of that plane in {where}, while those of the other plane do: "
         "nothing is measured from there. The suspect is what they share on their path to {there}.",
-        "Check the NetworkPolicies of the agents' namespace, then an agent's log.",
+        Prose("Check the NetworkPolicies of the agents' namespace, then an agent's log."),
         parts=_BUS_PATH,
         note=Note.ONE_PLANE,
     ),
@@ -38,7 +41,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         "{detail}, nor does any other agent of the cluster, while those of other clusters do: nothing is "
         "measured from there. The suspect is the path from {where} to {there}: gateway, link, or the bus's"
         " address.",
-        "Test the bus address from a node in that cluster; check its gateway and the path between.",
+        Prose("Test the bus address from a node in that cluster; check its gateway and the path between."),
         parts=_BUS_PATH,
         note=Note.ONE_CLUSTER,
     ),
@@ -47,7 +50,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         Cause.AGENT_CUT_OFF,
         0.7,
         "{detail}, nor does any other agent: nothing is measured. The suspect is the bus, or the collector.",
-        "Check the collector's log, its Service and the bus's certificate.",
+        Prose("Check the collector's log, its Service and the bus's certificate."),
         parts=_BUS_PATH,
         note=Note.EVERYBODY,
     ),
@@ -57,7 +60,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         0.7,
         "{detail}, and its API does not call {where} ready: the suspect is the node itself, or its "
         "kubelet. Nothing is measured from there.",
-        "Run `kubectl describe node`; check the machine and its kubelet.",
+        Prose("Run `kubectl describe node`; check the machine and its kubelet."),
         parts=_BUS_PATH,
         note=Note.NOT_READY,
     ),
@@ -66,8 +69,10 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         Cause.AGENT_CUT_OFF,
         0.9,
         "{detail}: the bus refuses it. Its path to the bus works, its credentials do not.",
-        "Compare the cluster's registration with its keys (netprobe install renews it); check the node's "
-        "clock.",
+        Prose(
+            "Compare the cluster's registration with its keys (netprobe install renews it); check the node's "
+            "clock."
+        ),
         parts=_BUS_PATH,
         note=Note.TURNED_AWAY,
     ),
@@ -76,7 +81,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         Cause.AGENT_SICK,
         0.9,
         "{detail}: its container does not run. The agent is sick, not the network.",
-        "Run `kubectl logs --previous` on its pod; check its resource limits.",
+        Prose("Run `kubectl logs --previous` on its pod; check its resource limits."),
         parts=_AGENT,
         note=Note.NOT_RUNNING,
     ),
@@ -85,7 +90,7 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         Cause.AGENT_SICK,
         0.9,
         "{detail}, though it is connected to the bus: the agent is sick, not the network.",
-        "Check the agent's log: its plan, its version.",
+        Prose("Check the agent's log: its plan, its version."),
         parts=_AGENT,
         note=Note.ON_THE_BUS,
     ),

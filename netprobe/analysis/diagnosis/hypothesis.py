@@ -10,6 +10,7 @@ from netprobe.analysis.diagnosis.decision_table import read_table
 from netprobe.analysis.diagnosis.symptom import Symptom, TableRow, part_kind
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence
+from netprobe.model.prose import Prose
 
 Key = tuple[Cause, tuple[Component, ...]]
 
@@ -44,7 +45,7 @@ class Hypothesis:
     """Checks that fail because of it, beyond doubt."""
     explained: frozenset[int]
     """Checks that may fail because of it: their results are no further evidence."""
-    summary: str
+    summary: Prose
     evidence: tuple[Evidence, ...] = ()
     against: tuple[Evidence, ...] = ()
     indistinguishable: tuple[Component, ...] = ()
@@ -127,7 +128,7 @@ def rename(hypothesis: Hypothesis, part: Component, *, is_gateway: bool) -> Hypo
     return replace(hypothesis, row=row, components=(part,), summary=summary, symptom=symptom)
 
 
-def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placeholders) -> str:
+def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placeholders) -> Prose:
     first = parts[0]
     known: Placeholders = {
         "where": str(first.source),
@@ -140,4 +141,4 @@ def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placehol
         "loss": "some",
         "outer": "",
     }
-    return row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words})
+    return Prose(row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words}))

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Cause
+from netprobe.model.prose import Prose
 
 
 class TablePart(StrEnum):
@@ -109,17 +110,15 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A pattern and what it means; an empty set in the pattern fits everything.
-
-    *text* may use the placeholders of `hypothesis.Placeholders`.
-    """
+    """A pattern and what it means; an empty set in the pattern fits everything."""
 
     id: str
     """Stable and unique: what documents, tests and outputs call the row."""
     cause: Cause
     confidence: float
     text: str
-    next_step: str
+    """A template: `hypothesis.Placeholders` are filled in."""
+    next_step: Prose
     parts: frozenset[PartKind] = frozenset()
     traffic: frozenset[TrafficClass] = frozenset()
     directions: frozenset[Directions] = frozenset()

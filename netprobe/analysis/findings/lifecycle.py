@@ -22,6 +22,7 @@ from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import CheckId, NodeId
+from netprobe.model.prose import Prose
 
 _QUIET_INTERVALS = 2
 """Intervals without support after which a finding has ended."""
@@ -163,7 +164,7 @@ class FindingLifecycle:
             summary=named.summary,
             next_step=named.row.next_step,
             indistinguishable=left[1:],
-            evidence_for=(*case.finding.evidence_for, *map(Evidence, told)),
+            evidence_for=(*case.finding.evidence_for, *(Evidence(Prose(each)) for each in told)),
         )
         return True
 
@@ -224,7 +225,7 @@ class FindingLifecycle:
             components=hypothesis.components,
             cause=hypothesis.cause,
             confidence=hypothesis.row.confidence,
-            summary=hypothesis.summary + (" It comes and goes." if is_flapping else ""),
+            summary=Prose(f"{hypothesis.summary}{' It comes and goes.' if is_flapping else ''}"),
             evidence_for=hypothesis.evidence,
             evidence_against=hypothesis.against,
             indistinguishable=hypothesis.indistinguishable,

@@ -22,6 +22,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import TunnelPeer
 from netprobe.model.inventory import Inventory, Node
 from netprobe.model.names import ClusterName, NodeId
+from netprobe.model.prose import Prose
 
 _MOST_OF_IT = 0.5
 """A tunnel that brings at least half of what was put in carries; readings are seconds apart."""
@@ -75,7 +76,7 @@ def _about_way(
     if came_out.per_s >= _MOST_OF_IT * went_in.per_s:
         told = f"{went_in.node}: {went_in.bytes:,} bytes went into the tunnel meanwhile"
         behind = f"{came_out.bytes:,} came out at {came_out.node}: what vanishes is dropped behind the tunnel"
-        yield Statement(f"{told}, {behind}", SPEAKS_FOR)
+        yield Statement(Prose(f"{told}, {behind}"), SPEAKS_FOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _about_silence(finding: Finding, silent: Iterable[str], *, others: int) -> I
     for node in silent:
         if Written(node) in names:
             who = "1 other gateway lets" if others == 1 else f"{others} other gateways let"
-            yield Statement(f"{node} does not answer over SSH, {who} us in", SPEAKS_FOR)
+            yield Statement(Prose(f"{node} does not answer over SSH, {who} us in"), SPEAKS_FOR)
 
 
 def _about_volley(finding: Finding, volley: PingResult) -> Iterator[Statement]:
@@ -120,9 +121,9 @@ def _about_volley(finding: Finding, volley: PingResult) -> Iterator[Statement]:
         f"{volley.source}: {volley.answered} of its own {volley.sent} pings to {volley.target} were answered"
     )
     if volley.answered == volley.sent and finding.cause in TUNNEL_CAUSES:
-        yield Statement(told, 1 / SPEAKS_FOR)
+        yield Statement(Prose(told), 1 / SPEAKS_FOR)
     else:
-        yield Statement(told, 1)
+        yield Statement(Prose(told), 1)
 
 
 @dataclass(frozen=True, slots=True)

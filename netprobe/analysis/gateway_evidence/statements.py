@@ -26,6 +26,7 @@ from netprobe.model.gateway import (
 )
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 
 SPEAKS_FOR = 3.0
 """A gateway's own statement triples the odds, or divides them by three."""
@@ -60,7 +61,7 @@ class GatewayReadings:
 class Statement:
     """One sentence of a gateway about a finding, and the factor it puts on its odds."""
 
-    text: str
+    text: Prose
     factor: float
     contradicts: bool = False
     """Whether the gateway calls connected what packets do not pass."""
@@ -90,7 +91,7 @@ def find_statements(
                 yield from _about_connections(witness, fact)
             case ChosenRoute() if finding.cause is Cause.ROUTE_MISSING:
                 factor = SPEAKS_FOR if fact.refused or not fact.interface else 1 / SPEAKS_FOR
-                yield Statement(f"{witness.after.node}: {format_fact(fact)}", factor)
+                yield Statement(Prose(f"{witness.after.node}: {format_fact(fact)}"), factor)
             case _:
                 pass
 
@@ -142,16 +143,16 @@ def _about_tunnel(finding: Finding, witness: GatewayReadings, peer: TunnelPeer) 
     node = witness.after.node
     sent, received = count_bytes(witness, peer)
     if _is_dead(peer):
-        yield Statement(f"{node}: {format_fact(peer)}", SPEAKS_FOR)
+        yield Statement(Prose(f"{node}: {format_fact(peer)}"), SPEAKS_FOR)
     elif sent > 0 and received == 0:
         yield _about_no_answer(finding, witness, sent)
     elif received > 0 or _heard_since(finding, witness, peer):
         told = f"contradiction: {node} says connected ({format_fact(peer)}), packets say no"
         # A tunnel of which one direction is dropped behind it lives, so that speaks not against this cause.
         factor = 1 if finding.cause is Cause.RETURN_PATH_DROPPED else 1 / SPEAKS_FOR
-        yield Statement(told, factor, contradicts=True)
+        yield Statement(Prose(told), factor, contradicts=True)
     else:
-        yield Statement(f"{node}: {format_fact(peer)}, which was before this began", 1)
+        yield Statement(Prose(f"{node}: {format_fact(peer)}, which was before this began"), 1)
 
 
 def _about_no_answer(finding: Finding, witness: GatewayReadings, sent: int) -> Statement:
@@ -162,8 +163,8 @@ def _about_no_answer(finding: Finding, witness: GatewayReadings, sent: int) -> S
         part.kind is ComponentKind.TUNNEL and part.target_cluster == here for part in finding.components
     )
     if finding.cause is Cause.RETURN_PATH_DROPPED and not lost_here:
-        return Statement(f"{told}: more than one direction is dead", 1 / SPEAKS_FOR)
-    return Statement(told, SPEAKS_FOR)
+        return Statement(Prose(f"{told}: more than one direction is dead"), 1 / SPEAKS_FOR)
+    return Statement(Prose(told), SPEAKS_FOR)
 
 
 def _about_far_gateway(witness: GatewayReadings, peer: TunnelPeer, far: Cluster) -> Statement:
@@ -171,12 +172,12 @@ def _about_far_gateway(witness: GatewayReadings, peer: TunnelPeer, far: Cluster)
     sent, received = count_bytes(witness, peer)
     subject = f"{witness.after.node} about {far.name}"
     if _is_dead(peer):
-        return Statement(f"{subject}: {format_fact(peer)}", SPEAKS_FOR)
+        return Statement(Prose(f"{subject}: {format_fact(peer)}"), SPEAKS_FOR)
     if sent > 0 and received == 0:
         return Statement(
-            f"{subject}: {sent:,} bytes went into the tunnel meanwhile, none came back", SPEAKS_FOR
+            Prose(f"{subject}: {sent:,} bytes went into the tunnel meanwhile, none came back"), SPEAKS_FOR
         )
-    return Statement(f"{subject}: {format_fact(peer)}", 1)
+    return Statement(Prose(f"{subject}: {format_fact(peer)}"), 1)
 
 
 def _about_missing_peer(
@@ -190,7 +191,7 @@ def _about_missing_peer(
         return
     if not any(leads_to(peer, far) for peer in peers):
         yield Statement(
-            f"{witness.after.node}: none of its {len(peers)} tunnels leads to {far.name}", SPEAKS_FOR
+            Prose(f"{witness.after.node}: none of its {len(peers)} tunnels leads to {far.name}"), SPEAKS_FOR
         )
 
 
@@ -224,10 +225,10 @@ def _about_link(
     here = inventory.find_cluster(witness.after.cluster)
     meant = [one.mtu for one in inventory.find_links(here.name, far.name)] if here is not None else []
     if finding.cause in TUNNEL_CAUSES and not link.up:
-        yield Statement(f"{witness.after.node}: {link.interface} is down", SPEAKS_FOR)
+        yield Statement(Prose(f"{witness.after.node}: {link.interface} is down"), SPEAKS_FOR)
     if finding.cause is Cause.TUNNEL_MTU and meant and link.mtu < min(meant):
         told = f"{link.interface} has MTU {link.mtu}, the link is meant to carry {min(meant)}"
-        yield Statement(f"{witness.after.node}: {told}", SPEAKS_FOR)
+        yield Statement(Prose(f"{witness.after.node}: {told}"), SPEAKS_FOR)
 
 
 def _about_rule(witness: GatewayReadings, rule: RuleCounter) -> Iterator[Statement]:
@@ -236,10 +237,10 @@ def _about_rule(witness: GatewayReadings, rule: RuleCounter) -> Iterator[Stateme
         return
     subject = f"{witness.after.node}: the counter of {rule.verdict} rule {rule.handle} in {rule.place}"
     if moved == witness.sent:
-        yield Statement(f"{subject} moved by exactly our {_packets(moved)}", EXACT_COUNT)
+        yield Statement(Prose(f"{subject} moved by exactly our {_packets(moved)}"), EXACT_COUNT)
     else:
         ours = "" if witness.sent is None else f" while we sent {witness.sent}"
-        yield Statement(f"{subject} moved by {_packets(moved)}{ours}", 1)
+        yield Statement(Prose(f"{subject} moved by {_packets(moved)}{ours}"), 1)
 
 
 def count_packets(witness: GatewayReadings, rule: RuleCounter) -> int:
@@ -258,7 +259,7 @@ def _about_connections(witness: GatewayReadings, table: ConnectionTable) -> Iter
     full = table.limit > 0 and table.entries >= _NEARLY_FULL * table.limit
     more = f", and {failed} connections were refused meanwhile" if failed > 0 else ""
     factor = SPEAKS_FOR if full or failed > 0 else 1 / SPEAKS_FOR
-    yield Statement(f"{witness.after.node}: {format_fact(table)}{more}", factor)
+    yield Statement(Prose(f"{witness.after.node}: {format_fact(table)}{more}"), factor)
 
 
 def format_fact(fact: Fact) -> str:

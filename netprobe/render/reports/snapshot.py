@@ -71,7 +71,11 @@ class SnapshotReport:
         findings = self.snapshot.findings
         for finding in findings:
             yield ReportCase(
-                self._headline(finding), "findings", CaseOutcome.FAILED, str(finding.cause), finding.summary
+                self._headline(finding),
+                "findings",
+                CaseOutcome.FAILED,
+                str(finding.cause),
+                str(finding.summary),
             )
         if not findings:
             yield ReportCase("no open finding", "findings", CaseOutcome.PASSED)
