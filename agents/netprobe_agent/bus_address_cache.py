@@ -17,7 +17,7 @@ from netprobe.model.names import AgentId
 from netprobe.wire.messages import decode_plan, encode_plan
 
 _FILE = "bus.plan"
-logger = logging.getLogger("netprobe.agent")
+logger = logging.getLogger(__name__)
 
 
 def recall_doors(folder: Path, agent: AgentId) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
-import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netprobe import __version__
+from netprobe import __version__, logs
 from netprobe.errors import InputError, NetprobeError
 from netprobe.model.names import AgentId
 
@@ -27,12 +27,8 @@ DEFAULT_SPOOL_MIB = 64
 def main(argv: list[str] | None = None) -> None:
     """Run the agent; a known error is one line on stderr and exit code 2."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
     try:
+        logs.set_up(logs.choose_settings(os.environ, verbosity=arguments.verbose, default="info"))
         arguments.command(arguments)
     except NetprobeError as error:
         print(f"netprobe-agent: {error}", file=sys.stderr)
@@ -46,7 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="netprobe-agent", description="Probes what its plan says and answers other agents."
     )
     parser.add_argument("--version", action="version", version=f"netprobe-agent {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more on stderr")
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="log every step to stderr (also NETPROBE_LOG=debug)",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="follow the plan on the bus until stopped"))
     _add_run(commands.add_parser("run", help="run a plan from a file, without any bus"))

@@ -16,7 +16,7 @@ from netprobe.wire.messages import RATE_SPENT, CheckAnswer, CheckQuestion, Decli
 
 MAX_COUNT = 100
 QUESTIONS_PER_MINUTE = 60
-logger = logging.getLogger("netprobe.agent")
+logger = logging.getLogger(__name__)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -27,7 +27,7 @@ from netprobe_agent.spool import Spool
 
 PRESENCE_EVERY_S = 5.0
 GOODBYE_S = 3.0
-logger = logging.getLogger("netprobe.agent")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,11 +188,12 @@ class AgentBus:
                 await self._work_on_one_connection()
                 pause_s, said = FIRST_PAUSE_S, ""
                 if self._doors == self._tried:
-                    logger.info("%s: the bus went away", self._agent)
+                    logger.info("%s: the bus is away", self._agent)
             except (SystemRefusedError, InputError) as error:
                 if str(error) != said:
                     logger.warning("%s: %s; trying again", self._agent, error)
                 said = str(error)
+            logger.debug("%s: connecting again in about %.1f s", self._agent, pause_s)
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads a herd, no secret
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 

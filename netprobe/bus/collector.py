@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from netprobe.bus.agent import refusal_in
 from netprobe.bus.callout import Judge, answer_callouts
-from netprobe.bus.connection import Connection, Message, logger, open_connection
+from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
@@ -206,7 +206,6 @@ async def open_collector_bus(
     try:
         bus = CollectorBus(connection)
         await bus.prepare(presence_ttl_s=presence_ttl_s)
-        logger.info("collector on %s", url)
         yield bus
     finally:
         await connection.close()

@@ -31,7 +31,7 @@ _PING_INTERVAL_S = 4
 _PINGS_UNANSWERED = 2
 _PENDING_BYTES = 64 * 1024 * 1024
 
-logger = logging.getLogger("netprobe.bus")
+logger = logging.getLogger(__name__)
 logging.getLogger("nats").propagate = False  # it logs whole tracebacks; we say in one line what happened
 logging.getLogger("nats").addHandler(logging.NullHandler())
 
@@ -141,7 +141,7 @@ class Connection:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await closing
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            logger.debug("closing the connection: %s", error)
+            logger.debug("closing the connection to the bus: %s", str(error) or type(error).__name__)
 
     def end_waits(self) -> None:
         """End every wait now, because the connection is gone or a subject was refused."""
@@ -189,16 +189,20 @@ async def open_connection(
     refused: dict[str, str] = {}
     client = NatsClient()
     connection = Connection(client, ended, refused)
-    options = _login_options(login) | _tls_options(url, trust)
+    options = _login_options(login) | _tls_options(url, trust) | {"inbox_prefix": login.inbox}
+    where = at or f"{urlsplit(url).hostname}:{urlsplit(url).port}"
+    logger.debug("%s: connecting to the bus at %s with a %s", name, where, type(login).__name__)
 
     async def on_error(error: Exception) -> None:
         denied = re.search(r"permissions violation for (\w+) to \"([^\"]+)\"", str(error), re.IGNORECASE)
         if denied is not None:
             refused[denied[2].lower()] = denied[1].lower()  # the library has lowered the subject, too
             connection.end_waits()
-        logger.debug("bus: %s", error)
+        logger.debug("%s: the bus: %s", name, error)
 
     async def on_end() -> None:
+        if not ended.is_set():
+            logger.info("%s: the connection to the bus at %s ended", name, where)
         ended.set()
         connection.end_waits()
 
@@ -206,7 +210,7 @@ async def open_connection(
         async with asyncio.timeout(timeout_s):
             await client.connect(
                 urlsplit(url)._replace(netloc=at).geturl() if at else url,
-                name=name, inbox_prefix=login.inbox, **options,
+                name=name, **options,
                 error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
                 max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
                 ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
@@ -227,6 +231,7 @@ async def open_connection(
     except BaseException:
         await connection.abandon()
         raise
+    logger.info("%s: connected to the bus at %s", name, where)
     return connection
 
 

@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from netprobe.errors import InputError, SystemRefusedError
+
+logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 START_TIMEOUT_S = 30.0
@@ -139,10 +142,12 @@ async def run_server(
         stderr=asyncio.subprocess.DEVNULL, preexec_fn=_end_with_parent(os.getpid()), start_new_session=True,
     )  # fmt: skip
     log = directory / "nats-server.log"
+    logger.info("nats-server started (process %d), log in %s", process.pid, log)
     try:
         yield Server(process, await _wait_ready(process, directory, log), log, write_users)
     finally:
         await asyncio.shield(_stop(process))
+        logger.info("nats-server stopped (process %d)", process.pid)
 
 
 def _forget_ports(directory: Path) -> None:

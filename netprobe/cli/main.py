@@ -9,11 +9,12 @@ help, completion or a value needs them: ``cli.options.registry``.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
-from netprobe import __version__
+from netprobe import __version__, logs
 from netprobe.cli.options.help_group import HelpGroup
 from netprobe.errors import NetprobeError
 
@@ -61,8 +62,13 @@ class LazyGroup(HelpGroup):
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="netprobe")
-def cli() -> None:
+@click.option("-v", "--verbose", "verbosity", count=True,
+              help="Log to stderr: -v what happens, -vv every step; see also NETPROBE_LOG.")  # fmt: skip
+@click.pass_context
+def cli(context: click.Context, verbosity: int) -> None:
     """Who can reach whom across your clusters right now, and where exactly it is broken."""
+    default = "info" if context.invoked_subcommand == "collector" else "warning"
+    logs.set_up(logs.choose_settings(os.environ, verbosity=verbosity, default=default))
 
 
 def main() -> None:

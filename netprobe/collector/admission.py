@@ -24,7 +24,7 @@ _REPEAT_AFTER_NS = 60_000_000_000
 _MOST_LINES = 10_000
 _MOST_GONE = 100_000
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -77,6 +77,7 @@ class Admission:
             case Bearer(agent=agent):
                 self.admitted += 1
                 self._refused_agents.pop(agent, None)
+                logger.debug("admitted: %s from %s", agent, caller.host or "?")
             case Refusal(reason, why):
                 self.refused[reason] += 1
                 if caller.agent.cluster in self._clusters:

@@ -24,7 +24,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.status import AgentState
 from netprobe.wire.reports import ReportColumns, report_of
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 class AnalysisLoop:

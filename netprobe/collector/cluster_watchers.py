@@ -33,7 +33,7 @@ KEYS_EVERY_S = 600.0
 KEYS_PAUSE_S = 10.0
 _RETRY_S = 5.0
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 class ClusterWatchers:

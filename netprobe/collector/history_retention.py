@@ -10,7 +10,7 @@ from netprobe.store.history import History
 
 PRUNE_EVERY_S = 600.0
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def prune_history(history: History, *, keep_ns: int) -> None:

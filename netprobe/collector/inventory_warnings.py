@@ -9,7 +9,7 @@ from netprobe.bus.keys_file import Keys
 from netprobe.discovery.inventory.file import find_overlaps
 from netprobe.model.inventory import Inventory
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 def warn_about_inventory(inventory: Inventory, keys: Keys, *, by_token: Set[str]) -> None:

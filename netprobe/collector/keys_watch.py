@@ -14,7 +14,7 @@ from netprobe.bus.server import Server
 from netprobe.collector.file_stamp import stamp_of
 from netprobe.errors import InputError
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def admit_new_keys(path: Path, server: Server, seed: str, *, every_s: float) -> None:

@@ -20,7 +20,7 @@ MAX_ROUNDS = 3
 """Rounds per finding in which no agent could answer."""
 _ASK_TIMEOUT_S = 8.0
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 class NarrowingLoop:

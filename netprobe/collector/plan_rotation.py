@@ -27,7 +27,7 @@ from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.inventory import Inventory
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 InventoryView = Callable[[Inventory], Inventory]
 """The inventory file → the fleet as known now."""

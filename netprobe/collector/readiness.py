@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netprobe.store.private_file import replace_file
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 class Readiness:

@@ -19,7 +19,7 @@ from netprobe.model.names import ClusterName
 from netprobe.wire.clusters import RegisteredDoc, read_registered_document
 from netprobe.wire.inventory import NAME_PATTERN
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 Stamp: TypeAlias = tuple[FileStamp | None, ...]
 

@@ -18,7 +18,7 @@ from netprobe.collector.report_validation import ReportValidator
 from netprobe.model.fleet import FleetPlan
 from netprobe.store.history import History
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 class ReportIngest:

@@ -52,7 +52,7 @@ _REOPEN_PAUSE_S = 0.5
 _CONCLUSIONS_PER_INTERVAL = 5
 """How often the analysis checks whether an interval is complete; checking late delays every finding."""
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def run_collector(settings: Settings, ports: AnalysisPorts, *, stop: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from netprobe.collector.file_stamp import FileStamp, stamp_of
 
 POLL_S = 5.0
 
-logger = logging.getLogger("netprobe.collector")
+logger = logging.getLogger(__name__)
 
 
 async def reload_when_renewed(tls: ServerTls, reload: Callable[[], None]) -> None:

@@ -44,7 +44,7 @@ HELD_NS = 500_000_000
 """How long a busy peer may hold the response to an on-demand question."""
 MAX_CONVERSATIONS = 256
 """Stream and packet probes under way at once."""
-logger = logging.getLogger("netprobe.engine")
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -128,6 +128,8 @@ class Engine:
             raise InputError("is empty: responses could not be authenticated", where="cookie_key")
         self._keys.use(plan.cookie_key)
         self._unaskable = find_unaskable(plan)
+        logger.debug("%s: plan %d: %d checks every %.1f s, %d of them cannot be asked", self._agent,
+                     plan.epoch, len(plan.checks), plan.interval_ns / 1e9, len(self._unaskable))  # fmt: skip
         self._udp.forget_routes()
         self._responder.interval_ns = plan.interval_ns
         probes = sum(check.count for check in plan.checks)
@@ -150,6 +152,7 @@ class Engine:
                 last_start_ns = start_ns
                 await self._sleep_until(self._clock.mono_of_wall(start_ns))
                 if abs(self._clock.wall_ns() - start_ns) >= length_ns:
+                    logger.info("%s: interval %d is not measured: the clock jumped", self._agent, start_ns)
                     continue  # the wall clock was set or this process was stopped: not measured
                 await self._run_interval(self._plan, start_ns, deliver, group)
                 done += 1
@@ -160,6 +163,7 @@ class Engine:
         Raises :class:`InputError` for a question that cannot be asked.
         """
         expect_askable(check)
+        logger.debug("%s: asks %s by %s on demand", self._agent, check.target.name, check.probe.kind)
         if isinstance(registry.get_kind(check.probe.kind).driver, PacketDriver):
             # its machine judges silence itself and explains it better than a time-out
             return tuple([await self._ask_guarded(check) for _ in range(check.count)])
@@ -182,6 +186,7 @@ class Engine:
     ) -> None:
         began_ns = self._clock.mono_of_wall(start_ns)
         interval = IntervalProbes(start_ns=start_ns, length_ns=plan.interval_ns, began_ns=began_ns)
+        logger.debug("%s: interval %d begins", self._agent, start_ns)
         slots = deque(spread(plan.checks, interval_ns=plan.interval_ns, rng=self._rng))
         while slots:
             now_ns = await self._ticker.next()

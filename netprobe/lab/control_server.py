@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -33,6 +34,8 @@ from netprobe.lab.protocol import (
     StatusRequest,
 )
 from netprobe.lab.runtime import RunningLab
+
+logger = logging.getLogger(__name__)
 
 _MAX_REQUEST = 1 << 20
 _REQUEST_WAIT_S = 5.0
@@ -64,6 +67,7 @@ class ControlServer:
         fds: list[int] = []
         try:
             request = await asyncio.to_thread(receive_request, connection, fds)
+            logger.debug("request: %s", type(request).__name__)
             answer = await self._answer(request, fds, connection)
             await asyncio.to_thread(connection.sendall, msgspec.json.encode(answer) + b"\n")
             if isinstance(answer, GoingDown):

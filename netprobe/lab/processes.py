@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from netprobe.lab.plan import HostRole, LabPlan, agent_host
 from netprobe.lab.protocol import ProcessStatus
 from netprobe.lab.state_folder import StateFolder
 from netprobe.model.names import AgentId, Plane
+
+logger = logging.getLogger(__name__)
 
 BUS_PORT = 4222
 _END_WAIT_S = 3.0
@@ -121,6 +124,7 @@ class Processes:
 
     def start(self, spec: ProcessSpec) -> None:
         """Start a process; what it says goes to its log."""
+        logger.debug("starting %s on %s", spec.name, spec.host)
         self._specs[spec.name] = spec
         self._stopped.discard(spec.name)
         environment = {**os.environ, "LOG_LEVEL": "error", "PYTHONUNBUFFERED": "1"}

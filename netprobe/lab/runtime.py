@@ -6,6 +6,7 @@ Rule: blocking and for one thread at a time; the supervisor's event loop calls i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ from netprobe.lab.processes import (
 from netprobe.lab.protocol import LabHostStatus, LabStatus
 from netprobe.lab.state_folder import StateFolder
 from netprobe.model.inventory import LinkKind
+
+logger = logging.getLogger(__name__)
 
 _READY_WAIT_S = 120.0
 
@@ -62,6 +65,7 @@ class RunningLab:
 
     def bring_up(self, say: Callable[[str], None]) -> None:
         """Build everything and start every process; *say* is told what people should know."""
+        logger.info("building %d hosts, %d tunnels", len(self.plan.hosts), len(self.plan.tunnels))
         self.namespaces.create(self.plan.hosts, hub=self.plan.hub)
         for cluster in self.plan.clusters:
             self.namespaces.give_resolver(cluster.name, cluster.dns_addresses)
@@ -154,6 +158,7 @@ class RunningLab:
         self.processes.start(collector_process(self.plan, self.state, interval_ns=self._wishes.interval_ns))
         for spec in agent_processes(self.plan, self.state):
             self.processes.start(spec)
+        logger.info("collector and agents are started")
         deadline = time.monotonic() + _READY_WAIT_S
         while not (self.state.data / "ready").exists():
             if not self.processes.is_running(COLLECTOR):
@@ -185,6 +190,7 @@ class RunningLab:
 
     def take_down(self) -> None:
         """End every process and remove the folder; the kernel removes the rest with us."""
+        logger.info("taking the lab down")
         self.processes.end_all()
         self.state.remove()
 

@@ -17,6 +17,7 @@ import socket
 import sys
 from pathlib import Path
 
+from netprobe import logs
 from netprobe.errors import InputError, NetprobeError, SystemRefusedError
 from netprobe.lab import kernel
 from netprobe.lab.control_server import ControlServer
@@ -34,6 +35,7 @@ def main() -> None:
     chosen = _read_arguments()
     teller = StatusReporter(chosen.tell)
     try:
+        logs.set_up(logs.choose_settings(os.environ, verbosity=0, default="info"))
         topology = load_topology(chosen.topology)
         state = StateFolder(chosen.state)
         _isolate()

@@ -27,6 +27,7 @@ from netprobe.errors import SystemRefusedError
 
 ROOMS = ("model", "wire", "probes", "engine", "bus")
 """The rooms of netprobe that the agent may import; import-linter holds it to them."""
+_BELOW_ROOMS = ("__init__.py", "errors.py", "logs.py")
 DISTRIBUTIONS = (
     "msgspec", "nats-py", "nkeys", "PyNaCl", "cffi", "h11", "h2", "hpack", "hyperframe", "dnspython",
     "scapy", "numpy",
@@ -88,7 +89,7 @@ def _pack(parts: Iterable[Part]) -> bytes:
 
 def _own_rooms() -> Iterator[Part]:
     package, agent = _folder_of("netprobe"), _folder_of("netprobe_agent")
-    sources = [package / "__init__.py", package / "errors.py", *agent.rglob("*.py")]
+    sources = [*(package / name for name in _BELOW_ROOMS), *agent.rglob("*.py")]
     sources += [path for room in ROOMS for path in (package / room).rglob("*.py")]
     for path in sources:
         root = package if path.is_relative_to(package) else agent

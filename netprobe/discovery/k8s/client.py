@@ -8,6 +8,7 @@ plug-in or a token file gave are renewed once when the server no longer takes th
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from netprobe.errors import RemoteFormatError, SystemRefusedError
 if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PAGE = 500
 """Objects per page of a list: what kubectl asks for."""
@@ -196,6 +198,7 @@ class ClusterApi:
         )  # fmt: skip
         answer = await self._client.call_api(method, url, headers, sent, _request_timeout=limits)
         response: aiohttp.ClientResponse = answer.response
+        logger.debug("%s: %s %s: %d", self.context, method, path, response.status)
         return response
 
     async def _renew(self) -> bool:
@@ -205,6 +208,7 @@ class ClusterApi:
         if fresh.configuration.api_key.get("BearerToken") == before:
             await fresh.close()
             return False
+        logger.info("%s: the credentials were renewed", self.context)
         stale, self._client = self._client, fresh
         await stale.close()
         return True

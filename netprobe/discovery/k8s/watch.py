@@ -9,6 +9,7 @@ that a rolling restart is a few deliveries and not hundreds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from netprobe.discovery.k8s.facts import (
 )
 from netprobe.errors import NetprobeError, RemoteFormatError
 from netprobe.model.names import ClusterName
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class ClusterWatch:
 
     async def run(self) -> None:
         """Watch every kind and deliver what is known after each change."""
+        logger.info("cluster %s: watching %s", self._name, self._api.context)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tell())
             tasks.create_task(self._follow_served())
@@ -150,17 +154,20 @@ class ClusterWatch:
             except ApiRefusedError as error:
                 version = ""
                 if error.code in (403, 404):
+                    logger.info("cluster %s: %s are left out: %s", self._name, kind.name, error)
                     self._deny(kind)
                     await asyncio.sleep(self._pace.denied_s)
                 else:
                     if error.code != 410:
                         self._lost(kind.name, error)
+                    logger.debug("cluster %s: %s are listed again in %.1f s", self._name, kind.name, pause_s)
                     # Also after a 410: a server that refuses its own version must not be listed all day.
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, self._pace.longest_retry_s)
             except (ApiError, RemoteFormatError) as error:
                 # The version stays: after a restart of the API server the watch goes on from there.
                 self._lost(kind.name, error)
+                logger.debug("cluster %s: %s are watched again in %.1f s", self._name, kind.name, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, self._pace.longest_retry_s)
 
@@ -168,6 +175,7 @@ class ClusterWatch:
         items, version = await self._api.list(kind.path, kind.shape, kind.selector)
         self.lists += 1
         self._known[kind.name] = {_key(item): item for item in items}
+        logger.debug("cluster %s: listed %d %s at version %s", self._name, len(items), kind.name, version)
         self._denied.discard(kind.name)
         self._reached(kind.name)
         return version
@@ -180,12 +188,14 @@ class ClusterWatch:
         }  # fmt: skip
         if kind.selector:
             query["labelSelector"] = kind.selector
+        logger.debug("cluster %s: watch of %s starts at version %s", self._name, kind.name, version)
         async with aclosing(self._api.stream(kind.path, query, silent_s=self._pace.silent_s)) as lines:
             async for line in lines:
                 if line:
                     version = self._read(kind, line) or version
                 else:
                     self._reached(kind.name)
+        logger.debug("cluster %s: watch of %s ended at version %s", self._name, kind.name, version)
         return version
 
     def _read(self, kind: ObjectKind, line: bytes) -> str:
@@ -217,11 +227,14 @@ class ClusterWatch:
         self._changed.set()
 
     def _lost(self, what: str, error: NetprobeError) -> None:
+        level = logging.DEBUG if what in self._away else logging.INFO  # the first failure of a series counts
+        logger.log(level, "cluster %s: %s cannot be read: %s", self._name, what, error)
         self._away[what] = str(error)
         self._changed.set()
 
     def _reached(self, what: str) -> None:
-        self._away.pop(what, None)
+        if self._away.pop(what, None) is not None:
+            logger.info("cluster %s: %s can be read again", self._name, what)
         self._changed.set()
 
 

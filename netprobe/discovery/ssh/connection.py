@@ -7,6 +7,7 @@ without waiting for the far side; what a library raises leaves here as one of ou
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from netprobe.discovery.ssh.errors import NoAnswerError, SshError
 from netprobe.discovery.ssh.hostkeys import TrustedKeys
 from netprobe.model.ssh import SshAccess, SshHop
 
+logger = logging.getLogger(__name__)
 MOST_BYTES = 16 * 1024 * 1024
 """What one command may print; a gateway's whole ruleset with 50,000 rules is about 10 MB."""
 _WORDS_OF_ERROR = 200
@@ -120,6 +122,9 @@ class SshHost:
 
     async def _run(self, command: Command, line: str) -> CommandOutput:
         output, complaint, status = await self._talk(line, command.name, b"")
+        logger.debug(
+            "%s: %s printed %d bytes, status %s", self._access.target, command.name, len(output), status
+        )
         return CommandOutput(command, output, _printable(complaint), status)
 
     async def _talk(self, line: str, name: str, stdin: bytes) -> tuple[bytes, bytes, int | None]:
@@ -193,7 +198,10 @@ async def open_host(
             kind = NoAnswerError if hop is access.target else SshError
             raise kind(f"{hop}: no answer within {wait.connect_s:g} s") from error
         assert connection is not None
-        yield SshHost(connection, access, wait)
+        host = SshHost(connection, access, wait)
+        logger.info("%s: connected over SSH, host key %s", access.target, host.host_key)
+        stack.callback(logger.debug, "%s: closing the SSH connection", access.target)
+        yield host
 
 
 def _find_config(path: Path | None) -> list[str] | None:
@@ -209,6 +217,7 @@ async def _enter(
     configs: list[str] | None,
 ) -> asyncssh.SSHClientConnection:
     trusted = TrustedKeys(hop)
+    logger.debug("%s: connecting over SSH%s", hop, " through the host before" if before is not None else "")
     options: dict[str, object] = {"known_hosts": trusted, "x509_trusted_certs": None, "config": configs}
     options |= {"keepalive_interval": _KEEPALIVE_S, "keepalive_count_max": 3}
     options |= {"username": hop.user} if hop.user else {}

@@ -6,6 +6,7 @@ Rule: a fault whose actions cannot all be done is undone at once, so nothing is 
 from __future__ import annotations
 
 import itertools
+import logging
 import signal
 import time
 from collections.abc import Mapping
@@ -41,6 +42,8 @@ from netprobe.lab.processes import Processes
 from netprobe.lab.protocol import FaultStatus
 from netprobe.lab.state_folder import StateFolder
 from netprobe.lab.tunnels import WireGuardEnd
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,9 @@ class FaultInjector:
         self._do_all(identity, plan)
         fault = ActiveFault(identity, kind, texts, plan, time.time_ns())
         self._active[identity] = fault
+        logger.info(
+            "fault %s is active: %s", identity, " ".join(f"{key}={text}" for key, text in texts.items())
+        )
         return fault.status()
 
     def remove(self, identity: str) -> list[str]:
@@ -106,6 +112,7 @@ class FaultInjector:
             for action in reversed(fault.plan.actions):
                 self._undo(one, action)
             self._forget_flows(fault.plan)
+            logger.info("fault %s is removed", one)
         return going
 
     def _do_all(self, identity: str, plan: FaultPlan) -> None:
@@ -121,6 +128,7 @@ class FaultInjector:
         self._forget_flows(plan)
 
     def _do(self, identity: str, action: Action) -> None:
+        logger.debug("fault %s: %s", identity, type(action).__name__)
         match action:
             case NftTable(host, body):
                 self._nft(host, f"table inet {_table(identity)} {{\n{body}\n}}\n")

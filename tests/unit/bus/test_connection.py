@@ -76,6 +76,11 @@ async def test_what_is_no_address_is_refused(url: str) -> None:
         await AgentBus.connect(url, agent=PROD, login=SeedLogin(seed))
 
 
+async def test_a_wrong_seed_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(InputError, match="is not an nkey seed"):
+        await open_connection("nats://127.0.0.1:1", login=SeedLogin("SUnothing"), name="asker")
+
+
 async def test_an_agent_with_a_wrong_seed_is_refused_at_once() -> None:
     with pytest.raises(InputError, match="is not an nkey seed"):
         await AgentBus.connect("nats://127.0.0.1:4222", agent=PROD, login=SeedLogin("no seed"))

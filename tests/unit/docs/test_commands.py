@@ -20,6 +20,10 @@ SHOWN = [(snippet, words) for page in pages.PAGES for snippet, words in pages.co
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
+VERBOSE = ("-v", "-vv")
+"""Given before the command."""
+
+
 class Parsed(Exception):  # noqa: N818 - no error: the options were understood
     """Raised where a program would begin its work."""
 
@@ -37,6 +41,8 @@ def of(program: str) -> list[object]:
 def complain(command: click.Command, words: list[str], *, whole: bool) -> str:
     """What is wrong with *words* after *command*, or ``""``; of a call in prose only names count."""
     context = click.Context(command)
+    if command is cli:
+        words = words[sum(word in VERBOSE for word in words[:1]) :]
     if isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.get_command(context, words[0])
         return complain(below, words[1:], whole=whole) if below else f"no command {words[0]!r}"
@@ -64,6 +70,7 @@ def test_netprobe_takes_what_is_shown(snippet: Snippet, words: list[str]) -> Non
 
 def test_a_wrong_command_is_seen() -> None:
     assert complain(cli, ["shw"], whole=False)
+    assert complain(cli, ["-v", "shw"], whole=False)
     assert complain(cli, ["show", "--frm", "x"], whole=False)
     assert complain(cli, ["show", "findigs"], whole=True)
     assert complain(cli, ["show", "--from"], whole=True)
@@ -74,6 +81,7 @@ def test_a_wrong_command_is_seen() -> None:
 
 @pytest.mark.parametrize(("snippet", "words"), of("netprobe-agent"))
 def test_the_agent_takes_what_is_shown(snippet: Snippet, words: list[str]) -> None:
+    words = [word for word in words if word not in VERBOSE]
     options = [word.strip("[()]") for word in words if re.match(r"\W*--?[a-z]", word)]
     (commands,) = (
         action for action in agent._parser()._actions if isinstance(action, argparse._SubParsersAction)
