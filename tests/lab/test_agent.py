@@ -26,6 +26,7 @@ from netprobe.model.prose import Prose
 from netprobe.model.window import Report
 from netprobe.wire.messages import CheckAnswer, Declined
 from netprobe.wire.reports import decode_report
+from tests.patience import PATIENCE_S
 
 AGENT = AgentId.parse("prod/w1/pod")
 INTERVAL_NS = 400_000_000
@@ -79,7 +80,7 @@ class Bus:
         """Hand out the plan and take reports until there are enough."""
         async with open_collector_bus(self.url, login=SeedLogin(self.collector[0])) as bus:
             await bus.put_plans([Plan(AGENT, 1, (make_check(),), INTERVAL_NS, KEY, bus=self.doors)])
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while not enough():
                     deliveries = await bus.take()
                     self.reports += [decode_report(delivery.data) for delivery in deliveries]
@@ -110,7 +111,7 @@ def spooled(folder: Path) -> int:
 
 
 async def wait_for(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - files and processes, not our own events
             await asyncio.sleep(0.05)
 

@@ -104,7 +104,7 @@ def test_a_question_that_cannot_be_asked_is_named(probe: Probe, said: str) -> No
     ids=lambda probe: f"{probe.kind}-{probe.size}",
 )
 def test_a_right_question_passes(probe: Probe) -> None:
-    registry.validate(probe)
+    registry.validate(probe)  # does not raise
 
 
 def test_every_kind_has_its_file_and_says_its_name() -> None:
@@ -137,7 +137,7 @@ assert "h2" not in sys.modules
 
 
 def test_a_kind_is_loaded_when_it_is_first_needed() -> None:
-    subprocess.run([sys.executable, "-c", LOAD_ONE], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", LOAD_ONE], check=True, timeout=60)  # does not raise
 
 
 def test_a_kind_of_a_newer_build_is_none() -> None:
