@@ -400,7 +400,8 @@ def test_a_report_of_then_says_what_one_of_today_says() -> None:
     old = _document("report.json")
     new = json.loads(json.dumps(report_document(snapshot("contradicted"))))
     assert (old["schema"], old["version"]) == ("netprobe/report", 1)
-    assert new["verdict"] == old["verdict"]
+    # Wording may change between versions; the number of findings may not.
+    assert new["verdict"].partition(":")[0] == old["verdict"].partition(":")[0]
     assert [one["cause"] for one in new["findings"]] == [one["cause"] for one in old["findings"]]
     assert [one["summary"] for one in new["findings"]] == [one["summary"] for one in old["findings"]]
 
