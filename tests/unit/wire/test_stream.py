@@ -1,4 +1,4 @@
-"""Lines between ``netprobe verify`` and the agents of a visit."""
+"""JSON lines between ``netprobe verify`` and the agents of a visit."""
 
 from __future__ import annotations
 

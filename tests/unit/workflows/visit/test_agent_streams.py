@@ -173,8 +173,8 @@ def reply(number: int, message: bytes) -> bytes:
     [
         (Odd([TAKEN, []]), "the agent ended"),
         (Odd([TAKEN, []], fails="ns/pod: out of memory"), "ns/pod: out of memory"),
-        (Odd([TAKEN, [b"Traceback"]]), "an agent's line: JSON is malformed: invalid character (byte 0)"),
-        (Odd([TAKEN, [reply(1, b"?")], []]), "reply: version 63 is not spoken here"),
+        (Odd([TAKEN, [b"Traceback"]]), "agent's output line: JSON is malformed: invalid character (byte 0)"),
+        (Odd([TAKEN, [reply(1, b"?")], []]), "reply: version 63 is not supported"),
     ],
 )
 async def test_why_there_is_no_reply_is_told(odd: Odd, why: str) -> None:
