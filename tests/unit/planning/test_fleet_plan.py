@@ -64,7 +64,7 @@ def moved_nodes(cluster: ClusterName, one: tuple[Node, ...], other: tuple[Node, 
     return sum(slot != slots[0][name] for name, slot in slots[1].items())
 
 
-def pairs(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
+def node_pairs(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
     """Pairs of nodes, pod to pod."""
     return {
         (each.agent.node_id, check.target.node)
@@ -77,7 +77,7 @@ def pairs(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
 def changed_elsewhere(before: FleetPlan, after: FleetPlan) -> set[tuple[NodeId, NodeId]]:
     """Pairs that only one of two plans has, between nodes of both."""
     known = [{each.agent.node_id for each in fleet.plans} for fleet in (before, after)]
-    return {pair for pair in pairs(before) ^ pairs(after) if known[0] & known[1] >= set(pair)}
+    return {pair for pair in node_pairs(before) ^ node_pairs(after) if known[0] & known[1] >= set(pair)}
 
 
 class TestSmallFleet:
@@ -142,7 +142,7 @@ class TestLargeFleet:
         asks: Counter[NodeId] = Counter()
         asked: Counter[NodeId] = Counter()
         degree = PlanPolicy().degree
-        for source, target in pairs(plan(build_fleet(2, 30))):
+        for source, target in node_pairs(plan(build_fleet(2, 30))):
             if source.cluster == target.cluster:
                 asks[source] += 1
                 asked[target] += 1
@@ -155,7 +155,9 @@ class TestLargeFleet:
         policy = PlanPolicy(full_mesh_nodes=2, degree=4)
         epochs = -(-(slot_count(21) - 1) // 4)
         pairs = {
-            pair for epoch in range(epochs) for pair in pairs(plan(inventory, epoch=epoch, policy=policy))
+            pair
+            for epoch in range(epochs)
+            for pair in node_pairs(plan(inventory, epoch=epoch, policy=policy))
         }
         assert len(pairs) == 21 * 20
 
@@ -225,7 +227,7 @@ class TestChurn:
     def test_the_order_of_nodes_says_nothing(self) -> None:
         full = build_fleet(3, 10)
         turned = tuple(replace(each, nodes=each.nodes[::-1]) for each in full.clusters)
-        assert pairs(plan(full)) == pairs(plan(Inventory(turned, full.links)))
+        assert node_pairs(plan(full)) == node_pairs(plan(Inventory(turned, full.links)))
 
 
 class TestManyClusters:
@@ -246,7 +248,7 @@ class TestManyClusters:
         inventory = build_fleet(10, 4)
         pairs = set()
         for epoch in range(3):  # nine remote clusters in groups of three
-            asked = pairs(plan(inventory, epoch=epoch, policy=self.POLICY))
+            asked = node_pairs(plan(inventory, epoch=epoch, policy=self.POLICY))
             workers = {
                 (one.cluster, other.cluster) for one, other in asked if "gw" not in {one.node, other.node}
             }
@@ -298,7 +300,7 @@ class TestRoutes:
 
     def test_a_cluster_that_passes_nothing_on_is_no_way_and_coverage_says_so(self) -> None:
         fleet = plan(build_hub(transit=False))
-        asked = {frozenset((source.cluster, target.cluster)) for source, target in pairs(fleet)}
+        asked = {frozenset((source.cluster, target.cluster)) for source, target in node_pairs(fleet)}
         assert frozenset((PROD, DEV)) not in asked
         assert {frozenset((PROD, STAGING)), frozenset((STAGING, DEV))} < asked
         assert fleet.coverage.unjoined == ((PROD, DEV),)

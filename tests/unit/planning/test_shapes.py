@@ -146,7 +146,7 @@ def test_budgets_are_never_exceeded_and_cost_no_coverage(
 
 @few
 @given(inventory=fleets(), epoch=st.integers(0, 50), data=st.data())
-def test_a_worker_that_goes_changes_few_joints_elsewhere(
+def test_removing_a_worker_changes_few_other_pairs(
     inventory: Inventory, epoch: int, data: st.DataObject
 ) -> None:
     """The bound of ``test_fleet_plan`` holds for any shape: gateways of a link always ask each other."""
