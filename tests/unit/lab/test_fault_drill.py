@@ -86,10 +86,10 @@ async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing(
     ("snapshot", "said"),
     [
         pytest.param(HEALTHY, "", id="healthy"),
-        pytest.param(replace(HEALTHY, paths=()), "nobody has reported yet", id="nothing heard"),
+        pytest.param(replace(HEALTHY, paths=()), "no reports yet", id="nothing heard"),
         pytest.param(
             replace(HEALTHY, agents=(AgentStatus(AgentId.parse("prod/w1/pod"), AgentState.SILENT),)),
-            "1 of 1 agents are not there, first prod/w1/pod",
+            "1 of 1 agents are not alive, first prod/w1/pod",
             id="agent silent",
         ),
         pytest.param(

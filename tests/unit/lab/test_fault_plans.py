@@ -132,15 +132,15 @@ def test_a_killed_agent_is_the_process_of_that_name(plan: LabPlan) -> None:
 
 REFUSED = {
     "gateway is no worker": ("node-down", {"node": f"{PROD}/gw"}, "gateway-down"),
-    "route of the gateway": ("route-missing", {"node": f"{PROD}/gw", "cluster": DEV}, "name a worker"),
-    "route home": ("route-missing", {"node": W1, "cluster": PROD}, "no link joins"),
+    "route of the gateway": ("route-missing", {"node": f"{PROD}/gw", "cluster": DEV}, "choose a worker"),
+    "route home": ("route-missing", {"node": W1, "cluster": PROD}, "no link connects"),
     "a node with itself": ("overlay-blocked", {"source": W1, "target": W1}, "two nodes of one cluster"),
     "own victim": ("wrong-peer", {"cluster": PROD, "victim": W1}, "another cluster"),
     "not a node": ("node-down", {"node": "w1"}, "node: 'w1' is not <cluster>/<node>"),
     "not an agent": ("agent-killed", {"agent": W1}, "agent: "),
     "unknown agent": ("agent-killed", {"agent": f"{PROD}/w9/pod"}, "agent: unknown agent"),
-    "no port": ("port-drop", {"node": W1, "port": "sctp/9"}, "port: 'sctp/9' is not like"),
-    "port too high": ("port-drop", {"node": W1, "port": "tcp/70000"}, "port: 'tcp/70000' is not like"),
+    "no port": ("port-drop", {"node": W1, "port": "sctp/9"}, "port: 'sctp/9' is not a port"),
+    "port too high": ("port-drop", {"node": W1, "port": "tcp/70000"}, "port: 'tcp/70000' is not a port"),
     "nothing lost": ("tunnel-lossy", {**BOTH, "percent": "0"}, "percent: '0' is not"),
 }
 
