@@ -29,7 +29,7 @@ class QuestionLine(msgspec.Struct, frozen=True, tag="question"):
     """Encoded as on the bus (``wire.messages.encode_question``)."""
 
 
-Heard = FollowPlan | QuestionLine
+InputLine = FollowPlan | QuestionLine
 
 
 class PlanTaken(msgspec.Struct, frozen=True, tag="taken"):
@@ -58,32 +58,32 @@ class ReplyLine(msgspec.Struct, frozen=True, tag="reply"):
     """Encoded as on the bus (``wire.messages.encode_reply``)."""
 
 
-Said = PlanTaken | MeasuredLine | ReplyLine
+OutputLine = PlanTaken | MeasuredLine | ReplyLine
 
 
-def encode_said(line_out: Said) -> bytes:
+def encode_output_line(line_out: OutputLine) -> bytes:
     """One line, without newline."""
     return msgspec.json.encode(line_out)
 
 
-def decode_said(line: bytes) -> Said:
+def decode_output_line(line: bytes) -> OutputLine:
     """Read one line; :class:`RemoteFormatError` names the invalid field."""
     try:
-        line_out: Said = msgspec.json.decode(line, type=Said)
+        line_out: OutputLine = msgspec.json.decode(line, type=OutputLine)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RemoteFormatError(f"agent's output line: {error}") from error
     return line_out
 
 
-def encode_heard(line_in: Heard) -> bytes:
+def encode_input_line(line_in: InputLine) -> bytes:
     """One line, without newline."""
     return msgspec.json.encode(line_in)
 
 
-def decode_heard(line: bytes) -> Heard:
+def decode_input_line(line: bytes) -> InputLine:
     """Read one line; :class:`RemoteFormatError` names the invalid field."""
     try:
-        line_in: Heard = msgspec.json.decode(line, type=Heard)
+        line_in: InputLine = msgspec.json.decode(line, type=InputLine)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RemoteFormatError(f"agent's input line: {error}") from error
     return line_in

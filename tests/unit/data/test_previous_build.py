@@ -50,7 +50,7 @@ from netprobe.wire import messages, stream
 from netprobe.wire.intent_watch import decode_watched
 from netprobe.wire.measured_json import decode_measured
 from netprobe.wire.reports import columns_of, decode_report
-from netprobe_agent.bus_address_cache import recall_doors
+from netprobe_agent.bus_address_cache import read_bus_addresses
 from netprobe_agent.run import read_plan
 from netprobe_agent.spool import Spool
 from tests.facts import texts
@@ -563,7 +563,7 @@ def test_an_agent_sends_what_it_kept(tmp_path: Path) -> None:
         assert (str(report.agent), len(report.windows)) == ("prod/gw/pod", 4)
         spool.pop()
     assert sequences == [15, 16]
-    assert recall_doors(folder, AgentId.parse("prod/gw/pod")) == ("10.255.0.2:4222",)
+    assert read_bus_addresses(folder, AgentId.parse("prod/gw/pod")) == ("10.255.0.2:4222",)
 
 
 # --- on the bus ----------------------------------------------------------------------------------
@@ -787,7 +787,7 @@ def _lines(name: str) -> list[bytes]:
 
 
 def test_what_a_streaming_agent_hears() -> None:
-    follow, *put = map(stream.decode_heard, _lines("stream-in"))
+    follow, *put = map(stream.decode_input_line, _lines("stream-in"))
     assert isinstance(follow, stream.FollowPlan)
     assert (str(follow.plan.agent), len(follow.plan.checks)) == ("prod/gw/host", 9)
     asked = [
@@ -801,7 +801,7 @@ def test_what_a_streaming_agent_hears() -> None:
 
 
 def test_what_a_streaming_agent_says() -> None:
-    taken, second, first, *told = map(stream.decode_said, _lines("stream-out"))
+    taken, second, first, *told = map(stream.decode_output_line, _lines("stream-out"))
     assert isinstance(taken, stream.PlanTaken)
     assert (taken.epoch, taken.version, taken.unaskable) == (1, "0.1.0", ())
     assert isinstance(second, stream.ReplyLine)

@@ -1,4 +1,4 @@
-"""Every fault as it is planned: what it must be called, where it acts, and what is refused."""
+"""Plans of faults: their ground truth, where they act, and which are refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_two_tables_of_a_fault_stand_on_one_host(plan: LabPlan, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["tunnel-one-way", "mtu-black-hole"])
-def test_what_vanishes_on_the_way_is_dropped_where_it_arrives(plan: LabPlan, kind: str) -> None:
+def test_packets_are_dropped_on_arrival(plan: LabPlan, kind: str) -> None:
     (action,) = make(plan, kind, source=DEV, target=PROD).actions
     link = plan.find_tunnel(PROD, DEV)
     assert link is not None
@@ -113,7 +113,7 @@ def test_a_node_that_is_down_has_no_link_left(plan: LabPlan) -> None:
     assert action == LinksDown(W1, ("overlay0", "eth0", "pod0", "pod1"))
 
 
-def test_a_stale_proxy_points_at_nobody_and_comes_back_to_what_it_was(plan: LabPlan) -> None:
+def test_a_stale_proxy_points_at_a_deleted_pod_and_is_restored(plan: LabPlan) -> None:
     everybody = {one.text.partition("/")[0] for host in plan.hosts for one in host.addresses}
     cluster = plan.find_cluster(PROD)
     assert cluster is not None

@@ -1,4 +1,4 @@
-"""The folder of a lab, and what its supervisor believes of a request."""
+"""The folder of a lab, and the requests that its supervisor accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A topology file: the default one is right, and every mistake is one line that says where."""
+"""Topology files: the default is valid, and every mistake is one line with its position."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from netprobe.model.prose import Prose
 from netprobe.model.verdict import Verdict
 from netprobe.probes.ports import read_verdicts
 from netprobe.wire.messages import CheckAnswer, Declined, Refusal, Reply, decode_reply
-from netprobe.wire.stream import PlanTaken, ReplyLine, encode_said
+from netprobe.wire.stream import PlanTaken, ReplyLine, encode_output_line
 from netprobe.workflows.visit.agent_streams import AgentStreams, TalkTo, open_pipes
 
 ME = AgentId.parse("here/n1/host")
@@ -161,11 +161,11 @@ class Odd:
         yield self
 
 
-TAKEN = [encode_said(PlanTaken(1, (), "0"))]
+TAKEN = [encode_output_line(PlanTaken(1, (), "0"))]
 
 
 def reply(number: int, message: bytes) -> bytes:
-    return encode_said(ReplyLine(number, message))
+    return encode_output_line(ReplyLine(number, message))
 
 
 @pytest.mark.parametrize(
