@@ -1,4 +1,4 @@
-"""Removes from installed packages what no running program reads: their tests, headers and type stubs."""
+"""Removes files from installed packages that no running program reads: tests, headers, type stubs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SUFFIXES = (".pyi", ".pxd", ".pyx", ".h", ".c", ".a")
 
 
 def prune(root: Path) -> None:
-    """Walk below *root* and remove."""
+    """Remove these files below *root*."""
     for path in sorted(root.rglob("*"), reverse=True):
         if path.is_dir() and path.name in _FOLDERS:
             shutil.rmtree(path)

@@ -87,7 +87,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     kinds = set(filter(None, parser.parse_args(arguments).only.split(",")))
     name = f"evidence-{os.getpid()}"
     try:
-        start_lab(Start(name, end_with_pid=os.getpid()), say=lambda text: print(text, file=sys.stderr))
+        start_lab(Start(name, end_with_pid=os.getpid()), notify=lambda text: print(text, file=sys.stderr))
         return asyncio.run(_play(name, [fault for fault in FAULTS if not kinds or fault.kind in kinds]))
     finally:
         take_down(name)

@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     programme = _choose(asked)
     name = f"score-{os.getpid()}"
     try:
-        start_lab(Start(name, interval_ns=programme.interval_ns, end_with_pid=os.getpid()), say=_tell)
+        start_lab(Start(name, interval_ns=programme.interval_ns, end_with_pid=os.getpid()), notify=_tell)
         figures, singles, pairs = asyncio.run(_play_all(name, programme))
     finally:
         take_down(name)
@@ -125,7 +125,7 @@ def _count(rehearsal: FaultDrill) -> dict[str, object]:
         "false_findings": len(rehearsal.scorer.false_findings),
         "seconds_median": round(times[len(times) // 2] / 1e9, 2) if times else None,
         "seconds_worst": round(times[-1] / 1e9, 2) if times else None,
-        "bar_seconds": rehearsal.bar_ns / 1e9,
+        "bar_seconds": rehearsal.deadline_ns / 1e9,
         "false": list(rehearsal.scorer.false_findings),
     }
 

@@ -27,10 +27,10 @@ from netprobe.model.arrays import IntArray
 from netprobe.model.component import ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import ClusterName, NodeId, NodeName
-from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_in_bulk
+from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_as_arrays
 from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.planning.pairs import find_joints
+from netprobe.planning.pairs import find_node_pairs
 from netprobe.planning.policy import PlanPolicy
 
 PLANNED = "as agents are sent it: both planes, variants, services, names, every overlay, route and door"
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     chosen = _parser().parse_args(arguments)
     inventory = _build_inventory(chosen.clusters, chosen.nodes)
     begin = time.perf_counter(), time.process_time()
-    plan = plan_in_bulk(inventory, epoch=0, seed=chosen.seed)
+    plan = plan_as_arrays(inventory, epoch=0, seed=chosen.seed)
     coverage = count_coverage(plan)
     seconds, cpu_seconds = time.perf_counter() - begin[0], time.process_time() - begin[1]
     found = _localise(plan, chosen.seed)
@@ -146,7 +146,7 @@ def _churn(chosen: argparse.Namespace) -> list[int]:
 
 
 def _find_joints(inventory: Inventory, seed: int) -> frozenset[Joint]:
-    return frozenset(find_joints(ClusterGraph(inventory), epoch=0, seed=seed, policy=PlanPolicy()))
+    return frozenset(find_node_pairs(ClusterGraph(inventory), epoch=0, seed=seed, policy=PlanPolicy()))
 
 
 def _localise(plan: ArrayPlan, seed: int) -> dict[str, float]:

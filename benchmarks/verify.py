@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> dict[str, object]:
         topology = Path(folder, "topology.yaml")
         topology.write_text(make_topology(asked.nodes))
         start_lab(
-            Start(name, topology=topology, interval_ns=_INTERVAL_NS, end_with_pid=os.getpid()), say=_tell
+            Start(name, topology=topology, interval_ns=_INTERVAL_NS, end_with_pid=os.getpid()), notify=_tell
         )
         try:
             return _play(name, asked)

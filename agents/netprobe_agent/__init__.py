@@ -1,1 +1,1 @@
-"""The DaemonSet's process: thin; it knows only model, wire, probes, engine and bus."""
+"""The agent process of the DaemonSets; it uses only model, wire, probes, engine and bus."""

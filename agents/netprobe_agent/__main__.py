@@ -1,4 +1,4 @@
-"""``python -m netprobe_agent``: the same as ``netprobe-agent``, where no console script is installed."""
+"""``python -m netprobe_agent``: the same as ``netprobe-agent``, without an installed console script."""
 
 from netprobe_agent.main import main
 

@@ -1,8 +1,8 @@
-"""Where the bus itself stands, as the last plan said, kept beside the reports.
+"""Cache of the bus addresses from the last plan, in the spool folder.
 
-Rules: an agent that starts anew where the service proxy or the name server is broken still finds the bus, if
-its folder lived on (a container that is restarted, a node that boots). It is a hint and nothing more: the bus
-proves its name there as anywhere, what cannot be read is forgotten, and the next plan counts.
+Rules: an agent that restarts while the service proxy or DNS is broken still finds the bus, if its folder was
+kept (restarted container, rebooted node). The cache is only a hint: the bus still has to prove its name, an
+unreadable cache is ignored, and the next plan replaces it.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ logger = logging.getLogger(__name__)
 
 
 def load_bus_addresses(folder: Path, agent: AgentId) -> tuple[str, ...]:
-    """The addresses (``IP:PORT``) of *agent*'s last plan; none where nobody kept them or they are none."""
+    """The bus addresses (``IP:PORT``) of *agent*'s last plan; empty if there is no valid cache."""
     try:
-        kept = decode_plan((folder / _FILE).read_bytes())
+        cached = decode_plan((folder / _FILE).read_bytes())
     except (OSError, RemoteFormatError):
         return ()
-    return kept.bus if kept.agent == agent else ()
+    return cached.bus if cached.agent == agent else ()
 
 
 def save_bus_addresses(folder: Path, plan: Plan) -> None:
-    """Keep what *plan* says of the bus, and nothing else of it; a disk that refuses costs only the hint."""
+    """Cache the bus addresses of *plan*, and nothing else of it; a failed write only loses the hint."""
     hint = replace(plan, checks=(), peers=(), askable=(), cookie_key=b"")
-    beside = folder / f"{_FILE}.part"
+    part = folder / f"{_FILE}.part"
     try:
         if not plan.bus:
             (folder / _FILE).unlink(missing_ok=True)
             return
-        beside.write_bytes(encode_plan(hint))
-        beside.rename(folder / _FILE)
+        part.write_bytes(encode_plan(hint))
+        part.rename(folder / _FILE)
     except OSError as error:
-        logger.warning("the bus's address cannot be kept in %s: %s", folder, error.strerror)
+        logger.warning("cannot cache the bus address in %s: %s", folder, error.strerror)

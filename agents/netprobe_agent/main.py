@@ -1,6 +1,6 @@
 """The ``netprobe-agent`` command: ``serve`` on the bus, ``run`` and ``stream`` without one.
 
-The rooms it needs are imported when a command runs, so that ``--help`` and mistakes are quick.
+Packages are imported when a command runs, so that ``--help`` and usage errors are quick.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="netprobe-agent", description="Probes what its plan says and answers other agents."
+        prog="netprobe-agent", description="Runs the checks of its plan and answers other agents."
     )
     parser.add_argument("--version", action="version", version=f"netprobe-agent {__version__}")
     parser.add_argument(
@@ -50,10 +50,12 @@ def _parser() -> argparse.ArgumentParser:
         help="log every step to stderr (also NETPROBE_LOG=debug)",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_serve(commands.add_parser("serve", help="follow the plan on the bus until stopped"))
-    _add_run(commands.add_parser("run", help="run a plan from a file, without any bus"))
-    _add_stream(commands.add_parser("stream", help="follow plans from stdin, one JSON line each"))
-    _add_wait(commands.add_parser("wait", help="do nothing until stopped: what a pod does between streams"))
+    _add_serve(commands.add_parser("serve", help="run the plans from the bus until stopped"))
+    _add_run(commands.add_parser("run", help="run a plan from a file, without a bus"))
+    _add_stream(commands.add_parser("stream", help="run plans and questions from stdin, one JSON line each"))
+    _add_wait(
+        commands.add_parser("wait", help="do nothing until stopped, to keep a pod running between streams")
+    )
     return parser
 
 
@@ -67,14 +69,16 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     login.add_argument(
         "--token", type=Path, metavar="FILE", help="projected ServiceAccount token of this agent's pod"
     )
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="who may have signed the bus's certificate")
-    parser.add_argument("--certificate", type=Path, metavar="FILE", help="shown where the bus asks for one")
-    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="the key of --certificate")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="CA certificates to verify the bus with")
     parser.add_argument(
-        "--address", default="", metavar="IP,IP", help="where peers reach this agent (status.podIPs)"
+        "--certificate", type=Path, metavar="FILE", help="client certificate, if the bus requires one"
+    )
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="private key of --certificate")
+    parser.add_argument(
+        "--address", default="", metavar="IP,IP", help="addresses of this agent for its peers (status.podIPs)"
     )
     parser.add_argument(
-        "--spool", required=True, type=Path, metavar="DIR", help="keeps reports without a bus"
+        "--spool", required=True, type=Path, metavar="DIR", help="folder for reports while the bus is down"
     )
     parser.add_argument("--spool-mib", type=_positive, default=DEFAULT_SPOOL_MIB, metavar="MIB")
     _add_common(parser)
@@ -93,19 +97,23 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", required=True, metavar="ID", help="cluster/node/plane")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="answer peers here")
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="port on which peers are answered"
+    )
     parser.set_defaults(command=_stream)
 
 
 def _add_wait(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=_positive, default=3600, metavar="N", help="at most so long")
+    parser.add_argument("--seconds", type=_positive, default=3600, metavar="N", help="stop after N seconds")
     parser.set_defaults(command=_wait)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="answer peers here")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="CIDR", help="targets that may also be asked"
+        "--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help="port on which peers are answered"
+    )
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="CIDR", help="further targets that may be asked"
     )
 
 
@@ -119,7 +127,7 @@ def _positive(text: str) -> int:
 def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port")
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
     return number
 
 
@@ -153,7 +161,7 @@ def _trust(arguments: argparse.Namespace) -> ServerTrust | None:
     from netprobe.bus.login import ServerTrust  # noqa: PLC0415
 
     if arguments.certificate_key and not arguments.certificate:
-        raise InputError("goes with --certificate", where="--certificate-key")
+        raise InputError("requires --certificate", where="--certificate-key")
     if not (arguments.ca or arguments.certificate):
         return None
     return ServerTrust(arguments.ca, arguments.certificate, arguments.certificate_key)

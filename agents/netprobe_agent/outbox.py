@@ -1,7 +1,7 @@
-"""The way of a report to the bus: memory while the bus takes them, disk while it does not.
+"""Delivery queue of reports to the bus: in memory while the bus accepts them, on disk while it does not.
 
-Rules: reports leave in order; one leaves only after the stream's acknowledgement; while the bus is healthy
-nothing is written to disk; as soon as it is away, everything that waits is on disk before anything else.
+Rules: reports are sent in order and removed only after the stream's acknowledgement; while the bus works,
+nothing is written to disk; as soon as it is down, all waiting reports are written to disk first.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ class Publisher(Protocol):
     """What the outbox needs of the bus."""
 
     async def publish(self, report: Report) -> None:
-        """Return when the report is stored; :class:`BusAwayError` otherwise."""
+        """Return when the bus has stored the report; raise :class:`BusAwayError` otherwise."""
 
 
 class Outbox:
-    """Takes reports without waiting, and sends them."""
+    """Accepts reports without blocking, and sends them."""
 
     def __init__(
         self,
         spool: Spool,
         *,
         pause_s: float = PAUSE_S,
-        tell: Callable[[bool], None] = lambda _: None,
+        report_state: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """*tell* hears whether reports leave, each time that one has been tried."""
-        self._tell = tell
+        """*report_state* is called after each attempt with whether the bus accepted the report."""
+        self._report_state = report_state
         self._spool = spool
         self._pause_s = pause_s
         self._memory: deque[Report] = deque()
-        self._news = asyncio.Event()
+        self._has_reports = asyncio.Event()
         self._is_away = False
 
     def put(self, report: Report) -> None:
-        """Take a report."""
+        """Add a report."""
         self._memory.append(report)
         if self._is_away or len(self._spool) or len(self._memory) > MAX_IN_MEMORY:
             self.spill()
-        self._news.set()
+        self._has_reports.set()
 
     def spill(self) -> None:
-        """Bring everything that waits in memory to disk."""
+        """Move the reports in memory to disk."""
         while self._memory:
             self._spool.put(self._memory.popleft())
 
     async def send_forever(self, bus: Publisher) -> None:
-        """Send whatever comes, until cancelled; what is left in memory then goes to disk."""
+        """Send reports until cancelled; then move those in memory to disk."""
         try:
             while True:
-                await self._news.wait()
-                self._news.clear()
+                await self._has_reports.wait()
+                self._has_reports.clear()
                 await self._send_all(bus)
         finally:
             self.spill()
@@ -72,15 +72,15 @@ class Outbox:
                 await self._send_oldest(bus)
             except BusAwayError:
                 self._is_away = True
-                self._tell(False)
+                self._report_state(False)
                 self.spill()
                 await asyncio.sleep(self._pause_s)
             else:
                 self._is_away = False
-                self._tell(True)
+                self._report_state(True)
 
     async def _send_oldest(self, bus: Publisher) -> None:
-        """A report stays where it is until it is stored: nothing is lost when we are cancelled in between."""
+        """Remove a report only after it is stored, so that a cancellation loses nothing."""
         report = self._spool.peek()
         if report is not None:
             await bus.publish(report)
@@ -90,5 +90,5 @@ class Outbox:
             await bus.publish(oldest)
             if self._memory and self._memory[0] is oldest:
                 self._memory.popleft()
-            elif len(self._spool):  # it was brought to disk meanwhile
+            elif len(self._spool):  # it was moved to disk meanwhile
                 self._spool.pop()

@@ -1,4 +1,4 @@
-"""On-demand questions: only to targets that the plan, its peers or the allow-list know, at a modest rate."""
+"""On-demand checks: validation of targets and rate. Targets must be in the plan or on the allow-list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def parse_allowed(texts: list[str]) -> tuple[Network, ...]:
-    """CIDRs that may be asked beside what the plan names."""
+    """Parse the CIDRs that may be asked in addition to the plan's targets."""
     networks = []
     for text in texts:
         try:
@@ -34,7 +34,7 @@ def parse_allowed(texts: list[str]) -> tuple[Network, ...]:
 
 
 def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) -> bool:
-    """Whether *address* belongs to the plan's targets, its peers or its askable networks, or is allowed."""
+    """Whether *address* is a target, a peer or in an askable network of the plan, or in *allowed*."""
     askable: tuple[str, ...] = ()
     if plan is not None:
         known = {check.target.address for check in plan.checks}
@@ -50,15 +50,20 @@ def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) ->
     return any(parsed in network for network in networks)
 
 
-def _detail(seen: Observation) -> OutcomeDetail:
+def _detail(observation: Observation) -> OutcomeDetail:
     return OutcomeDetail(
-        seen.answered_by, seen.observed_source, seen.words, seen.phases_ns, seen.facts, seen.values
+        observation.answered_by,
+        observation.observed_source,
+        observation.words,
+        observation.phases_ns,
+        observation.facts,
+        observation.values,
     )
 
 
 @dataclass(slots=True)
 class QuestionHandler:
-    """Answers questions from the bus, and leaves a line in the log for each."""
+    """Answers questions from the bus, and logs each."""
 
     agent: AgentId
     ask: Callable[[Check], Awaitable[tuple[Observation, ...]]]
@@ -68,12 +73,12 @@ class QuestionHandler:
     _recent_ns: list[int] = field(default_factory=list)
 
     async def answer(self, question: CheckQuestion) -> Reply:
-        """The outcomes, or why the question was declined."""
+        """The outcomes, or the reason why the question was declined."""
         reply = await self._answer(question)
-        asked = question.check
+        check = question.check
         verdict = f"declined: {reply.reason}" if isinstance(reply, Declined) else "asked"
         logger.info(
-            "question by %r: %s to %s: %s", question.asked_by, asked.probe.kind, asked.target.address, verdict
+            "question by %r: %s to %s: %s", question.asked_by, check.probe.kind, check.target.address, verdict
         )
         return reply
 
@@ -90,11 +95,14 @@ class QuestionHandler:
             why = f"more than {QUESTIONS_PER_MINUTE} questions within a minute"
             return self._decline(Refusal.RATE_SPENT, why)
         try:
-            seen = await self.ask(check)
+            observations = await self.ask(check)
         except NetprobeError as error:
             return self._decline(Refusal.NOT_ASKABLE, str(error))
         return CheckAnswer(
-            self.agent, check.id, tuple(one.outcome for one in seen), tuple(_detail(one) for one in seen)
+            self.agent,
+            check.id,
+            tuple(observation.outcome for observation in observations),
+            tuple(_detail(observation) for observation in observations),
         )
 
     def _decline(self, refusal: Refusal, why: str) -> Declined:

@@ -1,4 +1,4 @@
-"""``netprobe-agent run``: run a plan without any bus and print what was measured as JSON lines."""
+"""``netprobe-agent run``: run a plan without a bus and write its results as JSON lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_plan(path: Path) -> Plan:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if len(raw) > _MAX_PLAN_BYTES:
-        raise InputError(f"is {len(raw)} bytes; a plan may have {_MAX_PLAN_BYTES}", where=str(path))
+        raise InputError(f"is {len(raw)} bytes; the limit is {_MAX_PLAN_BYTES}", where=str(path))
     try:
         plan = msgspec.json.decode(raw, type=Plan)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -39,9 +39,9 @@ def read_plan(path: Path) -> Plan:
 
 
 def restrict(plan: Plan, allowed: tuple[Network, ...]) -> tuple[Plan, list[str]]:
-    """The plan without targets outside of its own peers and the allow-list, and what was left out.
+    """The plan without targets outside its peers and the allow-list, and errors for the checks left out.
 
-    Without an allow-list the plan itself is the list.
+    Without an allow-list, every target of the plan is allowed.
     """
     if not allowed:
         return plan, []
@@ -61,24 +61,24 @@ async def run(
     port: int,
     intervals: int | None,
     write: Callable[[Measured], None],
-    complain: TextIO = sys.stderr,
+    errors: TextIO = sys.stderr,
 ) -> None:
-    """Run *plan*; every interval is one call of *write*."""
-    garbage = GcTuning()
+    """Run *plan*; *write* is called once per interval."""
+    gc_tuning = GcTuning()
 
     def deliver(measured: Measured) -> None:
         write(measured)
-        garbage.end_interval()
+        gc_tuning.end_interval()
 
     async with Engine(plan.agent, boot=secrets.token_hex(8), port=port) as engine:
         engine.use(plan)
         for check, reason in engine.unaskable.items():
-            print(f"netprobe-agent: check {check}: {reason}", file=complain)
+            print(f"netprobe-agent: check {check}: {reason}", file=errors)
         await engine.run(deliver, intervals=intervals)
 
 
 def open_output(name: str) -> TextIO:
-    """``-`` for standard output, else a new file."""
+    """Open standard output for ``-``, else a new file."""
     if name == "-":
         return sys.stdout
     try:

@@ -1,4 +1,4 @@
-"""``netprobe-agent serve``: follow the plan on the bus, probe, answer peers, publish reports."""
+"""``netprobe-agent serve``: run the plans from the bus, answer peers, publish reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What the command line says."""
+    """Options from the command line."""
 
     agent: AgentId
     bus: str
@@ -43,11 +43,11 @@ class ServeOptions:
     allowed: tuple[Network, ...] = ()
     trust: ServerTrust | None = None
     addresses: tuple[str, ...] = ()
-    """Where peers reach us, as far as it was told."""
+    """Addresses of this agent for its peers; empty if not given."""
 
 
 class Reporter:
-    """Makes reports of what the engine measured."""
+    """Turns results of the engine into reports."""
 
     def __init__(self, agent: AgentId, boot: str, spool: Spool, outbox: Outbox) -> None:
         self._agent = agent
@@ -55,22 +55,22 @@ class Reporter:
         self._spool = spool
         self._outbox = outbox
         self._sequence = 0
-        self._garbage = GcTuning()
+        self._gc_tuning = GcTuning()
         self._epoch = 0
         self.capabilities: tuple[str, ...] = ()
 
     @property
     def epoch(self) -> int:
-        """Of the plan that is run; 0 where there is none yet."""
+        """Epoch of the running plan; 0 if there is none yet."""
         return self._epoch
 
     def begin_plan(self, epoch: int) -> None:
-        """What is measured from now on is that plan's."""
+        """Assign later results to the plan of *epoch*."""
         self._epoch = epoch
-        self._garbage.begin_plan()
+        self._gc_tuning.begin_plan()
 
     def deliver(self, measured: Measured) -> None:
-        """Number, sign with our health, and send."""
+        """Number the report, add our health, and queue it."""
         self._sequence += 1
         health = AgentHealth(
             agent=self._agent,
@@ -96,7 +96,7 @@ class Reporter:
                 health=health,
             )
         )
-        self._garbage.end_interval()
+        self._gc_tuning.end_interval()
 
 
 async def serve(options: ServeOptions) -> None:
@@ -114,7 +114,7 @@ async def serve(options: ServeOptions) -> None:
             direct_addresses=load_bus_addresses(options.spool, options.agent),
         ) as bus,  # fmt: skip
     ):
-        outbox = Outbox(spool, tell=lambda is_ready: engine.tell_ready(is_ready=is_ready))
+        outbox = Outbox(spool, report_state=lambda is_ready: engine.tell_ready(is_ready=is_ready))
         reporter = Reporter(options.agent, boot, spool, outbox)
         reporter.capabilities = engine.capabilities
         answering = QuestionHandler(options.agent, engine.ask, time.monotonic_ns, options.allowed)
@@ -142,13 +142,13 @@ async def _follow_plans(
         try:
             engine.use(plan)
         except NetprobeError as error:
-            logger.warning("plan %d is not run: %s", plan.epoch, error)
+            logger.warning("plan %d cannot be run: %s", plan.epoch, error)
             continue
         reporter.begin_plan(plan.epoch)
         answering.plan = plan
         logger.info("plan %d: %d checks", plan.epoch, len(plan.checks))
         for check, reason in engine.unaskable.items():
-            logger.warning("check %d is not asked: %s", check, reason)
+            logger.warning("check %d cannot be asked: %s", check, reason)
 
 
 async def _announce(
@@ -173,7 +173,7 @@ async def _announce(
 
 
 async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
-    """Cancel until all have ended: before Python 3.12 ``wait_for`` may swallow a cancellation (bpo-37658)."""
+    """Cancel until all have ended, as ``wait_for`` may swallow a cancellation before 3.12 (bpo-37658)."""
     waiting: set[asyncio.Task[None]] = set(tasks)
     while waiting:
         for task in waiting:

@@ -1,7 +1,7 @@
-"""Reports on disk while the bus is away: bounded, oldest dropped and counted, in order, one file each.
+"""Reports on disk while the bus is down: in order, one file each, bounded, the oldest dropped and counted.
 
-Rules: a file appears whole or not at all (written beside, then renamed); it goes when the stream has stored
-the report. What an earlier process left behind is sent first. Files are called ``<number>-<windows>.report``.
+Rules: files are written atomically and removed when the stream has stored the report. Reports of an earlier
+process are sent first. Files are called ``<number>-<windows>.report``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class _Entry:
 
 
 class Spool:
-    """A bounded queue of reports in one folder; one process at a time owns it."""
+    """A bounded queue of reports in one folder, owned by one process at a time."""
 
     def __init__(self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self.windows_dropped = 0
-        """Windows lost because the spool was full or a file was unreadable, since this process began."""
+        """Windows lost since the start because the spool was full or a file was unreadable."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._entries = self._read_folder()
@@ -51,28 +51,28 @@ class Spool:
 
     @property
     def windows(self) -> int:
-        """How many windows wait here."""
+        """Number of windows in the spool."""
         return sum(entry.windows for entry in self._entries)
 
     def put(self, report: Report) -> None:
-        """Keep *report* behind all others; where the disk refuses, its windows are counted as dropped."""
+        """Append *report*; if it cannot be written, its windows are counted as dropped."""
         data = encode_report(report)
         entry = _Entry(self._next, len(report.windows), len(data))
         self._next += 1
         path = self._folder / entry.name
-        beside = path.with_suffix(".part")
+        part = path.with_suffix(".part")
         try:
-            beside.write_bytes(data)
-            beside.rename(path)
+            part.write_bytes(data)
+            part.rename(path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             self.windows_dropped += entry.windows
             return
         self._entries.append(entry)
         self._shrink()
 
     def peek(self) -> Report | None:
-        """The oldest report, or None where nothing waits; unreadable files are dropped and counted."""
+        """The oldest report, or None if the spool is empty; unreadable files are dropped and counted."""
         while self._entries:
             try:
                 return decode_report((self._folder / self._entries[0].name).read_bytes())
@@ -81,7 +81,7 @@ class Spool:
         return None
 
     def pop(self) -> None:
-        """Forget the oldest report: it is stored elsewhere now."""
+        """Remove the oldest report, which has been stored."""
         if self._entries:
             entry = self._entries.pop(0)
             (self._folder / entry.name).unlink(missing_ok=True)

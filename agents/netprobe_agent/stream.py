@@ -1,7 +1,7 @@
-"""``netprobe-agent stream``: plans and questions in on stdin, windows and replies out on stdout.
+"""``netprobe-agent stream``: reads plans and questions from stdin, writes results and replies to stdout.
 
-Rule: it needs nothing but its two pipes and ends when its stdin does, so that whoever asks over pod exec
-leaves nothing behind by hanging up. ``wait`` keeps its pod until it comes.
+Rule: it needs only its two pipes and exits at the end of stdin, so that nothing is left behind when a pod
+exec session is closed. ``wait`` keeps its pod running until a session starts.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from netprobe.wire.messages import encode_reply
 from netprobe.wire.stream import (
     FollowPlan,
     MeasuredLine,
+    OutputLine,
     PlanTaken,
     QuestionLine,
     ReplyLine,
-    Said,
-    decode_heard,
-    encode_said,
+    decode_input_line,
+    encode_output_line,
 )
 from netprobe_agent.questions import QuestionHandler
 
@@ -38,13 +38,13 @@ _MOST_LINE = 64 * 1024 * 1024
 
 
 async def stream(agent: AgentId, *, port: int) -> None:
-    """Follow the plans and ask the questions that come, until no more can come."""
+    """Run plans and answer questions until the end of stdin."""
     async with Engine(agent, boot=secrets.token_hex(8), port=port) as engine:
         streaming = _StreamSession(engine, QuestionHandler(agent, engine.ask, time.monotonic_ns))
         running = asyncio.ensure_future(engine.run(streaming.deliver))
         try:
             async for line in _lines():
-                match decode_heard(line):
+                match decode_input_line(line):
                     case FollowPlan(plan):
                         streaming.follow(plan)
                     case QuestionLine(number, message):
@@ -57,7 +57,7 @@ async def stream(agent: AgentId, *, port: int) -> None:
 
 @dataclass(slots=True)
 class _StreamSession:
-    """What one agent does between its two pipes."""
+    """The state of one stream."""
 
     engine: Engine
     answering: QuestionHandler
@@ -65,24 +65,24 @@ class _StreamSession:
     asking: set[asyncio.Future[None]] = field(default_factory=set)
 
     def deliver(self, measured: Measured) -> None:
-        _say(MeasuredLine(self.epoch, measured))
+        _write_line(MeasuredLine(self.epoch, measured))
 
     def follow(self, plan: Plan) -> None:
         self.engine.use(plan)
         self.answering.plan = plan
         self.epoch = plan.epoch
         unaskable = tuple(f"check {check}: {why}" for check, why in self.engine.unaskable.items())
-        _say(PlanTaken(plan.epoch, self.engine.capabilities, __version__, unaskable))
+        _write_line(PlanTaken(plan.epoch, self.engine.capabilities, __version__, unaskable))
 
     def put(self, number: int, message: bytes) -> None:
-        """Ask in the background: a hanging-up is heard meanwhile."""
-        asked = asyncio.ensure_future(self._answer(number, message))
-        self.asking.add(asked)
-        asked.add_done_callback(self.asking.discard)
+        """Answer in the background, so that the end of stdin is noticed meanwhile."""
+        task = asyncio.ensure_future(self._answer(number, message))
+        self.asking.add(task)
+        task.add_done_callback(self.asking.discard)
 
     async def _answer(self, number: int, message: bytes) -> None:
         reply = await answer_message(self.engine.agent, self.answering.answer, message)
-        _say(ReplyLine(number, encode_reply(reply)))
+        _write_line(ReplyLine(number, encode_reply(reply)))
 
 
 async def _end(*tasks: asyncio.Future[None]) -> None:
@@ -92,7 +92,7 @@ async def _end(*tasks: asyncio.Future[None]) -> None:
 
 
 def wait(seconds: int) -> None:
-    """Do nothing until somebody ends us, at most for a while; the first process of a pod hears it only so."""
+    """Wait for a signal to exit, for at most *seconds*; the first process of a pod must wait explicitly."""
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     signal.sigtimedwait(ending, seconds)
@@ -107,6 +107,6 @@ async def _lines() -> AsyncIterator[bytes]:
         yield line
 
 
-def _say(said: Said) -> None:
-    sys.stdout.buffer.write(encode_said(said) + b"\n")
+def _write_line(line: OutputLine) -> None:
+    sys.stdout.buffer.write(encode_output_line(line) + b"\n")
     sys.stdout.buffer.flush()

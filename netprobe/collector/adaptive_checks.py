@@ -15,7 +15,7 @@ from netprobe.model.component import Component
 from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId
 from netprobe.planning.cluster_graph import ClusterGraph
-from netprobe.planning.discriminating_checks import choose_extra, find_extras, rule_out
+from netprobe.planning.discriminating_checks import choose_suggested_check, find_suggested_checks, rule_out
 
 BUDGET = 8
 """Checks per finding."""
@@ -44,10 +44,10 @@ async def narrow_down(
 ) -> NarrowedFinding:
     """Run checks until one component is left, none can separate the rest, or *budget* checks were run."""
     left = tuple(dict.fromkeys((*finding.components, *finding.indistinguishable)))
-    extras = list(find_extras(fabric, left, able=able))
+    extras = list(find_suggested_checks(fabric, left, able=able))
     answers: list[str] = []
     for _ in range(budget):
-        extra = choose_extra(left, extras)
+        extra = choose_suggested_check(left, extras)
         if len(left) < 2 or extra is None:
             break
         extras.remove(extra)

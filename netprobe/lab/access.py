@@ -1,4 +1,4 @@
-"""How to ask the collector of a running lab."""
+"""Access to the collector of a running lab."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from netprobe.lab.state_folder import DEFAULT_NAME, find_state
 
 
 def find_access(name: str = DEFAULT_NAME) -> Access:
-    """Return where the lab's bus is reached from outside, and the operator's seed."""
+    """Return the address of the lab's bus from outside, and the operator's seed."""
     state = find_state(name)
     facts = state.read_facts()
     if facts is None or not state.is_answered():
-        raise InputError(f"no lab named {name!r} is up; `netprobe lab up` brings one up")
+        raise InputError(f"no lab named {name!r} is up; `netprobe lab up` starts one")
     return Access(url=f"nats://127.0.0.1:{facts.bus_port}", seed=read_seed(state.operator_seed))

@@ -1,7 +1,7 @@
-"""Carries a plan out: wires, bridges, overlays, addresses, routes and rules, over netlink.
+"""Builds the planned network over netlink: cables, bridges, overlays, addresses, routes and rules.
 
 Rule: only inside the lab's namespaces. Everything is written with *replace*, so that a host whose links were
-down can simply be numbered again.
+down can be configured again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _IFF_UP = 1
 
 @contextmanager
 def netlink(namespaces: Namespaces, host: str) -> Iterator[IPRoute]:
-    """A netlink socket that stands in *host*; a refusal says which host it was."""
+    """A netlink socket inside *host*; errors name the host."""
     with namespaces.inside(host):
         socket_ = IPRoute()
     try:
@@ -38,9 +38,9 @@ def netlink(namespaces: Namespaces, host: str) -> Iterator[IPRoute]:
 
 
 def build_network(plan: LabPlan, namespaces: Namespaces) -> None:
-    """Lay every wire, then number and route every host."""
+    """Make every cable, then configure addresses and routes of every host."""
     for cable in plan.cables:
-        _lay(cable, namespaces)
+        _make_cable(cable, namespaces)
     for host in plan.hosts:
         with netlink(namespaces, host.name) as ipr:
             _make_devices(ipr, host)
@@ -48,7 +48,7 @@ def build_network(plan: LabPlan, namespaces: Namespaces) -> None:
             number_host(ipr, host)
 
 
-def _lay(cable: Cable, namespaces: Namespaces) -> None:
+def _make_cable(cable: Cable, namespaces: Namespaces) -> None:
     with netlink(namespaces, cable.one.host) as ipr:
         peer: dict[str, object] = {
             "ifname": cable.other.interface,
@@ -115,10 +115,10 @@ def _raise_links(ipr: IPRoute) -> None:
 
 
 def number_host(ipr: IPRoute, host: LabHost, *, skip: frozenset[str] = frozenset()) -> None:
-    """Write a host's addresses, routes and rules; what needs an interface that is not there yet waits.
+    """Write a host's addresses, routes and rules, except those of interfaces that do not exist yet.
 
-    Tunnel interfaces appear later than wires: their routes are written by a second call. *skip* holds the
-    ranges whose routes are to stay away (the fault that removes them is still there).
+    Tunnel interfaces are made after the cables, and their routes are written by a second call. *skip* has the
+    ranges whose routes are not written (because an active fault removed them).
     """
     links = find_links(ipr, only_up=True)
     for address in host.addresses:
@@ -134,7 +134,7 @@ def number_host(ipr: IPRoute, host: LabHost, *, skip: frozenset[str] = frozenset
 
 
 def write_route(ipr: IPRoute, route: Route, index: int, *, command: str = "replace") -> None:
-    """Write (or with *command* ``del`` remove) one route out of the interface *index*."""
+    """Write one route through the interface *index*, or remove it with *command* ``del``."""
     settings: dict[str, object] = {"dst": route.to, "table": route.table}
     settings |= {"type": "blackhole"} if route.is_black_hole else {"oif": index}
     settings["family"] = socket.AF_INET6 if ":" in route.to else socket.AF_INET
@@ -164,5 +164,5 @@ def _write_rule(ipr: IPRoute, rule: RoutingRule) -> None:
     try:
         ipr.rule("add", **settings)
     except NetlinkError as error:
-        if error.code != 17:  # EEXIST: a host that is numbered again has its rules already
+        if error.code != 17:  # EEXIST: a host that is configured again has its rules already
             raise

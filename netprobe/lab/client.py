@@ -1,6 +1,6 @@
-"""The other side of a lab's socket: start a lab, ask it, give it orders, take it down.
+"""Client of a lab's supervisor: start a lab, send it requests, stop it.
 
-Rule: this runs outside, with the rights of whoever calls; it makes no namespace and touches no network.
+Rule: this runs outside the lab, with the caller's rights; it makes no namespace and changes no network.
 """
 
 from __future__ import annotations
@@ -52,60 +52,65 @@ _END_WAIT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a lab is wanted."""
+    """Options of a new lab."""
 
     name: str
     topology: Path | None = None
     interval_ns: int = 1_000_000_000
     with_agents: bool = True
     end_with_pid: int | None = None
-    """The lab ends by itself when this process ends."""
+    """The lab ends when this process ends."""
 
 
-def start_lab(start: Start, *, say: Callable[[str], None]) -> StateFolder:
-    """Bring a lab up and return its folder; *say* is told notices. On failure nothing is left."""
+def start_lab(start: Start, *, notify: Callable[[str], None]) -> StateFolder:
+    """Start a lab and return its folder; *notify* receives notices. On failure nothing is left behind."""
     load_topology(start.topology)
     check_programs()
     state = claim_state(start.name)
     try:
-        _spawn(start, state, say)
+        _spawn(start, state, notify)
     except BaseException:
         take_down(start.name)
         raise
     return state
 
 
-def _spawn(start: Start, state: StateFolder, say: Callable[[str], None]) -> None:
-    told, tell = os.pipe()
+def _spawn(start: Start, state: StateFolder, notify: Callable[[str], None]) -> None:
+    status_read, status_write = os.pipe()
     end_with = os.pidfd_open(start.end_with_pid) if start.end_with_pid is not None else None
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening, os.fdopen(told, "rb") as told_file:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening,
+        os.fdopen(status_read, "rb") as status_lines,
+    ):
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
-        passed = [listening.fileno(), tell, *([end_with] if end_with is not None else [])]
+        passed = [listening.fileno(), status_write, *([end_with] if end_with is not None else [])]
         try:
             with state.log("supervisor").open("ab") as log:
                 shim = subprocess.Popen(
-                    _command(start, state, listening=listening.fileno(), tell=tell, end_with=end_with),
+                    _command(
+                        start, state, listening=listening.fileno(), status_fd=status_write, end_with=end_with
+                    ),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=passed, start_new_session=True,
                 )  # fmt: skip
         finally:
-            os.close(tell)
+            os.close(status_write)
             if end_with is not None:
                 os.close(end_with)
         try:
-            for line in told_file:
-                if _hear(json.loads(line), say):
+            for line in status_lines:
+                if _handle_status(json.loads(line), notify):
                     return
         finally:
             shim.wait()
     log_text = state.log("supervisor").read_text(errors="replace").strip()
     raise SystemRefusedError(
-        f"the lab's supervisor died: {log_text.splitlines()[-1] if log_text else 'silently'}"
+        f"the lab's supervisor exited: {log_text.splitlines()[-1] if log_text else 'without output'}"
     )
 
 
 def _command(
-    start: Start, state: StateFolder, *, listening: int, tell: int, end_with: int | None
+    start: Start, state: StateFolder, *, listening: int, status_fd: int, end_with: int | None
 ) -> list[str]:
     command = [
         sys.executable,
@@ -116,7 +121,7 @@ def _command(
         "--state",
         str(state.root),
     ]
-    command += ["--interval-ns", str(start.interval_ns), "--listen", str(listening), "--tell", str(tell)]
+    command += ["--interval-ns", str(start.interval_ns), "--listen", str(listening), "--tell", str(status_fd)]
     if start.topology is not None:
         command += ["--topology", str(start.topology.absolute())]
     if not start.with_agents:
@@ -126,37 +131,37 @@ def _command(
     return command
 
 
-def _hear(message: dict[str, object], say: Callable[[str], None]) -> bool:
-    """Handle one line of a starting supervisor; True when the lab stands."""
+def _handle_status(message: dict[str, object], notify: Callable[[str], None]) -> bool:
+    """Handle one status line of a starting supervisor; True when the lab is ready."""
     if "error" in message:
         what = str(message["error"])
         raise InputError(what) if message.get("by_input") else SystemRefusedError(what)
     if "notice" in message:
-        say(str(message["notice"]))
+        notify(str(message["notice"]))
     return bool(message.get("ready"))
 
 
 class LabClient:
-    """Orders to one running lab."""
+    """Sends requests to one running lab."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._state = find_state(name)
 
     def status(self) -> LabStatus:
-        """How the lab is."""
+        """Status of the lab."""
         answer = self._ask(StatusRequest())
         assert isinstance(answer, StatusReply)
         return answer.status
 
     def add_fault(self, kind: str, parameters: Mapping[str, str]) -> FaultStatus:
-        """Break something; returns when it is broken."""
+        """Add a fault; returns when it is in place."""
         answer = self._ask(AddFault(kind, dict(parameters)))
         assert isinstance(answer, FaultAdded)
         return answer.fault
 
     def remove_fault(self, identity: str) -> tuple[str, ...]:
-        """Mend the fault of that id, or ``all``."""
+        """Remove the fault with that id, or ``all``."""
         answer = self._ask(RemoveFault(identity))
         assert isinstance(answer, FaultsRemoved)
         return tuple(answer.ids)
@@ -164,14 +169,14 @@ class LabClient:
     def execute(
         self, host: str, argv: Sequence[str], *, files: tuple[int, int, int] = (0, 1, 2), folder: str = ""
     ) -> int:
-        """Run a command inside *host* on these open files; return its exit code as a shell tells it."""
+        """Run a command inside *host* with these open files; return its exit code as a shell would."""
         request = Exec(host, list(argv), folder or str(Path.cwd()), dict(os.environ))
         answer = self._ask(request, files=files, wait_s=None)
         assert isinstance(answer, Exited)
         return answer.code
 
     def run(self, host: str, *argv: str) -> tuple[int, str]:
-        """Run a command inside *host*; return its exit code and everything it printed."""
+        """Run a command inside *host*; return its exit code and its output."""
         with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as collect:
             assert collect.stdin is not None
             assert collect.stdout is not None
@@ -182,7 +187,7 @@ class LabClient:
             return code, collect.stdout.read().decode(errors="replace")
 
     def end(self) -> None:
-        """Ask the supervisor to end and wait until it has."""
+        """Ask the supervisor to exit and wait until it has."""
         with self._connect() as connection:
             connection.settimeout(_END_WAIT_S)
             answer = _exchange(connection, Down(), ())
@@ -210,7 +215,7 @@ class LabClient:
         except OSError as error:
             connection.close()
             raise InputError(
-                f"no lab named {self._name!r} is up; `netprobe lab up` brings one up", where="--name"
+                f"no lab named {self._name!r} is up; `netprobe lab up` starts one", where="--name"
             ) from error  # fmt: skip
         return connection
 
@@ -221,28 +226,28 @@ def _exchange(connection: socket.socket, request: Request, files: tuple[int, ...
     sent = connection.sendmsg([data], ancillary)
     if sent < len(data):
         connection.sendall(data[sent:])
-    told = b""
-    while not told.endswith(b"\n"):
+    reply = b""
+    while not reply.endswith(b"\n"):
         chunk = connection.recv(65536)
         if not chunk:
-            raise SystemRefusedError("the lab ended while it was asked")
-        told += chunk
-    return msgspec.json.decode(told, type=Answer)  # type: ignore[no-any-return]
+            raise SystemRefusedError("the lab exited before it replied")
+        reply += chunk
+    return msgspec.json.decode(reply, type=Answer)  # type: ignore[no-any-return]
 
 
 def take_down(name: str) -> bool:
-    """End the lab of that name and remove what it left; False where there was none."""
+    """Stop the lab of that name and remove its files; False if there was none."""
     state = find_state(name)
     if not state.root.exists():
         return False
     facts = state.read_facts()
     pidfd = _open_process(facts.pid) if facts is not None else None
     try:
-        patience_s = _END_WAIT_S if _end_kindly(name) else 0.0
-        if pidfd is not None and not _has_ended(pidfd, wait_s=patience_s):
+        wait_s = _END_WAIT_S if _request_end(name) else 0.0
+        if pidfd is not None and not _has_ended(pidfd, wait_s=wait_s):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             if not _has_ended(pidfd, wait_s=_END_WAIT_S):
-                raise SystemRefusedError(f"the lab {name!r} cannot be ended")
+                raise SystemRefusedError(f"the lab {name!r} cannot be stopped")
     finally:
         if pidfd is not None:
             os.close(pidfd)
@@ -250,8 +255,8 @@ def take_down(name: str) -> bool:
     return True
 
 
-def _end_kindly(name: str) -> bool:
-    """Ask a lab to end; False where nobody answers: it is dead, or not up yet, or stuck."""
+def _request_end(name: str) -> bool:
+    """Ask a lab to exit; False if it does not reply: it is dead, not up yet, or stuck."""
     try:
         LabClient(name).end()
     except (InputError, SystemRefusedError, OSError):
@@ -271,6 +276,6 @@ def _open_process(pid: int) -> int | None:
 
 
 def _has_ended(pidfd: int, *, wait_s: float) -> bool:
-    """Wait for the end of a process that is not our child."""
+    """Wait until a process that is not our child has exited."""
     ready, _, _ = select.select([pidfd], [], [], wait_s)
     return bool(ready)

@@ -1,4 +1,4 @@
-"""Clusters with everything that is derived for their nodes: addresses, ranges, ports, ends of links. Pure."""
+"""Derives addresses, ranges, ports and link ends of each cluster and its nodes. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FIRST_TUNNEL_PORT = 51820  # WireGuard's customary port
 
 @dataclass(frozen=True, slots=True)
 class PlannedNode:
-    """A node of a cluster with everything that is derived for it."""
+    """A node of a cluster with its derived addresses."""
 
     spec: NodeTopology
     id: NodeId
@@ -41,7 +41,7 @@ class PlannedNode:
     mac: str
     overlay_mac: str
     overlay_hop: tuple[str, str]
-    """What the others route to on the overlay. IPv6 takes no next hop that lives on another interface."""
+    """Next hop of the others on the overlay; an IPv6 next hop must be an address of that interface."""
 
     def pod(self, number: int) -> tuple[str, str]:
         """The *number*-th address of its pod range, IPv4 and IPv6."""
@@ -51,7 +51,7 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True)
 class ClusterLayout:
-    """A cluster with its places."""
+    """A cluster with its planned nodes."""
 
     index: int
     spec: ClusterTopology
@@ -66,7 +66,7 @@ class ClusterLayout:
 
     @property
     def gateway(self) -> PlannedNode:
-        """The node that carries traffic to other clusters."""
+        """The node that forwards traffic to other clusters."""
         return next(place for place in self.places if place.spec.role == "gateway")
 
     @property
@@ -76,12 +76,12 @@ class ClusterLayout:
 
     @property
     def ranges(self) -> tuple[str, ...]:
-        """Everything that lies inside: nodes, pods, services."""
+        """All ranges of the cluster: nodes, pods, services."""
         return (*self.spec.node_cidrs, *self.spec.pod_cidrs, *self.spec.service_cidrs)
 
 
 def plan_site(topology: Topology, index: int) -> ClusterLayout:
-    """Number one cluster."""
+    """Assign the addresses of one cluster."""
     cluster = topology.clusters[index]
     lan_v4, lan_v6 = (ip_network(text) for text in cluster.node_cidrs)
     pods_v4, pods_v6 = (ip_network(text) for text in cluster.pod_cidrs)
@@ -104,7 +104,7 @@ def plan_site(topology: Topology, index: int) -> ClusterLayout:
 
 
 def plan_tunnels(topology: Topology, sites: list[ClusterLayout], wan: Wan) -> tuple[Tunnel, ...]:
-    """Place and number the ends of every link."""
+    """Plan the two ends of every link."""
     by_name = {site.spec.name: site for site in sites}
     tunnels = []
     for index, link in enumerate(topology.links):
@@ -133,6 +133,6 @@ def _daemon_of(link: LinkTopology) -> str:
 
 
 def local_pods(place: PlannedNode) -> list[tuple[str, tuple[str, str]]]:
-    """The node's ends of its pods' wires, with the pods' addresses."""
+    """The node's interfaces to its pods, with the pods' addresses."""
     pods = [("pod0", place.pod(AGENT_POD))]
     return [*pods, ("pod1", place.pod(DNS_POD))] if place.spec.dns else pods

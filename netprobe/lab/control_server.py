@@ -1,6 +1,7 @@
-"""The supervisor's ear: takes one request per connection and answers it.
+"""Server for requests to the supervisor, one request per connection.
 
-Rule: orders that change the lab run one after another in a worker thread; commands inside hosts run beside.
+Rule: requests that change the lab run one after another in a worker thread; commands in hosts run in
+parallel.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class ControlServer:
     def __init__(self, lab: RunningLab, *, end: Callable[[], None]) -> None:
         self._lab = lab
         self._end = end
-        self._one_at_a_time = asyncio.Lock()
-        self.parting: list[socket.socket] = []
-        """Connections that close when the lab is gone."""
+        self._change_lock = asyncio.Lock()
+        self.closing: list[socket.socket] = []
+        """Connections to close when the lab has stopped."""
 
     async def listen(self, path: Path) -> None:
         """Serve the Unix socket at *path* until cancelled."""
@@ -71,15 +72,15 @@ class ControlServer:
             answer = await self._answer(request, fds, connection)
             await asyncio.to_thread(connection.sendall, msgspec.json.encode(answer) + b"\n")
             if isinstance(answer, GoingDown):
-                self.parting.append(connection)
+                self.closing.append(connection)
                 self._end()
                 return
         except NetprobeError as error:
             failed = RequestFailed(str(error), by_input=isinstance(error, InputError))
             _try_to_send(connection, msgspec.json.encode(failed) + b"\n")
         except OSError:
-            pass  # the asker hung up
-        except Exception as error:  # noqa: BLE001 - our mistake must not take the lab down
+            pass  # the client closed the connection
+        except Exception as error:  # noqa: BLE001 - a bug must not stop the lab
             _try_to_send(connection, msgspec.json.encode(RequestFailed(repr(error), by_input=False)) + b"\n")
         finally:
             for fd in fds:
@@ -89,7 +90,7 @@ class ControlServer:
     async def _answer(self, request: Request, fds: list[int], connection: socket.socket) -> Answer:
         if isinstance(request, Exec):
             return await self._exec(request, fds, connection)
-        async with self._one_at_a_time:
+        async with self._change_lock:
             return await asyncio.to_thread(self._answer_blocking, request)
 
     def _answer_blocking(self, request: StatusRequest | AddFault | RemoveFault | Down) -> Answer:
@@ -106,7 +107,7 @@ class ControlServer:
     async def _exec(self, request: Exec, fds: list[int], connection: socket.socket) -> Answer:
         host = self._lab.plan.find_host(request.host)
         if host is None:
-            raise InputError(f"no host {request.host!r} in this lab; `netprobe lab status` names them")
+            raise InputError(f"unknown host {request.host!r}; `netprobe lab status` lists the hosts")
         if len(fds) != 3 or not request.argv:
             raise InputError("exec needs a command and three open files")
         process = await asyncio.to_thread(
@@ -131,7 +132,7 @@ class ControlServer:
 
 
 async def _wait_for_end(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
-    """Return when the process has ended or the asker has hung up."""
+    """Return when the process has exited or the client has closed the connection."""
     loop = asyncio.get_running_loop()
     happened = asyncio.Event()
     pidfd = os.pidfd_open(process.pid)
@@ -146,7 +147,7 @@ async def _wait_for_end(process: subprocess.Popen[bytes], connection: socket.soc
 
 
 def receive_request(connection: socket.socket, fds: list[int]) -> Request:
-    """Read one line and the files sent with it (into *fds*)."""
+    """Read one line, and the files sent with it into *fds*."""
     connection.settimeout(_REQUEST_WAIT_S)
     data = b""
     while not data.endswith(b"\n"):
@@ -159,7 +160,7 @@ def receive_request(connection: socket.socket, fds: list[int]) -> Request:
                 fds.extend(received)
         data += chunk
         if not chunk or len(data) > _MAX_REQUEST:
-            raise InputError("a request is one line of JSON")
+            raise InputError("a request must be one line of JSON")
     try:
         return msgspec.json.decode(data, type=Request)  # type: ignore[no-any-return]
     except msgspec.MsgspecError as error:
@@ -170,4 +171,4 @@ def _try_to_send(connection: socket.socket, data: bytes) -> None:
     try:
         connection.sendall(data)
     except OSError:
-        return  # nobody listens any more
+        return  # the client has closed the connection

@@ -1,7 +1,7 @@
-"""Tunnels that a daemon carries: OpenVPN, and strongSwan with ESP in user space.
+"""Tunnels made by a daemon: OpenVPN, and strongSwan with ESP in user space.
 
-Rules: both take the interface's name, the addresses and the routes from the plan and write none themselves,
-so that faults and rules find what they find with WireGuard. Keys are made for the lab and stay in its folder.
+Rules: both take interface name, addresses and routes from the plan and write none themselves, so that faults
+and rules work as with WireGuard. Keys are made for the lab and stay in its folder.
 """
 
 from __future__ import annotations
@@ -75,27 +75,27 @@ while [ ! -S /run/charon.vici ]; do sleep 0.1; kill -0 $daemon || exit 1; done
 swanctl --load-all --file {config}
 wait $daemon
 """
-"""Its socket lies in /run, and every gateway has a daemon of its own. It calls its
-interface ipsec0 and knows it by that name only; of every range that it protects it wants an address."""
+"""Each gateway has its own charon with its own /run, because the path of its socket is fixed. Its interface
+is always called ipsec0, and it needs a local address in every range that it protects."""
 
 
 def why_not() -> str:
-    """Why these daemons cannot run here; empty where they can."""
+    """Why these daemons cannot run here; empty if they can."""
     for program, packages in _PACKAGES.values():
         if shutil.which(program) is None:
             return f"{program} is not installed (Debian packages {packages})"
-    return "" if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "/dev/net/tun may not be opened"
+    return "" if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "/dev/net/tun cannot be opened"
 
 
 def daemon_name(tunnel: Tunnel, end: TunnelEnd) -> str:
-    """The name of the process that carries *tunnel* at *end*."""
+    """The name of the daemon process of *tunnel* at *end*."""
     return f"{end.cluster}/{tunnel.mechanism}-{tunnel.far_end(end.cluster).cluster}"
 
 
 def plan_daemon(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> ProcessSpec:
     """The process of one end; writes its configuration below *folder*.
 
-    Raises `SystemRefusedError` where the daemon is not installed.
+    Raises `SystemRefusedError` if the daemon is not installed.
     """
     program, packages = _PACKAGES[tunnel.mechanism]
     if shutil.which(program) is None:
@@ -106,7 +106,7 @@ def plan_daemon(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> ProcessSpec:
 
 
 def _openvpn(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> tuple[str, ...]:
-    """Two ends that know each other by the fingerprints of their certificates, no authority needed."""
+    """Two ends that verify each other by certificate fingerprints, without a certificate authority."""
     far = tunnel.far_end(end.cluster)
     key, certificate, _ = _identity(folder, tunnel, end)
     _, _, fingerprint = _identity(folder, tunnel, far)
@@ -122,14 +122,14 @@ def _openvpn(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> tuple[str, ...]:
 
 
 def _identity(folder: Path, tunnel: Tunnel, end: TunnelEnd) -> tuple[Path, Path, str]:
-    """Key, certificate and its SHA-256 fingerprint; made at the first call."""
+    """Key, certificate and its SHA-256 fingerprint, made on the first call."""
     key, certificate = (folder / f"openvpn-{tunnel.index}-{end.cluster}.{kind}" for kind in ("key", "crt"))
     if not key.exists():
         kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
         made = ("-keyout", str(key), "-out", str(certificate), "-subj", f"/CN={end.cluster}")
         _openssl("req", "-x509", *kind, *made)
-    told = _openssl("x509", "-fingerprint", "-sha256", "-noout", "-in", str(certificate))
-    return key, certificate, told.strip().partition("=")[2]
+    output = _openssl("x509", "-fingerprint", "-sha256", "-noout", "-in", str(certificate))
+    return key, certificate, output.strip().partition("=")[2]
 
 
 def _openssl(*words: str) -> str:
@@ -162,14 +162,14 @@ def _ipsec(tunnel: Tunnel, end: TunnelEnd, folder: Path) -> tuple[str, ...]:
 
 
 def _find_anchors(end: TunnelEnd) -> list[str]:
-    """The first address, which nobody has, of each range but the nodes', where the gateway itself stands."""
+    """The first address, which is unused, of each range except that of the nodes, which has the gateway."""
     return [str(ip_network(text)[1]) for text in end.inner_ranges[2:]]
 
 
 def wait_for_interface(
     tunnel: Tunnel, end: TunnelEnd, namespaces: Namespaces, *, is_dead: Callable[[], bool]
 ) -> None:
-    """Wait for the daemon's interface and raise it; `SystemRefusedError` where there comes none."""
+    """Wait for the daemon's interface and set it up; `SystemRefusedError` if none appears."""
     deadline = time.monotonic() + _WAIT_S
     while True:
         with netlink(namespaces, end.gateway) as ipr:

@@ -1,8 +1,9 @@
 """A small DNS server for one cluster of the lab: ``python -m netprobe.lab.dns_server``.
 
-Knows the names in its zone file, answers A, AAAA and SRV over UDP and TCP, and NXDOMAIN otherwise. Zones
-named in the *denied* file (read at each question) are answered NXDOMAIN too, as a server does whose
-forwarding is gone.
+It answers A, AAAA and SRV for the names in its zone file over UDP and TCP, and NXDOMAIN otherwise. Zones in
+the
+*denied* file, which is read for each query, are answered with NXDOMAIN too, like a server that does not
+forward them.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ _MAX_UDP = 1232
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """What the server knows: addresses and port by absolute name."""
+    """The server's records: addresses and port by absolute name."""
 
     records: dict[str, tuple[tuple[str, ...], int]]
 
     @classmethod
     def read(cls, path: Path) -> Zone:
-        """Read the file that the lab wrote."""
+        """Read the zone file."""
         raw = json.loads(path.read_text())
         return cls({f"{name}.": (tuple(entry["addresses"]), entry["port"]) for name, entry in raw.items()})
 
 
 def answer(wire: bytes, zone: Zone, *, denied: tuple[str, ...]) -> bytes | None:
-    """The answer to one question, or None where the bytes are none."""
+    """The answer to one query, or None if the bytes are not a query."""
     try:
         query = dns.message.from_wire(wire)
     except (dns.exception.DNSException, ValueError):
@@ -54,7 +55,7 @@ def answer(wire: bytes, zone: Zone, *, denied: tuple[str, ...]) -> bytes | None:
     response = dns.message.make_response(query, recursion_available=True)
     question = query.question[0]
     name = question.name.to_text().lower()
-    is_denied = any(name == f"{one}." or name.endswith(f".{one}.") for one in denied)
+    is_denied = any(name == f"{denied_zone}." or name.endswith(f".{denied_zone}.") for denied_zone in denied)
     if is_denied or (name not in zone.records and not _is_inside(name, zone)):
         response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire()
@@ -67,7 +68,7 @@ def answer(wire: bytes, zone: Zone, *, denied: tuple[str, ...]) -> bytes | None:
 
 
 def _is_inside(name: str, zone: Zone) -> bool:
-    """Whether *name* stands above a known name: it exists, though it has no records (RFC 8020)."""
+    """Whether *name* is a parent of a known name: it exists, though it has no records (RFC 8020)."""
     return any(known.endswith(f".{name}") for known in zone.records)
 
 
@@ -82,14 +83,14 @@ def _texts(kind: dns.rdatatype.RdataType, addresses: tuple[str, ...], port: int,
 
 
 class DnsServer:
-    """Reads questions from sockets, asks :func:`answer`."""
+    """Reads queries from sockets and answers them with :func:`answer`."""
 
     def __init__(self, zone: Zone, denied: Path) -> None:
         self._zone = zone
         self._denied = denied
 
     def reply(self, wire: bytes) -> bytes | None:
-        """The answer under the zones denied right now."""
+        """The answer with the zones that are denied now."""
         try:
             denied = tuple(self._denied.read_text().split())
         except FileNotFoundError:
@@ -97,7 +98,7 @@ class DnsServer:
         return answer(wire, self._zone, denied=denied)
 
     async def serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Questions over TCP, each with its length in front (RFC 1035 section 4.2.2)."""
+        """Serve queries over TCP, each prefixed with its length (RFC 1035 section 4.2.2)."""
         try:
             async with asyncio.timeout(_TCP_IDLE_S):
                 while True:
@@ -108,7 +109,7 @@ class DnsServer:
                     writer.write(struct.pack("!H", len(reply)) + reply)
                     await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-            pass  # the asker is done, or too slow
+            pass  # the client is done, or too slow
         finally:
             writer.close()
 
@@ -128,7 +129,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 async def serve(server: DnsServer, addresses: list[str]) -> None:
-    """Listen on port 53 of every address, until ended."""
+    """Listen on port 53 of every address until cancelled."""
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
         for address in addresses:

@@ -1,4 +1,4 @@
-"""What others are told about a lab: its inventory, its keys, the names its DNS servers know. Pure."""
+"""Exports of a lab: its inventory, the records of its DNS servers, its list of hosts. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LAN = "eth0"
 
 
 def make_inventory(plan: LabPlan, *, mechanism: str) -> Inventory:
-    """The lab as an inventory; *mechanism* is what carries its tunnels."""
+    """The lab as an inventory; *mechanism* is that of its tunnels."""
     return Inventory(
         clusters=tuple(_cluster(plan, cluster) for cluster in plan.clusters),
         links=tuple(
@@ -62,7 +62,7 @@ def _node(plan: LabPlan, cluster: PlannedCluster, node: NodeId) -> Node:
 
 def _addresses(plan: LabPlan, host: str, interface: str) -> tuple[str, ...]:
     found = plan.host(host).addresses
-    return tuple(one.text.partition("/")[0] for one in found if one.interface == interface)
+    return tuple(address.text.partition("/")[0] for address in found if address.interface == interface)
 
 
 def _service(service: PlannedService) -> Service:
@@ -78,18 +78,18 @@ def _service(service: PlannedService) -> Service:
 
 
 def make_zone(plan: LabPlan, cluster: PlannedCluster) -> str:
-    """The names one cluster's DNS server knows, as JSON: name → addresses and port.
+    """The records of one cluster's DNS server, as JSON: name → addresses and port.
 
-    ``NAME.NAMESPACE.svc.cluster.local`` is the cluster's own service; under ``clusterset.local`` stand the
-    exported services of every cluster, the own one first (Multi-Cluster Services API, KEP-1645).
+    ``NAME.NAMESPACE.svc.cluster.local`` is the cluster's own service; ``clusterset.local`` has the exported
+    services of every cluster, its own first (Multi-Cluster Services API, KEP-1645).
     """
     records: dict[str, dict[str, object]] = {}
     for service in cluster.services:
         records[f"{service.name}.{service.namespace}.svc.{CLUSTER_ZONE}"] = _record([service])
-    others = [one for one in plan.clusters if one is not cluster]
+    others = [each for each in plan.clusters if each is not cluster]
     exported: dict[str, list[PlannedService]] = {}
-    for one in (cluster, *others):
-        for service in one.services:
+    for each in (cluster, *others):
+        for service in each.services:
             if service.exported:
                 exported.setdefault(f"{service.name}.{service.namespace}.svc.{CLUSTERSET_ZONE}", []).append(
                     service
@@ -104,12 +104,16 @@ def _record(services: list[PlannedService]) -> dict[str, object]:
 
 
 def describe_hosts(plan: LabPlan) -> list[tuple[str, HostRole, list[str]]]:
-    """Name, role and addresses of every host, link-local ones left out."""
+    """Name, role and addresses of every host, without link-local addresses."""
     return [
         (
             host.name,
             host.role,
-            [one.text.partition("/")[0] for one in host.addresses if not one.text.startswith("fe80:")],
+            [
+                address.text.partition("/")[0]
+                for address in host.addresses
+                if not address.text.startswith("fe80:")
+            ],
         )
         for host in plan.hosts
     ]

@@ -1,7 +1,7 @@
-"""Faults injected one after another into a running lab, and what netprobe made of each.
+"""Fault drill: injects faults one after another into a running lab and checks that each is named correctly.
 
-The demo shows it and the lab's score is counted with it. Everything is read through the bus, as a person
-would read it: nothing here looks into the collector.
+Rule: everything is read over the bus, as an operator reads it, never from the collector's internals. The demo
+shows a drill, and the lab's score is computed with it.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from netprobe.simulate.scorer import FaultVerdict, Scorer
 
 _POLL_S = 0.2
 GRACE_INTERVALS = 4
-"""How much longer than the bar a rehearsal waits for a name, so that a late one is seen as late."""
+"""How much longer than its deadline a drill waits for a finding, so that a late one counts as late."""
 
 
 class Injector(Protocol):
-    """What a rehearsal needs of a lab."""
+    """What a drill needs of a lab."""
 
     async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
-        """Put a fault in place; return its id and the right answer."""
+        """Add a fault; return its id and its ground truth."""
         ...
 
     async def remove(self, fault_id: str) -> None:
-        """Take it away again."""
+        """Remove it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LabInjector:
-    """Breaks and mends a running lab."""
+    """Adds and removes faults of a running lab."""
 
     client: LabClient
 
     async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
-        """Put a fault in place; return its id and the right answer."""
+        """Add a fault; return its id and its ground truth."""
         fault = await asyncio.to_thread(self.client.add_fault, kind, parameters)
         return fault.id, GroundTruth(Cause(fault.cause), tuple(map(Component.parse, fault.components)))
 
     async def remove(self, fault_id: str) -> None:
-        """Take it away again."""
+        """Remove it."""
         await asyncio.to_thread(self.client.remove_fault, fault_id)
 
 
@@ -63,39 +63,39 @@ class DrillFault:
 
     @property
     def name(self) -> str:
-        """Kind and parameters, as they are typed."""
+        """Kind and parameters, as on the command line."""
         return " ".join([self.kind, *(f"{key}={value}" for key, value in self.parameters.items())])
 
 
 @dataclass(slots=True)
 class FaultDrill:
-    """One run: who answers questions, who breaks things, and what was seen."""
+    """One run: where snapshots come from, what injects faults, and the score."""
 
     ask: Callable[[], Awaitable[Snapshot]]
     injector: Injector
     interval_ns: int
     scorer: Scorer = field(default_factory=Scorer)
     moments: dict[str, Snapshot] = field(default_factory=dict)
-    """The snapshot in which each fault was named (or given up), by the fault's name."""
+    """The snapshot in which each fault was named (or the drill gave up), by the fault's name."""
 
     @property
-    def bar_ns(self) -> int:
-        """By when a finding must stand: three intervals plus one window."""
+    def deadline_ns(self) -> int:
+        """Deadline for a finding: three intervals plus one window."""
         return 4 * self.interval_ns
 
     def is_in_time(self, verdict: FaultVerdict) -> bool:
-        """Whether a fault was named right before the bar."""
-        return verdict.named_right and verdict.after_ns is not None and verdict.after_ns <= self.bar_ns
+        """Whether a fault was named correctly before the deadline."""
+        return verdict.named_right and verdict.after_ns is not None and verdict.after_ns <= self.deadline_ns
 
     @property
     def is_flawless(self) -> bool:
-        """Every fault named right and in time, and nothing found that was not there."""
+        """Whether every fault was named correctly and in time, without false findings."""
         return all(map(self.is_in_time, self.scorer.verdicts)) and not self.scorer.false_findings
 
     async def wait_until_healthy(self, *, timeout_s: float) -> Snapshot:
-        """Read until every agent is alive, every path is up and nothing is found.
+        """Read until every agent is alive, every path is up and there is no finding.
 
-        Raises :class:`SystemRefusedError` with what is still missing when *timeout_s* is over.
+        Raises :class:`SystemRefusedError` with what is still missing after *timeout_s*.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -108,7 +108,7 @@ class FaultDrill:
             await asyncio.sleep(_POLL_S)
 
     async def watch(self, *, seconds: float) -> Snapshot:
-        """Keep reading for *seconds*; whatever is found in a healthy fleet is a false finding."""
+        """Keep reading for *seconds*; any finding in a healthy fleet is a false finding."""
         deadline = time.monotonic() + seconds
         snapshot = await self._read()
         while time.monotonic() < deadline:
@@ -117,14 +117,14 @@ class FaultDrill:
         return snapshot
 
     async def play(self, fault: DrillFault, *, linger_s: float = 1.0) -> FaultVerdict:
-        """Inject *fault*, wait until it is named, look a little longer, take it away."""
+        """Inject *fault*, wait until it is named, read on for *linger_s*, remove it."""
         (verdict,) = await self.play_together((fault,), linger_s=linger_s)
         return verdict
 
     async def play_together(
         self, faults: Sequence[DrillFault], *, gap_s: float = 0.0, linger_s: float = 1.0
     ) -> tuple[FaultVerdict, ...]:
-        """Inject *faults*, *gap_s* apart; wait until each is named, look a little longer, take all away."""
+        """Inject *faults*, *gap_s* apart; wait until each is named, read on for *linger_s*, remove all."""
         in_place: list[str] = []
         try:
             for fault in faults:
@@ -135,7 +135,7 @@ class FaultDrill:
                 in_place.append(fault_id)
                 self.scorer.inject(fault.name, label, at_ns=started_ns)
             await self._wait_until_named(
-                give_up_ns=started_ns + self.bar_ns + GRACE_INTERVALS * self.interval_ns
+                give_up_ns=started_ns + self.deadline_ns + GRACE_INTERVALS * self.interval_ns
             )
             moment = await self.watch(seconds=linger_s)
             self.moments |= {fault.name: moment for fault in faults}
@@ -158,12 +158,12 @@ class FaultDrill:
 
 
 def describe_unhealthy(snapshot: Snapshot) -> str:
-    """Say in a few words what keeps *snapshot* from being all well; empty where nothing does."""
+    """Why *snapshot* is not healthy, in a few words; empty if it is."""
     if not snapshot.agents or not snapshot.paths:
-        return "nobody has reported yet"
+        return "no reports yet"
     absent = [status.agent for status in snapshot.agents if status.state is not AgentState.ALIVE]
     if absent:
-        return f"{len(absent)} of {len(snapshot.agents)} agents are not there, first {absent[0]}"
+        return f"{len(absent)} of {len(snapshot.agents)} agents are not alive, first {absent[0]}"
     not_up = [path for path in snapshot.paths if path.state is not PathState.UP]
     if not_up or len(snapshot.paths) < len(snapshot.checks):
         missing = len(not_up) + max(0, len(snapshot.checks) - len(snapshot.paths))

@@ -1,7 +1,7 @@
-"""Every kind of fault of the lab, each at two places of the default topology: what the score is made of.
+"""Cases of the lab's score: every kind of fault at two places of the default topology, and pairs of faults.
 
-Beside them pairs of different faults at different places that are in force together. No fault of a pair is
-behind the other, where nobody could see it: what hides there is told as hidden, and is a test of its own.
+Rule: the faults of a pair are of different kinds, at different places, and active at the same time. No fault
+of a pair is hidden behind the other; hidden faults are tested separately.
 """
 
 from __future__ import annotations
@@ -59,9 +59,11 @@ CATALOGUE: tuple[tuple[DrillFault, DrillFault], ...] = (
 )
 
 
-def _pair(first: str, at: int, second: str, there: int, gap_s: float) -> tuple[DrillFault, DrillFault, float]:
+def _pair(
+    first: str, at: int, second: str, other_at: int, gap_s: float
+) -> tuple[DrillFault, DrillFault, float]:
     places = {pair[0].kind: pair for pair in CATALOGUE}
-    return places[first][at], places[second][there], gap_s
+    return places[first][at], places[second][other_at], gap_s
 
 
 PAIRS: tuple[tuple[DrillFault, DrillFault, float], ...] = (
@@ -90,4 +92,4 @@ PAIRS: tuple[tuple[DrillFault, DrillFault, float], ...] = (
     _pair("wrong-peer", 0, "agent-frozen", 1, 0.0),
     _pair("agent-killed", 0, "port-reject", 1, 0.0),
 )
-"""Two faults and how many seconds the second follows the first."""
+"""Two faults, and the delay of the second in seconds."""

@@ -1,6 +1,6 @@
-"""The few system calls Python 3.11 has no name for: namespaces and mounts.
+"""System calls that Python 3.11 does not offer: namespaces and mounts.
 
-Rule: every refusal becomes a :class:`~netprobe.errors.SystemRefusedError` that says what was refused.
+Rule: every failure is raised as :class:`~netprobe.errors.SystemRefusedError` with the operation that failed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _check(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Give the calling thread namespaces of its own (unshare(2))."""
+    """Move the calling thread into new namespaces (unshare(2))."""
     what = "user namespaces are not allowed here" if flags & CLONE_NEWUSER else "cannot make namespaces"
     _check(_libc.unshare(ctypes.c_int(flags)), what)
 
@@ -50,7 +50,7 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
 
 
 def make_mounts_private() -> None:
-    """Let nothing that is mounted from here on be seen outside."""
+    """Hide later mounts from the outside."""
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
 
 
@@ -60,12 +60,12 @@ def mount_proc() -> None:
 
 
 def mount_tmpfs(target: Path) -> None:
-    """Put an empty file system in memory on *target*."""
+    """Mount an empty in-memory file system on *target*."""
     _mount("tmpfs", str(target), "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=0755")
 
 
 def bind(source: Path | str, target: Path) -> None:
-    """Let *source* be seen at *target* too."""
+    """Bind-mount *source* on *target*."""
     _mount(str(source), str(target), "", _MS_BIND)
 
 

@@ -1,7 +1,7 @@
-"""One network namespace per host, held by open files and bind mounts of the supervisor.
+"""One network namespace per host, kept by open files and bind mounts of the supervisor.
 
-Rule: only threads that come back. :meth:`Namespaces.inside` moves the calling thread into a host and back
-out; everything opened meanwhile (netlink sockets, child processes) stays behind in that host.
+Rule: a thread always returns. :meth:`Namespaces.inside` moves the calling thread into a host and back;
+sockets and child processes that are opened meanwhile stay in that host.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NETNS_FOLDER = Path("/run/netns")
 _TOOL_WAIT_S = 20.0
 
 _SYSCTLS = {
-    # Routers forward; nothing is thrown away because its way back differs from its way here.
+    # Routers forward; packets are not dropped because of asymmetric paths.
     "ipv4/ip_forward": "1",
     "ipv6/conf/all/forwarding": "1",
     "ipv4/conf/all/rp_filter": "0",
@@ -30,14 +30,14 @@ _SYSCTLS = {
     "ipv4/conf/default/send_redirects": "0",
     "ipv4/conf/all/accept_redirects": "0",
     "ipv4/conf/default/accept_redirects": "0",
-    # Addresses are ours alone: usable at once, and kept while a link is down.
+    # Addresses are unique in the lab: usable at once, and kept while a link is down.
     "ipv6/conf/all/accept_dad": "0",
     "ipv6/conf/default/accept_dad": "0",
     "ipv6/conf/default/accept_ra": "0",
     "ipv6/conf/all/keep_addr_on_down": "1",
     "ipv6/conf/default/keep_addr_on_down": "1",
-    # Every rejection is told; a limit would make silence of some of them. The mask also lifts the limit over
-    # all peers together (icmp_msgs_per_sec), which a sweep by many agents at once exceeds.
+    # Every rejection is sent; a rate limit would suppress some. The mask also lifts the limit for all peers
+    # together (icmp_msgs_per_sec), which a sweep by many agents exceeds.
     "ipv4/icmp_ratelimit": "0",
     "ipv4/icmp_ratemask": "0",
     "ipv6/icmp/ratelimit": "0",
@@ -55,7 +55,7 @@ class Namespaces:
         self._home = _open_own()
 
     def create(self, hosts: Iterable[LabHost], *, hub: str) -> None:
-        """Make one namespace per host; the hub is the namespace we are in."""
+        """Make one namespace per host; the hub is our own namespace."""
         NETNS_FOLDER.mkdir(parents=True, exist_ok=True)
         for host in hosts:
             if host.name != hub:
@@ -69,12 +69,12 @@ class Namespaces:
             kernel.setns(self._home, kernel.CLONE_NEWNET)
 
     def give_resolver(self, cluster: str, nameservers: Sequence[str]) -> None:
-        """Let processes in the hosts of *cluster* ask *nameservers* for names."""
+        """Make processes in the hosts of *cluster* use *nameservers*."""
         self._mounts[cluster] = _make_resolver(cluster, nameservers)
 
     @staticmethod
     def path(host: str) -> Path:
-        """Where a host's namespace can be opened (as ``ip netns`` expects it)."""
+        """Path of a host's namespace, as ``ip netns`` expects it."""
         return NETNS_FOLDER / host.replace("/", ".")
 
     def fd(self, host: str) -> int:
@@ -117,7 +117,7 @@ class Namespaces:
         )
 
     def run(self, host: str, argv: Sequence[str], *, text: str = "") -> str:
-        """Run a tool inside *host* to its end; return what it printed, raise what it complained about."""
+        """Run a tool inside *host*; return its output, raise its error output."""
         with self.inside(host):
             try:
                 done = subprocess.run(
@@ -132,7 +132,7 @@ class Namespaces:
 
 
 def _make_resolver(cluster: str, nameservers: Sequence[str]) -> int:
-    """Make the mount namespace in which ``/etc/resolv.conf`` names the cluster's DNS server; open it."""
+    """Make and open a mount namespace whose ``/etc/resolv.conf`` names the cluster's DNS server."""
     text = "".join(f"nameserver {address}\n" for address in nameservers)
     resolver = Path(f"/run/resolv.{cluster}.conf")
     resolver.write_text(f"search svc.cluster.local cluster.local\n{text}options timeout:1 attempts:1\n")
@@ -145,7 +145,7 @@ def _make_resolver(cluster: str, nameservers: Sequence[str]) -> int:
     os.close(done_read)
     try:
         if os.read(made_read, 1) != b"+":
-            raise SystemRefusedError("cannot give a cluster its own /etc/resolv.conf")
+            raise SystemRefusedError("cannot mount a cluster's own /etc/resolv.conf")
         return os.open(f"/proc/{child}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(done_write)
@@ -154,13 +154,13 @@ def _make_resolver(cluster: str, nameservers: Sequence[str]) -> int:
 
 
 def _hold_mounts(resolver: Path, made: int, done: int, *, close: tuple[int, int]) -> None:
-    """In the child: a mount namespace of its own, kept until the parent has opened it. Never returns."""
+    """In the child: keep its own mount namespace until the parent has opened it. Never returns."""
     try:
         for fd in close:
             os.close(fd)
         kernel.unshare(kernel.CLONE_NEWNS)
         target = Path("/etc/resolv.conf").resolve()
-        if not target.exists():  # a symbolic link into the /run that the lab covers
+        if not target.exists():  # a symbolic link into /run, which the lab covers
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
         kernel.bind(resolver, target)
@@ -180,7 +180,7 @@ def _set_sysctls() -> None:
         try:
             path.write_text(value)
         except FileNotFoundError:
-            continue  # this kernel has no such switch
+            continue  # this kernel does not have it
         except OSError as error:
             if name != "ipv4/ping_group_range":  # groups that a user namespace does not map
                 raise SystemRefusedError(f"cannot set net/{name}: {error.strerror}") from error

@@ -1,7 +1,7 @@
-"""One node as a host of the lab: its addresses, its routes and rules, its overlay, its service rules. Pure.
+"""Plan of one node as a host of the lab: addresses, routes and rules, overlay, service rules. Pure.
 
-Ways through a cluster follow the architecture's legs: whatever has a pod at either end, or leaves the
-cluster, rides the overlay in both directions; host to host inside the cluster does not.
+Rule: paths through a cluster follow the legs of the architecture: traffic with a pod at either end, or that
+leaves the cluster, uses the overlay in both directions; host to host inside the cluster does not.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from netprobe.lab.services import DNS_PORT, proxy_rules, service_addresses
 from netprobe.lab.wan import Wan
 
 POD_GATEWAY_V6 = "fe80::1"
-"""The node's end of every pod wire; IPv4 pods ask the node's own address."""
+"""Address of the node on every pod interface; IPv4 pods use the node's own address."""
 _VXLAN_PORT = 4789  # RFC 7348
 _OVERLAY = "overlay0"
 
 
 def plan_node(site: ClusterLayout, place: PlannedNode, tunnels: tuple[Tunnel, ...], wan: Wan) -> LabHost:
-    """One node; *tunnels* are all links of the lab."""
+    """Plan one node; *tunnels* are all links of the lab."""
     is_gateway = place is site.gateway
     lengths = (ip_network(text).prefixlen for text in site.spec.node_cidrs)
     lan = tuple(Address(LAN, f"{text}/{length}") for text, length in zip(place.lan, lengths, strict=True))
@@ -75,7 +75,7 @@ def plan_node(site: ClusterLayout, place: PlannedNode, tunnels: tuple[Tunnel, ..
 
 
 def _balanced(site: ClusterLayout) -> tuple[PlannedService, ...]:
-    """Every service of a cluster, the DNS server's among them."""
+    """Every service of a cluster, including the DNS server's."""
     dns = next((place for place in site.places if place.spec.dns), None)
     if dns is None:
         return site.services
@@ -91,7 +91,9 @@ def _pod_routes(place: PlannedNode) -> list[Route]:
         Route(f"{text}/{128 if ':' in text else 32}", interface, source=source)
         for interface, texts in local_pods(place)
         for text, source in zip(texts, place.lan, strict=True)
-    ] + [Route(pods, "lo", is_black_hole=True) for pods in place.pods]  # or they would circle with the edge
+    ] + [
+        Route(pods, "lo", is_black_hole=True) for pods in place.pods
+    ]  # without it, packets to unused pod addresses would loop
 
 
 def _inside(site: ClusterLayout, to: str, hop: PlannedNode, *, source: str = "", table: int = 254) -> Route:
@@ -103,7 +105,7 @@ def _inside(site: ClusterLayout, to: str, hop: PlannedNode, *, source: str = "",
 
 
 def _overlay_routes(site: ClusterLayout, place: PlannedNode) -> list[Route]:
-    """Ways to the other nodes' pods; with VXLAN also to the nodes themselves, for whom the rules choose."""
+    """Routes to the other nodes' pods; with VXLAN also to the nodes, in the table that the rules select."""
     routes = []
     for other in site.places:
         if other is place:
@@ -171,5 +173,5 @@ def _vxlan(site: ClusterLayout, place: PlannedNode) -> Vxlan:
 
 
 def default_routes(interface: str, via: tuple[str, str]) -> tuple[Route, ...]:
-    """The way to everything else, IPv4 and IPv6."""
+    """The default routes for IPv4 and IPv6."""
     return (Route("0.0.0.0/0", interface, via=via[0]), Route("::/0", interface, via=via[1]))

@@ -1,6 +1,6 @@
-"""The plan of a lab: every host, wire, address, route and rule, as values.
+"""The plan of a lab as values: every host, cable, address, route and rule.
 
-Rule: nothing in here touches the machine; :mod:`netprobe.lab.builder` carries the plan out.
+Rule: nothing here changes the machine; :mod:`netprobe.lab.builder` builds what is planned.
 A *host* is one network namespace. Host names: ``CLUSTER/NODE`` for a node, ``CLUSTER/NODE/pod`` for the pod
 of its agent, ``CLUSTER/dns``, ``CLUSTER/edge``, and the bare names of transit routers and the hub.
 """
@@ -14,13 +14,13 @@ from netprobe.model.inventory import LinkKind
 from netprobe.model.names import AgentId, ClusterName, NodeId
 
 OVERLAY_TABLE = 100
-"""Routing table of the ways into the overlay that policy rules choose."""
+"""Routing table of the overlay routes that policy rules select."""
 
 _NO_CLUSTER = ClusterName("")
 
 
 class HostRole(StrEnum):
-    """What a host stands for."""
+    """Role of a host."""
 
     NODE = "node"
     POD = "pod"
@@ -49,7 +49,7 @@ class Route:
     table: int = 254
     onlink: bool = False
     is_black_hole: bool = False
-    """Packets there vanish; *interface* is ``lo``."""
+    """Packets to it are dropped silently; *interface* is ``lo``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RoutingRule:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge and the interfaces it joins."""
+    """A bridge and its interfaces."""
 
     name: str
     ports: tuple[str, ...]
@@ -74,7 +74,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class VxlanPeer:
-    """Who stands behind a VXLAN interface: inner next hops, their MAC, the outer address."""
+    """A peer of a VXLAN interface: inner next hops, their MAC, the outer address."""
 
     inner: tuple[str, ...]
     mac: str
@@ -83,7 +83,7 @@ class VxlanPeer:
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """A VXLAN interface (RFC 7348) with static peers, as flannel makes it."""
+    """A VXLAN interface (RFC 7348) with static peers, like that of flannel."""
 
     name: str
     vni: int
@@ -111,7 +111,7 @@ class LabHost:
 
     def address(self, interface: str, version: int) -> str:
         """The first address of that IP version on *interface*, without its prefix length."""
-        texts = [one.text.partition("/")[0] for one in self.addresses if one.interface == interface]
+        texts = [each.text.partition("/")[0] for each in self.addresses if each.interface == interface]
         return next(text for text in texts if (":" in text) == (version == 6))
 
 
@@ -126,7 +126,7 @@ class CableEnd:
 
 @dataclass(frozen=True, slots=True)
 class Cable:
-    """A wire (veth pair) between two hosts."""
+    """A cable (veth pair) between two hosts."""
 
     one: CableEnd
     other: CableEnd
@@ -141,16 +141,16 @@ class TunnelEnd:
     gateway: str
     interface: str
     outer: str
-    """IPv4 address the tunnel's packets come from; empty for a direct link."""
+    """Source IPv4 address of the tunnel's packets; empty for a direct link."""
     inner_ranges: tuple[str, ...]
-    """What lies behind this end: node, pod and service ranges of the cluster."""
+    """Ranges behind this end: nodes, pods and services of the cluster."""
     next_hop: tuple[str, str]
-    """What the far end routes to: an IPv4 address of this gateway, an IPv6 address of this interface."""
+    """Next hops of the far end: an IPv4 address of this gateway, an IPv6 address of this interface."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A link between clusters; *port* is the UDP port outside, 0 for a direct link."""
+    """A link between clusters; *port* is the outer UDP port, 0 for a direct link."""
 
     kind: LinkKind
     source: TunnelEnd
@@ -159,10 +159,10 @@ class Tunnel:
     port: int
     index: int
     mechanism: str = ""
-    """The daemon that carries it: ``openvpn`` or ``ipsec``; empty for the lab's WireGuard."""
+    """The daemon that makes it: ``openvpn`` or ``ipsec``; empty for the lab's WireGuard."""
 
     def joins(self, one: str, other: str) -> bool:
-        """Whether this link joins exactly these clusters."""
+        """Whether this link connects exactly these clusters."""
         return {self.source.cluster, self.target.cluster} == {one, other}
 
     def joins_any(self, cluster: str) -> bool:
@@ -170,17 +170,17 @@ class Tunnel:
         return cluster in (self.source.cluster, self.target.cluster)
 
     def end(self, cluster: str) -> TunnelEnd:
-        """The end that stands in *cluster*."""
+        """The end in *cluster*."""
         return self.source if self.source.cluster == cluster else self.target
 
     def far_end(self, cluster: str) -> TunnelEnd:
-        """The end that does not stand in *cluster*."""
+        """The end that is not in *cluster*."""
         return self.target if self.source.cluster == cluster else self.source
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedService:
-    """A service of one cluster with the addresses it got."""
+    """A service of one cluster with its addresses."""
 
     cluster: ClusterName
     namespace: str
@@ -199,7 +199,7 @@ class PlannedService:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCluster:
-    """What a cluster got: ranges, services, and where names are asked."""
+    """A cluster with its ranges, services and DNS addresses."""
 
     name: ClusterName
     environment: str
@@ -213,7 +213,7 @@ class PlannedCluster:
     gateway: NodeId
     services: tuple[PlannedService, ...]
     dns_addresses: tuple[str, ...]
-    """The service addresses of the DNS server; empty where the cluster has none."""
+    """The service addresses of the DNS server; empty if the cluster has none."""
     node_pod_cidrs: tuple[tuple[NodeId, tuple[str, ...]], ...]
 
 
@@ -243,16 +243,16 @@ class LabPlan:
         return next((cluster for cluster in self.clusters if cluster.name == name), None)
 
     def find_tunnel(self, one: str, other: str) -> Tunnel | None:
-        """The link that joins these clusters, or None."""
+        """The link between these clusters, or None."""
         return next((tunnel for tunnel in self.tunnels if tunnel.joins(one, other)), None)
 
     def interfaces(self, host: str) -> tuple[str, ...]:
-        """The wires that end in *host*, in the order of the plan."""
+        """The cable interfaces of *host*, in the order of the plan."""
         ends = (end for cable in self.cables for end in (cable.one, cable.other))
         return tuple(end.interface for end in ends if end.host == host)
 
     def mac(self, host: str, interface: str) -> str:
-        """The MAC address the plan gives to an interface; empty where the kernel chooses."""
+        """The planned MAC address of an interface; empty if the kernel chooses it."""
         ends = (end for cable in self.cables for end in (cable.one, cable.other))
         return next((end.mac for end in ends if (end.host, end.interface) == (host, interface)), "")
 

@@ -1,4 +1,4 @@
-"""From the topology file to the plan of the lab: who stands where, with which addresses and routes.
+"""From the topology file to the plan of the lab: hosts with their addresses and routes.
 
 Rule: pure; the same topology always gives the same plan.
 """
@@ -35,7 +35,7 @@ from netprobe.model.inventory import LinkKind
 
 
 def plan_lab(topology: Topology) -> LabPlan:
-    """Turn a checked topology into the plan of the whole lab."""
+    """Turn a validated topology into the plan of the whole lab."""
     wan = plan_wan(topology)
     sites = [plan_site(topology, index) for index in range(len(topology.clusters))]
     tunnels = plan_tunnels(topology, sites, wan)

@@ -1,4 +1,4 @@
-"""The processes of a lab: what runs where, and the manager that starts, signals and ends them."""
+"""The processes of a lab, and the manager that starts, signals and stops them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def dns_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...]:
             host.name,
             (
                 sys.executable, "-m", "netprobe.lab.dns_server",
-                *(part for one in host.addresses for part in ("--listen", one.text.partition("/")[0])),
+                *(part for each in host.addresses for part in ("--listen", each.text.partition("/")[0])),
                 "--zone", str(state.zone(host.cluster)), "--denied", str(state.denied_zones(host.cluster)),
             ),
         )
@@ -100,19 +100,19 @@ def collector_process(plan: LabPlan, state: StateFolder, *, interval_ns: int) ->
 
 
 def is_collector_built() -> bool:
-    """Whether there is a collector to start."""
+    """Whether the collector is installed."""
     return importlib.util.find_spec("netprobe.cli.commands.collector") is not None
 
 
 def check_programs() -> None:
-    """Raise one clear error where a program is missing without which there is no lab."""
+    """Raise an error if a required program is missing."""
     for program, package in (("nft", "nftables"), ("nsenter", "util-linux")):
         if shutil.which(program) is None:
             raise SystemRefusedError(f"{program} is not installed (Debian package {package})")
 
 
 class Processes:
-    """Everything the supervisor started, by name."""
+    """Processes that the supervisor started, by name."""
 
     def __init__(self, plan: LabPlan, namespaces: Namespaces, state: StateFolder) -> None:
         self._plan = plan
@@ -123,7 +123,7 @@ class Processes:
         self._stopped: set[str] = set()
 
     def start(self, spec: ProcessSpec) -> None:
-        """Start a process; what it says goes to its log."""
+        """Start a process with its output in its log."""
         logger.debug("starting %s on %s", spec.name, spec.host)
         self._specs[spec.name] = spec
         self._stopped.discard(spec.name)
@@ -139,42 +139,42 @@ class Processes:
             )
 
     def restart(self, name: str) -> None:
-        """Start a process again that was stopped."""
+        """Restart a stopped process."""
         self.end((name,))
         self.start(self._specs[name])
 
     def find(self, name: str) -> subprocess.Popen[bytes]:
         """The process of that name."""
         if name not in self._running:
-            raise InputError(f"no process {name!r} in this lab")
+            raise InputError(f"unknown process {name!r}")
         return self._running[name]
 
     def is_running(self, name: str) -> bool:
-        """Whether a process of that name runs now."""
+        """Whether a process of that name is running."""
         return name in self._running and self._running[name].poll() is None
 
     def signal(self, name: str, number: int) -> None:
-        """Send a signal to a process that runs."""
+        """Send a signal to a running process."""
         process = self.find(name)
         if process.poll() is not None:
-            raise SystemRefusedError(f"{name} does not run (exit code {process.returncode})")
+            raise SystemRefusedError(f"{name} is not running (exit code {process.returncode})")
         process.send_signal(number)
 
     def kill(self, name: str) -> None:
-        """End a process on purpose, at once."""
+        """Kill a process on purpose."""
         self.signal(name, signal.SIGKILL)
         self._stopped.add(name)
         self.find(name).wait(_END_WAIT_S)
 
     def end(self, names: Sequence[str]) -> None:
-        """Ask processes to end; those that do not within three seconds are killed."""
-        going = [self._running[name] for name in names if self.is_running(name)]
+        """Ask processes to exit; those that have not after three seconds are killed."""
+        running = [self._running[name] for name in names if self.is_running(name)]
         self._stopped.update(names)
-        for process in going:
+        for process in running:
             process.send_signal(signal.SIGCONT)
             process.terminate()
         deadline = time.monotonic() + _END_WAIT_S
-        for process in going:
+        for process in running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -182,11 +182,11 @@ class Processes:
                 process.wait()
 
     def end_all(self) -> None:
-        """End everything."""
+        """Stop every process."""
         self.end(tuple(self._running))
 
     def statuses(self) -> list[ProcessStatus]:
-        """How every process is."""
+        """Status of every process."""
         return [self._status(name) for name in self._running]
 
     def _status(self, name: str) -> ProcessStatus:

@@ -1,7 +1,7 @@
-"""What commands say to a lab's supervisor, one JSON object per line over its Unix socket.
+"""Protocol between commands and a lab's supervisor: one JSON object per line over its Unix socket.
 
-Rule: one request, then one answer, then the connection ends. ``Exec`` carries three open files beside it
-(standard input, output, error); closing the connection before the answer ends the command.
+Rule: one request, one answer, then the connection closes. ``Exec`` is sent with three open files (standard
+input, output, error); closing the connection before the answer stops the command.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import msgspec
 
 
 class StatusRequest(msgspec.Struct, frozen=True, tag="status", forbid_unknown_fields=True):
-    """Ask how the lab is."""
+    """Ask for the status of the lab."""
 
 
 class Exec(msgspec.Struct, frozen=True, tag="exec", forbid_unknown_fields=True):
@@ -23,20 +23,20 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", forbid_unknown_fields=True):
 
 
 class AddFault(msgspec.Struct, frozen=True, tag="add-fault", forbid_unknown_fields=True):
-    """Break something."""
+    """Add a fault."""
 
     kind: str
     parameters: dict[str, str]
 
 
 class RemoveFault(msgspec.Struct, frozen=True, tag="remove-fault", forbid_unknown_fields=True):
-    """Mend it; ``all`` mends everything."""
+    """Remove a fault; ``all`` removes every fault."""
 
     id: str
 
 
 class Down(msgspec.Struct, frozen=True, tag="down", forbid_unknown_fields=True):
-    """Take the lab down."""
+    """Stop the lab."""
 
 
 Request = StatusRequest | Exec | AddFault | RemoveFault | Down
@@ -51,19 +51,19 @@ class LabHostStatus(msgspec.Struct, frozen=True):
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
-    """One process the supervisor started."""
+    """One process of the lab."""
 
     name: str
     host: str
     state: str
     """``running``, ``stopped`` (on purpose) or ``exited``."""
     pid: int
-    """Inside the lab."""
+    """Its number inside the lab."""
     exit_code: int | None = None
 
 
 class FaultStatus(msgspec.Struct, frozen=True):
-    """One active fault with its label."""
+    """One active fault with its ground truth."""
 
     id: str
     kind: str
@@ -71,11 +71,11 @@ class FaultStatus(msgspec.Struct, frozen=True):
     cause: str
     components: list[str]
     added_ns: int
-    """Wall time at which it was in place."""
+    """Wall time from which it was in place."""
 
 
 class LabStatus(msgspec.Struct, frozen=True):
-    """Everything ``lab status`` shows."""
+    """What ``lab status`` shows."""
 
     name: str
     mechanism: str
@@ -95,7 +95,7 @@ class StatusReply(msgspec.Struct, frozen=True, tag="status"):
 
 
 class Exited(msgspec.Struct, frozen=True, tag="exited"):
-    """A command's exit code, as a shell tells it (128 + signal)."""
+    """A command's exit code, as a shell reports it (128 + signal)."""
 
     code: int
 
@@ -107,21 +107,21 @@ class FaultAdded(msgspec.Struct, frozen=True, tag="fault-added"):
 
 
 class FaultsRemoved(msgspec.Struct, frozen=True, tag="faults-removed"):
-    """These faults are mended."""
+    """These faults were removed."""
 
     ids: list[str]
 
 
 class GoingDown(msgspec.Struct, frozen=True, tag="going-down"):
-    """The lab ends; the connection closes when everything is stopped."""
+    """The lab stops; the connection closes when everything has stopped."""
 
 
 class RequestFailed(msgspec.Struct, frozen=True, tag="failed"):
-    """One clear line."""
+    """The request failed; *what* is the error in one line."""
 
     what: str
     by_input: bool
-    """Whether the question was wrong (rather than the surroundings)."""
+    """Whether the request was wrong, rather than the system."""
 
 
 Answer = StatusReply | Exited | FaultAdded | FaultsRemoved | GoingDown | RequestFailed

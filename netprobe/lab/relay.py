@@ -1,7 +1,7 @@
-"""Carries TCP connections from 127.0.0.1 outside to the bus inside.
+"""Relays TCP connections from 127.0.0.1 outside to the bus inside the lab.
 
-Rule: the listening socket was made outside, before the lab had a network of its own; everything else is in
-here. Nothing listens on any other address.
+Rule: the listening socket is made outside, before the lab has its own network; everything else is inside.
+Nothing listens on any other address.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ _CHUNK = 65536
 
 
 async def relay(listening: socket.socket, *, host: str, port: int) -> None:
-    """Accept on *listening*, connect to ``host:port``, carry bytes both ways, until cancelled."""
+    """Accept on *listening*, connect to ``host:port``, relay bytes both ways until cancelled."""
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def relay_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             inner_reader, inner_writer = await asyncio.open_connection(host, port)
         except OSError:
-            writer.close()  # the bus is away; the asker sees its connection end
+            writer.close()  # the bus is down; the client sees its connection close
             return
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_copy(reader, inner_writer))
                 tasks.create_task(_copy(inner_reader, writer))
         except* OSError:
-            pass  # either side hung up
+            pass  # one side closed the connection
         finally:
             writer.close()
             inner_writer.close()
 
-    server = await asyncio.start_server(carry, sock=listening)
+    server = await asyncio.start_server(relay_connection, sock=listening)
     async with server:
         await server.serve_forever()
 

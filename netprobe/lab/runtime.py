@@ -1,6 +1,6 @@
-"""A lab that stands: brought up from its plan, asked how it is, broken and mended, taken down.
+"""A running lab: started from its plan, queried, changed by faults, stopped.
 
-Rule: blocking and for one thread at a time; the supervisor's event loop calls it from a worker thread.
+Rule: methods block and are called by one thread at a time, a worker of the supervisor's event loop.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _READY_WAIT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class LabOptions:
-    """How the lab was asked for."""
+    """Options of the lab."""
 
     name: str
     interval_ns: int
@@ -53,47 +53,47 @@ class LabOptions:
 class RunningLab:
     """One lab, from :meth:`bring_up` to :meth:`take_down`."""
 
-    def __init__(self, plan: LabPlan, state: StateFolder, wishes: LabOptions) -> None:
+    def __init__(self, plan: LabPlan, state: StateFolder, options: LabOptions) -> None:
         self.plan = plan
         self.state = state
-        self._wishes = wishes
+        self._options = options
         self.namespaces = Namespaces()
         self.processes = Processes(plan, self.namespaces, state)
         self.mechanism = tunnels.Mechanism.VXLAN
         self.notices: list[str] = []
         self.faults = FaultInjector(self.plan, self.namespaces, self.processes, self.state)
 
-    def bring_up(self, say: Callable[[str], None]) -> None:
-        """Build everything and start every process; *say* is told what people should know."""
+    def bring_up(self, notify: Callable[[str], None]) -> None:
+        """Build everything and start every process; *notify* receives notices for people."""
         logger.info("building %d hosts, %d tunnels", len(self.plan.hosts), len(self.plan.tunnels))
         self.namespaces.create(self.plan.hosts, hub=self.plan.hub)
         for cluster in self.plan.clusters:
             self.namespaces.give_resolver(cluster.name, cluster.dns_addresses)
         build_network(self.plan, self.namespaces)
-        self._build_tunnels(say)
+        self._build_tunnels(notify)
         for host in self.plan.hosts:
             if host.nft:
                 self.namespaces.run(host.name, ["nft", "-f", "-"], text=host.nft)
         self._write_files()
         for spec in dns_processes(self.plan, self.state):
             self.processes.start(spec)
-        if self._wishes.with_agents:
-            self._start_line(say)
+        if self._options.with_agents:
+            self._start_netprobe(notify)
 
-    def _build_tunnels(self, say: Callable[[str], None]) -> None:
+    def _build_tunnels(self, notify: Callable[[str], None]) -> None:
         gateways = {end.gateway for tunnel in self.plan.tunnels for end in (tunnel.source, tunnel.target)}
         if any(tunnel.kind is LinkKind.TUNNEL for tunnel in self.plan.tunnels):
             self.mechanism, notice = tunnels.choose_mechanism(
                 self.namespaces, self.plan.tunnels[0].source.gateway
             )
             if notice:
-                self._notice(notice, say)
-            self._build_wires_inside()
+                self._notice(notice, notify)
+            self._build_tunnel_interfaces()
         for name in sorted(gateways):
             with netlink(self.namespaces, name) as ipr:
                 number_host(ipr, self.plan.host(name))
 
-    def _build_wires_inside(self) -> None:
+    def _build_tunnel_interfaces(self) -> None:
         self._start_daemons()
         if self.mechanism is tunnels.Mechanism.VXLAN:
             for tunnel in self.plan.tunnels:
@@ -116,13 +116,13 @@ class RunningLab:
         self.faults.tunnel_ends = {end.end.interface: end for end in ends}
 
     def _start_daemons(self) -> None:
-        """OpenVPN and strongSwan: both ends first, then wait for both, since each waits for the other."""
-        carried = [tunnel for tunnel in self.plan.tunnels if tunnel.mechanism]
+        """Start both ends of OpenVPN and strongSwan, then wait for both, because each waits for the other."""
+        by_daemon = [tunnel for tunnel in self.plan.tunnels if tunnel.mechanism]
         specs = [daemons.plan_daemon(tunnel, end, self.state.secrets)
-                 for tunnel in carried for end in (tunnel.source, tunnel.target)]  # fmt: skip
+                 for tunnel in by_daemon for end in (tunnel.source, tunnel.target)]  # fmt: skip
         for spec in specs:
             self.processes.start(spec)
-        for tunnel in carried:
+        for tunnel in by_daemon:
             for end in (tunnel.source, tunnel.target):
                 name = daemons.daemon_name(tunnel, end)
                 is_dead = partial(self._has_ended, name)
@@ -134,9 +134,9 @@ class RunningLab:
     def _died(self, name: str) -> bool:
         return self.mechanism is tunnels.Mechanism.USERSPACE and not self.processes.is_running(name)
 
-    def _notice(self, text: str, say: Callable[[str], None]) -> None:
+    def _notice(self, text: str, notify: Callable[[str], None]) -> None:
         self.notices.append(text)
-        say(text)
+        notify(text)
 
     def _write_files(self) -> None:
         inventory = exports.make_inventory(self.plan, mechanism=str(self.mechanism))
@@ -151,30 +151,30 @@ class RunningLab:
         write_seed(self.state.operator_seed, seed)
         self.state.keys.write_text(json.dumps({"agents": public, "operators": [operator]}, indent=1))
 
-    def _start_line(self, say: Callable[[str], None]) -> None:
+    def _start_netprobe(self, notify: Callable[[str], None]) -> None:
         if not is_collector_built():
-            self._notice("there is no collector to start", say)
+            self._notice("the collector is not installed, so only the network was started", notify)
             return
-        self.processes.start(collector_process(self.plan, self.state, interval_ns=self._wishes.interval_ns))
+        self.processes.start(collector_process(self.plan, self.state, interval_ns=self._options.interval_ns))
         for spec in agent_processes(self.plan, self.state):
             self.processes.start(spec)
         logger.info("collector and agents are started")
         deadline = time.monotonic() + _READY_WAIT_S
         while not (self.state.data / "ready").exists():
             if not self.processes.is_running(COLLECTOR):
-                raise SystemRefusedError(f"the collector ended at once: {self._last_words(COLLECTOR)}")
+                raise SystemRefusedError(f"the collector exited at once: {self._last_log_line(COLLECTOR)}")
             if time.monotonic() > deadline:
-                raise SystemRefusedError(f"the collector is not ready: {self._last_words(COLLECTOR)}")
+                raise SystemRefusedError(f"the collector is not ready: {self._last_log_line(COLLECTOR)}")
             time.sleep(0.05)
 
-    def _last_words(self, name: str) -> str:
+    def _last_log_line(self, name: str) -> str:
         lines = self.state.log(name).read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it wrote no log"
 
     def status(self) -> LabStatus:
-        """How the lab is."""
+        """Status of the lab."""
         return LabStatus(
-            name=self._wishes.name,
+            name=self._options.name,
             mechanism=str(self.mechanism),
             notices=self.notices,
             hosts=[
@@ -183,13 +183,13 @@ class RunningLab:
             ],
             processes=self.processes.statuses(),
             faults=self.faults.statuses(),
-            bus_url=self._wishes.bus_url,
+            bus_url=self._options.bus_url,
             folder=str(self.state.root),
             rootless=os.environ.get("NETPROBE_LAB_ROOTLESS") == "1",
         )
 
     def take_down(self) -> None:
-        """End every process and remove the folder; the kernel removes the rest with us."""
+        """Stop every process and remove the folder; the kernel removes the rest when we exit."""
         logger.info("taking the lab down")
         self.processes.end_all()
         self.state.remove()

@@ -1,7 +1,7 @@
-"""Service addresses: who they stand for, and the nftables rules with which each node balances them.
+"""Service addresses, and the nftables rules with which each node balances them.
 
-The rules are shaped like kube-proxy's nftables mode: per service a map from a random number to an endpoint,
-destination NAT at prerouting and output, source NAT only where a pod reaches itself (hairpin).
+Rule: the rules follow kube-proxy's nftables mode: per service a map from a random number to an endpoint,
+destination NAT at prerouting and output, source NAT only if a pod reaches itself (hairpin).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def service_addresses(cluster: ClusterTopology, index: int) -> tuple[str, ...]:
 def proxy_rules(
     services: tuple[PlannedService, ...], *, local_pods: tuple[str, ...], node_addresses: tuple[str, ...]
 ) -> str:
-    """The nftables table of one node: balances *services*, lets its own pods reach themselves."""
+    """The nftables table of one node: balances *services*, with hairpin NAT for its own pods."""
     maps = [map_text(service, version) for service in services for version in (4, 6)]
     dnat = [_dnat(service, version) for service in services for version in (4, 6)]
     hairpin = [
@@ -82,7 +82,7 @@ def map_elements(addresses: tuple[str, ...]) -> str:
 
 
 def map_text(service: PlannedService, version: int) -> str:
-    """The map of one service, ready to stand in the table."""
+    """The map of one service, as text of the table."""
     addresses = endpoints_of(service, version)
     family = "ip6" if version == 6 else "ip"
     return (
@@ -93,7 +93,7 @@ def map_text(service: PlannedService, version: int) -> str:
 
 def _dnat(service: PlannedService, version: int) -> str:
     family = "ip6" if version == 6 else "ip"
-    address = next(one for one in service.addresses if (":" in one) == (version == 6))
+    address = next(each for each in service.addresses if (":" in each) == (version == 6))
     count = len(endpoints_of(service, version))
     return (
         f"{family} daddr {address} meta l4proto {{ tcp, udp }} th dport {service.port} dnat {family} to "

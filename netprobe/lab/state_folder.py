@@ -1,6 +1,6 @@
-"""The lab's folder outside: what commands need to find a lab, and what is left to read while it runs.
+"""The lab's folder outside the namespaces: files by which commands find a lab, keys, logs and data.
 
-Rule: one folder per lab name, readable by its owner only; it exists exactly as long as the lab does.
+Rule: one folder per lab name, readable only by its owner; it exists exactly as long as the lab.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DEFAULT_NAME = "lab"
 
 @dataclass(frozen=True, slots=True)
 class LabFacts:
-    """What ``lab.json`` tells."""
+    """Contents of ``lab.json``."""
 
     name: str
     pid: int
-    """Of the first process of the lab's PID namespace, as seen outside: when it dies, all of it is gone."""
+    """Outer number of the first process of the lab's PID namespace; when it exits, the lab ends."""
     bus_port: int
     """On 127.0.0.1 outside, relayed to the hub."""
     interval_ns: int
@@ -40,27 +40,27 @@ class StateFolder:
 
     @property
     def control(self) -> Path:
-        """The Unix socket on which the supervisor takes orders."""
+        """The Unix socket on which the supervisor accepts requests."""
         return self.root / "control.sock"
 
     @property
     def facts(self) -> Path:
-        """Written once, when the supervisor has been started."""
+        """The lab's facts, written once when the supervisor has started."""
         return self.root / "lab.json"
 
     @property
     def inventory(self) -> Path:
-        """What the lab is, in the format of a static inventory."""
+        """The lab as an inventory file."""
         return self.root / "inventory.yaml"
 
     @property
     def operator_seed(self) -> Path:
-        """The secret with which people outside ask the bus."""
+        """The operator's nkey seed for the bus."""
         return self.root / "operator.seed"
 
     @property
     def keys(self) -> Path:
-        """The public keys of everybody who may speak on the bus."""
+        """The public keys of all bus users."""
         return self.root / "keys.json"
 
     @property
@@ -73,11 +73,11 @@ class StateFolder:
         return self.logs / f"{process.replace('/', '.')}.log"
 
     def agent_seed(self, agent: str) -> Path:
-        """The secret of one agent."""
+        """The nkey seed of one agent."""
         return self.root / "seeds" / f"{agent.replace('/', '.')}.seed"
 
     def spool(self, agent: str) -> Path:
-        """Where one agent keeps windows while the bus is away."""
+        """The spool of one agent, for reports while the bus is down."""
         return self.root / "spool" / agent.replace("/", ".")
 
     @property
@@ -87,37 +87,37 @@ class StateFolder:
 
     @property
     def data(self) -> Path:
-        """The collector's."""
+        """The collector's data folder."""
         return self.root / "data"
 
     def zone(self, cluster: str) -> Path:
-        """The names a cluster's DNS server knows."""
+        """The zone file of a cluster's DNS server."""
         return self.root / "dns" / f"{cluster}.json"
 
     def denied_zones(self, cluster: str) -> Path:
-        """The zones a cluster's DNS server does not forward at the moment, one per line."""
+        """The zones that a cluster's DNS server does not forward now, one per line."""
         return self.root / "dns" / f"{cluster}.denied"
 
     def read_facts(self) -> LabFacts | None:
-        """The facts of the lab, or None where it is not (yet) there."""
+        """The facts of the lab, or None if they are not written (yet)."""
         try:
             return LabFacts(**json.loads(self.facts.read_text()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise InputError("is not a lab's facts", where=str(self.facts)) from error
+            raise InputError("is not a valid lab.json", where=str(self.facts)) from error
 
     def write_facts(self, facts: LabFacts) -> None:
-        """Write the facts in one step, so that nobody reads half of them."""
+        """Write the facts atomically."""
         part = self.facts.with_suffix(".part")
         part.write_text(json.dumps(asdict(facts)) + "\n")
         part.replace(self.facts)
 
     def is_answered(self) -> bool:
-        """Whether a supervisor listens."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        """Whether a supervisor is listening."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             try:
-                asked.connect(str(self.control))
+                client.connect(str(self.control))
             except OSError:
                 return False
         return True
@@ -128,11 +128,11 @@ class StateFolder:
         try:
             self.root.parent.rmdir()
         except OSError:
-            return  # another lab stands beside it
+            return  # there is another lab
 
 
 def labs_folder() -> Path:
-    """Where the folders of all labs of this user stand."""
+    """The parent folder of all labs of this user."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and os.access(runtime, os.W_OK):
         return Path(runtime) / "netprobe"
@@ -140,7 +140,7 @@ def labs_folder() -> Path:
 
 
 def find_state(name: str) -> StateFolder:
-    """The folder of the lab *name*, whether it exists or not."""
+    """The folder of the lab *name*, which may not exist."""
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} is not a lab name (a-z, 0-9 and -, at most 32)", where="--name")
     state = StateFolder(labs_folder() / name)
@@ -156,7 +156,7 @@ def list_labs() -> tuple[str, ...]:
 
 
 def claim_state(name: str) -> StateFolder:
-    """Make the folder of a new lab; one clear error where the name is taken."""
+    """Make the folder of a new lab; :class:`InputError` if the name is taken."""
     state = find_state(name)
     parent = state.root.parent
     try:
@@ -165,14 +165,14 @@ def claim_state(name: str) -> StateFolder:
     except OSError as error:
         raise SystemRefusedError(f"cannot make {parent}: {error.strerror}") from error
     if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
-        raise SystemRefusedError(f"{parent} is not ours alone; remove it or set XDG_RUNTIME_DIR")
+        raise SystemRefusedError(f"{parent} is accessible to other users; remove it or set XDG_RUNTIME_DIR")
     try:
         state.root.mkdir(mode=0o700)
     except FileExistsError as error:
         if is_alive(state):
             raise InputError(f"a lab named {name!r} is already up", where="--name") from error
         raise InputError(
-            f"a lab named {name!r} died and left its files; `netprobe lab down --name {name}` removes them",
+            f"a lab named {name!r} crashed and left files; `netprobe lab down --name {name}` removes them",
             where="--name",
         ) from error
     for folder in (state.logs, state.root / "seeds", state.root / "spool", state.root / "dns"):
@@ -181,7 +181,7 @@ def claim_state(name: str) -> StateFolder:
 
 
 def is_alive(state: StateFolder) -> bool:
-    """Whether the lab's first process still runs (or its supervisor is just being started)."""
+    """Whether the lab's first process is running, or its supervisor is starting."""
     if state.is_answered():
         return True
     facts = state.read_facts()
@@ -189,7 +189,7 @@ def is_alive(state: StateFolder) -> bool:
 
 
 def is_lab_process(pid: int) -> bool:
-    """Whether *pid* is a lab's process, and not a stranger who got its number later."""
+    """Whether *pid* is a process of a lab, and not another one that reused its number."""
     try:
         return b"netprobe.lab.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

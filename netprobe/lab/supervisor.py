@@ -1,9 +1,9 @@
-"""The process that holds a lab: ``python -m netprobe.lab.supervisor`` (started by ``netprobe lab up``).
+"""The supervisor process of a lab: ``python -m netprobe.lab.supervisor``, started by ``netprobe lab up``.
 
-Rule: first thing, it leaves every namespace of the machine - user (unless root), mount, PID, network, UTS,
-IPC - so nothing it does can be seen outside but its state folder and one loopback socket made before. Inside,
-a first process only waits: when the supervisor ends, however it ends, the first process ends, and the kernel
-removes every process, namespace, interface and mount of the lab.
+Rule: first it leaves every namespace of the machine (user unless root, mount, PID, network, UTS, IPC), so
+that only its state folder and one loopback socket made before are visible outside. Inside, a first process
+only waits: when the supervisor exits for any reason, the first process exits, and the kernel removes every
+process, namespace, interface and mount of the lab.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from netprobe.lab.topology import Topology, load_topology
 
 
 def main() -> None:
-    """Isolate ourselves, then hold the lab until it is told to end."""
+    """Isolate this process, then run the lab until it is told to stop."""
     os.umask(0o077)
     chosen = _read_arguments()
-    teller = StatusReporter(chosen.tell)
+    reporter = StatusReporter(chosen.tell)
     try:
         logs.set_up(logs.choose_settings(os.environ, verbosity=0, default="info"))
         topology = load_topology(chosen.topology)
         state = StateFolder(chosen.state)
         _isolate()
-        _become_first(state, chosen)
+        _become_first_process(state, chosen)
         _cover_run(state)
         kernel.mount_proc()
         _wait_for_supervisor()
-        _hold(topology, state, chosen, teller)
+        _run_lab(topology, state, chosen, reporter)
     except NetprobeError as error:
-        teller.tell({"error": str(error), "by_input": isinstance(error, InputError)})
+        reporter.report({"error": str(error), "by_input": isinstance(error, InputError)})
         sys.exit(2)
     except BaseException as error:
-        teller.tell(
+        reporter.report(
             {"error": f"the supervisor failed: {error!r}; see {chosen.state}/logs", "by_input": False}
         )
         raise
@@ -68,21 +68,21 @@ def _read_arguments() -> argparse.Namespace:
 
 
 class StatusReporter:
-    """Speaks to ``lab up`` until the lab stands; afterwards nobody listens."""
+    """Sends status lines to ``lab up`` until the lab is ready."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def tell(self, message: dict[str, object]) -> None:
-        """Write one status line to whoever started the lab."""
+    def report(self, message: dict[str, object]) -> None:
+        """Write one status line for the process that started the lab."""
         try:
             os.write(self._fd, json.dumps(message).encode() + b"\n")
         except OSError:
-            return  # whoever asked has gone; the lab goes on
+            return  # that process has exited; the lab keeps running
 
 
 def _isolate() -> None:
-    """Leave every namespace; without root, a user namespace makes us root of the new ones."""
+    """Leave every namespace; without root, a new user namespace makes us root of the others."""
     uid, gid = os.getuid(), os.getgid()
     flags = (
         kernel.CLONE_NEWNS
@@ -99,7 +99,7 @@ def _isolate() -> None:
 
 
 def _isolate_as_root(flags: int) -> bool:
-    """Try it without a user namespace; False without root, or where root may not (in a container)."""
+    """Try it without a user namespace; False without root, or if root is not allowed to (in a container)."""
     if os.geteuid() != 0:
         return False
     try:
@@ -109,13 +109,13 @@ def _isolate_as_root(flags: int) -> bool:
     return True
 
 
-def _become_first(state: StateFolder, chosen: argparse.Namespace) -> None:
-    """Fork into the new PID namespace; the parent notes our number outside and ends, the child returns."""
+def _become_first_process(state: StateFolder, chosen: argparse.Namespace) -> None:
+    """Fork into the new PID namespace; the parent records the child's PID and exits, the child returns."""
     noted_read, noted_write = os.pipe()
     first = os.fork()
     if first == 0:
         os.close(noted_write)
-        os.read(noted_read, 1)  # the parent sees our mounts: it has to be done with the folder first
+        os.read(noted_read, 1)  # the parent shares our mounts and must finish with the folder first
         os.close(noted_read)
         return
     listening = socket.socket(fileno=chosen.listen)
@@ -124,7 +124,7 @@ def _become_first(state: StateFolder, chosen: argparse.Namespace) -> None:
 
 
 def _cover_run(state: StateFolder) -> None:
-    """Cover ``/run`` with memory of our own; what must be seen of it outside is let through."""
+    """Mount a private tmpfs over ``/run``, and bind the state folder into it."""
     run = Path("/run")
     kept = os.open(state.root, os.O_RDONLY | os.O_DIRECTORY)
     kernel.mount_tmpfs(run)
@@ -135,7 +135,7 @@ def _cover_run(state: StateFolder) -> None:
 
 
 def _wait_for_supervisor() -> None:
-    """Become the first process: fork the supervisor, reap everybody, end when it ends. The child returns."""
+    """Become the first process: fork the supervisor, reap children, exit with it. The child returns."""
     supervisor = os.fork()
     if supervisor == 0:
         return
@@ -145,25 +145,27 @@ def _wait_for_supervisor() -> None:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _hold(topology: Topology, state: StateFolder, chosen: argparse.Namespace, teller: StatusReporter) -> None:
+def _run_lab(
+    topology: Topology, state: StateFolder, chosen: argparse.Namespace, reporter: StatusReporter
+) -> None:
     listening = socket.socket(fileno=chosen.listen)
-    wishes = LabOptions(
+    options = LabOptions(
         name=chosen.name,
         interval_ns=chosen.interval_ns,
         with_agents=not chosen.no_agents,
         bus_url=f"nats://127.0.0.1:{listening.getsockname()[1]}",
     )
-    lab = RunningLab(plan_lab(topology), state, wishes)
+    lab = RunningLab(plan_lab(topology), state, options)
     try:
-        lab.bring_up(lambda notice: teller.tell({"notice": notice}))
+        lab.bring_up(lambda notice: reporter.report({"notice": notice}))
     except BaseException:
         lab.processes.end_all()
         raise
-    asyncio.run(_serve(lab, listening, chosen, teller))
+    asyncio.run(_serve(lab, listening, chosen, reporter))
 
 
 async def _serve(
-    lab: RunningLab, listening: socket.socket, chosen: argparse.Namespace, teller: StatusReporter
+    lab: RunningLab, listening: socket.socket, chosen: argparse.Namespace, reporter: StatusReporter
 ) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -177,7 +179,7 @@ async def _serve(
         asyncio.ensure_future(relay(listening, host=lab.plan.hub_addresses[0], port=BUS_PORT)),
     ]
     await asyncio.sleep(0)
-    teller.tell({"ready": True})
+    reporter.report({"ready": True})
     waiting = asyncio.ensure_future(ended.wait())
     await asyncio.wait([*serving, waiting], return_when=asyncio.FIRST_COMPLETED)
     for task in serving:
@@ -185,7 +187,7 @@ async def _serve(
             print(f"supervisor: {task.exception()!r}", file=sys.stderr)
         task.cancel()
     await asyncio.to_thread(lab.take_down)
-    for connection in control.parting:
+    for connection in control.closing:
         connection.close()
     sys.stdout.flush()
     os._exit(0)

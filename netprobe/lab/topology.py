@@ -1,7 +1,7 @@
-"""The topology file: what the lab is asked to build.
+"""The topology file of a lab: its schema and validation.
 
-Rule: whatever is wrong is one :class:`~netprobe.errors.InputError` that names file, line, column and field.
-Addresses are not written by hand: :mod:`netprobe.lab.planner` derives them from the ranges given here.
+Rule: every mistake is one :class:`~netprobe.errors.InputError` that names file, line, column and field.
+Addresses are not part of the file; :mod:`netprobe.lab.planner` derives them from its ranges.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _MTU_RANGE = (1280, 1500)  # RFC 8200 section 5: IPv6 needs 1280; the lab's wire
 
 
 class OverlayKind(StrEnum):
-    """How pod traffic gets from node to node inside a cluster."""
+    """Overlay of a cluster: how pod traffic gets from node to node."""
 
     VXLAN = "vxlan"
     ROUTES = "routes"
 
 
 class LinkMedium(StrEnum):
-    """How two clusters are joined."""
+    """How two clusters are connected."""
 
     TUNNEL = "tunnel"
     DIRECT = "direct"
 
 
 class TunnelMechanism(StrEnum):
-    """What carries a tunnel."""
+    """Mechanism of a tunnel."""
 
     WIREGUARD = "wireguard"
     OPENVPN = "openvpn"
     IPSEC = "ipsec"
-    """strongSwan, with ESP in user space: the kernel needs none."""
+    """strongSwan with ESP in user space, without kernel support."""
 
 
 class NodeTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,12 +75,12 @@ class ClusterTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def gateway(self) -> NodeTopology:
-        """The node that carries traffic to other clusters."""
+        """The node that forwards traffic to other clusters."""
         return next(node for node in self.nodes if node.role == "gateway")
 
     @property
     def dns_node(self) -> NodeTopology | None:
-        """The node whose pod answers names, or None."""
+        """The node with the DNS server's pod, or None."""
         return next((node for node in self.nodes if node.dns), None)
 
 
@@ -104,14 +104,14 @@ class ServiceTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WanTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The routers between the clusters, in a line, and the range their wires are numbered from."""
+    """The routers between the clusters, in a line, and the ranges of the wires between them."""
 
     transits: list[str]
     cidrs: list[str]
 
 
 class HubTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the collector runs."""
+    """The host on which the collector runs."""
 
     name: str
     transit: str
@@ -133,7 +133,7 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_topology(path: Path | None) -> Topology:
-    """Read and check the topology at *path*, or the default one where *path* is None."""
+    """Read and validate the topology at *path*, or the default one if *path* is None."""
     if path is None:
         text = resources.files("netprobe.lab").joinpath("topologies/default.yaml").read_text()
         return parse_topology(text, source="default.yaml")
@@ -147,7 +147,7 @@ def load_topology(path: Path | None) -> Topology:
 
 
 def parse_topology(text: str, *, source: str) -> Topology:
-    """Read and check a topology; *source* is the file named in errors."""
+    """Read and validate a topology; *source* is the file named in errors."""
     topology = parse_document(text, Topology, source=source)
     for problem in _problems(topology, Located(text, source=source)):
         raise problem
@@ -176,11 +176,11 @@ def _wan_problems(topology: Topology, located: Located) -> Iterator[InputError]:
 def _name_problems(topology: Topology, located: Located) -> Iterator[InputError]:
     names = [("hub", "name"), *(("wan", "transits", index) for index in range(len(topology.wan.transits)))]
     taken: set[str] = set()
-    everyone: list[tuple[str, tuple[str | int, ...]]] = [
+    named: list[tuple[str, tuple[str | int, ...]]] = [
         *zip([topology.hub.name, *topology.wan.transits], names, strict=True),
         *((cluster.name, ("clusters", index, "name")) for index, cluster in enumerate(topology.clusters)),
     ]
-    for name, path in everyone:
+    for name, path in named:
         if not _NAME.fullmatch(name):
             yield located.error(f"{name!r} is not a name (a-z, 0-9 and -, at most 40)", *path)
         if name in taken:
@@ -206,12 +206,12 @@ def _cluster_problems(
     if len([node for node in cluster.nodes if node.dns]) > 1:
         yield located.error("only one node may run the DNS server", *here, "nodes")
     if len(cluster.nodes) > _MAX_NODES:
-        yield located.error(f"has {len(cluster.nodes)} nodes; {_MAX_NODES} fit", *here, "nodes")
+        yield located.error(f"has {len(cluster.nodes)} nodes; the limit is {_MAX_NODES}", *here, "nodes")
     yield from _node_problems(cluster, located, index)
 
 
 def _node_problems(cluster: ClusterTopology, located: Located, index: int) -> Iterator[InputError]:
-    taken: set[str] = {"edge", "dns"}  # hosts every cluster has anyway
+    taken: set[str] = {"edge", "dns"}  # hosts that every cluster has
     for position, node in enumerate(cluster.nodes):
         here = ("clusters", index, "nodes", position)
         if not _NAME.fullmatch(node.name):
@@ -230,7 +230,7 @@ _LONGEST = {
     "wan": (22, 112),
     "hub": (28, 120),
 }
-"""The longest prefix (IPv4, IPv6) that still holds what the lab numbers from it."""
+"""The longest prefix (IPv4, IPv6) with enough addresses for the lab."""
 
 
 def _ranges(topology: Topology) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
@@ -243,7 +243,7 @@ def _ranges(topology: Topology) -> Iterator[tuple[tuple[str | int, ...], list[st
 
 
 def _overlap_problems(topology: Topology, located: Located) -> Iterator[InputError]:
-    seen: list[tuple[Network, str]] = []
+    known: list[tuple[Network, str]] = []
     for path, texts in _ranges(topology):
         networks = []
         for position, text in enumerate(texts):
@@ -261,11 +261,11 @@ def _overlap_problems(topology: Topology, located: Located) -> Iterator[InputErr
                 yield located.error(
                     f"{network} is too small; /{longest} or larger is needed", *path, position
                 )
-            for other, where in seen:
+            for other, where in known:
                 if other.version == network.version and other.overlaps(network):
                     yield located.error(f"{network} overlaps {other} of {where}", *path, position)
             owner = topology.clusters[path[1]].name if isinstance(path[1], int) else path[0]
-            seen.append((network, f"{owner} {path[-1]}"))
+            known.append((network, f"{owner} {path[-1]}"))
 
 
 def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]:
@@ -278,20 +278,20 @@ def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]
                 yield located.error(f"unknown cluster {name!r}", *here, end)
         pair = frozenset((link.source, link.target))
         if len(pair) == 1:
-            yield located.error(f"joins {link.source!r} with itself", *here, "target")
+            yield located.error(f"connects {link.source!r} with itself", *here, "target")
         if pair in joined:
-            yield located.error(f"{link.source} and {link.target} are joined twice", *here)
+            yield located.error(f"{link.source} and {link.target} already have a link", *here)
         if not _MTU_RANGE[0] <= link.mtu <= _MTU_RANGE[1]:
             yield located.error(f"{link.mtu} is not within {_MTU_RANGE[0]}-{_MTU_RANGE[1]}", *here, "mtu")
         # WireGuard adds 80 bytes over IPv6, 60 over IPv4; 1420 is its customary MTU on a 1500-byte wire.
         if link.kind is LinkMedium.TUNNEL and link.mtu > 1420:
-            yield located.error("a tunnel over 1500 bytes carries at most 1420", *here, "mtu")
+            yield located.error("the MTU of a tunnel over 1500 bytes is at most 1420", *here, "mtu")
         yield from _daemon_problems(topology, index, located)
         joined.add(pair)
 
 
 def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterator[InputError]:
-    """What OpenVPN and IPsec cannot do that WireGuard can."""
+    """Limits of OpenVPN and IPsec that WireGuard does not have."""
     link = topology.links[index]
     if link.mechanism is TunnelMechanism.WIREGUARD:
         return
@@ -299,7 +299,7 @@ def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterat
         yield located.error("a direct link has no mechanism", "links", index, "mechanism")
     elif link.mtu > _DAEMON_MTU:
         yield located.error(
-            f"{link.mechanism} over 1500 bytes carries at most {_DAEMON_MTU}", "links", index, "mtu"
+            f"the MTU of {link.mechanism} over 1500 bytes is at most {_DAEMON_MTU}", "links", index, "mtu"
         )
     if link.mechanism is not TunnelMechanism.IPSEC:
         return
@@ -307,7 +307,7 @@ def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterat
     for other in topology.links[:index]:
         if other.mechanism is TunnelMechanism.IPSEC and ends & {other.source, other.target}:
             yield located.error(
-                "a gateway has one IPsec link at most: its daemon owns the ports", "links", index
+                "a gateway can have only one IPsec link, because its daemon uses fixed ports", "links", index
             )
 
 
@@ -323,4 +323,4 @@ def _service_problems(topology: Topology, located: Located) -> Iterator[InputErr
                 yield located.error(f"{getattr(service, part)!r} is not a name", "services", index, part)
         taken.add((service.namespace, service.name))
     if len(topology.services) > 5:
-        yield located.error("at most five services fit", "services")
+        yield located.error("the limit is five services", "services")

@@ -1,4 +1,4 @@
-"""Tunnels between gateways: the kernel's WireGuard, else ``wireguard-go``, else VXLAN with a notice."""
+"""Tunnels between gateways: kernel WireGuard, else ``wireguard-go``, else VXLAN with a notice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAEMON_WAIT_S = 10.0
 
 
 class Mechanism(StrEnum):
-    """What carries the tunnels of this lab."""
+    """Mechanism of this lab's tunnels."""
 
     KERNEL = "wireguard"
     USERSPACE = "wireguard-go"
@@ -40,7 +40,7 @@ class WireGuardKeys:
 
 @dataclass(frozen=True, slots=True)
 class WireGuardEnd:
-    """An end with everything that ``wg`` must be told about it."""
+    """One end with the configuration for ``wg``."""
 
     end: TunnelEnd
     far: TunnelEnd
@@ -49,7 +49,7 @@ class WireGuardEnd:
     port: int
 
     def peer_arguments(self) -> list[str]:
-        """What makes the far end a peer, as arguments of ``wg set``."""
+        """The far end as a peer, as arguments of ``wg set``."""
         ranges = ",".join(self.far.inner_ranges)
         endpoint = f"{self.far.outer}:{self.port}"
         return [
@@ -65,7 +65,7 @@ class WireGuardEnd:
 
 
 def choose_mechanism(namespaces: Namespaces, host: str) -> tuple[Mechanism, str]:
-    """Return what will carry the tunnels here, and a notice for people (empty where none is due)."""
+    """Choose the mechanism of the tunnels; also a notice for people (empty if there is none)."""
     if shutil.which("wg") is None:
         return Mechanism.VXLAN, "wg (wireguard-tools) is not installed: tunnels are VXLAN, not encrypted"
     with netlink(namespaces, host) as ipr:
@@ -74,10 +74,10 @@ def choose_mechanism(namespaces: Namespaces, host: str) -> tuple[Mechanism, str]
     if shutil.which("wireguard-go") is None:
         return (
             Mechanism.VXLAN,
-            "neither the kernel nor wireguard-go does WireGuard: tunnels are VXLAN, not encrypted",
+            "neither kernel WireGuard nor wireguard-go is available: tunnels are VXLAN, not encrypted",
         )
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return Mechanism.VXLAN, "/dev/net/tun may not be opened: tunnels are VXLAN, not encrypted"
+        return Mechanism.VXLAN, "/dev/net/tun cannot be opened: tunnels are VXLAN, not encrypted"
     return Mechanism.USERSPACE, ""
 
 
@@ -106,25 +106,25 @@ def make_ends(plan: LabPlan, namespaces: Namespaces) -> tuple[WireGuardEnd, ...]
 
 def _make_keys(namespaces: Namespaces, host: str) -> WireGuardKeys:
     raw = bytearray(os.urandom(32))
-    raw[0] &= 248  # clamped as RFC 7748 section 5 says
+    raw[0] &= 248  # clamped (RFC 7748 section 5)
     raw[31] = (raw[31] & 127) | 64
     private = base64.b64encode(raw).decode()
     return WireGuardKeys(private, namespaces.run(host, ["wg", "pubkey"], text=private).strip())
 
 
 def start_userspace(end: WireGuardEnd) -> tuple[str, ...]:
-    """The command of the daemon of one end; ``-f`` keeps it in the foreground, where we can see it die."""
+    """The command of the daemon of one end; ``-f`` keeps it in the foreground, so that we notice its exit."""
     return ("wireguard-go", "-f", end.end.interface)
 
 
 def make_kernel_interface(end: WireGuardEnd, namespaces: Namespaces) -> None:
-    """Make the kernel's interface of one end."""
+    """Make the kernel interface of one end."""
     with netlink(namespaces, end.end.gateway) as ipr:
         ipr.link("add", ifname=end.end.interface, kind="wireguard")
 
 
 def configure(end: WireGuardEnd, namespaces: Namespaces, *, mtu: int, is_dead: Callable[[], bool]) -> None:
-    """Give an end its key, port and peer, and raise it; waits until its daemon listens."""
+    """Configure key, port and peer of an end and set it up; waits until its daemon listens."""
     arguments = ["wg", "set", end.end.interface, "listen-port", str(end.port), "private-key", "/dev/stdin"]
     deadline = time.monotonic() + _DAEMON_WAIT_S
     while True:
@@ -146,7 +146,7 @@ def raise_interface(end: TunnelEnd, namespaces: Namespaces, *, mtu: int) -> None
 
 
 def make_vxlan(tunnel: Tunnel, namespaces: Namespaces) -> None:
-    """Make both ends of a tunnel as point-to-point VXLAN interfaces."""
+    """Make both ends of a tunnel as VXLAN interfaces, point to point."""
     macs = {
         end.cluster: f"02:4e:54:00:{tunnel.index:02x}:{side:02x}" for side, end in enumerate(_ends(tunnel))
     }

@@ -1,8 +1,8 @@
-"""The routers between the clusters: wires, numbers, shortest ways.
+"""The routers between the clusters: wires, addresses, shortest routes.
 
-Rule: an edge router knows the hub and the outer addresses only. It has no way to another cluster's nodes or
-pods, so a broken tunnel cannot heal itself over the WAN, and no router has a default route: nothing leaves
-the lab.
+Rule: an edge router has routes only to the hub and to outer addresses, not to another cluster's nodes or
+pods, so that no traffic bypasses a broken tunnel over the WAN; no router has a default route, so nothing
+leaves the lab.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from netprobe.lab.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A numbered wire between two hosts; each end has an IPv4 and an IPv6 address."""
+    """A wire between two hosts; each end has an IPv4 and an IPv6 address."""
 
     one: CableEnd
     other: CableEnd
@@ -28,18 +28,18 @@ class Wire:
     other_addresses: tuple[str, str]
 
     def ends(self) -> Iterator[tuple[CableEnd, tuple[str, str], CableEnd, tuple[str, str]]]:
-        """Near end and addresses, far end and addresses; seen from either side."""
+        """Near end and addresses, far end and addresses, for both sides."""
         yield self.one, self.one_addresses, self.other, self.other_addresses
         yield self.other, self.other_addresses, self.one, self.one_addresses
 
     def cable(self) -> Cable:
-        """The wire without its numbers."""
+        """The wire without its addresses."""
         return Cable(self.one, self.other)
 
 
 @dataclass(frozen=True, slots=True)
 class Wan:
-    """All wires of the WAN, and what each router has to know."""
+    """All wires of the WAN."""
 
     wires: tuple[Wire, ...]
     gateway_wires: dict[str, Wire] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class Wan:
 
 
 def plan_wan(topology: Topology) -> Wan:
-    """Lay and number the wires: transit routers in a line, edges and hub off them, gateways off edges."""
-    numbers = _Numbers(topology.wan.cidrs)
+    """Plan the wires: transit routers in a line, edges and hub attached to them, gateways to edges."""
+    numbers = _WireAllocator(topology.wan.cidrs)
     transits = topology.wan.transits
     wires = [
         numbers.wire(CableEnd(left, "right0"), CableEnd(right, "left0"))
@@ -75,8 +75,8 @@ def plan_wan(topology: Topology) -> Wan:
     return Wan(tuple(wires), gateway_wires)
 
 
-class _Numbers:
-    """Hands out a /30 and a /126 per wire."""
+class _WireAllocator:
+    """Allocates a /30 and a /126 per wire."""
 
     def __init__(self, cidrs: list[str]) -> None:
         self._v4 = ipaddress.IPv4Network(cidrs[0]).subnets(new_prefix=30)
@@ -91,7 +91,7 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A range, the router it hangs off, and whether it belongs to a cluster's inside."""
+    """A range, the router it is attached to, and whether it is inside a cluster."""
 
     text: str
     owner: str
@@ -99,7 +99,7 @@ class Prefix:
 
 
 def plan_router_routes(topology: Topology, wan: Wan) -> dict[str, tuple[Route, ...]]:
-    """Return every router's static routes: shortest ways, by breadth-first search."""
+    """Return every router's static routes: shortest routes, by breadth-first search."""
     edges = {f"{cluster.name}/edge" for cluster in topology.clusters}
     routers = [*topology.wan.transits, *sorted(edges)]
     prefixes = _prefixes(topology, wan)
@@ -134,7 +134,7 @@ def _prefixes(topology: Topology, wan: Wan) -> list[Prefix]:
 
 
 def _first_hops(router: str, routers: list[str], wan: Wan) -> dict[str, tuple[str, tuple[str, str]]]:
-    """For each other router: the interface and next-hop addresses on the shortest way to it."""
+    """For each other router: the interface and next-hop addresses on the shortest route to it."""
     hops: dict[str, tuple[str, tuple[str, str]]] = {}
     queue = deque([router])
     while queue:

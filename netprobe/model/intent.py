@@ -88,7 +88,7 @@ class PortRange:
         """Whether the two ranges share a port."""
         return self.protocol is other.protocol and self.first <= other.last and other.first <= self.last
 
-    def doors(self) -> tuple[PortSpec, ...]:
+    def port_specs(self) -> tuple[PortSpec, ...]:
         """Every port of the range, in order."""
         return tuple(PortSpec(self.protocol, port) for port in range(self.first, self.last + 1))
 

@@ -216,7 +216,7 @@ class Inventory:
             if gateway == here
         )
 
-    def tell_links_apart(self) -> tuple[str, ...]:
+    def link_details(self) -> tuple[str, ...]:
         """For each link a text that identifies it among those of its two clusters; empty for an only link.
 
         The text is its name; if two links share it, with the gateways; if these are equal, with a number.

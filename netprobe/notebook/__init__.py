@@ -1,8 +1,8 @@
-"""The library's face: a fleet to ask in Python, from a saved moment or a live collector.
+"""The Python library: a fleet from an evidence bundle or a live collector.
 
-``netprobe.open`` is :func:`open_fleet`. What it gives is what tables, pages and pictures are drawn from: the
-topology as a networkx graph, windows and paths as pandas frames, findings as values; each shows itself in a
-notebook. pandas is imported when the first frame is asked for.
+``netprobe.open`` is :func:`open_fleet`. It returns the data behind tables, pages and pictures: the topology
+as a networkx graph, windows and paths as pandas frames, findings as values; each has a display for notebooks.
+pandas is imported for the first frame.
 """
 
 from __future__ import annotations

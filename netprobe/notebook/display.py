@@ -1,6 +1,6 @@
-"""How things show themselves in a notebook: findings, pictures, reports, the fleet as a whole.
+"""Display in notebooks: findings, pictures, reports, the fleet as a whole.
 
-Rule: every text from outside is escaped; a picture has a text for those who cannot see it.
+Rule: every text from outside is escaped; a picture has a text alternative.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """A drawn sheet; a notebook shows it, ``.save`` writes it."""
+    """A picture; a notebook shows it, ``.save`` writes it."""
 
     sheet: Canvas
     text: str
-    """What it shows, in words."""
+    """Text alternative."""
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write it as PNG, or as SVG where *path* ends so."""
+        """Write it as PNG, or as SVG if *path* ends in ``.svg``."""
         place = Path(path)
         place.write_bytes(self.sheet.to_svg().encode() if place.suffix == ".svg" else self.sheet.to_png())
 
@@ -57,13 +57,13 @@ class Picture:
         return f"<Picture: {self.text}>"
 
     def _repr_html_(self) -> str:
-        drawn = picture(self.sheet, f"p{id(self)}")
-        return f'<div role="img" aria-label="{escape(self.text)}" style="background:#fff">{drawn}</div>'
+        svg = picture(self.sheet, f"p{id(self)}")
+        return f'<div role="img" aria-label="{escape(self.text)}" style="background:#fff">{svg}</div>'
 
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """A report of any kind; a notebook shows its table, ``.write`` writes any form."""
+    """A report of any kind; a notebook shows its table, ``.write`` writes any format."""
 
     subject: ReportSubject
 
@@ -73,7 +73,7 @@ class ReportView:
         return self.subject.title
 
     def document(self) -> Document:
-        """Plain values, as the published schemas have them."""
+        """Plain values, as the published schemas describe them."""
         return self.subject.document()
 
     def markdown(self) -> str:
@@ -81,7 +81,7 @@ class ReportView:
         return self.subject.markdown()
 
     def html(self) -> str:
-        """As one whole page."""
+        """As one page."""
         return self.subject.html()
 
     def write(self, path: str | PathLike[str]) -> None:
@@ -91,8 +91,8 @@ class ReportView:
 
     @property
     def frame(self) -> Frame:
-        """One row per cell of an intent, or per change; a moment's report has no such rows and raises."""
-        from netprobe.notebook.frames import frame_of  # noqa: PLC0415 - pandas only for who asks
+        """One row per cell of an intent, or per change; raises for the report of a snapshot."""
+        from netprobe.notebook.frames import frame_of  # noqa: PLC0415 - pandas only if it is used
 
         return frame_of(self.subject)
 
@@ -115,7 +115,7 @@ class FindingsView(Sequence[Finding]):
     @overload
     def __getitem__(self, index: slice) -> FindingsView: ...
     def __getitem__(self, index: int | slice) -> Finding | FindingsView:
-        """One of them, or some as :class:`FindingsView` again."""
+        """One finding, or several as :class:`FindingsView`."""
         if isinstance(index, slice):
             return FindingsView(self.snapshot, self.found[index])
         return self.found[index]
@@ -126,7 +126,7 @@ class FindingsView(Sequence[Finding]):
     @property
     def frame(self) -> Frame:
         """One row per finding."""
-        from netprobe.notebook.frames import findings_frame  # noqa: PLC0415 - pandas only for who asks
+        from netprobe.notebook.frames import findings_frame  # noqa: PLC0415 - pandas only if it is used
 
         return findings_frame(self.snapshot, self.found)
 
@@ -180,8 +180,8 @@ def show_fleet(snapshot: Snapshot) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     missing = f"<p>? Not measured: {escape(unmeasured(snapshot))}.</p>" if unmeasured(snapshot) else ""
     colour = STATE_STYLES[severity(snapshot)].ink
-    told = f"{moment(snapshot.taken_ns)}, {count(len(snapshot.paths), 'path')}"
+    about = f"{moment(snapshot.taken_ns)}, {count(len(snapshot.paths), 'path')}"
     return (
-        f'<div><strong style="color:{colour}">{escape(verdict(snapshot))}</strong><p>{told}</p>'
+        f'<div><strong style="color:{colour}">{escape(verdict(snapshot))}</strong><p>{about}</p>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{missing}</div>"
     )

@@ -1,4 +1,4 @@
-"""A fleet at one moment, as somebody asks it in Python."""
+"""A fleet at one moment: the Python interface to a snapshot."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Everything known of a fleet at one moment; frames are built when they are asked for, once."""
+    """Everything known of a fleet at one moment; frames are built once, on first use."""
 
     snapshot: Snapshot
-    """The values that all of this is drawn from (:mod:`netprobe.model`)."""
+    """The underlying values (:mod:`netprobe.model`)."""
     reports: tuple[Report, ...] = ()
-    """The history before the moment, where it was kept."""
+    """The reports before the snapshot, if they were saved."""
 
     @property
     def taken(self) -> dt.datetime:
-        """When, UTC."""
+        """Time of the snapshot, UTC."""
         return dt.datetime.fromtimestamp(self.snapshot.taken_ns / 1e9, dt.UTC)
 
     @property
     def verdict(self) -> str:
-        """The whole moment in one sentence."""
+        """The verdict in one sentence."""
         return verdict(self.snapshot)
 
     @cached_property
@@ -66,12 +66,12 @@ class Fleet:
 
     @property
     def findings(self) -> FindingsView:
-        """What is broken now, most certain first."""
+        """Open findings, most certain first."""
         return FindingsView(self.snapshot, self.snapshot.findings)
 
     @property
     def past_findings(self) -> FindingsView:
-        """What was broken and has ended."""
+        """Findings that have ended."""
         return FindingsView(self.snapshot, self.snapshot.past_findings)
 
     # --- frames ------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Fleet:
     @cached_property
     def paths(self) -> Frame:
         """One row per check: its state, counts and round trips."""
-        from netprobe.notebook.frames import paths_frame  # noqa: PLC0415 - pandas only for who asks
+        from netprobe.notebook.frames import paths_frame  # noqa: PLC0415 - pandas only if it is used
 
         return paths_frame(self.snapshot)
 
@@ -106,34 +106,35 @@ class Fleet:
     # --- pictures and reports ----------------------------------------------------------------
 
     def draw_map(self) -> Picture:
-        """The map, as reports have it."""
+        """The map, as in reports."""
         return Picture(FIGURES["topology"](self.snapshot), f"Map: {self.verdict}")
 
     def draw_matrix(self, *, by: str | None = None, plane: str | None = None) -> Picture:
-        """Who reaches whom; by node, and by cluster where there are many."""
+        """The reachability matrix; by node, or by cluster if there are many nodes."""
         level = _level(by) if by else None
         sheet = draw_matrix(self.snapshot, plane=_plane(plane), level=level)
         return Picture(sheet, f"Reachability matrix: {self.verdict}")
 
     def report(self) -> ReportView:
-        """The report of this moment: ``.markdown()``, ``.html()``, ``.document()``, ``.write(file)``."""
+        """The report of this snapshot: ``.markdown()``, ``.html()``, ``.document()``, ``.write(file)``."""
         return ReportView(SnapshotReport(self.snapshot))
 
     def against(self, intent: str | PathLike[str], *, today: dt.date | None = None) -> ReportView:
-        """This moment beside the *intent* of that file: what its paths show, asking nothing new.
+        """Compare this snapshot with the *intent* of that file; nothing new is asked.
 
-        Exceptions expire on *today*, by default the day of the moment. What no path asks is unproven.
+        Exceptions expire after *today*, by default the day of the snapshot. Cells without a path are
+        unproven.
         """
-        meant = load_intent(Path(intent), today=today or self.taken.date())
-        cells = expand_cells(meant, self.snapshot.inventory)
-        sights = see_cells(self.snapshot, cells)
-        judged = tuple(judge_cells(cells, sights, responders=meant.responders))
+        expected = load_intent(Path(intent), today=today or self.taken.date())
+        cells = expand_cells(expected, self.snapshot.inventory)
+        observations = see_cells(self.snapshot, cells)
+        judged = tuple(judge_cells(cells, observations, responders=expected.responders))
         return ReportView(
-            VerificationReport(judged, {rule.name: rule.where for rule in meant.rules if rule.where})
+            VerificationReport(judged, {rule.name: rule.where for rule in expected.rules if rule.where})
         )
 
     def since(self, before: Fleet) -> ReportView:
-        """What differs from the earlier moment *before*."""
+        """What differs from the earlier snapshot *before*."""
         return ReportView(ComparisonReport(compare_snapshots(before.snapshot, self.snapshot)))
 
     def find_affected(self, finding: Finding) -> Frame:

@@ -1,7 +1,7 @@
-"""Frames for pandas: one row per path, window, agent, finding or pair. pandas is known here only.
+"""pandas frames: one row per path, window, agent, finding or pair. Only this module imports pandas.
 
-Rules: times are UTC timestamps, durations milliseconds in floats, shares 0–1; what was not measured is
-missing (NaN), never 0.
+Rules: times are UTC timestamps, durations are milliseconds as floats, shares 0–1; values that were not
+measured are missing (NaN), never 0.
 """
 
 from __future__ import annotations
@@ -28,19 +28,30 @@ from netprobe.render.reports.verification import VerificationReport
 
 Frame: TypeAlias = pd.DataFrame
 
-_WHO = ("source", "source_cluster", "target", "target_cluster", "probe", "layer")
-_PATHS = ("check", *_WHO, "state", "since", "reason", "sent", "answered", "loss", "rtt_p50_ms", "rtt_p99_ms")
-_WINDOWS = ("start", "check", *_WHO, "sent", "heard", "answered", "loss", "lost_out", "lost_back",
+_CHECK_COLUMNS = ("source", "source_cluster", "target", "target_cluster", "probe", "layer")
+_PATHS = (
+    "check",
+    *_CHECK_COLUMNS,
+    "state",
+    "since",
+    "reason",
+    "sent",
+    "answered",
+    "loss",
+    "rtt_p50_ms",
+    "rtt_p99_ms",
+)
+_WINDOWS = ("start", "check", *_CHECK_COLUMNS, "sent", "heard", "answered", "loss", "lost_out", "lost_back",
             "rtt_p50_ms", "rtt_p99_ms", "detail")  # fmt: skip
 
 
 def paths_frame(snapshot: Snapshot) -> Frame:
-    """One row per check: who asks whom, the state since when, and the counts it rests on."""
-    who = _describe(snapshot)
+    """One row per check: source and target, state and its start, and the counts behind it."""
+    described = _checks_by_id(snapshot)
     rows = [
         {
             "check": path.check,
-            **who.get(path.check, {}),
+            **described.get(path.check, {}),
             "state": str(path.state),
             "since": path.since_ns,
             "reason": path.reason,
@@ -56,11 +67,11 @@ def paths_frame(snapshot: Snapshot) -> Frame:
 
 
 def windows_frame(snapshot: Snapshot, reports: Iterable[Report]) -> Frame:
-    """One row per check and interval, oldest first; without rows where no history was kept.
+    """One row per check and interval, oldest first; empty if no reports were saved.
 
-    ``heard`` is how many requests the far end counted; missing where it told of none.
+    ``heard`` is the number of requests that the responder counted; missing if it reported none.
     """
-    who, reports = _describe(snapshot), tuple(reports)
+    described, reports = _checks_by_id(snapshot), tuple(reports)
     heard: Counter[tuple[CheckId, int]] = Counter()
     for report in reports:
         for each in report.heard:
@@ -69,7 +80,7 @@ def windows_frame(snapshot: Snapshot, reports: Iterable[Report]) -> Frame:
         {
             "start": window.start_ns,
             "check": window.check,
-            **who.get(window.check, {}),
+            **described.get(window.check, {}),
             **_window(window),
             "heard": heard.get((window.check, window.start_ns)),
         }
@@ -94,7 +105,7 @@ def _window(window: Window) -> Mapping[str, object]:
 
 
 def agents_frame(snapshot: Snapshot) -> Frame:
-    """One row per agent: its state, when it reported last, its own health."""
+    """One row per agent: its state, last report and health."""
     rows = [
         {
             "agent": str(status.agent),
@@ -132,7 +143,7 @@ def findings_frame(snapshot: Snapshot, findings: Iterable[Finding]) -> Frame:
 
 
 def matrix_frame(matrix: ReachabilityMatrix) -> Frame:
-    """States by source (rows) and target (columns); missing where nobody asks."""
+    """States by source (rows) and target (columns); missing if no check covers the pair."""
     names = list(matrix.names)
     cells = [
         [str(cell.state) if (cell := matrix.find(source=one, target=other)) else None for other in names]
@@ -142,33 +153,33 @@ def matrix_frame(matrix: ReachabilityMatrix) -> Frame:
 
 
 def cells_frame(judged: Iterable[CellResult]) -> Frame:
-    """One row per cell of an intent: what is expected, what was seen, the verdict."""
+    """One row per cell of an intent: expectation, reason and verdict."""
     rows = [
         {
-            "source": str(one.cell.source),
-            "source_cluster": one.cell.source.cluster,
-            "target": one.cell.target,
-            "target_cluster": one.cell.target_cluster,
-            "door": str(one.cell.door),
-            "expected": str(one.cell.expected),
-            "verdict": str(one.verdict),
-            "reason": one.reason,
-            "rule": one.cell.rule,
+            "source": str(result.cell.source),
+            "source_cluster": result.cell.source.cluster,
+            "target": result.cell.target,
+            "target_cluster": result.cell.target_cluster,
+            "door": str(result.cell.door),
+            "expected": str(result.cell.expected),
+            "verdict": str(result.verdict),
+            "reason": result.reason,
+            "rule": result.cell.rule,
         }
-        for one in judged
+        for result in judged
     ]
     columns = ["source", "source_cluster", "target", "target_cluster", "door", "expected", "verdict",
                "reason", "rule"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def _describe(snapshot: Snapshot) -> Mapping[CheckId, Mapping[str, str]]:
-    return {check.id: _who(check) for check in snapshot.checks}
+def _checks_by_id(snapshot: Snapshot) -> Mapping[CheckId, Mapping[str, str]]:
+    return {check.id: _describe_check(check) for check in snapshot.checks}
 
 
-def _who(check: Check) -> Mapping[str, str]:
+def _describe_check(check: Check) -> Mapping[str, str]:
     probe = check.probe
-    told = (
+    values = (
         str(check.source),
         check.source.cluster,
         check.target.name,
@@ -176,13 +187,13 @@ def _who(check: Check) -> Mapping[str, str]:
         _name(probe),
         str(check.layer),
     )
-    return dict(zip(_WHO, told, strict=True))
+    return dict(zip(_CHECK_COLUMNS, values, strict=True))
 
 
 def _name(probe: Probe) -> str:
-    """``icmp``, ``udp/9771``, ``icmp 1370 B``: what was asked, where, and how large."""
-    told = f"{probe.kind}/{probe.port}" if probe.port else probe.kind
-    return f"{told} {probe.size} B" if probe.size else told
+    """Kind, port and size of a probe: ``icmp``, ``udp/9771``, ``icmp 1370 B``."""
+    text = f"{probe.kind}/{probe.port}" if probe.port else probe.kind
+    return f"{text} {probe.size} B" if probe.size else text
 
 
 def _timed(frame: Frame, column: str) -> Frame:
@@ -199,7 +210,7 @@ def _ms(span_ns: float | None) -> float | None:
 
 
 def changes_frame(changes: Iterable[Change]) -> Frame:
-    """One row per change between two moments."""
+    """One row per change between two snapshots."""
     rows = [
         {
             "change": str(change.kind),
@@ -218,11 +229,11 @@ def changes_frame(changes: Iterable[Change]) -> Frame:
 
 
 def frame_of(subject: ReportSubject) -> Frame:
-    """The rows of a report: of a verification its cells, of a comparison its changes."""
+    """The rows of a report: the cells of a verification, or the changes of a comparison."""
     match subject:
         case VerificationReport(judged=judged):
             return cells_frame(judged)
         case ComparisonReport(comparison=comparison):
             return changes_frame(comparison.changes)
         case _:
-            raise MisuseError("the report of a moment is no single frame: ask the fleet for paths or agents")
+            raise MisuseError("the report of a snapshot has no frame; use the fleet's paths or agents")

@@ -1,7 +1,7 @@
-"""An intent beside a saved moment: what its paths already show, without asking anybody anything new. Pure.
+"""Compares an intent with a saved snapshot, without asking anything new. Pure.
 
-A path that is up is an open door. One that is down is a shut door, with a witness where the same agent
-heard the same address answer anything else. What no check asks stays unproven.
+Rule: a path that is up is an open port. A path that is down is a filtered port, if the same agent got an
+answer from the same address by another check (the control probe). Cells without a check are unproven.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ _PROTOCOLS = {"icmp": Protocol.ICMP, "udp": Protocol.UDP, "tcp": Protocol.TCP}
 
 
 def see_cells(snapshot: Snapshot, cells: Iterable[Cell]) -> dict[Cell, PortObservation]:
-    """What the paths of *snapshot* say of *cells*; a cell that no path asks is left out."""
+    """The observations of *cells* in the paths of *snapshot*; cells without a path are left out."""
     paths = {path.check: path for path in snapshot.paths}
-    sights = {
-        key: _sight(paths[check.id]) for check in snapshot.checks if check.id in paths for key in _keys(check)
+    observations = {
+        key: _observation(paths[check.id])
+        for check in snapshot.checks
+        if check.id in paths
+        for key in _keys(check)
     }
-    return {cell: sight for cell in cells if (sight := _find(sights, cell)) is not None}
+    return {cell: observation for cell in cells if (observation := _find(observations, cell)) is not None}
 
 
 Key = tuple[str, str, PortSpec]
@@ -34,16 +37,16 @@ Key = tuple[str, str, PortSpec]
 
 def _keys(check: Check) -> Iterator[Key]:
     protocol = _PROTOCOLS.get(check.probe.kind)
-    if protocol is not None and not check.probe.size:  # a large packet that is lost says nothing of a door
+    if protocol is not None and not check.probe.size:  # a lost large packet is no evidence about a port
         port = check.probe.port if protocol is not Protocol.ICMP else 0
         yield str(check.source), check.target.address, PortSpec(protocol, port)
 
 
-def _find(sights: Mapping[Key, PortObservation], cell: Cell) -> PortObservation | None:
-    return sights.get((str(cell.source), cell.address, cell.door))
+def _find(observations: Mapping[Key, PortObservation], cell: Cell) -> PortObservation | None:
+    return observations.get((str(cell.source), cell.address, cell.door))
 
 
-def _sight(path: PathStatus) -> PortObservation:
+def _observation(path: PathStatus) -> PortObservation:
     match path.state:
         case PathState.UP | PathState.DEGRADED:
             return PortObservation(Verdict.OPEN)

@@ -1,4 +1,4 @@
-"""From a place to a fleet: a directory is a bundle, ``nats://`` or ``tls://`` a collector's bus."""
+"""Opens a fleet: from the directory of an evidence bundle, or from a collector's bus by its URL."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def open_fleet(
 ) -> Fleet:
     """The fleet at *place*: an evidence bundle's directory, or the URL of a collector's bus.
 
-    A bus needs *seed*, the file with the key that may ask; *ca* is the file of certificates to trust where it
-    speaks TLS and they are not the machine's. Raises :class:`~netprobe.errors.InputError` where
-    a bundle or a seed cannot be read, :class:`~netprobe.errors.SystemRefusedError` where nobody answers.
+    A bus needs *seed*, the file with an operator's nkey seed; *ca* is a file of CA certificates, if the bus
+    uses TLS with a private CA. Raises :class:`~netprobe.errors.InputError` if a bundle or a seed cannot be
+    read, :class:`~netprobe.errors.SystemRefusedError` if the collector does not answer.
     """
     if isinstance(place, str) and place.startswith(_SCHEMES):
         return Fleet(_ask(place, seed, ca))
@@ -36,12 +36,12 @@ def open_fleet(
 
 
 def _ask(url: str, seed: str | PathLike[str] | None, ca: str | PathLike[str] | None) -> Snapshot:
-    """Ask in a thread of its own: a notebook runs in an event loop already."""
+    """Ask in a separate thread, because a notebook already runs in an event loop."""
     from netprobe.bus.login import ServerTrust  # noqa: PLC0415
-    from netprobe.bus.operator import Access, ask_snapshot  # noqa: PLC0415 - a bundle is read without any bus
+    from netprobe.bus.operator import Access, ask_snapshot  # noqa: PLC0415 - bundles need no bus
 
     if seed is None:
-        raise InputError("needs seed=FILE, the key that may ask", where=url)
+        raise InputError("needs seed=FILE, the nkey seed of an operator", where=url)
     try:
         trust = ServerTrust(Path(ca)) if ca is not None else None
         access = Access(url, Path(seed).read_text().strip(), trust)

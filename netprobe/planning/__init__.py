@@ -1,7 +1,7 @@
-"""From an inventory to what every agent asks: plans, legs and coverage. Pure: seed and epoch are arguments.
+"""Planning: pure functions from an inventory, seed and epoch to plans with legs and coverage.
 
-Read in this order: ``policy`` (how much), ``fabric`` (how clusters are joined), ``routes`` (which components
-a packet crosses), ``pairs`` and ``zones`` (who asks whom), ``questions`` (what is asked), ``budgets`` (what
-fits), ``coverage``, ``splits`` (what would tell more), ``fleet``, ``bulk`` (the same as arrays, for
-the largest fleets); ``rings`` holds what stays put when nodes come and go.
+Read in this order: ``policy`` (sizes), ``cluster_graph`` (how clusters are connected), ``routes`` (components
+that a packet crosses), ``circulant``, ``pairs`` and ``zones`` (sources and targets), ``checks``, ``budgets``,
+``coverage``, ``discriminating_checks`` (further checks), ``fleet_plan``, ``array_planner`` (the same as
+arrays, for the largest fleets).
 """

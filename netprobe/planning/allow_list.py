@@ -1,4 +1,4 @@
-"""What any agent may be asked on demand, as few CIDRs as say exactly that. Pure."""
+"""Targets of on-demand checks, as the smallest list of CIDRs that covers exactly these addresses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from netprobe.model.inventory import Cluster, Inventory
 
 MAX_ADDRESSES = 4_096
-"""Every plan carries the list. In a larger fleet the clusters' ranges stand for their single addresses."""
+"""Limit of single addresses, as every plan contains the list; a larger fleet uses the clusters' ranges."""
 
 
 def find_askable(inventory: Inventory, *, max_addresses: int = MAX_ADDRESSES) -> tuple[str, ...]:
@@ -38,6 +38,10 @@ def _ranges(cluster: Cluster) -> Iterable[str]:
 
 def _collapse(texts: Iterable[str]) -> tuple[str, ...]:
     networks = [ipaddress.ip_network(text) for text in texts]
-    v4 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv4Network))
-    v6 = ipaddress.collapse_addresses(one for one in networks if isinstance(one, ipaddress.IPv6Network))
-    return (*(str(one) for one in v4), *(str(one) for one in v6))
+    v4 = ipaddress.collapse_addresses(
+        network for network in networks if isinstance(network, ipaddress.IPv4Network)
+    )
+    v6 = ipaddress.collapse_addresses(
+        network for network in networks if isinstance(network, ipaddress.IPv6Network)
+    )
+    return (*(str(network) for network in v4), *(str(network) for network in v6))

@@ -1,8 +1,8 @@
-"""Keep a plan within its budgets: what may be left out takes turns, the rest is never dropped silently.
+"""Keeps a plan within its budgets: variants take turns, base checks are never dropped.
 
-All figures are probes per interval. An agent and a cluster are charged with what they send; one direction of
-a tunnel or link with what crosses it, as question or as answer. Variants (TCP, IPv6, large packets) are left
-out first and only; base checks carry coverage and localisation.
+Rule: all figures are probes per interval. An agent and a cluster are charged for what they send; one
+direction of a tunnel or link for what crosses it, as question or as answer. Only variants (TCP, IPv6, large
+packets) are left out, because coverage and localisation depend on the base checks.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from netprobe.planning.policy import PlanPolicy
 
 _CIRCLE = 1 << 64
 _GOLDEN = 0x9E3779B97F4A7C15
-"""2**64 divided by the golden ratio: multiples of it fall into the widest gaps of the circle in turn."""
+"""2**64 divided by the golden ratio; its multiples are spread evenly over the circle."""
 
 Account = tuple[str, str]
-"""What is charged: ``agent``, ``cluster`` or ``tunnel``, and its name."""
+"""A budget to charge: ``agent``, ``cluster`` or ``tunnel``, and its name."""
 
 
 def keep_within(
     questions: Sequence[PlannedCheck], policy: PlanPolicy, *, epoch: int, seed: int
 ) -> tuple[list[PlannedCheck], int]:
-    """The questions that fit, in their order, and how many variants do not.
+    """The checks that fit, in their order, and the number of variants that do not.
 
-    Variants lie on a circle by their identity; each epoch begins elsewhere on it and takes what fits, so each
-    is first in its turn. Raises `InputError` where even the base checks exceed a budget.
+    Variants are placed on a circle by their identity; each epoch starts at another point and takes what fits,
+    so that each variant gets its turn. Raises `InputError` if the base checks alone exceed a budget.
     """
     limits = {
         "agent": policy.agent_budget,
@@ -49,7 +49,7 @@ def keep_within(
         if _fits(charged, question, limits):
             _charge(charged, question)
             kept.add(question.check.id)
-    fitting = [one for one in questions if not one.is_variant or one.check.id in kept]
+    fitting = [question for question in questions if not question.is_variant or question.check.id in kept]
     return fitting, len(questions) - len(fitting)
 
 
@@ -77,7 +77,7 @@ def _fits(charged: Counter[Account], question: PlannedCheck, limits: dict[str, i
 
 
 def _refuse_excess(charged: Counter[Account], limits: dict[str, int | None]) -> None:
-    """Name the account that is furthest above its budget."""
+    """Raise an error that names the budget with the largest excess."""
     excess = [
         (number - limit, account, limit)
         for account, number in charged.items()
@@ -88,7 +88,7 @@ def _refuse_excess(charged: Counter[Account], limits: dict[str, int | None]) -> 
     over, (kind, name), limit = max(excess)
     where = name if kind == "tunnel" else f"{kind} {name}"
     raise InputError(
-        f"{limit + over} probes per interval cannot be left out, the {kind} budget is {limit}"
+        f"the base checks need {limit + over} probes per interval, but the {kind} budget is {limit}"
         f" ({len(excess)} of {len(charged)} budgets exceeded)",
         where=where,
     )
@@ -101,4 +101,4 @@ def _in_turns(questions: Sequence[PlannedCheck], *, epoch: int, seed: int) -> It
         digest = hashlib.blake2b(f"{seed} {question.check.id}".encode(), digest_size=8).digest()
         return (int.from_bytes(digest, "big") - begin) % _CIRCLE
 
-    yield from sorted((one for one in questions if one.is_variant), key=place)
+    yield from sorted((question for question in questions if question.is_variant), key=place)

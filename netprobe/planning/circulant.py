@@ -1,10 +1,10 @@
-"""Who asks whom inside a cluster so that one node more or less changes k checks, not all of them.
+"""Circulant plan of one cluster, in which adding or removing a node changes k checks instead of all.
 
-Rules: every node sits in one of S slots, S a prime, found from its own name; nobody has to remember slots.
-Offset o joins the slots in one cycle s → s + o (mod S), as S is prime; each node asks the next *occupied*
-slot of the cycle. So every node asks once and is asked once per offset, a node that comes or goes changes one
-check elsewhere per offset, and once all offsets had their turn every ordered pair was asked: a pair whose
-slots differ by o is joined directly by offset o.
+Rules: every node has one of S slots, S a prime, computed from its name, so that no state is needed. Offset o
+connects the slots in one cycle s → s + o (mod S), as S is prime; each node asks the node in the next
+*occupied* slot of the cycle. So every node asks once and is asked once per offset, a node that is added or
+removed changes one other check per offset, and after all offsets every ordered pair was asked: a pair whose
+slots differ by o is connected directly by offset o.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def node_keys(names: Iterable[str]) -> KeyArray:
 
 
 def slot_count(nodes: int) -> int:
-    """How many slots a cluster of *nodes* has: a prime above twice the next power of two.
+    """Number of slots of a cluster of *nodes*: a prime above twice the next power of two.
 
-    It changes only when the cluster outgrows a power of two; that is when a whole cluster is planned anew.
+    It changes only when the cluster outgrows a power of two; only then is the whole cluster planned anew.
 
     >>> slot_count(1000), slot_count(1024), slot_count(1025)
     (2053, 2053, 4099)
@@ -42,11 +42,11 @@ def slot_count(nodes: int) -> int:
 
 
 def assign_slots(keys: KeyArray, slots: int) -> IntArray:
-    """Give each node the first slot of its own sequence that no node with a smaller key wants.
+    """Give each node the first slot of its own sequence that no node with a smaller key claims.
 
-    The sequences are those of double hashing. It is a stable matching (Gale and Shapley, 1962), so the order
-    of the nodes does not matter; and as at most half of the slots are taken, one node more displaces on
-    average less than one other.
+    The sequences are those of double hashing. This is a stable matching (Gale and Shapley, 1962), so the
+    order of the nodes does not matter; as at most half of the slots are taken, a new node displaces less than
+    one other on average.
     """
     if len(keys) > slots or len(np.unique(keys)) < len(keys):
         raise MisuseError(f"{len(keys)} nodes do not fit into {slots} slots, or two have the same key")
@@ -54,17 +54,17 @@ def assign_slots(keys: KeyArray, slots: int) -> IntArray:
     step = np.uint64(1) + (keys >> np.uint64(32)) % np.uint64(slots - 1)
     tries = np.zeros(len(keys), np.uint64)
     while True:
-        wanted = (start + tries * step) % np.uint64(slots)
-        order = np.lexsort((keys, wanted))
+        claimed = (start + tries * step) % np.uint64(slots)
+        order = np.lexsort((keys, claimed))
         taken = np.zeros(len(keys), bool)
-        taken[order[1:]] = wanted[order[1:]] == wanted[order[:-1]]
+        taken[order[1:]] = claimed[order[1:]] == claimed[order[:-1]]
         if not taken.any():
-            return wanted.astype(np.int64)
+            return claimed.astype(np.int64)
         tries[taken] += np.uint64(1)
 
 
 def follow(slot: IntArray, *, slots: int, offset: int) -> IntArray:
-    """For each node the node in the next occupied slot of the cycle of *offset* (1 … slots − 1).
+    """For each node, the node in the next occupied slot of the cycle of *offset* (1 … slots − 1).
 
     >>> follow(np.array([0, 2, 3]), slots=5, offset=1)
     array([1, 2, 0])
@@ -77,13 +77,13 @@ def follow(slot: IntArray, *, slots: int, offset: int) -> IntArray:
 
 
 def offsets_of(epoch: int, *, slots: int, degree: int, seed: int) -> IntArray:
-    """The *degree* offsets of one epoch: all have their turn once before one comes again.
+    """The *degree* offsets of one epoch; all offsets are used once before one is used again.
 
-    An offset and its opposite never share an epoch: their rows would be the same, only out and back swapped.
+    An offset and its opposite never share an epoch: their checks would be equal with out and back swapped.
     """
     half = (slots - 1) // 2
     if degree > half:
-        raise MisuseError(f"{degree} offsets per epoch of only {half}")
+        raise MisuseError(f"{degree} offsets per epoch are more than the {half} that exist")
     forward = 1 + np.random.default_rng((seed, slots)).permutation(half)
     turns = np.concatenate((forward, slots - forward))
     return turns[(epoch * degree + np.arange(degree)) % len(turns)].astype(np.int64)

@@ -1,8 +1,8 @@
-"""What a plan can and cannot see.
+"""Coverage of a plan: components that checks cross, and those that can be told apart.
 
-Two components whose columns in the matrix (leg × component) are equal look the same whatever happens: they
-form a class. Out and back are rows of their own, because loss is told apart by direction. A row that may take
-one of several ways counts a component once for each way that crosses it.
+Rule: components with equal columns in the matrix (leg × component) always look the same and form a class. Out
+and back are separate rows, because loss is measured per direction. A leg with several possible routes counts
+a component once for each route that crosses it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from netprobe.planning.cluster_graph import ClusterGraph
 _MASK = (1 << 64) - 1
 
 
-def measure_coverage(fabric: ClusterGraph, legs: Iterable[Legs]) -> Coverage:
-    """Count covered and singly identifiable components, and name the classes.
+def measure_coverage(graph: ClusterGraph, legs: Iterable[Legs]) -> Coverage:
+    """Count covered and identifiable components, and list the classes.
 
-    A component's column is held as the sum of 64-bit hashes of its rows, not as a set: a fleet of 100,000
-    nodes fits into memory, and two different columns collide with a chance of 2**-64.
+    A component's column is stored as the sum of 64-bit hashes of its rows, not as a set: a fleet of 100,000
+    nodes fits into memory, and two different columns collide with a probability of 2**-64.
     """
     columns: dict[Component, int] = {}
     checks = 0
     for leg in legs:
         checks += 1
-        for ways in {leg.ways_out, leg.ways_back}:
-            row = _hash(ways)
-            for component in chain.from_iterable(ways):
+        for routes in {leg.ways_out, leg.ways_back}:
+            row = _hash(routes)
+            for component in chain.from_iterable(routes):
                 columns[component] = (columns.get(component, 0) + row) & _MASK
-    uncovered = sorted(set(_expected(fabric)) - columns.keys())
+    uncovered = sorted(set(_expected(graph)) - columns.keys())
     classes = _classes(columns)
-    alone = len(columns) - sum(len(group) for group in classes)
-    return Coverage(len(columns) + len(uncovered), len(columns), alone, tuple(uncovered), classes, checks)
+    identifiable = len(columns) - sum(len(group) for group in classes)
+    return Coverage(
+        len(columns) + len(uncovered), len(columns), identifiable, tuple(uncovered), classes, checks
+    )
 
 
 def _classes(columns: dict[Component, int]) -> tuple[tuple[Component, ...], ...]:
@@ -46,21 +48,21 @@ def _classes(columns: dict[Component, int]) -> tuple[tuple[Component, ...], ...]
     return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
 
 
-def _expected(fabric: ClusterGraph) -> Iterable[Component]:
-    """The components that exist whatever the plan asks."""
-    for node in fabric.node_of:
+def _expected(graph: ClusterGraph) -> Iterable[Component]:
+    """The components that exist independently of the plan."""
+    for node in graph.node_of:
         yield node_out(node)
         yield node_in(node)
-        cluster = fabric.cluster_of[node.cluster]
+        cluster = graph.cluster_of[node.cluster]
         if cluster.services:
             yield service_proxy(node)
-    for name in fabric.cluster_of:
-        for hop in fabric.hops_from(name):
+    for name in graph.cluster_of:
+        for hop in graph.hops_from(name):
             yield gateway_out(hop.source_gateway)
             yield hop.component
             yield gateway_in(hop.target_gateway)
 
 
-def _hash(ways: tuple[tuple[Component, ...], ...]) -> int:
-    text = "||".join("|".join(map(str, way)) for way in ways)
+def _hash(routes: tuple[tuple[Component, ...], ...]) -> int:
+    text = "||".join("|".join(map(str, route)) for route in routes)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -1,4 +1,4 @@
-"""Numbers for a fleet's parts, so that legs can be arrays: by arithmetic where every node has the part."""
+"""Numbers of a fleet's components, so that legs can be arrays; those that every node has are computed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from netprobe.model.component import (
 from netprobe.model.names import NodeId
 
 PER_NODE = 9
-"""Parts that every node has a number for: node, pods, three doors and two service proxies."""
+"""Components per node: node, pods (each in and out), three firewall rules and two service proxies."""
 OUT, IN, POD_OUT, POD_IN, ICMP, UDP, TCP, PROXY, NAMES = range(PER_NODE)
 
 
 @dataclass(eq=False)
 class PartNumbers:
-    """Numbers for parts: nine per node by arithmetic, everything else as it appears."""
+    """Numbers of components: nine per node by arithmetic, the others in order of appearance."""
 
     nodes: tuple[NodeId, ...]
     port: int
@@ -40,11 +40,11 @@ class PartNumbers:
 
     @property
     def size(self) -> int:
-        """How many parts have a number."""
+        """Number of components that have a number."""
         return PER_NODE * len(self.nodes) + len(self.number_of) + len(self.overlay_of)
 
     def number(self, part: Component) -> int:
-        """The number of a part that has none by arithmetic."""
+        """The number of a component that has none by arithmetic."""
         if part.kind is ComponentKind.OVERLAY and not part.detail:
             near, far = part.node, part.target_node
             if near is not None and far is not None:
@@ -71,14 +71,14 @@ class PartNumbers:
         return named
 
     def component(self, number: int) -> Component:
-        """The part of a number."""
+        """The component with a number."""
         kind, place = divmod(number, len(self.nodes))
         if kind >= PER_NODE:
             return self._by_number[number]
         node = self.nodes[place]
-        doors = {ICMP: "icmp", UDP: f"udp/{self.port}", TCP: f"tcp/{self.port}"}
-        if kind in doors:
-            return firewall_rule(node, port=doors[kind])
+        ports = {ICMP: "icmp", UDP: f"udp/{self.port}", TCP: f"tcp/{self.port}"}
+        if kind in ports:
+            return firewall_rule(node, port=ports[kind])
         if kind == NAMES:
             return service_proxy_for_dns(node)
         made = {OUT: node_out, IN: node_in, POD_OUT: pod_out, POD_IN: pod_in, PROXY: service_proxy}

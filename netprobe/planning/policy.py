@@ -1,4 +1,4 @@
-"""How much is asked: sizes, counts and time-outs of a plan."""
+"""Parameters of the planner: sizes, counts and time-outs."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from netprobe.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class PlanPolicy:
-    """The knobs of the planner; the defaults fit fleets from a lab to hundreds of nodes."""
+    """Parameters of the planner; the defaults fit fleets from a lab to hundreds of nodes."""
 
     full_mesh_nodes: int = 16
-    """Up to this many nodes everybody asks everybody: cheap, and nothing is left to chance."""
+    """Largest number of nodes for which a full mesh is planned."""
     all_pairs_clusters: int = 24
-    """Up to this many clusters workers of every ordered pair ask each other in every epoch; above it workers
-    of some pairs, in turns, and in the others one gateway asks the other, over every link."""
+    """Largest number of clusters for which workers of every ordered pair ask each other in every epoch. Above
+    it, workers of some pairs do in turns, and for the others the gateways ask each other over every link."""
     sampled_groups: int = 2
-    """How many groups of three remote clusters the workers of one cluster ask in one epoch, where pairs are
-    sampled."""
+    """Number of groups of three remote clusters that the workers of one cluster ask in one epoch, where pairs
+    are sampled."""
     degree: int = 2
-    """k of the circulant: how many nodes of its own cluster each node asks per epoch."""
+    """k of the circulant plan: number of nodes of its own cluster that each node asks per epoch."""
     variant_share: float = 0.25
-    """Share of pairs that also get the TCP, large and IPv6 variants, where the mesh is not full."""
+    """Share of pairs that also get the TCP, large and IPv6 variants, unless a full mesh is planned."""
     burst: int = 3
-    """ICMP and UDP probes per check and interval; loss shows in less time with more of them."""
+    """ICMP and UDP probes per check and interval; more of them show loss in less time."""
     flows: int = 4
-    """How many more UDP flows a pair gets per epoch where routers spread flows over several ways."""
+    """Number of further UDP flows of a pair per epoch if routers balance flows over several routes."""
     timeout_ns: int = 500_000_000
     with_host_plane: bool = True
-    """Ask from the host plane as well; it tells a CNI fault from a node fault."""
+    """Also ask from the host plane, which separates a CNI fault from a node fault."""
     agent_budget: int | None = None
-    """The most probes per interval one agent sends; None for no limit."""
+    """Largest number of probes per interval that one agent sends; None for no limit."""
     cluster_budget: int | None = None
-    """The most probes per interval all agents of one cluster send; None for no limit."""
+    """Largest number of probes per interval that all agents of one cluster send; None for no limit."""
     tunnel_budget: int | None = None
-    """The most probes per interval that cross one direction of a tunnel or link; None for no limit."""
+    """Largest number of probes per interval across one direction of a tunnel or link; None for no limit."""
 
     def __post_init__(self) -> None:
         for name in ("agent_budget", "cluster_budget", "tunnel_budget"):
             budget = getattr(self, name)
             if budget is not None and budget < 1:
-                raise InputError(f"{budget} is no number of probes", where=name.replace("_", " "))
+                raise InputError(f"{budget} is not a positive number of probes", where=name.replace("_", " "))

@@ -1,7 +1,7 @@
-"""Which components a packet crosses, each direction on its own (docs/architecture.md, Paths and their legs).
+"""Components that a packet crosses in each direction (docs/architecture.md, Paths and their legs).
 
-Rule: the answer's legs are those of a packet from the target to the source, computed the same way; nothing is
-reversed by hand, so an asymmetric way is asymmetric here too.
+Rule: the leg back is computed as that of a packet from the target to the source, never by reversing the leg
+out, so an asymmetric path is asymmetric here too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from netprobe.planning.cluster_graph import ClusterGraph, ClusterRoute, LinkHop
 Route = tuple[Component, ...]
 
 
-def find_routes(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
-    """The components from one agent's place to another's, in order; none where no link leads there.
+def find_routes(graph: ClusterGraph, *, source: AgentId, target: AgentId) -> tuple[Route, ...]:
+    """The components from one agent to another, in order; empty if no link leads there.
 
-    Several where a flow may take any of several equal ways; a flow keeps to one, nobody knows to which.
+    There are several routes if flows are balanced; a flow stays on one of them, but which one is unknown.
     """
     here, there = source.node_id, target.node_id
     begin = (pod_out(here),) if source.plane is Plane.POD else ()
@@ -38,43 +38,43 @@ def find_routes(fabric: ClusterGraph, *, source: AgentId, target: AgentId) -> tu
         pods = Plane.POD in (source.plane, target.plane)
         middles: tuple[Route, ...] = ((overlay(here, there),) if pods else (),)
     else:
-        middles = find_middles(fabric, source=here, target=there)
+        middles = find_middles(graph, source=here, target=there)
     return tuple((*begin, node_out(here), *middle, node_in(there), *end) for middle in middles)
 
 
-def find_middle(fabric: ClusterGraph, *, source: NodeId, target: NodeId) -> Route | None:
-    """The first of `find_middles`; None where no link leads there."""
-    way = fabric.way_between(source, target)
-    return _find_middle(way, source=source, target=target) if way is not None else None
+def find_middle(graph: ClusterGraph, *, source: NodeId, target: NodeId) -> Route | None:
+    """The first of `find_middles`; None if no link leads there."""
+    link_route = graph.route_between(source, target)
+    return _find_middle(link_route, source=source, target=target) if link_route is not None else None
 
 
-def find_middles(fabric: ClusterGraph, *, source: NodeId, target: NodeId) -> tuple[Route, ...]:
-    """What lies between two nodes of different clusters, for each way that a flow may take.
+def find_middles(graph: ClusterGraph, *, source: NodeId, target: NodeId) -> tuple[Route, ...]:
+    """The components between two nodes of different clusters, for each route that a flow may take.
 
-    Whatever leaves a cluster rides the overlay to the gateway, from the host plane too.
+    Packets to another cluster cross the overlay to the gateway, from the host plane too.
 
-    Of several links it takes the first that is active, or any of those that share the flows; the others carry
-    what their own gateways ask.
+    Of several links, the first active one is taken, or any of those that balance flows; the others are used
+    only by their own gateways.
     """
-    ways = fabric.ways_between(source, target)
-    return tuple(_find_middle(way, source=source, target=target) for way in ways)
+    link_routes = graph.routes_between(source, target)
+    return tuple(_find_middle(link_route, source=source, target=target) for link_route in link_routes)
 
 
-def _find_middle(way: ClusterRoute, *, source: NodeId, target: NodeId) -> Route:
-    first, last = way.hops[0].source_gateway, way.hops[-1].target_gateway
+def _find_middle(link_route: ClusterRoute, *, source: NodeId, target: NodeId) -> Route:
+    first, last = link_route.hops[0].source_gateway, link_route.hops[-1].target_gateway
     route: list[Component] = []
     if source != first:
         route += (cluster_route(source, gateway=first, target=target.cluster), overlay(source, first))
-    route += _over_links(way)
+    route += _over_links(link_route)
     if target != last:
         route.append(overlay(last, target))
     return tuple(route)
 
 
-def _over_links(way: ClusterRoute) -> list[Component]:
+def _over_links(link_route: ClusterRoute) -> list[Component]:
     route: list[Component] = []
     at: NodeId | None = None
-    for hop in way.hops:
+    for hop in link_route.hops:
         if at is not None and at != hop.source_gateway:
             route.append(overlay(at, hop.source_gateway))
         route += (gateway_out(hop.source_gateway), hop.component, gateway_in(hop.target_gateway))
@@ -83,10 +83,10 @@ def _over_links(way: ClusterRoute) -> list[Component]:
 
 
 def find_link_route(hop: LinkHop) -> Route:
-    """From one gateway's host over one link to the other end of that link."""
+    """The route from one gateway's host over one link to the other end of that link."""
     return (node_out(hop.source_gateway), hop.component, node_in(hop.target_gateway))
 
 
 def find_outer_route(*, source: NodeId, target: NodeId) -> Route:
-    """From one gateway's outer address to another's, below every tunnel."""
+    """The route from one gateway's outer address to another's, below every tunnel."""
     return (node_out(source), underlay(source.cluster, target.cluster), node_in(target))

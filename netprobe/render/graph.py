@@ -48,7 +48,7 @@ def build_graph(snapshot: Snapshot) -> nx.MultiDiGraph[str]:
         builder.add_cluster(cluster)
     for agent in snapshot.inventory.iter_agents():
         builder.add_agent(agent)
-    for link, detail in zip(snapshot.inventory.links, snapshot.inventory.tell_links_apart(), strict=True):
+    for link, detail in zip(snapshot.inventory.links, snapshot.inventory.link_details(), strict=True):
         builder.add_link(link, detail)
     builder.add_parts()
     return graph

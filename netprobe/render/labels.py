@@ -110,7 +110,7 @@ class Names:
         direct = pairs[LinkKind.DIRECT] - pairs[LinkKind.TUNNEL]
         beside = {
             (frozenset((link.source, link.target)), detail)
-            for link, detail in zip(inventory.links, inventory.tell_links_apart(), strict=True)
+            for link, detail in zip(inventory.links, inventory.link_details(), strict=True)
             if detail and link.kind is LinkKind.DIRECT
         }
         short = short_names(cluster.name for cluster in inventory.clusters)

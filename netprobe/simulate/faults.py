@@ -90,7 +90,7 @@ def _require_known(inventory: Inventory, kind: str, key: str, value: str) -> Non
 
 
 def _require_link(inventory: Inventory, told: str, where: str) -> None:
-    if told not in inventory.tell_links_apart():
+    if told not in inventory.link_details():
         raise InputError("there is no such link", where=where)
 
 

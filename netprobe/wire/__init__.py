@@ -1,1 +1,1 @@
-"""Bytes to values and back: packets, bus messages, documents. Every decoder takes its input as hostile."""
+"""Codecs for packets, bus messages and documents; every decoder treats its input as hostile."""

@@ -1,6 +1,6 @@
-"""Whoever can let an agent ask: the bus is one way, and a command run beside the agent may be another.
+"""The asker: interface for passing questions to agents, over the bus, over streams or over SSH.
 
-Rule: a question that cannot be asked is answered with :class:`Declined`, so that it costs nothing but itself.
+Rule: a question that cannot be asked gets the reply :class:`Declined`; the other questions are not affected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netprobe.wire.messages import Reply
 
 
 class Asker(Protocol):
-    """Lets agents ask."""
+    """Passes questions to agents."""
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
         """One reply per check, in order. Several agents may be asked at once."""

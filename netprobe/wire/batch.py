@@ -1,7 +1,7 @@
-"""Packets as arrays: what all batched builders and readers share.
+"""Packets as arrays: functions shared by all batched builders and readers.
 
-Rule: a batch is a matrix of bytes, one packet per row; a field is a slice of columns, big-endian as on the
-wire. Everything here is a pure function over arrays. Addresses are rows of 16 bytes, IPv4 as
+Rule: a batch is a matrix of bytes with one packet per row; a field is a slice of columns, big-endian as on
+the wire. Everything here is a pure function over arrays. Addresses are rows of 16 bytes, IPv4 as
 ``::ffff:a.b.c.d`` (RFC 4291 section 2.5.5.2), so that one table holds both families.
 """
 
@@ -30,7 +30,7 @@ MAPPED_PREFIX = np.array([0] * 10 + [0xFF, 0xFF], dtype=np.uint8)
 
 
 def pack_addresses(addresses: Sequence[str]) -> Rows:
-    """Turn addresses as text into a matrix of shape ``(n, 16)``; a wrong one is an :class:`InputError`."""
+    """Turn addresses as text into a matrix of shape ``(n, 16)``; :class:`InputError` if one is invalid."""
     packed = bytearray()
     for index, text in enumerate(addresses):
         if (v4 := _plain_v4(text)) is not None:
@@ -45,7 +45,7 @@ def pack_addresses(addresses: Sequence[str]) -> Rows:
 
 
 def _plain_v4(text: str) -> bytes | None:
-    """An IPv4 address in its one proper form; most are, and ipaddress takes ten times as long."""
+    """An IPv4 address in canonical form: the usual case, for which ipaddress takes ten times as long."""
     try:
         packed = bytes(map(int, text.split(".")))
     except ValueError:
@@ -60,13 +60,13 @@ def address_text(row: Rows) -> str:
     ['10.0.0.1', 'fd00::1']
     """
     packed = row.tobytes()
-    if packed[:12] == _MAPPED:  # most addresses are, and ipaddress takes twenty times as long
+    if packed[:12] == _MAPPED:  # the usual case; ipaddress takes twenty times as long
         return ".".join(map(str, packed[12:]))
     return str(ipaddress.IPv6Address(packed))
 
 
 def is_mapped(addresses: Rows) -> Flags:
-    """Which rows of an address matrix are IPv4."""
+    """Flags of the rows of an address matrix that are IPv4."""
     return np.asarray((addresses[:, :12] == MAPPED_PREFIX).all(axis=1))
 
 
@@ -147,7 +147,7 @@ def update_checksums(old: U16, before: Rows, after: Rows) -> U16:
 def pseudo_sums(source: Rows, target: Rows, *, protocol: int, length: int) -> U64:
     """Sums of the pseudo headers (RFC 9293 section 3.1, RFC 8200 section 8.1), per row.
 
-    Mapped addresses need no special care: only their last four bytes may be summed, so they are cut.
+    Of mapped addresses only the last four bytes are summed.
     """
     v4 = is_mapped(target)
     keep = np.where(v4[:, None], np.arange(16) >= 12, True).astype(np.uint8)
@@ -155,10 +155,10 @@ def pseudo_sums(source: Rows, target: Rows, *, protocol: int, length: int) -> U6
 
 
 def keyed_words(key: bytes, number: int, count: int) -> U64:
-    """*count* 64-bit words that only who knows the 16-byte *key* can tell, others for each *number*.
+    """*count* pseudo-random 64-bit words that depend on the 16-byte *key* and on *number*.
 
-    They are the stream of SHAKE128 over both (FIPS 202 section 6.2): a pseudo-random function, so nobody
-    guesses a cookie better than by chance. A sponge may be keyed by a prefix, as KMAC is (SP 800-185, 4).
+    They are the SHAKE128 stream over both (FIPS 202 section 6.2): without the key, a cookie can only be
+    guessed by chance. A sponge may be keyed by a prefix, as KMAC is (SP 800-185, 4).
     """
     stream = hashlib.shake_128(key + number.to_bytes(8, "big")).digest(8 * count)
     return np.frombuffer(stream, dtype="<u8").astype(np.uint64)

@@ -5,12 +5,13 @@ The body of our requests, after the eight bytes of the echo header, big-endian:
 ====== ====== ==================================================================
 offset bytes  field
 ====== ====== ==================================================================
-8      4      index: the row of the plan, so that an answer finds its question
+8      4      index: the row of the plan, which matches an answer to its question
 12     4      round
 16     8      cookie: a word of the round's keyed stream
 ====== ====== ==================================================================
 
-and zeros up to the size asked for. The index is only a hint; without the cookie nothing is believed.
+followed by zeros up to the requested size. The index is only a hint; an answer without the right cookie is
+ignored.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ ECHO_REPLY_V6 = 129
 MINIMUM = 24
 """Bytes of the smallest echo with our body."""
 _CHANGING = slice(6, 24)
-"""Sequence number, index, round and cookie: index never changes, but the slice stays in one piece."""
+"""Sequence number, index, round and cookie; the index never changes, but keeps the slice contiguous."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Stripped:
 
     rows: Rows
     lengths: Indices
-    """Bytes of each row that came from the wire."""
+    """Received bytes of each row."""
     senders: Rows
     valid: Flags
 
@@ -60,8 +61,8 @@ class Stripped:
 def build_echoes(indices: U32, *, identifier: int, width: int, v6: bool) -> Rows:
     """Echo requests of *width* bytes, round 0 and cookie 0; a shorter packet is a shorter slice of its row.
 
-    The tail is zero, so the checksum of a row holds for every length down to :data:`MINIMUM`. With *v6* the
-    checksum stays zero: it covers a pseudo header, and the kernel writes it (RFC 3542 section 3.1).
+    The tail is zero, so the checksum of a row is valid for every length down to :data:`MINIMUM`. With *v6*
+    the checksum stays zero: it covers a pseudo header, and the kernel writes it (RFC 3542 section 3.1).
     """
     rows = np.zeros((len(indices), width), dtype=np.uint8)
     rows[:, 0] = ECHO_REQUEST_V6 if v6 else ECHO_REQUEST
@@ -73,7 +74,7 @@ def build_echoes(indices: U32, *, identifier: int, width: int, v6: bool) -> Rows
 
 
 def patch_echoes(rows: Rows, *, round_number: int, cookies: U64, v6: bool) -> None:
-    """Make *rows* the requests of a round, in place; the checksum is updated, not recomputed."""
+    """Turn *rows* into the requests of a round, in place; the checksum is updated, not recomputed."""
     before = rows[:, _CHANGING].copy()
     put16(rows, 6, round_number & 0xFFFF)
     put32(rows, 12, round_number & 0xFFFFFFFF)
@@ -83,7 +84,7 @@ def patch_echoes(rows: Rows, *, round_number: int, cookies: U64, v6: bool) -> No
 
 
 def strip_ipv4(packets: Rows, lengths: Indices) -> Stripped:
-    """Cut the IPv4 header off each packet; *valid* says where there was one that fits."""
+    """Remove the IPv4 header of each packet; *valid* marks packets with a valid header."""
     size = (packets[:, 0] & 0x0F).astype(np.int64) * 4
     valid = (packets[:, 0] >> 4 == 4) & (size >= 20) & (lengths >= size)
     if (size == 20).all():
@@ -97,7 +98,7 @@ def strip_ipv4(packets: Rows, lengths: Indices) -> Stripped:
 def read_echoes(rows: Rows, lengths: Indices) -> tuple[Indices, U32, U64]:
     """Index, round and cookie of each echo (request or reply) in *rows*.
 
-    The index is -1 where the row is too short to be ours.
+    The index is -1 if the row is too short to be ours.
     """
     indices = get32(rows, 8).astype(np.int64)
     indices[lengths < MINIMUM] = -1
@@ -105,7 +106,7 @@ def read_echoes(rows: Rows, lengths: Indices) -> tuple[Indices, U32, U64]:
 
 
 def is_reply(rows: Rows, lengths: Indices, *, identifier: int, v6: bool) -> Flags:
-    """Which rows are echo replies to *identifier*, as far as the header tells."""
-    wanted = ECHO_REPLY_V6 if v6 else ECHO_REPLY
-    header = (rows[:, 0] == wanted) & (rows[:, 1] == 0) & (lengths >= MINIMUM)
+    """Flags of the rows that are echo replies to *identifier*, judged by the header."""
+    expected_type = ECHO_REPLY_V6 if v6 else ECHO_REPLY
+    header = (rows[:, 0] == expected_type) & (rows[:, 1] == 0) & (lengths >= MINIMUM)
     return np.asarray(header & (get16(rows, 4) == identifier))

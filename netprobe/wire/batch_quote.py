@@ -1,8 +1,8 @@
-"""ICMP errors in batches: who complains, about which of our packets (RFC 792, RFC 4443 section 3).
+"""ICMP errors in batches: the sender and the quoted packet (RFC 792, RFC 4443 section 3).
 
-An error quotes the packet it is about: its IP header and at least eight bytes behind it. Routers of today
-quote as much as fits (RFC 1812 section 4.3.2.3), so our cookie is usually in the quote; where it is not, the
-reader says so and the caller decides what else must fit.
+An error quotes the packet that caused it: its IP header and at least eight bytes after it. Current routers
+quote as much as fits (RFC 1812 section 4.3.2.3), so the quote usually has our cookie; if not, *lengths* shows
+it, and the caller decides which other fields must match.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _IS_ERROR = {
 
 @dataclass(frozen=True, slots=True)
 class QuoteBatch:
-    """What each ICMP error says; rows that are no error of ours to read are not *valid*."""
+    """Fields of each ICMP error; rows that are not errors about our packets are not *valid*."""
 
     valid: Flags
     types: Rows
     codes: Rows
     mtus: Indices
-    """The MTU told with "fragmentation needed" or "packet too big" (RFC 1191; RFC 4443, 3.2); else 0."""
+    """MTU of "fragmentation needed" or "packet too big" (RFC 1191; RFC 4443, 3.2); else 0."""
     protocols: Rows
     targets: Rows
-    """Where the quoted packet was going."""
+    """Destination of the quoted packet."""
     source_ports: U16
     target_ports: U16
     words: U32
-    """Bytes 4–8 behind the quoted IP header: a TCP sequence number, a UDP length and checksum."""
+    """Bytes 4–8 after the quoted IP header: a TCP sequence number, or a UDP length and checksum."""
     transport: Rows
     """Everything from the quoted transport header on."""
     lengths: Indices
-    """Bytes of *transport* that came from the wire."""
+    """Received bytes of *transport*."""
 
 
 def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> QuoteBatch:
@@ -53,7 +53,7 @@ def read_errors(rows: Rows, lengths: Indices, *, v6: bool) -> QuoteBatch:
     transport = inner[:, header:]
     remaining = lengths - _QUOTE_AT - header
     valid = _IS_ERROR[v6][rows[:, 0]] & (remaining >= 8)
-    # We send neither IP options nor extension headers: a quote with them is not of ours.
+    # We send neither IP options nor extension headers, so a quote with them is not ours.
     valid &= (inner[:, 0] >> 4 == 6) if v6 else (inner[:, 0] == 0x45)
     return QuoteBatch(
         valid=valid,

@@ -1,7 +1,7 @@
-"""STAMP in batches (RFC 8762, RFC 8972): requests built and sealed, answers read, as arrays.
+"""STAMP in batches (RFC 8762, RFC 8972): requests built and authenticated, answers read, as arrays.
 
-The layout is that of :mod:`netprobe.wire.stamp`, byte for byte; its scalar encoder makes the template. Only
-the HMAC is computed row by row, from a prepared key: SHA-256 does not come as an array operation.
+The layout is that of :mod:`netprobe.wire.stamp`, whose scalar encoder makes the template. Only the HMAC is
+computed row by row, from a prepared key, because SHA-256 is not available as an array operation.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _TLVS = slice(44, 184)
 _HMAC = slice(188, 204)
 _ANSWER, _SOURCE_V4, _SOURCE_V6 = 2, 8, 9
 _FIXED = (*range(44, 50), *range(140, 144), *range(168, 172), *range(184, 188))
-"""Headers of the TLVs, version and role: the same in every answer, but for the flags."""
+"""Headers of the TLVs, version and role: the same in every answer, except for the flags."""
 _NTP_EPOCH_S = 2_208_988_800
 
 
 class Sealer:
-    """HMAC-SHA-256 cut to 16 bytes (RFC 8972 section 4.8), with both halves of the key hashed beforehand."""
+    """HMAC-SHA-256 truncated to 16 bytes (RFC 8972 section 4.8), with both halves of the key pre-hashed."""
 
     def __init__(self, key: bytes) -> None:
         self._inner, self._outer = begin_hmac(key)
 
     def digests(self, rows: Rows) -> Rows:
-        """Each packet's seal, shape ``(n, 16)``: over its sequence number and every TLV before the HMAC."""
+        """HMAC of each packet, shape ``(n, 16)``, over its sequence number and every TLV before the HMAC."""
         covered = np.concatenate([rows[:, :4], rows[:, _TLVS]], axis=1)
         size, data = covered.shape[1], memoryview(covered.tobytes())
         sealed = bytearray()
@@ -60,7 +60,7 @@ class Sealer:
 
 @dataclass(frozen=True, slots=True)
 class StampAnswers:
-    """What each packet says, if it is an answer of a peer who knows the key; else not *valid*."""
+    """Fields of each packet; packets that are not answers with a right HMAC are not *valid*."""
 
     valid: Flags
     checks: U64
@@ -78,9 +78,9 @@ class StampAnswers:
 
 
 def build_requests(checks: U64, lengths: Indices, *, boot: int) -> Rows:
-    """Requests with sequence number 0, not yet sealed; row *i* is meant to be cut to ``lengths[i]``."""
-    asked = Request(0, boot, 0, 0, 0, is_urgent=True)  # a sweep waits for its answers
-    template = np.frombuffer(encode_request(asked, key=b""), dtype=np.uint8)
+    """Requests with sequence number 0 and without HMAC; row *i* must be cut to ``lengths[i]``."""
+    request = Request(0, boot, 0, 0, 0, is_urgent=True)  # a sweep waits for its answers
+    template = np.frombuffer(encode_request(request, key=b""), dtype=np.uint8)
     rows = np.zeros((len(checks), int(lengths.max(initial=MIN_BYTES))), dtype=np.uint8)
     rows[:, :MIN_BYTES] = template
     put16(rows, _SSID, (checks % np.uint64(0xFFFF) + np.uint64(1)).astype(np.uint16))
@@ -95,7 +95,7 @@ def build_requests(checks: U64, lengths: Indices, *, boot: int) -> Rows:
 
 
 def patch_requests(rows: Rows, *, sequences: U32, sealer: Sealer) -> None:
-    """Make *rows* the next requests of their sessions and seal them, in place."""
+    """Turn *rows* into the next requests of their sessions, in place, and write their HMACs."""
     put32(rows, 0, sequences)
     put32(rows, _SEQUENCE, sequences)
     put32(rows, _SENT, sequences)
@@ -103,16 +103,16 @@ def patch_requests(rows: Rows, *, sequences: U32, sealer: Sealer) -> None:
 
 
 def stamp_requests(rows: Rows, positions: Indices, *, wall_ns: int) -> None:
-    """Write T1 into the rows at *positions*, just before they leave; the seal does not cover it."""
+    """Write T1 into the rows at *positions*, just before they are sent; the HMAC does not cover it."""
     raw = int(ntp_of(np.array([wall_ns]))[0]).to_bytes(8, "big")
     rows[positions, _T1 : _T1 + 8] = np.frombuffer(raw, dtype=np.uint8)
 
 
 def read_answers(rows: Rows, lengths: Indices, *, sealer: Sealer) -> StampAnswers:
-    """Read *rows* (each a UDP payload of which at least the first 204 bytes are there)."""
+    """Read *rows*, each a UDP payload or its first 204 bytes."""
     valid = _is_shaped(rows, lengths)
     shaped = np.nonzero(valid)[0]
-    # In constant time or not makes no difference here: a wrong guess is a packet per try.
+    # A constant-time comparison is not needed: every guess costs an attacker one packet.
     valid[shaped] = (sealer.digests(rows[shaped]) == rows[shaped][:, _HMAC]).all(axis=1)
     from_v6 = rows[:, _SOURCE_TLV + 1] == _SOURCE_V6
     sources = np.where(from_v6[:, None], rows[:, _SOURCE], map_v4(rows[:, 152:156]))

@@ -1,7 +1,7 @@
 """TCP SYN in batches (RFC 9293 section 3.1): segments built and patched, answers read, as arrays.
 
-The sequence number is the cookie: a word of the round's keyed stream. Whoever answers must have read
-it, because a SYN-ACK or RST to a SYN acknowledges it plus one (section 3.10.7.3).
+The sequence number is the cookie: a word of the round's keyed stream. A SYN-ACK or RST to a SYN acknowledges
+it plus one (section 3.10.7.3), so its sender has read our packet.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from netprobe.wire.batch import (
 LENGTH = 24
 TCP = 6
 _OFFSET_AND_FLAGS = 0x6002
-"""Six words of header, SYN."""
+"""Header of six words, flag SYN."""
 _WINDOW = 1024
 _MSS_OPTION = 0x020405B4
 """MSS 1460: some stacks treat a SYN without it as an attack."""
@@ -37,7 +37,7 @@ _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 @dataclass(frozen=True, slots=True)
 class SynAnswers:
-    """What each segment says to a SYN of ours; *cookies* is the sequence number it acknowledges, less one."""
+    """Answers to our SYNs; *cookies* is the acknowledged sequence number minus one."""
 
     is_open: Flags
     is_closed: Flags
@@ -60,7 +60,7 @@ def build_syns(source: Rows, target: Rows, target_ports: U16) -> Rows:
 
 
 def patch_syns(rows: Rows, *, source_port: int, cookies: U32) -> None:
-    """Make *rows* the segments of a round, in place; the checksum is updated, not recomputed."""
+    """Turn *rows* into the segments of a round, in place; the checksum is updated, not recomputed."""
     before = rows[:, :8].copy()
     put16(rows, 0, source_port)
     put32(rows, 4, cookies)
@@ -70,14 +70,14 @@ def patch_syns(rows: Rows, *, source_port: int, cookies: U32) -> None:
 def read_answers(rows: Rows, lengths: Indices) -> SynAnswers:
     """Read *rows* (each starting at the TCP header) as answers to SYNs.
 
-    The checksum is not verified: on veth and loopback the kernel leaves it to the receiving hardware that
-    is not there. The cookie stands in for it.
+    The checksum is not verified: on veth and loopback the kernel leaves it to hardware that does not exist.
+    The cookie replaces it.
     """
     flags = rows[:, 13] & (_FIN | _SYN | _RST | _ACK)
-    whole = lengths >= 20
+    complete = lengths >= 20
     return SynAnswers(
-        is_open=whole & (flags == _SYN | _ACK),
-        is_closed=whole & ((flags == _RST | _ACK) | (flags == _RST)),
+        is_open=complete & (flags == _SYN | _ACK),
+        is_closed=complete & ((flags == _RST | _ACK) | (flags == _RST)),
         source_ports=get16(rows, 0),
         target_ports=get16(rows, 2),
         cookies=get32(rows, 8) - np.uint32(1),

@@ -1,17 +1,17 @@
-"""UDP datagrams to ports of whom nothing is known, as arrays.
+"""UDP datagrams to arbitrary ports, as arrays.
 
-A listener answers only what it understands. Two protocols that stand in every cluster get a question of
-their own, with the cookie where an honest server repeats it; every other port gets the cookie itself:
+A listener answers only requests that it understands. Two protocols that every cluster uses get a request of
+their own, with the cookie in a field that servers repeat; every other port gets the cookie itself:
 
 ==== ======================================================================== =================
 port payload                                                                  cookie
 ==== ======================================================================== =================
-53   DNS: who serves the root? (RFC 1035 section 4.1)                         identifier, 2 bytes
+53   DNS: name servers of the root (RFC 1035 section 4.1)                     identifier, 2 bytes
 123  NTP: mode 3, version 4 (RFC 5905 section 7.3)                            transmit time, 8 bytes
 …    the cookie                                                               8 bytes
 ==== ======================================================================== =================
 
-The cookie is one per row and sweep, not per round: a late complaint about an earlier try still counts.
+There is one cookie per row and sweep, not per round, so a late ICMP error about an earlier try still counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WIDTH = 48
 _DNS = bytes.fromhex("0000 0100 0001 0000 0000 0000 00 0002 0001")
 _NTP = bytes([0x23]) + bytes(47)
 _QUESTIONS = {53: (_DNS, 0, 2), 123: (_NTP, 40, 8)}
-"""Payload, where the cookie stands in it, and how much of it."""
+"""Payload, offset of the cookie in it, and size of the cookie."""
 
 
 def build_datagrams(ports: U16, cookies: U64) -> tuple[Rows, Indices]:
@@ -44,10 +44,10 @@ def build_datagrams(ports: U16, cookies: U64) -> tuple[Rows, Indices]:
 
 
 def is_quoted(sent: Rows, sent_lengths: Indices, transport: Rows, lengths: Indices) -> Flags:
-    """Which ICMP errors quote our payload, as far as they quote any.
+    """Flags of the ICMP errors that quote our payload, as far as they quote any.
 
-    A router that quotes the UDP header alone (RFC 792 asks for no more) cannot prove more than that it saw
-    our ports and the target.
+    A router that quotes only the UDP header (RFC 792 requires no more) proves only that it saw our ports and
+    the target.
     """
     quoted = np.minimum(lengths - UDP_HEADER, sent_lengths)[:, None]
     width = min(WIDTH, transport.shape[1] - UDP_HEADER)
@@ -56,7 +56,7 @@ def is_quoted(sent: Rows, sent_lengths: Indices, transport: Rows, lengths: Indic
 
 
 def is_answered(ports: U16, sent: Rows, answers: Rows, lengths: Indices) -> Flags:
-    """Which datagrams can be answers to what was sent: DNS and NTP must repeat the cookie."""
+    """Flags of the datagrams that answer what was sent: DNS and NTP must repeat the cookie."""
     right = np.ones(len(ports), dtype=np.bool_)
     dns = ports == 53
     right[dns] = (lengths[dns] >= 12) & (answers[dns, :2] == sent[dns, :2]).all(axis=1)

@@ -1,4 +1,4 @@
-"""One registered cluster: whose tokens are good, and how its API is reached."""
+"""Registration of one cluster: the keys of its tokens, and access to its API."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class RegisteredDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     name: str
     issuer: str = ""
-    """``iss`` of its ServiceAccount tokens; asked from its API where that is reached."""
+    """``iss`` of its ServiceAccount tokens; read from its API if that can be reached."""
     keys: tuple[dict[str, str], ...] = ()
     """Its public keys (RFC 7517)."""
     kubeconfig: str = ""
-    """A file beside this one that leads to its API; empty where we may not ask it."""
+    """A kubeconfig file in the same folder; empty if we have no access to its API."""
     context: str = ""
-    """A context of that file; empty for its current one."""
+    """A context of that file; empty: the current context."""
     in_cluster: bool = False
-    """Whether it is the cluster that the collector itself stands in."""
+    """Whether the collector itself runs in this cluster."""
     namespace: str = "netprobe"
-    """Where its agents stand."""
+    """Namespace of its agents."""
 
 
 def read_registered_document(path: Path) -> RegisteredDoc:

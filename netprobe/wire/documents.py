@@ -1,8 +1,8 @@
-"""YAML documents that people write: read strictly, with the line and column of what is wrong.
+"""Strict reader of YAML documents that people write; errors name line and column.
 
-Rules: only plain YAML data; a key twice, an unknown field, a wrong type or a missing field is one
-:class:`~netprobe.errors.InputError` that names ``file:line:column`` and the field. ``yaml`` is imported when
-a document is read, so that the agent, which reads none, stays light.
+Rules: only plain YAML data; a duplicate key, an unknown field, a wrong type or a missing field is one
+:class:`~netprobe.errors.InputError` that names ``file:line:column`` and the field. ``yaml`` is imported only
+when a document is read, so that the agent, which reads none, stays small.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_text(path: Path, *, limit: int) -> str:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if len(raw) > limit:
-        raise InputError(f"is more than {limit} bytes; such a document may have {limit}", where=f"{path}:1:1")
+        raise InputError(f"is larger than the limit of {limit} bytes", where=f"{path}:1:1")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
@@ -59,11 +59,11 @@ def parse_document(text: str, kind: type[T], *, source: str) -> T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         what, path = _split_error(str(error))
-        raise InputError(_say(what, path), where=_place(path, what, marks, source=source)) from error
+        raise InputError(_error_text(what, path), where=_place(path, what, marks, source=source)) from error
 
 
 class Located:
-    """A document together with where each field stands, for checks that span several fields."""
+    """A document with the position of each field, for validation that spans several fields."""
 
     def __init__(self, text: str, *, source: str) -> None:
         self.data, self._marks = _compose(text, source=source)
@@ -71,27 +71,27 @@ class Located:
 
     @classmethod
     def each(cls, text: str, *, source: str) -> tuple[Located, ...]:
-        """Every document of a stream (``---`` between them) that is not empty."""
+        """Every non-empty document of a stream (separated by ``---``)."""
         found = []
         for data, marks in _compose_stream(text, source=source):
-            one = cls.__new__(cls)
-            one.data, one._marks, one._source = data, marks, source
-            found.append(one)
+            located = cls.__new__(cls)
+            located.data, located._marks, located._source = data, marks, source
+            found.append(located)
         return tuple(found)
 
     def convert(self, data: object, kind: type[T], *path: str | int) -> T:
-        """Read *data*, which stands at *path*, as *kind*; :class:`InputError` naming place and field."""
+        """Read *data*, found at *path*, as *kind*; :class:`InputError` names position and field."""
         try:
             return msgspec.convert(data, kind)
         except msgspec.ValidationError as error:
             what, tail = _split_error(str(error))
             full = (*path, *tail)
             where = _place(full, what, self._marks, source=self._source)
-            raise InputError(_say(what, full), where=where) from error
+            raise InputError(_error_text(what, full), where=where) from error
 
     def error(self, what: str, *path: str | int) -> InputError:
-        """An error at the field *path* (as deep as it is known)."""
-        return InputError(_say(what, path), where=self.place(*path))
+        """An error at the field *path*, or at its nearest known parent."""
+        return InputError(_error_text(what, path), where=self.place(*path))
 
     def place(self, *path: str | int) -> str:
         """``file:line:column`` of the field *path*."""
@@ -99,7 +99,7 @@ class Located:
 
 
 def _compose(text: str, *, source: str) -> tuple[object, Marks]:
-    nodes = _compose_nodes(text, source=source, only_one=True)
+    nodes = _compose_nodes(text, source=source, single=True)
     if not nodes:
         raise InputError("is empty", where=source)
     builder = _PlainBuilder(source)
@@ -107,30 +107,30 @@ def _compose(text: str, *, source: str) -> tuple[object, Marks]:
 
 
 def _compose_stream(text: str, *, source: str) -> Iterator[tuple[object, Marks]]:
-    for node in _compose_nodes(text, source=source, only_one=False):
+    for node in _compose_nodes(text, source=source, single=False):
         builder = _PlainBuilder(source)
         data = builder.build(node, ())
         if data is not None:
             yield data, builder.marks
 
 
-def _compose_nodes(text: str, *, source: str, only_one: bool) -> list[yaml.Node]:
-    """The documents' nodes; with *only_one*, a second document is an error."""
+def _compose_nodes(text: str, *, source: str, single: bool) -> list[yaml.Node]:
+    """The documents' nodes; with *single*, a second document is an error."""
     import yaml  # noqa: PLC0415 - see the header
 
     class PlainLoader(yaml.SafeLoader):
-        """No anchors and aliases: a few lines of them stand for gigabytes."""
+        """Refuses anchors and aliases, a few lines of which can expand to gigabytes."""
 
         def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
             event = self.peek_event()  # type: ignore[no-untyped-call]
             if getattr(event, "anchor", None) is not None:
                 mark = event.start_mark
                 where = f"{source}:{mark.line + 1}:{mark.column + 1}"
-                raise InputError(f"anchors and aliases are not taken here ({event.anchor!r})", where=where)
+                raise InputError(f"anchors and aliases are not allowed ({event.anchor!r})", where=where)
             return super().compose_node(parent, index)
 
     try:
-        if only_one:
+        if single:
             node = yaml.compose(text, Loader=PlainLoader)
             return [] if node is None else [node]
         return list(yaml.compose_all(text, Loader=PlainLoader))
@@ -145,7 +145,7 @@ def _compose_nodes(text: str, *, source: str, only_one: bool) -> list[yaml.Node]
 
 
 class _PlainBuilder:
-    """Turns YAML nodes into plain values and remembers where each stood."""
+    """Turns YAML nodes into plain values and records their positions."""
 
     def __init__(self, source: str) -> None:
         import yaml  # noqa: PLC0415 - see the header
@@ -162,7 +162,7 @@ class _PlainBuilder:
         if isinstance(node, self._yaml.SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         if node.tag not in _SCALARS:
-            return node.value  # dates and the like: to us they are text
+            return node.value  # dates and similar values are kept as text
         try:
             return self._scalars.construct_object(node)
         except ValueError as error:
@@ -186,7 +186,7 @@ def _mark(node: yaml.Node) -> tuple[int, int]:
 
 
 def _split_error(message: str) -> tuple[str, FieldPath]:
-    """Take msgspec's ``… - at `$.a[0].b` `` apart."""
+    """Split msgspec's ``… - at `$.a[0].b` `` into message and path."""
     what, _, tail = message.partition(" - at `")
     steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", tail)
     return what, tuple(name or int(index) for name, index in steps)
@@ -207,13 +207,13 @@ def _dotted(path: FieldPath) -> str:
     return text.removeprefix(".")
 
 
-def _say(what: str, path: FieldPath) -> str:
+def _error_text(what: str, path: FieldPath) -> str:
     what = what.replace("Object", "the mapping").replace("`", "'")
     return f"{_dotted(path)}: {what}" if path else what
 
 
 def write_document(value: object) -> str:
-    """Write plain values (mappings, lists, text, numbers, truth values, None) as YAML, in the order given."""
+    """Write plain values (mappings, lists, strings, numbers, booleans, None) as YAML, in the given order."""
     import yaml  # noqa: PLC0415 - see the header
 
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)

@@ -1,7 +1,7 @@
-"""The first byte of every bus message names the version; the rest is MessagePack, plain or deflated.
+"""Envelope of bus messages: a version byte, then MessagePack, optionally deflated.
 
-Rule: whatever arrives, a decoder returns a value or raises :class:`RemoteFormatError` naming the field; it
-neither believes a size nor unpacks more than the kind of message may have.
+Rule: for any input, a decoder returns a value or raises :class:`RemoteFormatError` naming the field; it
+trusts no size in the data and inflates no more than the limit of the kind of message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEAD = bytes([VERSION])
 
 
 class Codec(Generic[T]):
-    """Encodes and decodes one kind of message. *limit* is its largest size in bytes, unpacked."""
+    """Encodes and decodes one kind of message. *limit* is its largest size in bytes, inflated."""
 
     def __init__(self, kind: type[T], *, name: str, limit: int, deflated: bool = False) -> None:
         self.name = name
@@ -35,11 +35,11 @@ class Codec(Generic[T]):
         return _HEAD + (zlib.compress(body) if self._deflated else body)
 
     def decode(self, data: bytes) -> T:
-        """Read a message; :class:`RemoteFormatError` names what is wrong and in which field."""
+        """Read a message; :class:`RemoteFormatError` names the problem and the field."""
         if len(data) > self.limit:
-            raise self.error(f"is {len(data)} bytes; at most {self.limit} are read")
+            raise self.error(f"is {len(data)} bytes; the limit is {self.limit}")
         if data[:1] != _HEAD:
-            raise self.error(f"version {data[0]} is not spoken here" if data else "is empty")
+            raise self.error(f"version {data[0]} is not supported" if data else "is empty")
         body = self._inflate(data[1:]) if self._deflated else memoryview(data)[1:]
         try:
             return self._decoder.decode(body)
@@ -58,7 +58,7 @@ class Codec(Generic[T]):
         except zlib.error as error:
             raise self.error("is not deflated data") from error
         if inflater.unconsumed_tail:
-            raise self.error(f"unpacks to more than {self.limit} bytes")
+            raise self.error(f"inflates to more than {self.limit} bytes")
         if not inflater.eof or inflater.unused_data:
-            raise self.error("is cut short or followed by something else")
+            raise self.error("is truncated or followed by other data")
         return body

@@ -1,7 +1,7 @@
-"""The request that asks an agent to keep a quiet TCP connection open: ``GET /hold/<seconds>/<proof>``.
+"""The request to an agent to hold an idle TCP connection open: ``GET /hold/<seconds>/<proof>``.
 
-The proof is a keyed digest, so that strangers cannot keep connections open; an agent bounds
-their number, too.
+Rule: the proof is a keyed digest, so that only holders of the key can keep connections open; an agent also
+limits their number.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _PROOF_BYTES = 16
 
 
 def encode_hold(seconds: int, *, key: bytes) -> bytes:
-    """The whole request: hold this connection for *seconds*."""
+    """The complete request to hold this connection for *seconds*."""
     return f"GET /hold/{seconds}/{_prove(seconds, key)} HTTP/1.1\r\nHost: agent\r\n\r\n".encode()
 
 
 def decode_hold(target: bytes, *, key: bytes) -> int | None:
-    """The seconds that a request's target asks for; None where it asks for something else or proves nothing.
+    """The seconds that a request's target asks for; None for other requests and wrong proofs.
 
     >>> decode_hold(encode_hold(30, key=b"k").split()[1], key=b"k")
     30

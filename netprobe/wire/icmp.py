@@ -1,15 +1,15 @@
-"""ICMP on the wire: echo (RFC 792, RFC 4443) with a keyed cookie, and errors with what they quote.
+"""ICMP codec: echo (RFC 792, RFC 4443) with a keyed cookie, and errors with the packet they quote.
 
-Rules: every decoder takes its input as hostile and raises only :class:`RemoteFormatError`. An echo carries a
+Rules: every decoder treats its input as hostile and raises only :class:`RemoteFormatError`. An echo has a
 cookie in its first 24 bytes of data::
 
     offset  size
          0     8  check id
          8     4  boot: random bits of the asking process
         12     4  sequence within the check, 32 bits
-        16     8  HMAC-SHA-256 of the 16 bytes before, keyed by the plan, cut to 64 bits
+        16     8  HMAC-SHA-256 of the 16 bytes before, keyed by the plan, truncated to 64 bits
 
-An echo reply repeats the data, so only who saw the request can forge the answer.
+An echo reply repeats the data, so only a host that saw the request can forge the answer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Echo(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """What an echo of ours carries, proven by the key."""
+    """Cookie of our echo, authenticated by the key."""
 
     check: int
     boot: int
@@ -66,14 +66,14 @@ class EchoMessage:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The packet an ICMP error talks about; nothing here is proven."""
+    """The packet that an ICMP error quotes, not authenticated."""
 
     protocol: int
     source: str
     destination: str
     ttl: int
     transport: bytes
-    """The transport header and as much behind it as was quoted."""
+    """The transport header and the quoted bytes after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ class ErrorMessage:
     icmp_type: int
     icmp_code: int
     mtu: int | None
-    """Told by fragmentation-needed (RFC 1191) or packet-too-big (RFC 4443, section 3.2); None elsewhere."""
+    """MTU of fragmentation-needed (RFC 1191) or packet-too-big (RFC 4443, section 3.2); else None."""
     quote: Quote
 
 
 @dataclass(frozen=True, slots=True)
 class Ipv4Packet:
-    """The part of an IPv4 header that a raw socket's reader needs."""
+    """The fields of an IPv4 packet that the reader of a raw socket needs."""
 
     ttl: int
     protocol: int
@@ -101,13 +101,13 @@ class Ipv4Packet:
 
 
 def encode_cookie(cookie: Cookie, *, key: bytes) -> bytes:
-    """The 24 bytes an echo begins its data with."""
+    """The 24 bytes at the start of an echo's data."""
     plain = _COOKIE.pack(cookie.check, cookie.boot, cookie.sequence)
     return plain + hmac.digest(key, plain, "sha256")[:8]
 
 
 def decode_cookie(data: bytes, *, key: bytes) -> Cookie:
-    """Read and prove a cookie; :class:`RemoteFormatError` where it is not ours."""
+    """Read and verify a cookie; :class:`RemoteFormatError` if it is not ours."""
     cookie = peek_cookie(data)
     if not hmac.compare_digest(hmac.digest(key, data[:16], "sha256")[:8], data[16:COOKIE_BYTES]):
         raise RemoteFormatError("ICMP: wrong cookie")
@@ -115,9 +115,9 @@ def decode_cookie(data: bytes, *, key: bytes) -> Cookie:
 
 
 def peek_cookie(data: bytes) -> Cookie:
-    """Read a cookie without proving it: what an ICMP error quoted may be cut off behind 16 bytes."""
+    """Read a cookie without verifying it; an ICMP error may quote only its first 16 bytes."""
     if len(data) < _COOKIE.size:
-        raise RemoteFormatError(f"ICMP: {len(data)} bytes of data hold no cookie")
+        raise RemoteFormatError(f"ICMP: {len(data)} bytes of data are too few for a cookie")
     return Cookie(*_COOKIE.unpack_from(data))
 
 
@@ -138,18 +138,18 @@ def pad_echo_data(cookie: bytes, *, version: int, packet_bytes: int) -> bytes:
 
 
 def min_packet_bytes(version: int) -> int:
-    """The whole IP packet of the smallest echo of ours."""
+    """Size of our smallest echo as an IP packet."""
     header = IPV4_HEADER_BYTES if version == 4 else IPV6_HEADER_BYTES
     return header + HEADER_BYTES + COOKIE_BYTES
 
 
 def decode_echo(message: bytes, *, version: int) -> EchoMessage:
-    """Read an echo request or reply, from its ICMP header on; for IPv4 its checksum must add up."""
+    """Read an echo request or reply, from its ICMP header on; for IPv4 the checksum must be right."""
     if len(message) < HEADER_BYTES:
         raise RemoteFormatError(f"ICMP: {len(message)} bytes are too few")
     kind, code, _, identifier, sequence = _HEADER.unpack_from(message)
     if kind not in set(Echo) or code != 0 or (kind >= 128) != (version == 6):
-        raise RemoteFormatError(f"ICMPv{version}: type {kind} code {code} is no echo")
+        raise RemoteFormatError(f"ICMPv{version}: type {kind} code {code} is not an echo")
     if version == 4 and not is_intact(message):
         raise RemoteFormatError("ICMP: wrong checksum")
     return EchoMessage(Echo(kind), identifier, sequence, message[HEADER_BYTES:])
@@ -161,7 +161,7 @@ def decode_error(message: bytes, *, version: int) -> ErrorMessage:
         raise RemoteFormatError(f"ICMP: {len(message)} bytes are too few")
     kind, code = message[0], message[1]
     if kind not in (_V4_ERRORS if version == 4 else _V6_ERRORS):
-        raise RemoteFormatError(f"ICMPv{version}: type {kind} is no error")
+        raise RemoteFormatError(f"ICMPv{version}: type {kind} is not an error")
     mtu: int | None = None
     if version == 4 and (kind, code) == (3, 4):
         mtu = int.from_bytes(message[6:8], "big")
@@ -173,7 +173,7 @@ def decode_error(message: bytes, *, version: int) -> ErrorMessage:
 
 
 def split_ipv4(packet: bytes) -> Ipv4Packet:
-    """Take the header off an IPv4 packet (RFC 791, section 3.1), as raw sockets deliver it."""
+    """Split the header from an IPv4 packet (RFC 791, section 3.1), as raw sockets deliver it."""
     if len(packet) < IPV4_HEADER_BYTES or packet[0] >> 4 != 4:
         raise RemoteFormatError("IPv4: no header")
     header = (packet[0] & 0xF) * 4
@@ -189,7 +189,7 @@ def _quote_v4(quoted: bytes) -> Quote:
 
 
 def _quote_v6(quoted: bytes) -> Quote:
-    # Our own packets carry no extension headers, so a quote that begins with one is not ours (RFC 8200, 3).
+    # Our packets have no extension headers, so a quote that begins with one is not ours (RFC 8200, 3).
     if len(quoted) < IPV6_HEADER_BYTES or quoted[0] >> 4 != 6:
         raise RemoteFormatError("IPv6: no header in the quote")
     source, destination = (str(ipaddress.IPv6Address(quoted[at : at + 16])) for at in (8, 24))

@@ -1,4 +1,4 @@
-"""Who answers over HTTP: ``GET /`` brings ``{"agent": …, "boot": …}``."""
+"""Identity of an agent over HTTP: ``GET /`` returns ``{"agent": …, "boot": …}``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netprobe.errors import RemoteFormatError
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """An agent and one run of its process; unknown fields are for later versions."""
+    """An agent and one run of its process; unknown fields of later versions are ignored."""
 
     agent: str
     boot: str
@@ -23,11 +23,11 @@ def encode_identity(identity: Identity) -> bytes:
 
 
 def decode_identity(body: bytes) -> Identity:
-    """Read a body; :class:`RemoteFormatError` where it names no agent."""
+    """Read a body; :class:`RemoteFormatError` if it names no agent."""
     try:
         identity = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RemoteFormatError("HTTP: the body names no agent") from error
     if not 0 < len(identity.agent) <= 400 or not identity.agent.isprintable():
-        raise RemoteFormatError("HTTP: the body's agent is no name")
+        raise RemoteFormatError("HTTP: the agent name in the body is invalid")
     return identity

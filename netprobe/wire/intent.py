@@ -1,7 +1,7 @@
-"""The intent as a YAML document: the fields people write.
+"""Schema of the intent as a YAML document.
 
-Rule: shape only. What must fit together is judged where the intent is read (``analysis.intent.document``).
-The published JSON Schema is made from these structs.
+Rule: only the shape is defined here; consistency is validated where the intent is read
+(``analysis.intent.document``). The published JSON Schema is made from these structs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _IntentStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class GroupDoc(_IntentStruct, frozen=True):
-    """Endpoints by what they are. Every field given must fit; `*` and `?` stand for parts of names."""
+    """Endpoints by their properties. Every given field must match; `*` and `?` are wildcards."""
 
     clusters: Names = ()
     environments: Names = ()
@@ -52,7 +52,7 @@ class RuleDoc(_IntentStruct, frozen=True, rename={"sources": "from", "targets": 
 
 
 class ExceptionDoc(_IntentStruct, frozen=True, rename={"sources": "from", "targets": "to"}):
-    """A statement that beats every rule until its last day; somebody answers for it."""
+    """A statement with an owner that overrides every rule until its last day."""
 
     verdict: Verdict
     sources: Names | str
@@ -65,14 +65,14 @@ class ExceptionDoc(_IntentStruct, frozen=True, rename={"sources": "from", "targe
 
 
 class EntryPointDoc(_IntentStruct, frozen=True):
-    """Where clusters that are otherwise closed to each other may be entered."""
+    """A service that stays reachable between clusters that are otherwise closed to each other."""
 
     to: str
     ports: tuple[Port, ...] = ()
 
 
 class PatternDoc(_IntentStruct, frozen=True):
-    """A multi-cluster pattern in one line."""
+    """A multi-cluster pattern, which expands to rules."""
 
     pattern: Literal["independent", "hub-spoke", "federated", "hybrid"]
     groups: Names = ()

@@ -1,7 +1,7 @@
-"""The inventory as a YAML document: the fields people write, turned into the model and back.
+"""Schema of the inventory as a YAML document, converted to the model and back.
 
-Rule: shape only. Whether the facts fit together is judged where the inventory is discovered. The structs
-mirror ``model.inventory`` field by field; fields at their default are left out when written.
+Rule: only the shape is defined here; consistency is validated in ``discovery``. The structs mirror
+``model.inventory`` field by field; fields at their default are left out when written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from netprobe.model.ssh import SshAccess, SshForward, SshHop
 from netprobe.wire.documents import parse_document
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z"
-"""What Kubernetes allows in names, and capitals; never a slash, which separates the parts of an agent id."""
+"""Names as Kubernetes allows them, plus capitals; never a slash, which separates the parts of an id."""
 
 Name = str
 Port = int
@@ -39,7 +39,7 @@ class HopDoc(_InventoryStruct, frozen=True):
 
 
 class SshDoc(_InventoryStruct, frozen=True):
-    """How a node is reached over SSH."""
+    """SSH access to a node."""
 
     target: HopDoc
     jumps: tuple[HopDoc, ...] = ()
@@ -63,7 +63,7 @@ class NodeDoc(_InventoryStruct, frozen=True):
 
 
 class ServiceDoc(_InventoryStruct, frozen=True):
-    """One service of a cluster; *target_port* is the port itself where it is not given."""
+    """One service of a cluster; *target_port* defaults to *port*."""
 
     name: Name
     namespace: Name
@@ -136,14 +136,14 @@ def parse_inventory(text: str, *, source: str) -> InventoryDoc:
 
 def write_inventory(inventory: Inventory) -> str:
     """The YAML text that reads back as *inventory*."""
-    import yaml  # noqa: PLC0415 - only those who write documents pay for it
+    import yaml  # noqa: PLC0415 - imported only when a document is written
 
     plain = msgspec.to_builtins(_document_of(inventory))
     return yaml.safe_dump(plain, sort_keys=False, width=100)
 
 
 def inventory_of(document: InventoryDoc) -> Inventory:
-    """The model's inventory of a document whose agents are known to be well named."""
+    """The inventory of a document whose agent names have been validated."""
     return Inventory(
         clusters=tuple(_cluster_of(cluster) for cluster in document.clusters),
         links=tuple(_link_of(link) for link in document.links),
@@ -151,7 +151,8 @@ def inventory_of(document: InventoryDoc) -> Inventory:
         agent_port=document.agent_port,
         agents=frozenset(AgentId.parse(agent) for agent in document.agents),
         forwards=tuple(
-            SshForward(one.name, one.host, one.port, _access_of(one.through)) for one in document.forwards
+            SshForward(forward.name, forward.host, forward.port, _access_of(forward.through))
+            for forward in document.forwards
         ),
     )
 
@@ -188,5 +189,5 @@ def _link_of(doc: LinkDoc) -> Link:
 def _document_of(inventory: Inventory) -> InventoryDoc:
     plain = msgspec.to_builtins(inventory) | {"agents": sorted(str(agent) for agent in inventory.agents)}
     for cluster in plain["clusters"]:
-        del cluster["away"]  # how a cluster's API is at the moment is no part of what people write
+        del cluster["away"]  # the current state of a cluster's API is not part of the document
     return msgspec.convert(plain, InventoryDoc)

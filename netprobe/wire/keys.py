@@ -1,4 +1,4 @@
-"""The keys file: which public key belongs to which agent, and who may ask."""
+"""The keys file: the public key of each agent, and the keys of operators."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class KeysDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_keys_document(path: Path) -> KeysDoc:
-    """Read the keys file (JSON, which YAML holds); :class:`InputError` names file, line and field."""
+    """Read the keys file (JSON, a subset of YAML); :class:`InputError` names file, line and field."""
     return read_document(path, KeysDoc)

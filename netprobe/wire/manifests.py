@@ -1,7 +1,7 @@
-"""Kubernetes manifests as they are written: the folders that kustomize renders too, so there is one source.
+"""Reader of netprobe's Kubernetes manifests, the same folders that kustomize renders.
 
-Rule: only what our folders use of kustomize is understood: ``resources`` of a base, ``resources`` and JSON
-patches (RFC 6902: add, replace, test) of a component. Anything else is an error, never ignored.
+Rule: only the features of kustomize that our folders use are supported: ``resources`` of a base, and
+``resources`` and JSON patches (RFC 6902: add, replace, test) of a component. Anything else is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _OTHER_FIELDS = {"apiVersion", "kind", "resources"}
 
 
 def find_manifests() -> Path:
-    """The folder of the manifests: beside the package in an installed wheel, else at the root of the tree."""
+    """The folder of the manifests: in the package of an installed wheel, else at the root of the tree."""
     package = Path(netprobe.__file__).parent
     for folder in (package / "manifests", package.parent / "manifests"):
         if folder.is_dir():
@@ -37,20 +37,20 @@ def read_manifests(folder: Path) -> tuple[Manifest, ...]:
 
 @dataclass(frozen=True, slots=True)
 class KustomizeComponent:
-    """What a component adds, and what it changes in the objects of others."""
+    """A component: the objects that it adds, and its patches to other objects."""
 
     file: Path
     resources: tuple[Manifest, ...] = ()
     patches: tuple[Manifest, ...] = ()
 
     def patch(self, found: Iterable[Manifest]) -> tuple[Manifest, ...]:
-        """Copies of the objects with the patches that are meant for each."""
-        made = tuple(deepcopy(one) for one in found)
+        """Copies of the objects with all patches that select them."""
+        made = tuple(deepcopy(manifest) for manifest in found)
         for patch in self.patches:
-            for one in made:
-                if _is_meant(patch["target"], one):
+            for manifest in made:
+                if _is_selected(patch["target"], manifest):
                     for operation in _parse(patch["patch"], self.file)[0]:
-                        _change(one, operation, self.file)
+                        _change(manifest, operation, self.file)
         return made
 
 
@@ -60,12 +60,12 @@ def read_component(folder: Path) -> KustomizeComponent:
     found = _read_kustomization(
         file, _OTHER_FIELDS | {"patches"}, "a component may only have resources, patches"
     )
-    resources = [one for name in found.get("resources", ()) for one in _load(folder / name)]
+    resources = [manifest for name in found.get("resources", ()) for manifest in _load(folder / name)]
     return KustomizeComponent(file, tuple(resources), tuple(found.get("patches", ())))
 
 
-def _is_meant(target: Manifest, found: Manifest) -> bool:
-    """Whether *target* selects an object: by kind, and by name or one label where it says so."""
+def _is_selected(target: Manifest, found: Manifest) -> bool:
+    """Whether *target* selects an object: by kind and, if given, by name or one label."""
     meta = found["metadata"]
     key, _, value = target.get("labelSelector", "").partition("=")
     return (
@@ -76,11 +76,11 @@ def _is_meant(target: Manifest, found: Manifest) -> bool:
 
 
 def _change(found: Manifest, operation: Manifest, file: Path) -> None:
-    """Do one operation of a JSON patch (RFC 6902, section 4) in place."""
-    *way, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])
+    """Apply one operation of a JSON patch (RFC 6902, section 4) in place."""
+    *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])
     place: Any = found
     try:
-        for part in way:
+        for part in parents:
             place = place[int(part) if isinstance(place, list) else part]
         match operation["op"], place:
             case "add", list():
@@ -93,15 +93,15 @@ def _change(found: Manifest, operation: Manifest, file: Path) -> None:
                 if place[int(last) if isinstance(place, list) else last] != operation["value"]:
                     raise InputError(f"{operation['path']}: is not {operation['value']!r}", where=str(file))
             case other, _:
-                raise InputError(f"{other}: only add, replace and test are understood", where=str(file))
+                raise InputError(f"{other}: only add, replace and test are supported", where=str(file))
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{operation['path']}: leads nowhere", where=str(file)) from error
+        raise InputError(f"{operation['path']}: does not exist", where=str(file)) from error
 
 
-def _read_kustomization(file: Path, fields: set[str], told: str) -> Manifest:
+def _read_kustomization(file: Path, fields: set[str], message: str) -> Manifest:
     (kustomization,) = _load(file)
     if other := sorted(set(kustomization) - fields):
-        raise InputError(f"{other[0]}: {told}", where=str(file))
+        raise InputError(f"{other[0]}: {message}", where=str(file))
     return kustomization
 
 
@@ -128,4 +128,4 @@ def _parse(text: str, file: Path) -> list[Any]:
         found = list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=str(file)) from error
-    return [one for one in found if one is not None]
+    return [manifest for manifest in found if manifest is not None]

@@ -1,8 +1,8 @@
-"""Manifests that decide who may reach whom: NetworkPolicy strictly, pods and namespaces loosely.
+"""Schema of NetworkPolicy manifests (strict), and of the pods and namespaces they select (lenient).
 
-Rule: shape only. A field of a policy that we do not know is an error, since skipping it would change the
-verdict; of pods and namespaces only what policies see is read. ``null`` and absence mean the same, as they do
-in the API.
+Rule: only the shape is defined here. An unknown field of a policy is an error, because ignoring it would
+change the verdict; of pods and namespaces only the fields that policies use are read. ``null`` means the same
+as an absent field, as in the API.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ TransportName = Literal["TCP", "UDP", "SCTP"]
 
 
 class _Loose(msgspec.Struct, frozen=True, rename="camel"):
-    """Ignores what it does not know."""
+    """Ignores unknown fields."""
 
 
 class _Strict(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Refuses what it does not know."""
+    """Refuses unknown fields."""
 
 
 class MetaDoc(_Loose, frozen=True):
@@ -39,7 +39,7 @@ class RequirementDoc(_Strict, frozen=True):
 
 
 class SelectorDoc(_Strict, frozen=True):
-    """A label selector; empty, it fits everybody."""
+    """A label selector; an empty one selects everything."""
 
     match_labels: dict[str, str] | None = None
     match_expressions: tuple[RequirementDoc, ...] | None = None
@@ -83,7 +83,7 @@ class EgressDoc(_Strict, frozen=True):
 
 
 class PolicySpecDoc(_Strict, frozen=True):
-    """``spec`` of a NetworkPolicy. An absent ``podSelector`` is an empty one, as the API has it."""
+    """``spec`` of a NetworkPolicy. An absent ``podSelector`` is an empty one, as in the API."""
 
     pod_selector: SelectorDoc | None = None
     policy_types: tuple[Literal["Ingress", "Egress"], ...] | None = None
@@ -116,7 +116,7 @@ class ContainerPortDoc(_Loose, frozen=True):
 
 
 class ContainerDoc(_Loose, frozen=True):
-    """A container; ``restartPolicy: Always`` makes an init container a side car that goes on running."""
+    """A container; ``restartPolicy: Always`` makes an init container a sidecar that keeps running."""
 
     ports: tuple[ContainerPortDoc, ...] | None = None
     restart_policy: str | None = None

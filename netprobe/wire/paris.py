@@ -1,14 +1,14 @@
-"""Packets of one flow that routers cannot tell apart, and quotes that tell who rewrote them.
+"""Paris traceroute: packets that stay in one flow, and detection of rewritten packets in ICMP quotes.
 
-Routers that spread flows read the first four bytes behind the IP header: for ICMP type, code and *checksum*
-(Paris traceroute; Augustin et al., IMC 2006). So every echo of a flow carries two bytes that hold the ones'
-complement sum of what varies, sequence number and cookie, at zero: its checksum follows from the identifier
-alone, which is the flow's.
+Routers that balance flows hash the first four bytes after the IP header: for ICMP the type, code and
+*checksum* (Augustin et al., IMC 2006). Every echo of a flow therefore has two bytes that keep the ones'
+complement sum of sequence number and cookie at zero, so that its checksum depends only on the identifier,
+which is the flow's.
 
-An ICMP error quotes the packet as the router saw it. What differs from what was sent was rewritten on the
-way: an address, a port, an identifier, or the checksum, where a translator put the addresses in the quote
-back and forgot the rest. Linux, for one, leaves its arithmetic visible in the checksum of UDP and TCP. The
-checksum of an ICMPv4 echo covers no addresses, so it does not show them.
+An ICMP error quotes the packet as the router saw it. A field that differs from the packet sent was rewritten
+on the way: an address, a port, an identifier, or the checksum, if a translator restored only the addresses in
+the quote. Linux, for example, leaves its changes visible in the checksums of UDP and TCP. The checksum of an
+ICMPv4 echo covers no addresses, so it does not show them.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _TCP_HEADER_BYTES = 20
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A packet as it left this host."""
+    """A packet as this host sent it."""
 
     protocol: int
     source: str
     destination: str
     transport: bytes
-    """From the transport header on, as much as is known; its checksum is not looked at."""
+    """The known bytes from the transport header on; the checksum is not used."""
 
 
 def balance(data: bytes, *, sequence: int) -> bytes:
-    """*data* and two bytes more, so that the checksum is the same whatever *sequence* and *data* are.
+    """*data* and two further bytes that make the checksum independent of *sequence* and *data*.
 
     >>> sums = [internet_checksum(n.to_bytes(2, "big") + balance(b"once", sequence=n)) for n in (1, 2, 77)]
     >>> sums
@@ -47,7 +47,7 @@ def balance(data: bytes, *, sequence: int) -> bytes:
 
 
 def find_rewritten(sent: Sent, quote: Quote) -> tuple[str, ...]:
-    """What was changed on the way to the quoting router, in words; empty where nothing shows."""
+    """Descriptions of what was changed on the way to the quoting router; empty if nothing is visible."""
     return tuple(_changes(sent, quote))
 
 
@@ -69,28 +69,29 @@ def _changes(sent: Sent, quote: Quote) -> Iterator[str]:
 def _is_checksum_foreign(sent: Sent, quote: Quote) -> bool:
     """Whether the quoted checksum fits neither the packet as sent nor its pseudo-header alone.
 
-    The latter is what a packet carries whose checksum the network card would have completed, had there been
-    one. Where too little is quoted to know, nothing is said.
+    The latter is the checksum of a packet that a network card would have completed. If too little is quoted,
+    the result is False.
     """
     at = _CHECKSUM_AT[sent.protocol]
     body = _as_sent(sent, quote)
     if body is None or len(quote.transport) < at + 2:
         return False
-    told = int.from_bytes(quote.transport[at : at + 2], "big")
-    if sent.protocol == PROTOCOL_UDP and told == 0:  # RFC 768: none was computed
+    quoted = int.from_bytes(quote.transport[at : at + 2], "big")
+    if sent.protocol == PROTOCOL_UDP and quoted == 0:  # RFC 768: none was computed
         return False
     plain = body[:at] + b"\0\0" + body[at + 2 :]
     pseudo = b"" if sent.protocol == PROTOCOL_ICMP else _pseudo_header(sent, len(plain))
-    right = {internet_checksum(pseudo + plain), 0xFFFF ^ internet_checksum(pseudo)}
-    if sent.protocol == PROTOCOL_UDP and 0 in right:
-        right.add(0xFFFF)
-    return told not in right
+    expected = {internet_checksum(pseudo + plain), 0xFFFF ^ internet_checksum(pseudo)}
+    if sent.protocol == PROTOCOL_UDP and 0 in expected:
+        expected.add(0xFFFF)
+    return quoted not in expected
 
 
 def _as_sent(sent: Sent, quote: Quote) -> bytes | None:
-    """The whole segment with the ports or the identifier that we gave it; None where it is not known.
+    """The complete segment with our ports or identifier; None if it is not known.
 
-    The kernel writes the header of a SYN, so of TCP only the ports are known and the rest is the quote's.
+    The kernel writes the header of a SYN, so of TCP only the ports are known; the rest is taken from the
+    quote.
     """
     if sent.protocol != PROTOCOL_TCP:
         return sent.transport

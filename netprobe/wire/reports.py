@@ -1,10 +1,10 @@
-"""Reports on the bus: the windows of one agent and interval, in columns.
+"""Codec of reports on the bus: the windows of one agent and interval, in columns.
 
-A column per field instead of a map per window: about 25 bytes per window, and a decoder that checks whole
-columns at C speed. What repeats (outcome patterns, addresses, texts) stands once in a table and is named by
-its index. :func:`decode_columns` is enough to store a report; :func:`report_of` builds the model's values.
+One column per field instead of a map per window takes about 25 bytes per window, and whole columns are
+validated at C speed. Repeated values (outcome patterns, addresses, texts) are stored once in a table and
+referred to by index. :func:`decode_columns` is enough to store a report; :func:`report_of` builds the model.
 
-Rule: after decoding, counts are not negative, outcomes add up to what was sent, losses with a direction are
+Rule: after decoding, counts are not negative, outcomes add up to the probes sent, losses with a direction are
 at most the time-outs, histograms ascend, and every start is a multiple of its length.
 """
 
@@ -37,7 +37,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
 class WindowColumns(msgspec.Struct):
-    """All windows of a report; row *i* of every column belongs to window *i*."""
+    """All windows of a report: row *i* of every column belongs to window *i*."""
 
     check: list[Natural]
     sent: list[Count]
@@ -48,24 +48,24 @@ class WindowColumns(msgspec.Struct):
     lost_out: list[Count]
     lost_back: list[Count]
     rtt_size: list[Count]
-    """How many entries of *rtt_bucket* and *rtt_count* belong to the window."""
+    """Number of entries of *rtt_bucket* and *rtt_count* that belong to the window."""
     rtt_bucket: list[Bucket]
     rtt_count: list[Positive]
     source: list[Natural]
     """Index into *texts*: our address as the far end saw it."""
     peer: list[Natural]
-    """Index into *texts*: who answered."""
+    """Index into *texts*: the responder's name."""
     detail: list[Natural]
     """Index into *texts*."""
     texts: list[Text]
     start_ns: list[Natural] = []
-    """Empty where every window starts with the report."""
+    """Empty if every window starts with the report."""
     length_ns: list[Positive] = []
-    """Empty where every window is as long as the report."""
+    """Empty if every window is as long as the report."""
 
 
 class HeardColumns(msgspec.Struct):
-    """What a responder heard; row *i* of every column belongs together."""
+    """Requests that a responder received: row *i* of every column is one count."""
 
     check: list[Natural]
     start_ns: list[Natural]
@@ -73,7 +73,7 @@ class HeardColumns(msgspec.Struct):
 
 
 class HealthFields(msgspec.Struct):
-    """The agent's health; its name is the report's."""
+    """The agent's health; its name is that of the report."""
 
     at_ns: Natural
     epoch: Natural
@@ -86,7 +86,7 @@ class HealthFields(msgspec.Struct):
 
 
 class ReportColumns(msgspec.Struct):
-    """A report as it travels, checked."""
+    """A report in its encoded form, validated."""
 
     agent: Text
     boot: Name
@@ -115,7 +115,7 @@ def encode_columns(columns: ReportColumns) -> bytes:
 
 
 def decode_report(data: bytes) -> Report:
-    """Read a report; :class:`RemoteFormatError` names the field that breaks the format."""
+    """Read a report; :class:`RemoteFormatError` names the invalid field."""
     return report_of(decode_columns(data))
 
 
@@ -129,17 +129,17 @@ def decode_columns(data: bytes) -> ReportColumns:
     if str(agent) != columns.agent:
         raise _CODEC.error("is not canonical", field="agent")
     if columns.start_ns % columns.length_ns:
-        raise _CODEC.error("is no multiple of length_ns", field="start_ns")
+        raise _CODEC.error("is not a multiple of length_ns", field="start_ns")
     _check_shapes(columns.windows)
     _check_counts(columns.windows)
     _check_histograms(columns.windows)
     _check_times(columns)
-    _check_heard(columns.heard)
+    _check_received(columns.heard)
     return columns
 
 
 def report_of(columns: ReportColumns) -> Report:
-    """The model's report of checked *columns*."""
+    """The report of validated *columns*."""
     agent = AgentId.parse(columns.agent)
     heard = columns.heard
     return Report(
@@ -174,14 +174,14 @@ def columns_of(report: Report) -> ReportColumns:
 
 
 def select_windows(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
-    """The same report with only the windows whose row is true in *keep*."""
+    """A copy with only the windows whose row is true in *keep*."""
     report = report_of(columns)
     kept = tuple(window for window, wanted in zip(report.windows, keep, strict=True) if wanted)
     return msgspec.structs.replace(columns, windows=_window_columns(report, kept))
 
 
 def select_heard(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
-    """The same report with only what was heard whose row is true in *keep*."""
+    """A copy with only the received counts whose row is true in *keep*."""
     heard = columns.heard
     kept = HeardColumns(
         list(compress(heard.check, keep)),
@@ -249,7 +249,7 @@ def _histograms_of(columns: WindowColumns) -> list[Histogram]:
 def _check_shapes(columns: WindowColumns) -> None:
     rows = len(columns.check)
     if rows > MAX_WINDOWS:
-        raise _error("check", f"has {rows} windows; at most {MAX_WINDOWS} are read")
+        raise _error("check", f"has {rows} windows; the limit is {MAX_WINDOWS}")
     for name in _KIND_COLUMNS:
         if len(getattr(columns, name)) != rows:
             raise _error(name, f"has {len(getattr(columns, name))} rows, check has {rows}")
@@ -276,7 +276,7 @@ def _check_counts(columns: WindowColumns) -> None:
         raise _error("answered", "is more than sent")
     silent = [timed_out[index] for index in columns.outcome]
     if not all(map(le, map(add, columns.lost_out, columns.lost_back), silent)):
-        raise _error("lost_out", "lost_out and lost_back are more than what timed out")
+        raise _error("lost_out", "lost_out and lost_back are more than the time-outs")
 
 
 def _check_histograms(columns: WindowColumns) -> None:
@@ -287,10 +287,10 @@ def _check_histograms(columns: WindowColumns) -> None:
     descents = {row for row, (a, b) in enumerate(pairwise(columns.rtt_bucket), start=1) if b <= a}
     if not descents <= set(edges):
         raise _error("rtt_bucket", "does not ascend within a window")
-    seen = list(accumulate(columns.rtt_count, initial=0))
-    totals = [seen[end] - seen[begin] for begin, end in pairwise(edges)]
+    cumulated = list(accumulate(columns.rtt_count, initial=0))
+    totals = [cumulated[end] - cumulated[begin] for begin, end in pairwise(edges)]
     if not all(map(le, totals, columns.sent)):
-        raise _error("rtt_count", "counts more answers than were asked for")
+        raise _error("rtt_count", "counts more answers than probes sent")
 
 
 def _check_times(columns: ReportColumns) -> None:
@@ -301,10 +301,10 @@ def _check_times(columns: ReportColumns) -> None:
     starts = windows.start_ns or [columns.start_ns] * rows
     lengths = windows.length_ns or [columns.length_ns] * rows
     if any(start % length for start, length in zip(starts, lengths, strict=True)):
-        raise _error("start_ns", "is no multiple of length_ns")
+        raise _error("start_ns", "is not a multiple of length_ns")
 
 
-def _check_heard(heard: HeardColumns) -> None:
+def _check_received(heard: HeardColumns) -> None:
     rows = len(heard.check)
     for name in ("start_ns", "received"):
         if len(getattr(heard, name)) != rows:

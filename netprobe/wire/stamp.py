@@ -1,4 +1,4 @@
-"""UDP echo on the wire: STAMP (RFC 8762) test packets with TLVs (RFC 8972), always in the same order.
+"""STAMP codec (RFC 8762): UDP test packets with TLVs (RFC 8972), always in the same order.
 
 Rules:
 
@@ -10,12 +10,12 @@ Rules:
          140    28  Location TLV, type 2 (RFC 8972, section 4.2) with one Source IP Address sub-TLV
          168    16  Direct Measurement TLV, type 5 (section 4.5): the session's counters
          184    20  HMAC TLV, type 8 (section 4.8)
-         204     …  Extra Padding TLV, type 1 (section 4.1), where a larger packet is wanted
+         204     …  Extra Padding TLV, type 1 (section 4.1), for larger packets
 
 - An answer has exactly the size of its request (RFC 8762, section 4.3: symmetric).
-- The HMAC covers the base's sequence number and every TLV before it, as RFC 8972 says. The timestamps stay
-  outside; the sender's sequence number is repeated in the Identity TLV, so an answer proves which request it
-  belongs to. A packet whose HMAC is wrong is a stranger's: :class:`StrangerError`.
+- The HMAC covers the base's sequence number and every TLV before it (RFC 8972, section 4.8), not the
+  timestamps; the sender's sequence number is repeated in the Identity TLV, so an answer proves which request
+  it belongs to. A packet with a wrong HMAC raises :class:`StrangerError`.
 - Integers are in network byte order; times are Unix wall time in nanoseconds, on the wire NTP's 64 bits.
 
 The reflector is stateful (RFC 8762, section 4.3): with S sent, C received by the reflector and R answers
@@ -38,18 +38,18 @@ from netprobe.errors import MisuseError, RemoteFormatError
 MIN_BYTES = 204
 """UDP payload of the smallest packet."""
 MIN_PADDED_BYTES = MIN_BYTES + 4
-"""The next size above :data:`MIN_BYTES`: padding is a TLV of its own."""
+"""The next size above :data:`MIN_BYTES`, because padding is a separate TLV."""
 MAX_BYTES = 65_000
 NAME_BYTES = 72
 
 HINT_OFFSET = 44 + 4 + 2
 CHECK_OFFSET = HINT_OFFSET + 2
-"""Where hint and check id stand, for filters and for those who read a quote or a column of packets."""
+"""Offsets of hint and check id, for packet filters and for readers of quotes and of columns of packets."""
 
 _VERSION, _ROLE_REQUEST, _ROLE_ANSWER = 1, 1, 2
 _IDENTITY, _LOCATION, _DIRECT, _HMAC, _PADDING = 252, 2, 5, 8, 1
 _SOURCE_ANY, _SOURCE_V4, _SOURCE_V6 = 7, 8, 9
-_SOURCE_TOLD = (_SOURCE_V4, _SOURCE_V6)
+_SOURCE_SEEN = (_SOURCE_V4, _SOURCE_V6)
 _UNRECOGNISED = 0x80  # RFC 8972, section 4: the sender sets U, the reflector clears it
 _ERROR_ESTIMATE = 22 << 8 | 1  # RFC 4656, section 4.1.2: unsynchronised, NTP format, 1·2^(22-32) s ≈ 1 ms
 _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
@@ -58,58 +58,58 @@ _ERA_NS = (1 << 32) * 1_000_000_000
 _HMAC_AT = 184
 _HMAC_BYTES = 16
 _U32, _U64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
-_BEFORE = 1 << 63
-"""A difference of two timestamps that is as large is negative (RFC 5905, section 6: modulo 2^64)."""
+_NEGATIVE = 1 << 63
+"""A difference of two timestamps from this size on is negative (RFC 5905, section 6: modulo 2^64)."""
 
-_ASKED = struct.Struct("!IQ32x" "x3s2sHQII72x" "x3s4xxB2s16x" "x3sI8x" "x3s16s")  # fmt: skip
-_TOLD = struct.Struct("!4xQ4xQIQ4xB3x" "x3s2sHQII72s" "x3sHHxB2s16s" "x3sIII" "x3s16s")  # fmt: skip
-"""What is read of a request and of an answer, one line of the table above after the other; flags, error
-estimates and the SSID say nothing to us. The base of a request: sequence number, timestamp; of an answer:
-timestamp, receive timestamp, and what is repeated of the request: sequence number, timestamp, TTL."""
+_REQUEST_FIELDS = struct.Struct("!IQ32x" "x3s2sHQII72x" "x3s4xxB2s16x" "x3sI8x" "x3s16s")  # fmt: skip
+_ANSWER_FIELDS = struct.Struct("!4xQ4xQIQ4xB3x" "x3s2sHQII72s" "x3sHHxB2s16s" "x3sIII" "x3s16s")  # fmt: skip
+"""Fields that are read of a request and of an answer, in the order of the table above, without flags, error
+estimates and SSID. Base of a request: sequence number, timestamp. Base of an answer: timestamp, receive
+timestamp, and the repeated sequence number, timestamp and TTL of the request."""
 _TIME_AT, _TIME = 4, struct.Struct("!Q")
 URGENT = 1
-"""The hint of a request whose asker waits for the answer; that of an answer is an MTU. Zero says nothing, and
-who does not know hints ignores them."""
+"""The hint of a request whose source waits for the answer; the hint of an answer is an MTU. Zero means no
+hint; older versions ignore hints."""
 _IDENTIFIED, *_LAYOUT = b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10"
 """Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
 _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
-_ASKING, _TELLING = bytes((_VERSION, _ROLE_REQUEST)), bytes((_VERSION, _ROLE_ANSWER))
+_REQUEST_ROLE, _ANSWER_ROLE = bytes((_VERSION, _ROLE_REQUEST)), bytes((_VERSION, _ROLE_ANSWER))
 _REQUEST = struct.Struct("!IQHH28x" "6sHQII72x" "32sI8x" "4s16x")  # fmt: skip
 _ANSWER = struct.Struct("!IQHHQIQH2xB3x" "6sHQII72s" "4sHH24sIII" "4s16x")  # fmt: skip
-"""The same, for writing: what is always the same stands together, and zeros are left out."""
-_REQUESTED = struct.pack("!B3s2s", _UNRECOGNISED, _IDENTIFIED, _ASKING)
-_ANSWERED = struct.pack("!B3s2s", 0, _IDENTIFIED, _TELLING)
+"""The same for writing, with constant fields combined and zeros left out."""
+_REQUESTED = struct.pack("!B3s2s", _UNRECOGNISED, _IDENTIFIED, _REQUEST_ROLE)
+_ANSWERED = struct.pack("!B3s2s", 0, _IDENTIFIED, _ANSWER_ROLE)
 _NOWHERE = struct.pack(
     "!B3s4xBB2s16xB3s",
     *(_UNRECOGNISED, _LOCATED, _UNRECOGNISED, _SOURCE_ANY, _SIXTEEN, _UNRECOGNISED, _COUNTED),
 )
 _PLACE = struct.pack("!B3s", 0, _LOCATED)
-_SEAL_ASKED, _SEAL_TOLD = (struct.pack("!B3s", flags, _SEALED) for flags in (_UNRECOGNISED, 0))
+_REQUEST_SEAL, _ANSWER_SEAL = (struct.pack("!B3s", flags, _SEALED) for flags in (_UNRECOGNISED, 0))
 _make = tuple.__new__
 """A named tuple without its own ``__new__``, which takes several times as long."""
-_REMEMBERED = 4_096
-"""Keys, names and addresses whose encoding is kept: they are the same in packet after packet."""
+_CACHED = 4_096
+"""Number of keys, names and addresses whose encoding is cached."""
 
 
 class StrangerError(RemoteFormatError):
-    """A packet that does not know our key: not answered, not believed."""
+    """A packet whose HMAC was not made with our key; it is ignored."""
 
 
 class Request(NamedTuple):
-    """What a Session-Sender asks; a tuple, because one is made per packet."""
+    """A request of a Session-Sender; a tuple, because one is made per packet."""
 
     check: int
-    """The check's 63-bit id; names the session together with *boot*."""
+    """The check's 63-bit id; with *boot*, it identifies the session."""
     boot: int
-    """32 random bits of the asking process: a restart begins a new session."""
+    """32 random bits of the asking process, so that a restart begins a new session."""
     sequence: int
     """1, 2, 3 … within the session, 32 bits."""
     sent_ntp: int
-    """T1, as it stands on the wire: NTP's 64 bits (:func:`ntp_of`); 0 until it is marked."""
+    """T1 as a 64-bit NTP timestamp (:func:`ntp_of`); 0 until it is marked."""
     sent_count: int
-    """How many requests the sender has sent in this session, this one included."""
+    """Number of requests that the sender has sent in this session, including this one."""
     is_urgent: bool = False
-    """Somebody waits for this one: the reflector shall not gather it with others."""
+    """The source waits for the answer, so the reflector must not delay it to answer in batches."""
 
     @property
     def sent_ns(self) -> int:
@@ -118,39 +118,39 @@ class Request(NamedTuple):
 
 
 class StampAnswer(NamedTuple):
-    """What a Session-Reflector says about one request; a tuple, because one is made per packet."""
+    """The answer of a Session-Reflector to one request; a tuple, because one is made per packet."""
 
     check: int
     boot: int
     sequence: int
     """The sender's sequence number."""
     sent_ntp: int
-    """T1, copied from the request; this and the next two as they stand on the wire (:func:`ntp_of`)."""
+    """T1, copied from the request; this and the next two are NTP timestamps (:func:`ntp_of`)."""
     received_ntp: int
     """T2, when the request arrived at the reflector."""
     answered_ntp: int
     """T3, when the answer left the reflector; 0 until it is marked."""
     sent_count: int
     received_count: int
-    """C: how many requests of this session the reflector has received, this one included."""
+    """C: number of requests of this session that the reflector received, including this one."""
     answered_count: int
-    """How many it has answered, this one included; also the answer's own sequence number."""
+    """Number of requests that it answered, including this one; also the answer's own sequence number."""
     observed_source: str
     """The request's source address as the reflector saw it."""
     observed_port: int
     reflector_port: int
     observed_ttl: int
-    """TTL or hop limit left when the request arrived; 0 where the reflector could not see it."""
+    """TTL or hop limit of the request on arrival; 0 if the reflector could not see it."""
     answered_by: str
     """The reflector's agent id."""
     told_mtu: int = 0
-    """The MTU that a router told the reflector about an answer of this session; 0 where none did."""
+    """The MTU that a router reported to the reflector about an answer of this session; 0 if none did."""
 
     @property
     def dwell_ns(self) -> int:
-        """How long the reflector held the request: T3 − T2, exact to the nanosecond, never negative."""
+        """Time that the reflector held the request: T3 − T2, exact to the nanosecond, never negative."""
         held = (self[5] - self[4]) & _U64
-        return (held * 1_000_000_000 + (1 << 31)) >> 32 if held < _BEFORE else 0
+        return (held * 1_000_000_000 + (1 << 31)) >> 32 if held < _NEGATIVE else 0
 
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
@@ -159,7 +159,7 @@ def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> by
     # fmt: off
     packed = _REQUEST.pack(
         sequence, sent, _ERROR_ESTIMATE, check % 0xFFFF + 1,
-        _REQUESTED, is_urgent and URGENT, check, boot, sequence, _NOWHERE, count & _U32, _SEAL_ASKED,
+        _REQUESTED, is_urgent and URGENT, check, boot, sequence, _NOWHERE, count & _U32, _REQUEST_SEAL,
     )
     # fmt: on
     return _seal(packed, key, size, _UNRECOGNISED)
@@ -177,16 +177,16 @@ def encode_answer(answer: StampAnswer, *, key: bytes, size: int = MIN_BYTES) -> 
         received_ntp, sequence, sent_ntp, _ERROR_ESTIMATE, ttl,
         _ANSWERED, told_mtu, check, boot, sequence, _encode_name_once(answered_by),
         _PLACE, port, observed_port, _pack_source(address),
-        sent & _U32, received & _U32, answered & _U32, _SEAL_TOLD,
+        sent & _U32, received & _U32, answered & _U32, _ANSWER_SEAL,
     )
     # fmt: on
     return _seal(packed, key, size, 0)
 
 
 def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Request:
-    """Read a test packet; :class:`RemoteFormatError` where it is not one of ours.
+    """Read a test packet; :class:`RemoteFormatError` if it is not one of ours.
 
-    *size* is that of the whole packet, where *data* is only its first :data:`MIN_PADDED_BYTES` bytes.
+    *size* is that of the whole packet if *data* has only its first :data:`MIN_PADDED_BYTES` bytes.
     """
     size = len(data) if size is None else size
     if size < MIN_BYTES:
@@ -195,10 +195,10 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
     (
         sequence, sent, identity, role, hint, check, boot, identified, location, source_kind, sixteen,
         counters, sent_count, seal, digest,
-    ) = _ASKED.unpack_from(data)
+    ) = _REQUEST_FIELDS.unpack_from(data)
     # fmt: on
-    if identity != _IDENTIFIED or role != _ASKING:
-        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
+    if identity != _IDENTIFIED or role != _REQUEST_ROLE:
+        raise RemoteFormatError("STAMP: no netprobe identity in the expected role")
     if not compare_digest(digest, _digest(data, key)):
         raise StrangerError("STAMP: wrong HMAC")
     if size != MIN_BYTES:
@@ -222,15 +222,15 @@ def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampA
         answered, received, sequence, sent, ttl, identity, role, told_mtu, check, boot, identified, name,
         location, port, observed_port, source_kind, sixteen, source, counters, sent_count, received_count,
         answered_count, seal, digest,
-    ) = _TOLD.unpack_from(data)
+    ) = _ANSWER_FIELDS.unpack_from(data)
     # fmt: on
-    if identity != _IDENTIFIED or role != _TELLING:
-        raise RemoteFormatError("STAMP: no identity of ours in the expected role")
+    if identity != _IDENTIFIED or role != _ANSWER_ROLE:
+        raise RemoteFormatError("STAMP: no netprobe identity in the expected role")
     if not compare_digest(digest, _digest(data, key)):
         raise StrangerError("STAMP: wrong HMAC")
     if size != MIN_BYTES:
         _check_padding(data, size)
-    if [location, sixteen, counters, seal] != _LAYOUT or source_kind not in _SOURCE_TOLD:
+    if [location, sixteen, counters, seal] != _LAYOUT or source_kind not in _SOURCE_SEEN:
         raise RemoteFormatError("STAMP: the TLVs are not those of an answer, or not in our order")
     if check >> 63:
         raise RemoteFormatError("STAMP: a check id has 63 bits")
@@ -246,21 +246,21 @@ def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampA
 
 
 def mark(packet: bytearray, *, at_ns: int) -> None:
-    """Write into a packet when it leaves (T1 or T3); that is outside of the HMAC, so it can come last."""
+    """Write the time of sending (T1 or T3) into a packet; the HMAC does not cover it, so it comes last."""
     _TIME.pack_into(packet, _TIME_AT, ntp_of(at_ns))
 
 
 @dataclass(frozen=True, slots=True)
 class QuotedRequest:
-    """What an ICMP error says of a request it quotes; nothing here is proven."""
+    """A request quoted by an ICMP error, not authenticated."""
 
     sequence: int
     check: int | None
-    """None where the router quoted too little."""
+    """None if the router quoted too little."""
 
 
 def read_quote(data: bytes) -> QuotedRequest | None:
-    """Read a quoted (cut off) request; None where not even the sequence number was quoted."""
+    """Read a quoted, possibly truncated request; None if not even the sequence number was quoted."""
     if len(data) < 4:
         return None
     (sequence,) = struct.unpack_from("!I", data)
@@ -271,7 +271,7 @@ def read_quote(data: bytes) -> QuotedRequest | None:
 
 
 def read_quoted_session(data: bytes) -> tuple[int, int] | None:
-    """Check and boot of an answer that an ICMP error quotes; None where too little of it is quoted."""
+    """Check and boot of an answer that an ICMP error quotes; None if too little is quoted."""
     if len(data) < CHECK_OFFSET + 12 or data[45] != _IDENTITY:
         return None
     check, boot = struct.unpack_from("!QI", data, CHECK_OFFSET)
@@ -279,7 +279,7 @@ def read_quoted_session(data: bytes) -> tuple[int, int] | None:
 
 
 def encode_name(name: str) -> bytes:
-    """A name as it stands on the wire, before padding; a long one keeps its start and a digest of the whole.
+    """A name in its encoded form, before padding; a long name is its start and a digest of the whole.
 
     >>> encode_name("prod/w1/pod")
     b'prod/w1/pod'
@@ -294,7 +294,7 @@ def encode_name(name: str) -> bytes:
 
 
 def is_same_name(expected: str, claimed: str) -> bool:
-    """Whether *claimed*, read from the wire, is how *expected* looks there."""
+    """Whether *claimed*, read from a packet, is the encoded form of *expected*."""
     return expected == claimed or _encode_name_once(expected) == claimed.encode()
 
 
@@ -320,7 +320,7 @@ def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
 
 
 def _digest(data: bytes | bytearray, key: bytes) -> bytes:
-    """HMAC-SHA-256 (RFC 2104) over what RFC 8972, section 4.8, covers; the key's halves are hashed once."""
+    """HMAC-SHA-256 (RFC 2104) over the bytes that RFC 8972, section 4.8, covers; the key is hashed once."""
     begin_inner, begin_outer = _begin_hmac(key)
     inner = begin_inner()
     inner.update(data[:4] + data[44:_HMAC_AT])
@@ -337,7 +337,7 @@ def _begin_hmac(key: bytes) -> tuple[Callable[[], hashlib._Hash], Callable[[], h
 
 @functools.lru_cache(maxsize=8)
 def begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """HMAC-SHA-256's inner and outer hash with the key already in (RFC 2104, section 4); copy before use."""
+    """HMAC-SHA-256's inner and outer hash of the key (RFC 2104, section 4); copy before use."""
     block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
@@ -349,31 +349,31 @@ def _too_few(size: int) -> RemoteFormatError:
 
 def _check_padding(data: bytes, size: int) -> None:
     if not MIN_PADDED_BYTES <= size <= MAX_BYTES:
-        raise RemoteFormatError(f"STAMP: {size} bytes cannot be padded right")
+        raise RemoteFormatError(f"STAMP: a padded packet cannot have {size} bytes")
     _, kind, length = struct.unpack_from("!BBH", data, MIN_BYTES)
     if kind != _PADDING or length != size - MIN_PADDED_BYTES:
-        raise RemoteFormatError("STAMP: something else than padding follows the HMAC")
+        raise RemoteFormatError("STAMP: the HMAC is followed by something other than padding")
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def _pack_source(address: str) -> bytes:
-    """The sub-TLV of an answer's Location, and the header of the TLV behind it."""
+    """The sub-TLV of an answer's Location, and the header of the TLV after it."""
     source = ipaddress.ip_address(address).packed
     kind = _SOURCE_V4 if len(source) == 4 else _SOURCE_V6
     return struct.pack("!xB2s16sx3s", kind, _SIXTEEN, source, _COUNTED)
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def _source_text(kind: int, packed: bytes) -> str:
     return str(ipaddress.ip_address(packed if kind == _SOURCE_V6 else packed[:4]))
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def _encode_name_once(name: str) -> bytes:
     return encode_name(name)
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def _decode_name(raw: bytes) -> str:
     try:
         name = raw.rstrip(b"\0").decode()

@@ -1,9 +1,8 @@
-"""What ``netprobe-agent stream`` hears on its standard input and says on its output, one JSON line each.
+"""Protocol of ``netprobe-agent stream``: JSON lines on its standard input and output.
 
 Input: ``plan`` and, at any time after it, ``question``. Output: ``taken`` after each plan, ``measured`` after
-each interval, ``reply`` after each question. A question and its reply are the bus's own messages, so that an
-agent of a visit is asked exactly what one on the bus is; a number joins them, because replies come when they
-are ready.
+each interval, ``reply`` after each question. Questions and replies are the messages of the bus, so that
+agents of a visit are asked as on the bus; a number matches them, because replies may come in any order.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from netprobe.model.window import Measured
 
 
 class FollowPlan(msgspec.Struct, frozen=True, tag="plan"):
-    """The plan to follow from now on."""
+    """The plan to run from now on."""
 
     plan: Plan
 
@@ -25,66 +24,66 @@ class QuestionLine(msgspec.Struct, frozen=True, tag="question"):
     """A question to ask now."""
 
     number: int
-    """Comes back with the reply."""
+    """Repeated in the reply."""
     message: bytes
-    """As on the bus (``wire.messages.encode_question``)."""
+    """Encoded as on the bus (``wire.messages.encode_question``)."""
 
 
-Heard = FollowPlan | QuestionLine
+InputLine = FollowPlan | QuestionLine
 
 
 class PlanTaken(msgspec.Struct, frozen=True, tag="taken"):
-    """The plan of *epoch* is followed; peers that it names are answered from now on."""
+    """The plan of *epoch* runs; its peers are answered from now on."""
 
     epoch: int
     capabilities: tuple[str, ...]
     version: str
     unaskable: tuple[str, ...] = ()
-    """Checks that cannot be asked here, and why."""
+    """Checks that this agent cannot ask, with their reasons."""
 
 
 class MeasuredLine(msgspec.Struct, frozen=True, tag="measured"):
-    """What was measured in one interval."""
+    """Result of one interval."""
 
     epoch: int
     measured: Measured
 
 
 class ReplyLine(msgspec.Struct, frozen=True, tag="reply"):
-    """What came of a question."""
+    """The reply to a question."""
 
     number: int
     """Of the question."""
     message: bytes
-    """As on the bus (``wire.messages.encode_reply``)."""
+    """Encoded as on the bus (``wire.messages.encode_reply``)."""
 
 
-Said = PlanTaken | MeasuredLine | ReplyLine
+OutputLine = PlanTaken | MeasuredLine | ReplyLine
 
 
-def encode_said(said: Said) -> bytes:
-    """One line, without its end."""
-    return msgspec.json.encode(said)
+def encode_output_line(line_out: OutputLine) -> bytes:
+    """One line, without newline."""
+    return msgspec.json.encode(line_out)
 
 
-def decode_said(line: bytes) -> Said:
-    """Read one line; :class:`RemoteFormatError` names the field that is wrong."""
+def decode_output_line(line: bytes) -> OutputLine:
+    """Read one line; :class:`RemoteFormatError` names the invalid field."""
     try:
-        said: Said = msgspec.json.decode(line, type=Said)
+        line_out: OutputLine = msgspec.json.decode(line, type=OutputLine)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RemoteFormatError(f"an agent's line: {error}") from error
-    return said
+        raise RemoteFormatError(f"agent's output line: {error}") from error
+    return line_out
 
 
-def encode_heard(heard: Heard) -> bytes:
-    """One line, without its end."""
-    return msgspec.json.encode(heard)
+def encode_input_line(line_in: InputLine) -> bytes:
+    """One line, without newline."""
+    return msgspec.json.encode(line_in)
 
 
-def decode_heard(line: bytes) -> Heard:
-    """Read one line; :class:`RemoteFormatError` names the field that is wrong."""
+def decode_input_line(line: bytes) -> InputLine:
+    """Read one line; :class:`RemoteFormatError` names the invalid field."""
     try:
-        heard: Heard = msgspec.json.decode(line, type=Heard)
+        line_in: InputLine = msgspec.json.decode(line, type=InputLine)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RemoteFormatError(f"a plan or a question: {error}") from error
-    return heard
+        raise RemoteFormatError(f"agent's input line: {error}") from error
+    return line_in

@@ -164,7 +164,7 @@ def lab() -> Iterator[Lab]:
     """A lab without agents, with an echo on every node and pod."""
     name = f"t-{os.getpid()}"
     try:
-        start_lab(Start(name, with_agents=False), say=print)
+        start_lab(Start(name, with_agents=False), notify=print)
     except SystemRefusedError as error:
         take_down(name)
         pytest.fail(str(error))
@@ -204,7 +204,7 @@ def full_lab() -> Iterator[FullLab]:
         pytest.skip(str(error))
     name = f"full-{os.getpid()}"
     try:
-        start_lab(Start(name, end_with_pid=os.getpid()), say=print)
+        start_lab(Start(name, end_with_pid=os.getpid()), notify=print)
         yield FullLab(name)
     finally:
         take_down(name)

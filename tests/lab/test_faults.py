@@ -354,14 +354,14 @@ WRONG = {
     "parameter": ("node-down", {"host": PW1}, "node-down has no parameter 'host'; it has node"),
     "missing parameter": ("node-down", {}, "node-down needs node=CLUSTER/NODE"),
     "node": ("node-down", {"node": f"{PROD}/w9"}, f"node: unknown node '{PROD}/w9'"),
-    "a gateway is no worker": ("node-down", {"node": PGW}, "that fault is gateway-down"),
+    "a gateway is no worker": ("node-down", {"node": PGW}, "use the fault gateway-down"),
     "cluster": ("gateway-down", {"cluster": "mars"}, "cluster: unknown cluster 'mars'"),
     "share": ("tunnel-lossy", {**between(PROD, DEV), "percent": "130"}, "percent: '130' is not"),
-    "no link": ("tunnel-down", between(PROD, PROD), "no link joins"),
-    "port": ("port-drop", {"node": PW1, "port": "9771"}, "port: '9771' is not like tcp/9771"),
+    "no link": ("tunnel-down", between(PROD, PROD), "no link connects"),
+    "port": ("port-drop", {"node": PW1, "port": "9771"}, "port: '9771' is not a port such as tcp/9771"),
     "service": ("no-endpoints", {"cluster": PROD, "service": "a/b"}, "service: unknown service 'a/b'"),
     "two clusters": ("overlay-blocked", between(PW1, SW1), "two nodes of one cluster"),
-    "no such process": ("agent-killed", {"agent": f"{PW1}/pod"}, "no process"),
+    "no such process": ("agent-killed", {"agent": f"{PW1}/pod"}, "unknown process"),
 }
 
 
@@ -378,12 +378,12 @@ def test_a_wrong_fault_is_one_clear_line_and_changes_nothing(lab: Lab, name: str
 def test_the_same_fault_twice_is_refused(lab: Lab) -> None:
     lab.client.add_fault("gateway-down", {"cluster": DEV})
     try:
-        with pytest.raises(InputError, match="is in place already"):
+        with pytest.raises(InputError, match="is already active"):
             lab.client.add_fault("gateway-down", {"cluster": DEV})
     finally:
         lab.client.remove_fault("all")
 
 
 def test_removing_what_is_not_there_names_what_is(lab: Lab) -> None:
-    with pytest.raises(InputError, match="no fault 'node-down-99' is in place; there is none"):
+    with pytest.raises(InputError, match="no fault 'node-down-99' is active; active faults: none"):
         lab.client.remove_fault("node-down-99")

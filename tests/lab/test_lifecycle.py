@@ -32,7 +32,7 @@ def run(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def short_lab(name: str, **wishes: int) -> Iterator[str]:
-    start_lab(Start(name, with_agents=False, end_with_pid=wishes.get("end_with_pid")), say=print)
+    start_lab(Start(name, with_agents=False, end_with_pid=wishes.get("end_with_pid")), notify=print)
     try:
         yield name
     finally:
@@ -124,8 +124,8 @@ def test_a_killed_lab_leaves_only_a_folder_that_down_removes(victim: str) -> Non
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         os.kill(first if victim == "first process" else int(children[0]), signal.SIGKILL)
         wait_until("its processes are gone", lambda: processes_of(namespace) == [])
-        with pytest.raises(InputError, match=r"died and left its files; `netprobe lab down"):
-            start_lab(Start(name, with_agents=False), say=print)
+        with pytest.raises(InputError, match=r"crashed and left files; `netprobe lab down"):
+            start_lab(Start(name, with_agents=False), notify=print)
         with pytest.raises(InputError, match="no lab named"):
             LabClient(name).status()
         assert take_down(name)
@@ -205,7 +205,7 @@ links: [{source: a, target: b, kind: direct, mtu: 1500}]
 """
     )
     name = f"y-{os.getpid()}"
-    start_lab(Start(name, topology=path, with_agents=False), say=print)
+    start_lab(Start(name, topology=path, with_agents=False), notify=print)
     try:
         code, told = LabClient(name).run("a/edge-node/pod", "ping", "-c1", "-W1", "10.102.0.10")
         assert code == 0, told
@@ -244,7 +244,7 @@ def test_a_node_may_be_named_like_its_host_plane_agent(lab: Lab) -> None:
 def test_an_unknown_host_is_one_clear_line(lab: Lab) -> None:
     told = lab_exec(lab, "prod-us-west-1/w9", "true")
     assert told.returncode == 2
-    assert told.stderr.startswith("netprobe: no host 'prod-us-west-1/w9' in this lab")
+    assert told.stderr.startswith("netprobe: unknown host 'prod-us-west-1/w9'")
 
 
 def test_a_command_ends_when_its_caller_does(lab: Lab) -> None:

@@ -43,7 +43,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabClient]:
     path.write_text(TOPOLOGY)
     name = f"kinds-{os.getpid()}"
     try:
-        state = start_lab(Start(name, topology=path, with_agents=False, end_with_pid=os.getpid()), say=print)
+        state = start_lab(
+            Start(name, topology=path, with_agents=False, end_with_pid=os.getpid()), notify=print
+        )
         mechanisms = [link.mechanism for link in load_inventory(state.inventory).links]
         assert mechanisms == ["openvpn", "ipsec"]
         yield LabClient(name)

@@ -147,7 +147,7 @@ async def observe(name: str) -> Baseline:
     ]
     async with open_asker(access, asked_by="test") as asker:
         sights = await see_cells(asker, cells, agent_port=9771, absent={})
-    return write_baseline(cells, sights, inventory, responders=frozenset(parse_span("udp/9771").doors()))
+    return write_baseline(cells, sights, inventory, responders=frozenset(parse_span("udp/9771").port_specs()))
 
 
 def test_an_agent_that_is_stopped_for_a_moment_breaks_nothing(name: str) -> None:

@@ -68,7 +68,7 @@ class _IntentReader:
             rules=rules,
             default=Expectation(document.default) if document.default else None,
             ports=self._spans(document.ports, ("ports",)),
-            responders=frozenset(door for span in responders for door in span.doors()),
+            responders=frozenset(door for span in responders for door in span.port_specs()),
             every_family=document.families == "all",
         )
 

@@ -42,11 +42,11 @@ class _Expansion:
         self._members = {group.name: find_members(group, self._endpoints) for group in groups}
         self._deciding: dict[Key, Rule] = {}
         self._doors_of: dict[int, set[PortSpec]] = {}
-        self._default_doors = {door for span in intent.ports for door in span.doors()}
+        self._default_doors = {door for span in intent.ports for door in span.port_specs()}
 
     def apply(self, rule: Rule) -> None:
         """Let *rule* decide what no lower rank has decided."""
-        doors = [door for span in rule.spans or self._intent.ports for door in span.doors()]
+        doors = [door for span in rule.spans or self._intent.ports for door in span.port_specs()]
         targets = self._of(rule.targets)
         for target in targets:
             self._doors_of.setdefault(target, set()).update(doors)

@@ -61,7 +61,7 @@ def build_map(inventory: Inventory) -> nx.Graph[str]:
         for gateway in cluster.gateways:
             graph.add_node(f"{cluster.name}/{gateway.name}", cluster=cluster.name)
             graph.add_edge(cluster.name, f"{cluster.name}/{gateway.name}")
-    for number, (link, detail) in enumerate(zip(inventory.links, inventory.tell_links_apart(), strict=True)):
+    for number, (link, detail) in enumerate(zip(inventory.links, inventory.link_details(), strict=True)):
         vertex = f"{link.name} {number}"
         graph.add_node(vertex, link=frozenset((link.source, link.target)), detail=detail)
         for name, only in ((link.source, link.source_gateway), (link.target, link.target_gateway)):

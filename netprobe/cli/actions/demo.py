@@ -49,7 +49,7 @@ def run_demo(output: Path, *, interval_s: float) -> int:
     name = f"demo-{os.getpid()}"
     say(f"Three clusters in this machine, {len(FAULTS)} faults, one question: where is it broken?\n")
     try:
-        start_lab(Start(name, interval_ns=round(interval_s * 1e9), end_with_pid=os.getpid()), say=_notice)
+        start_lab(Start(name, interval_ns=round(interval_s * 1e9), end_with_pid=os.getpid()), notify=_notice)
         drill = asyncio.run(_run_drill(name, interval_ns=round(interval_s * 1e9), started=started))
     except KeyboardInterrupt:
         raise click.Abort from None

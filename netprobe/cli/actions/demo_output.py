@@ -30,7 +30,7 @@ def report_document(drill: FaultDrill, *, seconds_in_all: float) -> dict[str, ob
         "in_time": sum(drill.is_in_time(verdict) for verdict in verdicts),
         "false_findings": len(false),
         "interval_seconds": drill.interval_ns / 1e9,
-        "bar_seconds": drill.bar_ns / 1e9,
+        "bar_seconds": drill.deadline_ns / 1e9,
         "seconds_in_all": round(seconds_in_all, 1),
         "faults": [_verdict(verdict, in_time=drill.is_in_time(verdict)) for verdict in verdicts],
         "what_was_found_wrongly": [_finding(seen.finding) for seen in false.values()],

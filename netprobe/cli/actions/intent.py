@@ -46,7 +46,7 @@ def run_from_observed(source: Source, ports: tuple[str, ...], responders: tuple[
     spans = tuple(_span(text, where="--port") for text in ports)
     heard = [_span(text, where="--responder") for text in responders]
     snapshot = source.load()
-    answering = frozenset(door for span in heard for door in span.doors())
+    answering = frozenset(door for span in heard for door in span.port_specs())
     baseline = asyncio.run(_observe(source.find_access(), snapshot, spans, answering))
     if not baseline.document.rules:
         raise InputError("nothing at all could be proven: no agent answered")

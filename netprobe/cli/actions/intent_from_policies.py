@@ -51,7 +51,7 @@ def _read_cluster(name: str, files: tuple[Path, ...]) -> Manifests:
 def _doors(text: str) -> tuple[Door, ...]:
     try:
         span = parse_span(text)
-        return tuple((PolicyProtocol(span.protocol.value), door.port) for door in span.doors())
+        return tuple((PolicyProtocol(span.protocol.value), door.port) for door in span.port_specs())
     except InputError as error:
         raise InputError(error.what, where="--port") from error
     except ValueError as error:

@@ -29,7 +29,7 @@ def run_up(name: str, topology: Path | None, *, interval_ns: int, with_agents: b
         with_agents=with_agents,
         end_with_pid=os.getppid() if bound else None,
     )
-    state = start_lab(start, say=lambda notice: click.echo(f"note: {notice}", err=True))
+    state = start_lab(start, notify=lambda notice: click.echo(f"note: {notice}", err=True))
     status = LabClient(name).status()
     click.echo(
         f"lab {name!r} is up: {len(status.hosts)} hosts, {len(status.processes)} processes, in {state.root}"

@@ -1,8 +1,8 @@
-"""How long silence must last before it says something: longer than answers take now. Pure.
+"""Adaptive timeout of a sweep, longer than current answers take. Pure.
 
-A starved machine, here or there, delays answers by half a second and more and loses none. Whoever waits as
-long as ever calls that a drop; so the slowest answer of late says how long to wait, as for TCP's resending
-(RFC 6298). How late we are ourselves says the same: what carries packets here is then late, too.
+Rule: a machine without processor time, here or there, delays answers by half a second or more without losing
+any. A fixed timeout would read late replies as loss, so the timeout follows the slowest recent answer (as in
+RFC 6298) and our own scheduling delay.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from netprobe.engine.sweep.targets import RoundResult
 
 _TIMES = 4
 _MOST_NS = 3_000_000_000
-"""Nobody is waited for longer; an answer that comes later is still taken in while the sweep goes on."""
+"""Upper limit; a later answer still counts while the sweep runs."""
 
 
 class AdaptiveTimeout:
-    """What the rounds of one sweep have shown about how long answers take."""
+    """Timeout of one sweep, learned from its rounds."""
 
     def __init__(self, least_ns: int) -> None:
-        """Wait for *least_ns* while nothing is slower."""
+        """Use *least_ns* while no answer is slower."""
         self._least_ns = least_ns
         self.slowest_ns = 0
-        """The slowest answer of late, or how late we were."""
+        """The slowest recent answer, or our own delay if that is larger."""
 
     @property
     def timeout_ns(self) -> int:
-        """How long to wait for what has not answered."""
+        """How long to wait for an answer."""
         return max(self._least_ns, min(_MOST_NS, _TIMES * self.slowest_ns))
 
     def quiet_ns(self, least_ns: int, running_ns: int) -> int:
-        """How long nothing may come in before no more is to come; *running_ns* is this round's slowest."""
+        """Time without answers after which none is expected; *running_ns* is the slowest of this round."""
         return max(least_ns, _TIMES * max(self.slowest_ns, running_ns))
 
     def note(self, result: RoundResult, *, is_late: bool) -> None:
-        """Take in a round, in which answers to earlier ones came in if *is_late*.
+        """Learn from a round; *is_late* says that answers to earlier rounds arrived in it.
 
-        What was slow once is forgotten by halves.
+        The slowest answer decays by half per round.
         """
-        seen_ns = max(result.lag_ns, int(result.rtts_ns.max(initial=0)))
-        if seen_ns > 0:
-            self.slowest_ns = max(seen_ns, self.slowest_ns // 2)
+        slowest_ns = max(result.lag_ns, int(result.rtts_ns.max(initial=0)))
+        if slowest_ns > 0:
+            self.slowest_ns = max(slowest_ns, self.slowest_ns // 2)
         if is_late:
             self.slowest_ns = max(self.slowest_ns, result.timeout_ns)

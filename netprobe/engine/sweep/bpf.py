@@ -1,7 +1,7 @@
-"""Classic BPF programs: the kernel wakes us for our answers only (bpf(4), Linux ``filter.rst``).
+"""Classic BPF programs that pass only our answers to our sockets (bpf(4), Linux ``filter.rst``).
 
-Programs are lists of steps with named jumps; :func:`assemble` turns them into ``struct sock_filter``. A raw
-IPv4 socket sees packets from the IP header on, a raw IPv6 socket from the transport header on.
+Programs are lists of instructions with labels; :func:`assemble` turns them into ``struct sock_filter``. A raw
+IPv4 socket receives packets from the IP header on, a raw IPv6 socket from the transport header on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEEP = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class AnswerFilter:
-    """How answers to us can be known: our echo identifier and our source ports."""
+    """Properties of answers to us: our echo identifier and our source ports."""
 
     identifier: int
     first_port: int = 0
@@ -43,7 +43,7 @@ class AnswerFilter:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction; *yes* and *no* name the labels to jump to, empty for the next step."""
+    """One instruction; *yes* and *no* are labels to jump to, empty for the next instruction."""
 
     code: int
     value: int
@@ -53,7 +53,7 @@ class Instruction:
 
 
 def assemble(steps: list[Instruction]) -> bytes:
-    """Resolve the labels; jumps only go forward, as the kernel demands."""
+    """Resolve the labels; jumps go forward only, as the kernel requires."""
     places = {step.label: index for index, step in enumerate(steps) if step.label}
 
     def distance(index: int, label: str) -> int:
@@ -71,8 +71,8 @@ def assemble(steps: list[Instruction]) -> bytes:
 
 
 def icmp_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
-    """Echo replies to our identifier, and errors that quote a packet of ours."""
-    inner = 8  # the quoted IP header stands behind the error's own eight bytes
+    """Pass echo replies to our identifier, and errors that quote our packets."""
+    inner = 8  # the quoted IP header follows the eight bytes of the error
     transport = inner + (40 if v6 else 20)
     icmp = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
     return assemble(
@@ -102,7 +102,7 @@ def icmp_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
 
 
 def syn_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
-    """SYN-ACK and RST to our source ports."""
+    """Pass SYN-ACK and RST to our source ports."""
     return assemble(
         [
             _begin(v6=v6),
@@ -119,7 +119,7 @@ def syn_filter(marks: AnswerFilter, *, v6: bool) -> bytes:
 
 
 def attach(opened: socket.socket, program: bytes) -> None:
-    """Let the kernel run *program* on every packet before it is queued on this socket."""
+    """Attach *program*, which the kernel runs on every packet before it queues it on this socket."""
     memory = ctypes.create_string_buffer(program, len(program))
     prog = struct.pack("@HP", len(program) // 8, ctypes.addressof(memory))
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)

@@ -1,10 +1,10 @@
-"""TCP questions without NET_RAW: masses of non-blocking connects, judged by what the kernel says of each.
+"""Port scan without NET_RAW: many non-blocking connects in parallel.
 
-A connection that stands is reset at once (SO_LINGER 0), so nothing stays on the target. The kernel's error
-queue (IP_RECVERR) tells an ICMP error from a RST, and who sent it (ip(7)).
+An established connection is reset at once (SO_LINGER 0), so nothing stays on the target. The kernel's error
+queue (IP_RECVERR) distinguishes an ICMP error from a RST, and names its sender (ip(7)).
 
-Rule: the kernel is asked for news after the time of a connection is over and before its silence counts, and
-where we stood still meanwhile it does not count.
+Rule: the kernel is polled once more after the timeout of a connection, before its silence counts; silence
+does not count if this process stalled meanwhile.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def sweep_connects(
     timeout_ns: int = 800_000_000,
     protocol: int = 0,
 ) -> list[Outcome]:
-    """Connect to every door, at most *at_once* at a time and *rate* per second; outcomes in their order.
+    """Connect to every port, at most *at_once* at a time and *rate* per second; outcomes in their order.
 
-    *protocol* is TCP, or another stream protocol of the kernel's (``IPPROTO_SCTP``).
+    *protocol* is TCP, or another stream protocol of the kernel (``IPPROTO_SCTP``).
     """
     outcomes: list[Outcome] = [NotMeasured(Prose("not asked"))] * len(doors)
     knocking: dict[int, _ConnectAttempt] = {}
@@ -125,7 +125,7 @@ def _judge(knock: _ConnectAttempt) -> Outcome:
 
 
 def _read_error(opened: socket.socket) -> Rejected | None:
-    """The ICMP error the kernel queued, if one came: ``struct sock_extended_err`` and its sender."""
+    """The ICMP error in the kernel's queue, if any: ``struct sock_extended_err`` and its sender."""
     try:
         _, control, _, _ = opened.recvmsg(1, 256, socket.MSG_ERRQUEUE)
     except OSError:
@@ -148,7 +148,7 @@ def _expire(
     timeout_ns: int,
     now_ns: int,
 ) -> None:
-    """Those whose time was over at *now_ns*, before the kernel was last asked for news."""
+    """Close attempts that timed out before *now_ns*, when the kernel was last polled."""
     for fileno in [number for number, knock in knocking.items() if now_ns - knock.started_ns > timeout_ns]:
         knock = knocking.pop(fileno)
         stalled_ns = stalls.total_ns(since_ns=knock.started_ns, until_ns=now_ns)

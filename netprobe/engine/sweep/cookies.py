@@ -1,7 +1,7 @@
-"""The book of what was asked: cookies per round, and the way from an answer back to its question. Pure.
+"""Cookies of each round, and lookup of the question of an answer. Pure.
 
-Rule: an answer is believed when it repeats the cookie of a question that was asked in one of the last
-:data:`KEPT_ROUNDS` rounds. An index in a packet only says where to look.
+Rule: an answer counts if it repeats the cookie of a question of the last :data:`KEPT_ROUNDS` rounds. An index
+in a packet is only a hint for the lookup.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from netprobe.engine.sweep.targets import SweepTargets
 
 KEPT_ROUNDS = 8
-"""Answers may come late, but not from further back than this."""
+"""Number of rounds whose late answers are recognised."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-"""2**64 / golden ratio, odd: spreads nearby addresses over the key space (Knuth, vol. 3, section 6.4)."""
+"""2**64 / golden ratio, odd, which spreads nearby addresses (Knuth, vol. 3, section 6.4)."""
 
 
 class CookieTable:
-    """The questions of one lane."""
+    """The questions of one protocol handler."""
 
     def __init__(self, questions: SweepTargets, *, key: bytes) -> None:
         if len(key) != 16:
@@ -41,9 +41,9 @@ class CookieTable:
         self._cookies: dict[int, U64] = {}
 
     def open_round(self, number: int, asked: Indices | None = None) -> U64:
-        """Make and remember the cookies of a round, for the rows *asked* or all; the oldest is forgotten.
+        """Make the cookies of a round, for the rows *asked* or all, and forget those of the oldest round.
 
-        Rows that are not asked have cookie 0, and whoever counts answers must know that they were not asked.
+        Rows that are not asked have cookie 0; the caller has to know that they were not asked.
         """
         if asked is None:
             cookies = keyed_words(self._key, number, len(self._ports))
@@ -60,18 +60,18 @@ class CookieTable:
         return max(self._cookies, default=-1)
 
     def newest_round(self, residue: U16 | U32, *, modulus: int) -> Indices:
-        """The newest remembered round that leaves *residue* when divided by *modulus*; -1 where none does."""
+        """The newest kept round whose number is *residue* modulo *modulus*; -1 if there is none."""
         numbers = np.array(list(self._cookies), dtype=np.int64)
         fits = residue[:, None] == numbers % modulus
         newest: Indices = np.where(fits, numbers, -1).max(axis=1, initial=-1)
         return newest
 
     def cookies_of(self, rows: Indices, rounds: Indices) -> tuple[U64, Flags]:
-        """The cookie of each row in each round, and whether there is such a row and round at all."""
+        """The cookie of each row in each round, and whether that row and round exist."""
         cookies = np.zeros(len(rows), dtype=np.uint64)
         known = np.zeros(len(rows), dtype=np.bool_)
         inside = (rows >= 0) & (rows < len(self._ports))
-        for number, of_round in reversed(self._cookies.items()):  # most answer the newest
+        for number, of_round in reversed(self._cookies.items()):  # most answers are to the newest round
             here = inside & (rounds == number)
             if here.all():
                 return of_round[rows], here
@@ -80,9 +80,9 @@ class CookieTable:
         return cookies, known
 
     def find(self, addresses: Rows, ports: U16, fits: Callable[[Indices, Indices], Flags]) -> Indices:
-        """The row that asked *addresses* at *ports* and of which *fits(positions, rows)* holds; else -1.
+        """The row that asked *addresses* at *ports* and for which *fits(positions, rows)* is true; else -1.
 
-        Several questions may go to one address and port; *fits* (usually: the cookie) tells them apart.
+        Several questions may go to one address and port; *fits* (usually the cookie) selects one.
         """
         found = np.full(len(addresses), -1, dtype=np.int64)
         if not len(self._sorted):

@@ -1,7 +1,7 @@
-"""Verdicts on who answers an echo, by ICMP and at agents' own UDP port, many addresses at once.
+"""Echo verdicts of many addresses at once: by ICMP, and at agents' own UDP port.
 
-A silence counts after :data:`TRIES` tries in which we could have heard an answer; whether it is a denial is
-for somebody to say who knows what else the address answered. An answer counts however late it comes.
+Rule: silence counts after :data:`TRIES` tries in which an answer could have been received; whether it is a
+drop depends on the other answers of the address. An answer counts even if it is late.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import Indices, address_text
 
 TRIES, MOST_TRIES = 3, 9
-"""So many silences are a verdict; so many tries, with those in which we stood still, are the most."""
+"""Silent tries that make a verdict, and the limit of tries including those in which we stalled."""
 _TIMEOUT_NS = 500_000_000
 _KINDS = {TargetProtocol.ICMP: Transport.ICMP, TargetProtocol.STAMP: Transport.UDP}
 
@@ -68,7 +68,7 @@ def sweep_echoes(
 
 
 def _take_late(result: RoundResult, answers: SweepAnswers) -> None:
-    """What was asked before is answered now: as good as an answer to this round."""
+    """Use answers to earlier rounds like answers to this round."""
     answers = answers.pick(
         np.isin(result.codes[answers.rows], (ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED))
     )

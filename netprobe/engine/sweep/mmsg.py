@@ -1,7 +1,7 @@
 """Many packets per system call: ``sendmmsg(2)`` and ``recvmmsg(2)`` over numpy memory.
 
-Rule: the structures the kernel reads are arrays too, filled once and pointed into the packet matrices, so
-that sending a batch is one call without any work per packet. Linux with 64-bit pointers only.
+Rule: the structures that the kernel reads are arrays too, filled once with pointers into the packet matrices,
+so that sending a batch is one call without work per packet. Linux with 64-bit pointers only.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def socket_names(addresses: Rows, ports: NDArray[np.uint16], *, v6: bool, scopes
 
 
 class ArraySender:
-    """Packets ready to go: row *i* of *packets*, cut to ``lengths[i]``, to ``names[i]``.
+    """Packets ready to send: row *i* of *packets*, cut to ``lengths[i]``, to ``names[i]``.
 
-    The matrices are borrowed, not copied: patching them changes what is sent next.
+    The matrices are not copied, so patching them changes what is sent next.
     """
 
     def __init__(self, packets: Rows, lengths: Indices, names: Rows) -> None:
@@ -91,10 +91,10 @@ class ArraySender:
         self._queue = self._words[order]
 
     def send(self, fileno: int, start: int, count: int) -> tuple[int, int]:
-        """Send *count* packets of the queue from position *start*: how many went out, and the errno.
+        """Send *count* packets of the queue from position *start*; return how many were sent, and the errno.
 
-        The errno (0 if all is well) belongs to the packet after the last that went out, and only a call
-        that sends nothing tells it.
+        The errno (0 for success) belongs to the packet after the last one sent, and only a call that sends
+        nothing returns it.
         """
         pointer = self._queue.ctypes.data + start * _MSGHDR.itemsize
         sent = self._libc.sendmmsg(fileno, pointer, count, _MSG_DONTWAIT)
@@ -108,20 +108,20 @@ class ReceivedBatch:
     packets: Rows
     lengths: Indices
     stamps_ns: Indices
-    """Kernel receive time, wall clock; 0 where the kernel gave none."""
+    """Kernel receive time, wall clock; 0 if the kernel gave none."""
     names: Rows
     drops: int
-    """Packets the kernel dropped at this socket's receive buffer since it was opened, as far as told."""
+    """Packets dropped at this socket's receive buffer since it was opened, as far as reported."""
 
     def __len__(self) -> int:
         return len(self.packets)
 
     def senders(self, *, v6: bool) -> Rows:
-        """Who sent each packet."""
+        """Sender address of each packet."""
         return self.names[:, 8:24] if v6 else map_v4(self.names[:, 4:8])
 
     def ports(self) -> NDArray[np.uint16]:
-        """From which port."""
+        """Sender port of each packet."""
         return np.ascontiguousarray(self.names[:, 2:4]).view(">u2")[:, 0].astype(np.uint16)
 
 
@@ -153,7 +153,7 @@ class ArrayReceiver:
         self._drops = 0
 
     def receive(self, fileno: int) -> ReceivedBatch | None:
-        """Take what is there without waiting; None where nothing is."""
+        """Receive without waiting; None if there is nothing."""
         self._name_lengths[: self._used] = _NAME_BYTES
         self._control_lengths[: self._used] = _CONTROL.itemsize
         self._used = 0
@@ -178,16 +178,16 @@ class ArrayReceiver:
         return np.where(stamped, seconds * 1_000_000_000 + rest_ns, 0)
 
     def _count_drops(self, lengths: NDArray[np.uint64]) -> int:
-        """SO_RXQ_OVFL stands behind the time stamp, and only where something was dropped."""
-        told = lengths > _STAMP.itemsize
-        if told.any():
-            drops = self._control["drops"][: len(lengths)][told]
+        """Read SO_RXQ_OVFL, which follows the time stamp if something was dropped."""
+        has_drops = lengths > _STAMP.itemsize
+        if has_drops.any():
+            drops = self._control["drops"][: len(lengths)][has_drops]
             ours = drops[(drops["level"] == socket.SOL_SOCKET) & (drops["kind"] == SO_RXQ_OVFL)]
             self._drops = max(self._drops, int(ours["count"].max(initial=0)))
         return self._drops
 
 
 def count_drops(opened: socket.socket) -> int:
-    """What the kernel dropped at this socket's receive buffer since it was opened (SO_MEMINFO)."""
+    """Packets dropped at this socket's receive buffer since it was opened (SO_MEMINFO)."""
     info = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
     return int(np.frombuffer(info, dtype=np.uint32)[_MEMINFO_DROPS])

@@ -1,4 +1,4 @@
-"""When how many packets may leave. Pure: time is an argument, in monotonic nanoseconds."""
+"""Pacer: how many packets may be sent at which time. Pure; times are monotonic nanoseconds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from netprobe.model.units import SECOND_NS
 class Pacer:
     """Spreads packets evenly at *rate* per second, in steps of about *tick_ns*.
 
-    Time that was missed (a busy machine) is not made up for by a burst beyond *most_ticks*: the budget of
-    an agent is a promise to the network. A rate of None means: as fast as the kernel takes them.
+    After a delay (a busy machine), at most *most_ticks* are sent at once, because an agent must keep its
+    budget. A rate of None means as fast as the kernel accepts packets.
 
     >>> pacer = Pacer(start_ns=0, rate=1000, tick_ns=10_000_000)
     >>> pacer.allow(now_ns=10_000_000, sent=0), pacer.allow(now_ns=20_000_000, sent=10)
@@ -41,7 +41,7 @@ class Pacer:
         return self.rate if self.rate is not None else 1e9
 
     def allow(self, *, now_ns: int, sent: int) -> int:
-        """How many packets may leave now, after *sent* have left."""
+        """Number of packets that may be sent now, after *sent* were sent."""
         if self.rate is None:
             return 1 << 30
         due = int((now_ns - self.start_ns) * self._rate / SECOND_NS) - sent

@@ -1,4 +1,4 @@
-"""Drives an inquiry with a sweep: pass after pass, each as long as answers may come; owns the clock."""
+"""Runs a port scan with a sweep, pass after pass; owns the clock."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from netprobe.model.units import MILLISECOND_NS
 from netprobe.wire.batch import Flags, Indices, Rows
 
 _TIMEOUT_NS = 500 * MILLISECOND_NS
-"""How long a host is waited for that has not shown itself in this sweep, and nobody longer than that, unless
-answers are slow."""
+"""Timeout for hosts that have not answered in this sweep; no host is waited for longer unless answers are
+slow."""
 _LEAST_QUIET_NS = 80 * MILLISECOND_NS
-"""A pass is over when all its hosts have shown themselves and this long, or four times the slowest answer,
-nothing has come in. Until then nobody wakes for an answer: each knows when it came. Should that be too short
-for a host, its controls stay away, too."""
+"""A pass ends when all its hosts have answered and nothing has arrived for this time or four times the
+slowest answer. Until then answers do not wake us, as each has its kernel time. If this is too short for a
+host, its control ports are silent too."""
 _TICK_NS = 20 * MILLISECOND_NS
 _BATCH = 512
-"""Packets per system call, more than where times count. A tick's worth stays within the 1,000 packets that
-Linux queues per processor (``netdev_max_backlog``): ticks of 2,000 lost some on a busy machine."""
+"""Packets per system call, more than for measuring times. A tick sends fewer than the 1,000 packets that
+Linux queues per processor (``netdev_max_backlog``); ticks of 2,000 lost packets on a busy machine."""
 
 
 class PortScanner:
-    """Asks until every port has its verdict."""
+    """Runs passes until every port has a verdict."""
 
-    def __init__(self, sweep: Sweep, inquiry: PortScan, *, rate: float | None, deadline_ns: int) -> None:
-        self._sweep, self._inquiry, self._deadline_ns = sweep, inquiry, deadline_ns
-        # Each pass ends with a quiet time that is longer than a tick, so its first tick may leave at once.
-        self._pace = SweepSettings(
+    def __init__(self, sweep: Sweep, scan: PortScan, *, rate: float | None, deadline_ns: int) -> None:
+        self._sweep, self._scan, self._deadline_ns = sweep, scan, deadline_ns
+        # Each pass ends with a pause longer than a tick, so the first tick of the next may be sent at once.
+        self._settings = SweepSettings(
             rate=rate,
             timeout_ns=_TIMEOUT_NS,
             tick_ns=_TICK_NS,
@@ -43,21 +43,21 @@ class PortScanner:
             batch=_BATCH,
             late_counts=True,
         )
-        self._waiting = AdaptiveTimeout(_TIMEOUT_NS)
+        self._timeout = AdaptiveTimeout(_TIMEOUT_NS)
         self.probes = 0
         self.stalled_ns = 0
-        """How long we stood still in passes in which silence therefore said nothing."""
-        count = int(inquiry.hosts.max()) + 1
-        self._host_of = np.concatenate([inquiry.hosts, np.arange(count)])
-        """The host behind each question: ports first, then one echo for every host."""
+        """Time that we stalled in passes whose silence therefore does not count."""
+        count = int(scan.hosts.max()) + 1
+        self._host_of = np.concatenate([scan.hosts, np.arange(count)])
+        """The host of each question: ports first, then one echo per host."""
         self.alive: Flags = np.zeros(count, dtype=np.bool_)
 
     def run(self, *, witnesses: Indices) -> None:
-        """Ask until every port has its verdict or time is over."""
-        while not self._inquiry.done and (now_ns := time.monotonic_ns()) < self._deadline_ns:
-            chosen = self._inquiry.next_pass(now_ns=now_ns)
+        """Run until every port has a verdict or the deadline is reached."""
+        while not self._scan.done and (now_ns := time.monotonic_ns()) < self._deadline_ns:
+            chosen = self._scan.next_pass(now_ns=now_ns)
             if chosen is None:
-                wake_ns = min(self._inquiry.next_ns(), self._deadline_ns)
+                wake_ns = min(self._scan.next_ns(), self._deadline_ns)
                 time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
                 continue
             rows = np.concatenate([chosen.rows, self._choose_echoes(chosen.rows, witnesses)])
@@ -67,27 +67,27 @@ class PortScanner:
             self._take_in(chosen, result)
 
     def _choose_echoes(self, ports: Indices, witnesses: Indices) -> Indices:
-        """Behind the first pass, the echoes of hosts that have shown nothing yet, or nothing but an echo."""
-        if not self._inquiry.passes:
+        """After the first pass, the echoes of hosts that answered nothing yet, or nothing but an echo."""
+        if not self._scan.passes:
             return witnesses[:0]
-        lives_by_echo = np.zeros(len(witnesses), dtype=np.bool_)
-        lives_by_echo[self._inquiry.hosts[ports]] = True
-        return witnesses[~self.alive | (lives_by_echo & ~self._inquiry.is_vouched_for)]
+        is_asked = np.zeros(len(witnesses), dtype=np.bool_)
+        is_asked[self._scan.hosts[ports]] = True
+        return witnesses[~self.alive | (is_asked & ~self._scan.is_vouched_for)]
 
     def _take_in(self, chosen: ScanPass, result: RoundResult) -> None:
-        """What came late goes first: it shows that its silence was none."""
+        """Process late answers first, because they show that an earlier silence was none."""
         was_alive, shown = self.alive.copy(), np.zeros(len(self.alive), dtype=np.bool_)
         late = self._sweep.take_late()
         for answers in late:
-            self._inquiry.note_late(answers)
+            self._scan.note_late(answers)
             self._note_alive(answers.rows, answers.codes, answers.senders, shown)
         asked = np.nonzero(result.asked)[0]
         self._note_alive(asked, result.codes[asked], result.senders[asked], shown)
-        self._inquiry.note(chosen, result, now_ns=time.monotonic_ns(), withdrawn=was_alive & ~shown)
-        self._waiting.note(result, is_late=bool(late))
+        self._scan.note(chosen, result, now_ns=time.monotonic_ns(), withdrawn=was_alive & ~shown)
+        self._timeout.note(result, is_late=bool(late))
 
     def _note_alive(self, rows: Indices, codes: Codes, senders: Rows, shown: Flags) -> None:
-        """Which hosts these answers show to be alive; about whom anybody said anything is in *shown*."""
+        """Note hosts that answered as alive; *shown* also flags hosts about which a router sent an error."""
         answered = self._host_of[rows[(codes == ResultCode.REACHED) | (codes == ResultCode.REFUSED)]]
         rejected = np.nonzero(codes == ResultCode.REJECTED)[0]
         rejecting = self._host_of[rows[rejected]]
@@ -97,8 +97,8 @@ class PortScanner:
 
     def _ask(self, rows: Indices) -> RoundResult:
         left_ns = self._deadline_ns - time.monotonic_ns()
-        patience_ns = max(_TIMEOUT_NS, min(self._waiting.timeout_ns, left_ns))
-        number = self._sweep.begin(replace(self._pace, timeout_ns=patience_ns), rows=rows)
+        timeout_ns = max(_TIMEOUT_NS, min(self._timeout.timeout_ns, left_ns))
+        number = self._sweep.begin(replace(self._settings, timeout_ns=timeout_ns), rows=rows)
         running = self._sweep.running(number)
         while (wake_ns := self._sweep.step()) is not None:
             now_ns = time.monotonic_ns()
@@ -111,14 +111,14 @@ class PortScanner:
         return self._sweep.finish(number)
 
     def _over_ns(self, running: SweepRound) -> int:
-        """When it has been quiet for long enough, as far as is known now."""
-        quiet_ns = self._waiting.quiet_ns(_LEAST_QUIET_NS, int(running.rtts_ns.max(initial=0)))
+        """When the pass ends if no further answer arrives."""
+        quiet_ns = self._timeout.quiet_ns(_LEAST_QUIET_NS, int(running.rtts_ns.max(initial=0)))
         return max(running.last_sent_ns, running.last_news_ns) + quiet_ns
 
     def _all_shown(self, running: SweepRound, rows: Indices) -> bool:
-        """Whether every host that is asked has ever answered anything."""
-        ports = rows[rows < len(self._inquiry.hosts)]
-        hosts = self._inquiry.hosts[ports]
+        """Whether every host of these rows has answered at least once."""
+        ports = rows[rows < len(self._scan.hosts)]
+        hosts = self._scan.hosts[ports]
         shown = self.alive.copy()
         shown[hosts[running.codes[ports] != ResultCode.PENDING]] = True
         return bool(shown[hosts].all())

@@ -1,15 +1,15 @@
-"""Port verdicts: which ports to ask in the next pass, and what the answers mean. Pure; time is an argument.
+"""Policy of a port scan: which ports to ask in the next pass, and port verdicts. Pure; time is an argument.
 
-Silence proves nothing by itself: hosts and firewalls answer only so many packets per second (RFC 1812 section
-4.3.2.8, RFC 4443 section 2.4 f), and then a closed port looks filtered. So a silence counts only if **every
-kind of refusal this host has given so far still arrives at the end of the same burst**. The ports that are
-asked again for that are its *controls*. Packets to silent ports use up none of the host's answers, so one
-control vouches for a whole burst. Where a control stays away, the host is asked in smaller bursts and at
-longer intervals, and what was silent is asked again. Controls then take turns, one per burst, and wait until
-a burst has brought no answer, because they use up answers themselves.
+Rule: silence alone proves nothing, because hosts and firewalls limit the rate of their answers (RFC 1812
+section 4.3.2.8, RFC 4443 section 2.4 f), and then a closed port looks filtered. Silence counts only if
+**every kind of refusal that this host has given so far still arrives at the end of the same burst**. The
+ports that are asked again for this are its *control ports*. Packets to silent ports use up none of the host's
+answers, so one control port is enough for a whole burst. If a control port does not answer, the host is asked
+in smaller bursts at longer intervals, and its silent ports are asked again. Control ports then take turns,
+one per burst, and wait for a burst without answers, because they use up answers themselves.
 
-A host that refuses nothing is vouched for by a port that is open, or by its echo: while one that has shown
-itself shows nothing at all, it or we are starved, and its silence does not count.
+For a host that refuses nothing, an open port or its echo is the control. If a host that has answered before
+does not answer at all, it or this machine lacks processor time, and its silence does not count.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ _IS_ANSWER = ~np.isin(
 _IS_REFUSAL = np.isin(
     np.arange(len(ResultCode)), (ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.TOO_BIG)
 )
-"""By code."""
+"""Indexed by :class:`ResultCode`."""
 _MOST_MUTE = 6
-"""So many passes in a row without a sign of a host that had shown itself are enough: nobody can tell."""
+"""Passes in a row without an answer from a host that had answered, after which its ports are undecided."""
 _BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
 _FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * MILLISECOND_NS, 25 * MILLISECOND_NS, 1100 * MILLISECOND_NS
-"""Linux gives one ICMP error per second and peer by default (``icmp_ratelimit``)."""
+"""Linux sends one ICMP error per second and peer by default (``icmp_ratelimit``)."""
 _GATHER_NS = 40 * MILLISECOND_NS
-"""Hosts whose turns are no further apart are asked together: a pass costs by the pass, not by the packet."""
+"""Hosts that are due within this time are asked in one pass, because the cost is per pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How much silence it takes."""
+    """How much silence makes a verdict."""
 
     tries: int = 3
-    """Silences of a port on a host that has not refused anything yet, and so has nothing to control with."""
+    """Silent tries of a port on a host that has not refused anything yet, and so has no control port."""
     vouched: int = 1
-    """Silences that controls vouch for, beside the first that showed that there is something to vouch for."""
+    """Silent tries with answered control ports, beside the first try."""
     vouched_careful: int = 3
-    """The same on a host that was caught answering late or not at all; one more for every further kind of
-    refusal, because there each kind vouches in turn."""
+    """The same for a host that answered late or not at all; one more for every further kind of refusal,
+    because its control ports take turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPass:
-    """What to ask next: rows in order, each host's ports together and its controls behind them."""
+    """Rows to ask next, in order: each host's ports together, followed by its control ports."""
 
     rows: Indices
     controls: Flags
-    """Which of *rows* are controls."""
+    """Flags of the rows that are control ports."""
 
 
 class PortScan:
-    """The state of one sweep over ports. Rows are pairs of host and port, *hosts* numbers them from 0."""
+    """The state of one port scan. Rows are pairs of host and port; *hosts* numbers the hosts from 0."""
 
     def __init__(self, hosts: Indices, *, seed: int, patience: RetryPolicy | None = None) -> None:
         self.hosts = hosts
@@ -76,36 +76,36 @@ class PortScan:
         self.icmp_codes: Codes = np.zeros(len(hosts), dtype=np.uint8)
         self.senders: Rows = np.zeros((len(hosts), 16), dtype=np.uint8)
         self.errnos = np.zeros(len(hosts), dtype=np.int16)
-        """Our own kernel's last refusal to send, else 0."""
+        """The errno of our kernel's last refusal to send, else 0."""
         self.settled: Flags = np.zeros(len(hosts), dtype=np.bool_)
         self.passes = 0
         count = int(hosts.max()) + 1
         self.is_careful: Flags = np.zeros(count, dtype=np.bool_)
-        """Hosts that were caught answering less than they were asked."""
+        """Hosts that answered fewer packets than they received."""
         self.has_fallen_silent: Flags = np.zeros(count, dtype=np.bool_)
-        """Hosts that had shown themselves, and then nothing any more."""
+        """Hosts that answered at first and then stopped."""
         self._patience = patience or RetryPolicy()
         self._open = np.arange(len(hosts))
         self._controls = np.zeros(0, dtype=np.int64)
-        """One port for every kind of refusal each host has given; where it gave none, one that is open."""
+        """One port for every kind of refusal of each host, or an open port if it refused nothing."""
         self._silences = np.zeros(len(hosts), dtype=np.int64)
         self._vouched = np.zeros(len(hosts), dtype=np.int64)
         self._failures = np.zeros(len(hosts), dtype=np.int64)
         self._burst = np.full(count, _BURST)
         self._gap_ns = np.full(count, _FIRST_GAP_NS)
         self._yielding: Flags = np.zeros(count, dtype=np.bool_)
-        """Hosts whose last burst brought an answer from a port."""
+        """Hosts whose last burst got an answer from a port."""
         self._not_before_ns = np.zeros(count, dtype=np.int64)
         self._mute_passes = np.zeros(count, dtype=np.int64)
         self._random = np.random.default_rng(seed)
 
     @property
     def done(self) -> bool:
-        """Whether every port has its verdict."""
+        """Whether every port has a verdict."""
         return not len(self._open)
 
     def next_pass(self, *, now_ns: int) -> ScanPass | None:
-        """What to ask now; None while every unsettled host must be left alone until :meth:`next_ns`."""
+        """What to ask now; None if every unsettled host has to wait until :meth:`next_ns`."""
         if self.done or now_ns < self.next_ns():
             return None
         pending = self._random.permutation(self._open)
@@ -120,13 +120,13 @@ class PortScan:
         return ScanPass(rows[order], is_control[order])
 
     def next_ns(self) -> int:
-        """When the next host may be asked again, and those who may soon after it."""
+        """When the next host may be asked again, together with those that are due soon after."""
         turns = self._not_before_ns[self.hosts[self._open]]
         return int(turns[turns <= turns.min() + _GATHER_NS].max())
 
     @property
     def is_vouched_for(self) -> Flags:
-        """Hosts with a port that is asked beside the silent ones."""
+        """Hosts that have a control port."""
         vouched = np.zeros(len(self._burst), dtype=np.bool_)
         vouched[self.hosts[self._controls]] = True
         return vouched
@@ -134,14 +134,14 @@ class PortScan:
     def note(
         self, asked: ScanPass, result: RoundResult, *, now_ns: int, withdrawn: Flags | None = None
     ) -> None:
-        """Take in what came of a pass; *withdrawn* are hosts that had shown themselves, but not in it."""
+        """Process the result of a pass; *withdrawn* are hosts that answered before, but not in this pass."""
         self.passes += 1
         ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
         unsent = result.errnos[ports] != 0
         self.errnos[ports] = result.errnos[ports]
         codes = np.where(unsent, ResultCode.NOT_MEASURED, result.codes[ports])
         answered = _IS_ANSWER[codes]
-        # An answer from a port that was silent before: the host does not always answer when it could.
+        # An answer from a port that was silent before shows that the host does not always answer.
         late = answered & (self._silences[ports] > 0) & ~self.settled[ports]
         self.is_careful[self.hosts[ports[late]]] = True
         self._settle(ports[answered], result)
@@ -152,9 +152,9 @@ class PortScan:
         if withdrawn is not None:
             silent = self._doubt(silent, withdrawn & ~self._is_refusing())
         self._silences[silent] += 1
-        heard = np.zeros(len(mute), dtype=np.bool_)
-        heard[self.hosts[controls[_IS_REFUSAL[result.codes[controls]]]]] = True
-        self._vouched[silent[(heard & ~mute)[self.hosts[silent]]]] += 1
+        controlled = np.zeros(len(mute), dtype=np.bool_)
+        controlled[self.hosts[controls[_IS_REFUSAL[result.codes[controls]]]]] = True
+        self._vouched[silent[(controlled & ~mute)[self.hosts[silent]]]] += 1
         self._give_up_on(silent)
         self._failures[ports[unsent]] += 1
         self.codes[ports[unsent]] = ResultCode.NOT_MEASURED
@@ -162,20 +162,20 @@ class PortScan:
         self._open = self._open[~self.settled[self._open]]
 
     def note_late(self, answers: SweepAnswers) -> None:
-        """Take in answers to passes that were thought to be over; better late than wrong."""
+        """Process late answers to earlier passes."""
         ours = answers.rows < len(self.hosts)
         rows = answers.rows[ours]
         silent = ~self.settled[rows] | ~_IS_ANSWER[self.codes[rows]]
-        told = answers.pick(ours).pick(silent)
-        self.codes[told.rows] = told.codes
-        self.types[told.rows] = told.types
-        self.icmp_codes[told.rows] = told.icmp_codes
-        self.senders[told.rows] = told.senders
-        self._note_settled(told.rows)
+        late = answers.pick(ours).pick(silent)
+        self.codes[late.rows] = late.codes
+        self.types[late.rows] = late.types
+        self.icmp_codes[late.rows] = late.icmp_codes
+        self.senders[late.rows] = late.senders
+        self._note_settled(late.rows)
         self._open = self._open[~self.settled[self._open]]
 
     def _choose_controls(self, wanted: Flags) -> Indices:
-        """All controls of the hosts *wanted*; of a careful one the next in turn, if it is time for one."""
+        """All control ports of the hosts *wanted*; of careful hosts only the next in turn, if one is due."""
         controls = self._controls[wanted[self.hosts[self._controls]]]
         hosts = self.hosts[controls]
         turn = (self.passes + hosts) % np.maximum(1, np.bincount(hosts, minlength=len(wanted)))[hosts]
@@ -192,27 +192,27 @@ class PortScan:
 
     def _note_settled(self, rows: Indices) -> None:
         self.settled[rows] = True
-        told = np.concatenate([self._controls, rows[_IS_ANSWER[self.codes[rows]]]])
-        if len(told) == len(self._controls):
+        candidates = np.concatenate([self._controls, rows[_IS_ANSWER[self.codes[rows]]]])
+        if len(candidates) == len(self._controls):
             return
         kinds = (
-            (self.hosts[told] << 24)
-            | (self.codes[told].astype(np.int64) << 16)
-            | (self.types[told].astype(np.int64) << 8)
-            | self.icmp_codes[told]
+            (self.hosts[candidates] << 24)
+            | (self.codes[candidates].astype(np.int64) << 16)
+            | (self.types[candidates].astype(np.int64) << 8)
+            | self.icmp_codes[candidates]
         )
-        self._controls = told[np.unique(kinds, return_index=True)[1]]
+        self._controls = candidates[np.unique(kinds, return_index=True)[1]]
         refusals = _IS_REFUSAL[self.codes[self._controls]]
         self._controls = self._controls[refusals | ~self._is_refusing()[self.hosts[self._controls]]]
 
     def _is_refusing(self) -> Flags:
-        """Hosts that have refused something."""
+        """Hosts that have refused a port."""
         refusing = np.zeros(len(self._burst), dtype=np.bool_)
         refusing[self.hosts[self._controls[_IS_REFUSAL[self.codes[self._controls]]]]] = True
         return refusing
 
     def _doubt(self, silent: Indices, withdrawn: Flags) -> Indices:
-        """Those of the *silent* ports whose silence counts; others are given up after a while, untold."""
+        """The *silent* ports whose silence counts; the others are given up after a while, undecided."""
         hosts = np.unique(self.hosts[silent])
         self._mute_passes[hosts] = np.where(withdrawn[hosts], self._mute_passes[hosts] + 1, 0)
         fallen = hosts[self._mute_passes[hosts] >= _MOST_MUTE]
@@ -221,7 +221,7 @@ class PortScan:
         return silent[~withdrawn[self.hosts[silent]]]
 
     def _find_mute(self, controls: Indices, result: RoundResult) -> Flags:
-        """Hosts of which a control stayed away."""
+        """Hosts with a silent control port."""
         mute = np.zeros(len(self._burst), dtype=np.bool_)
         codes = result.codes[controls]
         away = ~_IS_REFUSAL[codes] & (codes != ResultCode.NOT_MEASURED)
@@ -229,20 +229,22 @@ class PortScan:
         return mute
 
     def _pace(self, ports: Indices, answered: Flags, mute: Flags, *, now_ns: int) -> None:
-        asked = np.nonzero(np.bincount(self.hosts[ports], minlength=len(mute)))[0]
+        asked_hosts = np.nonzero(np.bincount(self.hosts[ports], minlength=len(mute)))[0]
         self.is_careful |= mute
         gained = np.bincount(self.hosts[ports[answered]], minlength=len(mute)) > 0
-        self._yielding[asked] = gained[asked]
-        ok, empty = asked[~mute[asked]], asked[mute[asked] & ~gained[asked]]
+        self._yielding[asked_hosts] = gained[asked_hosts]
+        ok, empty = asked_hosts[~mute[asked_hosts]], asked_hosts[mute[asked_hosts] & ~gained[asked_hosts]]
         careful = self.is_careful
         self._burst[ok] = np.minimum(np.where(careful[ok], _CAREFUL_BURST, _BURST), self._burst[ok] * 2)
         self._burst[mute] = np.clip(self._burst[mute] // 2, _LEAST_BURST, _CAREFUL_BURST)
         self._gap_ns[ok] = np.maximum(_LEAST_GAP_NS, self._gap_ns[ok] * 7 // 10)
         self._gap_ns[empty] = np.minimum(_MOST_GAP_NS, self._gap_ns[empty] * 3 // 2)
-        self._not_before_ns[asked] = now_ns + np.where(careful[asked], self._gap_ns[asked], 0)
+        self._not_before_ns[asked_hosts] = now_ns + np.where(
+            careful[asked_hosts], self._gap_ns[asked_hosts], 0
+        )
 
     def _give_up_on(self, silent: Indices) -> None:
-        """Silent long enough: that is the verdict."""
+        """Settle ports that were silent for long enough."""
         hosts = self.hosts[silent]
         refusing = self._is_refusing()
         kinds = np.bincount(self.hosts[self._controls], minlength=len(self._burst))

@@ -1,7 +1,7 @@
-"""One lane per protocol and family: its packets, its socket's outbox, and how its answers are known.
+"""Protocol handlers: packets of one protocol and family, and matching of their answers.
 
-Rule: lanes compute and remember; they neither send nor receive nor look at a clock. Rows are lane-local in
-here; ``rows`` says which rows of the whole sweep they are.
+Rule: handlers compute and keep state; they do not send, receive or read a clock. Rows are local to a handler;
+``rows`` maps them to the rows of the sweep.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ _IP_HEADER = {False: 20, True: 40}
 
 
 class ProtocolHandler(Protocol):
-    """What the sweep needs of a lane."""
+    """Interface between the sweep and a handler."""
 
     rows: Indices
     outbox: ArraySender
     v6: bool
 
     def prepare(self, number: int, asked: Indices | None) -> None:
-        """Make the packets those of round *number*: the rows *asked* in that order, or all."""
+        """Prepare the packets of round *number*: the rows *asked* in that order, or all."""
 
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
-        """What packets from the lane's own socket say."""
+        """Match packets from the handler's own socket."""
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
-        """What ICMP errors say about this lane's packets."""
+        """Match ICMP errors about this handler's packets."""
 
 
 def lengths_of(
     questions: SweepTargets, *, header: int, smallest: int, largest: int, v6: bool, gap: range = range(0)
 ) -> Indices:
-    """Bytes behind the IP header (and *header*) per row, for the packet sizes asked for.
+    """Bytes after the IP header (and *header*) per row, for the requested packet sizes.
 
-    Sizes in *gap* do not exist: such a packet has the next size above.
+    Sizes in *gap* are not possible; the next larger size is used.
     """
-    wanted = questions.sizes.astype(np.int64)
+    sizes = questions.sizes.astype(np.int64)
     overhead = _IP_HEADER[v6] + header
-    wrong = (wanted != 0) & ((wanted < overhead + smallest) | (wanted > overhead + largest))
+    wrong = (sizes != 0) & ((sizes < overhead + smallest) | (sizes > overhead + largest))
     if wrong.any():
         limits = f"{overhead + smallest}–{overhead + largest}"
-        raise InputError(f"packet size {wanted[np.argmax(wrong)]} is not in {limits} for this probe")
-    lengths = np.where(wanted == 0, smallest, wanted - overhead)
+        raise InputError(f"packet size {sizes[np.argmax(wrong)]} is not in {limits} for this probe")
+    lengths = np.where(sizes == 0, smallest, sizes - overhead)
     return np.where(np.isin(lengths, np.array(gap)), gap.stop, lengths)
 
 
 def plain_answers(
     rows: Indices, rounds: Indices, codes: Codes, arrived: ReceivedBatch, at: Indices, senders: Rows
 ) -> SweepAnswers:
-    """Answers that are no ICMP errors: packets *at* these positions of *arrived*."""
+    """Answers that are not ICMP errors: packets *at* these positions of *arrived*."""
     zeros = np.zeros(len(rows), dtype=np.uint8)
     nowhere = np.zeros(len(rows), dtype=np.int64)
     return SweepAnswers(rows, rounds, codes, arrived.stamps_ns[at], senders[at], zeros, zeros, nowhere)
@@ -82,15 +82,17 @@ def error_answers(
     v6: bool,
     refusing: bool = False,
 ) -> SweepAnswers:
-    """Answers that are ICMP errors; with *refusing*, port-unreachable from the target itself is a refusal."""
+    """Answers that are ICMP errors; with *refusing*, port-unreachable from the target is a refusal."""
     types, codes = quotes.types[at], quotes.codes[at]
-    told = np.full(len(at), ResultCode.REJECTED, dtype=np.uint8)
+    results = np.full(len(at), ResultCode.REJECTED, dtype=np.uint8)
     too_big = (types == 2) if v6 else (types == 3) & (codes == 4)
-    told[too_big] = ResultCode.TOO_BIG
+    results[too_big] = ResultCode.TOO_BIG
     if refusing:
         unreachable = (types == 1) & (codes == 4) if v6 else (types == 3) & (codes == 3)
-        told[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = ResultCode.REFUSED
-    return SweepAnswers(rows, rounds, told, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at])
+        results[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = ResultCode.REFUSED
+    return SweepAnswers(
+        rows, rounds, results, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at]
+    )
 
 
 class IcmpHandler:
@@ -100,7 +102,7 @@ class IcmpHandler:
         self, questions: SweepTargets, rows: Indices, *, key: bytes, identifier: int, v6: bool
     ) -> None:
         self.rows, self.v6, self.identifier = rows, v6, identifier
-        self._book = CookieTable(questions, key=key)
+        self._cookies = CookieTable(questions, key=key)
         self._addresses = questions.addresses
         lengths = lengths_of(questions, header=0, smallest=batch_icmp.MINIMUM, largest=65_000, v6=v6)
         indices = np.arange(len(questions), dtype=np.uint32)
@@ -112,7 +114,7 @@ class IcmpHandler:
 
     def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch round, cookie and checksum."""
-        cookies = self._book.open_round(number, asked)
+        cookies = self._cookies.open_round(number, asked)
         if asked is None:
             batch_icmp.patch_echoes(self._packets, round_number=number, cookies=cookies, v6=self.v6)
             return
@@ -121,7 +123,7 @@ class IcmpHandler:
         self._packets[asked] = some
 
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
-        """Echo replies from an unprivileged socket, which cuts the IP header off itself."""
+        """Echo replies from an unprivileged socket, which removes the IP header."""
         everywhere = np.ones(len(arrived), dtype=np.bool_)
         senders = arrived.senders(v6=self.v6)
         return self.read_replies(arrived.packets, arrived.lengths, senders, everywhere, arrived)
@@ -129,12 +131,12 @@ class IcmpHandler:
     def read_replies(
         self, body: Rows, lengths: Indices, senders: Rows, valid: Flags, arrived: ReceivedBatch
     ) -> SweepAnswers:
-        """Echo replies without their IP header; one from another address than was asked is a wrong peer."""
+        """Echo replies without IP header; a reply from another address than the target is a wrong peer."""
         valid = valid & batch_icmp.is_reply(body, lengths, identifier=self.identifier, v6=self.v6)
         if not valid.any():
             return SweepAnswers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(body, lengths)
-        expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
+        expected, known = self._cookies.cookies_of(rows, rounds.astype(np.int64))
         at = np.nonzero(valid & known & (cookies == expected))[0]
         rows = rows[at]
         right = (senders[at] == self._addresses[rows]).all(axis=1)
@@ -142,7 +144,7 @@ class IcmpHandler:
         return plain_answers(self.rows[rows], rounds[at].astype(np.int64), codes, arrived, at, senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
-        """Errors about our echoes, proven by the quoted cookie, or by its checksum where little is quoted."""
+        """Errors about our echoes, verified by the quoted cookie, or by the checksum if little is quoted."""
         protocol = socket.IPPROTO_ICMPV6 if self.v6 else socket.IPPROTO_ICMP
         ours = (
             quotes.valid & (quotes.protocols == protocol) & (quotes.words >> np.uint32(16) == self.identifier)
@@ -150,25 +152,25 @@ class IcmpHandler:
         if not ours.any():
             return SweepAnswers.none()
         rows, rounds, cookies = batch_icmp.read_echoes(quotes.transport, quotes.lengths)
-        expected, known = self._book.cookies_of(rows, rounds.astype(np.int64))
+        expected, known = self._cookies.cookies_of(rows, rounds.astype(np.int64))
         proven = np.nonzero(ours & known & (cookies == expected))[0]
         if not self.v6:
             short = np.nonzero(ours & (quotes.lengths < batch_icmp.MINIMUM))[0]
             if len(short):
                 return self._read_short(quotes, arrived, senders, short)
-        told = rows[proven]
+        selected = rows[proven]
         return error_answers(
-            self.rows[told], rounds[proven].astype(np.int64), proven, quotes, arrived, senders, v6=self.v6
+            self.rows[selected], rounds[proven].astype(np.int64), proven, quotes, arrived, senders, v6=self.v6
         )
 
     def _read_short(
         self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows, at: Indices
     ) -> SweepAnswers:
-        """Eight quoted bytes hold no cookie, but a checksum that covers it, and the round."""
+        """Match short quotes: eight bytes have the round and a checksum that covers the cookie."""
         checksums, sequences = get16(quotes.transport[at], 2), get16(quotes.transport[at], 6)
         sent = get16(self._packets, 2)
         now = get16(self._packets, 6)
-        rows = self._book.find(
+        rows = self._cookies.find(
             quotes.targets[at],
             np.zeros(len(at), dtype=np.uint16),
             lambda positions, rows: (
@@ -176,7 +178,7 @@ class IcmpHandler:
             ),
         )
         found = np.nonzero(rows >= 0)[0]
-        rounds = self._book.newest_round(sequences[found], modulus=1 << 16)
+        rounds = self._cookies.newest_round(sequences[found], modulus=1 << 16)
         return error_answers(self.rows[rows[found]], rounds, at[found], quotes, arrived, senders, v6=self.v6)
 
 
@@ -188,7 +190,7 @@ class SynHandler:
     ) -> None:
         self.rows, self.v6 = rows, v6
         self._first_port = first_port
-        self._book = CookieTable(questions, key=key)
+        self._cookies = CookieTable(questions, key=key)
         self._packets = batch_syn.build_syns(sources, questions.addresses, questions.ports)
         lengths = np.full(len(questions), batch_syn.LENGTH)
         names = socket_names(questions.addresses, np.zeros(len(questions), dtype=np.uint16), v6=v6)
@@ -196,7 +198,7 @@ class SynHandler:
 
     def prepare(self, number: int, asked: Indices | None) -> None:
         """Patch source port, sequence number and checksum."""
-        cookies = self._book.open_round(number, asked).astype(np.uint32)
+        cookies = self._cookies.open_round(number, asked).astype(np.uint32)
         port = self._first_port + number % SYN_PORTS
         if asked is None:
             batch_syn.patch_syns(self._packets, source_port=port, cookies=cookies)
@@ -208,36 +210,36 @@ class SynHandler:
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """SYN-ACKs and RSTs that acknowledge our sequence number."""
         body, lengths, senders, valid = open_packets(arrived, v6=self.v6)
-        said = batch_syn.read_answers(body, lengths)
-        at = np.nonzero(valid & (said.is_open | said.is_closed))[0]
-        rounds = self._book.newest_round((said.target_ports[at] - self._first_port), modulus=SYN_PORTS)
-        cookies = said.cookies[at]
-        rows = self._book.find(senders[at], said.source_ports[at], self._proof(rounds, cookies))
+        answers = batch_syn.read_answers(body, lengths)
+        at = np.nonzero(valid & (answers.is_open | answers.is_closed))[0]
+        rounds = self._cookies.newest_round((answers.target_ports[at] - self._first_port), modulus=SYN_PORTS)
+        cookies = answers.cookies[at]
+        rows = self._cookies.find(senders[at], answers.source_ports[at], self._proof(rounds, cookies))
         found = np.nonzero(rows >= 0)[0]
-        codes = np.where(said.is_open[at[found]], ResultCode.REACHED, ResultCode.REFUSED).astype(np.uint8)
+        codes = np.where(answers.is_open[at[found]], ResultCode.REACHED, ResultCode.REFUSED).astype(np.uint8)
         return plain_answers(self.rows[rows[found]], rounds[found], codes, arrived, at[found], senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
-        """Errors about our SYNs: the sequence number is always quoted."""
+        """Errors about our SYNs, whose sequence number is always quoted."""
         offsets = quotes.source_ports - np.uint16(self._first_port)
         ours = quotes.valid & (quotes.protocols == batch_syn.TCP) & (offsets < SYN_PORTS)
         at = np.nonzero(ours)[0]
         if not len(at):
             return SweepAnswers.none()
-        rounds = self._book.newest_round(offsets[at], modulus=SYN_PORTS)
+        rounds = self._cookies.newest_round(offsets[at], modulus=SYN_PORTS)
         proof = self._proof(rounds, quotes.words[at])
-        rows = self._book.find(quotes.targets[at], quotes.target_ports[at], proof)
+        rows = self._cookies.find(quotes.targets[at], quotes.target_ports[at], proof)
         found = np.nonzero(rows >= 0)[0]
         return error_answers(
             self.rows[rows[found]], rounds[found], at[found], quotes, arrived, senders, v6=self.v6
         )
 
     def _proof(self, rounds: Indices, cookies: U32) -> _CookieMatch:
-        return _CookieMatch(self._book, rounds, cookies)
+        return _CookieMatch(self._cookies, rounds, cookies)
 
 
 class DatagramHandler:
-    """Datagrams of one family to ports of whom nothing is known, from a socket of our own."""
+    """Datagrams of one family to arbitrary ports, from a separate socket."""
 
     def __init__(
         self, questions: SweepTargets, rows: Indices, *, key: bytes, source_port: int, v6: bool
@@ -246,17 +248,19 @@ class DatagramHandler:
         self._source_port = source_port
         self._number = -1
         self._ports = questions.ports
-        self._book = CookieTable(questions, key=key)
-        self._payloads, self._lengths = batch_udp.build_datagrams(questions.ports, self._book.open_round(0))
+        self._cookies = CookieTable(questions, key=key)
+        self._payloads, self._lengths = batch_udp.build_datagrams(
+            questions.ports, self._cookies.open_round(0)
+        )
         names = socket_names(questions.addresses, questions.ports, v6=v6)
         self.outbox = ArraySender(self._payloads, self._lengths, names)
 
-    def prepare(self, number: int, asked: Indices | None) -> None:  # noqa: ARG002 - no round differs from another
-        """Remember the round; the payloads are the same in each."""
+    def prepare(self, number: int, asked: Indices | None) -> None:  # noqa: ARG002 - all rounds are equal
+        """Set the round; the payloads are the same in all rounds."""
         self._number = number
 
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
-        """Datagrams from an address and port that was asked."""
+        """Datagrams from a target's address and port."""
         senders, ports = arrived.senders(v6=self.v6), arrived.ports()
 
         def fits(positions: Indices, rows: Indices) -> Flags:
@@ -265,29 +269,32 @@ class DatagramHandler:
                 self._ports[rows], self._payloads[rows], answers, arrived.lengths[positions]
             )
 
-        rows = self._book.find(senders, ports, fits)
+        rows = self._cookies.find(senders, ports, fits)
         at = np.nonzero(rows >= 0)[0]
         codes = np.full(len(at), ResultCode.REACHED, dtype=np.uint8)
         return plain_answers(self.rows[rows[at]], self._rounds(at), codes, arrived, at, senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
-        """Errors about our datagrams, proven by the quoted payload where it is quoted."""
+        """Errors about our datagrams, verified by the payload if it is quoted."""
         ours = quotes.valid & (quotes.protocols == batch_udp.UDP) & (quotes.source_ports == self._source_port)
         at = np.nonzero(ours)[0]
         if not len(at):
             return SweepAnswers.none()
 
         def fits(positions: Indices, rows: Indices) -> Flags:
-            told = at[positions]
+            selected = at[positions]
             return batch_udp.is_quoted(
-                self._payloads[rows], self._lengths[rows], quotes.transport[told], quotes.lengths[told]
+                self._payloads[rows],
+                self._lengths[rows],
+                quotes.transport[selected],
+                quotes.lengths[selected],
             )
 
-        rows = self._book.find(quotes.targets[at], quotes.target_ports[at], fits)
+        rows = self._cookies.find(quotes.targets[at], quotes.target_ports[at], fits)
         found = np.nonzero(rows >= 0)[0]
-        told = at[found]
+        selected = at[found]
         return error_answers(
-            self.rows[rows[found]], self._rounds(told), told, quotes, arrived, senders,
+            self.rows[rows[found]], self._rounds(selected), selected, quotes, arrived, senders,
             v6=self.v6, refusing=True,
         )  # fmt: skip
 
@@ -296,18 +303,18 @@ class DatagramHandler:
 
 
 class _CookieMatch:
-    """Whether the cookie at a position is the one row and round had."""
+    """Whether the cookie at a position is that of row and round."""
 
-    def __init__(self, book: CookieTable, rounds: Indices, cookies: U32) -> None:
-        self._book, self._rounds, self._cookies = book, rounds, cookies
+    def __init__(self, table: CookieTable, rounds: Indices, cookies: U32) -> None:
+        self._table, self._rounds, self._cookies = table, rounds, cookies
 
     def __call__(self, positions: Indices, rows: Indices) -> Flags:
-        expected, known = self._book.cookies_of(rows, self._rounds[positions])
+        expected, known = self._table.cookies_of(rows, self._rounds[positions])
         return np.asarray(known & (expected.astype(np.uint32) == self._cookies[positions]))
 
 
 def open_packets(arrived: ReceivedBatch, *, v6: bool) -> tuple[Rows, Indices, Rows, Flags]:
-    """What a raw socket delivered: transport rows, their lengths, senders, and where that is well-formed."""
+    """Packets of a raw socket: transport rows, lengths, senders, and flags of well-formed packets."""
     if v6:
         everywhere = np.ones(len(arrived), dtype=np.bool_)
         return arrived.packets, arrived.lengths, arrived.senders(v6=True), everywhere

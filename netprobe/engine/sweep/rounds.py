@@ -1,4 +1,4 @@
-"""One round while it runs: what was sent when, what came back. Pure; times are monotonic nanoseconds."""
+"""State of a running round: send times and answers. Pure; times are monotonic nanoseconds."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 BATCH = 128
-"""Packets per system call: fewer cost more calls, more blur the send times in between."""
+"""Packets per system call: fewer cost more calls, more make send times less precise."""
 
 
 @dataclass(slots=True)
 class Queue:
-    """The rows one lane still has to send in a round, in order."""
+    """The rows that one handler still has to send in a round, in order."""
 
-    lane: int
+    handler_index: int
     rows: Indices
     """Rows of the sweep."""
     cursor: int = 0
 
     @property
     def left(self) -> int:
-        """How many are still to go."""
+        """Number of rows not sent yet."""
         return len(self.rows) - self.cursor
 
     @property
     def progress(self) -> float:
-        """Share already gone."""
+        """Share of rows already sent."""
         return self.cursor / len(self.rows)
 
 
@@ -57,13 +57,13 @@ class SweepRound:
     drops_before: int
     began_ns: int = 0
     late_counts: bool = False
-    """Whether an answer that took longer than *timeout_ns*, and came before the round was over, is one."""
+    """Whether an answer counts that took longer than *timeout_ns* but came before the end of the round."""
     batch: int = BATCH
     sent: int = 0
     answered: int = 0
     last_sent_ns: int = 0
     last_news_ns: int = 0
-    """When the newest answer came in, by the kernel's clock; 0 before the first."""
+    """Arrival of the newest answer by the kernel's clock; 0 before the first."""
     sent_ns: Indices = field(init=False)
     rtts_ns: Indices = field(init=False)
     codes: Codes = field(init=False)
@@ -104,18 +104,18 @@ class SweepRound:
         return self.last_sent_ns + self.timeout_ns
 
     def expect(self, rows: Indices, *, now_ns: int) -> None:
-        """These rows are being sent: from now on (unless that is 0) their answers may come."""
+        """Note that these rows are being sent, so that answers may come from *now_ns* on (0: not sent)."""
         self.sent_ns[rows] = now_ns
 
     def note_sent(self, rows: Indices, *, before_ns: int, after_ns: int) -> None:
-        """The kernel took these rows between two moments; each is given its even share of the time."""
+        """Note rows that the kernel accepted between two times; send times are spread evenly between them."""
         share = (np.arange(len(rows)) + 0.5) / len(rows)
         self.sent_ns[rows] = before_ns + ((after_ns - before_ns) * share).astype(np.int64)
         self.sent += len(rows)
         self.last_sent_ns = after_ns
 
     def note_refused(self, row: int, *, errno: int, at_ns: int, unreachable: bool) -> None:
-        """Our own kernel would not send this row; *unreachable* is its word about the network (no route)."""
+        """Note that our kernel refused to send this row; *unreachable*: because it has no route."""
         self.errnos[row] = errno
         self.codes[row] = ResultCode.REJECTED if unreachable else ResultCode.NOT_MEASURED
         self.sent_ns[row] = at_ns
@@ -124,45 +124,45 @@ class SweepRound:
         self.last_sent_ns = at_ns
 
     def note(self, answers: SweepAnswers, *, wall_offset_ns: int, now_ns: int = 0) -> int:
-        """Take in answers of this round; returns how many were news. The first answer to a row counts.
+        """Process answers of this round and return how many were new. Only the first answer to a row counts.
 
-        *wall_offset_ns* is wall time less monotonic time when the answers were picked up, at *now_ns*.
+        *wall_offset_ns* is wall time minus monotonic time when the answers were received, at *now_ns*.
         """
         rows = answers.rows
         fresh = np.nonzero((self.codes[rows] == ResultCode.PENDING) & (self.sent_ns[rows] > 0))[0]
         rows = rows[fresh]
-        # Of several answers to one row the first stands: written backwards, it is the one that remains.
+        # Of several answers to one row the first is kept, by writing them backwards.
         place = np.arange(len(rows))
         self._first[rows[::-1]] = place[::-1]
         once = self._first[rows] == place
         rows, fresh = rows[once], fresh[once]
         self.codes[rows] = answers.codes[fresh]
-        heard_ns = answers.stamps_ns[fresh] - wall_offset_ns
-        # The first answers of a batch may come before the batch's end; a time is never negative or nought.
-        self.rtts_ns[rows] = np.maximum(1, heard_ns - self.sent_ns[rows])
+        received_ns = answers.stamps_ns[fresh] - wall_offset_ns
+        # Answers may come before the end of their batch; a time is never negative or zero.
+        self.rtts_ns[rows] = np.maximum(1, received_ns - self.sent_ns[rows])
         special = fresh[answers.codes[fresh] > ResultCode.REFUSED]
         if len(special):
-            told = answers.rows[special]
-            self.senders[told] = answers.senders[special]
-            self.types[told] = answers.types[special]
-            self.icmp_codes[told] = answers.icmp_codes[special]
-            self.mtus[told] = answers.mtus[special]
+            special_rows = answers.rows[special]
+            self.senders[special_rows] = answers.senders[special]
+            self.types[special_rows] = answers.types[special]
+            self.icmp_codes[special_rows] = answers.icmp_codes[special]
+            self.mtus[special_rows] = answers.mtus[special]
         self.answered += len(rows)
         if len(rows):
-            # A wall clock that was set meanwhile must not put answers into the future.
-            self.last_news_ns = max(self.last_news_ns, min(now_ns, int(heard_ns.max())))
+            # If the wall clock was set meanwhile, answers must not be in the future.
+            self.last_news_ns = max(self.last_news_ns, min(now_ns, int(received_ns.max())))
         return len(rows)
 
     def take_off(self, rows: Indices, holds_ns: Indices) -> None:
-        """The peers held our packets that long: that is theirs, not the network's."""
+        """Subtract the time that peers held our packets from the round trip times."""
         answered = self.rtts_ns[rows] > 0
         self.rtts_ns[rows[answered]] = np.maximum(1, self.rtts_ns[rows] - holds_ns)[answered]
 
     def close(self, *, drops: int, stalled_ns: int = 0) -> RoundResult:
-        """Judge what is still open.
+        """Give a result to every row without an answer.
 
-        *drops* is the sweep's count of answers lost at our own buffers, *stalled_ns* how long we stood still
-        while answers could come, where that was too long to believe any silence.
+        *drops* is the sweep's count of answers lost at our own buffers; *stalled_ns* is the time we stalled
+        while answers could come, if it was too long for silence to count.
         """
         dropped = drops - self.drops_before
         asked = np.zeros(self.size, dtype=np.bool_)
@@ -172,7 +172,7 @@ class SweepRound:
         late = (self.rtts_ns > self.timeout_ns) & (not self.late_counts)
         self.rtts_ns[late] = -1
         silent = asked & ((self.codes == ResultCode.PENDING) | late)
-        # An answer that we dropped ourselves looks like silence; nobody can tell which it was.
+        # Answers dropped at our own buffers look like silence, so no silence counts.
         self.codes[silent] = ResultCode.NOT_MEASURED if dropped or stalled_ns else ResultCode.TIMED_OUT
         for rows in unsent:
             self.codes[rows] = ResultCode.NOT_MEASURED
@@ -194,7 +194,7 @@ class SweepRound:
 
 @dataclass(slots=True)
 class LateAnswers:
-    """Answers to rounds that are over, for whoever asks; bounded, because perhaps nobody does."""
+    """Answers to finished rounds, kept for the caller up to a limit."""
 
     most: int = 10_000
     most_batches: int = 100
@@ -202,7 +202,7 @@ class LateAnswers:
     _held: int = 0
 
     def add(self, answers: SweepAnswers) -> None:
-        """Keep as many as there is room for."""
+        """Keep as many answers as the limit allows."""
         room = self.most - self._held if len(self._batches) < self.most_batches else 0
         kept = answers.pick(np.arange(min(room, len(answers))))
         if len(kept):
@@ -210,6 +210,6 @@ class LateAnswers:
             self._held += len(kept)
 
     def take(self) -> list[SweepAnswers]:
-        """Hand them over, once."""
+        """Return and forget the kept answers."""
         batches, self._batches, self._held = self._batches, [], 0
         return batches

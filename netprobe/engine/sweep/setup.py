@@ -1,6 +1,6 @@
-"""What a sweep opens: for each protocol and family of its questions a lane, a socket and a door for answers.
+"""Setup of a sweep: a handler and sockets for each protocol and family of its questions.
 
-Rule: opened whole or not at all; whatever was opened is closed by :meth:`SweepSockets.close`.
+Rule: either all sockets are opened or none; :meth:`SweepSockets.close` closes them.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 _INBOX = 1024
 _ROOM = 4096
-"""Bytes of receive buffer set aside per packet that may be answered: the kernel charges some 800 for a small
-one, and a fast peer's answers come while we are still sending."""
+"""Receive buffer per packet that may be answered, in bytes: the kernel charges about 800 for a small packet,
+and a fast peer answers while we are still sending."""
 _WIDTH = 160
-"""Bytes of an answer that are read: an error that quotes an IPv6 header and our cookie needs 72."""
+"""Bytes that are read of an answer; an error that quotes an IPv6 header and our cookie needs 72."""
 
 
 @dataclass(slots=True)
 class ReceiveSocket:
-    """One socket and what its packets mean."""
+    """One socket and the function that matches its packets."""
 
     socket: socket.socket
     inbox: ArrayReceiver
@@ -58,7 +58,7 @@ class ReceiveSocket:
 
 
 class SweepSockets:
-    """Lanes and doors of one set of questions."""
+    """Handlers and receive sockets of one set of questions."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class SweepSockets:
         batch: int,
         receive_buffer_bytes: int | None = None,
     ) -> None:
-        """Open everything, for *batch* packets at once; :class:`SystemRefusedError` where we may not."""
+        """Open all sockets, for *batch* packets at once; :class:`SystemRefusedError` if not permitted."""
         self._questions = questions
-        # Salted, so that no answer to another sweep with this key can be taken for one to ours.
+        # Salted, so that answers to another sweep with the same key do not match.
         salt = secrets.token_bytes(hashlib.blake2b.SALT_SIZE)
         self._key = hashlib.blake2b(key, digest_size=16, salt=salt, person=b"netprobe-sweep").digest()
         self._plain_key = key
@@ -81,16 +81,16 @@ class SweepSockets:
         self._boot = secrets.randbits(32)
         self._identifier = 1 + secrets.randbelow(0xFFFF)
         self._closers: list[Callable[[], None]] = []
-        self.lanes: list[tuple[ProtocolHandler, socket.socket]] = []
-        self.lane_of = np.zeros(len(questions), dtype=np.int64)
-        """Which lane each question is in."""
+        self.handlers: list[tuple[ProtocolHandler, socket.socket]] = []
+        self.handler_of = np.zeros(len(questions), dtype=np.int64)
+        """Index of the handler of each question."""
         self.position = np.zeros(len(questions), dtype=np.int64)
-        """Its row in there."""
-        self.doors: list[ReceiveSocket] = []
+        """Row of each question in its handler."""
+        self.receive_sockets: list[ReceiveSocket] = []
         self.poll = select.poll()
-        """Tells when a socket has become readable."""
+        """Polls the sockets for input."""
         self.room = 2 * _INBOX
-        """Answers that the smallest receive buffer surely holds."""
+        """Number of answers that the smallest receive buffer can hold."""
         try:
             self._open()
         except BaseException:
@@ -104,9 +104,9 @@ class SweepSockets:
         self._closers.clear()
 
     def readable(self) -> list[ReceiveSocket]:
-        """The doors at which something waits."""
+        """The receive sockets with input."""
         waiting = {fileno for fileno, _ in self.poll.poll(0)}
-        return [door for door in self.doors if door.socket.fileno() in waiting]
+        return [receiver for receiver in self.receive_sockets if receiver.socket.fileno() in waiting]
 
     def _open(self) -> None:
         v4 = is_mapped(self._questions.addresses)
@@ -130,7 +130,7 @@ class SweepSockets:
             udp_port = opened.getsockname()[1]
             asked = self._questions.pick(rows)
             others.append(DatagramHandler(asked, rows, key=self._key, source_port=udp_port, v6=v6))
-            self._add_lane(others[-1], opened, width=_WIDTH)
+            self._add_handler(others[-1], opened, width=_WIDTH)
         stamp_port = 0
         if len(rows := self._rows_of(family & (kinds == TargetProtocol.STAMP))):
             opened = self._keep(sockets.open_udp(v6=v6))
@@ -139,33 +139,33 @@ class SweepSockets:
             others.append(
                 StampHandler(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
             )
-            self._add_lane(others[-1], opened, width=MIN_BYTES)
-        marks = AnswerFilter(
+            self._add_handler(others[-1], opened, width=MIN_BYTES)
+        filter_ = AnswerFilter(
             self._identifier, first_port, sockets.SYN_PORTS if first_port else 0, (udp_port, stamp_port)
         )
-        raw = self._open_icmp(kinds[family], marks, v6=v6)
+        raw = self._open_icmp(kinds[family], filter_, v6=v6)
         if raw is None:
             return
         echoes: IcmpHandler | None = None
         if len(rows := self._rows_of(family & (kinds == TargetProtocol.ICMP))):
             asked = self._questions.pick(rows)
-            echoes = IcmpHandler(asked, rows, key=self._key, identifier=marks.identifier, v6=v6)
-            self._add_lane(echoes, raw, width=0)
+            echoes = IcmpHandler(asked, rows, key=self._key, identifier=filter_.identifier, v6=v6)
+            self._add_handler(echoes, raw, width=0)
         if len(rows := self._rows_of(family & (kinds == TargetProtocol.SYN))):
             asked = self._questions.pick(rows)
-            opened = self._keep(sockets.open_syn(marks, v6=v6))
+            opened = self._keep(sockets.open_syn(filter_, v6=v6))
             sources = sockets.find_sources(asked.addresses)
             others.append(
                 SynHandler(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6)
             )
-            self._add_lane(others[-1], opened, width=_WIDTH)
+            self._add_handler(others[-1], opened, width=_WIDTH)
         reader = _icmp_reader(echoes, others, v6=v6)
-        self.doors.append(ReceiveSocket(raw, ArrayReceiver(capacity=_INBOX, width=_WIDTH), reader))
+        self.receive_sockets.append(ReceiveSocket(raw, ArrayReceiver(capacity=_INBOX, width=_WIDTH), reader))
 
-    def _open_icmp(self, kinds: Codes, marks: AnswerFilter, *, v6: bool) -> socket.socket | None:
-        """A raw socket for echoes and everybody's errors; where that is forbidden, echoes go without."""
+    def _open_icmp(self, kinds: Codes, filter_: AnswerFilter, *, v6: bool) -> socket.socket | None:
+        """A raw socket for echoes and errors; without permission, an unprivileged socket for echoes only."""
         try:
-            return self._keep(sockets.open_icmp(marks, v6=v6))
+            return self._keep(sockets.open_icmp(filter_, v6=v6))
         except SystemRefusedError:
             if np.isin(kinds, (TargetProtocol.SYN, TargetProtocol.DATAGRAM)).any():
                 raise
@@ -174,7 +174,7 @@ class SweepSockets:
         if len(rows):
             opened = self._keep(sockets.open_ping(v6=v6))
             asked, identifier = self._questions.pick(rows), opened.getsockname()[1]
-            self._add_lane(
+            self._add_handler(
                 IcmpHandler(asked, rows, key=self._key, identifier=identifier, v6=v6), opened, width=_WIDTH
             )
         return None
@@ -188,32 +188,32 @@ class SweepSockets:
         self._closers.append(opened.close)
         return opened
 
-    def _add_lane(self, lane: ProtocolHandler, opened: socket.socket, *, width: int) -> None:
-        """Register a lane; with *width* its socket is also a door, read that far into each packet."""
+    def _add_handler(self, handler: ProtocolHandler, opened: socket.socket, *, width: int) -> None:
+        """Register a handler; with *width*, also receive on its socket, that many bytes of each packet."""
         if width:
             inbox = ArrayReceiver(capacity=_INBOX, width=width)
-            self.doors.append(ReceiveSocket(opened, inbox, lambda arrived: [lane.read(arrived)]))
-        self.lane_of[lane.rows] = len(self.lanes)
-        self.position[lane.rows] = np.arange(len(lane.rows))
-        self.lanes.append((lane, opened))
+            self.receive_sockets.append(ReceiveSocket(opened, inbox, lambda arrived: [handler.read(arrived)]))
+        self.handler_of[handler.rows] = len(self.handlers)
+        self.position[handler.rows] = np.arange(len(handler.rows))
+        self.handlers.append((handler, opened))
 
     def _rows_of(self, wanted: Flags) -> Indices:
-        """The rows of a lane, shuffled: packets lie in memory in the order in which they will leave."""
+        """The rows of a handler, shuffled, so that packets are in memory in the order of sending."""
         return self._random.permutation(np.nonzero(wanted)[0])
 
 
 def _icmp_reader(
     echoes: IcmpHandler | None, others: list[ProtocolHandler], *, v6: bool
 ) -> Callable[[ReceivedBatch], list[SweepAnswers]]:
-    """A raw ICMP socket hears replies to our echoes, and errors about packets of every lane of its family."""
-    lanes: list[ProtocolHandler] = [*([echoes] if echoes else []), *others]
+    """Reader of a raw ICMP socket: replies to our echoes, and errors about packets of every handler."""
+    handlers: list[ProtocolHandler] = [*([echoes] if echoes else []), *others]
 
     def read(arrived: ReceivedBatch) -> list[SweepAnswers]:
         body, lengths, senders, valid = open_packets(arrived, v6=v6)
-        told = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
-        if told and len(told[0]) == len(arrived):
-            return told
+        answers = [echoes.read_replies(body, lengths, senders, valid, arrived)] if echoes else []
+        if answers and len(answers[0]) == len(arrived):
+            return answers
         quotes = read_errors(body, lengths, v6=v6)
-        return [*told, *(lane.read_quotes(quotes, arrived, senders) for lane in lanes)]
+        return [*answers, *(handler.read_quotes(quotes, arrived, senders) for handler in handlers)]
 
     return read

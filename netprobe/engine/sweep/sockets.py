@@ -1,4 +1,4 @@
-"""Sockets of the sweep: opened here, closed here, nothing decided here."""
+"""Opens the sockets of a sweep, and reserves its source ports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netprobe.errors import SystemRefusedError
 from netprobe.wire.batch import Rows, address_words, is_mapped, map_v4
 
 SYN_PORTS = 8
-"""Source ports of a SYN sweep: each round uses the next, so that a retry is a flow of its own."""
+"""Source ports of a SYN sweep: each round uses the next, so that a retry is a new flow."""
 _SO_RCVBUFFORCE = 33
 _BUFFER_BYTES = 8 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -33,37 +33,37 @@ _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
 
 @dataclass(frozen=True, slots=True)
 class ReservedPorts:
-    """TCP source ports that nobody else can use while we hold them.
+    """TCP source ports that are reserved for us.
 
-    They are bound but do not listen: to a SYN-ACK the kernel answers RST by itself (RFC 9293 section
-    3.10.7.1), so nothing stays half-open on the target.
+    They are bound but not listening: the kernel answers a SYN-ACK with RST (RFC 9293 section 3.10.7.1), so no
+    connection stays half-open on the target.
     """
 
     first: int
     holders: tuple[socket.socket, ...]
 
     def close(self) -> None:
-        """Give the ports back."""
+        """Release the ports."""
         for holder in self.holders:
             holder.close()
 
 
 def open_icmp(marks: AnswerFilter, *, v6: bool) -> socket.socket:
-    """A raw ICMP socket that hears only what concerns us."""
+    """A raw ICMP socket that receives only answers to us."""
     opened = _open(socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
     attach(opened, icmp_filter(marks, v6=v6))
     return opened
 
 
 def open_syn(marks: AnswerFilter, *, v6: bool) -> socket.socket:
-    """A raw TCP socket that hears only answers to our SYNs."""
+    """A raw TCP socket that receives only answers to our SYNs."""
     opened = _open(socket.SOCK_RAW, socket.IPPROTO_TCP, v6=v6)
     attach(opened, syn_filter(marks, v6=v6))
     return opened
 
 
 def open_udp(*, v6: bool) -> socket.socket:
-    """A UDP socket on a port of its own."""
+    """A UDP socket on a separate port."""
     opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_UDP, v6=v6)
     if v6:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -74,7 +74,7 @@ def open_udp(*, v6: bool) -> socket.socket:
 def open_ping(*, v6: bool) -> socket.socket:
     """An unprivileged ICMP socket (``net.ipv4.ping_group_range``); its port is the echo identifier.
 
-    It hears replies to its own echoes and nothing else: a rejection looks like silence there.
+    It receives only replies to its own echoes, so a rejection looks like silence.
     """
     opened = _open(socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP, v6=v6)
     opened.bind(("", 0))
@@ -82,23 +82,23 @@ def open_ping(*, v6: bool) -> socket.socket:
 
 
 def reserve_ports(count: int = SYN_PORTS) -> ReservedPorts:
-    """Hold *count* consecutive TCP ports of both families."""
+    """Reserve *count* consecutive TCP ports of both families."""
     for _ in range(64):
         first = 33_000 + secrets.randbelow(27_000)
         with contextlib.ExitStack() as taken:
             try:
-                holders = tuple(taken.enter_context(_hold(port)) for port in range(first, first + count))
+                holders = tuple(taken.enter_context(_reserve(port)) for port in range(first, first + count))
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     continue
                 raise SystemRefusedError(f"cannot reserve TCP ports: {error.strerror}") from error
             taken.pop_all()
             return ReservedPorts(first, holders)
-    raise SystemRefusedError(f"found no {count} consecutive free TCP ports")
+    raise SystemRefusedError(f"there are not {count} consecutive free TCP ports")
 
 
 def find_sources(targets: Rows) -> Rows:
-    """The address this machine would send from, per target; the unspecified one where there is no route."""
+    """The source address of this machine per target; the unspecified address if there is no route."""
     words = np.stack(address_words(targets))
     order = np.lexsort(words)
     is_new = np.append(True, (np.diff(words[:, order]) != 0).any(axis=0))[: len(order)]
@@ -114,21 +114,21 @@ def find_sources(targets: Rows) -> Rows:
 
 
 def _find_sources(targets: Rows, *, v6: bool) -> Rows:
-    """Ask the kernel by connecting one datagram socket to each target in turn; nothing is sent.
+    """Get the kernel's choice by connecting one datagram socket to each target in turn; nothing is sent.
 
-    Between two it is connected to ``AF_UNSPEC``, or it would keep its first address (connect(2)).
+    In between, the socket is connected to ``AF_UNSPEC``, or it would keep its first address (connect(2)).
     """
     names = socket_names(targets, np.full(len(targets), 9, dtype=np.uint16), v6=v6)
-    told, nowhere = np.zeros_like(names), np.zeros_like(names[0])
+    local_names, unspecified = np.zeros_like(names), np.zeros_like(names[0])
     width, size = names.shape[1], ctypes.c_uint(names.shape[1])
-    name_at, told_at, nowhere_at = names.ctypes.data, told.ctypes.data, nowhere.ctypes.data
+    name_at, local_at, unspecified_at = names.ctypes.data, local_names.ctypes.data, unspecified.ctypes.data
     with socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for at in range(0, width * len(names), width):
             if not _LIBC.connect(probe.fileno(), name_at + at, width):
                 size.value = width
-                _LIBC.getsockname(probe.fileno(), told_at + at, ctypes.byref(size))
-                _LIBC.connect(probe.fileno(), nowhere_at, width)
-    return told[:, 8:24] if v6 else map_v4(told[:, 4:8])
+                _LIBC.getsockname(probe.fileno(), local_at + at, ctypes.byref(size))
+                _LIBC.connect(probe.fileno(), unspecified_at, width)
+    return local_names[:, 8:24] if v6 else map_v4(local_names[:, 4:8])
 
 
 def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
@@ -143,9 +143,9 @@ def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-    with contextlib.suppress(PermissionError):  # beyond rmem_max only with NET_ADMIN
+    with contextlib.suppress(PermissionError):  # more than rmem_max needs NET_ADMIN
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-    # Every probe asks the path as it is now: never fragmented, never judged by a remembered path MTU.
+    # Probes are never fragmented and ignore a cached path MTU.
     if v6:
         opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DONTFRAG, 1)
@@ -154,8 +154,8 @@ def _open(kind: int, protocol: int, *, v6: bool) -> socket.socket:
     return opened
 
 
-def _hold(port: int) -> socket.socket:
-    # One dual-stack socket takes the port for both families.
+def _reserve(port: int) -> socket.socket:
+    # One dual-stack socket reserves the port for both families.
     family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
     holder = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,7 +1,7 @@
-"""The STAMP lane: UDP echoes of one family to peers who know the key (RFC 8762), and what they tell.
+"""STAMP handler (RFC 8762): UDP echoes of one family to peers with the key, and their answers.
 
-Each check is a session with sequence numbers of its own, so that the reflector's counter tells loss on the
-way out from loss on the way back. Like all lanes it neither sends nor receives nor looks at a clock.
+Each check is a session with its own sequence numbers, so that the reflector's counter separates loss on the
+way out from loss on the way back. Like all handlers, it does not send, receive or read a clock.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _UDP_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """Which row asked with which sequence number in one round, session by session."""
+class _RoundSequences:
+    """The rows and sequence numbers of one round, by session."""
 
     number: int
     rows: Indices
-    """Lane rows, sorted by session, in the order of their sequence numbers."""
+    """Rows of the handler, sorted by session, in the order of their sequence numbers."""
     starts: Indices
-    """Where each session begins in *rows*."""
+    """Start of each session in *rows*."""
     counts: Indices
     before: Indices
     """The last sequence number of each session before this round."""
 
     def find(self, sessions: Indices, sequences: Indices) -> Indices:
-        """The row behind each session's sequence number; -1 where this round did not use it."""
+        """The row of each session's sequence number; -1 if this round did not use it."""
         place = sequences - self.before[sessions] - 1
         inside = (place >= 0) & (place < self.counts[sessions])
         found = self.rows[np.where(inside, self.starts[sessions] + place, 0)]
@@ -50,7 +50,7 @@ class _Asked:
 
 
 class StampHandler:
-    """STAMP requests of one family, from a socket of our own."""
+    """STAMP requests of one family, from a separate socket."""
 
     def __init__(
         self, questions: SweepTargets, rows: Indices, *, key: bytes, boot: int, source_port: int, v6: bool
@@ -61,7 +61,7 @@ class StampHandler:
         self._sealer = Sealer(key)
         self._sessions, self._session_of = np.unique(questions.checks, return_inverse=True)
         self._last = np.zeros(len(self._sessions), dtype=np.int64)
-        self._asked: list[_Asked] = []
+        self._recent: list[_RoundSequences] = []
         lengths = lengths_of(
             questions, header=_UDP_HEADER, smallest=MIN_BYTES, largest=MAX_BYTES, v6=v6, gap=range(205, 208)
         )
@@ -72,44 +72,46 @@ class StampHandler:
         )
 
     def prepare(self, number: int, asked: Indices | None) -> None:
-        """Give every packet the next sequence number of its session, and seal it."""
+        """Give every packet the next sequence number of its session, and write its HMAC."""
         rows = np.arange(len(self.rows)) if asked is None else asked
         by_session = np.argsort(self._session_of[rows], kind="stable")
         counts = np.bincount(self._session_of[rows], minlength=len(self._sessions))
         starts = np.cumsum(counts) - counts
         sorted_rows = rows[by_session]
-        told = _Asked(number, sorted_rows, starts, counts, self._last.copy())
+        sequences_of_round = _RoundSequences(number, sorted_rows, starts, counts, self._last.copy())
         sessions = self._session_of[sorted_rows]
         sequences = self._last[sessions] + 1 + np.arange(len(rows)) - starts[sessions]
         self._last += counts
-        self._asked = [*self._asked[1 - KEPT_ROUNDS :], told]
+        self._recent = [*self._recent[1 - KEPT_ROUNDS :], sequences_of_round]
         some = self._packets[sorted_rows]
         patch_requests(some, sequences=sequences.astype(np.uint32), sealer=self._sealer)
         self._packets[sorted_rows] = some
         self.details = StampDetails.none(len(self.rows))
 
     def stamp(self, positions: Indices, *, wall_ns: int) -> None:
-        """Write the time of sending into packets that leave now."""
+        """Write the time of sending into packets that are sent now."""
         stamp_requests(self._packets, positions, wall_ns=wall_ns)
 
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
-        """Answers that know the key, from the address and port that was asked."""
-        told = read_answers(arrived.packets, arrived.lengths, sealer=self._sealer)
-        rows, rounds = self._find(told.checks, told.sequences, told.valid & (told.boots == self._boot))
+        """Answers with a right HMAC, from the target's address and port."""
+        answers = read_answers(arrived.packets, arrived.lengths, sealer=self._sealer)
+        rows, rounds = self._find(
+            answers.checks, answers.sequences, answers.valid & (answers.boots == self._boot)
+        )
         senders = arrived.senders(v6=self.v6)
         same = (senders == self._addresses[rows]).all(axis=1) & (arrived.ports() == self._ports[rows])
         at = np.nonzero(rows >= 0)[0]
         rows, codes = rows[at], np.where(same[at], ResultCode.REACHED, ResultCode.WRONG_PEER).astype(np.uint8)
-        self.details.received_counts[rows] = told.received_counts[at]
-        self.details.sources[rows] = told.sources[at]
-        self.details.source_ports[rows] = told.source_ports[at]
-        self.details.ttls[rows] = told.ttls[at]
-        self.details.names[rows] = told.names[at]
-        self.details.holds_ns[rows] = np.maximum(0, told.answered_ns - told.received_ns)[at]
+        self.details.received_counts[rows] = answers.received_counts[at]
+        self.details.sources[rows] = answers.sources[at]
+        self.details.source_ports[rows] = answers.source_ports[at]
+        self.details.ttls[rows] = answers.ttls[at]
+        self.details.names[rows] = answers.names[at]
+        self.details.holds_ns[rows] = np.maximum(0, answers.answered_ns - answers.received_ns)[at]
         return plain_answers(self.rows[rows], rounds[at], codes, arrived, at, senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
-        """Errors about our requests, as far as a router quotes check and sequence number."""
+        """Errors about our requests, if the router quotes check and sequence number."""
         ours = quotes.valid & (quotes.protocols == socket.IPPROTO_UDP)
         ours &= (quotes.source_ports == self._source_port) & (
             quotes.lengths >= _UDP_HEADER + CHECK_OFFSET + 8
@@ -126,13 +128,13 @@ class StampHandler:
         )
 
     def _find(self, checks: np.ndarray, sequences: U32, wanted: Flags) -> tuple[Indices, Indices]:
-        """Row and round of each check's sequence number; -1 for the row where there is none."""
+        """Row and round of each check's sequence number; -1 for the row if there is none."""
         sessions = np.minimum(np.searchsorted(self._sessions, checks), len(self._sessions) - 1)
         wanted = wanted & (self._sessions[sessions] == checks)
         rows = np.full(len(checks), -1, dtype=np.int64)
         rounds = np.full(len(checks), -1, dtype=np.int64)
-        for asked in self._asked:
-            found = np.where(wanted, asked.find(sessions, sequences.astype(np.int64)), -1)
-            rounds[found >= 0] = asked.number
+        for round_rows in self._recent:
+            found = np.where(wanted, round_rows.find(sessions, sequences.astype(np.int64)), -1)
+            rounds[found >= 0] = round_rows.number
             rows[found >= 0] = found[found >= 0]
         return rows, rounds

@@ -3,8 +3,8 @@
 A caller either lets :meth:`Sweep.ask` run a whole round, or drives it from its own loop: :meth:`Sweep.begin`,
 then :meth:`Sweep.step` whenever the time it returned has come, then :meth:`Sweep.finish`.
 
-Rule: whoever comes back late stood still, and a silence is believed only if that was not for long while the
-answer could have come: a starved machine looks like a silent network to itself.
+Rule: a late call of :meth:`Sweep.step` means that this process stalled; silence counts only if it did not
+stall for long while answers could come, because a machine without processor time sees a silent network.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ if TYPE_CHECKING:
 
 _LISTEN_S = 0.004
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
-"""Left over from an earlier packet of an unprivileged socket; this one has not been tried yet."""
+"""Errors of an earlier packet of an unprivileged socket; the current one has not been tried yet."""
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """How fast a round goes."""
+    """Speed and timeout of a round."""
 
     rate: float | None = None
-    """Packets per second; None for as fast as the kernel takes them."""
+    """Packets per second; None: as fast as the kernel accepts them."""
     timeout_ns: int = 800_000_000
     tick_ns: int = 5_000_000
-    """Sends and reads are gathered into steps of about this length; the times are the kernel's."""
+    """Sends and reads are grouped into steps of about this length; times are the kernel's."""
     head_start_ns: int = 0
-    """A round starts with what would have been due in this time, for rounds with pauses between them."""
+    """A round starts with the packets due in this time, for rounds with pauses between them."""
     most_ticks: int = 2
-    """What a late step may send at most, in ticks' worth."""
+    """Largest number of ticks that a late step may send at once."""
     batch: int = BATCH
     late_counts: bool = False
-    """An answer that took longer than *timeout_ns* is one, too: for verdicts, where its time says nothing."""
+    """Answers slower than *timeout_ns* count too, for verdicts, which do not depend on time."""
     beside: bool = False
-    """Read answers in a thread of its own while sending, for scans at full speed; times blur then."""
+    """Read answers in a second thread while sending, for scans at full speed; times are less precise."""
 
 
 class Sweep:
@@ -95,10 +95,10 @@ class Sweep:
         """Packets sent since the sockets were last read."""
         self._rounds: dict[int, SweepRound] = {}
         self._late = LateAnswers()
-        self._awake = StallGuard()
+        self._stall_guard = StallGuard()
         self._number = secrets.randbelow(1 << 16)
         self.strays = 0
-        """Packets that proved nothing and answers that came twice or too late."""
+        """Packets that matched no question, and repeated or late answers."""
 
     def __enter__(self) -> Self:
         return self
@@ -109,49 +109,49 @@ class Sweep:
         self.close()
 
     def close(self) -> None:
-        """Close every socket; answers under way find nobody, and the kernel resets SYN-ACKs."""
+        """Close every socket; later answers are dropped, and the kernel resets SYN-ACKs."""
         self._opened.close()
 
     # --- rounds ---------------------------------------------------------------------------------
 
-    def begin(self, pace: SweepSettings, *, rows: Indices | None = None) -> int:
+    def begin(self, settings: SweepSettings, *, rows: Indices | None = None) -> int:
         """Start a round over *rows* and return its number.
 
-        Without *rows* all questions are asked, in the sweep's own random order and from a random place in it,
-        so that a target's moment in the interval changes from round to round. *rows* are asked in the order
-        given, within each protocol and family.
+        Without *rows*, all questions are asked in the sweep's random order from a random start, so that a
+        target's time in the interval changes from round to round. *rows* are asked in the given order, within
+        each protocol and family.
         """
         if any(not running.all_sent for running in self._rounds.values()):
-            raise MisuseError("a round begins when all packets of the last one have left")
+            raise MisuseError("a round can begin only after all packets of the last one were sent")
         self._number += 1
-        self._awake.plan(time.monotonic_ns())
+        self._stall_guard.plan(time.monotonic_ns())
         self._rounds[self._number] = SweepRound(
             number=self._number,
             size=len(self.questions),
             queues=self._queue_up(rows),
             pacer=Pacer(
-                start_ns=time.monotonic_ns() - pace.head_start_ns,
-                rate=pace.rate,
-                tick_ns=pace.tick_ns,
-                most_ticks=pace.most_ticks,
+                start_ns=time.monotonic_ns() - settings.head_start_ns,
+                rate=settings.rate,
+                tick_ns=settings.tick_ns,
+                most_ticks=settings.most_ticks,
             ),
-            timeout_ns=pace.timeout_ns,
+            timeout_ns=settings.timeout_ns,
             drops_before=self.drops,
-            batch=pace.batch,
+            batch=settings.batch,
             began_ns=time.monotonic_ns(),
-            late_counts=pace.late_counts,
+            late_counts=settings.late_counts,
         )
         return self._number
 
     def step(self) -> int | None:
-        """Send what is due, take in what has come; returns when to call again, or None if nothing is open.
+        """Send what is due and read answers; returns when to call again, or None if nothing is open.
 
-        Calling earlier, when a socket has become readable, learns of answers earlier; calling only then is
-        enough, because the kernel keeps answers and their times. So a step that sends reads only when there
-        may be too many of them: reading costs most by the batch.
+        Calling earlier, when a socket is readable, delivers answers earlier, but is not necessary, because
+        the kernel keeps answers with their times. A step that sends reads only if the buffers may be full,
+        because reading costs most per batch.
         """
         wake: list[int] = []
-        self._awake.note(time.monotonic_ns())
+        self._stall_guard.note(time.monotonic_ns())
         sent_before = sum(running.sent for running in self._rounds.values())
         for running in self._rounds.values():
             if not running.all_sent:
@@ -165,38 +165,38 @@ class Sweep:
                 wake.append(max(now_ns, running.pacer.next_ns(sent=running.sent)))
             elif not running.complete and now_ns < running.deadline_ns:
                 wake.append(running.deadline_ns)
-        self._awake.plan(min(wake, default=now_ns))
+        self._stall_guard.plan(min(wake, default=now_ns))
         return min(wake, default=None)
 
     def finish(self, number: int) -> RoundResult:
-        """End a round: what is silent has timed out; what did not leave, or could not be heard, was not."""
-        self._awake.note(time.monotonic_ns())
+        """End a round: silent rows have timed out, unless they were not sent or could not be received."""
+        self._stall_guard.note(time.monotonic_ns())
         self._drain()
-        for door in self._opened.doors:
-            door.drops = max(door.drops, count_drops(door.socket))
+        for receiver in self._opened.receive_sockets:
+            receiver.drops = max(receiver.drops, count_drops(receiver.socket))
         running = self._rounds.pop(number)
         stamps = self._collect_stamps(running)
         now_ns = time.monotonic_ns()
-        stalled_ns = self._awake.stalled_ns(since_ns=running.last_sent_ns, now_ns=now_ns)
-        lag_ns = self._awake.worst_ns(since_ns=running.began_ns, now_ns=now_ns)
+        stalled_ns = self._stall_guard.stalled_ns(since_ns=running.last_sent_ns, now_ns=now_ns)
+        lag_ns = self._stall_guard.worst_ns(since_ns=running.began_ns, now_ns=now_ns)
         result = running.close(drops=self.drops, stalled_ns=stalled_ns)
         return dataclasses.replace(result, stamps=stamps, lag_ns=lag_ns)
 
-    def ask(self, pace: SweepSettings, *, rows: Indices | None = None) -> RoundResult:
+    def ask(self, settings: SweepSettings, *, rows: Indices | None = None) -> RoundResult:
         """Run a whole round, sleeping between its steps."""
-        number = self.begin(pace, rows=rows)
-        if pace.beside:
+        number = self.begin(settings, rows=rows)
+        if settings.beside:
             self._send_and_listen(self._rounds[number])
         while (wake_ns := self.step()) is not None:
             self.wait(number, until_ns=wake_ns)
         return self.finish(number)
 
     def _send_and_listen(self, running: SweepRound) -> None:
-        """Send everything here while a second thread reads; the kernel needs no lock of ours."""
+        """Send everything here while a second thread reads; sending and receiving need no lock."""
         over = threading.Event()
 
         def listen() -> None:
-            while not over.wait(_LISTEN_S):  # in crowds: the two threads share one interpreter
+            while not over.wait(_LISTEN_S):  # in batches, as the two threads share one interpreter
                 self._drain()
 
         listener = threading.Thread(target=listen, name="sweep-listener")
@@ -209,72 +209,72 @@ class Sweep:
         finally:
             over.set()
             listener.join()
-            self._awake.plan(time.monotonic_ns())
+            self._stall_guard.plan(time.monotonic_ns())
             self._drain_every = self._opened.room
 
     def wait(self, number: int, *, until_ns: int) -> None:
-        """Sleep until *until_ns*, or until there are answers once all packets of a round have left.
+        """Sleep until *until_ns*, or until there are answers after all packets of a round were sent.
 
-        Answers come in crowds, so a moment is given to the crowd to arrive.
+        Answers come in groups, so it waits a moment for the rest of the group.
         """
         running = self._rounds[number]
         if not running.all_sent:
             self.sleep(until_ns=until_ns)
             return
-        self._awake.plan_earlier(until_ns)
+        self._stall_guard.plan_earlier(until_ns)
         if self._opened.poll.poll(max(0, until_ns - time.monotonic_ns()) / 1e6):
             self.sleep(until_ns=min(until_ns, time.monotonic_ns() + running.pacer.tick_ns))
 
     def sleep(self, *, until_ns: int) -> None:
-        """Sleep until *until_ns*, whatever comes in."""
-        self._awake.plan_earlier(until_ns)
+        """Sleep until *until_ns*, even if answers arrive."""
+        self._stall_guard.plan_earlier(until_ns)
         time.sleep(max(0, until_ns - time.monotonic_ns()) / 1e9)
 
     def set_ttl(self, ttl: int) -> None:
-        """Let every packet from now on live for *ttl* hops."""
-        for lane, opened in self._opened.lanes:
-            if lane.v6:
+        """Set the TTL of all further packets."""
+        for handler, opened in self._opened.handlers:
+            if handler.v6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
             else:
                 opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
 
     def running(self, number: int) -> SweepRound:
-        """The state of a round that has begun; to be read only."""
+        """The state of a round that has begun; read only."""
         return self._rounds[number]
 
     def take_late(self) -> list[SweepAnswers]:
-        """Proven answers to rounds that were finished before, since the last call; the first of very many."""
+        """Verified answers to finished rounds since the last call, up to a limit."""
         return self._late.take()
 
     @property
     def drops(self) -> int:
-        """Answers the kernel dropped at our receive buffers since the sweep was opened."""
-        return sum(door.drops for door in self._opened.doors)
+        """Answers dropped at our receive buffers since the sweep was opened."""
+        return sum(receiver.drops for receiver in self._opened.receive_sockets)
 
     def _collect_stamps(self, running: SweepRound) -> StampDetails | None:
-        lanes = [lane for lane, _ in self._opened.lanes if isinstance(lane, StampHandler)]
-        if not lanes:
+        handlers = [handler for handler, _ in self._opened.handlers if isinstance(handler, StampHandler)]
+        if not handlers:
             return None
-        told = StampDetails.none(len(self.questions))
-        for lane in lanes:
-            told.put(lane.rows, lane.details)
-            running.take_off(lane.rows, lane.details.holds_ns)
-        return told
+        details = StampDetails.none(len(self.questions))
+        for handler in handlers:
+            details.put(handler.rows, handler.details)
+            running.take_off(handler.rows, handler.details.holds_ns)
+        return details
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _queue_up(self, chosen: Indices | None) -> list[Queue]:
         queues = []
         turn = self._random.random()
-        for index, (lane, _) in enumerate(self._opened.lanes):
+        for index, (handler, _) in enumerate(self._opened.handlers):
             if chosen is None:
-                positions = np.roll(np.arange(len(lane.rows)), int(turn * len(lane.rows)))
+                positions = np.roll(np.arange(len(handler.rows)), int(turn * len(handler.rows)))
             else:
-                positions = self._opened.position[chosen[self._opened.lane_of[chosen] == index]]
+                positions = self._opened.position[chosen[self._opened.handler_of[chosen] == index]]
             if len(positions):
-                lane.prepare(self._number, None if chosen is None else positions)
-                lane.outbox.arrange(positions)
-                queues.append(Queue(index, lane.rows[positions]))
+                handler.prepare(self._number, None if chosen is None else positions)
+                handler.outbox.arrange(positions)
+                queues.append(Queue(index, handler.rows[positions]))
         return queues
 
     def _send_due(self, running: SweepRound) -> None:
@@ -290,14 +290,14 @@ class Sweep:
                 self._drain()
 
     def _send_batch(self, running: SweepRound, queue: Queue, most: int) -> int:
-        """Send one batch of a queue; returns how many questions are settled (0: the socket is full)."""
-        lane, opened = self._opened.lanes[queue.lane]
+        """Send one batch of a queue; returns how many questions were sent or refused (0: socket full)."""
+        handler, opened = self._opened.handlers[queue.handler_index]
         rows = queue.rows[queue.cursor : queue.cursor + most]
         before_ns = time.monotonic_ns()
-        if isinstance(lane, StampHandler):
-            lane.stamp(self._opened.position[rows], wall_ns=time.time_ns())
+        if isinstance(handler, StampHandler):
+            handler.stamp(self._opened.position[rows], wall_ns=time.time_ns())
         running.expect(rows, now_ns=before_ns)
-        sent, error = lane.outbox.send(opened.fileno(), queue.cursor, len(rows))
+        sent, error = handler.outbox.send(opened.fileno(), queue.cursor, len(rows))
         running.expect(rows[max(0, sent) :], now_ns=0)
         if sent:
             running.note_sent(rows[:sent], before_ns=before_ns, after_ns=time.monotonic_ns())
@@ -306,7 +306,7 @@ class Sweep:
         if error == errno.EAGAIN:
             return 0
         if error in _PENDING_ERRORS:
-            sent, error = lane.outbox.send(opened.fileno(), queue.cursor, 1)
+            sent, error = handler.outbox.send(opened.fileno(), queue.cursor, 1)
             if sent:
                 running.note_sent(rows[:1], before_ns=before_ns, after_ns=time.monotonic_ns())
                 queue.cursor += 1
@@ -317,26 +317,26 @@ class Sweep:
 
     def _drain(self) -> None:
         self._unread = 0
-        for door in self._opened.readable():
-            while (arrived := door.inbox.receive(door.socket.fileno())) is not None:
+        for receiver in self._opened.readable():
+            while (arrived := receiver.inbox.receive(receiver.socket.fileno())) is not None:
                 now_ns = time.monotonic_ns()
                 offset_ns = time.time_ns() - now_ns
-                door.drops = max(door.drops, arrived.drops)
-                news = sum(self._note(answers, offset_ns, now_ns) for answers in door.read(arrived))
-                self.strays += len(arrived) - news
-                if len(arrived) < door.inbox.capacity:
+                receiver.drops = max(receiver.drops, arrived.drops)
+                new = sum(self._note(answers, offset_ns, now_ns) for answers in receiver.read(arrived))
+                self.strays += len(arrived) - new
+                if len(arrived) < receiver.inbox.capacity:
                     break
 
     def _note(self, answers: SweepAnswers, offset_ns: int, now_ns: int) -> int:
         if not len(answers):
             return 0
-        news, told = 0, np.zeros(len(answers), dtype=np.bool_)
+        new, matched = 0, np.zeros(len(answers), dtype=np.bool_)
         for number, running in self._rounds.items():
             here = answers.rounds == number
             if here.all():
                 return running.note(answers, wall_offset_ns=offset_ns, now_ns=now_ns)
             if here.any():
-                news += running.note(answers.pick(here), wall_offset_ns=offset_ns, now_ns=now_ns)
-            told |= here
-        self._late.add(answers.pick(~told))
-        return news
+                new += running.note(answers.pick(here), wall_offset_ns=offset_ns, now_ns=now_ns)
+            matched |= here
+        self._late.add(answers.pick(~matched))
+        return new

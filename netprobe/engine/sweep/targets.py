@@ -1,4 +1,4 @@
-"""What a sweep asks, as arrays, and what came of it. Pure: no socket, no clock."""
+"""Questions and results of a sweep, as arrays. Pure: no socket, no clock."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Codes = NDArray[np.uint8]
 
 
 class TargetProtocol(IntEnum):
-    """The questions a sweep can ask."""
+    """Protocols of a sweep's questions."""
 
     ICMP = 1
     """Echo request."""
     STAMP = 2
-    """UDP echo (RFC 8762), answered by a peer that knows the key."""
+    """UDP echo (RFC 8762), answered by a peer with the key."""
     SYN = 3
     """TCP SYN."""
     DATAGRAM = 4
-    """A UDP datagram to a port of whom we know nothing, to learn whether somebody listens."""
+    """A UDP datagram to an arbitrary port."""
 
 
 class ResultCode(IntEnum):
@@ -65,9 +65,9 @@ class SweepTargets:
     """Shape ``(n, 16)``, IPv4 mapped."""
     ports: U16
     sizes: U16
-    """Size of the whole IP packet in bytes; 0 for the kind's smallest."""
+    """Size of the whole IP packet in bytes; 0 for the smallest of the protocol."""
     checks: U64
-    """Identifies the check a row belongs to; part of what the cookie proves."""
+    """Id of the check that a row belongs to, covered by the cookie."""
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -82,26 +82,28 @@ class SweepTargets:
         sizes: Sequence[int] | U16 | int = 0,
         checks: Sequence[int] | U64 | None = None,
     ) -> SweepTargets:
-        """Questions of one kind; a single port or size holds for all rows."""
+        """Questions of one protocol; a single port or size applies to all rows."""
         packed = addresses if isinstance(addresses, np.ndarray) else pack_addresses(addresses)
         count = len(packed)
-        asked = np.broadcast_to(np.asarray(ports, dtype=np.int64), (count,))
+        port_column = np.broadcast_to(np.asarray(ports, dtype=np.int64), (count,))
         lowest = 0 if kind is TargetProtocol.ICMP else 1
-        wrong = (asked < lowest) | (asked > 65535)
+        wrong = (port_column < lowest) | (port_column > 65535)
         if wrong.any():
             at = int(np.argmax(wrong))
-            raise InputError(f"port {asked[at]} is not in 1–65535", where=address_text(packed[at]))
-        told = np.arange(count, dtype=np.uint64) if checks is None else np.asarray(checks, dtype=np.uint64)
+            raise InputError(f"port {port_column[at]} is not in 1–65535", where=address_text(packed[at]))
+        check_column = (
+            np.arange(count, dtype=np.uint64) if checks is None else np.asarray(checks, dtype=np.uint64)
+        )
         return cls(
             kinds=np.full(count, kind, dtype=np.uint8),
             addresses=packed,
-            ports=asked.astype(np.uint16),
+            ports=port_column.astype(np.uint16),
             sizes=np.broadcast_to(np.asarray(sizes, dtype=np.uint16), (count,)).copy(),
-            checks=told,
+            checks=check_column,
         )
 
     def plus(self, other: SweepTargets) -> SweepTargets:
-        """Both sets of questions as one, *other* behind."""
+        """Both sets of questions as one, followed by *other*."""
         return SweepTargets(
             kinds=np.concatenate([self.kinds, other.kinds]),
             addresses=np.concatenate([self.addresses, other.addresses]),
@@ -119,7 +121,7 @@ class SweepTargets:
 
 @dataclass(frozen=True, slots=True)
 class SweepAnswers:
-    """What one batch of packets said, only of questions that were really asked (cookie proven)."""
+    """Answers of one batch of packets, verified by their cookies."""
 
     rows: Indices
     rounds: Indices
@@ -128,7 +130,7 @@ class SweepAnswers:
     """Kernel receive time, wall clock."""
     senders: Rows
     types: Codes
-    """ICMP type and code where an error came, else 0."""
+    """ICMP type and code of an error, else 0."""
     icmp_codes: Codes
     mtus: Indices
 
@@ -137,10 +139,10 @@ class SweepAnswers:
 
     @classmethod
     def none(cls) -> SweepAnswers:
-        """What a batch says that holds nothing for the one who asks."""
+        """No answers."""
         rows, octets = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
-        nobody = np.zeros((0, 16), dtype=np.uint8)
-        return cls(rows, rows, octets, rows, nobody, octets, octets, rows)
+        no_senders = np.zeros((0, 16), dtype=np.uint8)
+        return cls(rows, rows, octets, rows, no_senders, octets, octets, rows)
 
     def pick(self, here: Flags | Indices) -> SweepAnswers:
         """Only these answers."""
@@ -152,10 +154,10 @@ class SweepAnswers:
 
 @dataclass(frozen=True, slots=True)
 class StampDetails:
-    """What STAMP reflectors told, one row per question; zero where none answered."""
+    """Details of STAMP answers, one row per question; zero if none was received."""
 
     received_counts: U32
-    """The reflector's counter: how many requests of the check it has received, this one included."""
+    """The reflector's counter: requests of the check that it received, including this one."""
     sources: Rows
     """Our address as the reflector saw it."""
     source_ports: U16
@@ -163,11 +165,11 @@ class StampDetails:
     names: Rows
     """The identity the reflector claims, UTF-8 padded with zeros, shape ``(n, 72)``."""
     holds_ns: Indices
-    """How long the reflector held the request; already taken off the round trip time."""
+    """Time that the reflector held the request; already subtracted from the round trip time."""
 
     @classmethod
     def none(cls, count: int) -> StampDetails:
-        """Nothing told yet."""
+        """No details yet."""
         return cls(
             received_counts=np.zeros(count, dtype=np.uint32),
             sources=np.zeros((count, 16), dtype=np.uint8),
@@ -187,44 +189,44 @@ class StampDetails:
         self.holds_ns[rows] = other.holds_ns
 
     def name(self, row: int) -> str:
-        """The identity behind a row, as far as it can be read."""
+        """The identity of a row, with unreadable bytes replaced."""
         return bytes(self.names[row]).rstrip(b"\0").decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What came of one round, one row per question; rows that were not asked stay ``PENDING``."""
+    """Result of one round, one row per question; rows that were not asked stay ``PENDING``."""
 
     number: int
     asked: Flags
     codes: Codes
     rtts_ns: Indices
-    """-1 where nothing came back: a lost probe has no round trip time."""
+    """-1 if nothing came back: a lost probe has no round trip time."""
     senders: Rows
-    """Who sent the error or the wrong answer."""
+    """Sender of the error or of the wrong answer."""
     types: Codes
     icmp_codes: Codes
     mtus: Indices
     errnos: NDArray[np.int16]
-    """Our own kernel's refusal to send, else 0."""
+    """The errno of our kernel's refusal to send, else 0."""
     dropped: int
     """Answers lost at our own receive buffers; the silent rows of such a round are ``NOT_MEASURED``."""
     timeout_ns: int
     stalled_ns: int = 0
-    """How long we stood still while answers could come, if too long to believe silence: as for *dropped*."""
+    """Time that we stalled while answers could come, if too long for silence to count: as *dropped*."""
     lag_ns: int = 0
-    """By how much we came too late at worst while it ran."""
+    """The largest delay of the driver during the round."""
     stamps: StampDetails | None = None
-    """Where the sweep has STAMP questions."""
+    """Details of STAMP answers; None without STAMP questions."""
 
     def count(self, code: ResultCode) -> int:
-        """How many rows ended like this."""
+        """Number of rows with this result."""
         return int((self.codes == code).sum())
 
     def outcome(  # noqa: PLR0911 - one return per member of the union
         self, row: int, *, expected: str = ""
     ) -> Outcome:
-        """One row as a value of the model; *expected* names who should have answered."""
+        """The outcome of one row; *expected* names the target that should have answered."""
         code, rtt_ns = ResultCode(int(self.codes[row])), int(self.rtts_ns[row])
         sender = address_text(self.senders[row])
         match code:

@@ -1,4 +1,4 @@
-"""Labelled faults: what can be broken in a lab, how, and what that must be called."""
+"""Labelled faults of a lab: kinds, how they are injected, and their ground truth."""
 
 from netprobe.lab.faults.injector import FaultInjector
 from netprobe.lab.faults.registry import KINDS

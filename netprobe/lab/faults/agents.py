@@ -1,4 +1,4 @@
-"""Faults of the measuring itself."""
+"""Faults of agents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The words of fault injection: a kind, its parameters, its label, and actions that know their inverse.
+"""Types of fault injection: kinds, parameters, ground truth, and actions with their inverse.
 
-Rule: a fault is planned as data, by a pure function of the lab's plan; :mod:`netprobe.lab.faults.injector`
-carries the actions out and takes them back.
+Rule: a fault is planned as data by a pure function of the lab's plan; :mod:`netprobe.lab.faults.injector`
+executes and reverts the actions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NftTable:
-    """Rules in an nftables table of their own (``inet``); the inverse deletes the table."""
+    """Rules in a separate nftables table (``inet``); the inverse deletes the table."""
 
     host: str
     body: str
@@ -28,7 +28,7 @@ class NftTable:
 
 @dataclass(frozen=True, slots=True)
 class NftChange:
-    """A change of rules that stand there anyway, and the script that changes them back."""
+    """A change of existing rules, and the script that reverts it."""
 
     host: str
     script: str
@@ -37,7 +37,7 @@ class NftChange:
 
 @dataclass(frozen=True, slots=True)
 class LinksDown:
-    """Interfaces taken down; the inverse raises them and numbers the host again."""
+    """Interfaces set down; the inverse sets them up and configures the host again."""
 
     host: str
     interfaces: tuple[str, ...]
@@ -45,7 +45,7 @@ class LinksDown:
 
 @dataclass(frozen=True, slots=True)
 class RoutesGone:
-    """A host loses its routes to these ranges."""
+    """A host without its routes to these ranges."""
 
     host: str
     ranges: tuple[str, ...]
@@ -53,7 +53,7 @@ class RoutesGone:
 
 @dataclass(frozen=True, slots=True)
 class PeerGone:
-    """The tunnel end on this interface forgets its peer."""
+    """A tunnel end on this interface without its peer."""
 
     host: str
     interface: str
@@ -61,21 +61,21 @@ class PeerGone:
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """A process is killed; the inverse starts it again."""
+    """A killed process; the inverse restarts it."""
 
     process: str
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A process is stopped (SIGSTOP); the inverse lets it go on."""
+    """A stopped process (SIGSTOP); the inverse resumes it."""
 
     process: str
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneDenied:
-    """A cluster's DNS server does not know a zone any more."""
+    """A cluster's DNS server that denies a zone."""
 
     cluster: str
     zone: str
@@ -86,18 +86,18 @@ Action = NftTable | NftChange | LinksDown | RoutesGone | PeerGone | Killed | Fro
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """What one fault does, and what it must be called."""
+    """The actions of one fault, and its ground truth."""
 
     label: GroundTruth
     actions: tuple[Action, ...]
     forget_flows: tuple[str, ...] = ()
-    """Hosts whose connection tracking is emptied after doing and undoing, so that flows that are known
-    already meet the new rules (kube-proxy does the same for UDP when endpoints go)."""
+    """Hosts whose connection tracking is flushed after the actions and after their inverse, so that the new
+    rules apply to known flows too (kube-proxy does the same for UDP when endpoints are removed)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a kind; *default* is None where it must be given."""
+    """One parameter of a kind; *default* is None if it is required."""
 
     name: str
     what: str
@@ -106,13 +106,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The parameters of one fault, checked against its kind, with helpers that read them."""
+    """The validated parameters of one fault, with methods that parse them."""
 
     plan: LabPlan
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """The parameter as it was given."""
+        """The parameter as text."""
         return self.texts[name]
 
     def cluster(self, name: str) -> PlannedCluster:
@@ -120,7 +120,7 @@ class Arguments:
         found = self.plan.find_cluster(self.texts[name])
         if found is None:
             known = ", ".join(cluster.name for cluster in self.plan.clusters)
-            raise InputError(f"unknown cluster {self.texts[name]!r}; there are {known}", where=name)
+            raise InputError(f"unknown cluster {self.texts[name]!r}; choose one of {known}", where=name)
         return found
 
     def node(self, name: str) -> NodeId:
@@ -129,7 +129,7 @@ class Arguments:
         known = [other for cluster in self.plan.clusters for other in cluster.nodes]
         if node not in known:
             raise InputError(
-                f"unknown node {self.texts[name]!r}; there are {', '.join(map(str, known))}", where=name
+                f"unknown node {self.texts[name]!r}; choose one of {', '.join(map(str, known))}", where=name
             )
         return node
 
@@ -145,30 +145,30 @@ class Arguments:
         source, target = self.cluster(one), self.cluster(other)
         found = self.plan.find_tunnel(source.name, target.name)
         if found is None:
-            raise InputError(f"no link joins {source.name} and {target.name}", where=f"{one}, {other}")
+            raise InputError(f"no link connects {source.name} and {target.name}", where=f"{one}, {other}")
         return found
 
     def percent(self, name: str) -> int:
         """A share in percent, 1–100."""
         text = self.texts[name]
         if not text.isdigit() or not 1 <= int(text) <= 100:
-            raise InputError(f"{text!r} is not a whole number of percent, 1-100", where=name)
+            raise InputError(f"{text!r} is not a percentage from 1 to 100", where=name)
         return int(text)
 
     def port(self, name: str) -> tuple[str, int]:
         """A port as ``tcp/9771``."""
         protocol, _, number = self.texts[name].partition("/")
         if protocol not in ("tcp", "udp") or not number.isdigit() or not 1 <= int(number) <= 65535:
-            raise InputError(f"{self.texts[name]!r} is not like tcp/9771", where=name)
+            raise InputError(f"{self.texts[name]!r} is not a port such as tcp/9771", where=name)
         return protocol, int(number)
 
     def service(self, cluster: PlannedCluster, name: str) -> PlannedService:
         """The service of *cluster* a parameter names as ``namespace/name``."""
-        found = next((one for one in cluster.services if one.qualified == self.texts[name]), None)
+        found = next((each for each in cluster.services if each.qualified == self.texts[name]), None)
         if found is None:
-            known = ", ".join(one.qualified for one in cluster.services) or "none"
+            known = ", ".join(each.qualified for each in cluster.services) or "none"
             raise InputError(
-                f"unknown service {self.texts[name]!r} of {cluster.name}; there is {known}", where=name
+                f"unknown service {self.texts[name]!r} of {cluster.name}; choose one of: {known}", where=name
             )
         return found
 
@@ -186,7 +186,7 @@ def _read(parse: Callable[[str], T], text: str, name: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One line of the registry."""
+    """One kind of fault: an entry of the registry."""
 
     name: str
     summary: str
@@ -194,7 +194,7 @@ class FaultKind:
     plan: Callable[[Arguments], FaultPlan]
 
     def read(self, plan: LabPlan, given: Mapping[str, str]) -> Arguments:
-        """Check the names of the parameters and fill in defaults."""
+        """Validate the names of the parameters and fill in defaults."""
         known = {parameter.name for parameter in self.parameters}
         for name in given:
             if name not in known:

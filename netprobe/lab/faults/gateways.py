@@ -1,4 +1,4 @@
-"""Faults of what a gateway does to packets: a changed source, a wrong receiver."""
+"""Faults of gateways: source NAT, and delivery to the wrong pod."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _plan_snat(arguments: Arguments) -> FaultPlan:
     gateway = arguments.gateway_host(cluster)
     ends = [link.end(cluster.name) for link in arguments.plan.tunnels if link.joins_any(cluster.name)]
     if not ends:
-        raise InputError(f"{cluster.name} has no link to leave by", where="cluster")
+        raise InputError(f"{cluster.name} has no link", where="cluster")
     out = "{ " + ", ".join(f'"{end.interface}"' for end in ends) + " }"
     rules = [
         f"  oifname {out} {family} saddr {pods} snat {family} to {gateway.address('eth0', version)}"
@@ -33,7 +33,7 @@ def _plan_wrong_peer(arguments: Arguments) -> FaultPlan:
     if victim.cluster == cluster.name:
         raise InputError("the victim must be a node of another cluster", where="victim")
     if arguments.plan.find_tunnel(cluster.name, victim.cluster) is None:
-        raise InputError(f"no link joins {cluster.name} and {victim.cluster}", where="victim")
+        raise InputError(f"no link connects {cluster.name} and {victim.cluster}", where="victim")
     theirs, ours = arguments.plan.host(pod_host(victim)), arguments.plan.host(pod_host(cluster.gateway))
     rules = [
         f"  {family} daddr {theirs.address('eth0', version)} dnat {family} to {ours.address('eth0', version)}"
@@ -51,13 +51,13 @@ def _chain(name: str, hook: str, rules: list[str]) -> str:
 
 SNAT = FaultKind(
     "snat",
-    "the gateway hides its pods behind its own address towards other clusters",
+    "the gateway replaces its pods' source addresses by its own towards other clusters",
     (_CLUSTER,),
     _plan_snat,
 )
 WRONG_PEER = FaultKind(
     "wrong-peer",
-    "the gateway hands packets for the victim's pod to a pod of its own (overlapping addresses)",
+    "the gateway delivers packets for the victim's pod to its own pod (overlapping addresses)",
     (_CLUSTER, Parameter("victim", "CLUSTER/NODE")),
     _plan_wrong_peer,
 )

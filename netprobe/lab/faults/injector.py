@@ -1,6 +1,6 @@
-"""Carries faults out and takes them back, exactly; keeps the list of what is broken.
+"""Executes and exactly reverts faults, and keeps the list of active faults.
 
-Rule: a fault whose actions cannot all be done is undone at once, so nothing is ever half broken.
+Rule: if an action of a fault fails, the earlier ones are reverted at once, so no fault is partly in place.
 """
 
 from __future__ import annotations
@@ -77,20 +77,20 @@ class FaultInjector:
         self._active: dict[str, ActiveFault] = {}
         self._numbers = itertools.count(1)
         self.tunnel_ends: dict[str, WireGuardEnd] = {}
-        """By interface; empty where tunnels are VXLAN."""
+        """WireGuard ends by interface; empty if tunnels are VXLAN."""
 
     def statuses(self) -> list[FaultStatus]:
-        """What is broken now, oldest first."""
+        """The active faults, oldest first."""
         return [fault.status() for fault in self._active.values()]
 
     def add(self, kind: str, parameters: Mapping[str, str]) -> FaultStatus:
-        """Break something; returns when it is broken."""
+        """Add a fault; returns when it is in place."""
         if kind not in KINDS:
-            raise InputError(f"unknown fault {kind!r}; `netprobe lab fault list` names them")
+            raise InputError(f"unknown fault {kind!r}; `netprobe lab fault list` shows the kinds")
         arguments = KINDS[kind].read(self._plan, parameters)
         texts = dict(arguments.texts)
         if any((fault.kind, fault.parameters) == (kind, texts) for fault in self._active.values()):
-            raise InputError(f"{kind} with these parameters is in place already")
+            raise InputError(f"{kind} with these parameters is already active")
         plan = KINDS[kind].plan(arguments)
         identity = f"{kind}-{next(self._numbers)}"
         self._do_all(identity, plan)
@@ -102,18 +102,18 @@ class FaultInjector:
         return fault.status()
 
     def remove(self, identity: str) -> list[str]:
-        """Mend the fault of that id, or (``all``) every one, newest first."""
+        """Remove the fault with that id, or every fault (``all``), newest first."""
         if identity != "all" and identity not in self._active:
             known = ", ".join(self._active) or "none"
-            raise InputError(f"no fault {identity!r} is in place; there is {known}")
-        going = list(reversed(self._active)) if identity == "all" else [identity]
-        for one in going:
-            fault = self._active.pop(one)
+            raise InputError(f"no fault {identity!r} is active; active faults: {known}")
+        removed = list(reversed(self._active)) if identity == "all" else [identity]
+        for fault_id in removed:
+            fault = self._active.pop(fault_id)
             for action in reversed(fault.plan.actions):
-                self._undo(one, action)
+                self._undo(fault_id, action)
             self._forget_flows(fault.plan)
-            logger.info("fault %s is removed", one)
-        return going
+            logger.info("fault %s is removed", fault_id)
+        return removed
 
     def _do_all(self, identity: str, plan: FaultPlan) -> None:
         done: list[Action] = []
@@ -162,7 +162,7 @@ class FaultInjector:
             case Killed(process):
                 self._processes.restart(process)
             case Frozen(process):
-                if self._processes.is_running(process):  # another fault may have killed it meanwhile
+                if self._processes.is_running(process):  # another fault may have killed it since
                     self._processes.signal(process, signal.SIGCONT)
             case ZoneDenied(cluster, _):
                 self._state.denied_zones(cluster).unlink(missing_ok=True)
@@ -177,7 +177,7 @@ class FaultInjector:
                 ipr.link("set", index=links[interface], state=state)
 
     def _raise_links(self, host: str, interfaces: tuple[str, ...]) -> None:
-        """Raise what no other fault holds down, and give the host back what went with its links."""
+        """Set up interfaces that no other fault keeps down, and restore what the host lost with them."""
         held: set[str] = set()
         for fault in self._active.values():
             for action in fault.plan.actions:
@@ -185,11 +185,11 @@ class FaultInjector:
                     held.update(action.interfaces)
                 if isinstance(action, PeerGone) and action.host == host:
                     held.update({action.interface} - set(self.tunnel_ends))
-        self._set_links(host, tuple(one for one in interfaces if one not in held), "up")
+        self._set_links(host, tuple(interface for interface in interfaces if interface not in held), "up")
         self._number_again(host)
 
     def _number_again(self, host: str) -> None:
-        """Routes vanish with their interface; write them again, but not those another fault took."""
+        """Write the routes that were lost with their interface, except those that another fault removed."""
         gone = frozenset(
             text
             for fault in self._active.values()
@@ -205,7 +205,9 @@ class FaultInjector:
 
     def _change_routes(self, host: str, ranges: tuple[str, ...], command: str) -> None:
         with netlink(self._namespaces, host) as ipr:
-            links = find_links(ipr, only_up=True)  # what is down has no routes, and gets them when raised
+            links = find_links(
+                ipr, only_up=True
+            )  # interfaces that are down get their routes when they are set up
             for route in self._plan.host(host).routes:
                 if route.to in ranges and route.interface in links:
                     write_route(ipr, route, links[route.interface], command=command)
@@ -226,7 +228,9 @@ class FaultInjector:
 
     def _forget_flows(self, plan: FaultPlan) -> None:
         for host in plan.forget_flows:
-            with self._namespaces.inside(host):  # to the end: this socket is opened at its first request
+            with self._namespaces.inside(
+                host
+            ):  # for the whole block: the socket is opened at its first request
                 tracking = NFCTSocket()
                 try:
                     tracking.flush()

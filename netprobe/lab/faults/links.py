@@ -1,8 +1,8 @@
 """Faults of the links between clusters.
 
-Rule: what is to vanish on the way from c to d is dropped where it arrives, at d's gateway: a drop on the way
-out would tell the sender (EPERM), and silence is the point. Neighbour discovery is spared, or the other
-direction of a direct link would die too.
+Rule: packets from c to d are dropped on arrival at d's gateway, because a drop in the output path would
+return EPERM to the sender, and the fault must be silent. Neighbour discovery is not dropped, as the other
+direction of a direct link would fail too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _both(link: Tunnel) -> tuple[Component, ...]:
 
 
 def drop_arriving(link: Tunnel, *, target: str, what: str = "") -> NftTable:
-    """Drop inner packets that match *what* where they arrive in the cluster *target*."""
+    """Drop inner packets that match *what* on arrival in the cluster *target*."""
     end = link.end(target)
     return NftTable(
         end.gateway,
@@ -83,7 +83,7 @@ def _plan_black_hole(arguments: Arguments) -> FaultPlan:
 
 
 TUNNEL_DOWN = FaultKind(
-    "tunnel-down", "one end forgets its peer; the outer addresses still answer", (_ONE, _OTHER), _plan_down
+    "tunnel-down", "one end loses its peer; the outer addresses still answer", (_ONE, _OTHER), _plan_down
 )
 TUNNEL_PORT_BLOCKED = FaultKind(
     "tunnel-port-blocked",
@@ -98,11 +98,14 @@ TUNNEL_LOSSY = FaultKind(
     _plan_lossy,
 )
 TUNNEL_ONE_WAY = FaultKind(
-    "tunnel-one-way", "nothing gets from source to target; the way back works", (_ONE, _OTHER), _plan_one_way
+    "tunnel-one-way",
+    "no packet gets from source to target; the other direction works",
+    (_ONE, _OTHER),
+    _plan_one_way,
 )
 MTU_BLACK_HOLE = FaultKind(
     "mtu-black-hole",
-    f"packets above {_LARGE} bytes vanish from source to target, without a word",
+    f"packets larger than {_LARGE} bytes are silently dropped from source to target",
     (_ONE, _OTHER),
     _plan_black_hole,
 )

@@ -1,4 +1,4 @@
-"""Faults of nodes: the overlay between two, a route of one, a whole one."""
+"""Faults of nodes: the overlay between two nodes, a missing route, a node down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _plan_overlay_blocked(arguments: Arguments) -> FaultPlan:
 
 
 def _drop_overlay(plan: LabPlan, cluster: PlannedCluster, *, at: NodeId, sender: NodeId) -> NftTable:
-    """Drop at the node *at* what *sender* sends for or from pods and other clusters; spare host to host."""
+    """Drop at the node *at* what *sender* sends to or from pods and other clusters, not host to host."""
     host = plan.host(str(sender))
     if host.vxlans:
         vxlan = host.vxlans[0]
@@ -68,10 +68,10 @@ def _plan_route_missing(arguments: Arguments) -> FaultPlan:
     own = arguments.plan.find_cluster(node.cluster)
     assert own is not None
     if node == own.gateway:
-        raise InputError(f"{node} is the gateway itself; name a worker", where="node")
+        raise InputError(f"{node} is the gateway; choose a worker", where="node")
     link = arguments.plan.find_tunnel(own.name, far.name)
     if link is None:
-        raise InputError(f"no link joins {own.name} and {far.name}", where="cluster")
+        raise InputError(f"no link connects {own.name} and {far.name}", where="cluster")
     label = GroundTruth(
         Cause.ROUTE_MISSING,
         (cluster_route(node, gateway=own.gateway, target=far.name),),
@@ -89,7 +89,7 @@ def _plan_node_down(arguments: Arguments) -> FaultPlan:
     cluster = arguments.plan.find_cluster(node.cluster)
     assert cluster is not None
     if node == cluster.gateway:
-        raise InputError(f"{node} is a gateway; that fault is gateway-down", where="node")
+        raise InputError(f"{node} is a gateway; use the fault gateway-down", where="node")
     label = GroundTruth(Cause.NODE_DOWN, (node_out(node), node_in(node)))
     return FaultPlan(label, (_all_links(arguments.plan, node),))
 
@@ -102,7 +102,7 @@ def _plan_gateway_down(arguments: Arguments) -> FaultPlan:
 
 OVERLAY_BLOCKED = FaultKind(
     "overlay-blocked",
-    "pod traffic between two nodes vanishes both ways; host to host is fine",
+    "pod traffic between two nodes is dropped in both directions; host to host works",
     (Parameter("source", "CLUSTER/NODE"), Parameter("target", "CLUSTER/NODE")),
     _plan_overlay_blocked,
 )

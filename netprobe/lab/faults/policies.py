@@ -1,4 +1,4 @@
-"""Faults that look like somebody's policy: a port dropped or rejected on one node."""
+"""Faults that look like a policy: a port dropped or rejected on one node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _plan(cause: Cause, verdict: str, arguments: Arguments) -> FaultPlan:
     node = arguments.node("node")
     protocol, port = arguments.port("port")
     match = f"{protocol} dport {port} {verdict}"
-    # The node's own agents only: what its pods ask of others passes. Pods hang off pod0, pod1.
+    # Only the node's own agents: requests of its pods to others pass. Pods are attached to pod0 and pod1.
     to_pods = f'oifname "pod*" {match}'
     chains = (("input", match), ("forward", to_pods), ("output", to_pods))
     body = "\n".join(

@@ -1,4 +1,4 @@
-"""Every kind of fault: one line each."""
+"""Registry of fault kinds, one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of services and names."""
+"""Faults of services and DNS."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _plan_stale(arguments: Arguments) -> FaultPlan:
 
 
 def _point_at_dead(cluster: PlannedCluster, node: NodeId, stale: PlannedService, version: int) -> NftChange:
-    """Point the map of one node at a pod that once was on another node."""
+    """Point the map of one node at a deleted pod of another node."""
     ranges = dict(cluster.node_pod_cidrs)
     elsewhere = next((ranges[other] for other in cluster.nodes if other != node), ranges[node])
     dead = str(ip_network(elsewhere[version == 6])[_DEAD_POD])
@@ -71,15 +71,15 @@ def _plan_no_endpoints(arguments: Arguments) -> FaultPlan:
 def _reject_service(plan: LabPlan, node: NodeId, empty: PlannedService) -> NftTable:
     """Reject at once, as kube-proxy does for a service without endpoints.
 
-    The node's own UDP is led to a closed port instead: rejecting it on its way out would tell the sender
-    EPERM and not the port-unreachable that everybody else gets.
+    The node's own UDP is redirected to a closed port instead, because a reject in the output path would
+    return EPERM to the sender instead of the port-unreachable that others get.
     """
-    reject, lead = [], []
+    reject, redirect = [], []
     for address in empty.addresses:
         family = "ip6" if ":" in address else "ip"
         lan = plan.host(str(node)).address("eth0", 6 if family == "ip6" else 4)
         reject.append(f"  {family} daddr {address} tcp dport {empty.port} reject with tcp reset")
-        lead.append(
+        redirect.append(
             f"  {family} daddr {address} udp dport {empty.port} dnat {family} to {_at(lan, _CLOSED_PORT)}"
         )
     udp = [
@@ -99,9 +99,9 @@ def _reject_service(plan: LabPlan, node: NodeId, empty: PlannedService) -> NftTa
                 "  type filter hook output priority raw; policy accept",
                 *reject,
                 " }",
-                " chain leading {",
+                " chain redirecting {",
                 "  type nat hook output priority -110; policy accept",
-                *lead,
+                *redirect,
                 " }",
             ]
         ),
@@ -132,7 +132,7 @@ def _plan_forward_missing(arguments: Arguments) -> FaultPlan:
 
 SERVICE_PROXY_STALE = FaultKind(
     "service-proxy-stale",
-    "one node still sends a service to a pod that is gone",
+    "one node still forwards a service to a deleted pod",
     (Parameter("node", "CLUSTER/NODE"), _SERVICE),
     _plan_stale,
 )
@@ -143,7 +143,10 @@ NO_ENDPOINTS = FaultKind(
     _plan_no_endpoints,
 )
 DNS_DOWN = FaultKind(
-    "dns-down", "a cluster's DNS server is gone; its address still pings", (_CLUSTER,), _plan_dns_down
+    "dns-down",
+    "a cluster's DNS server is stopped; its address still answers pings",
+    (_CLUSTER,),
+    _plan_dns_down,
 )
 DNS_FORWARD_MISSING = FaultKind(
     "dns-forward-missing",

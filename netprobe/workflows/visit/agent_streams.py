@@ -16,13 +16,13 @@ from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.wire.stream import (
     FollowPlan,
-    Heard,
+    InputLine,
     MeasuredLine,
     PlanTaken,
     QuestionLine,
     ReplyLine,
-    decode_said,
-    encode_heard,
+    decode_output_line,
+    encode_input_line,
 )
 
 
@@ -84,7 +84,7 @@ class _AgentStream:
         """Talk until the agent ends, or this is cancelled."""
         try:
             async with talk_to(self.plan.agent) as talk:
-                await talk.send(encode_heard(FollowPlan(self.plan)))
+                await talk.send(encode_input_line(FollowPlan(self.plan)))
                 self._talk = talk
                 async for line in talk.lines():
                     self._hear(line)
@@ -98,7 +98,7 @@ class _AgentStream:
                 waiting.cancel()
 
     def _hear(self, line: bytes) -> None:
-        match decode_said(line):
+        match decode_output_line(line):
             case PlanTaken() as taken:
                 self.taken, self.why = taken, _ENDED
                 self.settled.set()
@@ -124,10 +124,10 @@ class _AgentStream:
         message: bytes = reply.result()
         return message
 
-    async def _send(self, heard: Heard) -> None:
+    async def _send(self, heard: InputLine) -> None:
         if self._talk is None:
             raise SystemRefusedError(self.why)
-        await self._talk.send(encode_heard(heard))
+        await self._talk.send(encode_input_line(heard))
 
 
 @asynccontextmanager

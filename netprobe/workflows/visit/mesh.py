@@ -27,7 +27,7 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
-from netprobe.wire.stream import FollowPlan, MeasuredLine, PlanTaken, decode_said, encode_heard
+from netprobe.wire.stream import FollowPlan, MeasuredLine, PlanTaken, decode_output_line, encode_input_line
 from netprobe.workflows.visit.session import (
     Progress,
     VisitSession,
@@ -142,11 +142,11 @@ class _MeshRun:
             async with self.staying.talk_to(plan.agent) as talk:
                 said = talk.lines()
                 async with asyncio.timeout(settings.patience_s):
-                    await talk.send(encode_heard(FollowPlan(replace(plan, checks=(), epoch=0))))
-                    taken = decode_said(await anext(said))
+                    await talk.send(encode_input_line(FollowPlan(replace(plan, checks=(), epoch=0))))
+                    taken = decode_output_line(await anext(said))
                 gate.pass_by()
                 await gate.wait()
-                await talk.send(encode_heard(FollowPlan(plan)))
+                await talk.send(encode_input_line(FollowPlan(plan)))
                 async with asyncio.timeout(_LATE_S + rounds_s):
                     await self._take(said, plan, taken, reports)
         except (NetprobeError, StopAsyncIteration, TimeoutError) as error:
@@ -159,7 +159,7 @@ class _MeshRun:
     ) -> None:
         done = 0
         while done < self.staying.settings.rounds:
-            told = decode_said(await anext(said))
+            told = decode_output_line(await anext(said))
             match told:
                 case PlanTaken():
                     self.taken[plan.agent] = told

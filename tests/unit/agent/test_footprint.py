@@ -1,4 +1,4 @@
-"""The agent runs on every node: what it does not need stays out of its process."""
+"""The agent runs on every node, so packages that it does not need are not imported."""
 
 from __future__ import annotations
 

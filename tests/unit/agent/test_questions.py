@@ -1,4 +1,4 @@
-"""On-demand questions: what may be asked, and what travels back."""
+"""On-demand checks: which targets may be asked, and the replies."""
 
 from __future__ import annotations
 

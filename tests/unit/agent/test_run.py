@@ -1,4 +1,4 @@
-"""``netprobe-agent run`` with bad lines in its plan: one clear error each, and every other check goes on."""
+"""``netprobe-agent run`` with invalid checks in its plan: one error each, and all other checks run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_each_bad_check_is_one_line_and_the_others_go_on() -> None:
     complaints = io.StringIO()
     measured: list[Measured] = []
     plan = plan_of(GOOD, *(check for check, _ in BAD.values()))
-    await run(plan, port=0, intervals=4, write=measured.append, complain=complaints)
+    await run(plan, port=0, intervals=4, write=measured.append, errors=complaints)
     lines = complaints.getvalue().splitlines()
     assert len(lines) == len(BAD)
     for check, said in BAD.values():

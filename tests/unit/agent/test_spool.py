@@ -1,4 +1,4 @@
-"""Reports kept on disk: in order, bounded, surviving a restart, nothing lost but what was counted."""
+"""Reports on disk: in order, bounded, kept across a restart, and every loss counted."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
 
 
 class Bus:
-    """A bus that comes and goes."""
+    """A bus that goes down and comes back."""
 
     def __init__(self) -> None:
         self.is_there = True

@@ -101,15 +101,15 @@ def test_a_telling_travels_as_it_is_and_of_very_many_the_first() -> None:
         (telling(holds_ns=-1), "watched intent: holds_ns: is not within"),
         (
             telling(Deviation(CellVerdict.UNPROVEN, DEV, "b", "r", 1, Prose(""))),
-            "unproven is no deviation",
+            "unproven is not a deviation",
         ),
         (
             telling(Deviation(CellVerdict.LEAK, NOBODY, "b", "r", 1, Prose(""))),
-            r"deviations\[0\]: names nobody",
+            r"deviations\[0\]: has no source",
         ),
         (
             telling(Deviation(CellVerdict.LEAK, DEV, "b", "r", 0, Prose(""))),
-            r"deviations\[0\]: names nobody, or no cell",
+            r"deviations\[0\]: has no source or no cells",
         ),
     ],
 )

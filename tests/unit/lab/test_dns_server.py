@@ -1,4 +1,4 @@
-"""The lab's DNS server: what it knows, what it denies, and bytes that are no question."""
+"""The lab's DNS server: its records, denied zones, and input that is not a query."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ def test_a_damaged_question_never_breaks_the_server(data: st.DataObject) -> None
     wire = bytearray(dns.message.make_query(OWN, "A").to_wire())
     place = data.draw(st.integers(0, len(wire) - 1))
     wire[place] = data.draw(st.integers(0, 255))
-    told = answer(bytes(wire), ZONE, denied=())
-    assert told is None or isinstance(dns.message.from_wire(told), dns.message.Message)
+    texts = answer(bytes(wire), ZONE, denied=())
+    assert texts is None or isinstance(dns.message.from_wire(texts), dns.message.Message)

@@ -1,4 +1,4 @@
-"""A rehearsal waits for health, times names, and gives up honestly."""
+"""A fault drill waits for a healthy fleet, times its findings, and gives up after its deadline."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing(
     ("snapshot", "said"),
     [
         pytest.param(HEALTHY, "", id="healthy"),
-        pytest.param(replace(HEALTHY, paths=()), "nobody has reported yet", id="nothing heard"),
+        pytest.param(replace(HEALTHY, paths=()), "no reports yet", id="nothing heard"),
         pytest.param(
             replace(HEALTHY, agents=(AgentStatus(AgentId.parse("prod/w1/pod"), AgentState.SILENT),)),
-            "1 of 1 agents are not there, first prod/w1/pod",
+            "1 of 1 agents are not alive, first prod/w1/pod",
             id="agent silent",
         ),
         pytest.param(
@@ -100,13 +100,13 @@ async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing(
         ),
     ],
 )
-def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, said: str) -> None:
-    assert describe_unhealthy(snapshot) == said
+def test_says_what_keeps_a_fleet_from_being_well(snapshot: Snapshot, expected: str) -> None:
+    assert describe_unhealthy(snapshot) == expected
 
 
 @dataclass
 class TwoFaults(ScriptedFleet):
-    """A fleet in which two kinds can be broken at once; it names what it is told to."""
+    """A fleet in which two kinds of faults can be active at once; it names those that it is given."""
 
     async def add(self, kind: str, parameters: dict[str, str]) -> tuple[str, GroundTruth]:
         self.broken = True

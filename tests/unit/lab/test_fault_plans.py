@@ -1,4 +1,4 @@
-"""Every fault as it is planned: what it must be called, where it acts, and what is refused."""
+"""Plans of faults: their ground truth, where they act, and which are refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_two_tables_of_a_fault_stand_on_one_host(plan: LabPlan, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["tunnel-one-way", "mtu-black-hole"])
-def test_what_vanishes_on_the_way_is_dropped_where_it_arrives(plan: LabPlan, kind: str) -> None:
+def test_packets_are_dropped_on_arrival(plan: LabPlan, kind: str) -> None:
     (action,) = make(plan, kind, source=DEV, target=PROD).actions
     link = plan.find_tunnel(PROD, DEV)
     assert link is not None
@@ -113,7 +113,7 @@ def test_a_node_that_is_down_has_no_link_left(plan: LabPlan) -> None:
     assert action == LinksDown(W1, ("overlay0", "eth0", "pod0", "pod1"))
 
 
-def test_a_stale_proxy_points_at_nobody_and_comes_back_to_what_it_was(plan: LabPlan) -> None:
+def test_a_stale_proxy_points_at_a_deleted_pod_and_is_restored(plan: LabPlan) -> None:
     everybody = {one.text.partition("/")[0] for host in plan.hosts for one in host.addresses}
     cluster = plan.find_cluster(PROD)
     assert cluster is not None
@@ -132,15 +132,15 @@ def test_a_killed_agent_is_the_process_of_that_name(plan: LabPlan) -> None:
 
 REFUSED = {
     "gateway is no worker": ("node-down", {"node": f"{PROD}/gw"}, "gateway-down"),
-    "route of the gateway": ("route-missing", {"node": f"{PROD}/gw", "cluster": DEV}, "name a worker"),
-    "route home": ("route-missing", {"node": W1, "cluster": PROD}, "no link joins"),
+    "route of the gateway": ("route-missing", {"node": f"{PROD}/gw", "cluster": DEV}, "choose a worker"),
+    "route home": ("route-missing", {"node": W1, "cluster": PROD}, "no link connects"),
     "a node with itself": ("overlay-blocked", {"source": W1, "target": W1}, "two nodes of one cluster"),
     "own victim": ("wrong-peer", {"cluster": PROD, "victim": W1}, "another cluster"),
     "not a node": ("node-down", {"node": "w1"}, "node: 'w1' is not <cluster>/<node>"),
     "not an agent": ("agent-killed", {"agent": W1}, "agent: "),
     "unknown agent": ("agent-killed", {"agent": f"{PROD}/w9/pod"}, "agent: unknown agent"),
-    "no port": ("port-drop", {"node": W1, "port": "sctp/9"}, "port: 'sctp/9' is not like"),
-    "port too high": ("port-drop", {"node": W1, "port": "tcp/70000"}, "port: 'tcp/70000' is not like"),
+    "no port": ("port-drop", {"node": W1, "port": "sctp/9"}, "port: 'sctp/9' is not a port"),
+    "port too high": ("port-drop", {"node": W1, "port": "tcp/70000"}, "port: 'tcp/70000' is not a port"),
     "nothing lost": ("tunnel-lossy", {**BOTH, "percent": "0"}, "percent: '0' is not"),
 }
 

@@ -1,4 +1,4 @@
-"""From topology to plan: who stands where, and what must never be possible."""
+"""From topology to plan: hosts and routes, and paths that must never exist."""
 
 from __future__ import annotations
 

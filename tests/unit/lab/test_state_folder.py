@@ -1,4 +1,4 @@
-"""The folder of a lab, and what its supervisor believes of a request."""
+"""The folder of a lab, and the requests that its supervisor accepts."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_the_last_lab_takes_the_folder_of_labs_with_it(runtime: Path) -> None:
 
 def test_a_folder_that_others_can_enter_is_refused(runtime: Path) -> None:
     (runtime / "netprobe").mkdir(mode=0o755)
-    with pytest.raises(SystemRefusedError, match="is not ours alone"):
+    with pytest.raises(SystemRefusedError, match="is accessible to other users"):
         claim_state("one")
 
 
 def test_a_dead_labs_folder_says_how_to_remove_it(runtime: Path) -> None:
     claim_state("one").write_facts(LabFacts("one", 2**22 + 1, 1, 1))
-    with pytest.raises(InputError, match="died and left its files"):
+    with pytest.raises(InputError, match="crashed and left files"):
         claim_state("one")
 
 
@@ -68,7 +68,7 @@ def test_facts_come_back_as_they_were_written(runtime: Path) -> None:
 def test_damaged_facts_are_one_line_that_names_the_file(runtime: Path, text: str) -> None:
     state = claim_state("one")
     state.facts.write_text(text)
-    with pytest.raises(InputError, match=r"lab\.json: is not a lab's facts"):
+    with pytest.raises(InputError, match=r"lab\.json: is not a valid lab.json"):
         state.read_facts()
 
 

@@ -1,4 +1,4 @@
-"""A topology file: the default one is right, and every mistake is one line that says where."""
+"""Topology files: the default is valid, and every mistake is one line with its position."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ MISTAKES = {
     ),
     "link to itself": (
         swap("target: staging-eu-central-1, kind", "target: prod-us-west-1, kind"),
-        "links[0].target: joins 'prod-us-west-1' with itself",
+        "links[0].target: connects 'prod-us-west-1' with itself",
     ),
     "joined twice": (
         swap(
             "{source: prod-us-west-1, target: dev-on-premise",
             "{source: dev-on-premise, target: staging-eu-central-1",
         ),
-        "links[2]: dev-on-premise and staging-eu-central-1 are joined twice",
+        "links[2]: dev-on-premise and staging-eu-central-1 already have a link",
     ),
     "overlapping ranges": (
         swap("pod_cidrs: [10.112.0.0/16", "pod_cidrs: [10.111.0.0/16"),
@@ -83,11 +83,11 @@ MISTAKES = {
     ),
     "mtu that OpenVPN cannot carry": (
         swap("kind: tunnel, mtu: 1420", "kind: tunnel, mechanism: openvpn, mtu: 1420"),
-        "openvpn over 1500 bytes carries at most 1380",
+        "the MTU of openvpn over 1500 bytes is at most 1380",
     ),
     "two IPsec links at one gateway": (
         DEFAULT.replace("kind: tunnel, mtu: 1420", "kind: tunnel, mechanism: ipsec, mtu: 1380"),
-        "a gateway has one IPsec link at most",
+        "a gateway can have only one IPsec link",
     ),
     "mtu that does not fit": (swap("kind: tunnel, mtu: 1420", "kind: tunnel, mtu: 1480"), "at most 1420"),
 }

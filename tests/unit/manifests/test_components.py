@@ -103,9 +103,9 @@ def test_patches_change_copies_of_those_who_are_meant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("patch", "told"),
     [
-        ("- {op: move, path: /spec, from: /x}", "move: only add, replace and test are understood"),
-        ("- {op: replace, path: /spec/nothing/0, value: 1}", "/spec/nothing/0: leads nowhere"),
-        ("- {op: replace, path: /spec/ports/7, value: 1}", "/spec/ports/7: leads nowhere"),
+        ("- {op: move, path: /spec, from: /x}", "move: only add, replace and test are supported"),
+        ("- {op: replace, path: /spec/nothing/0, value: 1}", "/spec/nothing/0: does not exist"),
+        ("- {op: replace, path: /spec/ports/7, value: 1}", "/spec/ports/7: does not exist"),
         ("- {op: test, path: /spec/ports/0/port, value: 9}", "/spec/ports/0/port: is not 9"),
         ("- [", "is not YAML"),
     ],

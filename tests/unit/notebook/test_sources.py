@@ -1,4 +1,4 @@
-"""``netprobe.open``: frames that agree with the values they come from, shown safely, loaded late."""
+"""``netprobe.open``: frames match their values, output is escaped, pandas is imported late."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ rules:
 
 
 def history(snapshot: Snapshot) -> tuple[Report, ...]:
-    """Two intervals of one check: all answered, then half of it lost."""
+    """Two intervals of one check: all answered, then half lost."""
     check = snapshot.checks[0]
     agent = check.source
     health = AgentHealth(agent, fleets.TAKEN_NS, 1)
@@ -168,7 +168,7 @@ def test_a_picture_says_in_words_what_it_shows(fleet: Fleet) -> None:
     ("where", "told"),
     [("nowhere", "nowhere: is not an evidence bundle: no such directory"),
      ("https://x", "https://x: is neither a directory nor a URL with nats://, tls://, ws://, wss://"),
-     ("nats://127.0.0.1:1", "nats://127.0.0.1:1: needs seed=FILE, the key that may ask")],
+     ("nats://127.0.0.1:1", "nats://127.0.0.1:1: needs seed=FILE, the nkey seed of an operator")],
 )  # fmt: skip
 def test_a_wrong_place_is_one_clear_error(where: str, told: str) -> None:
     with pytest.raises(InputError) as caught:

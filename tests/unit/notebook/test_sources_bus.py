@@ -1,4 +1,4 @@
-"""``netprobe.open`` on a live collector, as in a notebook: inside an event loop that runs already."""
+"""``netprobe.open`` on a live collector, inside a running event loop as in a notebook."""
 
 from __future__ import annotations
 

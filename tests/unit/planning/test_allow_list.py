@@ -1,4 +1,4 @@
-"""What may be asked on demand: the inventory and its allowed targets, nothing else."""
+"""Targets of on-demand checks: the inventory and its allowed targets, nothing else."""
 
 from __future__ import annotations
 

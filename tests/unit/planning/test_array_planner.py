@@ -1,4 +1,4 @@
-"""A plan as arrays crosses, check by check, what the plan as objects crosses."""
+"""A plan as arrays crosses the same components as the plan as objects, check by check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
 from netprobe.model.inventory import Inventory
-from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_in_bulk
+from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_as_arrays
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 from netprobe.simulate.fleet import ClusterJoin, FleetShape, build_inventory
@@ -35,7 +35,7 @@ def in_zones(inventory: Inventory) -> Inventory:
 
 
 def twice_linked(inventory: Inventory) -> Inventory:
-    """Every second link has another one beside it, between the same first gateways, with ends of its own."""
+    """Every second link has a parallel link between the same first gateways, with its own addresses."""
     first = {cluster.name: cluster.gateways[0].name for cluster in inventory.clusters}
     more = tuple(
         replace(
@@ -88,7 +88,7 @@ def test_every_check_crosses_what_it_crosses_in_the_plan_of_objects(
     inventory: Inventory, host_plane: bool
 ) -> None:
     policy = PlanPolicy(with_host_plane=host_plane)
-    bulk = plan_in_bulk(inventory, epoch=3, seed=7, policy=policy)
+    bulk = plan_as_arrays(inventory, epoch=3, seed=7, policy=policy)
     fleet = plan_fleet(inventory, epoch=3, seed=7, interval_ns=1, cookie_key=b"key", policy=policy)
     told = Counter((frozenset(legs.forward), frozenset(legs.back)) for legs in fleet.legs if legs.forward)
     assert rows_of(bulk) == told
@@ -98,7 +98,7 @@ def test_every_check_crosses_what_it_crosses_in_the_plan_of_objects(
 @pytest.mark.parametrize("inventory", FLEETS.values(), ids=FLEETS)
 def test_the_coverage_is_that_of_the_plan_of_objects(inventory: Inventory) -> None:
     told = plan_fleet(inventory, epoch=1, seed=7, interval_ns=1, cookie_key=b"key").coverage
-    counted = count_coverage(plan_in_bulk(inventory, epoch=1, seed=7))
+    counted = count_coverage(plan_as_arrays(inventory, epoch=1, seed=7))
     assert (counted.components, counted.covered) == (told.components, told.covered)
     assert counted.identifiable == told.identifiable
 
@@ -106,10 +106,10 @@ def test_the_coverage_is_that_of_the_plan_of_objects(inventory: Inventory) -> No
 def test_links_that_share_flows_are_refused() -> None:
     inventory = FLEETS["full mesh"]
     links = tuple(replace(link, balanced=True) for link in inventory.links)
-    with pytest.raises(MisuseError, match="several ways"):
-        plan_in_bulk(replace(inventory, links=links), epoch=1, seed=1)
+    with pytest.raises(MisuseError, match="several routes"):
+        plan_as_arrays(replace(inventory, links=links), epoch=1, seed=1)
 
 
 def test_a_small_fleet_needs_no_arrays() -> None:
     with pytest.raises(MisuseError, match="full mesh"):
-        plan_in_bulk(build_inventory(FleetShape(2, 3)), epoch=1, seed=1)
+        plan_as_arrays(build_inventory(FleetShape(2, 3)), epoch=1, seed=1)

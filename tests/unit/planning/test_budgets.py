@@ -1,4 +1,4 @@
-"""Budgets: variants take turns, base checks stay, and what is left out is counted."""
+"""Budgets: variants take turns, base checks stay, and variants left out are counted."""
 
 from __future__ import annotations
 
@@ -114,9 +114,12 @@ def test_every_variant_has_its_turn() -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("agent", r"agent \S+/(pod|host): \d+ probes per interval cannot be left out, the agent budget is 5"),
-        ("cluster", r"cluster prod-us-west-1: \d+ probes .*, the cluster budget is 5"),
-        ("tunnel", r"tunnel\(\S+→\S+\): \d+ probes .*, the tunnel budget is 5"),
+        (
+            "agent",
+            r"agent \S+/(pod|host): the base checks need \d+ probes per interval, but the agent budget is 5",
+        ),
+        ("cluster", r"cluster prod-us-west-1: the base checks need \d+ .* but the cluster budget is 5"),
+        ("tunnel", r"tunnel\(\S+→\S+\): the base checks need \d+ .* but the tunnel budget is 5"),
     ],
 )
 def test_a_budget_below_the_base_checks_is_one_clear_error(kind: str, said: str) -> None:
@@ -125,5 +128,5 @@ def test_a_budget_below_the_base_checks_is_one_clear_error(kind: str, said: str)
 
 
 def test_a_budget_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="agent budget: 0 is no number of probes"):
+    with pytest.raises(InputError, match="agent budget: 0 is not a positive number of probes"):
         PlanPolicy(agent_budget=0)

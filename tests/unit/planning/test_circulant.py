@@ -18,7 +18,7 @@ NAMES = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=40, uniqu
 
 
 def neighbours(names: list[str], offset: int, *, slots: int) -> dict[str, str]:
-    """Who asks whom, by name."""
+    """Pairs of source and target, by name."""
     target = follow(assign_slots(node_keys(names), slots), slots=slots, offset=offset)
     return {name: names[index] for name, index in zip(names, target.tolist(), strict=True)}
 
@@ -98,5 +98,5 @@ def test_nodes_that_do_not_fit_are_refused(keys: list[int], slots: int) -> None:
 
 
 def test_more_offsets_than_there_are_is_refused() -> None:
-    with pytest.raises(MisuseError, match="3 offsets per epoch of only 2"):
+    with pytest.raises(MisuseError, match="3 offsets per epoch are more than the 2"):
         offsets_of(0, slots=5, degree=3, seed=0)

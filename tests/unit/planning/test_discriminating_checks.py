@@ -1,4 +1,4 @@
-"""What is asked next: the maths of the gain, when it stops, and that an ambiguous class gets split."""
+"""Discriminating checks: the expected gain, when the choice ends, and that ambiguous classes are split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netprobe.planning.discriminating_checks import (
     choose_next,
     cut,
     expected_gain,
-    find_splitting,
+    find_discriminating_checks,
 )
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
@@ -101,7 +101,7 @@ class TestChoice:
 
 
 def test_a_plan_that_cannot_tell_two_parts_apart_says_what_would() -> None:
-    """One check from worker to worker leaves both their planes' parts alike; further agents split them."""
+    """One check from worker to worker cannot tell the components of both planes apart; further agents can."""
     fabric = ClusterGraph(build_inventory())
     source, target = AgentId.parse("prod-us-west-1/w1/pod"), AgentId.parse("prod-us-west-1/w2/pod")
     alike = (
@@ -109,7 +109,7 @@ def test_a_plan_that_cannot_tell_two_parts_apart_says_what_would() -> None:
         Component.parse("pod-out(prod-us-west-1/w1)"),
         Component.parse("overlay(prod-us-west-1/w1→prod-us-west-1/w2)"),
     )
-    found = find_splitting(fabric, [alike], budget=5)
+    found = find_discriminating_checks(fabric, [alike], budget=5)
     assert 1 <= len(found) <= 2
     assert (source, target) not in {(each.source, each.target) for each in found}
     assert found[0].bits > 0

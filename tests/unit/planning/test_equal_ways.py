@@ -1,4 +1,4 @@
-"""Links that share the flows between two clusters, and links with ends of their own."""
+"""Links that balance the flows between two clusters, and links whose ends have their own addresses."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_plain_fleet_asks_no_flows() -> None:
 
 
 class TestLinkEnds:
-    """A link whose ends have addresses of their own is asked there, whatever routes prefer."""
+    """A link whose ends have their own addresses is asked there, regardless of route preference."""
 
     @staticmethod
     def build(*, with_addresses: bool = True) -> Inventory:

@@ -1,4 +1,4 @@
-"""Plans cover every part, tell single faults apart, and stay small."""
+"""Plans cover every component, tell single faults apart, and stay small."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def build_clusters(sizes: list[int]) -> Inventory:
 
 
 def build_hub(*, transit: bool) -> Inventory:
-    """The default clusters without the link from prod to dev; staging may pass packets on."""
+    """The default clusters without the link from prod to dev; staging may be a transit cluster."""
     whole = build_inventory()
     clusters = (replace(each, transit=transit and each.name == STAGING) for each in whole.clusters)
     return Inventory(tuple(clusters), whole.links[:2])
 
 
 def moved_nodes(cluster: ClusterName, one: tuple[Node, ...], other: tuple[Node, ...]) -> int:
-    """How many nodes of both have another slot."""
+    """Number of nodes of both plans that have another slot."""
     slots = [
         dict(zip(names, assign_slots(node_keys(names), slot_count(len(names))).tolist(), strict=True))
         for names in ([f"{cluster}/{node.name}" for node in nodes] for nodes in (one, other))
@@ -64,8 +64,8 @@ def moved_nodes(cluster: ClusterName, one: tuple[Node, ...], other: tuple[Node, 
     return sum(slot != slots[0][name] for name, slot in slots[1].items())
 
 
-def joints(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
-    """Which node asks which, pod to pod."""
+def node_pairs(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
+    """Pairs of nodes, pod to pod."""
     return {
         (each.agent.node_id, check.target.node)
         for each in fleet.plans
@@ -75,14 +75,14 @@ def joints(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
 
 
 def changed_elsewhere(before: FleetPlan, after: FleetPlan) -> set[tuple[NodeId, NodeId]]:
-    """The joints that stand in only one of two plans, between nodes that both know."""
+    """Pairs that only one of two plans has, between nodes of both."""
     known = [{each.agent.node_id for each in fleet.plans} for fleet in (before, after)]
-    return {joint for joint in joints(before) ^ joints(after) if known[0] & known[1] >= set(joint)}
+    return {pair for pair in node_pairs(before) ^ node_pairs(after) if known[0] & known[1] >= set(pair)}
 
 
 class TestSmallFleet:
     def test_the_default_lab_is_asked_what_it_was_always_asked(self) -> None:
-        """The identity of every check of every agent, in order: history is kept by it."""
+        """The identity of every check of every agent, in order; the history depends on it."""
         ids = [
             (str(each.agent), [check.id for check in each.checks]) for each in plan(build_inventory()).plans
         ]
@@ -142,7 +142,7 @@ class TestLargeFleet:
         asks: Counter[NodeId] = Counter()
         asked: Counter[NodeId] = Counter()
         degree = PlanPolicy().degree
-        for source, target in joints(plan(build_fleet(2, 30))):
+        for source, target in node_pairs(plan(build_fleet(2, 30))):
             if source.cluster == target.cluster:
                 asks[source] += 1
                 asked[target] += 1
@@ -155,7 +155,9 @@ class TestLargeFleet:
         policy = PlanPolicy(full_mesh_nodes=2, degree=4)
         epochs = -(-(slot_count(21) - 1) // 4)
         pairs = {
-            joint for epoch in range(epochs) for joint in joints(plan(inventory, epoch=epoch, policy=policy))
+            pair
+            for epoch in range(epochs)
+            for pair in node_pairs(plan(inventory, epoch=epoch, policy=policy))
         }
         assert len(pairs) == 21 * 20
 
@@ -168,7 +170,7 @@ class TestLargeFleet:
 
 
 class TestChurn:
-    """A node that comes or goes changes O(k) joints elsewhere, whatever the size of the fleet."""
+    """A node that is added or removed changes O(k) other pairs, for any size of the fleet."""
 
     @settings(max_examples=15, deadline=None)
     @given(
@@ -181,7 +183,7 @@ class TestChurn:
     def test_what_changes_is_bound_by_how_many_nodes_move(
         self, sizes: list[int], seed: int, epoch: int, degree: int, data: st.DataObject
     ) -> None:
-        """Per offset, one joint closes the gap; a node that the change displaces leaves one gap, fills one.
+        """Per offset, one pair closes the gap; a displaced node leaves one gap and fills one.
 
         Across clusters a joint changes only where one of its workers came, went or moved.
         """
@@ -199,8 +201,8 @@ class TestChurn:
         ]
         changed = changed_elsewhere(*fleets)
         moved = moved_nodes(cluster.name, cluster.nodes, left)
-        inside = [joint for joint in changed if joint[0].cluster == joint[1].cluster]
-        assert all(joint[0].cluster == cluster.name for joint in inside)
+        inside = [pair for pair in changed if pair[0].cluster == pair[1].cluster]
+        assert all(pair[0].cluster == cluster.name for pair in inside)
         assert len(inside) <= degree * (1 + 6 * moved)
         across = changed - set(inside)
         assert all(cluster.name in {source.cluster, target.cluster} for source, target in across)
@@ -208,7 +210,7 @@ class TestChurn:
         assert len(across) <= 2 * 4 * vacated * (len(sizes) - 1)
 
     @pytest.mark.parametrize("nodes", [30, 90])
-    def test_on_average_a_handful_of_joints_whatever_the_size(self, nodes: int) -> None:
+    def test_on_average_few_pairs_change_for_any_size(self, nodes: int) -> None:
         full = build_fleet(3, nodes)
         policy = PlanPolicy(with_host_plane=False, variant_share=0)
         before = plan(full, policy=policy)
@@ -225,11 +227,11 @@ class TestChurn:
     def test_the_order_of_nodes_says_nothing(self) -> None:
         full = build_fleet(3, 10)
         turned = tuple(replace(each, nodes=each.nodes[::-1]) for each in full.clusters)
-        assert joints(plan(full)) == joints(plan(Inventory(turned, full.links)))
+        assert node_pairs(plan(full)) == node_pairs(plan(Inventory(turned, full.links)))
 
 
 class TestManyClusters:
-    """Above so many clusters, pairs are sampled; every link is crossed all the same."""
+    """Above this number of clusters, pairs are sampled; every link is still crossed."""
 
     POLICY = PlanPolicy(all_pairs_clusters=4, sampled_groups=1)
 
@@ -246,7 +248,7 @@ class TestManyClusters:
         inventory = build_fleet(10, 4)
         pairs = set()
         for epoch in range(3):  # nine remote clusters in groups of three
-            asked = joints(plan(inventory, epoch=epoch, policy=self.POLICY))
+            asked = node_pairs(plan(inventory, epoch=epoch, policy=self.POLICY))
             workers = {
                 (one.cluster, other.cluster) for one, other in asked if "gw" not in {one.node, other.node}
             }
@@ -298,7 +300,7 @@ class TestRoutes:
 
     def test_a_cluster_that_passes_nothing_on_is_no_way_and_coverage_says_so(self) -> None:
         fleet = plan(build_hub(transit=False))
-        asked = {frozenset((source.cluster, target.cluster)) for source, target in joints(fleet)}
+        asked = {frozenset((source.cluster, target.cluster)) for source, target in node_pairs(fleet)}
         assert frozenset((PROD, DEV)) not in asked
         assert {frozenset((PROD, STAGING)), frozenset((STAGING, DEV))} < asked
         assert fleet.coverage.unjoined == ((PROD, DEV),)
@@ -337,13 +339,13 @@ def test_a_node_in_two_linked_clusters_is_refused_and_in_copies_of_a_site_it_is_
     copy = replace(one, name=other.name)
     link = Link(one.name, other.name, LinkKind.TUNNEL)
     with pytest.raises(
-        InputError, match=f"node {one.name}/gw stands in another cluster too, as {other.name}/gw"
+        InputError, match=f"node {one.name}/gw is also listed in another cluster, as {other.name}/gw"
     ):
         plan(Inventory((one, copy), (link,)))
     assert plan(Inventory((one, copy))).plans
 
 
-def test_a_node_that_stands_twice_is_refused() -> None:
+def test_a_node_listed_twice_is_refused() -> None:
     cluster = build_inventory().clusters[0]
     with pytest.raises(InputError, match="is given twice"):
         plan(Inventory((cluster, cluster)))

@@ -1,4 +1,4 @@
-"""Several links and gateways between two clusters: each is crossed, and told apart from the others."""
+"""Several links and gateways between two clusters: each is crossed and told apart from the others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def join(one: ClusterName, other: ClusterName, gateway: NodeName, kind: LinkKind
 def build_twice_joined(
     *names: ClusterName, kind: LinkKind = LinkKind.TUNNEL, passive: bool = False
 ) -> Inventory:
-    """Every two clusters joined by a tunnel between their ``gw`` and another link between their ``gw2``."""
+    """Every two clusters connected by a tunnel between their ``gw`` and a link between their ``gw2``."""
     clusters = tuple(build_two_gateways(name, i + 1, passive=passive) for i, name in enumerate(names))
     pairs = [(one, other) for i, one in enumerate(names) for other in names[i + 1 :]]
     links = (join(*pair, *rest) for pair in pairs for rest in ((ONE,), (TWO, kind)))
@@ -51,7 +51,7 @@ def plan(inventory: Inventory, policy: PlanPolicy = SMALL, *, epoch: int = 1) ->
 
 
 def crossed_by(fleet: FleetPlan) -> dict[Component, set[tuple[str, str]]]:
-    """For each part of a gateway or link the nodes whose checks cross it on their way out."""
+    """For each component of a gateway or link, the nodes whose checks cross it on the leg out."""
     checks: dict[CheckId, Check] = {check.id: check for each in fleet.plans for check in each.checks}
     found: dict[Component, set[tuple[str, str]]] = {}
     for legs in fleet.legs:
@@ -88,7 +88,7 @@ def test_only_its_own_gateways_cross_the_second_link(policy: PlanPolicy) -> None
 
 @both_sizes
 def test_the_two_links_fail_apart(policy: PlanPolicy) -> None:
-    """With two clusters a link and its own gateways are alike; the parts of two links never are."""
+    """With two clusters, a link and its gateways look alike; components of two links never do."""
     classes = plan(build_twice_joined(A, B), policy).coverage.classes
     for group in classes:
         assert len({"gw2" in str(part) for part in group if part.kind is ComponentKind.TUNNEL}) <= 1
@@ -129,7 +129,7 @@ def test_a_large_packet_fits_the_link_that_it_crosses() -> None:
 
 
 class TestPassive:
-    """A passive gateway carries nothing; that its host and its outer address answer is what can be known."""
+    """A passive gateway forwards nothing; only its host and its outer address can be checked."""
 
     @both_sizes
     def test_it_is_covered_as_a_node_and_at_its_outer_address_only(self, policy: PlanPolicy) -> None:
@@ -174,7 +174,7 @@ def test_a_link_that_names_no_gateway_is_held_by_every_active_one() -> None:
 
 
 def test_a_second_link_between_the_same_two_gateways_is_said_to_be_uncovered() -> None:
-    """Packets between two gateways take one link: nothing that is asked by address crosses the other."""
+    """Packets between two gateways take one link; no check by address crosses the other."""
     inventory = build_twice_joined(A, B)
     twin = join(A, B, ONE, LinkKind.DIRECT)
     uncovered = plan(replace(inventory, links=(*inventory.links, twin))).coverage.uncovered
@@ -183,6 +183,6 @@ def test_a_second_link_between_the_same_two_gateways_is_said_to_be_uncovered() -
 
 def test_links_of_equal_names_and_gateways_are_numbered() -> None:
     inventory = Inventory((), (join(A, B, ONE), join(A, B, ONE), join(A, B, TWO), join(B, C, ONE)))
-    assert inventory.tell_links_apart() == (
+    assert inventory.link_details() == (
         "wireguard:a–b gw–gw 1", "wireguard:a–b gw–gw 2", "wireguard:a–b gw2–gw2", "",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Node ports and services that speak no HTTP: how they are asked, and which parts their packets cross."""
+"""Node ports and services without HTTP: how they are asked, and the components they cross."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_B = Service("web", "shop", ("192.0.2.2",), 30080, 8080, node=NodeName("b"))
 
 
 def legs_of(asked: Service) -> dict[str, tuple[str, ...]]:
-    """Parts of the way by the node that asks."""
+    """Components of the leg out by the node that asks."""
     cluster = Cluster(ClusterName("east"), NODES, services=(asked,))
     plan = plan_fleet(
         Inventory((cluster,)), epoch=1, seed=1, interval_ns=10**9, cookie_key=b"k" * 16
@@ -38,8 +38,8 @@ def test_a_service_that_speaks_no_http_is_only_connected_to() -> None:
 
 
 def test_a_node_port_is_forwarded_by_its_own_node() -> None:
-    way = ("http", "service-proxy(east/b)", "service(east shop/web)", "firewall-rule(east/b tcp/30080)")
-    assert legs_of(AT_B) == {"a": way, "b": way}
+    leg = ("http", "service-proxy(east/b)", "service(east shop/web)", "firewall-rule(east/b tcp/30080)")
+    assert legs_of(AT_B) == {"a": leg, "b": leg}
 
 
 def test_in_a_large_cluster_a_node_asks_the_ports_of_a_few_others() -> None:

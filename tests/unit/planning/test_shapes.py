@@ -1,4 +1,4 @@
-"""Laws of plans over fleets of every shape: hub and spoke, meshes, clusters of one node, several gateways."""
+"""Properties of plans for fleets of every shape: hub and spoke, meshes, single nodes, several gateways."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ few = settings(max_examples=20, deadline=None)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One cluster to be built: how many workers, how many gateways, and whether the second stands by."""
+    """One cluster to build: number of workers and gateways, and whether the second is on standby."""
 
     workers: int
     gateways: int
@@ -47,7 +47,7 @@ places = st.builds(Place, workers=st.integers(0, 4), gateways=st.integers(1, 2),
 
 @st.composite
 def fleets(draw: st.DrawFn) -> Inventory:
-    """Up to five clusters; wherever two are joined and both have a second gateway, joined twice."""
+    """Up to five clusters; two connected ones that both have a second gateway have two links."""
     drawn = draw(st.lists(places, min_size=1, max_size=5))
     pairs = [(one, other) for one in range(len(drawn)) for other in range(one + 1, len(drawn))]
     shape = draw(st.sampled_from(["hub", "mesh", "partial mesh"]))
@@ -121,7 +121,7 @@ def test_every_part_that_has_a_path_is_covered(inventory: Inventory, epoch: int,
 def test_budgets_are_never_exceeded_and_cost_no_coverage(
     inventory: Inventory, epoch: int, slack: int
 ) -> None:
-    """Budgets as tight as what cannot be left out, and a little above."""
+    """Budgets just large enough for the base checks, and a little larger."""
     base = plan(inventory, epoch=epoch, policy=SPARSE)
     needed: Counter[str] = Counter()
     for (kind, _), number in find_used(base).items():
@@ -146,10 +146,10 @@ def test_budgets_are_never_exceeded_and_cost_no_coverage(
 
 @few
 @given(inventory=fleets(), epoch=st.integers(0, 50), data=st.data())
-def test_a_worker_that_goes_changes_few_joints_elsewhere(
+def test_removing_a_worker_changes_few_other_pairs(
     inventory: Inventory, epoch: int, data: st.DataObject
 ) -> None:
-    """The bound of ``test_fleet`` holds whatever the shape: no link's gateways stop asking each other."""
+    """The bound of ``test_fleet_plan`` holds for any shape: gateways of a link always ask each other."""
     with_workers = [c for c in inventory.clusters if len(c.nodes) > len(c.gateways)]
     assume(with_workers)
     cluster = data.draw(st.sampled_from(with_workers), label="cluster")
@@ -163,7 +163,7 @@ def test_a_worker_that_goes_changes_few_joints_elsewhere(
     )
     changed = changed_elsewhere(before, after)
     moved = moved_nodes(cluster.name, cluster.nodes, left)
-    inside = {joint for joint in changed if joint[0].cluster == joint[1].cluster}
+    inside = {pair for pair in changed if pair[0].cluster == pair[1].cluster}
     assert {source.cluster for source, _ in inside} <= {cluster.name}
     assert len(inside) <= SPARSE.degree * (1 + 6 * moved)
     across = changed - inside

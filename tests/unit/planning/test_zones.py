@@ -36,7 +36,7 @@ def plan(cluster: Cluster, policy: PlanPolicy = SPARSE, *, epoch: int = 0, seed:
     return plan_fleet(inventory, epoch=epoch, seed=seed, interval_ns=10**9, cookie_key=b"key", policy=policy)
 
 
-def joints(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
+def node_pairs(fleet: FleetPlan) -> set[tuple[NodeId, NodeId]]:
     return {
         (check.source.node_id, check.target.node)
         for each in fleet.plans
@@ -79,7 +79,7 @@ class TestExchange:
         assert cross_zones(rounds, zones="aabb", names="1234") == ((2, 3, 0, 1),)
 
     def test_does_what_degrees_allow(self) -> None:
-        """Three zones of one node each, asked once each: three of six pairs, whatever is exchanged."""
+        """Three zones of one node each, asked once each: three of six pairs, for any exchange."""
         assert len(crossed(cross_zones([[1, 2, 0]], zones="abc", names="123"), list("abc"))) == 3
 
 
@@ -98,12 +98,12 @@ class TestPlan:
         assert coverage.zones_uncrossed == ()
 
     def test_the_rings_alone_would_not_do(self) -> None:
-        """The test above can fail: without zones known, some epoch leaves a pair of them uncrossed."""
+        """The test above can fail: without known zones, some epoch leaves a pair of them uncrossed."""
         cluster = build_zoned([6, 2, 2])
         zone_of = {cluster.node_id(node): node.zone for node in cluster.nodes}
         blind = replace(cluster, nodes=tuple(replace(node, zone="") for node in cluster.nodes))
         pairs = [
-            {(zone_of[one], zone_of[other]) for one, other in joints(plan(blind, epoch=epoch))}
+            {(zone_of[one], zone_of[other]) for one, other in node_pairs(plan(blind, epoch=epoch))}
             for epoch in range(10)
         ]
         assert any(len({(one, other) for one, other in asked if one != other}) < 6 for asked in pairs)
@@ -111,7 +111,7 @@ class TestPlan:
     @pytest.mark.parametrize("sizes", [[2, 2, 2], [9, 2, 2], [12, 12, 12]])
     def test_nobody_asks_or_is_asked_more_than_k_times(self, sizes: list[int]) -> None:
         for epoch in range(5):
-            asks = joints(plan(build_zoned(sizes), epoch=epoch))
+            asks = node_pairs(plan(build_zoned(sizes), epoch=epoch))
             for counts in (Counter(one for one, _ in asks), Counter(other for _, other in asks)):
                 assert len(counts) == sum(sizes)
                 assert max(counts.values()) == SPARSE.degree
@@ -132,29 +132,31 @@ class TestPlan:
 def test_a_node_that_goes_changes_no_more_than_with_blind_rings_and_some_exchanges(
     sizes: list[int], data: st.DataObject
 ) -> None:
-    """An exchange touches two joints; each pair of zones makes one at most, before and after."""
+    """An exchange changes two pairs; each pair of zones makes one exchange at most, before and after."""
     cluster = build_zoned(sizes)
     gone = data.draw(st.sampled_from(cluster.nodes[1:]))
     assume(slot_count(len(cluster.nodes)) == slot_count(len(cluster.nodes) - 1))
     counts = []
     for known in (True, False):
         nodes = tuple(node if known else replace(node, zone="") for node in cluster.nodes)
-        before = joints(plan(replace(cluster, nodes=nodes)))
-        after = joints(plan(replace(cluster, nodes=tuple(each for each in nodes if each.name != gone.name))))
+        before = node_pairs(plan(replace(cluster, nodes=nodes)))
+        after = node_pairs(
+            plan(replace(cluster, nodes=tuple(each for each in nodes if each.name != gone.name)))
+        )
         left = cluster.node_id(gone)
-        counts.append(len({joint for joint in before ^ after if left not in joint}))
-    pairs = len(sizes) * (len(sizes) - 1)
-    assert counts[0] <= counts[1] + 2 * 4 * pairs
+        counts.append(len({pair for pair in before ^ after if left not in pair}))
+    zone_pairs = len(sizes) * (len(sizes) - 1)
+    assert counts[0] <= counts[1] + 2 * 4 * zone_pairs
 
 
 @pytest.mark.parametrize("size", [6, 18])
-def test_on_average_a_handful_of_joints_change_whatever_the_size(size: int) -> None:
+def test_on_average_few_pairs_change_for_any_size(size: int) -> None:
     cluster = build_zoned([size] * 3)
     policy = replace(SPARSE, with_host_plane=False)
-    before = joints(plan(cluster, policy))
+    before = node_pairs(plan(cluster, policy))
     changed = []
     for gone in cluster.nodes[1:7]:
         left = tuple(node for node in cluster.nodes if node != gone)
-        after = joints(plan(replace(cluster, nodes=left), policy))
-        changed.append(len({joint for joint in before ^ after if cluster.node_id(gone) not in joint}))
+        after = node_pairs(plan(replace(cluster, nodes=left), policy))
+        changed.append(len({pair for pair in before ^ after if cluster.node_id(gone) not in pair}))
     assert sum(changed) / len(changed) <= 6 * SPARSE.degree

@@ -1,4 +1,4 @@
-"""Strategies for what travels on the bus."""
+"""Hypothesis strategies for bus messages."""
 
 from __future__ import annotations
 

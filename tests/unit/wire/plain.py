@@ -1,4 +1,4 @@
-"""The plain way, for comparison with the fast one."""
+"""Slow reference implementations, for comparison with the fast ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of packets as arrays: equal to the plain, slow way of saying the same."""
+"""Packets as arrays equal the slow reference implementation."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def test_cookies_are_the_stream_of_shake128() -> None:
 @given(key=st.binary(min_size=16, max_size=16), number=st.integers(0, 2**64 - 1), bit=st.integers(0, 127))
 def test_another_row_round_or_key_has_another_cookie(key: bytes, number: int, bit: int) -> None:
     other = (int.from_bytes(key, "big") ^ 1 << bit).to_bytes(16, "big")
-    told = [
+    words_by_number = [
         keyed_words(key, number, 50),
         keyed_words(key, (number + 1) % 2**64, 50),
         keyed_words(other, number, 50),
     ]
-    assert len({word for words in told for word in words.tolist()}) == 150
+    assert len({word for words in words_by_number for word in words.tolist()}) == 150

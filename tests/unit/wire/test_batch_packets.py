@@ -1,4 +1,4 @@
-"""ICMP and TCP packets as arrays: what is built can be read, and nothing else is believed."""
+"""ICMP and TCP packets as arrays: what is built can be read, and anything else is ignored."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ def test_flags_of_answers(flags: int, is_open: bool, is_closed: bool) -> None:
     row = np.zeros((1, 20), dtype=np.uint8)
     row[0, 8:12] = (0, 0, 0, 0)
     row[0, 13] = flags
-    said = batch_syn.read_answers(row, np.array([20]))
-    assert (bool(said.is_open[0]), bool(said.is_closed[0])) == (is_open, is_closed)
-    assert said.cookies.tolist() == [2**32 - 1], "sequence numbers wrap"
+    answers = batch_syn.read_answers(row, np.array([20]))
+    assert (bool(answers.is_open[0]), bool(answers.is_closed[0])) == (is_open, is_closed)
+    assert answers.cookies.tolist() == [2**32 - 1], "sequence numbers wrap"
     assert not batch_syn.read_answers(row, np.array([19])).is_open.any()
 
 

@@ -1,4 +1,4 @@
-"""STAMP as arrays is the scalar STAMP, byte for byte and both ways."""
+"""STAMP as arrays equals the scalar STAMP, byte for byte, in both directions."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_requests_equal_the_scalar_ones(
         assert row[:size].tobytes() == stamp.encode_request(request, key=key, size=size)
 
 
-@given(told=st.lists(answers, min_size=1, max_size=4), key=KEYS)
-def test_answers_are_read_as_the_scalar_reader_does(told: list[stamp.StampAnswer], key: bytes) -> None:
-    packets = [stamp.encode_answer(answer, key=key) for answer in told]
-    read = read_answers(rows_of(*packets), np.full(len(told), 204), sealer=Sealer(key))
+@given(expected=st.lists(answers, min_size=1, max_size=4), key=KEYS)
+def test_answers_are_read_as_the_scalar_reader_does(expected: list[stamp.StampAnswer], key: bytes) -> None:
+    packets = [stamp.encode_answer(answer, key=key) for answer in expected]
+    read = read_answers(rows_of(*packets), np.full(len(expected), 204), sealer=Sealer(key))
     for row, packet in enumerate(packets):
         plain = stamp.decode_answer(packet, key=key)
         assert read.valid[row]

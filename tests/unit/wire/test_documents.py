@@ -1,4 +1,4 @@
-"""Documents that people write: every mistake is one line that says where."""
+"""YAML documents that people write: every mistake is one line with its position."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Doc(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         pytest.param("items:\n  - name: a\n    port: x\n", "f.yaml:3:5: items[0].port: ", id="wrong type"),
         pytest.param("items:\n  - name: a\n    prot: 1\n", "f.yaml:3:5: items[0]: ", id="unknown field"),
@@ -34,10 +34,10 @@ class Doc(msgspec.Struct, forbid_unknown_fields=True):
         pytest.param("items: !!python/object:os.system {}\n", "f.yaml:1:1: items: ", id="tagged object"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(text: str, said: str) -> None:
+def test_a_mistake_is_named_with_its_place(text: str, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_document(text, Doc, source="f.yaml")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(expected)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""The fuzz targets without the fuzzer: seeds, damaged seeds and noise are read or refused."""
+"""The fuzz targets without the fuzzer: seeds, damaged seeds and random bytes are read or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only who knows the fleet's key may have a connection held."""
+"""Only holders of the fleet's key may have a connection held."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def test_there_and_back(seconds: int) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_whatever_else_is_said_holds_nothing(target: bytes) -> None:
+def test_other_requests_hold_nothing(target: bytes) -> None:
     assert decode_hold(target, key=KEY) is None
     assert decode_hold(b"/hold/" + target, key=KEY) is None

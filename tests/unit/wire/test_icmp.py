@@ -1,4 +1,4 @@
-"""ICMP messages: round trips, checksums, quotes, and nothing hostile ever matches."""
+"""ICMP messages: round trips, checksums, quotes, and no hostile input matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of what was measured: named, and read back as they were."""
+"""JSON lines of measured intervals: fields by name, read back unchanged."""
 
 from __future__ import annotations
 

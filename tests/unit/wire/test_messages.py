@@ -1,4 +1,4 @@
-"""Bus messages beside reports: round trips, and a refusal that names the field."""
+"""Bus messages other than reports: round trips, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_any_bytes_read_or_are_refused(kind: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "said"),
+    ("check", "expected"),
     [
         pytest.param(replace(CHECK, count=0), "checks[0].count: is out of range", id="no probes"),
         pytest.param(replace(CHECK, probe=Probe("udp", 70_000)), "checks[0].probe.port: is out", id="port"),
@@ -126,13 +126,13 @@ def test_any_bytes_read_or_are_refused(kind: str, data: bytes) -> None:
         ),
     ],
 )
-def test_a_plan_that_cannot_be_run_is_refused(check: Check, said: str) -> None:
+def test_a_plan_that_cannot_be_run_is_refused(check: Check, expected: str) -> None:
     with pytest.raises(RemoteFormatError) as caught:
         messages.decode_plan(messages.encode_plan(Plan(AGENT, 1, (check,), 1, b"")))
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_deflated_bomb_is_refused() -> None:
     bomb = b"\x01" + zlib.compress(bytes(messages.MAX_SNAPSHOT_BYTES + 1))
-    with pytest.raises(RemoteFormatError, match="unpacks to more than"):
+    with pytest.raises(RemoteFormatError, match="inflates to more than"):
         messages.decode_snapshot(bomb)

@@ -1,4 +1,4 @@
-"""Reports: what is encoded reads back, and what breaks the format is named and refused."""
+"""Reports: round trips, and errors that name the invalid field."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ MISTAKES: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("a bucket too few", lambda r: r["windows"]["rtt_bucket"].pop(), "rtt_size: does"),
     ("too many durations", put("rtt_count", 0, 9), "windows.rtt_count: "),
     ("an empty bucket", put("rtt_count", 0, 0), "rtt_count[0]: "),
-    ("an unaligned report", lambda r: r.update(start_ns=7), "start_ns: is no multiple"),
+    ("an unaligned report", lambda r: r.update(start_ns=7), "start_ns: is not a multiple"),
     ("an unaligned window", lambda r: r["windows"].update(start_ns=[SECOND, 7]), "windows.start_ns: is"),
     ("a length of nothing", lambda r: r.update(length_ns=0), "length_ns: Expected"),
     ("an unknown outcome", lambda r: r["windows"]["patterns"][0][0].__setitem__(0, "eaten"), "Invalid enum"),
@@ -103,21 +103,21 @@ MISTAKES: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("change", "said"), [pytest.param(change, said, id=name) for name, change, said in MISTAKES]
+    ("change", "expected"), [pytest.param(change, expected, id=name) for name, change, expected in MISTAKES]
 )
-def test_what_breaks_the_format_is_named(change: Callable[[dict[str, Any]], object], said: str) -> None:
+def test_what_breaks_the_format_is_named(change: Callable[[dict[str, Any]], object], expected: str) -> None:
     with pytest.raises(RemoteFormatError) as caught:
         decode_report(spoil(change))
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(RemoteFormatError, match="report: version 2 is not spoken here"):
+    with pytest.raises(RemoteFormatError, match="report: version 2 is not supported"):
         decode_report(b"\x02" + encode_report(REPORT)[1:])
 
 
 def test_a_giant_is_refused_unread() -> None:
-    with pytest.raises(RemoteFormatError, match="at most 4194304 are read"):
+    with pytest.raises(RemoteFormatError, match="the limit is 4194304"):
         decode_report(b"\x01" * (4 * 1024 * 1024 + 1))
 
 

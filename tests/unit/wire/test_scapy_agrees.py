@@ -100,9 +100,9 @@ def test_what_a_translator_changed_is_named(
     passed_on = packet(version, kind, elsewhere, target, (port, ports[1]), data)
     quote = icmp.decode_error(error_about(version, bytes(passed_on)), version=version).quote
     sent = Sent(quote.protocol, source, target, sent_bytes)
-    told = find_rewritten(sent, quote)
-    assert told[0] == f"source {ipaddress.ip_address(elsewhere)}"
-    assert (f"source port {port}" in told) == (port != ports[0])
+    found = find_rewritten(sent, quote)
+    assert found[0] == f"source {ipaddress.ip_address(elsewhere)}"
+    assert (f"source port {port}" in found) == (port != ports[0])
     head = IP(src=source, dst=target) if version == 4 else IPv6(src=source, dst=target)
     right = bytes(type(head)(bytes(head / type(passed_on.payload)(bytes(passed_on.payload)))).payload)
     mended = icmp.Quote(quote.protocol, source, target, 7, sent_bytes[:4] + quote.transport[4:])
@@ -169,6 +169,6 @@ def test_our_stamp_packets_are_stamp_packets(sequence: int, sent_ns: int, check:
         observed_source="10.1.0.2", observed_port=40_000, reflector_port=9771, observed_ttl=61,
         answered_by="prod/w1/pod",
     )  # fmt: skip
-    told = STAMPSessionReflectorTestUnauthenticated(stamp.encode_answer(answer, key=KEY))
-    assert (told.seq_sender, told.ttl_sender, told.ssid) == (sequence, 61, session_id(check))
-    assert [one.type for one in told.tlv_objects] == [252, 2, 5, 8]
+    found = STAMPSessionReflectorTestUnauthenticated(stamp.encode_answer(answer, key=KEY))
+    assert (found.seq_sender, found.ttl_sender, found.ssid) == (sequence, 61, session_id(check))
+    assert [one.type for one in found.tlv_objects] == [252, 2, 5, 8]

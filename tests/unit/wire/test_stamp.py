@@ -1,4 +1,4 @@
-"""STAMP packets: round trips, the RFCs' offsets, and nothing hostile ever matches."""
+"""STAMP packets: round trips, the RFCs' offsets, and no hostile input matches."""
 
 from __future__ import annotations
 

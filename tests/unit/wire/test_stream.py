@@ -1,4 +1,4 @@
-"""Lines between ``netprobe verify`` and the agents of a visit."""
+"""JSON lines between ``netprobe verify`` and the agents of a visit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
 from netprobe.wire.stream import (
     FollowPlan,
-    Heard,
+    InputLine,
     MeasuredLine,
+    OutputLine,
     PlanTaken,
     QuestionLine,
     ReplyLine,
-    Said,
-    decode_heard,
-    decode_said,
-    encode_heard,
-    encode_said,
+    decode_input_line,
+    decode_output_line,
+    encode_input_line,
+    encode_output_line,
 )
 
 PLAN = Plan(AgentId.parse("east/n1/pod"), 3, (), 1_000_000_000, b"k" * 16)
@@ -34,15 +34,15 @@ EVERY_BYTE = bytes(range(256))
         ReplyLine(7, EVERY_BYTE),
     ],
 )
-def test_what_was_said_is_read_back(said: Said) -> None:
-    assert decode_said(encode_said(said)) == said
+def test_what_was_said_is_read_back(said: OutputLine) -> None:
+    assert decode_output_line(encode_output_line(said)) == said
 
 
 @pytest.mark.parametrize("heard", [FollowPlan(PLAN), QuestionLine(7, EVERY_BYTE)])
-def test_what_is_heard_is_one_line_and_read_back(heard: Heard) -> None:
-    line = encode_heard(heard)
+def test_what_is_heard_is_one_line_and_read_back(heard: InputLine) -> None:
+    line = encode_input_line(heard)
     assert b"\n" not in line
-    assert decode_heard(line) == heard
+    assert decode_input_line(line) == heard
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_what_is_heard_is_one_line_and_read_back(heard: Heard) -> None:
 )  # fmt: skip
 def test_a_line_that_is_none_is_one_error(line: bytes) -> None:
     with pytest.raises(RemoteFormatError):
-        decode_said(line)
+        decode_output_line(line)
     with pytest.raises(RemoteFormatError):
-        decode_heard(line)
+        decode_input_line(line)

@@ -26,7 +26,7 @@ INVENTORY = replace(
 )  # fmt: skip
 SPANS = tuple(map(parse_span, ("icmp", "tcp/80-82", "udp/9771")))
 CELLS = expand_cells(question_of(SPANS), INVENTORY)
-RESPONDERS = frozenset(parse_span("udp/9771").doors())
+RESPONDERS = frozenset(parse_span("udp/9771").port_specs())
 SEEN = st.sampled_from([
     PortObservation(Verdict.OPEN), PortObservation(Verdict.CLOSED),
     PortObservation(Verdict.FILTERED, is_witnessed=True),

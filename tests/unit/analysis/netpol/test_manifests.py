@@ -107,7 +107,7 @@ BAD = {
         "kind: PodList\nitems:\n  - metadata: {name: x}\n    spec: {hostNetwork: maybe}\n",
         "f.yaml:4:12: items[0].spec.hostNetwork: ",
     ),
-    "anchor": ("kind: List\nitems: &a []\n", "f.yaml:2:8: anchors and aliases are not taken here ('a')"),
+    "anchor": ("kind: List\nitems: &a []\n", "f.yaml:2:8: anchors and aliases are not allowed ('a')"),
     "no yaml": ("kind: [\n", "f.yaml:"),
 }
 

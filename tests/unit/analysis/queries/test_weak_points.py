@@ -139,7 +139,7 @@ def test_a_dead_link_is_gone_and_its_twin_goes_on() -> None:
     graph = build_map(inventory)
     details = [
         detail
-        for link, detail in zip(inventory.links, inventory.tell_links_apart(), strict=True)
+        for link, detail in zip(inventory.links, inventory.link_details(), strict=True)
         if {link.source, link.target} == {PROD, DEV}
     ]
     assert len(set(details)) == 2

@@ -1,4 +1,4 @@
-"""Slow answers make silence last longer before it counts, and quick ones shorter again."""
+"""The adaptive timeout grows with slow answers and shrinks with quick ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAST_NS = 500 * MS
 
 
 def round_of(*rtts_ms: int, timeout_ms: int = 500) -> RoundResult:
-    """A round in which answers took so long; -1 where none came."""
+    """A round with these answer times; -1 if no answer came."""
     count = len(rtts_ms)
     octets, numbers = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.int64)
     rtts_ns = np.array([rtt * MS if rtt >= 0 else -1 for rtt in rtts_ms])
@@ -27,7 +27,7 @@ def round_of(*rtts_ms: int, timeout_ms: int = 500) -> RoundResult:
     )  # fmt: skip
 
 
-def test_who_is_late_waits_for_longer() -> None:
+def test_a_late_driver_waits_for_longer() -> None:
     assert after(replace(round_of(-1), lag_ns=200 * MS)).timeout_ns == 800 * MS
 
 

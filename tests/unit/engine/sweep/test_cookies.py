@@ -1,4 +1,4 @@
-"""Only who repeats a cookie is believed."""
+"""Only answers that repeat a cookie count."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_old_rounds_are_forgotten() -> None:
     assert book.cookies_of(everywhere, np.full(len(TARGETS), 1))[1].all()
 
 
-def test_the_newest_round_of_a_source_port_is_meant() -> None:
+def test_a_source_port_means_its_newest_round() -> None:
     book = CookieTable(BOOK_OF, key=KEY)
     for number in (14, 15, 16):
         book.open_round(number)

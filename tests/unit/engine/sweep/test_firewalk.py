@@ -1,4 +1,4 @@
-"""Where suspects are lost: a line of routers as data, walked without a socket."""
+"""Firewalk over simulated routers, without sockets: where suspects are dropped."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SUSPECTS = 3
 
 @dataclass
 class Line:
-    """A way of some hops: who names expired packets, and how far each row comes."""
+    """A path of several hops: which hops name expired packets, and how far each row gets."""
 
     reach: list[int]
-    """Per row: the last TTL at which it is named; rows beyond the suspects are witnesses."""
+    """Per row: the last TTL at which it is named; rows after the suspects are control ports."""
     length: int = 4
-    """At this TTL the witness is at the target."""
+    """The TTL at which the control probe reaches the target."""
     mute: frozenset[int] = frozenset()
-    """Hops that name nobody."""
+    """Silent hops."""
     stingy: frozenset[int] = frozenset()
-    """Hops that name anybody only in every so many tries."""
+    """Hops that answer only in every n-th try."""
     seldom: int = 2
 
     def play(self, walk: FirewalkScan) -> FirewalkScan:
@@ -67,7 +67,7 @@ def test_each_suspect_is_lost_behind_its_own_hop() -> None:
     assert walk.names[0, 2, 15] == 2
 
 
-def test_a_hop_that_says_nothing_widens_the_range() -> None:
+def test_a_silent_hop_widens_the_range() -> None:
     walk = Line([1, 1, 3, 9], mute=frozenset({2})).play(one_host())
     assert walk.last.tolist() == [1, 1, 3]
     assert walk.lost.tolist() == [3, 3, 4]
@@ -84,13 +84,13 @@ def test_a_hop_that_names_a_control_too_seldom_proves_nothing() -> None:
     assert walk.lost.tolist() == [3, 3, 4]
 
 
-def test_without_a_witness_another_suspect_stands_in() -> None:
+def test_without_a_control_port_another_suspect_is_the_control() -> None:
     walk = Line([1, 1, 2]).play(one_host(with_witness=False))
     assert walk.last.tolist() == [1, 1, 2]
     assert walk.lost.tolist() == [2, 2, 0]
 
 
-def test_a_late_answer_of_the_hop_before_names_nobody() -> None:
+def test_a_late_answer_of_the_previous_hop_names_no_packet() -> None:
     walk = one_host()
     expired = np.ones(SUSPECTS + 1, dtype=np.bool_)
     codes = np.full(SUSPECTS + 1, ResultCode.REJECTED, dtype=np.uint8)
@@ -101,7 +101,7 @@ def test_a_late_answer_of_the_hop_before_names_nobody() -> None:
     assert walk.last.tolist() == [1, 1, 1]
 
 
-def test_where_nobody_speaks_the_walk_ends_without_a_place() -> None:
+def test_with_silent_hops_only_the_walk_ends_without_a_location() -> None:
     walk = Line([1, 1, 1, 1], length=99).play(one_host())
     assert walk.lost.tolist() == [0, 0, 0]
     assert walk.is_done

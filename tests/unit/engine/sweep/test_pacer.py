@@ -1,4 +1,4 @@
-"""The budget of an agent is a promise."""
+"""The pacer never exceeds its rate, also after delays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_rate_is_never_exceeded_whatever_the_pauses(rate: int, pauses: list[
 
 
 @given(rate=st.integers(1, 100_000), tick_ns=st.integers(1_000_000, 500_000_000))
-def test_who_comes_when_called_sends_everything_in_time(rate: int, tick_ns: int) -> None:
+def test_a_punctual_caller_sends_everything_in_time(rate: int, tick_ns: int) -> None:
     pacer = Pacer(start_ns=5, rate=rate, tick_ns=tick_ns)
     sent = 0
     for _ in range(20):

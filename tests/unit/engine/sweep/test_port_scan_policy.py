@@ -1,4 +1,4 @@
-"""Verdicts against simulated hosts that lose packets and answer only so often; time is simulated, too."""
+"""Port verdicts on simulated hosts that lose packets and limit their answers; time is simulated, too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASS_NS = 50 * MS
 
 @dataclass(slots=True)
 class Host:
-    """Answers each port as *truth* says, but refuses only with a token."""
+    """Answers each port according to *truth*, but a refusal needs a token."""
 
     truth: list[ResultCode]
     rate: float = 1e9
@@ -49,7 +49,7 @@ def result_of(codes: np.ndarray, errnos: np.ndarray | None = None) -> RoundResul
 
 
 def judge(hosts: list[Host], *, seed: int, most_passes: int = 3000) -> list[list[ResultCode]]:
-    """Ask until all is settled; returns the verdicts per host."""
+    """Run passes until everything is settled; returns the verdicts per host."""
     owners = np.repeat(np.arange(len(hosts)), [len(host.truth) for host in hosts])
     ports = np.concatenate([np.arange(len(host.truth)) for host in hosts])
     inquiry = PortScan(owners, seed=seed)
@@ -119,7 +119,7 @@ def test_one_host_s_limit_does_not_slow_the_others() -> None:
     assert inquiry.is_careful.tolist() == [True, False]
 
 
-def test_controls_stand_behind_the_ports_of_their_host() -> None:
+def test_control_ports_follow_the_ports_of_their_host() -> None:
     inquiry = PortScan(np.repeat([0, 1], 4), seed=1)
     first = inquiry.next_pass(now_ns=7)
     assert first is not None
@@ -187,7 +187,7 @@ def test_a_control_that_we_could_not_hear_is_no_limit() -> None:
 
 
 def ask(inquiry: PortScan, *codes: ResultCode, withdrawn: bool = False) -> ScanPass:
-    """One pass over a single host; each row ends like this if it is asked."""
+    """One pass over a single host, with these results for the rows that are asked."""
     chosen = inquiry.next_pass(now_ns=7)
     assert chosen is not None
     told = np.zeros(len(codes), dtype=np.uint8)

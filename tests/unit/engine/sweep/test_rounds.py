@@ -1,4 +1,4 @@
-"""A round counts each question once, and calls silence what it is."""
+"""A round counts each question once, and separates time-outs from silence that does not count."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OFFSET_NS = 5_000_000
 
 
 def started(count: int, *, sent: int | None = None) -> SweepRound:
-    """A round of *count* questions; row i leaves at 100 + 20·i, the first *sent* of them."""
+    """A round of *count* questions, the first *sent* of which are sent; row i at 100 + 20·i."""
     pacer = Pacer(start_ns=5, rate=None, tick_ns=1)
     rows = np.arange(count)
     running = SweepRound(3, count, [Queue(0, rows)], pacer, TIMEOUT_NS, drops_before=2)
@@ -45,7 +45,7 @@ def started(count: int, *, sent: int | None = None) -> SweepRound:
 
 
 def answers(*said: tuple[int, ResultCode, int], sender: str = "10.0.0.9", mtu: int = 0) -> SweepAnswers:
-    """Each: row, code, monotonic time."""
+    """Each entry: row, code, monotonic time."""
     count = len(said)
     return SweepAnswers(
         rows=np.array([row for row, _, _ in said]),
@@ -69,7 +69,7 @@ def test_the_first_answer_counts() -> None:
     assert (result.codes[1], result.rtts_ns[1]) == (ResultCode.REFUSED, 70)
 
 
-def test_the_last_news_is_when_it_came_not_when_it_was_read() -> None:
+def test_the_newest_answer_has_its_arrival_time_not_its_reading_time() -> None:
     running = started(3)
     running.note(
         answers((0, ResultCode.REACHED, 160), (1, ResultCode.REACHED, 150)),
@@ -132,7 +132,7 @@ def test_errors_name_their_sender() -> None:
     assert result.outcome(2, expected="10.0.0.1") == WrongPeer("10.0.0.1", "10.0.0.9", 100)
 
 
-def test_an_answer_to_what_was_not_asked_is_no_news() -> None:
+def test_an_answer_to_a_row_that_was_not_asked_is_ignored() -> None:
     running = started(2, sent=1)
     assert running.note(answers((1, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS) == 0
 
@@ -154,7 +154,7 @@ def test_an_impossible_port_is_one_clear_error(port: int) -> None:
         SweepTargets.of(TargetProtocol.SYN, ["10.0.0.1"], ports=port)
 
 
-def test_late_answers_are_kept_up_to_a_bound_and_told_once() -> None:
+def test_late_answers_are_kept_up_to_a_limit_and_returned_once() -> None:
     late = LateAnswers(most=5, most_batches=3)
     for _ in range(2):
         late.add(answers(*((row, ResultCode.REACHED, 150) for row in range(3))))
@@ -174,7 +174,7 @@ def test_a_verdict_takes_an_answer_that_came_late_and_no_check_does() -> None:
         assert running.close(drops=2).codes.tolist() == [code]
 
 
-def test_silence_while_we_stood_still_is_not_measured_and_says_for_how_long() -> None:
+def test_silence_during_a_stall_is_not_measured_and_has_its_length() -> None:
     running = started(2)
     running.note(answers((0, ResultCode.REACHED, 150)), wall_offset_ns=OFFSET_NS)
     result = running.close(drops=2, stalled_ns=1_234_567_890)

@@ -1,4 +1,4 @@
-"""A clock that stands still: which silences are believed afterwards."""
+"""Stalls of the driver, and the silences that count afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT_NS = 500 * MS
 
 
 def waited(*late_ms: int, plan_ms: int = 500) -> int:
-    """The stall that forbids to believe a silence, after waking up so late from each wait for *plan_ms*."""
+    """The stall because of which silence does not count, after waking up late from each wait of *plan_ms*."""
     awake, now_ns = StallGuard(), SENT_NS
     for late in late_ms:
         awake.plan(now_ns + plan_ms * MS)
@@ -48,7 +48,7 @@ def test_a_stall_before_the_last_question_left_does_not_matter() -> None:
     assert awake.stalled_ns(since_ns=SENT_NS, now_ns=SENT_NS + TIMEOUT_NS) == 0
 
 
-def test_whoever_comes_early_did_not_stand_still_and_the_earlier_plan_counts() -> None:
+def test_an_early_driver_did_not_stall_and_the_earlier_due_time_counts() -> None:
     awake = StallGuard()
     awake.plan(SENT_NS + TIMEOUT_NS)
     awake.note(SENT_NS + 10 * MS)
@@ -59,7 +59,7 @@ def test_whoever_comes_early_did_not_stand_still_and_the_earlier_plan_counts() -
     assert awake.stalled_ns(since_ns=SENT_NS, now_ns=SENT_NS + 300 * MS) == 200 * MS
 
 
-def test_nobody_is_late_who_planned_nothing() -> None:
+def test_without_a_due_time_nothing_is_late() -> None:
     awake = StallGuard()
     awake.note(SENT_NS + 9_000 * MS)
     assert awake.stalled_ns(since_ns=SENT_NS, now_ns=SENT_NS + 9_000 * MS) == 0

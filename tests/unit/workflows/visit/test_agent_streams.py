@@ -19,7 +19,7 @@ from netprobe.model.prose import Prose
 from netprobe.model.verdict import Verdict
 from netprobe.probes.ports import read_verdicts
 from netprobe.wire.messages import CheckAnswer, Declined, Refusal, Reply, decode_reply
-from netprobe.wire.stream import PlanTaken, ReplyLine, encode_said
+from netprobe.wire.stream import PlanTaken, ReplyLine, encode_output_line
 from netprobe.workflows.visit.agent_streams import AgentStreams, TalkTo, open_pipes
 
 ME = AgentId.parse("here/n1/host")
@@ -161,11 +161,11 @@ class Odd:
         yield self
 
 
-TAKEN = [encode_said(PlanTaken(1, (), "0"))]
+TAKEN = [encode_output_line(PlanTaken(1, (), "0"))]
 
 
 def reply(number: int, message: bytes) -> bytes:
-    return encode_said(ReplyLine(number, message))
+    return encode_output_line(ReplyLine(number, message))
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def reply(number: int, message: bytes) -> bytes:
     [
         (Odd([TAKEN, []]), "the agent ended"),
         (Odd([TAKEN, []], fails="ns/pod: out of memory"), "ns/pod: out of memory"),
-        (Odd([TAKEN, [b"Traceback"]]), "an agent's line: JSON is malformed: invalid character (byte 0)"),
-        (Odd([TAKEN, [reply(1, b"?")], []]), "reply: version 63 is not spoken here"),
+        (Odd([TAKEN, [b"Traceback"]]), "agent's output line: JSON is malformed: invalid character (byte 0)"),
+        (Odd([TAKEN, [reply(1, b"?")], []]), "reply: version 63 is not supported"),
     ],
 )
 async def test_why_there_is_no_reply_is_told(odd: Odd, why: str) -> None:
