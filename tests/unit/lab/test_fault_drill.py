@@ -68,23 +68,23 @@ def finding(cause: Cause) -> Finding:
 )
 async def test_a_fault_is_played_and_always_mended(found: tuple[Finding, ...], right: bool) -> None:
     fleet = ScriptedFleet(found)
-    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
-    verdict = await rehearsal.play(DrillFault("dns-down", {"cluster": "prod"}), linger_s=0.1)
+    drill = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdict = await drill.play(DrillFault("dns-down", {"cluster": "prod"}), linger_s=0.1)
     assert verdict.named_right is right
-    assert rehearsal.is_flawless is (right and rehearsal.is_in_time(verdict))
+    assert drill.is_flawless is (right and drill.is_in_time(verdict))
     assert fleet.removed == ["fault-1"]
-    assert rehearsal.moments["dns-down cluster=prod"].findings == found
+    assert drill.moments["dns-down cluster=prod"].findings == found
 
 
 async def test_a_lab_that_never_gets_well_is_an_error_that_says_what_is_missing() -> None:
     fleet = ScriptedFleet((finding(Cause.DNS_DOWN),), broken=True)
-    rehearsal = FaultDrill(fleet.ask, fleet, INTERVAL_NS)
+    drill = FaultDrill(fleet.ask, fleet, INTERVAL_NS)
     with pytest.raises(SystemRefusedError, match="1 findings are open"):
-        await rehearsal.wait_until_healthy(timeout_s=0.1)
+        await drill.wait_until_healthy(timeout_s=0.1)
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "said"),
+    ("snapshot", "expected"),
     [
         pytest.param(HEALTHY, "", id="healthy"),
         pytest.param(replace(HEALTHY, paths=()), "no reports yet", id="nothing heard"),
@@ -115,20 +115,20 @@ class TwoFaults(ScriptedFleet):
 
 async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN), finding(Cause.SNAT)))
-    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await rehearsal.play_together(
+    drill = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await drill.play_together(
         (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
     )
     assert [verdict.named_right for verdict in verdicts] == [True, True]
     assert fleet.removed == ["fault-dns-down", "fault-snat"]
-    assert not rehearsal.scorer.false_findings
+    assert not drill.scorer.false_findings
 
 
 async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN),))
-    rehearsal = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await rehearsal.play_together(
+    drill = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
+    verdicts = await drill.play_together(
         (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
     )
     assert [verdict.named_right for verdict in verdicts] == [True, False]
-    assert not rehearsal.is_flawless
+    assert not drill.is_flawless
