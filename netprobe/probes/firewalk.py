@@ -80,20 +80,28 @@ class FirewalkHop:
         return self.suspect is None and self.controls_answered == self.tries > 0
 
     @property
+    def is_at_target(self) -> bool:
+        """Whether the target itself spoke here."""
+        heard = self.suspect or self.control
+        return isinstance(heard, Ended) and is_target(heard.outcome)
+
+    @property
+    def address(self) -> str:
+        """The router that spoke here; empty for silence and for the target."""
+        match self.suspect or self.control:
+            case Expired(_, _, sender):
+                return sender
+            case Ended(_, _, Rejected(sender, _, _)):
+                return sender
+            case _:
+                return ""
+
+    @property
     def name(self) -> str:
         """Who spoke here: ``hop 2 (10.1.0.2)``, ``the target`` or ``hop 2``."""
-        heard = self.suspect or self.control
-        match heard:
-            case None:
-                return f"hop {self.ttl}"
-            case Expired(_, _, sender):
-                return f"hop {self.ttl} ({sender})"
-            case Ended() if is_target(heard.outcome):
-                return "the target"
-            case Ended(_, _, Rejected(sender, _, _)):
-                return f"hop {self.ttl} ({sender})"
-            case _:
-                return f"hop {self.ttl}"
+        if self.is_at_target:
+            return "the target"
+        return f"hop {self.ttl} ({self.address})" if self.address else f"hop {self.ttl}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +267,7 @@ def find_dropper(state: Firewalk) -> str:
         count = lost.ttl - last - 1
         between = f"{count} hop{'s' if count > 1 else ''} between that cannot be believed"
         return f"{where}; which of them cannot be known, with {between}"
-    if lost.name == "the target":
+    if lost.is_at_target:
         by = f"{before} as it forwards, or the target itself"
         quiet = " (or a service there that says nothing)" if state.spec.transport == "udp" else ""
         return f"{where}: by {by}{quiet}"
@@ -285,7 +293,7 @@ def _facts(state: Firewalk, ended: Ended | None) -> Iterator[tuple[str, str]]:
 def _describe_place(place: FirewalkHop, port: int, control: int) -> str:
     if place.is_silent:
         return "* (says nothing)"
-    heard, name = place.suspect, place.name.partition(" (")[2].rstrip(")") or place.name
+    heard, name = place.suspect, place.address or place.name
     if heard is not None:
         other = place.control.sender if isinstance(place.control, Expired) else ""
         apart = isinstance(heard, Expired) and other not in {"", heard.sender}
