@@ -316,7 +316,7 @@ def _agent(agent: AgentId, asked: tuple[tuple[Check, Legs], ...], silent: bool) 
         agent=agent,
         state=AgentState.SILENT if silent else AgentState.ALIVE,
         last_report_ns=TAKEN_NS - (8 if silent else 1) * SECOND_NS,
-        reason="no report for 8 s" if silent else "",
+        reason=Prose("no report for 8 s" if silent else ""),
         checks=sum(check.source == agent for check, _ in asked),
         loop_lag_ns=1_200_000,
         version="0.1.0",
@@ -331,16 +331,24 @@ def tunnel_down_finding() -> Finding:
         components=both,
         cause=Cause.TUNNEL_DOWN,
         confidence=0.9,
-        summary="Nothing crosses the tunnel between prod-us-west-1 and staging-eu-central-1 in either "
-        "direction, while both gateways' outer addresses still answer each other.",
-        evidence_for=(
-            Evidence("all 96 paths between the two clusters are down, from every node and both planes"),
-            Evidence("gateway outer addresses answer each other, so the network below the tunnel is alive"),
+        summary=Prose(
+            "Nothing crosses the tunnel between prod-us-west-1 and staging-eu-central-1 in either "
+            "direction, while both gateways' outer addresses still answer each other."
         ),
-        evidence_against=(Evidence("no status of the tunnel daemon itself is known"),),
+        evidence_for=(
+            Evidence(
+                Prose("all 96 paths between the two clusters are down, from every node and both planes")
+            ),
+            Evidence(
+                Prose("gateway outer addresses answer each other, so the network below the tunnel is alive")
+            ),
+        ),
+        evidence_against=(Evidence(Prose("no status of the tunnel daemon itself is known")),),
         first_seen_ns=TAKEN_NS - 5 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
-        next_step="On prod-us-west-1/gw: is the WireGuard daemon running, and when was its last handshake?",
+        next_step=Prose(
+            "On prod-us-west-1/gw: is the WireGuard daemon running, and when was its last handshake?"
+        ),
     )
 
 
@@ -350,12 +358,14 @@ def lossy_finding() -> Finding:
         components=(part.tunnel(STAGING, DEV), part.tunnel(DEV, STAGING)),
         cause=Cause.TUNNEL_LOSSY,
         confidence=0.85,
-        summary="The tunnel between staging-eu-central-1 and dev-on-premise loses about 30 % of its packets.",
-        evidence_for=(Evidence("48 paths over it lose 25–36 %, all others lose nothing"),),
+        summary=Prose(
+            "The tunnel between staging-eu-central-1 and dev-on-premise loses about 30 % of its packets."
+        ),
+        evidence_for=(Evidence(Prose("48 paths over it lose 25–36 %, all others lose nothing")),),
         first_seen_ns=TAKEN_NS - 64 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
         loss=0.3,
-        next_step="Look at the provider's line between the two gateways.",
+        next_step=Prose("Look at the provider's line between the two gateways."),
     )
 
 
@@ -365,13 +375,15 @@ def one_way_finding() -> Finding:
         components=(part.tunnel(PROD, DEV),),
         cause=Cause.RETURN_PATH_DROPPED,
         confidence=0.85,
-        summary="Packets from prod-us-west-1 to dev-on-premise vanish on the link; the others pass.",
+        summary=Prose("Packets from prod-us-west-1 to dev-on-premise vanish on the link; the others pass."),
         evidence_for=(
-            Evidence("dev's agents count requests in and answers out, prod's agents hear nothing back"),
+            Evidence(
+                Prose("dev's agents count requests in and answers out, prod's agents hear nothing back")
+            ),
         ),
         first_seen_ns=TAKEN_NS - 12 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
-        next_step="Check rp_filter and the forward rules on dev-on-premise/gw.",
+        next_step=Prose("Check rp_filter and the forward rules on dev-on-premise/gw."),
     )
 
 
@@ -381,11 +393,11 @@ def dns_finding() -> Finding:
         components=(part.dns(DEV),),
         cause=Cause.DNS_DOWN,
         confidence=0.95,
-        summary="The DNS server of dev-on-premise answers nobody, although its address can be pinged.",
-        evidence_for=(Evidence("all 12 DNS checks of the cluster time out"),),
+        summary=Prose("The DNS server of dev-on-premise answers nobody, although its address can be pinged."),
+        evidence_for=(Evidence(Prose("all 12 DNS checks of the cluster time out")),),
         first_seen_ns=TAKEN_NS - 20 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
-        next_step="kubectl -n kube-system get pods -l k8s-app=kube-dns",
+        next_step=Prose("kubectl -n kube-system get pods -l k8s-app=kube-dns"),
     )
 
 
@@ -395,11 +407,15 @@ def sick_finding(agent: AgentId) -> Finding:
         components=(part.agent(agent),),
         cause=Cause.AGENT_SICK,
         confidence=0.95,
-        summary=f"Agent {agent} has stopped measuring; its node answers, so the network is not to blame.",
-        evidence_for=(Evidence("no report for 8 s, while its address answers pings"),),
+        summary=Prose(
+            f"Agent {agent} has stopped measuring; its node answers, so the network is not to blame."
+        ),
+        evidence_for=(Evidence(Prose("no report for 8 s, while its address answers pings")),),
         first_seen_ns=TAKEN_NS - 6 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
-        next_step=f"kubectl --context {agent.cluster} -n netprobe logs -l app=netprobe-agent --tail 50",
+        next_step=Prose(
+            f"kubectl --context {agent.cluster} -n netprobe logs -l app=netprobe-agent --tail 50"
+        ),
     )
 
 
@@ -428,11 +444,11 @@ def agent_cut_off() -> Snapshot:
         components=(part.bus_way(node),),
         cause=Cause.AGENT_CUT_OFF,
         confidence=0.7,
-        summary=f"Agents {missed[0]} and {missed[1]} run since 03:12 and have never come to the bus.",
+        summary=Prose(f"Agents {missed[0]} and {missed[1]} run since 03:12 and have never come to the bus."),
         hidden=tuple(map(part.agent, missed)),
         first_seen_ns=TAKEN_NS - 60 * SECOND_NS,
         last_seen_ns=TAKEN_NS,
-        next_step="Look at kube-proxy and DNS there.",
+        next_step=Prose("Look at kube-proxy and DNS there."),
     )
     return snapshot_of(default_inventory(), silent=frozenset(missed), findings=(finding,))
 
@@ -481,13 +497,13 @@ def _with_two_faults(inventory: Inventory) -> Snapshot:
     down = replace(
         tunnel_down_finding(),
         components=_both(broken),
-        summary=f"Nothing crosses the tunnel between {broken.source} and {broken.target}.",
-        next_step=f"On {broken.target}/gw: is the WireGuard daemon running?",
+        summary=Prose(f"Nothing crosses the tunnel between {broken.source} and {broken.target}."),
+        next_step=Prose(f"On {broken.target}/gw: is the WireGuard daemon running?"),
     )
     lossy = replace(
         lossy_finding(),
         components=_both(weak),
-        summary=f"The tunnel between {weak.source} and {weak.target} loses about 30 % of its packets.",
+        summary=Prose(f"The tunnel between {weak.source} and {weak.target} loses about 30 % of its packets."),
     )
     losses = dict.fromkeys(down.components, 1.0) | dict.fromkeys(lossy.components, 0.3)
     return snapshot_of(inventory, lossy=losses, findings=(down, lossy))

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from netprobe.analysis.intent.incidents import find_deviation
 from netprobe.errors import SystemRefusedError
 from netprobe.model.finding import Evidence, Finding
+from netprobe.model.prose import Prose
 from netprobe.wire.intent_watch import IntentReport
 
 MAX_WATCHES = 100
 MAX_ENDED = 1_000
-_SILENT = Evidence("its watcher has ended: a repair is not confirmed")
+_SILENT = Evidence(Prose("its watcher has ended: a repair is not confirmed"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from netprobe.model.component import Component
 from netprobe.model.names import CheckId
+from netprobe.model.prose import NO_PROSE, Prose
 
 
 class Cause(StrEnum):
@@ -51,7 +52,7 @@ UNMEASURED = frozenset({Cause.AGENT_SICK, Cause.AGENT_CUT_OFF})
 class Evidence:
     """One sentence for or against a finding, and the checks it rests on."""
 
-    text: str
+    text: Prose
     checks: tuple[CheckId, ...] = ()
 
 
@@ -69,7 +70,7 @@ class Finding:
     cause: Cause
     confidence: float
     """0–1."""
-    summary: str
+    summary: Prose
     """One sentence for the person on call."""
     evidence_for: tuple[Evidence, ...] = ()
     evidence_against: tuple[Evidence, ...] = ()
@@ -82,4 +83,4 @@ class Finding:
     ended_ns: int | None = None
     loss: float | None = None
     """Estimated loss of the component, 0–1, if it is partial."""
-    next_step: str = ""
+    next_step: Prose = NO_PROSE

@@ -144,10 +144,10 @@ def _card(finding: Finding, names: Names) -> str:
     rows = [("cause", f"{finding.cause}, {percent(finding.confidence)} sure"),
             ("where", ", ".join(map(str, finding.components))),
             ("since", moment(finding.first_seen_ns))]  # fmt: skip
-    rows += [("for", evidence.text) for evidence in finding.evidence_for]
-    rows += [("against", evidence.text) for evidence in finding.evidence_against]
+    rows += [("for", str(evidence.text)) for evidence in finding.evidence_for]
+    rows += [("against", str(evidence.text)) for evidence in finding.evidence_against]
     rows += [("hits", f"{len(finding.affected)} paths")]
-    rows += [("next", finding.next_step)] if finding.next_step else []
+    rows += [("next", str(finding.next_step))] if finding.next_step else []
     table = "".join(
         f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left">{escape(text)}</td></tr>'
@@ -155,7 +155,7 @@ def _card(finding: Finding, names: Names) -> str:
     )
     return (
         f'<div style="border-left:5px solid {colour};padding:2px 14px;margin:0 0 14px">'
-        f"<strong>{escape(headline(finding, names))}</strong><p>{escape(finding.summary)}</p>"
+        f"<strong>{escape(headline(finding, names))}</strong><p>{escape(str(finding.summary))}</p>"
         f"<table>{table}</table></div>"
     )
 

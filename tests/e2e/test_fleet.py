@@ -254,10 +254,10 @@ def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: InstalledF
     (finding,) = (one for one in snapshot.findings if one.cause is Cause.AGENT_CUT_OFF)
     tell(f"{finding.summary}: found {(finding.first_seen_ns - began_ns) / 1e9:.0f} s after the break")
     assert parts((finding,)) == {f"bus-way({PROD}/prod-2)"}
-    assert "have never come to the bus, while other agents of its cluster do" in finding.summary
+    assert "have never come to the bus, while other agents of its cluster do" in str(finding.summary)
     told = [evidence.text for evidence in finding.evidence_for]
-    assert any("are answered: node and pod are reachable" in text for text in told), told
-    assert any("fail their readiness probe" in text for text in told), told
+    assert any("are answered: node and pod are reachable" in str(text) for text in told), told
+    assert any("fail their readiness probe" in str(text) for text in told), told
     fleet.until_healthy()
 
 

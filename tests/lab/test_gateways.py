@@ -25,6 +25,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import Reading, RuleCounter
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeId, NodeName
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.ssh import SshAccess
 from netprobe.store.bundle import write_bundle
@@ -177,11 +178,11 @@ def test_the_counter_of_a_drop_rule_moves_by_exactly_our_packets(pair: Pair) -> 
     finally:
         pair.west.host.nft()
     finding = Finding(
-        "f", (parts.firewall_rule(NodeId.parse("west/gw"), port="icmp"),), Cause.POLICY_DROP, 0.5, ""
+        "f", (parts.firewall_rule(NodeId.parse("west/gw"), port="icmp"),), Cause.POLICY_DROP, 0.5, Prose("")
     )
     weighed = weigh_finding(finding, [GatewayReadings(after, before, sent=20)], inventory=pair.inventory)
     (told,) = (each.text for each in weighed.evidence_for)
-    assert told.endswith("in inet test forward moved by exactly our 20 packets")
+    assert str(told).endswith("in inet test forward moved by exactly our 20 packets")
     assert weighed.confidence == pytest.approx(EXACT_COUNT / (1 + EXACT_COUNT))
 
 
@@ -221,7 +222,7 @@ DROPS_PINGS = 'add rule inet test input iifname "wg0" icmp type echo-request cou
 def test_diagnosis_sends_packets_of_its_own_and_finds_them_in_the_counter_of_the_rule(pair: Pair) -> None:
     wait_for_handshake(pair)
     finding = Finding(
-        "f", (parts.firewall_rule(NodeId.parse("east/gw"), port="icmp"),), Cause.POLICY_DROP, 0.6, ""
+        "f", (parts.firewall_rule(NodeId.parse("east/gw"), port="icmp"),), Cause.POLICY_DROP, 0.6, Prose("")
     )
     pair.east.host.nft(DROPS_PINGS)
     try:
@@ -240,7 +241,9 @@ def test_why_tells_that_what_one_direction_loses_is_dropped_behind_the_tunnel_an
 ) -> None:
     wait_for_handshake(pair)
     lost = (parts.tunnel(WEST, EAST),)
-    finding = Finding("f", lost, Cause.RETURN_PATH_DROPPED, 0.6, "Dropped.", first_seen_ns=time.time_ns())
+    finding = Finding(
+        "f", lost, Cause.RETURN_PATH_DROPPED, 0.6, Prose("Dropped."), first_seen_ns=time.time_ns()
+    )
     bundle = pair.folder / "one-way"
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
     pair.east.host.nft(DROPS_PINGS)
@@ -269,7 +272,7 @@ def test_a_tunnel_that_gateways_call_connected_is_a_contradiction(pair: Pair) ->
     wait_for_handshake(pair)
     long_ago = time.time_ns() - 3_600 * 10**9
     finding = Finding(
-        "f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.75, "down", first_seen_ns=long_ago
+        "f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.75, Prose("down"), first_seen_ns=long_ago
     )
     told = json.dumps(_diagnose(pair, finding))
     assert "contradiction: west/gw says connected (the tunnel's last handshake was" in told
@@ -281,7 +284,7 @@ def test_a_tunnel_that_gateways_call_connected_is_a_contradiction(pair: Pair) ->
 def test_why_tells_the_contradiction_beside_what_packets_say(pair: Pair) -> None:
     wait_for_handshake(pair)
     began_ns = time.time_ns() - 3_600 * 10**9
-    finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.9, "The tunnel is down.",
+    finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.9, Prose("The tunnel is down."),
                       first_seen_ns=began_ns)  # fmt: skip
     bundle = pair.folder / "why"
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
@@ -300,7 +303,12 @@ def test_a_tunnel_that_swallows_packets_is_confirmed_by_its_gateways(pair: Pair)
     pair.east.host.nft(drop)
     try:
         finding = Finding(
-            "f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.6, "down", first_seen_ns=time.time_ns()
+            "f",
+            (parts.tunnel(WEST, EAST),),
+            Cause.TUNNEL_DOWN,
+            0.6,
+            Prose("down"),
+            first_seen_ns=time.time_ns(),
         )
         told = _diagnose(pair, finding)
     finally:

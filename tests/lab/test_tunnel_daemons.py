@@ -23,6 +23,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.gateway import Reading, TunnelPeer
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
+from netprobe.model.prose import Prose
 from netprobe.model.ssh import SshAccess
 from tests.lab.namespaces import Host, Namespaces
 from tests.lab.sshd import Keys, Server, need_sshd
@@ -273,9 +274,9 @@ def test_an_established_association_that_swallows_packets_speaks_for_a_dead_tunn
         after = Reading("west/gw", time.time_ns(), ipsec.peers("west"))
     finally:
         east.nft()
-    finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.6, "down")
+    finding = Finding("f", (parts.tunnel(WEST, EAST),), Cause.TUNNEL_DOWN, 0.6, Prose("down"))
     told = weigh_finding(finding, [GatewayReadings(after, before)], inventory=ipsec.inventory)
-    assert "bytes went into the tunnel meanwhile, none came back" in told.evidence_for[0].text
+    assert "bytes went into the tunnel meanwhile, none came back" in str(told.evidence_for[0].text)
     assert told.confidence > 0.6
 
 

@@ -84,7 +84,7 @@ def test_the_round_ends_with_the_part_that_is_broken(part: Component) -> None:
     assert analyst.narrow(finding.id, narrowed.left, narrowed.answers)
     (after,) = analyst.conclude(now_ns=T0 + (INTERVALS + 3) * SECOND).findings
     assert (after.id, after.components, after.indistinguishable) == (finding.id, (part,), ())
-    assert [each.text for each in after.evidence_for[-len(narrowed.answers) :]] == list(narrowed.answers)
+    assert [str(each.text) for each in after.evidence_for[-len(narrowed.answers) :]] == list(narrowed.answers)
 
 
 def test_without_a_budget_or_without_agents_nothing_is_asked_and_nothing_is_claimed() -> None:

@@ -76,10 +76,10 @@ def test_a_one_way_fault_shows_what_arrived_and_accuses_only_that_way() -> None:
     (finding,) = said.findings
     assert f"tunnel({dev}→{prod})" not in map(str, finding.hidden)
     told = {
-        way: [int(word) for word in re.findall(r"\d+", each.text)]
+        way: [int(word) for word in re.findall(r"\d+", str(each.text))]
         for each in finding.evidence_for
         for way in ("out", "back")
-        if each.text.startswith(f"over it on the way {way}: ")
+        if str(each.text).startswith(f"over it on the way {way}: ")
     }
     out, back = told["out"], told["back"]
     assert out[0] == 0 < out[1], "with the part on the way out nothing arrives"

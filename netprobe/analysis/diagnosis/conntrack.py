@@ -17,6 +17,7 @@ from netprobe.model.component import ComponentKind, node_out
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 
 _NEW = frozenset((Aspect.TCP, Aspect.SERVICE, Aspect.DNS))
 _OLD = frozenset((Aspect.ICMP, Aspect.UDP))
@@ -58,9 +59,11 @@ def _build_full_hypothesis(
         core=numbers,
         explained={number for number in index.at_node[node] if index.checks[number].aspect in _NEW},
         evidence=(
-            Evidence(f"{len(core)} checks that open a new flow each time are silent", index.ids(numbers)),
-            Evidence(f"{len(old)} checks of the same agents that keep their flow pass", passing),
-            Evidence(f"others connect to the same ports of {len(reached)} nodes"),
+            Evidence(
+                Prose(f"{len(core)} checks that open a new flow each time are silent"), index.ids(numbers)
+            ),
+            Evidence(Prose(f"{len(old)} checks of the same agents that keep their flow pass"), passing),
+            Evidence(Prose(f"others connect to the same ports of {len(reached)} nodes")),
         ),
     )
 

@@ -16,6 +16,7 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
 from netprobe.model.component import Component, ComponentKind, Written
 from netprobe.model.finding import Evidence
+from netprobe.model.prose import Prose
 
 _LEAST = 4
 _NEARLY_ALL = 0.9
@@ -77,8 +78,10 @@ def _build_hypothesis(
         core=core,
         words={"loss": told},
         evidence=(
-            Evidence(f"{len(core)} checks that cross it take {told}; the same agents are quick elsewhere",
-                     index.ids(core)),
+            Evidence(
+                Prose(f"{len(core)} checks that cross it take {told}; the same agents are quick elsewhere"),
+                index.ids(core),
+            ),
         ),
         patience=2,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from netprobe.model.component import ComponentKind, gateway_in, gateway_out, nod
 from netprobe.model.component import agent as agent_component
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
+from netprobe.model.prose import Prose
 
 
 def find_dead_nodes(
@@ -55,8 +56,8 @@ def _build_dead_hypothesis(
         core=core,
         explained=hidden,
         evidence=(
-            Evidence(f"none of its agents reports: {_list(index.agents_on[node])}"),
-            Evidence(f"{len(sources)} agents ask it, by ping too, and hear nothing", index.ids(core)),
+            Evidence(Prose(f"none of its agents reports: {_list(index.agents_on[node])}")),
+            Evidence(Prose(f"{len(sources)} agents ask it, by ping too, and hear nothing"), index.ids(core)),
         ),
     )
 
@@ -91,9 +92,9 @@ def _build_sick_hypothesis(
         core=core,
         explained=every | {check.number for check in index.from_agent.get(agent, ())},
         evidence=(
-            Evidence("it delivers no reports"),
-            Evidence(f"{len(pinged)} agents ping its address and are answered", index.ids(pinged)),
-            Evidence("nobody gets an answer from the agent itself", index.ids(core)),
+            Evidence(Prose("it delivers no reports")),
+            Evidence(Prose(f"{len(pinged)} agents ping its address and are answered"), index.ids(pinged)),
+            Evidence(Prose("nobody gets an answer from the agent itself"), index.ids(core)),
         ),
     )
 

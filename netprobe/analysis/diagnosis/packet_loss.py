@@ -32,6 +32,7 @@ from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 
 _DEAD = SetCover(bad_share=0.999, good_share=0.0)
 _LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
@@ -299,7 +300,7 @@ def _evidence(
     asked = sum(observation.seen[number].asked for number in core if number in observation.seen)
     reached = sum(observation.seen[number].reached for number in core if number in observation.seen)
     text = f"{len(core)} checks of {len(sources)} agents: {reached} of {asked} probes answered"
-    return (Evidence(text, index.ids(core)),)
+    return (Evidence(Prose(text), index.ids(core)),)
 
 
 def _directions(
@@ -319,7 +320,7 @@ def _directions(
             text = f"over it on {way}: {arrived} of {asked} requests arrive"
             reached = sum(observation.seen[n].reached for n in numbers)
             answers = f", {reached} of {arrived} answers come back" if arrived else ""
-            yield Evidence(text + answers, index.ids(numbers))
+            yield Evidence(Prose(text + answers), index.ids(numbers))
 
 
 def _witnesses(
@@ -333,7 +334,7 @@ def _witnesses(
         and observation.seen[number].is_good
         and index.surely_crosses(number, every)
     ]
-    return (Evidence(f"{len(good)} checks that cross it are fine", index.ids(good)),) if good else ()
+    return (Evidence(Prose(f"{len(good)} checks that cross it are fine"), index.ids(good)),) if good else ()
 
 
 def group_lossy(
@@ -379,7 +380,9 @@ def _build_lossy_hypothesis(
         core=core,
         explained=_crossing(index, parts),
         words={"loss": f"{100 * loss:.0f} %"},
-        evidence=(Evidence(f"{len(core)} checks that cross it lose some of their probes, others none", ids),),
+        evidence=(
+            Evidence(Prose(f"{len(core)} checks that cross it lose some of their probes, others none"), ids),
+        ),
         loss=loss,
         is_solid=_is_steady(observations, core) and (len(group) > 1 or group[0].is_solid),
         patience=_LOSSY_INTERVALS if is_link else _LOSSY_PATIENCE,

@@ -13,6 +13,7 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, gateway_out, node_out, pod_in
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
+from netprobe.model.prose import Prose
 
 
 def find_wrong_peers(observation: IntervalObservation, index: PlanIndex) -> tuple[Hypothesis, ...]:
@@ -63,7 +64,7 @@ def _build_astray_hypothesis(
         core=numbers,
         explained=touched,
         words={"detail": detail},
-        evidence=(Evidence(detail, index.ids(numbers)),),
+        evidence=(Evidence(Prose(detail), index.ids(numbers)),),
     )
 
 
@@ -110,8 +111,10 @@ def _build_translated_hypothesis(
         words={"detail": f"{agent} is seen as {source}"},
         evidence=(
             Evidence(
-                f"{len(examples)} agents are seen under an address that is not theirs, as {agent} under "
-                f"{source}",
+                Prose(
+                    f"{len(examples)} agents are seen under an address that is not theirs, as {agent} under "
+                    f"{source}"
+                ),
                 index.ids(numbers),
             ),
         ),

@@ -27,6 +27,7 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 
 _CHANCE = 0.005
 _ROLLOUT_INTERVALS = 6
@@ -239,7 +240,8 @@ def _build_hypothesis(
         words={"where": where, "zone": part.zone, "port": part.port},
         evidence=(
             Evidence(
-                f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(observation, numbers)}", ids
+                Prose(f"{len(numbers)} checks from {len(nodes)} nodes fail: {_words(observation, numbers)}"),
+                ids,
             ),
         ),
         against=_against(observation, index, part),
@@ -264,7 +266,7 @@ def _is_half(observation: IntervalObservation, number: int) -> bool:
 
 def _against(observation: IntervalObservation, index: PlanIndex, part: Component) -> tuple[Evidence, ...]:
     good = [n for n in index.crossing[part] if n in observation.seen and observation.seen[n].is_good]
-    return (Evidence(f"{len(good)} checks that cross it are fine", index.ids(good)),) if good else ()
+    return (Evidence(Prose(f"{len(good)} checks that cross it are fine"), index.ids(good)),) if good else ()
 
 
 def _answer(observation: IntervalObservation, numbers: Iterable[int]) -> Answer:

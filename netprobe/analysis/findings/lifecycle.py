@@ -22,6 +22,7 @@ from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import CheckId, NodeId
+from netprobe.model.prose import Prose
 
 _QUIET_INTERVALS = 2
 """Intervals without support after which a finding has ended."""
@@ -160,10 +161,10 @@ class FindingLifecycle:
             components=named.components,
             cause=named.cause,
             confidence=named.row.confidence,
-            summary=named.summary,
-            next_step=named.row.next_step,
+            summary=Prose(named.summary),
+            next_step=Prose(named.row.next_step),
             indistinguishable=left[1:],
-            evidence_for=(*case.finding.evidence_for, *map(Evidence, told)),
+            evidence_for=(*case.finding.evidence_for, *(Evidence(Prose(text)) for text in told)),
         )
         return True
 
@@ -224,7 +225,7 @@ class FindingLifecycle:
             components=hypothesis.components,
             cause=hypothesis.cause,
             confidence=hypothesis.row.confidence,
-            summary=hypothesis.summary + (" It comes and goes." if is_flapping else ""),
+            summary=Prose(hypothesis.summary + (" It comes and goes." if is_flapping else "")),
             evidence_for=hypothesis.evidence,
             evidence_against=hypothesis.against,
             indistinguishable=hypothesis.indistinguishable,
@@ -232,7 +233,7 @@ class FindingLifecycle:
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
             loss=hypothesis.loss,
-            next_step=hypothesis.row.next_step,
+            next_step=Prose(hypothesis.row.next_step),
         )
         case = self._open[hypothesis.key] = OpenFinding(hypothesis, finding, is_flapping=is_flapping)
         case.note(observation, self._index)

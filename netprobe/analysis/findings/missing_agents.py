@@ -26,6 +26,7 @@ from netprobe.model.component import agent as agent_part
 from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import AgentId, ClusterName, Plane
+from netprobe.model.prose import Prose
 
 LATE_AFTER_NS = 60_000_000_000
 """How long a process may take to start, find the bus and measure, whatever the interval."""
@@ -320,14 +321,14 @@ class MissingAgents:
             components=supposed.components,
             cause=supposed.cause,
             confidence=supposed.row.confidence,
-            summary=supposed.summary,
+            summary=Prose(supposed.summary),
             evidence_for=evidence,
             evidence_against=against,
             hidden=tuple(part for part in map(agent_part, group.late) if part not in group.parts),
             affected=index.ids(checks),
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
-            next_step=supposed.row.next_step,
+            next_step=Prose(supposed.row.next_step),
         )
         self._cases[group.key] = _Case(frozenset(group.late), finding)
 
@@ -357,5 +358,5 @@ def _with_silence(finding: Finding, agents: Iterable[AgentId]) -> Finding:
     if not told:
         return finding
     more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-    said = Evidence(f"called running, and does not report: {', '.join(told[:3])}{more}")
+    said = Evidence(Prose(f"called running, and does not report: {', '.join(told[:3])}{more}"))
     return replace(finding, evidence_for=(*finding.evidence_for, said))

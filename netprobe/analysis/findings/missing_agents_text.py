@@ -10,6 +10,7 @@ from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.expected_agents import AgentPod
 from netprobe.model.finding import Evidence
+from netprobe.model.prose import Prose
 
 _SLACK_NS = 60_000_000_000
 """How much later than its start we notice a pod without saying so."""
@@ -67,11 +68,11 @@ def find_evidence(
     ready = [pod for pod in pods if pod.is_ready]
     named = ", ".join(f"{pod.namespace}/{pod.name}" for pod in pods[:_MOST])
     more = f" and {len(pods) - _MOST} more" if len(pods) > _MOST else ""
-    told = [Evidence(f"called running by its API: {named}{more}")]
+    told = [Evidence(Prose(f"called running by its API: {named}{more}"))]
     if len(ready) < len(pods):
-        told.append(Evidence(f"{len(pods) - len(ready)} of {len(pods)} fail their readiness probe: "
-                             "by their own word no report of theirs is taken"))  # fmt: skip
-    against = [Evidence(f"{len(ready)} of {len(pods)} pass their readiness probe: a report was taken")]
+        told.append(Evidence(Prose(f"{len(pods) - len(ready)} of {len(pods)} fail their readiness probe: "
+                             "by their own word no report of theirs is taken")))  # fmt: skip
+    against = [Evidence(Prose(f"{len(ready)} of {len(pods)} pass their readiness probe: a report was taken"))]
     told += _hear_peers(late, index, observation)
     return tuple(told), tuple(against) if ready else ()
 
@@ -83,7 +84,7 @@ def _hear_peers(
     towards = [check for each in late for check in index.to_agent.get(each.pod.agent, ())]
     asked = [check for check in towards if observation is not None and check.number in observation.seen]
     if observation is None or not asked:
-        yield Evidence("nobody asks their addresses now: whether they can be reached is not measured")
+        yield Evidence(Prose("nobody asks their addresses now: whether they can be reached is not measured"))
         return
     good = [check for check in asked if observation.seen[check.number].reached]
     own = [check for check in good if check.aspect in {Aspect.UDP, Aspect.V6}]
@@ -99,7 +100,7 @@ def _hear_peers(
 
 
 def _counted(what: str, checks: Sequence[CheckFacts], index: PlanIndex) -> Evidence:
-    return Evidence(f"{len(checks)} checks {what}", index.ids([check.number for check in checks]))
+    return Evidence(Prose(f"{len(checks)} checks {what}"), index.ids([check.number for check in checks]))
 
 
 def _at(wall_ns: int) -> str:

@@ -15,6 +15,7 @@ from netprobe.analysis.gateway_evidence.statements import GatewayReadings, State
 from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.inventory import Inventory
+from netprobe.model.prose import Prose
 
 SYMPTOM = Symptom(ComponentKind.TUNNEL, note=Note.CALLED_CONNECTED)
 
@@ -46,16 +47,16 @@ def _contradicted(finding: Finding, statements: tuple[Statement, ...]) -> Findin
     row = read_table(SYMPTOM)
     tunnels = tuple(part for part in finding.components if part.kind is ComponentKind.TUNNEL)
     supposed = build_hypothesis(SYMPTOM, tunnels, core=())
-    packets = Evidence(f"packets: {finding.summary}", finding.affected)
+    packets = Evidence(Prose(f"packets: {finding.summary}"), finding.affected)
     return Finding(
         id=f"{row.cause}:{'+'.join(map(str, tunnels))}",
         components=tunnels,
         cause=row.cause,
         confidence=round(row.confidence * finding.confidence, 4),
-        summary=supposed.summary,
-        evidence_for=(*(Evidence(told.text) for told in statements), packets),
+        summary=Prose(supposed.summary),
+        evidence_for=(*(Evidence(Prose(told.text)) for told in statements), packets),
         affected=finding.affected,
         first_seen_ns=finding.first_seen_ns,
         last_seen_ns=finding.last_seen_ns,
-        next_step=row.next_step,
+        next_step=Prose(row.next_step),
     )

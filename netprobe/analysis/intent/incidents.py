@@ -137,14 +137,16 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
         (part,),
         cause,
         1.0,
-        f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {doors} {seen}.",
+        Prose(f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {doors} {seen}."),
         evidence_for=(
-            Evidence(str(told.example)),
-            Evidence(f"asked again and again by netprobe verify -f {watch}"),
+            Evidence(told.example),
+            Evidence(Prose(f"asked again and again by netprobe verify -f {watch}")),
         ),
         first_seen_ns=first_seen_ns,
         last_seen_ns=last_seen_ns,
-        next_step=f"netprobe verify -f {watch} --locate all: every door, and where it is lost or let through",
+        next_step=Prose(
+            f"netprobe verify -f {watch} --locate all: every door, and where it is lost or let through"
+        ),
     )
 
 

@@ -298,7 +298,7 @@ def _is_of(target: Endpoint, check: Check) -> bool:
 
 def _say(pair: _PairChecks, state: PathState, finding: Finding | None) -> str:
     one, other = pair.source.name, pair.target.name
-    because = _begin_small(finding.summary.rstrip(".")) if finding else ""
+    because = _begin_small(str(finding.summary).rstrip(".")) if finding else ""
     match state:
         case PathState.UP:
             return f"{one} reaches {other}" + (f", but {because}." if because else f": {_counts(pair)}.")
@@ -335,7 +335,7 @@ def _reasons(pair: _PairChecks, steps: Sequence[PathStep], finding: Finding | No
         if out or back:
             yield f"where it was counted, {out} probes were lost on the way out and {back} on the way back"
     if finding is not None:
-        yield from (each.text for each in finding.evidence_for[:_REASONS])
+        yield from (str(each.text) for each in finding.evidence_for[:_REASONS])
         yield from (f"against it: {each.text}" for each in finding.evidence_against[:1])
     for step in steps:
         if step.layer == "DNS" and step.state in _TROUBLED:

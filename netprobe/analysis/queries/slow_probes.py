@@ -21,6 +21,7 @@ from netprobe.model.finding import Evidence
 from netprobe.model.flow import FlowState
 from netprobe.model.names import AgentId, NodeId, Plane
 from netprobe.model.outcome import AppFailed, NotMeasured, Outcome, Reached, TimedOut
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState
 from netprobe.model.units import SECOND_NS
@@ -109,7 +110,7 @@ def read_probe_symptoms(told: Sequence[ProbeResult], way: ProbePath) -> Iterator
         for read in READERS:
             mark = read(one, way)
             if mark is not None:
-                evidence = (Evidence(f"asked with patience: {mark.told}", (one.check.id,)),)
+                evidence = (Evidence(Prose(f"asked with patience: {mark.told}"), (one.check.id,)),)
                 yield build_hypothesis(mark.symptom, (mark.part,), core=(), evidence=evidence)
 
 

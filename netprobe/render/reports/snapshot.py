@@ -71,7 +71,11 @@ class SnapshotReport:
         findings = self.snapshot.findings
         for finding in findings:
             yield ReportCase(
-                self._headline(finding), "findings", CaseOutcome.FAILED, str(finding.cause), finding.summary
+                self._headline(finding),
+                "findings",
+                CaseOutcome.FAILED,
+                str(finding.cause),
+                str(finding.summary),
             )
         if not findings:
             yield ReportCase("no open finding", "findings", CaseOutcome.PASSED)
@@ -82,7 +86,7 @@ class SnapshotReport:
             alive = status.state is AgentState.ALIVE
             outcome = CaseOutcome.PASSED if alive else CaseOutcome.SKIPPED
             yield ReportCase(
-                str(status.agent), "agents", outcome, message="" if alive else status.reason or "absent"
+                str(status.agent), "agents", outcome, message="" if alive else str(status.reason) or "absent"
             )
 
     def problems(self) -> Iterator[ReportProblem]:

@@ -236,7 +236,7 @@ def finding_block(
 
 
 def _finding_rows(finding: Finding, more: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str | Text]]:
-    yield "what", Text(finding.summary, style="bold")
+    yield "what", Text(str(finding.summary), style="bold")
     yield "where", list_parts(finding.components)
     if finding.loss is not None:
         yield "loss", percent(finding.loss)
@@ -250,12 +250,12 @@ def _finding_rows(finding: Finding, more: Iterable[tuple[str, str]]) -> Iterable
         yield "hits", count(len(finding.affected), "path")
     yield from more
     if finding.next_step:
-        yield "next", finding.next_step
+        yield "next", str(finding.next_step)
 
 
 def _evidence_rows(label: str, evidence: tuple[Evidence, ...]) -> Iterable[tuple[str, str]]:
     for index, each in enumerate(evidence):
-        yield label if index == 0 else "", each.text
+        yield label if index == 0 else "", str(each.text)
 
 
 def list_parts(components: tuple[Component, ...], most: int = 6) -> str:
@@ -317,7 +317,7 @@ def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
 
 
 def _agent_remarks(status: AgentStatus) -> str:
-    reasons = [status.reason] if status.reason else []
+    reasons = [str(status.reason)] if status.reason else []
     if Capability.ICMP_NONE in status.capabilities:
         reasons.append("sends no ICMP")
     if status.windows_spooled:

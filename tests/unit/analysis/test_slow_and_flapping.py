@@ -55,7 +55,7 @@ def test_a_tunnel_that_has_become_slow_is_named_and_its_paths_are_degraded() -> 
     assert (list(score.named), score.false) == ([0], {})
     assert score.last is not None
     (finding,) = score.last.findings
-    assert "usually" in finding.summary
+    assert "usually" in str(finding.summary)
     assert between_clusters(score.last) == {PathState.DEGRADED}
     assert {str(path.reason) for path in score.last.paths if path.state is not PathState.UP} == {
         "far slower than usual"
@@ -79,7 +79,7 @@ def test_a_tunnel_that_comes_and_goes_is_told_as_flapping_and_not_again_and_agai
     score = play(downs, 62)
     assert score.last is not None
     (open_one,) = score.last.findings
-    assert open_one.summary.endswith("It comes and goes.")
+    assert str(open_one.summary).endswith("It comes and goes.")
     assert len(score.last.past_findings) == 2, "told twice, and then once for all"
     assert between_clusters(score.last) == {PathState.DEGRADED}
     assert {str(path.reason) for path in score.last.paths if path.state is PathState.DEGRADED} == {

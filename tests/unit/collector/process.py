@@ -23,6 +23,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, NodeId
+from netprobe.model.prose import Prose
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.window import Report
 from netprobe.planning.policy import PlanPolicy
@@ -61,11 +62,13 @@ class Counting:
 
     def conclude(self, *, now_ns: int) -> Conclusion:
         counted = Component(ComponentKind.AGENT, Written(str(self.windows)))
-        findings = [Finding("counted", (counted,), Cause.UNKNOWN, 1.0, "counted")]
+        findings = [Finding("counted", (counted,), Cause.UNKNOWN, 1.0, Prose("counted"))]
         if self.windows:
             one, *others = self.left
             findings.append(
-                Finding("ambiguous", (one,), Cause.UNKNOWN, 0.5, "broken", indistinguishable=tuple(others))
+                Finding(
+                    "ambiguous", (one,), Cause.UNKNOWN, 0.5, Prose("broken"), indistinguishable=tuple(others)
+                )
             )
         return Conclusion(tuple(findings), (), tuple, lambda: self.agents)
 

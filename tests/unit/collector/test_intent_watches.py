@@ -52,7 +52,8 @@ def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
     (finding,) = watches.findings
     assert str(finding.components[0]) == "intent(prod→dev no metrics)"
     assert (
-        finding.summary == "The rule 'no metrics' forbids prod → dev, but 3 doors are reachable all the same."
+        str(finding.summary)
+        == "The rule 'no metrics' forbids prod → dev, but 3 doors are reachable all the same."
     )
     assert str(finding.evidence_for[0].text) == str(LEAK.example)
 
@@ -64,7 +65,7 @@ def test_a_silent_watcher_proves_no_repair() -> None:
     assert watches.expire(now_ns=111)
     assert watches.findings == ()
     (over,) = watches.ended
-    assert over.evidence_against[0].text == "its watcher has ended: a repair is not confirmed"
+    assert str(over.evidence_against[0].text) == "its watcher has ended: a repair is not confirmed"
 
 
 def test_what_two_watch_stands_once_and_lasts_as_long_as_one_sees_it() -> None:

@@ -126,15 +126,15 @@ async def test_an_agent_that_never_comes_is_found_while_the_other_reports(tmp_pa
     async with fleet(tmp_path) as here:
         finding = await here.find("bus-way(prod/w2)")
     assert finding.cause is Cause.AGENT_CUT_OFF
-    assert f"Agent {MISSED} runs since 2026-11-28 03:12 UTC" in finding.summary
-    assert "nobody asks their addresses now" in "; ".join(told.text for told in finding.evidence_for)
+    assert f"Agent {MISSED} runs since 2026-11-28 03:12 UTC" in str(finding.summary)
+    assert "nobody asks their addresses now" in "; ".join(str(told.text) for told in finding.evidence_for)
 
 
 async def test_one_that_shows_a_bad_token_is_turned_away(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("no.token.atall")
     async with fleet(tmp_path) as here, await here.open(MISSED, TokenLogin(MISSED, tmp_path / "token")):
         finding = await here.find(f"bus-way({MISSED})")
-    assert f"Agent {MISSED} asks to be let in (malformed: " in finding.summary
+    assert f"Agent {MISSED} asks to be let in (malformed: " in str(finding.summary)
 
 
 async def test_one_that_is_on_the_bus_and_does_not_report_is_sick(tmp_path: Path) -> None:

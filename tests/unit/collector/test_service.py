@@ -387,7 +387,9 @@ async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
 
 
 async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
-    ended = Finding("x", (pod_out(NodeId.parse("prod/w1")),), Cause.NODE_DOWN, 1.0, "was broken", ended_ns=9)
+    ended = Finding(
+        "x", (pod_out(NodeId.parse("prod/w1")),), Cause.NODE_DOWN, 1.0, Prose("was broken"), ended_ns=9
+    )
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         await here.start()
         await here.end()

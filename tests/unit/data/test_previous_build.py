@@ -235,7 +235,7 @@ AGENT_REASONS = {
 def agents(taken: Snapshot) -> dict[str, tuple[str, str]]:
     """State and reason of every agent that is not well."""
     return {
-        str(one.agent): (str(one.state), _meaning(AGENT_REASONS, one.reason))
+        str(one.agent): (str(one.state), _meaning(AGENT_REASONS, str(one.reason)))
         for one in taken.agents
         if one.state != "alive"
     }
@@ -274,7 +274,7 @@ def parts(found: Finding) -> list[str]:
 
 
 def evidence(found: Finding) -> str:
-    return "\n".join(each.text for each in found.evidence_for)
+    return "\n".join(str(each.text) for each in found.evidence_for)
 
 
 def windows_by_outcome(report: Report) -> dict[str, int]:
@@ -335,7 +335,7 @@ def test_five_findings_with_their_evidence() -> None:
     mtu = finding(taken, "tunnel-mtu")
     assert (parts(mtu), mtu.confidence, len(mtu.affected)) == (["tunnel(prod→staging)"], 0.95, 12)
     assert set(map(str, mtu.indistinguishable)) == {"gateway-in(staging/gw)", "gateway-out(prod/gw)"}
-    assert mtu.evidence_against[0].text == "88 checks that cross it are fine"
+    assert str(mtu.evidence_against[0].text) == "88 checks that cross it are fine"
     rejected = finding(taken, "policy-reject")
     assert parts(rejected) == ["firewall-rule(staging/w1 tcp/9771)"]
     assert "prod/gw: 20 of its own 20 pings to staging/w1 were answered" in evidence(rejected)
@@ -386,7 +386,7 @@ def test_old_moments_are_drawn(name: str) -> None:
     assert all(str(one.cause) in told for one in taken.findings)
     assert all(agent in told for agent in agents(taken))
     files = build_report_files(taken, ("markdown", "html", "json", "junit", "tap", "sarif"))
-    assert all(one.summary in files["report.md"].decode() for one in taken.findings)
+    assert all(str(one.summary) in files["report.md"].decode() for one in taken.findings)
 
 
 # --- documents -----------------------------------------------------------------------------------

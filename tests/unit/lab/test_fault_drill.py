@@ -13,6 +13,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, CheckId, ClusterName
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import (
     AgentState,
@@ -54,7 +55,7 @@ class ScriptedFleet:
 
 
 def finding(cause: Cause) -> Finding:
-    return Finding(id=str(cause), components=(PART,), cause=cause, confidence=0.9, summary="")
+    return Finding(id=str(cause), components=(PART,), cause=cause, confidence=0.9, summary=Prose(""))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import netprobe
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.notebook import Fleet
@@ -149,7 +150,7 @@ def test_a_report_is_written_in_the_form_of_its_suffix(fleet: Fleet, tmp_path: P
 
 
 def test_what_is_shown_is_escaped() -> None:
-    found = replace(fleets.tunnel_down_finding(), summary="<script>alert(1)</script>")
+    found = replace(fleets.tunnel_down_finding(), summary=Prose("<script>alert(1)</script>"))
     fleet = Fleet(replace(fleets.tunnel_down(), findings=(found,)))
     shown = fleet.findings._repr_html_()
     assert "&lt;script&gt;" in shown

@@ -7,6 +7,7 @@ import pytest
 from netprobe.model import component as parts
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.prose import Prose
 from netprobe.model.status import PathState
 from netprobe.render.labels import (
     Names,
@@ -108,13 +109,13 @@ def test_unmeasured_paths_are_counted() -> None:
     ],
 )
 def test_a_finding_in_a_few_words(cause: Cause, components: tuple[Component, ...], expected: str) -> None:
-    assert headline(Finding("f", components, cause, 0.9, ""), NAMES) == expected
+    assert headline(Finding("f", components, cause, 0.9, Prose("")), NAMES) == expected
 
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_words(cause: Cause) -> None:
-    assert headline(Finding("f", (parts.node_out(WORKER),), cause, 0.9, ""))
-    assert headline(Finding("f", (), cause, 0.9, ""))
+    assert headline(Finding("f", (parts.node_out(WORKER),), cause, 0.9, Prose("")))
+    assert headline(Finding("f", (), cause, 0.9, Prose("")))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from netprobe.model.component import Component, dns, tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.simulate.scorer import Scorer
 
 THERE = tunnel(ClusterName("prod"), ClusterName("dev"))
@@ -17,7 +18,7 @@ LABEL = GroundTruth(Cause.TUNNEL_DOWN, (THERE, BACK))
 
 def finding(*components: Component, cause: Cause = Cause.TUNNEL_DOWN) -> Finding:
     name = f"{cause} {components}"
-    return Finding(id=name, components=components, cause=cause, confidence=0.9, summary=name)
+    return Finding(id=name, components=components, cause=cause, confidence=0.9, summary=Prose(name))
 
 
 def test_a_right_finding_is_timed_from_injection_to_its_first_reading() -> None:

@@ -15,6 +15,7 @@ from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Counters
 from netprobe.model.window import Report
 from netprobe.store.history import History, Ingested
@@ -23,7 +24,12 @@ from tests.unit.wire.test_reports import REPORT, SECOND
 
 NEXT = replace(REPORT, sequence=10, start_ns=6 * SECOND, windows=())
 FINDING = Finding(
-    "cut", (tunnel(ClusterName("a"), ClusterName("b")),), Cause.TUNNEL_DOWN, 0.9, "cut", first_seen_ns=5
+    "cut",
+    (tunnel(ClusterName("a"), ClusterName("b")),),
+    Cause.TUNNEL_DOWN,
+    0.9,
+    Prose("cut"),
+    first_seen_ns=5,
 )
 
 

@@ -42,7 +42,11 @@ SNAPSHOT = Snapshot(
     coverage=Coverage(1, 1, 1, classes=((TUNNEL, TUNNEL),)),
     paths=(PathStatus(CheckId(1), PathState.DOWN, 1, rtt_p50_ns=None, rtt_p99_ns=2.5),),
     agents=(AgentStatus(AGENT, AgentState.ALIVE),),
-    findings=(Finding("f", (TUNNEL,), Cause.TUNNEL_DOWN, 0.5, "cut", (Evidence("seen", (CheckId(1),)),)),),
+    findings=(
+        Finding(
+            "f", (TUNNEL,), Cause.TUNNEL_DOWN, 0.5, Prose("cut"), (Evidence(Prose("seen"), (CheckId(1),)),)
+        ),
+    ),
     counters=Counters(1, 2, 3, 4, 5),
 )
 

@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from netprobe.cli.actions.report import DIRECTORY_FORMS
 from netprobe.model.names import ClusterName
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.snapshot import SnapshotReport, build_report_files
@@ -86,7 +87,7 @@ def test_html_holds_map_matrix_and_findings() -> None:
 
 def hostile() -> Snapshot:
     """A finding whose text contains markup."""
-    found = replace(fleets.tunnel_down_finding(), summary="<script>alert(1)</script> & | `x`")
+    found = replace(fleets.tunnel_down_finding(), summary=Prose("<script>alert(1)</script> & | `x`"))
     snapshot = replace(fleets.tunnel_down(), findings=(found,))
     clusters = snapshot.inventory.clusters
     evil = replace(clusters[0], environment='"><img src=x>', name=ClusterName('<b>"prod'))

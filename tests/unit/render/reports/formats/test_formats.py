@@ -56,7 +56,7 @@ JUDGED = (
 
 
 def hostile_moment() -> SnapshotReport:
-    found = replace(fleets.tunnel_down_finding(), summary=HOSTILE)
+    found = replace(fleets.tunnel_down_finding(), summary=Prose(HOSTILE))
     return SnapshotReport(replace(fleets.tunnel_down(), findings=(found,)))
 
 
