@@ -316,7 +316,7 @@ def _agent(agent: AgentId, asked: tuple[tuple[Check, Legs], ...], silent: bool) 
         agent=agent,
         state=AgentState.SILENT if silent else AgentState.ALIVE,
         last_report_ns=TAKEN_NS - (8 if silent else 1) * SECOND_NS,
-        reason="no report for 8 s" if silent else "",
+        reason=Prose("no report for 8 s" if silent else ""),
         checks=sum(check.source == agent for check, _ in asked),
         loop_lag_ns=1_200_000,
         version="0.1.0",

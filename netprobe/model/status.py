@@ -56,7 +56,7 @@ class AgentStatus:
     agent: AgentId
     state: AgentState
     last_report_ns: int = 0
-    reason: str = ""
+    reason: Prose = NO_PROSE
     checks: int = 0
     loop_lag_ns: int = 0
     windows_spooled: int = 0

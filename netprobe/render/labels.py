@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.inventory import Inventory, LinkKind
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
 
@@ -314,3 +315,13 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     return f"{share * 100:.0f} %" if share == 0 or share >= 0.0095 else f"{share * 100:.1f} %"
+
+
+def begin_large(text: Prose) -> str:
+    """A text that begins a sentence.
+
+    >>> begin_large(Prose("asked with patience"))
+    'Asked with patience'
+    """
+    shown = str(text)
+    return shown[:1].upper() + shown[1:]

@@ -12,7 +12,7 @@ from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_p
 from netprobe.bus.operator import Access, ask_check
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
-from netprobe.render.labels import duration
+from netprobe.render.labels import begin_large, duration
 from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
 
@@ -49,7 +49,7 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
     ]
     meaning = [
         f"row {found.row.id}, {found.cause} ({found.row.confidence:.2f}): {found.summary} "
-        f"{_capitalise(str(found.evidence[0].text))}. {found.row.next_step}"
+        f"{begin_large(found.evidence[0].text)}. {found.row.next_step}"
         for found in read_probe_symptoms(told, way)
     ]
     return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)

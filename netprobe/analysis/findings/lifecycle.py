@@ -161,8 +161,8 @@ class FindingLifecycle:
             components=named.components,
             cause=named.cause,
             confidence=named.row.confidence,
-            summary=named.summary,
-            next_step=named.row.next_step,
+            summary=Prose(named.summary),
+            next_step=Prose(named.row.next_step),
             indistinguishable=left[1:],
             evidence_for=(*case.finding.evidence_for, *(Evidence(Prose(each)) for each in told)),
         )
@@ -233,7 +233,7 @@ class FindingLifecycle:
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
             loss=hypothesis.loss,
-            next_step=hypothesis.row.next_step,
+            next_step=Prose(hypothesis.row.next_step),
         )
         case = self._open[hypothesis.key] = OpenFinding(hypothesis, finding, is_flapping=is_flapping)
         case.note(observation, self._index)

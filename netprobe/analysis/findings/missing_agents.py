@@ -321,14 +321,14 @@ class MissingAgents:
             components=supposed.components,
             cause=supposed.cause,
             confidence=supposed.row.confidence,
-            summary=supposed.summary,
+            summary=Prose(supposed.summary),
             evidence_for=evidence,
             evidence_against=against,
             hidden=tuple(part for part in map(agent_part, group.late) if part not in group.parts),
             affected=index.ids(checks),
             first_seen_ns=now_ns,
             last_seen_ns=now_ns,
-            next_step=supposed.row.next_step,
+            next_step=Prose(supposed.row.next_step),
         )
         self._cases[group.key] = _Case(frozenset(group.late), finding)
 

@@ -53,10 +53,10 @@ def _contradicted(finding: Finding, statements: tuple[Statement, ...]) -> Findin
         components=tunnels,
         cause=row.cause,
         confidence=round(row.confidence * finding.confidence, 4),
-        summary=supposed.summary,
-        evidence_for=(*(Evidence(told.text) for told in statements), packets),
+        summary=Prose(supposed.summary),
+        evidence_for=(*(Evidence(Prose(told.text)) for told in statements), packets),
         affected=finding.affected,
         first_seen_ns=finding.first_seen_ns,
         last_seen_ns=finding.last_seen_ns,
-        next_step=row.next_step,
+        next_step=Prose(row.next_step),
     )

@@ -18,6 +18,7 @@ from netprobe.model.component import ComponentKind
 from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.gateway import RuleCounter
 from netprobe.model.inventory import Inventory
+from netprobe.model.prose import Prose
 
 _BOUNDS = (0.02, 0.98)
 _NOTHING_ELSE = CrossEvidence()
@@ -39,8 +40,8 @@ def weigh_finding(
     ]
     # A factor of one is a remark: worth reading beside what speaks for the finding, moving nothing.
     strongest = sorted(statements, key=lambda told: -told.factor)
-    speaks_for = tuple(Evidence(told.text) for told in strongest if told.factor >= 1)
-    against = tuple(Evidence(told.text) for told in strongest if told.factor < 1)
+    speaks_for = tuple(Evidence(Prose(told.text)) for told in strongest if told.factor >= 1)
+    against = tuple(Evidence(Prose(told.text)) for told in strongest if told.factor < 1)
     return replace(
         finding,
         confidence=_moved(finding.confidence, statements),
@@ -61,8 +62,8 @@ def _read_again(finding: Finding, witnesses: Iterable[GatewayReadings]) -> Findi
     found = build_hypothesis(Symptom(door.kind, note=Note.INVALID), finding.components, core=())
     return replace(
         finding,
-        summary=found.summary,
-        next_step=found.row.next_step,
+        summary=Prose(found.summary),
+        next_step=Prose(found.row.next_step),
         confidence=found.row.confidence,
     )
 

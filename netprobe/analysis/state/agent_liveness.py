@@ -11,6 +11,7 @@ from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.model.window import AgentHealth
 
@@ -39,13 +40,13 @@ class LivenessView:
         checks = len(self.index.from_agent.get(agent, ()))
         health = self.health.get(agent)
         if health is None:
-            return AgentStatus(agent, AgentState.ABSENT, reason="never reported", checks=checks)
+            return AgentStatus(agent, AgentState.ABSENT, reason=Prose("never reported"), checks=checks)
         state, reason = self._feel(agent, health)
         return AgentStatus(
             agent=agent,
             state=state,
             last_report_ns=self.latest_ns[agent],
-            reason=reason,
+            reason=Prose(reason),
             checks=checks,
             loop_lag_ns=health.loop_lag_ns,
             windows_spooled=health.windows_spooled,

@@ -86,7 +86,7 @@ class SnapshotReport:
             alive = status.state is AgentState.ALIVE
             outcome = CaseOutcome.PASSED if alive else CaseOutcome.SKIPPED
             yield ReportCase(
-                str(status.agent), "agents", outcome, message="" if alive else status.reason or "absent"
+                str(status.agent), "agents", outcome, message="" if alive else str(status.reason) or "absent"
             )
 
     def problems(self) -> Iterator[ReportProblem]:

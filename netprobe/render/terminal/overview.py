@@ -160,6 +160,6 @@ def _agents(snapshot: Snapshot) -> Iterator[RenderableType]:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(overflow="fold")
         for status in inactive[:10]:
-            grid.add_row(str(status.agent), state_text(status.state), status.reason)
+            grid.add_row(str(status.agent), state_text(status.state), str(status.reason))
         more = [Text(f"and {len(inactive) - 10} more", "bright_black")] if len(inactive) > 10 else []
         yield Group(Text(f"{count(len(inactive), 'agent')} not alive:"), Text(""), grid, *more)

@@ -317,7 +317,7 @@ def _agents_table(shown: list[AgentStatus], now_ns: int) -> Table:
 
 
 def _agent_remarks(status: AgentStatus) -> str:
-    reasons = [status.reason] if status.reason else []
+    reasons = [str(status.reason)] if status.reason else []
     if Capability.ICMP_NONE in status.capabilities:
         reasons.append("sends no ICMP")
     if status.windows_spooled:

@@ -23,6 +23,7 @@ from netprobe.model.check import Plan
 from netprobe.model.intent import CellResult, Intent
 from netprobe.model.inventory import Cluster, Inventory
 from netprobe.model.names import AgentId
+from netprobe.model.prose import Prose
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus
 from netprobe.planning.allow_list import find_askable
@@ -91,7 +92,7 @@ def _find_states(pipes: AgentStreams) -> Iterator[AgentStatus]:
     for agent, taken in pipes.taken.items():
         yield AgentStatus(agent, AgentState.ALIVE, version=taken.version, capabilities=taken.capabilities)
     for agent, why in pipes.silent.items():
-        yield AgentStatus(agent, AgentState.ABSENT, reason=why)
+        yield AgentStatus(agent, AgentState.ABSENT, reason=Prose(why))
 
 
 def build_inventory(staying: VisitSession, intent: Intent) -> Inventory:

@@ -235,7 +235,7 @@ AGENT_REASONS = {
 def agents(taken: Snapshot) -> dict[str, tuple[str, str]]:
     """State and reason of every agent that is not well."""
     return {
-        str(one.agent): (str(one.state), _meaning(AGENT_REASONS, one.reason))
+        str(one.agent): (str(one.state), _meaning(AGENT_REASONS, str(one.reason)))
         for one in taken.agents
         if one.state != "alive"
     }

@@ -116,9 +116,7 @@ class TwoFaults(ScriptedFleet):
 async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN), finding(Cause.SNAT)))
     drill = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await drill.play_together(
-        (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
-    )
+    verdicts = await drill.play_together((DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1)
     assert [verdict.named_right for verdict in verdicts] == [True, True]
     assert fleet.removed == ["fault-dns-down", "fault-snat"]
     assert not drill.scorer.false_findings
@@ -127,8 +125,6 @@ async def test_two_faults_are_in_place_together_and_both_are_mended() -> None:
 async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> None:
     fleet = TwoFaults((finding(Cause.DNS_DOWN),))
     drill = FaultDrill(fleet.ask, fleet, interval_ns=50_000_000)
-    verdicts = await drill.play_together(
-        (DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1
-    )
+    verdicts = await drill.play_together((DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1)
     assert [verdict.named_right for verdict in verdicts] == [True, False]
     assert not drill.is_flawless

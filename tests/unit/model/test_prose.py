@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
-from mypy import api
 
 from netprobe.model.prose import NO_PROSE, Prose
 
@@ -45,10 +46,11 @@ def check(directory: Path, lines: list[str]) -> dict[int, str]:
     source = directory / "snippet.py"
     source.write_text("\n".join(["from netprobe.model.prose import Prose", *lines]) + "\n")
     options = ["--strict", "--config-file=", f"--cache-dir={directory / 'cache'}", "--no-error-summary"]
-    said, complaint, _status = api.run([*options, str(source)])
-    assert not complaint, complaint
+    command = [sys.executable, "-m", "mypy", *options, str(source)]  # apart: mypy raises the recursion limit
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not ran.stderr, ran.stderr
     found: dict[int, str] = {}
-    for line in said.splitlines():
+    for line in ran.stdout.splitlines():
         place, mark, message = line.partition(": error: ")
         if mark and place.startswith(str(source)):
             found.setdefault(int(place.rsplit(":", 1)[1]) - 2, message.rsplit("[", 1)[1].rstrip("]"))

@@ -172,7 +172,9 @@ def test_who_rejects_too_slowly_is_given_up_and_nothing_is_called_a_drop() -> No
 
 
 def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
-    silent = replace(SNAPSHOT, agents=(AgentStatus(ME, AgentState.SILENT, reason="last reported 60 s ago"),))
+    silent = replace(
+        SNAPSHOT, agents=(AgentStatus(ME, AgentState.SILENT, reason=Prose("last reported 60 s ago")),)
+    )
     told = look(AskedWire(is_away=True), "allow", snapshot=silent)
     assert {one.verdict for one in told.values()} == {CellVerdict.UNPROVEN}
     assert str(told[WEB].reason) == (

@@ -203,10 +203,10 @@ def test_a_silent_door_whose_host_drops_invalid_packets_meanwhile(rule: RuleCoun
     text = {each.id: each.text for each in TABLE if each.cause is Cause.POLICY_DROP}[row]
     door = parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80")
     finding = build_hypothesis(Symptom(ComponentKind.FIREWALL_RULE), (door,), core=())
-    told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, finding.summary)
+    told = Finding("f", (door,), Cause.POLICY_DROP, 0.5, Prose(finding.summary))
     moved = GatewayReadings(reading(replace(rule, packets=23)), reading(rule))
     still = GatewayReadings(reading(rule), reading(rule))
-    assert weigh_finding(told, [still], inventory=INVENTORY).summary == finding.summary
+    assert str(weigh_finding(told, [still], inventory=INVENTORY).summary) == str(finding.summary)
     said = weigh_finding(told, [moved], inventory=INVENTORY)
     begins = text.partition("{where}")[0] if row == "asymmetric-route" else "tcp/80 on a/gw answers no source"
     assert str(said.summary).startswith(begins)

@@ -31,7 +31,7 @@ def test_who_never_reported_or_fell_silent_is_absent() -> None:
     snapshot = fleets.healthy()
     first, second, *rest = snapshot.inventory.iter_agents()
     statuses = (
-        AgentStatus(first, AgentState.SILENT, reason="last reported 9 s ago"),
+        AgentStatus(first, AgentState.SILENT, reason=Prose("last reported 9 s ago")),
         *(AgentStatus(name, AgentState.SICK if name == rest[0] else AgentState.ALIVE) for name in rest),
     )
     assert find_absent(replace(snapshot, agents=statuses)) == {
