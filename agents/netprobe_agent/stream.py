@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netprobe import __version__
 from netprobe.bus.questions import answer_message
@@ -21,6 +21,7 @@ from netprobe.errors import NetprobeError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
+from netprobe.tasks import BackgroundTasks
 from netprobe.wire.messages import encode_reply
 from netprobe.wire.stream import (
     FollowPlan,
@@ -39,18 +40,19 @@ _MOST_LINE = 64 * 1024 * 1024
 
 async def stream(agent: AgentId, *, port: int) -> None:
     """Run plans and answer questions until the end of stdin."""
-    async with Engine(agent, boot=secrets.token_hex(8), port=port) as engine:
-        streaming = _StreamSession(engine, QuestionHandler(agent, engine.ask, time.monotonic_ns))
-        running = asyncio.ensure_future(engine.run(streaming.deliver))
-        try:
-            async for line in _lines():
-                match decode_input_line(line):
-                    case FollowPlan(plan):
-                        streaming.follow(plan)
-                    case QuestionLine(number, message):
-                        streaming.put(number, message)
-        finally:
-            await _end(running, *streaming.asking)
+    async with (
+        Engine(agent, boot=secrets.token_hex(8), port=port) as engine,
+        BackgroundTasks() as background,
+    ):
+        handler = QuestionHandler(agent, engine.ask, time.monotonic_ns)
+        streaming = _StreamSession(engine, handler, background)
+        running = background.start(engine.run(streaming.deliver), name="the engine")
+        async for line in _lines():
+            match decode_input_line(line):
+                case FollowPlan(plan):
+                    streaming.follow(plan)
+                case QuestionLine(number, message):
+                    streaming.put(number, message)
     if running.done() and not running.cancelled() and (error := running.exception()) is not None:
         raise NetprobeError(f"the engine ended: {error}") from error
 
@@ -61,8 +63,8 @@ class _StreamSession:
 
     engine: Engine
     answering: QuestionHandler
+    background: BackgroundTasks
     epoch: int = 0
-    asking: set[asyncio.Future[None]] = field(default_factory=set)
 
     def deliver(self, measured: Measured) -> None:
         _write_line(MeasuredLine(self.epoch, measured))
@@ -76,19 +78,11 @@ class _StreamSession:
 
     def put(self, number: int, message: bytes) -> None:
         """Answer in the background, so that the end of stdin is noticed meanwhile."""
-        task = asyncio.ensure_future(self._answer(number, message))
-        self.asking.add(task)
-        task.add_done_callback(self.asking.discard)
+        self.background.start(self._answer(number, message), name=f"question {number}")
 
     async def _answer(self, number: int, message: bytes) -> None:
         reply = await answer_message(self.engine.agent, self.answering.answer, message)
         _write_line(ReplyLine(number, encode_reply(reply)))
-
-
-async def _end(*tasks: asyncio.Future[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=1.0)
 
 
 def wait(seconds: int) -> None:

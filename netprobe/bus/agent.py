@@ -40,6 +40,7 @@ from netprobe.errors import BusAwayError, InputError, RemoteFormatError, SystemR
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
+from netprobe.tasks import BackgroundTasks, end_tasks
 from netprobe.wire.messages import (
     Presence,
     decode_plan,
@@ -55,7 +56,6 @@ LONGEST_PAUSE_S = 5.0
 PLAN_REFRESH_S = 20.0
 QUESTIONS_AT_ONCE = 8
 _QUESTIONS_WAITING = 16
-_CLOSE_PAUSE_S = 1.0
 
 
 class AgentBus:
@@ -90,7 +90,7 @@ class AgentBus:
         self._tried: tuple[str, ...] = ()
         """Direct addresses of the bus that were tried since the plan named them."""
         self._turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering = BackgroundTasks()
 
     @classmethod
     async def connect(
@@ -163,11 +163,8 @@ class AgentBus:
         if self._keeper is None:
             return
         keeper, self._keeper = self._keeper, None
-        ending: set[asyncio.Task[None]] = {keeper, *self._answering}
-        while ending:  # Python 3.11's wait_for may swallow a cancellation: then it is said again
-            for task in ending:
-                task.cancel()
-            _, ending = await asyncio.wait(ending, timeout=_CLOSE_PAUSE_S)
+        await end_tasks([keeper])
+        await self._answering.end()
         await self._tasks.__aexit__(None, None, None)
 
     async def _store(self, subject: str, data: bytes, *, name: str | None, timeout_s: float) -> None:
@@ -262,15 +259,8 @@ class AgentBus:
         if not message.reply:
             return
         await self._turns.acquire()
-        task = asyncio.create_task(self._answer(message), name=f"question to {self._agent}")
-        self._answering.add(task)
-        task.add_done_callback(self._answered)
-
-    def _answered(self, task: asyncio.Task[None]) -> None:
-        self._answering.discard(task)
-        self._turns.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s: a question was not answered: %s: %s", self._agent, type(error).__name__, error)
+        task = self._answering.start(self._answer(message), name=f"{self._agent}: answering a question")
+        task.add_done_callback(lambda _: self._turns.release())
 
     async def _answer(self, message: Message) -> None:
         reply = await answer_message(self._agent, self._answerer, message.data)

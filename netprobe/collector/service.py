@@ -43,10 +43,10 @@ from netprobe.collector.replay import Replay
 from netprobe.collector.report_ingest import ReportIngest
 from netprobe.collector.settings import Settings
 from netprobe.collector.snapshot_builder import SnapshotBuilder
-from netprobe.collector.tasks import run_until_first
 from netprobe.collector.tls_reload import reload_when_renewed, trust_own_server
 from netprobe.errors import BusAwayError
 from netprobe.store.history import History
+from netprobe.tasks import run_until_first
 
 _REOPEN_PAUSE_S = 0.5
 _CONCLUSIONS_PER_INTERVAL = 5

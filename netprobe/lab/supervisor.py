@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -27,6 +28,9 @@ from netprobe.lab.relay import relay
 from netprobe.lab.runtime import LabOptions, RunningLab
 from netprobe.lab.state_folder import LabFacts, StateFolder
 from netprobe.lab.topology import Topology, load_topology
+from netprobe.tasks import run_until_first
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -174,18 +178,19 @@ async def _serve(
     if chosen.end_with is not None:
         loop.add_reader(chosen.end_with, ended.set)
     control = ControlServer(lab, end=ended.set)
-    serving = [
-        asyncio.ensure_future(control.listen(lab.state.control)),
-        asyncio.ensure_future(relay(listening, host=lab.plan.hub_addresses[0], port=BUS_PORT)),
-    ]
-    await asyncio.sleep(0)
-    reporter.report({"ready": True})
-    waiting = asyncio.ensure_future(ended.wait())
-    await asyncio.wait([*serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-    for task in serving:
-        if task.done() and task.exception() is not None:
-            print(f"supervisor: {task.exception()!r}", file=sys.stderr)
-        task.cancel()
+
+    async def report_ready() -> None:
+        reporter.report({"ready": True})
+        await ended.wait()
+
+    try:
+        await run_until_first(
+            control.listen(lab.state.control),
+            relay(listening, host=lab.plan.hub_addresses[0], port=BUS_PORT),
+            report_ready(),
+        )
+    except Exception:
+        logger.exception("the lab ends early")
     await asyncio.to_thread(lab.take_down)
     for connection in control.closing:
         connection.close()

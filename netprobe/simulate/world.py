@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random  # noqa: TID251 - the caller passes the seed
+from random import Random  # noqa: TID253 - the caller passes the seed
 
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex

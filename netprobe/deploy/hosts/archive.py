@@ -27,7 +27,7 @@ from netprobe.errors import SystemRefusedError
 
 ROOMS = ("model", "wire", "probes", "engine", "bus")
 """The rooms of netprobe that the agent may import; import-linter holds it to them."""
-_BELOW_ROOMS = ("__init__.py", "errors.py", "logs.py")
+_BELOW_ROOMS = ("__init__.py", "errors.py", "logs.py", "tasks.py")
 DISTRIBUTIONS = (
     "msgspec", "nats-py", "nkeys", "PyNaCl", "cffi", "h11", "h2", "hpack", "hyperframe", "dnspython",
     "scapy", "numpy",

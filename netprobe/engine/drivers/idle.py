@@ -14,6 +14,7 @@ from netprobe.probes import idle
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke
 from netprobe.probes.net import Closed, Stream
 from netprobe.probes.observation import Observation
+from netprobe.tasks import BackgroundTasks
 from netprobe.wire.hold_request import encode_hold
 
 _AGAIN = b"GET / HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
@@ -37,7 +38,7 @@ class _IdleFlows:
         self._net = StreamNet(check)
         self._state = idle.begin(check.probe)
         self._news: asyncio.Queue[idle.Event] = asyncio.Queue()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._flows = BackgroundTasks()
         self._gates: dict[int, asyncio.Event] = {}
         self._wake_ns = 0
         self._seen: Observation | None = None
@@ -56,9 +57,7 @@ class _IdleFlows:
 
     async def close(self) -> None:
         """End every flow."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._flows.end()
 
     def _feed(self, event: idle.Event) -> None:
         self._state, commands = idle.step(self._state, event)
@@ -66,7 +65,7 @@ class _IdleFlows:
             match command:
                 case idle.OpenFlow(gap_s):
                     self._gates[gap_s] = asyncio.Event()
-                    self._tasks[gap_s] = asyncio.create_task(self._keep(gap_s))
+                    self._flows.start(self._keep(gap_s), name=f"flow with a gap of {gap_s} s")
                 case idle.AskFlow(gap_s):
                     self._gates[gap_s].set()
                 case WakeAt(at_ns):
@@ -82,11 +81,9 @@ class _IdleFlows:
             return
         try:
             self._news.put_nowait(await self._settle(gap_s, stream))
-            quiet = asyncio.create_task(self._ask(gap_s, stream))
-            try:
+            async with BackgroundTasks() as asking:
+                asking.start(self._ask(gap_s, stream), name=f"request after {gap_s} s")
                 data = await stream.receive()
-            finally:
-                quiet.cancel()
             self._news.put_nowait(self._hear(gap_s, data))
         finally:
             stream.close()

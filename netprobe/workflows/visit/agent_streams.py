@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
 from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
+from netprobe.tasks import BackgroundTasks
 from netprobe.wire.stream import (
     FollowPlan,
     InputLine,
@@ -63,8 +64,9 @@ class AgentStreams:
             raise SystemRefusedError(f"no agent runs as {source}")
         return await pipe.put(question, timeout_s=timeout_s)
 
-    def __iter__(self) -> Iterator[_AgentStream]:
-        return iter(self._pipes.values())
+    def items(self) -> Iterable[tuple[AgentId, _AgentStream]]:
+        """Each agent and its stream."""
+        return self._pipes.items()
 
 
 class _AgentStream:
@@ -136,13 +138,10 @@ async def open_pipes(
 ) -> AsyncIterator[AgentStreams]:
     """Agents that follow *plans* for the time of the block; it begins when all do, or *patience_s* later."""
     pipes = AgentStreams(plans)
-    kept = [asyncio.ensure_future(pipe.keep(talk_to)) for pipe in pipes]
-    try:
+    async with BackgroundTasks() as background:
+        for agent, pipe in pipes.items():
+            background.start(pipe.keep(talk_to), name=f"{agent}: its stream")
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                await asyncio.gather(*(pipe.settled.wait() for pipe in pipes))
+                await asyncio.gather(*(pipe.settled.wait() for _, pipe in pipes.items()))
         yield pipes
-    finally:
-        for task in kept:
-            task.cancel()
-        await asyncio.gather(*kept, return_exceptions=True)

@@ -199,7 +199,7 @@ def test_what_a_fleet_offers_in_python_is_there() -> None:
 def test_every_room_has_a_row_with_the_libraries_that_are_bound_to_it() -> None:
     shown = {cells[0].strip("`"): set(filter(None, cells[2].split(", ")))
              for cells in pages.rows(DOCS / "architecture.md", "| room |")}  # fmt: skip
-    assert set(shown) == {*ROOMS, "errors", "logs", "netprobe_agent"}
+    assert set(shown) == {*ROOMS, "errors", "logs", "tasks", "netprobe_agent"}
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     bound: dict[str, set[str]] = {room: set() for room in shown}
     for contract in contracts:

@@ -51,7 +51,17 @@ def test_everything_an_agent_may_load_is_inside(unpacked: Path) -> None:
 def test_nothing_of_the_upper_rooms_is_inside(unpacked: Path) -> None:
     names = zipfile.ZipFile(unpacked).namelist()
     rooms = {name.split("/")[2] for name in names if name.startswith("library/netprobe/")}
-    assert rooms == {"__init__.py", "errors.py", "logs.py", "model", "wire", "probes", "engine", "bus"}
+    assert rooms == {
+        "__init__.py",
+        "errors.py",
+        "logs.py",
+        "tasks.py",
+        "model",
+        "wire",
+        "probes",
+        "engine",
+        "bus",
+    }
     assert not [name for name in names if "asyncssh" in name or "kubernetes" in name or "/tests/" in name]
 
 

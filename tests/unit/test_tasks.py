@@ -1,0 +1,80 @@
+"""Tasks end with their owner, whatever they do with a cancellation, and a failure is reported."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from netprobe.tasks import BackgroundTasks, end_tasks, run_until_first
+
+
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def fail() -> None:
+    raise ValueError("out of order")
+
+
+async def swallow_once(began: asyncio.Event) -> None:
+    """Ignores the first cancellation, as Python 3.11's wait_for may."""
+    began.set()
+    try:
+        await wait_for_ever()
+    except asyncio.CancelledError:
+        await wait_for_ever()
+
+
+async def test_tasks_end_with_their_owner() -> None:
+    async with BackgroundTasks() as background:
+        task = background.start(wait_for_ever(), name="waits")
+        await asyncio.sleep(0)
+        assert not task.done()
+    assert task.cancelled()
+
+
+async def test_a_failure_is_logged_by_name_and_costs_only_its_own_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        async with BackgroundTasks() as background:
+            other = background.start(wait_for_ever(), name="waits")
+            failed = background.start(fail(), name="question 7")
+            await asyncio.wait((failed,))
+            await asyncio.sleep(0)
+            assert not other.done()
+    assert [record.getMessage() for record in caplog.records] == [
+        "question 7 failed: ValueError: out of order"
+    ]
+
+
+@pytest.mark.looptime
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    began = asyncio.Event()
+    task = asyncio.create_task(swallow_once(began))
+    await began.wait()
+    await end_tasks([task])
+    assert task.cancelled()
+
+
+async def test_jobs_end_together_and_what_failed_first_is_raised() -> None:
+    ended = asyncio.Event()
+
+    async def wait_and_say() -> None:
+        try:
+            await wait_for_ever()
+        finally:
+            ended.set()
+
+    with pytest.raises(ValueError, match="out of order"):
+        await run_until_first(wait_and_say(), fail())
+    assert ended.is_set()
+
+
+async def test_jobs_end_when_one_returns() -> None:
+    async def return_at_once() -> None:
+        return
+
+    await run_until_first(wait_for_ever(), return_at_once())
