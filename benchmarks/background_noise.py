@@ -46,7 +46,7 @@ class NoiseProfile:
 def draw_weather(
     index: PlanIndex, *, seed: int, start_ns: int, length_ns: int, climate: NoiseProfile | None = None
 ) -> tuple[SimulatedFault, ...]:
-    """Bursts of loss and rolling restarts over *length_ns*; none of them may be told as a finding."""
+    """Bursts of loss and rolling restarts over *length_ns*; none of them may become a finding."""
     climate = climate or NoiseProfile()
     random = Random(f"weather {seed}")
     return (

@@ -170,7 +170,7 @@ class CalmWorld(World):
         return frozenset(found)
 
     def _endpoint(self, check: CheckFacts) -> AgentId:
-        """Whoever was drawn for this interval comes first."""
+        """The agent that was drawn for this interval, if there is one."""
         drawn = self._met.get(check.number)
         return drawn.pop() if drawn else super()._endpoint(check)
 

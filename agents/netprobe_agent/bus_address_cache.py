@@ -20,7 +20,7 @@ _FILE = "bus.plan"
 logger = logging.getLogger(__name__)
 
 
-def recall_doors(folder: Path, agent: AgentId) -> tuple[str, ...]:
+def load_bus_addresses(folder: Path, agent: AgentId) -> tuple[str, ...]:
     """The addresses (``IP:PORT``) of *agent*'s last plan; none where nobody kept them or they are none."""
     try:
         kept = decode_plan((folder / _FILE).read_bytes())
@@ -29,7 +29,7 @@ def recall_doors(folder: Path, agent: AgentId) -> tuple[str, ...]:
     return kept.bus if kept.agent == agent else ()
 
 
-def keep_doors(folder: Path, plan: Plan) -> None:
+def save_bus_addresses(folder: Path, plan: Plan) -> None:
     """Keep what *plan* says of the bus, and nothing else of it; a disk that refuses costs only the hint."""
     hint = replace(plan, checks=(), peers=(), askable=(), cookie_key=b"")
     beside = folder / f"{_FILE}.part"

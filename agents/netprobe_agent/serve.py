@@ -19,7 +19,7 @@ from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.wire.messages import Presence
-from netprobe_agent.bus_address_cache import keep_doors, recall_doors
+from netprobe_agent.bus_address_cache import load_bus_addresses, save_bus_addresses
 from netprobe_agent.gc_tuning import GcTuning
 from netprobe_agent.outbox import Outbox
 from netprobe_agent.questions import Network, QuestionHandler
@@ -111,7 +111,7 @@ async def serve(options: ServeOptions) -> None:
             agent=options.agent,
             login=options.login,
             trust=options.trust,
-            doors=recall_doors(options.spool, options.agent),
+            direct_addresses=load_bus_addresses(options.spool, options.agent),
         ) as bus,  # fmt: skip
     ):
         outbox = Outbox(spool, tell=lambda is_ready: engine.tell_ready(is_ready=is_ready))
@@ -138,7 +138,7 @@ async def _follow_plans(
     bus: AgentBus, engine: Engine, reporter: Reporter, answering: QuestionHandler, folder: Path
 ) -> None:
     async for plan in bus.plans():
-        keep_doors(folder, plan)
+        save_bus_addresses(folder, plan)
         try:
             engine.use(plan)
         except NetprobeError as error:

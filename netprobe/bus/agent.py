@@ -71,7 +71,7 @@ class AgentBus:
         agent: AgentId,
         login: Login,
         trust: ServerTrust | None,
-        doors: tuple[str, ...] = (),
+        direct_addresses: tuple[str, ...] = (),
     ) -> None:
         self._url = url
         self._agent = agent
@@ -80,31 +80,31 @@ class AgentBus:
         self._connection: Connection | None = None
         self._answerer: Answerer | None = None
         self._plan: Plan | None = None
-        self._first_doors = doors
+        self._first_addresses = direct_addresses
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._keeper: asyncio.Task[None] | None = None
-        self.is_straight = False
+        self.is_direct = False
         """Whether the connection goes past names and services."""
         self._tried: tuple[str, ...] = ()
-        """Addresses of the bus itself that were tried since they were told."""
+        """Direct addresses of the bus that were tried since the plan named them."""
         self._turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def connect(
         cls, url: str, *, agent: AgentId, login: Login, trust: ServerTrust | None = None,
-        doors: tuple[str, ...] = (),
+        direct_addresses: tuple[str, ...] = (),
     ) -> Self:  # fmt: skip
         """Start connecting to *url* and return at once; the bus may still be away.
 
-        *doors* are addresses of the bus itself from an earlier life; the first plan replaces them.
+        *direct_addresses* of the bus are from an earlier run; the first plan replaces them.
         Raises :class:`InputError` where *url*, a seed or a certificate's file is none.
         """
         expect_url(url)
         _ = login.inbox, trust and trust.context()
-        bus = cls(url, agent=agent, login=login, trust=trust, doors=doors)
+        bus = cls(url, agent=agent, login=login, trust=trust, direct_addresses=direct_addresses)
         await bus._tasks.__aenter__()
         bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")
         return bus
@@ -152,7 +152,7 @@ class AgentBus:
     def questions(self, answer: Answerer) -> None:
         """Answer on-demand questions with *answer* from now on, while the bus is there.
 
-        `QUESTIONS_AT_ONCE` are answered at the same time: one that takes minutes keeps nobody waiting.
+        `QUESTIONS_AT_ONCE` are answered at the same time: one that takes minutes does not delay the others.
         """
         self._answerer = answer
 
@@ -187,7 +187,7 @@ class AgentBus:
             try:
                 await self._work_on_one_connection()
                 pause_s, said = FIRST_PAUSE_S, ""
-                if self._doors == self._tried:
+                if self._direct_addresses == self._tried:
                     logger.info("%s: the bus is away", self._agent)
             except (SystemRefusedError, InputError) as error:
                 if str(error) != said:
@@ -199,8 +199,8 @@ class AgentBus:
 
     async def _work_on_one_connection(self) -> None:
         """Serve one connection until it is lost."""
-        straight = await self._open_straight()
-        connection = straight or await open_connection(
+        direct = await self._open_direct()
+        connection = direct or await open_connection(
             self._url, login=self._login, name=str(self._agent), trust=self._trust
         )
         try:
@@ -210,25 +210,25 @@ class AgentBus:
             )
             await connection.flush(timeout_s=CONNECT_TIMEOUT_S)
             self._connection = connection
-            self.is_straight = straight is not None
+            self.is_direct = direct is not None
             while connection.is_open:
                 await self._refresh_plan(connection)
-                if self._doors != self._tried:
+                if self._direct_addresses != self._tried:
                     return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PLAN_REFRESH_S):
                         await connection.wait_ended()
         finally:
-            self._connection, self.is_straight = None, False
+            self._connection, self.is_direct = None, False
             await connection.close()
 
     @property
-    def _doors(self) -> tuple[str, ...]:
-        return self._plan.bus if self._plan is not None else self._first_doors
+    def _direct_addresses(self) -> tuple[str, ...]:
+        return self._plan.bus if self._plan is not None else self._first_addresses
 
-    async def _open_straight(self) -> Connection | None:
+    async def _open_direct(self) -> Connection | None:
         """The bus at an address of its own; None where it cannot be reached there."""
-        self._tried = self._doors
+        self._tried = self._direct_addresses
         for address in self._tried:
             with suppress(SystemRefusedError):
                 return await open_connection(

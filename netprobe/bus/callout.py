@@ -1,4 +1,4 @@
-"""NATS auth callout: the server asks who has come; we say what that one may, or that it may nothing.
+"""NATS auth callout: for each new client the server asks for its permissions; we return them, or a refusal.
 
 Rules. The server holds a connection back until we answer and refuses it where we do not. What may be said is
 the same per agent as with an nkey (:mod:`netprobe.bus.permissions`). The answer ends with the token: the
@@ -46,7 +46,7 @@ class Caller:
 
 
 Judge = Callable[[Caller], Bearer | Refusal]
-"""Decides at once: whoever waits to come in waits behind it."""
+"""Must decide without blocking: other logins wait meanwhile."""
 
 
 class _ConnectOptions(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ def _judge(ask: _Ask, judge: Judge) -> Bearer | Refusal:
 
 
 def read_request(data: bytes) -> _Ask:
-    """What the server asks; :class:`RemoteFormatError` where it is no such question."""
+    """Parse the server's request; :class:`RemoteFormatError` if it is malformed."""
     try:
         return msgspec.json.decode(_decoded(data.split(b".")[1]), type=_Request).nats
     except (IndexError, ValueError, msgspec.DecodeError) as error:

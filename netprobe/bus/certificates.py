@@ -55,7 +55,7 @@ def sign_server(authority: CertificatePair, names: Iterable[str], *, now: dateti
         signer = serialization.load_pem_private_key(authority.key, password=None)
         issuer = x509.load_pem_x509_certificate(authority.certificate)
     except ValueError as error:
-        raise InputError("the bus's authority is no certificate with its key") from error
+        raise InputError("the bus's authority must be a certificate and its key") from error
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise InputError("the bus's authority has another kind of key than P-256")
     key = ec.generate_private_key(ec.SECP256R1())

@@ -1,6 +1,6 @@
 """The collector's side of the bus: streams and buckets, reports in, plans out, queries answered.
 
-Rules: a report is acknowledged only after whoever took it says that it is stored, so a crash in between
+Rules: a report is acknowledged only after the caller has stored it, so a crash in between
 brings it again; the store knows repeats. Nothing here opens a message.
 """
 

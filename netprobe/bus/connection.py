@@ -1,8 +1,8 @@
 """One connection to NATS, as the rest of this room uses it.
 
 Rules: every wait has an end; a lost connection ends every wait at once with :class:`BusAwayError`; what the
-library raises is translated here. A connection never reconnects by itself: whoever needs one again opens a
-new one, because only the owner knows what to subscribe to and what to ask anew.
+library raises is translated here. A connection never reconnects by itself: its owner opens a
+new one, because only the owner knows what to subscribe to and what to ask again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Connection:
     ) -> Message:
         """Ask on *subject* and return the reply.
 
-        Raises :class:`BusAwayError` on silence, a lost connection or when nobody listens there, and
+        Raises :class:`BusAwayError` on silence, a lost connection or if there is no responder, and
         :class:`SystemRefusedError` where we may not ask.
         """
         async with self._waiting(subject, timeout_s):
@@ -181,7 +181,7 @@ async def open_connection(
 
     Whatever answers there has to prove with its certificate that it is *url*, where there are certificates.
 
-    Raises :class:`BusAwayError` where nobody answers, :class:`SystemRefusedError` where the bus does not take
+    Raises :class:`BusAwayError` if there is no answer, :class:`SystemRefusedError` if the bus does not accept
     the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none.
     """
     expect_url(url)
@@ -275,7 +275,7 @@ def _tls_complaint(error: Exception) -> str:
 
 
 def expect_url(url: str) -> None:
-    """Refuse what is no address of a bus, with :class:`InputError`."""
+    """Raise :class:`InputError` if it is not an address of a bus."""
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
@@ -289,7 +289,7 @@ def _translated(error: Exception, subject: str) -> Exception:
     where = f" ({subject})" if subject else ""
     match error:
         case nats.errors.NoRespondersError():
-            return BusAwayError(f"nobody answers on the bus{where}")
+            return BusAwayError(f"no answer on the bus{where}")
         case nats.errors.MaxPayloadError() | nats.errors.BadSubjectError():
             return MisuseError(f"{_reason(error)}{where}")
         case _:
@@ -300,7 +300,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, nats.errors.NoServersError):
-        return "nobody listens there"
+        return "nothing listens there"
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 

@@ -1,6 +1,6 @@
 """Keys on the bus: an nkey pair per agent and per person (Ed25519, base32 with a role prefix and CRC-16).
 
-Rule: a seed never leaves its file's owner; it is read only from files that nobody else may read, and it
+Rule: a seed never leaves its file's owner; it is read only from files that no other user may read, and it
 never appears in an error or a log.
 """
 
@@ -29,7 +29,7 @@ def new_user() -> tuple[str, str]:
 
 
 def public_key(seed: str) -> str:
-    """The public key (``U…``) of a user's *seed*; :class:`InputError` where it is no user seed."""
+    """The public key (``U…``) of a user's *seed*; :class:`InputError` if it is not a user seed."""
     try:
         public = str(nkeys.from_seed(bytearray(seed.encode())).public_key.decode())
     except (nkeys.NkeysError, ValueError) as error:

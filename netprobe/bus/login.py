@@ -1,6 +1,6 @@
 """Who we are when we connect, and whom we trust to be the bus.
 
-Rules: a secret is read when it is used and never shown. A token's file is read anew for each connection,
+Rules: a secret is read when it is used and never shown. A token's file is read again for each connection,
 because the kubelet renews it in place. The inbox is part of the login: rights name it, and both sides derive
 it.
 """

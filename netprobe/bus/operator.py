@@ -61,7 +61,7 @@ async def report_watched_intent(access: Access, told: IntentReport, *, timeout_s
 
 
 async def ask_health(access: Access, *, timeout_s: float = 5.0) -> dict[str, object]:
-    """How the collector feels: a flat mapping of what it counts."""
+    """The collector's health: a flat mapping of its counters."""
     reply = await _ask(access, query_subject("health"), b"", timeout_s=timeout_s)
     try:
         told = json.loads(reply.data)

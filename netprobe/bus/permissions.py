@@ -26,12 +26,12 @@ from netprobe.model.names import AgentId
 
 REPLIES_MAX = 1
 REPLY_TIME_S = LONGEST_ANSWER_S + 60
-"""How long the server lets whoever was asked answer; after that the answer would be refused unseen."""
+"""How long the server accepts an answer to a request; a later one is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectPermissions:
-    """Subjects that one may publish and hear; whoever is asked may also answer, once and in time."""
+    """Subjects that a client may publish and subscribe to; it may also answer each request once, in time."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]

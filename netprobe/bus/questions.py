@@ -1,7 +1,7 @@
-"""Both ends of an on-demand question, whoever carries it: the bus, or an agent's own two pipes.
+"""Both ends of an on-demand question, over any transport: the bus, or an agent's stdin and stdout.
 
-Rule: a question costs nothing but itself. Whatever hinders it, the asker gets :class:`Declined` and why,
-within the question's own time.
+Rule: a question that fails affects no other. Whatever the cause, the asker gets :class:`Declined` with the
+reason, within the question's own time.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ Answerer = Callable[[CheckQuestion], Awaitable[Reply]]
 
 
 class QuestionTransport(Protocol):
-    """Brings an agent a question's message and the reply's back."""
+    """Sends a question's message to an agent and returns the reply's."""
 
     async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
-        """The reply's bytes; :class:`NetprobeError` where there is none within *timeout_s*."""
+        """The reply's bytes; :class:`NetprobeError` if there is none within *timeout_s*."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransportAsker:
-    """Agents asked through a carrier (``wire.asker.Asker``)."""
+    """Asks agents over a transport (``wire.asker.Asker``)."""
 
     transport: QuestionTransport
     asked_by: str
@@ -75,7 +75,7 @@ class TransportAsker:
 
 
 async def answer_message(agent: AgentId, answerer: Answerer | None, data: bytes) -> Reply:
-    """What *agent* says to a question's message; a bad one, or one for somebody else, is declined."""
+    """The reply of *agent* to a question's message; malformed or misaddressed ones are declined."""
     try:
         question = decode_question(data)
         check = question.check

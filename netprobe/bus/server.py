@@ -66,7 +66,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Callout:
-    """Whoever has no nkey is asked about on the bus; see :mod:`netprobe.bus.callout`."""
+    """Clients without an nkey are judged over the bus; see :mod:`netprobe.bus.callout`."""
 
     issuer: str
     """The account key (``A…``) that signs the answers."""
@@ -94,7 +94,7 @@ class Server:
         self.pid = process.pid
 
     def reload(self) -> None:
-        """Read configuration and certificates anew (SIGHUP); connections of those who stay, stay."""
+        """Reload configuration and certificates (SIGHUP); connections of users who remain stay open."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGHUP)
 

@@ -42,7 +42,7 @@ def name_of(token: str) -> str:
     'node-1.example'
     """
     if not _TOKEN.fullmatch(token):
-        raise RemoteFormatError(f"subject: {token!r} is no token")
+        raise RemoteFormatError(f"subject: {token!r} is not a token")
     raw = re.sub(r"_([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), token).encode("latin-1")
     try:
         name = raw.decode()

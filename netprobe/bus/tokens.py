@@ -111,13 +111,13 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 def expect_key(key: dict[str, Any], *, where: str) -> None:
-    """Refuse what is no public key that signs tokens, with :class:`InputError`."""
+    """Raise :class:`InputError` if it is not a public key that signs tokens."""
     if "d" in key or "k" in key:
         raise InputError("is a secret key: only public ones belong here", where=where)
     try:
         made = jwt.PyJWK(key)
     except jwt.PyJWTError as error:
-        raise InputError(f"is no public key (RFC 7517): {error}", where=where) from error
+        raise InputError(f"is not a public key (RFC 7517): {error}", where=where) from error
     if made.algorithm_name not in ALGORITHMS:
         raise InputError(f"is a key for {made.algorithm_name}, which signs no tokens", where=where)
 
@@ -135,7 +135,7 @@ def verify(
         header = jwt.get_unverified_header(token)
         issuer = msgspec.convert(jwt.decode(token, options={"verify_signature": False}), _Claims).iss
     except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):
-        return Refusal(Reason.MALFORMED, "what it shows is no ServiceAccount token")
+        return Refusal(Reason.MALFORMED, "it is not a ServiceAccount token")
     if header.get("alg") not in ALGORITHMS:
         return Refusal(Reason.MALFORMED, f"its token is signed with {str(header.get('alg'))[:20]!r}")
     of_issuer = [cluster for cluster in clusters if cluster.issuer == issuer]

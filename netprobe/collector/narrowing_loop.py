@@ -30,7 +30,7 @@ class NarrowingLoop:
         self._analysis = analysis
 
     async def run(self, ask: Ask, *, every_s: float) -> None:
-        """Narrow findings every *every_s* seconds; rounds are counted anew on each bus connection."""
+        """Narrow findings every *every_s* seconds; each bus connection starts counting rounds at zero."""
         rounds: Counter[tuple[str, int]] = Counter()
         while True:
             await self.narrow_findings(ask, rounds)

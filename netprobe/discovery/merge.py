@@ -61,7 +61,7 @@ def _cluster_of(found: KnownCluster, here: Present) -> Cluster:
 
 
 def _with_present(cluster: Cluster, here: Present) -> Cluster:
-    """*cluster* with the nodes of agents that are there although nobody told of them."""
+    """*cluster* with the nodes of agents that are connected although no source lists them."""
     nodes = {node.name: node for node in cluster.nodes}
     for agent, told in sorted(here.items()):
         node = nodes.get(agent.node) or Node(NodeName(agent.node))

@@ -184,7 +184,7 @@ def _name_problems(topology: Topology, located: Located) -> Iterator[InputError]
         if not _NAME.fullmatch(name):
             yield located.error(f"{name!r} is not a name (a-z, 0-9 and -, at most 40)", *path)
         if name in taken:
-            yield located.error(f"the name {name!r} stands twice", *path)
+            yield located.error(f"the name {name!r} is given twice", *path)
         taken.add(name)
 
 
@@ -315,7 +315,7 @@ def _service_problems(topology: Topology, located: Located) -> Iterator[InputErr
     taken: set[tuple[str, str]] = set()
     for index, service in enumerate(topology.services):
         if (service.namespace, service.name) in taken:
-            yield located.error(f"{service.namespace}/{service.name} stands twice", "services", index)
+            yield located.error(f"{service.namespace}/{service.name} is given twice", "services", index)
         if not 1 <= service.port <= 65535:
             yield located.error(f"{service.port} is not a port", "services", index, "port")
         for part in ("name", "namespace"):

@@ -71,13 +71,13 @@ class ClusterGraph:
     def _index_nodes(self) -> None:
         for cluster in self.inventory.clusters:
             if cluster.name in self.cluster_of:
-                raise InputError(f"cluster {cluster.name!r} stands twice", where="inventory")
+                raise InputError(f"cluster {cluster.name!r} is given twice", where="inventory")
             self.cluster_of[cluster.name] = cluster
             self._able[cluster.name] = cluster.gateways or cluster.nodes[:1]
             for node in cluster.nodes:
                 node_id = cluster.node_id(node)
                 if node_id in self.node_of:
-                    raise InputError(f"node {node_id} stands twice", where="inventory")
+                    raise InputError(f"node {node_id} is given twice", where="inventory")
                 self.node_of[node_id] = node
         for one, other in self.inventory.find_twins():
             raise InputError(f"node {one} stands in another cluster too, as {other}", where="inventory")

@@ -38,7 +38,7 @@ def makes_busy(effect: Effect, agent: AgentId) -> TypeGuard[Busy]:
 
 
 def find_lag_ns(agent: AgentId, effects: Sequence[Effect]) -> int:
-    """The worst lag that an agent feels."""
+    """The worst lag of an agent."""
     return max((e.lag_ns for e in effects if makes_busy(e, agent)), default=SMALL_NS)
 
 

@@ -28,7 +28,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A door says no, with an ICMP error."""
+    """A firewall rejects with an ICMP error."""
 
     component: Component
     sender: str
@@ -77,7 +77,7 @@ class TableFull:
 
 @dataclass(frozen=True, slots=True)
 class StaleProxy:
-    """One node sends a service's connections to an address where nobody is."""
+    """One node sends a service's connections to an address that no host has."""
 
     node: NodeId
 

@@ -139,7 +139,7 @@ class World:
     def _report(
         self, start_ns: int, numbers: Iterable[int], agents: Iterable[AgentId]
     ) -> list[ArrivingReport]:
-        """Ask the checks of those *numbers*; reports of *agents* and of whoever has something to say."""
+        """Ask the checks of those *numbers*; reports of *agents*, and of others that received something."""
         heard: dict[AgentId, list[ReceivedCount]] = defaultdict(list)
         windows: dict[AgentId, list[Window]] = defaultdict(list)
         for number, tally in self._ask(numbers, start_ns).items():
@@ -259,7 +259,7 @@ class World:
         return ProbeOutcome(OutcomeKind.REACHED if awake else OutcomeKind.TIMED_OUT)
 
     def _endpoint(self, check: CheckFacts) -> AgentId:
-        """TCP is balanced anew with each connection; one UDP flow stays where connection tracking put it."""
+        """Each TCP connection is balanced again; one UDP flow stays where connection tracking put it."""
         behind = self._index.pods_in[check.source.cluster]
         if check.check.probe.kind in {"http", "tcp"}:
             return self._random.choice(behind)

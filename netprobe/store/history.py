@@ -3,7 +3,7 @@
 Rules: a report is named by agent, boot and sequence, and a repeat is counted and dropped. What is counted is
 committed together with what it counts, so a crash between two transactions neither loses nor doubles. A
 report is one row with its columns as one blob: a row per window would cost several times the space and time,
-and nobody asks the database for a single window. SQLite is the default; any URL of SQLAlchemy's will do.
+and no query reads a single window. SQLite is the default; any URL of SQLAlchemy's will do.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class History:
             self._engine = sa.create_engine(url, hide_parameters=True)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise InputError(
-                f"is no database URL we can use: {_first_line(error)}", where="history"
+                f"is not a usable database URL: {_first_line(error)}", where="history"
             ) from error
         self.name = self._engine.url.render_as_string(hide_password=True)
         if self._engine.dialect.name == "sqlite":
@@ -217,7 +217,9 @@ class History:
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             is_new = not sa.inspect(connection).has_table("meta")
-            _tables.create_all(connection)  # those that are missing: a table more is no other schema
+            _tables.create_all(
+                connection
+            )  # those that are missing: an extra table does not change the schema
             if is_new:
                 start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
                 connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])

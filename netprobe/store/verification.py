@@ -67,5 +67,5 @@ def _read_port(text: str, where: str) -> PortSpec:
     protocol, _, port = text.partition("/")
     known = protocol in set(Protocol) and (port.isdecimal() or not port)
     if not known or int(port or 0) > 65_535:
-        raise InputError(f"{text!r} is no door such as tcp/443", where=where)
+        raise InputError(f"{text!r} is not a port such as tcp/443", where=where)
     return PortSpec(Protocol(protocol), int(port or 0))

@@ -175,7 +175,7 @@ class _PlainBuilder:
             at = (*path, key)
             if key in built:
                 line, column = _mark(key_node)
-                raise InputError(f"{_dotted(at)}: stands twice", where=f"{self._source}:{line}:{column}")
+                raise InputError(f"{_dotted(at)}: is given twice", where=f"{self._source}:{line}:{column}")
             self.marks[at] = _mark(key_node)
             built[key] = self.build(value_node, at)
         return built

@@ -35,7 +35,7 @@ def _end_of(bus: str) -> tuple[str, int]:
             return parts.hostname, parts.port
     except ValueError:
         pass
-    raise InputError(f"{bus!r} is no bus such as nats://host:4222", where="--bus")
+    raise InputError(f"{bus!r} is not a bus address such as nats://host:4222", where="--bus")
 
 
 async def _hold_all(hosts: dict[str, SshAccess], host: str, port: int) -> None:

@@ -148,6 +148,6 @@ def test_an_image_that_cannot_be_pulled_is_one_clear_line(staffed: Clusters) -> 
     told, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, told) == (2, "")
     last = said.splitlines()[-1]
-    assert "no agent came up" in last, said
+    assert "no agent started" in last, said
     assert "netprobe.test/nowhere:1" in last
     assert namespaces(staffed) == []

@@ -97,7 +97,7 @@ def test_json_is_one_object_per_record(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def forms_of(secret: str) -> set[str]:
-    """As text, and where it is hexadecimal as bytes that somebody may have printed."""
+    """As text, and where it is hexadecimal as bytes that may have been printed."""
     forms = {secret}
     try:
         raw = bytes.fromhex(secret)

@@ -119,7 +119,7 @@ async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
                     said = line
                 if found.is_done:
                     return ""
-                hindered = hindered + 1 if found.hindered else 0
+                hindered = hindered + 1 if found.blockers else 0
                 if hindered >= _HINDERED_LOOKS:
                     break
                 await asyncio.sleep(_POLL_S)
@@ -128,7 +128,7 @@ async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
     except NetprobeError as error:
         return str(error)
     problem = (
-        found.hindered[0] if found.hindered else f"not all report within {timeout_s:g} s: {describe(found)}"
+        found.blockers[0] if found.blockers else f"not all report within {timeout_s:g} s: {describe(found)}"
     )
     return f"{target.name}: half-installed: {problem}; run it again, or `netprobe uninstall`"
 

@@ -44,7 +44,7 @@ def _seen(name: ClusterName, found: ClusterInstallation | str) -> InstallStatus:
     if isinstance(found, str):
         return InstallStatus(name, {}, (found,), is_good=False)
     told = {one.name.removeprefix("netprobe-"): (one.ready, one.wanted) for one in found.workloads}
-    problems = [f"missing: {what}" for what in found.missing] + list(found.hindered)
+    problems = [f"missing: {what}" for what in found.missing] + list(found.blockers)
     problems += [f"no node takes {one.name}" for one in found.workloads if not one.wanted]
     if found.is_absent:
         problems = ["not installed: netprobe install --context …"]

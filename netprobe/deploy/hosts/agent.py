@@ -1,8 +1,8 @@
-"""Put our agent on a host, look at it, take it away: the one thing that changes a host.
+"""Install, inspect and remove our agent on a host: the only module that changes a host.
 
-Rules: one fixed script runs on the far side (``agent_host.sh``); its words are checked here, and the agent's
-secret seed goes through stdin, never through an argument that ``ps`` would show. What the script prints is
-read as hostile.
+Rules: one fixed script runs on the host (``agent_host.sh``); its arguments are checked here, and the agent's
+secret seed goes through stdin, never through an argument that ``ps`` would show. The script's output is
+untrusted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netprobe.model.names import AgentId
 
 PATIENCE_S = 300.0
-"""For an installation: 22 MB over a thin line."""
+"""For an installation: 22 MB over a slow link."""
 _BUS = re.compile(r"(nats|tls|ws|wss)://[A-Za-z0-9\[\]._:%-]+")
 _AGENT = re.compile(r"[A-Za-z0-9._/-]+")
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
@@ -44,7 +44,7 @@ class RunMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InstalledAgent:
-    """The agent that stands on a host."""
+    """The agent that is installed on a host."""
 
     agent: str
     bus: str
@@ -54,7 +54,7 @@ class InstalledAgent:
 
 @dataclass(frozen=True, slots=True)
 class AgentDeployment:
-    """What an agent is told."""
+    """Settings of an agent."""
 
     agent: AgentId
     bus: str
@@ -63,35 +63,34 @@ class AgentDeployment:
 
     def __post_init__(self) -> None:
         if not _BUS.fullmatch(self.bus):
-            raise InputError(f"{self.bus!r} is no bus such as nats://host:4222", where="--bus")
+            raise InputError(f"{self.bus!r} is not a bus address such as nats://host:4222", where="--bus")
         if not _AGENT.fullmatch(str(self.agent)) or not _SEED.fullmatch(self.seed):
-            raise InputError(f"{self.agent}: its name or seed cannot be handed to a host")
+            raise InputError(f"{self.agent}: its name or seed contains invalid characters")
 
 
 async def find_platform_of(host: SshHost) -> Platform | None:
-    """What the host's Python is; None where it has none that runs our agent."""
+    """The platform of the host's Python; None if it has none that runs our agent."""
     python, kernel = [await host.run(Command(name)) for name in ("python", "kernel")]
     return read_platform(python, kernel)
 
 
 async def install_agent(host: SshHost, deployment: AgentDeployment, archive: Archive) -> InstalledAgent:
     """Install or replace the agent; a failure leaves what was there before. Raises `SshError`."""
-    told = deployment
-    words = ("install", archive.sha256, str(told.agent), told.bus, str(told.port))
-    placed = await _run(host, words, stdin=f"{told.seed}\n".encode() + archive.content)
+    arguments = ("install", archive.sha256, str(deployment.agent), deployment.bus, str(deployment.port))
+    placed = await _run(host, arguments, stdin=f"{deployment.seed}\n".encode() + archive.content)
     if placed is None or placed.sha256 != archive.sha256:
-        raise HostOutputError("after the installation another agent stands there")
+        raise HostOutputError("after the installation the host reports another agent")
     return placed
 
 
 async def remove_agent(host: SshHost) -> None:
-    """Stop the agent and remove everything that was installed; nothing to do is no error."""
+    """Stop the agent and remove everything that was installed; if there is none, that is not an error."""
     if await _run(host, ("remove",)) is not None:
         raise SshError("the agent is still there after its removal")
 
 
 async def find_agent(host: SshHost) -> InstalledAgent | None:
-    """The agent that stands on the host, or None."""
+    """The installed agent, or None."""
     return await _run(host, ("state",))
 
 
@@ -106,7 +105,7 @@ def _script() -> str:
 
 
 def parse_agent_state(output: bytes) -> InstalledAgent | None:
-    """What the script says stands there; pure. Raises `HostOutputError`.
+    """Parse the script's output; pure. Raises `HostOutputError`.
 
     >>> parse_agent_state(b"placed=no")
     """
@@ -114,7 +113,7 @@ def parse_agent_state(output: bytes) -> InstalledAgent | None:
     for line in output[:4096].decode(errors="replace").splitlines():
         found = _FACT.fullmatch(line)
         if found is None:
-            raise HostOutputError("the agent's state: a line that is no fact")
+            raise HostOutputError("the agent's state: an unexpected line")
         facts[found[1]] = found[2]
     match facts:
         case {"placed": "no"}:
@@ -122,4 +121,4 @@ def parse_agent_state(output: bytes) -> InstalledAgent | None:
         case {"placed": "yes", "agent": agent, "bus": bus, "sha256": sha256, "runs": runs}:
             if runs in set(RunMode) and _SHA256.fullmatch(sha256):
                 return InstalledAgent(agent, bus, sha256, RunMode(runs))
-    raise HostOutputError("the agent's state: a fact is missing or is none of ours")
+    raise HostOutputError("the agent's state: a field is missing or has an unknown value")

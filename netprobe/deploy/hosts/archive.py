@@ -36,14 +36,14 @@ DISTRIBUTIONS = (
 _LEFT_OUT = (
     "/tests/", "/test/", "/__pycache__/", "/include/", "/_examples/", "/scapy/contrib/", "/numpy/f2py/",
 )  # fmt: skip
-"""What nobody loads at run time; half of the bytes."""
+"""Files that are not loaded at run time: half of the bytes."""
 _LEFT_OUT_ENDS = (".pyc", ".pyi", ".a", ".h", ".pxd")
 _LAUNCHER = "agent_main.py"
 _LEVEL = 1  # the highest level takes a minute and saves a tenth
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell
 
 Part = tuple[str, bytes]
-"""A path below the libraries' folder, and what stands there."""
+"""A path below the libraries' folder, and its content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How agents outside of the hub reach its bus, as the Service tells: a balancer, or a port of the nodes."""
+"""The bus address for agents outside of the hub, from its Service: a load balancer or a node port."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _POLL_S = 1.0
 
 
 async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, list[str]]:
-    """The bus's address from outside, and the names that its certificate needs.
+    """The bus's external address, and the names that its certificate needs.
 
-    Raises :class:`SystemRefusedError` where the Service gets none within *timeout_s*.
+    Raises :class:`SystemRefusedError` if the Service gets none within *timeout_s*.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -33,12 +33,12 @@ async def find_outer_bus(hub: ClusterApi, *, timeout_s: float) -> tuple[str, lis
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:
         pass
-    told = f"the bus's Service has no address from outside (type {service.spec.type})"
-    raise SystemRefusedError(f"{hub.context}: {told}: say --bus URL, or --expose NodePort")
+    why = f"the bus's Service has no external address (type {service.spec.type})"
+    raise SystemRefusedError(f"{hub.context}: {why}: use --bus URL or --expose NodePort")
 
 
 async def _node_addresses(hub: ClusterApi) -> list[str]:
-    """One address of each node, those that can be reached from farther away first."""
+    """Addresses of nodes, external ones first."""
     nodes, _ = await hub.list("/api/v1/nodes", schema.NodeObject)
     found = [
         address.address
@@ -48,5 +48,5 @@ async def _node_addresses(hub: ClusterApi) -> list[str]:
         if address.type == kind
     ]
     if not found:
-        raise SystemRefusedError(f"{hub.context}: no node has an address: say --bus URL")
+        raise SystemRefusedError(f"{hub.context}: no node has an address: use --bus URL")
     return found

@@ -106,7 +106,7 @@ async def install_reader(target: InstallTarget, *, is_hub: bool, say: Say) -> di
 
 
 async def register(hub: ClusterApi, entries: dict[str, bytes]) -> None:
-    """Add *entries* to the hub's registry; what stands there already stays."""
+    """Add *entries* to the hub's registry; existing entries stay."""
     known = await _read_secret(hub, objects.CLUSTERS_SECRET) or {}
     await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, known | entries)])
 
@@ -143,7 +143,7 @@ def _pair_secret(name: str, pair: CertificatePair) -> Manifest:
 
 
 def _new_operators(authority: CertificatePair) -> dict[str, bytes]:
-    """A first operator, whose seed whoever may read this Secret may use."""
+    """A first operator; everyone who may read this Secret can use its seed."""
     seed, _ = new_user()
     keys = json.dumps({"agents": {}, "operators": [public_key(seed)]})
     return {"keys.json": keys.encode(), "seed": seed.encode(), "ca.crt": authority.certificate}

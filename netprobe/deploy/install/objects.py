@@ -67,7 +67,7 @@ def agent_objects(settings: AgentSettings, images: Images) -> tuple[Manifest, ..
 
 
 def reader_objects() -> tuple[Manifest, ...]:
-    """What the collector may read, and an account for one that stands in another cluster."""
+    """What the collector may read, and an account for a collector in another cluster."""
     return _base("reader", "")
 
 
@@ -116,14 +116,14 @@ def everything() -> tuple[Manifest, ...]:
 
 
 def cluster_wide(found: Iterable[Manifest]) -> tuple[Manifest, ...]:
-    """Those that stand in no namespace; they do not go with ours."""
+    """Cluster-scoped objects; deleting our namespace does not delete them."""
     return tuple(one for one in found if "namespace" not in one["metadata"] and one["kind"] != "Namespace")
 
 
 def extra_objects(extras: Iterable[str], *, of_the_hub: bool) -> tuple[Manifest, ...]:
     """The objects that these components add beside the collector, or beside the agents.
 
-    What stands in no namespace is for both: whoever comes first brings it.
+    Cluster-scoped objects are for both: the first installation applies them.
     """
     added = (found for name in extras for found in _component(name).resources)
     return tuple(one for one in added if (_part_of(one) in _OF_THE_HUB) is of_the_hub or cluster_wide([one]))

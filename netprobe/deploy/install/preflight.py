@@ -32,7 +32,7 @@ async def check_clusters(
     extras: Sequence[Manifest] = (),
     of_the_hub: Sequence[Manifest] = (),
 ) -> None:
-    """Raise :class:`SystemRefusedError` with one line per cluster that stands in the way of *verb*.
+    """Raise :class:`SystemRefusedError` with one line per cluster that does not allow *verb*.
 
     *extras* are objects beside those that every installation has; those *of_the_hub* only the first gets.
     """
@@ -68,7 +68,7 @@ async def _expect_served(api: ClusterApi, added: Sequence[Manifest]) -> None:
 
 
 async def _expect_own_namespace(api: ClusterApi) -> None:
-    """Refuse a namespace of our name that somebody else made: what is in it is not ours to change."""
+    """Refuse a namespace of our name that netprobe did not create: its content is not ours to change."""
     try:
         found = await api.get(f"/api/v1/namespaces/{NAMESPACE}", Named)
     except ApiRefusedError as error:

@@ -1,4 +1,4 @@
-"""How far an installation is: what is there, what is missing, what hinders it, and what to do."""
+"""State of an installation: workloads, missing objects, obstacles, and what to do about them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ADVICE = {
     "ErrImagePull": _PULL,
     "ImagePullBackOff": _PULL,
     "ErrImageNeverPull": "the image is not on the node and may not be pulled",
-    "InvalidImageName": "the image's name is none",
-    "CrashLoopBackOff": "it ends again and again: kubectl logs --previous says why",
+    "InvalidImageName": "the image name is invalid",
+    "CrashLoopBackOff": "the container crashes: see kubectl logs --previous",
     "CreateContainerConfigError": "a Secret or ConfigMap is missing: run `netprobe install` again",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of something report, of how many."""
+    """How many pods of a workload are ready, of how many."""
 
     name: str
     ready: int
@@ -44,29 +44,29 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInstallation:
-    """What one cluster has of us."""
+    """The installation in one cluster."""
 
     name: ClusterName
     workloads: tuple[Progress, ...] = ()
     missing: tuple[str, ...] = ()
-    """Kind and name of what should be there."""
-    hindered: tuple[str, ...] = ()
-    """One line per thing that will not come by waiting."""
+    """Kind and name of missing objects."""
+    blockers: tuple[str, ...] = ()
+    """One line per obstacle that waiting does not remove."""
 
     @property
     def is_absent(self) -> bool:
-        """Whether there is nothing at all."""
+        """Whether nothing is installed."""
         return not self.workloads
 
     @property
     def is_done(self) -> bool:
-        """Whether everything is there and reports."""
+        """Whether everything is there and ready."""
         done = all(workload.is_done for workload in self.workloads)
-        return done and not self.missing and not self.hindered and not self.is_absent
+        return done and not self.missing and not self.blockers and not self.is_absent
 
 
 async def read_installation(api: ClusterApi, name: ClusterName) -> ClusterInstallation:
-    """What stands in one cluster now."""
+    """The installation in one cluster now."""
     wanted = [one for one in objects.everything() if one["kind"] in _KINDS]
     read = await asyncio.gather(*(_read(api, objects.path_of(one), Workload) for one in wanted))
     workloads = tuple(_progress(one) for one in read if one is not None)
@@ -85,8 +85,8 @@ async def read_installation(api: ClusterApi, name: ClusterName) -> ClusterInstal
         if found is None
     )
     pods = await api.get(_PODS, ListOf[Pod], {"labelSelector": _SELECTOR})
-    hindered = (line for pod in pods.items for line in _find_blockers(pod))
-    return ClusterInstallation(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(hindered)))
+    blockers = (line for pod in pods.items for line in _find_blockers(pod))
+    return ClusterInstallation(name, workloads, tuple(dict.fromkeys(missing)), tuple(dict.fromkeys(blockers)))
 
 
 _KINDS = ("DaemonSet", "Deployment")
@@ -126,6 +126,6 @@ def _find_blockers(pod: Pod) -> list[str]:
         waiting = container.state.waiting
         if waiting is not None and waiting.reason in _ADVICE:
             # One line for all pods of a kind: their names differ, the remedy does not.
-            told = _ADVICE[waiting.reason]
-            lines.append(f"{pod.metadata.name.rpartition('-')[0]}: {container.image}: {told}")
+            advice = _ADVICE[waiting.reason]
+            lines.append(f"{pod.metadata.name.rpartition('-')[0]}: {container.image}: {advice}")
     return lines

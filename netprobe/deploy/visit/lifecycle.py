@@ -1,9 +1,9 @@
-"""A visit to a cluster: short-lived agents in a namespace of their own, which takes everything away with it.
+"""A visit to a cluster: temporary agents in a namespace of their own; deleting it removes everything.
 
-Rules. Everything of a visit stands in one namespace, so that deleting it leaves nothing behind; no rights are
-granted in the cluster. Agents of the pod plane run by the restricted profile and ask with unprivileged ICMP
-sockets; those of the host plane may send raw packets and nothing else. Where an agent does not come up, the
-visit goes on without it and says why.
+Rules. Every object of a visit is in one namespace, so deleting it leaves nothing behind; no permissions are
+granted in the cluster. Agents of the pod plane run under the restricted profile and use unprivileged ICMP
+sockets; those of the host plane have NET_RAW and no other capability. If an agent does not start, the visit
+continues without it and reports why.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NEEDED = (
     RequiredAccess("create", "services"),
     RequiredAccess("create", "pods", subresource="exec"),
 )
-"""In every namespace, because that of the visit is not there yet."""
+"""In every namespace, because the visit's does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,27 @@ class Visit:
     namespace: str
     pods: tuple[Pod, ...]
     missing: tuple[str, ...]
-    """What did not come up, one line each."""
+    """Agents that did not start, one line each."""
 
     def place(self, pod: Pod) -> PodContainer:
-        """Where to run a program in one of its pods."""
+        """The container of one of its pods, to run a program in."""
         return PodContainer(self.namespace, pod.metadata.name, CONTAINER)
 
 
 async def preflight(apis: Sequence[ClusterApi]) -> None:
-    """Raise `SystemRefusedError` with a line per cluster that cannot be visited; nothing is changed."""
+    """Raise `SystemRefusedError` with a line per cluster that cannot be visited; changes nothing."""
     await check_each(apis, _expect_no_other_visit)
 
 
 async def _expect_no_other_visit(api: ClusterApi) -> None:
-    """Expect that we may do everything, and that no other visit holds the agents' ports of the nodes."""
+    """Check permissions, and that no other visit uses the agents' ports on the nodes."""
     await expect_allowed(api, _NEEDED)
     others, _ = await api.list("/api/v1/namespaces", Named, f"{VISIT_LABEL}=true")
     if others:
         names = ", ".join(one.metadata.name for one in others)
-        told = f"another visit is there, or one that was killed left {names}"
-        mend = f"wait for it, or: kubectl delete namespace -l {VISIT_LABEL}"
-        raise SystemRefusedError(f"{api.context}: {told}: {mend}")
+        why = f"another visit is running, or one that was killed left {names}"
+        remedy = f"wait for it to end, or: kubectl delete namespace -l {VISIT_LABEL}"
+        raise SystemRefusedError(f"{api.context}: {why}: {remedy}")
 
 
 async def start_visit(api: ClusterApi, *, namespace: str, image: str, port: int, patience_s: float) -> Visit:
@@ -92,25 +92,25 @@ async def start_visit(api: ClusterApi, *, namespace: str, image: str, port: int,
         await api.create(f"/api/v1/namespaces/{namespace}/services", service_object(name, port, more), Named)
     pods, missing = await _wait_until_up(api, namespace, patience_s)
     if not pods:
-        why = "; ".join(missing) or f"{api.context}: no node takes one"
-        raise SystemRefusedError(f"no agent came up: {why}")
+        why = "; ".join(missing) or f"{api.context}: no node can run one"
+        raise SystemRefusedError(f"no agent started: {why}")
     return Visit(api, namespace, pods, missing)
 
 
 async def delete_visit(api: ClusterApi, *, namespace: str, patience_s: float) -> None:
-    """Delete the namespace and wait until it is gone; :class:`SystemRefusedError` where it does not go.
+    """Delete the namespace and wait until it no longer exists; :class:`SystemRefusedError` if it does.
 
-    An API server that is away meanwhile is asked again until *patience_s* are over.
+    An unreachable API server is tried again until *patience_s* are over.
     """
     path = f"/api/v1/namespaces/{namespace}"
-    last, is_told = "still being deleted", False
+    last, is_deleted = "still being deleted", False
     try:
         async with asyncio.timeout(patience_s):
             while True:
                 try:
-                    if not is_told:  # a second time would be a conflict
+                    if not is_deleted:  # a second time would be a conflict
                         await api.delete(path)
-                        is_told = True
+                        is_deleted = True
                     await api.get(path, Named)
                 except ApiRefusedError as error:
                     if error.code == 404:
@@ -122,8 +122,8 @@ async def delete_visit(api: ClusterApi, *, namespace: str, patience_s: float) ->
                     last = str(error)
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
-        told = f"namespace {namespace} is not gone after {patience_s:g} s: {last}"
-        raise SystemRefusedError(f"{api.context}: {told}") from error
+        why = f"namespace {namespace} still exists after {patience_s:g} s: {last}"
+        raise SystemRefusedError(f"{api.context}: {why}") from error
 
 
 async def _wait_until_up(

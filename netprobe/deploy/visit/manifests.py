@@ -13,7 +13,7 @@ from netprobe.model.names import Plane
 
 CONTAINER = "agent"
 LASTS_S = 3_600
-"""So long an agent waits to be asked before it starts anew."""
+"""How long an agent waits for a command before it restarts."""
 VISIT_LABEL = "netprobe.io/visit"
 
 

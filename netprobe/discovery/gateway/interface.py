@@ -28,7 +28,7 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class AddressPair:
-    """The two addresses that a question is about; both None where it is about nobody in particular."""
+    """The two addresses that a question is about; both None if it is about all traffic."""
 
     target: Address | None = None
     source: Address | None = None

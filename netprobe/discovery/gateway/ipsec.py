@@ -40,7 +40,7 @@ def _read(printed: Printed) -> tuple[Fact, ...]:
 def _association(line: str) -> TunnelPeer:
     found = _EVENT.match(line)
     if found is None:
-        raise HostOutputError("swanctl: an event that is no association")
+        raise HostOutputError("swanctl: an event without an association")
     body = found["body"]
     age = _value(body, "established") if _value(body, "state") == "ESTABLISHED" else ""
     ranges = " ".join(re.findall(r"remote-ts=\[([^\]]*)\]", body)).split()

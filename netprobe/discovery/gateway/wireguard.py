@@ -1,4 +1,4 @@
-"""WireGuard: ``wg show all dump``, and the host's own clock, since handshakes are told in its time.
+"""WireGuard: ``wg show all dump``, and the host's clock, because handshake times are in it.
 
 An interface's line holds its private key and a peer's line its preshared key (wg(8), "dump"); both lines are
 cut into fields and those fields are dropped at once, before anything can fail and quote them.

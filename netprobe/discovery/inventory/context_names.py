@@ -74,7 +74,7 @@ def read_pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise InputError(f"is no regular expression: {error}", where=repr(text)) from error
+        raise InputError(f"is not a regular expression: {error}", where=repr(text)) from error
     if not set(pattern.groupindex) & set(_GROUPS):
         raise InputError("needs a group called environment, region or ordinal", where=repr(text))
     return pattern

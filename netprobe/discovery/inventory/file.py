@@ -210,7 +210,7 @@ def _agent_errors(document: InventoryDoc) -> Iterator[_FieldError]:
             continue
         node = nodes.get((agent.cluster, agent.node))
         if text in seen:
-            yield _FieldError(f"{text!r} stands twice", at)
+            yield _FieldError(f"{text!r} is given twice", at)
         elif node is None:
             yield _FieldError(f"no node is called {str(agent.node_id)!r}", at)
         elif not (node.host_addresses if agent.plane is Plane.HOST else node.pod_addresses):
@@ -225,11 +225,13 @@ def _names(
     for index, name in enumerate(names):
         split = name.split("/")
         if len(split) != parts or not all(re.match(NAME_PATTERN, part) for part in split):
-            yield _FieldError(f"{name!r} is no name: letters, digits, '-', '_' and '.'", (*at, index, field))
+            yield _FieldError(
+                f"{name!r} is not a valid name: use letters, digits, '-', '_' and '.'", (*at, index, field)
+            )
         if len(name) > _MAX_NAME:
             yield _FieldError(f"is {len(name)} characters; a name may have {_MAX_NAME}", (*at, index, field))
         if name in seen:
-            yield _FieldError(f"{name!r} stands twice", (*at, index, field))
+            yield _FieldError(f"{name!r} is given twice", (*at, index, field))
         seen.add(name)
 
 

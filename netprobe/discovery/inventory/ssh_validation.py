@@ -21,7 +21,7 @@ _PORTS = range(1, 65_536)
 
 
 def find_ssh_errors(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
-    """Every mistake in *ssh*, which stands at *at* in its document."""
+    """Every error in *ssh*, at path *at* of its document."""
     yield from _hop_errors(ssh.target, (*at, "target"))
     for index, jump in enumerate(ssh.jumps):
         yield from _hop_errors(jump, (*at, "jumps", index))
@@ -32,7 +32,7 @@ def find_ssh_errors(ssh: SshDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
 
 
 def find_forward_errors(forward: ForwardDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
-    """Every mistake in *forward*, which stands at *at* in its document."""
+    """Every error in *forward*, at path *at* of its document."""
     if not _HOST.fullmatch(forward.host):
         yield FieldError(f"{forward.host!r} is neither an address nor a name", (*at, "host"))
     if forward.port not in _PORTS:
@@ -44,7 +44,7 @@ def _hop_errors(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     if not _HOST.fullmatch(hop.host):
         yield FieldError(f"{hop.host!r} is neither an address nor a name", (*at, "host"))
     if hop.user and not _USER.fullmatch(hop.user):
-        yield FieldError(f"{hop.user!r} is no user name", (*at, "user"))
+        yield FieldError(f"{hop.user!r} is not a user name", (*at, "user"))
     if hop.port is not None and hop.port not in _PORTS:
         yield FieldError(f"{hop.port} is outside 1–65535", (*at, "port"))
     if hop.certificate and not hop.key:
@@ -52,7 +52,7 @@ def _hop_errors(hop: HopDoc, at: tuple[Step, ...]) -> Iterator[FieldError]:
     if "PRIVATE KEY" in hop.key or "\n" in hop.key:
         yield FieldError("name the key's file here, never the key itself", (*at, "key"))
     if hop.host_key and not _is_public_key(hop.host_key):
-        yield FieldError("is no public key such as 'ssh-ed25519 AAAA…'", (*at, "host_key"))
+        yield FieldError("is not a public key such as 'ssh-ed25519 AAAA…'", (*at, "host_key"))
 
 
 def _is_public_key(text: str) -> bool:

@@ -23,7 +23,7 @@ Check = Callable[[ClusterApi], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class RequiredAccess:
-    """Something that has to be allowed; *namespace* is empty for all of them, or for what stands in none."""
+    """A permission that is needed; *namespace* is empty for all of them and for cluster-scoped objects."""
 
     verb: str
     resource: str

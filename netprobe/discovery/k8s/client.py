@@ -1,7 +1,7 @@
 """One cluster's API: JSON in, our structs out; every refusal is one clear line.
 
 Rules: the client library signs and sends, msgspec reads only the fields that are used, so a page of large
-objects costs little and an unknown field harms nobody. Each request has a time-out. Credentials that an exec
+objects costs little and unknown fields are ignored. Each request has a time-out. Credentials that an exec
 plug-in or a token file gave are renewed once when the server no longer takes them.
 """
 

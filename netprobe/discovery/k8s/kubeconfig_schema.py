@@ -86,4 +86,4 @@ def read_kubeconfig(file: Path) -> KubeconfigDoc:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"is not YAML: {' '.join(str(error).split())}", where=str(file)) from error
     except msgspec.ValidationError as error:
-        raise InputError(f"is no kubeconfig: {error}", where=str(file)) from error
+        raise InputError(f"is not a kubeconfig: {error}", where=str(file)) from error

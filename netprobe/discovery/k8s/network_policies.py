@@ -1,7 +1,7 @@
 """What a cluster's NetworkPolicies speak of: its policies, namespaces and pods, as texts of manifests.
 
 Rule: nothing is judged here. Pods are cut to what policies ask of them, because a real pod is mostly other
-things; policies and namespaces go on as the server says them, so that whoever reads them can be strict.
+things; policies and namespaces are passed on unchanged, so that their reader can be strict.
 """
 
 from __future__ import annotations

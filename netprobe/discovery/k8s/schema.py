@@ -244,7 +244,7 @@ class ServiceObject(_Object, frozen=True):
 
 
 class EndpointConditions(_Object, frozen=True):
-    """How one endpoint is; None means that nobody says, which counts as ready."""
+    """Whether one endpoint is ready; None means not reported, which counts as ready."""
 
     ready: bool | None = None
 

@@ -1,6 +1,6 @@
 """Which services are worth asking, with their endpoints.
 
-Rule: nobody's service is asked without being told so. Asked are the API server's own
+Rule: services are probed only on request. Probed are the API server's own
 (``default/kubernetes``), the cluster's DNS (``kube-system/kube-dns``), and every service that carries the
 label ``netprobe.io/ask=true``, or whose namespace does. ``netprobe.io/ask=false`` on a service leaves it out.
 One that has a port at every node is asked there too, as a service of its own per node.

@@ -1,4 +1,4 @@
-"""One cluster kept up to date: list once, then watch; whoever asks hears what is there after every change.
+"""Keeps one cluster up to date: lists once, then watches, and delivers the objects after every change.
 
 Rules. A watch that ends goes on from where it was; the server's 410 (too old) and an hour without a list
 mean a new list, which also corrects what was missed. While the API cannot be reached, what was known stays
@@ -41,7 +41,7 @@ class WatchSettings:
     watch_s: int = 300
     """How long one watch lasts until the server ends it."""
     watches_per_list: int = 12
-    """After so many watches everything is listed anew."""
+    """Number of watches after which everything is listed again."""
     silent_s: float = 150.0
     """Longest silence of a watch; the server sends a bookmark about every minute."""
     retry_s: float = 0.5
@@ -129,7 +129,7 @@ class ClusterWatch:
         return WatchedCluster(parse_cluster(self._name, read, self._place), self.away)
 
     async def _follow_served(self) -> None:
-        """Version and API groups change when somebody upgrades or installs: asked now and then."""
+        """Version and API groups change with upgrades and installations: read from time to time."""
         pause_s = self._pace.retry_s
         while True:
             try:

@@ -81,7 +81,7 @@ class Command:
         """The whole argument vector; raises `MisuseError` for what is not on the list."""
         allowed = _ALLOWED.get(self.name)
         if allowed is None:
-            raise MisuseError(f"{self.name!r} is no allowed command")
+            raise MisuseError(f"{self.name!r} is not an allowed command")
         words = tuple(word if isinstance(word, str) else self._fill(word) for word in allowed.argv)
         return (*_PREFIX, *(("sudo", "-n") if sudo and allowed.privileged else ()), *words)
 

@@ -1,7 +1,7 @@
 """Ask from a host with what it has: ping, curl, nc, traceroute. Coarser than an agent, and marked so.
 
 Rules: one fixed command per question; what a tool prints is read as hostile, and only for what cannot be
-mistaken. A tool's silence about the reason is no reason.
+mistaken. If a tool gives no reason, none is assumed.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _read_trace(answer: CommandOutput, *, target: str) -> ToolResult:
     for row in answer.output[:16_384].decode(errors="replace").splitlines()[1:]:
         found = _HOP.fullmatch(row)
         if found is None:
-            raise HostOutputError("traceroute: a line that is no hop")
+            raise HostOutputError("traceroute: an unexpected line")
         hops.append((f"hop {found[1]}", " ".join(part for part in found.groups()[1:] if part)))
         if found[2] != "*":
             last, last_ns = found[2], round(float(found[3] or 0) * 1e6)

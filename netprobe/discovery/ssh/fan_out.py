@@ -1,4 +1,4 @@
-"""Many hosts at once: a limit on how many, and one that hangs or fails delays nobody else."""
+"""Many hosts in parallel, up to a limit; one that hangs or fails does not delay the others."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ DEFAULT_KNOWN_HOSTS = "~/.ssh/known_hosts"
 
 @dataclass(slots=True)
 class TrustedKeys:
-    """The keys of one server that we trust; called by asyncssh, remembers what it told."""
+    """The keys of one server that we trust; called by asyncssh, remembers why it refused."""
 
     hop: SshHop
     _told: list[asyncssh.SSHKey] = field(default_factory=list)

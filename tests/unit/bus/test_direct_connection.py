@@ -17,7 +17,7 @@ from netprobe.bus.login import SeedLogin
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Plan
 from netprobe.wire.messages import decode_plan, encode_plan
-from netprobe_agent.bus_address_cache import keep_doors, recall_doors
+from netprobe_agent.bus_address_cache import load_bus_addresses, save_bus_addresses
 from tests.unit.nats_server import DEV, PROD, needs_nats_server, town, until
 
 NOWHERE = "127.0.0.1:1"
@@ -82,7 +82,7 @@ async def behind_a_service(directory: Path, *doors: str) -> AsyncIterator[tuple[
 @needs_nats_server
 async def test_an_agent_goes_past_the_service_that_leads_to_the_bus(tmp_path: Path) -> None:
     async with behind_a_service(tmp_path, NOWHERE, "BUS") as (agent, proxy):
-        await until(lambda: agent.is_straight)
+        await until(lambda: agent.is_direct)
         assert proxy.taken == 1
         proxy.take_away()
         await asyncio.sleep(0.2)
@@ -93,7 +93,7 @@ async def test_an_agent_goes_past_the_service_that_leads_to_the_bus(tmp_path: Pa
 async def test_where_the_bus_itself_cannot_be_reached_the_service_is_used(tmp_path: Path) -> None:
     async with behind_a_service(tmp_path, NOWHERE) as (agent, proxy):
         await until(lambda: agent.is_connected and proxy.taken == 2)
-        assert not agent.is_straight
+        assert not agent.is_direct
 
 
 @needs_nats_server
@@ -102,16 +102,16 @@ async def test_an_agent_that_starts_where_the_service_is_broken_remembers_the_bu
         here.url, login=SeedLogin(here.collector)
     ) as collector:  # fmt: skip
         door = f"127.0.0.1:{urlsplit(here.url).port}"
-        keep_doors(tmp_path, replace(PLAN, bus=(NOWHERE, door)))
+        save_bus_addresses(tmp_path, replace(PLAN, bus=(NOWHERE, door)))
         await collector.put_plans([replace(PLAN, bus=(door,))])
         async with await AgentBus.connect(
             f"nats://{NOWHERE}", agent=PROD, login=SeedLogin(here.seeds[PROD]),
-            doors=recall_doors(tmp_path, PROD),
+            direct_addresses=load_bus_addresses(tmp_path, PROD),
         ) as agent:  # fmt: skip
             async for plan in agent.plans():
                 assert plan.bus == (door,)
                 break
-            await until(lambda: agent.is_straight)
+            await until(lambda: agent.is_direct)
 
 
 @needs_nats_server
@@ -119,31 +119,31 @@ async def test_a_remembered_bus_that_is_gone_only_costs_a_try(tmp_path: Path) ->
     async with (
         town(tmp_path) as here,
         await AgentBus.connect(
-            here.url, agent=PROD, login=SeedLogin(here.seeds[PROD]), doors=(NOWHERE,)
+            here.url, agent=PROD, login=SeedLogin(here.seeds[PROD]), direct_addresses=(NOWHERE,)
         ) as agent,
     ):
         await until(lambda: agent.is_connected)
-        assert not agent.is_straight
+        assert not agent.is_direct
 
 
 def test_of_a_plan_only_the_way_to_the_bus_is_kept(tmp_path: Path) -> None:
-    keep_doors(tmp_path, replace(PLAN, bus=("10.0.0.7:4222",), cookie_key=b"secret" * 5))
-    assert recall_doors(tmp_path, PROD) == ("10.0.0.7:4222",)
-    assert recall_doors(tmp_path, DEV) == ()
+    save_bus_addresses(tmp_path, replace(PLAN, bus=("10.0.0.7:4222",), cookie_key=b"secret" * 5))
+    assert load_bus_addresses(tmp_path, PROD) == ("10.0.0.7:4222",)
+    assert load_bus_addresses(tmp_path, DEV) == ()
     assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    keep_doors(tmp_path, PLAN)
-    assert (recall_doors(tmp_path, PROD), list(tmp_path.iterdir())) == ((), [])
+    save_bus_addresses(tmp_path, PLAN)
+    assert (load_bus_addresses(tmp_path, PROD), list(tmp_path.iterdir())) == ((), [])
 
 
 @pytest.mark.parametrize("kept", [b"", b"{", encode_plan(replace(PLAN, bus=("bus:4222",)))])
 def test_what_is_no_address_is_not_recalled(kept: bytes, tmp_path: Path) -> None:
     (tmp_path / "bus.plan").write_bytes(kept)
-    assert recall_doors(tmp_path, PROD) == ()
+    assert load_bus_addresses(tmp_path, PROD) == ()
 
 
 def test_a_folder_that_refuses_costs_only_the_hint(tmp_path: Path) -> None:
-    keep_doors(tmp_path / "nowhere", replace(PLAN, bus=("10.0.0.7:4222",)))
-    assert recall_doors(tmp_path / "nowhere", PROD) == ()
+    save_bus_addresses(tmp_path / "nowhere", replace(PLAN, bus=("10.0.0.7:4222",)))
+    assert load_bus_addresses(tmp_path / "nowhere", PROD) == ()
 
 
 @pytest.mark.parametrize("address", ["bus:4222", "10.0.0.7", "10.0.0.7:0", "::1:4222", "10.0.0.7:99999"])

@@ -1,4 +1,4 @@
-"""The registry of pods, and how refusals are told."""
+"""The registry of pods, and how refusals are logged."""
 
 from __future__ import annotations
 

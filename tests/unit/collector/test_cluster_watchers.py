@@ -102,7 +102,7 @@ async def test_pods_that_run_are_told_with_what_their_kubelet_says(tmp_path: Pat
 
 
 async def test_pods_of_a_visit_are_nobody_who_reports_here(tmp_path: Path) -> None:
-    """They carry the same labels, in a namespace of their own, and speak to whoever visits."""
+    """They carry the same labels, in a namespace of their own, and report to their visit."""
     state = {"running": {"startedAt": STARTED}}
     visiting = pod("w1", state, namespace="netprobe-visit-x7", uid="visiting")
     items = {"nodes": [node("w1"), node("w2")], "pods": [pod("w1", state), visiting]}

@@ -69,7 +69,7 @@ def test_a_file_that_goes_wrong_keeps_what_it_said_and_is_told_once(
         ({**GOOD, "name": "a/b"}, "name: 'a/b' is not a valid cluster name"),
         ({**GOOD, "key": []}, "unknown field"),
         ({**GOOD, "keys": [{**KEY, "d": "c2VjcmV0"}]}, "keys[0]: is a secret key: only public ones"),
-        ({**GOOD, "keys": [{"kty": "EC"}]}, "keys[0]: is no public key (RFC 7517)"),
+        ({**GOOD, "keys": [{"kty": "EC"}]}, "keys[0]: is not a public key (RFC 7517)"),
         ({**GOOD, "keys": [{"kty": "oct", "k": "c2VjcmV0"}]}, "keys[0]: is a secret key"),
         ({**GOOD, "kubeconfig": "none"}, "cannot be read: No such file or directory"),
         ({**GOOD, "in_cluster": True, "kubeconfig": "x"}, "in_cluster and kubeconfig exclude each other"),

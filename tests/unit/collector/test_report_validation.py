@@ -1,4 +1,4 @@
-"""The door: what breaks the rules stays out and is counted, the rest comes in unchanged."""
+"""What breaks the rules is dropped and counted, the rest is accepted unchanged."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_agent_that_speaks_for_another_is_not_heard(intake: ReportValidator) 
 @pytest.mark.parametrize(
     "stray",
     [
-        pytest.param(structs.replace(REPORT.windows[0], check=CheckId(99)), id="a check nobody was asked"),
+        pytest.param(structs.replace(REPORT.windows[0], check=CheckId(99)), id="a check that is in no plan"),
         pytest.param(structs.replace(REPORT.windows[0], check=CheckId(13)), id="another agent's check"),
         pytest.param(structs.replace(REPORT.windows[0], start_ns=13 * SECOND), id="from the future"),
     ],

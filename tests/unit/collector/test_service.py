@@ -132,7 +132,7 @@ class House:
         return Counters(**{name: told[name] for name in Counters.__slots__})  # type: ignore[arg-type]
 
     def kept(self) -> tuple[Counters, int, list[Report]]:
-        """What stands in the store: the counters, the windows, the reports."""
+        """Content of the store: the counters, the windows, the reports."""
         history = History.at(self.directory / "data" / "history.db")
         try:
             return history.counters(), history.count_windows(), list(history.reports_since(0))
@@ -383,7 +383,7 @@ async def test_agents_are_told_where_the_bus_itself_is(tmp_path: Path) -> None:
         await here.start(door)
         bus, plan = await join(stack, here, AGENTS[0])
         assert plan.bus == (door,)
-        await until(lambda: bus.is_straight)
+        await until(lambda: bus.is_direct)
 
 
 async def test_a_restart_remembers_what_was_broken_before(tmp_path: Path) -> None:
@@ -438,6 +438,6 @@ async def test_a_keys_file_with_a_mistake_is_refused_and_the_old_keys_stand(
 ) -> None:
     async with house(tmp_path) as here, AsyncExitStack() as stack:
         await here.start()
-        (tmp_path / "keys.json").write_text("agents: nobody")
+        (tmp_path / "keys.json").write_text("agents: none")
         await until(lambda: "the new keys are refused" in caplog.text)
         await join(stack, here, AGENTS[1])

@@ -50,7 +50,7 @@ from netprobe.wire import messages, stream
 from netprobe.wire.intent_watch import decode_watched
 from netprobe.wire.measured_json import decode_measured
 from netprobe.wire.reports import columns_of, decode_report
-from netprobe_agent.bus_address_cache import recall_doors
+from netprobe_agent.bus_address_cache import load_bus_addresses
 from netprobe_agent.run import read_plan
 from netprobe_agent.spool import Spool
 from tests.facts import texts
@@ -562,7 +562,7 @@ def test_an_agent_sends_what_it_kept(tmp_path: Path) -> None:
         assert (str(report.agent), len(report.windows)) == ("prod/gw/pod", 4)
         spool.pop()
     assert sequences == [15, 16]
-    assert recall_doors(folder, AgentId.parse("prod/gw/pod")) == ("10.255.0.2:4222",)
+    assert load_bus_addresses(folder, AgentId.parse("prod/gw/pod")) == ("10.255.0.2:4222",)
 
 
 # --- on the bus ----------------------------------------------------------------------------------

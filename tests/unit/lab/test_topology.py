@@ -70,7 +70,7 @@ MISTAKES = {
     ),
     "cluster named like a router": (
         swap("name: prod-us-west-1", "name: transit-west"),
-        "clusters[0].name: the name 'transit-west' stands twice",
+        "clusters[0].name: the name 'transit-west' is given twice",
     ),
     "unknown transit": (
         swap("transit: transit-east\n    overlay", "transit: transit-north\n    overlay"),

@@ -345,7 +345,7 @@ def test_a_node_in_two_linked_clusters_is_refused_and_in_copies_of_a_site_it_is_
 
 def test_a_node_that_stands_twice_is_refused() -> None:
     cluster = build_inventory().clusters[0]
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="is given twice"):
         plan(Inventory((cluster, cluster)))
 
 

@@ -19,7 +19,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScriptedAnswer:
     number: int
     at_ns: int
 
@@ -27,21 +27,21 @@ class Answer:
 Command = Ask | WakeAt | Finish
 
 
-def step(asked: int, event: ProbeStarted | Answer | Woke) -> tuple[int, tuple[Command, ...]]:
+def step(asked: int, event: ProbeStarted | ScriptedAnswer | Woke) -> tuple[int, tuple[Command, ...]]:
     """Asks twice at once and waits 10 ms for both answers."""
     match event:
         case ProbeStarted(at_ns):
             return 2, (Ask(1), Ask(2), WakeAt(at_ns + 10 * MS))
-        case Answer() if asked > 1:
+        case ScriptedAnswer() if asked > 1:
             return asked - 1, ()
-        case Answer(number):
+        case ScriptedAnswer(number):
             return 0, (Finish(Observation(Reached(number))),)
         case Woke():
             return asked, (Finish(Observation(TimedOut(10 * MS))),)
 
 
-def later_first(command: Ask, now_ns: int) -> Iterator[Answer]:
-    yield Answer(command.number, now_ns + (5 - command.number) * MS)
+def later_first(command: Ask, now_ns: int) -> Iterator[ScriptedAnswer]:
+    yield ScriptedAnswer(command.number, now_ns + (5 - command.number) * MS)
 
 
 def test_events_come_in_order_of_time() -> None:
@@ -51,8 +51,8 @@ def test_events_come_in_order_of_time() -> None:
         0 ms -> Ask(number=1)
         0 ms -> Ask(number=2)
         0 ms -> WakeAt 10 ms
-        3 ms <- Answer(number=2)
-        4 ms <- Answer(number=1)
+        3 ms <- ScriptedAnswer(number=2)
+        4 ms <- ScriptedAnswer(number=1)
         4 ms -> Finish reached
     """)
     assert (played.state, played.commands(Ask)) == (0, [Ask(1), Ask(2)])
@@ -69,8 +69,10 @@ def test_silence_wakes_the_machine_when_it_asked_to_be() -> None:
 def test_a_mismatch_prints_as_a_diff() -> None:
     played = play(Machine(0, step), later_first)
     with pytest.raises(AssertionError) as caught:
-        played.expect(str(played).replace("3 ms <- Answer(number=2)", "2 ms <- Answer(number=2)"))
-    assert "-2 ms <- Answer(number=2)\n+3 ms <- Answer(number=2)\n" in str(caught.value)
+        played.expect(
+            str(played).replace("3 ms <- ScriptedAnswer(number=2)", "2 ms <- ScriptedAnswer(number=2)")
+        )
+    assert "-2 ms <- ScriptedAnswer(number=2)\n+3 ms <- ScriptedAnswer(number=2)\n" in str(caught.value)
 
 
 def test_a_machine_that_waits_for_nothing_fails_at_once() -> None:

@@ -167,6 +167,6 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("url", ["what", "nosuchdb://host/name"])
 def test_a_url_that_is_none_is_refused_in_one_line(url: str) -> None:
-    with pytest.raises(InputError, match="history: is no database URL") as caught:
+    with pytest.raises(InputError, match="history: is not a usable database URL") as caught:
         History(url)
     assert "\n" not in str(caught.value)

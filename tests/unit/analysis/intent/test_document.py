@@ -68,9 +68,9 @@ BAD = {
     "a second document": (HEAD + "---\nversion: 1\n", "f.yaml:5:1: is not YAML: but found another document"),
     "duplicate key deep inside": (
         "version: 1\ngroups:\n  prod: {clusters: [a], regions: [r], clusters: [b]}\n",
-        "f.yaml:3:39: groups.prod.clusters: stands twice",
+        "f.yaml:3:39: groups.prod.clusters: is given twice",
     ),
-    "duplicate key": (HEAD + "ports: []\nports: []\n", "f.yaml:6:1: ports: stands twice"),
+    "duplicate key": (HEAD + "ports: []\nports: []\n", "f.yaml:6:1: ports: is given twice"),
     "nested too deeply": ("[" * 5000, "f.yaml:1:1: is nested too deeply"),
     "unknown field": (HEAD + "rule: []\n", "f.yaml:5:1: the mapping contains unknown field 'rule'"),
     "a pattern's stray field": (

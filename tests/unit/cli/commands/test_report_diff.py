@@ -107,8 +107,8 @@ def test_a_verification_is_not_compared_with_a_bundle(verified: Path, bundles: t
     ("field", "value", "told"),
     [
         ("source", "nobody", "cells[0].source: "),
-        ("door", "tcp/99999", "cells[0].door: 'tcp/99999' is no door such as tcp/443"),
-        ("door", "quic/1", "cells[0].door: 'quic/1' is no door such as tcp/443"),
+        ("door", "tcp/99999", "cells[0].door: 'tcp/99999' is not a port such as tcp/443"),
+        ("door", "quic/1", "cells[0].door: 'quic/1' is not a port such as tcp/443"),
         ("verdict", "fine", "is not what netprobe verify writes: Invalid enum value 'fine'"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_certificate_is_for_every_name_and_signed_by_its_authority() -> None:
     assert [str(found) for found in names.get_values_for_type(x509.IPAddress)] == ["192.0.2.1"]
     assert certificate.not_valid_after_utc - NOW == timedelta(days=398)
     assert "PRIVATE" not in repr(pair)
-    with pytest.raises(InputError, match="is no certificate with its key"):
+    with pytest.raises(InputError, match="must be a certificate and its key"):
         sign_server(CertificatePair(b"x", b"y"), [], now=NOW)
 
 

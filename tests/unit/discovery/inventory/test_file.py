@@ -81,10 +81,10 @@ MISTAKES = [
         "say by target_gateway whose addresses they are",
     ),
     ("a link with itself", "target: dev,", "target: prod,", "20:20", "joins 'prod' with itself"),
-    ("two nodes of one name", "- name: w1", "- name: gw", "10:9", "'gw' stands twice"),
+    ("two nodes of one name", "- name: w1", "- name: gw", "10:9", "'gw' is given twice"),
     ("a node in two clusters", "[192.168.2.1]", "[192.168.1.1]", "18:35", "node 'prod/gw' stands in this"),
-    ("two clusters of one name", "- name: dev", "- name: prod", "15:5", "'prod' stands twice"),
-    ("a slash in a name", "- name: w1", "- name: w/1", "10:9", "'w/1' is no name"),
+    ("two clusters of one name", "- name: dev", "- name: prod", "15:5", "'prod' is given twice"),
+    ("a slash in a name", "- name: w1", "- name: w/1", "10:9", "'w/1' is not a valid name"),
     ("a name that is a number", "- name: w1", "- name: 11", "10:9", "Expected `str`, got `int`"),
     ("no address", "10.1.1.2]", "10.1.1.256]", "12:25", "'10.1.1.256' is not an IP address"),
     ("not canonical", '"fd00::2"', '"fd00:0::2"', "11:39", "write 'fd00::2'"),
@@ -95,7 +95,7 @@ MISTAKES = [
     ("an agent on an unknown node", "prod/w1/pod]", "prod/w2/pod]", "21:24", "no node is called 'prod/w2'"),
     ("an agent without address", "prod/w1/pod]", "dev/gw/pod]", "21:24", "has no pod address"),
     ("no agent id", "prod/w1/pod]", "prod/w1]", "21:24", "is not <cluster>/<node>/pod"),
-    ("an agent twice", "prod/w1/pod]", "prod/gw/host]", "21:24", "'prod/gw/host' stands twice"),
+    ("an agent twice", "prod/w1/pod]", "prod/gw/host]", "21:24", "'prod/gw/host' is given twice"),
     ("an unknown field", "pod_cidrs: [10.2", "pod_cidr: [10.2", "16:5", "unknown field"),
 ]
 

@@ -51,17 +51,17 @@ def test_a_way_reads_back_as_it_was_written() -> None:
     [
         ("host: bastion.example", "host: -oProxyCommand=x", "is neither an address nor a name"),
         ("host: bastion.example", "host: 'a b'", "is neither an address nor a name"),
-        ("user: ops, port", "user: -l, port", "is no user name"),
+        ("user: ops, port", "user: -l, port", "is not a user name"),
         ("port: 2222", "port: 70000", "is outside 1–65535"),
         ("key: ~/.ssh/netprobe", "key: '-----BEGIN OPENSSH PRIVATE KEY-----'", "never the key itself"),
         ("key: ~/.ssh/netprobe", "certificate: a", "a certificate needs the key it belongs to"),
-        (PINNED, "ssh-rsa AAAA", "is no public key"),
-        (PINNED, PINNED.replace("ssh-ed25519", "ssh-rsa"), "is no public key"),
+        (PINNED, "ssh-rsa AAAA", "is not a public key"),
+        (PINNED, PINNED.replace("ssh-ed25519", "ssh-rsa"), "is not a public key"),
         ("agent: false", "password: x", "password"),
         ("bus_port: 14222", "bus_port: 0", "is outside 1–65535"),
         ("port: 4222", "port: 70000", "is outside 1–65535"),
         ("host: 10.1.0.1", "host: -v", "is neither an address nor a name"),
-        ("user: root", "user: -l", "is no user name"),
+        ("user: root", "user: -l", "is not a user name"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(old: str, new: str, told: str) -> None:

@@ -100,9 +100,9 @@ def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> No
     ("text", "told"),
     [
         ("contexts: [", r"c:1:12: is not YAML: "),
-        ("contexts: 3", r"c: is no kubeconfig: Expected `array .*`, got `int` - at `\$.contexts`"),
-        ("contexts: [{name: x}]", r"c: is no kubeconfig: .*missing required field `context`"),
-        ("- 1", r"c: is no kubeconfig: Expected `object`, got `array`"),
+        ("contexts: 3", r"c: is not a kubeconfig: Expected `array .*`, got `int` - at `\$.contexts`"),
+        ("contexts: [{name: x}]", r"c: is not a kubeconfig: .*missing required field `context`"),
+        ("- 1", r"c: is not a kubeconfig: Expected `object`, got `array`"),
         ("\x00", r"c: is not YAML: "),
     ],
 )
