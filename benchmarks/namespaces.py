@@ -6,17 +6,17 @@ Nothing in the caller's own network changes: both namespaces are new, and they v
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netprobe.lab import kernel
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLONE_NEWNET = 0x40000000
 NEAR_V4, FAR_V4 = "10.8.0.1", "10.8.0.2"
 NEAR_V6, FAR_V6 = "fd08::1", "fd08::2"
 MANY_V4, MANY_V6 = "10.9.0.0/16", "fd09::/64"
@@ -49,17 +49,15 @@ class HeldNamespace:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """Let this thread open its sockets inside."""
-        libc = ctypes.CDLL(None, use_errno=True)
         with (
             Path("/proc/thread-self/ns/net").open() as outside,
             Path(f"/proc/{self.holder.pid}/ns/net").open() as inside,
         ):
-            if libc.setns(inside.fileno(), _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
+            kernel.setns(inside.fileno(), kernel.CLONE_NEWNET)
             try:
                 yield
             finally:
-                libc.setns(outside.fileno(), _CLONE_NEWNET)
+                kernel.setns(outside.fileno(), kernel.CLONE_NEWNET)
 
 
 @dataclass(frozen=True, slots=True)
