@@ -23,7 +23,7 @@ _LONGEST_PAUSE_S = 30.0
 def hold_tunnels(hosts: dict[str, SshAccess], *, bus: str) -> None:
     """Bring *bus* to the loopback of every host until told to stop; `InputError` where none wants it."""
     if not hosts:
-        raise InputError("no host has a bus_port: every agent finds the bus by itself", where="--inventory")
+        raise InputError("no host sets bus_port, so no tunnel is needed", where="--inventory")
     host, port = _end_of(bus)
     asyncio.run(_hold_all(hosts, host, port))
 

@@ -32,9 +32,7 @@ class VerifyRequest:
         """The cells to ask. Raises :class:`InputError` where the intent means nobody here."""
         cells = expand_cells(self.intent, snapshot.inventory)
         if not cells:
-            raise InputError(
-                "means nobody in this fleet: no group holds an endpoint that can ask", where=str(self.path)
-            )
+            raise InputError("matches no agent in this fleet: every group is empty", where=str(self.path))
         return draw_sample(cells, size=len(cells) if self.size is None else self.size, key=self.key)
 
     async def judge(self, agents: Asker, sample: Sample, snapshot: Snapshot) -> tuple[CellResult, ...]:

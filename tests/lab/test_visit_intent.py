@@ -131,5 +131,5 @@ async def test_an_agent_that_cannot_be_run_leaves_unproven_only_what_needs_it(
 
 async def test_an_intent_that_means_nobody_is_one_error(hosts: dict[str, Host], tmp_path: Path) -> None:
     elsewhere = "{verdict: allow, from: services, to: services, ports: [icmp]}"
-    with pytest.raises(InputError, match="t: means nobody in this fleet"):
+    with pytest.raises(InputError, match="t: matches no agent in this fleet"):
         await look(hosts, tmp_path, elsewhere)

@@ -40,7 +40,7 @@ def run_check(
 ) -> int:
     """Run the check, by the agent or over SSH, and print the answer; the exit code of the command."""
     inventory = load_inventory(path) if path else source.load().inventory
-    wanted = _wanted(asked)
+    wanted = _read_request(asked)
     question = make_check(inventory, asker, target, wanted)
     registry.validate(question.probe)
     try:
@@ -52,14 +52,14 @@ def run_check(
     if answer is None:
         question, answer = _ask_over_ssh(inventory, asker, target, wanted)
     if form == "table":
-        click.echo("\n".join(tell(question, answer)))
+        click.echo("\n".join(describe_answer(question, answer)))
     else:
         told = document(question, answer)
         click.echo(write_document(told) if form == "yaml" else _as_json(told), nl=False)
     return exit_code(answer)
 
 
-def _wanted(asked: dict[str, object]) -> CheckRequest:
+def _read_request(asked: dict[str, object]) -> CheckRequest:
     options = []
     pairs = asked.pop("options")
     assert isinstance(pairs, tuple)
@@ -121,7 +121,7 @@ def exit_code(answer: CheckAnswer) -> int:
     return 0 if isinstance(outcome, Reached) else 1
 
 
-def tell(question: Check, answer: CheckAnswer) -> Iterator[str]:
+def describe_answer(question: Check, answer: CheckAnswer) -> Iterator[str]:
     """One sentence, then what else is known, at 80 columns."""
     detail = answer.details[0] if answer.details else OutcomeDetail()
     yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
@@ -149,7 +149,7 @@ def _verdict(outcome: Outcome, detail: OutcomeDetail) -> str:
         case Reached(rtt_ns):
             return f"reached in {duration(rtt_ns)}"
         case Refused(rtt_ns):
-            return f"refused in {duration(rtt_ns)}: the host is alive, nobody listens"
+            return f"refused in {duration(rtt_ns)}: the host is alive, but the port has no listener"
         case WrongPeer(expected, answered_by, rtt_ns):
             return f"the wrong peer answered in {duration(rtt_ns)}: {answered_by}, not {expected}"
         case Rejected(sender) if str(detail.words) in {"", str(describe(outcome))}:

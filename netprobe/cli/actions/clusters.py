@@ -26,21 +26,21 @@ def run_clusters(
 ) -> int:
     """Print every cluster; 0 all could be read, 1 some could not."""
     pattern = read_pattern(name_pattern) if name_pattern else None
-    chosen = _lead(selection.read(), open_forwards(forwards))
+    chosen = _route_through_forwards(selection.read(), open_forwards(forwards))
     readings = asyncio.run(read_clusters(chosen, timeout_s=timeout_s, pattern=pattern))
     print_view(form, table=lambda: clusters_table(readings), document=lambda: clusters_document(readings))
     return 1 if any(isinstance(reading, UnreadableCluster) for reading in readings) else 0
 
 
-def _lead(contexts: tuple[Context, ...], forwards: Forwards) -> tuple[Context, ...]:
+def _route_through_forwards(contexts: tuple[Context, ...], forwards: Forwards) -> tuple[Context, ...]:
     """Contexts whose server is declared as a forward go through it."""
-    return tuple(replace(context, through=_way(context.server, forwards)) for context in contexts)
+    return tuple(replace(context, through=_find_forward(context.server, forwards)) for context in contexts)
 
 
-def _way(server: str, forwards: Forwards) -> str:
+def _find_forward(server: str, forwards: Forwards) -> str:
     try:
         parts = urlsplit(server)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return ""  # whoever reads the context says what is wrong with it
+        return ""  # reading the context reports what is wrong with it
     return forwards.find(parts.hostname or "", port) or ""

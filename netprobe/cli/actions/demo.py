@@ -60,7 +60,7 @@ def run_demo(output: Path, *, interval_s: float) -> int:
     write_report(output / "report.json", document)
     write_moment(output, drill.moments[KEPT.name])
     draw_moments(output / "maps", drill.moments)
-    _say_what_was_found(drill, output, started)
+    _print_summary(drill, output, started)
     return 0 if drill.is_flawless else 1
 
 
@@ -95,7 +95,7 @@ def _describe_lab(name: str) -> str:
     return f"{nodes} nodes, {len(status.processes)} processes, tunnels by {status.mechanism}"
 
 
-def _say_what_was_found(drill: FaultDrill, output: Path, started: float) -> None:
+def _print_summary(drill: FaultDrill, output: Path, started: float) -> None:
     verdicts, false = drill.scorer.verdicts, drill.scorer.false_findings
     right = sum(verdict.named_right for verdict in verdicts)
     say(

@@ -19,18 +19,18 @@ from netprobe.render.terminal.install_status import InstallStatus, installed_doc
 def run_status(selection: ContextSelection, hub: str | None, *, timeout_s: float, form: str) -> int:
     """Print what each cluster has; 0 everything reports, 1 something does not."""
     chosen = read_selection(selection, hub)
-    seen = asyncio.run(_look(chosen, timeout_s))
+    seen = asyncio.run(_read_clusters(chosen, timeout_s))
     print_view(form, table=lambda: installed_table(seen), document=lambda: installed_document(seen))
     return 0 if all(one.is_good for one in seen) else 1
 
 
-async def _look(chosen: SelectedContexts, timeout_s: float) -> tuple[InstallStatus, ...]:
+async def _read_clusters(chosen: SelectedContexts, timeout_s: float) -> tuple[InstallStatus, ...]:
     names = name_clusters(chosen.contexts)
-    found = await asyncio.gather(*(_look_at(one, names[one], timeout_s) for one in chosen.contexts))
-    return tuple(_seen(name, one) for name, one in zip(names.values(), found, strict=True))
+    found = await asyncio.gather(*(_read_cluster(one, names[one], timeout_s) for one in chosen.contexts))
+    return tuple(_summarise(name, one) for name, one in zip(names.values(), found, strict=True))
 
 
-async def _look_at(context: Context, name: ClusterName, timeout_s: float) -> ClusterInstallation | str:
+async def _read_cluster(context: Context, name: ClusterName, timeout_s: float) -> ClusterInstallation | str:
     try:
         async with asyncio.timeout(timeout_s), open_api(context) as api:
             return await read_installation(api, name)
@@ -40,7 +40,7 @@ async def _look_at(context: Context, name: ClusterName, timeout_s: float) -> Clu
         return str(error)
 
 
-def _seen(name: ClusterName, found: ClusterInstallation | str) -> InstallStatus:
+def _summarise(name: ClusterName, found: ClusterInstallation | str) -> InstallStatus:
     if isinstance(found, str):
         return InstallStatus(name, {}, (found,), is_good=False)
     told = {one.name.removeprefix("netprobe-"): (one.ready, one.wanted) for one in found.workloads}

@@ -26,7 +26,7 @@ def read_moment(text: str, *, now_ns: int) -> int:
     except (ValueError, OverflowError):
         moment_ns = -1
     if moment_ns < 0:
-        told = f"{text!r} is no moment such as 15m (ago), 03:00 or 2026-11-25T03:00Z"
+        told = f"{text!r} is not a time such as 15m (ago), 03:00 or 2026-11-25T03:00Z"
         raise InputError(told, where="--at")
     return moment_ns
 

@@ -55,7 +55,6 @@ PENDING: dict[str, int] = {
     "agents/netprobe_agent/": 6,
     "benchmarks/": 19,
     "netprobe/analysis/": 117,
-    "netprobe/cli/": 3,
     "netprobe/engine/": 41,
     "netprobe/lab/": 17,
     "netprobe/model/": 11,

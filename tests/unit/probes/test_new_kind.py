@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.analysis.plan.index import Aspect, aspect_of
-from netprobe.cli.actions.check import tell
+from netprobe.cli.actions.check import describe_answer
 from netprobe.discovery.ssh.fallback_tools import find_tools
 from netprobe.engine.engine import Engine
 from netprobe.engine.plan_validation import find_unaskable
@@ -115,7 +115,7 @@ def test_netprobe_check_makes_the_question_and_explains_the_answer() -> None:
         (Reached(1_500_000),),
         details=(OutcomeDetail(facts=(("user", Prose("ada")),)),),
     )
-    text = "\n".join(tell(check, answer))
+    text = "\n".join(describe_answer(check, answer))
     assert f"by finger port {INVENTORY.agent_port}: reached in 1.5 ms." in " ".join(text.split())
     assert "user  ada" in text
 

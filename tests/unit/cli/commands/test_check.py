@@ -17,7 +17,7 @@ from netprobe.analysis.queries.slow_probes import ProbePath
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
-from netprobe.cli.actions.check import exit_code, tell
+from netprobe.cli.actions.check import describe_answer, exit_code
 from netprobe.cli.main import cli
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError, SystemRefusedError
@@ -111,7 +111,7 @@ QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp", port=
     ("outcome", "words", "code"),
     [
         (Reached(1_500_000), "reached in 1.5 ms.", 0),
-        (Refused(310_000), "refused in 310 µs: the host is alive, nobody listens.", 1),
+        (Refused(310_000), "refused in 310 µs: the host is alive, but the port has no listener.", 1),
         (Rejected("10.1.0.1", 3, 13), "rejected by 10.1.0.1: administratively prohibited (3/13).", 1),
         (TimedOut(800_000_000), "no answer within 800 ms.", 1),
         (TooBig(1300, "10.1.0.1"), "too big: 10.1.0.1 passes 1300 bytes.", 1),
@@ -124,7 +124,7 @@ QUESTION = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp", port=
 )
 def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) -> None:
     answer = CheckAnswer(QUESTION.source, QUESTION.id, (outcome,))
-    told = list(tell(QUESTION, answer))
+    told = list(describe_answer(QUESTION, answer))
     assert " ".join(told).endswith(words)
     assert " ".join(told).startswith(f"{HERE}/pod asked {THERE}/pod ({QUESTION.target.address}) by tcp port")
     assert max(map(len, told)) <= 80
@@ -140,7 +140,9 @@ def test_details_follow_and_stay_within_80_columns() -> None:
         (("connect", 1_000_000), ("first-byte", 2_000_000)),
         make_facts(facts),
     )
-    told = list(tell(QUESTION, CheckAnswer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,))))
+    told = list(
+        describe_answer(QUESTION, CheckAnswer(QUESTION.source, QUESTION.id, (Reached(3_000_000),), (detail,)))
+    )
     assert "  answered by  a/b/pod" in told
     assert "  seen as      10.0.0.9 by the far end" in told
     assert "  phases       connect 1.0 ms, first-byte 2.0 ms" in told
@@ -151,7 +153,7 @@ def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
     def told(wanted: CheckRequest, outcome: Outcome, *phases: tuple[str, int]) -> list[str]:
         question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
         return list(
-            tell(
+            describe_answer(
                 question,
                 CheckAnswer(question.source, question.id, (outcome,), (OutcomeDetail(phases_ns=phases),)),
             )
@@ -219,7 +221,7 @@ async def test_who_asks_for_minutes_is_told_so_and_what_came_of_it(
         lines = await asyncio.to_thread(ask_patiently, access, way, [quiet, silent])
     who = f"{PROD} idle {check.target.name}"
     assert lines[0] == f"{who}: reached 1; 350 s quiet: lives"
-    assert ": not asked: nobody answers on the bus" in lines[1]
+    assert ": not asked: no answer on the bus" in lines[1]
     assert capsys.readouterr().err == "netprobe: asking; this may take 7 min\n"
 
 

@@ -42,4 +42,4 @@ def test_a_full_time_has_its_zone_or_the_local_one() -> None:
 def test_what_is_no_moment_is_one_clear_error(text: str) -> None:
     with pytest.raises(InputError) as caught:
         read_moment(text, now_ns=NOW_NS)
-    assert str(caught.value) == f"--at: {text!r} is no moment such as 15m (ago), 03:00 or 2026-11-25T03:00Z"
+    assert str(caught.value) == f"--at: {text!r} is not a time such as 15m (ago), 03:00 or 2026-11-25T03:00Z"
