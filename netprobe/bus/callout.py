@@ -23,7 +23,7 @@ import nkeys
 from netprobe.bus.connection import Connection, Message, logger
 from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
-from netprobe.bus.tokens import Bearer, Reason, Refusal
+from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal
 from netprobe.errors import InputError, RemoteFormatError, SystemRefusedError
 from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
@@ -45,7 +45,7 @@ class Caller:
     """The address it comes from."""
 
 
-Judge = Callable[[Caller], Bearer | Refusal]
+Judge = Callable[[Caller], Bearer | TokenRefusal]
 """Must decide without blocking: other logins wait meanwhile."""
 
 
@@ -113,12 +113,12 @@ def _answer(data: bytes, seed: str, judge: Judge) -> str:
     match verdict:
         case Bearer():
             told["jwt"] = _user_claims(verdict, ask.user_nkey, seed)
-        case Refusal(reason):
+        case TokenRefusal(reason):
             told["error"] = str(reason)
     return _sign({"aud": ask.server_id.id, "sub": ask.user_nkey, "nats": told}, seed)
 
 
-def _judge(ask: _Ask, judge: Judge) -> Bearer | Refusal:
+def _judge(ask: _Ask, judge: Judge) -> Bearer | TokenRefusal:
     options = ask.connect_opts
     try:
         agent = AgentId.parse(options.name)
@@ -126,8 +126,8 @@ def _judge(ask: _Ask, judge: Judge) -> Bearer | Refusal:
         agent = None
     if agent is None or not options.auth_token:
         told = f"{options.name[:80]!r} from {ask.client_info.host} shows no token and no known key"
-        logger.warning("refused: %s (%s)", told, Reason.NO_TOKEN)
-        return Refusal(Reason.NO_TOKEN, told)
+        logger.warning("refused: %s (%s)", told, RefusalReason.NO_TOKEN)
+        return TokenRefusal(RefusalReason.NO_TOKEN, told)
     return judge(Caller(agent, options.auth_token, ask.client_info.host))
 
 

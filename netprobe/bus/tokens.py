@@ -31,7 +31,7 @@ LEEWAY_NS = 10_000_000_000
 """How far a cluster's clock may be ahead of ours."""
 
 
-class Reason(StrEnum):
+class RefusalReason(StrEnum):
     """Why a token is refused."""
 
     NO_TOKEN = "no-token"  # noqa: S105 - no secret
@@ -50,10 +50,10 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class TokenRefusal:
     """A token is not enough: the kind, and one line for the log."""
 
-    reason: Reason
+    reason: RefusalReason
     why: str
 
 
@@ -124,25 +124,29 @@ def expect_key(key: dict[str, Any], *, where: str) -> None:
 
 def verify(
     token: str, *, claimed: AgentId, clusters: Iterable[TrustedCluster], now_ns: int
-) -> Bearer | Refusal:
+) -> Bearer | TokenRefusal:
     """Whether the bearer of *token* is the agent that it claims to be, at *now_ns* (wall time).
 
     Whether the pod still exists is not in a token; the caller knows.
     """
     if not token:
-        return Refusal(Reason.NO_TOKEN, "it shows no token")
+        return TokenRefusal(RefusalReason.NO_TOKEN, "it shows no token")
     try:
         header = jwt.get_unverified_header(token)
         issuer = msgspec.convert(jwt.decode(token, options={"verify_signature": False}), _Claims).iss
     except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):
-        return Refusal(Reason.MALFORMED, "it is not a ServiceAccount token")
+        return TokenRefusal(RefusalReason.MALFORMED, "it is not a ServiceAccount token")
     if header.get("alg") not in ALGORITHMS:
-        return Refusal(Reason.MALFORMED, f"its token is signed with {str(header.get('alg'))[:20]!r}")
+        return TokenRefusal(
+            RefusalReason.MALFORMED, f"its token is signed with {str(header.get('alg'))[:20]!r}"
+        )
     of_issuer = [cluster for cluster in clusters if cluster.issuer == issuer]
     if not of_issuer:
-        return Refusal(Reason.UNKNOWN_ISSUER, f"no registered cluster has the issuer {issuer[:200]!r}")
+        return TokenRefusal(
+            RefusalReason.UNKNOWN_ISSUER, f"no registered cluster has the issuer {issuer[:200]!r}"
+        )
     signer = _find_signer(token, header, of_issuer)
-    if isinstance(signer, Refusal):
+    if isinstance(signer, TokenRefusal):
         return signer
     cluster, payload = signer
     return _judge(msgspec.convert(payload, _Claims), cluster, claimed, now_ns)
@@ -150,7 +154,7 @@ def verify(
 
 def _find_signer(
     token: str, header: dict[str, Any], clusters: list[TrustedCluster]
-) -> tuple[TrustedCluster, dict[str, Any]] | Refusal:
+) -> tuple[TrustedCluster, dict[str, Any]] | TokenRefusal:
     """The cluster whose key verifies *token*, with the claims."""
     kid = header.get("kid")
     tried = 0
@@ -172,39 +176,47 @@ def _find_signer(
             return cluster, payload
     names = ", ".join(sorted(cluster.name for cluster in clusters))
     if tried:
-        return Refusal(Reason.BAD_SIGNATURE, f"its token's signature is not one of {names}")
-    return Refusal(Reason.UNKNOWN_KEY, f"{names}: no key {str(kid)[:60]!r} is registered (rotated?)")
+        return TokenRefusal(RefusalReason.BAD_SIGNATURE, f"its token's signature is not one of {names}")
+    return TokenRefusal(
+        RefusalReason.UNKNOWN_KEY, f"{names}: no key {str(kid)[:60]!r} is registered (rotated?)"
+    )
 
 
-def _judge(claims: _Claims, cluster: TrustedCluster, claimed: AgentId, now_ns: int) -> Bearer | Refusal:
+def _judge(claims: _Claims, cluster: TrustedCluster, claimed: AgentId, now_ns: int) -> Bearer | TokenRefusal:
     expires_ns = round(claims.exp * SECOND_NS)
     if now_ns >= expires_ns:
         late_s = (now_ns - expires_ns) // SECOND_NS
-        return Refusal(Reason.EXPIRED, f"its token of {cluster.name} expired {late_s} s ago")
+        return TokenRefusal(RefusalReason.EXPIRED, f"its token of {cluster.name} expired {late_s} s ago")
     if now_ns + LEEWAY_NS < claims.nbf * SECOND_NS:
-        return Refusal(Reason.NOT_YET_VALID, f"its token of {cluster.name} is from the future: check clocks")
+        return TokenRefusal(
+            RefusalReason.NOT_YET_VALID, f"its token of {cluster.name} is from the future: check clocks"
+        )
     audiences = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if AUDIENCE not in audiences:
         told = ", ".join(audiences)[:200]
-        return Refusal(
-            Reason.WRONG_AUDIENCE, f"its token of {cluster.name} is for {told!r}, not {AUDIENCE!r}"
+        return TokenRefusal(
+            RefusalReason.WRONG_AUDIENCE, f"its token of {cluster.name} is for {told!r}, not {AUDIENCE!r}"
         )
     if claimed.cluster != cluster.name:
-        return Refusal(Reason.WRONG_CLUSTER, f"its token is of {cluster.name}")
+        return TokenRefusal(RefusalReason.WRONG_CLUSTER, f"its token is of {cluster.name}")
     return _judge_bound(claims.bound, cluster, claimed, expires_ns)
 
 
 def _judge_bound(
     bound: _Bound, cluster: TrustedCluster, claimed: AgentId, expires_ns: int
-) -> Bearer | Refusal:
+) -> Bearer | TokenRefusal:
     account = f"{bound.namespace}/{bound.serviceaccount.name}"
     wanted = f"{cluster.namespace}/{ACCOUNTS[claimed.plane]}"
     if account != wanted:
-        return Refusal(Reason.WRONG_ACCOUNT, f"its token is of the account {account}, not {wanted}")
+        return TokenRefusal(
+            RefusalReason.WRONG_ACCOUNT, f"its token is of the account {account}, not {wanted}"
+        )
     if bound.pod is None or not bound.pod.uid:
-        return Refusal(Reason.NOT_BOUND, "its token is bound to no pod")
+        return TokenRefusal(RefusalReason.NOT_BOUND, "its token is bound to no pod")
     if bound.node is None or not bound.node.name:
-        return Refusal(Reason.NOT_BOUND, "its token names no node (Kubernetes 1.30 and later does)")
+        return TokenRefusal(
+            RefusalReason.NOT_BOUND, "its token names no node (Kubernetes 1.30 and later does)"
+        )
     if bound.node.name != claimed.node:
-        return Refusal(Reason.WRONG_NODE, f"its token is of a pod on {bound.node.name}")
+        return TokenRefusal(RefusalReason.WRONG_NODE, f"its token is of a pod on {bound.node.name}")
     return Bearer(claimed, PodRef(bound.namespace, bound.pod.name, bound.pod.uid), expires_ns)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from netprobe.bus.callout import Caller
-from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal, TrustedCluster, verify
+from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal, TrustedCluster, verify
 from netprobe.model.names import AgentId, ClusterName, NodeName
 
 UNCHECKED_NS = 300_000_000_000
@@ -45,7 +45,7 @@ class Admission:
         self._clusters = {cluster.name: cluster for cluster in clusters}
         self._pods: dict[ClusterName, _Pods] = {}
         self._said: dict[tuple[str, ...], int] = {}
-        self.refused: Counter[Reason] = Counter()
+        self.refused: Counter[RefusalReason] = Counter()
         """Refusals since the start, by kind."""
         self.admitted = 0
         self.unchecked = 0
@@ -68,7 +68,7 @@ class Admission:
             del known.gone[uid]
         known.there, known.vouched = dict(pods), vouched
 
-    def judge(self, caller: Caller, *, now_ns: int) -> Bearer | Refusal:
+    def judge(self, caller: Caller, *, now_ns: int) -> Bearer | TokenRefusal:
         """Whether *caller* may connect at *now_ns* (wall time), and as which agent."""
         verdict = verify(caller.token, claimed=caller.agent, clusters=self._clusters.values(), now_ns=now_ns)
         if isinstance(verdict, Bearer):
@@ -78,11 +78,11 @@ class Admission:
                 self.admitted += 1
                 self._refused_agents.pop(agent, None)
                 logger.debug("admitted: %s from %s", agent, caller.host or "?")
-            case Refusal(reason, why):
+            case TokenRefusal(reason, why):
                 self.refused[reason] += 1
                 if caller.agent.cluster in self._clusters:
                     self._remember(caller.agent, now_ns, f"{reason}: {why}")
-                if reason is Reason.UNKNOWN_KEY and caller.agent.cluster in self._clusters:
+                if reason is RefusalReason.UNKNOWN_KEY and caller.agent.cluster in self._clusters:
                     self.stale.add(caller.agent.cluster)
                 self._log(caller, reason, why, now_ns)
         return verdict
@@ -97,18 +97,18 @@ class Admission:
             self._refused_agents.clear()
         self._refused_agents[agent] = now_ns, why
 
-    def _check_pod(self, bearer: Bearer, now_ns: int) -> Bearer | Refusal:
+    def _check_pod(self, bearer: Bearer, now_ns: int) -> Bearer | TokenRefusal:
         pods = self._pods.get(bearer.agent.cluster) or _Pods()
         node = pods.there.get(bearer.pod.uid)
         if node is not None:
             return bearer if node == bearer.agent.node else _refuse_wrong_node(bearer.pod, node)
         if pods.vouched or bearer.pod.uid in pods.gone:
             why = f"its pod {bearer.pod} (UID {bearer.pod.uid}) was deleted, or is not known yet"
-            return Refusal(Reason.POD_GONE, why)
+            return TokenRefusal(RefusalReason.POD_GONE, why)
         self.unchecked += 1
         return replace(bearer, expires_ns=min(bearer.expires_ns, now_ns + UNCHECKED_NS))
 
-    def _log(self, caller: Caller, reason: Reason, why: str, now_ns: int) -> None:
+    def _log(self, caller: Caller, reason: RefusalReason, why: str, now_ns: int) -> None:
         key = (str(caller.agent), reason, caller.host)
         if self._said.get(key, 0) > now_ns:
             return
@@ -118,5 +118,5 @@ class Admission:
         logger.warning("refused: %s from %s: %s (%s)", caller.agent, caller.host or "?", why, reason)
 
 
-def _refuse_wrong_node(pod: PodRef, node: NodeName) -> Refusal:
-    return Refusal(Reason.WRONG_NODE, f"its pod {pod} runs on {node}")
+def _refuse_wrong_node(pod: PodRef, node: NodeName) -> TokenRefusal:
+    return TokenRefusal(RefusalReason.WRONG_NODE, f"its pod {pod} runs on {node}")

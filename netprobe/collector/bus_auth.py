@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netprobe.bus.callout import Caller
-from netprobe.bus.tokens import Bearer, Refusal
+from netprobe.bus.tokens import Bearer, TokenRefusal
 from netprobe.collector.admission import Admission
 from netprobe.collector.cluster_watchers import ClusterWatchers
 from netprobe.model.collector_health import AuthStats
@@ -21,7 +21,7 @@ class BusAuth:
     admission: Admission
     watchers: ClusterWatchers | None
 
-    def judge(self, caller: Caller) -> Bearer | Refusal:
+    def judge(self, caller: Caller) -> Bearer | TokenRefusal:
         """Whether *caller* may connect now, and as which agent."""
         return self.admission.judge(caller, now_ns=time.time_ns())
 

@@ -91,7 +91,7 @@ class Target:
 
     @property
     def agent(self) -> AgentId | None:
-        """The agent that should answer; None where it is no agent's address."""
+        """The agent that should answer; None if the address belongs to no agent."""
         return AgentId.find(self.name) if self.kind is TargetKind.AGENT else None
 
     @property

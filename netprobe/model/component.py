@@ -116,7 +116,7 @@ class Component:
 
     @property
     def agent(self) -> AgentId | None:
-        """The agent it stands for, or begins at; None where it is no agent's."""
+        """The agent it names or begins at, or None."""
         return AgentId.find(str(self.source))
 
     @property

@@ -160,7 +160,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One expectation: *source* asks port *door* at *address*."""
+    """One expectation: *source* asks a port at *address*."""
 
     source: AgentId
     target: str
@@ -191,7 +191,7 @@ class CellVerdict(StrEnum):
 
 
 class CellCause(StrEnum):
-    """What was seen of a door; ``not-known`` where nothing can be said."""
+    """What was measured at a port; ``not-known`` if nothing can be said."""
 
     ANSWERED = "answered"
     PATH_FREE = "path-free"

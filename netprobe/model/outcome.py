@@ -37,7 +37,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """RST or ICMP port-unreachable from the target itself: host alive, nobody listens."""
+    """RST or ICMP port-unreachable from the target itself: host alive, no listener."""
 
     rtt_ns: int
     kind = OutcomeKind.REFUSED

@@ -30,7 +30,7 @@ class ReasonCode(StrEnum):
     AGENT_AWAY = "agent-away"
     """The agent *who* does not report; the detail says since when."""
     NOT_MEASURED = "not-measured"
-    """Nobody asked."""
+    """Not asked."""
     # The question ended before silence could count: asking again may decide it.
     STALLED = "stalled"
     """The asking agent stood still for *for_ms*."""
@@ -40,7 +40,7 @@ class ReasonCode(StrEnum):
     """The host had answered and then said nothing any more, on any port."""
     OUT_OF_TIME = "out-of-time"
     STARVED = "starved"
-    """Silent where somebody rejects only so many packets per second, to the last repetition."""
+    """Silent until the last retry, behind a router that limits its rejections."""
     # Asked for long enough.
     SILENT_HOST = "silent-host"
     """Nothing on this host answered."""
@@ -83,7 +83,7 @@ class Reason:
     """An address, an agent's name or a protocol, as the code says."""
     for_ms: int = 0
     detail: Prose = NO_PROSE
-    """Words of somebody else, such as the kernel's; only for people."""
+    """Text from elsewhere, such as the kernel; only for people."""
     beside: Reason | None = None
     """What the question itself came to, where the code explains it."""
 

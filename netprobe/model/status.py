@@ -1,4 +1,4 @@
-"""What a path is, after hysteresis. ``unknown`` (nobody measured) is never shown as ``down``."""
+"""The state of a path, after hysteresis. ``unknown`` (not measured) is never shown as ``down``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PathStatus:
     sent: int = 0
     answered: int = 0
     lost_out: int | None = 0
-    """Lost on the way out; None where something was lost and nobody counted which way."""
+    """Lost on the way out; None if something was lost and its direction was not counted."""
     lost_back: int | None = 0
     rtt_p50_ns: float | None = None
     rtt_p99_ns: float | None = None

@@ -24,20 +24,20 @@ PORTED = (Transport.TCP, Transport.UDP)
 class Verdict(StrEnum):
     """The state of a port.
 
-    A denial by silence needs a witness: the same host answered something else in the same sweep. Without
-    one a closed door and a dead host look the same, and the verdict is ``unknown``.
+    Silence proves a denial only with a control: the same host answered something else in the same sweep.
+    Without it a filtered port and a dead host look the same, and the verdict is ``unknown``.
     """
 
     OPEN = "open"
-    """Somebody answered from that port."""
+    """A listener answered from that port."""
     CLOSED = "closed"
-    """The host itself said that nobody listens: RST, or for UDP port-unreachable."""
+    """The host itself said that there is no listener: RST, or for UDP port-unreachable."""
     FILTERED = "filtered"
     """Silence, though the host lives. For UDP also a listener that had nothing to say."""
     REJECTED = "rejected"
-    """An ICMP error: somebody on the way (or the host's firewall) refused and said so."""
+    """An ICMP error: a router on the path, or the host's firewall, refused and said so."""
     UNKNOWN = "unknown"
-    """Nothing on that host answered, or our own side could not ask."""
+    """Nothing on that host answered, or this agent could not ask."""
 
 
 @dataclass(frozen=True, slots=True)

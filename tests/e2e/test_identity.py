@@ -20,7 +20,7 @@ from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Listen, run_server
-from netprobe.bus.tokens import Bearer, Reason, Refusal, TrustedCluster
+from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal, TrustedCluster
 from netprobe.collector.admission import Admission
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
@@ -70,9 +70,9 @@ def gate_of(fleet: TrustedFleet) -> Admission:
     return gate
 
 
-def reason(gate: Admission, agent: AgentId, token: str, *, later_ns: int = 0) -> Reason | None:
+def reason(gate: Admission, agent: AgentId, token: str, *, later_ns: int = 0) -> RefusalReason | None:
     verdict = gate.judge(Caller(agent, token, "192.0.2.1"), now_ns=time.time_ns() + later_ns)
-    return verdict.reason if isinstance(verdict, Refusal) else None
+    return verdict.reason if isinstance(verdict, TokenRefusal) else None
 
 
 def tampered(token: str) -> str:
@@ -99,17 +99,17 @@ def test_each_wrong_token_is_refused_by_its_kind(fleet: TrustedFleet) -> None:
     unbound = make_token(made, own, bound=False)
     stranger = make_pod(made, PROD, "t1", name="stranger", address="10.41.9.7", account="other")
     strangers = make_token(made, stranger)
-    assert reason(gate, AGENT, good, later_ns=HOUR_NS) is Reason.EXPIRED
-    assert reason(gate, AGENT, make_token(made, own, audience="vault")) is Reason.WRONG_AUDIENCE
-    assert reason(gate, AGENT, far) is Reason.WRONG_CLUSTER
-    assert reason(gate, other_node, good) is Reason.WRONG_NODE
-    assert reason(gate, other_plane, good) is Reason.WRONG_ACCOUNT
-    assert reason(gate, AGENT, strangers) is Reason.WRONG_ACCOUNT
-    assert reason(gate, AGENT, unbound) is Reason.NOT_BOUND
-    assert reason(gate, other_node, tampered(good)) is Reason.BAD_SIGNATURE
+    assert reason(gate, AGENT, good, later_ns=HOUR_NS) is RefusalReason.EXPIRED
+    assert reason(gate, AGENT, make_token(made, own, audience="vault")) is RefusalReason.WRONG_AUDIENCE
+    assert reason(gate, AGENT, far) is RefusalReason.WRONG_CLUSTER
+    assert reason(gate, other_node, good) is RefusalReason.WRONG_NODE
+    assert reason(gate, other_plane, good) is RefusalReason.WRONG_ACCOUNT
+    assert reason(gate, AGENT, strangers) is RefusalReason.WRONG_ACCOUNT
+    assert reason(gate, AGENT, unbound) is RefusalReason.NOT_BOUND
+    assert reason(gate, other_node, tampered(good)) is RefusalReason.BAD_SIGNATURE
     assert gate.refused.total() == 8
     only_far = Admission(fleet.trusted[1:])
-    assert reason(only_far, AGENT, good) is Reason.UNKNOWN_ISSUER
+    assert reason(only_far, AGENT, good) is RefusalReason.UNKNOWN_ISSUER
     made.kubectl(PROD, "delete", "pod", "stranger", "-n", "netprobe", "--force", "--grace-period=0")
 
 
@@ -140,4 +140,4 @@ async def test_the_bus_lets_in_who_shows_a_good_token_and_nobody_else(
         wrong = AgentId.parse(f"{PROD}/t2/pod")
         with pytest.raises(SystemRefusedError, match="does not know our token"):
             await open_connection(url, login=TokenLogin(wrong, file), name=str(wrong))
-        assert (gate.admitted, gate.refused) == (1, {Reason.WRONG_NODE: 1})
+        assert (gate.admitted, gate.refused) == (1, {RefusalReason.WRONG_NODE: 1})

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 
 from netprobe.bus.callout import read_request
-from netprobe.bus.tokens import Refusal, TrustedCluster, verify
+from netprobe.bus.tokens import TokenRefusal, TrustedCluster, verify
 from netprobe.errors import RemoteFormatError
 from netprobe.model.names import AgentId, ClusterName
 
@@ -23,7 +23,7 @@ def feed(data: bytes) -> None:
     """Verify *data* as a token, and read it as the server's question."""
     text = data.decode("latin-1")
     verdict = verify(text, claimed=_AGENT, clusters=_CLUSTERS, now_ns=1)
-    assert isinstance(verdict, Refusal)  # the key that would sign it does not exist
+    assert isinstance(verdict, TokenRefusal)  # the key that would sign it does not exist
     with suppress(RemoteFormatError):
         read_request(data)
 

@@ -19,7 +19,7 @@ from netprobe.bus.login import SeedLogin, TokenLogin
 from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
-from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal
+from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal
 from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
@@ -43,10 +43,10 @@ class Door:
     lifetime_s: float = 600.0
     refuse: bool = False
 
-    def judge(self, caller: Caller) -> Bearer | Refusal:
+    def judge(self, caller: Caller) -> Bearer | TokenRefusal:
         self.asked.append(caller)
         if self.refuse or caller.token != TOKEN:
-            return Refusal(Reason.EXPIRED, "it expired")
+            return TokenRefusal(RefusalReason.EXPIRED, "it expired")
         return Bearer(
             caller.agent, PodRef("netprobe", "p", "u"), time.time_ns() + round(self.lifetime_s * 1e9)
         )

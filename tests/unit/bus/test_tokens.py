@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.bus.tokens import Bearer, PodRef, Reason, Refusal, TrustedCluster, verify
+from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal, TrustedCluster, verify
 from netprobe.model.names import AgentId, ClusterName
 
 NOW_S = 1_800_000_000
@@ -48,7 +48,7 @@ def signed(of: str = "prod", *, kid: str = "", key: Any = None, alg: str = "ES25
     return jwt.encode(claims(**other), key or KEYS[of], alg, headers={"kid": kid or f"key-of-{of}"})
 
 
-def judge(token: str, claimed: AgentId = AGENT, *, now_ns: int = NOW_NS) -> Bearer | Refusal:
+def judge(token: str, claimed: AgentId = AGENT, *, now_ns: int = NOW_NS) -> Bearer | TokenRefusal:
     return verify(token, claimed=claimed, clusters=CLUSTERS, now_ns=now_ns)
 
 
@@ -77,32 +77,32 @@ def test_rsa_keys_are_as_good() -> None:
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        ("", Reason.NO_TOKEN),
-        ("abc", Reason.MALFORMED),
-        ("a.b.c", Reason.MALFORMED),
-        (jwt.encode({"iss": ISSUER}, KEYS["prod"], "ES256"), Reason.MALFORMED),
-        (jwt.encode(claims(), "k" * 32, "HS256", headers={"kid": "key-of-prod"}), Reason.MALFORMED),
-        (jwt.encode(claims(), "", "none", headers={"kid": "key-of-prod"}), Reason.MALFORMED),
-        (signed(iss="https://elsewhere"), Reason.UNKNOWN_ISSUER),
-        (signed(kid="rotated"), Reason.UNKNOWN_KEY),
-        (signed(key=KEYS["dev"], kid="key-of-prod"), Reason.BAD_SIGNATURE),
-        (tampered(), Reason.BAD_SIGNATURE),
-        (signed(key=RSA, kid="key-of-prod", alg="RS256"), Reason.BAD_SIGNATURE),
-        (signed(exp=NOW_S), Reason.EXPIRED),
-        (signed(nbf=NOW_S + 11), Reason.NOT_YET_VALID),
-        (signed(aud=["https://kubernetes.default.svc"]), Reason.WRONG_AUDIENCE),
-        (signed(aud="vault"), Reason.WRONG_AUDIENCE),
-        (signed("dev"), Reason.WRONG_CLUSTER),
-        (signed(bound={"namespace": "other"}), Reason.WRONG_ACCOUNT),
-        (signed(bound={"serviceaccount": {"name": "netprobe-agent-host"}}), Reason.WRONG_ACCOUNT),
-        (signed(bound={"pod": None}), Reason.NOT_BOUND),
-        (signed(bound={"node": None}), Reason.NOT_BOUND),
-        (signed(bound={"node": {"name": "w2"}}), Reason.WRONG_NODE),
+        ("", RefusalReason.NO_TOKEN),
+        ("abc", RefusalReason.MALFORMED),
+        ("a.b.c", RefusalReason.MALFORMED),
+        (jwt.encode({"iss": ISSUER}, KEYS["prod"], "ES256"), RefusalReason.MALFORMED),
+        (jwt.encode(claims(), "k" * 32, "HS256", headers={"kid": "key-of-prod"}), RefusalReason.MALFORMED),
+        (jwt.encode(claims(), "", "none", headers={"kid": "key-of-prod"}), RefusalReason.MALFORMED),
+        (signed(iss="https://elsewhere"), RefusalReason.UNKNOWN_ISSUER),
+        (signed(kid="rotated"), RefusalReason.UNKNOWN_KEY),
+        (signed(key=KEYS["dev"], kid="key-of-prod"), RefusalReason.BAD_SIGNATURE),
+        (tampered(), RefusalReason.BAD_SIGNATURE),
+        (signed(key=RSA, kid="key-of-prod", alg="RS256"), RefusalReason.BAD_SIGNATURE),
+        (signed(exp=NOW_S), RefusalReason.EXPIRED),
+        (signed(nbf=NOW_S + 11), RefusalReason.NOT_YET_VALID),
+        (signed(aud=["https://kubernetes.default.svc"]), RefusalReason.WRONG_AUDIENCE),
+        (signed(aud="vault"), RefusalReason.WRONG_AUDIENCE),
+        (signed("dev"), RefusalReason.WRONG_CLUSTER),
+        (signed(bound={"namespace": "other"}), RefusalReason.WRONG_ACCOUNT),
+        (signed(bound={"serviceaccount": {"name": "netprobe-agent-host"}}), RefusalReason.WRONG_ACCOUNT),
+        (signed(bound={"pod": None}), RefusalReason.NOT_BOUND),
+        (signed(bound={"node": None}), RefusalReason.NOT_BOUND),
+        (signed(bound={"node": {"name": "w2"}}), RefusalReason.WRONG_NODE),
     ],
 )  # fmt: skip
-def test_everything_else_is_refused_by_its_kind(token: str, reason: Reason) -> None:
+def test_everything_else_is_refused_by_its_kind(token: str, reason: RefusalReason) -> None:
     verdict = judge(token)
-    assert isinstance(verdict, Refusal)
+    assert isinstance(verdict, TokenRefusal)
     assert verdict.reason is reason
     assert "\n" not in verdict.why
     assert not token or token not in verdict.why
@@ -119,11 +119,11 @@ def test_a_key_that_cannot_be_one_refuses_only_its_tokens() -> None:
         verify(signed(name), claimed=AgentId.parse(f"{name}/w1/pod"), clusters=clusters, now_ns=NOW_NS)
         for name in ("prod", "dev")
     ]
-    assert [type(verdict) for verdict in verdicts] == [Bearer, Refusal]
+    assert [type(verdict) for verdict in verdicts] == [Bearer, TokenRefusal]
 
 
 @given(
     st.text(max_size=200) | st.from_regex(r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}")
 )
 def test_nothing_that_is_shown_is_more_than_refused(text: str) -> None:
-    assert isinstance(judge(text), Refusal)
+    assert isinstance(judge(text), TokenRefusal)

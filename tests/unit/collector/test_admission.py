@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from netprobe.bus.callout import Caller
-from netprobe.bus.tokens import Bearer, Reason, Refusal
+from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal
 from netprobe.collector.admission import UNCHECKED_NS, Admission
 from netprobe.model.names import ClusterName, NodeName
 from tests.unit.bus.test_tokens import AGENT, CLUSTERS, NOW_NS, signed
@@ -16,8 +16,8 @@ PROD, W1 = ClusterName("prod"), NodeName("w1")
 CALLER = Caller(AGENT, signed(exp=NOW_NS // 10**9 + 3_600), "192.0.2.7")
 
 
-def reason(verdict: Bearer | Refusal) -> Reason | None:
-    return verdict.reason if isinstance(verdict, Refusal) else None
+def reason(verdict: Bearer | TokenRefusal) -> RefusalReason | None:
+    return verdict.reason if isinstance(verdict, TokenRefusal) else None
 
 
 def test_a_pod_that_the_watch_knows_comes_in_until_its_token_ends() -> None:
@@ -33,15 +33,15 @@ def test_a_pod_that_is_gone_does_not_come_in_again_even_while_the_api_is_away() 
     gate = Admission(CLUSTERS)
     gate.know_pods(PROD, {"pod-uid": W1}, vouched=True)
     gate.know_pods(PROD, {}, vouched=True)
-    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is Reason.POD_GONE
+    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is RefusalReason.POD_GONE
     gate.know_pods(PROD, {}, vouched=False)
-    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is Reason.POD_GONE
+    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is RefusalReason.POD_GONE
 
 
 def test_a_pod_on_another_node_than_its_token_says_is_refused() -> None:
     gate = Admission(CLUSTERS)
     gate.know_pods(PROD, {"pod-uid": NodeName("w9")}, vouched=True)
-    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is Reason.WRONG_NODE
+    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is RefusalReason.WRONG_NODE
 
 
 def test_where_nobody_can_vouch_one_comes_in_for_a_few_minutes() -> None:
@@ -55,7 +55,7 @@ def test_where_nobody_can_vouch_one_comes_in_for_a_few_minutes() -> None:
 def test_a_cluster_that_is_trusted_no_more_is_unknown() -> None:
     gate = Admission(CLUSTERS)
     gate.trust(())
-    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is Reason.UNKNOWN_ISSUER
+    assert reason(gate.judge(CALLER, now_ns=NOW_NS)) is RefusalReason.UNKNOWN_ISSUER
 
 
 def test_an_unknown_key_says_whose_keys_to_ask_for() -> None:
@@ -70,7 +70,7 @@ def test_a_refusal_is_counted_each_time_and_told_once_a_minute(caplog: pytest.Lo
     with caplog.at_level(logging.WARNING):
         for second in (0, 5, 61):
             gate.judge(CALLER, now_ns=NOW_NS + second * 10**9)
-    assert gate.refused == {Reason.POD_GONE: 3}
+    assert gate.refused == {RefusalReason.POD_GONE: 3}
     told = "its pod netprobe/agent-x (UID pod-uid) was deleted, or is not known yet (pod-gone)"
     assert [record.getMessage() for record in caplog.records] == [
         f"refused: prod/w1/pod from 192.0.2.7: {told}"

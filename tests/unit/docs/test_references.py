@@ -14,7 +14,7 @@ import pytest
 
 from netprobe.analysis.diagnosis.decision_table import TABLE
 from netprobe.analysis.diagnosis.symptom import Answer, Directions, TablePart, TableRow, TrafficClass
-from netprobe.bus.tokens import Reason
+from netprobe.bus.tokens import RefusalReason
 from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.gateway.registry import READERS
@@ -158,7 +158,7 @@ def test_every_metric_is_described() -> None:
 def test_every_refusal_is_explained() -> None:
     cells = [row[0] for row in pages.rows(DOCS / "identity.md", "| kind | what it means")]
     assert {kind for cell in cells for kind in re.findall(r"`([\w-]+)`", cell)} == {
-        str(each) for each in Reason
+        str(each) for each in RefusalReason
     }
 
 

@@ -98,6 +98,7 @@ ALLOWED = {
     "agents/netprobe_agent/serve.py": "the agent's subcommand",
     "netprobe/analysis/gateway_evidence/weighting.py": "weighting: the noun of statistics",
     "netprobe/model/finding.py": "a finding, the product's word",
+    "netprobe/probes/wording.py": "wording: the noun for a choice of words",
     "tests/unit/analysis/test_slow_and_flapping.py": "two adjectives: paths that are slow, paths that flap",
 }
 """File → why its name may stay."""

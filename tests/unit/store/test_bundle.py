@@ -58,6 +58,7 @@ _component = st.sampled_from(sorted({each for legs in fleets.healthy().legs for 
 _some = st.lists(_component, max_size=4).map(tuple)
 _others = st.lists(_some, max_size=2).map(tuple)
 _legs = st.builds(Legs, check=_whole, forward=_some, back=_some, forward_others=_others, back_others=_others)
+_agents = st.sampled_from(tuple(fleets.healthy().inventory.iter_agents()))
 _findings = st.builds(
     Finding, id=st.text(), components=_some, cause=st.sampled_from(Cause), confidence=st.floats(0, 1),
     summary=st.text(), hidden=_some, ended_ns=st.none() | _whole, loss=_share,
@@ -75,7 +76,7 @@ _snapshots = st.builds(
         max_size=4,
     ).map(tuple),
     agents=st.lists(
-        st.builds(AgentStatus, agent=st.text(), state=st.sampled_from(AgentState)), max_size=3
+        st.builds(AgentStatus, agent=_agents, state=st.sampled_from(AgentState)), max_size=3
     ).map(tuple),
     findings=st.lists(_findings, max_size=3).map(tuple),
     counters=st.builds(Counters, *[_whole] * 5),
