@@ -62,7 +62,7 @@ def judge(answer: stamp.StampAnswer, check: Check, *, elapsed_ns: int) -> Observ
     if rtt_ns > check.probe.timeout_ns:
         return Observation(TimedOut(check.probe.timeout_ns), received_count=count)
     outcome = judge_identity(check, told_by, rtt_ns=rtt_ns)
-    return _make(Observation, (outcome, told_by, observed_source, count, False, (), "", ()))
+    return _make(Observation, (outcome, told_by, observed_source, count, False, (), "", (), ()))
 
 
 KIND = ProbeKind(

@@ -24,7 +24,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind, Reached
 from netprobe.model.prose import Prose
 from netprobe.model.window import Report
-from netprobe.wire.messages import CheckAnswer, Declined
+from netprobe.wire.messages import CheckAnswer, Declined, Refusal
 from netprobe.wire.reports import decode_report
 from tests.patience import PATIENCE_S
 
@@ -161,7 +161,8 @@ async def test_one_question_is_answered_and_a_foreign_target_is_declined(tmp_pat
         declined = await ask_check(access, make_check("127.0.0.77"))
     assert isinstance(answer, CheckAnswer)
     assert [type(outcome) for outcome in answer.outcomes] == [Reached, Reached]
-    assert declined == Declined(AGENT, Prose("127.0.0.77 is neither in the plan nor on the allow-list"))
+    why = Prose("127.0.0.77 is neither in the plan nor on the allow-list")
+    assert declined == Declined(AGENT, why, Refusal.NOT_ALLOWED)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: NamespacePair) -> 
     with pair.near.entered():
         swept = sweep_ports(["10.9.0.1", "10.9.0.2"], [80, 81], Transport.TCP, seed=1)
     assert swept.verdicts.tolist() == [Verdict.FILTERED] * 2 + [Verdict.UNKNOWN] * 2
-    assert str(swept.verdict(3).reason) == "nothing on this host answered"
+    assert swept.verdict(3).reason == Reason(ReasonCode.SILENT_HOST)
 
 
 def test_both_families_and_who_rejected(pair: NamespacePair) -> None:
