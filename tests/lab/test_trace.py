@@ -155,7 +155,7 @@ def test_without_net_raw_an_icmp_trace_goes_by_ping_sockets(scene: Scene, addres
     facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
     assert str(facts["hop 1"]).startswith(R1[address]), facts
-    assert str(facts["hop 3"]).startswith(S3[address][0]), facts
+    assert str(facts["hop 3"]).startswith(S3[address]), facts
     assert str(facts["hop 4"]).startswith("target answers"), facts
     assert isinstance(lost.outcomes[0], TimedOut)
     assert str(lost.details[0].words).startswith("silence behind hop 3 ("), lost
@@ -194,8 +194,9 @@ def test_a_silent_drop_is_behind_the_last_hop_that_spoke(scene: Scene, address: 
     scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
     answer = scene.ask(address, transport=transport, patience="100", flows="20")
     assert isinstance(answer.outcomes[0], TimedOut)
-    spoke = S3[address][:1] if transport == "icmp" else S3[address]  # Linux sends all echoes one way
-    assert str(answer.details[0].words) == f"silence behind hop 3 ({', '.join(spoke)})"
+    # Linux sends all echoes of two addresses one way; which one, its hash decides anew at every boot.
+    spoke = S3[address] if transport == "icmp" else (", ".join(S3[address]),)
+    assert str(answer.details[0].words) in {f"silence behind hop 3 ({one})" for one in spoke}
 
 
 @BOTH
