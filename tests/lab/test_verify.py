@@ -311,7 +311,7 @@ def test_what_a_watch_sees_is_a_finding_of_the_collector_while_it_lasts(name: st
             watch.send_signal(signal.SIGINT)
         assert watch.wait(60) == 1
     over = wait_for_finding(name, lambda now: find_past(now, again))
-    assert "not known" in str(over.evidence_against[0].text)
+    assert "a repair is not confirmed" in str(over.evidence_against[0].text)
     assert find_cause(state_of(name), Cause.INTENT_LEAK) is None
 
 
