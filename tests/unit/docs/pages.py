@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-ROOT_PAGES = ("README.md", "SECURITY.md", "findings/README.md")
+ROOT_PAGES = ("CONTRIBUTING.md", "README.md", "SECURITY.md", "findings/README.md")
 PAGES = tuple(
     sorted(
         [
