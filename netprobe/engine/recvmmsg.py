@@ -1,6 +1,6 @@
 """Many STAMP packets per system call: ``recvmmsg(2)`` into rows of equal layout, all read by one ``struct``.
 
-Rules: only a packet's head is taken, because padding is all that follows it; its size is told. The kernel
+Rules: only a packet's head is taken, because padding is all that follows it; its size is reported. The kernel
 writes its remarks (time stamp, local address, TTL) in a fixed order; a row that has others has none. The
 agent does not load numpy, so these are ctypes. Linux with 64-bit pointers only.
 """
@@ -127,7 +127,7 @@ class BatchReceiver:
                 break
             if count < 0 and ctypes.get_errno() == errno.EAGAIN:
                 break
-            # Else there may be more, or an ICMP error was told here; it stands in the error queue too.
+            # Else there may be more, or an ICMP error was reported here; the error queue holds it too.
         return packets
 
     def _read(self, count: int) -> list[Packet]:

@@ -160,7 +160,7 @@ def receive(sock: socket.socket, *, at_most: int = 1_024) -> Iterator[Datagram]:
         except BlockingIOError:
             return
         except OSError:
-            continue  # a pending ICMP error was reported here; it stands in the error queue too
+            continue  # a pending ICMP error was reported here; the error queue holds it too
         yield _datagram(bytes(_BUFFER[:size]), ancillary, source)
 
 

@@ -37,7 +37,7 @@ Key = tuple[str, str, PortSpec]
 
 def _keys(check: Check) -> Iterator[Key]:
     protocol = _PROTOCOLS.get(check.probe.kind)
-    if protocol is not None and not check.probe.size:  # a lost large packet is no evidence about a port
+    if protocol is not None and not check.probe.size:  # a lost large packet says nothing about a port
         port = check.probe.port if protocol is not Protocol.ICMP else 0
         yield str(check.source), check.target.address, PortSpec(protocol, port)
 

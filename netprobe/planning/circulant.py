@@ -30,7 +30,7 @@ def node_keys(names: Iterable[str]) -> KeyArray:
 def slot_count(nodes: int) -> int:
     """Number of slots of a cluster of *nodes*: a prime above twice the next power of two.
 
-    It changes only when the cluster outgrows a power of two; only then is the whole cluster planned anew.
+    It changes only when the cluster outgrows a power of two; only then the whole cluster gets another plan.
 
     >>> slot_count(1000), slot_count(1024), slot_count(1025)
     (2053, 2053, 4099)

@@ -2,7 +2,7 @@
 
 Between two answered requests *a* and *b* of one session, b.sequence − a.sequence − 1 requests went
 unanswered, and b.counter − a.counter − 1 of them reached the responder: those were lost on the way back, the
-others on the way out. Where answers overtook each other or the responder started anew, the counters do not
+others on the way out. Where answers overtook each other or the responder restarted, the counters do not
 fit and nothing is said.
 """
 

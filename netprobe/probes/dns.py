@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 53
 MAX_RECORDS = 10
-"""How many are told."""
+"""How many are shown."""
 TYPES = ("A", "AAAA", "SRV")
 
 

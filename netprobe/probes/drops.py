@@ -7,7 +7,7 @@ nothing), and ``hops`` (the largest TTL, default 16). The answer's values are th
 :func:`write_drops` and :func:`read_drops` say.
 
 A drop lies between the last hop that still named the port and the first that named the control probe and
-not the port: by the first as it forwards, or by the second as it comes in. Which of the two cannot be told
+not the port: by the first as it forwards, or by the second as it comes in. A TTL cannot tell these apart
 from outside (Goldsmith and Schiffman, 1998).
 """
 

@@ -2,13 +2,13 @@
 
 Reads ``Probe.port`` (0 means 50051), ``Probe.name`` (the authority asked for; empty for the address),
 ``Probe.timeout_ns`` and the options ``service`` (default empty: the server as a whole), ``tls`` (``yes``:
-inside TLS) and ``resolve`` (as for ``http``). Reached when the server says ``SERVING``. All else is told
-apart: ``NOT_SERVING``, ``UNKNOWN``, a service that the server does not know (status 5, NOT_FOUND), a server
-without health checks (status 12, UNIMPLEMENTED), any other status with its name, and a peer that speaks no
-gRPC at all.
+inside TLS) and ``resolve`` (as for ``http``). Reached when the server says ``SERVING``. Any other answer
+is reported apart: ``NOT_SERVING``, ``UNKNOWN``, a service that the server does not know (status 5,
+NOT_FOUND), a server without health checks (status 12, UNIMPLEMENTED), any other status with its name, and
+a peer that speaks no gRPC at all.
 
-The messages are two fields (github.com/grpc/grpc, doc/health-checking.md), so no protobuf library is needed;
-framing is doc/PROTOCOL-HTTP2.md. HTTP/2 itself belongs to h2.
+The messages are two fields (github.com/grpc/grpc, doc/health-checking.md), so no protobuf library is
+needed; framing is doc/PROTOCOL-HTTP2.md. HTTP/2 itself belongs to h2.
 """
 
 from __future__ import annotations

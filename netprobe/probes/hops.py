@@ -133,7 +133,7 @@ def find_ways(hops: tuple[Hop, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
-    """The part of a way where somebody else was answered."""
+    """The part of a path where another address was answered."""
     return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
 
 

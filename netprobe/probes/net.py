@@ -24,7 +24,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Resolvers:
-    """What this host's resolver is told."""
+    """The settings of this host's resolver."""
 
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()

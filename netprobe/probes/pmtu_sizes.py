@@ -1,4 +1,4 @@
-"""Which packet sizes pass in each direction: what ``pmtu`` knows, what it tries next, and how it is told.
+"""Which packet sizes pass in each direction: what ``pmtu`` knows, what it tries next, and how it is reported.
 
 Rule: pure. A size is that of the whole IP packet.
 """

@@ -116,7 +116,7 @@ def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> 
 
 
 def write_port_targets(doors: Sequence[PortTargets]) -> dict[str, str]:
-    """The options that say *doors*, beside the first one's address."""
+    """The options that carry *doors*, beside the first one's address."""
     options = {"also": ",".join(one.address for one in doors[1:])}
     for transport in _NUMBERED:
         options[str(transport)] = _join([write_ports(one.of(transport)) for one in doors])

@@ -2,8 +2,8 @@
 
 Rules (RFC 792, RFC 1122 section 3.2.2.1, RFC 4443 section 3):
 
-- port unreachable from the target itself means that it lives and nobody listens: ``Refused``. From anyone
-  else it is a firewall's word: ``Rejected``. A service address has no host of its own, so whoever says port
+- port unreachable from the target itself means that it lives and has no listener: ``Refused``. From anyone
+  else it is a firewall's word: ``Rejected``. A service address has no host of its own, so any sender of port
   unreachable there speaks for it, as kube-proxy does for a service without endpoints;
 - a packet that is too big for a later link is ``TooBig`` with the MTU told;
 - every other ICMP error is ``Rejected`` with its sender, type and code;

@@ -3,7 +3,7 @@
 Reads ``Probe.port`` (0 means 443), ``Probe.name`` (server name asked for, and then expected in the
 certificate) and ``Probe.timeout_ns``. Reached when the handshake completes, the leaf is within its time and,
 where a name was asked for, bears it (RFC 9525, section 6.3). Whether its root is to be trusted is for people
-to say: its fingerprint is told.
+to say: its fingerprint is reported.
 """
 
 from __future__ import annotations

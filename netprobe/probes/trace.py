@@ -5,7 +5,7 @@ router that spreads flows over several paths sends it along the same one at ever
 several paths; how many are enough is the stopping rule in :mod:`netprobe.probes.mda`. Where it wants more
 than ``MAX_FLOWS``, no more are sent, and the result says for which hop (:class:`.hops.UnprovenWidth`).
 
-What the hops said, and how it is told, is in :mod:`netprobe.probes.hops`.
+What the hops said, and how it is reported, is in :mod:`netprobe.probes.hops`.
 
 Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one; icmp has none), ``Probe.timeout_ns`` (the whole
 conversation) and the options ``transport`` (``udp``, ``tcp`` or ``icmp``; default udp), ``patience``

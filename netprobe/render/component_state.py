@@ -2,7 +2,7 @@
 
 Rules: a component that a finding blames is broken; one that a finding hides, or that was not measured, is
 unknown and never down; one that a packet passed is up. A path that is down because of a component that is
-already blamed is no evidence about the other components it crosses.
+already blamed says nothing about the other components it crosses.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class CheckQuestion:
-    """A check that somebody wants asked now; ``check.source`` is the agent that shall ask."""
+    """A check to run now; ``check.source`` is the agent that runs it."""
 
     check: Check
     asked_by: str = ""

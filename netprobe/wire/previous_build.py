@@ -112,7 +112,7 @@ def write_flow(gap_s: int, state: FlowState) -> tuple[str, Prose]:
 
 
 def read_cause(reason: str) -> CellCause:
-    """What was seen of a door, from the reason in a document of ``netprobe verify``."""
+    """What was measured at a port, from the reason in a document of ``netprobe verify``."""
     return next((cause for pattern, cause in _CAUSES if pattern.fullmatch(reason)), CellCause.NOT_KNOWN)
 
 

@@ -157,7 +157,9 @@ def heard_of(
     if (error.icmp_type, error.icmp_code) != _EXPIRED[error.version]:
         outcome = outcome_of_icmp(error, check, rtt_ns=1)
         return hops.Ended(flow, ttl, outcome, now_ns, rewritten=rewritten)
-    if error.sender == check.target.address:  # a target does not forward, so somebody speaks in its name
+    if (
+        error.sender == check.target.address
+    ):  # a target does not forward, so another device speaks in its name
         rewritten = (*rewritten, "it speaks in the target's name")
     return hops.Expired(flow, ttl, error.sender, now_ns, rewritten)
 

@@ -95,7 +95,7 @@ class Reflector:
     def note_mtu(self, check: int, boot: int, mtu: int) -> None:
         """A router said of an answer of this session that it passes only so many bytes (RFC 1191, RFC 8201).
 
-        Errors can be forged: only a session that is known counts, and it is told, not obeyed.
+        Errors can be forged: only a session that is known counts, and it is reported, not obeyed.
         """
         session = self._sessions.get((check, boot))
         if session is not None and LEAST_MTU <= mtu <= MOST_MTU:

@@ -47,7 +47,7 @@ class PortSweep:
     types: NDArray[np.uint8]
     codes: NDArray[np.uint8]
     outcomes: NDArray[np.uint8]
-    """What stands behind each verdict (``questions.Code``)."""
+    """The result code behind each verdict (`ResultCode`)."""
     errnos: NDArray[np.int16]
     """Why our own kernel would not send, else 0; EPERM is its packet filter's word (netfilter)."""
     probes: int
@@ -56,7 +56,7 @@ class PortSweep:
     careful: tuple[str, ...]
     """Hosts that refuse only so many packets per second and were therefore asked slowly."""
     fallen: Flags
-    """Pairs whose host had shown itself and then fell silent altogether, so that nobody can tell."""
+    """Pairs whose host had shown itself and then fell silent altogether, so that no verdict is possible."""
     stalled_ms: int
     """For how long we stood still ourselves, where therefore some silence said nothing; else 0."""
 
@@ -111,11 +111,11 @@ def sweep_doors(
     within_ns: int = 120_000_000_000,
     seed: int | None = None,
 ) -> PortSweep:
-    """Ask each address of *doors* for its own ports, at most *rate* packets per second.
+    """Probe the ports that *doors* lists for each address, at most *rate* packets per second.
 
     Hosts that limit their answers are asked slowly, but not beyond *within_ns*: what is undecided then is
-    ``unknown``. One echo per host serves as witness for hosts on which no port answers. Without NET_RAW, TCP
-    is asked by connecting, and only what another port of the host answered serves as witness.
+    ``unknown``. One echo per host serves as control for hosts on which no port answers. Without NET_RAW, TCP
+    is asked by connecting, and only what another port of the host answered serves as control.
     """
     started_ns = time.monotonic_ns()
     packed = pack_addresses(list(doors))
