@@ -48,7 +48,7 @@ _QUORUM_WAIT = 5
 _KEPT_OBSERVATIONS = 6
 
 
-@dataclass(frozen=True, eq=False)  # not slotted: what nobody reads is never put into words
+@dataclass(frozen=True, eq=False)  # not slotted: what is not read is never put into words
 class Conclusion:
     """What the analysis knows now."""
 

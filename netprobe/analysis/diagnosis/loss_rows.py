@@ -111,7 +111,7 @@ def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, .
     """The parts a row speaks of.
 
     Whether host traffic between clusters rides the overlay differs from CNI to CNI, so it neither accuses nor
-    acquits one. A door is one part per plane: a rule may guard the pods and not the node.
+    acquits one. A firewall rule is one part per plane: it may guard the pods and not the node.
     """
     between_hosts = check.check.layer is Layer.NODE
     plane = check.asked.plane if check.asked else None

@@ -101,7 +101,7 @@ def _shaky_share(
     shaky: frozenset[AgentId],
     troubled: frozenset[int],
 ) -> float:
-    """The share of what stands behind a check that may fail for reasons of its own."""
+    """The share of the agents behind a check that may fail for reasons of their own."""
     behind = backends.index.endpoints(check) if check.aspect is Aspect.SERVICE else backends.dns_agents(check)
     if _is_refused(observation.seen[check.number]):
         failing = sum(
@@ -125,7 +125,7 @@ def _is_cut_off(observation: IntervalObservation, index: PlanIndex, source: Agen
 def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, float]]) -> bool:
     """Whether more connections of one node failed than shaky endpoints explain (binomial tail).
 
-    Every connection is balanced anew, so one shaky endpoint of three spoils about a third of them.
+    Every connection is balanced again, so one shaky endpoint of three spoils about a third of them.
     """
     asked = sum(observation.seen[number].asked for number, _ in checks)
     failed = sum(observation.seen[number].asked - observation.seen[number].reached for number, _ in checks)
@@ -177,7 +177,7 @@ def _blame_column(
 ) -> dict[Component, set[int]]:
     """Dead from every node: the service itself. Dead from some: their proxies.
 
-    What is left aside accuses nobody, but where it is dead too it does not speak for the service either.
+    Checks in *without* accuse no part, but where they are dead too they do not acquit the service either.
     """
     dead: dict[NodeId, set[int]] = defaultdict(set)
     alive: set[NodeId] = set()
@@ -193,7 +193,7 @@ def _blame_column(
         numbers = set().union(*dying.values())
         part = _part_itself(checks[0])
         if part.kind is ComponentKind.FIREWALL_RULE and _answer(observation, numbers) is Answer.REFUSED:
-            part = _proxy(checks[0])  # nobody listens at the node's port: its proxy does not know it
+            part = _proxy(checks[0])  # no process listens at the node's port: its proxy does not know it
         return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
     return {_proxy(by_node[node]): numbers for node, numbers in dying.items() if numbers}
