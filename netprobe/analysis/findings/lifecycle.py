@@ -56,8 +56,8 @@ class OpenFinding:
     failed: set[int] = field(default_factory=set)
     """Explained checks that failed at some time while it was open: whom it hit.
 
-    More than those that led to it: what is asked with large packets or over IPv6 accuses nobody where
-    ordinary packets fail as well, and is hit all the same.
+    More than those that led to it: a check with large packets or over IPv6 accuses no part where ordinary
+    packets fail as well, and is hit all the same.
     """
 
     def note(self, observation: IntervalObservation, index: PlanIndex) -> None:
@@ -239,12 +239,12 @@ class FindingLifecycle:
         case.note(observation, self._index)
 
     def _is_flapping(self, key: Key) -> bool:
-        """Whether it ended several times lately: from now on it is told once."""
+        """Whether it ended several times lately: from now on it is reported once."""
         ends = self._ends.get(key, ())
         return sum(self._interval - end <= _FLAP_INTERVALS for end in ends) >= _FLAPS
 
     def _find_hidden(self, hypothesis: Hypothesis, observation: IntervalObservation) -> tuple[Component, ...]:
-        """Parts that only explained checks cross: nobody can see them now."""
+        """Parts that only explained checks cross: they cannot be measured now."""
         if hypothesis.row.note or hypothesis.loss is not None:
             return ()
         parts = {part for number in hypothesis.explained for part in self._index.checks[number].legs.crossed}
@@ -293,7 +293,7 @@ class FindingLifecycle:
     def _is_supported(
         self, case: OpenFinding, observation: IntervalObservation, whole: Explanation
     ) -> bool | None:
-        """Whether the interval still shows it; None where nobody could see."""
+        """Whether the interval still shows it; None where it was not measured."""
         hypothesis = case.hypothesis
         if hypothesis.key in whole.keys:
             return True

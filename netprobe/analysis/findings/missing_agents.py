@@ -34,21 +34,21 @@ LATE_INTERVALS = 6
 _PAST = 500
 _PASSING = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW, Cause.POLICY_DROP, Cause.POLICY_REJECT,
             Cause.INTENT_BROKEN, Cause.INTENT_LEAK}  # fmt: skip
-"""Causes that explain no silence: packets pass, or one door is shut that is not the bus's."""
+"""Causes that explain no silence: packets pass, or one port is blocked that is not the bus's."""
 _BETWEEN = {ComponentKind.TUNNEL, ComponentKind.UNDERLAY, ComponentKind.GATEWAY_IN, ComponentKind.GATEWAY_OUT}
 _Key = tuple[Note, tuple[Component, ...]]
 
 
 @dataclass(slots=True)
 class _AwaitedPod:
-    """One pod that is awaited. Times are of our own clock, which stands while we do."""
+    """One awaited pod. Times are of our own clock, which stops while this process stalls."""
 
     pod: AgentPod
     node_ready: bool
     noticed_ns: int
     """Wall time."""
     since_ns: int
-    """When it came last, or began anew."""
+    """When it last reported, or when its wait began again."""
     is_due: bool = False
     covered_by: str = ""
     """The finding of packets that explains its silence."""
@@ -183,7 +183,7 @@ class MissingAgents:
                 wait.is_due = wait.is_due or self._clock_ns - wait.since_ns >= due_ns
 
     def _wait_for(self, agent: AgentId, pod: AgentPod, now_ns: int) -> _AwaitedPod:
-        """What is awaited of *agent*; whatever began anew has its time anew."""
+        """The wait for *agent*; a new pod, a changed node state or a restart begins it again."""
         ready, wait = agent.node_id not in self._expected.not_ready, self._waits.get(agent)
         if wait is None or wait.pod.uid != pod.uid or wait.node_ready != ready:
             noticed_ns = wait.noticed_ns if wait is not None and wait.pod.uid == pod.uid else now_ns
@@ -225,7 +225,7 @@ class MissingAgents:
     # --- where the reason lies ------------------------------------------------------------------
 
     def _group(self, index: PlanIndex) -> Iterator[_Group]:
-        """Those that are late, by the smallest place that holds them and nobody who reports."""
+        """Late agents, grouped by the smallest place that holds them and no reporting agent."""
         late = sorted(self.late(index))
         half_ns = self._due_ns(index) // 2
         heard = frozenset(agent for agent, at in self._heard.items() if self._clock_ns - at < half_ns)
@@ -294,7 +294,7 @@ class MissingAgents:
                         self._begin_anew(self._waits[agent])
 
     def _is_held(self, case: _Case) -> bool:
-        """While nobody can say whether their pods still run, it stays as it was."""
+        """Whether a case stays as it was, because it is unknown whether its pods still run."""
         return any(
             agent in self._waits and self._waits[agent].is_due
             for agent in case.late
@@ -344,7 +344,7 @@ def _by_plane(late: tuple[AgentId, ...]) -> dict[Plane, tuple[AgentId, ...]]:
 
 
 def _touches(part: Component, agent: AgentId, home: ClusterName | None) -> bool:
-    """Whether a broken part may lie on an agent's way to the bus, which stands in *home*."""
+    """Whether a broken part may lie on an agent's way to the bus, which runs in *home*."""
     if part.agent == agent or part.is_at(agent.node_id):
         return True
     if part.kind in _BETWEEN:
