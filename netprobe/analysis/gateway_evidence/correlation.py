@@ -94,7 +94,7 @@ def _rate(
     *,
     received: bool,
 ) -> _Rate | None:
-    """What the gateway of *here* counted towards *there* between its two readings; None where nobody did."""
+    """What the gateway of *here* counted towards *there* between its two readings; None if uncounted."""
     far = inventory.find_cluster(there) if there else None
     for one in witnesses:
         if one.after.cluster != here or one.before is None or far is None:
@@ -137,7 +137,7 @@ class PingPlan:
 
 
 def choose_ping_plan(finding: Finding, inventory: Inventory) -> PingPlan | None:
-    """The volley that would cross what a finding calls broken; None where the inventory knows no such way."""
+    """The pings that would cross what a finding calls broken; None where the inventory has no such path."""
     for part in finding.components:
         if part.kind is ComponentKind.TUNNEL:
             return _shot(inventory, part.cluster, part.target_cluster)

@@ -54,7 +54,7 @@ class GatewayReadings:
     after: Reading
     before: Reading | None = None
     sent: int | None = None
-    """How many packets we sent through it between both readings; None where nobody counted."""
+    """How many packets we sent through it between both readings; None where they were not counted."""
 
 
 @dataclass(frozen=True, slots=True)

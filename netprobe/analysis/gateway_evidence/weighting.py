@@ -75,7 +75,7 @@ def _invalid_rules(witness: GatewayReadings) -> Iterator[RuleCounter]:
 
 
 def _moved(confidence: float, statements: Sequence[Statement]) -> float:
-    """Odds times every factor, kept within bounds; unchanged where nobody says anything.
+    """Odds times every factor, kept within bounds; unchanged where all factors are 1.
 
     >>> _moved(0.75, [Statement("", 3.0)])
     0.9
