@@ -1,7 +1,7 @@
-"""Which agents stand: who is silent or never spoke may answer nobody, and that is no firewall. Pure.
+"""Finds agents that do not report, so that their silence is not taken for a firewall. Pure.
 
-An agent that has not reported has no plan that we know of: it believes no request, so its silence on its own
-doors says nothing about the network. Whoever answers a question stands, whatever the collector last heard.
+An agent that has not reported has no plan that we know of: it answers no request, so its silence on its own
+ports says nothing about the network. An agent that answers runs, whatever the collector last heard.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from netprobe.model.verdict import Verdict
 
 _SPEAKS = frozenset({AgentState.ALIVE, AgentState.SICK})
 _PROVES = frozenset({Verdict.OPEN, Verdict.REJECTED})
-"""What is seen of a door whoever stands behind it."""
+"""Verdicts on a port that do not depend on the agent behind it."""
 _DOORS = frozenset({Protocol.TCP, Protocol.UDP})
 
 
@@ -40,7 +40,7 @@ def find_absent(snapshot: Snapshot) -> dict[str, Reason]:
 def explain(
     sights: Mapping[Cell, PortObservation], absent: Mapping[str, Reason]
 ) -> dict[Cell, PortObservation]:
-    """The same sights; those that nobody had because the asking agent does not stand say so."""
+    """The same sights; those that are missing because the asking agent does not report say so."""
     if not absent:
         return dict(sights)  # copied whole: to hash every cell of a large matrix again takes its time
     return {cell: _explained(cell, sight, absent) for cell, sight in sights.items()}
@@ -54,7 +54,7 @@ def _explained(cell: Cell, sight: PortObservation, absent: Mapping[str, Reason])
 def doubt(
     sights: Mapping[Cell, PortObservation], absent: Mapping[str, Reason], *, agent_port: int
 ) -> dict[Cell, PortObservation]:
-    """The same sights, but nothing is concluded from the silence of an agent that does not stand."""
+    """The same sights, but nothing is concluded from the silence of an agent that does not report."""
     if not absent:
         return dict(sights)
     return {

@@ -1,7 +1,7 @@
-"""What is reachable now, as an intent to review and commit. Pure.
+"""Writes what is reachable now as an intent, to be reviewed and committed. Pure.
 
-Only what is proven is written: an answer allows, a refusal by the host itself allows the path, a witnessed
-silence and a rejection deny. Everything else stays out and is counted.
+Only what is proven is written: an answer allows, a refusal by the host itself allows the path, a rejection
+denies, and so does silence beside an answered control probe. Everything else is left out and counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EVERYBODY = "all"
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Opening:
-    """What was seen of a door."""
+    """What was seen of a port."""
 
     expected: Expectation
     needs: Requirements
@@ -96,7 +96,7 @@ def _way(verdict: CellVerdict, seen: Verdict) -> _Opening:
 
 
 def _rules(ways: Mapping[tuple[str, PortSpec], Mapping[_Opening, list[str]]]) -> Iterable[RuleDoc]:
-    """Doors with equal sources are joined, then targets with equal doors."""
+    """Join ports with equal sources, then targets with equal ports."""
     doors: dict[tuple[str, _Opening, tuple[str, ...]], list[PortSpec]] = defaultdict(list)
     for (target, door), seen in ways.items():
         for way, names in seen.items():
@@ -127,7 +127,7 @@ def _groups(inventory: Inventory) -> dict[str, GroupDoc]:
 
 
 def _texts(doors: Iterable[PortSpec]) -> tuple[str, ...]:
-    """Doors as ``tcp/80`` and ``tcp/8000-8010``, neighbours joined."""
+    """Ports as ``tcp/80`` and ``tcp/8000-8010``, neighbours joined."""
     texts = []
     for protocol, found in groupby(sorted(doors), key=lambda door: door.protocol):
         numbers = [door.port for door in found]

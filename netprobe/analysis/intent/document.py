@@ -186,7 +186,7 @@ class _IntentReader:
 
 
 def _meet(one: Rule, other: Rule, ports: tuple[PortRange, ...]) -> bool:
-    """Whether both name a common pair of groups and a common door; groups by name only."""
+    """Whether both name a common pair of groups and a common port; groups by name only."""
     return (
         bool(set(one.sources) & set(other.sources))
         and bool(set(one.targets) & set(other.targets))

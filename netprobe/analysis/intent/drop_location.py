@@ -1,4 +1,4 @@
-"""Where drops happen: which walks are needed, with which witness, and what they say about each cell. Pure.
+"""Locates drops: which walks are needed, with which control probe, and what they say about each cell. Pure.
 
 One walk per source holds all its drops: addresses side by side, each with something that is known to pass.
 """
@@ -29,7 +29,7 @@ _WITNESSES = (
     (Protocol.ICMP, Verdict.OPEN), (Protocol.TCP, Verdict.OPEN), (Protocol.TCP, Verdict.CLOSED),
     (Protocol.UDP, Verdict.OPEN), (Protocol.UDP, Verdict.CLOSED),
 )  # fmt: skip
-"""What passes, best witness first."""
+"""What passes and can serve as a control probe, best first."""
 
 
 def plan_walks(

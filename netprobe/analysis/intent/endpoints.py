@@ -15,7 +15,7 @@ from netprobe.model.names import AgentId, Plane
 
 @dataclass(frozen=True, slots=True)
 class IntentEndpoint:
-    """Somebody who can be asked, and, with an agent, can ask."""
+    """What an intent can name: it can be asked and, with an agent, can ask."""
 
     name: str
     """As ``netprobe check`` takes it."""

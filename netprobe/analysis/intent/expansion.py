@@ -1,8 +1,8 @@
-"""From an intent and an inventory to cells: one expectation per source, target and door. Pure.
+"""Expands an intent over an inventory to cells: one expectation per source, target and port. Pure.
 
 Where several rules speak about one cell, the lowest rank decides; two of the same rank that disagree are an
-:class:`InputError`. The default covers, for every target, the intent's own ports and every door that any rule
-names towards it, so that what is allowed to some is asked of all others, too.
+:class:`InputError`. The default covers, for every target, the intent's own ports and every port that any rule
+names towards it, so that what some may reach is asked of all others, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Key = tuple[int, int, PortSpec]
 
 
 def expand_cells(intent: Intent, inventory: Inventory, *, max_cells: int = MAX_CELLS) -> tuple[Cell, ...]:
-    """Every cell that *intent* decides, sorted by source, target, address and door."""
+    """Every cell that *intent* decides, sorted by source, target, address and port."""
     expansion = _Expansion(intent, inventory, max_cells)
     for rule in sorted(intent.rules, key=lambda each: each.rank):
         expansion.apply(rule)

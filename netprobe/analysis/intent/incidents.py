@@ -1,8 +1,8 @@
-"""What changed between one look and the next: incidents that open and close. Pure.
+"""Opens and closes incidents from what changed between two looks. Pure.
 
 An incident is one rule that is broken, or leaks, between two clusters. It opens with the first cell that
-differs and closes when every cell that was asked again is as intended: a cell that nobody can judge keeps it
-open, because not to know is no repair.
+differs and closes when every cell that was asked again is as intended: an unproven cell keeps it open,
+because unknown is not repaired.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class IncidentTracker:
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
-        """What is not as intended now, as the collector is told."""
+        """What is not as intended now, as reported to the collector."""
         return tuple(_describe(subject, incident.cells) for subject, incident in self._open.items())
 
     def see(self, judged: Iterable[CellResult], *, at_ns: int) -> tuple[IncidentEvent, ...]:

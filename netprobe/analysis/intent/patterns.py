@@ -12,7 +12,7 @@ from netprobe.model.intent import PortRange, Rule, RulePriority, Scope
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """A group that may be entered from outside, on these doors."""
+    """A group that may be entered from outside, on these ports."""
 
     group: str
     spans: tuple[PortRange, ...]

@@ -1,7 +1,7 @@
-"""Which doors known fabrics need open, and between whom; data, from each system's own documentation.
+"""Lists the ports that known fabrics need, and between whom; data, from each system's own documentation.
 
-A prerequisite needs the *path*: it can be checked before the fabric is installed, when nobody listens yet.
-Doors to Kubernetes API servers and brokers are not here: an inventory does not name those addresses.
+A prerequisite needs the *path*: it can be checked before the fabric is installed, before any process listens.
+Ports of Kubernetes API servers and brokers are not here: an inventory does not name those addresses.
 """
 
 from __future__ import annotations

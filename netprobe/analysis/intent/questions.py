@@ -1,6 +1,6 @@
 """Which questions an intent's cells need, and what the replies say about each cell. Pure.
 
-Doors are asked in batches: an agent's addresses, each with its doors, in as few questions as fit the bus.
+Ports are asked in batches: an agent's addresses, each with its ports, in as few questions as fit the bus.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _PortBatch:
 
 
 def _lots(cells: list[Cell], agent_port: int) -> Iterator[_PortBatch]:
-    """One lot per address (more where its doors are very many); those with equal doors side by side."""
+    """One batch per address (more where it has very many ports); those with equal ports side by side."""
     of_address: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         of_address[cell.address].append(cell)
@@ -164,7 +164,7 @@ def read_reply(ask: CellQuestion, reply: Reply) -> dict[Cell, PortObservation]:
 
 
 def _sight_of(cell: Cell, one: PortVerdict) -> PortObservation:
-    """A verdict as a sight; an agent's door opened by another agent is nobody's door."""
+    """A verdict as a sight; unknown where another agent answered on an agent's port."""
     asked, answered = agent_of(cell.target), one.answered_by
     if (
         one.verdict is Verdict.OPEN
@@ -181,5 +181,5 @@ def _sight_of(cell: Cell, one: PortVerdict) -> PortObservation:
 
 
 def unseen(reason: Reason) -> PortObservation:
-    """A cell that nobody asked, and why."""
+    """A cell that was not asked, and why."""
     return PortObservation(Verdict.UNKNOWN, reason=reason, was_asked=False)

@@ -1,13 +1,13 @@
-"""Which silences have to be asked about again, and when silence may be believed. Pure.
+"""Decides which silences are asked about again, and when silence may be believed. Pure.
 
 Routers and firewalls reject only so many packets per second (RFC 1812 section 4.3.2.8, nftables' ``limit``),
-and everybody who asks shares that: what others have used up is silence here, and looks like a drop. Denied is
-denied, but a drop is looked for elsewhere than a rejection. So where anybody rejected anything, the silences
-that matter are asked about again, and nothing else is, until nothing that was silent speaks any more: then
-nobody was starved, because whoever rejects too little still rejects something.
+and all askers share that limit: once it is used up, a rejected packet gets no answer, and looks like a drop.
+Both are denied, but a drop is located elsewhere than a rejection. So where anything was rejected, the
+silences that matter are asked about again, and nothing else is, until nothing that was silent answers any
+more: then no silence is due to the limit, because even a limited router still rejects some packets.
 
-Whoever has no processor for a moment, a far end or a gateway between, is as silent as a drop. It speaks again
-soon, and a drop does not: so what would be called broken for its silence alone is always asked about again.
+A far end or a gateway without processor time for a moment is as silent as a drop. It answers again soon, and
+a drop does not: so what would be called broken for its silence alone is always asked about again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def give_up(
 ) -> dict[Cell, PortObservation]:
     """The sights of silent *cells* once there is no more time though *news* came in the last look.
 
-    Nobody can say any more which of those are drops that share an end with something that spoke late.
+    Those that share an end with a port that answered late become unknown: they may not be drops.
     """
     sources, addresses = {cell.source for cell in news}, {cell.address for cell in news}
     return {

@@ -1,9 +1,9 @@
-"""What was seen against what was meant, cell by cell. Pure.
+"""Compares what was seen with what was intended, cell by cell. Pure.
 
-Rule: nothing is taken for proven without a witness. A silent door counts as shut only if the same source
-heard the same address answer something else; a refusal by the host itself may be an open way without a
-listener or a firewall's reset, and looks the same. UDP silence says
-something only where a responder is known to stand.
+Rule: nothing is taken for proven without a control probe. A silent port counts as filtered only if the same
+source heard the same address answer something else; a refusal by the host itself may be an open path without
+a listener or a firewall's reset, and looks the same. UDP silence proves something only where a responder is
+known to run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_WITNESS = Reason(ReasonCode.NO_WITNESS)
 
 @dataclass(frozen=True, slots=True)
 class PortObservation:
-    """What one source saw of one door."""
+    """What one source saw of one port."""
 
     verdict: Verdict
     sender: str = ""
@@ -40,7 +40,7 @@ class PortObservation:
     was_asked: bool = True
     """A packet left; False where our own side failed."""
     place: DropLocation | None = None
-    """Between which hops it is lost, where somebody has walked there."""
+    """Between which hops it is lost, where a walk was made."""
 
     @property
     def is_undecided(self) -> bool:
@@ -113,7 +113,7 @@ def _says_something(cell: Cell, sight: PortObservation) -> bool:
 
 
 def _may_be_heard(cell: Cell, sight: PortObservation, responders: frozenset[PortSpec]) -> bool:
-    """Whether somebody may have heard the datagram and said nothing."""
+    """Whether a process may have received the datagram and not answered."""
     is_mute = cell.door.protocol is Protocol.UDP and cell.door not in responders
     return is_mute and sight.reason is None and not sight.is_lost_on_the_way
 
