@@ -34,7 +34,7 @@ class QuietWindows:
     """
 
     name: tuple[str, int]
-    """Boot and sequence of whoever counted: the same name twice is a repeat."""
+    """Boot and sequence of the agent that counted: the same name twice is a repeat."""
     start_ns: int
     length_ns: int
     check: IntArray

@@ -53,14 +53,14 @@ class CheckObservation:
 
     @property
     def arrived(self) -> int | None:
-        """Requests that reached the responder; None where nobody counted them there."""
+        """Requests that reached the responder; None where it did not count them."""
         if self.heard is None:
             return None
         return min(self.asked, max(self.heard, self.reached))
 
     @property
     def lost_out(self) -> int | None:
-        """Probes that certainly vanished on the way out; None where nobody knows which way they went.
+        """Probes that certainly vanished on the way out; None where it is unknown which way they went.
 
         What another one answered was not lost.
         """
@@ -70,7 +70,7 @@ class CheckObservation:
 
     @property
     def lost_back(self) -> int | None:
-        """Probes that certainly arrived, and whose answers vanished; None where nobody knows which way."""
+        """Probes that certainly arrived, and whose answers vanished; None where the way is unknown."""
         if self.arrived is None or self.wrong:
             return self.window.lost_back if self._is_told else None
         return self.arrived - self.reached
@@ -150,7 +150,7 @@ class ObservationTable(Mapping[int, CheckObservation]):
 
     @property
     def arrived(self) -> IntArray:
-        """Per check: requests that reached the responder; `UNTOLD` where nobody counted them there."""
+        """Per check: requests that reached the responder; `UNTOLD` where it did not count them."""
         told = np.minimum(self.asked, np.maximum(self.heard, self.reached))
         return np.where(self.heard == UNTOLD, UNTOLD, told)
 
