@@ -21,7 +21,7 @@ _FLOOR = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A gamma prior on the background loss, and when a row is no evidence of it."""
+    """A gamma prior on the background loss, and when a row is not evidence of it."""
 
     background: float = 1e-4
     weight: float = 1.0

@@ -1,4 +1,4 @@
-"""What a localiser answers: suspects, what hides behind them, what nobody asked, what is innocent."""
+"""What a localiser answers: suspects, what hides behind them, what was not asked, what is innocent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Localisation(Generic[L]):
     unexplained: tuple[int, ...]
     """Rows that lost packets and cross no suspect."""
     background: float | None = None
-    """Loss per healthy component the engine assumed or estimated, 0–1; None where it knows no such thing."""
+    """Loss per healthy component the engine assumed or estimated, 0–1; None where it has no such rate."""
 
 
 class Localiser(Protocol):
