@@ -92,9 +92,9 @@ def derive(
     pods: Iterable[PolicyPod],
     doors: Iterable[Door] = (),
 ) -> tuple[PolicyCell, ...]:
-    """Every cell between *pods*: by source, target, IP version that both have, and door, sorted.
+    """Every cell between *pods*: by source, target, IP version that both have, and port, sorted.
 
-    The doors of a target are its container ports, every number that a policy names, and *doors*.
+    The ports of a target are its container ports, every number that a policy names, and ``doors``.
     Raises :class:`InputError` where a pod's namespace is not among *namespaces*, and beyond ``MAX_CELLS``.
     """
     policies, pods = tuple(policies), tuple(pods)

@@ -14,7 +14,7 @@ from netprobe.wire.intent import GroupDoc, IntentDoc, RuleDoc
 
 @dataclass(frozen=True, slots=True)
 class PolicyStatement:
-    """Cells with one target, one verdict and one reason, on the same doors."""
+    """Cells with one target, one verdict and one reason, on the same ports."""
 
     expected: Expectation
     sources: tuple[PolicyPod, ...]
@@ -24,7 +24,7 @@ class PolicyStatement:
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The doors as ``tcp/80`` and ``tcp/8000-8010``."""
+        """The ports as ``tcp/80`` and ``tcp/8000-8010``."""
         return _ports(self.doors)
 
 
