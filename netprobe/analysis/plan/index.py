@@ -96,7 +96,7 @@ class PlanIndex:
 
     @cached_property
     def agent_set(self) -> frozenset[AgentId]:
-        """All agents; set operations over it spare hashing them anew."""
+        """All agents; set operations over it spare hashing them again."""
         return frozenset(self.agents)
 
     @cached_property
@@ -164,7 +164,7 @@ class PlanIndex:
     def answerers(self) -> tuple[tuple[AgentId, ...], ...]:
         """Whose process has to be well for a check to be answered, by number of the check.
 
-        The kernel answers a ping for whoever owns the address; behind a service, any endpoint may be chosen.
+        The kernel answers a ping, without the agent; behind a service, any endpoint may be chosen.
         """
         return tuple(
             () if check.aspect is Aspect.ICMP else (check.asked,) if check.asked else self.endpoints(check)

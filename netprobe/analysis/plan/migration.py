@@ -93,7 +93,7 @@ class PlanMigration:
 
 
 def _is_end(check: CheckFacts, part: Component) -> bool:
-    """Whether a part is one of a check's two ends: the agent, or the node it stands on."""
+    """Whether a part is one of a check's two ends: the agent, or the node it runs on."""
     if part.kind is ComponentKind.AGENT:
         return part.agent in {check.source, check.asked} - {None}
     if part.kind in _AT_NODE:
