@@ -1,6 +1,6 @@
-"""Who is hit: the node pairs, services and names whose checks a finding explains.
+"""Finds who is hit: the node pairs, services and names whose checks a finding explains.
 
-Rule: counted from the checks that the finding names as affected; what nobody asks is not guessed.
+Rule: counted from the checks that the finding names as affected; what no check asks is not guessed.
 """
 
 from __future__ import annotations

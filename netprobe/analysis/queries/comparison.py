@@ -1,8 +1,8 @@
-"""Two moments side by side: what broke, what was repaired, what opened, what became slower. Pure.
+"""Compares two moments: what broke, what was repaired, what opened, what became slower. Pure.
 
-Rules: only questions that both moments asked are compared, and how many were not is told. What nobody
-measures any longer is ``unmeasured``, not broken. A path that was unknown and is down now counts as broken:
-a gate that cannot prove the fault old must not wave it through.
+Rules: only questions that both moments asked are compared, and the number of the others is reported. What is
+no longer measured is ``unmeasured``, not broken. A path that was unknown and is down now counts as broken:
+a gate that cannot prove that the fault is old must not pass it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class ChangeKind(StrEnum):
     DEGRADED = "degraded"
     SLOWER = "slower"
     UNMEASURED = "unmeasured"
-    """Nobody can say any longer."""
+    """No longer measured."""
     REPAIRED = "repaired"
     CLOSED = "closed"
     """Was a leak, and is none now."""
 
     @property
     def is_worse(self) -> bool:
-        """Whether somebody would want to be told."""
+        """Whether it counts as worse: all but a repair and a closed leak."""
         return self not in {ChangeKind.REPAIRED, ChangeKind.CLOSED}
 
 

@@ -1,6 +1,6 @@
-"""Why one end reaches another, or does not: the layers between them in order, then one sentence.
+"""Explains why one end reaches another, or does not: the layers between them in order, then one sentence.
 
-Rules: how a part feels is asked of the caller, so that the answer agrees with every picture; what nobody
+Rules: the caller supplies the health of a part, so that the answer agrees with every picture; what was not
 measured is unknown; the sentence names the finding that explains most of what is troubled, if there is one.
 """
 
@@ -27,7 +27,7 @@ _REASONS = 4
 
 
 class ComponentView(Protocol):
-    """How a part feels and which finding says so."""
+    """The health of a part and which finding says so."""
 
     @property
     def state(self) -> PathState:
@@ -217,7 +217,7 @@ class _PairChecks:
         return self._counted(layer, state, on_it, told)
 
     def _supposed(self, kinds: frozenset[ComponentKind]) -> tuple[Component, ...]:
-        """What the way must cross by the map, where nobody asks it."""
+        """What the path must cross by the inventory, where no check asks it."""
         found: list[Component] = [parts.node_out(node) for node in self.source.nodes]
         found += [parts.node_in(node) for node in self.target.nodes]
         here, there = self.source.cluster, self.target.cluster

@@ -1,8 +1,8 @@
-"""Questions to the map: what everything hangs on, what a death would cut off, which way remains.
+"""Finds weak points: what everything depends on, what a failure would cut off, which path remains.
 
-Rules: what packets cross today is read from the legs of the checks; which way could remain is read from the
-links of the inventory, and taking it may need a route that nobody has set. A pair that nobody measured is
-not cut off.
+Rules: what packets cross today is read from the legs of the checks; which path could remain is read from the
+links of the inventory, and taking it may need a route that is not configured. A pair that was not
+measured is not cut off.
 """
 
 from __future__ import annotations
