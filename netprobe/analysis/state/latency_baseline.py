@@ -18,7 +18,7 @@ LEARNT = 30
 """Quiet windows before a path has a baseline: five minutes at ten seconds."""
 _MEMORY = 60
 _REFRESH = 10
-"""A baseline is computed anew after so many quiet windows."""
+"""A baseline is computed again after so many quiet windows."""
 _SPREADS = 6.0
 _NORMAL = 1.4826
 """Times the median absolute deviation is the standard deviation of normal noise."""
@@ -88,7 +88,7 @@ class LatencyBaselines:
         self._middle[due], self._bound[due] = middle, middle + np.maximum(_SPREADS * spread, least)
 
     def _settle(self, rows: IntArray) -> None:
-        """What has been slow for so long is learnt anew."""
+        """Learn again what has been slow for so long."""
         self._quiet[rows], self._middle[rows], self._bound[rows] = np.nan, np.nan, np.inf
         self._learnt[rows], self._fresh[rows], self._slow[rows] = 0, 0, 0
 

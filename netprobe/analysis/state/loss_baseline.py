@@ -21,7 +21,7 @@ _RECENT = 3
 _MEMORY = 12
 """Blocks whose median is the usual loss: twenty minutes at ten seconds."""
 _LEAST_USUAL = 1e-3
-"""Nobody is held to losing less than this."""
+"""No path is held to losing less than this."""
 _LEAST_WINDOWS = 3
 """A burst spoils a window or two."""
 _CHANCE = 1e-6
@@ -58,7 +58,7 @@ class LossBaselines:
     def see(self, observation: IntervalObservation) -> frozenset[int]:
         """Learn from one interval; return the checks that lose more than they usually do."""
         seen = observation.seen
-        rows = np.flatnonzero((seen.asked > 0) & ~seen.is_dead)  # an outage is no loss rate
+        rows = np.flatnonzero((seen.asked > 0) & ~seen.is_dead)  # an outage is not a loss rate
         block = self._windows[rows] // _BLOCK % _RECENT
         begin = self._windows[rows] % _BLOCK == 0
         for counts in (self._asked, self._lost, self._spoiled):
