@@ -56,7 +56,7 @@ PENDING: dict[str, int] = {
     "netprobe/analysis/": 116,
     "netprobe/engine/": 1,
     "netprobe/probes/": 7,
-    "netprobe/workflows/": 24,
+    "netprobe/workflows/": 4,
     "tests/e2e/": 20,
     "tests/fleets.py": 2,
     "tests/lab/": 19,
