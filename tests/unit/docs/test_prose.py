@@ -59,7 +59,7 @@ PENDING: dict[str, int] = {
     "netprobe/workflows/": 4,
     "tests/e2e/": 20,
     "tests/fleets.py": 2,
-    "tests/lab/": 19,
+    "tests/lab/": 4,
     "tests/unit/agent/": 1,
     "tests/unit/analysis/": 27,
     "tests/unit/bus/": 5,
