@@ -57,7 +57,7 @@ PENDING: dict[str, int] = {
     "netprobe/engine/": 1,
     "netprobe/probes/": 7,
     "netprobe/workflows/": 4,
-    "tests/e2e/": 20,
+    "tests/e2e/": 8,
     "tests/fleets.py": 2,
     "tests/lab/": 4,
     "tests/unit/agent/": 1,
