@@ -17,10 +17,10 @@ requests in every ten seconds.
   them: one built with profile-guided optimisation, as a distribution's is, takes about a tenth less.
 - ``serve_…_N``: the same for a near agent that serves (``netprobe-agent serve``): it has its plan from a real
   ``nats-server`` and publishes a report of every interval, which is taken and acknowledged as the collector
-  does. The server and whoever takes are processes of their own and are not counted.
+  does. The server and the consumer are processes of their own and are not counted.
 - ``peer_…``: Debian's ``prometheus-blackbox-exporter``, asked over HTTP for one icmp probe of each of the
-  same addresses, N in ten seconds and evenly spread. That is half of an agent's work: it answers nobody, and
-  the processor time of the Prometheus that asks it is not counted.
+  same addresses, N in ten seconds and evenly spread. That is half of an agent's work: it answers no
+  probes, and the processor time of the Prometheus that asks it is not counted.
 
 A peer that is not installed gives a notice on standard error and null figures.
 """
@@ -132,7 +132,7 @@ def _measure(
     intervals: int,
     folder: Path,
 ) -> Cost:
-    # One address, many checks: the near agent keeps a session for each, whoever asks.
+    # One address, many checks: the near agent keeps a session for each of them.
     back = [_check(FAR, NEAR, NEAR_V4, number) for number in range(targets)]
     with _agent(pair.far, FAR, back, folder) as far, starting as near:
         _wait_for_intervals(near.output, 2)

@@ -1,7 +1,8 @@
 """What the gateways' own evidence does to a finding's confidence, on the lab's real faults and real tunnels.
 
-Each fault is injected into a running lab; when it is named, both gateways are read twice, as over SSH but by
-the lab's own door, and the finding is weighed. Prints the confidence without and with evidence, per fault.
+Each fault is injected into a running lab; when it is named, both gateways are read twice, as over SSH but
+through the lab's own access, and the finding is weighed. Prints the confidence
+without and with evidence, per fault.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A generated firewall: hosts and ports of every kind, with rules for ``nft`` and the truth about each.
 
-Every host lives in one namespace; a verdict map decides per address and port. Kinds: open, closed (nobody
+Every host lives in one namespace; a verdict map decides per address and port. Kinds: open, closed (no process
 listens), reset (the firewall plays closed), dropped, rejected with each ICMP code, and hosts whose refusals
 are limited to so many per second, where closed must not be taken for filtered.
 """

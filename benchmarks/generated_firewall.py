@@ -26,7 +26,7 @@ PROTOCOLS = ("tcp", "udp")
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Somebody who is asked, and, with an agent, asks."""
+    """An endpoint that is asked and, if it has an agent, asks."""
 
     name: str
     """``cluster/node/plane``, or ``cluster/node/outer`` for a gateway's address outside."""
@@ -259,7 +259,7 @@ def _invent(
 
 
 def _crowd(chance: random.Random, ends: Sequence[End]) -> list[End]:
-    """Nobody, a few, or all of one cluster."""
+    """No ends, a few, or all of one cluster."""
     draw = chance.random()
     if draw < 0.3:
         return []

@@ -1,4 +1,4 @@
-"""Ingest: messages as they come from the bus, through the door and into the history, on one core.
+"""Ingest: messages as they come from the bus, through validation into the history, on one core.
 
 Beside it, in the same process and on the same disk: SQLite's own bulk insert of the same windows as ready
 rows, one row per window, without decoding or checking anything. CPU seconds are user and system time.

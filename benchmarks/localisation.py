@@ -149,7 +149,7 @@ def _score(engine: Localiser, cases: Sequence[Case], resamples: int) -> dict[str
 
 
 def _judge(engine: Localiser, case: Case) -> Tally:
-    """A fault reported hidden is right: nobody could have seen it."""
+    """A fault reported as hidden counts as right: no check could have seen it."""
     observations, faults = case
     answer = engine.localise(observations)
     accused = {part for suspect in answer.suspects for part in suspect.components}

@@ -5,7 +5,7 @@
 ``seconds`` runs from an inventory to checks, legs and coverage of one epoch: both planes, all variants,
 services and names, every part as in the plans that agents are sent (`netprobe.planning.array_planner`;
 tests hold it against ``plan_fleet``). ``peak_mib`` is the largest resident size of planning and localising.
-``churn_checks`` is the mean number of joints between lasting nodes that appear or vanish when one node comes
+``churn_checks`` is the mean number of pairs between lasting nodes that appear or vanish when one node comes
 or goes, ``churn_worst`` the largest. ``localise_seconds`` is one new round (counts in, answer out) on a plan
 that was localised before, ``localise_first_seconds`` the first round, with the tables that depend on the plan
 only. ``fleet_…`` are of ``plan_fleet``, every check an object, on a smaller fleet.
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _churn(chosen: argparse.Namespace) -> list[int]:
-    """In turns a node joins a cluster or leaves it (never the gateway); joints with others are compared."""
+    """Add or remove one node at a time (never the gateway), and compare the pairs of the others."""
     random = np.random.default_rng(chosen.seed)
     inventory = _build_inventory(chosen.clusters, chosen.nodes)
     before = _find_joints(inventory, chosen.seed)

@@ -7,15 +7,15 @@ live on the far one. What is equal, and how it is counted:
   A peer's figure is that of its process less that of the same peer asked for one single target, because
   ours is taken inside a running process, as an agent is one. Preparing our packets happens once per plan and
   is shown on its own (``icmp_prepare_us_per_target``); for verdicts it is part of our figure, because there
-  it is done anew. What Python loads when it asks for the first time is not: one port is asked before.
+  it is done again. What Python loads when it asks for the first time is not: one port is asked before.
 - *Near and far* are kept apart for processor time: on a veth cable the far end's kernel would work inside the
   sender's system call, at the sender's charge, and its answer would be there before the call returns. So the
   far end's packets are steered to another processor, and what is measured is bound to the first, as if they
-  were two machines. What comes out without that stands beside it as ``…_one_processor``.
+  were two machines. The result without that is shown beside it as ``…_one_processor``.
 - *fping* and we send the same number of 84-byte echoes to the same targets at the same pace (fping: ``-i``),
   as a monitor does; runs alternate, and the median of each counts. fping wakes for every packet then, while
   we gather what is due in steps. The figures ``…_unpaced`` are for both going as fast as they can
-  (``fping -i 0``), where nobody waits and most of both figures is the kernel's work for the packets: the
+  (``fping -i 0``), where neither waits and most of both figures is the kernel's work for the packets: the
   ratio is small there, and that is not hidden.
 - *masscan* and we send SYNs to the same addresses and ports, as fast as each can. The rate of both is read
   from counters at the far end: the middle 80 % of the packets over the time they took, times the share of

@@ -83,7 +83,7 @@ _CLUSTERS = {"red": "transit-west", "green": "transit-east", "blue": "transit-we
 
 @dataclass(frozen=True, slots=True)
 class VerifyStage:
-    """The lab with everything that stands in it."""
+    """The lab with everything that runs in it."""
 
     client: LabClient
     access: Access
@@ -162,7 +162,7 @@ def _play(name: str, asked: argparse.Namespace) -> dict[str, object]:
 
 
 async def wait_for_agents(access: Access) -> Snapshot:
-    """The fleet once every agent has reported; before, nobody has a plan."""
+    """The fleet once every agent has reported; until then, no agent has a plan."""
     until_s = time.monotonic() + _SETTLE_S
     while time.monotonic() < until_s:
         snapshot = await ask_snapshot(access)

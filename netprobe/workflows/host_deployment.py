@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from netprobe.model.ssh import SshAccess
 
 Told = InstalledAgent | None | SshError | HostOutputError
-"""The agent that stands on a host now; None where there is none; or why nothing could be done."""
+"""The agent that a host has now; None where there is none; or why nothing could be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class DeployOptions:
 
 
 def find_agents(inventory: Inventory, hosts: dict[str, SshAccess]) -> dict[str, AgentId]:
-    """The agent of each host; `InputError` for a host where nobody could ask it."""
+    """The agent of each host; `InputError` for a host whose agent could not be reached."""
     meant = set(inventory.iter_agents())
     found = {}
     for name in hosts:
@@ -68,7 +68,7 @@ def find_agents(inventory: Inventory, hosts: dict[str, SshAccess]) -> dict[str, 
 def deploy_agents(
     hosts: dict[str, SshAccess], agents: dict[str, AgentId], orders: DeployOptions, *, at_once: int
 ) -> dict[str, Told]:
-    """Install an agent on every host; whoever fails keeps what it had, and delays nobody."""
+    """Install an agent on every host; a host that fails keeps its old agent and does not delay others."""
     archives = _Archives()
     add_key(orders.keys, {})  # a keys file that cannot be read or written is known before anything is changed
 
@@ -114,7 +114,7 @@ def _on_each(
 
 
 class _Archives:
-    """Each platform's archive is built once, whoever asks first."""
+    """Builds the archive of each platform once, on first use."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()

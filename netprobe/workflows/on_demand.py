@@ -1,4 +1,4 @@
-"""Asking now what nobody measured: a few checks on demand, by agents that are there."""
+"""Ask now what was not measured: a few on-demand checks by agents that are there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FACTS = 6
 
 
 def patience_s(checks: Sequence[Check]) -> float:
-    """How long answers to *checks*, asked at once, may take; where that is long, a person is told."""
+    """How long answers to *checks*, asked at once, may take; a long time is announced to the user."""
     asked_s = max(check.probe.timeout_ns / 1e9 * check.count for check in checks)
     if asked_s > _LONG_S:
         click.echo(f"netprobe: asking; this may take {duration(asked_s * 1e9)}", err=True)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 COARSER = "the host's own {tool} over SSH: coarser than an agent"
 _DOOR_S = 6.0
-"""What one door may take on a host that answers; a silent one takes three seconds."""
+"""What one port may take on a host that answers; a silent port takes three seconds."""
 _MOST_DOORS = 256
-"""Doors of one question: a tool asks one at a time."""
+"""Most ports of one question: a tool asks one at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def show_progress(total: int) -> Callable[[object], None]:
 
 
 def pair_of(target: str | None) -> AddressPair:
-    """The pair that routes are asked for; raises `InputError` for what is no address."""
+    """The pair that routes are asked for; raises `InputError` if *target* is not an address."""
     try:
         return AddressPair(ipaddress.ip_address(target) if target else None)
     except ValueError as error:

@@ -50,7 +50,7 @@ async def _hold_all(hosts: dict[str, SshAccess], host: str, port: int) -> None:
 
 
 async def _hold(name: str, access: SshAccess, host: str, port: int) -> None:
-    """One host, again and again; a host key that changed ends it: somebody has to look."""
+    """One host, again and again; a changed host key ends it, because a person has to check it."""
     assert access.bus_port is not None
     pause_s = _FIRST_PAUSE_S
     while True:

@@ -54,7 +54,7 @@ async def verify_cells(
 async def see_cells(
     asker: Asker, cells: Sequence[Cell], *, agent_port: int, absent: Mapping[str, Reason]
 ) -> dict[Cell, PortObservation]:
-    """What the agents see of *cells*; whoever cannot be asked costs only its own cells."""
+    """What the agents see of *cells*; an agent that cannot be asked costs only its own cells."""
     sights = find_unaskable(cells) | await _see(asker, plan_asks(cells, agent_port=agent_port))
     return doubt(explain(sights, absent), absent, agent_port=agent_port)
 
@@ -68,7 +68,7 @@ async def _see(asker: Asker, asks: Mapping[AgentId, tuple[CellQuestion, ...]]) -
 async def _ask_again(
     asker: Asker, sights: Mapping[Cell, PortObservation], odd: Sequence[Cell], *, agent_port: int
 ) -> dict[Cell, PortObservation]:
-    """Those of the *odd* silences that have spoken, or whom nobody can tell (``analysis.intent.retry``)."""
+    """Those *odd* silent cells that answer now or stay undecided (``analysis.intent.retry``)."""
     news: dict[Cell, PortObservation] = {}
     silent, spoken = find_doubtful(sights, odd), news
     for _ in range(MOST_LOOKS):

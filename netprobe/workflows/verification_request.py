@@ -29,7 +29,7 @@ class VerifyRequest:
     key: str
 
     def draw(self, snapshot: Snapshot) -> Sample:
-        """The cells to ask. Raises :class:`InputError` where the intent means nobody here."""
+        """The cells to ask. Raises :class:`InputError` where the intent matches no agent."""
         cells = expand_cells(self.intent, snapshot.inventory)
         if not cells:
             raise InputError("matches no agent in this fleet: every group is empty", where=str(self.path))

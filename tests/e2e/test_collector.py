@@ -83,7 +83,7 @@ class House:
                 await asyncio.sleep(0.1)
 
     async def refusals(self, reason: str) -> None:
-        """Return once somebody was refused for *reason*."""
+        """Return once a token was refused for *reason*."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 refused = (await ask_health(self.access))["tokens_refused"]
@@ -224,4 +224,4 @@ async def test_keys_that_are_rotated_are_asked_for_anew(fleet: ClusterOfPods, tm
                 with suppress(AssertionError):
                     token = await asyncio.to_thread(make_token, fleet.clusters, fleet.pods["c1"])
         async with agent(here, "c1", token):
-            await here.refusals("unknown-key")  # at first, until the keys were asked for anew
+            await here.refusals("unknown-key")  # at first, until the keys were asked for again

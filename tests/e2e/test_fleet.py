@@ -244,7 +244,7 @@ def test_a_stale_service_proxy_is_found_and_its_end_is_seen(fleet: InstalledFlee
 
 
 def test_agents_that_start_where_the_proxy_is_stale_are_missed(fleet: InstalledFleet) -> None:
-    """Nobody measures from there any more: what is found names the node and claims no more than that."""
+    """No agent measures from there any more: what is found names the node and claims no more than that."""
     fleet.until_healthy()
     began_ns = time.time_ns()
     with stale_proxy(fleet.clusters, "prod-2"):

@@ -1,4 +1,4 @@
-"""Real API servers in a network of their own, reached through a real sshd that stands in it: a bastion."""
+"""Real API servers in a network of their own, reached through a real sshd that runs in it: a bastion."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ClosedPeer:
         return SshForward(name, host, PORT, SshAccess(self.bastion.hop(), agent=False))
 
     def sessions(self) -> int:
-        """How often somebody was let in, so far."""
+        """How many logins were accepted so far."""
         return self.bastion.log.read_text().count("Accepted publickey for root")
 
 

@@ -22,7 +22,7 @@ FOREIGN = {
 
 
 def definition(name: str, kind: str) -> Object:
-    """A kind of somebody else's, as far as an overlay needs it: any spec."""
+    """A kind of another project, as far as an overlay needs it: any spec."""
     plural, _, group = name.partition(".")
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}

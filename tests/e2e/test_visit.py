@@ -84,7 +84,7 @@ def stale_proxy(clusters: Clusters, node: str) -> Iterator[None]:
         yield
     finally:
         clusters.tell("signal", node, "kube-proxy", "CONT")
-        # It finds its rules gone when it next has to change them, and makes all anew.
+        # It finds its rules gone when it next has to change them, and makes all of them again.
         nudge = ("service", "nodeport", "nudge", "--tcp=80")
         clusters.kubectl(PROD, "create", *nudge)
         clusters.kubectl(PROD, "delete", "service", "nudge")
@@ -92,7 +92,7 @@ def stale_proxy(clusters: Clusters, node: str) -> Iterator[None]:
 
 @contextmanager
 def without_dns(clusters: Clusters) -> Iterator[None]:
-    """PROD with nobody who answers names."""
+    """PROD without a DNS server that answers."""
     clusters.kubectl(PROD, "scale", "-n", "kube-system", "deployment/coredns", "--replicas=0")
     try:
         yield

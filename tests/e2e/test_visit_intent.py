@@ -76,7 +76,7 @@ def test_an_intent_that_holds_is_told_so_and_nothing_is_left(staffed: Clusters, 
     with without_kubelets_across(staffed):
         code, cells, said = verify(staffed, "-f", intent)
     assert (code, unlike(cells)) == (0, set()), said
-    # Six agents ask each other three doors, four of them the API, and hosts across: two and one, both ways.
+    # Six agents ask each other three ports, four of them the API, and hosts across: two and one, both ways.
     assert len(cells) == 6 * 5 * 3 + 4 + 4
     assert "not tested" not in said
     assert namespaces(staffed) == []

@@ -25,7 +25,7 @@ _UNWANTED = (
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount", "systemd-logind.service", "dbus.service", "dbus.socket", "ssh.service",
 )  # fmt: skip
-"""What a namespace may not do, or nobody needs here."""
+"""What a namespace may not do, or what is not needed here."""
 _SSHD_UNIT = """\
 [Service]
 ExecStartPre=/bin/mkdir -p /run/sshd

@@ -9,7 +9,7 @@
 53     DNS (dnsmasq): echo.example.org and _http._tcp.example.org, over UDP and TCP
 ====== ===================================================================================================
 
-The certificate is for echo.example.org; nobody trusts it.
+The certificate is for echo.example.org; no client trusts it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"x" * 200)
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing: the log is not read."""
 
 
 class _Http(ThreadingHTTPServer):

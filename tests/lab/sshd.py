@@ -167,7 +167,7 @@ class Door:
         self._keys, self._key = keys, keys.make(f"host-{name}")
         config = configure(keys, name, self._key)
         self.log = keys.folder / f"log-{name}"
-        self.log.touch()  # whoever reads it may come before the thread does
+        self.log.touch()  # a reader may come before the thread does
         script = f"mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -i -e -f {config}"
         self._command = [*enter, "unshare", "-m", "sh", "-c", script]
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -193,7 +193,7 @@ class Door:
         return SshHop("127.0.0.1", user="root", port=port, key=str(self._keys.client), host_key=pinned)
 
     def close(self) -> None:
-        """Let nobody in any more, and end every session."""
+        """Refuse new logins, and end every session."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listening.close()

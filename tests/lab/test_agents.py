@@ -74,7 +74,7 @@ def test_a_frozen_agent_is_answered_for_by_the_kernel_only(healthy_lab: FullLab)
     before = process(healthy_lab, SICK)
     healthy_lab.client.add_fault("agent-frozen", {"agent": SICK})
     try:
-        # The connection stands (or it would be refused at once), and nobody says anything.
+        # The connection stands (or it would be refused at once), and neither side sends anything.
         told = healthy_lab.ask(NEIGHBOUR, f"ping {address}", f"udp {address} 9771", f"connect {address} 9771")
         assert told == ["answered 2/2", "silent", "connected"]
         seen = wait_for_snapshot(healthy_lab, lambda snapshot: SICK not in alive(snapshot))

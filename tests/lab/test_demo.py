@@ -1,4 +1,4 @@
-"""The demo ends clean, also when somebody loses patience."""
+"""The demo ends clean, also when the user interrupts it."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Scene:
     def ask(
         self, kinds: dict[str, Kind], address: str, *, timeout_ms: int = ANSWER_MS, size: int = 0
     ) -> dict[str, CheckAnswer]:
-        """All of them at once; whoever could not measure, as an agent on a busy machine says, asks again."""
+        """All of them at once; kinds that were not measured, as on a busy machine, are asked again."""
         answers: dict[str, CheckAnswer] = {}
         for _ in range(TRIES):
             left = {name: kind for name, kind in kinds.items() if name not in answers}

@@ -340,7 +340,7 @@ NOBODY = "65534"
 
 
 def as_nobody(script: str, runtime: Path, *, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Run *script* without any privilege, in a mount namespace where nobody can reach our interpreter."""
+    """Run *script* without any privilege, in a mount namespace where our interpreter cannot be reached."""
     interpreter = Path(sys.executable).resolve()
     home = next((one for one in interpreter.parents if one.stat().st_mode & 0o001 == 0), None)
     reach = ""

@@ -139,7 +139,7 @@ def test_nothing_can_leave_the_lab(lab: Lab) -> None:
     for host in lab.plan.hosts:
         if host.role in (HostRole.EDGE, HostRole.TRANSIT):
             assert lab.shell(host.name, "ip route show default; ip -6 route show default").strip() == ""
-    # 203.0.113.0/24 and 2001:db8::/32 are nobody's (RFC 5737, RFC 3849).
+    # 203.0.113.0/24 and 2001:db8::/32 are not assigned (RFC 5737, RFC 3849).
     for asker in (f"{PROD}/w1/pod", f"{PROD}/gw", "ops"):
         answers = lab.ask(asker, "udp 203.0.113.7 9", "udp 2001:db8::7 9")
         assert [answer.split()[:2] for answer in answers] == [["icmp", "3/0"], ["icmp", "1/0"]]

@@ -166,7 +166,7 @@ def test_without_net_raw_an_icmp_trace_goes_by_ping_sockets(scene: Scene, addres
 def test_a_router_that_limits_its_icmp_is_not_called_lossy(
     scene: Scene, address: str, transport: str
 ) -> None:
-    """Linux's own limit: six errors for each who is told, then one every 300 ms."""
+    """Linux's own limit: six errors for each receiver, then one every 300 ms."""
     limit = ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit")
     scene.s.run("sysctl", "-qw", *(f"{key}=300" for key in limit))
     try:
@@ -194,7 +194,7 @@ def test_a_silent_drop_is_behind_the_last_hop_that_spoke(scene: Scene, address: 
     scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
     answer = scene.ask(address, transport=transport, patience="100", flows="20")
     assert isinstance(answer.outcomes[0], TimedOut)
-    # Linux sends all echoes of two addresses one way; which one, its hash decides anew at every boot.
+    # Linux sends all echoes of two addresses one way; which one, its hash decides again at every boot.
     spoke = S3[address] if transport == "icmp" else (", ".join(S3[address]),)
     assert str(answer.details[0].words) in {f"silence behind hop 3 ({one})" for one in spoke}
 

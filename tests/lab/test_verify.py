@@ -1,4 +1,4 @@
-"""Intent against real packets: what passes, is dropped, is rejected, and what nobody can prove.
+"""Intent against real packets: what passes, is dropped, is rejected, and what cannot be proved.
 
 A generated firewall (``benchmarks.generated_firewall``) knows the truth about every cell by itself.
 """
@@ -151,7 +151,7 @@ async def observe(name: str) -> Baseline:
 
 
 def test_an_agent_that_is_stopped_for_a_moment_breaks_nothing(name: str) -> None:
-    """Its own door is silent for as long as it is asked, and speaks when it is asked again."""
+    """Its own port is silent during the first question, and answers when it is asked again."""
     access, intent = find_access(name), read_intent(f"{GROUPS}rules: [{OPEN}]", source="t", today=TODAY)
     snapshot = asyncio.run(wait_for_agents(access))
     cells = expand_cells(intent, snapshot.inventory)
@@ -204,7 +204,7 @@ def table(name: str, host: str, *chains: str, family: str = "ip") -> Iterator[No
 
 
 def ask_intent(name: str, text: str) -> dict[tuple[str, str], CellResult]:
-    """What verify says about a whole intent, by target and door."""
+    """What verify says about a whole intent, by target and port."""
     judged = asyncio.run(verify_intent(name, read_intent(text, source="t", today=TODAY)))
     return {(one.cell.target, str(one.cell.door)): one for one in judged}
 

@@ -109,7 +109,7 @@ class _AgentStream:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
             case MeasuredLine():
-                pass  # its plan has no checks; nobody asked for its windows
+                pass  # its plan has no checks, so its windows are not needed
 
     async def put(self, question: bytes, *, timeout_s: float) -> bytes:
         number = next(self._numbers)

@@ -91,7 +91,7 @@ class _MeshRun:
             self.inventory, epoch=1, seed=secrets.randbits(32), interval_ns=settings.interval_ns,
             cookie_key=secrets.token_bytes(16), policy=PlanPolicy(),
         )  # fmt: skip
-        # Nobody asks before everybody answers: what fails from the beginning is broken, not starting.
+        # No agent asks before all agents answer: what fails from the beginning is broken, not starting.
         analyst = Analyst(self.inventory, fleet, settling_intervals=1)
         reports: list[Report] = []
         plans = {plan.agent: plan for plan in fleet.plans}
@@ -104,7 +104,7 @@ class _MeshRun:
         return self._conclude(analyst, fleet, reports)
 
     def _conclude(self, analyst: Analyst, fleet: FleetPlan, reports: Sequence[Report]) -> MeshResult:
-        """Judge interval by interval, as if each had just ended, so that what lasts is told as lasting."""
+        """Judge each interval as if it had just ended, so that a lasting fault is reported as lasting."""
         filed = sorted(((one.start_ns, str(one.agent), one) for one in reports), key=itemgetter(0, 1))
         for start_ns, together in groupby(filed, key=itemgetter(0)):
             now_ns = start_ns + 3 * fleet.interval_ns

@@ -124,7 +124,7 @@ async def _taken_away(
 
 
 async def _understand(name: ClusterName, visit: Visit) -> ClusterFacts:
-    """The cluster as the visit needs it: with our own agents and services, and nobody else's agents."""
+    """The cluster as the visit needs it: with our own agents and services, without other agents."""
     read = await read_objects(visit.api)
     pods = tuple(pod for pod in read.of("pods") if pod.metadata.namespace == visit.namespace)
     return parse_cluster(name, replace(read, by_kind={**read.by_kind, "pods": pods}))

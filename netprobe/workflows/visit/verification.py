@@ -98,8 +98,8 @@ def _find_states(pipes: AgentStreams) -> Iterator[AgentStatus]:
 def build_inventory(staying: VisitSession, intent: Intent) -> Inventory:
     """Who is there, flat: every node is its own way to the other clusters.
 
-    A node whose agent does not run stays in it, because what only that agent could ask has to be told. Single
-    addresses that the intent names may be asked: whoever visits wrote them down for that.
+    A node whose agent does not run stays in it, because the result has to name what only that agent could
+    ask. Single addresses that the intent names may be asked: the visitor wrote them down for that.
     """
     clusters = tuple(_cluster(one, staying) for one in staying.facts)
     outside = tuple(text for group in intent.groups for text in group.cidrs if _is_single(text))

@@ -1,4 +1,4 @@
-"""Figures that tests measure on the way: nothing is asserted of a time, it is told at the end of the run."""
+"""Figures that tests measure on the way: times are not asserted, but shown at the end of the run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What tests and clusters may have left behind: objects in a cluster, processes and the like on the machine.
 
-Rule: every file of tests leaves the clusters as it found them, and the clusters the machine; whoever does not
-is named.
+Rule: every file of tests leaves the clusters as it found them, and the clusters the machine; a file that does
+not is named.
 """
 
 from __future__ import annotations

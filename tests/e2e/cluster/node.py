@@ -67,7 +67,7 @@ def main() -> None:
     spec = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=NodeSpec)
     with Path(f"/run/netns/{spec.name}").open() as network:
         kernel.setns(network.fileno(), kernel.CLONE_NEWNET)
-    # As systemd does on every node: whoever has a group may ask with ping sockets.
+    # As systemd does on every node: every process with a group may use ping sockets.
     Path("/proc/sys/net/ipv4/ping_group_range").write_text("0\t2147483647")
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC)
     first = os.fork()

@@ -35,7 +35,7 @@ SECOND = 1_000_000_000
 T0 = 1_700_000_000 * SECOND
 PATHS = 6
 FRAME = st.lists(st.sampled_from((None, 0, 0, 1, 2, 3, 3, 3)), min_size=PATHS, max_size=PATHS)
-"""For each path how many of three probes were answered; None where nobody measured."""
+"""For each path how many of three probes were answered; None where nothing was measured."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Latency against a learnt baseline, and what comes and goes told once."""
+"""Latency against a learnt baseline, and a path that comes and goes is reported once."""
 
 from __future__ import annotations
 

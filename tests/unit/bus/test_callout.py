@@ -130,7 +130,7 @@ async def test_who_is_refused_hears_one_clear_line(tmp_path: Path) -> None:
             await open_connection(here.url, login=here.login(), name=str(PROD))
         with pytest.raises(SystemRefusedError, match="does not know our key"):
             await open_connection(here.url, login=SeedLogin(new_user()[0]), name=str(PROD))
-        assert len(here.asked) == 1  # a stranger's key shows no token: nobody is asked
+        assert len(here.asked) == 1  # a stranger's key shows no token: the collector is not asked
 
 
 @needs_nats_server

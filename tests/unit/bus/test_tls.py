@@ -1,4 +1,4 @@
-"""TLS on a real server: who is trusted, and what is said where nobody is."""
+"""TLS on a real server: which peer is trusted, and what is said where no peer is."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Counting:
 def settings_in(
     directory: Path, listen: str, *, epoch_intervals: int = 0, bus: tuple[str, ...] = ()
 ) -> Settings:
-    """What a collector in *directory* is told."""
+    """The settings of a collector in *directory*."""
     return Settings(
         directory / "inventory.yaml", directory / "data", Listen.parse(listen), directory / "keys.json",
         interval_ns=200_000_000, epoch_intervals=epoch_intervals, http=Listen("127.0.0.1", 0), bus=bus,

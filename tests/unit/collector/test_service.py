@@ -102,7 +102,7 @@ class House:
         self.url = json.loads(self.ready_file.read_text())["url"]
 
     async def end(self) -> None:
-        """End it as it is meant to be ended."""
+        """End it in the intended way."""
         self._stop.set()
         if self._serving is not None:
             await asyncio.wait_for(self._serving, PATIENCE_S)

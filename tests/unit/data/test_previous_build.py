@@ -87,7 +87,7 @@ def outcomes(name: str) -> list[str]:
 
 
 def port_verdicts(name: str) -> dict[tuple[str, str], PortVerdict]:
-    """By address and door (``tcp/80``)."""
+    """By address and port (``tcp/80``)."""
     told = read_verdicts((), answer(name).details[0].facts)
     return {(one.address, f"{one.transport}/{one.port}"): one for one in told}
 

@@ -30,7 +30,7 @@ OTHER_WAKES = 3
 
 
 class CountingSelector(selectors.DefaultSelector):
-    """Counts how often somebody went to sleep and woke again."""
+    """Counts how often the event loop went to sleep and woke again."""
 
     wakes = 0
 
@@ -87,7 +87,7 @@ async def answered(asking: socket.socket) -> int:
 
 
 async def test_who_waits_is_answered_at_once_and_who_does_not_on_the_beat() -> None:
-    """Nobody beats here but the test: without it, only the urgent one can be answered."""
+    """Only the test makes the beat: without it, only the urgent request can be answered."""
     responder = a_responder()
     await responder.open()
     try:
@@ -110,7 +110,7 @@ async def test_a_stranger_who_pretends_to_wait_wakes_the_responder_once_per_beat
         with an_asker() as asking:
             asking.connect(("127.0.0.1", responder.port))
             asking.send(request(1, is_urgent=True, key=b"another fleet's"))
-            while not responder.strangers:  # noqa: ASYNC110 - nobody tells of a stranger
+            while not responder.strangers:  # noqa: ASYNC110 - no event announces a stranger
                 await asyncio.sleep(0)
             for _ in range(5):
                 asking.send(request(1, is_urgent=True, key=b"another fleet's"))

@@ -185,7 +185,7 @@ class TestChurn:
     ) -> None:
         """Per offset, one pair closes the gap; a displaced node leaves one gap and fills one.
 
-        Across clusters a joint changes only where one of its workers came, went or moved.
+        Across clusters a pair changes only where one of its workers came, went or moved.
         """
         full = build_clusters(sizes)
         place = data.draw(st.integers(0, len(sizes) - 1), label="cluster")
@@ -222,7 +222,7 @@ class TestChurn:
             clusters = (full.clusters[0], replace(cluster, nodes=left), full.clusters[2])
             after = plan(Inventory(clusters, full.links), policy=policy)
             changed.append(len(changed_elsewhere(before, after)))
-        # A joint that is replaced counts twice; per offset one is, and three more per displaced node.
+        # A pair that is replaced counts twice; per offset one is, and three more per displaced node.
         assert sum(changed) / len(changed) <= 6 * PlanPolicy().degree
 
     def test_the_order_of_nodes_says_nothing(self) -> None:

@@ -1,4 +1,4 @@
-"""``drops``: suspects and places as text and back, and what is no question."""
+"""``drops``: suspects and places as text and back, and what is not a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The idle probe against simulated middleboxes: the deadly gap is enclosed, and how a flow died is told."""
+"""The idle probe against simulated middleboxes: it encloses the deadly gap and reports how a flow died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names are resolved as this host does, and every way it can fail is told."""
+"""Names are resolved as this host does, and every kind of failure is reported."""
 
 from __future__ import annotations
 

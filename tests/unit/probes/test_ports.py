@@ -1,4 +1,4 @@
-"""``ports``: many doors in one question, its facts and its refusals."""
+"""``ports``: many ports in one question, its facts and its refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS against real servers in memory: what is shown is told, nothing need be trusted."""
+"""TLS against real servers in memory: what the server shows is reported, and need not be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream inside TLS against a real TLS server in memory: bytes go through, every ending is told."""
+"""A stream inside TLS against a real TLS server in memory: bytes go through, every ending is reported."""
 
 from __future__ import annotations
 

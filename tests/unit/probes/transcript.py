@@ -58,7 +58,7 @@ class Transcript(Generic[S]):
         return "\n".join(f"{_ms(at_ns):>6} ms {arrow} {_show(what)}" for at_ns, arrow, what in self.lines)
 
     def expect(self, text: str) -> None:
-        """Fail with a diff where the transcript is not *text*; how its lines are indented is no matter."""
+        """Fail with a diff where the transcript is not *text*; indentation does not matter."""
         wanted = [line.strip() for line in text.strip().splitlines()]
         found = [line.strip() for line in str(self).splitlines()]
         if wanted != found:

@@ -1,6 +1,6 @@
 """A strict reader of TAP 14, written from the grammar at the end of its specification (testanything.org).
 
-It knows nothing of our writer, and refuses what lenient readers pass over: a line that is none of the
+It does not know our writer, and refuses what lenient readers pass over: a line that is none of the
 grammar's, a number out of turn, a YAML block that is not indented by two spaces or not YAML.
 """
 

@@ -125,7 +125,7 @@ def _edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
 
 
 def _forge(path: Path, name: str, raw: bytes) -> None:
-    """Replace a file and make the manifest agree, so that what stands in it is what is judged."""
+    """Replace a file and make the manifest agree, so that its content is what is judged."""
     (path / name).write_bytes(raw)
     entry = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
     _edit(path / "manifest.json", lambda manifest: manifest["files"].update({name: entry}))  # type: ignore[attr-defined]

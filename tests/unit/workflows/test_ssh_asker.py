@@ -1,4 +1,4 @@
-"""Hosts without an agent: their own tools' answers as doors, and a host that cannot be reached declines."""
+"""Hosts without an agent: their tools' answers as port verdicts; an unreachable host declines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks through any asker: doors first, then the drops that matter, and nobody who is away is believed."""
+"""Looks through any asker: ports first, then the drops that matter; an absent agent is not believed."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_proven_denial_is_walked_only_if_all_are(locate: LocateDrops, asked: l
 
 
 def limited(wire: AskedWire, ports: range) -> dict[int, str]:
-    """Why each door is broken, where it is not for silence."""
+    """Why each port is broken, where silence is not the reason."""
     address = SNAPSHOT.inventory.clusters[0].nodes[0].pod_addresses[0]
     cells = [
         Cell(ME, str(YOU), address, PortSpec(Protocol.TCP, port), Expectation.ALLOW, "r") for port in ports

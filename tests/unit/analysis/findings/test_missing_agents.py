@@ -24,7 +24,7 @@ INTERVAL_S = 10
 BEGIN = 1_700_000_000 * SECOND
 LOOK_NS = 2 * SECOND
 LONG = 15
-"""Intervals after which whoever is late was found."""
+"""Intervals after which a late agent has been found."""
 FLEET = build_inventory()
 ALL = tuple(FLEET.iter_agents())
 W2 = NodeId.parse(f"{PROD}/w2")
@@ -58,7 +58,7 @@ def strike(kind: str, *, start_s: float, end_s: float = 1e6, **parameters: str) 
 
 
 def planless(*agents: AgentId, start_s: float, end_s: float = 1e6) -> list[SimulatedFault]:
-    """Processes without a plan: their kernels ping back and accept connections, and nobody answers UDP."""
+    """Processes without a plan: their kernels ping back and accept connections, but UDP is not answered."""
     return [strike("agent-frozen", agent=str(one), start_s=start_s, end_s=end_s) for one in agents]
 
 
@@ -298,7 +298,7 @@ def test_behind_a_tunnel_that_is_down_silence_is_its_evidence() -> None:
 
 
 def test_where_the_bus_went_with_the_tunnel_the_cluster_is_named() -> None:
-    """Nobody reports from there, so packets accuse nobody; others still reach it another way."""
+    """No agent reports from there, so packets accuse no component; others still reach it another way."""
     story = Story([strike("tunnel-down", source=PROD, target=STAGING, start_s=5 * INTERVAL_S)])
     story.go_on(LONG, muster(), silent=of(lambda agent: agent.cluster == STAGING))
     assert str(only(story).components[0]) == f"bus-way({STAGING})"
@@ -343,7 +343,7 @@ def test_a_rolling_restart_is_no_fault() -> None:
 
 
 def test_a_node_that_is_deleted_is_no_fault() -> None:
-    """Its pods are called running for a while, though it stands in no plan any more."""
+    """Its pods are called running for a while, though no plan contains it any more."""
     story = Story()
     gone = replace(
         FLEET,

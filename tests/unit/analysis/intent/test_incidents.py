@@ -1,4 +1,4 @@
-"""Incidents of a watched intent open once, close once, and never close because nobody looked."""
+"""Incidents of a watched intent open once, close once, and never close because no agent looked."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_rows_that_lost_too_little_speak_against() -> None:
 
 
 def test_a_broken_member_of_a_path_set_is_found_among_its_ways() -> None:
-    """Packets of a row all take one way, nobody knows which; a quarter of the rows meet the dead spine."""
+    """All packets of a row take one unknown way; a quarter of the rows meet the dead spine."""
     random = np.random.default_rng(3)
     spines = ("s0", "s1", "s2", "s3")
     ends = [(f"a{i}", f"b{j}") for i in range(6) for j in range(6)]

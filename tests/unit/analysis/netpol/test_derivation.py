@@ -43,7 +43,7 @@ def asking(spec: Raw, *, port: int = 80, target: str = "a/db") -> set[str]:
 
 
 def asked(spec: Raw, *, source: str = "a/web") -> set[str]:
-    """Which targets and doors *source* may reach under one policy in namespace a."""
+    """Which targets and ports *source* may reach under one policy in namespace a."""
     return {
         f"{cell.target.qualified} {cell.transport}/{cell.port}"
         for cell in derive_raw(world(policy("a/p", spec)))
@@ -148,7 +148,7 @@ PORTS = {
 
 @pytest.mark.parametrize(("port", "expected"), PORTS.values(), ids=PORTS)
 def test_ports(port: Raw, expected: set[int]) -> None:
-    # The second policy selects nobody; it only makes 79 to 82 doors that are asked.
+    # The second policy selects no pod; it only makes sure that ports 79 to 82 are asked.
     edges = policy("a/edges", {"podSelector": {"matchLabels": {"app": "no"}}, "ingress": [
         {"ports": [{"port": 79, "endPort": 80}, {"port": 81, "endPort": 82}]}]})  # fmt: skip
     cells = derive_raw(world(policy("a/p", ingress(ports=(port,))), edges))

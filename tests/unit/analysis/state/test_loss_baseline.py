@@ -22,7 +22,7 @@ SENT = 10
 PATHS = 3
 CLEAN, BURST = 10, 4
 MOOD = st.sampled_from(((10,), (10, 10, 10, 10, 9), (8, 9), (10, 10, 5), (0, 10), (None, 10), (0,)))
-"""What comes back of ten, over and over, while a mood lasts; None where nobody measured."""
+"""What comes back of ten, over and over, while a mood lasts; None where nothing was measured."""
 
 
 @cache

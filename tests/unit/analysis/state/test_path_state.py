@@ -1,4 +1,4 @@
-"""Path states: two bad frames, two good ones, loss over a handful, unknown where nobody measured."""
+"""Path states: two bad frames, two good ones, loss over a handful, unknown where nothing was measured."""
 
 from __future__ import annotations
 

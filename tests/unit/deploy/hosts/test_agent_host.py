@@ -39,7 +39,7 @@ def archive(main: str) -> bytes:
 
 
 def is_gone(pid: str) -> bool:
-    """Ended; where nobody buries the dead, a process without a command line is one."""
+    """Whether it ended; one that was not reaped (a zombie) has an empty command line."""
     try:
         return not Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Many hosts at once: a limit, and nobody waits for another."""
+"""Many hosts at once: a limit, and no host waits for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SCTP where the kernel has none is not measured, and says so; it is never a closed door."""
+"""SCTP where the kernel has none is not measured, and says so; it is never a closed port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP askers are told, and how many datagrams are answered."""
+"""What the HTTP responder answers, and how many datagrams are answered."""
 
 from __future__ import annotations
 

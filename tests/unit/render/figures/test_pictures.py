@@ -51,7 +51,7 @@ FLEETS: dict[str, Callable[[], Snapshot]] = {
 
 @functools.cache
 def drawn(figure: str, fleet: str) -> Canvas:
-    """A figure of one of the fleets; drawing takes most of this file's time, and nobody changes a drawing."""
+    """A figure of one of the fleets; drawing takes most of this file's time; no test changes a drawing."""
     return FIGURES[figure](FLEETS[fleet]())
 
 

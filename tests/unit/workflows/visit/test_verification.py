@@ -1,4 +1,4 @@
-"""Who is there on a visit: nobody whom the visit itself brought, and nobody left out in silence."""
+"""Which ends a visit has: none that the visit itself brought, and none left out in silence."""
 
 from __future__ import annotations
 
