@@ -107,7 +107,7 @@ def test_every_cluster_that_refuses_is_in_the_line(clusters: Clusters, tmp_path:
     (line,) = ran.stderr.splitlines()
     assert (ran.returncode, ran.stdout) == (2, "")
     left = "another visit is running, or one that was killed left netprobe-verify-left"
-    assert f"{left}: wait for it, or: kubectl delete namespace -l {MARK}; " in line
+    assert f"{left}: wait for it to end, or: kubectl delete namespace -l {MARK}; " in line
     assert line.endswith(f"https://127.0.0.1:1 {AWAY}")
 
 

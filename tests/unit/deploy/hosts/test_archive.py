@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from netprobe import __version__
+from netprobe.deploy.hosts import archive as packing
 from netprobe.deploy.hosts.archive import Archive, build_archive, find_platform
 
 LOAD_ALL = """
@@ -68,3 +70,9 @@ def test_nothing_of_the_upper_rooms_is_inside(unpacked: Path) -> None:
 def test_the_same_parts_give_the_same_bytes(archive: Archive) -> None:
     build_archive.cache_clear()
     assert build_archive(find_platform()).sha256 == archive.sha256
+
+
+def test_the_image_holds_the_same_parts_of_netprobe_as_the_archive() -> None:
+    dockerfile = (Path(__file__).parents[4] / "agents/Dockerfile").read_text()
+    copied = set(re.findall(r"(?<=[ \n])netprobe/([\w.]+)(?= )", dockerfile))
+    assert copied == {*packing.ROOMS, *packing._BELOW_ROOMS}
