@@ -35,8 +35,8 @@ class Image:
 
 AGENT = Image(
     "netprobe.test/netprobe-agent:e2e", "agents/Dockerfile",
-    ("agents", "netprobe/__init__.py", "netprobe/errors.py", "netprobe/model", "netprobe/wire",
-     "netprobe/probes", "netprobe/engine", "netprobe/bus"),
+    ("agents", "netprobe/__init__.py", "netprobe/errors.py", "netprobe/logs.py", "netprobe/tasks.py",
+     "netprobe/model", "netprobe/wire", "netprobe/probes", "netprobe/engine", "netprobe/bus"),
 )  # fmt: skip
 COLLECTOR = Image(
     "netprobe.test/netprobe:e2e",
