@@ -26,6 +26,7 @@ from tests.e2e.cluster.figures import tell
 from tests.e2e.cluster.node_images import AGENT, COLLECTOR, archive_of
 from tests.e2e.test_clusters import PROD, STAGING, run
 from tests.e2e.test_visit import FORWARD, broken, closed_ports, drop, stale_proxy, without_dns
+from tests.patience import wait_until
 
 PATIENCE_S = 400
 pytestmark = pytest.mark.timeout(1800)
@@ -159,13 +160,21 @@ def test_pods_reach_pods_across_the_clusters(fleet: InstalledFleet) -> None:
 
 
 def test_images_are_small_and_their_start_is_told(fleet: InstalledFleet) -> None:
-    images = {name: size for node in items(fleet, "node") for name, size in sizes(node)}
+    images: dict[str, int] = {}
+
+    def are_listed() -> bool:
+        """Kubelets list an image some time after its import."""
+        images.update(entry for node in items(fleet, "node") for entry in sizes(node))
+        return {AGENT.name, COLLECTOR.name} <= images.keys()
+
+    wait_until("the nodes list both images", are_listed)
     for image in (AGENT, COLLECTOR):
         pods = [
             pod
             for pod in items(fleet, "pod", "-n", "netprobe")
-            if pod["spec"]["containers"][0]["image"] == image.name
+            if pod["spec"]["containers"][0]["image"] == image.name and is_running(pod)
         ]
+        assert pods
         tell(
             f"{image.name}: {archive_of(image).stat().st_size / 2**20:.0f} MiB as an archive, "
             f"{images[image.name] / 2**20:.0f} MiB on a node; from scheduled to started "
@@ -199,6 +208,11 @@ def since_scheduled(pod: dict[str, Any]) -> float:
 def until_ready(pod: dict[str, Any]) -> float:
     """Seconds until the pod was ready."""
     return moment(condition(pod, "Ready")) - moment(condition(pod, "PodScheduled"))
+
+
+def is_running(pod: dict[str, Any]) -> bool:
+    """Whether its container runs; one that a rollout replaces may be listed still."""
+    return any("running" in status["state"] for status in pod["status"].get("containerStatuses", ()))
 
 
 def running(pod: dict[str, Any]) -> dict[str, str]:
