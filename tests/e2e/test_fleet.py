@@ -167,7 +167,7 @@ def test_images_are_small_and_their_start_is_told(fleet: InstalledFleet) -> None
         images.update(entry for node in items(fleet, "node") for entry in sizes(node))
         return {AGENT.name, COLLECTOR.name} <= images.keys()
 
-    wait_until("the nodes list both images", are_listed, seconds=120, every_s=1)
+    wait_until("the nodes list both images", are_listed, every_s=1)
     for image in (AGENT, COLLECTOR):
         pods = [
             pod
