@@ -45,6 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """pytest-xdist adds ``@group`` to the ids that it groups by; where it does not, tests would share nothing."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    astray = [item.nodeid for item in session.items if HERE in item.path.parents and "@" not in item.nodeid]
+    if astray:
+        raise pytest.UsageError(f"pytest-xdist does not group {astray[0]}: look at the versions of both")
+
+
 def why_no_lab() -> str:
     """Why no lab can be built here; empty where one can."""
     for program in ("nft", "nsenter", "ping"):
