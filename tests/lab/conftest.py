@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """pytest-xdist adds ``@group`` to the ids that it groups by; where it does not, tests would share nothing."""
+    """pytest-xdist adds ``@group`` to the ids that it groups by; a run where it does not is refused."""
     if not getattr(session.config.option, "loadgroup", False):
         return
     astray = [item.nodeid for item in session.items if HERE in item.path.parents and "@" not in item.nodeid]
