@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> dict[str, object]:
         ours = _measure(lambda: _ingest(intake, deliveries, Path(directory) / "ours.db", count=count))
         peer = _measure(lambda: _bulk_insert(rows, Path(directory) / "peer.db"))
         sizes = [(Path(directory) / name).stat().st_size for name in ("ours.db", "peer.db")]
-    building = _measure(lambda: [report_of(c) for c in intake.admit(deliveries, now_ns=NOW_NS).reports])
+    building = _measure(lambda: [report_of(c) for c in intake.admit(deliveries).reports])
     return {
         "windows": count,
         "windows per report": asked.checks,
@@ -103,7 +103,7 @@ def _row(agent: str, window: Window) -> Row:
 def _ingest(intake: ReportValidator, deliveries: list[Delivery], path: Path, *, count: int) -> None:
     history = History.at(path)
     for begin in range(0, len(deliveries), BATCH):
-        admitted = intake.admit(deliveries[begin : begin + BATCH], now_ns=NOW_NS)
+        admitted = intake.admit(deliveries[begin : begin + BATCH])
         history.ingest_columns(
             admitted.reports, rejected=admitted.rejected, malformed=len(admitted.complaints)
         )

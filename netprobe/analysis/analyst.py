@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
+from netprobe.analysis.findings.clocks import ClockFindings
 from netprobe.analysis.findings.lifecycle import FindingLifecycle
 from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, MissingAgents
 from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, QuietWindows
@@ -88,6 +89,7 @@ class Analyst:
         self._observations: deque[IntervalObservation] = deque(maxlen=_KEPT_OBSERVATIONS)
         self._liveness = AgentLiveness()
         self._missing = MissingAgents(late_after_ns=late_after_ns)
+        self._clocks = ClockFindings()
         self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
@@ -134,6 +136,12 @@ class Analyst:
         self._assembler.file(report, now_ns=now_ns)
         self._missing.hear((report.agent,), until_ns=report.start_ns + report.length_ns)
 
+    def step_clock(self, by_ns: int, *, now_ns: int) -> None:
+        """Our own clock was set by *by_ns*, to *now_ns*: all is unknown until a whole interval was seen."""
+        self._assembler.step_clock(by_ns)
+        self._missing.step_clock(by_ns)
+        self._path_states.forget(now_ns=now_ns)
+
     def observe_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
         """Take in windows of many agents at once in which every probe was answered or timed out."""
         self._assembler.file_quiet(batch, now_ns=now_ns)
@@ -152,11 +160,13 @@ class Analyst:
             self._evaluate(interval, now_ns=now_ns)
         last = self._observations[-1] if self._observations else None
         self._missing.see(self._index, last, self._findings.open, now_ns=now_ns)
+        agents = self._liveness.call(self._index, self._assembler, now_ns=now_ns)
+        self._clocks.see(self._index, self._assembler.clocks.offsets_ns, agents.reporting, now_ns=now_ns)
         return Conclusion(
-            self._missing.merge(self._findings.open),
-            self._missing.merge_past(self._findings.past),
+            self._clocks.merge(self._missing.merge(self._findings.open)),
+            self._clocks.merge_past(self._missing.merge_past(self._findings.past)),
             self._path_states.states(now_ns=now_ns, sick=self._sick).all,
-            self._liveness.call(self._index, self._assembler, now_ns=now_ns).all,
+            agents.all,
         )
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from netprobe.analysis.analyst import Conclusion
+from netprobe.collector.clock_watch import ClockWatch
 from netprobe.collector.incident_archive import IncidentArchive
 from netprobe.collector.intent_watches import IntentWatches
 from netprobe.collector.ports import NewAnalyst
@@ -32,12 +33,13 @@ class AnalysisLoop:
 
     def __init__(
         self, new_analyst: NewAnalyst, inventory: Inventory, fleet: FleetPlan, *,
-        watches: IntentWatches, incidents: IncidentArchive,
+        watches: IntentWatches, incidents: IncidentArchive, clock: ClockWatch | None = None,
     ) -> None:  # fmt: skip
         self._new_analyst = new_analyst
         self._analyst = new_analyst(inventory, fleet)
         self._watches = watches
         self._incidents = incidents
+        self._clock = clock or ClockWatch()
         self.inventory = inventory
         self.fleet = fleet
         self.conclusion: Conclusion | None = None
@@ -73,6 +75,7 @@ class AnalysisLoop:
 
     def run_analysis(self, *, now_ns: int) -> None:
         """Conclude once; if that fails, the previous conclusion is kept."""
+        self._follow_clock(now_ns)
         self._watches.expire(now_ns=now_ns)
         with self._surviving("concluding"):
             self.conclusion = self._analyst.conclude(now_ns=now_ns)
@@ -80,6 +83,7 @@ class AnalysisLoop:
 
     def observe(self, columns: ReportColumns, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns*."""
+        self._follow_clock(now_ns)
         with self._surviving("observing a report"):
             self._analyst.observe(report_of(columns), now_ns=now_ns)
 
@@ -94,6 +98,7 @@ class AnalysisLoop:
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         """Continue with other plans; an analyst that cannot is replaced by a new one."""
+        self._follow_clock(now_ns)
         self.inventory, self.fleet = inventory, fleet
         try:
             self._analyst.replan(inventory, fleet, now_ns=now_ns)
@@ -103,6 +108,17 @@ class AnalysisLoop:
             self._analyst = self._new_analyst(inventory, fleet)
         self.conclusion = None  # it describes the checks of the plans before
         self.run_analysis(now_ns=now_ns)
+
+    def _follow_clock(self, now_ns: int) -> None:
+        """Where our own clock was set, tell everything that keeps times."""
+        step_ns = self._clock.take_step()
+        if not step_ns:
+            return
+        logger.warning("this machine's clock was set by %+.1f s: every path is unknown until it is measured",
+                       step_ns / 1e9)  # fmt: skip
+        self._watches.step_clock(step_ns)
+        with self._surviving("following the clock"):
+            self._analyst.step_clock(step_ns, now_ns=now_ns)
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:

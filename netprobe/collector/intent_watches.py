@@ -62,6 +62,12 @@ class IntentWatches:
             self._end((_mark_unverified(one) for one in left), now_ns)
         return bool(silent)
 
+    def step_clock(self, by_ns: int) -> None:
+        """The wall clock was set by *by_ns*: reports stay valid for as long as they were."""
+        self._watches = {
+            name: replace(watch, until_ns=watch.until_ns + by_ns) for name, watch in self._watches.items()
+        }
+
     def _end(self, findings: Iterable[Finding], now_ns: int) -> None:
         still = {one.id for one in self.findings}
         over = [replace(one, ended_ns=now_ns) for one in findings if one.id not in still]

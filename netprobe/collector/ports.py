@@ -36,6 +36,9 @@ class AnalystPort(Protocol):
     def observe(self, report: Report, *, now_ns: int) -> None:
         """Take note of a report that was stored at *now_ns* (wall time)."""
 
+    def step_clock(self, by_ns: int, *, now_ns: int) -> None:
+        """The wall clock was set by *by_ns*, to *now_ns*."""
+
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         """Continue with other plans."""
 

@@ -55,7 +55,7 @@ class ReportIngest:
         if not deliveries:
             return
         now_ns = time.time_ns()
-        validated = self._validator.admit(deliveries, now_ns=now_ns)
+        validated = self._validator.admit(deliveries)
         for complaint in validated.complaints:
             logger.warning("dropped a malformed message: %s", complaint)
         ingested = await asyncio.to_thread(

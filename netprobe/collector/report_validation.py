@@ -1,7 +1,8 @@
-"""Validates reports against the plan. Pure: bytes, a plan and a time in; reports and counts out.
+"""Validates reports against the plan. Pure: bytes and a plan in; reports and counts out.
 
 Rules: a message that is malformed, or names another agent than its sender, is dropped and counted. A window
-of a check that is not in the agent's plan, or from the future, is removed from its report and counted.
+of a check that is not in the agent's plan is removed from its report and counted. Whatever its times say, a
+report is stored: clocks are the analysis's to judge (`analysis.intervals.clocks`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from netprobe.bus.subjects import agent_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.fleet import FleetPlan
 from netprobe.wire.reports import ReportColumns, decode_columns, select_heard, select_windows
-
-_LEAST_SLACK_NS = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,9 @@ class ReportValidator:
         self._every = frozenset[int]().union(*self._asked.values())
         self.rejected: Counter[str] = Counter()
         """Windows that were taken out, by reason."""
-        self._slack_ns = max(_LEAST_SLACK_NS, 2 * fleet.interval_ns)
 
-    def admit(self, deliveries: Iterable[Delivery], *, now_ns: int) -> ValidatedReports:
-        """Validate *deliveries* that were taken at *now_ns* (wall time)."""
+    def admit(self, deliveries: Iterable[Delivery]) -> ValidatedReports:
+        """Validate *deliveries*."""
         reports, rejected, complaints = [], [], []
         for delivery in deliveries:
             try:
@@ -51,7 +49,7 @@ class ReportValidator:
             except RemoteFormatError as error:
                 complaints.append(str(error))
                 continue
-            kept = self._keep_asked(columns, latest_ns=now_ns + self._slack_ns)
+            kept = self._keep_asked(columns)
             reports.append(kept)
             rejected.append(len(columns.windows.check) - len(kept.windows.check))
         return ValidatedReports(tuple(reports), tuple(rejected), tuple(complaints))
@@ -63,17 +61,12 @@ class ReportValidator:
             raise RemoteFormatError(f"report: agent: {sender} speaks for {columns.agent}")
         return columns
 
-    def _keep_asked(self, columns: ReportColumns, *, latest_ns: int) -> ReportColumns:
+    def _keep_asked(self, columns: ReportColumns) -> ReportColumns:
         asked = self._asked.get(columns.agent, frozenset())
-        windows, heard = columns.windows, columns.heard
-        if not self._every.issuperset(heard.check):
-            columns = select_heard(columns, [check in self._every for check in heard.check])
-        if max(windows.start_ns, default=columns.start_ns) <= latest_ns and asked.issuperset(windows.check):
+        if not self._every.issuperset(columns.heard.check):
+            columns = select_heard(columns, [check in self._every for check in columns.heard.check])
+        is_asked = [check in asked for check in columns.windows.check]
+        if all(is_asked):
             return columns
-        starts = windows.start_ns or [columns.start_ns] * len(windows.check)
-        faults = [
-            "unknown check" if check not in asked else "from the future" if start_ns > latest_ns else ""
-            for check, start_ns in zip(windows.check, starts, strict=True)
-        ]
-        self.rejected.update(fault for fault in faults if fault)
-        return select_windows(columns, [not fault for fault in faults])
+        self.rejected["unknown check"] += is_asked.count(False)
+        return select_windows(columns, is_asked)

@@ -66,6 +66,7 @@ class ComponentKind(StrEnum):
     FIREWALL_RULE = "firewall-rule"
     INTENT = "intent"
     BUS_WAY = "bus-way"
+    COLLECTOR = "collector"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -290,3 +291,8 @@ def bus_way(where: AgentId | NodeId | ClusterName, *, plane: Plane | None = None
 def agent(agent_id: AgentId) -> Component:
     """The measuring process itself."""
     return Component(ComponentKind.AGENT, Written(agent_id))
+
+
+def collector() -> Component:
+    """The collector itself; it belongs to no cluster that is measured."""
+    return Component(ComponentKind.COLLECTOR, Written("collector"))

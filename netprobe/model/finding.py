@@ -41,11 +41,13 @@ class Cause(StrEnum):
     AGENT_SICK = "agent-sick"
     AGENT_CUT_OFF = "agent-cut-off"
     """An agent runs, as its cluster's API reports, but sends no reports."""
+    CLOCK = "clock"
+    """A clock is off: an agent's, or the collector's own."""
     UNKNOWN = "unknown"
 
 
-UNMEASURED = frozenset({Cause.AGENT_SICK, Cause.AGENT_CUT_OFF})
-"""Causes that blame only an agent: the network there is not measured, so nothing is called down."""
+UNMEASURED = frozenset({Cause.AGENT_SICK, Cause.AGENT_CUT_OFF, Cause.CLOCK})
+"""Causes that blame only ourselves: the network there is not called down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,3 +64,5 @@ class AgentStatus:
     version: str = ""
     capabilities: tuple[str, ...] = ()
     """How it may ask where it runs (:mod:`netprobe.model.capability`), and the kinds that it knows."""
+    clock_offset_ns: int = 0
+    """Its clock minus the collector's; 0 where they agree within an interval."""

@@ -48,6 +48,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.INTENT_LEAK: "leak {pair}: {detail}",
     Cause.AGENT_SICK: "agent {at} is not measuring",
     Cause.AGENT_CUT_OFF: "no reports from {at}",
+    Cause.CLOCK: "clock of {at} is wrong",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }
 

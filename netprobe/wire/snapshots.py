@@ -31,6 +31,7 @@ class AgentStatusDocument(msgspec.Struct, frozen=True):
     windows_dropped: int = 0
     version: str = ""
     capabilities: tuple[str, ...] = ()
+    clock_offset_ns: int = 0
 
 
 class SnapshotDocument(msgspec.Struct, frozen=True):

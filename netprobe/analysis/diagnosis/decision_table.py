@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from netprobe.analysis.diagnosis.decision_table_agents import MISSING_AGENT_ROWS
+from netprobe.analysis.diagnosis.decision_table_agents import AGENT_ROWS
 from netprobe.analysis.diagnosis.symptom import (
     Answer,
     Directions,
@@ -40,7 +40,7 @@ TABLE: tuple[TableRow, ...] = (
         Prose("Check the agent's pod: log, restarts, resource limits."),
         parts=_any_of(Kind.AGENT),
     ),
-    *MISSING_AGENT_ROWS,
+    *AGENT_ROWS,
     TableRow(
         "gateway-node-down",
         Cause.GATEWAY_DOWN,

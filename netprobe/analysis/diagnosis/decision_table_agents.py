@@ -1,4 +1,4 @@
-"""Rows of the decision table for agents whose pod runs but that send no reports."""
+"""Rows of the decision table for agents that send no reports though their pod runs, and for clocks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from netprobe.model.prose import Prose
 
 _AGENT: frozenset[PartKind] = frozenset({ComponentKind.AGENT})
 _BUS_PATH: frozenset[PartKind] = frozenset({ComponentKind.BUS_WAY})
+_COLLECTOR: frozenset[PartKind] = frozenset({ComponentKind.COLLECTOR})
 
-MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
+AGENT_ROWS: tuple[TableRow, ...] = (
     TableRow(
         "no-reports-one-node",
         Cause.AGENT_CUT_OFF,
@@ -93,5 +94,25 @@ MISSING_AGENT_ROWS: tuple[TableRow, ...] = (
         Prose("Check the agent's log: its plan, its version."),
         parts=_AGENT,
         note=Note.ON_THE_BUS,
+    ),
+    TableRow(
+        "agent-clock-off",
+        Cause.CLOCK,
+        0.95,
+        "The clock of {where} is {detail}. What it measures is counted on the collector's clock; times in its"
+        " log are wrong, and tokens and certificates may be refused there.",
+        Prose("On that node: run `timedatectl`, then check chrony or ntpd and its time servers."),
+        parts=_AGENT,
+        note=Note.CLOCK_OFF,
+    ),
+    TableRow(
+        "collector-clock-off",
+        Cause.CLOCK,
+        0.9,
+        "The collector's clock is {detail}. Measurements are counted all the same; every time that is shown "
+        "is off by as much.",
+        Prose("On the collector's node: run `timedatectl`, then check chrony or ntpd and its time servers."),
+        parts=_COLLECTOR,
+        note=Note.MOST_CLOCKS_OFF,
     ),
 )

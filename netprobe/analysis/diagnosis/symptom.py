@@ -93,6 +93,10 @@ class Note(StrEnum):
     """The agent's container does not run."""
     ON_THE_BUS = "on-the-bus"
     """The agent is connected to the bus and reports nothing."""
+    CLOCK_OFF = "clock-off"
+    """The agent's reports arrive with times that are not ours."""
+    MOST_CLOCKS_OFF = "most-clocks-off"
+    """Most agents' reports do, by the same difference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,11 @@ class MissingAgents:
         for group in groups.values():
             self._open(group, index, observation, now_ns)
 
+    def step_clock(self, by_ns: int) -> None:
+        """Our own wall clock was set by *by_ns*; no time has passed."""
+        if self._looked_ns is not None:
+            self._looked_ns += by_ns
+
     def late(self, index: PlanIndex) -> frozenset[AgentId]:
         """Who has not come for half the time after which a finding is made, and nothing explains it."""
         half_ns = self._due_ns(index) // 2

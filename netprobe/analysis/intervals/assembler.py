@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netprobe.analysis.intervals.clocks import AgentClocks
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.model.arrays import BoolArray, IntArray
@@ -19,7 +20,8 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.window import AgentHealth, ReceivedCount, Report, Window
 
 _AHEAD = 3
-"""Intervals a window may lie in the future before its clock is not believed."""
+"""Intervals that a window may lie in the future, on our clock."""
+_STEPPED = "open when our clock was set"
 _DEPARTED_CHECK = "check of an earlier plan"
 _DEPARTED_AGENT = "agent of an earlier plan"
 _BOUND = 600
@@ -87,6 +89,7 @@ class IntervalAssembler:
         """Until when each agent's newest report speaks."""
         self.latest_health: dict[AgentId, AgentHealth] = {}
         self._quiet_names: set[tuple[str, int]] = set()
+        self.clocks = AgentClocks(index.interval_ns)
         self._open: dict[int, Interval] = {}
         self._closed_ns = -1
         self._seen: dict[AgentId, set[tuple[str, int]]] = {agent: set() for agent in index.agents}
@@ -101,6 +104,7 @@ class IntervalAssembler:
         self._seen = {agent: self._seen.get(agent, set()) for agent in migration.after.agents}
         self.latest_ns = {agent: at for agent, at in self.latest_ns.items() if agent in self._seen}
         self.latest_health = {a: health for a, health in self.latest_health.items() if a in self._seen}
+        self.clocks.keep(self._seen)
         for interval in self._open.values():
             windows = migration.keys(interval.windows)
             self.rejected[_DEPARTED_CHECK] += len(interval.windows) - len(windows)
@@ -110,9 +114,23 @@ class IntervalAssembler:
                 agent: health for agent, health in interval.health.items() if agent in self._seen
             }
 
+    def step_clock(self, by_ns: int) -> None:
+        """Our own clock was set by *by_ns*: open intervals are dropped, and what was seen keeps its age."""
+        for interval in self._open.values():
+            self.rejected[_STEPPED] += len(interval.windows)
+        self._open.clear()
+        self.clocks.step(by_ns)
+        if self._closed_ns >= 0:
+            self._closed_ns = max(0, self._closed_ns + by_ns)
+        self.latest_ns = {agent: at_ns + by_ns for agent, at_ns in self.latest_ns.items()}
+
     def file(self, report: Report, *, now_ns: int) -> None:
         """Take in one report, at least once delivered: a repeat is counted and dropped."""
-        if not self._accept(report, now_ns):
+        if not self._accept(report):
+            return
+        report = self.clocks.align(report, arrived_ns=now_ns)
+        if fault := self._find_future(report.start_ns, now_ns):
+            self.rejected[fault] += max(1, len(report.windows))
             return
         end_ns = report.start_ns + report.length_ns
         if end_ns >= self.latest_ns.get(report.agent, 0):
@@ -129,7 +147,8 @@ class IntervalAssembler:
 
     def file_quiet(self, batch: QuietWindows, *, now_ns: int) -> None:
         """Take in quiet windows of many agents at once; what is wrong with them is counted as ever."""
-        reason = self._find_span_fault(batch.start_ns, batch.length_ns, now_ns)
+        reason = self._find_span_fault(batch.start_ns, batch.length_ns)
+        reason = reason or self._find_future(batch.start_ns, now_ns)
         reason = reason or ("repeated" if batch.name in self._quiet_names else "")
         reason = reason or ("late" if batch.start_ns <= self._closed_ns else "")
         if reason:
@@ -169,16 +188,16 @@ class IntervalAssembler:
         if rows.any():
             self.rejected[reason] += int(np.count_nonzero(rows))
 
-    def _accept(self, report: Report, now_ns: int) -> bool:
-        reason = self._find_fault(report, now_ns)
+    def _accept(self, report: Report) -> bool:
+        reason = self._find_fault(report)
         if reason:
             self.rejected[reason] += max(1, len(report.windows))
         return not reason
 
-    def _find_fault(self, report: Report, now_ns: int) -> str:
+    def _find_fault(self, report: Report) -> str:
         if report.agent not in self._seen:
             return _DEPARTED_AGENT if report.agent in self._departed_agents else "unknown agent"
-        if fault := self._find_span_fault(report.start_ns, report.length_ns, now_ns):
+        if fault := self._find_span_fault(report.start_ns, report.length_ns):
             return fault
         name = (report.boot, report.sequence)
         if name in self._seen[report.agent]:
@@ -188,11 +207,13 @@ class IntervalAssembler:
         self._seen[report.agent].add(name)
         return ""
 
-    def _find_span_fault(self, start_ns: int, length_ns: int, now_ns: int) -> str:
+    def _find_span_fault(self, start_ns: int, length_ns: int) -> str:
         interval = self.index.interval_ns
-        if length_ns != interval or start_ns < 0 or start_ns % interval:
-            return "not an interval of this plan"
-        return "from the future" if start_ns > now_ns + _AHEAD * interval else ""
+        is_ours = length_ns == interval and start_ns >= 0 and start_ns % interval == 0
+        return "" if is_ours else "not an interval of this plan"
+
+    def _find_future(self, start_ns: int, now_ns: int) -> str:
+        return "from the future" if start_ns > now_ns + _AHEAD * self.index.interval_ns else ""
 
     def _file_window(self, interval: Interval, report: Report, window: Window) -> None:
         index = self.index.by_id.get(window.check)

@@ -30,6 +30,12 @@ class LivenessView:
     strain: Mapping[AgentId, int]
     latest_ns: Mapping[AgentId, int]
     health: Mapping[AgentId, AgentHealth]
+    clock_offsets_ns: Mapping[AgentId, int]
+
+    @property
+    def reporting(self) -> frozenset[AgentId]:
+        """The agents whose reports come."""
+        return frozenset(agent for agent in self.health if not self._is_late(self._age_ns(agent)))
 
     def all(self) -> tuple[AgentStatus, ...]:
         """The status of every agent, in the plan's order."""
@@ -53,16 +59,22 @@ class LivenessView:
             windows_dropped=health.windows_dropped,
             version=health.version,
             capabilities=health.capabilities,
+            clock_offset_ns=self.clock_offsets_ns.get(agent, 0),
         )
 
     def _feel(self, agent: AgentId, health: AgentHealth) -> tuple[AgentState, str]:
-        age = self.now_ns - self.latest_ns[agent]
-        is_late = age > 3 * self.index.interval_ns + self.patience_ns
-        if self.silence.get(agent, 0) >= _SILENT_INTERVALS or is_late:
-            return AgentState.SILENT, f"last reported {age / 1e9:.0f} s ago"
+        age_ns = self._age_ns(agent)
+        if self.silence.get(agent, 0) >= _SILENT_INTERVALS or self._is_late(age_ns):
+            return AgentState.SILENT, f"last reported {age_ns / 1e9:.0f} s ago"
         if self.strain.get(agent, 0) >= _SICK_INTERVALS:
             return AgentState.SICK, f"its event loop lags {health.loop_lag_ns / 1e6:.0f} ms"
         return AgentState.ALIVE, ""
+
+    def _age_ns(self, agent: AgentId) -> int:
+        return self.now_ns - self.latest_ns[agent]
+
+    def _is_late(self, age_ns: int) -> bool:
+        return age_ns > 3 * self.index.interval_ns + self.patience_ns
 
 
 @dataclass(slots=True)
@@ -94,4 +106,5 @@ class AgentLiveness:
             self.strain,
             dict(intake.latest_ns),
             dict(intake.latest_health),
+            intake.clocks.offsets_ns,
         )

@@ -35,6 +35,7 @@ _FLAP_INTERVALS = 30
 _STATES = (PathState.UNKNOWN, PathState.UP, PathState.DEGRADED, PathState.DOWN)
 _UNKNOWN, _UP, _DEGRADED, _DOWN = range(4)
 _STALE = "nobody measured it lately"
+_STEPPED = "the collector's clock was set; not measured since"
 
 Codes = npt.NDArray[np.int8]
 
@@ -218,15 +219,7 @@ class PathStateMachine:
         lost = dict.fromkeys(stale.tolist(), _STALE)
         if sick:
             lost = self._find_behind(sick, known) | lost
-        if lost:
-            rows = np.fromiter(lost, np.int64, len(lost))
-            paths.state, paths.raw, paths.since_ns = (
-                paths.state.copy(),
-                paths.raw.copy(),
-                paths.since_ns.copy(),
-            )
-            paths.state[rows], paths.raw[rows], paths.since_ns[rows] = _UNKNOWN, _UNKNOWN, now_ns
-            self._unknown = self._unknown | lost
+        self._lose(lost, now_ns)
         return PathStates(
             self._index,
             paths.state,
@@ -238,6 +231,21 @@ class PathStateMachine:
             self._tables,
             self._unknown,
         )
+
+    def forget(self, *, now_ns: int) -> None:
+        """Our clock was set: every path is unknown until a whole interval was seen."""
+        known = np.flatnonzero(self._paths.state != _UNKNOWN)
+        self._paths.intervals[known] = 0
+        self._lose(dict.fromkeys(known.tolist(), _STEPPED), now_ns)
+
+    def _lose(self, lost: dict[int, str], now_ns: int) -> None:
+        """These paths are unknown from now on, each for its reason."""
+        if not lost:
+            return
+        paths, rows = self._paths, np.fromiter(lost, np.int64, len(lost))
+        paths.state, paths.raw, paths.since_ns = paths.state.copy(), paths.raw.copy(), paths.since_ns.copy()
+        paths.state[rows], paths.raw[rows], paths.since_ns[rows] = _UNKNOWN, _UNKNOWN, now_ns
+        self._unknown = self._unknown | lost
 
     def _find_behind(self, sick: frozenset[AgentId], known: BoolArray) -> dict[int, str]:
         """What needs a sick agent: it alone, or whatever fails and may have asked it."""

@@ -65,6 +65,7 @@ def _of_fleet(snapshot: Snapshot) -> Iterator[Metric]:
     yield _paths(snapshot)
     yield from _findings(snapshot)
     yield _agents(snapshot)
+    yield _clocks(snapshot)
     known = GaugeMetricFamily(
         "netprobe_cluster_api_up", "Whether the API of a cluster is read now", labels=["cluster"]
     )
@@ -130,6 +131,18 @@ def _agents(snapshot: Snapshot) -> Metric:
     counts = Counter((agent.cluster, agent.plane, state) for agent, state in names)
     for cluster, plane, state in product(sorted({key[0] for key in counts}), Plane, AgentState):
         family.add_metric([cluster, plane, state], counts[cluster, plane, state])
+    return family
+
+
+def _clocks(snapshot: Snapshot) -> Metric:
+    family = GaugeMetricFamily(
+        "netprobe_agent_clock_offset_seconds",
+        "Clock of an agent minus the collector's, where they differ",
+        labels=["agent"],
+    )
+    for status in snapshot.agents:
+        if status.clock_offset_ns:
+            family.add_metric([str(status.agent)], status.clock_offset_ns / SECOND_NS)
     return family
 
 

@@ -320,6 +320,9 @@ def _agent_remarks(status: AgentStatus) -> str:
     reasons = [str(status.reason)] if status.reason else []
     if Capability.ICMP_NONE in status.capabilities:
         reasons.append("sends no ICMP")
+    if status.clock_offset_ns:
+        side = "ahead" if status.clock_offset_ns > 0 else "behind"
+        reasons.append(f"its clock is {duration(abs(status.clock_offset_ns))} {side}")
     if status.windows_spooled:
         reasons.append(f"{status.windows_spooled} windows waiting for the bus")
     if status.windows_dropped:

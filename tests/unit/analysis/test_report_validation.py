@@ -57,7 +57,10 @@ SPOILED: dict[str, tuple[Callable[[Report], Report], str]] = {
     "more answers than questions": (with_window(answered=4), "more outcomes than probes"),
     "another interval": (with_window(start_ns=T0 - SECOND), "window outside its report"),
     "a stranger": (lambda r: replace(r, agent=AgentId.parse("mars/w1/pod")), "unknown agent"),
-    "the future": (lambda r: replace(r, start_ns=T0 + 3600 * SECOND), "from the future"),
+    "another time than its windows": (
+        lambda r: replace(r, start_ns=T0 + 3600 * SECOND),
+        "window outside its report",
+    ),
     "not aligned": (lambda r: replace(r, start_ns=T0 + 1), "not an interval of this plan"),
     "another length": (lambda r: replace(r, length_ns=2 * SECOND), "not an interval of this plan"),
     "heard less than nothing": (

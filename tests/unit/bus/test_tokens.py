@@ -99,7 +99,7 @@ def test_rsa_keys_are_as_good() -> None:
         (signed(bound={"node": None}), RefusalReason.NOT_BOUND),
         (signed(bound={"node": {"name": "w2"}}), RefusalReason.WRONG_NODE),
     ],
-    ids=lambda value: value.value if isinstance(value, RefusalReason) else "token",  # the same in every process
+    ids=lambda value: value.value if isinstance(value, RefusalReason) else "token",  # equal in every process
 )  # fmt: skip
 def test_everything_else_is_refused_by_its_kind(token: str, reason: RefusalReason) -> None:
     verdict = judge(token)

@@ -53,6 +53,9 @@ class Counting:
     def observe(self, report: Report, *, now_ns: int) -> None:
         self.windows += len(report.windows)
 
+    def step_clock(self, by_ns: int, *, now_ns: int) -> None:
+        pass
+
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
         pass
 

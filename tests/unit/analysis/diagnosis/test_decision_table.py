@@ -66,12 +66,14 @@ MEANINGS = {
 
 
 PUBLISHED = [
+    "agent-clock-off",
     "agent-container-down",
     "agent-sick",
     "agent-silent-on-bus",
     "asymmetric-route",
     "bus-refuses-agent",
     "cluster-mtu",
+    "collector-clock-off",
     "conntrack-full",
     "dns-down",
     "dns-forward-missing",
