@@ -74,9 +74,8 @@ TABLE: tuple[TableRow, ...] = (
         "source-nat",
         Cause.SNAT,
         0.95,
-        "{where} rewrites source addresses: {detail}. Destinations see the gateway's address instead of "
-        "the pod's.",
-        Prose("Exempt the other clusters' pod ranges from masquerading on the gateway."),
+        "{where} rewrites source addresses: {detail}. Destinations see another address than the pod's.",
+        Prose("Exempt the other clusters' pod ranges from masquerading on that node."),
         parts=_any_of(Kind.GATEWAY_OUT, Kind.NODE_OUT),
         note=Note.SNAT,
     ),

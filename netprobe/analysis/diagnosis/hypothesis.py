@@ -13,6 +13,8 @@ from netprobe.model.finding import Cause, Evidence
 from netprobe.model.prose import Prose
 
 Key = tuple[Cause, tuple[Component, ...]]
+ONE_WITNESS = 0.5
+"""The most that the word of a single node is worth."""
 
 
 class Placeholders(TypedDict, total=False):
@@ -54,7 +56,14 @@ class Hypothesis:
     """Whether the parts were broken from the beginning of the interval to its end."""
     patience: int = 2
     """Intervals in a row that must suggest it, unless the interval before supports it."""
+    has_one_witness: bool = False
+    """Whether agents of one node alone report it (`diagnosis.witnesses`)."""
     words: Placeholders = field(default_factory=Placeholders, compare=False)
+
+    @property
+    def confidence(self) -> float:
+        """That of its row, and at most `ONE_WITNESS` where one node alone reports it."""
+        return min(self.row.confidence, ONE_WITNESS) if self.has_one_witness else self.row.confidence
 
     @property
     def cause(self) -> Cause:

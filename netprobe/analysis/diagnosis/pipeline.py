@@ -20,6 +20,7 @@ from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_de
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
 from netprobe.analysis.diagnosis.symptom import TrafficClass
+from netprobe.analysis.diagnosis.witnesses import weigh_witnesses
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
@@ -165,4 +166,5 @@ class DiagnosisPipeline:
             claimed = claimed.excusing(detection)
             if detector.explains_loss:
                 claimed = claimed.explaining(detection.hypotheses)
-        return Explanation(tuple(found), claimed.excused | claimed.gated, observation.troubled - claimed.all)
+        weighed = tuple(weigh_witnesses(one, observation, context.index) for one in found)
+        return Explanation(weighed, claimed.excused | claimed.gated, observation.troubled - claimed.all)

@@ -224,7 +224,7 @@ class FindingLifecycle:
             id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
             components=hypothesis.components,
             cause=hypothesis.cause,
-            confidence=hypothesis.row.confidence,
+            confidence=hypothesis.confidence,
             summary=Prose(f"{hypothesis.summary}{' It comes and goes.' if is_flapping else ''}"),
             evidence_for=hypothesis.evidence,
             evidence_against=hypothesis.against,
@@ -279,6 +279,7 @@ class FindingLifecycle:
             case.quiet = 0 if state else case.quiet + 1
             if state:
                 case.finding = replace(case.finding, last_seen_ns=now_ns)
+                _hear_more_witnesses(case, whole)
                 case.note(observation, self._index)
             self._compare(case, whole)
             if case.outdone >= _MORPH_INTERVALS:
@@ -323,6 +324,21 @@ class FindingLifecycle:
         }
         self._ends.setdefault(key, deque(maxlen=_FLAPS)).append(self._interval)
         self._past.append(replace(case.finding, ended_ns=now_ns))
+
+
+def _hear_more_witnesses(case: OpenFinding, whole: Explanation) -> None:
+    """A finding that opened on one node's word is worth more once a second node says the same."""
+    if not case.hypothesis.has_one_witness:
+        return
+    now = next((one for one in whole.hypotheses if one.key == case.hypothesis.key), None)
+    if now is not None and not now.has_one_witness:
+        case.hypothesis = now
+        case.finding = replace(
+            case.finding,
+            confidence=now.confidence,
+            evidence_for=now.evidence,
+            evidence_against=now.against,
+        )
 
 
 def _carry_case(case: OpenFinding, migration: PlanMigration) -> None:
