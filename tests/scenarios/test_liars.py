@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.diagnosis.hypothesis import ONE_WITNESS
+from netprobe.analysis.diagnosis.hypothesis import ONE_NODE_CONFIDENCE
 from netprobe.model.component import node_out
 from netprobe.model.finding import Finding
 from netprobe.model.names import AgentId
@@ -29,7 +29,7 @@ def worst(liar: AgentId, lie: str, *, seed: int) -> dict[str, Finding]:
 def test_no_innocent_part_is_blamed_with_confidence(liar: AgentId, lie: str) -> None:
     for finding in worst(liar, lie, seed=1).values():
         is_its_own = all(part.node == liar.node_id and not part.target for part in finding.components)
-        assert is_its_own or finding.confidence <= ONE_WITNESS, finding
+        assert is_its_own or finding.confidence <= ONE_NODE_CONFIDENCE, finding
         assert is_its_own or finding.evidence_against, finding
 
 

@@ -13,7 +13,7 @@ from netprobe.model.finding import Cause, Evidence
 from netprobe.model.prose import Prose
 
 Key = tuple[Cause, tuple[Component, ...]]
-ONE_WITNESS = 0.5
+ONE_NODE_CONFIDENCE = 0.5
 """The most that the word of a single node is worth."""
 
 
@@ -56,14 +56,18 @@ class Hypothesis:
     """Whether the parts were broken from the beginning of the interval to its end."""
     patience: int = 2
     """Intervals in a row that must suggest it, unless the interval before supports it."""
-    has_one_witness: bool = False
-    """Whether agents of one node alone report it (`diagnosis.witnesses`)."""
+    is_reported_by_one_node: bool = False
+    """Whether agents of one node alone report it (`diagnosis.reporting_nodes`)."""
     words: Placeholders = field(default_factory=Placeholders, compare=False)
 
     @property
     def confidence(self) -> float:
-        """That of its row, and at most `ONE_WITNESS` where one node alone reports it."""
-        return min(self.row.confidence, ONE_WITNESS) if self.has_one_witness else self.row.confidence
+        """That of its row, and at most `ONE_NODE_CONFIDENCE` where one node alone reports it."""
+        return (
+            min(self.row.confidence, ONE_NODE_CONFIDENCE)
+            if self.is_reported_by_one_node
+            else self.row.confidence
+        )
 
     @property
     def cause(self) -> Cause:

@@ -18,9 +18,9 @@ from netprobe.analysis.diagnosis.latency import find_slow
 from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
+from netprobe.analysis.diagnosis.reporting_nodes import weigh_reporting_nodes
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
 from netprobe.analysis.diagnosis.symptom import TrafficClass
-from netprobe.analysis.diagnosis.witnesses import weigh_witnesses
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
@@ -166,5 +166,5 @@ class DiagnosisPipeline:
             claimed = claimed.excusing(detection)
             if detector.explains_loss:
                 claimed = claimed.explaining(detection.hypotheses)
-        weighed = tuple(weigh_witnesses(one, observation, context.index) for one in found)
+        weighed = tuple(weigh_reporting_nodes(one, observation, context.index) for one in found)
         return Explanation(weighed, claimed.excused | claimed.gated, observation.troubled - claimed.all)

@@ -279,7 +279,7 @@ class FindingLifecycle:
             case.quiet = 0 if state else case.quiet + 1
             if state:
                 case.finding = replace(case.finding, last_seen_ns=now_ns)
-                _hear_more_witnesses(case, whole)
+                _raise_confidence(case, whole)
                 case.note(observation, self._index)
             self._compare(case, whole)
             if case.outdone >= _MORPH_INTERVALS:
@@ -326,12 +326,12 @@ class FindingLifecycle:
         self._past.append(replace(case.finding, ended_ns=now_ns))
 
 
-def _hear_more_witnesses(case: OpenFinding, whole: Explanation) -> None:
+def _raise_confidence(case: OpenFinding, whole: Explanation) -> None:
     """A finding that opened on one node's word is worth more once a second node says the same."""
-    if not case.hypothesis.has_one_witness:
+    if not case.hypothesis.is_reported_by_one_node:
         return
     now = next((one for one in whole.hypotheses if one.key == case.hypothesis.key), None)
-    if now is not None and not now.has_one_witness:
+    if now is not None and not now.is_reported_by_one_node:
         case.hypothesis = now
         case.finding = replace(
             case.finding,

@@ -18,7 +18,9 @@ from netprobe.model.names import NodeId
 from netprobe.model.prose import Prose
 
 
-def weigh_witnesses(hypothesis: Hypothesis, observation: IntervalObservation, index: PlanIndex) -> Hypothesis:
+def weigh_reporting_nodes(
+    hypothesis: Hypothesis, observation: IntervalObservation, index: PlanIndex
+) -> Hypothesis:
     """*hypothesis*, marked where only one node reports it."""
     nodes = {index.checks[number].source.node_id for number in hypothesis.core}
     if len(nodes) != 1:
@@ -32,7 +34,7 @@ def weigh_witnesses(hypothesis: Hypothesis, observation: IntervalObservation, in
         others = len({index.checks[number].source.node_id for number in clean})
         what = "1 other node passes it" if others == 1 else f"{others} other nodes pass it"
         said.append(Evidence(Prose(f"traffic from {what} without a fault"), index.ids(clean)))
-    return replace(hypothesis, has_one_witness=True, against=(*hypothesis.against, *said))
+    return replace(hypothesis, is_reported_by_one_node=True, against=(*hypothesis.against, *said))
 
 
 def _is_on(part: Component, node: NodeId) -> bool:
