@@ -82,6 +82,7 @@ class Reporter:
             windows_spooled=self._spool.windows,
             capabilities=self.capabilities,
             version=__version__,
+            disk_refuses=self._spool.refuses,
         )
         self._outbox.put(
             Report(

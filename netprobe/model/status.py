@@ -64,5 +64,7 @@ class AgentStatus:
     version: str = ""
     capabilities: tuple[str, ...] = ()
     """How it may ask where it runs (:mod:`netprobe.model.capability`), and the kinds that it knows."""
+    disk_refuses: bool = False
+    """Its disk refuses reports: what waits for the bus is lost when it ends."""
     clock_offset_ns: int = 0
     """Its clock minus the collector's; 0 where they agree within an interval."""

@@ -170,6 +170,8 @@ class AgentHealth:
     """Windows kept on disk, waiting for the bus."""
     capabilities: tuple[str, ...] = ()
     version: str = ""
+    disk_refuses: bool = False
+    """Whether its disk refuses reports, so that those that wait are in memory only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class HealthFields(msgspec.Struct):
     windows_spooled: Natural
     capabilities: tuple[Text, ...]
     version: Text
+    disk_refuses: bool = False
 
 
 class ReportColumns(msgspec.Struct):
@@ -169,6 +170,7 @@ def columns_of(report: Report) -> ReportColumns:
         health=HealthFields(
             health.at_ns, health.epoch, health.loop_lag_ns, health.packets_dropped,
             health.windows_dropped, health.windows_spooled, health.capabilities, health.version,
+            health.disk_refuses,
         ),
     )  # fmt: skip
 

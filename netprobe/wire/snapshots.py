@@ -31,6 +31,7 @@ class AgentStatusDocument(msgspec.Struct, frozen=True):
     windows_dropped: int = 0
     version: str = ""
     capabilities: tuple[str, ...] = ()
+    disk_refuses: bool = False
     clock_offset_ns: int = 0
 
 

@@ -59,6 +59,7 @@ class LivenessView:
             windows_dropped=health.windows_dropped,
             version=health.version,
             capabilities=health.capabilities,
+            disk_refuses=health.disk_refuses,
             clock_offset_ns=self.clock_offsets_ns.get(agent, 0),
         )
 

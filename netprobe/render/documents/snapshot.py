@@ -179,6 +179,7 @@ def _agent(status: AgentStatus) -> Document:
         "last_report_ns": status.last_report_ns if has_reported else None,
         "checks": status.checks,
         "loop_lag_ns": status.loop_lag_ns if has_reported else None,
+        "disk_refuses": status.disk_refuses if has_reported else None,
         "clock_offset_ns": status.clock_offset_ns if has_reported else None,
         "windows_spooled": status.windows_spooled if has_reported else None,
         "windows_dropped": status.windows_dropped if has_reported else None,

@@ -320,6 +320,8 @@ def _agent_remarks(status: AgentStatus) -> str:
     reasons = [str(status.reason)] if status.reason else []
     if Capability.ICMP_NONE in status.capabilities:
         reasons.append("sends no ICMP")
+    if status.disk_refuses:
+        reasons.append("its disk refuses reports; those that wait are in memory")
     if status.clock_offset_ns:
         side = "ahead" if status.clock_offset_ns > 0 else "behind"
         reasons.append(f"its clock is {duration(abs(status.clock_offset_ns))} {side}")

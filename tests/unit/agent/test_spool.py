@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from netprobe.errors import BusAwayError, SystemRefusedError
+from netprobe.errors import BusAwayError
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import AgentHealth, Report, Window
@@ -65,10 +68,76 @@ def test_a_torn_file_is_dropped_and_the_others_survive(tmp_path: Path) -> None:
     assert again.windows_dropped == 2
 
 
-def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_keeps_reports_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemRefusedError, match="cannot keep reports here"):
-        Spool(tmp_path / "file" / "spool")
+    spool = Spool(tmp_path / "file" / "spool")
+    spool.put(make_report(1))
+    spool.put(make_report(2))
+    assert spool.refuses
+    assert caplog.text.count("reports are kept in memory") == 1
+    assert drain(spool) == [1, 2]
+    assert spool.windows_dropped == 0
+
+
+def test_memory_is_bounded_and_its_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    size = len(encode_report(make_report(9)))
+    spool = Spool(tmp_path / "file" / "spool", max_memory_bytes=3 * size)
+    for sequence in range(1, 6):
+        spool.put(make_report(sequence))
+    assert drain(spool) == [3, 4, 5]
+    assert spool.windows_dropped == 4
+
+
+def strange_files(folder: Path) -> None:
+    """What other programs and accidents may leave between reports."""
+    (folder / "00000000000000000003-2.report").mkdir()
+    (folder / "x.part").mkdir()
+    (folder / "00000000000000000004-2.report").symlink_to("nowhere")
+    (folder / "y.part").symlink_to("nowhere")
+    (folder / "README").write_text("not ours")
+
+
+def test_strange_things_among_the_reports_stop_nothing(tmp_path: Path) -> None:
+    Spool(tmp_path).put(make_report(1))
+    strange_files(tmp_path)
+    spool = Spool(tmp_path)
+    spool.put(make_report(2))
+    assert drain(spool) == [1, 2]
+    assert not spool.refuses
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_the_greatest_number_leaves_room_for_the_next(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put(make_report(1))
+    (entry,) = tmp_path.iterdir()
+    entry.rename(tmp_path / f"{10**20 - 1}-2.report")
+    spool = Spool(tmp_path)
+    spool.put(make_report(2))
+    assert sorted(drain(Spool(tmp_path))) == [1, 2]
+
+
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a_disk_that_refuses_is_survived(tmp_path: Path, how: str) -> None:
+    """In a mount namespace of its own: a real file system, full or turned read-only, and writable again."""
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "--user",
+         sys.executable, "-m", "tests.unit.agent.refusing_disk", how, str(tmp_path)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if "unshare:" in done.stderr:
+        pytest.skip(f"namespaces are refused here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads(done.stdout)
+        == {
+            "read-only": {"refused": True, "sent": [1, 2, 3, 4, 5], "dropped": 0, "refuses after": False},
+            "full": {"refused": False, "newest kept": True, "dropped is oldest": True, "counted": True},
+        }[how]
+    )
 
 
 class Bus:
