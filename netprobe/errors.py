@@ -32,6 +32,14 @@ class SystemRefusedError(NetprobeError):
     """The machine or a server around us refuses: no privilege, no program, a port in use."""
 
 
+class HistoryAwayError(SystemRefusedError):
+    """The history cannot be read or written now; what was to be stored is still with the caller."""
+
+
+class HistoryDamagedError(HistoryAwayError):
+    """The history's file is damaged: no later attempt will succeed with it."""
+
+
 class MisuseError(NetprobeError):
     """Our own code called us in a way that cannot be right."""
 

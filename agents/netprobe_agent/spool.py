@@ -2,8 +2,8 @@
 
 Rules: a report is one file, written atomically and removed when the stream has stored it; reports of an
 earlier process are sent first. Files are called ``<number>-<windows>.report``; anything else in the folder is
-left alone. The disk is never a reason to stop measuring: what it refuses is kept in memory, and told in the
-agent's health.
+left alone. The disk is never a reason to stop measuring: what it refuses is kept in memory, and the agent's
+health says so.
 """
 
 from __future__ import annotations

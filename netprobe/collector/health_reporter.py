@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 
 from netprobe import __version__
 from netprobe.collector.analysis_loop import AnalysisLoop
@@ -12,7 +13,9 @@ from netprobe.collector.bus_auth import BusAuth
 from netprobe.collector.plan_rotation import PlanRotation
 from netprobe.collector.report_ingest import ReportIngest
 from netprobe.collector.snapshot_builder import SnapshotBuilder
+from netprobe.errors import HistoryAwayError
 from netprobe.model.collector_health import CollectorHealth
+from netprobe.model.snapshot import Counters
 from netprobe.store.history import History
 
 
@@ -30,6 +33,7 @@ class HealthReporter:
         self._ingest = ingest
         self._snapshots = snapshots
         self._started_ns = time.time_ns()
+        self._counters = Counters()
 
     async def read_health(self) -> CollectorHealth:
         """The collector's own counters now."""
@@ -44,9 +48,17 @@ class HealthReporter:
             analysis_errors=self._analysis.errors,
             inventories_refused=self._rotation.refused,
             windows_rejected_by_reason=dict(sorted(self._snapshots.rejected.items())),
-            counters=await asyncio.to_thread(self._history.counters),
+            counters=await self._read_counters(),
+            history_fault=self._ingest.fault,
+            histories_replaced=len(self._history.moved_aside),
             auth=self._auth.stats(),
         )
+
+    async def _read_counters(self) -> Counters:
+        """The history's, or those that were read last while it cannot be read."""
+        with suppress(HistoryAwayError):
+            self._counters = await asyncio.to_thread(self._history.counters)
+        return self._counters
 
     async def encode_metrics(self, accept: str) -> tuple[bytes, str]:
         """Metrics in a format that a client accepts: body and content type."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
+from netprobe.errors import HistoryAwayError
 from netprobe.model.finding import Finding
 from netprobe.store.history import History
+
+logger = logging.getLogger(__name__)
 
 MAX_RECALLED = 1_000
 """The most incidents of earlier runs that are shown."""
@@ -21,10 +25,15 @@ class IncidentArchive:
         self._archived: set[tuple[str, int]] = set()
 
     async def archive(self, ended: Iterable[Finding]) -> None:
-        """Write those of *ended* that are not archived yet."""
+        """Write those of *ended* that are not archived yet; the next call tries again what fails."""
         new = [finding for finding in ended if incident_key(finding) not in self._archived]
-        if new:
+        if not new:
+            return
+        try:
             await asyncio.to_thread(self._history.keep_incidents, new)
+        except HistoryAwayError as error:
+            logger.debug("incidents are archived later: %s", error)
+        else:
             self._archived |= {incident_key(finding) for finding in new}
 
     def recall(self, *, besides: Iterable[Finding]) -> tuple[Finding, ...]:

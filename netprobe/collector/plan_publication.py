@@ -7,6 +7,7 @@ plan is taken for an error.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,9 +18,12 @@ from netprobe.collector.cluster_watchers import FleetView
 from netprobe.collector.plan_rotation import PlanRotation
 from netprobe.collector.ports import PlanBus
 from netprobe.collector.report_ingest import ReportIngest
+from netprobe.errors import HistoryAwayError
 from netprobe.model.check import Plan
 from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.store.history import History
+
+logger = logging.getLogger(__name__)
 
 
 class PlanPublication:
@@ -36,6 +40,8 @@ class PlanPublication:
         self._ingest = ingest
         self._history = history
         self._bus_addresses = bus_addresses
+        self._recorded: tuple[object, int] | None = None
+        """The plans and the history file in which they are recorded."""
 
     async def run(self, bus: PlanBus, *, every_s: float) -> None:
         """Once per interval: refresh what is known of the fleet, and publish other plans where it changed."""
@@ -48,8 +54,8 @@ class PlanPublication:
                 self._rotation.fleet is not self._analysis.fleet
             ):  # also by a tick whose bus was lost meanwhile
                 self.adopt(now_ns=time.time_ns())
-                await self.record_epoch()
                 await self.publish(bus)
+            await self.record_epoch()
 
     async def publish(self, bus: PlanBus) -> None:
         """Publish the plans in use, and empty ones for agents that have left the fleet."""
@@ -61,10 +67,18 @@ class PlanPublication:
         self._analysis.replan(self._rotation.inventory, self._rotation.fleet, now_ns=now_ns)
 
     async def record_epoch(self) -> None:
-        """Write to the history which plans are asked from now on."""
-        await asyncio.to_thread(
-            lambda: self._history.keep_epoch(self._rotation.describe_epoch(since_ns=time.time_ns()))
-        )
+        """Write to the history which plans are asked from now on; the next call tries again what fails."""
+        current = self._analysis.fleet, len(self._history.moved_aside)
+        if self._recorded is not None and self._recorded[0] is current[0] and self._recorded[1] == current[1]:
+            return
+        try:
+            await asyncio.to_thread(
+                lambda: self._history.keep_epoch(self._rotation.describe_epoch(since_ns=time.time_ns()))
+            )
+        except HistoryAwayError as error:
+            logger.debug("the plans are recorded later: %s", error)
+        else:
+            self._recorded = current
 
     def _add_bus_addresses(self, plans: tuple[Plan, ...]) -> Iterator[Plan]:
         """*plans*; those of the cluster that we run in name the bus addresses, which agents then probe.

@@ -1,7 +1,8 @@
 """Reports from the bus into the history and the analysis.
 
-Rule: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
-and counts none twice.
+Rules: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
+and counts none twice. While the history cannot be written, reports wait on the bus, unacknowledged; a damaged
+one is replaced by an empty one.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from itertools import compress
 
 from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.ports import ReportBus
-from netprobe.collector.report_validation import ReportValidator
+from netprobe.collector.report_validation import ReportValidator, ValidatedReports
+from netprobe.errors import HistoryAwayError, HistoryDamagedError
 from netprobe.model.fleet import FleetPlan
-from netprobe.store.history import History
+from netprobe.store.history import History, Ingested
+
+RETRY_S = 1.0
+"""Between two attempts to write to a history that refuses."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +35,8 @@ class ReportIngest:
         self._analysis = analysis
         self._rejected_before: Counter[str] = Counter()
         """By the validators of earlier plans."""
+        self.fault = ""
+        """Why reports cannot be stored now; empty where they can."""
         self.last_report_ns: int | None = None
         """Wall time of the last report that was new; None where none has come since the start."""
 
@@ -58,11 +65,29 @@ class ReportIngest:
         validated = self._validator.admit(deliveries)
         for complaint in validated.complaints:
             logger.warning("dropped a malformed message: %s", complaint)
-        ingested = await asyncio.to_thread(
-            self._history.ingest_columns,
-            validated.reports, rejected=validated.rejected, malformed=len(validated.complaints),
-        )  # fmt: skip
+        ingested = await self._store(validated)
         await bus.acknowledge(deliveries)
         for columns in compress(validated.reports, ingested.fresh):
             self._analysis.observe(columns, now_ns=now_ns)
             self.last_report_ns = now_ns
+
+    async def _store(self, validated: ValidatedReports) -> Ingested:
+        """Try until the history takes them; say so once per outage."""
+        while True:
+            try:
+                ingested = await asyncio.to_thread(
+                    self._history.ingest_columns,
+                    validated.reports, rejected=validated.rejected, malformed=len(validated.complaints),
+                )  # fmt: skip
+            except HistoryDamagedError:
+                await asyncio.to_thread(self._history.replace_damaged)
+            except HistoryAwayError as error:
+                if not self.fault:
+                    logger.warning("%s; reports wait on the bus until it can be written", error)
+                self.fault = str(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                if self.fault:
+                    logger.warning("the history can be written again")
+                self.fault = ""
+                return ingested

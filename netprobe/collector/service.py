@@ -67,7 +67,7 @@ async def run_collector(settings: Settings, ports: AnalysisPorts, *, stop: async
         view = FleetView(watchers, flat=settings.flat)
         rotation = PlanRotation(settings, ports.plan, view)
         warn_about_inventory(rotation.inventory, keys, by_token={found.name for found in view.known})
-        with closing(History(settings.history_database)) as history:
+        with closing(History(settings.history_database, replace_damaged=True)) as history:
             service = wire(settings, ports, history, rotation, view, BusAuth(admission, watchers))
             await service.run(keys, stop=stop)
 
@@ -134,7 +134,7 @@ class CollectorService:
             callout=Callout(issuer_key(issuer_seed)) if issuer_seed else None,
             tls=tls,
         )
-        sources = MonitorSources(self.health.encode_metrics, self.readiness.why_not)
+        sources = MonitorSources(self.health.encode_metrics, self._why_not_ready)
         async with open_monitor(settings.http, sources) as monitor_url, opening as server:
             jobs = [stop.wait(), _fail_with(server), prune_history(self.history, keep_ns=settings.keep_ns)]
             jobs += [self._serve(server, seed, issuer_seed, monitor_url)]
@@ -146,6 +146,9 @@ class CollectorService:
                 await run_until_first(*jobs)
             finally:
                 self.readiness.withdraw()
+
+    def _why_not_ready(self) -> str:
+        return self.readiness.why_not() or self.ingest.fault
 
     async def _serve(self, server: Server, seed: str, issuer_seed: str, monitor_url: str) -> None:
         """Serve one bus connection after the other: even our own server drops a slow reader."""

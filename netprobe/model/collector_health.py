@@ -42,6 +42,10 @@ class CollectorHealth:
     counters: Counters = field(default_factory=Counters)
     """Since the history was created."""
     auth: AuthStats | None = None
+    history_fault: str = ""
+    """Why reports cannot be stored now; empty where they can."""
+    histories_replaced: int = 0
+    """Damaged histories that were moved aside since the start."""
 
     def flat(self) -> dict[str, object]:
         """One level of names and values."""

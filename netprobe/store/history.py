@@ -3,23 +3,35 @@
 Rules: a report is named by agent, boot and sequence, and a repeat is counted and dropped. What is counted is
 committed together with what it counts, so a crash between two transactions neither loses nor doubles. A
 report is one row with its columns as one blob: a row per window would cost several times the space and time,
-and no query reads a single window. SQLite is the default; any URL of SQLAlchemy's will do.
+and no query reads a single window. One thread writes at a time, and what is old is deleted in pieces, so that
+our own threads never wait for a lock in vain. SQLite is the default; any URL of SQLAlchemy's will do.
 """
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
-from netprobe.errors import InputError, SystemRefusedError
+from netprobe.errors import HistoryAwayError, HistoryDamagedError, InputError, SystemRefusedError
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
@@ -27,11 +39,20 @@ from netprobe.model.window import Report
 from netprobe.wire.messages import decode_epoch, decode_finding, encode_epoch, encode_finding
 from netprobe.wire.reports import ReportColumns, decode_report, encode_columns
 
+logger = logging.getLogger(__name__)
+
 SCHEMA = 1
 
 _CHUNK = 500
 """Rows named in one statement; SQLite takes 32,766 parameters."""
 _ATTEMPTS = 3
+BUSY_MS = 5_000
+"""How long a statement waits for another process's lock."""
+_PRUNED_AT_ONCE = 2_000
+"""Reports deleted in one transaction."""
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_KEPT_DAMAGED = 2
+"""Damaged files that are kept; older ones are deleted."""
 _COUNTERS = tuple(field.name for field in fields(Counters))
 
 _tables = sa.MetaData()
@@ -84,7 +105,11 @@ class History:
     Its methods block; they may be called from any thread.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, replace_damaged: bool = False) -> None:
+        """*replace_damaged*: a damaged SQLite file is moved aside, and an empty history begins."""
+        self.moved_aside: tuple[Path, ...] = ()
+        """Damaged files that were moved aside since the start; the newest is last."""
+        self._writing = threading.RLock()
         try:
             self._engine = sa.create_engine(url, hide_parameters=True)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -95,16 +120,61 @@ class History:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _tune_sqlite)
         try:
-            with self._translated():
-                self._prepare()
+            self._open(replace_damaged=replace_damaged)
         except BaseException:
             self.close()
             raise
+
+    def _open(self, *, replace_damaged: bool) -> None:
+        try:
+            with self._translated():
+                self._check()
+                self._prepare()
+        except HistoryDamagedError:
+            if not replace_damaged or self._file is None:
+                raise
+            self.replace_damaged()
 
     @classmethod
     def at(cls, path: Path) -> Self:
         """The SQLite history in the file *path*."""
         return cls(f"sqlite:///{path}")
+
+    @property
+    def _file(self) -> Path | None:
+        """The SQLite file; None for other databases and for one in memory."""
+        url = self._engine.url
+        return Path(url.database) if self._engine.dialect.name == "sqlite" and url.database else None
+
+    def replace_damaged(self) -> None:
+        """Move a damaged SQLite file aside and begin with an empty one: the present does not need the past.
+
+        Raises :class:`SystemRefusedError` for other databases, and where the file cannot be moved.
+        """
+        file = self._file
+        if file is None:
+            raise SystemRefusedError(
+                f"history {self.name}: is damaged; repair it with the tools of its database"
+            )
+        with self._writing:
+            self._engine.dispose()
+            aside = file.with_name(f"{file.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+            try:
+                for end in ("", "-wal", "-shm"):
+                    part = file.with_name(file.name + end)
+                    if part.exists():
+                        part.rename(aside.with_name(aside.name + end))
+                for old in sorted(file.parent.glob(f"{file.name}.damaged-*T*.??????"))[:-_KEPT_DAMAGED]:
+                    for each in file.parent.glob(f"{old.name}*"):
+                        each.unlink()
+            except OSError as error:
+                raise SystemRefusedError(
+                    f"{file}: is damaged and cannot be moved aside: {error.strerror}"
+                ) from error
+            self.moved_aside = (*self.moved_aside, aside)
+            logger.error("%s is damaged: moved to %s; an empty history begins", file, aside.name)
+            with self._translated():
+                self._prepare()
 
     def close(self) -> None:
         """Close every connection."""
@@ -118,7 +188,7 @@ class History:
         *rejected* says for each report how many windows were taken out of it before; it counts with a new
         report and not with a repeat. *malformed* counts messages that were no reports.
         """
-        with self._translated():
+        with self._writing, self._translated():
             for attempt in range(_ATTEMPTS):
                 try:
                     return self._ingest_once(batch, malformed=malformed, rejected=rejected)
@@ -151,7 +221,7 @@ class History:
     def keep_epoch(self, epoch: PlannedEpoch) -> None:
         """Remember which plans are asked from ``epoch.since_ns`` on."""
         told = {"since_ns": epoch.since_ns, "body": encode_epoch(epoch)}
-        with self._translated(), self._engine.begin() as connection:
+        with self._writing, self._translated(), self._engine.begin() as connection:
             connection.execute(sa.delete(_epochs).where(_epochs.c.since_ns == epoch.since_ns))
             connection.execute(sa.insert(_epochs), [told])
 
@@ -166,7 +236,7 @@ class History:
 
     def keep_incidents(self, findings: Iterable[Finding]) -> None:
         """Remember *findings*; one that is known (same id and first sight) is brought up to date."""
-        with self._translated(), self._engine.begin() as connection:
+        with self._writing, self._translated(), self._engine.begin() as connection:
             for finding in findings:
                 same = sa.and_(
                     _incidents.c.id == finding.id, _incidents.c.first_seen_ns == finding.first_seen_ns
@@ -187,14 +257,31 @@ class History:
     def prune(self, *, before_ns: int) -> int:
         """Forget reports that start before *before_ns*, and epochs that ended before; how many reports.
 
-        Counters and incidents stay.
+        Counters and incidents stay. Others may write between two pieces.
         """
         since = _epochs.c.since_ns
-        with self._translated(), self._engine.begin() as connection:
+        with self._writing, self._translated(), self._engine.begin() as connection:
             last = connection.execute(sa.select(sa.func.max(since)).where(since <= before_ns)).scalar()
             if last is not None:
                 connection.execute(sa.delete(_epochs).where(since < last))
-            return connection.execute(sa.delete(_reports).where(_reports.c.start_ns < before_ns)).rowcount
+        deleted = 0
+        while piece := self._prune_piece(before_ns):
+            deleted += piece
+        return deleted
+
+    def _prune_piece(self, before_ns: int) -> int:
+        columns = _reports.c
+        key = (columns.agent, columns.boot, columns.sequence)
+        old = sa.select(*key).where(columns.start_ns < before_ns).order_by(columns.start_ns)
+        with self._writing, self._translated(), self._engine.begin() as connection:
+            named = sa.tuple_(*key).in_(old.limit(_PRUNED_AT_ONCE).subquery().select())
+            return connection.execute(sa.delete(_reports).where(named)).rowcount
+
+    def newest_start_ns(self) -> int | None:
+        """When the newest report starts; None in an empty history."""
+        with self._translated(), self._engine.connect() as connection:
+            found = connection.execute(sa.select(sa.func.max(_reports.c.start_ns))).scalar()
+        return None if found is None else int(found)
 
     def _ingest_once(
         self, batch: Sequence[ReportColumns], *, rejected: Sequence[int], malformed: int
@@ -214,6 +301,14 @@ class History:
             _add(connection, counted)
         return Ingested(counted.reports_stored, counted.reports_repeated, windows, tuple(fresh))
 
+    def _check(self) -> None:
+        """Read every page of a SQLite file: damage shows at the start, not at some later write."""
+        if self._file is not None and self._file.exists():
+            with self._engine.connect() as connection:
+                found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            if found != "ok":
+                raise HistoryDamagedError(f"history {self.name}: {found.splitlines()[0]}")
+
     def _prepare(self) -> None:
         with self._engine.begin() as connection:
             is_new = not sa.inspect(connection).has_table("meta")
@@ -232,7 +327,15 @@ class History:
         try:
             yield
         except SQLAlchemyError as error:
-            raise SystemRefusedError(f"history {self.name}: {_first_line(error)}") from error
+            what = f"history {self.name}: {_first_line(error)}"
+            code = (
+                getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+            )  # without its extension
+            if code in _DAMAGED:
+                raise HistoryDamagedError(what) from error
+            if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
+                raise HistoryAwayError(what) from error
+            raise SystemRefusedError(what) from error
 
 
 def _key(columns: ReportColumns) -> tuple[str, str, int]:
@@ -272,7 +375,7 @@ def _add(connection: sa.Connection, counted: Counters) -> None:
 def _tune_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's or a pool's
     """Readers beside one writer (WAL); a commit is on the disk when it returns."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -177,6 +177,14 @@ def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
             "Time when a report was last stored",
             vitals.last_report_ns / SECOND_NS,
         )
+    yield _gauge(
+        "netprobe_history_writable", "Whether reports can be stored now", float(not vitals.history_fault)
+    )
+    yield _counter(
+        "netprobe_histories_replaced",
+        "Damaged histories moved aside since the start",
+        vitals.histories_replaced,
+    )
     counters = asdict(vitals.counters)
     for name, description in _TOTALS.items():
         yield _counter(f"netprobe_{name}", description, counters[name])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from netprobe.model.window import Report
 from tests.unit.collector.parts import Collector, ListBus, collector_parts, delivery_of
 from tests.unit.collector.process import Counting
 from tests.unit.collector.test_service import measure
+from tests.unit.nats_server import until
 
 
 class Failing(Counting):
@@ -74,6 +78,47 @@ async def test_an_error_of_the_analysis_is_counted_and_the_report_is_kept(
         assert (here.service.analysis.errors, here.history.counters().reports_stored) == (1, 1)
         assert len(bus.acknowledged) == 1
         assert "the analysis failed while observing a report" in caplog.text
+
+
+async def test_reports_wait_unacknowledged_while_the_history_is_locked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netprobe.store.history.BUSY_MS", 20)
+    monkeypatch.setattr("netprobe.collector.report_ingest.RETRY_S", 0.02)
+    with collector_parts(tmp_path) as here:
+        other = sqlite3.connect(here.settings.data / "history.db", isolation_level=None)
+        with closing(other):
+            other.execute("BEGIN IMMEDIATE")
+            bus = ListBus([delivery_of(report_of_first(here))])
+            taking = asyncio.ensure_future(here.service.ingest.take(bus))
+            await until(lambda: "locked" in here.service.ingest.fault)
+            await asyncio.sleep(0.2)
+            assert bus.acknowledged == []
+            assert "locked" in (await here.service.health.read_health()).history_fault
+            other.execute("ROLLBACK")
+            await taking
+        assert len(bus.acknowledged) == 1
+        assert here.history.counters().reports_stored == 1
+        assert here.service.ingest.fault == ""
+        assert caplog.text.count("reports wait on the bus") == 1
+
+
+async def test_a_history_that_is_damaged_while_it_is_used_is_replaced(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        await here.service.publication.record_epoch()
+        file = here.settings.data / "history.db"
+        here.history.close()
+        for end in ("-wal", "-shm"):
+            file.with_name(file.name + end).unlink(missing_ok=True)
+        size = file.stat().st_size
+        file.write_bytes(file.read_bytes()[:100] + b"\xff" * (size - 100))
+        bus = ListBus([delivery_of(report_of_first(here))])
+        await here.service.ingest.take(bus)
+        await here.service.publication.record_epoch()
+        assert here.history.counters().reports_stored == 1
+        assert len(bus.acknowledged) == 1
+        assert (await here.service.health.read_health()).histories_replaced == 1
+        assert len(here.history.epochs_between(0, 2**62)) == 1
 
 
 async def test_rejected_windows_stay_counted_after_other_plans(tmp_path: Path) -> None:

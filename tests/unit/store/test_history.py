@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from netprobe.errors import InputError, SystemRefusedError
+from netprobe.errors import HistoryAwayError, HistoryDamagedError, InputError, SystemRefusedError
 from netprobe.model.component import tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import PlannedEpoch
@@ -170,3 +172,73 @@ def test_a_url_that_is_none_is_refused_in_one_line(url: str) -> None:
     with pytest.raises(InputError, match="history: is not a usable database URL") as caught:
         History(url)
     assert "\n" not in str(caught.value)
+
+
+def made(sequence: int, *, start_ns: int = SECOND) -> Report:
+    return replace(NEXT, sequence=sequence, start_ns=start_ns)
+
+
+def _no_head(data: bytes) -> bytes:
+    return b"\0" * 4096 + data[4096:]
+
+
+def _half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _damaged_page(data: bytes) -> bytes:
+    middle = len(data) // 2 // 4096 * 4096
+    return data[:middle] + b"\xff" * 4096 + data[middle + 4096 :]
+
+
+DAMAGES = {"no head": _no_head, "half": _half, "a page": _damaged_page, "text": lambda _: b"hello " * 2_000}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_moved_aside_and_an_empty_history_begins(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "history.db"
+    with closing(History.at(file)) as before:
+        ingest(before, [made(sequence) for sequence in range(500)])
+    spoilt = damage(file.read_bytes())
+    file.write_bytes(spoilt)
+    with pytest.raises(HistoryDamagedError):
+        History.at(file)
+    with closing(History(f"sqlite:///{file}", replace_damaged=True)) as history:
+        assert ingest(history, [made(1)]).stored == 1
+        (aside,) = history.moved_aside
+    assert aside.read_bytes() == spoilt
+    assert "an empty history begins" in caplog.text
+
+
+def test_damaged_files_do_not_fill_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    for _ in range(4):
+        file.write_bytes(b"hello " * 2_000)
+        History(f"sqlite:///{file}", replace_damaged=True).close()
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 2
+
+
+def test_a_lock_is_named_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netprobe.store.history.BUSY_MS", 20)
+    file = tmp_path / "history.db"
+    with closing(History.at(file)) as history, closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(HistoryAwayError, match="locked"):
+            ingest(history, [made(1)])
+        other.execute("ROLLBACK")
+        assert ingest(history, [made(1)]).stored == 1
+
+
+def test_reports_are_stored_between_two_pieces_of_a_prune(history: History) -> None:
+    """Three threads prune, write and read what is old, new and counted: all of it holds in the end."""
+    ingest(history, [made(sequence) for sequence in range(5_000)])
+    with ThreadPoolExecutor(3) as pool:
+        pruning = pool.submit(history.prune, before_ns=10**18)
+        later = [
+            pool.submit(ingest, history, [made(n, start_ns=10**18 + n * SECOND)]) for n in range(6_000, 6_020)
+        ]
+        assert pruning.result() == 5_000
+        assert [one.result().stored for one in later] == [1] * 20
+    assert len(list(history.reports_since(0))) == 20
