@@ -43,8 +43,9 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.namespaces import NEAR_V4, HeldNamespace, NamespacePair, joined, why_not
+from benchmarks.namespaces import NEAR_V4, NamespacePair, joined, why_not
 from netprobe.errors import SystemRefusedError
+from netprobe.lab.network_namespace import NetworkNamespace
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
@@ -234,7 +235,9 @@ def _address(number: int) -> str:
 
 
 @contextlib.contextmanager
-def _agent(namespace: HeldNamespace, agent: AgentId, checks: list[Check], folder: Path) -> Iterator[_Running]:
+def _agent(
+    namespace: NetworkNamespace, agent: AgentId, checks: list[Check], folder: Path
+) -> Iterator[_Running]:
     name = str(agent).replace("/", "-")
     plan, output = folder / f"{name}.json", folder / f"{name}.jsonl"
     plan.write_bytes(msgspec.json.encode(Plan(agent, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)))
@@ -244,7 +247,7 @@ def _agent(namespace: HeldNamespace, agent: AgentId, checks: list[Check], folder
 
 
 @contextlib.contextmanager
-def _serving(namespace: HeldNamespace, checks: list[Check], folder: Path) -> Iterator[_Running]:
+def _serving(namespace: NetworkNamespace, checks: list[Check], folder: Path) -> Iterator[_Running]:
     """The near agent on a bus of its own."""
     plan = Plan(NEAR, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
@@ -272,7 +275,7 @@ def _wait_for(file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _process(namespace: HeldNamespace, *words: str) -> Iterator[int]:
+def _process(namespace: NetworkNamespace, *words: str) -> Iterator[int]:
     # nsenter without --fork becomes the program itself, so that the process id is the program's.
     with subprocess.Popen(namespace.command(*_BEFORE_ALL_OTHERS, *words)) as process:
         try:
@@ -281,7 +284,7 @@ def _process(namespace: HeldNamespace, *words: str) -> Iterator[int]:
             process.kill()
 
 
-def _wait_until_open(namespace: HeldNamespace, port: int) -> None:
+def _wait_until_open(namespace: NetworkNamespace, port: int) -> None:
     until = time.monotonic() + 20
     command = namespace.command("ss", "-Hltn", f"sport = :{port}")
     while not subprocess.run(command, capture_output=True, check=True).stdout:

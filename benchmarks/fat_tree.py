@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
+from benchmarks.known_paths import matrix_of_arrays
+from netprobe.analysis.localise.evidence import Observations
 from netprobe.model.arrays import FloatArray, IntArray
 
 PODS, HALF, HOSTS_PER_EDGE = 10, 5, 15
@@ -71,7 +72,7 @@ def _trace(random: np.random.Generator, source: IntArray, packets: IntArray, fau
     passing = np.log1p(-loss)[indices]
     total = np.add.reduceat(passing, indptr[:-1])
     lost = random.binomial(packets, -np.expm1(total))
-    matrix = EvidenceMatrix.of_arrays(tuple(range(LINKS)), indptr, indices)
+    matrix = matrix_of_arrays(tuple(range(LINKS)), indptr, indices)
     return FlowTrace(Observations(matrix, packets, lost.astype(np.int64)), frozenset(broken.tolist()))
 
 

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.fault_drill_cases import CATALOGUE, PAIRS
 from benchmarks.lab_score_page import describe, to_markdown
 from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
-from netprobe.lab.fault_drill_cases import CATALOGUE, PAIRS
 
 _SETTLE_S = 60.0
 _MINUTE_S = 60.0

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fat_tree import active_trace, passive_trace
+from benchmarks.localisers.localiser import Localiser
 from benchmarks.localisers.netbouncer import NetBouncer
 from benchmarks.localisers.vote007 import Vote007
 from benchmarks.own_graph import fleet_round
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
-from netprobe.analysis.localise.interface import Localiser
 from netprobe.analysis.localise.set_cover import SetCover
 
 Case = tuple[Observations[Any], frozenset[Any]]

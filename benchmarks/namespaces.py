@@ -1,6 +1,6 @@
-"""Two network namespaces joined by one cable, for measurements and tests on real packets.
+"""Network namespaces joined by cables, for measurements and tests on real packets.
 
-Nothing in the caller's own network changes: both namespaces are new, and they vanish with their holders.
+Nothing in the caller's own network changes, and everything here vanishes with the process that made it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netprobe.lab import kernel
+from netprobe.lab.network_namespace import NetworkNamespace, make_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,49 +22,56 @@ MANY_V4, MANY_V6 = "10.9.0.0/16", "fd09::/64"
 """All of these addresses are the far end's."""
 
 
+# --- networks of any shape ------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class HeldNamespace:
-    """A network namespace, alive as long as its holder process."""
+class VethEnd:
+    """One end of a veth cable; its addresses have their prefix lengths."""
 
-    holder: subprocess.Popen[bytes]
+    namespace: NetworkNamespace
+    interface: str
+    addresses: tuple[str, ...]
 
-    def command(self, *words: str) -> list[str]:
-        """*words* as a command that runs inside."""
-        return ["nsenter", "--target", str(self.holder.pid), "--net", "--", *words]
 
-    def run(self, script: str) -> None:
-        """Run shell lines inside; the first failure raises."""
-        self._feed(["sh", "-e"], script)
+def prepare(namespace: NetworkNamespace) -> None:
+    """Raise the loopback; addresses that are added later can be used at once."""
+    namespace.run("ip", "link", "set", "lo", "up")
+    namespace.set_sysctls({"ipv6/conf/all/accept_dad": "0", "ipv6/conf/default/accept_dad": "0"})
 
-    def filter(self, rules: str) -> None:
-        """Load nftables rules inside."""
-        self._feed(["nft", "-f", "-"], rules)
 
-    def _feed(self, command: list[str], text: str) -> None:
-        done = subprocess.run(self.command(*command), input=text, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{command[0]} inside a namespace: {done.stderr.strip()[:300]}")
+def lay_cable(one: VethEnd, other: VethEnd, *, mtu: int = 1500) -> None:
+    """Join two namespaces by a veth cable, and raise both ends."""
+    # A file handed down: from within a user namespace ours could not be opened by its path.
+    there = f"netns /proc/self/fd/{other.namespace.fd}"
+    cable = f"link add name {one.interface} type veth peer name {other.interface} {there}\n"
+    one.namespace.run("ip", "-batch", "-", stdin=cable, pass_fds=(other.namespace.fd,))
+    for end in (one, other):
+        lines = [
+            f"addr add {address} dev {end.interface}{' nodad' if ':' in address else ''}\n"
+            for address in end.addresses
+        ]
+        lines.append(f"link set {end.interface} mtu {mtu} up\n")
+        end.namespace.run("ip", "-batch", "-", stdin="".join(lines))
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Let this thread open its sockets inside."""
-        with (
-            Path("/proc/thread-self/ns/net").open() as outside,
-            Path(f"/proc/{self.holder.pid}/ns/net").open() as inside,
-        ):
-            kernel.setns(inside.fileno(), kernel.CLONE_NEWNET)
-            try:
-                yield
-            finally:
-                kernel.setns(outside.fileno(), kernel.CLONE_NEWNET)
+
+def unlimited(namespace: NetworkNamespace) -> None:
+    """Let the kernel send as many ICMP errors as it is asked for, where limits are not the question."""
+    # Since Linux 6.11 each namespace has its own overall limit; before, only the first one could be set.
+    overall = {"ipv4/icmp_msgs_per_sec": "1000000", "ipv4/icmp_msgs_burst": "100000"}
+    each = {"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0"}
+    namespace.set_sysctls(each | overall, may_fail=overall)
+
+
+# --- one cable ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class NamespacePair:
     """``near`` asks, ``far`` answers."""
 
-    near: HeldNamespace
-    far: HeldNamespace
+    near: NetworkNamespace
+    far: NetworkNamespace
 
 
 def why_not() -> str:
@@ -79,51 +85,26 @@ def why_not() -> str:
 @contextlib.contextmanager
 def joined() -> Iterator[NamespacePair]:
     """Both namespaces, cabled, with addresses of both families."""
-    with _namespace() as near, _namespace() as far:
-        near.run(
-            f"""
-            sysctl -qw net.ipv6.conf.default.accept_dad=0
-            ip link set lo up
-            ip link add name cable type veth peer name cable netns {far.holder.pid}
-            ip addr add {NEAR_V4}/24 dev cable
-            ip addr add {NEAR_V6}/64 dev cable nodad
-            ip link set cable up
-            """
+    with _made("near") as near, _made("far") as far:
+        lay_cable(
+            VethEnd(near, "cable", (f"{NEAR_V4}/24", f"{NEAR_V6}/64")),
+            VethEnd(far, "cable", (f"{FAR_V4}/24", f"{FAR_V6}/64")),
         )
-        far.run(
-            f"""
-            sysctl -qw net.ipv6.conf.default.accept_dad=0
-            ip link set lo up
-            ip addr add {FAR_V4}/24 dev cable
-            ip addr add {FAR_V6}/64 dev cable nodad
-            ip link set cable up
-            ip route add local {MANY_V4} dev lo
-            ip -6 route add local {MANY_V6} dev lo
-            """
-        )
-        near.run(f"ip route add {MANY_V4} via {FAR_V4}; ip -6 route add {MANY_V6} via {FAR_V6}")
+        far.shell(f"ip route add local {MANY_V4} dev lo; ip -6 route add local {MANY_V6} dev lo")
+        near.shell(f"ip route add {MANY_V4} via {FAR_V4}; ip -6 route add {MANY_V6} via {FAR_V6}")
         # A fresh link loses its first packets while both ends find each other.
-        near.run(f"ping -q -c 1 -w 5 {FAR_V4}; ping -q -c 1 -w 5 {FAR_V6}; ping -q -c 1 -w 5 fd09::1")
+        near.shell(f"ping -q -c 1 -w 5 {FAR_V4}; ping -q -c 1 -w 5 {FAR_V6}; ping -q -c 1 -w 5 fd09::1")
         yield NamespacePair(near, far)
 
 
 @contextlib.contextmanager
-def _namespace() -> Iterator[HeldNamespace]:
-    # The holder says a line once it is inside its own namespace, and ends when we close its input.
-    with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        try:
-            if not holder.stdout.readline():
-                raise RuntimeError("cannot make a network namespace")
-            yield HeldNamespace(holder)
-        finally:
-            holder.stdin.close()
+def _made(name: str) -> Iterator[NetworkNamespace]:
+    with contextlib.closing(make_namespace(name)) as namespace:
+        prepare(namespace)
+        yield namespace
 
 
-def steer(namespace: HeldNamespace, *, processor: int) -> None:
+def steer(namespace: NetworkNamespace, *, processor: int) -> None:
     """Let *processor* do the kernel's work for packets that come in through the cable (RPS).
 
     On a veth cable it is otherwise done, and charged, inside the sender's own system call.
@@ -131,18 +112,4 @@ def steer(namespace: HeldNamespace, *, processor: int) -> None:
     path = "/sys/class/net/cable/queues/rx-0/rps_cpus"
     # A fresh sysfs shows this namespace's interfaces; the mount is seen by this one shell alone.
     script = f"mount -t sysfs sysfs /sys && echo {1 << processor:x} > {path}"
-    done = subprocess.run(
-        namespace.command("unshare", "--mount", "sh", "-ec", script),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"cannot steer packets to processor {processor}: {done.stderr.strip()}")
-
-
-def unlimited(namespace: HeldNamespace) -> None:
-    """Let the kernel send as many ICMP errors as it is asked for, where limits are not the question."""
-    namespace.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
-    # Since Linux 6.11 each namespace has its own overall limit; before, only the first one could be set.
-    namespace.run("sysctl -qw net.ipv4.icmp_msgs_per_sec=1000000 net.ipv4.icmp_msgs_burst=100000 || true")
+    namespace.run("unshare", "--mount", "sh", "-ec", script)

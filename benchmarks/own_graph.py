@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 
+from benchmarks.known_paths import matrix_of_paths
 from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
 
 Part = tuple[str, int, int]
@@ -59,7 +60,7 @@ def plan_matrix(epoch: int, clusters: int, nodes: int) -> EvidenceMatrix[Part]:
                 out, into = random.integers(1, nodes, 2).tolist(), random.integers(1, nodes, 2).tolist()
                 for a, b in ((0, 0), (0, into[0]), (out[0], 0), (out[1], into[1])):
                     rows += [_leg(source, a, target, b), _leg(target, b, source, a)]
-    return EvidenceMatrix.of_paths(rows)
+    return matrix_of_paths(rows)
 
 
 def _leg(source: int, a: int, target: int, b: int) -> tuple[Part, ...]:

@@ -21,7 +21,8 @@ from itertools import combinations
 
 import numpy as np
 
-from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
+from benchmarks.known_paths import matrix_of_arrays
+from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.model.arrays import IntArray
 from netprobe.model.component import ComponentKind
@@ -152,9 +153,7 @@ def _find_joints(inventory: Inventory, seed: int) -> frozenset[Joint]:
 def _localise(plan: ArrayPlan, seed: int) -> dict[str, float]:
     """Two rounds of one plan with three broken parts: two dead ones and a tunnel that loses half."""
     random = np.random.default_rng(seed)
-    matrix = EvidenceMatrix.of_arrays(
-        tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64)
-    )
+    matrix = matrix_of_arrays(tuple(range(plan.components)), plan.indptr, plan.indices.astype(np.int64))
     kinds = {part.kind: number for part, number in plan.numbering.number_of.items()}
     some_overlay = next(iter(plan.numbering.overlay_of.values()))
     broken = {3: 1.0, some_overlay: 1.0, kinds[ComponentKind.TUNNEL]: 0.5}

@@ -53,11 +53,12 @@ import numpy as np
 
 from benchmarks import nmap
 from benchmarks.firewall import Firewall, generate_firewall, words
-from benchmarks.namespaces import NEAR_V4, HeldNamespace, NamespacePair, joined, steer, unlimited, why_not
+from benchmarks.namespaces import NEAR_V4, NamespacePair, joined, steer, unlimited, why_not
 from benchmarks.port_sweep import sweep_ports
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
 from netprobe.engine.sweep.targets import ResultCode, SweepTargets, TargetProtocol
 from netprobe.errors import SystemRefusedError
+from netprobe.lab.network_namespace import NetworkNamespace
 from netprobe.model.verdict import PORTED, Transport
 
 Figures = dict[str, object]
@@ -93,7 +94,7 @@ def cpu_s(who: int) -> float:
 
 
 def run_peer(
-    namespace: HeldNamespace, *command: str
+    namespace: NetworkNamespace, *command: str
 ) -> tuple[float, float, subprocess.CompletedProcess[bytes]]:
     """Run a peer to its end: processor time, wall time, and what it said."""
     before, start = cpu_s(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -117,15 +118,20 @@ def addresses(count: int) -> list[str]:
     return [f"10.9.{index >> 8}.{index & 255}" for index in range(1, count + 1)]
 
 
-def count_received(namespace: HeldNamespace) -> int:
+def _read_counters(namespace: NetworkNamespace, name: str) -> list[str]:
+    with namespace.entered():
+        return Path(f"/proc/thread-self/net/{name}").read_text().splitlines()
+
+
+def count_received(namespace: NetworkNamespace) -> int:
     """Packets that have come in through the cable."""
-    rows = Path(f"/proc/{namespace.holder.pid}/net/dev").read_text().splitlines()
+    rows = _read_counters(namespace, "dev")
     return next(int(row.split()[2]) for row in rows if row.strip().startswith("cable:"))
 
 
-def count_echo_replies(namespace: HeldNamespace) -> int:
+def count_echo_replies(namespace: NetworkNamespace) -> int:
     """Echo replies the kernel of *namespace* has sent."""
-    rows = Path(f"/proc/{namespace.holder.pid}/net/snmp").read_text().splitlines()
+    rows = _read_counters(namespace, "snmp")
     names, values = (row.split() for row in rows if row.startswith("Icmp:"))
     return int(values[names.index("OutEchoReps")])
 
@@ -205,7 +211,7 @@ def _sweep_rounds(sweep: Sweep, rounds: int, pace: SweepSettings) -> tuple[float
     return (cpu_s(resource.RUSAGE_SELF) - before) / (rounds * len(sweep.questions)) * 1e6, reached
 
 
-def _fping(near: HeldNamespace, named: list[str], rounds: int, *, gap_ms: float) -> tuple[float, float]:
+def _fping(near: NetworkNamespace, named: list[str], rounds: int, *, gap_ms: float) -> tuple[float, float]:
     """Processor time per echo in microseconds, start-up taken off, and the share that was answered.
 
     Where nothing holds it back it fills queues that it reads too late, and loses a few.
@@ -309,7 +315,7 @@ def measure_syn(pair: NamespacePair, *, hosts: int = 8192, ports: int = 20) -> F
         np.repeat(SweepTargets.of(TargetProtocol.SYN, named, ports=1).addresses, ports, axis=0),
         ports=np.tile(np.arange(1000, 1000 + ports), hosts).astype(np.uint16),
     )  # fmt: skip
-    pair.far.filter(
+    pair.far.load_rules(
         "table inet seen {\nchain input {\ntype filter hook input priority 0\n"
         "tcp flags & (syn | ack | rst) == syn counter\n}\n}"
     )
@@ -346,7 +352,7 @@ def _masscan(pair: NamespacePair, hosts: int, ports: int) -> None:
 
 
 @contextlib.contextmanager
-def _rate_at(far: HeldNamespace) -> Iterator[list[float]]:
+def _rate_at(far: NetworkNamespace) -> Iterator[list[float]]:
     """SYNs per second that arrive at *far* meanwhile, in the middle 80 % of all packets; known afterwards."""
     samples: list[tuple[float, int]] = []
     before = _count_syns(far)
@@ -371,7 +377,7 @@ def _rate_at(far: HeldNamespace) -> Iterator[list[float]]:
     rate.append(share * (high - low) / (end - start))
 
 
-def _count_syns(far: HeldNamespace) -> int:
+def _count_syns(far: NetworkNamespace) -> int:
     listed = subprocess.run(
         far.command("nft", "list", "table", "inet", "seen"), capture_output=True, text=True, check=True
     )
@@ -443,13 +449,13 @@ def _nmap_verdicts(
 
 @contextlib.contextmanager
 def _standing(pair: NamespacePair, firewall: Firewall, transport: Transport) -> Iterator[None]:
-    pair.far.filter(firewall.rules)
+    pair.far.load_rules(firewall.rules)
     with _running(pair.far, "benchmarks.responders", transport, *map(str, firewall.listening)):
         yield
 
 
 @contextlib.contextmanager
-def _running(namespace: HeldNamespace, module: str, *arguments: str) -> Iterator[None]:
+def _running(namespace: NetworkNamespace, module: str, *arguments: str) -> Iterator[None]:
     """A module of ours as a process inside, ready to answer; it ends when its input is closed."""
     command = namespace.command(sys.executable, "-m", module, *arguments)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as standing:

@@ -27,7 +27,7 @@ _IFF_UP = 1
 @contextmanager
 def netlink(namespaces: Namespaces, host: str) -> Iterator[IPRoute]:
     """A netlink socket inside *host*; errors name the host."""
-    with namespaces.inside(host):
+    with namespaces.of(host).entered():
         socket_ = IPRoute()
     try:
         yield socket_
@@ -53,7 +53,7 @@ def _make_cable(cable: Cable, namespaces: Namespaces) -> None:
         peer: dict[str, object] = {
             "ifname": cable.other.interface,
             "mtu": cable.mtu,
-            "net_ns_fd": namespaces.fd(cable.other.host),
+            "net_ns_fd": namespaces.of(cable.other.host).fd,
         }
         if cable.other.mac:
             peer["address"] = cable.other.mac

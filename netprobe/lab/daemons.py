@@ -6,7 +6,6 @@ and rules work as with WireGuard. Keys are made for the lab and stay in its fold
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import subprocess
@@ -77,14 +76,6 @@ wait $daemon
 """
 """Each gateway has its own charon with its own /run, because the path of its socket is fixed. Its interface
 is always called ipsec0, and it needs a local address in every range that it protects."""
-
-
-def why_not() -> str:
-    """Why these daemons cannot run here; empty if they can."""
-    for program, packages in _PACKAGES.values():
-        if shutil.which(program) is None:
-            return f"{program} is not installed (Debian packages {packages})"
-    return "" if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "/dev/net/tun cannot be opened"
 
 
 def daemon_name(tunnel: Tunnel, end: TunnelEnd) -> str:

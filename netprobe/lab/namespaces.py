@@ -1,24 +1,24 @@
-"""One network namespace per host, kept by open files and bind mounts of the supervisor.
-
-Rule: a thread always returns. :meth:`Namespaces.inside` moves the calling thread into a host and back;
-sockets and child processes that are opened meanwhile stay in that host.
-"""
+"""One network namespace per host, with a name for ``ip netns``; one mount namespace per cluster."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from netprobe.errors import SystemRefusedError
 from netprobe.lab import kernel
+from netprobe.lab.network_namespace import (
+    NetworkNamespace,
+    find_path,
+    make_namespace,
+    open_own_namespace,
+)
 from netprobe.lab.plan import LabHost
 
 NETNS_FOLDER = Path("/run/netns")
-_TOOL_WAIT_S = 20.0
 
 _SYSCTLS = {
     # Routers forward; packets are not dropped because of asymmetric paths.
@@ -44,53 +44,35 @@ _SYSCTLS = {
     # Agents without NET_RAW may ping.
     "ipv4/ping_group_range": "0 2147483647",
 }
+_MAY_FAIL = frozenset({"ipv4/ping_group_range"})
+"""A user namespace does not map these groups."""
 
 
 class Namespaces:
     """The network namespaces of a lab."""
 
     def __init__(self) -> None:
-        self._fds: dict[str, int] = {}
+        self._of: dict[str, NetworkNamespace] = {}
         self._mounts: dict[str, int] = {}
-        self._home = _open_own()
 
     def create(self, hosts: Iterable[LabHost], *, hub: str) -> None:
         """Make one namespace per host; the hub is our own namespace."""
         NETNS_FOLDER.mkdir(parents=True, exist_ok=True)
         for host in hosts:
-            if host.name != hub:
-                kernel.unshare(kernel.CLONE_NEWNET)
-            fd = _open_own()
-            self._fds[host.name] = fd
-            _set_sysctls()
-            path = self.path(host.name)
+            made = open_own_namespace(host.name) if host.name == hub else make_namespace(host.name)
+            self._of[host.name] = made
+            made.set_sysctls(_SYSCTLS, may_fail=_MAY_FAIL)
+            path = NETNS_FOLDER / host.name.replace("/", ".")
             path.touch()
-            kernel.bind(f"/proc/self/fd/{fd}", path)
-            kernel.setns(self._home, kernel.CLONE_NEWNET)
+            kernel.bind(find_path(made.fd), path)
 
     def give_resolver(self, cluster: str, nameservers: Sequence[str]) -> None:
         """Make processes in the hosts of *cluster* use *nameservers*."""
         self._mounts[cluster] = _make_resolver(cluster, nameservers)
 
-    @staticmethod
-    def path(host: str) -> Path:
-        """Path of a host's namespace, as ``ip netns`` expects it."""
-        return NETNS_FOLDER / host.replace("/", ".")
-
-    def fd(self, host: str) -> int:
-        """The open namespace of a host."""
-        return self._fds[host]
-
-    @contextmanager
-    def inside(self, host: str) -> Iterator[None]:
-        """Run the block with the calling thread inside *host*."""
-        before = _open_own()
-        kernel.setns(self._fds[host], kernel.CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            kernel.setns(before, kernel.CLONE_NEWNET)
-            os.close(before)
+    def of(self, host: str) -> NetworkNamespace:
+        """The namespace of a host."""
+        return self._of[host]
 
     def popen(
         self,
@@ -104,31 +86,16 @@ class Namespaces:
         folder: str = "/",
     ) -> subprocess.Popen[bytes]:
         """Start a process inside *host*: its network, and its cluster's ``/etc/resolv.conf``."""
-        enter = ["nsenter", f"--net={self.path(host.name)}"]
-        if host.cluster in self._mounts:
-            enter.append(f"--mount=/proc/{os.getpid()}/fd/{self._mounts[host.cluster]}")
+        mounts = self._mounts.get(host.cluster)
+        options = [] if mounts is None else [f"--mount={find_path(mounts)}"]
         return subprocess.Popen(
-            [*enter, f"--wd={folder}", "--", *argv],
+            self.of(host.name).command(*argv, options=[*options, f"--wd={folder}"]),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=env,
             start_new_session=True,
         )
-
-    def run(self, host: str, argv: Sequence[str], *, text: str = "") -> str:
-        """Run a tool inside *host*; return its output, raise its error output."""
-        with self.inside(host):
-            try:
-                done = subprocess.run(
-                    argv, input=text, capture_output=True, text=True, check=False, timeout=_TOOL_WAIT_S
-                )
-            except (OSError, subprocess.TimeoutExpired) as error:
-                raise SystemRefusedError(f"{argv[0]} on {host}: {error}") from error
-        if done.returncode != 0:
-            complaint = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise SystemRefusedError(f"{argv[0]} on {host}: {complaint}")
-        return done.stdout
 
 
 def _make_resolver(cluster: str, nameservers: Sequence[str]) -> int:
@@ -168,19 +135,3 @@ def _hold_mounts(resolver: Path, made: int, done: int, *, close: tuple[int, int]
         os.read(done, 1)
     finally:
         os._exit(0)
-
-
-def _open_own() -> int:
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _set_sysctls() -> None:
-    for name, value in _SYSCTLS.items():
-        path = Path("/proc/sys/net") / name
-        try:
-            path.write_text(value)
-        except FileNotFoundError:
-            continue  # this kernel does not have it
-        except OSError as error:
-            if name != "ipv4/ping_group_range":  # groups that a user namespace does not map
-                raise SystemRefusedError(f"cannot set net/{name}: {error.strerror}") from error

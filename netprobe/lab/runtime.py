@@ -73,7 +73,7 @@ class RunningLab:
         self._build_tunnels(notify)
         for host in self.plan.hosts:
             if host.nft:
-                self.namespaces.run(host.name, ["nft", "-f", "-"], text=host.nft)
+                self.namespaces.of(host.name).load_rules(host.nft)
         self._write_files()
         for spec in dns_processes(self.plan, self.state):
             self.processes.start(spec)

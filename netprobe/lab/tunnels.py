@@ -109,7 +109,7 @@ def _make_keys(namespaces: Namespaces, host: str) -> WireGuardKeys:
     raw[0] &= 248  # clamped (RFC 7748 section 5)
     raw[31] = (raw[31] & 127) | 64
     private = base64.b64encode(raw).decode()
-    return WireGuardKeys(private, namespaces.run(host, ["wg", "pubkey"], text=private).strip())
+    return WireGuardKeys(private, namespaces.of(host).run("wg", "pubkey", stdin=private).strip())
 
 
 def start_userspace(end: WireGuardEnd) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def configure(end: WireGuardEnd, namespaces: Namespaces, *, mtu: int, is_dead: C
     deadline = time.monotonic() + _DAEMON_WAIT_S
     while True:
         try:
-            namespaces.run(end.end.gateway, [*arguments, *end.peer_arguments()], text=end.keys.private)
+            namespaces.of(end.end.gateway).run(*arguments, *end.peer_arguments(), stdin=end.keys.private)
             break
         except SystemRefusedError:
             if is_dead() or time.monotonic() > deadline:

@@ -71,10 +71,6 @@ async def _ask(access: Access, check: Check, timeout_s: float) -> Reply | Netpro
         return error
 
 
-def _capitalise(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _say(check: Check, reply: Reply | NetprobeError) -> str:
     what = f"{check.source} {check.probe.kind} {check.target.name}"
     what += f" ({check.probe.size} bytes)" if check.probe.size else ""

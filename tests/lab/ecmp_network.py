@@ -41,7 +41,7 @@ def two_ways() -> Iterator[TwoWays]:
         for router in (r, x, y, s):
             router.forward()
         for family in ("ipv4", "ipv6"):
-            r.run("sysctl", "-qw", f"net.{family}.fib_multipath_hash_policy=1")
+            r.set_sysctls({f"{family}/fib_multipath_hash_policy": "1"})
         r.ip("route add 10.6.0.0/24 nexthop via 10.2.0.2 nexthop via 10.3.0.2\n"
              "route add fd00:6::/64 nexthop via fd00:2::2 nexthop via fd00:3::2\n")  # fmt: skip
         for router, link in ((x, 2), (y, 3)):
@@ -92,7 +92,7 @@ def many_ways(width: int) -> Iterator[ManyWays]:
             router.default_via(s)
         for router in (r, s, *between):
             router.forward()
-        r.run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=1")
+        r.set_sysctls({"ipv4/fib_multipath_hash_policy": "1"})
         routers = tuple(f"10.{20 + number}.0.2" for number in range(width))
         r.ip(f"route add 10.6.0.0/24 {' '.join(f'nexthop via {router}' for router in routers)}\n")
         s.ip("route add 10.1.0.0/24 via 10.60.0.1\n")

@@ -83,14 +83,10 @@ class Line:
             host.nft()
 
 
-_LIVES_S = 3_600
-"""One row serves all files of a session that need it."""
-
-
 @contextmanager
 def line(folder: Path, *, routers: int = 1) -> Iterator[Line]:
     """Build the row, with the agent B running at its end."""
-    with Namespaces(lives_s=_LIVES_S) as made:
+    with Namespaces() as made:
         row = [made.host(name) for name in ("a", *"rstuv"[:routers], "b")]
         for number, (near, far) in enumerate(pairwise(row), start=1):
             made.link(near, far, f"10.{number}.0.0/24", f"fd00:{number}::/64")

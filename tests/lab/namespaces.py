@@ -1,7 +1,7 @@
 """Hosts, links and routers made of network namespaces, for tests on real packets.
 
 Rules: every namespace belongs to a user namespace of its own, so nothing in the root namespace is ever
-touched and root is not needed; every holder process ends by itself after a few minutes, whatever happens.
+touched and root is not needed; all are gone when the test ends or its process does, whatever happens.
 
     with Namespaces() as network:
         a, r, b = (network.host(name) for name in "arb")
@@ -16,8 +16,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
-import signal
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,13 +25,8 @@ from types import TracebackType
 
 import pytest
 
-_LIVES_S = 300
-_TIMEOUT_S = 20
-_QUIET = (
-    "net.ipv6.conf.default.accept_dad", "net.ipv6.conf.all.accept_dad",
-    "net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit",
-)  # fmt: skip
-"""No waiting for duplicate addresses, and every ICMP error is sent."""
+from benchmarks.namespaces import VethEnd, lay_cable, prepare, unlimited
+from netprobe.lab.network_namespace import NetworkNamespace, find_path
 
 
 @cache
@@ -51,26 +46,12 @@ def need_namespaces() -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(why_not()), reason=why_not() or "namespaces work")
 
 
-@dataclass(slots=True)
-class Host:
-    """One network namespace."""
+@dataclass(frozen=True, slots=True)
+class Host(NetworkNamespace):
+    """One host of a test's network."""
 
-    name: str
-    pid: int
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Addresses towards each neighbour, IPv4 first."""
-
-    def command(self, *argv: str) -> list[str]:
-        """The command line that runs *argv* in this namespace."""
-        return ["nsenter", "-t", str(self.pid), "-U", "-n", "--preserve-credentials", *argv]
-
-    def run(self, *argv: str, stdin: str | None = None) -> str:
-        """Run a command to its end and return what it printed; a failure fails the test."""
-        done = subprocess.run(
-            self.command(*argv), input=stdin, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-        assert done.returncode == 0, f"{self.name}: {' '.join(argv)}: {done.stderr}"
-        return done.stdout
 
     def popen(self, *argv: str, **options: object) -> subprocess.Popen[str]:
         """Start a command."""
@@ -82,8 +63,7 @@ class Host:
 
     def forward(self) -> None:
         """Make this host a router."""
-        for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
-            self.run("sysctl", "-qw", f"{key}=1")
+        self.set_sysctls({"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"})
 
     def default_via(self, router: Host) -> None:
         """Route everything over *router*."""
@@ -108,7 +88,7 @@ class Host:
             )
         )
         script = "add table inet test\ndelete table inet test\nadd table inet test\n" + chains
-        self.run("nft", "-f", "-", stdin=script + "".join(f"{rule}\n" for rule in rules))
+        self.load_rules(script + "".join(f"{rule}\n" for rule in rules))
 
 
 class Namespaces:
@@ -117,63 +97,55 @@ class Namespaces:
     With *all_users* (only root can map them) daemons in it may change to users of their own, as sshd does.
     """
 
-    def __init__(self, *, all_users: bool = False, lives_s: int = _LIVES_S) -> None:
-        self._lives_s = lives_s
+    def __init__(self, *, all_users: bool = False) -> None:
         self._all_users = all_users
-        self._holders: list[subprocess.Popen[str]] = []
-        self._hosts: dict[str, Host] = {}
+        self._kept = ExitStack()
+        self._options: tuple[str, ...] = ()
 
     def __enter__(self) -> Namespaces:
-        if self._all_users:
-            holder = self._hold("unshare", "-Un")
-            for kind in ("uid", "gid"):
-                Path(f"/proc/{holder.pid}/{kind}_map").write_text("0 0 65536\n")
-        else:
-            self._hold("unshare", "-Urn")
+        owner = self._open("user", "unshare", "-Un" if self._all_users else "-Urn")
+        self._options = (f"--user={find_path(owner)}", "--preserve-credentials")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for holder in reversed(self._holders):
-            os.kill(holder.pid, signal.SIGKILL)
-            holder.wait()
-            if holder.stdout:
-                holder.stdout.close()
+        self._kept.close()
 
     def host(self, name: str) -> Host:
         """A new namespace with its loopback up."""
-        outer = self._holders[0].pid
-        holder = self._hold("nsenter", "-t", str(outer), "-U", "--preserve-credentials", "unshare", "-n")
-        host = self._hosts[name] = Host(name, holder.pid)
-        host.ip("link set lo up\n")
-        host.run("sysctl", "-qw", *(f"{key}=0" for key in _QUIET))
+        made = self._open("net", "nsenter", *self._options, "unshare", "-n")
+        host = Host(name, made, self._options)
+        prepare(host)
+        unlimited(host)
         return host
 
     def link(self, one: Host, other: Host, v4: str, v6: str, *, mtu: int = 1500) -> None:
         """Join two hosts; *one* gets the first address of each network, *other* the second."""
-        ends = (f"to-{other.name}"[:15], f"to-{one.name}"[:15])
-        one.ip(f"link add {ends[0]} type veth peer name {ends[1]} netns {other.pid}\n")
-        for number, (host, neighbour, end) in enumerate(
-            ((one, other, ends[0]), (other, one, ends[1])), start=1
-        ):
+        ends = []
+        for number, host, neighbour in ((1, one, other), (2, other, one)):
             networks = [ipaddress.ip_network(text) for text in (v4, v6)]
-            addresses = [str(network[number]) for network in networks]
-            lines = [
-                f"addr add {address}/{network.prefixlen} dev {end}{' nodad' if network.version == 6 else ''}"
-                for address, network in zip(addresses, networks, strict=True)
-            ]
-            host.ip("\n".join([*lines, f"link set {end} mtu {mtu} up", ""]))
-            host.addresses[neighbour.name] = addresses
+            host.addresses[neighbour.name] = [str(network[number]) for network in networks]
+            numbered = tuple(f"{network[number]}/{network.prefixlen}" for network in networks)
+            ends.append(VethEnd(host, f"to-{neighbour.name}"[:15], numbered))
+        lay_cable(*ends, mtu=mtu)
 
-    def _hold(self, *enter: str) -> subprocess.Popen[str]:
-        """A process that keeps a namespace alive; it says so when it is inside."""
-        holder = subprocess.Popen(
-            [*enter, "sh", "-c", f"echo inside; exec sleep {self._lives_s}"],
+    def _open(self, kind: str, *command: str) -> int:
+        """The namespace that *command* makes, kept open; its process has ended.
+
+        A process of its own has to make it: one with threads cannot enter a user namespace (setns(2)).
+        """
+        with subprocess.Popen(
+            [*command, "sh", "-c", "echo inside; read -r end"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-        )
-        self._holders.append(holder)
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "inside\n", f"no namespace with {' '.join(enter)}"
-        return holder
+        ) as made:
+            assert made.stdout is not None
+            assert made.stdout.readline() == "inside\n", f"no namespace with {' '.join(command)}"
+            if kind == "user" and self._all_users:
+                for users in ("uid", "gid"):
+                    Path(f"/proc/{made.pid}/{users}_map").write_text("0 0 65536\n")
+            fd = os.open(f"/proc/{made.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        self._kept.callback(os.close, fd)
+        return fd

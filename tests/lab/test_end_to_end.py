@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
+from benchmarks.fault_drill_cases import CATALOGUE
 from netprobe.bus.operator import ask_moment
 from netprobe.errors import SystemRefusedError
 from netprobe.lab.access import find_access
 from netprobe.lab.fault_drill import DrillFault, FaultDrill
-from netprobe.lab.fault_drill_cases import CATALOGUE
 from netprobe.lab.faults.registry import KINDS
 from netprobe.model.finding import Cause
 from netprobe.model.status import PathState

@@ -308,7 +308,7 @@ def test_an_agent_that_stood_still_never_blames_the_network(scene: Scene, tmp_pa
 
 
 def test_without_net_raw_ping_sockets_do(scene: Scene, tmp_path: Path) -> None:
-    scene.a.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+    scene.a.set_sysctls({"ipv4/ping_group_range": "0 0"})
     checks = [to_b("icmp"), to_b("icmp", B6), to_b("icmp", size=1_400)]
     rejected = make_check(A, C4, make_probe("icmp"), name=str(C))
     scene.r.nft(f"add rule inet test forward ip daddr {C4} reject with icmp type admin-prohibited")
@@ -345,6 +345,6 @@ def test_an_agent_finds_out_and_announces_how_it_may_ask(
     with Namespaces() as made:
         host = made.host("a")  # a fresh one lets no group ping
         if may_ping:
-            host.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+            host.set_sysctls({"ipv4/ping_group_range": "0 0"})
         said = host.run(*privilege, sys.executable, "-c", _TELL_CAPABILITIES).split()
     assert said == [*words, *sorted(KINDS)]

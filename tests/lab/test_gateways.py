@@ -88,7 +88,7 @@ def _wireguard_key(path: Path) -> tuple[Path, str]:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("pair")
-    with Namespaces(all_users=True, lives_s=1800) as network:
+    with Namespaces(all_users=True) as network:
         ops, west, east = (network.host(name) for name in ("ops", "west", "east"))
         network.link(ops, west, "10.1.0.0/24", "fd00:1::/64")
         network.link(west, east, "10.3.0.0/24", "fd00:3::/64")
@@ -190,11 +190,11 @@ def test_routing_rules_reverse_paths_interfaces_and_connections_are_read_from_th
     west = pair.west.host
     west.nft("add rule inet test forward ct state established counter accept")  # starts the tracking
     west.ip("rule add from 10.9.9.9 lookup main\n")
-    west.run("sysctl", "-qw", "net.ipv4.conf.wg0.rp_filter=1")
+    west.set_sysctls({"ipv4/conf/wg0/rp_filter": "1"})
     try:
         code, told, complaint = pair.status("-o", "json", "west")
     finally:
-        west.run("sysctl", "-qw", "net.ipv4.conf.wg0.rp_filter=0")
+        west.set_sysctls({"ipv4/conf/wg0/rp_filter": "0"})
         west.ip("rule del from 10.9.9.9 lookup main\n")
         west.nft()
     assert code == 0, told + complaint

@@ -44,7 +44,7 @@ def forget(router: Host, verdict: str) -> None:
         "add rule inet test forward tcp flags & (syn | ack) == syn accept",
         f"add rule inet test forward meta l4proto tcp {verdict}",
     )
-    router.run("sysctl", "-qw", f"net.netfilter.nf_conntrack_tcp_timeout_established={FORGET_S}")
+    router.set_sysctls({"netfilter/nf_conntrack_tcp_timeout_established": str(FORGET_S)})
 
 
 @BOTH

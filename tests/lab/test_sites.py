@@ -54,7 +54,7 @@ class SiteFleet(OperatorHost):
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteFleet]:
     folder = tmp_path_factory.mktemp("fleet")
-    with Namespaces(all_users=True, lives_s=1800) as network:
+    with Namespaces(all_users=True) as network:
         ops, gw, box = (network.host(name) for name in ("ops", "gw", "box"))
         network.link(ops, gw, "10.1.0.0/24", "fd00:1::/64")
         network.link(gw, box, "10.3.0.0/24", "fd00:3::/64")

@@ -48,7 +48,7 @@ class Site(OperatorHost):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Namespaces(all_users=True, lives_s=1800) as network:
+    with Namespaces(all_users=True) as network:
         ops, gw = network.host("ops"), network.host("gw")
         network.link(ops, gw, "10.1.0.0/24", "fd00:1::/64")
         keys = Keys(tmp_path_factory.mktemp("keys"))

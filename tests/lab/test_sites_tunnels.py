@@ -41,7 +41,7 @@ class Meeting(OperatorHost):
 
 @pytest.fixture(scope="module")
 def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meeting]:
-    with Namespaces(all_users=True, lives_s=1800) as network:
+    with Namespaces(all_users=True) as network:
         ops, box, node, pod = (network.host(name) for name in ("ops", "box", "node", "pod"))
         network.link(ops, box, "10.1.0.0/24", "fd00:1::/64")
         network.link(box, node, "10.2.0.0/24", "fd00:2::/64")

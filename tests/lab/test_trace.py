@@ -148,7 +148,7 @@ def test_an_icmp_flow_keeps_its_way_where_checksums_choose_it(scene: Scene, addr
 
 @BOTH
 def test_without_net_raw_an_icmp_trace_goes_by_ping_sockets(scene: Scene, address: str) -> None:
-    scene.a.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+    scene.a.set_sysctls({"ipv4/ping_group_range": "0 0"})
     with Asker(scene.a, within=("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-all")) as asker:
         answer = replace(scene, asker=asker).ask(address, transport="icmp")
         scene.s.nft(f"add rule inet test forward {FAMILY[address]} daddr {address} drop")
@@ -168,13 +168,13 @@ def test_a_router_that_limits_its_icmp_is_not_called_lossy(
     scene: Scene, address: str, transport: str
 ) -> None:
     """Linux's own limit: six errors for each receiver, then one every 300 ms."""
-    limit = ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit")
-    scene.s.run("sysctl", "-qw", *(f"{key}=300" for key in limit))
+    limit = ("ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit")
+    scene.s.set_sysctls(dict.fromkeys(limit, "300"))
     time.sleep(6 * 0.3)  # the allowance fills while nothing is sent; the test before may have emptied it
     try:
         answer = scene.ask(address, transport=transport, flows="20", patience="100")
     finally:
-        scene.s.run("sysctl", "-qw", *(f"{key}=0" for key in limit))
+        scene.s.set_sysctls(dict.fromkeys(limit, "0"))
     facts = texts(answer.details[0].facts)
     assert isinstance(answer.outcomes[0], Reached), answer
     assert "it limits its ICMP, packets pass" in str(facts["hop 3"]), facts

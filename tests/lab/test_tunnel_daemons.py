@@ -164,7 +164,7 @@ class Pair:
 
 
 def bring_up(folder: Path, kind: str) -> Iterator[Pair]:
-    with Namespaces(all_users=True, lives_s=600) as network:
+    with Namespaces(all_users=True) as network:
         ops, west, east = (network.host(name) for name in ("ops", "west", "east"))
         network.link(ops, west, "10.1.0.0/24", "fd00:1::/64")
         network.link(west, east, "10.3.0.0/24", "fd00:3::/64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from functools import partial
 
@@ -10,8 +11,16 @@ import pytest
 
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
-from netprobe.lab.daemons import why_not
 from tests.patience import wait_until
+
+
+def why_not() -> str:
+    """Why these daemons cannot run here; empty if they can."""
+    for program in ("openvpn", "/usr/lib/ipsec/charon"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    return "" if os.access("/dev/net/tun", os.R_OK | os.W_OK) else "/dev/net/tun cannot be opened"
+
 
 pytestmark = [
     pytest.mark.slow,  # one lab for each kind of tunnel

@@ -104,7 +104,7 @@ async def test_a_drop_is_walked_to_its_hop_and_an_open_door_is_a_leak(
 ) -> None:
     """Agents of the pod plane have no NET_RAW and may only open ping sockets."""
     for name in "ab":
-        hosts[name].run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+        hosts[name].set_sysctls({"ipv4/ping_group_range": "0 0"})
     router.nft("add rule inet test forward ip daddr 10.2.0.2 tcp dport 9771 drop")
     told = by_door(await look(hosts, tmp_path, OPEN, SHUT, ECHO, within=within))
     assert str(told["west tcp/9771"].verdict) == "leak"

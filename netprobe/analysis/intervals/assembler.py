@@ -33,6 +33,9 @@ class QuietWindows:
     """Windows of one interval in columns, of many agents, in which nothing is odd.
 
     What was asked was answered by whom it was meant for, or timed out. Row *i* of every column is one window.
+
+    Only simulated fleets speak so. It is here because a batch is judged by the assembler's own
+    rules (late, repeated, unknown), follows a new plan, and fills the arrays of an observation directly.
     """
 
     name: tuple[str, int]

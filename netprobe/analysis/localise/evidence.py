@@ -46,17 +46,12 @@ class EvidenceMatrix(Generic[L]):
             raise MisuseError("path_indices name a component that is not there")
 
     @classmethod
-    def of_paths(cls, rows: Iterable[Iterable[L]]) -> EvidenceMatrix[L]:
-        """One known path per row.
-
-        >>> EvidenceMatrix.of_paths([("a", "b"), ("b", "c")]).components
-        ('a', 'b', 'c')
-        """
-        return cls.of_path_sets((path,) for path in rows)
-
-    @classmethod
     def of_path_sets(cls, rows: Iterable[Iterable[Iterable[L]]]) -> EvidenceMatrix[L]:
-        """Each row with all paths its packets may have taken; components are numbered as they appear."""
+        """Each row with all paths its packets may have taken; components are numbered as they appear.
+
+        >>> EvidenceMatrix.of_path_sets([[("a", "b")], [("b", "c"), ("b", "d")]]).components
+        ('a', 'b', 'c', 'd')
+        """
         number_of: dict[L, int] = {}
         indices: list[int] = []
         path_ends, row_ends = [0], [0]
@@ -66,11 +61,6 @@ class EvidenceMatrix(Generic[L]):
                 path_ends.append(len(indices))
             row_ends.append(len(path_ends) - 1)
         return cls(tuple(number_of), *(np.array(part, np.int64) for part in (path_ends, indices, row_ends)))
-
-    @classmethod
-    def of_arrays(cls, components: tuple[L, ...], indptr: IntArray, indices: IntArray) -> EvidenceMatrix[L]:
-        """One known path per row, as CSR arrays."""
-        return cls(components, indptr, indices, np.arange(len(indptr), dtype=np.int64))
 
     @property
     def rows(self) -> int:
@@ -169,22 +159,6 @@ class Observations(Generic[L]):
             row = int(wrong[0])
             raise InputError(f"{int(self.lost[row])} lost of {int(self.sent[row])} sent", where=f"row {row}")
 
-    @classmethod
-    def none_yet(cls, matrix: EvidenceMatrix[L]) -> Observations[L]:
-        """Nothing measured."""
-        zero = np.zeros(matrix.rows, np.int64)
-        return cls(matrix, zero, zero)
-
-    def plus(self, rows: IntArray, sent: IntArray, lost: IntArray) -> Observations[L]:
-        """These observations and one batch more; a row may stand in the batch several times."""
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self.matrix.rows:
-            raise InputError(f"a row outside 0–{self.matrix.rows - 1}", where="batch")
-        return Observations(
-            self.matrix,
-            self.sent + _add_up(rows, sent, self.matrix.rows),
-            self.lost + _add_up(rows, lost, self.matrix.rows),
-        )
-
     def around(self, components: IntArray, *, alone: bool = False) -> tuple[Observations[L], IntArray]:
         """Only the measured rows that cross *components*, and the number each of them has here.
 
@@ -195,10 +169,6 @@ class Observations(Generic[L]):
         rows = np.flatnonzero(crossing & (self.sent > 0))
         matrix = self.matrix.select(rows, components=components if alone else None)
         return Observations(matrix, self.sent[rows], self.lost[rows]), rows
-
-    def minus(self, rows: IntArray, sent: IntArray, lost: IntArray) -> Observations[L]:
-        """These observations without a batch added before (a window that has become too old)."""
-        return self.plus(rows, -sent, -lost)
 
     @cached_property
     def classes(self) -> IntArray:
@@ -262,12 +232,6 @@ def _cross(matrix: EvidenceMatrix[L]) -> Crossings:
     pair, count = np.unique(row * len(matrix.components) + matrix.path_indices, return_counts=True)
     row, component = np.divmod(pair, len(matrix.components))
     return Crossings(row, component, count / matrix.paths_per_row[row])
-
-
-def _add_up(rows: IntArray, counts: IntArray, size: int) -> IntArray:
-    total = np.zeros(size, np.int64)
-    np.add.at(total, rows, counts)
-    return total
 
 
 def _scatter(numbers: IntArray) -> npt.NDArray[np.uint64]:

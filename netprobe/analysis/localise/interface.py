@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol
+from typing import Generic
 
-from netprobe.analysis.localise.evidence import L, Observations
+from netprobe.analysis.localise.evidence import L
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,3 @@ class Localisation(Generic[L]):
     """Rows that lost packets and cross no suspect."""
     background: float | None = None
     """Loss per healthy component the engine assumed or estimated, 0–1; None where it has no such rate."""
-
-
-class Localiser(Protocol):
-    """An engine: frozen parameters, one pure method."""
-
-    def localise(self, observations: Observations[L]) -> Localisation[L]:
-        """Name the components that best explain what was lost."""
-        ...

@@ -40,7 +40,6 @@ SO_RXQ_OVFL = 40
 _SO_MEMINFO = 55
 _MEMINFO_DROPS = 8
 _MSG_DONTWAIT = 0x40
-_MSG_TRUNC = 0x20
 
 
 def socket_names(addresses: Rows, ports: NDArray[np.uint16], *, v6: bool, scopes: int = 0) -> Rows:

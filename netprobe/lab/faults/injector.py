@@ -168,7 +168,7 @@ class FaultInjector:
                 self._state.denied_zones(cluster).unlink(missing_ok=True)
 
     def _nft(self, host: str, script: str) -> None:
-        self._namespaces.run(host, ["nft", "-f", "-"], text=script)
+        self._namespaces.of(host).load_rules(script)
 
     def _set_links(self, host: str, interfaces: tuple[str, ...], state: str) -> None:
         with netlink(self._namespaces, host) as ipr:
@@ -215,22 +215,21 @@ class FaultInjector:
     def _drop_peer(self, host: str, interface: str) -> None:
         if interface in self.tunnel_ends:
             public = self.tunnel_ends[interface].far_public
-            self._namespaces.run(host, ["wg", "set", interface, "peer", public, "remove"])
+            self._namespaces.of(host).run("wg", "set", interface, "peer", public, "remove")
         else:
             self._set_links(host, (interface,), "down")
 
     def _restore_peer(self, host: str, interface: str) -> None:
         if interface in self.tunnel_ends:
             arguments = self.tunnel_ends[interface].peer_arguments()
-            self._namespaces.run(host, ["wg", "set", interface, *arguments])
+            self._namespaces.of(host).run("wg", "set", interface, *arguments)
         else:
             self._raise_links(host, (interface,))
 
     def _forget_flows(self, plan: FaultPlan) -> None:
         for host in plan.forget_flows:
-            with self._namespaces.inside(
-                host
-            ):  # for the whole block: the socket is opened at its first request
+            # For the whole block: the socket is opened at its first request.
+            with self._namespaces.of(host).entered():
                 tracking = NFCTSocket()
                 try:
                     tracking.flush()

@@ -35,7 +35,7 @@ print(*sweep_ports(sys.argv[1:], [80, 81, 82, 83], Transport.TCP).verdicts)
 def test_port_verdicts_come_by_connecting_where_net_raw_is_missing() -> None:
     with joined() as pair:
         unlimited(pair.far)
-        pair.far.filter(RULES)
+        pair.far.load_rules(RULES)
         with pair.far.entered():
             listener = socket.create_server((FAR_V4, 80))
         drop = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
@@ -48,7 +48,7 @@ def test_port_verdicts_come_by_connecting_where_net_raw_is_missing() -> None:
 def test_every_kind_of_door_is_told_apart_and_nothing_stays_open() -> None:
     with joined() as pair:
         unlimited(pair.far)
-        pair.far.filter(RULES)
+        pair.far.load_rules(RULES)
         with pair.far.entered():
             listener = socket.create_server(
                 ("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512

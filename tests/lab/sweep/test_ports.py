@@ -31,7 +31,7 @@ def pair() -> Iterator[NamespacePair]:
 @contextmanager
 def standing(pair: NamespacePair, firewall: Firewall, transport: Transport) -> Iterator[None]:
     """The firewall and its listeners, in the far namespace."""
-    pair.far.filter(firewall.rules)
+    pair.far.load_rules(firewall.rules)
     command = pair.far.command(
         sys.executable, "-m", "benchmarks.responders", transport, *map(str, firewall.listening)
     )
@@ -61,7 +61,7 @@ def test_verdicts_are_the_truth_and_nmap_s(pair: NamespacePair, transport: Trans
 
 def test_the_default_limit_of_linux_does_not_turn_closed_into_filtered(pair: NamespacePair) -> None:
     """Six ICMP errors at once, then one per second and peer."""
-    pair.far.run("sysctl -qw net.ipv4.icmp_ratelimit=1000 net.ipv4.icmp_ratemask=6168")
+    pair.far.set_sysctls({"ipv4/icmp_ratelimit": "1000", "ipv4/icmp_ratemask": "6168"})
     with pair.near.entered():
         swept = sweep_ports([FAR_V4], range(2000, 2012), Transport.UDP, seed=1)
     assert set(swept.verdicts.tolist()) == {Verdict.CLOSED}
@@ -69,8 +69,10 @@ def test_the_default_limit_of_linux_does_not_turn_closed_into_filtered(pair: Nam
 
 
 def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: NamespacePair) -> None:
-    pair.far.filter("table ip t {\nchain c {\ntype filter hook input priority 0\nip protocol tcp drop\n}\n}")
-    pair.far.filter(
+    pair.far.load_rules(
+        "table ip t {\nchain c {\ntype filter hook input priority 0\nip protocol tcp drop\n}\n}"
+    )
+    pair.far.load_rules(
         "table ip u {\nchain c {\ntype filter hook input priority 0\nip daddr 10.9.0.2 drop\n}\n}"
     )
     with pair.near.entered():
@@ -80,7 +82,7 @@ def test_a_dead_host_is_unknown_and_a_shut_one_filtered(pair: NamespacePair) -> 
 
 
 def test_both_families_and_who_rejected(pair: NamespacePair) -> None:
-    pair.far.filter(
+    pair.far.load_rules(
         "table inet t {\nchain c {\ntype filter hook input priority 0\n"
         "meta nfproto ipv6 tcp dport 81 reject with icmpv6 type admin-prohibited\n"
         "meta nfproto ipv4 tcp dport 81 reject with icmp type admin-prohibited\n}\n}"
@@ -107,7 +109,7 @@ def test_each_code_is_told_and_a_port_unreachable_to_udp_is_closed(
         f"{family} daddr {address} {transport} dport {100 + code} reject with {icmp} type {word}"
         for word, code in codes.items()
     )
-    pair.far.filter(f"table inet t {{\nchain c {{\ntype filter hook input priority 0\n{rules}\n}}\n}}")
+    pair.far.load_rules(f"table inet t {{\nchain c {{\ntype filter hook input priority 0\n{rules}\n}}\n}}")
     with pair.near.entered():
         swept = sweep_ports([address], [100 + code for code in codes.values()], transport, seed=1)
     told = [swept.verdict(row) for row in range(len(codes))]
@@ -127,7 +129,7 @@ def test_an_answer_lost_on_its_way_back_is_filtered(
     family, icmp = ("ip", "icmp") if address == FAR_V4 else ("ip6", "icmpv6")
     hidden = f"{family} saddr {address} meta l4proto {{ tcp, udp }} drop"
     unheard = f"{family} saddr {address} {icmp} type destination-unreachable drop"
-    pair.far.filter(
+    pair.far.load_rules(
         f"table inet t {{\nchain c {{\ntype filter hook output priority 0\n{hidden}\n{unheard}\n}}\n}}"
     )
     with pair.near.entered():

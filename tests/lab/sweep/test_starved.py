@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.namespaces import HeldNamespace, NamespacePair, joined, unlimited, why_not
+from benchmarks.namespaces import NamespacePair, joined, unlimited, why_not
 from netprobe.engine.sweep.echo_scan import sweep_echoes
+from netprobe.lab.network_namespace import NetworkNamespace
 from netprobe.model.verdict import Transport, Verdict
 
 pytestmark = [
@@ -38,7 +39,7 @@ print(*swept.verdicts, flush=True)
 """
 
 
-def sweep_stopped(near: HeldNamespace, *words: str) -> list[str]:
+def sweep_stopped(near: NetworkNamespace, *words: str) -> list[str]:
     """The verdicts of a process that is stopped again and again while it asks."""
     command = near.command(*words, sys.executable, "-c", SWEEP)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asker:
@@ -66,7 +67,7 @@ def test_a_sweep_that_is_stopped_calls_nothing_filtered_that_passes(words: Seque
     """Stopped from a quarter of a second on, it has most of its questions still to ask."""
     with joined() as pair:
         unlimited(pair.far)
-        pair.far.filter(RULES)
+        pair.far.load_rules(RULES)
         with listening(pair):
             told = sweep_stopped(pair.near, *words)
     wanted = [word_of(port) for _ in range(HOSTS) for port in PORTS]
@@ -95,7 +96,7 @@ def test_an_echo_that_takes_longer_than_its_time_is_an_echo() -> None:
     """Echoes queue for more than a second in front of a slow line, as they do for a starved processor."""
     hosts = [f"10.9.0.{number}" for number in range(1, 251)]
     with joined() as pair:
-        pair.far.run("tc qdisc add dev cable root tbf rate 80kbit burst 2kb latency 10s")
+        pair.far.shell("tc qdisc add dev cable root tbf rate 80kbit burst 2kb latency 10s")
         with pair.near.entered():
             told = sweep_echoes([], hosts, key=b"k", rate=10_000)
     assert Counter(one.verdict for one in told) == {Verdict.OPEN: len(hosts)}

@@ -41,7 +41,7 @@ def pair() -> Iterator[NamespacePair]:
 def firewall(pair: NamespacePair, rules: str, *, at: str = "far", hook: str = "input") -> None:
     chain = f"chain c {{\ntype filter hook {hook} priority 0\n{rules}\n}}"
     namespace = pair.far if at == "far" else pair.near
-    namespace.filter(f"table inet t {{\n{chain}\n}}\n")
+    namespace.load_rules(f"table inet t {{\n{chain}\n}}\n")
 
 
 def kernel_table(name: str) -> list[str]:
@@ -132,9 +132,9 @@ def test_a_local_firewall_is_our_own_trouble(pair: NamespacePair) -> None:
 
 
 def test_a_router_tells_the_mtu(pair: NamespacePair) -> None:
-    pair.far.run(
+    pair.far.set_sysctls({"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"})
+    pair.far.shell(
         """
-        sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
         ip link add narrow mtu 1280 type veth peer name other
         ip link set other up
         ip link set narrow up
@@ -142,7 +142,7 @@ def test_a_router_tells_the_mtu(pair: NamespacePair) -> None:
         ip -6 route add fd07::/64 dev narrow
         """
     )
-    pair.near.run(f"ip route add 10.7.0.0/24 via {FAR_V4}; ip -6 route add fd07::/64 via {FAR_V6}")
+    pair.near.shell(f"ip route add 10.7.0.0/24 via {FAR_V4}; ip -6 route add fd07::/64 via {FAR_V6}")
     questions = SweepTargets.of(TargetProtocol.ICMP, ["10.7.0.1", "fd07::1"], sizes=1400)
     with Sweep(questions, key=KEY, seed=1) as sweep:
         for _ in range(2):  # a remembered path MTU must not turn the second one into our own error
@@ -215,7 +215,7 @@ except SystemRefusedError as error:
 
 
 def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: NamespacePair) -> None:
-    pair.near.run("sysctl -qw 'net.ipv4.ping_group_range=0 1000'")
+    pair.near.set_sysctls({"ipv4/ping_group_range": "0 1000"})
     words = pair.near.command(
         "setpriv",
         "--bounding-set=-net_raw",
@@ -234,7 +234,7 @@ def test_without_net_raw_echoes_go_through_unprivileged_sockets(pair: NamespaceP
 
 def test_forged_answers_do_not_count(pair: NamespacePair) -> None:
     """The far end answers nothing itself, but sends echo replies that know everything except the cookie."""
-    pair.far.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
+    pair.far.set_sysctls({"ipv4/icmp_echo_ignore_all": "1"})
     with pair.far.entered():
         forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         forger.settimeout(5)

@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.known_paths import matrix_of_paths
+from benchmarks.localisers.localiser import Localiser
 from benchmarks.localisers.netbouncer import NetBouncer
 from benchmarks.localisers.vote007 import Vote007
-from netprobe.analysis.localise.evidence import EvidenceMatrix, Observations
+from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
-from netprobe.analysis.localise.interface import Localiser
 from netprobe.analysis.localise.set_cover import SetCover
 
 ENGINES: dict[str, Localiser] = {
@@ -26,7 +27,7 @@ def observe(lost: dict[int, int], *, sent: int = 5, silent: tuple[int, ...] = ()
     losses = np.zeros(len(PATHS), np.int64)
     for row, count in lost.items():
         losses[row] = count
-    return Observations(EvidenceMatrix.of_paths(PATHS), counts, losses)
+    return Observations(matrix_of_paths(PATHS), counts, losses)
 
 
 def test_a_dead_part_is_what_all_bad_rows_share_and_no_good_row_crosses() -> None:
@@ -45,7 +46,7 @@ def test_rows_nobody_measured_neither_accuse_nor_acquit() -> None:
 
 
 def test_a_row_that_every_suspect_is_acquitted_of_stays_unexplained() -> None:
-    matrix = EvidenceMatrix.of_paths([("a",), ("a",)])
+    matrix = matrix_of_paths([("a",), ("a",)])
     counts = np.array([5, 5])
     answer = SetCover().localise(Observations(matrix, counts, np.array([5, 0])))
     assert answer.suspects == ()
@@ -64,7 +65,7 @@ def test_what_lies_behind_a_dead_part_is_hidden_not_innocent(name: str) -> None:
     paths = [("gate", "far", "x"), ("gate", "far", "y"), ("gate", "z"), ("x",), ("y",), ("z",), ("gate", "w")]
     sent = np.full(len(paths), 10)
     lost = np.array([10, 10, 10, 0, 0, 0, 10])
-    answer = ENGINES[name].localise(Observations(EvidenceMatrix.of_paths(paths), sent, lost))
+    answer = ENGINES[name].localise(Observations(matrix_of_paths(paths), sent, lost))
     assert [suspect.components for suspect in answer.suspects] == [("gate",)]
     assert answer.hidden == ("far", "w")
     assert answer.innocent == ("x", "y", "z")
