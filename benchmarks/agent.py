@@ -91,7 +91,7 @@ def run(arguments: list[str]) -> dict[str, object]:
     figures["targets_are_asked_every_s"] = INTERVAL_S
     figures["load"] = round(os.getloadavg()[0], 1)
     figures["interpreter"] = sys.version
-    figures["peer"] = f"{_PEER}: icmp probes over HTTP; answers nobody"
+    figures["peer"] = f"{_PEER}: icmp probes over HTTP; answers no probes"
     for targets in chosen.targets:
         peer = None if chosen.without_peer else measure_peer(targets, intervals=chosen.intervals)
         figures |= _named("peer_", targets, peer)
@@ -289,7 +289,7 @@ def _wait_until_open(namespace: NetworkNamespace, port: int) -> None:
     command = namespace.command("ss", "-Hltn", f"sport = :{port}")
     while not subprocess.run(command, capture_output=True, check=True).stdout:
         if time.monotonic() > until:
-            raise RuntimeError(f"nobody listens on port {port}")
+            raise RuntimeError(f"no process listens on port {port}")
         time.sleep(0.1)
 
 

@@ -34,7 +34,7 @@ from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.pairs import find_node_pairs
 from netprobe.planning.policy import PlanPolicy
 
-PLANNED = "as agents are sent it: both planes, variants, services, names, every overlay, route and door"
+PLANNED = "as agents are sent it: both planes, variants, services, names, every overlay, route and port"
 """What the large figures speak of."""
 PACKETS = 20
 HEALTHY_LOSS = 1e-5

@@ -290,7 +290,7 @@ def _path(
 ) -> PathStatus:
     since = TAKEN_NS - 90 * SECOND_NS
     if check.source in silent or check.target.name in {str(agent) for agent in silent}:
-        return PathStatus(check.id, PathState.UNKNOWN, TAKEN_NS - 6 * SECOND_NS, Prose("nobody measured"))
+        return PathStatus(check.id, PathState.UNKNOWN, TAKEN_NS - 6 * SECOND_NS, Prose("not measured"))
     sent = 10 * check.count
     lost_out = round(sent * max((lossy.get(each, 0.0) for each in legs.forward), default=0.0))
     lost_back = round((sent - lost_out) * max((lossy.get(each, 0.0) for each in legs.back), default=0.0))
@@ -393,7 +393,9 @@ def dns_finding() -> Finding:
         components=(part.dns(DEV),),
         cause=Cause.DNS_DOWN,
         confidence=0.95,
-        summary=Prose("The DNS server of dev-on-premise answers nobody, although its address can be pinged."),
+        summary=Prose(
+            "The DNS server of dev-on-premise answers no agent, although its address can be pinged."
+        ),
         evidence_for=(Evidence(Prose("all 12 DNS checks of the cluster time out")),),
         first_seen_ns=TAKEN_NS - 20 * SECOND_NS,
         last_seen_ns=TAKEN_NS,

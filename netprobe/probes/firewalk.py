@@ -314,7 +314,7 @@ def _describe(heard: Expired | Ended | None) -> str:
         case Ended() if isinstance(heard.outcome, Reached):
             return "the target answers"
         case Ended() if isinstance(heard.outcome, Refused):
-            return "the target refuses it: nobody listens, nothing drops it"
+            return "the target refuses it: no process listens, nothing drops it"
         case Ended() if isinstance(heard.outcome, TimedOut):
             return "this host's own packet filter drops it"
         case _:

@@ -193,7 +193,7 @@ def _describe_end(ended: Ended) -> str:
         case Reached():
             return f"target answers{f' as {ended.answered_by}' if ended.answered_by else ''}"
         case Refused():
-            return "target refuses the port: nobody listens"
+            return "target refuses the port: no process listens"
         case WrongPeer(_, answered_by):
             return f"the wrong peer answers: {answered_by}"
         case Rejected(sender, icmp_type, icmp_code):

@@ -145,7 +145,7 @@ def validate(probe: Probe) -> None:
     parts = text.split(",")
     if not all(part.isdecimal() and 1 <= int(part) <= MAX_GAP_S for part in parts) or len(parts) > MAX_GAPS:
         raise InputError(
-            f"{text!r} is no list of at most {MAX_GAPS} gaps of 1–{MAX_GAP_S} s", where="options.gaps"
+            f"{text!r} is not a list of at most {MAX_GAPS} gaps of 1–{MAX_GAP_S} s", where="options.gaps"
         )
     gaps = [int(part) for part in parts]
     if gaps != sorted(set(gaps)):

@@ -103,7 +103,7 @@ def format_sizes(sizes: Sizes) -> Iterator[tuple[str, str]]:
     """Each direction as a line of facts, in the words ``ok``, ``reduced`` and ``blackhole``."""
     out, back = sizes.out_passes, sizes.back_passes
     if sizes.is_blackhole_out:
-        yield "forward", f"blackhole: {out} bytes pass, larger ones vanish and nobody says so"
+        yield "forward", f"blackhole: {out} bytes pass, larger ones vanish without an error"
     elif sizes.reported is not None:
         yield "forward", f"reduced: {out} bytes pass, as {sizes.reported[1]} says; path MTU discovery works"
     elif sizes.is_own_limit:

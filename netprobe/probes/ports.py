@@ -115,13 +115,13 @@ def entries_of(probe: Probe, key: str, count: int, *, for_all: bool = False) -> 
     return entries
 
 
-def write_port_targets(doors: Sequence[PortTargets]) -> dict[str, str]:
-    """The options that carry *doors*, beside the first one's address."""
-    options = {"also": ",".join(one.address for one in doors[1:])}
+def write_port_targets(targets: Sequence[PortTargets]) -> dict[str, str]:
+    """The options that carry *targets*, beside the first one's address."""
+    options = {"also": ",".join(one.address for one in targets[1:])}
     for transport in _NUMBERED:
-        options[str(transport)] = _join([write_ports(one.of(transport)) for one in doors])
-    options["agents"] = _join([write_ports(one.agents) for one in doors])
-    options["icmp"] = _join(["1" if one.icmp else "" for one in doors])
+        options[str(transport)] = _join([write_ports(one.of(transport)) for one in targets])
+    options["agents"] = _join([write_ports(one.agents) for one in targets])
+    options["icmp"] = _join(["1" if one.icmp else "" for one in targets])
     return options
 
 

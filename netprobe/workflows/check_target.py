@@ -51,7 +51,7 @@ def find_source(inventory: Inventory, text: str) -> AgentId:
     for agent in candidates:
         if agent in agents:
             return agent
-    raise InputError(f"{candidates[0]} is no agent of this fleet", where="SOURCE")
+    raise InputError(f"{candidates[0]} is not an agent of this fleet", where="SOURCE")
 
 
 def make_check(inventory: Inventory, source: str, target: str, wanted: CheckRequest) -> Check:
@@ -92,7 +92,7 @@ def find_target(inventory: Inventory, text: str, *, versions: list[int]) -> Targ
     candidates = list(_named(inventory, text)) or list(_addressed(inventory, text))
     if not candidates:
         raise InputError(
-            f"{text!r} is no agent, node, service or DNS of this fleet, and no allowed address",
+            f"{text!r} is not an agent, node, service or DNS of this fleet, nor an allowed address",
             where="TARGET",
         )
     fitting = [target for target in candidates if _version_of(target.address) in versions]

@@ -60,7 +60,7 @@ def find_agents(inventory: Inventory, hosts: dict[str, SshAccess]) -> dict[str, 
         if cluster is not None and not cluster.is_site:
             raise InputError(f"{name} is a node of a Kubernetes cluster: its agents are a DaemonSet")
         if agent not in meant:
-            raise InputError(f"{name} has no host_addresses: nobody could ask its agent")
+            raise InputError(f"{name} has no host_addresses: no peer could probe its agent")
         found[name] = agent
     return found
 

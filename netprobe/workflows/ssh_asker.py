@@ -108,7 +108,7 @@ async def _ask_doors(host: SshHost, check: Check) -> CheckAnswer:
     for number, (address, transport, port) in enumerate(_doors_of(check)):
         if number >= _MOST_DOORS:
             told: Outcome = NotMeasured(
-                Prose(f"more than {_MOST_DOORS} doors: a host without an agent asks one by one")
+                Prose(f"more than {_MOST_DOORS} ports: a host without an agent asks one by one")
             )
         else:
             told = (await _ask_one(host, str(transport), address, port)).outcome

@@ -43,7 +43,7 @@ class InstalledFleet:
 
     def until(self, wanted: Callable[[Snapshot], bool], *, never: str = "") -> Snapshot:
         """Ask until the snapshot is as wanted; a finding of a cause that matches *never* fails at once."""
-        until, last = time.monotonic() + PATIENCE_S, "nobody answered"
+        until, last = time.monotonic() + PATIENCE_S, "no answer"
         while time.monotonic() < until:
             try:
                 snapshot = self.source.load()

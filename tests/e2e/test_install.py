@@ -267,8 +267,8 @@ def test_nothing_is_changed_where_one_cluster_does_not_let_us(
         assert result.exit_code in {1, 2}
         assert complaint in str(result.exception) + result.output
         assert "\n" not in str(result.exception)
-    result = do(fleet, verb, "--context", "nobody")
-    assert "no context is called 'nobody'; there are: " in str(result.exception)
+    result = do(fleet, verb, "--context", "absent")
+    assert "no context is called 'absent'; there are: " in str(result.exception)
     assert left_behind(fleet, PROD) == []
 
 

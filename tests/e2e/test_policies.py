@@ -37,15 +37,15 @@ allow  ops/idle, shop/db, shop/web → ops/report: tcp/8080 tcp/8090
 deny   edge/gate → shop/db: tcp/5432 tcp/8080 tcp/8090 tcp/9187
        egress by edge/quiet
 deny   ops/idle → shop/db: tcp/5432 tcp/8080 tcp/8090 tcp/9187
-       ingress by shop/db-doors
+       ingress by shop/db-ports
 deny   ops/report → shop/db: tcp/5432 tcp/8080 tcp/8090
-       ingress by shop/db-doors
+       ingress by shop/db-ports
 allow  ops/report → shop/db: tcp/9187
-       ingress by shop/db-doors
+       ingress by shop/db-ports
 allow  shop/web → shop/db: tcp/5432
-       ingress by shop/db-doors
+       ingress by shop/db-ports
 deny   shop/web → shop/db: tcp/8080 tcp/8090 tcp/9187
-       ingress by shop/db-doors
+       ingress by shop/db-ports
 deny   edge/gate → shop/web: tcp/8080 tcp/8090
        egress by edge/quiet
 deny   ops/idle, ops/report → shop/web: tcp/8080 tcp/8090
@@ -73,7 +73,7 @@ def policy(qualified: str, **spec: object) -> dict[str, object]:
 POLICIES = (
     # Named ports, and one peer of both selectors: a team's pods of one kind, not every pod of that kind.
     policy(
-        "shop/db-doors",
+        "shop/db-ports",
         podSelector=selector(app="db"),
         ingress=[
             {"from": [{"podSelector": selector(app="web")}], "ports": [{"port": "pg"}]},

@@ -69,8 +69,8 @@ def expired_token(clusters: Clusters) -> str:
 
 
 def test_a_context_that_does_not_exist(clusters: Clusters) -> None:
-    told = visit(clusters, "--context", "nobody")
-    assert f"no context is called 'nobody'; there are: {PROD}" in told
+    told = visit(clusters, "--context", "absent")
+    assert f"no context is called 'absent'; there are: {PROD}" in told
 
 
 def test_an_expired_token(clusters: Clusters, tmp_path: Path) -> None:

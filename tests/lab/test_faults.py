@@ -354,7 +354,7 @@ WRONG = {
     "parameter": ("node-down", {"host": PW1}, "node-down has no parameter 'host'; it has node"),
     "missing parameter": ("node-down", {}, "node-down needs node=CLUSTER/NODE"),
     "node": ("node-down", {"node": f"{PROD}/w9"}, f"node: unknown node '{PROD}/w9'"),
-    "a gateway is no worker": ("node-down", {"node": PGW}, "use the fault gateway-down"),
+    "a gateway is not a worker": ("node-down", {"node": PGW}, "use the fault gateway-down"),
     "cluster": ("gateway-down", {"cluster": "mars"}, "cluster: unknown cluster 'mars'"),
     "share": ("tunnel-lossy", {**between(PROD, DEV), "percent": "130"}, "percent: '130' is not"),
     "no link": ("tunnel-down", between(PROD, PROD), "no link connects"),

@@ -371,8 +371,8 @@ def test_a_reset_by_a_firewall_ends_a_walk_like_the_target_s_own(scene: Scene, a
     told = scene.ask({name: WALKS[name] for name in ("trace-tcp", "firewalk")}, address)
     assert {answer.outcomes[0].kind for answer in told.values()} == {OutcomeKind.REACHED}, told
     facts = {name: texts(answer.details[0].facts) for name, answer in told.items()}
-    assert str(facts["trace-tcp"]["hop 2"]).startswith("target refuses the port: nobody listens"), facts
-    refused = "the target refuses it: nobody listens, nothing drops it"
+    assert str(facts["trace-tcp"]["hop 2"]).startswith("target refuses the port: no process listens"), facts
+    refused = "the target refuses it: no process listens, nothing drops it"
     assert facts["firewalk"][f"port {servers.HTTP}"] == refused
 
 

@@ -72,7 +72,7 @@ def test_names_are_answered_by_each_clusters_own_server(lab: Lab) -> None:
             f"dns {server_v4} {own} A tcp",
             f"dns {server_v4} {own} SRV",
             f"dns {server_v4} {everywhere} A",
-            f"dns {server_v4} nobody.netprobe.svc.cluster.local A",
+            f"dns {server_v4} absent.netprobe.svc.cluster.local A",
             f"dns {server_v4} example.org A",
         )
         every = sorted(one.services[0].addresses[0] for one in lab.plan.clusters)

@@ -94,7 +94,7 @@ def _build_sick_hypothesis(
         evidence=(
             Evidence(Prose("it delivers no reports")),
             Evidence(Prose(f"{len(pinged)} agents ping its address and are answered"), index.ids(pinged)),
-            Evidence(Prose("nobody gets an answer from the agent itself"), index.ids(core)),
+            Evidence(Prose("no check gets an answer from the agent itself"), index.ids(core)),
         ),
     )
 

@@ -84,7 +84,9 @@ def _hear_peers(
     towards = [check for each in late for check in index.to_agent.get(each.pod.agent, ())]
     asked = [check for check in towards if observation is not None and check.number in observation.seen]
     if observation is None or not asked:
-        yield Evidence(Prose("nobody asks their addresses now: whether they can be reached is not measured"))
+        yield Evidence(
+            Prose("no agent probes their addresses now: whether they can be reached is not measured")
+        )
         return
     good = [check for check in asked if observation.seen[check.number].reached]
     own = [check for check in good if check.aspect in {Aspect.UDP, Aspect.V6}]

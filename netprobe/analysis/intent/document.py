@@ -85,7 +85,7 @@ class _IntentReader:
     def _group(self, name: str, group: GroupDoc) -> Group:
         at = ("groups", name)
         if name in BUILT_IN_GROUPS:
-            raise self._located.error(f"{name!r} always exists and cannot be defined anew", *at)
+            raise self._located.error(f"{name!r} always exists and cannot be defined again", *at)
         for index, text in enumerate(group.cidrs):
             try:
                 ipaddress.ip_network(text)
@@ -115,7 +115,7 @@ class _IntentReader:
         try:
             expires = dt.date.fromisoformat(exception.expires)
         except ValueError as error:
-            raise self._located.error(f"{exception.expires!r} is no day", *at, "expires") from error
+            raise self._located.error(f"{exception.expires!r} is not a date", *at, "expires") from error
         if expires < self._today:
             what = f"expired on {expires}: ask {exception.owner}, then renew or remove the exception"
             raise self._located.error(what, *at, "expires")

@@ -129,7 +129,7 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
     """A deviation as a finding; *watch* names who watches."""
     part = intent_rule(told.source, told.target, rule=told.rule)
     cause = _CAUSES[told.verdict]
-    doors = f"{told.cells:,} door{' is' if told.cells == 1 else 's are'}"
+    ports = f"{told.cells:,} port{' is' if told.cells == 1 else 's are'}"
     said = "forbids" if cause is Cause.INTENT_LEAK else "allows"
     seen = "reachable all the same" if cause is Cause.INTENT_LEAK else "not reachable"
     return Finding(
@@ -137,7 +137,7 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
         (part,),
         cause,
         1.0,
-        Prose(f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {doors} {seen}."),
+        Prose(f"The rule {told.rule!r} {said} {told.source} → {told.target}, but {ports} {seen}."),
         evidence_for=(
             Evidence(told.example),
             Evidence(Prose(f"asked again and again by netprobe verify -f {watch}")),
@@ -145,7 +145,7 @@ def find_deviation(told: Deviation, *, watch: str, first_seen_ns: int, last_seen
         first_seen_ns=first_seen_ns,
         last_seen_ns=last_seen_ns,
         next_step=Prose(
-            f"netprobe verify -f {watch} --locate all: every door, and where it is lost or let through"
+            f"netprobe verify -f {watch} --locate all: every port, and where it is lost or let through"
         ),
     )
 

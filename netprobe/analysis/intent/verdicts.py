@@ -70,7 +70,7 @@ def judge_cells(
     for cell in cells:
         sight = sights.get(cell)
         if sight is None:
-            yield CellResult(cell, CellVerdict.UNPROVEN, Prose("nobody was there to ask"))
+            yield CellResult(cell, CellVerdict.UNPROVEN, Prose("no agent was there to ask"))
             continue
         if sight.verdict is Verdict.FILTERED and not _has_witness(cell, sight, alive):
             sight = replace(sight, verdict=Verdict.UNKNOWN, reason=_NO_WITNESS)
@@ -89,7 +89,7 @@ def _judge(cell: Cell, sight: PortObservation, responders: frozenset[PortSpec]) 
         case Verdict.CLOSED if cell.needs is Requirements.PATH:
             return _tell(cell, CellCause.PATH_FREE, "the host itself refuses: the way is free")
         case Verdict.CLOSED if is_meant:
-            return _tell(cell, CellCause.REFUSED, "refused: nobody listens, or something resets")
+            return _tell(cell, CellCause.REFUSED, "refused: no process listens, or something resets")
         case Verdict.CLOSED:
             why = "refused by that address: a free way without a listener, or a firewall's reset"
             return CellResult(cell, CellVerdict.UNPROVEN, Prose(why), cause=CellCause.REFUSED)

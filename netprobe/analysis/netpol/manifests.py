@@ -77,7 +77,7 @@ class _ManifestReader:
     def read(self, located: Located, data: object, at: tuple[Step, ...], kind: str = "") -> None:
         """Read one object; *kind* is what the list around it says, where the object itself does not."""
         if not isinstance(data, dict):
-            raise located.error("is no Kubernetes object", *at)
+            raise located.error("is not a Kubernetes object", *at)
         kind = data.get("kind") or kind
         if not isinstance(kind, str) or not kind:
             raise located.error("has no 'kind'", *at)

@@ -59,7 +59,7 @@ def find_end(inventory: Inventory, text: str) -> Endpoint:
     """The end called *text*. Raises `InputError` where nothing, or more than one thing, is called so."""
     words = text.split("/")
     if not all(words) or len(words) > 3:
-        raise InputError(f"{text!r} is no cluster, cluster/node[/plane] or cluster/namespace/service")
+        raise InputError(f"{text!r} is not a cluster, cluster/node[/plane] or cluster/namespace/service")
     if len(words) == 1:
         return _find_short(inventory, text)
     cluster = find_cluster(inventory, words[0])

@@ -86,7 +86,7 @@ def explain_pair(
     Raises `InputError` where *source* is a service: services do not ask.
     """
     if source.kind is EndpointKind.SERVICE:
-        raise InputError(f"{source.name} is a service, which asks nobody; name an agent, node or cluster")
+        raise InputError(f"{source.name} is a service and asks nothing; name an agent, node or cluster")
     pair = _PairChecks(snapshot, source, target, feels)
     finding = pair.find_finding()
     state = pair.state
@@ -195,7 +195,7 @@ class _PairChecks:
         pings = [check for check in asked if check.probe.kind == "icmp"]
         talks = [c for c in asked if c.probe.kind in {"udp", "tcp", "http"} and c.layer is not Layer.SERVICE]
         if not talks:
-            return PathStep("endpoint", PathState.UNKNOWN, "nobody asks it directly")
+            return PathStep("endpoint", PathState.UNKNOWN, "no check asks it directly")
         states = {self.status(check).state for check in talks}
         up = sum(self.status(check).state is PathState.UP for check in talks)
         told = f"{up} of {len(talks)} checks from anywhere are answered by it"
@@ -203,13 +203,13 @@ class _PairChecks:
             return self._counted("endpoint", PathState.UP, talks, told)
         if PathState.DOWN in states and any(self.status(check).state is PathState.UP for check in pings):
             return self._counted("endpoint", PathState.DOWN, talks, f"{told}, though its address pings")
-        return self._counted("endpoint", PathState.UNKNOWN, talks, f"{told}: nobody gets to it")
+        return self._counted("endpoint", PathState.UNKNOWN, talks, f"{told}: no probe reaches it")
 
     def _parts_step(self, layer: str, kinds: frozenset[ComponentKind], checks: Sequence[Check]) -> PathStep:
         crossed = self.crossed(checks, kinds)
         if not crossed:
             if self.checks or not (supposed := self._supposed(kinds)):
-                return PathStep(layer, None, "not on this way" if self.checks else "nobody asks this way")
+                return PathStep(layer, None, "not on this way" if self.checks else "no check asks this way")
             state, told = self._feel(supposed)
             return PathStep(layer, state, f"{told or 'fine'}, by what others ask")
         state, told = self._feel(crossed)
@@ -237,14 +237,14 @@ class _PairChecks:
         alike = sum(feel.state is state for feel in felt.values())
         told = f"{worst}" + (f" and {alike - 1} more" if alike > 1 else "")
         if state is PathState.UNKNOWN:
-            return state, f"{told}: " + (f"hidden by {finding.cause}" if finding else "nobody gets to see it")
+            return state, f"{told}: " + (f"hidden by {finding.cause}" if finding else "no probe reaches it")
         return state, f"{told}: {finding.cause if finding else 'nothing explains it yet'}"
 
     def _mtu(self) -> PathStep:
         large = [check for check in self.checks if check.probe.size]
         small = [check for check in self.checks if not check.probe.size]
         if not large:
-            return PathStep("MTU", PathState.UNKNOWN, "nobody asks with large packets")
+            return PathStep("MTU", PathState.UNKNOWN, "no check sends large packets")
         states = {self.status(check).state for check in large}
         state = min(states, key=_WORST_FIRST.index)
         if state in _TROUBLED and not any(self.status(check).state is PathState.UP for check in small):
@@ -307,11 +307,11 @@ def _say(pair: _PairChecks, state: PathState, finding: Finding | None) -> str:
         case PathState.DEGRADED:
             return f"{one} reaches {other} only in part: {because or 'no finding explains it yet'}."
         case _ if because:
-            return f"Nobody knows whether {one} reaches {other}: {because}."
+            return f"Whether {one} reaches {other} is unknown: {because}."
         case _ if pair.checks:
-            return f"Nobody knows whether {one} reaches {other}: nobody measured it lately."
+            return f"Whether {one} reaches {other} is unknown: not measured lately."
         case _:
-            return f"Nobody knows whether {one} reaches {other}: no check asks it."
+            return f"Whether {one} reaches {other} is unknown: no check asks it."
 
 
 def _begin_small(text: str) -> str:

@@ -34,7 +34,7 @@ _FLAP_INTERVALS = 30
 """So many changes between up and down within so many intervals are flapping."""
 _STATES = (PathState.UNKNOWN, PathState.UP, PathState.DEGRADED, PathState.DOWN)
 _UNKNOWN, _UP, _DEGRADED, _DOWN = range(4)
-_STALE = "nobody measured it lately"
+_STALE = "not measured lately"
 _STEPPED = "the collector's clock was set; not measured since"
 
 Codes = npt.NDArray[np.int8]

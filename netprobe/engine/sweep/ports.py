@@ -111,7 +111,7 @@ def sweep_doors(
     within_ns: int = 120_000_000_000,
     seed: int | None = None,
 ) -> PortSweep:
-    """Probe the ports that *doors* lists for each address, at most *rate* packets per second.
+    """Probe the ports given for each address, at most *rate* packets per second.
 
     Hosts that limit their answers are asked slowly, but not beyond *within_ns*: what is undecided then is
     ``unknown``. One echo per host serves as control for hosts on which no port answers. Without NET_RAW, TCP

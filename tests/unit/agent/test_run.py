@@ -31,8 +31,8 @@ BAD = {
     "port 0": (make_check(Probe("tcp", port=0)), "probe.port: port 0 is not within 1–65535"),
     "port 70000": (make_check(Probe("udp", port=70_000)), "probe.port: port 70000 is not within 1–65535"),
     "a name for an address": (
-        make_check(Probe("icmp"), address="nobody.invalid"),
-        "target.address: 'nobody.invalid' is not an IP address",
+        make_check(Probe("icmp"), address="absent.invalid"),
+        "target.address: 'absent.invalid' is not an IP address",
     ),
 }
 

@@ -40,7 +40,7 @@ class Agent:
         self.heard.append(decode_question(question).check.id)
         answer = self.answers.pop(0)
         if answer is None:
-            raise BusAwayError("nobody answers on the bus")
+            raise BusAwayError("no agent answers on the bus")
         return encode_reply(answer)
 
 
@@ -73,5 +73,5 @@ def test_an_agent_that_stays_busy_is_left_in_the_end() -> None:
 
 def test_silence_costs_only_its_own_question() -> None:
     first, second = ask(Agent([None, Declined(ME, Prose("no such address"))]), 1, 2)
-    assert first == Declined(ME, Prose("nobody answers on the bus"), Refusal.NOT_REACHED)
+    assert first == Declined(ME, Prose("no agent answers on the bus"), Refusal.NOT_REACHED)
     assert second == Declined(ME, Prose("no such address"))

@@ -59,13 +59,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def behind_a_service(directory: Path, *doors: str) -> AsyncIterator[tuple[AgentBus, Proxy]]:
-    """An agent that knows the bus by a service and is told *doors*; ``BUS`` is the bus itself."""
+async def behind_a_service(directory: Path, *addresses: str) -> AsyncIterator[tuple[AgentBus, Proxy]]:
+    """An agent that knows the bus by a service and is told *addresses*; ``BUS`` is the bus itself."""
     async with town(directory) as here:
         port = urlsplit(here.url).port
         assert port is not None
         proxy = Proxy(port)
-        told = tuple(f"127.0.0.1:{port}" if door == "BUS" else door for door in doors)
+        told = tuple(f"127.0.0.1:{port}" if address == "BUS" else address for address in addresses)
         async with (
             await asyncio.start_server(proxy.carry, "127.0.0.1", 0) as service,
             open_collector_bus(here.url, login=SeedLogin(here.collector)) as collector,

@@ -53,7 +53,7 @@ def test_a_finding_says_who_must_not_reach_whom_and_how_that_is_known() -> None:
     assert str(finding.components[0]) == "intent(prod→dev no metrics)"
     assert (
         str(finding.summary)
-        == "The rule 'no metrics' forbids prod → dev, but 3 doors are reachable all the same."
+        == "The rule 'no metrics' forbids prod → dev, but 3 ports are reachable all the same."
     )
     assert str(finding.evidence_for[0].text) == str(LEAK.example)
 

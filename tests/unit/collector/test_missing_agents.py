@@ -127,7 +127,7 @@ async def test_an_agent_that_never_comes_is_found_while_the_other_reports(tmp_pa
         finding = await here.find("bus-way(prod/w2)")
     assert finding.cause is Cause.AGENT_CUT_OFF
     assert f"Agent {MISSED} runs since 2026-11-28 03:12 UTC" in str(finding.summary)
-    assert "nobody asks their addresses now" in "; ".join(str(told.text) for told in finding.evidence_for)
+    assert "no agent probes their addresses now" in "; ".join(str(told.text) for told in finding.evidence_for)
 
 
 async def test_one_that_shows_a_bad_token_is_turned_away(tmp_path: Path) -> None:

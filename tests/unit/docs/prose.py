@@ -1,7 +1,7 @@
 """Prose of the repository: Markdown without code and quotes, comments, docstrings, literals with a space.
 
 Rule: code is blanked, never removed, so that a place in the prose is a place in the file.
-``python -m tests.unit.docs.prose`` prints how often each room uses a banned turn.
+``python -m tests.unit.docs.prose`` prints every place that uses a banned turn.
 """
 
 from __future__ import annotations
@@ -124,5 +124,5 @@ def read_all(*, leave_out: frozenset[str] = frozenset()) -> Iterator[Passage]:
 if __name__ == "__main__":
     from tests.unit.docs import test_prose
 
-    for prefix, count in test_prose.count_by_room().items():
-        print(f'    "{prefix}": {count},')
+    for place in test_prose.find_turns():
+        print(test_prose.describe(*place))

@@ -89,7 +89,7 @@ def test_hundreds_take_a_few_system_calls() -> None:
 
 def test_an_error_told_by_the_socket_hides_no_packet() -> None:
     with a_pair(socket.AF_INET, "127.0.0.1", details=False) as (reading, sending):
-        reading.sendto(b"nobody listens there", ("127.0.0.1", 1))  # answered by an ICMP error at once
+        reading.sendto(b"no process listens there", ("127.0.0.1", 1))  # answered by an ICMP error at once
         sending.send(b"here")
         assert [
             packet.head[:4] for packet in BatchReceiver(socket.AF_INET, details=False).receive(reading)
@@ -103,7 +103,7 @@ def test_neither_a_packet_nor_an_error_is_passed_over(family: socket.AddressFami
         sending.send(b"here")
         assert not is_empty(reading)
         assert len(BatchReceiver(family, details=False).receive(reading)) == 1
-        reading.sendto(b"nobody listens there", (address, 1))  # answered by an ICMP error at once
+        reading.sendto(b"no process listens there", (address, 1))  # answered by an ICMP error at once
         assert not is_empty(reading)
         assert len(list(receive_errors(reading))) == 1
         assert is_empty(reading)

@@ -33,7 +33,7 @@ QUESTIONS = [
     (OWN.upper(), "A", "NOERROR", ["10.0.0.1"]),
     (EVERYWHERE, "A", "NOERROR", ["10.0.0.1", "10.1.0.1"]),
     ("netprobe.svc.cluster.local.", "A", "NOERROR", []),
-    ("nobody.netprobe.svc.cluster.local.", "A", "NXDOMAIN", []),
+    ("absent.netprobe.svc.cluster.local.", "A", "NXDOMAIN", []),
     ("example.org.", "A", "NXDOMAIN", []),
 ]
 

@@ -131,7 +131,7 @@ def test_a_killed_agent_is_the_process_of_that_name(plan: LabPlan) -> None:
 
 
 REFUSED = {
-    "gateway is no worker": ("node-down", {"node": f"{PROD}/gw"}, "gateway-down"),
+    "gateway is not a worker": ("node-down", {"node": f"{PROD}/gw"}, "gateway-down"),
     "route of the gateway": ("route-missing", {"node": f"{PROD}/gw", "cluster": DEV}, "choose a worker"),
     "route home": ("route-missing", {"node": W1, "cluster": PROD}, "no link connects"),
     "a node with itself": ("overlay-blocked", {"source": W1, "target": W1}, "two nodes of one cluster"),

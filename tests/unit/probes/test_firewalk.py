@@ -74,7 +74,7 @@ def test_the_former_name_of_the_control_port_is_still_read() -> None:
 def test_a_closed_port_arrives_too() -> None:
     seen, _ = run(lambda flow, ttl, before: Refused(1) if flow == SUSPECT else Reached(1))
     assert isinstance(seen.outcome, Reached)
-    assert texts(seen.facts)["port 80"] == "the target refuses it: nobody listens, nothing drops it"
+    assert texts(seen.facts)["port 80"] == "the target refuses it: no process listens, nothing drops it"
 
 
 ENTERS = "by this host's own packet filter, or by that hop as it comes in"

@@ -22,7 +22,7 @@ from tests.unit.probes.questions import make_check
         pytest.param(TargetKind.NODE, "dev/w1", "dev/w1/host", True, id="the node's host agent"),
         pytest.param(TargetKind.NODE, "dev/w1", "dev/w2/host", False, id="another node"),
         pytest.param(TargetKind.GATEWAY_OUTER, "dev/gw/outer", "dev/gw/host", True, id="the gateway"),
-        pytest.param(TargetKind.OUTSIDE, "example", "whoever", True, id="outside nobody is known"),
+        pytest.param(TargetKind.OUTSIDE, "example", "whoever", True, id="outside no agent is known"),
     ],
 )
 def test_only_the_right_one_may_answer(kind: TargetKind, name: str, answered_by: str, is_right: bool) -> None:

@@ -167,7 +167,7 @@ def test_a_rejection_on_the_way_and_a_closed_port_at_the_end_differ() -> None:
     assert run(line("r1", end=rejected))[0].outcome == rejected
     closed, _ = run(line("r1", end=Refused(1)))
     assert isinstance(closed.outcome, Reached)
-    assert str(closed.facts[-1][1]).startswith("target refuses the port: nobody listens")
+    assert str(closed.facts[-1][1]).startswith("target refuses the port: no process listens")
 
 
 def test_a_trace_ends_at_its_last_ttl_and_when_its_time_is_up() -> None:

@@ -45,7 +45,7 @@ def read_tap(text: str) -> tuple[Point, ...]:
         raise TapError("the first line is not the version")
     plan = _PLAN.fullmatch(next(lines, ""))
     if plan is None:
-        raise TapError("the second line is no plan")
+        raise TapError("the second line is not a plan")
     points = tuple(_read_body(lines))
     if [point.number for point in points] != list(range(1, int(plan["count"]) + 1)):
         raise TapError(f"the numbers are not 1 to {plan['count']}")
@@ -70,7 +70,7 @@ def _read_body(lines: Iterator[str]) -> Iterator[Point]:
 def _read_point(line: str) -> Point:
     seen = _POINT.fullmatch(line)
     if seen is None:
-        raise TapError(f"{line!r} is no test point")
+        raise TapError(f"{line!r} is not a test point")
     directive = _DIRECTIVE.fullmatch(seen["directive"] or " # skip")
     if directive is None:
         raise TapError(f"{line!r} has a directive that is none")

@@ -167,7 +167,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
                     "paths.jsonl.gz: ends too early"),
     "a bad line": (lambda p: _forge(p, "paths.jsonl.gz", gzip.compress(b"[]\n")),
                    "paths.jsonl.gz:1: does not fit"),
-    "a component nobody listed": (lambda p: _forge(p, "legs.jsonl.gz", gzip.compress(b"[]\n[1,[4],[]]\n")),
+    "an unlisted component": (lambda p: _forge(p, "legs.jsonl.gz", gzip.compress(b"[]\n[1,[4],[]]\n")),
                                   "legs.jsonl.gz:2: names a component that is not listed"),
 }  # fmt: skip
 

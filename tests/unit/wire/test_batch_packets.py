@@ -56,7 +56,7 @@ def test_a_truncated_echo_has_no_index(size: int) -> None:
     [
         ({0: 8}, "a request, not a reply"),
         ({1: 1}, "a code"),
-        ({4: 9}, "somebody else's identifier"),
+        ({4: 9}, "another probe's identifier"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -116,7 +116,7 @@ def test_fields_stand_where_the_rfcs_put_them() -> None:
     assert data[0:4] == (3).to_bytes(4, "big"), "RFC 8762, 4.2.1: sequence number"
     assert data[4:8] == (1_700_000_000 + 2_208_988_800).to_bytes(4, "big"), "NTP seconds since 1900"
     assert data[12] >> 6 == 0, "error estimate: S = 0 unsynchronised, Z = 0 NTP format"
-    assert data[13] != 0, "RFC 4656, 4.1.2: a multiplier of zero is no estimate"
+    assert data[13] != 0, "RFC 4656, 4.1.2: a multiplier of zero is not an estimate"
     assert data[16:44] == bytes(28), "must be zero"
     assert data[44:48] == bytes((0x80, 252, 0, 92)), "private TLV, U set by the sender"
     assert data[140:144] == bytes((0x80, 2, 0, 24)), "Location"

@@ -59,7 +59,7 @@ class AskedWire:
     def _answer(self, source: AgentId, check: Check) -> Reply:
         self.asked.append(check.probe.kind)
         if self.is_away:
-            return Declined(source, Prose("nobody answers on the bus"))
+            return Declined(source, Prose("no agent answers on the bus"))
         values = self._walk(check) if check.probe.kind == "drops" else self._ports(check)
         return CheckAnswer(source, check.id, (Reached(1),), (OutcomeDetail(values=values),))
 
@@ -178,7 +178,7 @@ def test_an_agent_that_is_not_connected_leaves_its_cells_unproven() -> None:
     told = look(AskedWire(is_away=True), "allow", snapshot=silent)
     assert {one.verdict for one in told.values()} == {CellVerdict.UNPROVEN}
     assert str(told[WEB].reason) == (
-        f"the agent {ME} is silent: last reported 60 s ago; not asked: nobody answers on the bus"
+        f"the agent {ME} is silent: last reported 60 s ago; not asked: no agent answers on the bus"
     )
 
 

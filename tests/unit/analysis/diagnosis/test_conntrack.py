@@ -57,8 +57,10 @@ OTHERWISE: dict[str, Fate] = {
     "old flows are lost as well": lambda c: OutcomeKind.TIMED_OUT if is_ours(c) else OutcomeKind.REACHED,
     "names are answered": lambda c: OutcomeKind.REACHED if c.aspect is Aspect.DNS else full(c),
     "services are answered": lambda c: OutcomeKind.REACHED if c.aspect is Aspect.SERVICE else full(c),
-    "somebody refuses": lambda c: OutcomeKind.REFUSED if is_ours(c) and c.aspect is Aspect.TCP else full(c),
-    "nobody connects to those ports": lambda c: OutcomeKind.TIMED_OUT if c.aspect is Aspect.TCP else full(c),
+    "the target refuses": lambda c: OutcomeKind.REFUSED if is_ours(c) and c.aspect is Aspect.TCP else full(c),
+    "no check connects to those ports": lambda c: (
+        OutcomeKind.TIMED_OUT if c.aspect is Aspect.TCP else full(c)
+    ),
     "all is well": lambda _: OutcomeKind.REACHED,
 }
 

@@ -53,7 +53,7 @@ MEANINGS = {
     "all names": (Symptom(Kind.DNS), Cause.DNS_DOWN),
     "names of one zone": (Symptom(TablePart.DNS_ZONE), Cause.DNS_FORWARD_MISSING),
     "foreign sources": (Symptom(Kind.GATEWAY_OUT, note=Note.SNAT), Cause.SNAT),
-    "somebody else answers": (Symptom(Kind.GATEWAY_OUT, answer=Answer.WRONG_PEER), Cause.WRONG_PEER),
+    "another host answers": (Symptom(Kind.GATEWAY_OUT, answer=Answer.WRONG_PEER), Cause.WRONG_PEER),
     "an agent": (Symptom(Kind.AGENT), Cause.AGENT_SICK),
     "a quiet period": (Symptom(Kind.TUNNEL, note=Note.IDLE), Cause.IDLE_TIMEOUT),
     "new flows on one node": (Symptom(Kind.NODE_OUT, note=Note.NEW_FLOWS_ONLY), Cause.CONNTRACK_FULL),

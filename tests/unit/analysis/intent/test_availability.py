@@ -42,11 +42,11 @@ def test_who_never_reported_or_fell_silent_is_absent() -> None:
 
 def test_an_absent_agent_that_does_not_answer_says_why() -> None:
     one = cell(PortSpec(Protocol.TCP, 80), source=YOU)
-    declined = Reason(ReasonCode.DECLINED, detail=Prose("nobody answers on the bus"))
+    declined = Reason(ReasonCode.DECLINED, detail=Prose("no agent answers on the bus"))
     told = explain({one: unseen(declined)}, ABSENT)[one]
     assert told.reason == replace(ABSENT[str(YOU)], beside=declined)
     said = str(describe_reason(told.reason))
-    assert said == f"the agent {YOU} is absent: never reported; not asked: nobody answers on the bus"
+    assert said == f"the agent {YOU} is absent: never reported; not asked: no agent answers on the bus"
     assert not told.was_asked
 
 

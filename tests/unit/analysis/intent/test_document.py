@@ -83,10 +83,10 @@ BAD = {
     ),
     "no such day": (
         HEAD + "exceptions:\n  - {verdict: allow, from: dev, to: prod, owner: ann, expires: 2027-02-30}\n",
-        "f.yaml:6:55: exceptions[0].expires: '2027-02-30' is no day",
+        "f.yaml:6:55: exceptions[0].expires: '2027-02-30' is not a date",
     ),
     "a built-in group": ("version: 1\ngroups:\n  all: {}\n",
-                         "f.yaml:3:3: groups.all: 'all' always exists and cannot be defined anew"),
+                         "f.yaml:3:3: groups.all: 'all' always exists and cannot be defined again"),
     "no network": ("version: 1\ngroups:\n  a: {cidrs: [10.0.0.1/8]}\n",
                    "f.yaml:3:15: groups.a.cidrs[0]: '10.0.0.1/8' is not a network such as 10.0.0.0/16"),
     "empty": ("", "f.yaml: is empty"),

@@ -69,7 +69,7 @@ INGRESS = {
     "an empty pod selector on top selects all": ({"podSelector": {}}, ALWAYS),
     "an absent pod selector on top is an empty one": ({}, ALWAYS),
     "null on top is an absent one": ({"podSelector": None}, ALWAYS),
-    "a selector that fits nobody leaves all open": ({"podSelector": {"matchLabels": {"app": "no"}}}, ALL),
+    "a selector that fits no pod leaves all open": ({"podSelector": {"matchLabels": {"app": "no"}}}, ALL),
     "empty pod selector: the own namespace": (ingress({"podSelector": {}}), ALWAYS | {"a/web"}),
     "pod selector alone: the own namespace": (ingress({"podSelector": WEBS}), ALWAYS | {"a/web"}),
     "empty namespace selector: every namespace": (
@@ -140,7 +140,7 @@ PORTS = {
     "no number: every port of the protocol": ({"protocol": "TCP"}, {79, 80, 81, 82}),
     "name": ({"port": "http"}, {80}),
     "name of a port of another protocol": ({"port": "dns"}, set()),
-    "a name nobody has": ({"port": "nope"}, set()),
+    "a name that no port has": ({"port": "nope"}, set()),
     "endPort, both ends included": ({"port": 80, "endPort": 81}, {80, 81}),
     "endPort equal to port": ({"port": 81, "endPort": 81}, {81}),
 }

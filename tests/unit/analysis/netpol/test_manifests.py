@@ -69,7 +69,7 @@ BAD = {
         PEER + "podSelector: {matchExpressions: [{key: k, operator: Exists, values: [x]}]}\n",
         f"f.yaml:8:71: {INGRESS}.from[0].podSelector.matchExpressions[0].values: Exists takes no values",
     ),
-    "a label that is no text": (PEER + "podSelector: {matchLabels: {v: 1}}\n", "f.yaml:8:"),
+    "a label that is not text": (PEER + "podSelector: {matchLabels: {v: 1}}\n", "f.yaml:8:"),
     "port out of range": (
         PORT + "port: 70000\n",
         f"f.yaml:8:11: {INGRESS}.ports[0].port: 70000: a port is within 1–65535",
@@ -97,7 +97,7 @@ BAD = {
         "f.yaml:7:1: NetworkPolicy a/p stands already at f.yaml:1:1",
     ),
     "no kind": ("metadata: {name: x}\n", "f.yaml:1:1: has no 'kind'"),
-    "no object": ("- 1\n", "f.yaml:1:1: is no Kubernetes object"),
+    "no object": ("- 1\n", "f.yaml:1:1: is not a Kubernetes object"),
     "no list": ("kind: List\nitems: 3\n", "f.yaml:2:1: items: is not a list"),
     "bad address": (
         "kind: Pod\nmetadata: {name: x}\nspec: {}\nstatus: {podIP: nowhere}\n",

@@ -62,7 +62,7 @@ class NaiveJudge:
             if path.status.state is not PathState.UNKNOWN:
                 reason = ""
                 if now_ns - path.measured_ns > patience:
-                    reason = "nobody measured it lately"
+                    reason = "not measured lately"
                     path.memory.clear()
                 elif path.status.state is not PathState.UP or len(answerers) == 1:
                     reason = next((f"the agent {agent} is sick" for agent in answerers if agent in sick), "")

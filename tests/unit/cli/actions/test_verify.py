@@ -57,7 +57,7 @@ class ScriptedVerifier:
     def report(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
         self.reports.append(([str(one.verdict) for one in deviations], holds_s > 0))
         if len(self.reports) == 1:
-            raise BusAwayError("nobody there")
+            raise BusAwayError("no server there")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_watch_tells_what_opens_and_closes_until_it_is_interrupted(
     lines = kept.read_text().splitlines() if kept.exists() else []
     assert [json.loads(line)["change"] for line in lines] == [part.split()[1][:-1] for part in told]
     assert ("not verified: the bus is away" in err) is ("away" in seen)
-    assert err.count("the collector did not get the report: nobody there") == 1
+    assert err.count("the collector did not get the report: no server there") == 1
 
 
 def test_a_watch_reports_to_the_collector_after_each_round_and_when_it_ends() -> None:

@@ -90,11 +90,17 @@ def test_what_the_options_say_is_asked() -> None:
     ("source", "target", "said"),
     [
         pytest.param("prod", THERE, "'prod/pod' is not <cluster>/<node>/pod", id="no node"),
-        pytest.param("mars/w1", THERE, "SOURCE: mars/w1/pod is no agent of this fleet", id="no such agent"),
-        pytest.param(HERE, "mars/w1", "TARGET: 'mars/w1' is no agent, node, ", id="no such target"),
+        pytest.param(
+            "mars/w1", THERE, "SOURCE: mars/w1/pod is not an agent of this fleet", id="no such agent"
+        ),
+        pytest.param(HERE, "mars/w1", "TARGET: 'mars/w1' is not an agent, node, ", id="no such target"),
         pytest.param(HERE, f"{CLUSTER.name}/w99", "TARGET: ", id="no such node"),
-        pytest.param(HERE, "192.0.2.16", "TARGET: '192.0.2.16' is no agent, ", id="outside the allow-list"),
-        pytest.param(HERE, "example.org", "TARGET: 'example.org' is no agent, ", id="a name of the world"),
+        pytest.param(
+            HERE, "192.0.2.16", "TARGET: '192.0.2.16' is not an agent, ", id="outside the allow-list"
+        ),
+        pytest.param(
+            HERE, "example.org", "TARGET: 'example.org' is not an agent, ", id="a name of the world"
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(source: str, target: str, said: str) -> None:
@@ -290,8 +296,8 @@ def test_every_kind_of_target_has_a_layer() -> None:
         (THERE, "--probe udp --timeout 61", "probe.timeout_ns: 61 s is not within 1 ns–60 s"),
         ("192.0.2.7", "--probe firewalk --port 80", "probe.options.control: a firewalk needs a control "),
         (THERE, "--probe firewalk --port 9771", "probe.options.control: a firewalk needs a control por"),
-        ("example.org", "", "TARGET: 'example.org' is no agent, node, service or DNS of this"),
-        ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is no agent, node, service or DNS "),
+        ("example.org", "", "TARGET: 'example.org' is not an agent, node, service or DNS of this"),
+        ("203.0.113.9", "--probe tcp --port 80", "TARGET: '203.0.113.9' is not an agent, node, service or "),
     ],
 )  # fmt: skip
 def test_a_wrong_question_is_one_line_and_is_not_asked(

@@ -107,8 +107,8 @@ def test_a_verification_is_not_compared_with_a_bundle(verified: Path, bundles: t
     ("field", "value", "told"),
     [
         ("source", "nobody", "cells[0].source: "),
-        ("door", "tcp/99999", "cells[0].door: 'tcp/99999' is not a port such as tcp/443"),
-        ("door", "quic/1", "cells[0].door: 'quic/1' is not a port such as tcp/443"),
+        ("door", "tcp/99999", "cells[0].{field}: 'tcp/99999' is not a port such as tcp/443"),
+        ("door", "quic/1", "cells[0].{field}: 'quic/1' is not a port such as tcp/443"),
         ("verdict", "fine", "is not what netprobe verify writes: Invalid enum value 'fine'"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_damaged_verification_is_one_clear_error(field: str, value: str, told:
     verified.write_text(json.dumps(document))
     with pytest.raises(InputError) as caught:
         read_verification(verified)
-    assert told in str(caught.value)
+    assert told.format(field=field) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

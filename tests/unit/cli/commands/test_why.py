@@ -61,8 +61,8 @@ COMPLAINTS = {
     ("prod/w9", "dev"): "prod-us-west-1 has no node 'w9'; it has gw, w1, w2",
     ("w1", "dev"): f"'w1' is ambiguous: {NODES}",
     ("prod", "dev/netprobe/no"): "dev-on-premise has no service 'netprobe/no'; it has netprobe/echo",
-    ("prod//", "dev"): "'prod//' is no cluster, cluster/node[/plane] or cluster/namespace/service",
-    ("dev/netprobe/echo", "prod"): "dev-on-premise/netprobe/echo is a service, which asks nobody; "
+    ("prod//", "dev"): "'prod//' is not a cluster, cluster/node[/plane] or cluster/namespace/service",
+    ("dev/netprobe/echo", "prod"): "dev-on-premise/netprobe/echo is a service and asks nothing; "
     "name an agent, node or cluster",
 }
 

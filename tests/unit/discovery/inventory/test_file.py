@@ -67,7 +67,7 @@ MISTAKES = [
         "only a gateway can be passive",
     ),
     (
-        "an end of a link that is no address",
+        "an end of a link that is not an address",
         "target_gateway: gw}",
         "target_gateway: gw, target_addresses: [10.9.0.300]}",
         "20:128",

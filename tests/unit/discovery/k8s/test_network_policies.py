@@ -32,7 +32,7 @@ DB: Json = {
     "status": {"podIP": "10.0.0.2"},
 }
 POLICY: Json = {
-    "metadata": {"name": "nobody", "namespace": "shop", "managedFields": []},
+    "metadata": {"name": "absent", "namespace": "shop", "managedFields": []},
     "spec": {"podSelector": {"matchLabels": {"app": "db"}}, "policyTypes": ["Ingress"]},
 }
 
@@ -58,7 +58,7 @@ async def test_the_policies_of_a_cluster_decide(tmp_path: Path) -> None:
     result = await run(shop(networkpolicies=[POLICY]), tmp_path, "--context", "x", "-o", "table")
     assert result.output == (
         "deny   shop/web → shop/db: tcp/5432\n"
-        "       ingress by shop/nobody\n"
+        "       ingress by shop/absent\n"
         "allow  shop/db → shop/web: tcp/8080\n"
         "       no policy applies\n"
     )
