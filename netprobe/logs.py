@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from netprobe.errors import InputError
+from netprobe.model.clean_text import clean
 
 VARIABLE = "NETPROBE_LOG"
 """The environment's choice: a level, ``json``, or both with a comma between."""
@@ -89,7 +90,7 @@ class TextLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         """A message with line breaks stays on one line."""
-        record.message = record.message.replace("\n", "\\n")
+        record.message = clean(record.message).replace("\n", "\\n")
         return super().formatMessage(record)
 
 
@@ -102,7 +103,7 @@ class JsonLines(logging.Formatter):
             "time": _moment(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": clean(record.getMessage()),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -16,6 +16,7 @@ import click
 
 from netprobe import __version__, logs
 from netprobe.cli.options.help_group import HelpGroup
+from netprobe.echo import echo
 from netprobe.errors import NetprobeError
 
 COMMANDS = {
@@ -76,5 +77,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except NetprobeError as error:
-        click.echo(f"netprobe: {error}", err=True)
+        echo(f"netprobe: {error}", err=True)
         sys.exit(2)

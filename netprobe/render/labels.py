@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from netprobe.model.clean_text import clean
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import UNMEASURED, Cause, Finding
 from netprobe.model.inventory import Inventory, LinkKind
@@ -264,8 +264,7 @@ def one_line(text: str) -> str:
     >>> one_line("no\n\x1b[31mway")
     'no \ufffd[31mway'
     """
-    words = " ".join(" ".join(text.splitlines()).split())
-    return "".join("\ufffd" if unicodedata.category(each) == "Cc" else each for each in words)
+    return clean(" ".join(" ".join(text.splitlines()).split()))
 
 
 def count(number: int, noun: str) -> str:

@@ -6,10 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-import click
-
 from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_probe_symptoms
 from netprobe.bus.operator import Access, ask_check
+from netprobe.echo import echo
 from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.render.labels import begin_large, duration
@@ -26,7 +25,7 @@ def patience_s(checks: Sequence[Check]) -> float:
     """How long answers to *checks*, asked at once, may take; a long time is announced to the user."""
     asked_s = max(check.probe.timeout_ns / 1e9 * check.count for check in checks)
     if asked_s > _LONG_S:
-        click.echo(f"netprobe: asking; this may take {duration(asked_s * 1e9)}", err=True)
+        echo(f"netprobe: asking; this may take {duration(asked_s * 1e9)}", err=True)
     return asked_s + BUS_S
 
 

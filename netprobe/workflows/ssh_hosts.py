@@ -9,8 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from netprobe.deploy.hosts.agent import InstalledAgent, find_agent
 from netprobe.discovery.gateway.interface import AddressPair
 from netprobe.discovery.gateway.readings import gather_evidence
@@ -18,6 +16,7 @@ from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.fan_out import ask_many
 from netprobe.discovery.ssh.status import HostStatus, ask_status
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.model.inventory import Inventory
 
@@ -95,7 +94,7 @@ def show_progress(total: int) -> Callable[[object], None]:
         through += 1
         if sys.stderr.isatty():
             end = "\n" if through == total else ""
-            click.echo(f"\r{through} of {total} hosts asked, last {name!s:<40.40}", err=True, nl=bool(end))
+            echo(f"\r{through} of {total} hosts asked, last {name!s:<40.40}", err=True, nl=bool(end))
 
     return done
 

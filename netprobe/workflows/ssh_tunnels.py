@@ -7,10 +7,9 @@ import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import click
-
 from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostKeyError, SshError
+from netprobe.echo import echo
 from netprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,4 +72,4 @@ async def _hold(name: str, access: SshAccess, host: str, port: int) -> None:
 
 
 def _say(name: str, what: str) -> None:
-    click.echo(f"{name}: {what}", err=True)
+    echo(f"{name}: {what}", err=True)

@@ -35,5 +35,5 @@ def test_a_killed_process_leaves_no_namespace() -> None:
             assert watcher.stdout is not None
             assert watcher.stdout.readline() == "joined\n"
             maker.kill()
-            # The far end of the cable went with its namespace, which nobody else kept.
+            # The far end of the cable went with its namespace, which nothing else kept.
             assert watcher.stdout.readline() == "alone\n"

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import msgspec
 
 from netprobe.bus.operator import ask_check
+from netprobe.cli.actions.output import print_document
 from netprobe.cli.options.source import Source
 from netprobe.discovery.inventory.file import load_inventory
+from netprobe.echo import echo
 from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.inventory import Inventory
@@ -52,10 +53,10 @@ def run_check(
     if answer is None:
         question, answer = _ask_over_ssh(inventory, asker, target, wanted)
     if form == "table":
-        click.echo("\n".join(describe_answer(question, answer)))
+        echo("\n".join(describe_answer(question, answer)))
     else:
         told = document(question, answer)
-        click.echo(write_document(told) if form == "yaml" else _as_json(told), nl=False)
+        print_document(write_document(told) if form == "yaml" else _as_json(told))
     return exit_code(answer)
 
 

@@ -17,6 +17,7 @@ from netprobe.cli.actions.demo_output import (
     write_moment,
     write_report,
 )
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
@@ -118,7 +119,7 @@ def step(what: str, more: str, started: float) -> None:
 
 def say(text: str) -> None:
     """Print for a person."""
-    click.echo(text)
+    echo(text)
 
 
 def _notice(text: str) -> None:

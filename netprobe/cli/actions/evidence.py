@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from netprobe.cli.options.source import Source
+from netprobe.echo import echo
 from netprobe.model.snapshot import Snapshot
 
 
@@ -17,5 +16,5 @@ def load_snapshot(source: Source, *, evidence: bool) -> Snapshot:
 
     weighed, silent = with_evidence(snapshot)
     for line in silent:
-        click.echo(f"netprobe: no evidence from {line}", err=True)
+        echo(f"netprobe: no evidence from {line}", err=True)
     return weighed

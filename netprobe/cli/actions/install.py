@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-import click
-
 from netprobe.bus.connection import expect_url
 from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
 from netprobe.cli.options.clusters import ContextSelection
@@ -29,6 +27,7 @@ from netprobe.deploy.install.objects import (
 )
 from netprobe.deploy.install.preflight import check_clusters
 from netprobe.deploy.install.status import ClusterInstallation, read_installation
+from netprobe.echo import echo
 from netprobe.errors import InputError, NetprobeError
 
 _INNER_BUS = f"tls://{BUS_NAME}.{NAMESPACE}.svc:{BUS_PORT}"
@@ -71,7 +70,7 @@ async def _install(
         try:
             await _put(hub, others, wanted, images, bus, service)
         except NetprobeError as error:
-            click.echo(f"netprobe: half-installed: {error}; run it again, or `netprobe uninstall`", err=True)
+            echo(f"netprobe: half-installed: {error}; run it again, or `netprobe uninstall`", err=True)
             return 1
         return 0 if not wait_s or await _wait(targets, wait_s) else 1
 
@@ -84,24 +83,24 @@ async def _put(
     """First the hub's bus, then who may come in, then the agents."""
     names = [urlsplit(bus).hostname or ""] if bus else []
     now = datetime.now(UTC)
-    authority = await install_hub(hub, images, names=names, service=service, now=now, say=click.echo)
+    authority = await install_hub(hub, images, names=names, service=service, now=now, say=echo)
     if others and bus is None:
         bus, names = await find_outer_bus(hub.api, timeout_s=_OUTER_BUS_S)
         await install_hub(hub, images, names=names, service=service, now=now, say=lambda _: None)
     entries = await asyncio.gather(
-        *(install_reader(target, is_hub=target is hub, say=click.echo) for target in wanted)
+        *(install_reader(target, is_hub=target is hub, say=echo) for target in wanted)
     )
     await register(hub.api, {key: value for each in entries for key, value in each.items()})
     urls = {target.name: bus if target is not hub and bus else _INNER_BUS for target in wanted}
     await asyncio.gather(
-        *(install_agents(target, authority, urls[target.name], images, say=click.echo) for target in wanted)
+        *(install_agents(target, authority, urls[target.name], images, say=echo) for target in wanted)
     )
 
 
 async def _wait(targets: Sequence[InstallTarget], timeout_s: float) -> bool:
     told = await asyncio.gather(*(_wait_one(target, timeout_s) for target in targets))
     for line in filter(None, told):
-        click.echo(f"netprobe: {line}", err=True)
+        echo(f"netprobe: {line}", err=True)
     return not any(told)
 
 
@@ -115,7 +114,7 @@ async def _wait_one(target: InstallTarget, timeout_s: float) -> str:
                 found = await read_installation(target.api, target.name)
                 line = f"{target.name}: {describe(found)}"
                 if line != said:
-                    click.echo(line)
+                    echo(line)
                     said = line
                 if found.is_done:
                     return ""

@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 from pathlib import Path
 
-import click
 import msgspec
 
 from netprobe.analysis.intent.availability import find_absent
@@ -14,7 +13,9 @@ from netprobe.analysis.intent.baseline import Baseline, question_of, write_basel
 from netprobe.analysis.intent.document import load_intent, parse_span
 from netprobe.analysis.intent.expansion import expand_cells
 from netprobe.bus.operator import Access, open_asker
+from netprobe.cli.actions.output import print_document
 from netprobe.cli.options.source import Source
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.model.intent import PortRange, PortSpec
 from netprobe.model.snapshot import Snapshot
@@ -25,7 +26,7 @@ from netprobe.workflows.verification import see_cells
 
 def run_schema() -> None:
     """Print the JSON Schema of an intent file."""
-    click.echo(msgspec.json.format(msgspec.json.encode(intent_schema()), indent=2).decode())
+    print_document(msgspec.json.format(msgspec.json.encode(intent_schema()), indent=2).decode())
 
 
 def run_check(path: Path) -> None:
@@ -34,11 +35,11 @@ def run_check(path: Path) -> None:
     for rule in sorted(read.rules, key=lambda each: each.rank):
         doors = " ".join(str(span) for span in rule.spans or read.ports)
         scope = "" if rule.scope == "any" else f" ({rule.scope} clusters)"
-        click.echo(f"{rule.expected:<5}  {_names(rule.sources)} → {_names(rule.targets)}{scope}: {doors}")
+        echo(f"{rule.expected:<5}  {_names(rule.sources)} → {_names(rule.targets)}{scope}: {doors}")
         until = f", by {rule.owner} until {rule.expires}" if rule.owner else ""
-        click.echo(f"       {rule.name}{until}")
+        echo(f"       {rule.name}{until}")
     if read.default:
-        click.echo(f"{read.default:<5}  everything else on these ports")
+        echo(f"{read.default:<5}  everything else on these ports")
 
 
 def run_from_observed(source: Source, ports: tuple[str, ...], responders: tuple[str, ...]) -> None:
@@ -50,12 +51,10 @@ def run_from_observed(source: Source, ports: tuple[str, ...], responders: tuple[
     baseline = asyncio.run(_observe(source.find_access(), snapshot, spans, answering))
     if not baseline.document.rules:
         raise InputError("nothing at all could be proven: no agent answered")
-    click.echo(
-        f"# {baseline.cells - baseline.left_out:,} of {baseline.cells:,} cells, as seen on {_today()}."
-    )
+    echo(f"# {baseline.cells - baseline.left_out:,} of {baseline.cells:,} cells, as seen on {_today()}.")
     if baseline.left_out:
-        click.echo(f"# {baseline.left_out:,} could not be proven and are left out.")
-    click.echo(write_document(msgspec.to_builtins(baseline.document)), nl=False)
+        echo(f"# {baseline.left_out:,} could not be proven and are left out.")
+    print_document(write_document(msgspec.to_builtins(baseline.document)))
 
 
 async def _observe(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import click
 import msgspec
 
 from netprobe.analysis.intent.document import parse_span
@@ -13,7 +12,9 @@ from netprobe.analysis.netpol.derivation import Door, derive
 from netprobe.analysis.netpol.manifests import Manifests, load_manifests, read_manifests
 from netprobe.analysis.netpol.policy import PolicyProtocol
 from netprobe.analysis.netpol.statements import PolicyStatement, find_statements, intent_document
+from netprobe.cli.actions.output import print_document
 from netprobe.cli.options.clusters import ContextSelection
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.wire.documents import write_document
 
@@ -28,7 +29,7 @@ def run_from_networkpolicies(
     cells = derive(manifests.policies, manifests.namespaces, manifests.pods, doors)
     statements = find_statements(cells, version=version)
     for note in manifests.notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     if not statements:
         raise InputError(
             f"no two pods with an IPv{version} address and a port to ask; "
@@ -61,13 +62,13 @@ def _doors(text: str) -> tuple[Door, ...]:
 def _echo_statements(statements: tuple[PolicyStatement, ...]) -> None:
     for one in statements:
         sources = _names(tuple(pod.qualified for pod in one.sources))
-        click.echo(f"{one.expected:<5}  {sources} → {one.target.qualified}: {' '.join(one.ports)}")
-        click.echo(f"       {one.reason}")
+        echo(f"{one.expected:<5}  {sources} → {one.target.qualified}: {' '.join(one.ports)}")
+        echo(f"       {one.reason}")
 
 
 def _echo_intent(statements: tuple[PolicyStatement, ...], version: int) -> None:
     document = msgspec.to_builtins(intent_document(statements, version=version))
-    click.echo(write_document(document), nl=False)
+    print_document(write_document(document))
 
 
 def _names(names: tuple[str, ...]) -> str:

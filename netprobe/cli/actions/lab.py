@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import click
 import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from netprobe.cli.actions.output import print_view
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.faults import KINDS
@@ -29,11 +29,9 @@ def run_up(name: str, topology: Path | None, *, interval_ns: int, with_agents: b
         with_agents=with_agents,
         end_with_pid=os.getppid() if bound else None,
     )
-    state = start_lab(start, notify=lambda notice: click.echo(f"note: {notice}", err=True))
+    state = start_lab(start, notify=lambda notice: echo(f"note: {notice}", err=True))
     status = LabClient(name).status()
-    click.echo(
-        f"lab {name!r} is up: {len(status.hosts)} hosts, {len(status.processes)} processes, in {state.root}"
-    )
+    echo(f"lab {name!r} is up: {len(status.hosts)} hosts, {len(status.processes)} processes, in {state.root}")
 
 
 def run_down(name: str) -> None:
@@ -41,7 +39,7 @@ def run_down(name: str) -> None:
     if not take_down(name):
         known = ", ".join(list_labs()) or "none"
         raise InputError(f"no lab named {name!r}; there is {known}", where="--name")
-    click.echo(f"lab {name!r} is down")
+    echo(f"lab {name!r} is down")
 
 
 def run_status(name: str, *, form: str) -> None:
@@ -81,7 +79,7 @@ def run_fault_add(name: str, kind: str, parameters: tuple[str, ...], *, form: st
 def run_fault_remove(name: str, fault_id: str) -> None:
     """Remove one fault or all."""
     removed = LabClient(name).remove_fault(fault_id)
-    click.echo(f"removed {', '.join(removed)}" if removed else "no fault was active")
+    echo(f"removed {', '.join(removed)}" if removed else "no fault was active")
 
 
 def _read_parameters(texts: tuple[str, ...]) -> dict[str, str]:

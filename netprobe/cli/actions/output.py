@@ -7,24 +7,30 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from netprobe.cli.options.output import ReportOutput
 from netprobe.errors import SystemRefusedError
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.reports.formats import REPORT_FORMATS
 from netprobe.render.reports.formats.subject import ReportSubject
+from netprobe.render.terminal.console import TextConsole
 from netprobe.wire.documents import write_document
+
+
+def print_document(text: str) -> None:
+    """Print a document for programs as it is: its format escapes what it must."""
+    click.echo(text, nl=not text.endswith("\n"))
 
 
 def print_view(form: str, *, table: Callable[[], RenderableType], document: Callable[[], Document]) -> None:
     """Print the one of both that *form* asks for; only that one is built."""
     if form == "table":
-        Console().print(table())
+        TextConsole().print(table())
     elif form == "yaml":
-        click.echo(write_document(document()), nl=False)
+        print_document(write_document(document()))
     else:
-        click.echo(msgspec.json.format(msgspec.json.encode(document()), indent=2).decode())
+        print_document(msgspec.json.format(msgspec.json.encode(document()), indent=2).decode())
 
 
 def deliver_report(subject: ReportSubject, output: ReportOutput) -> None:
@@ -36,9 +42,9 @@ def deliver_report(subject: ReportSubject, output: ReportOutput) -> None:
 def print_report(subject: ReportSubject, form: str) -> None:
     """Print *subject* in a form of the registry; the table knows the terminal's width and colours."""
     if form == "table":
-        Console().print(subject.table())
+        TextConsole().print(subject.table())
     else:
-        click.echo(REPORT_FORMATS[form].write(subject), nl=False)
+        print_document(REPORT_FORMATS[form].write(subject))
 
 
 def write_files(files: Mapping[Path, bytes]) -> Iterable[Path]:

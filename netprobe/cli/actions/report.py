@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from netprobe.cli.actions.output import print_report, write_files
 from netprobe.cli.options.source import Source
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.render.labels import is_broken
 from netprobe.render.reports.formats import REPORT_FORMATS, format_for_suffix
@@ -27,9 +26,9 @@ def run_report(source: Source, output: Path | None, form: str | None) -> int:
     if output is None:
         print_report(moment, form or "table")
     else:
-        click.echo(moment.title)
+        echo(moment.title)
         for path in write_files(_files(moment, output, form, is_file=is_file)):
-            click.echo(f"  {path}")
+            echo(f"  {path}")
     return 1 if is_broken(moment.snapshot) else 0
 
 

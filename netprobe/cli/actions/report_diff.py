@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import click
-
 from netprobe.analysis.queries.comparison import (
     ChangeKind,
     Comparison,
@@ -16,6 +14,7 @@ from netprobe.analysis.queries.comparison import (
 from netprobe.cli.actions.output import deliver_report
 from netprobe.cli.options.output import ReportOutput
 from netprobe.cli.options.source import Source
+from netprobe.echo import echo
 from netprobe.errors import InputError
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.labels import verdict
@@ -41,8 +40,8 @@ def run_save(directory: Path, source: Source) -> None:
     """Write the present moment as a bundle."""
     snapshot = source.load()
     write_bundle(directory, snapshot)
-    click.echo(verdict(snapshot))
-    click.echo(f"  {directory}")
+    echo(verdict(snapshot))
+    echo(f"  {directory}")
 
 
 def read_kinds(text: str) -> frozenset[ChangeKind]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import click
-
 from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
 from netprobe.cli.options.clusters import ContextSelection
 from netprobe.deploy.install.installation import InstallTarget, unregister
 from netprobe.deploy.install.preflight import check_clusters
 from netprobe.deploy.install.removal import remove_installation
+from netprobe.echo import echo
 from netprobe.errors import NetprobeError
 
 
@@ -29,7 +28,7 @@ async def _uninstall(chosen: SelectedContexts, timeout_s: float) -> int:
             if hub not in leaving:
                 await unregister(hub.api, [target.name for target in leaving])
         except NetprobeError as error:
-            click.echo(f"netprobe: {error}", err=True)
+            echo(f"netprobe: {error}", err=True)
             return 1
         return max(await asyncio.gather(*(_remove(target, timeout_s) for target in leaving)))
 
@@ -38,7 +37,7 @@ async def _remove(target: InstallTarget, timeout_s: float) -> int:
     try:
         removed = await remove_installation(target.api, timeout_s=timeout_s)
     except NetprobeError as error:
-        click.echo(f"netprobe: {error}", err=True)
+        echo(f"netprobe: {error}", err=True)
         return 1
-    click.echo(f"{target.name}: {'removed' if removed.was_there else 'nothing was installed'}")
+    echo(f"{target.name}: {'removed' if removed.was_there else 'nothing was installed'}")
     return 0

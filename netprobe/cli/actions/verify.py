@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import click
-
 from netprobe.analysis.intent.document import load_intent
 from netprobe.analysis.intent.incidents import IncidentEvent, IncidentTracker
 from netprobe.analysis.intent.sample import Sample, describe_sample
@@ -21,6 +19,7 @@ from netprobe.cli.actions.verify_visit import visit_with
 from netprobe.cli.options.output import ReportOutput
 from netprobe.cli.options.source import Source
 from netprobe.cli.options.visit import VisitOptions
+from netprobe.echo import echo
 from netprobe.errors import NetprobeError, SystemRefusedError
 from netprobe.model.intent import CellResult, CellVerdict, Deviation, LocateDrops
 from netprobe.model.snapshot import Snapshot
@@ -82,7 +81,7 @@ def run_verify(source: Source, visiting: VisitOptions, request: VerifyRequest, o
         VerificationReport(judged, {rule.name: rule.where for rule in rules if rule.where}), output
     )
     if about := describe_sample(sample, judged):
-        click.echo(about, err=True)
+        echo(about, err=True)
     return exit_code(judged)
 
 
@@ -114,10 +113,10 @@ def _verify_again(verifier: IntentVerifier, tracker: IncidentTracker, incidents:
     try:
         _, judged = verifier.verify()
     except SystemRefusedError as error:
-        click.echo(f"not verified: {error}", err=True)
+        echo(f"not verified: {error}", err=True)
         return
     for event in tracker.see(judged, at_ns=time.time_ns()):
-        click.echo(incident_text(event))
+        echo(incident_text(event))
         _keep(event, incidents)
 
 
@@ -126,7 +125,7 @@ def _report(verifier: IntentVerifier, tracker: IncidentTracker, *, holds_s: floa
     try:
         verifier.report(tracker.deviations, holds_s=min(holds_s, MAX_HOLDS_NS / 1e9))
     except NetprobeError as error:
-        click.echo(f"the collector did not get the report: {error}", err=True)
+        echo(f"the collector did not get the report: {error}", err=True)
 
 
 def _keep(event: IncidentEvent, path: Path | None) -> None:
@@ -137,7 +136,7 @@ def _keep(event: IncidentEvent, path: Path | None) -> None:
         with path.open("a") as kept:
             kept.write(f"{incident_json(event)}\n")
     except OSError as error:
-        click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
+        echo(f"{path}: cannot be written: {error.strerror}", err=True)
 
 
 def exit_code(judged: tuple[CellResult, ...]) -> int:

@@ -7,13 +7,13 @@ import signal
 from collections.abc import Coroutine, Iterable
 from typing import TypeVar
 
-import click
 from rich.console import Group, RenderableType
 
 from netprobe.analysis.intent.sample import Sample
 from netprobe.cli.actions.output import deliver_report, write_files
 from netprobe.cli.options.output import ReportOutput
 from netprobe.cli.options.visit import VisitOptions
+from netprobe.echo import echo
 from netprobe.model.intent import CellResult
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
@@ -66,12 +66,12 @@ def visit_with(visiting: VisitOptions, request: VerifyRequest) -> tuple[Sample, 
 
 
 def _print_progress(line: str) -> None:
-    click.echo(f"netprobe: {line}", err=True)
+    echo(f"netprobe: {line}", err=True)
 
 
 def _print_untested(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(f"not tested: {line}", err=True)
+        echo(f"not tested: {line}", err=True)
 
 
 def _run(visiting: Coroutine[None, None, R]) -> R:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from netprobe.errors import InputError
+from netprobe.model.clean_text import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,15 @@ class GraphFormat:
 
 def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
     """GraphML, readable by Gephi, yEd and Cytoscape."""
-    return "\n".join(nx.generate_graphml(graph, named_key_ids=True)) + "\n"
+    return "\n".join(nx.generate_graphml(_printable(graph), named_key_ids=True)) + "\n"
+
+
+def _printable(graph: nx.MultiDiGraph[str]) -> nx.MultiDiGraph[str]:
+    """A copy whose texts are such that XML can hold them."""
+    copy: nx.MultiDiGraph[str] = nx.relabel_nodes(graph, {name: clean(name) for name in graph})
+    for data in (*copy.nodes.values(), *copy.edges.values()):
+        data.update({key: clean(value) for key, value in data.items() if isinstance(value, str)})
+    return copy
 
 
 def to_node_link(graph: nx.MultiDiGraph[str]) -> str:

@@ -22,6 +22,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from matplotlib.text import Text
 
+from netprobe.model.clean_text import clean
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.figures.layout import (
@@ -86,7 +87,7 @@ class Canvas:
     def write(self, at: Point, text: str, *, size: float = 8, colour: str = INK, **more: Any) -> Text:  # noqa: ANN401 - matplotlib's own text properties
         """Put *text* at a point; *size* in points."""
         with mpl.rc_context(_SETTINGS):
-            drawn = self.axes.text(*at, text, fontsize=size, color=colour, **{"zorder": 9, **more})
+            drawn = self.axes.text(*at, clean(text), fontsize=size, color=colour, **{"zorder": 9, **more})
         self.texts.append(drawn)
         return drawn
 

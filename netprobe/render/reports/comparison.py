@@ -19,10 +19,9 @@ from netprobe.render.labels import (
     duration,
     headline,
     moment,
-    one_line,
 )
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
-from netprobe.render.reports.pages import fill, table_cell
+from netprobe.render.reports.pages import fill, markdown_text, table_cell
 from netprobe.render.terminal.tables import new_table
 
 MAX_ROWS = 40
@@ -221,7 +220,7 @@ class ComparisonReport:
             fields = (row.kind, row.source, row.target, ", ".join(row.ports), row.paths, row.detail)
             lines.append("| " + " | ".join(map(table_cell, fields)) + " |")
         for title, headlines in self._findings():
-            lines += ["", f"## {title}", "", *(f"- {one_line(line)}" for line in headlines)]
+            lines += ["", f"## {title}", "", *(f"- {markdown_text(line)}" for line in headlines)]
         return "\n".join([*lines, *(["", self.unlike] if self.unlike else [])]) + "\n"
 
     def html(self) -> str:

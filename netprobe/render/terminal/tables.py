@@ -6,7 +6,6 @@ differs is listed and the rest is counted.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 
 from rich import box
@@ -34,6 +33,7 @@ from netprobe.render.labels import (
     unmeasured,
     verdict,
 )
+from netprobe.render.terminal.console import TextConsole
 
 MANY_NODES = 40
 """With more nodes than this, a table shows only what differs."""
@@ -57,11 +57,9 @@ STYLES: Mapping[str, str] = {
 
 def render_text(renderable: RenderableType, *, width: int) -> str:
     """The output of a terminal of *width* columns without colours."""
-    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
+    console = TextConsole(width=width, is_plain=True)
     console.print(renderable)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+    return console.written
 
 
 def state_text(state: str) -> Text:

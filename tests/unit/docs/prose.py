@@ -1,7 +1,7 @@
 """Prose of the repository: Markdown without code and quotes, comments, docstrings, literals with a space.
 
 Rule: code is blanked, never removed, so that a place in the prose is a place in the file.
-``python -m tests.unit.docs.prose`` prints every place that uses a banned turn.
+``python -m tests.unit.docs.test_prose`` prints every place that uses a banned turn.
 """
 
 from __future__ import annotations
@@ -119,10 +119,3 @@ def read_all(*, leave_out: frozenset[str] = frozenset()) -> Iterator[Passage]:
             yield read_markdown(file, text)
         else:
             yield from (read_python if path.suffix == ".py" else read_notebook)(file, text)
-
-
-if __name__ == "__main__":
-    from tests.unit.docs import test_prose
-
-    for place in test_prose.find_turns():
-        print(test_prose.describe(*place))

@@ -142,3 +142,7 @@ def test_a_sentence_may_be_split_over_literals() -> None:
     (calque,) = (turn for turn in TURNS if turn.name == "X is no Y")
     source = 'A = "there "\nB = ("there "\n     "is no route")\nC = ("this "\n     "is no route")\n'
     assert [line for each in prose.read_python("x.py", source) for line in each.find(calque)] == [5]
+
+
+if __name__ == "__main__":
+    print("\n".join(describe(*each) for each in find_turns()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from netprobe.model.clean_text import clean
 from netprobe.render.labels import one_line
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportSubject
 
@@ -15,7 +16,7 @@ def write_tap(subject: ReportSubject) -> str:
     lines = ["TAP version 14", f"1..{len(cases)}", *_comment(subject.title)]
     for number, case in enumerate(cases, start=1):
         lines += _point(number, case)
-    return "\n".join(lines) + "\n"
+    return clean("\n".join(lines)) + "\n"
 
 
 def _point(number: int, case: ReportCase) -> Iterator[str]:
