@@ -101,8 +101,8 @@ def _endpoints_of(
 ) -> tuple[tuple[str, ...], int]:
     """The addresses of endpoints in use and the port they answer on; 0 where no slice tells it.
 
-    In use are ready endpoints. Where none is ready, they are those that still serve while they terminate: so does
-    kube-proxy (KEP-1669). A slice of names (``FQDN``) is left out: no packet goes to a name.
+    In use are ready endpoints. Where none is ready, they are those that still serve while they terminate, as
+    kube-proxy does it (KEP-1669). A slice of names (``FQDN``) is left out: no packet goes to a name.
     """
     ends: list[schema.SliceEndpoint] = []
     target_port = 0
