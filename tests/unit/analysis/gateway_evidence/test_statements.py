@@ -128,6 +128,7 @@ def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | Non
     [
         (ConnectionTable(96, 100, 0, 0), Cause.CONNTRACK_FULL, SPEAKS_FOR),
         (ConnectionTable(5, 100, 0, 0), Cause.CONNTRACK_FULL, 1 / SPEAKS_FOR),
+        (ConnectionTable(5, 100, None, None), Cause.CONNTRACK_FULL, 1 / SPEAKS_FOR),
         (ChosenRoute("", "", refused="unreachable"), Cause.ROUTE_MISSING, SPEAKS_FOR),
         (ChosenRoute("10.2.0.9", "wg0"), Cause.ROUTE_MISSING, 1 / SPEAKS_FOR),
     ],

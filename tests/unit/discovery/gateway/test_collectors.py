@@ -93,8 +93,35 @@ def test_routes_rules_and_reverse_paths() -> None:
         ReversePath("eth0", 2),
         ReversePath("wg0", 1),
     )
-    told = routes.READER.read({"route!": b"RTNETLINK answers: Network is unreachable"})
-    assert told == (ChosenRoute("", "", refused="unreachable"),)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "refused"),
+    [
+        (b"RTNETLINK answers: No route to host", "unreachable"),
+        (b"RTNETLINK answers: Host is unreachable", "unreachable"),
+        (b"RTNETLINK answers: Invalid argument", "blackhole"),
+        (b"RTNETLINK answers: Permission denied", "prohibit"),
+        (b"RTNETLINK answers: Network is unreachable", ""),
+    ],
+)
+def test_each_kind_of_route_that_refuses_has_an_error_of_its_own(complaint: bytes, refused: str) -> None:
+    """As iproute2 6.1 prints them, with the words of glibc and of musl."""
+    assert routes.READER.read({"route!": complaint}) == (ChosenRoute("", "", refused=refused),)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [b"env: 'ip': Permission denied", b"gw: Network is unreachable", b"RTNETLINK answers: File exists"],
+)
+def test_an_error_about_something_else_says_nothing_about_a_route(complaint: bytes) -> None:
+    assert routes.READER.read({"route!": complaint}) == ()
+
+
+@pytest.mark.parametrize("kind", ["local", "broadcast", "multicast", "anycast"])
+def test_a_route_to_many_or_to_the_host_itself_does_not_refuse(kind: str) -> None:
+    printed = json.dumps([{"type": kind, "dst": "10.2.0.9", "dev": "lo"}]).encode()
+    assert routes.READER.read({"route": printed}) == (ChosenRoute("10.2.0.9", "lo"),)
 
 
 def test_a_route_is_asked_for_only_about_a_pair() -> None:
@@ -145,6 +172,33 @@ def test_of_what_a_rule_matches_only_the_invalid_state_is_read(right: object, in
     rule = {"family": "inet", "table": "f", "chain": "input", "handle": 4, "expr": expr}
     (told,) = nftables.READER.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
     assert told == RuleCounter("inet f input", 4, "drop", 7, "", invalid_only)
+
+
+@pytest.mark.parametrize(
+    ("extension", "verdict", "unread"),
+    [
+        pytest.param([{"xt": {"type": "target", "name": "REJECT"}}], "reject", (), id="-j REJECT"),
+        pytest.param([{"xt": {"type": "target", "name": "LOG"}}], "", (), id="-j LOG"),
+        pytest.param(
+            [{"xt": {"type": "match", "name": "conntrack"}}, {"drop": None}],
+            "drop",
+            ("conntrack",),
+            id="ctstate",
+        ),
+        pytest.param(
+            [{"xt": {"type": "match", "name": "comment"}}, {"drop": None}], "drop", (), id="comment"
+        ),
+        pytest.param([{"xt": None}, {"drop": None}], "drop", (), id="nothing"),
+    ],
+)
+def test_rules_of_iptables_are_read_as_far_as_nft_shows_them(
+    extension: list[dict[str, object]], verdict: str, unread: tuple[str, ...]
+) -> None:
+    """As nft 1.0.6 shows what iptables 1.8.9 made."""
+    counter = {"counter": {"packets": 3, "bytes": 0}}
+    rule = {"family": "ip", "table": "filter", "chain": "FORWARD", "handle": 4, "expr": [counter, *extension]}
+    (told,) = nftables.READER.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
+    assert told == RuleCounter("ip filter FORWARD", 4, verdict, 3, unread=unread)
 
 
 def test_ipsec_by_strongswan_and_by_the_kernel() -> None:
