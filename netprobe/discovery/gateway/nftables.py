@@ -1,9 +1,9 @@
 """nftables: every rule that counts, from ``nft -j list ruleset`` (libnftables-json(5)).
 
 Rules of iptables-nft appear here as well, but of its extensions JSON shows the name alone (``xt``; nft 1.0.6
-with iptables 1.8.9): the target ``REJECT`` rejects, and a match such as ``conntrack`` limits the rule in a way
-that is not known here. Of what a rule matches only the state ``invalid`` is read: else its place, verdict and
-counter are the evidence.
+with iptables 1.8.9): the target ``REJECT`` rejects, and a match such as ``conntrack`` limits the rule in a
+way that is not known here. Of what a rule matches only the state ``invalid`` is read: else its place, verdict
+and counter are the evidence.
 """
 
 from __future__ import annotations

@@ -174,20 +174,17 @@ def test_of_what_a_rule_matches_only_the_invalid_state_is_read(right: object, in
     assert told == RuleCounter("inet f input", 4, "drop", 7, "", invalid_only)
 
 
+def xt(kind: str, name: str) -> dict[str, object]:
+    return {"xt": {"type": kind, "name": name}}
+
+
 @pytest.mark.parametrize(
     ("extension", "verdict", "unread"),
     [
-        pytest.param([{"xt": {"type": "target", "name": "REJECT"}}], "reject", (), id="-j REJECT"),
-        pytest.param([{"xt": {"type": "target", "name": "LOG"}}], "", (), id="-j LOG"),
-        pytest.param(
-            [{"xt": {"type": "match", "name": "conntrack"}}, {"drop": None}],
-            "drop",
-            ("conntrack",),
-            id="ctstate",
-        ),
-        pytest.param(
-            [{"xt": {"type": "match", "name": "comment"}}, {"drop": None}], "drop", (), id="comment"
-        ),
+        pytest.param([xt("target", "REJECT")], "reject", (), id="-j REJECT"),
+        pytest.param([xt("target", "LOG")], "", (), id="-j LOG"),
+        pytest.param([xt("match", "conntrack"), {"drop": None}], "drop", ("conntrack",), id="ctstate"),
+        pytest.param([xt("match", "comment"), {"drop": None}], "drop", (), id="comment"),
         pytest.param([{"xt": None}, {"drop": None}], "drop", (), id="nothing"),
     ],
 )
@@ -220,6 +217,69 @@ def test_openvpn_clients() -> None:
         assert openvpn.READER.read({"openvpn": text.encode(), "clock": b"1030"}) == (
             TunnelPeer("openvpn", "site-b", "203.0.113.2", ("10.8.0.2/32",), 30, 840, 1680),
         )
+
+
+@pytest.mark.parametrize(
+    ("written", "endpoint"),
+    [
+        ("203.0.113.2:1194", "203.0.113.2"),
+        ("udp4:203.0.113.2:1194", "203.0.113.2"),
+        ("tcp4-server:203.0.113.2:40112", "203.0.113.2"),
+        ("udp6:[2001:db8::2]:1194", "2001:db8::2"),
+        ("udp6:2001:db8::2", "2001:db8::2"),
+        ("2001:db8::2", "2001:db8::2"),
+        ("sctp:203.0.113.2:1194", ""),
+    ],
+)
+def test_an_openvpn_address_is_read_with_and_without_its_protocol(written: str, endpoint: str) -> None:
+    """2.7.1 writes the protocol first, 2.6 does not; 2.6 writes no port behind an IPv6 address."""
+    (peer,) = openvpn.READER.read({"openvpn": STATUS.replace("203.0.113.2:1194", written).encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.endpoint == endpoint
+
+
+STATUS_1 = """OpenVPN CLIENT LIST
+Updated,2026-11-25 12:00:00
+Common Name,Real Address,Bytes Received,Bytes Sent,Connected Since
+site-b,203.0.113.2:1194,840,1680,2026-11-25 11:00:00
+site-c,udp4:203.0.113.3:40112,1,2,2026-11-25 11:30:00
+ROUTING TABLE
+Virtual Address,Common Name,Real Address,Last Ref
+10.8.0.2,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+10.2.0.0/16,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+10.2.0.9C,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+GLOBAL STATS
+Max bcast/mcast queue length,0
+END
+"""
+
+
+def test_openvpns_status_of_version_1_tells_its_clients_and_their_ranges() -> None:
+    ranges = ("10.8.0.2/32", "10.2.0.0/16", "10.2.0.9/32")
+    assert openvpn.READER.read({"openvpn": STATUS_1.encode(), "clock": b"1030"}) == (
+        TunnelPeer("openvpn", "site-b", "203.0.113.2", ranges, None, 840, 1680),
+        TunnelPeer("openvpn", "site-c", "203.0.113.3", (), None, 1, 2),
+    )
+
+
+def test_openvpns_routes_are_ranges_in_later_versions_too() -> None:
+    route = "ROUTING_TABLE,10.2.0.0/16,site-b,203.0.113.2:1194,2026-11-25 12:00:00,1000\n"
+    (peer,) = openvpn.READER.read({"openvpn": (STATUS + route).encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.ranges == ("10.8.0.2/32", "10.2.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("inner", "carried"),
+    [pytest.param((7, 5), (5, 7), id="in-the-program"), pytest.param((0, 0), (900, 800), id="in-the-kernel")],
+)
+def test_an_openvpn_client_whose_packets_stay_in_the_kernel_tells_the_outer_bytes(
+    inner: tuple[int, int], carried: tuple[int, int]
+) -> None:
+    told = "OpenVPN STATISTICS\nUpdated,2026-11-25 12:00:00\nTUN/TAP read bytes,{}\nTUN/TAP write bytes,{}\n"
+    told += "TCP/UDP read bytes,900\nTCP/UDP write bytes,800\nAuth read bytes,0\nEND\n"
+    (peer,) = openvpn.READER.read({"openvpn": told.format(*inner).encode()})
+    assert peer == TunnelPeer("openvpn", "", "", (), None, *carried)
 
 
 SAMPLES = {
