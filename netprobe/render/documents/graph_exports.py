@@ -21,8 +21,22 @@ class GraphFormat:
 
 
 def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
-    """GraphML, readable by Gephi, yEd and Cytoscape."""
-    return "\n".join(nx.generate_graphml(graph, named_key_ids=True)) + "\n"
+    """GraphML, readable by Gephi, yEd, Cytoscape and graphology.
+
+    Ids are unique over the whole file, those of edges and of attributes (``xs:NMTOKEN``, GraphML 1.1), which the
+    names of edges are not: all of ``contains`` are called so. An edge's name is its attribute ``key``.
+    """
+    numbered = nx.MultiDiGraph()
+    numbered.add_nodes_from(graph.nodes(data=True))
+    for number, (source, target, key, data) in enumerate(graph.edges(keys=True, data=True)):
+        numbered.add_edge(source, target, key=f"e{number}", key_=key, **data)
+    return _write_graphml(numbered)
+
+
+def _write_graphml(graph: nx.MultiDiGraph[str]) -> str:
+    """An edge's key becomes its id."""
+    lines = nx.generate_graphml(graph)
+    return "\n".join(line.replace('attr.name="key_"', 'attr.name="key"') for line in lines) + "\n"
 
 
 def to_node_link(graph: nx.MultiDiGraph[str]) -> str:
