@@ -1,8 +1,8 @@
 """Which server keys are trusted: the pinned one, else those of a known-hosts file; never any other.
 
 Rules: asyncssh asks us for the keys of each server, so that no line of ``~/.ssh/config`` can switch the
-check off. Names match as OpenSSH matches them, in lower case. A revoked key is never called unknown or changed:
-the advice for those would be to trust it.
+check off. Names match as OpenSSH matches them, in lower case. A revoked key is never called unknown or
+changed: the advice for those would be to trust it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ class TrustedKeys:
         else:
             known, host = self._read(), host.lower()
             keys, authorities, revoked = (list(part) for part in known.match(host, addr, port or None)[:3])
-            if (
-                port
-            ):  # where the library falls back to the name alone, it forgets what is revoked for the port
+            if port:  # falling back to the name alone, it forgets what is revoked for the port
                 exact, alone = (known._match(host, addr, each)[2] for each in (port, None))
                 revoked = list(dict.fromkeys((*exact, *alone)))
         self._told, self._revoked = [*keys, *authorities], revoked

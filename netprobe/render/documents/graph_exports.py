@@ -23,10 +23,10 @@ class GraphFormat:
 def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
     """GraphML, readable by Gephi, yEd, Cytoscape and graphology.
 
-    Ids are unique over the whole file, those of edges and of attributes (``xs:NMTOKEN``, GraphML 1.1), which the
-    names of edges are not: all of ``contains`` are called so. An edge's name is its attribute ``key``.
+    Every id is unique, as GraphML 1.1 wants it; names of edges are not, all of ``contains`` are called so.
+    An edge's name is its attribute ``key``.
     """
-    numbered = nx.MultiDiGraph()
+    numbered: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     numbered.add_nodes_from(graph.nodes(data=True))
     for number, (source, target, key, data) in enumerate(graph.edges(keys=True, data=True)):
         numbered.add_edge(source, target, key=f"e{number}", key_=key, **data)

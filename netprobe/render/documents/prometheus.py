@@ -62,7 +62,7 @@ def encode_metrics(
 
 
 def _choose_encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """The library's choice; plain text where it stumbles over a version (0.26.0: ``"1.0.0"`` in quotes, a word)."""
+    """The library's choice; plain text where 0.26.0 stumbles over a version (in quotes, a word)."""
     try:
         return choose_encoder(accept)
     except (TypeError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import networkx as nx
 import pytest
@@ -106,7 +106,7 @@ def test_graphml_keeps_every_node_edge_and_attribute(fleet: str) -> None:
 @pytest.mark.parametrize("fleet", fleets.EVERY)
 def test_every_id_in_graphml_is_unique(fleet: str) -> None:
     graph = build_graph(fleets.EVERY[fleet]())
-    root = ElementTree.fromstring(export_graph(graph, "graphml"))
+    root = ET.fromstring(export_graph(graph, "graphml"))
     for kind in ("edge", "key", "node"):
         ids = [one.get("id") for one in root.iter(f"{{http://graphml.graphdrawing.org/xmlns}}{kind}")]
         assert None not in ids

@@ -148,8 +148,8 @@ def test_what_a_table_refused_between_two_looks_speaks_for_a_full_one(
 ) -> None:
     """Linux counts each connection that finds no entry as ``drop``, and none of them as ``insert_failed``."""
     finding = Finding("f", (parts.gateway_out(NodeId(A, GW)),), Cause.CONNTRACK_FULL, 0.5, Prose(""))
-    looks = (reading(ConnectionTable(5, 100, *counters)) for counters in (after, before))
-    speaks_for, against, moved = weigh(finding, GatewayReadings(*looks))
+    first, second = (reading(ConnectionTable(5, 100, *counters)) for counters in (before, after))
+    speaks_for, against, moved = weigh(finding, GatewayReadings(second, first))
     assert moved == pytest.approx(SPEAKS_FOR if refused else 1 / SPEAKS_FOR)
     told = f"a/gw: the connection table holds 5 of 100, and {refused} connections were refused meanwhile"
     assert (speaks_for or against)[0] == (told if refused else told.partition(", and")[0])

@@ -35,7 +35,8 @@ def test_agents_run_on_exactly_those_nodes_that_discovery_expects_them_on(
 ) -> None:
     labels = {"kubernetes.io/os": "linux"} | labels
     node = schema.NodeObject(schema.Meta("n", labels=labels))
-    required = ON_LINUX_MACHINES["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    affinity: dict[str, Any] = ON_LINUX_MACHINES["nodeAffinity"]
+    required = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
     (term,) = required["nodeSelectorTerms"]
     assert all(_matches(labels, one) for one in term["matchExpressions"]) is runs
     assert (is_virtual(node) or is_windows(node)) is not runs

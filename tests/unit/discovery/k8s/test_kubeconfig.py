@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,10 @@ async def test_a_plugin_beside_the_file_is_found_from_everywhere(
     [("as", "admin"), ("as-uid", "7"), ("as-groups", ["ops"]), ("as-user-extra", {"scope": ["x"]})],
 )
 async def test_impersonation_is_refused_and_not_left_out(tmp_path: Path, field: str, value: object) -> None:
-    file = write_config(tmp_path / "one", "x", token="t", **{field: value})
+    file = write_config(tmp_path / "one", "x", token="t")
+    document = yaml.safe_load(file.read_text())
+    document["users"][0]["user"][field] = value
+    file.write_text(yaml.safe_dump(document))
     with pytest.raises(InputError, match=rf"context 'x' of .*: {field} is not supported: without it"):
         await open_client(read_contexts([file]).choose()[0])
 
@@ -279,16 +283,31 @@ async def test_a_token_file_goes_before_a_token(tmp_path: Path, place: str) -> N
 
 
 async def test_fresh_credentials_are_a_fresh_token_or_a_fresh_certificate(tmp_path: Path) -> None:
-    """A plug-in may give either; a certificate that a file holds may be renewed in its place, too."""
-    count = tmp_path / "count"
-    count.write_text("1")
-    status = '{\\"clientCertificateData\\": \\"certificate $(cat ' + str(count) + ')\\", '
-    status += '\\"clientKeyData\\": \\"key\\"}'
-    kind = '{\\"apiVersion\\": \\"client.authentication.k8s.io/v1\\", \\"kind\\": \\"ExecCredential\\", '
-    plugin = write_plugin(tmp_path / "plugin", f'echo "{kind}\\"status\\": {status}}}"')
+    """A plug-in may give either."""
+    told = tmp_path / "told.json"
+    plugin = write_plugin(tmp_path / "plugin", f"cat {told}")
     file = write_config(tmp_path / "one", "x", exec=plugin)
+
+    def say(**status: str) -> None:
+        told.write_text(json.dumps(CREDENTIAL | {"status": status}))
+
+    pairs = [make_pair(tmp_path / str(number)) for number in range(2)]
+    say(**pairs[0])
     async with open_api(read_contexts([file]).choose()[0]) as api:
         assert not await api._renew()
-        count.write_text("2")
+        say(**pairs[1])
         assert await api._renew()
         assert not await api._renew()
+        say(token="t")
+        assert await api._renew()
+        assert not await api._renew()
+
+
+def make_pair(folder: Path) -> dict[str, str]:
+    """A certificate and its key, as a plug-in gives them."""
+    folder.mkdir()
+    key, certificate = folder / "key", folder / "certificate"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", "/CN=me", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    subprocess.run(made, check=True, capture_output=True)
+    return {"clientCertificateData": certificate.read_text(), "clientKeyData": key.read_text()}
