@@ -9,9 +9,8 @@ FROM ${NATS} AS nats
 
 FROM ${BUILD_BASE} AS build
 COPY requirements-collector.lock /src/requirements.lock
-# nkeys is published as source only; the base's setuptools builds it.
 RUN ["python3", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "--no-compile", \
-     "--require-hashes", "--only-binary=:all:", "--no-binary=nkeys", "--no-build-isolation", \
+     "--require-hashes", "--only-binary=:all:", \
      "--target=/opt/netprobe", "--requirement=/src/requirements.lock"]
 COPY agents/package_pruner.py /src/package_pruner.py
 RUN ["python3", "/src/package_pruner.py", "/opt/netprobe"]

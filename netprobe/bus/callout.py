@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import nkeys
 
+from netprobe.bus import nkey
 from netprobe.bus.connection import Connection, Message, logger
 from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
@@ -75,18 +75,15 @@ class _Request(msgspec.Struct, frozen=True):
 
 def new_issuer() -> str:
     """A fresh seed of the account key (``SA…``) that signs our answers."""
-    return str(nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_ACCOUNT).decode())
+    return nkey.write_seed(secrets.token_bytes(32), nkey.KeyRole.ACCOUNT)
 
 
 def issuer_key(seed: str) -> str:
     """The public key (``A…``) of an issuer's *seed*; :class:`InputError` where it is none."""
-    try:
-        public = str(nkeys.from_seed(bytearray(seed.encode())).public_key.decode())
-    except (nkeys.NkeysError, ValueError) as error:
-        raise InputError("is not an nkey seed") from error
-    if not public.startswith("A"):
+    pair = nkey.KeyPair(seed)
+    if pair.role is not nkey.KeyRole.ACCOUNT:
         raise InputError("is an nkey seed, but not an account's (SA…)")
-    return public
+    return pair.public
 
 
 async def answer_callouts(connection: Connection, *, seed: str, judge: Judge) -> None:
@@ -163,8 +160,8 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
 
 
 def _sign(claims: dict[str, Any], seed: str) -> str:
-    pair = nkeys.from_seed(bytearray(seed.encode()))
-    claims = {"iss": pair.public_key.decode(), **claims}
+    pair = nkey.KeyPair(seed)
+    claims = {"iss": pair.public, **claims}
     head = _encoded({"typ": "JWT", "alg": "ed25519-nkey"})
     body = f"{head}.{_encoded(claims)}"
     return f"{body}.{base64.urlsafe_b64encode(pair.sign(body.encode())).rstrip(b'=').decode()}"

@@ -16,6 +16,7 @@ from netprobe.bus.agent import refusal_in
 from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.login import SeedLogin, ServerTrust
+from netprobe.bus.stream_subjects import list_subjects
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
     EVERY_WINDOW,
@@ -115,9 +116,7 @@ class CollectorBus:
     async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
         """Every agent that said in time that it is there; with *among*, no other is asked about."""
         bucket = stream_of(AGENTS_BUCKET)
-        told = await self._call(f"STREAM.INFO.{bucket}", {"subjects_filter": ">"})
-        state = told.get("state")
-        subjects = sorted(state.get("subjects") or ()) if isinstance(state, dict) else []
+        subjects = sorted(await list_subjects(self._call, bucket))
         if among is not None:
             subjects = sorted(set(subjects).intersection(map(presence_subject, among)))
         present = []

@@ -10,8 +10,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-import nkeys
-
+from netprobe.bus import nkey
 from netprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,19 +23,16 @@ _PUBLIC_LENGTH = 56
 
 def new_user() -> tuple[str, str]:
     """A fresh user key: the secret seed (``SU…``) and the public key (``U…``)."""
-    seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER).decode()
+    seed = nkey.write_seed(secrets.token_bytes(32), nkey.KeyRole.USER)
     return seed, public_key(seed)
 
 
 def public_key(seed: str) -> str:
     """The public key (``U…``) of a user's *seed*; :class:`InputError` if it is not a user seed."""
-    try:
-        public = str(nkeys.from_seed(bytearray(seed.encode())).public_key.decode())
-    except (nkeys.NkeysError, ValueError) as error:
-        raise InputError("is not an nkey seed") from error
-    if not public.startswith(_USER_PREFIX_LETTER):
+    pair = nkey.KeyPair(seed)
+    if pair.role is not nkey.KeyRole.USER:
         raise InputError("is an nkey seed, but not a user's (SU…)")
-    return public
+    return pair.public
 
 
 def is_public_user(text: str) -> bool:

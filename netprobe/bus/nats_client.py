@@ -1,12 +1,16 @@
-"""NATS's own client, with the two things we need of it that it does not offer.
+"""NATS's own client, with the three things we need of it that it does not offer.
 
 Rule: nothing private of the library is used outside this module.
 """
 
 from __future__ import annotations
 
+import base64
+
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
+
+from netprobe.bus.nkey import KeyPair
 
 
 class NatsClient(Client):
@@ -16,6 +20,12 @@ class NatsClient(Client):
     def wants_certificate(self) -> bool:
         """Whether the server's greeting asks for a certificate of ours (mutual TLS)."""
         return bool(self._server_info.get("tls_verify"))
+
+    def _setup_nkeys_seed_connect(self) -> None:
+        """Sign the server's nonce; the library would import ``nkeys`` for it."""
+        pair = KeyPair((self._nkeys_seed_str or "").strip())
+        self._public_nkey = pair.public
+        self._signature_cb = lambda nonce: base64.b64encode(pair.sign(nonce.encode()))
 
     async def abandon(self) -> None:
         """Close a connection that was never established.

@@ -73,12 +73,14 @@ class LinkCounters:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTable:
-    """Size of the connection table, and insertions that failed since boot."""
+    """Size of the connection table, and what found no place in it since boot."""
 
     entries: int
     limit: int
     insert_failed: int | None
+    """Entries that lost a race against an equal one; a full table does not count here."""
     dropped: int | None
+    """Packets that were dropped for want of an entry; this is what a full table counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class RuleCounter:
     comment: str = ""
     invalid_only: bool = False
     """Whether it matches packets that belong to no connection the host knows (``ct state invalid``)."""
+    unread: tuple[str, ...] = ()
+    """What else it matches by, as far as only the name is known (``conntrack``): iptables' own extensions."""
 
 
 Fact: TypeAlias = (

@@ -8,7 +8,8 @@ Rules (RFC 792, RFC 1122 section 3.2.2.1, RFC 4443 section 3):
 - a packet that is too big for a later link is ``TooBig`` with the MTU told;
 - every other ICMP error is ``Rejected`` with its sender, type and code;
 - what our own host refuses before sending: too big for its own interface is *our* mistake (``NotMeasured``);
-  no route is the host's routing, so ``Rejected`` by ``local``; its packet filter's drop is silence.
+  no route is the host's routing, so ``Rejected`` by ``local``; EPERM is silence, as its packet filter
+  dropped the packet or its connection table is full.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def observe_send_error(error: OSError, check: Check, *, version: int) -> Observa
     """What it means that the local kernel did not send."""
     match error.errno:
         case errno.EPERM:
-            words = Prose("this host's own packet filter drops it")
+            words = Prose("this host's own packet filter drops it, or its connection table is full")
             return Observation(TimedOut(check.probe.timeout_ns), lost_out=True, detail=words)
         case errno.ENETUNREACH:
             return Observation(Rejected(LOCAL, *_NO_ROUTE[version]), detail=Prose("no route on this host"))

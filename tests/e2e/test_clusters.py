@@ -34,7 +34,10 @@ def node(
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": "a", **(extra or {})}},
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "a", **(extra or {})},
+        },
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
             "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],

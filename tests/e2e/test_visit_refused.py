@@ -82,7 +82,10 @@ def test_an_expired_token(clusters: Clusters, tmp_path: Path) -> None:
 def test_no_permission_for_a_namespace(clusters: Clusters, tmp_path: Path) -> None:
     told = visit(clusters, *changed(clusters, tmp_path, token=account_token(clusters)))
     assert f"context '{STAGING}'" in told
-    assert "you may not create namespaces, daemonsets, services, pods/exec nor get namespaces nor " in told
+    assert (
+        "you may not create namespaces, daemonsets, services, pods/exec nor get namespaces, pods/exec nor "
+        in told
+    )
     assert told.endswith("ask its administrator for it, or to do it for you")
 
 

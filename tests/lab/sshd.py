@@ -82,7 +82,7 @@ def configure(keys: Keys, name: str, key: Path) -> Path:
         f"HostKey {key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
         f"TrustedUserCAKeys {keys.authority}.pub\n"
-        "MaxStartups 100:30:200\nSubsystem sftp internal-sftp\n"
+        "Subsystem sftp internal-sftp\n"  # MaxStartups stays at its default, as people have it
     )
     return path
 

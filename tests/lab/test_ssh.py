@@ -92,6 +92,11 @@ def test_without_its_bastions_the_gateway_is_out_of_reach(way: Way) -> None:
     assert "10.3.0.2: Network is unreachable" in str(told["gateway"])
 
 
+def test_many_hosts_behind_one_bastion_with_default_limits_all_answer(way: Way) -> None:
+    told = way.ask({f"h{number}": way.to_inner for number in range(40)}, seconds="20")
+    assert [name for name, said in told.items() if not isinstance(said, list)] == []
+
+
 @pytest.mark.parametrize("place", ["target", "jump"])
 def test_a_changed_host_key_stops_with_one_clear_line(way: Way, place: str) -> None:
     wrong = way.keys.public(way.keys.client)

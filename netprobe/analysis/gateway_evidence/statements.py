@@ -236,6 +236,7 @@ def _about_rule(witness: GatewayReadings, rule: RuleCounter) -> Iterator[Stateme
     if rule.verdict not in ("drop", "reject") or moved <= 0:
         return
     subject = f"{witness.after.node}: the counter of {rule.verdict} rule {rule.handle} in {rule.place}"
+    subject += f" (which also matches by {', '.join(rule.unread)})" if rule.unread else ""
     if moved == witness.sent:
         yield Statement(Prose(f"{subject} moved by exactly our {_packets(moved)}"), EXACT_COUNT)
     else:
@@ -255,11 +256,20 @@ def _about_connections(witness: GatewayReadings, table: ConnectionTable) -> Iter
     earlier = next(
         (f for f in (witness.before.facts if witness.before else ()) if isinstance(f, ConnectionTable)), None
     )
-    failed = (table.insert_failed or 0) - (earlier.insert_failed or 0) if earlier is not None else 0
+    failed = count_refused(table) - count_refused(earlier) if earlier is not None else 0
     full = table.limit > 0 and table.entries >= _NEARLY_FULL * table.limit
     more = f", and {failed} connections were refused meanwhile" if failed > 0 else ""
     factor = SPEAKS_FOR if full or failed > 0 else 1 / SPEAKS_FOR
     yield Statement(Prose(f"{witness.after.node}: {format_fact(table)}{more}"), factor)
+
+
+def count_refused(table: ConnectionTable) -> int:
+    """Connections that found no place since boot.
+
+    A full table counts them as ``drop`` alone; two packets that race for one entry count as ``drop`` and as
+    ``insert_failed`` (nf_conntrack_core.c), so the counters are not added.
+    """
+    return max(table.insert_failed or 0, table.dropped or 0)
 
 
 def format_fact(fact: Fact) -> str:
@@ -284,7 +294,8 @@ def format_fact(fact: Fact) -> str:
         case ConnectionTable(entries, limit):
             told = f"the connection table holds {entries:,} of {limit:,}"
         case RuleCounter(place, handle, verdict, packets):
-            told = f"{verdict or 'counting'} rule {handle} in {place} counted {_packets(packets)}"
+            limits = f", which also matches by {', '.join(fact.unread)}," if fact.unread else ""
+            told = f"{verdict or 'counting'} rule {handle} in {place}{limits} counted {_packets(packets)}"
     return told
 
 

@@ -29,13 +29,12 @@ ROOMS = ("model", "wire", "probes", "engine", "bus")
 """The rooms of netprobe that the agent may import; import-linter holds it to them."""
 _BELOW_ROOMS = ("__init__.py", "errors.py", "logs.py", "tasks.py")
 DISTRIBUTIONS = (
-    "msgspec", "nats-py", "nkeys", "PyNaCl", "cffi", "h11", "h2", "hpack", "hyperframe", "dnspython",
-    "scapy", "numpy",
+    "msgspec", "nats-py", "pynacl", "cffi", "h11", "h2", "hpack", "hyperframe", "dnspython", "numpy",
 )  # fmt: skip
-"""What ``netprobe[agent]`` installs."""
-_LEFT_OUT = (
-    "/tests/", "/test/", "/__pycache__/", "/include/", "/_examples/", "/scapy/contrib/", "/numpy/f2py/",
-)  # fmt: skip
+"""What ``netprobe[agent]`` installs, without :data:`UNUSED`; each of them has wheels."""
+UNUSED = frozenset({"pycparser"})
+"""Comes with the extra, but is read only while something is compiled (by cffi)."""
+_LEFT_OUT = ("/tests/", "/test/", "/__pycache__/", "/include/", "/_examples/", "/numpy/f2py/")
 """Files that are not loaded at run time: half of the bytes."""
 _LEFT_OUT_ENDS = (".pyc", ".pyi", ".a", ".h", ".pxd")
 _LAUNCHER = "agent_main.py"
@@ -105,15 +104,20 @@ def _folder_of(package: str) -> Path:
 
 def _installed() -> Iterator[Part]:
     for name in DISTRIBUTIONS:
-        try:
-            files = importlib.metadata.files(name)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise SystemRefusedError(
-                f"{name} is not installed here: pip install 'netprobe[agent]'"
-            ) from error
-        for file in files or ():
+        for file in _find_distribution(name).files or ():
             if _is_wanted(file.as_posix()):
                 yield file.as_posix(), file.read_binary()
+
+
+def _installed_version(name: str) -> str:
+    return _find_distribution(name).version
+
+
+def _find_distribution(name: str) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SystemRefusedError(f"{name} is not installed here: pip install 'netprobe[agent]'") from error
 
 
 def _is_wanted(name: str) -> bool:
@@ -130,7 +134,7 @@ def _unpack(wheel: Path) -> Iterator[Part]:
 
 def _download(fits: Platform, folder: Path) -> None:
     """Fetch wheels for another platform, of the very versions that are installed here."""
-    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in DISTRIBUTIONS]
+    wanted = [f"{name}=={_installed_version(name)}" for name in DISTRIBUTIONS]
     kinds = [f"manylinux_2_{minor}_{fits.machine}" for minor in (28, 27, 26, 17)]
     platforms = [word for kind in (*kinds, f"manylinux2014_{fits.machine}") for word in ("--platform", kind)]
     version = ".".join(map(str, fits.python))

@@ -42,9 +42,14 @@ _NEEDED = (
     RequiredAccess("list", "daemonsets", "apps"),
     RequiredAccess("list", "pods"),
     RequiredAccess("create", "services"),
+    RequiredAccess("get", "pods", subresource="exec"),
     RequiredAccess("create", "pods", subresource="exec"),
 )
-"""In every namespace, because the visit's does not exist yet."""
+"""In every namespace, because the visit's does not exist yet.
+
+A program is run over a WebSocket, which begins as a GET: API servers ask for ``get`` on pods/exec. From
+Kubernetes 1.35 on they ask for ``create`` as well, so a role that is right for all versions has both.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,27 +75,29 @@ def _pod_spec(plane: Plane, image: str, port: int) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 1,
         "tolerations": [{"operator": "Exists"}],
-        "affinity": _ON_REAL_NODES,
+        "affinity": ON_LINUX_MACHINES,
         "securityContext": security,
         "containers": [container],
     }
 
 
-_ON_REAL_NODES = {
+ON_LINUX_MACHINES = {
     "nodeAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [
                 {
                     "matchExpressions": [
+                        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
                         {"key": "liqo.io/type", "operator": "DoesNotExist"},
-                        {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet"]},
+                        {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet", "kwok"]},
+                        {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": ["fargate"]},
                     ]
                 }
             ]
         }
     }
 }
-"""A virtual node runs its pods elsewhere: no packet is its own."""
+"""A virtual node runs its pods elsewhere or not at all; Windows runs no agent. The manifests say the same."""
 
 SERVICES: Mapping[str, Mapping[str, Any]] = {
     "probe": {},

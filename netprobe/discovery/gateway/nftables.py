@@ -1,7 +1,9 @@
 """nftables: every rule that counts, from ``nft -j list ruleset`` (libnftables-json(5)).
 
-iptables-nft rules appear here as well. Of what a rule matches only the state ``invalid`` is read: else its
-place, verdict and counter are the evidence.
+Rules of iptables-nft appear here as well, but of its extensions JSON shows the name alone (``xt``; nft 1.0.6
+with iptables 1.8.9): the target ``REJECT`` rejects, and a match such as ``conntrack`` limits the rule in a
+way that is not known here. Of what a rule matches only the state ``invalid`` is read: else its place, verdict
+and counter are the evidence.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, RuleCounter
 
 _VERDICTS = ("drop", "reject", "accept")
+_HARMLESS = frozenset({"comment"})
+"""Matches of iptables that every packet matches."""
 
 
 class _NftRule(msgspec.Struct):
@@ -62,10 +66,23 @@ def _counter_of(rule: _NftRule) -> RuleCounter | None:
     packets = counter.get("packets")
     if not isinstance(packets, int) or isinstance(packets, bool) or packets < 0:
         raise HostOutputError(f"nft: rule {rule.handle} counts no packets")
-    verdict = next((word for step in rule.expr for word in _VERDICTS if word in step), "")
+    verdict = next((word for step in rule.expr if (word := _verdict_of(step))), "")
     place = " ".join(name(word) for word in (rule.family, rule.table, rule.chain))
     invalid = any(_is_invalid_state(step.get("match")) for step in rule.expr)
-    return RuleCounter(place, rule.handle, verdict, packets, name(rule.comment), invalid)
+    return RuleCounter(place, rule.handle, verdict, packets, name(rule.comment), invalid, _unread(rule))
+
+
+def _verdict_of(step: dict[str, Any]) -> str:
+    if step.get("xt") == {"type": "target", "name": "REJECT"}:
+        return "reject"
+    return next((word for word in _VERDICTS if word in step), "")
+
+
+def _unread(rule: _NftRule) -> tuple[str, ...]:
+    """The matches of iptables of which nft tells no content."""
+    found = [step["xt"] for step in rule.expr if isinstance(step.get("xt"), dict)]
+    names = [one["name"] for one in found if one.get("type") == "match" and isinstance(one.get("name"), str)]
+    return tuple(name(text) for text in names if text not in _HARMLESS)
 
 
 def _is_invalid_state(match: object) -> bool:

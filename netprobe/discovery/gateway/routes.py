@@ -1,4 +1,8 @@
-"""Routes for a pair: ``ip -j route get``, the routing rules beside the kernel's own, and ``rp_filter``."""
+"""Routes for a pair: ``ip -j route get``, the routing rules beside the kernel's own, and ``rp_filter``.
+
+A route that refuses is never printed: the kernel answers with an error, and each kind has its own (seen with
+iproute2 6.1 on Linux, IPv4 and IPv6; a routing rule of that kind answers the same).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,15 @@ from netprobe.discovery.gateway.interface import (
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.model.gateway import ChosenRoute, Fact, PolicyRules, ReversePath
 
+_ERRORS = {
+    "No route to host": "unreachable", "Host is unreachable": "unreachable",
+    "Invalid argument": "blackhole",
+    "Permission denied": "prohibit",
+    "Network is unreachable": "", "Network unreachable": "",
+}  # fmt: skip
+"""strerror(3) of glibc and of musl → the kind of route that refuses; empty where there is no route at all."""
+_ERROR = re.compile(r"RTNETLINK answers: (?P<words>.+?)\s*")
+_REFUSING = frozenset({"unreachable", "blackhole", "prohibit"})
 _KERNELS_OWN = {0, 32766, 32767}
 _RP_FILTER = re.compile(r"net\.ipv4\.conf\.(?P<interface>\S+)\.rp_filter = (?P<mode>\d)")
 
@@ -41,14 +54,20 @@ def _commands(pair: AddressPair) -> tuple[Command, ...]:
 def _read(printed: Printed) -> tuple[Fact, ...]:
     facts: list[Fact] = []
     for route in decode(printed["route"], list[_Route], command="ip route") if "route" in printed else []:
-        refused = "" if route.type in ("", "unicast", "local") else name(route.type)
+        refused = route.type if route.type in _REFUSING else ""
         facts.append(ChosenRoute(name(route.dst), name(route.dev), name(route.gateway), refused))
-    if b"unreachable" in printed.get("route!", b""):
-        facts.append(ChosenRoute("", "", refused="unreachable"))
+    facts += _refused(printed.get("route!", b""))
     if "rules" in printed:
         rules = decode(printed["rules"], list[_RoutingRule], command="ip rule")
         facts.append(PolicyRules(sum(rule.priority not in _KERNELS_OWN for rule in rules)))
     return *facts, *_reverse_paths(lines(printed.get("rp-filter", b"")))
+
+
+def _refused(complaint: bytes) -> list[ChosenRoute]:
+    """What an error of ``ip route get`` says about the route; nothing where it is about something else."""
+    said = (_ERROR.fullmatch(line) for line in lines(complaint))
+    found = (_ERRORS.get(match["words"]) for match in said if match is not None)
+    return [ChosenRoute("", "", refused=kind) for kind in found if kind is not None]
 
 
 def _reverse_paths(told: list[str]) -> tuple[ReversePath, ...]:

@@ -55,6 +55,7 @@ class ClusterApi:
     def __init__(self, context: Context, client: ApiClient) -> None:
         self.context = context
         self._client = client
+        self._credentials = _read_credentials(client)
         self.calls = 0
         """Requests sent so far."""
 
@@ -203,11 +204,12 @@ class ClusterApi:
 
     async def _renew(self) -> bool:
         """Ask for fresh credentials; False where they would be the same ones."""
-        before = self._client.configuration.api_key.get("BearerToken")
         fresh = await open_client(self.context)
-        if fresh.configuration.api_key.get("BearerToken") == before:
+        credentials = _read_credentials(fresh)
+        if credentials == self._credentials:
             await fresh.close()
             return False
+        self._credentials = credentials
         logger.info("%s: the credentials were renewed", self.context)
         stale, self._client = self._client, fresh
         await stale.close()
@@ -224,6 +226,14 @@ class ClusterApi:
             404: f"there is no {path}",
         }.get(code, f"{path}: the server answers {code}: {said}")
         return ApiRefusedError(f"{self.context}: {what}", code=code)
+
+
+def _read_credentials(client: ApiClient) -> tuple[object, ...]:
+    """What a client shows of itself: token, certificate and key; an exec plug-in may give any of them."""
+    configuration = client.configuration
+    files = (configuration.cert_file, configuration.key_file)
+    contents = (Path(file).read_bytes() if file and Path(file).is_file() else b"" for file in files)
+    return configuration.api_key.get("BearerToken"), *contents
 
 
 @asynccontextmanager

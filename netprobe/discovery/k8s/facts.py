@@ -26,7 +26,12 @@ AGENT_LABEL = "app.kubernetes.io/name=netprobe-agent"
 """Selects agent pods; the manifests set it."""
 PLANE_LABEL = "netprobe.io/plane"
 """``pod`` or ``host``, on every agent pod; the manifests set it."""
-_VIRTUAL = ("liqo.io/type", "type=virtual-kubelet")
+_VIRTUAL = (
+    "liqo.io/type", "type=virtual-kubelet", "type=kwok", "eks.amazonaws.com/compute-type=fargate",
+)  # fmt: skip
+"""The agents' node affinity says the same; a test compares them."""
+_OS_LABEL = "kubernetes.io/os"
+"""Every kubelet sets it."""
 _ZONE = "topology.kubernetes.io/zone"
 _IDENTITY = "cluster.clusterset.k8s.io"
 
@@ -81,6 +86,8 @@ class ClusterFacts:
     ordinal: str = ""
     not_ready: frozenset[NodeName] = frozenset()
     virtual_nodes: int = 0
+    windows_nodes: int = 0
+    """Machines that no agent runs on."""
     agents: frozenset[AgentId] = frozenset()
     """Agents whose pods run."""
     agent_pods: tuple[AgentPod, ...] = ()
@@ -129,7 +136,8 @@ async def _read_identity(api: ClusterApi) -> str:
 def parse_cluster(name: ClusterName, read: ClusterObjects, place: ClusterPlace | None = None) -> ClusterFacts:
     """Turn the objects of a cluster into facts; *place* overrides what its name says."""
     place = place or read_place(name)
-    real = [node for node in read.of("nodes") if not is_virtual(node)]
+    machines = [node for node in read.of("nodes") if not is_virtual(node)]
+    real = [node for node in machines if not is_windows(node)]
     pods = [pod for pod in read.of("pods") if _is_running(pod)]
     nodes = tuple(_node_of(node, pods) for node in sorted(real, key=lambda node: node.metadata.name))
     services = find_services(
@@ -155,7 +163,8 @@ def parse_cluster(name: ClusterName, read: ClusterObjects, place: ClusterPlace |
         fabrics=find_fabrics(read.groups),
         ordinal=place.ordinal,
         not_ready=frozenset(NodeName(node.metadata.name) for node in real if not is_ready(node)),
-        virtual_nodes=len(read.of("nodes")) - len(real),
+        virtual_nodes=len(read.of("nodes")) - len(machines),
+        windows_nodes=len(machines) - len(real),
         agents=frozenset(_agent_of(name, pod) for pod in pods),
         agent_pods=tuple(_agent_pod(name, pod) for pod in read.of("pods") if pod.spec.node_name),
         namespaces=tuple(sorted(found.metadata.name for found in read.of("namespaces"))),
@@ -169,12 +178,17 @@ def parse_cluster(name: ClusterName, read: ClusterObjects, place: ClusterPlace |
 
 
 def is_virtual(node: schema.NodeObject) -> bool:
-    """Whether a node stands for something else than a machine (Liqo, virtual-kubelet)."""
+    """Whether a node stands for something else than a machine (Liqo, virtual-kubelet, kwok, Fargate)."""
     labels = node.metadata.labels
     return any(
         labels.get(key) == value if value else key in labels
         for key, _, value in (mark.partition("=") for mark in _VIRTUAL)
     )
+
+
+def is_windows(node: schema.NodeObject) -> bool:
+    """Whether a node runs Windows, where agents cannot run."""
+    return node.metadata.labels.get(_OS_LABEL, "linux") == "windows"
 
 
 def is_ready(node: schema.NodeObject) -> bool:

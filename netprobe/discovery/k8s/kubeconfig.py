@@ -2,7 +2,9 @@
 
 Rules. Each file is loaded by itself: the client library merges several in a way that can join a context with
 the server and token of a namesake in another file. Of two contexts of one name, the first file's counts, and
-the first file that has a ``current-context`` says which is current, as kubectl reads them. A client without
+the first file that has a ``current-context`` says which is current, as kubectl reads them. What kubectl
+understands and the library does not is either done here (a plug-in beside the file, ``tokenFile`` before
+``token``) or refused (``as``, SOCKS); read in client-go 0.36. A client without
 the credentials that its context names is never handed out: the library only logs that a plug-in failed.
 """
 
@@ -16,14 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import yaml
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader
 
 from netprobe.discovery.k8s.kubeconfig_schema import KubeconfigDoc, UserDoc, read_kubeconfig
 from netprobe.errors import InputError, SystemRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
 IN_CLUSTER = "in-cluster"
 """The name of the context that the ServiceAccount of the pod around us makes."""
@@ -134,7 +139,7 @@ async def _load(context: Context, file: Path, configuration: Configuration) -> N
     complaints: list[str] = []
     token = _complaints.set(complaints)
     try:
-        await load_kube_config(str(file), context.name, configuration, persist_config=False)
+        await _loader(context, file).load_and_set(configuration)
     finally:
         _complaints.reset(token)
     if bearer := configuration.api_key.get("BearerToken"):
@@ -143,6 +148,43 @@ async def _load(context: Context, file: Path, configuration: Configuration) -> N
     elif context.plugin and not configuration.cert_file:
         why = "; ".join(complaints) or "it gave neither a token nor a certificate"
         raise SystemRefusedError(f"{context}: the exec plug-in {context.plugin!r} failed: {_one_line(why)}")
+
+
+def _loader(context: Context, file: Path) -> KubeConfigLoader:
+    folder = file.absolute().parent
+    return KubeConfigLoader(_read_as_kubectl(context, file), context.name, config_base_path=str(folder))
+
+
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+
+
+def _read_as_kubectl(context: Context, file: Path) -> dict[str, Any]:
+    """The file for the library, changed to what kubectl makes of it; raises :class:`InputError`."""
+    document: dict[str, Any] = yaml.safe_load(file.read_bytes()) or {}
+    chosen = _entry(document, "contexts", context.name, "context")
+    user = _entry(document, "users", str(chosen.get("user", "")), "user")
+    cluster = _entry(document, "clusters", str(chosen.get("cluster", "")), "cluster")
+    if found := [field for field in _IMPERSONATION if user.get(field)]:
+        told = f"{found[0]} is not supported: without it requests would have the rights of the user itself"
+        raise InputError(told, where=str(context))
+    proxy = str(cluster.get("proxy-url") or "")
+    if proxy.lower().startswith("socks"):
+        told = f"proxy-url {proxy.partition(':')[0]}: SOCKS is not supported: use an HTTP proxy, or a tunnel"
+        raise InputError(told, where=str(context))
+    if user.get("tokenFile"):
+        user.pop("token", None)
+    plugin = user.get("exec")
+    if isinstance(plugin, dict) and "/" in (command := str(plugin.get("command") or "")):
+        plugin["command"] = str(file.absolute().parent / command)
+    return document
+
+
+def _entry(document: dict[str, Any], kind: str, called: str, content: str) -> dict[str, Any]:
+    """What the first entry of that name holds; the library reads the first as well."""
+    for entry in document.get(kind) or ():
+        if entry.get("name") == called:
+            return entry.get(content) or {}
+    return {}
 
 
 def _one_line(complaint: str) -> str:

@@ -244,9 +244,12 @@ class ServiceObject(_Object, frozen=True):
 
 
 class EndpointConditions(_Object, frozen=True):
-    """Whether one endpoint is ready; None means not reported, which counts as ready."""
+    """State of one endpoint; None means not reported. Of ``ready`` that counts as true, so says the API."""
 
     ready: bool | None = None
+    serving: bool | None = None
+    """Whether it answers, even while it terminates."""
+    terminating: bool | None = None
 
 
 class SliceEndpoint(_Object, frozen=True):
@@ -269,6 +272,8 @@ class EndpointSlice(_Object, frozen=True):
 
     metadata: Meta
     endpoints: tuple[SliceEndpoint, ...] | None = ()
+    address_type: str = "IPv4"
+    """``IPv4``, ``IPv6``, or ``FQDN``: then its addresses are names."""
     ports: tuple[EndpointPort, ...] | None = ()
 
 

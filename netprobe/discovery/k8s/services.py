@@ -17,6 +17,7 @@ from netprobe.model.inventory import Node, Service
 ASK_LABEL = "netprobe.io/ask"
 ALWAYS = frozenset({"default/kubernetes", "kube-system/kube-dns"})
 _OWNER = "kubernetes.io/service-name"
+_ADDRESS_TYPES = frozenset({"IPv4", "IPv6"})
 
 
 def find_services(
@@ -98,13 +99,20 @@ def _speaks_http(port: schema.ServicePort) -> bool:
 def _endpoints_of(
     port: schema.ServicePort, slices: Iterable[schema.EndpointSlice]
 ) -> tuple[tuple[str, ...], int]:
-    """The addresses of ready endpoints and the port they answer on; 0 where no slice tells it."""
-    addresses: list[str] = []
+    """The addresses of endpoints in use and the port they answer on; 0 where no slice tells it.
+
+    In use are ready endpoints. Where none is ready, they are those that still serve while they terminate, as
+    kube-proxy does it (KEP-1669). A slice of names (``FQDN``) is left out: no packet goes to a name.
+    """
+    ends: list[schema.SliceEndpoint] = []
     target_port = 0
     for found in slices:
+        if found.address_type not in _ADDRESS_TYPES:
+            continue
         for candidate in found.ports or ():
             if (candidate.name or "") == port.name and candidate.protocol == port.protocol and candidate.port:
                 target_port = candidate.port
-                ready = (end for end in found.endpoints or () if end.conditions.ready is not False)
-                addresses += (address for end in ready for address in end.addresses[:1])
-    return tuple(sorted(set(addresses))), target_port
+                ends += found.endpoints or ()
+    used = [end for end in ends if end.conditions.ready is not False]
+    used = used or [end for end in ends if end.conditions.serving and end.conditions.terminating]
+    return tuple(sorted({address for end in used for address in end.addresses[:1]})), target_port

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncssh
@@ -18,6 +19,7 @@ import asyncssh
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import NoAnswerError, SshError
 from netprobe.discovery.ssh.hostkeys import TrustedKeys
+from netprobe.discovery.ssh.logins import log_in
 from netprobe.model.ssh import SshAccess, SshHop
 
 logger = logging.getLogger(__name__)
@@ -190,9 +192,9 @@ async def open_host(
         connection: asyncssh.SSHClientConnection | None = None
         hop = access.target
         try:
-            async with asyncio.timeout(wait.connect_s):
+            async with asyncio.timeout(wait.connect_s) as limit:
                 for hop in (*access.jumps, access.target):
-                    connection = await _enter(hop, access, before=connection, configs=configs)
+                    connection = await _enter(hop, access, before=connection, configs=configs, limit=limit)
                     stack.callback(connection.abort)
         except TimeoutError as error:
             kind = NoAnswerError if hop is access.target else SshError
@@ -215,6 +217,7 @@ async def _enter(
     *,
     before: asyncssh.SSHClientConnection | None,
     configs: list[str] | None,
+    limit: asyncio.Timeout,
 ) -> asyncssh.SSHClientConnection:
     trusted = TrustedKeys(hop)
     logger.debug("%s: connecting over SSH%s", hop, " through the host before" if before is not None else "")
@@ -225,10 +228,11 @@ async def _enter(
     options |= {"client_keys": [_key_of(hop)]} if hop.key else {}
     options |= {} if access.agent else {"agent_path": None}
     options |= {"tunnel": before} if before is not None else {}
+    connect = partial(
+        asyncssh.connect, hop.host, preferred_auth="publickey", client_version="netprobe", **options
+    )
     try:
-        return await asyncssh.connect(
-            hop.host, preferred_auth="publickey", client_version="netprobe", **options
-        )
+        return await log_in((hop.host, hop.port or 0), connect, limit=limit)
     except asyncssh.Error as error:
         raise trusted.refusal(error) or SshError(f"{hop}: {_words(error)}") from error
     except OSError as error:

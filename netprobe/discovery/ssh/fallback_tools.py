@@ -22,6 +22,7 @@ from netprobe.model.outcome import (
     Refused,
     Rejected,
     TimedOut,
+    TooBig,
 )
 from netprobe.model.prose import Prose
 from netprobe.probes import registry
@@ -32,15 +33,49 @@ if TYPE_CHECKING:
     from netprobe.discovery.ssh.connection import SshHost
 
 _PING_TIME = re.compile(rb"time=(\d{1,7}(?:\.\d{1,6})?) ms")
-_PING_REFUSED = re.compile(
-    rb"From ([0-9A-Fa-f.:]{2,45})[: ].*?(Unreachable|unreachable|Prohibited|prohibited|Filtered|exceeded)"
-)
+_PING_ERROR = re.compile(rb"From ([0-9A-Fa-f.:]{2,45}):? (?:icmp_seq=\d+ )?(\S[^\n]*)")
 _VOLLEY = re.compile(rb"(\d{1,6}) packets transmitted, (\d{1,6}) (?:packets )?received")
 _CURL = re.compile(rb"(\d{3}) (\d{1,4}\.\d{1,9}) (\d{1,4}\.\d{1,9})")
 _HOP = re.compile(
     r"\s*(\d{1,2})\s+(\*|[0-9A-Fa-f.:]{2,45})(?:\s+(\d{1,6}\.\d{1,6}) ms)?(?:\s+(![A-Z0-9<>-]*))?\s*"
 )
-_UNREACHABLE = (3, 1)  # RFC 792: destination unreachable, host unreachable
+_PING_WORDS: dict[int, tuple[tuple[str, int, int], ...]] = {
+    4: (
+        ("Destination Net Unreachable for Type of Service", 3, 11),
+        ("Destination Host Unreachable for Type of Service", 3, 12),
+        ("Destination Net Unreachable", 3, 0), ("Destination Host Unreachable", 3, 1),
+        ("Destination Protocol Unreachable", 3, 2), ("Destination Port Unreachable", 3, 3),
+        ("Frag needed and DF set", 3, 4), ("Source Route Failed", 3, 5), ("Destination Net Unknown", 3, 6),
+        ("Destination Host Unknown", 3, 7), ("Source Host Isolated", 3, 8),
+        ("Destination Net Prohibited", 3, 9), ("Destination Host Prohibited", 3, 10),
+        ("Packet filtered", 3, 13), ("Precedence Violation", 3, 14), ("Precedence Cutoff", 3, 15),
+        ("Time to live exceeded", 11, 0), ("Frag reassembly time exceeded", 11, 1),
+        ("Parameter problem", 12, 0),
+    ),
+    6: (
+        ("Destination unreachable: No route", 1, 0),
+        ("Destination unreachable: Administratively prohibited", 1, 1),
+        ("Destination unreachable: Beyond scope of source address", 1, 2),
+        ("Destination unreachable: Address unreachable", 1, 3),
+        ("Destination unreachable: Port unreachable", 1, 4), ("Packet too big", 2, 0),
+        ("Time exceeded: Hop limit", 3, 0), ("Time exceeded: Defragmentation failure", 3, 1),
+        ("Parameter problem", 4, 0),
+    ),
+}  # fmt: skip
+"""How ping of iputils (20221126) words each ICMP error, by IP version; the longer of two beginnings first."""
+_PING_CODES = {
+    4: (3, re.compile(r"Dest Unreachable, Bad Code: (\d{1,3})")),
+    6: (1, re.compile(r"Destination unreachable: Unknown code (\d{1,3})")),
+}
+"""A code that ping has no words for."""
+_PING_MTU = re.compile(r"mtu ?= ?(\d{1,5})")
+_TRACE_MARKS = {
+    4: {"!N": (3, 0), "!H": (3, 1), "!P": (3, 2), "!F": (3, 4), "!S": (3, 5), "!X": (3, 13), "!V": (3, 14),
+        "!C": (3, 15)},
+    6: {"!N": (1, 0), "!X": (1, 1), "!S": (1, 2), "!H": (1, 3), "!F": (2, 0)},
+}  # fmt: skip
+"""What traceroute(8) writes behind a hop that sent an ICMP error, by IP version; others are ``!<code>``."""
+_TRACE_CODE = re.compile(r"!<?(\d{1,3})>?")
 _NOT_FOUND = (126, 127)  # what a POSIX shell and env(1) say of a program that is not there
 _CURL_CONNECT, _CURL_TIMEOUT = 7, 28
 _PING_S, _CONNECT_S = 2, 3
@@ -114,12 +149,25 @@ def _read_ping(answer: CommandOutput) -> Outcome:
         if found is None:
             raise HostOutputError("ping: an answer without its time")
         return Reached(round(float(found[1]) * 1e6))
-    refused = _PING_REFUSED.search(answer.output)
-    if refused is not None:
-        return Rejected(refused[1].decode(), *_UNREACHABLE)
+    for told in _PING_ERROR.finditer(answer.output):
+        refused = _rejection_of(told[1].decode(), told[2].decode(errors="replace"))
+        if refused is not None:
+            return refused
     if answer.status == 1:
         return TimedOut(_PING_S * 1_000_000_000)
     return NotMeasured(Prose(f"ping: {answer.complaint or 'failed'}"))
+
+
+def _rejection_of(sender: str, words: str) -> Rejected | TooBig | None:
+    """The ICMP error that ping words so; None for one that does not end the question (a redirect)."""
+    version = 6 if ":" in sender else 4
+    for beginning, icmp_type, icmp_code in _PING_WORDS[version]:
+        if words.startswith(beginning):
+            mtu = _PING_MTU.search(words) if (icmp_type, icmp_code) in ((3, 4), (2, 0)) else None
+            return TooBig(int(mtu[1]), sender) if mtu is not None else Rejected(sender, icmp_type, icmp_code)
+    icmp_type, pattern = _PING_CODES[version]
+    code = pattern.match(words)
+    return Rejected(sender, icmp_type, int(code[1])) if code is not None else None
 
 
 def _read_nc(answer: CommandOutput, took_ns: int) -> Outcome:
@@ -167,17 +215,28 @@ def _ns(text: bytes) -> int:
 
 def _read_trace(answer: CommandOutput, *, target: str) -> ToolResult:
     hops: list[tuple[str, str]] = []
-    last, last_ns = "", 0
+    last, last_ns, mark = "", 0, ""
     for row in answer.output[:16_384].decode(errors="replace").splitlines()[1:]:
         found = _HOP.fullmatch(row)
         if found is None:
             raise HostOutputError("traceroute: an unexpected line")
         hops.append((f"hop {found[1]}", " ".join(part for part in found.groups()[1:] if part)))
         if found[2] != "*":
-            last, last_ns = found[2], round(float(found[3] or 0) * 1e6)
+            last, last_ns, mark = found[2], round(float(found[3] or 0) * 1e6), found[4] or ""
     if not hops:
         return ToolResult(
             NotMeasured(Prose(f"traceroute: {answer.complaint or 'printed nothing'}")), "traceroute"
         )
-    outcome = Reached(last_ns) if last == target else TimedOut(1_000_000_000)
+    silent = TimedOut(1_000_000_000)
+    outcome = Reached(last_ns) if last == target else _rejection_by_mark(last, mark) or silent
     return ToolResult(outcome, "traceroute", make_facts(hops))
+
+
+def _rejection_by_mark(sender: str, mark: str) -> Rejected | None:
+    """The ICMP error behind the last hop; None where there is no mark."""
+    version = 6 if ":" in sender else 4
+    code = _TRACE_CODE.fullmatch(mark)
+    if code is not None:
+        return Rejected(sender, 1 if version == 6 else 3, int(code[1]))
+    told = _TRACE_MARKS[version].get(mark.partition("-")[0])
+    return Rejected(sender, *told) if told is not None else None

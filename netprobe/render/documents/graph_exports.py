@@ -22,16 +22,28 @@ class GraphFormat:
 
 
 def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
-    """GraphML, readable by Gephi, yEd and Cytoscape."""
-    return "\n".join(nx.generate_graphml(_printable(graph), named_key_ids=True)) + "\n"
+    """GraphML, readable by Gephi, yEd, Cytoscape and graphology.
+
+    Every id is unique, as GraphML 1.1 wants it; names of edges are not, all of ``contains`` are called so.
+    An edge's name is its attribute ``key``. Texts are cleaned, as XML cannot hold every character.
+    """
+    numbered: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    for name, data in graph.nodes(data=True):
+        numbered.add_node(clean(name), **_cleaned(data))
+    for number, (source, target, key, data) in enumerate(graph.edges(keys=True, data=True)):
+        ends = clean(source), clean(target)
+        numbered.add_edge(*ends, key=f"e{number}", key_=clean(key), **_cleaned(data))
+    return _write_graphml(numbered)
 
 
-def _printable(graph: nx.MultiDiGraph[str]) -> nx.MultiDiGraph[str]:
-    """A copy whose texts are such that XML can hold them."""
-    copy: nx.MultiDiGraph[str] = nx.relabel_nodes(graph, {name: clean(name) for name in graph})
-    for data in (*copy.nodes.values(), *copy.edges.values()):
-        data.update({key: clean(value) for key, value in data.items() if isinstance(value, str)})
-    return copy
+def _cleaned(data: Mapping[str, object]) -> dict[str, object]:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in data.items()}
+
+
+def _write_graphml(graph: nx.MultiDiGraph[str]) -> str:
+    """An edge's key becomes its id."""
+    lines = nx.generate_graphml(graph)
+    return "\n".join(line.replace('attr.name="key_"', 'attr.name="key"') for line in lines) + "\n"
 
 
 def to_node_link(graph: nx.MultiDiGraph[str]) -> str:

@@ -9,7 +9,7 @@ that an alert can distinguish "none" from "no data".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import product
 
@@ -57,8 +57,16 @@ def encode_metrics(
     registry.register(_FixedCollector(_of_collector(vitals)))
     if snapshot is not None:
         registry.register(_FixedCollector(_of_fleet(snapshot)))
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = _choose_encoder(accept)
     return encode(registry), content_type
+
+
+def _choose_encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """The library's choice; plain text where 0.26.0 stumbles over a version (in quotes, a word)."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
 
 
 def _of_fleet(snapshot: Snapshot) -> Iterator[Metric]:

@@ -84,6 +84,8 @@ def _notes(readings: Sequence[Reading]) -> list[str]:
                 notes.append(f"{name}: may not list {', '.join(reading.facts.unread)}")
             if reading.facts.virtual_nodes:
                 notes.append(f"{name}: {count(reading.facts.virtual_nodes, 'virtual node')} left out")
+            if reading.facts.windows_nodes:
+                notes.append(f"{name}: {count(reading.facts.windows_nodes, 'Windows node')} left out")
             if reading.context.name != name:
                 notes.append(f"{name}: reached by context {reading.context.name}")
     return notes
@@ -125,5 +127,6 @@ def _entry(reading: Reading) -> Document:
                 "services": [{"name": found.qualified, "addresses": list(found.addresses), "port": found.port,
                               "endpoints": list(found.endpoints)} for found in cluster.services],
                 "namespaces": list(facts.namespaces), "network_policies": list(facts.network_policies),
-                "virtual_nodes": facts.virtual_nodes, "unread": list(facts.unread),
+                "virtual_nodes": facts.virtual_nodes,
+                "windows_nodes": facts.windows_nodes, "unread": list(facts.unread),
             }  # fmt: skip

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from netprobe.analysis.gateway_evidence.statements import format_fact
+from netprobe.analysis.gateway_evidence.statements import count_refused, format_fact
 from netprobe.deploy.hosts.agent import InstalledAgent, RunMode
 from netprobe.discovery.ssh.status import HostStatus
 from netprobe.model.gateway import (
@@ -116,8 +116,8 @@ def _is_shown(fact: Fact) -> bool:
     match fact:
         case TunnelPeer() | ChosenRoute():
             return True
-        case ConnectionTable(entries, limit, insert_failed, _):
-            return 2 * entries >= limit or bool(insert_failed)
+        case ConnectionTable(entries, limit):
+            return 2 * entries >= limit or count_refused(fact) > 0
         case LinkCounters(receive_dropped=received, send_dropped=sent, errors=errors):
             return bool(received or sent or errors)
         case RuleCounter(verdict=verdict, packets=packets):

@@ -38,7 +38,7 @@ class Served:
     watched: dict[str, list[str]] = field(default_factory=dict)
     """By kind the version that each watch began from."""
     forbidden: frozenset[str] = frozenset()
-    """Resources that nothing may be done with."""
+    """Resources that nothing may be done with, and single rights: a verb and a resource."""
     reviewed: list[str] = field(default_factory=list)
     """What was asked whether it may be done."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,8 +56,10 @@ class Served:
             return web.json_response({"metadata": {}, "spec": {"value": self.identity}})
         if request.method == "POST":  # a review: whether we may do something
             asked = (await request.json())["spec"]["resourceAttributes"]
-            self.reviewed.append(f"{asked['verb']} {asked['resource']}")
-            return web.json_response({"status": {"allowed": asked["resource"] not in self.forbidden}})
+            what = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+            self.reviewed.append(f"{asked['verb']} {what}")
+            is_allowed = not {what, f"{asked['verb']} {what}"} & self.forbidden
+            return web.json_response({"status": {"allowed": is_allowed}})
         if path == "/api/v1/namespaces/kube-system":
             return web.json_response({"metadata": {"name": "kube-system", "uid": self.url}})
         if path not in PATHS:

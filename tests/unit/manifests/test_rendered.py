@@ -11,6 +11,7 @@ import yaml
 
 from netprobe import __version__
 from netprobe.bus.tokens import ACCOUNTS
+from netprobe.deploy.visit.manifests import ON_LINUX_MACHINES
 from netprobe.discovery.k8s.facts import KINDS
 from tests.unit.manifests.rendered import (
     HUBS,
@@ -91,6 +92,7 @@ def test_agents_stand_on_every_node_and_stay_when_it_runs_short(overlay: str) ->
     classes = names_of(of_kind(overlay, "PriorityClass"))
     for found in agents:
         assert {"operator": "Exists"} in pod_of(found)["tolerations"]
+        assert pod_of(found)["affinity"] == ON_LINUX_MACHINES
         assert found["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] == "10%"
     for found in of_kind(overlay, *WORKLOADS):
         assert pod_of(found)["priorityClassName"] in classes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from xml.etree import ElementTree as ET
 
 import networkx as nx
 import pytest
@@ -91,11 +92,28 @@ def test_graphml_keeps_every_node_edge_and_attribute(fleet: str) -> None:
 
     def edges(of: nx.Graph[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
         return sorted(
-            (source, target, sorted((name, str(value)) for name, value in data.items() if name != "id"))
+            (
+                source,
+                target,
+                sorted((name, str(value)) for name, value in data.items() if name not in ("id", "key")),
+            )
             for source, target, data in of.edges(data=True)
         )
 
     assert edges(back) == edges(graph)
+
+
+@pytest.mark.parametrize("fleet", fleets.EVERY)
+def test_every_id_in_graphml_is_unique(fleet: str) -> None:
+    graph = build_graph(fleets.EVERY[fleet]())
+    root = ET.fromstring(export_graph(graph, "graphml"))
+    for kind in ("edge", "key", "node"):
+        ids = [one.get("id") for one in root.iter(f"{{http://graphml.graphdrawing.org/xmlns}}{kind}")]
+        assert None not in ids
+        assert len(ids) == len(set(ids)), kind
+    names = {one.get("id"): one.get("attr.name") for one in root.iter() if one.tag.endswith("}key")}
+    keys = [one.text for one in root.iter() if names.get(one.get("key", "")) == "key"]
+    assert sorted(filter(None, keys)) == sorted(key for _, _, key in graph.edges(keys=True))
 
 
 def test_dot_reads_well(snapshot: SnapshotAssertion) -> None:

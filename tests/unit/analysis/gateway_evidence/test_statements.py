@@ -123,12 +123,46 @@ def test_a_drop_rule_counts_when_it_moved_by_exactly_our_packets(sent: int | Non
     assert moved == pytest.approx(EXACT_COUNT if sent == 20 else 1)
 
 
+def test_a_drop_rule_of_iptables_says_by_what_else_it_matches() -> None:
+    finding = Finding(
+        "f", (parts.firewall_rule(NodeId.parse("a/gw"), port="tcp/80"),), Cause.POLICY_DROP, 0.5, Prose("")
+    )
+    place = "ip filter FORWARD"
+    before, after = (RuleCounter(place, 4, "drop", packets, unread=("conntrack",)) for packets in (3, 23))
+    speaks_for, _, _ = weigh(finding, GatewayReadings(reading(after), reading(before), 20))
+    rule = f"drop rule 4 in {place} (which also matches by conntrack)"
+    assert speaks_for == [f"a/gw: the counter of {rule} moved by exactly our 20 packets"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        pytest.param((0, 7), (0, 12), 5, id="a-full-table-counts-drop-alone"),
+        pytest.param((3, 3), (5, 5), 2, id="a-race-counts-in-both"),
+        pytest.param((3, 7), (3, 7), 0, id="nothing-new"),
+        pytest.param((None, None), (None, None), 0, id="not-readable"),
+    ],
+)
+def test_what_a_table_refused_between_two_looks_speaks_for_a_full_one(
+    before: tuple[int | None, int | None], after: tuple[int | None, int | None], refused: int
+) -> None:
+    """Linux counts each connection that finds no entry as ``drop``, and none of them as ``insert_failed``."""
+    finding = Finding("f", (parts.gateway_out(NodeId(A, GW)),), Cause.CONNTRACK_FULL, 0.5, Prose(""))
+    first, second = (reading(ConnectionTable(5, 100, *counters)) for counters in (before, after))
+    speaks_for, against, moved = weigh(finding, GatewayReadings(second, first))
+    assert moved == pytest.approx(SPEAKS_FOR if refused else 1 / SPEAKS_FOR)
+    told = f"a/gw: the connection table holds 5 of 100, and {refused} connections were refused meanwhile"
+    assert (speaks_for or against)[0] == (told if refused else told.partition(", and")[0])
+
+
 @pytest.mark.parametrize(
     ("fact", "cause", "moves"),
     [
         (ConnectionTable(96, 100, 0, 0), Cause.CONNTRACK_FULL, SPEAKS_FOR),
         (ConnectionTable(5, 100, 0, 0), Cause.CONNTRACK_FULL, 1 / SPEAKS_FOR),
-        (ChosenRoute("", "", refused="unreachable"), Cause.ROUTE_MISSING, SPEAKS_FOR),
+        (ConnectionTable(5, 100, None, None), Cause.CONNTRACK_FULL, 1 / SPEAKS_FOR),
+        (ChosenRoute("", "", refused="blackhole"), Cause.ROUTE_MISSING, SPEAKS_FOR),
+        (ChosenRoute("", ""), Cause.ROUTE_MISSING, SPEAKS_FOR),
         (ChosenRoute("10.2.0.9", "wg0"), Cause.ROUTE_MISSING, 1 / SPEAKS_FOR),
     ],
 )

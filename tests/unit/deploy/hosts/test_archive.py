@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import io
 import re
 import subprocess
 import sys
+import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -13,7 +17,10 @@ import pytest
 from netprobe import __version__
 from netprobe.deploy.hosts import archive as packing
 from netprobe.deploy.hosts.archive import Archive, build_archive, find_platform
+from netprobe.discovery.ssh.platform import Platform
+from netprobe.errors import SystemRefusedError
 
+ROOT = Path(__file__).parents[4]
 LOAD_ALL = """
 import sys
 sys.path[0] = sys.argv[1]
@@ -21,8 +28,8 @@ import netprobe, netprobe_agent.serve, netprobe_agent.run, netprobe.engine.sweep
 from netprobe.probes.registry import iter_kinds
 from netprobe.engine.drivers.registry import DRIVERS
 assert list(iter_kinds())
-import scapy.all, numpy, dns.message, h2.connection, nkeys, nats
-assert all(sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("netprobe", "numpy", "nkeys"))
+import numpy, dns.message, h2.connection, nacl.signing, nats
+assert all(sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("netprobe", "numpy", "nacl"))
 """
 
 
@@ -73,6 +80,73 @@ def test_the_same_parts_give_the_same_bytes(archive: Archive) -> None:
 
 
 def test_the_image_holds_the_same_parts_of_netprobe_as_the_archive() -> None:
-    dockerfile = (Path(__file__).parents[4] / "agents/Dockerfile").read_text()
+    dockerfile = (ROOT / "agents/Dockerfile").read_text()
     copied = set(re.findall(r"(?<=[ \n])netprobe/([\w.]+)(?= )", dockerfile))
     assert copied == {*packing.ROOMS, *packing._BELOW_ROOMS}
+
+
+def test_the_archive_holds_what_the_extra_named_agent_installs_and_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {*project["dependencies"], *project["optional-dependencies"]["agent"]}
+    assert _closure(wanted) - packing.UNUSED == set(packing.DISTRIBUTIONS)
+
+
+def test_the_image_of_the_agent_installs_the_same_libraries() -> None:
+    lock = (ROOT / "agents/requirements.lock").read_text()
+    assert set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)) - packing.UNUSED == set(packing.DISTRIBUTIONS)
+
+
+def test_every_library_of_the_agent_has_a_wheel() -> None:
+    """A wheel beside the source gives a second hash; nkeys, which has no wheel, had one hash alone."""
+    entries = re.split(r"\n(?=[\w.-]+==)", (ROOT / "agents/requirements.lock").read_text())
+    single = [entry.split("==")[0] for entry in entries[1:] if entry.count("--hash=") < 2]
+    assert single == []
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("fits", [Platform((3, 12), "aarch64"), Platform((3, 13), "x86_64")], ids=str)
+def test_the_archive_of_another_platform_holds_compiled_libraries_for_it(fits: Platform) -> None:
+    try:
+        names = zipfile.ZipFile(io.BytesIO(build_archive(fits).content)).namelist()
+    except SystemRefusedError as error:
+        if _is_index_away():
+            pytest.skip(f"needs a package index: {error}")
+        raise
+    python = "".join(map(str, fits.python))
+    compiled = [name for name in names if name.endswith(".so")]
+    assert f"library/msgspec/_core.cpython-{python}-{fits.machine}-linux-gnu.so" in compiled
+    assert "library/nacl/_sodium.abi3.so" in compiled
+    assert not [
+        name for name in compiled if "cpython" in name and f"cpython-{python}-{fits.machine}" not in name
+    ]
+
+
+def test_a_library_that_is_missing_is_named_for_every_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "DISTRIBUTIONS", ("no-such-library",))
+    build_archive.cache_clear()
+    for fits in (find_platform(), Platform((3, 99), "riscv64")):
+        with pytest.raises(SystemRefusedError, match=r"no-such-library is not installed here: pip install"):
+            build_archive(fits)
+
+
+def _closure(requirements: set[str]) -> set[str]:
+    """The distributions that these *requirements* install here, without extras."""
+    found: set[str] = set()
+    waiting = [re.split(r"[^\w.-]", requirement)[0] for requirement in requirements]
+    while waiting:
+        name = waiting.pop().lower()
+        if name not in found:
+            found.add(name)
+            waiting += [
+                re.split(r"[^\w.-]", wanted)[0]
+                for wanted in importlib.metadata.requires(name) or ()
+                if "extra ==" not in wanted
+            ]
+    return found
+
+
+def _is_index_away() -> bool:
+    """Whether pip cannot even get the smallest library, which is pure Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, "h11"]
+        return subprocess.run(pip, capture_output=True, check=False).returncode != 0

@@ -93,8 +93,35 @@ def test_routes_rules_and_reverse_paths() -> None:
         ReversePath("eth0", 2),
         ReversePath("wg0", 1),
     )
-    told = routes.READER.read({"route!": b"RTNETLINK answers: Network is unreachable"})
-    assert told == (ChosenRoute("", "", refused="unreachable"),)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "refused"),
+    [
+        (b"RTNETLINK answers: No route to host", "unreachable"),
+        (b"RTNETLINK answers: Host is unreachable", "unreachable"),
+        (b"RTNETLINK answers: Invalid argument", "blackhole"),
+        (b"RTNETLINK answers: Permission denied", "prohibit"),
+        (b"RTNETLINK answers: Network is unreachable", ""),
+    ],
+)
+def test_each_kind_of_route_that_refuses_has_an_error_of_its_own(complaint: bytes, refused: str) -> None:
+    """As iproute2 6.1 prints them, with the words of glibc and of musl."""
+    assert routes.READER.read({"route!": complaint}) == (ChosenRoute("", "", refused=refused),)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [b"env: 'ip': Permission denied", b"gw: Network is unreachable", b"RTNETLINK answers: File exists"],
+)
+def test_an_error_about_something_else_says_nothing_about_a_route(complaint: bytes) -> None:
+    assert routes.READER.read({"route!": complaint}) == ()
+
+
+@pytest.mark.parametrize("kind", ["local", "broadcast", "multicast", "anycast"])
+def test_a_route_to_many_or_to_the_host_itself_does_not_refuse(kind: str) -> None:
+    printed = json.dumps([{"type": kind, "dst": "10.2.0.9", "dev": "lo"}]).encode()
+    assert routes.READER.read({"route": printed}) == (ChosenRoute("10.2.0.9", "lo"),)
 
 
 def test_a_route_is_asked_for_only_about_a_pair() -> None:
@@ -147,6 +174,30 @@ def test_of_what_a_rule_matches_only_the_invalid_state_is_read(right: object, in
     assert told == RuleCounter("inet f input", 4, "drop", 7, "", invalid_only)
 
 
+def xt(kind: str, name: str) -> dict[str, object]:
+    return {"xt": {"type": kind, "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("extension", "verdict", "unread"),
+    [
+        pytest.param([xt("target", "REJECT")], "reject", (), id="-j REJECT"),
+        pytest.param([xt("target", "LOG")], "", (), id="-j LOG"),
+        pytest.param([xt("match", "conntrack"), {"drop": None}], "drop", ("conntrack",), id="ctstate"),
+        pytest.param([xt("match", "comment"), {"drop": None}], "drop", (), id="comment"),
+        pytest.param([{"xt": None}, {"drop": None}], "drop", (), id="nothing"),
+    ],
+)
+def test_rules_of_iptables_are_read_as_far_as_nft_shows_them(
+    extension: list[dict[str, object]], verdict: str, unread: tuple[str, ...]
+) -> None:
+    """As nft 1.0.6 shows what iptables 1.8.9 made."""
+    counter = {"counter": {"packets": 3, "bytes": 0}}
+    rule = {"family": "ip", "table": "filter", "chain": "FORWARD", "handle": 4, "expr": [counter, *extension]}
+    (told,) = nftables.READER.read({"nftables": json.dumps({"nftables": [{"rule": rule}]}).encode()})
+    assert told == RuleCounter("ip filter FORWARD", 4, verdict, 3, unread=unread)
+
+
 def test_ipsec_by_strongswan_and_by_the_kernel() -> None:
     ranges = ("10.2.0.0/16", "fd00:2::/48")
     assert ipsec.READER.read({"ipsec": SA.encode()}) == (
@@ -166,6 +217,69 @@ def test_openvpn_clients() -> None:
         assert openvpn.READER.read({"openvpn": text.encode(), "clock": b"1030"}) == (
             TunnelPeer("openvpn", "site-b", "203.0.113.2", ("10.8.0.2/32",), 30, 840, 1680),
         )
+
+
+@pytest.mark.parametrize(
+    ("written", "endpoint"),
+    [
+        ("203.0.113.2:1194", "203.0.113.2"),
+        ("udp4:203.0.113.2:1194", "203.0.113.2"),
+        ("tcp4-server:203.0.113.2:40112", "203.0.113.2"),
+        ("udp6:[2001:db8::2]:1194", "2001:db8::2"),
+        ("udp6:2001:db8::2", "2001:db8::2"),
+        ("2001:db8::2", "2001:db8::2"),
+        ("sctp:203.0.113.2:1194", ""),
+    ],
+)
+def test_an_openvpn_address_is_read_with_and_without_its_protocol(written: str, endpoint: str) -> None:
+    """2.7.1 writes the protocol first, 2.6 does not; 2.6 writes no port behind an IPv6 address."""
+    (peer,) = openvpn.READER.read({"openvpn": STATUS.replace("203.0.113.2:1194", written).encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.endpoint == endpoint
+
+
+STATUS_1 = """OpenVPN CLIENT LIST
+Updated,2026-11-25 12:00:00
+Common Name,Real Address,Bytes Received,Bytes Sent,Connected Since
+site-b,203.0.113.2:1194,840,1680,2026-11-25 11:00:00
+site-c,udp4:203.0.113.3:40112,1,2,2026-11-25 11:30:00
+ROUTING TABLE
+Virtual Address,Common Name,Real Address,Last Ref
+10.8.0.2,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+10.2.0.0/16,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+10.2.0.9C,site-b,203.0.113.2:1194,2026-11-25 12:00:00
+GLOBAL STATS
+Max bcast/mcast queue length,0
+END
+"""
+
+
+def test_openvpns_status_of_version_1_tells_its_clients_and_their_ranges() -> None:
+    ranges = ("10.8.0.2/32", "10.2.0.0/16", "10.2.0.9/32")
+    assert openvpn.READER.read({"openvpn": STATUS_1.encode(), "clock": b"1030"}) == (
+        TunnelPeer("openvpn", "site-b", "203.0.113.2", ranges, None, 840, 1680),
+        TunnelPeer("openvpn", "site-c", "203.0.113.3", (), None, 1, 2),
+    )
+
+
+def test_openvpns_routes_are_ranges_in_later_versions_too() -> None:
+    route = "ROUTING_TABLE,10.2.0.0/16,site-b,203.0.113.2:1194,2026-11-25 12:00:00,1000\n"
+    (peer,) = openvpn.READER.read({"openvpn": (STATUS + route).encode()})
+    assert isinstance(peer, TunnelPeer)
+    assert peer.ranges == ("10.8.0.2/32", "10.2.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("inner", "carried"),
+    [pytest.param((7, 5), (5, 7), id="in-the-program"), pytest.param((0, 0), (900, 800), id="in-the-kernel")],
+)
+def test_an_openvpn_client_whose_packets_stay_in_the_kernel_tells_the_outer_bytes(
+    inner: tuple[int, int], carried: tuple[int, int]
+) -> None:
+    told = "OpenVPN STATISTICS\nUpdated,2026-11-25 12:00:00\nTUN/TAP read bytes,{}\nTUN/TAP write bytes,{}\n"
+    told += "TCP/UDP read bytes,900\nTCP/UDP write bytes,800\nAuth read bytes,0\nEND\n"
+    (peer,) = openvpn.READER.read({"openvpn": told.format(*inner).encode()})
+    assert peer == TunnelPeer("openvpn", "", "", (), None, *carried)
 
 
 SAMPLES = {

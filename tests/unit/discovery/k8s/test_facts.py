@@ -84,12 +84,13 @@ async def test_nodes_that_are_no_machines_are_left_out_and_counted(tmp_path: Pat
     nodes = [
         node("w1", "10.1.0.0/24"), node("w2", "10.1.1.0/24"),
         node("far", liqo_io__type="virtual-node"), node("aci", type="virtual-kubelet"),
+        node("win", kubernetes_io__os="windows"),
     ]  # fmt: skip
     async with serve(Served(items={"nodes": nodes})) as served:
         (found,) = await read_clusters([context_of(tmp_path, served)], timeout_s=60)
     assert isinstance(found, ReadableCluster)
     assert [one.name for one in found.facts.cluster.nodes] == ["w1", "w2"]
-    assert found.facts.virtual_nodes == 2
+    assert (found.facts.virtual_nodes, found.facts.windows_nodes) == (2, 1)
     assert found.facts.cluster.pod_cidrs == ("10.1.0.0/23",)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,82 @@ def test_a_wrong_pattern_is_one_line(text: str) -> None:
 def test_short_names_only_where_they_are_unique() -> None:
     contexts = [Context(name, None) for name in ("admin@kubernetes", "root@kubernetes", "root@east")]
     assert list(name_clusters(contexts).values()) == ["admin-kubernetes", "root-kubernetes", "east"]
+
+
+async def test_a_plugin_beside_the_file_is_found_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "config"
+    (folder / "bin").mkdir(parents=True)
+    told = json.dumps(CREDENTIAL | {"status": {"token": "from-beside"}})
+    plugin = write_plugin(folder / "bin" / "sign-in", f"echo '{told}'") | {"command": "./bin/sign-in"}
+    file = write_config(folder / "kubeconfig", "x", exec=plugin)
+    monkeypatch.chdir(tmp_path)
+    client = await open_client(read_contexts([file]).choose()[0])
+    assert client.configuration.api_key["BearerToken"] == "Bearer from-beside"
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("as", "admin"), ("as-uid", "7"), ("as-groups", ["ops"]), ("as-user-extra", {"scope": ["x"]})],
+)
+async def test_impersonation_is_refused_and_not_left_out(tmp_path: Path, field: str, value: object) -> None:
+    file = write_config(tmp_path / "one", "x", token="t")
+    document = yaml.safe_load(file.read_text())
+    document["users"][0]["user"][field] = value
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match=rf"context 'x' of .*: {field} is not supported: without it"):
+        await open_client(read_contexts([file]).choose()[0])
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS5"])
+async def test_a_socks_proxy_is_refused_in_one_line(tmp_path: Path, scheme: str) -> None:
+    file = write_config(tmp_path / "one", "x", token="t")
+    document = yaml.safe_load(file.read_text())
+    document["clusters"][0]["cluster"]["proxy-url"] = f"{scheme}://name:secret@127.0.0.1:1080"
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match=f"proxy-url {scheme}: SOCKS is not supported") as caught:
+        await open_client(read_contexts([file]).choose()[0])
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["token", "/absolute"])
+async def test_a_token_file_goes_before_a_token(tmp_path: Path, place: str) -> None:
+    (tmp_path / "token").write_text("from-the-file\n")
+    named = "token" if place == "token" else str(tmp_path / "token")
+    file = write_config(tmp_path / "one", "x", token="from-the-config", tokenFile=named)
+    client = await open_client(read_contexts([file]).choose()[0])
+    assert client.configuration.api_key["BearerToken"] == "Bearer from-the-file"
+    await client.close()
+
+
+async def test_fresh_credentials_are_a_fresh_token_or_a_fresh_certificate(tmp_path: Path) -> None:
+    """A plug-in may give either."""
+    told = tmp_path / "told.json"
+    plugin = write_plugin(tmp_path / "plugin", f"cat {told}")
+    file = write_config(tmp_path / "one", "x", exec=plugin)
+
+    def say(**status: str) -> None:
+        told.write_text(json.dumps(CREDENTIAL | {"status": status}))
+
+    pairs = [make_pair(tmp_path / str(number)) for number in range(2)]
+    say(**pairs[0])
+    async with open_api(read_contexts([file]).choose()[0]) as api:
+        assert not await api._renew()
+        say(**pairs[1])
+        assert await api._renew()
+        assert not await api._renew()
+        say(token="t")
+        assert await api._renew()
+        assert not await api._renew()
+
+
+def make_pair(folder: Path) -> dict[str, str]:
+    """A certificate and its key, as a plug-in gives them."""
+    folder.mkdir()
+    key, certificate = folder / "key", folder / "certificate"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", "/CN=me", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    subprocess.run(made, check=True, capture_output=True)
+    return {"clientCertificateData": certificate.read_text(), "clientKeyData": key.read_text()}

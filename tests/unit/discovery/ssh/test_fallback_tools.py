@@ -18,7 +18,7 @@ from netprobe.discovery.ssh.fallback_tools import (
     read_ping_series,
     read_tool,
 )
-from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut
+from netprobe.model.outcome import AppFailed, NotMeasured, Reached, Refused, Rejected, TimedOut, TooBig
 from netprobe.model.prose import Prose
 from netprobe.probes.registry import iter_kinds
 from tests.facts import pairs
@@ -74,6 +74,64 @@ def test_a_tool_is_read(
     kind: str, tool: str, output: bytes, status: int, complaint: str, outcome: object
 ) -> None:
     assert read(kind, tool, output, status, complaint).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("From 10.9.0.1 icmp_seq=1 Destination Net Unreachable", Rejected("10.9.0.1", 3, 0)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Host Unreachable", Rejected("10.9.0.1", 3, 1)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Protocol Unreachable", Rejected("10.9.0.1", 3, 2)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Port Unreachable", Rejected("10.9.0.1", 3, 3)),
+        ("From 10.9.0.1 icmp_seq=1 Frag needed and DF set (mtu = 576)", TooBig(576, "10.9.0.1")),
+        ("From 10.9.0.1 icmp_seq=1 Destination Host Unknown", Rejected("10.9.0.1", 3, 7)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Net Prohibited", Rejected("10.9.0.1", 3, 9)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Host Prohibited", Rejected("10.9.0.1", 3, 10)),
+        ("From 10.9.0.1 icmp_seq=1 Destination Net Unreachable for Type of Service",
+         Rejected("10.9.0.1", 3, 11)),
+        ("From 10.9.0.1 icmp_seq=1 Packet filtered", Rejected("10.9.0.1", 3, 13)),
+        ("From 10.9.0.1 icmp_seq=1 Precedence Violation", Rejected("10.9.0.1", 3, 14)),
+        ("From 10.9.0.1 icmp_seq=1 Dest Unreachable, Bad Code: 77", Rejected("10.9.0.1", 3, 77)),
+        ("From 10.9.0.1 icmp_seq=1 Time to live exceeded", Rejected("10.9.0.1", 11, 0)),
+        ("From fd00:9::1 icmp_seq=1 Destination unreachable: No route", Rejected("fd00:9::1", 1, 0)),
+        ("From fd00:9::1 icmp_seq=1 Destination unreachable: Administratively prohibited",
+         Rejected("fd00:9::1", 1, 1)),
+        ("From fd00:9::1 icmp_seq=1 Destination unreachable: Address unreachable",
+         Rejected("fd00:9::1", 1, 3)),
+        ("From fd00:9::1 icmp_seq=1 Destination unreachable: Unknown code 5", Rejected("fd00:9::1", 1, 5)),
+        ("From fd00:9::1 icmp_seq=1 Packet too big: mtu=1280", TooBig(1280, "fd00:9::1")),
+        ("From fd00:9::1 icmp_seq=1 Time exceeded: Hop limit", Rejected("fd00:9::1", 3, 0)),
+        ("From 10.9.0.1: icmp_seq=1 Redirect Host(New nexthop: 10.9.0.2)", TimedOut(2 * SECOND)),
+    ],
+)  # fmt: skip
+def test_each_error_that_ping_names_keeps_its_type_and_code(line: str, outcome: object) -> None:
+    """As iputils 20221126 words them."""
+    assert read("icmp", "ping", f"PING x\n{line}\n".encode(), 1).outcome == outcome
+
+
+def test_behind_a_redirect_the_error_that_follows_is_read() -> None:
+    told = b"From 10.9.0.1: icmp_seq=1 Redirect Host(New nexthop: 10.9.0.2)\n"
+    told += b"From 10.9.0.2 icmp_seq=1 Packet filtered\n"
+    assert read("icmp", "ping", told, 1).outcome == Rejected("10.9.0.2", 3, 13)
+
+
+@pytest.mark.parametrize(
+    ("hop", "outcome"),
+    [
+        ("10.9.0.1  0.045 ms !X", Rejected("10.9.0.1", 3, 13)),
+        ("10.9.0.1  0.045 ms !H", Rejected("10.9.0.1", 3, 1)),
+        ("10.9.0.1  0.045 ms !N", Rejected("10.9.0.1", 3, 0)),
+        ("10.9.0.1  0.045 ms !F-1400", Rejected("10.9.0.1", 3, 4)),
+        ("10.9.0.1  0.045 ms !<10>", Rejected("10.9.0.1", 3, 10)),
+        ("fd00:9::1  0.045 ms !X", Rejected("fd00:9::1", 1, 1)),
+        ("fd00:9::1  0.045 ms !H", Rejected("fd00:9::1", 1, 3)),
+        ("10.9.0.1  0.045 ms", TimedOut(SECOND)),
+        ("10.3.0.2  0.045 ms !X", Reached(45_000)),
+    ],
+)
+def test_the_mark_behind_a_traces_last_hop_is_the_error_that_it_sent(hop: str, outcome: object) -> None:
+    """The target itself is reached, whatever it answers."""
+    assert read("trace", "traceroute", f"traceroute to x\n 1  {hop}\n".encode()).outcome == outcome
 
 
 def test_a_trace_tells_its_hops_and_a_silent_one_as_silent() -> None:

@@ -133,3 +133,11 @@ def test_promtool_accepts_the_metrics() -> None:
         [str(PROMTOOL), "check", "metrics"], input=body, capture_output=True, check=False, timeout=60
     )
     assert (ran.returncode, ran.stdout.decode() + ran.stderr.decode()) == (0, "")
+
+
+@pytest.mark.parametrize("version", ['"1.0.0"', "latest", "1.x", "", "1.0.0.0.0", "-1"])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_an_odd_accept_header_never_costs_the_metrics(kind: str, version: str) -> None:
+    body, content_type = encode_metrics(None, VITALS, accept=f"{kind};version={version}")
+    assert body
+    assert content_type.partition(";")[0] in ("text/plain", "application/openmetrics-text")
