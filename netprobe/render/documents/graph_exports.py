@@ -31,8 +31,8 @@ def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
     for name, data in graph.nodes(data=True):
         numbered.add_node(clean(name), **_cleaned(data))
     for number, (source, target, key, data) in enumerate(graph.edges(keys=True, data=True)):
-        ends = clean(source), clean(target)
-        numbered.add_edge(*ends, key=f"e{number}", key_=clean(key), **_cleaned(data))
+        said = {"key_": clean(key), **_cleaned(data)}
+        numbered.add_edges_from([(clean(source), clean(target), f"e{number}", said)])
     return _write_graphml(numbered)
 
 
