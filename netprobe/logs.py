@@ -6,12 +6,13 @@ never a secret. Libraries stay at warnings, whatever level is chosen: at debug t
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from time import gmtime, strftime
+
+import msgspec
 
 from netprobe.errors import InputError
 from netprobe.model.clean_text import clean
@@ -107,9 +108,9 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return msgspec.json.encode(line).decode()
 
 
 def _moment(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, tz=UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    whole = strftime("%Y-%m-%dT%H:%M:%S", gmtime(record.created))
+    return f"{whole}.{int(record.msecs):03d}Z"

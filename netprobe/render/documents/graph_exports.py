@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 
@@ -31,8 +32,9 @@ def to_graphml(graph: nx.MultiDiGraph[str]) -> str:
     for name, data in graph.nodes(data=True):
         numbered.add_node(clean(name), **_cleaned(data))
     for number, (source, target, key, data) in enumerate(graph.edges(keys=True, data=True)):
-        said = {"key_": clean(key), **_cleaned(data)}
-        numbered.add_edges_from([(clean(source), clean(target), f"e{number}", said)])
+        said: dict[str, Any] = {"key_": clean(key), **_cleaned(data)}
+        edge: Any = clean(source), clean(target), f"e{number}", said  # with a key, which the stubs leave out
+        numbered.add_edges_from([edge])
     return _write_graphml(numbered)
 
 
