@@ -100,6 +100,14 @@ def test_every_row_says_what_sets_it_or_that_nothing_does() -> None:
     assert [row.id for row in TABLE[:-1] if f"`{row.id}`" not in text] == []
 
 
+def test_every_promise_about_a_bad_day_names_a_test_that_is_there() -> None:
+    rows = re.findall(r"^\|(?! what goes|-).*\|$", (DOCS / "reliability.md").read_text(), re.MULTILINE)
+    named = [re.findall(r"`(tests/[\w/]+\.py)`", row) for row in rows]
+    assert len(rows) >= 12
+    assert [row for row, files in zip(rows, named, strict=True) if not files] == []
+    assert [file for files in named for file in files if not (ROOT / file).exists()] == []
+
+
 def _pattern(row: TableRow) -> str:
     part = "node, a gateway" if row.is_gateway else _in_order(row.parts, (*TablePart, *ComponentKind))
     traffic = "large packets only" if TrafficClass.LARGE in row.traffic else ""
