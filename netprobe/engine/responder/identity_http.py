@@ -1,22 +1,27 @@
 """The agent's identity over HTTP, its health, and connections that are held open for peers (``idle``).
 
-Rule: it tells the agent's name and whether it works, to anybody, and nothing else.
+Rules: it says the agent's name and whether it works, to every caller, and nothing else. A caller that stays
+silent gives way to the next one: the kubelet's health check is answered whatever strangers hold open.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netprobe.engine.keyring import Keyring
 from netprobe.wire.hold_request import decode_hold
 from netprobe.wire.identity import Identity, encode_identity
 
 MAX_CONNECTIONS = 512
+"""Connections whose request has not come yet; beyond them the oldest is dropped."""
+MAX_PER_ADDRESS = 64
+"""The same for one address."""
 MAX_HELD = 64
 """Quiet connections kept open for peers that ask for it."""
 MAX_REQUEST_BYTES = 8 * 1024
 _HTTP_TIMEOUT_S = 5.0
+_FIRST_BYTE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -27,29 +32,61 @@ class IdentityServer:
     keys: Keyring
     is_ready: bool = False
     """What ``/readyz`` answers: whether the owner of this server is working."""
-    _connections: int = 0
+    dropped: int = 0
+    """Silent connections that gave way to others, since the start."""
+    _silent: dict[asyncio.StreamWriter, str] = field(default_factory=dict)
+    """Connections whose request has not come, oldest first, and from which address."""
     _held: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Connections whose request has not come."""
+        return len(self._silent)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request (RFC 9112, ``Connection: close``); a peer may ask us to wait for it."""
-        self._connections += 1
+        self._admit(writer)
         hold_s: int | None = None
         try:
-            async with asyncio.timeout(_HTTP_TIMEOUT_S):
-                if self._connections <= MAX_CONNECTIONS:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    hold_s = self._find_hold(head)
-                    if hold_s is None:
-                        await self._finish(head, writer)
+            head = await self._read_head(reader)
+            self._silent.pop(writer, None)
+            hold_s = self._find_hold(head)
             if hold_s is not None:
                 await self._hold(hold_s, reader, writer)
+            else:
+                async with asyncio.timeout(_HTTP_TIMEOUT_S):
+                    await self._finish(head, writer)
             writer.close()
             async with asyncio.timeout(_HTTP_TIMEOUT_S):
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
         finally:
-            self._connections -= 1
+            self._silent.pop(writer, None)
+
+    def _admit(self, writer: asyncio.StreamWriter) -> None:
+        """Make room for one more: of its own address, then of all."""
+        peer = writer.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        same = [each for each, at in self._silent.items() if at == address]
+        if len(same) >= MAX_PER_ADDRESS:
+            self._drop(same[0])
+        elif len(self._silent) >= MAX_CONNECTIONS:
+            self._drop(next(iter(self._silent)))
+        self._silent[writer] = address
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        del self._silent[writer]
+        self.dropped += 1
+        writer.transport.abort()
+
+    @staticmethod
+    async def _read_head(reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(_HTTP_TIMEOUT_S) as patience:
+            patience.reschedule(asyncio.get_running_loop().time() + _FIRST_BYTE_S)
+            first = await reader.readexactly(1)
+            patience.reschedule(asyncio.get_running_loop().time() + _HTTP_TIMEOUT_S)
+            return first + await reader.readuntil(b"\r\n\r\n")
 
     async def _finish(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(respond(head, self.identity, is_ready=self.is_ready))
@@ -65,7 +102,6 @@ class IdentityServer:
     async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep a quiet connection open until its peer speaks again."""
         self._held += 1
-        self._connections -= 1  # counted apart, so that quiet peers never keep others out
         try:
             async with asyncio.timeout(seconds):
                 writer.write(_response(b"200 OK", b"", is_kept=True))
@@ -73,7 +109,6 @@ class IdentityServer:
                 await self._finish(await reader.readuntil(b"\r\n\r\n"), writer)
         finally:
             self._held -= 1
-            self._connections += 1
 
 
 def respond(head: bytes, identity: Identity, *, is_ready: bool = False) -> bytes:
