@@ -72,7 +72,8 @@ def _refused(complaint: bytes) -> list[ChosenRoute]:
 
 def _reverse_paths(told: list[str]) -> tuple[ReversePath, ...]:
     found = [match for line in told if (match := _RP_FILTER.fullmatch(line))]
-    modes = {match["interface"]: count(match["mode"], command="sysctl") for match in found}
+    # A dot in a name (a VLAN: eth0.100) is a slash here: sysctl(8) separates words by dots.
+    modes = {match["interface"].replace("/", "."): count(match["mode"], command="sysctl") for match in found}
     every = modes.pop("all", 0)
     modes.pop("default", None)
     # The kernel takes the larger of both (Documentation/networking/ip-sysctl, rp_filter).

@@ -34,6 +34,6 @@ async def test_a_collector_is_asked_over_its_bus(tmp_path: Path) -> None:
 
 
 async def test_nobody_at_home_is_one_clear_error_even_inside_a_running_loop(tmp_path: Path) -> None:
-    (tmp_path / "seed").write_text("SUAKZ5LSSKEB3YJXKJNWZGDIGZ4IMVMKHLRRXYFTVMBSTQAMWJ6DZC2GWE")
+    (tmp_path / "seed").write_text("SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU")
     with pytest.raises(SystemRefusedError):
         netprobe.open("nats://127.0.0.1:1", seed=tmp_path / "seed")

@@ -85,12 +85,12 @@ def test_routes_rules_and_reverse_paths() -> None:
         "route": b'[{"dst":"10.2.0.9","dev":"wg0","prefsrc":"10.1.0.1","flags":[],"uid":0}]',
         "rules": b'[{"priority":0},{"priority":100},{"priority":32766},{"priority":32767}]',
         "rp-filter": b"net.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.default.rp_filter = 0\n"
-        b"net.ipv4.conf.wg0.rp_filter = 0\nnet.ipv4.conf.eth0.rp_filter = 2\n",
+        b"net.ipv4.conf.wg0.rp_filter = 0\nnet.ipv4.conf.eth0/100.rp_filter = 2\n",
     }
     assert routes.READER.read(printed) == (
         ChosenRoute("10.2.0.9", "wg0"),
         PolicyRules(1),
-        ReversePath("eth0", 2),
+        ReversePath("eth0.100", 2),
         ReversePath("wg0", 1),
     )
 
