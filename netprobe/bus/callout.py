@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import nkeys
 
+from netprobe.bus.accounts import AGENT_PAYLOAD_BYTES, AGENT_SUBSCRIPTIONS, AGENTS_ACCOUNT
 from netprobe.bus.connection import Connection, Message, logger
 from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
@@ -29,8 +30,6 @@ from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
-ACCOUNT = "$G"
-"""The account of everything: we use no others."""
 _PENDING = 4_096
 
 
@@ -143,7 +142,7 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
     rights = agent_rights(bearer.agent, inbox_of_agent(bearer.agent))
     return _sign(
         {
-            "aud": ACCOUNT,
+            "aud": AGENTS_ACCOUNT,
             "sub": user_nkey,
             "name": str(bearer.agent),
             "exp": bearer.expires_ns // SECOND_NS,
@@ -153,9 +152,9 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
                 "pub": {"allow": list(rights.publish)},
                 "sub": {"allow": list(rights.subscribe)},
                 "resp": {"max": REPLIES_MAX, "ttl": REPLY_TIME_S * SECOND_NS},
-                "subs": -1,
+                "subs": AGENT_SUBSCRIPTIONS,
                 "data": -1,
-                "payload": -1,
+                "payload": AGENT_PAYLOAD_BYTES,
             },
         },
         seed,

@@ -12,13 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.callout import issuer_key
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import public_key
 from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import Access
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Server, run_server
 from netprobe.collector.admission import Admission
 from netprobe.collector.analysis_loop import AnalysisLoop
@@ -130,7 +130,7 @@ class CollectorService:
         opening = run_server(
             settings.listen,
             directory=settings.data / "nats",
-            users=users(keys.agents, keys.operators, public_key(seed)),
+            accounts=accounts(keys.agents, keys.operators, public_key(seed)),
             callout=Callout(issuer_key(issuer_seed)) if issuer_seed else None,
             tls=tls,
         )

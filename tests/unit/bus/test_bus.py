@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import ask_check, ask_health, ask_snapshot
-from netprobe.bus.permissions import REPLY_TIME_S, agent_user, users
+from netprobe.bus.permissions import REPLY_TIME_S, agent_user
 from netprobe.bus.questions import ANSWER_MARGIN_S, LONGEST_ANSWER_S
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
@@ -402,10 +403,10 @@ async def raised_by(work: Coroutine[object, object, None]) -> BaseException | No
 async def again(here: Town, directory: Path) -> AsyncIterator[CollectorBus]:
     """The same server, started again on the same port with the same users."""
     agents: dict[AgentId, str] = {agent: public_key(seed) for agent, seed in here.seeds.items()}
-    entries = users(agents, (public_key(here.operator),), public_key(here.collector))
+    entries = accounts(agents, (public_key(here.operator),), public_key(here.collector))
     port = int(here.url.rpartition(":")[2])
     async with (
-        run_server(Listen("127.0.0.1", port), directory=directory, users=entries) as server,
+        run_server(Listen("127.0.0.1", port), directory=directory, accounts=entries) as server,
         open_collector_bus(server.url, login=SeedLogin(here.collector)) as collector,
     ):
         yield collector

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.callout import Caller, issuer_key, new_issuer
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
 from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal
@@ -60,10 +60,10 @@ async def door(directory: Path) -> AsyncIterator[Door]:
     own, dev, issuer = new_user(), new_user(), new_issuer()
     file = directory / "token"
     file.write_text(TOKEN + "\n")
-    entries = users({DEV: dev[1]}, (), own[1])
+    entries = accounts({DEV: dev[1]}, (), own[1])
     callout = Callout(issuer_key(issuer))
     async with (
-        run_server(LOCAL, directory=directory / "nats", users=entries, callout=callout) as server,
+        run_server(LOCAL, directory=directory / "nats", accounts=entries, callout=callout) as server,
         open_collector_bus(server.url, login=SeedLogin(own[0])) as collector,
     ):
         made = Door(server.url, collector, file, dev[0])
