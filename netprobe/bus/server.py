@@ -210,7 +210,7 @@ def _configuration(
         "logfile_size_limit": 8 * 1024 * 1024,
         "logfile_max_num": 2,
         "max_payload": MAX_PAYLOAD_BYTES,
-        "max_pending": 8 * MAX_PAYLOAD_BYTES,
+        "max_pending": 2 * MAX_PAYLOAD_BYTES,
         "max_control_line": 8_192,
         "jetstream": {
             "store_dir": str(directory),

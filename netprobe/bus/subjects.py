@@ -15,7 +15,6 @@ PREFIX = "np1"
 WINDOWS_STREAM = f"{PREFIX}_windows"
 PLANS_BUCKET = f"{PREFIX}_plans"
 AGENTS_BUCKET = f"{PREFIX}_agents"
-EVERY_WINDOW = f"{PREFIX}.windows.>"
 EVERY_QUERY = f"{PREFIX}.query.>"
 EVERY_PROBE = f"{PREFIX}.probe.>"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from netprobe.bus.accounts import AGENT_PAYLOAD_BYTES, AGENT_SUBSCRIPTIONS, COLLECTOR_ACCOUNT, accounts
@@ -13,12 +14,28 @@ from netprobe.bus.login import SeedLogin
 from netprobe.bus.server import run_server
 from netprobe.bus.subjects import windows_subject
 from netprobe.model.check import Plan
-from netprobe.wire.reports import MAX_REPORT_BYTES
+from netprobe.wire.reports import MAX_REPORT_BYTES, encode_report
 from tests.unit.nats_server import DEV, LOCAL, PROD, needs_nats_server, town, until
 from tests.unit.wire.test_messages import CHECK
 from tests.unit.wire.test_reports import REPORT
 
 pytestmark = needs_nats_server
+_BUCKET = {
+    "discard": "new", "max_msgs_per_subject": 1, "duplicate_window": 30_000_000_000, "allow_direct": True,
+    "allow_rollup_hdrs": True, "deny_delete": True, "num_replicas": 1,
+}  # fmt: skip
+EARLIER_STREAMS: tuple[dict[str, object], ...] = (
+    {
+        "name": "np1_windows", "subjects": ["np1.windows.>"], "retention": "workqueue", "storage": "file",
+        "discard": "new", "max_bytes": 4 * 1024**3, "duplicate_window": 600_000_000_000, "num_replicas": 1,
+    },
+    {"name": "KV_np1_plans", "subjects": ["$KV.np1_plans.>"], "storage": "file", **_BUCKET},
+    {
+        "name": "KV_np1_agents", "subjects": ["$KV.np1_agents.>"], "storage": "memory",
+        "max_age": 30_000_000_000, **_BUCKET,
+    },
+)  # fmt: skip
+"""As the build before accounts made them."""
 PLAN = Plan(PROD, 1, (CHECK,), 10**9, b"key")
 
 
@@ -43,13 +60,14 @@ async def test_an_agent_goes_on_when_another_is_let_in(tmp_path: Path) -> None:
 async def test_reports_that_waited_in_the_one_account_of_earlier_builds_are_taken(tmp_path: Path) -> None:
     own, prod = new_user(), new_user()
     known = accounts({PROD: prod[1]}, (), own[1])
-    async with (
-        run_server(LOCAL, directory=tmp_path, accounts=known) as server,
-        open_collector_bus(server.url, login=SeedLogin(own[0])),
-        await AgentBus.connect(server.url, agent=PROD, login=SeedLogin(prod[0])) as agent,
-    ):
-        await until(lambda: agent.is_connected)
-        await agent.publish(REPORT)
+    async with run_server(LOCAL, directory=tmp_path, accounts=known) as server:
+        raw = await open_connection(server.url, login=SeedLogin(own[0]), name="earlier build")
+        for config in EARLIER_STREAMS:
+            told = await raw.request(f"$JS.API.STREAM.CREATE.{config['name']}", json.dumps(config).encode())
+            assert b'"error"' not in told.data
+        agent = await open_connection(server.url, login=SeedLogin(prod[0]), name="earlier build")
+        name = {"Nats-Msg-Id": f"{REPORT.agent}#{REPORT.boot}#{REPORT.sequence}"}
+        await agent.request(windows_subject(PROD), encode_report(REPORT), headers=name)
     streams = tmp_path / "jetstream"
     (streams / COLLECTOR_ACCOUNT).rename(streams / "$G")
     async with (
