@@ -57,6 +57,7 @@ MAX_WAITING = 64
 _HEADER_BYTES = 64 * 1024
 _NAME_IN_USE = 10_058
 _PULL_GRACE_S = 5.0
+_REFUSED_PAUSE_S = 0.5
 _GONE = frozenset({10_014, 10_059})
 """No such consumer, no such stream."""
 _NO_RESPONDERS = "503"
@@ -97,6 +98,8 @@ class CollectorBus:
     async def take(self) -> tuple[Delivery, ...]:
         """Wait for reports; return those that are here, or none after :data:`PULL_S`."""
         if self._asked_for <= 0:
+            if self.refusal:
+                await asyncio.sleep(_REFUSED_PAUSE_S)
             await self._ask_for_more()
         first = await self._next_message()
         if first is None:

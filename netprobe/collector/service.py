@@ -23,6 +23,7 @@ from netprobe.bus.server import Callout, Server, run_server
 from netprobe.collector.admission import Admission
 from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.bus_auth import BusAuth
+from netprobe.collector.bus_watch import BusWatch
 from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
 from netprobe.collector.health_reporter import HealthReporter
 from netprobe.collector.history_retention import prune_history
@@ -150,6 +151,7 @@ class CollectorService:
     async def _serve(self, server: Server, seed: str, issuer_seed: str, monitor_url: str) -> None:
         """Serve one bus connection after the other: even our own server drops a slow reader."""
         settings, trust = self.settings, trust_own_server(self.settings.tls)
+        watch = BusWatch(self.readiness)
         ask = partial(ask_once, Access(server.url, seed, trust))
         conclude_every_s = settings.interval_s / _CONCLUSIONS_PER_INTERVAL
         while True:
@@ -169,6 +171,7 @@ class CollectorService:
                         self.analysis.run(every_s=conclude_every_s),
                         self.publication.run(bus, every_s=settings.interval_s),
                         self.narrowing.run(ask, every_s=conclude_every_s),
+                        watch.run(bus, partial(self.publication.publish, bus), every_s=settings.interval_s),
                     )
                     logger.warning("the bus dropped us; connecting again")
             except BusAwayError as error:
