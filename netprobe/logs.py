@@ -112,3 +112,15 @@ class JsonLines(logging.Formatter):
 def _moment(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, tz=UTC)
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def printable(text: str, *, limit: int = 500) -> str:
+    """*text* of a stranger, as one line without control characters.
+
+    >>> printable("a" + chr(8238) + chr(10)).isprintable()
+    True
+    """
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:limit]
+    )
+    return shown[:limit]

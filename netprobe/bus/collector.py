@@ -35,6 +35,7 @@ from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, Syst
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
+from netprobe.tasks import BackgroundTasks
 from netprobe.wire.messages import MAX_PRESENCE_BYTES, Presence, decode_presence, encode_plan
 from netprobe.wire.reports import MAX_REPORT_BYTES
 
@@ -86,6 +87,7 @@ class CollectorBus:
         self._inbox = connection.new_inbox()
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._asked_for = 0
+        self._answering = BackgroundTasks()
         self._presence_ttl_s = presence_ttl_s
         self.refusal = ""
         """Why the server's last answer to a request for reports was none; empty where it was one."""
@@ -130,9 +132,18 @@ class CollectorBus:
 
         await self._connection.subscribe(query_subject(verb), reply_to, pending=256)
 
-    async def answer_callouts(self, *, issuer_seed: str, judge: Judge) -> None:
+    async def answer_callouts(
+        self, *, issuer_seed: str, judge: Judge, overload: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Let *judge* say who may come in with a token; see :mod:`netprobe.bus.callout`."""
-        await answer_callouts(self._connection, seed=issuer_seed, judge=judge)
+        await answer_callouts(
+            self._connection, self._answering, seed=issuer_seed, judge=judge, overload=overload
+        )
+
+    async def close(self) -> None:
+        """End what answers callouts, and the connection."""
+        await self._answering.end()
+        await self._connection.close()
 
     async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
         """Every agent that said in time that it is there; with *among*, no other is asked about."""
@@ -246,12 +257,12 @@ async def open_collector_bus(
 ) -> AsyncIterator[CollectorBus]:
     """Connect the collector and prepare the bus, for the time of the block."""
     connection = await open_connection(url, login=login, name="collector", trust=trust)
+    bus = CollectorBus(connection, presence_ttl_s=presence_ttl_s)
     try:
-        bus = CollectorBus(connection, presence_ttl_s=presence_ttl_s)
         await bus.open()
         yield bus
     finally:
-        await connection.close()
+        await bus.close()
 
 
 _STREAMS = (WINDOWS_STREAM, stream_of(PLANS_BUCKET), stream_of(AGENTS_BUCKET))

@@ -161,7 +161,9 @@ class CollectorService:
                 )
                 async with opening as bus:
                     if issuer_seed:
-                        await bus.answer_callouts(issuer_seed=issuer_seed, judge=self.auth.judge)
+                        await bus.answer_callouts(
+                            issuer_seed=issuer_seed, judge=self.auth.judge, overload=self.auth.note_overload
+                        )
                     await self.publication.publish(bus)
                     await self.queries.register(bus)
                     self.readiness.announce(server.url, monitor_url)

@@ -22,6 +22,7 @@ from netprobe.bus.login import SeedLogin, TokenLogin
 from netprobe.bus.server import Callout, Listen, run_server
 from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal, TrustedCluster
 from netprobe.collector.admission import Admission
+from netprobe.collector.bus_auth import BusAuth
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.token_issuer import read_issuer
@@ -122,9 +123,7 @@ async def bus(directory: Path, gate: Admission) -> AsyncIterator[str]:
         run_server(listen, directory=directory / "nats", accounts=entries, callout=callout) as server,
         open_collector_bus(server.url, login=SeedLogin(own[0])) as collector,
     ):
-        await collector.answer_callouts(
-            issuer_seed=issuer, judge=lambda caller: gate.judge(caller, now_ns=time.time_ns())
-        )
+        await collector.answer_callouts(issuer_seed=issuer, judge=BusAuth(gate, None).judge)
         yield server.url
 
 
