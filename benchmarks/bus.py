@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 import msgspec
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, run_server
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured, Report
@@ -30,11 +30,11 @@ async def serve(folder: Path) -> None:
     """Serve until standard input ends."""
     plan = msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
     (seed, public), (own_seed, own_public) = new_user(), new_user()
-    known = users({plan.agent: public}, (), own_public)
+    known = accounts({plan.agent: public}, (), own_public)
     kept = folder / "nats"
     kept.mkdir()
     async with (
-        run_server(Listen("127.0.0.1", 0), directory=kept, users=known) as server,
+        run_server(Listen("127.0.0.1", 0), directory=kept, accounts=known) as server,
         open_collector_bus(server.url, login=SeedLogin(own_seed)) as bus,
     ):
         await bus.put_plans((plan,))

@@ -21,7 +21,7 @@ from netprobe.wire.identity import Identity
 async def reflect(port: int, key: bytes, name: str) -> None:
     """Answer until standard input ends."""
     keys = Keyring(key)
-    responder = Responder(IdentityServer(Identity(name, "boot"), keys), keys, Clock(), port, Reflector(name))
+    responder = Responder(IdentityServer(Identity(name), keys), keys, Clock(), port, Reflector(name))
     await responder.open()
     try:
         print("ready", flush=True)

@@ -114,3 +114,15 @@ class JsonLines(logging.Formatter):
 def _moment(record: logging.LogRecord) -> str:
     whole = strftime("%Y-%m-%dT%H:%M:%S", gmtime(record.created))
     return f"{whole}.{int(record.msecs):03d}Z"
+
+
+def printable(text: str, *, limit: int = 500) -> str:
+    """*text* of a stranger, as one line without control characters.
+
+    >>> printable("a" + chr(8238) + chr(10)).isprintable()
+    True
+    """
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:limit]
+    )
+    return shown[:limit]

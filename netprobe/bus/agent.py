@@ -136,18 +136,15 @@ class AgentBus:
                 yield seen
 
     async def publish(self, report: Report, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
-        """Return when the stream has stored *report*; a repeat of a stored one is dropped there.
+        """Return when the stream has stored *report*; the history knows one that comes twice.
 
         Raises :class:`BusAwayError` at once while the bus is away, and after *timeout_s* without an answer.
         """
-        name = f"{report.agent}#{report.boot}#{report.sequence}"
-        await self._store(windows_subject(self._agent), encode_report(report), name=name, timeout_s=timeout_s)
+        await self._store(windows_subject(self._agent), encode_report(report), timeout_s=timeout_s)
 
     async def announce(self, presence: Presence, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         """Say that the agent is there; it is forgotten unless it is said again in time."""
-        await self._store(
-            presence_subject(self._agent), encode_presence(presence), name=None, timeout_s=timeout_s
-        )
+        await self._store(presence_subject(self._agent), encode_presence(presence), timeout_s=timeout_s)
 
     def questions(self, answer: Answerer) -> None:
         """Answer on-demand questions with *answer* from now on, while the bus is there.
@@ -167,12 +164,11 @@ class AgentBus:
         await self._answering.end()
         await self._tasks.__aexit__(None, None, None)
 
-    async def _store(self, subject: str, data: bytes, *, name: str | None, timeout_s: float) -> None:
+    async def _store(self, subject: str, data: bytes, *, timeout_s: float) -> None:
         connection = self._connection
         if connection is None:
             raise BusAwayError("the bus is away")
-        headers = {"Nats-Msg-Id": name} if name is not None else None
-        reply = await connection.request(subject, data, timeout_s=timeout_s, headers=headers)
+        reply = await connection.request(subject, data, timeout_s=timeout_s)
         refusal = refusal_in(reply.data)
         if refusal is not None:
             raise BusAwayError(f"the bus did not store it: {refusal}")
@@ -273,12 +269,17 @@ class AgentBus:
 
 
 def refusal_in(ack: bytes) -> str | None:
-    """What a stream's acknowledgement complains about, or None where it stored the message."""
+    """What a stream's acknowledgement complains about, or None where it stored this very message.
+
+    A duplicate is none that was stored: another message was, and who sent it is not known.
+    """
     try:
         told = json.loads(ack)
         error = told.get("error")
     except (ValueError, AttributeError):
         return "its answer is not understood"
-    if error is None:
-        return None
-    return str(error.get("description", error)) if isinstance(error, dict) else str(error)
+    if error is not None:
+        return str(error.get("description", error)) if isinstance(error, dict) else str(error)
+    if told.get("duplicate"):
+        return "it took it for one that it had"
+    return None if isinstance(told.get("seq"), int) else "its answer is not understood"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,33 +20,40 @@ from typing import Any
 import msgspec
 
 from netprobe.bus import nkey
+from netprobe.bus.accounts import AGENT_PAYLOAD_BYTES, AGENT_SUBSCRIPTIONS, AGENTS_ACCOUNT
 from netprobe.bus.connection import Connection, Message, logger
+from netprobe.bus.fair_queue import FairQueue
 from netprobe.bus.permissions import REPLIES_MAX, REPLY_TIME_S, agent_rights
 from netprobe.bus.subjects import inbox_of_agent
-from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal
+from netprobe.bus.tokens import Bearer, TokenRefusal
 from netprobe.errors import InputError, RemoteFormatError, SystemRefusedError
 from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
+from netprobe.tasks import BackgroundTasks
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
-ACCOUNT = "$G"
-"""The account of everything: we use no others."""
 _PENDING = 4_096
+_MOST_WAITING = 512
+"""Callers who wait to be judged."""
+_MOST_OF_ONE_HOST = 64
+_WORKERS = 2
+"""How many are judged at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who wants to connect, as far as it says."""
 
-    agent: AgentId
-    """The agent that it claims to be."""
+    agent: AgentId | None
+    """The agent that it claims to be; None where its name cannot be one."""
     token: str
     host: str
     """The address it comes from."""
+    name: str = ""
+    """As it wrote it."""
 
 
-Judge = Callable[[Caller], Bearer | TokenRefusal]
-"""Must decide without blocking: other logins wait meanwhile."""
+Judge = Callable[[Caller], Awaitable[Bearer | TokenRefusal]]
 
 
 class _ConnectOptions(msgspec.Struct, frozen=True):
@@ -86,26 +93,44 @@ def issuer_key(seed: str) -> str:
     return pair.public
 
 
-async def answer_callouts(connection: Connection, *, seed: str, judge: Judge) -> None:
-    """Answer every callout on *connection* from now on; *seed* is the issuer's."""
+async def answer_callouts(
+    connection: Connection,
+    tasks: BackgroundTasks,
+    *,
+    seed: str,
+    judge: Judge,
+    overload: Callable[[str], None],
+) -> None:
+    """Answer every callout on *connection* from now on, by *tasks*; *seed* is the issuer's.
 
-    async def answer(message: Message) -> None:
+    *overload* hears the address of each caller for whom there is no room; the server refuses it in time.
+    """
+    waiting: FairQueue[tuple[_Ask, str]] = FairQueue(most=_MOST_WAITING, most_per_key=_MOST_OF_ONE_HOST)
+
+    async def take(message: Message) -> None:
         if not message.reply:
             return
         try:
-            reply = _answer(message.data, seed, judge)
+            ask = read_request(message.data)
         except RemoteFormatError as error:
             logger.warning("a callout of the bus was dropped: %s", error)
             return
-        with suppress(SystemRefusedError):
-            await connection.publish(message.reply, reply.encode())
+        if not waiting.put(ask.client_info.host, (ask, message.reply)):
+            overload(ask.client_info.host)
 
-    await connection.subscribe(SUBJECT, answer, pending=_PENDING)
+    async def answer_forever() -> None:
+        while True:
+            ask, reply = await waiting.get()
+            verdict = await judge(_caller_of(ask))
+            with suppress(SystemRefusedError):
+                await connection.publish(reply, _answer(ask, verdict, seed).encode())
+
+    for number in range(_WORKERS):
+        tasks.start(answer_forever(), name=f"answering logins {number}")
+    await connection.subscribe(SUBJECT, take, pending=_PENDING)
 
 
-def _answer(data: bytes, seed: str, judge: Judge) -> str:
-    ask = read_request(data)
-    verdict = _judge(ask, judge)
+def _answer(ask: _Ask, verdict: Bearer | TokenRefusal, seed: str) -> str:
     told: dict[str, Any] = {"type": "authorization_response", "version": 2}
     match verdict:
         case Bearer():
@@ -115,17 +140,13 @@ def _answer(data: bytes, seed: str, judge: Judge) -> str:
     return _sign({"aud": ask.server_id.id, "sub": ask.user_nkey, "nats": told}, seed)
 
 
-def _judge(ask: _Ask, judge: Judge) -> Bearer | TokenRefusal:
+def _caller_of(ask: _Ask) -> Caller:
     options = ask.connect_opts
     try:
         agent = AgentId.parse(options.name)
     except InputError:
         agent = None
-    if agent is None or not options.auth_token:
-        told = f"{options.name[:80]!r} from {ask.client_info.host} shows no token and no known key"
-        logger.warning("refused: %s (%s)", told, RefusalReason.NO_TOKEN)
-        return TokenRefusal(RefusalReason.NO_TOKEN, told)
-    return judge(Caller(agent, options.auth_token, ask.client_info.host))
+    return Caller(agent, options.auth_token, ask.client_info.host, options.name[:80])
 
 
 def read_request(data: bytes) -> _Ask:
@@ -140,7 +161,7 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
     rights = agent_rights(bearer.agent, inbox_of_agent(bearer.agent))
     return _sign(
         {
-            "aud": ACCOUNT,
+            "aud": AGENTS_ACCOUNT,
             "sub": user_nkey,
             "name": str(bearer.agent),
             "exp": bearer.expires_ns // SECOND_NS,
@@ -150,9 +171,9 @@ def _user_claims(bearer: Bearer, user_nkey: str, seed: str) -> str:
                 "pub": {"allow": list(rights.publish)},
                 "sub": {"allow": list(rights.subscribe)},
                 "resp": {"max": REPLIES_MAX, "ttl": REPLY_TIME_S * SECOND_NS},
-                "subs": -1,
+                "subs": AGENT_SUBSCRIPTIONS,
                 "data": -1,
-                "payload": -1,
+                "payload": AGENT_PAYLOAD_BYTES,
             },
         },
         seed,

@@ -1,7 +1,9 @@
 """The collector's side of the bus: streams and buckets, reports in, plans out, queries answered.
 
-Rules: a report is acknowledged only after the caller has stored it, so a crash in between
-brings it again; the store knows repeats. Nothing here opens a message.
+Rules: a report is acknowledged only after the caller has stored it, so a crash in between brings it again;
+the store knows repeats, so the stream needs no message ids. Nothing here opens a message. What the bus
+refuses does not end the collector: it is a reason why reports do not arrive (`CollectorBus.refusal`), or a
+lost bus.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.stream_subjects import list_subjects
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
-    EVERY_WINDOW,
+    EACH_PLAN,
+    EACH_PRESENCE,
+    EACH_WINDOW,
     PLANS_BUCKET,
     WINDOWS_STREAM,
     agent_of,
@@ -32,22 +36,36 @@ from netprobe.errors import BusAwayError, NetprobeError, RemoteFormatError, Syst
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.model.units import SECOND_NS
-from netprobe.wire.messages import Presence, decode_presence, encode_plan
+from netprobe.tasks import BackgroundTasks
+from netprobe.wire.messages import MAX_PRESENCE_BYTES, Presence, decode_presence, encode_plan
+from netprobe.wire.reports import MAX_REPORT_BYTES
 
 API_TIMEOUT_S = 5.0
 PULL_S = 5.0
 """How long one request for reports stands at the server."""
 BATCH = 256
-BATCH_BYTES = 48 * 1024 * 1024
-"""So that agents with giant reports cannot fill our memory."""
+BATCH_BYTES = 16 * 1024 * 1024
+"""So that agents with giant reports cannot fill our memory, nor what the server holds for us."""
 PRESENCE_TTL_S = 30.0
 ERROR_HEADER = "Netprobe-Error"
 
 _CONSUMER = "collector"
 _ACK_WAIT_S = 30
-_DUPLICATE_WINDOW_S = 600
+_DUPLICATE_WINDOW_S = 0.1
+"""The least that the server allows. Message ids are not ours alone: one agent could spend another's."""
 _MAX_STREAM_BYTES = 4 * 1024 * 1024 * 1024
+MAX_WAITING = 64
+"""Reports of one agent in the stream; more are refused. Others wait behind few, and do not find it full."""
+_HEADER_BYTES = 64 * 1024
 _NAME_IN_USE = 10_058
+_PULL_GRACE_S = 5.0
+_REFUSED_PAUSE_S = 0.5
+_GONE = frozenset({10_014, 10_059})
+"""No such consumer, no such stream."""
+_NO_RESPONDERS = "503"
+_ENDED = frozenset({"404", "408"})
+_ENDED_BY_SIZE = ("batch completed", "message size exceeds maxbytes")
+"""Statuses and descriptions with which a request for reports ends as it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +83,15 @@ Query = Callable[[bytes], Awaitable[bytes]]
 class CollectorBus:
     """One connection of the collector; when it is lost every method raises :class:`BusAwayError`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, presence_ttl_s: float = PRESENCE_TTL_S) -> None:
         self._connection = connection
         self._inbox = connection.new_inbox()
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._asked_for = 0
+        self._answering = BackgroundTasks()
+        self._presence_ttl_s = presence_ttl_s
+        self.refusal = ""
+        """Why the server's last answer to a request for reports was none; empty where it was one."""
 
     async def put_plans(self, plans: Iterable[Plan]) -> None:
         """Hand every agent its plan."""
@@ -79,6 +101,8 @@ class CollectorBus:
     async def take(self) -> tuple[Delivery, ...]:
         """Wait for reports; return those that are here, or none after :data:`PULL_S`."""
         if self._asked_for <= 0:
+            if self.refusal:
+                await asyncio.sleep(_REFUSED_PAUSE_S)
             await self._ask_for_more()
         first = await self._next_message()
         if first is None:
@@ -109,9 +133,18 @@ class CollectorBus:
 
         await self._connection.subscribe(query_subject(verb), reply_to, pending=256)
 
-    async def answer_callouts(self, *, issuer_seed: str, judge: Judge) -> None:
+    async def answer_callouts(
+        self, *, issuer_seed: str, judge: Judge, overload: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Let *judge* say who may come in with a token; see :mod:`netprobe.bus.callout`."""
-        await answer_callouts(self._connection, seed=issuer_seed, judge=judge)
+        await answer_callouts(
+            self._connection, self._answering, seed=issuer_seed, judge=judge, overload=overload
+        )
+
+    async def close(self) -> None:
+        """End what answers callouts, and the connection."""
+        await self._answering.end()
+        await self._connection.close()
 
     async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
         """Every agent that said in time that it is there; with *among*, no other is asked about."""
@@ -132,13 +165,32 @@ class CollectorBus:
         """Return when the connection is lost."""
         await self._connection.wait_ended()
 
-    async def prepare(self, *, presence_ttl_s: float) -> None:
+    async def open(self) -> None:
+        """Make what is missing, and listen for reports."""
+        await self.prepare()
+        await self._connection.subscribe(self._inbox, self._arrived.put)
+
+    async def prepare(self) -> None:
         """Make the stream, its consumer and the buckets, or bring them to what they must be."""
         await self._ensure_stream(_windows_stream())
-        await self._ensure_stream(_bucket(PLANS_BUCKET, storage="file", ttl_s=0))
-        await self._ensure_stream(_bucket(AGENTS_BUCKET, storage="memory", ttl_s=presence_ttl_s))
+        await self._ensure_stream(_plans_bucket())
+        await self._ensure_stream(_presence_bucket(self._presence_ttl_s))
         await self._call(f"CONSUMER.DURABLE.CREATE.{WINDOWS_STREAM}.{_CONSUMER}", _consumer())
-        await self._connection.subscribe(self._inbox, self._arrived.put)
+
+    async def find_missing(self) -> tuple[str, ...]:
+        """Streams, buckets and consumers that should be on the bus and are not."""
+        verbs = [f"STREAM.INFO.{name}" for name in _STREAMS]
+        verbs.append(f"CONSUMER.INFO.{WINDOWS_STREAM}.{_CONSUMER}")
+        return tuple([verb.partition("INFO.")[2] for verb in verbs if await self._is_missing(verb)])
+
+    async def _is_missing(self, verb: str) -> bool:
+        try:
+            await self._call(verb, {})
+        except _ApiError as error:
+            if error.code not in _GONE:
+                raise
+            return True
+        return False
 
     async def _ensure_stream(self, config: dict[str, object]) -> None:
         try:
@@ -162,7 +214,7 @@ class CollectorBus:
         reply = await self._connection.request(subject, data, timeout_s=API_TIMEOUT_S)
         refusal = refusal_in(reply.data)
         if refusal is not None:
-            raise SystemRefusedError(f"the bus did not store {subject}: {refusal}")
+            raise BusAwayError(f"the bus did not store {subject}: {refusal}")
 
     async def _ask_for_more(self) -> None:
         body = {"batch": BATCH, "max_bytes": BATCH_BYTES, "expires": round(PULL_S * SECOND_NS)}
@@ -175,17 +227,19 @@ class CollectorBus:
         if not self._connection.is_open:
             raise BusAwayError("the bus went away")
         try:
-            async with asyncio.timeout(PULL_S + 1):
+            async with asyncio.timeout(PULL_S + _PULL_GRACE_S):
                 return await self._arrived.get()
         except TimeoutError:
             self._asked_for = 0
+            self.refusal = "the bus does not answer requests for reports"
             return None
 
     def _delivery_of(self, message: Message) -> Delivery | None:
-        status = message.header("Status")
-        if status is not None:  # 404, 408, 409: the request has ended, for whatever reason
+        if message.subject == self._inbox:  # not by its headers: those of a report are its sender's
             self._asked_for = 0
+            self.refusal = _complaint_in(message)
             return None
+        self.refusal = ""
         self._asked_for -= 1
         return Delivery(message.subject, message.data, message.reply)
 
@@ -202,40 +256,59 @@ async def open_collector_bus(
 ) -> AsyncIterator[CollectorBus]:
     """Connect the collector and prepare the bus, for the time of the block."""
     connection = await open_connection(url, login=login, name="collector", trust=trust)
+    bus = CollectorBus(connection, presence_ttl_s=presence_ttl_s)
     try:
-        bus = CollectorBus(connection)
-        await bus.prepare(presence_ttl_s=presence_ttl_s)
+        await bus.open()
         yield bus
     finally:
-        await connection.close()
+        await bus.close()
+
+
+_STREAMS = (WINDOWS_STREAM, stream_of(PLANS_BUCKET), stream_of(AGENTS_BUCKET))
 
 
 def _windows_stream() -> dict[str, object]:
     """A work queue: a report leaves the stream once it is stored; the history is the store's."""
     return {
         "name": WINDOWS_STREAM,
-        "subjects": [EVERY_WINDOW],
+        "subjects": [EACH_WINDOW],
         "retention": "workqueue",
         "storage": "file",
         "discard": "new",
+        "discard_new_per_subject": True,
+        "max_msgs_per_subject": MAX_WAITING,
+        "max_msg_size": MAX_REPORT_BYTES + _HEADER_BYTES,
         "max_bytes": _MAX_STREAM_BYTES,
-        "duplicate_window": _DUPLICATE_WINDOW_S * SECOND_NS,
+        "duplicate_window": round(_DUPLICATE_WINDOW_S * SECOND_NS),
         "num_replicas": 1,
     }
 
 
-def _bucket(name: str, *, storage: str, ttl_s: float) -> dict[str, object]:
-    """A key-value bucket (ADR-8) that keeps the last value of each key; *ttl_s* 0 keeps it for good."""
+def _plans_bucket() -> dict[str, object]:
+    return _bucket(PLANS_BUCKET, EACH_PLAN, storage="file", ttl_s=0)
+
+
+def _presence_bucket(ttl_s: float) -> dict[str, object]:
+    """In memory; each entry is small, so that one agent does not take what others need."""
+    made = _bucket(AGENTS_BUCKET, EACH_PRESENCE, storage="memory", ttl_s=ttl_s)
+    return made | {"max_msg_size": MAX_PRESENCE_BYTES}
+
+
+def _bucket(name: str, keys: str, *, storage: str, ttl_s: float) -> dict[str, object]:
+    """A key-value bucket (ADR-8) that keeps the last value of each key; *ttl_s* 0 keeps it for good.
+
+    No roll-ups: they are a header of the sender's, and would let one agent remove what all others said.
+    """
     return {
         "name": stream_of(name),
-        "subjects": [f"$KV.{name}.>"],
+        "subjects": [keys],
         "storage": storage,
         "discard": "new",
         "max_msgs_per_subject": 1,
         "max_age": round(ttl_s * SECOND_NS),
-        "duplicate_window": round(min(ttl_s or _DUPLICATE_WINDOW_S, _DUPLICATE_WINDOW_S) * SECOND_NS),
+        "duplicate_window": round(_DUPLICATE_WINDOW_S * SECOND_NS),
         "allow_direct": True,
-        "allow_rollup_hdrs": True,
+        "allow_rollup_hdrs": False,
         "deny_delete": True,
         "num_replicas": 1,
     }
@@ -256,3 +329,16 @@ def _consumer() -> dict[str, object]:
 
 def _one_line(error: NetprobeError) -> str:
     return " ".join(str(error).split())
+
+
+def _complaint_in(message: Message) -> str:
+    """What is wrong, where a request for reports did not end as it should; empty where it did."""
+    status = message.header("Status") or ""
+    why = (
+        (message.header("Description") or "").strip().partition("\r\n")[0]
+    )  # the client puts headers into it
+    if status in _ENDED or why.lower().startswith(_ENDED_BY_SIZE):
+        return ""
+    if status == _NO_RESPONDERS:
+        why = "there is no such consumer"
+    return f"the bus refuses requests for reports: {why} ({status})"

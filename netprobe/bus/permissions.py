@@ -1,13 +1,13 @@
 """Who may say and hear what: the server's users and their permissions.
 
 Rule: an agent may publish its own windows and presence, ask for its own plan, answer what it was asked, and
-hear its own plan, questions and replies; nothing else. A reply subject cannot be restricted, so an agent
-could make the server's acknowledgement land anywhere: every receiver also checks who is named in a message.
+hear its own plan, questions and replies; nothing else. A reply subject cannot be restricted: accounts keep
+answers in the asker's own world (:mod:`netprobe.bus.accounts`), and every receiver there also checks who is
+named in a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,3 @@ def operator_user(public: str) -> dict[str, Any]:
 def collector_user(public: str) -> dict[str, Any]:
     """The server's user entry of the collector: everything."""
     return {"nkey": public}
-
-
-def users(agents: Mapping[AgentId, str], operators: tuple[str, ...], collector: str) -> list[dict[str, Any]]:
-    """Every user entry, sorted; *agents* maps agents to public keys."""
-    return [
-        collector_user(collector),
-        *(operator_user(public) for public in sorted(operators)),
-        *(agent_user(agent, public) for agent, public in sorted(agents.items())),
-    ]

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netprobe.bus.accounts import COLLECTOR_ACCOUNT, SYSTEM_ACCOUNT, Accounts
 from netprobe.errors import InputError, SystemRefusedError
 
 logger = logging.getLogger(__name__)
@@ -31,9 +32,6 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 PORT_PATIENCE_S = 1.5
 """A server that was killed a moment ago may still hold its port."""
-
-Users = list[dict[str, Any]]
-"""Entries of the server's ``authorization.users``, from :func:`netprobe.bus.permissions.users`."""
 
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5
@@ -85,11 +83,15 @@ class Server:
     """A running server. *url* is where to connect."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, url: str, log: Path, write_users: Callable[[Users], Path]
+        self,
+        process: asyncio.subprocess.Process,
+        url: str,
+        log: Path,
+        write_accounts: Callable[[Accounts], Path],
     ) -> None:
         self._process = process
         self._log = log
-        self._write_users = write_users
+        self._write_accounts = write_accounts
         self.url = url
         self.pid = process.pid
 
@@ -98,9 +100,9 @@ class Server:
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGHUP)
 
-    def admit(self, users: Users) -> None:
-        """From now on *users* are who may speak."""
-        self._write_users(users)
+    def admit(self, accounts: Accounts) -> None:
+        """From now on the users of *accounts* are who may speak."""
+        self._write_accounts(accounts)
         self.reload()
 
     async def wait_ended(self) -> SystemRefusedError:
@@ -123,7 +125,7 @@ async def run_server(
     listen: Listen,
     *,
     directory: Path,
-    users: Users,
+    accounts: Accounts,
     callout: Callout | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Server]:
@@ -131,11 +133,12 @@ async def run_server(
     program = find_program()
     await _expect_free_port(listen)
 
-    def write_users(users: Users) -> Path:
-        authorization = _authorization(users, callout)
+    def write_accounts(accounts: Accounts) -> Path:
+        authorization = _authorization(accounts, callout)
         return _write_config(directory, _configuration(listen, directory, authorization, tls))
 
-    config = write_users(users)
+    config = write_accounts(accounts)
+    _move_streams(directory)
     _forget_ports(directory)
     process = await asyncio.create_subprocess_exec(
         program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
@@ -144,7 +147,7 @@ async def run_server(
     log = directory / "nats-server.log"
     logger.info("nats-server started (process %d), log in %s", process.pid, log)
     try:
-        yield Server(process, await _wait_ready(process, directory, log), log, write_users)
+        yield Server(process, await _wait_ready(process, directory, log), log, write_accounts)
     finally:
         await asyncio.shield(_stop(process))
         logger.info("nats-server stopped (process %d)", process.pid)
@@ -170,13 +173,29 @@ def _write_config(directory: Path, configuration: dict[str, Any]) -> Path:
     return path
 
 
-def _authorization(users: list[dict[str, Any]], callout: Callout | None) -> dict[str, Any]:
+def _authorization(accounts: Accounts, callout: Callout | None) -> dict[str, Any]:
     """Who has an nkey comes in by it; all others by the callout, where there is one."""
-    authorization: dict[str, Any] = {"timeout": _LOGIN_TIMEOUT_S, "users": users}
+    authorization: dict[str, Any] = {"timeout": _LOGIN_TIMEOUT_S}
     if callout is not None:
-        keys = [user["nkey"] for user in users]
-        authorization["auth_callout"] = {"issuer": callout.issuer, "auth_users": keys}
-    return authorization
+        authorization["auth_callout"] = {
+            "issuer": callout.issuer,
+            "account": COLLECTOR_ACCOUNT,
+            "auth_users": [user["nkey"] for account in accounts.values() for user in account["users"]],
+        }
+    told: dict[str, Any] = {"authorization": authorization, "accounts": accounts}
+    return told | ({"system_account": SYSTEM_ACCOUNT} if SYSTEM_ACCOUNT in accounts else {})
+
+
+def _move_streams(directory: Path) -> None:
+    """Streams of a build that had one account for everything are the collector's."""
+    before = directory / "jetstream" / "$G"
+    after = directory / "jetstream" / COLLECTOR_ACCOUNT
+    if before.is_dir() and not after.exists():
+        try:
+            before.rename(after)
+        except OSError as error:
+            raise SystemRefusedError(f"{before}: cannot be moved: {error.strerror}") from error
+        logger.info("the streams of an earlier build were moved to %s", after)
 
 
 def _configuration(
@@ -191,7 +210,7 @@ def _configuration(
         "logfile_size_limit": 8 * 1024 * 1024,
         "logfile_max_num": 2,
         "max_payload": MAX_PAYLOAD_BYTES,
-        "max_pending": 8 * MAX_PAYLOAD_BYTES,
+        "max_pending": 2 * MAX_PAYLOAD_BYTES,
         "max_control_line": 8_192,
         "jetstream": {
             "store_dir": str(directory),
@@ -199,7 +218,7 @@ def _configuration(
             "max_memory_store": 64 * 1024 * 1024,
             "max_file_store": 8 * 1024 * 1024 * 1024,
         },
-        "authorization": authorization,
+        **authorization,
         **({"tls": _tls(tls)} if tls is not None else {}),
     }
 

@@ -15,9 +15,17 @@ PREFIX = "np1"
 WINDOWS_STREAM = f"{PREFIX}_windows"
 PLANS_BUCKET = f"{PREFIX}_plans"
 AGENTS_BUCKET = f"{PREFIX}_agents"
-EVERY_WINDOW = f"{PREFIX}.windows.>"
 EVERY_QUERY = f"{PREFIX}.query.>"
 EVERY_PROBE = f"{PREFIX}.probe.>"
+
+_EACH = "*.*.*"
+"""The key of any agent (:func:`key_of`)."""
+EACH_WINDOW = f"{PREFIX}.windows.{_EACH}"
+EACH_PROBE = f"{PREFIX}.probe.{_EACH}"
+EACH_QUERY = f"{PREFIX}.query.*"
+EACH_PLAN = f"$KV.{PLANS_BUCKET}.{_EACH}"
+EACH_PLAN_GET = f"$JS.API.DIRECT.GET.KV_{PLANS_BUCKET}.{EACH_PLAN}"
+EACH_PRESENCE = f"$KV.{AGENTS_BUCKET}.{_EACH}"
 
 _PLAIN = re.compile(rb"[A-Za-z0-9-]")
 _TOKEN = re.compile(r"(?:[A-Za-z0-9-]|_[0-9a-f]{2})+")

@@ -2,8 +2,10 @@
 
 Rules. Pure: keys and time are arguments. Which cluster a token is of, the key that verifies it says, because
 clusters often share an issuer's name (``https://kubernetes.default.svc.cluster.local``); the issuer has to be
-that cluster's too. What a token claims is believed only after its signature. A refusal is a value that names
-its kind, so that it can be counted; nothing of a token is ever shown but names and identifiers.
+that cluster's too. The cluster that the bearer names comes first, so that no other one, with keys copied from
+it, can make its tokens its own. What a token claims is believed only after its signature. A refusal is a
+value that names its kind, so that it can be counted; nothing of a token is ever shown but names and
+identifiers.
 
 Sources: RFC 7519 (claims), RFC 7517 (keys), KEP-1205 (bound tokens), KEP-4193 (node claims).
 """
@@ -11,7 +13,7 @@ Sources: RFC 7519 (claims), RFC 7517 (keys), KEP-1205 (bound tokens), KEP-4193 (
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +37,7 @@ class RefusalReason(StrEnum):
     """Why a token is refused."""
 
     NO_TOKEN = "no-token"  # noqa: S105 - no secret
+    TOO_MANY = "too-many"
     MALFORMED = "malformed"
     UNKNOWN_ISSUER = "unknown-issuer"
     UNKNOWN_KEY = "unknown-key"
@@ -49,12 +52,21 @@ class RefusalReason(StrEnum):
     POD_GONE = "pod-gone"
 
 
+MAX_KEYS = 32
+"""Public keys of one cluster; a rotation needs two."""
+_MAX_OF_ONE_ID = 4
+_LAST_S = 100_000_000_000
+"""The latest time that a claim may name, in the year 5138."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
     """A token is not enough: the kind, and one line for the log."""
 
     reason: RefusalReason
     why: str
+    is_own: bool = False
+    """Whether the cluster that the bearer names has signed the token; else the name is only a claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,11 @@ def expect_key(key: dict[str, Any], *, where: str) -> None:
         raise InputError(f"is a key for {made.algorithm_name}, which signs no tokens", where=where)
 
 
+def key_material(key: dict[str, Any]) -> tuple[str, ...]:
+    """What makes a public key that key, whatever its id."""
+    return tuple(str(key.get(part, "")).rstrip("=") for part in ("kty", "crv", "n", "e", "x", "y"))
+
+
 def verify(
     token: str, *, claimed: AgentId, clusters: Iterable[TrustedCluster], now_ns: int
 ) -> Bearer | TokenRefusal:
@@ -141,6 +158,7 @@ def verify(
             RefusalReason.MALFORMED, f"its token is signed with {str(header.get('alg'))[:20]!r}"
         )
     of_issuer = [cluster for cluster in clusters if cluster.issuer == issuer]
+    of_issuer.sort(key=lambda cluster: cluster.name != claimed.cluster)
     if not of_issuer:
         return TokenRefusal(
             RefusalReason.UNKNOWN_ISSUER, f"no registered cluster has the issuer {issuer[:200]!r}"
@@ -149,7 +167,9 @@ def verify(
     if isinstance(signer, TokenRefusal):
         return signer
     cluster, payload = signer
-    return _judge(msgspec.convert(payload, _Claims), cluster, claimed, now_ns)
+    verdict = _judge(msgspec.convert(payload, _Claims), cluster, claimed, now_ns)
+    is_own = cluster.name == claimed.cluster
+    return replace(verdict, is_own=is_own) if isinstance(verdict, TokenRefusal) else verdict
 
 
 def _find_signer(
@@ -159,9 +179,8 @@ def _find_signer(
     kid = header.get("kid")
     tried = 0
     for cluster in clusters:
-        for key in cluster.keys:
-            if key.get("kid") != kid:
-                continue
+        of_id = [key for key in cluster.keys[:MAX_KEYS] if key.get("kid") == kid]
+        for key in of_id[:_MAX_OF_ONE_ID]:
             tried += 1
             try:
                 payload = jwt.decode(
@@ -183,6 +202,8 @@ def _find_signer(
 
 
 def _judge(claims: _Claims, cluster: TrustedCluster, claimed: AgentId, now_ns: int) -> Bearer | TokenRefusal:
+    if not (0 <= claims.exp <= _LAST_S and 0 <= claims.nbf <= _LAST_S):  # false for nan, too
+        return TokenRefusal(RefusalReason.MALFORMED, f"its token of {cluster.name} names no time")
     expires_ns = round(claims.exp * SECOND_NS)
     if now_ns >= expires_ns:
         late_s = (now_ns - expires_ns) // SECOND_NS

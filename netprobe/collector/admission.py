@@ -3,8 +3,8 @@
 Rules. A token is valid if its cluster's key verifies it and the cluster's watch knows its pod. A token that
 outlives its pod is refused without a request to the API. While the list of pods is incomplete (no watch, or
 the API is away), a verified token is admitted for a few minutes at a time, unless its pod was seen to be
-deleted: netprobe is needed most when an API server is away. Every refusal is counted by reason and logged in
-one line, the same line at most once a minute. See docs/decisions/0005.
+deleted: netprobe is needed most when an API server is away. Every refusal is counted by reason; one line per
+reason and minute is logged. See docs/decisions/0005.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.bus.callout import Caller
 from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal, TrustedCluster, verify
+from netprobe.collector.limited_log import LimitedLog
+from netprobe.logs import printable
 from netprobe.model.names import AgentId, ClusterName, NodeName
 
 UNCHECKED_NS = 300_000_000_000
@@ -44,7 +46,7 @@ class Admission:
     def __init__(self, clusters: Iterable[TrustedCluster] = ()) -> None:
         self._clusters = {cluster.name: cluster for cluster in clusters}
         self._pods: dict[ClusterName, _Pods] = {}
-        self._said: dict[tuple[str, ...], int] = {}
+        self._said = LimitedLog()
         self.refused: Counter[RefusalReason] = Counter()
         """Refusals since the start, by kind."""
         self.admitted = 0
@@ -70,25 +72,43 @@ class Admission:
 
     def judge(self, caller: Caller, *, now_ns: int) -> Bearer | TokenRefusal:
         """Whether *caller* may connect at *now_ns* (wall time), and as which agent."""
-        verdict = verify(caller.token, claimed=caller.agent, clusters=self._clusters.values(), now_ns=now_ns)
+        return self.conclude(caller, self.verify(caller, now_ns=now_ns), now_ns=now_ns)
+
+    def verify(self, caller: Caller, *, now_ns: int) -> Bearer | TokenRefusal:
+        """What the token alone says; changes nothing, so that it can be asked in another thread."""
+        if caller.agent is None or not caller.token:
+            return TokenRefusal(RefusalReason.NO_TOKEN, "shows no token and no known key")
+        clusters = tuple(self._clusters.values())
+        try:
+            return verify(caller.token, claimed=caller.agent, clusters=clusters, now_ns=now_ns)
+        except Exception:
+            # The library that reads tokens must not end the logins of others.
+            logger.exception("a token could not be verified")
+            return TokenRefusal(RefusalReason.MALFORMED, "its token could not be verified")
+
+    def conclude(
+        self, caller: Caller, verdict: Bearer | TokenRefusal, *, now_ns: int
+    ) -> Bearer | TokenRefusal:
+        """The verdict on the token, and on the pod that it is of; counted, and said where it is a refusal."""
         if isinstance(verdict, Bearer):
             verdict = self._check_pod(verdict, now_ns)
         match verdict:
             case Bearer(agent=agent):
                 self.admitted += 1
                 self._refused_agents.pop(agent, None)
-                logger.debug("admitted: %s from %s", agent, caller.host or "?")
-            case TokenRefusal(reason, why):
+                logger.debug("admitted: %s from %s", printable(str(agent)), caller.host or "?")
+            case TokenRefusal(reason, why, is_own):
                 self.refused[reason] += 1
-                if caller.agent.cluster in self._clusters:
-                    self._remember(caller.agent, now_ns, f"{reason}: {why}")
-                if reason is RefusalReason.UNKNOWN_KEY and caller.agent.cluster in self._clusters:
-                    self.stale.add(caller.agent.cluster)
+                if caller.agent is not None and caller.agent.cluster in self._clusters:
+                    if is_own:
+                        self._remember(caller.agent, now_ns, f"{reason}: {why}")
+                    if reason is RefusalReason.UNKNOWN_KEY:
+                        self.stale.add(caller.agent.cluster)
                 self._log(caller, reason, why, now_ns)
         return verdict
 
     def find_refused(self, among: Iterable[AgentId], *, now_ns: int) -> dict[AgentId, str]:
-        """Agents *among* these that were refused lately, and why. The name is claimed, not verified."""
+        """Agents *among* these that were refused lately, and why. Their cluster has signed for them."""
         known = ((agent, self._refused_agents.get(agent)) for agent in among)
         return {agent: last[1] for agent, last in known if last and now_ns - last[0] <= _REPEAT_AFTER_NS}
 
@@ -104,19 +124,18 @@ class Admission:
             return bearer if node == bearer.agent.node else _refuse_wrong_node(bearer.pod, node)
         if pods.vouched or bearer.pod.uid in pods.gone:
             why = f"its pod {bearer.pod} (UID {bearer.pod.uid}) was deleted, or is not known yet"
-            return TokenRefusal(RefusalReason.POD_GONE, why)
+            return TokenRefusal(RefusalReason.POD_GONE, why, is_own=True)
         self.unchecked += 1
         return replace(bearer, expires_ns=min(bearer.expires_ns, now_ns + UNCHECKED_NS))
 
     def _log(self, caller: Caller, reason: RefusalReason, why: str, now_ns: int) -> None:
-        key = (str(caller.agent), reason, caller.host)
-        if self._said.get(key, 0) > now_ns:
+        left_out = self._said.take(reason, now_ns=now_ns)
+        if left_out is None:
             return
-        if len(self._said) >= _MOST_LINES:
-            self._said.clear()
-        self._said[key] = now_ns + _REPEAT_AFTER_NS
-        logger.warning("refused: %s from %s: %s (%s)", caller.agent, caller.host or "?", why, reason)
+        told = f"{caller.agent or repr(caller.name)} from {caller.host or '?'}: {why}"
+        others = f"; {left_out} more before" if left_out else ""
+        logger.warning("refused: %s (%s%s)", printable(told), reason, others)
 
 
 def _refuse_wrong_node(pod: PodRef, node: NodeName) -> TokenRefusal:
-    return TokenRefusal(RefusalReason.WRONG_NODE, f"its pod {pod} runs on {node}")
+    return TokenRefusal(RefusalReason.WRONG_NODE, f"its pod {pod} runs on {node}", is_own=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netprobe.bus.callout import Caller
-from netprobe.bus.tokens import Bearer, TokenRefusal
+from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal
 from netprobe.collector.admission import Admission
 from netprobe.collector.cluster_watchers import ClusterWatchers
 from netprobe.model.collector_health import AuthStats
@@ -21,9 +22,16 @@ class BusAuth:
     admission: Admission
     watchers: ClusterWatchers | None
 
-    def judge(self, caller: Caller) -> Bearer | TokenRefusal:
-        """Whether *caller* may connect now, and as which agent."""
-        return self.admission.judge(caller, now_ns=time.time_ns())
+    async def judge(self, caller: Caller) -> Bearer | TokenRefusal:
+        """Whether *caller* may connect now, and as which agent; signatures are verified beside the loop."""
+        now_ns = time.time_ns()
+        verdict = await asyncio.to_thread(self.admission.verify, caller, now_ns=now_ns)
+        return self.admission.conclude(caller, verdict, now_ns=now_ns)
+
+    def note_overload(self, host: str) -> None:
+        """A caller from *host* was not judged because too many wait."""
+        told = TokenRefusal(RefusalReason.TOO_MANY, "too many logins wait, or too many of this address")
+        self.admission.conclude(Caller(None, "", host), told, now_ns=time.time_ns())
 
     def find_refused(self, among: Iterable[AgentId], *, now_ns: int) -> dict[AgentId, str]:
         """Agents *among* these that were refused lately, and why."""

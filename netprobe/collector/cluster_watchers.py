@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from netprobe.bus.tokens import TrustedCluster
+from netprobe.bus.tokens import MAX_KEYS, TrustedCluster
 from netprobe.collector.admission import Admission
 from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
 from netprobe.discovery.inventory.flat_mesh import join_flat
@@ -206,6 +206,14 @@ class _Follower:
             await self._wait_for_keys()
 
     def _take_keys(self, trusted: TrustedCluster) -> None:
+        if len(trusted.keys) > MAX_KEYS:
+            logger.warning(
+                "cluster %s: has %d keys; the first %d count",
+                self.registered.name,
+                len(trusted.keys),
+                MAX_KEYS,
+            )
+            trusted = replace(trusted, keys=trusted.keys[:MAX_KEYS])
         if trusted != self.trusted:
             kids = ", ".join(str(key.get("kid")) for key in trusted.keys)
             logger.info("cluster %s: signs with %s", self.registered.name, kids)

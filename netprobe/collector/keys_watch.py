@@ -7,9 +7,9 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.keys import public_key
 from netprobe.bus.keys_file import Keys, read_keys
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Server
 from netprobe.collector.file_stamp import stamp_of
 from netprobe.errors import InputError
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 async def admit_new_keys(path: Path, server: Server, seed: str, *, every_s: float) -> None:
     """Let *server* admit the keys in the file, and no others, each time the file changes."""
     async for keys in follow_keys(path, every_s=every_s):
-        server.admit(users(keys.agents, keys.operators, public_key(seed)))
+        server.admit(accounts(keys.agents, keys.operators, public_key(seed)))
         logger.info("keys of %d agents and %d operators are admitted", len(keys.agents), len(keys.operators))
 
 

@@ -13,18 +13,26 @@ logger = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Ready while a bus connection is served. The file survives reconnects and contains the addresses."""
+    """Ready while a bus connection is served and reports can be taken.
+
+    The file survives reconnects and contains the addresses.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._is_serving = False
+        self._hindrance = ""
 
     def announce(self, bus_url: str, monitor_url: str) -> None:
         """The bus is served at *bus_url*; metrics at *monitor_url*, empty for nowhere."""
-        self._is_serving = True
+        self._is_serving, self._hindrance = True, ""
         content = {"url": bus_url, "pid": os.getpid()} | ({"http": monitor_url} if monitor_url else {})
         replace_file(self._file, json.dumps(content))
         logger.info("serving on %s", bus_url)
+
+    def hinder(self, why: str) -> None:
+        """The bus is served, but reports cannot be taken, and *why*; empty where they can."""
+        self._hindrance = why
 
     def suspend(self) -> None:
         """The bus is not served until the next :meth:`announce`."""
@@ -36,4 +44,4 @@ class Readiness:
 
     def why_not(self) -> str:
         """Why the collector is not ready; empty where it is."""
-        return "" if self._is_serving else "the bus is not served yet"
+        return self._hindrance if self._is_serving else "the bus is not served yet"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from netprobe.bus.tokens import TrustedCluster, expect_key
+from netprobe.bus.tokens import MAX_KEYS, TrustedCluster, expect_key, key_material
 from netprobe.collector.file_stamp import FileStamp, stamp_of
 from netprobe.discovery.k8s.kubeconfig import IN_CLUSTER, Context, read_contexts
 from netprobe.errors import InputError
@@ -54,6 +54,7 @@ class ClusterRegistry:
         self._folder = folder
         self._good: dict[Path, RegisteredCluster] = {}
         self._refused_stamps: dict[Path, Stamp] = {}
+        self._is_read = False
         self.refused = 0
         """Files that could not be used, each counted once per change."""
 
@@ -64,10 +65,22 @@ class ClusterRegistry:
         self._good = {file: found for file, found in self._good.items() if file in files}
         for file in files:
             self._read(file)
+        self._is_read = True
         named: dict[ClusterName, RegisteredCluster] = {}
         for found in self._good.values():
             named.setdefault(found.name, found)
         return tuple(named[name] for name in sorted(named))
+
+    def _expect_own_keys(self, found: RegisteredCluster, file: Path) -> None:
+        """Raise :class:`InputError` where a cluster comes with a key of one that is registered.
+
+        Only for those that come later: of those that are there at the start, which one copied is not known.
+        """
+        for other in self._good.values():
+            taken = {key_material(key) for key in other.trusted.keys} if other.name != found.name else set()
+            for index, key in enumerate(found.trusted.keys):
+                if key_material(key) in taken:
+                    raise InputError(f"keys[{index}]: is a key of cluster {other.name}", where=str(file))
 
     def _read(self, file: Path) -> None:
         stamp = stamp_of(file), stamp_of(file.with_suffix(".kubeconfig"))
@@ -75,7 +88,10 @@ class ClusterRegistry:
         if (known is not None and known.stamp == stamp) or self._refused_stamps.get(file) == stamp:
             return
         try:
-            self._good[file] = read_registered(file, stamp)
+            found = read_registered(file, stamp)
+            if self._is_read:
+                self._expect_own_keys(found, file)
+            self._good[file] = found
             self._refused_stamps.pop(file, None)
         except InputError as error:
             self.refused += 1
@@ -92,6 +108,8 @@ def read_registered(file: Path, stamp: Stamp = ()) -> RegisteredCluster:
     access = _access_of(doc, file)
     if access is None and not (doc.issuer and doc.keys):
         raise InputError("needs issuer and keys, or a kubeconfig to ask for them", where=where)
+    if len(doc.keys) > MAX_KEYS:
+        raise InputError(f"keys: has {len(doc.keys)} keys; the limit is {MAX_KEYS}", where=where)
     for index, key in enumerate(doc.keys):
         expect_key(key, where=f"{where}: keys[{index}]")
     trusted = TrustedCluster(ClusterName(doc.name), doc.issuer, doc.keys, doc.namespace)
@@ -106,4 +124,7 @@ def _access_of(doc: RegisteredDoc, file: Path) -> Context | None:
     if not doc.kubeconfig:
         return None
     contexts = read_contexts([file.parent / doc.kubeconfig])
-    return contexts.choose([doc.context] if doc.context else [])[0]
+    chosen = contexts.choose([doc.context] if doc.context else [])[0]
+    if chosen.plugin:  # a file that adds a cluster must not be one that runs a program here
+        raise InputError(f"{chosen}: has an exec plug-in; use a token or a certificate", where=str(file))
+    return chosen

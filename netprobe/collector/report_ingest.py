@@ -14,9 +14,11 @@ from collections import Counter
 from itertools import compress
 
 from netprobe.collector.analysis_loop import AnalysisLoop
+from netprobe.collector.limited_log import LimitedLog
 from netprobe.collector.ports import ReportBus
 from netprobe.collector.report_validation import ReportValidator, ValidatedReports
 from netprobe.errors import HistoryAwayError, HistoryDamagedError
+from netprobe.logs import printable
 from netprobe.model.fleet import FleetPlan
 from netprobe.store.history import History, Ingested
 
@@ -37,6 +39,7 @@ class ReportIngest:
         """By the validators of earlier plans."""
         self.fault = ""
         """Why reports cannot be stored now; empty where they can."""
+        self._said = LimitedLog()
         self.last_report_ns: int | None = None
         """Wall time of the last report that was new; None where none has come since the start."""
 
@@ -63,8 +66,8 @@ class ReportIngest:
             return
         now_ns = time.time_ns()
         validated = self._validator.admit(deliveries)
-        for complaint in validated.complaints:
-            logger.warning("dropped a malformed message: %s", complaint)
+        for subject, complaint in validated.complaints:
+            self._say_dropped(subject, complaint, now_ns)
         ingested = await self._store(validated)
         await bus.acknowledge(deliveries)
         for columns in compress(validated.reports, ingested.fresh):
@@ -91,3 +94,10 @@ class ReportIngest:
                     logger.warning("the history can be written again")
                 self.fault = ""
                 return ingested
+
+    def _say_dropped(self, subject: str, complaint: str, now_ns: int) -> None:
+        """One line per agent and minute: an agent can send what is malformed as fast as it likes."""
+        left_out = self._said.take(subject, now_ns=now_ns)
+        if left_out is not None:
+            others = f" ({left_out} more before)" if left_out else ""
+            logger.warning("dropped a malformed message: %s%s", printable(complaint), others)

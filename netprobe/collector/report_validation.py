@@ -25,8 +25,8 @@ class ValidatedReports:
     reports: tuple[ReportColumns, ...]
     rejected: tuple[int, ...]
     """For each report, how many of its windows were dropped."""
-    complaints: tuple[str, ...]
-    """For each malformed message, what is wrong with it."""
+    complaints: tuple[tuple[str, str], ...]
+    """For each malformed message, the subject that it came on and what is wrong with it."""
 
 
 class ReportValidator:
@@ -47,7 +47,7 @@ class ReportValidator:
             try:
                 columns = self._read(delivery)
             except RemoteFormatError as error:
-                complaints.append(str(error))
+                complaints.append((delivery.subject, str(error)))
                 continue
             kept = self._keep_asked(columns)
             reports.append(kept)

@@ -12,17 +12,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.callout import issuer_key
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import public_key
 from netprobe.bus.keys_file import Keys, read_keys
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import Access
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Server, run_server
 from netprobe.collector.admission import Admission
 from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.bus_auth import BusAuth
+from netprobe.collector.bus_watch import BusWatch
 from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
 from netprobe.collector.health_reporter import HealthReporter
 from netprobe.collector.history_retention import prune_history
@@ -130,7 +131,7 @@ class CollectorService:
         opening = run_server(
             settings.listen,
             directory=settings.data / "nats",
-            users=users(keys.agents, keys.operators, public_key(seed)),
+            accounts=accounts(keys.agents, keys.operators, public_key(seed)),
             callout=Callout(issuer_key(issuer_seed)) if issuer_seed else None,
             tls=tls,
         )
@@ -153,6 +154,7 @@ class CollectorService:
     async def _serve(self, server: Server, seed: str, issuer_seed: str, monitor_url: str) -> None:
         """Serve one bus connection after the other: even our own server drops a slow reader."""
         settings, trust = self.settings, trust_own_server(self.settings.tls)
+        watch = BusWatch(self.readiness)
         ask = partial(ask_once, Access(server.url, seed, trust))
         conclude_every_s = settings.interval_s / _CONCLUSIONS_PER_INTERVAL
         while True:
@@ -162,7 +164,9 @@ class CollectorService:
                 )
                 async with opening as bus:
                     if issuer_seed:
-                        await bus.answer_callouts(issuer_seed=issuer_seed, judge=self.auth.judge)
+                        await bus.answer_callouts(
+                            issuer_seed=issuer_seed, judge=self.auth.judge, overload=self.auth.note_overload
+                        )
                     await self.publication.publish(bus)
                     await self.queries.register(bus)
                     self.readiness.announce(server.url, monitor_url)
@@ -172,6 +176,7 @@ class CollectorService:
                         self.analysis.run(every_s=conclude_every_s),
                         self.publication.run(bus, every_s=settings.interval_s),
                         self.narrowing.run(ask, every_s=conclude_every_s),
+                        watch.run(bus, partial(self.publication.publish, bus), every_s=settings.interval_s),
                     )
                     logger.warning("the bus dropped us; connecting again")
             except BusAwayError as error:

@@ -73,7 +73,7 @@ class Engine:
         self._icmp = IcmpEcho(self._in_flight, keys, nonce, self._clock)
         self._echoes: dict[str, UdpEcho | IcmpEcho] = {"udp": self._udp, "icmp": self._icmp}
         self._reflector = Reflector(str(agent))
-        self._http = IdentityServer(Identity(str(agent), boot), keys)
+        self._http = IdentityServer(Identity(str(agent)), keys)
         self._responder = Responder(self._http, keys, self._clock, port, self._reflector)
         self._ports = find_port_capability()
         self._stalls = StallTracker()

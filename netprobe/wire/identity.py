@@ -1,4 +1,7 @@
-"""Identity of an agent over HTTP: ``GET /`` returns ``{"agent": …, "boot": …}``."""
+"""Identity of an agent over HTTP: ``GET /`` returns ``{"agent": …}``.
+
+Rule: this tells everybody who asks, so it does not tell the boot, which names reports and seeds the nonce.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from netprobe.errors import RemoteFormatError
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """An agent and one run of its process; unknown fields of later versions are ignored."""
+    """An agent; unknown fields of later versions are ignored."""
 
     agent: str
-    boot: str
+    boot: str = ""
+    """Empty, but there: the build before this one does not take a body without it."""
 
 
 _decoder = msgspec.json.Decoder(Identity)

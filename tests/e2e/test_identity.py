@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.callout import Caller, issuer_key, new_issuer
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, Listen, run_server
 from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal, TrustedCluster
 from netprobe.collector.admission import Admission
+from netprobe.collector.bus_auth import BusAuth
 from netprobe.discovery.k8s.client import open_api
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.token_issuer import read_issuer
@@ -116,15 +117,13 @@ def test_each_wrong_token_is_refused_by_its_kind(fleet: TrustedFleet) -> None:
 @asynccontextmanager
 async def bus(directory: Path, gate: Admission) -> AsyncIterator[str]:
     own, issuer = new_user(), new_issuer()
-    entries, callout = users({}, (), own[1]), Callout(issuer_key(issuer))
+    entries, callout = accounts({}, (), own[1]), Callout(issuer_key(issuer))
     listen = Listen("127.0.0.1", 0)
     async with (
-        run_server(listen, directory=directory / "nats", users=entries, callout=callout) as server,
+        run_server(listen, directory=directory / "nats", accounts=entries, callout=callout) as server,
         open_collector_bus(server.url, login=SeedLogin(own[0])) as collector,
     ):
-        await collector.answer_callouts(
-            issuer_seed=issuer, judge=lambda caller: gate.judge(caller, now_ns=time.time_ns())
-        )
+        await collector.answer_callouts(issuer_seed=issuer, judge=BusAuth(gate, None).judge)
         yield server.url
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import new_user, write_seed
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import Access, ask_check
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, check_id
@@ -70,9 +70,9 @@ class Bus:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        entries = users({AGENT: self.agent[1]}, (self.operator[1],), self.collector[1])
+        entries = accounts({AGENT: self.agent[1]}, (self.operator[1],), self.collector[1])
         listen = Listen("127.0.0.1", self.port)
-        async with run_server(listen, directory=self.folder / "bus", users=entries) as server:
+        async with run_server(listen, directory=self.folder / "bus", accounts=entries) as server:
             self.port = int(server.url.rpartition(":")[2])
             yield
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.keys import new_user
 from netprobe.bus.operator import Access
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Listen, find_program, run_server
 from netprobe.errors import SystemRefusedError
 from netprobe.model.names import AgentId
@@ -55,8 +55,8 @@ class Town:
 async def town(directory: Path, *, listen: Listen = LOCAL) -> AsyncIterator[Town]:
     """A server that knows two agents, an operator and a collector."""
     prod, dev, operator, collector = (new_user() for _ in range(4))
-    entries = users({PROD: prod[1], DEV: dev[1]}, (operator[1],), collector[1])
-    async with run_server(listen, directory=directory, users=entries) as server:
+    entries = accounts({PROD: prod[1], DEV: dev[1]}, (operator[1],), collector[1])
+    async with run_server(listen, directory=directory, accounts=entries) as server:
         yield Town(server.url, {PROD: prod[0], DEV: dev[0]}, operator[0], collector[0], server.pid)
 
 

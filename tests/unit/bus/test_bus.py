@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.bus.agent import AgentBus
-from netprobe.bus.collector import CollectorBus, Delivery, open_collector_bus
+from netprobe.bus.accounts import accounts
+from netprobe.bus.agent import AgentBus, refusal_in
+from netprobe.bus.collector import MAX_WAITING, CollectorBus, Delivery, open_collector_bus
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
 from netprobe.bus.operator import ask_check, ask_health, ask_snapshot
-from netprobe.bus.permissions import REPLY_TIME_S, agent_user, users
+from netprobe.bus.permissions import REPLY_TIME_S, agent_user
 from netprobe.bus.questions import ANSWER_MARGIN_S, LONGEST_ANSWER_S
 from netprobe.bus.server import Listen, run_server
 from netprobe.bus.subjects import (
@@ -45,6 +46,7 @@ from netprobe.wire.messages import (
     Reply,
     decode_report,
     encode_plan,
+    encode_presence,
     encode_snapshot,
 )
 from tests.unit.nats_server import DEV, PATIENCE_S, PROD, Town, needs_nats_server, town, until
@@ -99,13 +101,13 @@ async def first_plan(agent: AgentBus) -> Plan:
     raise AssertionError("closed")
 
 
-async def test_a_report_arrives_and_a_repeat_does_not(tmp_path: Path) -> None:
+async def test_a_report_arrives_in_order_and_a_repeat_is_left_to_the_history(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
         await on.agent.publish(REPORT)
         await on.agent.publish(REPORT)
         await on.agent.publish(replace(REPORT, sequence=10))
-        taken = await take_all(on.collector, 2)
-        assert [decode_report(delivery.data).sequence for delivery in taken] == [9, 10]
+        taken = await take_all(on.collector, 3)
+        assert [decode_report(delivery.data).sequence for delivery in taken] == [9, 9, 10]
         await on.collector.acknowledge(taken)
 
 
@@ -189,6 +191,105 @@ async def test_an_agent_may_hear_only_what_is_its_own(tmp_path: Path) -> None:
         await until(lambda: bool(heard))
         await agent.flush()
         assert [message.subject for message in heard] == [plan_subject(DEV)]
+
+
+async def test_a_report_with_the_header_of_a_status_is_still_a_report(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        agent = await on.raw(on.town.seeds[PROD])
+        await agent.request(windows_subject(PROD), b"junk", headers={"Status": "409"})
+        (taken,) = await take_all(on.collector, 1)
+        assert (taken.data, on.collector.refusal) == (b"junk", "")
+
+
+async def test_one_agent_cannot_spend_the_message_ids_of_another(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        thief = await on.raw(on.town.seeds[DEV])
+        name = f"{REPORT.agent}#{REPORT.boot}#{REPORT.sequence}"
+        await thief.request(windows_subject(DEV), b"junk", headers={"Nats-Msg-Id": name})
+        await on.agent.publish(REPORT)
+        taken = await take_all(on.collector, 2)
+        assert {delivery.subject for delivery in taken} == {windows_subject(DEV), windows_subject(PROD)}
+
+
+@pytest.mark.parametrize(
+    ("ack", "complaint"),
+    [
+        (b'{"stream":"s","seq":3}', None),
+        (b'{"stream":"s","seq":3,"duplicate":true}', "it took it for one that it had"),
+        (b'{"error":{"code":503,"description":"resource limits"}}', "resource limits"),
+        (b"{}", "its answer is not understood"),
+        (b"[]", "its answer is not understood"),
+    ],
+)
+def test_only_what_was_stored_is_a_success(ack: bytes, complaint: str | None) -> None:
+    assert refusal_in(ack) == complaint
+
+
+async def test_an_agent_that_fills_its_part_of_the_stream_leaves_the_others_theirs(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        greedy = await on.raw(on.town.seeds[DEV])
+        acks = [await greedy.request(windows_subject(DEV), b"junk") for _ in range(MAX_WAITING + 6)]
+        refused = [complaint for ack in acks if (complaint := refusal_in(ack.data)) is not None]
+        assert refused == ["maximum messages per subject exceeded"] * 6
+        await on.agent.publish(REPORT)
+        taken = await take_all(on.collector, MAX_WAITING + 1)
+        await on.collector.acknowledge(taken)
+        assert taken[-1].subject == windows_subject(PROD)
+
+
+async def test_one_agent_cannot_remove_the_presence_of_others(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.agent.announce(Presence(PROD, "b00t", 1))
+        thief = await on.raw(on.town.seeds[DEV])
+        ack = await thief.request(
+            presence_subject(DEV), encode_presence(Presence(DEV, "b", 1)), headers={"Nats-Rollup": "all"}
+        )
+        assert refusal_in(ack.data) == "rollup not permitted"
+        assert [presence.agent for presence in await on.collector.find_present()] == [PROD]
+
+
+async def test_what_is_gone_from_the_bus_is_found_and_made_anew(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        raw = await on.raw(on.town.collector)
+        assert await on.collector.find_missing() == ()
+        for verb, missing in (
+            ("CONSUMER.DELETE.np1_windows.collector", ("np1_windows.collector",)),
+            ("STREAM.DELETE.np1_windows", ("np1_windows", "np1_windows.collector")),
+            ("STREAM.DELETE.KV_np1_plans", ("KV_np1_plans",)),
+            ("STREAM.DELETE.KV_np1_agents", ("KV_np1_agents",)),
+        ):
+            await raw.request(f"$JS.API.{verb}", b"")
+            assert await on.collector.find_missing() == missing
+            await on.collector.prepare()
+            assert await on.collector.find_missing() == ()
+        await on.agent.publish(REPORT)
+        assert len(await take_all(on.collector, 1)) == 1
+
+
+async def test_a_request_for_reports_that_is_refused_says_why(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await (await on.raw(on.town.collector)).request("$JS.API.CONSUMER.DELETE.np1_windows.collector", b"")
+        assert await on.collector.take() == ()
+        assert on.collector.refusal == "the bus refuses requests for reports: there is no such consumer (503)"
+        await on.collector.prepare()
+        await on.agent.publish(REPORT)
+        assert len(await take_all(on.collector, 1)) == 1
+        assert on.collector.refusal == ""
+
+
+async def test_a_plan_that_an_agent_answers_is_still_stored(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        agent, heard = await on.raw(on.town.seeds[PROD]), []
+
+        async def answer(message: Message) -> None:
+            heard.append(message.subject)
+            await agent.publish(message.reply, b'{"error":{"description":"no"}}')
+
+        await agent.subscribe(plan_subject(PROD), answer)
+        await agent.flush()
+        for epoch in range(1, 51):
+            await on.collector.put_plans([replace(PLAN, epoch=epoch)])
+        await until(lambda: len(heard) == 50)
 
 
 @pytest.mark.parametrize("subject", [windows_subject(PROD), plan_subject(PROD), plan_get_subject(PROD)])
@@ -350,7 +451,7 @@ async def test_a_bus_that_stands_still_is_away_in_time_and_is_there_when_it_goes
         finally:
             os.kill(on.town.pid, signal.SIGCONT)
         await publish_patiently(on.agent, REPORT)
-        assert len(await take_all(on.collector, 1)) == 1
+        assert {delivery.subject for delivery in await take_all(on.collector, 1)} == {windows_subject(PROD)}
 
 
 async def test_a_cancelled_publication_is_cancelled_and_not_an_absent_bus(tmp_path: Path) -> None:
@@ -402,10 +503,10 @@ async def raised_by(work: Coroutine[object, object, None]) -> BaseException | No
 async def again(here: Town, directory: Path) -> AsyncIterator[CollectorBus]:
     """The same server, started again on the same port with the same users."""
     agents: dict[AgentId, str] = {agent: public_key(seed) for agent, seed in here.seeds.items()}
-    entries = users(agents, (public_key(here.operator),), public_key(here.collector))
+    entries = accounts(agents, (public_key(here.operator),), public_key(here.collector))
     port = int(here.url.rpartition(":")[2])
     async with (
-        run_server(Listen("127.0.0.1", port), directory=directory, users=entries) as server,
+        run_server(Listen("127.0.0.1", port), directory=directory, accounts=entries) as server,
         open_collector_bus(server.url, login=SeedLogin(here.collector)) as collector,
     ):
         yield collector

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.callout import Caller, issuer_key, new_issuer
 from netprobe.bus.collector import CollectorBus, open_collector_bus
 from netprobe.bus.connection import open_connection
+from netprobe.bus.fair_queue import FairQueue
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
 from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal
@@ -43,10 +44,11 @@ class Door:
     lifetime_s: float = 600.0
     refuse: bool = False
 
-    def judge(self, caller: Caller) -> Bearer | TokenRefusal:
+    async def judge(self, caller: Caller) -> Bearer | TokenRefusal:
         self.asked.append(caller)
         if self.refuse or caller.token != TOKEN:
             return TokenRefusal(RefusalReason.EXPIRED, "it expired")
+        assert caller.agent is not None
         return Bearer(
             caller.agent, PodRef("netprobe", "p", "u"), time.time_ns() + round(self.lifetime_s * 1e9)
         )
@@ -60,10 +62,10 @@ async def door(directory: Path) -> AsyncIterator[Door]:
     own, dev, issuer = new_user(), new_user(), new_issuer()
     file = directory / "token"
     file.write_text(TOKEN + "\n")
-    entries = users({DEV: dev[1]}, (), own[1])
+    entries = accounts({DEV: dev[1]}, (), own[1])
     callout = Callout(issuer_key(issuer))
     async with (
-        run_server(LOCAL, directory=directory / "nats", users=entries, callout=callout) as server,
+        run_server(LOCAL, directory=directory / "nats", accounts=entries, callout=callout) as server,
         open_collector_bus(server.url, login=SeedLogin(own[0])) as collector,
     ):
         made = Door(server.url, collector, file, dev[0])
@@ -130,7 +132,7 @@ async def test_who_is_refused_hears_one_clear_line(tmp_path: Path) -> None:
             await open_connection(here.url, login=here.login(), name=str(PROD))
         with pytest.raises(SystemRefusedError, match="does not know our key"):
             await open_connection(here.url, login=SeedLogin(new_user()[0]), name=str(PROD))
-        assert len(here.asked) == 1  # a stranger's key shows no token: the collector is not asked
+        assert [caller.token for caller in here.asked] == [TOKEN, ""]  # a stranger's key shows no token
 
 
 @needs_nats_server
@@ -158,3 +160,12 @@ def test_an_issuer_that_is_none_is_an_input_error() -> None:
     for text in ("", "SA", new_user()[0]):
         with pytest.raises(InputError):
             issuer_key(text)
+
+
+async def test_callers_wait_in_a_bounded_queue_and_each_address_fills_only_its_part() -> None:
+    waiting: FairQueue[int] = FairQueue(most=5, most_per_key=3)
+    took = [waiting.put("a", number) for number in range(4)]
+    assert took == [True, True, True, False]
+    assert [waiting.put("b", number) for number in (10, 11, 12)] == [True, True, False]
+    assert [await waiting.get() for _ in range(5)] == [0, 10, 1, 11, 2]
+    assert waiting.put("a", 3)

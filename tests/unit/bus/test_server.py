@@ -19,7 +19,7 @@ PARENT = """
 import asyncio, pathlib, sys
 from netprobe.bus.server import Listen, run_server
 async def main():
-    async with run_server(Listen("127.0.0.1", 0), directory=pathlib.Path(sys.argv[1]), users=[]) as server:
+    async with run_server(Listen("127.0.0.1", 0), directory=pathlib.Path(sys.argv[1]), accounts={}) as server:
         print(server.pid, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
@@ -35,7 +35,7 @@ def is_running(pid: int) -> bool:
 
 @needs_nats_server
 async def test_it_starts_on_a_free_port_and_ends_with_the_block(tmp_path: Path) -> None:
-    async with run_server(LOCAL, directory=tmp_path / "nats", users=[]) as server:
+    async with run_server(LOCAL, directory=tmp_path / "nats", accounts={}) as server:
         assert server.url.startswith("nats://127.0.0.1:")
         assert is_running(server.pid)
     assert not is_running(server.pid)
@@ -59,7 +59,7 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SystemRefusedError) as caught:
-            async with run_server(Listen("127.0.0.1", port), directory=tmp_path, users=[]):
+            async with run_server(Listen("127.0.0.1", port), directory=tmp_path, accounts={}):
                 pass
     assert str(caught.value) == f"cannot listen on 127.0.0.1:{port}: the port is already in use"
 
@@ -67,7 +67,9 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
 @needs_nats_server
 async def test_what_the_server_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SystemRefusedError, match="nats-server did not start: ") as caught:
-        async with run_server(LOCAL, directory=tmp_path, users=[{"nkey": "no key"}]):
+        async with run_server(
+            LOCAL, directory=tmp_path, accounts={"agents": {"users": [{"nkey": "no key"}]}}
+        ):
             pass
     assert "\n" not in str(caught.value)
 
@@ -76,7 +78,7 @@ async def test_what_the_server_refuses_is_one_line(tmp_path: Path) -> None:
 async def test_a_directory_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemRefusedError, match="file/nats: cannot be written"):
-        async with run_server(LOCAL, directory=tmp_path / "file" / "nats", users=[]):
+        async with run_server(LOCAL, directory=tmp_path / "file" / "nats", accounts={}):
             pass
 
 

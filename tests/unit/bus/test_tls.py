@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.nats_client import NatsClient
-from netprobe.bus.permissions import users
 from netprobe.bus.server import Server, ServerTls, run_server
 from netprobe.collector.tls_reload import trust_own_server
 from netprobe.errors import BusAwayError, InputError, SystemRefusedError
@@ -48,8 +48,8 @@ class Town:
 @asynccontextmanager
 async def town(directory: Path, tls: ServerTls) -> AsyncIterator[Town]:
     collector, agent = new_user(), new_user()
-    entries = users({PROD: agent[1]}, (), collector[1])
-    async with run_server(LOCAL, directory=directory / "nats", users=entries, tls=tls) as server:
+    entries = accounts({PROD: agent[1]}, (), collector[1])
+    async with run_server(LOCAL, directory=directory / "nats", accounts=entries, tls=tls) as server:
         yield Town(server, tls, SeedLogin(collector[0]), SeedLogin(agent[0]))
 
 

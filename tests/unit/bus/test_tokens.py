@@ -123,6 +123,37 @@ def test_a_key_that_cannot_be_one_refuses_only_its_tokens() -> None:
     assert [type(verdict) for verdict in verdicts] == [Bearer, TokenRefusal]
 
 
+def test_a_cluster_that_copies_the_keys_of_another_locks_out_none_of_its_agents() -> None:
+    copied = TrustedCluster(ClusterName("aaa"), ISSUER, CLUSTERS[0].keys)
+    verdict = verify(signed(), claimed=AGENT, clusters=(copied, *CLUSTERS), now_ns=NOW_NS)
+    assert isinstance(verdict, Bearer)
+
+
+def test_many_keys_of_one_id_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = tuple(jwk(KEYS["dev"], "k") for _ in range(100))
+    many = TrustedCluster(ClusterName("zzz"), ISSUER, keys)
+    tried: list[object] = []
+    made = jwt.PyJWK
+
+    def count(key: dict[str, Any]) -> jwt.PyJWK:
+        tried.append(key)
+        return made(key)
+
+    monkeypatch.setattr(jwt, "PyJWK", count)
+    verdict = verify(signed(kid="k"), claimed=AGENT, clusters=(many,), now_ns=NOW_NS)
+    assert isinstance(verdict, TokenRefusal)
+    assert (verdict.reason, len(tried)) == (RefusalReason.BAD_SIGNATURE, 4)
+
+
+@pytest.mark.parametrize("value", [1e308, float("inf"), float("nan"), -1.0, 1e12])
+@pytest.mark.parametrize("claim", ["exp", "nbf"])
+def test_a_time_that_is_none_is_refused(claim: str, value: float) -> None:
+    other: dict[str, Any] = {claim: value}
+    verdict = judge(signed(**other))
+    assert isinstance(verdict, TokenRefusal)
+    assert verdict.reason is RefusalReason.MALFORMED
+
+
 @given(
     st.text(max_size=200) | st.from_regex(r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}")
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from netprobe.bus.callout import Caller
 from netprobe.bus.tokens import Bearer, RefusalReason, TokenRefusal
 from netprobe.collector.admission import UNCHECKED_NS, Admission
+from netprobe.collector.bus_auth import BusAuth
 from netprobe.model.names import ClusterName, NodeName
-from tests.unit.bus.test_tokens import AGENT, CLUSTERS, NOW_NS, signed
+from tests.unit.bus.test_tokens import AGENT, CLUSTERS, KEYS, NOW_NS, signed
 
 PROD, W1 = ClusterName("prod"), NodeName("w1")
 CALLER = Caller(AGENT, signed(exp=NOW_NS // 10**9 + 3_600), "192.0.2.7")
@@ -71,10 +73,44 @@ def test_a_refusal_is_counted_each_time_and_told_once_a_minute(caplog: pytest.Lo
         for second in (0, 5, 61):
             gate.judge(CALLER, now_ns=NOW_NS + second * 10**9)
     assert gate.refused == {RefusalReason.POD_GONE: 3}
-    told = "its pod netprobe/agent-x (UID pod-uid) was deleted, or is not known yet (pod-gone)"
+    told = "its pod netprobe/agent-x (UID pod-uid) was deleted, or is not known yet (pod-gone"
     assert [record.getMessage() for record in caplog.records] == [
-        f"refused: prod/w1/pod from 192.0.2.7: {told}"
-    ] * 2
+        f"refused: prod/w1/pod from 192.0.2.7: {told})",
+        f"refused: prod/w1/pod from 192.0.2.7: {told}; 1 more before)",
+    ]
+
+
+def test_strangers_of_many_names_and_addresses_write_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Admission(CLUSTERS)
+    with caplog.at_level(logging.WARNING):
+        for number in range(300):
+            gate.judge(Caller(None, "", f"192.0.2.{number % 250}", f"stranger {number}"), now_ns=NOW_NS)
+    assert gate.refused == {RefusalReason.NO_TOKEN: 300}
+    assert len(caplog.records) == 1
+
+
+def test_a_name_cannot_write_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    agent = replace(AGENT, node=NodeName("\x1b[31m\nERROR forged line\u202e"))
+    gate = Admission(CLUSTERS)
+    with caplog.at_level(logging.WARNING):
+        gate.judge(Caller(agent, "a.b.c", "192.0.2.7"), now_ns=NOW_NS)
+        gate.judge(Caller(None, "", "192.0.2.7", "\x1b[31m\nERROR"), now_ns=NOW_NS)
+    assert [record.getMessage().isprintable() for record in caplog.records] == [True, True]
+
+
+def test_who_shows_a_token_that_its_cluster_has_not_signed_is_not_remembered_as_that_agent() -> None:
+    gate = Admission(CLUSTERS)
+    for token in ("a.b.c", signed(key=KEYS["dev"], kid="key-of-prod"), signed("dev"), signed(kid="new")):
+        gate.judge(Caller(AGENT, token, "192.0.2.9"), now_ns=NOW_NS)
+    assert gate.find_refused({AGENT}, now_ns=NOW_NS) == {}
+    gate.judge(Caller(AGENT, signed(exp=NOW_NS // 10**9 - 1), ""), now_ns=NOW_NS)
+    assert gate.find_refused({AGENT}, now_ns=NOW_NS) == {AGENT: "expired: its token of prod expired 1 s ago"}
+
+
+async def test_who_finds_no_room_is_counted() -> None:
+    auth = BusAuth(Admission(CLUSTERS), None)
+    auth.note_overload("192.0.2.9")
+    assert auth.admission.refused == {RefusalReason.TOO_MANY: 1}
 
 
 def test_who_was_turned_away_is_known_until_it_comes_in_or_has_not_come_for_a_minute() -> None:

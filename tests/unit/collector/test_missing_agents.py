@@ -28,6 +28,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Report
 from netprobe.wire.messages import Presence
+from tests.unit.bus.test_tokens import CLUSTERS, signed
 from tests.unit.collector.test_cluster_watchers import STARTED, node, pod
 from tests.unit.discovery.api_server import Served, serve, write_kubeconfig
 from tests.unit.nats_server import PATIENCE_S, needs_nats_server
@@ -108,7 +109,10 @@ async def fleet(folder: Path) -> AsyncIterator[WatchedFleet]:
     stop = asyncio.Event()
     async with serve(served), asyncio.TaskGroup() as group:
         write_kubeconfig(folder / "clusters" / "prod.kubeconfig", served.url)
-        registered = {"name": "prod", "kubeconfig": "prod.kubeconfig"}
+        trusted = CLUSTERS[0]
+        registered = {
+            "name": "prod", "kubeconfig": "prod.kubeconfig", "issuer": trusted.issuer, "keys": trusted.keys,
+        }  # fmt: skip
         (folder / "clusters" / "prod.yaml").write_text(json.dumps(registered))
         analyst = partial(Analyst, late_after_ns=3 * 10**9)
         group.create_task(run_collector(settings, AnalysisPorts(plan, analyst), stop=stop))
@@ -130,11 +134,11 @@ async def test_an_agent_that_never_comes_is_found_while_the_other_reports(tmp_pa
     assert "no agent probes their addresses now" in "; ".join(str(told.text) for told in finding.evidence_for)
 
 
-async def test_one_that_shows_a_bad_token_is_turned_away(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("no.token.atall")
+async def test_one_that_shows_a_token_of_long_ago_is_turned_away(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(signed(exp=1, nbf=0))
     async with fleet(tmp_path) as here, await here.open(MISSED, TokenLogin(MISSED, tmp_path / "token")):
         finding = await here.find(f"bus-way({MISSED})")
-    assert f"Agent {MISSED} asks to be let in (malformed: " in str(finding.summary)
+    assert f"Agent {MISSED} asks to be let in (expired: " in str(finding.summary)
 
 
 async def test_one_that_is_on_the_bus_and_does_not_report_is_sick(tmp_path: Path) -> None:

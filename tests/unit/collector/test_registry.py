@@ -101,3 +101,29 @@ def test_the_cluster_around_the_collector_is_its_home(tmp_path: Path) -> None:
     assert ClusterWatchers(ClusterRegistry(tmp_path), Admission()).home == "hub"
     (tmp_path / "hub.yaml").unlink()
     assert ClusterWatchers(ClusterRegistry(tmp_path), Admission()).home is None
+
+
+def test_a_cluster_that_comes_with_the_key_of_another_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "prod.yaml", **GOOD)
+    registry = ClusterRegistry(tmp_path)
+    registry.read()
+    write(tmp_path, "aaa.yaml", **GOOD | {"name": "aaa", "keys": [KEY | {"kid": "other"}]})
+    assert [found.name for found in registry.read()] == ["prod"]
+    assert "keys[0]: is a key of cluster prod" in caplog.text
+
+
+def test_a_cluster_has_few_keys(tmp_path: Path) -> None:
+    path = write(tmp_path, "prod.yaml", **GOOD | {"keys": [KEY] * 33})
+    with pytest.raises(InputError, match="keys: has 33 keys; the limit is 32"):
+        read_registered(path)
+
+
+def test_a_registration_runs_no_program(tmp_path: Path) -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "true", "interactiveMode": "Never"}
+    users = [{"name": "u", "user": {"exec": plugin}}]
+    write(tmp_path, "prod.kubeconfig", **KUBECONFIG | {"users": users})
+    path = write(tmp_path, "prod.yaml", name="prod", kubeconfig="prod.kubeconfig")
+    with pytest.raises(InputError, match="has an exec plug-in; use a token or a certificate"):
+        read_registered(path)

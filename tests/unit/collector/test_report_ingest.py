@@ -69,6 +69,21 @@ async def test_a_malformed_message_is_counted_and_its_neighbours_are_stored(tmp_
         assert len(bus.acknowledged) == 2
 
 
+async def test_an_agent_that_sends_junk_writes_one_line_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with collector_parts(tmp_path) as here:
+        malformed = [
+            Delivery(windows_subject(plan.agent), b"\x01\xc1", "token 0")
+            for plan in here.service.analysis.fleet.plans[:2]
+            for _ in range(100)
+        ]
+        await here.service.ingest.take(ListBus(list(malformed)))
+        await here.service.ingest.take(ListBus(list(malformed)))
+        assert here.history.counters().messages_malformed == 400
+        assert sum("dropped a malformed message" in line.message for line in caplog.records) == 2
+
+
 async def test_an_error_of_the_analysis_is_counted_and_the_report_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
