@@ -1,0 +1,24 @@
+"""Every kind of attack by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from tests.attack import strangers, thefts
+from tests.attack.replies import ROLES, attack_replies
+from tests.attack.tally import AttackTally
+
+EXPERIMENTS: dict[str, Callable[[], Coroutine[Any, Any, AttackTally]]] = {
+    **{f"replies of an {role}": partial(attack_replies, role) for role in ROLES},
+    "subjects of others": thefts.attack_directly,
+    "message ids": thefts.attack_message_ids,
+    "roll-ups": thefts.attack_roll_ups,
+    "statuses": thefts.attack_statuses,
+    "quotas": thefts.attack_quotas,
+    "answers to plans": thefts.attack_plan_answers,
+    "streams": thefts.attack_streams_of_the_collector,
+    "logins": strangers.attack_logins,
+    "clusters": strangers.attack_clusters,
+}
