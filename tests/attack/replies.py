@@ -92,7 +92,7 @@ def targets(here: AttackedBus) -> Iterator[str]:
 
 
 async def _try(here: AttackedBus, thief: Connection, answer: str, target: str) -> bool:
-    """Ask, with *target* as the reply subject; whether the answer asked the victim and the collector nothing."""
+    """Ask, with *target* as the reply subject; whether the answer reached no question or query."""
     for body in BODIES:
         here.queried.clear()
         here.victim_asked.clear()
