@@ -65,7 +65,7 @@ def test_rules_that_iptables_made_are_read_as_far_as_nft_shows_them() -> None:
 
 PING = """
 ip link set lo up; ip address add {address} dev lo
-for wait in 1 2 3 4 5 6 7 8 9; do ip -6 address show dev lo tentative | grep -q inet6 || break; sleep 0.2; done
+for wait in 1 2 3 4 5 6 7 8; do ip -6 address show dev lo tentative | grep -q inet6 || break; sleep 0.2; done
 nft add table {family} f
 nft 'add chain {family} f output {{ type filter hook output priority 0; }}'
 nft add rule {family} f output {protocol} type echo-request reject with {protocol} type {kind}
