@@ -75,7 +75,9 @@ async def test_two_moments_of_the_history_tell_what_broke_in_between(drill: Faul
     assert broke["refused"]
     assert broke["counts"]["repaired"] <= STRAYS < broke["counts"]["broken"]
     assert broke["findings_begun"]
-    assert diff(name, at=(ill_ns, well_ns))["counts"]["repaired"] >= broke["counts"]["broken"]
+    back = diff(name, at=(ill_ns, well_ns))
+    # A path that lost a little when all was well, and everything later, is broken one way and not repaired back.
+    assert back["counts"]["repaired"] >= broke["counts"]["broken"] - 3 * STRAYS
     since = diff(name, at=(ill_ns,))
     assert since["counts"]["broken"] <= STRAYS < since["counts"]["repaired"]
     remembered = await ask_moment(find_access(name), ill_ns)
