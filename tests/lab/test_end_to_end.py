@@ -76,7 +76,7 @@ async def test_two_moments_of_the_history_tell_what_broke_in_between(drill: Faul
     assert broke["counts"]["repaired"] <= STRAYS < broke["counts"]["broken"]
     assert broke["findings_begun"]
     back = diff(name, at=(ill_ns, well_ns))
-    # A path that lost a little when all was well, and everything later, is broken one way and not repaired back.
+    # A path that was degraded when all was well is broken one way and not repaired backwards.
     assert back["counts"]["repaired"] >= broke["counts"]["broken"] - 3 * STRAYS
     since = diff(name, at=(ill_ns,))
     assert since["counts"]["broken"] <= STRAYS < since["counts"]["repaired"]
