@@ -289,7 +289,7 @@ def test_a_pre_shared_key_is_never_shown(ipsec: Pair) -> None:
 def test_openvpns_server_tells_its_client_with_address_and_bytes_that_move(openvpn: Pair) -> None:
     before = _until_listed(openvpn)
     assert (before.mechanism, before.interface, before.endpoint) == ("openvpn", "east", OUTER["east"])
-    assert before.ranges == ("10.8.0.2/32",)
+    assert before.ranges == ("10.8.0.2/32", "10.202.0.0/16")
     assert openvpn.ping()
     for _ in range(60):  # it writes its status every second
         if ((_until_listed(openvpn)).received_bytes or 0) > (before.received_bytes or 0):

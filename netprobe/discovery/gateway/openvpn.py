@@ -29,6 +29,7 @@ from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError
 from netprobe.model.gateway import Fact, TunnelPeer
 
+_Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 _CLIENT_FIELDS = 9
 _V1_FIELDS = 5
 _PROTOCOL = re.compile(r"(udp|tcp)[46]?(-(server|client))?:")
@@ -120,7 +121,15 @@ def _inner_range(text: str) -> str:
 
 
 def _distinct(ranges: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for one in ranges if one))
+    """Each once; an address that was learned inside a range of the same client adds nothing."""
+    found = [ipaddress.ip_network(one) for one in dict.fromkeys(ranges) if one]
+    return tuple(str(one) for one in found if not any(_is_inside(one, other) for other in found))
+
+
+def _is_inside(one: _Range, other: _Range) -> bool:
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one != other and one.subnet_of(other)
+    return isinstance(other, ipaddress.IPv6Network) and one != other and one.subnet_of(other)
 
 
 def _outer_address(text: str) -> str:
