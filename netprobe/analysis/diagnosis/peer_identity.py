@@ -1,8 +1,4 @@
-"""Detects wrong-peer answers and source NAT: packets pass, and yet something is wrong.
-
-Rule: what several nodes share is accused only where none of them saw it behave. If the same question from
-another node is answered as it should be, the fault is on the node that asked.
-"""
+"""Detects wrong-peer answers and source NAT: packets pass, and yet something is wrong."""
 
 from __future__ import annotations
 
@@ -19,9 +15,6 @@ from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.model.prose import Prose
 
-_Way = tuple[ClusterName, ClusterName]
-"""From one cluster to another, or within one."""
-
 
 def find_wrong_peers(observation: IntervalObservation, index: PlanIndex) -> tuple[Hypothesis, ...]:
     """Another agent answers at an agent's address: the asking cluster's gateway misroutes."""
@@ -33,33 +26,12 @@ def find_wrong_peers(observation: IntervalObservation, index: PlanIndex) -> tupl
     by_part: dict[Component, list[int]] = defaultdict(list)
     clusters: dict[Component, set[tuple[ClusterName, AgentId]]] = defaultdict(set)
     for (cluster, victim), numbers in astray.items():
-        acquitted = _is_acquitted(observation, index, cluster, victim, numbers)
-        for number in numbers:
-            asker = index.checks[number].source.node_id
-            part = node_out(asker) if acquitted else _blame(index, cluster, victim)
-            by_part[part].append(number)
-            clusters[part].add((cluster, victim))
+        part = _blame(index, cluster, victim)
+        by_part[part] += numbers
+        clusters[part].add((cluster, victim))
     return tuple(
         _build_astray_hypothesis(observation, index, part, numbers, clusters[part])
         for part, numbers in sorted(by_part.items())
-    )
-
-
-def _is_acquitted(
-    observation: IntervalObservation,
-    index: PlanIndex,
-    cluster: ClusterName,
-    victim: AgentId,
-    astray: list[int],
-) -> bool:
-    """Whether another node of the cluster asked the same agent, and nothing but that agent answered it."""
-    wrong = {index.checks[number].source.node_id for number in astray}
-    return any(
-        check.source.cluster == cluster
-        and check.source.node_id not in wrong
-        and check.number in observation.seen
-        and observation.seen[check.number].is_good
-        for check in index.to_agent.get(victim, ())
     )
 
 
@@ -104,36 +76,25 @@ def _is_between(source: AgentId, asked: AgentId | None, cluster: ClusterName, vi
 
 def find_source_nat(observation: IntervalObservation, index: PlanIndex) -> tuple[Hypothesis, ...]:
     """Pods whose source address is not theirs when it arrives; nodes have many addresses and are left out."""
-    translated: dict[_Way, list[int]] = defaultdict(list)
-    clean: dict[_Way, set[NodeId]] = defaultdict(set)
+    seen_by: dict[Component, list[int]] = defaultdict(list)
     for number, window in observation.seen.windows.items():
         check = index.checks[number]
         if check.source.plane is not Plane.POD or check.asked is None or not observation.seen.reached[number]:
             continue
-        if window.observed_source:
-            way = check.source.cluster, check.asked.cluster
-            if window.observed_source in index.addresses_of[check.source]:
-                clean[way].add(check.source.node_id)
-            else:
-                translated[way].append(number)
-    seen_by: dict[Component, list[int]] = defaultdict(list)
-    for way, numbers in translated.items():
-        for number in numbers:
-            seen_by[_translator(index, number, clean=clean[way])].append(number)
+        source = window.observed_source
+        if source and source not in index.addresses_of[check.source]:
+            seen_by[_translator(index, check.source, check.asked)].append(number)
     return tuple(
         _build_translated_hypothesis(observation, index, part, numbers)
         for part, numbers in sorted(seen_by.items())
     )
 
 
-def _translator(index: PlanIndex, number: int, *, clean: set[NodeId]) -> Component:
-    """The gateway, unless the addresses of another node's pods passed it; else the node itself."""
-    check = index.checks[number]
-    source, asked = check.source, check.asked
-    if asked is None or source.cluster == asked.cluster or clean - {source.node_id}:
+def _translator(index: PlanIndex, source: AgentId, asked: AgentId) -> Component:
+    if source.cluster == asked.cluster:
         return node_out(source.node_id)
     gateway = index.gateway_towards(source=source.cluster, target=asked.cluster)
-    return gateway_out(gateway or source.node_id)
+    return gateway_out(gateway or NodeId(source.cluster, source.node))
 
 
 def _build_translated_hypothesis(
