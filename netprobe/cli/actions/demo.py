@@ -17,7 +17,7 @@ from netprobe.cli.actions.demo_output import (
     write_moment,
     write_report,
 )
-from netprobe.echo import echo
+from netprobe.echo import echo, styled
 from netprobe.errors import InputError
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
@@ -80,13 +80,13 @@ async def _run_drill(name: str, *, interval_ns: int, started: float) -> FaultDri
 
 
 async def _show(drill: FaultDrill, fault: DrillFault) -> None:
-    say(click.style(f"✂ {fault.name}", bold=True))
+    say(styled(f"✂ {fault.name}", bold=True))
     verdict = await drill.play(fault)
     seconds = f"after {verdict.after_ns / 1e9:.1f} s" if verdict.after_ns is not None else ""
     found = headline(verdict.finding) if verdict.finding else "nothing was found"
-    sign = click.style("✓", fg="green") if verdict.named_right else click.style("✗", fg="red")
+    sign = styled("✓", colour="green") if verdict.named_right else styled("✗", colour="red")
     confidence = f", confidence {verdict.finding.confidence:.2f}" if verdict.finding else ""
-    say(f"  {sign} {found}\n    {seconds}{confidence}")
+    say("  ", sign, f" {found}\n    {seconds}{confidence}")
     await drill.wait_until_healthy(timeout_s=_SETTLE_S)
 
 
@@ -99,11 +99,7 @@ def _describe_lab(name: str) -> str:
 def _print_summary(drill: FaultDrill, output: Path, started: float) -> None:
     verdicts, false = drill.scorer.verdicts, drill.scorer.false_findings
     right = sum(verdict.named_right for verdict in verdicts)
-    say(
-        click.style(
-            f"\n{right} of {len(verdicts)} faults named right, {len(false)} false findings.", bold=True
-        )
-    )
+    say(styled(f"\n{right} of {len(verdicts)} faults named right, {len(false)} false findings.", bold=True))
     for seen in false.values():
         say(f"  ✗ {headline(seen.finding)}")
     say(f"See {output}/report.html, {output}/topology.png, {output}/maps/; ask again, offline:")
@@ -117,9 +113,9 @@ def step(what: str, more: str, started: float) -> None:
     say(f"{left:<{_WIDTH - 8}}{time.monotonic() - started:6.1f} s")
 
 
-def say(text: str) -> None:
+def say(*parts: str) -> None:
     """Print for a person."""
-    echo(text)
+    echo(*parts)
 
 
 def _notice(text: str) -> None:
