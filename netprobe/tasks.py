@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine
-from contextlib import suppress
+from collections.abc import Collection, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -70,3 +70,17 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait(pending, timeout=_END_PAUSE_S)
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """Raise the cancellation that a library lost inside.
+
+    Before Python 3.12 ``asyncio.wait_for`` returns a result that came at the same moment as the cancellation
+    (bpo-37658). A loop around it would go on for ever, and a time-out around the loop would never end it.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError

@@ -18,6 +18,7 @@ from netprobe.engine.engine import Engine
 from netprobe.errors import BusAwayError, NetprobeError
 from netprobe.model.names import AgentId
 from netprobe.model.window import AgentHealth, Measured, Report
+from netprobe.tasks import end_tasks
 from netprobe.wire.messages import Presence
 from netprobe_agent.bus_address_cache import load_bus_addresses, save_bus_addresses
 from netprobe_agent.gc_tuning import GcTuning
@@ -129,7 +130,7 @@ async def serve(options: ServeOptions) -> None:
             )
             await stopping.wait()
             logger.info("stopping")
-            await _end(working)
+            await end_tasks(working)
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await bus.close()
@@ -171,15 +172,6 @@ async def _announce(
             await asyncio.sleep(0.5)
         else:
             await asyncio.sleep(PRESENCE_EVERY_S)
-
-
-async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
-    """Cancel until all have ended, as ``wait_for`` may swallow a cancellation before 3.12 (bpo-37658)."""
-    waiting: set[asyncio.Task[None]] = set(tasks)
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.2)
 
 
 def _stop_on_signals() -> asyncio.Event:

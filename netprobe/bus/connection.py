@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from netprobe.bus.login import Login, SeedLogin, ServerTrust, TokenLogin
 from netprobe.bus.nats_client import NatsClient
 from netprobe.errors import BusAwayError, InputError, MisuseError, SystemRefusedError
+from netprobe.tasks import cancellation_kept
 
 CONNECT_TIMEOUT_S = 5
 REQUEST_TIMEOUT_S = 5.0
@@ -155,12 +156,13 @@ class Connection:
         if self._ended.is_set():
             raise BusAwayError("the bus is away")
         try:
-            async with asyncio.timeout(timeout_s) as scope:
-                self._waits[scope] = subject
-                try:
-                    yield
-                finally:
-                    del self._waits[scope]
+            with cancellation_kept():
+                async with asyncio.timeout(timeout_s) as scope:
+                    self._waits[scope] = subject
+                    try:
+                        yield
+                    finally:
+                        del self._waits[scope]
         except (TimeoutError, nats.errors.Error, OSError) as error:
             verb = self._refused.pop(subject.lower(), None)
             if verb is not None:
@@ -207,15 +209,16 @@ async def open_connection(
         connection.end_waits()
 
     try:
-        async with asyncio.timeout(timeout_s):
-            await client.connect(
-                urlsplit(url)._replace(netloc=at).geturl() if at else url,
-                name=name, **options,
-                error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
-                max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
-                ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
-                pending_size=_PENDING_BYTES,
-            )  # fmt: skip
+        with cancellation_kept():
+            async with asyncio.timeout(timeout_s):
+                await client.connect(
+                    urlsplit(url)._replace(netloc=at).geturl() if at else url,
+                    name=name, **options,
+                    error_cb=on_error, closed_cb=on_end, disconnected_cb=on_end, allow_reconnect=False,
+                    max_reconnect_attempts=1, reconnect_time_wait=1, connect_timeout=CONNECT_TIMEOUT_S,
+                    ping_interval=_PING_INTERVAL_S, max_outstanding_pings=_PINGS_UNANSWERED,
+                    pending_size=_PENDING_BYTES,
+                )  # fmt: skip
     except (
         TimeoutError,
         nats.errors.Error,

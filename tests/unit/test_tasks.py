@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
+from nats.aio.msg import Msg
 
-from netprobe.tasks import BackgroundTasks, end_tasks, run_until_first
+from netprobe.bus.connection import Connection
+from netprobe.bus.nats_client import NatsClient
+from netprobe.tasks import BackgroundTasks, cancellation_kept, end_tasks, run_until_first
+from tests.patience import PATIENCE_S
 
 
 async def wait_for_ever() -> None:
@@ -78,3 +83,45 @@ async def test_jobs_end_when_one_returns() -> None:
         return
 
     await run_until_first(wait_for_ever(), return_at_once())
+
+
+async def test_a_cancellation_that_a_library_loses_is_raised() -> None:
+    answers: list[asyncio.Future[None]] = []
+
+    async def ask() -> None:
+        answers.append(asyncio.get_running_loop().create_future())
+        with cancellation_kept():
+            with suppress(asyncio.CancelledError):  # what wait_for does when the result is there, too
+                await answers[-1]
+
+    async def ask_forever() -> None:
+        while True:
+            await ask()
+
+    task = asyncio.create_task(ask_forever())
+    await asyncio.sleep(0)
+    answers[0].set_result(None)
+    await asyncio.sleep(0)
+    assert len(answers) == 2, "an answer alone ends nothing"
+    answers[1].set_result(None)
+    task.cancel()
+    await asyncio.wait([task], timeout=PATIENCE_S)
+    assert task.cancelled()
+
+
+async def test_a_request_on_the_bus_does_not_lose_a_time_out() -> None:
+    """Without it, a loop of requests goes on for ever, however many time-outs are around it."""
+
+    class Answers(NatsClient):
+        async def request(self, *_: object, **__: object) -> Msg:
+            try:
+                await asyncio.sleep(PATIENCE_S)
+            except asyncio.CancelledError:
+                return Msg(self, subject="answer", data=b"")
+            raise AssertionError("nobody ended the wait")
+
+    connection = Connection(Answers(), asyncio.Event(), {})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            while True:
+                await connection.request("question", b"", timeout_s=PATIENCE_S)

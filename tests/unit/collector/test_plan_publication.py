@@ -13,6 +13,7 @@ from netprobe.cli.actions.collector import plan
 from netprobe.collector.persisted_state import PersistedState
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
+from netprobe.tasks import end_tasks
 from tests.unit.collector.parts import INTERVAL_NS, INVENTORY, THIRD_NODE, ListBus, collector_parts
 from tests.unit.collector.process import Counting
 from tests.unit.nats_server import PATIENCE_S, until
@@ -38,8 +39,8 @@ async def test_a_changed_inventory_reaches_every_part(tmp_path: Path) -> None:
         bus, before = ListBus(), here.checks
         running = asyncio.create_task(here.service.publication.run(bus, every_s=0.01))
         (tmp_path / "inventory.yaml").write_text(INVENTORY + THIRD_NODE)
-        await until(lambda: bool(bus.plans))
-        running.cancel()
+        await until(lambda: bool(here.history.epochs_between(0, time.time_ns() + INTERVAL_NS)))  # comes last
+        await end_tasks([running])
         assert here.service.analysis.fleet is here.rotation.fleet
         assert here.checks > before
         assert {str(one.agent.node) for one in bus.plans} == {"gw", "w1", "w2"}
