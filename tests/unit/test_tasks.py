@@ -90,9 +90,8 @@ async def test_a_cancellation_that_a_library_loses_is_raised() -> None:
 
     async def ask() -> None:
         answers.append(asyncio.get_running_loop().create_future())
-        with cancellation_kept():
-            with suppress(asyncio.CancelledError):  # what wait_for does when the result is there, too
-                await answers[-1]
+        with cancellation_kept(), suppress(asyncio.CancelledError):  # as wait_for, with the result there, too
+            await answers[-1]
 
     async def ask_forever() -> None:
         while True:
@@ -120,8 +119,10 @@ async def test_a_request_on_the_bus_does_not_lose_a_time_out() -> None:
                 return Msg(self, subject="answer", data=b"")
             raise AssertionError("nobody ended the wait")
 
-    connection = Connection(Answers(), asyncio.Event(), {})
-    with pytest.raises(TimeoutError):
+    async def ask_forever(connection: Connection) -> None:
         async with asyncio.timeout(0.01):
             while True:
                 await connection.request("question", b"", timeout_s=PATIENCE_S)
+
+    with pytest.raises(TimeoutError):
+        await ask_forever(Connection(Answers(), asyncio.Event(), {}))
