@@ -20,15 +20,9 @@ from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
+from netprobe.wire.conclusions import decode_snapshot, encode_moment
 from netprobe.wire.intent_watch import IntentReport, encode_watched
-from netprobe.wire.messages import (
-    CheckQuestion,
-    Reply,
-    decode_reply,
-    decode_snapshot,
-    encode_moment,
-    encode_question,
-)
+from netprobe.wire.messages import CheckQuestion, Reply, decode_reply, encode_question
 
 
 @dataclass(frozen=True, slots=True)

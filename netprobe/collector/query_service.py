@@ -19,8 +19,8 @@ from netprobe.collector.replay import Replay
 from netprobe.collector.snapshot_builder import SnapshotBuilder
 from netprobe.errors import SystemRefusedError
 from netprobe.store.history import History
+from netprobe.wire.conclusions import decode_moment, encode_snapshot
 from netprobe.wire.intent_watch import decode_watched
-from netprobe.wire.messages import decode_moment, encode_snapshot
 
 
 class QueryService:

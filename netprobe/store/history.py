@@ -36,7 +36,7 @@ from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
 from netprobe.model.window import Report
-from netprobe.wire.messages import decode_epoch, decode_finding, encode_epoch, encode_finding
+from netprobe.wire.conclusions import decode_epoch, decode_finding, encode_epoch, encode_finding
 from netprobe.wire.reports import ReportColumns, decode_report, encode_columns
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from netprobe.model.check import Expectation
 from netprobe.model.intent import Cell, CellCause, CellResult, CellVerdict, PortSpec, Protocol
 from netprobe.model.names import AgentId
 from netprobe.model.prose import Prose
-from netprobe.wire import previous_build
+from netprobe.wire.previous_build_causes import read_cause
 
 
 class _Cell(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ def _read_cell(cell: _Cell, where: str) -> CellResult:
         raise InputError(str(error), where=f"{where}.source") from error
     door = _read_port(cell.door, f"{where}.door")
     asked = Cell(source, cell.target, cell.address, door, cell.expected, cell.rule)
-    cause = cell.cause or previous_build.read_cause(cell.reason)
+    cause = cell.cause or read_cause(cell.reason)
     return CellResult(asked, cell.verdict, Prose(cell.reason), cell.at or "", cell.between, cause)
 
 

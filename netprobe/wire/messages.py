@@ -1,7 +1,7 @@
-"""What travels on the bus beside reports: plans, presence, snapshots, on-demand questions and answers.
+"""What agents exchange on the bus beside reports: plans, presence, on-demand questions and answers.
 
 Rule: values of the model go as they are; msgspec checks every type on the way in, this file what types cannot
-say. Reports have their own file, because they travel in columns.
+say. Reports have their own file, because they travel in columns; so have conclusions, which no agent loads.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from netprobe.errors import InputError
 from netprobe.model.check import Check, Plan
-from netprobe.model.finding import Finding
-from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import (
     AppFailed,
@@ -34,26 +31,20 @@ from netprobe.model.outcome import (
     WrongPeer,
 )
 from netprobe.model.prose import NO_PROSE, Prose
-from netprobe.model.snapshot import Snapshot
 from netprobe.wire import previous_build
 from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
-from netprobe.wire.snapshots import SnapshotDocument, read_snapshot, write_snapshot
 
 __all__ = [
     "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Refusal", "Reply",
-    "decode_epoch", "decode_finding", "decode_moment", "decode_plan", "decode_presence", "decode_question",
-    "decode_reply", "decode_report", "decode_snapshot", "encode_epoch", "encode_finding", "encode_moment",
-    "encode_plan", "encode_presence", "encode_question", "encode_reply", "encode_report", "encode_snapshot",
+    "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report", "encode_plan",
+    "encode_presence", "encode_question", "encode_reply", "encode_report",
 ]  # fmt: skip
 
 MAX_PLAN_BYTES = 8 * 1024 * 1024
-MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
 MAX_QUESTION_BYTES = 16 * 1024
 MAX_REPLY_BYTES = 256 * 1024
-MAX_FINDING_BYTES = 16 * 1024 * 1024
 MAX_PRESENCE_BYTES = 16 * 1024
-MAX_MOMENT_BYTES = 64
 
 _MAX_COUNT = 10_000
 
@@ -175,18 +166,10 @@ class _ReplyMessage(msgspec.Struct):
     """Absent in replies of builds before refusals had a code."""
 
 
-class _Moment(msgspec.Struct):
-    at_ns: int
-
-
 _PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
 _PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
 _QUESTIONS = Codec(CheckQuestion, name="question", limit=MAX_QUESTION_BYTES)
 _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
-_FINDINGS = Codec(Finding, name="finding", limit=MAX_FINDING_BYTES)
-_EPOCHS = Codec(PlannedEpoch, name="planned epoch", limit=MAX_SNAPSHOT_BYTES, deflated=True)
-_MOMENTS = Codec(_Moment, name="moment", limit=MAX_MOMENT_BYTES)
-_SNAPSHOTS = Codec(SnapshotDocument, name="snapshot", limit=MAX_SNAPSHOT_BYTES, deflated=True)
 
 
 def encode_plan(plan: Plan) -> bytes:
@@ -278,50 +261,6 @@ def _refusal_of(message: _ReplyMessage, declined: str) -> Refusal:
     if message.refusal is not None:
         return message.refusal
     return Refusal.RATE_SPENT if previous_build.is_rate_spent(declined) else Refusal.OTHER
-
-
-def encode_finding(finding: Finding) -> bytes:
-    """The bytes of a finding, as the history keeps it."""
-    return _FINDINGS.encode(finding)
-
-
-def decode_finding(data: bytes) -> Finding:
-    """Read a finding."""
-    return _FINDINGS.decode(data)
-
-
-def encode_epoch(epoch: PlannedEpoch) -> bytes:
-    """The bytes of a planned epoch in a history."""
-    return _EPOCHS.encode(epoch)
-
-
-def decode_epoch(data: bytes) -> PlannedEpoch:
-    """Read a planned epoch."""
-    return _EPOCHS.decode(data)
-
-
-def encode_moment(at_ns: int) -> bytes:
-    """The bytes of the question how things stood at *at_ns* (wall time)."""
-    return _MOMENTS.encode(_Moment(at_ns))
-
-
-def decode_moment(data: bytes) -> int:
-    """Read which moment is asked for."""
-    return _MOMENTS.decode(data).at_ns
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """The bytes of a snapshot, deflated."""
-    return _SNAPSHOTS.encode(write_snapshot(snapshot))
-
-
-def decode_snapshot(data: bytes) -> Snapshot:
-    """Read a snapshot."""
-    document = _SNAPSHOTS.decode(data)
-    try:
-        return read_snapshot(document)
-    except InputError as error:
-        raise _SNAPSHOTS.error(str(error), field="agents") from error
 
 
 def _expect_askable(check: Check, codec: Codec[Plan] | Codec[CheckQuestion], *, field: str) -> None:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netprobe.model.flow import FlowState
-from netprobe.model.intent import CellCause
 from netprobe.model.outcome import NotMeasured, OwnFault
 from netprobe.model.prose import Prose
 from netprobe.model.reason import Reason, ReasonCode
@@ -41,14 +40,6 @@ _FLOWS: dict[str, FlowState] = {
     "not waited for": FlowState.PENDING,
 }
 _FLOW_TEXTS = {state: text for text, state in _FLOWS.items()}
-_CAUSES: tuple[tuple[re.Pattern[str], CellCause], ...] = (
-    (re.compile(r"answered( \(.*\))?"), CellCause.ANSWERED),
-    (re.compile(r"the host itself refuses: .*"), CellCause.PATH_FREE),
-    (re.compile(r"refused(:| by that address:) .*"), CellCause.REFUSED),
-    (re.compile(r"rejected by .*"), CellCause.REJECTED),
-    (re.compile(r"dropped in silence.*|this host's own packet filter drops it.*"), CellCause.DROPPED),
-    (re.compile(r"silence on UDP: .*"), CellCause.MUTE),
-)
 _GAP = re.compile(r"(\d+) s quiet")
 
 
@@ -109,11 +100,6 @@ def read_flows(facts: Iterable[tuple[str, Prose]]) -> Iterator[tuple[int, FlowSt
 def write_flow(gap_s: int, state: FlowState) -> tuple[str, Prose]:
     """A flow as a fact of ``idle``."""
     return f"{gap_s} s quiet", Prose(_FLOW_TEXTS[state])
-
-
-def read_cause(reason: str) -> CellCause:
-    """What was measured at a port, from the reason in a document of ``netprobe verify``."""
-    return next((cause for pattern, cause in _CAUSES if pattern.fullmatch(reason)), CellCause.NOT_KNOWN)
 
 
 def is_rate_spent(declined: str) -> bool:

@@ -16,7 +16,7 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import OutcomeKind, Rejected
 from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
-from netprobe.wire import messages, reports
+from netprobe.wire import conclusions, messages, reports
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
 
 AGENT = AgentId.parse("prod/w1/pod")
@@ -37,7 +37,7 @@ REPORT = Report(
 )  # fmt: skip
 DECODERS: tuple[Callable[[bytes], object], ...] = (
     messages.decode_plan, messages.decode_presence, messages.decode_question, messages.decode_reply,
-    messages.decode_snapshot, messages.decode_finding, reports.decode_report,
+    conclusions.decode_snapshot, conclusions.decode_finding, reports.decode_report,
 )  # fmt: skip
 
 WRAPPINGS: tuple[Callable[[bytes], bytes], ...] = (

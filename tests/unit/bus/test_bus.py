@@ -37,6 +37,7 @@ from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.prose import Prose
 from netprobe.model.window import Report
+from netprobe.wire.conclusions import encode_snapshot
 from netprobe.wire.messages import (
     CheckAnswer,
     CheckQuestion,
@@ -47,7 +48,6 @@ from netprobe.wire.messages import (
     decode_report,
     encode_plan,
     encode_presence,
-    encode_snapshot,
 )
 from tests.unit.nats_server import DEV, PATIENCE_S, PROD, Town, needs_nats_server, town, until
 from tests.unit.wire.test_messages import CHECK, SNAPSHOT

@@ -12,8 +12,8 @@ from netprobe.model.finding import Cause
 from netprobe.model.intent import CellVerdict, Deviation
 from netprobe.model.names import ClusterName
 from netprobe.model.prose import Prose
+from netprobe.wire.conclusions import decode_snapshot
 from netprobe.wire.intent_watch import IntentReport, encode_watched
-from netprobe.wire.messages import decode_snapshot
 from tests.unit.collector.parts import collector_parts
 
 PROD = ClusterName("prod")

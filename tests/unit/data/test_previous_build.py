@@ -46,7 +46,7 @@ from netprobe.render.terminal.tables import agents_table, findings_table, render
 from netprobe.store.bundle import Bundle, read_bundle
 from netprobe.store.history import History
 from netprobe.store.verification import read_verification
-from netprobe.wire import messages, stream
+from netprobe.wire import conclusions, messages, stream
 from netprobe.wire.intent_watch import decode_watched
 from netprobe.wire.measured_json import decode_measured
 from netprobe.wire.reports import columns_of, decode_report
@@ -603,20 +603,20 @@ def test_a_report() -> None:
 
 
 def test_a_snapshot() -> None:
-    taken = messages.decode_snapshot(_bus("snapshot"))
+    taken = conclusions.decode_snapshot(_bus("snapshot"))
     assert len(taken.checks) == 26
     assert agents(taken) == {"prod/w1/pod": ("absent", "never")}
     assert causes(taken.past_findings) == ["agent-sick"]
 
 
 def test_what_the_history_keeps_beside_reports() -> None:
-    found = messages.decode_finding(_bus("finding"))
+    found = conclusions.decode_finding(_bus("finding"))
     assert (str(found.cause), parts(found)) == ("agent-sick", ["agent(prod/gw/pod)"])
     assert "2 agents ping its address and are answered" in evidence(found)
-    epoch = messages.decode_epoch(_bus("planned-epoch"))
+    epoch = conclusions.decode_epoch(_bus("planned-epoch"))
     assert (epoch.epoch, epoch.interval_ns) == (1, 1_000_000_000)
     assert [str(one.name) for one in epoch.inventory.clusters] == ["prod"]
-    assert messages.decode_moment(_bus("moment")) % 1_000_000_000 == 0
+    assert conclusions.decode_moment(_bus("moment")) % 1_000_000_000 == 0
 
 
 def test_what_a_watcher_tells() -> None:

@@ -11,7 +11,7 @@ import netprobe
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.login import SeedLogin
 from netprobe.errors import SystemRefusedError
-from netprobe.wire.messages import encode_snapshot
+from netprobe.wire.conclusions import encode_snapshot
 from tests import fleets
 from tests.unit.nats_server import needs_nats_server, town
 

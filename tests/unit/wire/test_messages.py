@@ -26,7 +26,7 @@ from netprobe.model.status import (
     PathState,
     PathStatus,
 )
-from netprobe.wire import messages
+from netprobe.wire import conclusions, messages
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Presence
 from tests.unit.wire.messages import agents, check_ids, naturals, outcomes, plans, texts
 
@@ -55,7 +55,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "presence": messages.decode_presence,
     "question": messages.decode_question,
     "reply": messages.decode_reply,
-    "snapshot": messages.decode_snapshot,
+    "snapshot": conclusions.decode_snapshot,
 }
 
 
@@ -100,7 +100,7 @@ def test_presence_question_and_snapshot_read_back() -> None:
     assert messages.decode_presence(messages.encode_presence(presence)) == presence
     question = CheckQuestion(CHECK, "me")
     assert messages.decode_question(messages.encode_question(question)) == question
-    assert messages.decode_snapshot(messages.encode_snapshot(SNAPSHOT)) == SNAPSHOT
+    assert conclusions.decode_snapshot(conclusions.encode_snapshot(SNAPSHOT)) == SNAPSHOT
 
 
 @pytest.mark.parametrize("kind", sorted(DECODERS))
@@ -133,6 +133,6 @@ def test_a_plan_that_cannot_be_run_is_refused(check: Check, expected: str) -> No
 
 
 def test_a_deflated_bomb_is_refused() -> None:
-    bomb = b"\x01" + zlib.compress(bytes(messages.MAX_SNAPSHOT_BYTES + 1))
+    bomb = b"\x01" + zlib.compress(bytes(conclusions.MAX_SNAPSHOT_BYTES + 1))
     with pytest.raises(RemoteFormatError, match="inflates to more than"):
-        messages.decode_snapshot(bomb)
+        conclusions.decode_snapshot(bomb)

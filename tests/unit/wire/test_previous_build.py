@@ -23,6 +23,7 @@ from netprobe.wire.messages import (
     decode_reply,
     encode_reply,
 )
+from netprobe.wire.previous_build_causes import read_cause
 
 ME = AgentId.parse("prod/w1/pod")
 SENTENCES = {
@@ -158,4 +159,4 @@ def test_what_was_not_measured_has_its_fault(fields: dict[str, object], outcome:
     ],
 )
 def test_the_reason_of_an_older_document_has_a_cause(reason: str, cause: CellCause) -> None:
-    assert previous_build.read_cause(reason) is cause
+    assert read_cause(reason) is cause

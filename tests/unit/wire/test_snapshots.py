@@ -10,7 +10,7 @@ import pytest
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentStatus
-from netprobe.wire import messages
+from netprobe.wire import conclusions
 from netprobe.wire.snapshots import (
     AgentStatusDocument,
     SnapshotDocument,
@@ -34,7 +34,7 @@ def test_a_document_has_the_fields_of_the_model(
 def test_a_snapshot_reads_back() -> None:
     snapshot = fleets.healthy()
     assert read_snapshot(write_snapshot(snapshot)) == snapshot
-    assert messages.decode_snapshot(messages.encode_snapshot(snapshot)) == snapshot
+    assert conclusions.decode_snapshot(conclusions.encode_snapshot(snapshot)) == snapshot
 
 
 def test_an_agent_is_written_by_its_name() -> None:
@@ -50,6 +50,6 @@ def test_a_name_that_is_not_an_agents_is_refused() -> None:
     with pytest.raises(InputError, match="is not <cluster>/<node>/pod"):
         read_statuses([odd])
     document = msgspec.structs.replace(write_snapshot(replace(snapshot, agents=())), agents=(odd,))
-    message = messages._SNAPSHOTS.encode(document)
+    message = conclusions._SNAPSHOTS.encode(document)
     with pytest.raises(RemoteFormatError, match="snapshot: agents: 'prod/w1' is not"):
-        messages.decode_snapshot(message)
+        conclusions.decode_snapshot(message)

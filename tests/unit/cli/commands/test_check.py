@@ -38,7 +38,8 @@ from netprobe.model.outcome import (
 from netprobe.model.prose import Prose
 from netprobe.probes.firewalk import control_of
 from netprobe.probes.observation import make_facts
-from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply, encode_snapshot
+from netprobe.wire.conclusions import encode_snapshot
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
 from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import ask_patiently
 from tests import fleets
