@@ -15,6 +15,7 @@ BENCHMARKS = {
     "lab-score": "benchmarks.lab_score",
     "localise": "benchmarks.localisation",
     "planning": "benchmarks.planner",
+    "selective": "benchmarks.selective_faults",
     "ssh": "benchmarks.ssh",
     "sweep": "benchmarks.sweep",
     "verify": "benchmarks.verify",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -39,42 +40,49 @@ class Leg(StrEnum):
     BOTH = "both"
 
 
-_LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
+LEGS = (Leg.OUT, Leg.BACK, Leg.BOTH)
 
 
 class LossRows:
-    """The matrix of one traffic class: three rows per check, most of them unused at any one time."""
+    """The matrix of some traffic classes: three rows per check, most of them unused at any one time."""
 
-    def __init__(self, index: PlanIndex, traffic: TrafficClass) -> None:
+    def __init__(self, index: PlanIndex, traffic: Collection[TrafficClass]) -> None:
         self.checks = tuple(
             c
             for c in index.checks
-            if TRAFFIC_OF.get(c.aspect) is traffic and c.legs.forward and not _is_scattered(c)
+            if TRAFFIC_OF.get(c.aspect) in traffic and c.legs.forward and not _is_scattered(c)
         )
         self._numbers = np.array([check.number for check in self.checks], np.int64)
-        self.matrix: EvidenceMatrix[Component] = EvidenceMatrix.of_path_sets(
-            ways for check in self.checks for ways in _ways(check)
-        )
+
+    @cached_property
+    def matrix(self) -> EvidenceMatrix[Component]:
+        """Which components each row crosses."""
+        return EvidenceMatrix.of_path_sets(ways for check in self.checks for ways in _ways(check))
 
     def check_of(self, row: int) -> int:
         """The number of the check a row belongs to."""
-        return self.checks[row // len(_LEGS)].number
+        return self.checks[row // len(LEGS)].number
 
     @staticmethod
     def is_one_way(rows: IntArray) -> BoolArray:
         """Which rows speak of one direction only."""
-        is_one_way: BoolArray = rows % len(_LEGS) != _LEGS.index(Leg.BOTH)
+        is_one_way: BoolArray = rows % len(LEGS) != LEGS.index(Leg.BOTH)
         return is_one_way
 
     def observe(
         self, observations: Iterable[IntervalObservation], *, without: Collection[int]
     ) -> Observations[Component]:
         """What every row sent and lost over some intervals, except those of some checks."""
-        sent = np.zeros(self.matrix.rows, np.int64)
-        lost = np.zeros(self.matrix.rows, np.int64)
+        return Observations(self.matrix, *self.count(observations, without=without))
+
+    def count(
+        self, observations: Iterable[IntervalObservation], *, without: Collection[int]
+    ) -> tuple[IntArray, IntArray]:
+        """Packets that every row sent and lost over some intervals; none for some checks."""
+        sent, lost = np.zeros((2, len(self.checks) * len(LEGS)), np.int64)
         for observation in observations:
             self._add(observation.seen, without, sent, lost)
-        return Observations(self.matrix, sent, lost)
+        return sent, lost
 
     def _add(self, seen: ObservationTable, without: Collection[int], sent: IntArray, lost: IntArray) -> None:
         used = (seen.asked > 0) & (seen.wrong == 0)
@@ -88,10 +96,10 @@ class LossRows:
             Leg.BACK: (apart, arrived, reached),
             Leg.BOTH: (used & ~apart, asked, reached),
         }
-        for place, leg in enumerate(_LEGS):
+        for place, leg in enumerate(LEGS):
             told, before, after = rows[leg]
-            sent[place :: len(_LEGS)] += np.where(told, before, 0)
-            lost[place :: len(_LEGS)] += np.where(told, before - after, 0)
+            sent[place :: len(LEGS)] += np.where(told, before, 0)
+            lost[place :: len(LEGS)] += np.where(told, before - after, 0)
 
 
 def _is_scattered(check: CheckFacts) -> bool:
@@ -101,13 +109,13 @@ def _is_scattered(check: CheckFacts) -> bool:
 
 def _ways(check: CheckFacts) -> tuple[tuple[tuple[Component, ...], ...], ...]:
     """The path sets of the three rows of a check; out and back a flow may take any two ways."""
-    out = tuple(_told(check, way) for way in check.legs.ways_out)
-    back = tuple(_told(check, way) for way in check.legs.ways_back)
+    out = tuple(rewrite_parts(check, way) for way in check.legs.ways_out)
+    back = tuple(rewrite_parts(check, way) for way in check.legs.ways_back)
     both = tuple((*there, *again) for there, again in product(out, back))
     return out, back if any(back) else out, both
 
 
-def _told(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, ...]:
+def rewrite_parts(check: CheckFacts, route: tuple[Component, ...]) -> tuple[Component, ...]:
     """The parts a row speaks of.
 
     Whether host traffic between clusters rides the overlay differs from CNI to CNI, so it neither accuses nor

@@ -73,7 +73,7 @@ class PacketLossDetector:
 
     def __init__(self, index: PlanIndex) -> None:
         self.index = index
-        self.rows = {traffic: LossRows(index, traffic) for traffic in TrafficClass}
+        self.rows = {traffic: LossRows(index, (traffic,)) for traffic in TrafficClass}
 
     def find_dead(
         self, observation: IntervalObservation, traffic: TrafficClass, *, without: Collection[int]

@@ -118,7 +118,7 @@ def broken_look(seed: int, shares: tuple[float, ...]) -> IntervalObservation:
 @pytest.mark.parametrize("shares", [(), (1.0,), (0.3,), (1.0, 1.0), (1.0, 0.2)])
 def test_only_the_rows_that_matter_accuse_what_all_rows_accuse(seed: int, shares: tuple[float, ...]) -> None:
     look = broken_look(seed, shares)
-    rows = LossRows(facts(), TrafficClass.MAIN)
+    rows = LossRows(facts(), (TrafficClass.MAIN,))
     every = rows.observe((look,), without=())
     dead = SetCover(bad_share=0.999, good_share=0.0)
     lossy = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
