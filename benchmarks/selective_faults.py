@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from netprobe.analysis.diagnosis.loss_rows import LEGS, Leg
-from netprobe.analysis.diagnosis.traffic_rows import Attribute, TrafficRows
+from netprobe.analysis.diagnosis.traffic_rows import TrafficRows
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.loss_modes import LossMode
@@ -27,7 +27,7 @@ from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Inventory, Node
-from netprobe.model.traffic import TrafficCondition
+from netprobe.model.traffic import Attribute, TrafficCondition
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.fleet import FleetShape, build_inventory
 

@@ -36,7 +36,8 @@ class NarrowedFinding:
 
 def is_ambiguous(finding: Finding) -> bool:
     """Whether on-demand checks can narrow a finding down."""
-    return bool(finding.indistinguishable) and len(finding.components) == 1 and finding.loss is None
+    is_whole = finding.loss is None and not finding.traffic  # a ping says nothing of a class of traffic
+    return bool(finding.indistinguishable) and len(finding.components) == 1 and is_whole
 
 
 async def narrow_down(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from netprobe.model.component import Component
 from netprobe.model.names import CheckId
 from netprobe.model.prose import NO_PROSE, Prose
+from netprobe.model.traffic import TrafficCondition
 
 
 class Cause(StrEnum):
@@ -32,6 +33,10 @@ class Cause(StrEnum):
     WRONG_PEER = "wrong-peer"
     IDLE_TIMEOUT = "idle-timeout"
     CONNTRACK_FULL = "conntrack-full"
+    SELECTIVE_DROP = "selective-drop"
+    """A part loses one class of traffic and passes the rest."""
+    MEMBER_DOWN = "member-down"
+    """A part loses a share of the flows, always the same: one member of a group is down."""
     STATUS_CONTRADICTED = "status-contradicted"
     """A gateway's own status reports a link as connected that packets do not pass."""
     INTENT_BROKEN = "intent-broken"
@@ -86,3 +91,5 @@ class Finding:
     loss: float | None = None
     """Estimated loss of the component, 0–1, if it is partial."""
     next_step: Prose = NO_PROSE
+    traffic: tuple[TrafficCondition, ...] = ()
+    """The class of traffic that is lost; empty where it is all of it."""

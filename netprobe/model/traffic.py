@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Attribute(StrEnum):
+    """What is known of a packet where it crosses a part; source and target are those of the packet itself."""
+
+    PROTOCOL = "protocol"
+    FAMILY = "family"
+    SIZE = "size"
+    ROLE = "role"
+    """``request`` or ``answer``."""
+    SOURCE_PLANE = "source plane"
+    TARGET_PLANE = "target plane"
+    SOURCE_ROLE = "source role"
+    """``gateway`` or ``worker``."""
+    TARGET_ROLE = "target role"
+    SCOPE = "scope"
+    """``within`` a cluster or ``between`` two."""
+    SOURCE_CLUSTER = "source cluster"
+    TARGET_CLUSTER = "target cluster"
+    SOURCE_NODE = "source node"
+    TARGET_NODE = "target node"
 
 
 @dataclass(frozen=True, slots=True, order=True)

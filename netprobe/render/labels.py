@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from netprobe.analysis.diagnosis.traffic_text import describe_traffic
 from netprobe.model.clean_text import clean
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import UNMEASURED, Cause, Finding
@@ -43,6 +44,8 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.WRONG_PEER: "gateway {at} delivers to the wrong pod",
     Cause.IDLE_TIMEOUT: "{link} forgets idle flows",
     Cause.CONNTRACK_FULL: "connection table of {at} is full",
+    Cause.SELECTIVE_DROP: "{part} loses {traffic}",
+    Cause.MEMBER_DOWN: "{part} loses {loss} of the flows",
     Cause.STATUS_CONTRADICTED: "{link} is reported connected, but passes no packets",
     Cause.INTENT_BROKEN: "{pair} should pass, but does not: {detail}",
     Cause.INTENT_LEAK: "leak {pair}: {detail}",
@@ -149,6 +152,7 @@ def headline(finding: Finding, names: Names | None = None) -> str:
         detail=_shorten_detail(first, short),
         part=_shorten_part(first, names),
         loss=loss,
+        traffic=describe_traffic(finding.traffic) if finding.traffic else "some packets",
     )
 
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from netprobe.model.component import Component
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.model.traffic import TrafficCondition
 
 
 @dataclass(frozen=True, slots=True)
 class Lose:
-    """A part loses packets of at least *min_size* bytes."""
+    """A part loses packets of at least *min_size* bytes that meet all conditions of *traffic*."""
 
     component: Component
     share: float = 1.0
     min_size: int = 0
+    traffic: tuple[TrafficCondition, ...] = ()
+    is_hash: bool = False
+    """Whether *share* is one of flows, which live or die, and not of packets."""
 
 
 @dataclass(frozen=True, slots=True)

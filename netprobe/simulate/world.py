@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID253 - the caller passes the seed
 
+from netprobe.analysis.diagnosis.traffic_rows import describe_crossing
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component
 from netprobe.model.names import AgentId, CheckId, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.prose import Prose
+from netprobe.model.traffic import Attribute
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.simulate.effect_scope import (
     find_lag_ns,
@@ -194,9 +196,9 @@ class World:
             case _ if check.asked is not None:
                 return self._ask_agent(check, check.asked, at_ns, effects)
             case _:
-                passed = self._crosses(self._way(check.legs.ways_out, check), 0, effects) and self._crosses(
-                    self._way(check.legs.ways_back, check), 0, effects
-                )
+                passed = self._crosses(
+                    check, self._way(check.legs.ways_out, check), 0, effects
+                ) and self._crosses(check, self._way(check.legs.ways_back, check), 0, effects, is_answer=True)
                 return ProbeOutcome(OutcomeKind.REACHED if passed else OutcomeKind.TIMED_OUT)
 
     def _ask_agent(
@@ -210,7 +212,7 @@ class World:
                 return self._meet_impostor(check, effect)
         size = check.check.probe.size
         way = self._way(check.legs.ways_out, check)
-        if not self._crosses(way, size, effects):
+        if not self._crosses(check, way, size, effects):
             return ProbeOutcome(OutcomeKind.TIMED_OUT)
         rejects = [e for e in effects if isinstance(e, Reject) and e.component in way]
         if rejects:
@@ -231,7 +233,8 @@ class World:
         return self._come_back(check, effects, fate)
 
     def _come_back(self, check: CheckFacts, effects: Sequence[Effect], fate: ProbeOutcome) -> ProbeOutcome:
-        if self._crosses(self._way(check.legs.ways_back, check), check.check.probe.size, effects):
+        way, size = self._way(check.legs.ways_back, check), check.check.probe.size
+        if self._crosses(check, way, size, effects, is_answer=True):
             return fate
         return ProbeOutcome(OutcomeKind.TIMED_OUT, heard=fate.heard)
 
@@ -299,7 +302,15 @@ class World:
         digest = hashlib.blake2b(f"{self._hash_seed} {check.check.id} {ways}".encode(), digest_size=8)
         return ways[int.from_bytes(digest.digest(), "big") % len(ways)]
 
-    def _crosses(self, route: tuple[Component, ...], size: int, effects: Sequence[Effect]) -> bool:
+    def _crosses(
+        self,
+        check: CheckFacts,
+        route: tuple[Component, ...],
+        size: int,
+        effects: Sequence[Effect],
+        *,
+        is_answer: bool = False,
+    ) -> bool:
         if self._random.random() < HEALTHY_LOSS * len(route):
             return False
         for effect in effects:
@@ -309,10 +320,27 @@ class World:
                 isinstance(effect, Lose)
                 and effect.component in route
                 and size >= effect.min_size
-                and self._random.random() < effect.share
+                and self._meets(check, effect, is_answer=is_answer)
+                and self._is_lost(check, effect)
             ):
                 return False
         return True
+
+    def _meets(self, check: CheckFacts, effect: Lose, *, is_answer: bool) -> bool:
+        """Whether the packets of a check are those that a part loses."""
+        if not effect.traffic:
+            return True
+        values = describe_crossing(check, self._index.gateways, is_answer=is_answer)
+        known = dict(zip(Attribute, values, strict=True))
+        return all((known[Attribute(one.attribute)] == one.value) == one.is_equal for one in effect.traffic)
+
+    def _is_lost(self, check: CheckFacts, effect: Lose) -> bool:
+        """Whether this packet is; a hash decides for a whole flow, and each TCP connection is a new one."""
+        if not effect.is_hash or check.aspect is Aspect.TCP:
+            return self._random.random() < effect.share
+        text = f"{self._hash_seed} {check.check.id} {effect.component}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8)
+        return int.from_bytes(digest.digest(), "big") < effect.share * 2**64
 
     def _seen_as(self, check: CheckFacts, effects: Sequence[Effect]) -> str:
         if check.check.probe.kind != "udp":

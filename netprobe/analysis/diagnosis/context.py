@@ -10,6 +10,7 @@ from netprobe.analysis.diagnosis.agent_lag import LagTolerance
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis
 from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
+from netprobe.analysis.diagnosis.selective_loss import SelectiveLossDetector
 from netprobe.analysis.diagnosis.services import ServiceBackends
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
@@ -74,6 +75,7 @@ class IntervalContext:
         observation: IntervalObservation,
         before: Sequence[IntervalObservation],
         network: PacketLossDetector,
+        selective: SelectiveLossDetector,
         backends: ServiceBackends,
         baselines: LatencyBaselines,
     ) -> None:
@@ -82,6 +84,7 @@ class IntervalContext:
         self.before = before
         """The intervals before it, oldest first."""
         self.network = network
+        self.selective = selective
         self.backends = backends
         self.baselines = baselines
         self._found: dict[Callable[[IntervalContext, Claimed], Detection], Detection] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from netprobe.analysis.diagnosis.decision_table_agents import AGENT_ROWS
+from netprobe.analysis.diagnosis.decision_table_selective import SELECTIVE_ROWS
 from netprobe.analysis.diagnosis.symptom import (
     Answer,
     Directions,
@@ -41,6 +42,7 @@ TABLE: tuple[TableRow, ...] = (
         parts=_any_of(Kind.AGENT),
     ),
     *AGENT_ROWS,
+    *SELECTIVE_ROWS,
     TableRow(
         "gateway-node-down",
         Cause.GATEWAY_DOWN,

@@ -11,8 +11,9 @@ from netprobe.analysis.diagnosis.symptom import Symptom, TableRow, part_kind
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause, Evidence
 from netprobe.model.prose import Prose
+from netprobe.model.traffic import TrafficCondition
 
-Key = tuple[Cause, tuple[Component, ...]]
+Key = tuple[Cause, tuple[Component, ...], tuple[TrafficCondition, ...]]
 ONE_NODE_CONFIDENCE = 0.5
 """The most that the word of a single node is worth."""
 
@@ -33,6 +34,8 @@ class Placeholders(TypedDict, total=False):
     zone: str
     loss: str
     outer: str
+    traffic: str
+    """The class of traffic that is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,16 @@ class Hypothesis:
     is_reported_by_one_node: bool = False
     """Whether agents of one node alone report it (`diagnosis.reporting_nodes`)."""
     words: Placeholders = field(default_factory=Placeholders, compare=False)
+    traffic: tuple[TrafficCondition, ...] = ()
+    """The class of traffic that is lost; empty where it is all of it."""
+    certainty: float = 1.0
+    """Probability of these parts and this class among the alternatives, where it was computed."""
 
     @property
     def confidence(self) -> float:
-        """That of its row, and at most `ONE_NODE_CONFIDENCE` where one node alone reports it."""
-        return (
-            min(self.row.confidence, ONE_NODE_CONFIDENCE)
-            if self.is_reported_by_one_node
-            else self.row.confidence
-        )
+        """That of its row times `certainty`; at most `ONE_NODE_CONFIDENCE` if one node alone reports it."""
+        confidence = self.row.confidence * self.certainty
+        return min(confidence, ONE_NODE_CONFIDENCE) if self.is_reported_by_one_node else confidence
 
     @property
     def cause(self) -> Cause:
@@ -76,8 +80,8 @@ class Hypothesis:
 
     @property
     def key(self) -> Key:
-        """What makes two hypotheses the same: cause and components."""
-        return self.cause, self.components
+        """What makes two hypotheses the same: cause, components and class of traffic."""
+        return self.cause, self.components, self.traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ def build_hypothesis(  # noqa: PLR0913 - a hypothesis has that many sides, each 
     loss: float | None = None,
     is_solid: bool = True,
     patience: int = 2,
+    traffic: tuple[TrafficCondition, ...] = (),
+    certainty: float = 1.0,
 ) -> Hypothesis:
     """Look a symptom up in the decision table and write the summary."""
     row = read_table(symptom)
@@ -130,6 +136,8 @@ def build_hypothesis(  # noqa: PLR0913 - a hypothesis has that many sides, each 
         is_solid=is_solid,
         patience=patience,
         words=words or {},
+        traffic=traffic,
+        certainty=certainty,
     )
 
 
@@ -153,5 +161,6 @@ def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placehol
         "zone": first.zone,
         "loss": "some",
         "outer": "",
+        "traffic": "",
     }
     return Prose(row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words}))

@@ -34,7 +34,7 @@ from netprobe.model.finding import Evidence
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.prose import Prose
 
-_DEAD = SetCover(bad_share=0.999, good_share=0.0)
+SET_COVER = SetCover(bad_share=0.999, good_share=0.0)
 _LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
 _LOSSY_INTERVALS = 2
 _LOSSY_PATIENCE = 6
@@ -81,11 +81,11 @@ class PacketLossDetector:
         """The parts that no packet passed in this interval."""
         rows = self.rows[traffic]
         every = rows.observe((observation,), without=without)
-        candidates = _find_unacquitted(every)
+        candidates = find_unacquitted(every)
         if not len(candidates):
             return ()
         near, number = every.around(candidates, alone=True)
-        suspects = _DEAD.localise(near).suspects
+        suspects = SET_COVER.localise(near).suspects
         return tuple(self._blame(rows, suspect, every, number) for suspect in suspects)
 
     def find_lossy(
@@ -125,7 +125,7 @@ class PacketLossDetector:
         rows: LossRows, suspect: Suspect[Component], every: Observations[Component], number: IntArray
     ) -> LossSuspect:
         """A suspect found in the rows whose *number* is given."""
-        ranked = sorted(suspect.components, key=_rank)
+        ranked = sorted(suspect.components, key=rank)
         crossed, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]))
         sure, _ = rows.matrix.rows_crossing(np.array([rows.matrix.number_of[ranked[0]]]), surely=True)
         used = crossed[(every.sent[crossed] > 0) & ((every.lost[crossed] > 0) | np.isin(crossed, sure))]
@@ -135,9 +135,9 @@ class PacketLossDetector:
         return LossSuspect(without_plane(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used))
 
 
-def _find_unacquitted(every: Observations[Component]) -> IntArray:
+def find_unacquitted(every: Observations[Component]) -> IntArray:
     """What a dead row crosses and no good one."""
-    dead = np.flatnonzero((every.sent > 0) & (every.lost >= _DEAD.bad_share * every.sent))
+    dead = np.flatnonzero((every.sent > 0) & (every.lost >= SET_COVER.bad_share * every.sent))
     candidates = every.matrix.components_on(dead)
     rows, crossed = every.matrix.rows_crossing(candidates, surely=True)
     acquitted = crossed[(every.sent[rows] > 0) & (every.lost[rows] == 0)]
@@ -174,7 +174,8 @@ def _is_any_lossy(every: Observations[Component], candidates: IntArray) -> bool:
     return bool(np.any((checks >= _LEAST_CHECKS) & (lost >= 0.9 * _LEAST_LOSS * sent)))
 
 
-def _rank(part: Component) -> tuple[int, Component]:
+def rank(part: Component) -> tuple[int, Component]:
+    """Which of parts that nothing tells apart is named first."""
     return (_PREFERRED.index(part.kind) if part.kind in _PREFERRED else len(_PREFERRED), part)
 
 
@@ -189,15 +190,20 @@ def group_dead(
     """Suspects that belong together, each group put to the table."""
     groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in _absorb(list(blamed)):
-        groups[_group_key(one.part)].append(one)
+        groups[group_key(one.part)].append(one)
     return tuple(
         _build_dead_hypothesis(observation, index, group, traffic, outer) for group in groups.values()
     )
 
 
 def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
-    """A dead overlay explains the routes that lead over it, a dead link the outer path beneath it."""
-    parts = {one.part for one in blamed}
+    """Without those that another one explains."""
+    behind = find_behind({one.part for one in blamed})
+    return [one for one in blamed if one.part not in behind]
+
+
+def find_behind(parts: Collection[Component]) -> frozenset[Component]:
+    """Of dead *parts* those that others explain: routes over a dead overlay, the way beneath a dead link."""
     tunnels = {p.ends for p in parts if p.kind is ComponentKind.TUNNEL}
 
     def is_behind(part: Component) -> bool:
@@ -205,11 +211,11 @@ def _absorb(blamed: list[LossSuspect]) -> list[LossSuspect]:
             return part.without_detail() in parts
         return part.kind is ComponentKind.UNDERLAY and part.ends in tunnels
 
-    return [one for one in blamed if not is_behind(one.part)]
+    return frozenset(filter(is_behind, parts))
 
 
-def _group_key(part: Component) -> tuple[object, ...]:
-    """Both directions of one part, or both planes of one port, belong together."""
+def group_key(part: Component) -> tuple[object, ...]:
+    """What both directions of one part, or both planes of one port, have in common."""
     match part.kind:
         case ComponentKind.TUNNEL | ComponentKind.UNDERLAY:
             return (part.kind, part.ends, part.detail)
@@ -344,7 +350,7 @@ def group_lossy(
     groups: dict[tuple[object, ...], list[LossSuspect]] = defaultdict(list)
     for one in blamed:
         if _is_lossy(observations, one):
-            groups[_group_key(one.part)].append(one)
+            groups[group_key(one.part)].append(one)
     return tuple(_build_lossy_hypothesis(observations, index, group) for group in groups.values())
 
 

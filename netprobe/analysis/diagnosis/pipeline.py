@@ -19,6 +19,7 @@ from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.reporting_nodes import weigh_reporting_nodes
+from netprobe.analysis.diagnosis.selective_loss import SelectiveLossDetector
 from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
@@ -88,6 +89,16 @@ def _detect_dead_parts(context: IntervalContext, claimed: Claimed) -> Detection:
     return Detection(tuple(found))
 
 
+def _detect_selective_loss(context: IntervalContext, claimed: Claimed) -> Detection:
+    """Before whole parts: what a class of traffic explains would be read as many broken ports."""
+    if not context.before:
+        return Detection()
+    before, strained = context.before[-1], context.observation.strained
+    shaky = {n for agent in strained for n in context.index.answered_by.get(agent, ())}
+    shaky |= {c.number for agent in strained for c in context.index.from_agent.get(agent, ())}
+    return Detection(context.selective.find(before, context.observation, without=claimed.all | shaky))
+
+
 def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Detection:
     observation, backends = context.observation, context.backends
     shaky = observation.missing | observation.strained
@@ -116,6 +127,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(_detect_dead_nodes),
     Detector(_detect_sick_agents),
     Detector(_detect_full_conntrack),
+    Detector(_detect_selective_loss),
     Detector(_detect_dead_parts),
     Detector(_detect_failing_services),
     Detector(_detect_partial_loss),
@@ -129,6 +141,7 @@ class DiagnosisPipeline:
     def __init__(self, index: PlanIndex) -> None:
         self.index = index
         self.network = PacketLossDetector(index)
+        self.selective = SelectiveLossDetector(index)
         self.backends = ServiceBackends(index)
         self.baselines = LatencyBaselines(len(index.checks))
         self.losses = LossBaselines(len(index.checks))
@@ -138,6 +151,7 @@ class DiagnosisPipeline:
         learnt = self.backends.not_dns & migration.after.agents_on.keys()
         self.index = migration.after
         self.network = PacketLossDetector(migration.after)
+        self.selective = SelectiveLossDetector(migration.after)
         self.backends = ServiceBackends(migration.after, learnt)
         self.baselines.replan(migration)
         self.losses.replan(migration)
@@ -146,7 +160,9 @@ class DiagnosisPipeline:
         self, observation: IntervalObservation, before: Sequence[IntervalObservation]
     ) -> IntervalContext:
         """What the explanations of one interval share; *before* are the intervals before it, oldest first."""
-        return IntervalContext(self.index, observation, before, self.network, self.backends, self.baselines)
+        return IntervalContext(
+            self.index, observation, before, self.network, self.selective, self.backends, self.baselines
+        )
 
     @staticmethod
     def explain(context: IntervalContext, *, ignored: frozenset[int]) -> Explanation:

@@ -99,6 +99,21 @@ class Note(StrEnum):
     """Most agents' reports do, by the same difference."""
 
 
+class Selection(StrEnum):
+    """What a part that loses some traffic and passes the rest chooses by."""
+
+    PROTOCOL = "protocol"
+    FAMILY = "family"
+    SOURCE = "source"
+    DESTINATION = "destination"
+    PLANE = "plane"
+    ROLE = "role"
+    FLOWS = "flows"
+    """A share of the flows, always the same ones."""
+    UNRECORDED = "unrecorded"
+    """Some checks and not others, by nothing that was recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """What is known about one group of suspects."""
@@ -110,6 +125,8 @@ class Symptom:
     note: Note | None = None
     is_gateway: bool = False
     """Whether the node is a gateway."""
+    selection: Selection | None = None
+    """What it loses, if it passes the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,8 @@ class TableRow:
     answers: frozenset[Answer] = frozenset()
     note: Note | None = None
     is_gateway: bool | None = None
+    selections: frozenset[Selection] = frozenset()
+    """Unlike the other sets, an empty one fits only parts that lose everything."""
 
     def fits(self, symptom: Symptom) -> bool:
         """Whether the symptom matches every field that is set, and has exactly this note."""
@@ -138,6 +157,7 @@ class TableRow:
             and (not self.directions or symptom.directions in self.directions)
             and (not self.answers or symptom.answer in self.answers)
             and self.note is symptom.note
+            and (symptom.selection in self.selections if self.selections else symptom.selection is None)
             and self.is_gateway in {None, symptom.is_gateway}
         )
 

@@ -1,13 +1,13 @@
 """All checks between agents as crossings with attributes, for the localiser of selective faults.
 
 Rules: rows are those of :class:`LossRows`, for all traffic at once. Where a flow may take several ways, a row
-speaks only of the parts on all of them.
+speaks only of the parts on all of them. Whether a flow is new is no attribute: today each TCP check opens one
+and no other check does, so it would be a second name of TCP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 
 from netprobe.analysis.diagnosis.loss_rows import LEGS, Leg, LossRows, rewrite_parts
 from netprobe.analysis.diagnosis.symptom import TrafficClass
@@ -16,30 +16,7 @@ from netprobe.analysis.plan.index import CheckFacts, PlanIndex
 from netprobe.model.check import TargetKind
 from netprobe.model.component import Component
 from netprobe.model.names import NodeId
-
-
-class Attribute(StrEnum):
-    """What is known of a packet where it crosses a part; source and target are those of the packet itself."""
-
-    PROTOCOL = "protocol"
-    FAMILY = "family"
-    SIZE = "size"
-    FLOW = "flow"
-    """``kept`` source port, or a ``new`` one for each probe."""
-    ROLE = "role"
-    """``request`` or ``answer``."""
-    SOURCE_PLANE = "source plane"
-    TARGET_PLANE = "target plane"
-    SOURCE_ROLE = "source role"
-    """``gateway`` or ``worker``."""
-    TARGET_ROLE = "target role"
-    SCOPE = "scope"
-    """``within`` a cluster or ``between`` two."""
-    SOURCE_CLUSTER = "source cluster"
-    TARGET_CLUSTER = "target cluster"
-    SOURCE_NODE = "source node"
-    TARGET_NODE = "target node"
-
+from netprobe.model.traffic import Attribute
 
 _OUTER = "outer"
 """The plane of a gateway's outer address."""
@@ -59,8 +36,8 @@ class TrafficRows(LossRows):
 
     def _crossings(self, gateways: frozenset[NodeId]) -> Iterator[Crossing[Component]]:
         for place, check in enumerate(self.checks):
-            there = _describe(check, gateways, is_answer=False)
-            again = _describe(check, gateways, is_answer=True)
+            there = describe_crossing(check, gateways, is_answer=False)
+            again = describe_crossing(check, gateways, is_answer=True)
             out = _surely_crossed(check, check.legs.forward, check.legs.surely_out)
             back = _surely_crossed(check, check.legs.back, check.legs.surely_back) or out
             for leg in LEGS:
@@ -84,7 +61,7 @@ def _is_kept(check: CheckFacts) -> bool:
     return check.check.probe.kind != "tcp"
 
 
-def _describe(check: CheckFacts, gateways: frozenset[NodeId], *, is_answer: bool) -> tuple[str, ...]:
+def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answer: bool) -> tuple[str, ...]:
     """The attributes of a check's requests or answers, in the order of `Attribute`."""
     asked = check.check
     source, target = asked.source.node_id, asked.target.node or asked.source.node_id
@@ -100,7 +77,6 @@ def _describe(check: CheckFacts, gateways: frozenset[NodeId], *, is_answer: bool
         asked.probe.kind,
         "IPv6" if ":" in asked.target.address else "IPv4",
         "large" if asked.probe.size else "small",
-        "kept" if _is_kept(check) else "new",
         "answer" if is_answer else "request",
         sent_plane,
         to_plane,

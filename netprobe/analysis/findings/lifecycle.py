@@ -221,7 +221,7 @@ class FindingLifecycle:
     def _begin(self, hypothesis: Hypothesis, observation: IntervalObservation, *, now_ns: int) -> None:
         is_flapping = self._is_flapping(hypothesis.key)
         finding = Finding(
-            id=f"{hypothesis.cause}:{'+'.join(map(str, hypothesis.components))}",
+            id=_identify(hypothesis),
             components=hypothesis.components,
             cause=hypothesis.cause,
             confidence=hypothesis.confidence,
@@ -234,6 +234,7 @@ class FindingLifecycle:
             last_seen_ns=now_ns,
             loss=hypothesis.loss,
             next_step=Prose(hypothesis.row.next_step),
+            traffic=hypothesis.traffic,
         )
         case = self._open[hypothesis.key] = OpenFinding(hypothesis, finding, is_flapping=is_flapping)
         case.note(observation, self._index)
@@ -324,6 +325,13 @@ class FindingLifecycle:
         }
         self._ends.setdefault(key, deque(maxlen=_FLAPS)).append(self._interval)
         self._past.append(replace(case.finding, ended_ns=now_ns))
+
+
+def _identify(hypothesis: Hypothesis) -> str:
+    """The identifier of its finding."""
+    parts = "+".join(map(str, hypothesis.components))
+    signs = (f"{one.attribute}{'=' if one.is_equal else '!='}{one.value}" for one in hypothesis.traffic)
+    return ":".join((hypothesis.cause, parts, *((",".join(signs),) if hypothesis.traffic else ())))
 
 
 def _raise_confidence(case: OpenFinding, whole: Explanation) -> None:

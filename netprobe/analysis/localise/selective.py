@@ -154,8 +154,16 @@ class _SelectiveSearch(Generic[L]):
         self.part_price = float(np.log(max(len(table.components), 2)))
 
     def run(self) -> None:
-        """Accept what gains enough, then find each again with the others held."""
+        """Accept what gains enough, then find each again with the others held.
+
+        It ends when a set of hypotheses comes again: one that is accepted may leave another without gain.
+        """
+        seen: set[frozenset[tuple[int, int, LossMode]]] = set()
         while len(self.accepted) < self.settings.most:
+            now = frozenset(one.identity for one in self.accepted)
+            if now in seen:
+                break
+            seen.add(now)
             best = self.find_best(self.accepted)
             if best is None:
                 break
@@ -217,12 +225,13 @@ class _SelectiveSearch(Generic[L]):
     ) -> list[tuple[LossMode, FloatArray, FloatArray]]:
         """By mode: net gain and size (rate or share) of each class of *component*."""
         classes = self.classes(component)
-        rows, masks = classes.rows, classes.masks.astype(np.float64)
+        rows, masks = classes.rows, classes.weights
         price = self.price_of(component, paid) + classes.price
         fitted = price + 0.5 * np.log(np.maximum(masks.sum(1), 1))
         loses = (masks @ (self.lost[rows] > 0)) > 0
-        is_simple = np.array([len(one) <= _HASH_CONDITIONS for one in classes.conditions])
-        by_rate, by_hash, by_split = (masks @ table[rows] for table in (gains.rate, gains.hash, gains.split))
+        is_simple = classes.size <= _HASH_CONDITIONS
+        sums = masks @ np.concatenate((gains.rate, gains.hash, gains.split), 1)[rows]
+        by_rate, by_hash, by_split = np.split(sums, (len(RATES), len(RATES) + len(SHARES)), axis=1)
         every = np.arange(len(masks))
         rate, hashed, split = (table.argmax(1) for table in (by_rate, by_hash, by_split))
         healthy = np.maximum(masks @ gains.healthy[rows], 0)

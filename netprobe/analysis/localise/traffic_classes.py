@@ -37,6 +37,10 @@ class TrafficClasses:
     price: FloatArray
     """By class, in nats; 0 for all traffic."""
     conditions: tuple[tuple[TrafficCondition, ...], ...]
+    weights: FloatArray
+    """`masks` as numbers."""
+    size: IntArray
+    """By class: how many conditions its name has."""
     key: IntArray
     """By class: a number that names its set of rows across components."""
 
@@ -57,11 +61,14 @@ def find_classes(
     is_first = np.concatenate(([True], np.diff(key[order]) != 0)) if len(key) else np.zeros(0, np.bool_)
     kept = np.sort(order[is_first])
     kept = kept[every[kept].any(axis=1)]
+    names = tuple(_name(conditions, first, second, number) for number in kept.tolist())
     return TrafficClasses(
         rows=rows,
         masks=every[kept],
         price=prices[kept],
-        conditions=tuple(_name(conditions, first, second, number) for number in kept.tolist()),
+        conditions=names,
+        weights=every[kept].astype(np.float64),
+        size=np.array([len(name) for name in names], np.int64),
         key=key[kept],
     )
 

@@ -278,6 +278,10 @@ def _finding(finding: Finding, names: Names) -> Document:
         "hidden": [str(component) for component in finding.hidden],
         "paths_affected": len(finding.affected),
         "loss": finding.loss,
+        "traffic": [
+            {"attribute": one.attribute, "value": one.value, "is_equal": one.is_equal}
+            for one in finding.traffic
+        ],
         "first_seen_ns": finding.first_seen_ns,
         "last_seen_ns": finding.last_seen_ns,
         "ended_ns": finding.ended_ns,

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from netprobe.analysis.diagnosis.decision_table import TABLE
-from netprobe.analysis.diagnosis.symptom import Answer, Directions, TablePart, TableRow, TrafficClass
+from netprobe.analysis.diagnosis.symptom import (
+    Answer,
+    Directions,
+    Selection,
+    TablePart,
+    TableRow,
+    TrafficClass,
+)
 from netprobe.bus.tokens import RefusalReason
 from netprobe.cli.actions import demo
 from netprobe.deploy.install.objects import EXTRAS
@@ -114,7 +121,9 @@ def _pattern(row: TableRow) -> str:
     directions = {Directions.BOTH: "both directions", Directions.ONE: "one direction"}
     ways = " or ".join(directions[each] for each in sorted(row.directions))
     answers = _in_order(row.answers, tuple(Answer))
-    return ", ".join(filter(None, (part or "any part", answers, row.note or "", traffic, ways)))
+    chosen = _in_order(row.selections, tuple(Selection))
+    chosen = f"loses only some traffic, by {chosen}" if chosen else ""
+    return ", ".join(filter(None, (part or "any part", answers, row.note or "", traffic, ways, chosen)))
 
 
 def _in_order(members: Collection[str], order: Sequence[str]) -> str:

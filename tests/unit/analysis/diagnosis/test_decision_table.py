@@ -72,11 +72,19 @@ PUBLISHED = [
     "agent-silent-on-bus",
     "asymmetric-route",
     "bus-refuses-agent",
+    "class-answers",
+    "class-destination",
+    "class-family",
+    "class-plane",
+    "class-protocol",
+    "class-source",
+    "class-unrecorded",
     "cluster-mtu",
     "collector-clock-off",
     "conntrack-full",
     "dns-down",
     "dns-forward-missing",
+    "flows-hashed",
     "gateway-node-down",
     "gateway-not-forwarding",
     "gateway-status-wrong",
@@ -128,6 +136,7 @@ def test_every_row_is_found_by_what_it_asks_for(row: TableRow) -> None:
         answer=min(row.answers, default=Answer.SILENT),
         note=row.note,
         is_gateway=bool(row.is_gateway),
+        selection=min(row.selections, default=None),
     )
     assert row.fits(symptom)
 

@@ -1,0 +1,98 @@
+"""A part that loses one class of traffic is named with that class, and nothing else is blamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from netprobe.analysis.analyst import Analyst
+from netprobe.analysis.plan.index import PlanIndex
+from netprobe.model.component import Component, gateway_in, gateway_out, node_in, tunnel
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.ground_truth import GroundTruth
+from netprobe.model.names import ClusterName, NodeId
+from netprobe.model.traffic import TrafficCondition
+from netprobe.simulate.effects import Lose, SimulatedFault
+from netprobe.simulate.world import World
+from tests.scenarios.player import SECOND, T0, default_fleet
+
+PROD, STAGING, DEV = (ClusterName(x) for x in ("prod-us-west-1", "staging-eu-central-1", "dev-on-premise"))
+PROD_GATEWAY, DEV_GATEWAY = NodeId.parse(f"{PROD}/gw"), NodeId.parse(f"{DEV}/gw")
+WORKER = NodeId.parse(f"{STAGING}/w1")
+THERE, BACK = tunnel(PROD, STAGING), tunnel(STAGING, PROD)
+BREAK_S, INTERVALS = 6, 9
+"""A finding needs no more than three whole intervals."""
+
+
+def play(*lost: Lose, intervals: int = INTERVALS) -> tuple[Finding, ...]:
+    """The findings some intervals after a fault began."""
+    inventory, plan = default_fleet()
+    truth = GroundTruth(Cause.SELECTIVE_DROP, tuple(one.component for one in lost))
+    fault = SimulatedFault("selective", truth, lost, T0 + BREAK_S * SECOND, T0 + 1000 * SECOND)
+    analyst = Analyst(inventory, plan)
+    world = World(PlanIndex(inventory, plan), (fault,), seed=4, start_ns=T0)
+    for delivery in world.play(start_ns=T0, intervals=intervals):
+        analyst.observe(delivery.report, now_ns=delivery.at_ns)  # type: ignore[arg-type]
+    return analyst.conclude(now_ns=T0 + (intervals + 3) * SECOND).findings
+
+
+def only(attribute: str, value: str) -> tuple[TrafficCondition, ...]:
+    return (TrafficCondition(attribute, value),)
+
+
+TCP, ICMP, IPV6 = only("protocol", "tcp"), only("protocol", "icmp"), only("family", "IPv6")
+PODS, FOREIGN = only("source plane", "pod"), only("scope", "between")
+
+
+@pytest.mark.parametrize(
+    ("parts", "traffic"),
+    [
+        pytest.param((THERE, BACK), TCP, id="TCP over a tunnel"),
+        pytest.param((THERE,), IPV6, id="IPv6 over a tunnel, one way"),
+        pytest.param((THERE,), PODS, id="a tunnel that knows node addresses only"),
+        pytest.param((node_in(WORKER),), IPV6, id="IPv6 into a node"),
+        pytest.param((node_in(WORKER),), FOREIGN, id="other clusters' packets into a node"),
+        pytest.param((gateway_in(DEV_GATEWAY), gateway_out(DEV_GATEWAY)), ICMP, id="pings at a gateway"),
+        pytest.param((gateway_in(PROD_GATEWAY), gateway_out(PROD_GATEWAY)), TCP, id="TCP at a gateway"),
+    ],
+)
+def test_the_part_and_its_class_are_named(
+    parts: tuple[Component, ...], traffic: tuple[TrafficCondition, ...]
+) -> None:
+    (finding,) = play(*(Lose(part, traffic=traffic) for part in parts))
+    assert finding.cause is Cause.SELECTIVE_DROP
+    assert set(finding.components) == set(parts)
+    assert finding.traffic == traffic
+    assert finding.confidence > 0.6
+    assert finding.loss is None, "all of the class is lost: that is no rate"
+
+
+def test_a_way_back_that_is_dropped_is_named_by_its_answers() -> None:
+    (finding,) = play(Lose(THERE, traffic=only("role", "answer")))
+    assert (finding.cause, finding.components) == (Cause.RETURN_PATH_DROPPED, (THERE,))
+    assert finding.traffic == only("role", "answer")
+
+
+def test_a_share_of_the_flows_is_no_rate_of_loss() -> None:
+    (finding,) = play(Lose(gateway_out(PROD_GATEWAY), share=0.5, is_hash=True), intervals=20)
+    assert finding.cause is Cause.MEMBER_DOWN
+    assert finding.components == (gateway_out(PROD_GATEWAY),)
+
+
+def test_a_part_that_loses_everything_has_no_class() -> None:
+    (finding,) = play(Lose(THERE), Lose(BACK))
+    assert (finding.cause, finding.traffic) == (Cause.TUNNEL_DOWN, ())
+
+
+def test_a_part_that_loses_each_packet_alike_has_a_rate() -> None:
+    (finding,) = play(Lose(THERE, 0.2), Lose(BACK, 0.2), intervals=20)
+    assert (finding.cause, finding.traffic) == (Cause.TUNNEL_LOSSY, ())
+
+
+def test_the_sentence_says_what_is_lost_and_what_passes() -> None:
+    (finding,) = play(Lose(node_in(WORKER), traffic=IPV6))
+    assert str(finding.summary) == (
+        f"On node-in({WORKER}), all IPv6 packets are lost, while everything else passes."
+    )
+    said = [str(one.text) for one in finding.evidence_for]
+    assert any("IPv6 packets across it: " in one for one in said)
+    assert any("the rest across it: " in one for one in said)
