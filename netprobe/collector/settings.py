@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from netprobe.bus.encryption import is_loopback
 from netprobe.bus.server import Listen, ServerTls
+from netprobe.errors import InputError
 from netprobe.model.units import HOUR_NS, SECOND_NS
 
 
@@ -37,6 +39,11 @@ class Settings:
     """Addresses (``IP:PORT``) of the bus, which agents then probe; empty for none."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
+
+    def __post_init__(self) -> None:
+        if self.tls is None and not is_loopback(self.listen.host):
+            told = f"{self.listen} is plain text beyond this machine"
+            raise InputError(f"{told}: give --tls-certificate and --tls-key", where="--listen")
 
     @property
     def interval_s(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from netprobe.bus.connection import expect_url
+from netprobe.bus.encryption import expect_encrypted
 from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
 from netprobe.cli.options.clusters import ContextSelection
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
@@ -44,7 +44,7 @@ def run_install(
     """Install or update; 0 all agents report, 1 some do not."""
     chosen = read_selection(selection, hub)
     if bus is not None:
-        expect_url(bus)
+        expect_encrypted(bus, where="--bus")
     return asyncio.run(_install(chosen, images, bus, expose, _servers(servers), wait_s))
 
 

@@ -81,14 +81,14 @@ class Source:
             return find_access(self.lab) if self.lab else find_access()
         if self.seed is None:
             raise InputError("--bus needs --seed FILE, your operator key")
-        url = self.url
+        at = ""
         if self.forwards is not None:
             from netprobe.workflows.ssh_forwards import lead_bus
 
-            url = lead_bus(url, self.forwards)
+            at = lead_bus(self.url, self.forwards)
         try:
             trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
-            return Access(url, self.seed.read_text().strip(), trust)
+            return Access(self.url, self.seed.read_text().strip(), trust, at)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
 
