@@ -28,6 +28,11 @@ from netprobe.errors import InputError, SystemRefusedError
 logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+MAX_STORE_BYTES = 5 * 1024 * 1024 * 1024
+"""Of all streams together: 4 GiB of reports that wait, plans and presences.
+
+The collector's volume has room for this and as much again for the history; a test compares them.
+"""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 PORT_PATIENCE_S = 1.5
@@ -216,7 +221,7 @@ def _configuration(
             "store_dir": str(directory),
             "sync_interval": "10s",
             "max_memory_store": 64 * 1024 * 1024,
-            "max_file_store": 8 * 1024 * 1024 * 1024,
+            "max_file_store": MAX_STORE_BYTES,
         },
         **authorization,
         **({"tls": _tls(tls)} if tls is not None else {}),

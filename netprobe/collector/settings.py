@@ -35,6 +35,8 @@ class Settings:
     """Whether clusters without links in the inventory reach each other directly."""
     http: Listen | None = None
     """Where metrics and health are served; None for nowhere."""
+    metrics_token: Path | None = None
+    """The file with the token for metrics; None to show them to this machine only."""
     bus: tuple[str, ...] = ()
     """Addresses (``IP:PORT``) of the bus, which agents then probe; empty for none."""
     history_url: str = ""

@@ -17,6 +17,7 @@ from netprobe.deploy.install.installation import (
     install_hub,
     install_reader,
     register,
+    retire_old_reader,
 )
 from netprobe.deploy.install.objects import (
     BUS_NAME,
@@ -91,6 +92,7 @@ async def _put(
         *(install_reader(target, is_hub=target is hub, say=echo) for target in wanted)
     )
     await register(hub.api, {key: value for each in entries for key, value in each.items()})
+    await asyncio.gather(*(retire_old_reader(target, say=echo) for target in wanted))
     urls = {target.name: bus if target is not hub and bus else _INNER_BUS for target in wanted}
     await asyncio.gather(
         *(install_agents(target, authority, urls[target.name], images, say=echo) for target in wanted)
