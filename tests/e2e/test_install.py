@@ -96,7 +96,8 @@ def fleet(clusters: Clusters) -> Iterator[Clusters]:
     for context in (PROD, STAGING):
         clusters.kubectl(context, "delete", "node", "i1")
         clusters.end_namespace(context)
-        rights = ("clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=netprobe")
+        policies = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+        rights = (f"clusterroles,clusterrolebindings,{policies}", "-l", "app.kubernetes.io/part-of=netprobe")
         clusters.kubectl(context, "delete", *rights)  # of a test that failed half-way
 
 
@@ -114,7 +115,7 @@ def kubelets(clusters: Clusters) -> Iterator[tuple[Kubelets, Kubelets]]:
 
 def left_behind(clusters: Clusters, context: str) -> list[str]:
     """Names of everything of ours that there still is."""
-    kinds = "clusterroles,clusterrolebindings,namespaces,priorityclasses"
+    kinds = "clusterroles,clusterrolebindings,namespaces,priorityclasses,validatingadmissionpolicies"
     found = clusters.kubectl(context, "get", kinds, "-o", "name").split()
     return [name for name in found if "netprobe" in name]
 
@@ -346,4 +347,6 @@ def test_every_object_passes_the_server_and_kustomize_renders_the_same(fleet: Cl
     fleet.kubectl(
         PROD, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", given=rendered
     )
-    assert {found["kind"] for found in cluster_wide(everything())} == {"ClusterRole", "ClusterRoleBinding"}
+    assert {found["kind"] for found in cluster_wide(everything())} == {
+        "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    }  # fmt: skip

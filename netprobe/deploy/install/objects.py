@@ -41,7 +41,11 @@ EXTRAS = (
 """Components of ``manifests/`` that an installation may have; certificates, it makes itself."""
 _COMPONENT = "app.kubernetes.io/component"
 _OF_THE_HUB = frozenset({"collector", "metrics"})
-_PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
+_PLURALS = {
+    "NetworkPolicy": "networkpolicies",
+    "PriorityClass": "priorityclasses",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+}
 
 
 @dataclass(frozen=True, slots=True)

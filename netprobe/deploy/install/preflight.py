@@ -15,6 +15,8 @@ _NEEDED = (
     ("namespaces", "", ""),
     ("clusterroles", "rbac.authorization.k8s.io", ""),
     ("clusterrolebindings", "rbac.authorization.k8s.io", ""),
+    ("validatingadmissionpolicies", "admissionregistration.k8s.io", ""),
+    ("validatingadmissionpolicybindings", "admissionregistration.k8s.io", ""),
     ("roles", "rbac.authorization.k8s.io", NAMESPACE),
     ("rolebindings", "rbac.authorization.k8s.io", NAMESPACE),
     ("serviceaccounts", "", NAMESPACE),
