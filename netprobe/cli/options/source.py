@@ -70,6 +70,7 @@ class Source:
         return self._find_bus()
 
     def _find_bus(self) -> Access:
+        from netprobe.bus.keys import read_seed
         from netprobe.bus.login import ServerTrust
         from netprobe.bus.operator import Access
 
@@ -86,11 +87,8 @@ class Source:
             from netprobe.workflows.ssh_forwards import lead_bus
 
             at = lead_bus(self.url, self.forwards)
-        try:
-            trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
-            return Access(self.url, self.seed.read_text().strip(), trust, at)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
+        trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
+        return Access(self.url, read_seed(self.seed), trust, at)
 
 
 def source_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -1,0 +1,40 @@
+"""``netprobe-agent serve``: an address of the bus that it may not use is one line, before anything listens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netprobe.bus.keys import new_user, write_seed
+from netprobe_agent.main import main
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--bus", "nats://hub:4222"),
+            "nats://hub:4222 would be plain text beyond this machine: use tls://hub",
+        ),
+        (
+            ("--bus", "ws://10.0.0.1:80"),
+            "ws://10.0.0.1:80 would be plain text beyond this machine: use wss://",
+        ),
+        (("--bus", "nats://127.0.0.1:1", "--bus-at", "10.0.0.1:1"), "nats://127.0.0.1:1 would be plain text"),
+        (("--bus", "tls://hub:1", "--bus-at", "hub:1"), "--bus-at: 'hub:1' is not IP:PORT"),
+        (("--bus", "tls://hub:1", "--bus-at", "127.0.0.1"), "--bus-at: '127.0.0.1' is not IP:PORT"),
+    ],
+)
+def test_a_bus_that_it_may_not_use_is_one_line(
+    tmp_path: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = tmp_path / "seed"
+    write_seed(seed, new_user()[0])
+    rest = ["--agent", "prod/w1/host", "--seed", str(seed), "--spool", str(tmp_path / "spool"), "--port", "0"]
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", *words, *rest])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    (line,) = [one for one in told.splitlines() if one.startswith("netprobe-agent: ")]
+    assert line.startswith(f"netprobe-agent: {said}")
