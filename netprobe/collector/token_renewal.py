@@ -76,9 +76,14 @@ async def keep_kubeconfig(path: Path, text: str) -> None:
     if os.access(path.parent, os.W_OK):
         replace_file(path, text)
         return
-    secret = f"/api/v1/namespaces/{NAMESPACE}/secrets/{CLUSTERS_SECRET}"
     async with open_api(Context(IN_CLUSTER, None)) as hub:
-        await hub.merge(secret, {"data": {path.name: base64.b64encode(text.encode()).decode()}}, Named)
+        await keep_in_secret(hub, path.name, text)
+
+
+async def keep_in_secret(hub: ClusterApi, name: str, text: str) -> None:
+    """Change one entry of the Secret with the registrations; the kubelet brings it into the file."""
+    secret = f"/api/v1/namespaces/{NAMESPACE}/secrets/{CLUSTERS_SECRET}"
+    await hub.merge(secret, {"data": {name: base64.b64encode(text.encode()).decode()}}, Named)
 
 
 def _read(kubeconfig: Path) -> dict[str, object]:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import Result
 
 from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
-from netprobe.collector.token_renewal import keep_kubeconfig, renew_token
+from netprobe.collector.token_renewal import keep_in_secret, keep_kubeconfig, renew_token
 from netprobe.deploy.install.objects import READER_TOKEN_S, cluster_wide, everything
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
 from netprobe.discovery.k8s.facts import watched_kinds
@@ -133,6 +133,7 @@ def test_two_clusters_are_installed_looked_at_and_left_as_they_were(fleet: Clust
         assert told.exit_code == 0, told.output
         assert [one["good"] for one in json.loads(told.output)["clusters"]] == [True, True]
         expect_registered(fleet, tmp_path / "clusters")
+        expect_kept(fleet, tmp_path / "collector")
         fleet.kubectl(STAGING, "-n", "netprobe", "delete", "daemonset", "netprobe-agent-host")
         half = do(fleet, "status", "--context", STAGING, "--timeout", "100")
         assert (half.exit_code, "missing: DaemonSet netprobe-agent-host" in half.output) == (1, True)
@@ -188,6 +189,28 @@ def expect_registered(clusters: Clusters, folder: Path) -> None:
     assert spoke.access is not None
     asyncio.run(expect_exact_rights(spoke.access))
     asyncio.run(expect_renewal(spoke))
+
+
+def expect_kept(clusters: Clusters, at: Path) -> None:
+    """The collector's own account may change one Secret of the hub, and neither read nor change others."""
+    token = clusters.kubectl(PROD, "-n", "netprobe", "create", "token", "netprobe-collector").strip()
+    context = read_contexts([_changed(clusters, at, "collector", token=token)]).choose()[0]
+
+    async def keep() -> None:
+        async with open_api(context) as hub:
+            await keep_in_secret(hub, f"{STAGING}.kubeconfig", "renewed")
+            for name in ("netprobe-operators", "netprobe-bus-authority"):
+                secret = f"/api/v1/namespaces/netprobe/secrets/{name}"
+                with pytest.raises(ApiRefusedError, match="not allowed"):
+                    await hub.merge(secret, {"data": {"x": "eA=="}}, Named)
+                with pytest.raises(ApiRefusedError, match="not allowed"):
+                    await hub.get(secret, Named)
+
+    asyncio.run(keep())
+    secret = ("-n", "netprobe", "get", "secret", "netprobe-clusters", "-o", "json")
+    data = json.loads(clusters.kubectl(PROD, *secret))["data"]
+    assert base64.b64decode(data[f"{STAGING}.kubeconfig"]) == b"renewed"
+    assert f"{PROD}.yaml" in data
 
 
 class Recording(ClusterApi):

@@ -1,4 +1,4 @@
-"""``netprobe-agent serve``: an address of the bus that it may not use is one line, before anything listens."""
+"""``netprobe-agent serve``: an address of the bus that it may not use is one line, before it listens."""
 
 from __future__ import annotations
 
