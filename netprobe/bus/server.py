@@ -28,10 +28,11 @@ from netprobe.errors import InputError, SystemRefusedError
 logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
-MAX_STORE_BYTES = 5 * 1024 * 1024 * 1024
-"""Of all streams together: 4 GiB of reports that wait, plans and presences.
+MAX_STORE_BYTES = 8 * 1024 * 1024 * 1024
+"""What streams may reserve together.
 
-The collector's volume has room for this and as much again for the history; a test compares them.
+Twice the largest stream: a server that is asked to make a stream that it has reserves for it a second time
+before it says so. What is kept is bounded by the streams themselves.
 """
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
