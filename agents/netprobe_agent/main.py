@@ -63,7 +63,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", required=True, metavar="ID", help="cluster/node/plane; plane is pod or host"
     )
-    parser.add_argument("--bus", required=True, metavar="URL", help="nats://HOST:PORT, or tls://")
+    parser.add_argument("--bus", required=True, metavar="URL", help="tls://HOST:PORT")
+    parser.add_argument(
+        "--bus-at", default="", metavar="IP:PORT",
+        help="find the bus there, as at the end of a tunnel; its certificate is still for --bus",
+    )  # fmt: skip
     login = parser.add_mutually_exclusive_group(required=True)
     login.add_argument("--seed", type=Path, metavar="FILE", help="this agent's nkey seed")
     login.add_argument(
@@ -139,6 +143,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     options = ServeOptions(
         agent=agent,
         bus=arguments.bus,
+        bus_at=_bus_at(arguments.bus_at),
         login=_login(arguments, agent),
         trust=_trust(arguments),
         addresses=_addresses(arguments.address),
@@ -172,6 +177,17 @@ def _addresses(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_address(part.strip())) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise InputError(str(error), where="--address") from error
+
+
+def _bus_at(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    try:
+        if text:
+            ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+            _port(port)
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise InputError(f"{text!r} is not IP:PORT", where="--bus-at") from error
+    return text
 
 
 def _agent(text: str) -> AgentId:

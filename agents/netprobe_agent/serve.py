@@ -45,6 +45,8 @@ class ServeOptions:
     trust: ServerTrust | None = None
     addresses: tuple[str, ...] = ()
     """Addresses of this agent for its peers; empty if not given."""
+    bus_at: str = ""
+    """``IP:PORT`` where the bus is found instead of at its name; empty if not given."""
 
 
 class Reporter:
@@ -113,6 +115,7 @@ async def serve(options: ServeOptions) -> None:
             agent=options.agent,
             login=options.login,
             trust=options.trust,
+            at=options.bus_at,
             direct_addresses=load_bus_addresses(options.spool, options.agent),
         ) as bus,  # fmt: skip
     ):

@@ -1,11 +1,11 @@
 """Sphinx's settings. ``make docs`` treats warnings as errors: broken links, pages outside the navigation."""
 
-from importlib.metadata import version as find_version
+from netprobe import __version__
 
 project = "netprobe"
 author = "the netprobe authors"
 copyright = "the netprobe authors, Apache-2.0"  # noqa: A001 - Sphinx's name for it
-release = version = find_version("netprobe")
+release = version = __version__
 
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]  # the options of commands

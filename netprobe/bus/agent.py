@@ -23,10 +23,10 @@ from netprobe.bus.connection import (
     REQUEST_TIMEOUT_S,
     Connection,
     Message,
-    expect_url,
     logger,
     open_connection,
 )
+from netprobe.bus.encryption import can_be_at, expect_url
 from netprobe.bus.login import Login, ServerTrust
 from netprobe.bus.questions import Answerer, answer_message
 from netprobe.bus.subjects import (
@@ -71,9 +71,11 @@ class AgentBus:
         agent: AgentId,
         login: Login,
         trust: ServerTrust | None,
+        at: str = "",
         direct_addresses: tuple[str, ...] = (),
     ) -> None:
         self._url = url
+        self._at = at
         self._agent = agent
         self._login = login
         self._trust = trust
@@ -95,16 +97,18 @@ class AgentBus:
     @classmethod
     async def connect(
         cls, url: str, *, agent: AgentId, login: Login, trust: ServerTrust | None = None,
-        direct_addresses: tuple[str, ...] = (),
+        at: str = "", direct_addresses: tuple[str, ...] = (),
     ) -> Self:  # fmt: skip
         """Start connecting to *url* and return at once; the bus may still be away.
 
-        *direct_addresses* of the bus are from an earlier run; the first plan replaces them.
+        *at* (``IP:PORT``) is where it is found without its name, as at the end of a tunnel; what answers
+        there has to prove that it is *url* all the same. *direct_addresses* of the bus are from an earlier
+        run; the first plan replaces them.
         Raises :class:`InputError` where *url*, a seed or a certificate's file is none.
         """
-        expect_url(url)
+        expect_url(url, at=at)
         _ = login.inbox, trust and trust.context()
-        bus = cls(url, agent=agent, login=login, trust=trust, direct_addresses=direct_addresses)
+        bus = cls(url, agent=agent, login=login, trust=trust, at=at, direct_addresses=direct_addresses)
         await bus._tasks.__aenter__()
         bus._keeper = bus._tasks.create_task(bus._keep_connected(), name=f"bus {agent}")
         return bus
@@ -194,7 +198,7 @@ class AgentBus:
         """Serve one connection until it is lost."""
         direct = await self._open_direct()
         connection = direct or await open_connection(
-            self._url, login=self._login, name=str(self._agent), trust=self._trust
+            self._url, login=self._login, name=str(self._agent), trust=self._trust, at=self._at
         )
         try:
             await connection.subscribe(plan_subject(self._agent), self._hear_plan)
@@ -222,7 +226,7 @@ class AgentBus:
     async def _open_direct(self) -> Connection | None:
         """The bus at an address of its own; None where it cannot be reached there."""
         self._tried = self._direct_addresses
-        for address in self._tried:
+        for address in (one for one in self._tried if can_be_at(self._url, one)):
             with suppress(SystemRefusedError):
                 return await open_connection(
                     self._url, login=self._login, name=str(self._agent), trust=self._trust, at=address,

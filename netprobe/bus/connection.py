@@ -21,9 +21,10 @@ import nats
 import nats.errors
 from nats.aio.msg import Msg
 
+from netprobe.bus.encryption import ENCRYPTED, expect_url
 from netprobe.bus.login import Login, SeedLogin, ServerTrust, TokenLogin
 from netprobe.bus.nats_client import NatsClient
-from netprobe.errors import BusAwayError, InputError, MisuseError, SystemRefusedError
+from netprobe.errors import BusAwayError, MisuseError, SystemRefusedError
 from netprobe.tasks import cancellation_kept
 
 CONNECT_TIMEOUT_S = 5
@@ -184,12 +185,13 @@ async def open_connection(
     Whatever answers there has to prove with its certificate that it is *url*, where there are certificates.
 
     Raises :class:`BusAwayError` if there is no answer, :class:`SystemRefusedError` if the bus does not accept
-    the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none.
+    the login or its certificate is not trusted, :class:`InputError` where *url* or a file is none, or where
+    it would be plain text beyond this machine.
     """
-    expect_url(url)
+    expect_url(url, at=at)
     ended = asyncio.Event()
     refused: dict[str, str] = {}
-    client = NatsClient()
+    client = NatsClient(expects_tls=urlsplit(url).scheme in ENCRYPTED or trust is not None)
     connection = Connection(client, ended, refused)
     options = _login_options(login) | _tls_options(url, trust) | {"inbox_prefix": login.inbox}
     where = at or f"{urlsplit(url).hostname}:{urlsplit(url).port}"
@@ -225,6 +227,8 @@ async def open_connection(
         OSError,
     ) as error:  # ahead: a bad certificate is a ValueError, too
         await connection.abandon()
+        if client.offers_plain_text:
+            raise SystemRefusedError(f"what answers at {url} offers plain text: nothing was sent") from error
         if client.wants_certificate and (trust is None or trust.certificate is None):
             raise SystemRefusedError(f"the bus at {url} wants a certificate of ours (mutual TLS)") from error
         raise _not_connected(url, login, error) from error
@@ -275,17 +279,6 @@ def _tls_complaint(error: Exception) -> str:
         case ssl.SSLError():
             return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
     return ""
-
-
-def expect_url(url: str) -> None:
-    """Raise :class:`InputError` if it is not an address of a bus."""
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise InputError(f"{url!r} is not an address such as nats://host:4222")
 
 
 def _translated(error: Exception, subject: str) -> Exception:

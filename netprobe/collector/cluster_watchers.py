@@ -15,9 +15,10 @@ from dataclasses import replace
 from netprobe.bus.tokens import MAX_KEYS, TrustedCluster
 from netprobe.collector.admission import Admission
 from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
+from netprobe.collector.token_renewal import keep_token_fresh
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.client import ClusterApi, open_api
-from netprobe.discovery.k8s.facts import ClusterFacts
+from netprobe.discovery.k8s.facts import ClusterFacts, watched_kinds
 from netprobe.discovery.k8s.token_issuer import read_issuer
 from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
 from netprobe.discovery.merge import NO_ACCESS, KnownCluster, merge_inventory
@@ -180,11 +181,13 @@ class _Follower:
             await asyncio.sleep(_RETRY_S)
 
     async def _follow(self, api: ClusterApi) -> None:
-        self._watch = ClusterWatch(api, self.registered.name, self._take, pace=self._pace)
+        kinds = watched_kinds(self.registered.trusted.namespace)
+        self._watch = ClusterWatch(api, self.registered.name, self._take, pace=self._pace, kinds=kinds)
         self._away = ""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._renew_keys(api))
+            group.create_task(self._renew_token(api))
 
     def _take(self, watched: WatchedCluster) -> None:
         if bool(watched.away) != bool(self._watched and self._watched.away):
@@ -204,6 +207,12 @@ class _Follower:
                 self._take_keys(replace(self.trusted, issuer=issuer.name, keys=issuer.keys))
                 self._admission.stale.discard(self.registered.name)
             await self._wait_for_keys()
+
+    async def _renew_token(self, api: ClusterApi) -> None:
+        """The token with which *api* is asked, where it is one that expires."""
+        access, account = self.registered.access, self.registered.account
+        if account and access is not None and access.file is not None:
+            await keep_token_fresh(api, access.file, account, namespace=self.registered.trusted.namespace)
 
     def _take_keys(self, trusted: TrustedCluster) -> None:
         if len(trusted.keys) > MAX_KEYS:

@@ -33,6 +33,8 @@ class RegisteredCluster:
     """How to reach its API; None if we have no access."""
     stamp: Stamp
     """Differs when one of its files does."""
+    account: str = ""
+    """The ServiceAccount whose token in the kubeconfig we renew; empty for none."""
 
     @property
     def name(self) -> ClusterName:
@@ -112,8 +114,12 @@ def read_registered(file: Path, stamp: Stamp = ()) -> RegisteredCluster:
         raise InputError(f"keys: has {len(doc.keys)} keys; the limit is {MAX_KEYS}", where=where)
     for index, key in enumerate(doc.keys):
         expect_key(key, where=f"{where}: keys[{index}]")
+    if doc.account and not doc.kubeconfig:
+        raise InputError("account: needs a kubeconfig, whose token is renewed", where=where)
+    if doc.account and not re.fullmatch(NAME_PATTERN, doc.account):
+        raise InputError(f"account: {doc.account!r} is not a name", where=where)
     trusted = TrustedCluster(ClusterName(doc.name), doc.issuer, doc.keys, doc.namespace)
-    return RegisteredCluster(trusted, access, stamp)
+    return RegisteredCluster(trusted, access, stamp, doc.account)
 
 
 def _access_of(doc: RegisteredDoc, file: Path) -> Context | None:

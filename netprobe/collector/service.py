@@ -136,7 +136,8 @@ class CollectorService:
             tls=tls,
         )
         sources = MonitorSources(self.health.encode_metrics, self._why_not_ready)
-        async with open_monitor(settings.http, sources) as monitor_url, opening as server:
+        monitor = open_monitor(settings.http, sources, token=settings.metrics_token)
+        async with monitor as monitor_url, opening as server:
             jobs = [stop.wait(), _fail_with(server), prune_history(self.history, keep_ns=settings.keep_ns)]
             jobs += [self._serve(server, seed, issuer_seed, monitor_url)]
             jobs += [watchers.run()] if watchers else []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from netprobe.bus.encryption import is_loopback
 from netprobe.bus.server import Listen, ServerTls
+from netprobe.errors import InputError
 from netprobe.model.units import HOUR_NS, SECOND_NS
 
 
@@ -33,10 +35,17 @@ class Settings:
     """Whether clusters without links in the inventory reach each other directly."""
     http: Listen | None = None
     """Where metrics and health are served; None for nowhere."""
+    metrics_token: Path | None = None
+    """The file with the token for metrics; None to show them to this machine only."""
     bus: tuple[str, ...] = ()
     """Addresses (``IP:PORT``) of the bus, which agents then probe; empty for none."""
     history_url: str = ""
     """Where the history is kept; empty for an SQLite file in *data*."""
+
+    def __post_init__(self) -> None:
+        if self.tls is None and not is_loopback(self.listen.host):
+            told = f"{self.listen} is plain text beyond this machine"
+            raise InputError(f"{told}: give --tls-certificate and --tls-key", where="--listen")
 
     @property
     def interval_s(self) -> float:

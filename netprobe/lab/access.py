@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netprobe.bus.keys import read_seed
+from netprobe.bus.login import ServerTrust
 from netprobe.bus.operator import Access
 from netprobe.errors import InputError
 from netprobe.lab.state_folder import DEFAULT_NAME, find_state
@@ -14,4 +15,5 @@ def find_access(name: str = DEFAULT_NAME) -> Access:
     facts = state.read_facts()
     if facts is None or not state.is_answered():
         raise InputError(f"no lab named {name!r} is up; `netprobe lab up` starts one")
-    return Access(url=f"nats://127.0.0.1:{facts.bus_port}", seed=read_seed(state.operator_seed))
+    url = f"tls://127.0.0.1:{facts.bus_port}"
+    return Access(url, read_seed(state.operator_seed), ServerTrust(state.bus_ca))

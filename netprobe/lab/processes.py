@@ -70,7 +70,7 @@ def dns_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...]:
 
 def agent_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...]:
     """The agents."""
-    bus = f"nats://{plan.hub_addresses[0]}:{BUS_PORT}"
+    bus = f"tls://{plan.hub_addresses[0]}:{BUS_PORT}"
     main = "from netprobe_agent.main import main; main()"
     return tuple(
         ProcessSpec(
@@ -78,7 +78,8 @@ def agent_processes(plan: LabPlan, state: StateFolder) -> tuple[ProcessSpec, ...
             agent_host(agent),
             (
                 sys.executable, "-c", main, "serve", "--agent", str(agent), "--bus", bus,
-                "--seed", str(state.agent_seed(str(agent))), "--spool", str(state.spool(str(agent))),
+                "--ca", str(state.bus_ca), "--seed", str(state.agent_seed(str(agent))),
+                "--spool", str(state.spool(str(agent))),
             ),
         )
         for agent in plan_agents(plan)
@@ -94,6 +95,7 @@ def collector_process(plan: LabPlan, state: StateFolder, *, interval_ns: int) ->
         (
             sys.executable, "-c", main, "collector", "--inventory", str(state.inventory),
             "--data", str(state.data), "--listen", f"{plan.hub_addresses[0]}:{BUS_PORT}",
+            "--tls-certificate", str(state.bus_certificate), "--tls-key", str(state.bus_key),
             "--keys", str(state.keys), "--interval", f"{interval_ns / 1e9:g}",
         ),
     )  # fmt: skip

@@ -11,8 +11,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
+from netprobe.bus.certificates import make_authority, sign_server
 from netprobe.bus.keys import new_user, write_seed
 from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.errors import SystemRefusedError
@@ -150,6 +152,16 @@ class RunningLab:
         seed, operator = new_user()
         write_seed(self.state.operator_seed, seed)
         self.state.keys.write_text(json.dumps({"agents": public, "operators": [operator]}, indent=1))
+        self._certify_bus()
+
+    def _certify_bus(self) -> None:
+        """A certificate for the bus, by an authority whose key is not kept."""
+        now = datetime.now(UTC)
+        authority = make_authority(now=now)
+        signed = sign_server(authority, (*self.plan.hub_addresses, "127.0.0.1"), now=now)
+        self.state.bus_ca.write_bytes(authority.certificate)
+        self.state.bus_certificate.write_bytes(signed.certificate)
+        self.state.bus_key.write_bytes(signed.key)
 
     def _start_netprobe(self, notify: Callable[[str], None]) -> None:
         if not is_collector_built():

@@ -64,6 +64,21 @@ class StateFolder:
         return self.root / "keys.json"
 
     @property
+    def bus_ca(self) -> Path:
+        """The certificate of the authority that signed the bus's, made for this lab."""
+        return self.root / "bus-ca.crt"
+
+    @property
+    def bus_certificate(self) -> Path:
+        """The bus's certificate."""
+        return self.root / "bus.crt"
+
+    @property
+    def bus_key(self) -> Path:
+        """The private key of the bus's certificate."""
+        return self.root / "bus.key"
+
+    @property
     def logs(self) -> Path:
         """One file per process."""
         return self.root / "logs"

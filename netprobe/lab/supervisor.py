@@ -157,7 +157,7 @@ def _run_lab(
         name=chosen.name,
         interval_ns=chosen.interval_ns,
         with_agents=not chosen.no_agents,
-        bus_url=f"nats://127.0.0.1:{listening.getsockname()[1]}",
+        bus_url=f"tls://127.0.0.1:{listening.getsockname()[1]}",
     )
     lab = RunningLab(plan_lab(topology), state, options)
     try:

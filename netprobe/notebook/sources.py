@@ -37,15 +37,13 @@ def open_fleet(
 
 def _ask(url: str, seed: str | PathLike[str] | None, ca: str | PathLike[str] | None) -> Snapshot:
     """Ask in a separate thread, because a notebook already runs in an event loop."""
+    from netprobe.bus.keys import read_seed  # noqa: PLC0415
     from netprobe.bus.login import ServerTrust  # noqa: PLC0415
     from netprobe.bus.operator import Access, ask_snapshot  # noqa: PLC0415 - bundles need no bus
 
     if seed is None:
         raise InputError("needs seed=FILE, the nkey seed of an operator", where=url)
-    try:
-        trust = ServerTrust(Path(ca)) if ca is not None else None
-        access = Access(url, Path(seed).read_text().strip(), trust)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the seed cannot be read: {error}", where=str(seed)) from error
+    trust = ServerTrust(Path(ca)) if ca is not None else None
+    access = Access(url, read_seed(Path(seed)), trust)
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, ask_snapshot(access)).result()

@@ -19,6 +19,9 @@ class RegisteredDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Its public keys (RFC 7517)."""
     kubeconfig: str = ""
     """A kubeconfig file in the same folder; empty if we have no access to its API."""
+    account: str = ""
+    """The ServiceAccount whose expiring token the kubeconfig holds: the collector renews it; empty: nothing
+    is renewed."""
     context: str = ""
     """A context of that file; empty: the current context."""
     in_cluster: bool = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netprobe.bus.encryption import expect_encrypted, expect_url
 from netprobe.bus.keys import new_user
 from netprobe.bus.keys_file import read_keys
 from netprobe.deploy.hosts.agent import (
@@ -47,6 +48,8 @@ class DeployOptions:
     keys: Path
     """The collector's keys file; each new agent's public key is added to it."""
     port: int
+    ca: bytes = b""
+    """Certificates that may have signed the bus's (PEM), handed to every host; empty for its system's."""
 
 
 def find_agents(inventory: Inventory, hosts: dict[str, SshAccess]) -> dict[str, AgentId]:
@@ -70,6 +73,7 @@ def deploy_agents(
 ) -> dict[str, Told]:
     """Install an agent on every host; a host that fails keeps its old agent and does not delay others."""
     archives = _Archives()
+    expect_private(orders.bus, hosts)
     add_key(orders.keys, {})  # a keys file that cannot be read or written is known before anything is changed
 
     async def deploy(host: SshHost, name: str, access: SshAccess) -> InstalledAgent:
@@ -77,13 +81,19 @@ def deploy_agents(
         if fits is None:
             raise SshError("no Python 3.11 or newer: it can only be asked with its own tools, more coarsely")
         seed, public = new_user()
-        bus = f"nats://127.0.0.1:{access.bus_port}" if access.bus_port else orders.bus
-        told = AgentDeployment(agents[name], bus, orders.port, seed)
+        told = AgentDeployment(agents[name], orders.bus, orders.port, seed, orders.ca, access.bus_port)
         placed = await install_agent(host, told, await archives.find(fits))
         add_key(orders.keys, {str(told.agent): public})
         return placed
 
     return _on_each(hosts, deploy, at_once=at_once)
+
+
+def expect_private(bus: str, hosts: dict[str, SshAccess]) -> None:
+    """Raise `InputError` where agents would speak with *bus* in plain text; through a tunnel, too."""
+    expect_url(bus, where="--bus")
+    if any(access.bus_port for access in hosts.values()):
+        expect_encrypted(bus, where="--bus")
 
 
 def remove_agents(hosts: dict[str, SshAccess], *, at_once: int) -> dict[str, Told]:

@@ -74,7 +74,10 @@ def open_forwards(path: Path | None) -> Forwards:
 
 
 def lead_bus(url: str, path: Path) -> str:
-    """*url* of a bus, through the forward that leads to it; `InputError` where none does."""
+    """``IP:PORT`` of the forward that leads to the bus of *url*; `InputError` where none does.
+
+    What listens there has to prove that it is the bus: what is verified is still the name in *url*.
+    """
     parts = urlsplit(url)
     try:
         way = open_forwards(path).find(parts.hostname or "", parts.port or 0)
@@ -82,4 +85,4 @@ def lead_bus(url: str, path: Path) -> str:
         raise InputError(f"{url!r}: {error}", where="--bus") from error
     if way is None:
         raise InputError(f"no forward leads to {parts.netloc}", where=str(path))
-    return parts._replace(netloc=way).geturl()
+    return way

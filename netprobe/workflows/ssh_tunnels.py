@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from netprobe.bus.encryption import expect_encrypted
 from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostKeyError, SshError
 from netprobe.echo import echo
@@ -23,6 +24,7 @@ def hold_tunnels(hosts: dict[str, SshAccess], *, bus: str) -> None:
     """Bring *bus* to the loopback of every host until told to stop; `InputError` where none wants it."""
     if not hosts:
         raise InputError("no host sets bus_port, so no tunnel is needed", where="--inventory")
+    expect_encrypted(bus, where="--bus")
     host, port = _end_of(bus)
     asyncio.run(_hold_all(hosts, host, port))
 
@@ -34,7 +36,7 @@ def _end_of(bus: str) -> tuple[str, int]:
             return parts.hostname, parts.port
     except ValueError:
         pass
-    raise InputError(f"{bus!r} is not a bus address such as nats://host:4222", where="--bus")
+    raise InputError(f"{bus!r} is not a bus address such as tls://host:4222", where="--bus")
 
 
 async def _hold_all(hosts: dict[str, SshAccess], host: str, port: int) -> None:

@@ -99,6 +99,7 @@ def operator(clusters: Clusters, at: Path) -> tuple[Path, Path]:
     told = clusters.kubectl(PROD, "-n", "netprobe", "get", "secret", "netprobe-operators", "-o", "json")
     for name in ("seed", "ca.crt"):
         (at / name).write_bytes(base64.b64decode(json.loads(told)["data"][name]))
+    (at / "seed").chmod(0o600)
     return at / "seed", at / "ca.crt"
 
 

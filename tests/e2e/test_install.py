@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from netprobe.collector.registry import ClusterRegistry
-from netprobe.deploy.install.objects import cluster_wide, everything
-from netprobe.discovery.k8s.client import ClusterApi, open_api
-from netprobe.discovery.k8s.facts import read_objects
+from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
+from netprobe.collector.token_renewal import keep_in_secret, keep_kubeconfig, renew_token
+from netprobe.deploy.install.objects import READER_TOKEN_S, cluster_wide, everything
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi, open_api
+from netprobe.discovery.k8s.facts import watched_kinds
 from netprobe.discovery.k8s.kubeconfig import read_contexts
 from netprobe.discovery.k8s.schema import Named
+from netprobe.discovery.k8s.token_request import read_span
 from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
 from netprobe.errors import NetprobeError
 from netprobe.model.names import ClusterName
@@ -93,12 +96,15 @@ def fleet(clusters: Clusters) -> Iterator[Clusters]:
     for context in (PROD, STAGING):
         clusters.kubectl(context, "delete", "node", "i1")
         clusters.end_namespace(context)
-        rights = ("clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/part-of=netprobe")
+        policies = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+        rights = (f"clusterroles,clusterrolebindings,{policies}", "-l", "app.kubernetes.io/part-of=netprobe")
         clusters.kubectl(context, "delete", *rights)  # of a test that failed half-way
 
 
 def do(clusters: Clusters, *words: str) -> Result:
-    return run(*words, env={"KUBECONFIG": clusters.environment})
+    """A command with images that no node has to pull here: a test says what kubelets would say."""
+    images = {"NETPROBE_AGENT_IMAGE": "netprobe.test/a:1", "NETPROBE_COLLECTOR_IMAGE": "netprobe.test/c:1"}
+    return run(*words, env={"KUBECONFIG": clusters.environment, **images})
 
 
 @contextmanager
@@ -109,7 +115,7 @@ def kubelets(clusters: Clusters) -> Iterator[tuple[Kubelets, Kubelets]]:
 
 def left_behind(clusters: Clusters, context: str) -> list[str]:
     """Names of everything of ours that there still is."""
-    kinds = "clusterroles,clusterrolebindings,namespaces,priorityclasses"
+    kinds = "clusterroles,clusterrolebindings,namespaces,priorityclasses,validatingadmissionpolicies"
     found = clusters.kubectl(context, "get", kinds, "-o", "name").split()
     return [name for name in found if "netprobe" in name]
 
@@ -127,6 +133,7 @@ def test_two_clusters_are_installed_looked_at_and_left_as_they_were(fleet: Clust
         assert told.exit_code == 0, told.output
         assert [one["good"] for one in json.loads(told.output)["clusters"]] == [True, True]
         expect_registered(fleet, tmp_path / "clusters")
+        expect_kept(fleet, tmp_path / "collector")
         fleet.kubectl(STAGING, "-n", "netprobe", "delete", "daemonset", "netprobe-agent-host")
         half = do(fleet, "status", "--context", STAGING, "--timeout", "100")
         assert (half.exit_code, "missing: DaemonSet netprobe-agent-host" in half.output) == (1, True)
@@ -181,6 +188,29 @@ def expect_registered(clusters: Clusters, folder: Path) -> None:
     assert hub.access.file is None  # the collector stands in that cluster
     assert spoke.access is not None
     asyncio.run(expect_exact_rights(spoke.access))
+    asyncio.run(expect_renewal(spoke))
+
+
+def expect_kept(clusters: Clusters, at: Path) -> None:
+    """The collector's own account may change one Secret of the hub, and neither read nor change others."""
+    token = clusters.kubectl(PROD, "-n", "netprobe", "create", "token", "netprobe-collector").strip()
+    context = read_contexts([_changed(clusters, at, "collector", token=token)]).choose()[0]
+
+    async def keep() -> None:
+        async with open_api(context) as hub:
+            await keep_in_secret(hub, f"{STAGING}.kubeconfig", "renewed")
+            for name in ("netprobe-operators", "netprobe-bus-authority"):
+                secret = f"/api/v1/namespaces/netprobe/secrets/{name}"
+                with pytest.raises(ApiRefusedError, match="not allowed"):
+                    await hub.merge(secret, {"data": {"x": "eA=="}}, Named)
+                with pytest.raises(ApiRefusedError, match="not allowed"):
+                    await hub.get(secret, Named)
+
+    asyncio.run(keep())
+    secret = ("-n", "netprobe", "get", "secret", "netprobe-clusters", "-o", "json")
+    data = json.loads(clusters.kubectl(PROD, *secret))["data"]
+    assert base64.b64decode(data[f"{STAGING}.kubeconfig"]) == b"renewed"
+    assert f"{PROD}.yaml" in data
 
 
 class Recording(ClusterApi):
@@ -199,7 +229,6 @@ async def expect_exact_rights(access: Any) -> None:
     async with open_api(access) as opened:
         api = Recording(access, opened._client)
         api.asked = set()
-        await read_objects(api)
         heard = asyncio.Event()
 
         def hear(watched: WatchedCluster) -> None:
@@ -207,19 +236,53 @@ async def expect_exact_rights(access: Any) -> None:
             heard.set()
 
         watch = asyncio.ensure_future(
-            ClusterWatch(api, ClusterName("x"), hear, pace=WatchSettings(settle_s=0.05)).run()
+            ClusterWatch(
+                api,
+                ClusterName("x"),
+                hear,
+                pace=WatchSettings(settle_s=0.05),
+                kinds=watched_kinds("netprobe"),
+            ).run()
         )
         async with asyncio.timeout(60):
             await heard.wait()
-            while len({what for verb, what in api.asked if verb == "watch"}) < 7:  # noqa: ASYNC110
+            while len({what for verb, what in api.asked if verb == "watch"}) < len(watched_kinds("")):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         granted = await _granted(opened)
     used = {(verb, what) for verb, what in api.asked if what not in {"version", "apis"}}
-    # The identity is read where the About API is served, which it is not here.
-    assert granted - used == {("get", "clusterproperties")}
+    # The identity is read where the About API is served, which it is not here; a token is renewed daily.
+    assert granted - used == {("get", "clusterproperties"), ("create", "serviceaccounts/token")}
     assert used <= granted
+
+
+async def expect_renewal(spoke: RegisteredCluster) -> None:
+    """With its token the hub gets the next one, for the same account and for no other."""
+    access = spoke.access
+    assert access is not None
+    assert access.file is not None
+    before = access.file.read_text()
+    in_two_days_s = time.time() + 2 * 24 * 3_600
+    async with open_api(access) as api:
+        for account in ("netprobe-agent-pod", spoke.account):
+            asking = renew_token(
+                api, access.file, account, namespace="netprobe", keep=keep_kubeconfig, now_s=in_two_days_s
+            )
+            if account != spoke.account:
+                with pytest.raises(ApiRefusedError, match="not allowed"):
+                    await asking
+                assert access.file.read_text() == before
+            else:
+                assert await asking
+    assert access.file.read_text() != before
+    span = read_span(json.loads(access.file.read_text())["users"][0]["user"]["token"])
+    assert span is not None
+    assert span.ends_s - span.begins_s <= READER_TOKEN_S
+    async with open_api(access) as api:
+        await api.list("/api/v1/namespaces/netprobe/pods", Named)
+        with pytest.raises(ApiRefusedError, match="not allowed"):
+            await api.list("/api/v1/pods", Named)
 
 
 async def _granted(api: ClusterApi) -> set[tuple[str, str]]:
@@ -307,4 +370,6 @@ def test_every_object_passes_the_server_and_kustomize_renders_the_same(fleet: Cl
     fleet.kubectl(
         PROD, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", given=rendered
     )
-    assert {found["kind"] for found in cluster_wide(everything())} == {"ClusterRole", "ClusterRoleBinding"}
+    assert {found["kind"] for found in cluster_wide(everything())} == {
+        "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    }  # fmt: skip

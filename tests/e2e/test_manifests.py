@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.cluster.client import Clusters
 from tests.e2e.test_clusters import STAGING
+from tests.patience import wait_until
 from tests.unit.manifests.rendered import OVERLAYS, Object, render
 
 PROFILE = "pod-security.kubernetes.io/enforce"
@@ -93,6 +94,65 @@ def agent_pod(overlay: str, plane: str) -> Object:
 
 def test_an_agent_with_ping_sockets_keeps_the_restricted_profile(served: Clusters) -> None:
     assert "serverside-applied" in try_out(served, agent_pod("spoke", "pod"))
+
+
+POLICY = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
+
+
+@pytest.fixture
+def guarded(served: Clusters) -> Iterator[Clusters]:
+    """The namespace of netprobe, privileged as it has to be, with our policy in force."""
+    found = [one for one in render("spoke") if one["kind"].startswith("ValidatingAdmissionPolicy")]
+    meta = {"name": "netprobe", "labels": {PROFILE: "privileged"}}
+    served.apply(STAGING, {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, *found)
+    yield served
+    served.kubectl(STAGING, "delete", ",".join(POLICY), "netprobe-agent-pods")
+
+
+def pod_with(container: Object | None = None, **spec: object) -> Object:
+    made = {"name": "c", "image": "netprobe.test/x:1", **(container or {})}
+    meta = {"name": "stranger", "namespace": "netprobe"}
+    account = {"serviceAccountName": "default", "automountServiceAccountToken": False}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta,
+        "spec": {"containers": [made], **account, **spec},
+    }
+
+
+FORBIDDEN = {
+    "only agents of the host plane": pod_with(hostNetwork=True),
+    "see the host's processes": pod_with(hostPID=True),
+    "mount a path of the host": pod_with(volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
+    "no container here may be privileged": pod_with({"securityContext": {"privileged": True}}),
+    "add a capability but NET_RAW": pod_with({"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}),
+    "no init container here": pod_with(
+        initContainers=[{"name": "i", "image": "netprobe.test/x:1", "securityContext": {"privileged": True}}]
+    ),
+}
+
+
+def test_the_privileged_namespace_gives_nothing_but_what_the_host_plane_needs(guarded: Clusters) -> None:
+    def is_in_force() -> bool:
+        try:
+            try_out(guarded, pod_with(hostNetwork=True))
+        except AssertionError:
+            return True
+        return False
+
+    wait_until("the policy is in force", is_in_force)
+    for told, pod in FORBIDDEN.items():
+        with pytest.raises(AssertionError, match=told):
+            try_out(guarded, pod)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "netprobe"}}
+    for plane in ("pod", "host"):
+        name = f"netprobe-agent-{plane}"
+        guarded.apply(STAGING, account | {"metadata": {"name": name, "namespace": "netprobe"}})
+        for overlay in ("spoke", "spoke-net-raw"):
+            agent = agent_pod(overlay, plane)
+            agent["metadata"]["namespace"], agent["spec"]["serviceAccountName"] = "netprobe", name
+            assert "serverside-applied" in try_out(guarded, agent)
 
 
 def test_an_agent_with_raw_packets_does_not(served: Clusters) -> None:

@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from tests.e2e.cluster.client import ROOT, Clusters
+from tests.e2e.cluster.node_images import AGENT
 from tests.e2e.test_clusters import PROD, STAGING
 
 pytestmark = pytest.mark.timeout(400)
@@ -27,7 +28,7 @@ def visit(clusters: Clusters, *words: str | Path) -> str:
     ran = subprocess.run(
         [sys.executable, "-m", "netprobe", "verify", *map(str, (*own, *words))],
         capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False,
-        env=os.environ | {"COLUMNS": "80"},
+        env=os.environ | {"COLUMNS": "80", "NETPROBE_AGENT_IMAGE": AGENT.name},
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (2, ""), ran.stderr
     (line,) = ran.stderr.splitlines()
@@ -103,6 +104,7 @@ def test_every_cluster_that_refuses_is_in_the_line(clusters: Clusters, tmp_path:
             [sys.executable, "-m", "netprobe", "verify", f"--kubeconfig={clusters.kubeconfigs[PROD]}",
              f"--context={PROD}", *map(str, changed(clusters, tmp_path, server="https://127.0.0.1:1"))],
             capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False,
+            env=os.environ | {"NETPROBE_AGENT_IMAGE": AGENT.name},
         )  # fmt: skip
         assert visits(clusters) == ["namespace/netprobe-verify-left"]
     finally:

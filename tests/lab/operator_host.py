@@ -16,9 +16,11 @@ from netprobe.discovery.inventory.file import dump_inventory
 from netprobe.model.inventory import Inventory
 from tests.lab.namespaces import Host
 from tests.lab.sshd import Keys, Server
+from tests.unit.authority import Authority
 
-HUB = "nats://10.1.0.1:4222"
+HUB = "tls://10.1.0.1:4222"
 """On the operator's own host."""
+HUB_ADDRESS = "10.1.0.1"
 
 
 @dataclass
@@ -34,6 +36,8 @@ class OperatorHost:
         seed, public = new_user()
         write_seed(self.seed, seed)
         self.bus_keys.write_text(json.dumps({"agents": {}, "operators": [public]}))
+        self.authority = Authority(self.folder)
+        self.certificate, self.key = self.authority.sign("bus", host=HUB_ADDRESS)
 
     @property
     def path(self) -> Path:
@@ -53,7 +57,7 @@ class OperatorHost:
     @property
     def on_bus(self) -> list[str]:
         """How a command speaks with the collector."""
-        return ["--bus", HUB, "--seed", str(self.seed)]
+        return ["--bus", HUB, "--ca", str(self.authority.file), "--seed", str(self.seed)]
 
     def command(self, *words: str) -> list[str]:
         return self.ops.command(
@@ -68,14 +72,16 @@ class OperatorHost:
     def deploy(self, *names: str) -> list[str]:
         """The words of a deployment."""
         path, keys = str(self.path), str(self.bus_keys)
-        return ["sites", "deploy", *names, "--inventory", path, "--bus", HUB, "--keys", keys]
+        bus = ["--bus", HUB, "--ca", str(self.authority.file)]
+        return ["sites", "deploy", *names, "--inventory", path, *bus, "--keys", keys]
 
     def collector(self) -> list[str]:
         """The words of a collector with an interval of one second."""
         data, keys = str(self.folder / "data"), str(self.bus_keys)
-        listen = HUB.removeprefix("nats://")
+        listen = HUB.removeprefix("tls://")
+        tls = ["--tls-certificate", str(self.certificate), "--tls-key", str(self.key)]
         words = ["--inventory", str(self.path), "--data", data, "--listen", listen, "--keys", keys]
-        return ["collector", *words, "--interval", "1"]
+        return ["collector", *words, *tls, "--interval", "1"]
 
     @contextmanager
     def running(self, *words: str, log: str) -> Iterator[Path]:

@@ -82,6 +82,7 @@ def configure(keys: Keys, name: str, key: Path) -> Path:
         f"HostKey {key}\nAuthorizedKeysFile {keys.client}.pub\nStrictModes no\nUsePAM no\n"
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nPidFile none\n"
         f"TrustedUserCAKeys {keys.authority}.pub\n"
+        "LogLevel DEBUG1\nAcceptEnv LC_*\n"  # what a client asks for is seen
         "Subsystem sftp internal-sftp\n"  # MaxStartups stays at its default, as people have it
     )
     return path

@@ -16,7 +16,7 @@ from netprobe.model.names import ClusterName, NodeName
 from netprobe.model.ssh import SshAccess
 from netprobe.workflows.host_deployment import add_key
 from tests.lab.namespaces import Host, Namespaces
-from tests.lab.operator_host import HUB, OperatorHost
+from tests.lab.operator_host import OperatorHost
 from tests.lab.sshd import Keys, Server, need_sshd
 from tests.patience import wait_until
 
@@ -74,7 +74,7 @@ def serving(meeting: Meeting, host: Host, plane: str, address: str) -> Iterator[
     seed, public = new_user()
     write_seed(folder / "seed", seed)
     add_key(meeting.bus_keys, {name: public})
-    words = ["--agent", name, "--bus", HUB, "--seed", str(folder / "seed"), "--address", address]
+    words = ["--agent", name, *meeting.on_bus[:4], "--seed", str(folder / "seed"), "--address", address]
     with (folder / "log").open("w") as log:
         process = host.popen(*_SERVE, *words, "--spool", str(folder / "spool"), stdout=log, stderr=log)
         try:

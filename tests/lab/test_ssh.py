@@ -209,3 +209,35 @@ def test_the_configuration_is_honoured_but_cannot_switch_the_check_of_keys_off(
     told = way.ask({"pinned": SshAccess(pinned), "unknown": SshAccess(unknown)}, config=str(config))
     assert "Linux" in str(told["pinned"])
     assert str(told["unknown"]).startswith("short: its host key is not known")
+
+
+def test_the_configuration_can_neither_lend_our_agent_nor_send_our_environment(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these was obeyed once: the gateway that was asked could have used the keys of who asked."""
+    config = tmp_path / "config"
+    config.write_text(
+        "Host *\n  ForwardAgent yes\n  SendEnv LC_SECRET\n  SetEnv LC_TOLD=told\n"
+        f"  IdentityFile {way.keys.client}\n"
+    )
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    monkeypatch.setenv("LC_SECRET", "ours")
+    before = way.bastion.log.read_text()
+    assert isinstance(way.ask({"b": SshAccess(way.to_bastion.target)}, config=str(config))["b"], list)
+    said = way.bastion.log.read_text().removeprefix(before)
+    assert "auth-agent-req" not in said
+    assert "req env" not in said
+
+
+def test_a_jump_that_the_inventory_does_not_declare_is_not_taken(way: Way, tmp_path: Path) -> None:
+    """Its host key would not be checked: UserKnownHostsFile says so."""
+    config = tmp_path / "config"
+    config.write_text(
+        "Host 10.2.0.2\n  ProxyJump 10.1.0.2\nHost *\n  UserKnownHostsFile none\n"
+        f"  StrictHostKeyChecking no\n  User root\n  IdentityFile {way.keys.client}\n"
+    )
+    before = way.bastion.log.read_text()
+    undeclared = replace(way.to_inner, jumps=())
+    said = str(way.ask({"inner": undeclared}, config=str(config))["inner"])
+    assert "10.2.0.2: Network is unreachable" in said
+    assert way.bastion.log.read_text() == before

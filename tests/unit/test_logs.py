@@ -16,7 +16,7 @@ import pytest
 
 from netprobe import logs
 from netprobe.bus.connection import open_connection
-from netprobe.bus.keys import new_user
+from netprobe.bus.keys import new_user, write_seed
 from netprobe.bus.login import TokenLogin
 from netprobe.errors import InputError, NetprobeError, SystemRefusedError
 from netprobe.logs import LogSettings, choose_settings
@@ -144,7 +144,7 @@ async def test_collector_agent_and_operator_log_no_secret(tmp_path: Path) -> Non
         json.dumps({"agents": {"prod/w1/host": agent}, "operators": [operator]})
     )
     for name, seed in (("agent.seed", agent_seed), ("operator.seed", operator_seed)):
-        (tmp_path / name).write_text(seed)
+        write_seed(tmp_path / name, seed)
         (tmp_path / name).chmod(0o600)
     data = tmp_path / "data"
     collector = running(

@@ -34,6 +34,7 @@ class CollectorOptions:
     listen: str
     bus_addresses: str
     http: str | None
+    metrics_token: Path | None
     keys: Path | None
     interval: float
     keep: float
@@ -56,6 +57,7 @@ def run_collector_service(asked: CollectorOptions) -> None:
         interval_ns=round(asked.interval * SECOND_NS), keep_ns=round(asked.keep * HOUR_NS),
         epoch_intervals=asked.epoch, history_url=asked.history, clusters=asked.registered, flat=asked.flat,
         http=Listen.parse(asked.http) if asked.http is not None else None,
+        metrics_token=asked.metrics_token,
         tls=read_server_tls(asked.tls_certificate, asked.tls_key, asked.tls_client_ca),
     )  # fmt: skip
     most = dict(asked.budgets)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from netprobe.bus.connection import expect_url
+from netprobe.bus.encryption import expect_encrypted
 from netprobe.cli.actions.installation import SelectedContexts, open_targets, read_selection
 from netprobe.cli.options.clusters import ContextSelection
+from netprobe.cli.options.images import expect_image
 from netprobe.deploy.install.bus_endpoint import find_outer_bus
 from netprobe.deploy.install.installation import (
     InstallTarget,
@@ -17,6 +18,7 @@ from netprobe.deploy.install.installation import (
     install_hub,
     install_reader,
     register,
+    retire_old_reader,
 )
 from netprobe.deploy.install.objects import (
     BUS_NAME,
@@ -42,9 +44,11 @@ def run_install(
     servers: Sequence[str], wait_s: float,
 ) -> int:  # fmt: skip
     """Install or update; 0 all agents report, 1 some do not."""
+    expect_image(images.agent, where="--agent-image")
+    expect_image(images.collector, where="--collector-image")
     chosen = read_selection(selection, hub)
     if bus is not None:
-        expect_url(bus)
+        expect_encrypted(bus, where="--bus")
     return asyncio.run(_install(chosen, images, bus, expose, _servers(servers), wait_s))
 
 
@@ -91,6 +95,7 @@ async def _put(
         *(install_reader(target, is_hub=target is hub, say=echo) for target in wanted)
     )
     await register(hub.api, {key: value for each in entries for key, value in each.items()})
+    await asyncio.gather(*(retire_old_reader(target, say=echo) for target in wanted))
     urls = {target.name: bus if target is not hub and bus else _INNER_BUS for target in wanted}
     await asyncio.gather(
         *(install_agents(target, authority, urls[target.name], images, say=echo) for target in wanted)

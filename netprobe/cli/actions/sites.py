@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from netprobe.bus.login import ServerTrust
 from netprobe.cli.actions.output import print_view
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.render.terminal.sites import (
@@ -45,13 +46,24 @@ def run_status(names: tuple[str, ...], path: Path, *, target: str | None, at_onc
     return 0 if all(row.error is None for row in rows) else 1
 
 
-def run_deploy(names: tuple[str, ...], path: Path, *, bus: str, keys: Path, at_once: int, form: str) -> int:
+def run_deploy(
+    names: tuple[str, ...], path: Path, *, bus: str, ca: Path | None, keys: Path, at_once: int, form: str
+) -> int:
     """Install or replace the agent of each host; 0 all have it, 1 one has not."""
     inventory = load_inventory(path)
     hosts = find_hosts(inventory, names)
     agents = find_agents(inventory, hosts)
-    results = deploy_agents(hosts, agents, DeployOptions(bus, keys, inventory.agent_port), at_once=at_once)
+    options = DeployOptions(bus, keys, inventory.agent_port, read_authority(ca))
+    results = deploy_agents(hosts, agents, options, at_once=at_once)
     return _print_results(results, form, done="deployed")
+
+
+def read_authority(ca: Path | None) -> bytes:
+    """The certificates in *ca*, which must be usable as such; empty without a file."""
+    if ca is None:
+        return b""
+    ServerTrust(ca).context()
+    return ca.read_bytes()
 
 
 def run_remove(names: tuple[str, ...], path: Path, *, at_once: int, form: str) -> int:

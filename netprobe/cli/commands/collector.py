@@ -23,6 +23,9 @@ _FILE = click.Path(path_type=Path)
                    "they see of names and services.")  # fmt: skip
 @click.option("--http", metavar="HOST:PORT",
               help="Serve /metrics (Prometheus), /healthz and /readyz there.")  # fmt: skip
+@click.option("--metrics-token", type=_FILE, metavar="FILE",
+              help="Show /metrics to those who send this file's content as bearer token; without it, to "
+                   "programs on this machine.")  # fmt: skip
 @click.option("--keys", type=_FILE, metavar="FILE",
               help="Public keys of operators, and of agents without a token (JSON).")  # fmt: skip
 @click.option("--tls-certificate", type=_FILE, metavar="FILE", help="The bus uses TLS with this certificate.")

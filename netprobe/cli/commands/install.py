@@ -26,9 +26,10 @@ def _components() -> Iterable[str]:
               "tls://bus.example:4222. Default: the address of the bus's Service.")  # fmt: skip
 @click.option("--expose", type=click.Choice(["ClusterIP", "NodePort", "LoadBalancer"]),
               help="Type of the bus's Service. Default: LoadBalancer if a cluster needs it.")  # fmt: skip
-@click.option("--agent-image", default="", metavar="IMAGE", help="Use this image instead of the manifests'.")
-@click.option("--collector-image", default="", metavar="IMAGE",
-              help="Use this image instead of the manifests'.")  # fmt: skip
+@click.option("--agent-image", default="", metavar="IMAGE", envvar="NETPROBE_AGENT_IMAGE", show_envvar=True,
+              help="The agents' image, in a registry of yours.")  # fmt: skip
+@click.option("--collector-image", default="", metavar="IMAGE", envvar="NETPROBE_COLLECTOR_IMAGE",
+              show_envvar=True, help="The collector's image, in a registry of yours.")  # fmt: skip
 @click.option("--with", "extras", type=RegistryChoice(_components), multiple=True,
               help="A component of the manifests; may be repeated. Give it at each install.")  # fmt: skip
 @click.option("--api-server", "servers", multiple=True, metavar="CONTEXT=URL",

@@ -64,6 +64,9 @@ def status(
 @_host_options
 @click.option("--bus", metavar="URL", envvar="NETPROBE_BUS", show_envvar=True, required=True,
               help="The collector's bus as the agents reach it.")  # fmt: skip
+@click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", envvar="NETPROBE_CA", show_envvar=True,
+              help="CA certificates that may have signed the bus's; each agent gets them. "
+                   "Default: those of each host's system.")  # fmt: skip
 @click.option("--keys", type=click.Path(path_type=Path), required=True, metavar="FILE",
               help="The collector's keys file; each agent's new public key is added to it.")  # fmt: skip
 def deploy(
@@ -74,6 +77,7 @@ def deploy(
     at_once: int,
     form: str,
     bus: str,
+    ca: Path | None,
     keys: Path,
 ) -> None:
     """Install our agent on hosts, or replace it: unprivileged, with NET_RAW only.
@@ -83,7 +87,7 @@ def deploy(
     """
     from netprobe.cli.actions.sites import run_deploy
 
-    context.exit(run_deploy(names, path, bus=bus, keys=keys, at_once=at_once, form=form))
+    context.exit(run_deploy(names, path, bus=bus, ca=ca, keys=keys, at_once=at_once, form=form))
 
 
 @sites.command()

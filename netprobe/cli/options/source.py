@@ -70,6 +70,7 @@ class Source:
         return self._find_bus()
 
     def _find_bus(self) -> Access:
+        from netprobe.bus.keys import read_seed
         from netprobe.bus.login import ServerTrust
         from netprobe.bus.operator import Access
 
@@ -81,16 +82,13 @@ class Source:
             return find_access(self.lab) if self.lab else find_access()
         if self.seed is None:
             raise InputError("--bus needs --seed FILE, your operator key")
-        url = self.url
+        at = ""
         if self.forwards is not None:
             from netprobe.workflows.ssh_forwards import lead_bus
 
-            url = lead_bus(url, self.forwards)
-        try:
-            trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
-            return Access(url, self.seed.read_text().strip(), trust)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the seed cannot be read: {error}", where=str(self.seed)) from error
+            at = lead_bus(self.url, self.forwards)
+        trust = ServerTrust(self.ca, self.certificate) if self.ca or self.certificate else None
+        return Access(self.url, read_seed(self.seed), trust, at)
 
 
 def source_options(command: Callable[..., R]) -> Callable[..., R]:

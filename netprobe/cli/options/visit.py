@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from netprobe import __version__
 from netprobe.cli.options.clusters import ContextSelection, context_options
 from netprobe.model.units import SECOND_NS
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from netprobe.workflows.visit.session import VisitSettings
 
 R = TypeVar("R")
-IMAGE = f"ghcr.io/netprobe/netprobe-agent:{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,11 @@ class VisitOptions:
         return self.selection.is_given
 
     def settings(self) -> VisitSettings:
-        """How clusters are visited."""
+        """How clusters are visited; `InputError` where no image is named."""
+        from netprobe.cli.options.images import expect_image
         from netprobe.workflows.visit.session import VisitSettings
 
+        expect_image(self.image, where="--image")
         return VisitSettings(self.image, self.rounds, self.interval_ns, self.patience_s)
 
 
@@ -59,8 +59,8 @@ def visit_options(command: Callable[..., R]) -> Callable[..., R]:
         context_options,
         click.option("--report", type=click.Path(path_type=Path), metavar="DIR",
                      help="Also write reports and pictures of the visit to DIR."),
-        click.option("--image", default=IMAGE, show_default=True, envvar="NETPROBE_AGENT_IMAGE",
-                     show_envvar=True, metavar="IMAGE", help="The agents' image."),
+        click.option("--image", default="", envvar="NETPROBE_AGENT_IMAGE", show_envvar=True, metavar="IMAGE",
+                     help="The agents' image, in a registry of yours; needed for a visit."),
         click.option("--rounds", type=click.IntRange(3, 1000), default=8, show_default=True, metavar="N",
                      help="How often every check runs."),
         click.option("--interval", type=click.FloatRange(1.0, 60), default=2.0, show_default=True,

@@ -7,6 +7,7 @@ untrusted.
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from enum import StrEnum
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from netprobe.bus.encryption import expect_encrypted, expect_url
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.errors import HostOutputError, SshError
 from netprobe.discovery.ssh.status import read_platform
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 PATIENCE_S = 300.0
 """For an installation: 22 MB over a slow link."""
 _BUS = re.compile(r"(nats|tls|ws|wss)://[A-Za-z0-9\[\]._:%-]+")
+MOST_CA_BYTES = 64 * 1024
+"""Of an authority's certificates: a few, not a system's whole store."""
 _AGENT = re.compile(r"[A-Za-z0-9._/-]+")
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FACT = re.compile(r"(placed|sha256|agent|bus|port|runs)=([\x21-\x7e]{0,300})")
+_FACT = re.compile(r"(placed|sha256|agent|bus|at|port|runs)=([\x21-\x7e]{0,300})")
 
 
 class RunMode(StrEnum):
@@ -50,6 +54,8 @@ class InstalledAgent:
     bus: str
     sha256: str
     runs: RunMode
+    at: str = ""
+    """``IP:PORT`` where it finds the bus instead; empty where it goes there by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,30 @@ class AgentDeployment:
     bus: str
     port: int
     seed: str = field(repr=False)
+    ca: bytes = b""
+    """Certificates that may have signed the bus's (PEM); empty for those of the host's system."""
+    bus_port: int | None = None
+    """Port of the host's loopback where a tunnel ends that leads to the bus; None for no tunnel.
+
+    Any user of the host may listen there while the tunnel is away, so this needs TLS.
+    """
 
     def __post_init__(self) -> None:
+        if self.bus_port is None:
+            expect_url(self.bus, where="--bus")
+        else:
+            expect_encrypted(self.bus, where="--bus")
         if not _BUS.fullmatch(self.bus):
-            raise InputError(f"{self.bus!r} is not a bus address such as nats://host:4222", where="--bus")
+            raise InputError(f"{self.bus!r} is not a bus address such as tls://host:4222", where="--bus")
+        if len(self.ca) > MOST_CA_BYTES:
+            raise InputError(f"holds more than {MOST_CA_BYTES // 1024} KiB", where="--ca")
         if not _AGENT.fullmatch(str(self.agent)) or not _SEED.fullmatch(self.seed):
             raise InputError(f"{self.agent}: its name or seed contains invalid characters")
+
+    @property
+    def at(self) -> str:
+        """``IP:PORT`` where the agent finds the bus; empty where it goes there by name."""
+        return f"127.0.0.1:{self.bus_port}" if self.bus_port else ""
 
 
 async def find_platform_of(host: SshHost) -> Platform | None:
@@ -76,8 +100,10 @@ async def find_platform_of(host: SshHost) -> Platform | None:
 
 async def install_agent(host: SshHost, deployment: AgentDeployment, archive: Archive) -> InstalledAgent:
     """Install or replace the agent; a failure leaves what was there before. Raises `SshError`."""
-    arguments = ("install", archive.sha256, str(deployment.agent), deployment.bus, str(deployment.port))
-    placed = await _run(host, arguments, stdin=f"{deployment.seed}\n".encode() + archive.content)
+    told = (str(deployment.agent), deployment.bus, str(deployment.port), deployment.at)
+    secrets = f"{deployment.seed}\n{base64.b64encode(deployment.ca).decode()}\n"
+    arguments = ("install", archive.sha256, *told)
+    placed = await _run(host, arguments, stdin=secrets.encode() + archive.content)
     if placed is None or placed.sha256 != archive.sha256:
         raise HostOutputError("after the installation the host reports another agent")
     return placed
@@ -120,5 +146,5 @@ def parse_agent_state(output: bytes) -> InstalledAgent | None:
             return None
         case {"placed": "yes", "agent": agent, "bus": bus, "sha256": sha256, "runs": runs}:
             if runs in set(RunMode) and _SHA256.fullmatch(sha256):
-                return InstalledAgent(agent, bus, sha256, RunMode(runs))
+                return InstalledAgent(agent, bus, sha256, RunMode(runs), facts.get("at", ""))
     raise HostOutputError("the agent's state: a field is missing or has an unknown value")

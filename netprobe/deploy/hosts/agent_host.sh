@@ -11,9 +11,10 @@ if [ "$(id -u)" = 0 ]; then
     root=yes home=/var/lib/netprobe-agent spool=/var/lib/netprobe-agent-spool staging=/run
 else
     root=no home=$HOME/.local/share/netprobe-agent spool=$HOME/.local/share/netprobe-agent-spool
-    staging=${XDG_RUNTIME_DIR:-/tmp}
+    staging=${XDG_RUNTIME_DIR:-$HOME/.local/share}
 fi
 unit=/etc/systemd/system/netprobe-agent.service
+turn=$staging/netprobe-agent.turn
 owner=64771 # a user that nothing else has: within what systemd keeps for its own dynamic users
 
 fail() {
@@ -25,11 +26,28 @@ has_systemd() { [ "$root" = yes ] && [ -d /run/systemd/system ]; }
 
 sweep() { rm -rf "$home".new "$home".old "$staging"/netprobe-agent.??????; }
 
-# Two of us at once would sweep each other's work. The agent must not inherit the lock: see start.
-lock() {
-    exec 9<"${home%/*}"
-    flock -n 9 || fail "another deploy is under way on this host"
+# What the agent is told of the bus beside its address.
+road() {
+    [ ! -s "$home/ca.crt" ] || printf ' --ca %s' "$home/ca.crt"
+    [ -z "$at" ] || printf ' --bus-at %s' "$at"
 }
+
+# Two of us at once would sweep each other's work. Whoever can open a file can lock it for ever, so the lock is a
+# folder that only its owner opens, where only its owner makes folders. It goes with us: who locked one that is
+# gone meanwhile tries again. The agent must not inherit it: see start.
+lock() {
+    mkdir -p "$staging"
+    for _ in 1 2 3 4 5; do
+        mkdir -m 700 "$turn" 2>/dev/null || :
+        [ -O "$turn" ] && [ ! -L "$turn" ] && [ "$(stat -c %a "$turn" 2>/dev/null)" = 700 ] || continue
+        exec 9<"$turn"
+        flock -n 9 || fail "another deploy is under way on this host"
+        [ "$(stat -L -c %d:%i /proc/self/fd/9)" != "$(stat -c %d:%i "$turn" 2>/dev/null)" ] || return 0
+    done
+    fail "$turn is not ours to lock: see who made it"
+}
+
+unlock() { rmdir "$turn"; }
 
 # The process that we started, if it still is the one.
 find_agent() {
@@ -47,7 +65,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-ExecStart=/usr/bin/env python3 $home/agent.pyz serve --agent $agent --bus $(printf %s "$bus" | sed s/%/%%/g) --port $port --seed %d/seed --spool %S/netprobe-agent-spool
+ExecStart=/usr/bin/env python3 $home/agent.pyz serve --agent $agent --bus $(printf %s "$bus" | sed s/%/%%/g) --port $port --seed %d/seed --spool %S/netprobe-agent-spool$(road)
 DynamicUser=yes
 LoadCredential=seed:$home/seed
 StateDirectory=netprobe-agent-spool
@@ -94,6 +112,8 @@ start() {
     mkdir -p -m 700 "$spool"
     set -- python3 "$home/agent.pyz" serve --agent "$agent" --bus "$bus" --port "$port" \
         --seed "$home/seed" --spool "$spool"
+    [ ! -s "$home/ca.crt" ] || set -- "$@" --ca "$home/ca.crt"
+    [ -z "$at" ] || set -- "$@" --bus-at "$at"
     if [ "$root" = yes ]; then
         chown -R "$owner:$owner" "$spool" "$home/seed"
         set -- setpriv --reuid "$owner" --regid "$owner" --clear-groups --no-new-privs \
@@ -123,16 +143,17 @@ halt() {
     kill -9 "$pid"
 }
 
-# SHA256 AGENT BUS PORT; on stdin the nkey seed on a line of its own, then the archive.
+# SHA256 AGENT BUS PORT AT; on stdin the nkey seed on a line of its own, the bus's authority as base64 on
+# another, which may be empty, then the archive.
 install() {
-    sum=$1 agent=$2 bus=$3 port=$4 switched=no
+    sum=$1 agent=$2 bus=$3 port=$4 at=$5 switched=no
     mkdir -p "${home%/*}"
     lock
     sweep
     stage=$(mktemp -d "$staging/netprobe-agent.XXXXXX")
-    trap 'rm -rf "$stage" "$home.new"; restore' EXIT
+    trap 'rm -rf "$stage" "$home.new"; restore; unlock' EXIT
     trap 'exit 1' HUP INT TERM PIPE
-    IFS= read -r seed || fail "the connection ended before anything arrived"
+    IFS= read -r seed && IFS= read -r ca || fail "the connection ended before anything arrived"
     cat >"$stage/agent.pyz"
     echo "$sum  $stage/agent.pyz" | sha256sum -c --status 2>/dev/null ||
         fail "the checksum is wrong: not all of the agent arrived"
@@ -140,7 +161,8 @@ install() {
     cp "$stage/agent.pyz" "$home.new/agent.pyz"
     python3 "$home.new/agent.pyz" --version >/dev/null || fail "the agent does not run with this host's Python"
     (umask 077 && printf '%s\n' "$seed" >"$home.new/seed")
-    printf 'sha256=%s\nagent=%s\nbus=%s\nport=%s\n' "$sum" "$agent" "$bus" "$port" >"$home.new/facts"
+    printf %s "$ca" | base64 -d >"$home.new/ca.crt" || fail "the bus's authority did not arrive whole"
+    printf 'sha256=%s\nagent=%s\nbus=%s\nat=%s\nport=%s\n' "$sum" "$agent" "$bus" "$at" "$port" >"$home.new/facts"
     halt
     [ ! -d "$home" ] || mv "$home" "$home.old"
     switched=yes
@@ -160,7 +182,7 @@ restore() {
         halt
         rm -rf "$home"
         mv "$home.old" "$home"
-        agent=$(fact agent) bus=$(fact bus) port=$(fact port)
+        agent=$(fact agent) bus=$(fact bus) at=$(fact at) port=$(fact port)
         start || :
     elif [ "$switched" = yes ]; then
         halt
@@ -169,7 +191,8 @@ restore() {
 }
 
 remove() {
-    [ ! -d "${home%/*}" ] || lock
+    lock
+    trap unlock EXIT
     halt
     sweep
     rm -rf "$home" "$spool" /var/lib/private/netprobe-agent-spool

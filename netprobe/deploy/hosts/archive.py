@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import io
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ _BELOW_ROOMS = ("__init__.py", "errors.py", "logs.py", "tasks.py")
 DISTRIBUTIONS = (
     "msgspec", "nats-py", "pynacl", "cffi", "h11", "h2", "hpack", "hyperframe", "dnspython", "numpy",
 )  # fmt: skip
-"""What ``netprobe[agent]`` installs, without :data:`UNUSED`; each of them has wheels."""
+"""What ``netprobe-fabric[agent]`` installs, without :data:`UNUSED`; each of them has wheels."""
 UNUSED = frozenset({"pycparser"})
 """Comes with the extra, but is read only while something is compiled (by cffi)."""
 _LEFT_OUT = ("/tests/", "/test/", "/__pycache__/", "/include/", "/_examples/", "/numpy/f2py/")
@@ -109,15 +110,13 @@ def _installed() -> Iterator[Part]:
                 yield file.as_posix(), file.read_binary()
 
 
-def _installed_version(name: str) -> str:
-    return _find_distribution(name).version
-
-
 def _find_distribution(name: str) -> importlib.metadata.Distribution:
     try:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError as error:
-        raise SystemRefusedError(f"{name} is not installed here: pip install 'netprobe[agent]'") from error
+        raise SystemRefusedError(
+            f"{name} is not installed here: pip install 'netprobe-fabric[agent]'"
+        ) from error
 
 
 def _is_wanted(name: str) -> bool:
@@ -132,17 +131,42 @@ def _unpack(wheel: Path) -> Iterator[Part]:
                 yield name, packed.read(name)
 
 
+def find_lock() -> Path:
+    """The agent's lock file: in the package of an installed wheel, else in the tree."""
+    package = Path(__file__).parent
+    for file in (package / "requirements.lock", package.parents[2] / "agents" / "requirements.lock"):
+        if file.is_file():
+            return file
+    raise SystemRefusedError("the agent's requirements.lock is not part of this installation")
+
+
+def locked_libraries(lock: str) -> str:
+    """The entries of *lock* that an archive holds: versions, and the hashes of all their files; pure."""
+    entries = re.split(r"\n(?=[\w.-]+==)", lock)
+    found = {entry.partition("==")[0].lower(): entry for entry in entries if "==" in entry}
+    missing = [name for name in DISTRIBUTIONS if name not in found]
+    if missing:
+        raise SystemRefusedError(f"{', '.join(missing)} is not in the agent's lock file")
+    return "\n".join(found[name] for name in DISTRIBUTIONS) + "\n"
+
+
 def _download(fits: Platform, folder: Path) -> None:
-    """Fetch wheels for another platform, of the very versions that are installed here."""
-    wanted = [f"{name}=={_installed_version(name)}" for name in DISTRIBUTIONS]
+    """Fetch wheels for another platform, each with a hash of the lock file: the index is not trusted.
+
+    The versions are those of the agent's image.
+    """
+    wanted = folder / "requirements.txt"
+    wanted.write_text(locked_libraries(find_lock().read_text()))
     kinds = [f"manylinux_2_{minor}_{fits.machine}" for minor in (28, 27, 26, 17)]
     platforms = [word for kind in (*kinds, f"manylinux2014_{fits.machine}") for word in ("--platform", kind)]
     version = ".".join(map(str, fits.python))
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     chosen = ["--only-binary=:all:", "--implementation", "cp", "--python-version", version, *platforms]
     done = subprocess.run(  # noqa: S603 - every word is ours or a version number
-        [*pip, *chosen, "--dest", str(folder), *wanted], capture_output=True, text=True, check=False
-    )
+        [*pip, *chosen, "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        said = done.stderr.strip().splitlines() or ["pip failed"]
+        why = next((line.strip() for line in said if "DO NOT MATCH THE HASHES" in line), said[-1])
         raise SystemRefusedError(f"no libraries for {fits}: {why}")

@@ -7,9 +7,9 @@ itself and hinders no other.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,13 +23,11 @@ from netprobe.deploy.install.objects import AgentSettings, Images
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.schema import Named
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.errors import SystemRefusedError
+from netprobe.discovery.k8s.token_request import request_token
 from netprobe.model.names import ClusterName
 from netprobe.wire.clusters import RegisteredDoc
 from netprobe.wire.manifests import Manifest
 
-_TOKEN_WAIT_S = 30.0
-_POLL_S = 0.3
 _SECRETS = f"/api/v1/namespaces/{objects.NAMESPACE}/secrets"
 _OWN_NAMES = (
     "netprobe-bus", "netprobe-bus.netprobe", "netprobe-bus.netprobe.svc",
@@ -76,6 +74,7 @@ async def install_hub(
     shown = sign_server(authority, (*_OWN_NAMES, *names), now=now)
     operators = await _read_secret(api, objects.OPERATORS_SECRET) or _new_operators(authority)
     clusters = await _read_secret(api, objects.CLUSTERS_SECRET) or {}
+    metrics = await _read_secret(api, objects.METRICS_SECRET) or {"token": secrets.token_hex(32).encode()}
     await apply_all(
         api,
         [
@@ -83,6 +82,7 @@ async def install_hub(
             _pair_secret(objects.TLS_SECRET, shown),
             objects.secret(objects.OPERATORS_SECRET, operators),
             objects.secret(objects.CLUSTERS_SECRET, clusters),
+            objects.secret(objects.METRICS_SECRET, metrics),
             *objects.collector_objects(images, service=service),
         ],
     )
@@ -96,11 +96,16 @@ async def install_reader(target: InstallTarget, *, is_hub: bool, say: Say) -> di
     issuer = await read_issuer(target.api)
     file = f"{target.name}.kubeconfig"
     doc = RegisteredDoc(
-        target.name, issuer.name, issuer.keys, kubeconfig="" if is_hub else file, in_cluster=is_hub
-    )
+        target.name, issuer.name, issuer.keys, kubeconfig="" if is_hub else file, in_cluster=is_hub,
+        account="" if is_hub else objects.READER,
+    )  # fmt: skip
     entries = {f"{target.name}.yaml": msgspec.json.encode(doc)}
     if not is_hub:
-        entries[file] = _kubeconfig(target, await _wait_for_token(target))
+        token = await request_token(
+            target.api, objects.READER, namespace=objects.NAMESPACE, lifetime_s=objects.READER_TOKEN_S,
+            bound_to=objects.READER_LEASE,
+        )  # fmt: skip
+        entries[file] = _kubeconfig(target, token)
     say(f"{target.name}: signs with {len(issuer.keys)} key(s) of {issuer.name}")
     return entries
 
@@ -109,6 +114,16 @@ async def register(hub: ClusterApi, entries: dict[str, bytes]) -> None:
     """Add *entries* to the hub's registry; existing entries stay."""
     known = await _read_secret(hub, objects.CLUSTERS_SECRET) or {}
     await apply_all(hub, [objects.secret(objects.CLUSTERS_SECRET, known | entries)])
+
+
+async def retire_old_reader(target: InstallTarget, *, say: Say) -> None:
+    """Delete the Secret of earlier builds, and with it a token that never expired."""
+    try:
+        await target.api.delete(f"{_SECRETS}/{objects.OLD_READER_SECRET}")
+    except ApiRefusedError as error:
+        say(
+            f"{target.name}: delete the Secret {objects.OLD_READER_SECRET}: its token never expires ({error})"
+        )
 
 
 async def unregister(hub: ClusterApi, names: Iterable[ClusterName]) -> None:
@@ -149,27 +164,13 @@ def _new_operators(authority: CertificatePair) -> dict[str, bytes]:
     return {"keys.json": keys.encode(), "seed": seed.encode(), "ca.crt": authority.certificate}
 
 
-async def _wait_for_token(target: InstallTarget) -> bytes:
-    """The reader's token, once the control plane has written it."""
-    try:
-        async with asyncio.timeout(_TOKEN_WAIT_S):
-            while True:
-                token = (await _read_secret(target.api, objects.READER_SECRET) or {}).get("token")
-                if token:
-                    return token
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError as error:
-        told = f"its control plane wrote no token into the Secret {objects.READER_SECRET}"
-        raise SystemRefusedError(f"{target.api.context}: {told} within {_TOKEN_WAIT_S:g} s") from error
-
-
-def _kubeconfig(target: InstallTarget, token: bytes) -> bytes:
+def _kubeconfig(target: InstallTarget, token: str) -> bytes:
     cluster = {"server": target.server} | ({"certificate-authority-data": target.ca} if target.ca else {})
     name = str(target.name)
     document = {
         "apiVersion": "v1", "kind": "Config", "current-context": name,
         "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": {"token": token.decode()}}],
+        "users": [{"name": name, "user": {"token": token}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
     }  # fmt: skip
     return json.dumps(document).encode()

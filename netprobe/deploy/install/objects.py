@@ -26,14 +26,26 @@ CLUSTERS_SECRET = "netprobe-clusters"  # noqa: S105 - names, no secrets
 TLS_SECRET = "netprobe-bus-tls"  # noqa: S105
 AUTHORITY_SECRET = "netprobe-bus-authority"  # noqa: S105
 OPERATORS_SECRET = "netprobe-operators"  # noqa: S105
-READER_SECRET = "netprobe-reader"  # noqa: S105
+READER = "netprobe-reader"
+"""The account with which the hub reads another cluster."""
+READER_LEASE = "netprobe-reader-lease"
+"""The Secret without content that the reader's tokens are bound to."""
+OLD_READER_SECRET = "netprobe-reader"  # noqa: S105
+"""Of builds whose reader had a token that never expires."""
+METRICS_SECRET = "netprobe-metrics"  # noqa: S105
+READER_TOKEN_S = 7 * 24 * 3_600
+"""Life of a reader's token: so long a hub may be away until `netprobe install` has to give it another one."""
 EXTRAS = (
     "availability", "flat", "net-raw", "network-policy", "persistent", "prometheus-rule", "service-monitor",
 )  # fmt: skip
 """Components of ``manifests/`` that an installation may have; certificates, it makes itself."""
 _COMPONENT = "app.kubernetes.io/component"
 _OF_THE_HUB = frozenset({"collector", "metrics"})
-_PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
+_PLURALS = {
+    "NetworkPolicy": "networkpolicies",
+    "PriorityClass": "priorityclasses",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ _NEEDED = (
     ("namespaces", "", ""),
     ("clusterroles", "rbac.authorization.k8s.io", ""),
     ("clusterrolebindings", "rbac.authorization.k8s.io", ""),
+    ("validatingadmissionpolicies", "admissionregistration.k8s.io", ""),
+    ("validatingadmissionpolicybindings", "admissionregistration.k8s.io", ""),
+    ("roles", "rbac.authorization.k8s.io", NAMESPACE),
+    ("rolebindings", "rbac.authorization.k8s.io", NAMESPACE),
     ("serviceaccounts", "", NAMESPACE),
     ("secrets", "", NAMESPACE),
     ("configmaps", "", NAMESPACE),
@@ -41,7 +45,10 @@ async def check_clusters(
         added = (*extras, *(of_the_hub if api is apis[0] else ()))
         needed = dict.fromkeys((*_NEEDED, *map(_need_of, added)))
         await _expect_served(api, added)
-        await expect_allowed(api, (RequiredAccess(verb, *what) for what in needed))
+        acts = [RequiredAccess(verb, *what) for what in needed]
+        if verb == "create":  # the token with which the hub reads this cluster
+            acts.append(RequiredAccess(verb, "serviceaccounts", "", NAMESPACE, "token"))
+        await expect_allowed(api, acts)
         await _expect_own_namespace(api)
 
     await check_each(apis, check)

@@ -112,6 +112,14 @@ class ClusterApi:
         async with self._ask(path, query, method="PATCH", body=document, total_s=REQUEST_S) as response:
             return self.decode(await response.read(), kind, path)
 
+    async def merge(self, path: str, document: Mapping[str, object], kind: type[T]) -> T:
+        """Change only those fields of the object *path* that *document* names (RFC 7386)."""
+        content = "application/merge-patch+json"
+        async with self._ask(
+            path, {}, method="PATCH", body=document, content=content, total_s=REQUEST_S
+        ) as response:
+            return self.decode(await response.read(), kind, path)
+
     async def delete(self, path: str) -> None:
         """Delete the object *path*; it may be gone already."""
         try:
@@ -166,13 +174,14 @@ class ClusterApi:
         silent_s: float | None = None,
         method: str = "GET",
         body: Mapping[str, object] | None = None,
+        content: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         limits = aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S, sock_read=silent_s)
         try:
-            response = await self._send(method, path, query, body, limits)
+            response = await self._send(method, path, query, body, limits, content)
             if response.status == 401 and await self._renew():
                 response.release()
-                response = await self._send(method, path, query, body, limits)
+                response = await self._send(method, path, query, body, limits, content)
             try:
                 if response.status >= 400:
                     raise self._refusal(response.status, await response.read(), path)
@@ -190,9 +199,11 @@ class ClusterApi:
         query: Mapping[str, str | int],
         body: Mapping[str, object] | None,
         limits: aiohttp.ClientTimeout,
+        content: str = "",
     ) -> aiohttp.ClientResponse:
         self.calls += 1
-        given = {"Accept": "application/json, */*", "Content-Type": _CONTENT.get(method, "application/json")}
+        content = content or _CONTENT.get(method, "application/json")
+        given = {"Accept": "application/json, */*", "Content-Type": content}
         method, url, headers, sent, _ = await self._client.param_serialize(
             method, path, query_params=list(query.items()), auth_settings=["BearerToken"],
             header_params=given, body=body,

@@ -56,6 +56,21 @@ KINDS = (
     ObjectKind("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", schema.ServiceCidr),
 )
 
+_UNUSED_WHILE_WATCHING = frozenset({"networkpolicies"})
+"""Shown to people who ask for a cluster; no plan and no verdict of a collector depends on them."""
+
+
+def watched_kinds(namespace: str) -> tuple[ObjectKind, ...]:
+    """What a collector reads of a cluster whose agents are in *namespace*: pods there, and nowhere else.
+
+    The manifests grant exactly this.
+    """
+    return tuple(
+        replace(kind, path=f"/api/v1/namespaces/{namespace}/pods") if kind.name == "pods" else kind
+        for kind in KINDS
+        if kind.name not in _UNUSED_WHILE_WATCHING
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterObjects:

@@ -74,12 +74,14 @@ class ClusterWatch:
         *,
         place: ClusterPlace | None = None,
         pace: WatchSettings | None = None,
+        kinds: tuple[ObjectKind, ...] = KINDS,
     ) -> None:
         self._api = api
         self._name = name
         self._place = place
         self._deliver = deliver
         self._pace = pace or WatchSettings()
+        self._kinds = kinds
         self._known: dict[str, dict[str, Any]] = {}
         self._denied: set[str] = set()
         self._away: dict[str, str] = {}
@@ -99,7 +101,7 @@ class ClusterWatch:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tell())
             tasks.create_task(self._follow_served())
-            for kind in KINDS:
+            for kind in self._kinds:
                 tasks.create_task(self._follow(kind))
 
     async def _tell(self) -> None:
@@ -114,7 +116,7 @@ class ClusterWatch:
                 last = now
 
     def _is_complete(self) -> bool:
-        kinds = {kind.name for kind in KINDS}
+        kinds = {kind.name for kind in self._kinds}
         return bool(self._served.version) and kinds == set(self._known) | self._denied
 
     def _watched(self) -> WatchedCluster:
@@ -124,7 +126,7 @@ class ClusterWatch:
             self._served.groups,
             self._served.identity,
             by_kind,
-            unread=tuple(kind.name for kind in KINDS if kind.name in self._denied),
+            unread=tuple(kind.name for kind in self._kinds if kind.name in self._denied),
         )
         return WatchedCluster(parse_cluster(self._name, read, self._place), self.away)
 

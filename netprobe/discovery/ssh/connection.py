@@ -227,7 +227,10 @@ async def _enter(
     options |= {"port": hop.port} if hop.port else {}
     options |= {"client_keys": [_key_of(hop)]} if hop.key else {}
     options |= {} if access.agent else {"agent_path": None}
-    options |= {"tunnel": before} if before is not None else {}
+    # Whatever ~/.ssh/config says: no agent of ours and nothing of our environment goes to a host, and the way
+    # there is the one that was declared: ProxyJump would make another, with a host key check that
+    # UserKnownHostsFile can switch off. An empty tuple is the library's word for "as the configuration says".
+    options |= {"agent_forwarding": False, "send_env": [], "env": {}, "tunnel": before}
     connect = partial(
         asyncssh.connect, hop.host, preferred_auth="publickey", client_version="netprobe", **options
     )

@@ -70,7 +70,7 @@ async def test_an_agent_keeps_trying_whatever_answers() -> None:
 )
 async def test_what_is_no_address_is_refused(url: str) -> None:
     seed, _ = new_user()
-    with pytest.raises(InputError, match="is not an address such as nats://host:4222"):
+    with pytest.raises(InputError, match="is not an address such as tls://host:4222"):
         await open_connection(url, login=SeedLogin(seed), name="test")
     with pytest.raises(InputError):
         await AgentBus.connect(url, agent=PROD, login=SeedLogin(seed))

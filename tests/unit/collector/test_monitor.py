@@ -36,8 +36,8 @@ async def tell(accept: str) -> tuple[bytes, str]:
     return b"x 1\n", "text/plain"
 
 
-async def get(url: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
+async def get(url: str, **headers: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as response:
         return response.status, await response.text()
 
 
@@ -50,6 +50,38 @@ async def test_alive_and_ready_are_two_things() -> None:
         assert await get(f"{url}/readyz") == (200, "ok\n")
         assert await get(f"{url}/metrics") == (200, "x 1\n")
         assert (await get(f"{url}/other"))[0] == 404
+
+
+async def test_metrics_are_for_those_who_show_the_token_and_health_is_for_everybody(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    async with open_monitor(LOCAL, MonitorSources(tell, str), token=token) as url:
+        for shown in ("", "Bearer ", "Bearer secret", "Bearer None"):
+            assert (await get(f"{url}/metrics", Authorization=shown))[0] == 401, "there is no token yet"
+        token.write_text("secret\n")
+        assert await get(f"{url}/metrics", Authorization="Bearer secret") == (200, "x 1\n")
+        for shown in ("", "secret", "Basic secret", "Bearer secre", "Bearer secret2", "Bearer Ünknown"):
+            status, told = await get(f"{url}/metrics", Authorization=shown)
+            assert (status, told) == (401, "metrics need the token of --metrics-token\n")
+        assert (await get(f"{url}/metrics"))[0] == 401
+        assert await get(f"{url}/healthz") == (200, "ok\n")
+        assert await get(f"{url}/readyz") == (200, "ok\n")
+        token.write_text("")
+        assert (await get(f"{url}/metrics", Authorization="Bearer "))[0] == 401
+
+
+async def test_without_a_token_metrics_are_for_this_machine_only() -> None:
+    """Asked at an address of ours beyond loopback; no packet leaves for another machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        try:
+            route.connect(("192.0.2.1", 9))  # sends nothing: only the source address is looked up
+        except OSError:
+            pytest.skip("no address but loopback here")
+        own = route.getsockname()[0]
+    async with open_monitor(Listen("0.0.0.0", 0), MonitorSources(tell, str)) as url:
+        port = url.rpartition(":")[2]
+        assert (await get(f"http://127.0.0.1:{port}/metrics"))[0] == 200
+        if own != "127.0.0.1":
+            assert (await get(f"http://{own}:{port}/metrics"))[0] == 401
 
 
 async def test_a_port_in_use_is_one_line() -> None:

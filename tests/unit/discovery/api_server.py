@@ -15,9 +15,9 @@ from typing import Any
 
 from aiohttp import web
 
-from netprobe.discovery.k8s.facts import KINDS
+from netprobe.discovery.k8s.facts import KINDS, watched_kinds
 
-PATHS = {kind.path: kind.name for kind in KINDS}
+PATHS = {kind.path: kind.name for kind in (*KINDS, *watched_kinds("netprobe"))}
 IDENTITY = "/apis/about.k8s.io/v1/clusterproperties/cluster.clusterset.k8s.io"
 Json = dict[str, Any]
 

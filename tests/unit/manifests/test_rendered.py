@@ -10,9 +10,13 @@ import pytest
 import yaml
 
 from netprobe import __version__
+from netprobe.bus.collector import _windows_stream
+from netprobe.bus.server import MAX_STORE_BYTES
 from netprobe.bus.tokens import ACCOUNTS
+from netprobe.deploy.install.objects import CLUSTERS_SECRET, METRICS_SECRET, READER
 from netprobe.deploy.visit.manifests import ON_LINUX_MACHINES
-from netprobe.discovery.k8s.facts import KINDS
+from netprobe.discovery.k8s.facts import watched_kinds
+from netprobe_agent.main import DEFAULT_SPOOL_MIB
 from tests.unit.manifests.rendered import (
     HUBS,
     MANIFESTS,
@@ -62,9 +66,10 @@ def test_every_container_says_what_it_needs_and_how_it_is(overlay: str) -> None:
 
 
 @every_overlay
-def test_every_image_is_of_this_version_and_of_a_registry(overlay: str) -> None:
+def test_every_image_is_of_this_version_and_of_a_registry_that_cannot_be(overlay: str) -> None:
+    """RFC 6761, section 6.4: no name below ``.invalid`` resolves: nothing runs until an image is named."""
     for container in containers_of(overlay):
-        assert re.fullmatch(rf"[a-z.]+/netprobe/netprobe(-agent)?:{__version__}", container["image"])
+        assert re.fullmatch(rf"registry\.invalid/netprobe(-agent)?:{__version__}", container["image"])
 
 
 @every_overlay
@@ -111,23 +116,63 @@ def test_disruption_budgets_only_where_kubernetes_can_reckon_them(overlay: str) 
         assert budget["spec"]["maxUnavailable"] >= 1, "a drain must not hang"
 
 
-@every_overlay
-def test_rights_are_those_that_discovery_uses_and_agents_have_none(overlay: str) -> None:
-    (role,) = of_kind(overlay, "ClusterRole")
-    granted = {
+def granted_by(role: Object) -> set[tuple[str, str, str]]:
+    return {
         (group, resource, verb)
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+@every_overlay
+def test_beside_reading_only_named_objects_of_our_own_may_be_touched(overlay: str) -> None:
+    """The reader gets its own next token; the collector keeps it. No other right of ours changes anything."""
+    roles = {one["metadata"]["name"]: one["rules"] for one in of_kind(overlay, "Role")}
+    wanted = {"netprobe-reader", "netprobe-reader-token"} | (
+        {"netprobe-registrations"} if overlay in HUBS else set()
+    )
+    assert set(roles) == wanted
+    (token,) = roles["netprobe-reader-token"]
+    assert token == {
+        "apiGroups": [""], "resources": ["serviceaccounts/token"],
+        "resourceNames": [READER], "verbs": ["create"],
+    }  # fmt: skip
+    if overlay in HUBS:
+        (kept,) = roles["netprobe-registrations"]
+        assert kept == {
+            "apiGroups": [""], "resources": ["secrets"],
+            "resourceNames": [CLUSTERS_SECRET], "verbs": ["patch"],
+        }  # fmt: skip
+    holders = {
+        one["metadata"]["name"]: [subject["name"] for subject in one["subjects"]]
+        for one in of_kind(overlay, "RoleBinding")
+    }
+    assert holders["netprobe-reader-token"] == [READER]
+    assert set(holders) == wanted | ({"netprobe-collector"} if overlay in HUBS else set())
+
+
+@every_overlay
+def test_no_secret_holds_a_token_that_never_expires(overlay: str) -> None:
+    for found in of_kind(overlay, "Secret"):
+        assert found["type"] == "Opaque"
+        assert not found.get("data")
+        assert not found.get("stringData")
+
+
+@every_overlay
+def test_rights_are_those_that_discovery_uses_and_agents_have_none(overlay: str) -> None:
+    (everywhere,) = of_kind(overlay, "ClusterRole")
     used = {
         ("" if kind.path.startswith("/api/v1/") else kind.path.split("/")[2], kind.name, verb)
-        for kind in KINDS
+        for kind in watched_kinds("netprobe")
         for verb in ("list", "watch")
     }
-    assert granted == used | {("about.k8s.io", "clusterproperties", "get")}
-    assert not of_kind(overlay, "Role", "RoleBinding")
+    pods = {("", "pods", "list"), ("", "pods", "watch")}
+    assert granted_by(everywhere) == (used - pods) | {("about.k8s.io", "clusterproperties", "get")}
+    here = {one["metadata"]["name"]: one for one in of_kind(overlay, "Role")}
+    assert granted_by(here["netprobe-reader"]) == pods
     bound = {one["name"] for found in of_kind(overlay, "ClusterRoleBinding") for one in found["subjects"]}
     assert bound == {"netprobe-reader"} | ({"netprobe-collector"} if overlay in HUBS else set())
     assert not bound & set(ACCOUNTS.values())
@@ -144,14 +189,76 @@ def test_policies_let_in_what_containers_listen_to(overlay: str) -> None:
         (policy,) = (
             one for one in policies if one["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
         )
-        opened = {(port["protocol"], port["port"]) for port in policy["spec"]["ingress"][0]["ports"]}
+        opened = {
+            (port["protocol"], port["port"]) for rule in policy["spec"]["ingress"] for port in rule["ports"]
+        }
         listened = {
             (port.get("protocol", "TCP"), port["containerPort"])
             for container in pod_of(workload)["containers"]
             for port in container["ports"]
         }
         assert opened == listened
-        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        is_agent = workload["kind"] == "DaemonSet"
+        assert policy["spec"]["policyTypes"] == (["Ingress"] if is_agent else ["Ingress", "Egress"])
+
+
+@every_hub
+def test_metrics_are_for_marked_namespaces_and_the_collector_leaves_for_names_and_apis(overlay: str) -> None:
+    (policy,) = (
+        one["spec"]
+        for one in of_kind(overlay, "NetworkPolicy")
+        if one["metadata"]["name"] == "netprobe-collector"
+    )
+    metrics = [rule for rule in policy["ingress"] if {"protocol": "TCP", "port": 9772} in rule["ports"]]
+    assert [rule["from"] for rule in metrics] == [
+        [{"namespaceSelector": {"matchLabels": {"netprobe.io/metrics": "true"}}}]
+    ]
+    (egress,) = policy["egress"]
+    assert {port["port"] for port in egress["ports"]} == {53, 443, 6443}
+
+
+@every_hub
+def test_metrics_need_a_token_that_the_collector_may_lack(overlay: str) -> None:
+    """Without the Secret it starts all the same, and shows metrics to no client."""
+    (collector,) = of_kind(overlay, "Deployment")
+    pod = pod_of(collector)
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "metrics")
+    assert volume["secret"] == {"secretName": METRICS_SECRET, "optional": True}
+    assert "--metrics-token=/etc/netprobe/metrics/token" in pod["containers"][0]["args"]
+    (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "metrics")
+    assert mount["mountPath"] == "/etc/netprobe/metrics"
+
+
+def size_of(text: str) -> int:
+    """Bytes of a quantity."""
+    units = {"Ki": 10, "Mi": 20, "Gi": 30}
+    return int(text[:-2]) << units[text[-2:]]
+
+
+BUS_BYTES = int(str(_windows_stream()["max_bytes"])) + size_of("1Gi")
+"""Reports that wait, at most; a gibibyte for plans, presences and logs."""
+HISTORY_BYTES = size_of("5Gi")
+"""A day of some five thousand checks every ten seconds (docs/manifests.md)."""
+
+
+@every_overlay
+def test_every_volume_has_a_limit_that_holds_what_is_written_to_it(overlay: str) -> None:
+    """What programs limit themselves to has to fit: a pod over its limit is evicted."""
+    for workload in of_kind(overlay, *WORKLOADS):
+        for volume in pod_of(workload)["volumes"]:
+            if "emptyDir" in volume:
+                limit = size_of(volume["emptyDir"]["sizeLimit"])
+                if volume["name"] == "spool":
+                    assert limit >= DEFAULT_SPOOL_MIB * size_of("1Mi") + size_of("16Mi")
+                if volume["name"] == "data":
+                    assert limit >= BUS_BYTES + HISTORY_BYTES
+    for claim in of_kind(overlay, "PersistentVolumeClaim"):
+        assert size_of(claim["spec"]["resources"]["requests"]["storage"]) >= BUS_BYTES + HISTORY_BYTES
+
+
+def test_the_bus_may_make_its_largest_stream_again_when_it_has_it() -> None:
+    """It does at each start of a collector; tests/unit/bus/test_accounts.py would see it refused."""
+    assert int(str(_windows_stream()["max_bytes"])) * 2 <= MAX_STORE_BYTES
 
 
 @every_hub
@@ -180,7 +287,7 @@ def test_the_history_outlives_its_pod_where_it_is_wanted() -> None:
     (claim,) = of_kind("hub-persistent", "PersistentVolumeClaim")
     assert data_of("hub-persistent") == {"persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
-    assert data_of("hub") == {"emptyDir": {}}
+    assert data_of("hub") == {"emptyDir": {"sizeLimit": "10Gi"}}
 
 
 def test_prometheus_scrapes_the_port_that_tells_metrics() -> None:
@@ -191,6 +298,7 @@ def test_prometheus_scrapes_the_port_that_tells_metrics() -> None:
     ]
     assert names_of(chosen) == {"netprobe-metrics"}
     (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": METRICS_SECRET, "key": "token"}}
     assert (endpoint["port"], endpoint["path"]) == (chosen[0]["spec"]["ports"][0]["name"], "/metrics")
     assert of_kind("hub-monitored", "PrometheusRule")
 

@@ -9,6 +9,7 @@ import pytest
 
 import netprobe
 from netprobe.bus.collector import open_collector_bus
+from netprobe.bus.keys import write_seed
 from netprobe.bus.login import SeedLogin
 from netprobe.errors import SystemRefusedError
 from netprobe.wire.conclusions import encode_snapshot
@@ -27,13 +28,13 @@ async def test_a_collector_is_asked_over_its_bus(tmp_path: Path) -> None:
     ):
         await collector.serve("snapshot", tell)
         seed = tmp_path / "operator.seed"
-        seed.write_text(here.operator)
+        write_seed(seed, here.operator)
         fleet = await asyncio.to_thread(netprobe.open, here.url, seed=seed)
     assert fleet.snapshot == fleets.tunnel_down()
     assert fleet.windows.empty
 
 
 async def test_nobody_at_home_is_one_clear_error_even_inside_a_running_loop(tmp_path: Path) -> None:
-    (tmp_path / "seed").write_text("SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU")
+    write_seed(tmp_path / "seed", "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU")
     with pytest.raises(SystemRefusedError):
         netprobe.open("nats://127.0.0.1:1", seed=tmp_path / "seed")

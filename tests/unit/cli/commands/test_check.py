@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from netprobe.analysis.queries.slow_probes import ProbePath
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
+from netprobe.bus.keys import write_seed
 from netprobe.bus.login import SeedLogin
 from netprobe.cli.actions.check import describe_answer, exit_code
 from netprobe.cli.main import cli
@@ -207,7 +208,7 @@ async def fleet(
             agent.questions(answer)
             await until(lambda: agent.is_connected)
             seed = directory / "operator.seed"
-            seed.write_text(here.operator)
+            write_seed(seed, here.operator)
             yield ("--bus", here.url, "--seed", str(seed))
 
 

@@ -33,6 +33,7 @@ def words(directory: Path, *more: str) -> list[str]:
         pytest.param("--inventory", "nowhere.yaml", "nowhere.yaml: cannot be read", id="no inventory"),
         pytest.param("--keys", "nowhere.json", "nowhere.json: cannot be read", id="no keys"),
         pytest.param("--listen", "nowhere", "'nowhere' is not HOST:PORT", id="no address"),
+        pytest.param("--listen", "0.0.0.0:4222", "--listen: 0.0.0.0:4222 is plain text beyond", id="no TLS"),
         pytest.param("--bus-addresses", "bus", "--bus-addresses: 'bus' does not", id="no address of its own"),
         pytest.param("--bus-addresses", "10.0.0.7", "--bus-addresses: agents need a port", id="no port"),
         pytest.param("--data", "/proc/none", "/proc/none: cannot be used", id="no directory"),

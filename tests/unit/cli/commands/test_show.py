@@ -9,6 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from netprobe.bus.keys import new_user, write_seed
 from netprobe.cli.main import cli
 from netprobe.errors import InputError
 from netprobe.store.bundle import write_bundle
@@ -65,4 +66,21 @@ def test_a_bus_needs_a_key() -> None:
 def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     result = run("show", "--bus", "nats://127.0.0.1:4222", "--seed", tmp_path / "absent.seed")
     assert isinstance(result.exception, InputError)
-    assert str(result.exception).startswith(f"{tmp_path}/absent.seed: the seed cannot be read")
+    assert str(result.exception).startswith(f"{tmp_path}/absent.seed: cannot be read")
+
+
+def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
+    seed = tmp_path / "operator.seed"
+    write_seed(seed, new_user()[0])
+    seed.chmod(0o644)
+    result = run("show", "--bus", "nats://127.0.0.1:4222", "--seed", seed)
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception) == f"{seed}: others may read it (mode 0644); run chmod 600"
+
+
+def test_a_bus_in_plain_text_beyond_this_machine_is_not_asked(tmp_path: Path) -> None:
+    seed = tmp_path / "operator.seed"
+    write_seed(seed, new_user()[0])
+    result = run("show", "--bus", "nats://192.0.2.1:4222", "--seed", seed)
+    assert isinstance(result.exception, InputError)
+    assert "would be plain text beyond this machine: use tls://192.0.2.1:4222" in str(result.exception)

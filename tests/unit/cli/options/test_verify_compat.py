@@ -26,6 +26,7 @@ A_VISIT, AN_INTENT = ("--context", "x"), ("-f", "intent.yaml")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "config", NOWHERE)))
+    monkeypatch.setenv("NETPROBE_AGENT_IMAGE", "registry.example.com/netprobe-agent:1")
     (tmp_path / "intent.yaml").write_text(INTENT)
     return tmp_path
 
@@ -83,3 +84,20 @@ def test_a_group_that_names_another_cluster_is_told_before_anything_is_asked(fol
     line = refusal(verify(*A_VISIT, *AN_INTENT))
     why = "the group 'there' names the cluster 'prod-*'; there are: x"
     assert line.endswith(f"intent.yaml:4:3: {why}")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "--image: name an image that you have built and pushed, such as registry.example.com/"),
+        (("--image", "netprobe-agent:1"), "--image: 'netprobe-agent:1' names no registry: write REGISTRY/"),
+        (("--image", "netprobe/agent:1"), "--image: 'netprobe/agent:1' names no registry: write REGISTRY/"),
+    ],
+)
+def test_no_image_is_started_that_was_not_named_with_its_registry(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str
+) -> None:
+    """What has no registry comes from Docker Hub, where every name may be a stranger's."""
+    assert folder.exists()
+    monkeypatch.delenv("NETPROBE_AGENT_IMAGE")
+    assert refusal(verify(*A_VISIT, *words)).startswith(why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import subprocess
@@ -63,9 +64,11 @@ class Machine:
     def run(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(self.command(*words), input=stdin, capture_output=True, timeout=60, check=False)
 
-    def install(self, content: bytes, *, arrives: int | None = None) -> subprocess.CompletedProcess[bytes]:
-        whole = f"{SEED}\n".encode() + content
-        told = ("west/gw/host", "nats://10.0.0.1:4222", "9771")
+    def install(
+        self, content: bytes, *, arrives: int | None = None, ca: bytes = b"", at: str = ""
+    ) -> subprocess.CompletedProcess[bytes]:
+        whole = f"{SEED}\n{base64.b64encode(ca).decode()}\n".encode() + content
+        told = ("west/gw/host", "tls://10.0.0.1:4222", "9771", at)
         return self.run("install", hashlib.sha256(content).hexdigest(), *told, stdin=whole[:arrives])
 
     def state(self) -> RunMode | None:
@@ -151,7 +154,7 @@ def test_what_a_power_cut_left_is_swept_by_the_next_who_comes(machine: Machine) 
 
 def test_two_at_once_are_one_too_many(machine: Machine) -> None:
     with subprocess.Popen(
-        machine.command("install", "0" * 64, "west/gw/host", "nats://h:1", "9771"),
+        machine.command("install", "0" * 64, "west/gw/host", "tls://h:1", "9771", ""),
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as first:  # fmt: skip
         end = time.monotonic() + 60
@@ -164,3 +167,60 @@ def test_two_at_once_are_one_too_many(machine: Machine) -> None:
     assert second.returncode == 1
     assert b"another deploy is under way" in second.stderr
     assert machine.left() == []
+
+
+def test_the_authority_and_the_tunnels_end_reach_the_agent(machine: Machine) -> None:
+    told = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    done = machine.install(archive(LIVES), ca=told, at="127.0.0.1:14222")
+    assert done.returncode == 0, done.stderr
+    assert (machine.base / "ca.crt").read_bytes() == told
+    words = Path(f"/proc/{(machine.base / 'pid').read_text().strip()}/cmdline").read_bytes().split(b"\0")
+    assert words[words.index(b"--bus") + 1] == b"tls://10.0.0.1:4222"
+    assert words[words.index(b"--bus-at") + 1] == b"127.0.0.1:14222"
+    assert words[words.index(b"--ca") + 1] == str(machine.base / "ca.crt").encode()
+    placed = parse_agent_state(done.stdout)
+    assert placed is not None
+    assert placed.at == "127.0.0.1:14222"
+
+
+def test_without_an_authority_the_systems_own_count(machine: Machine) -> None:
+    done = machine.install(archive(LIVES))
+    assert done.returncode == 0, done.stderr
+    words = Path(f"/proc/{(machine.base / 'pid').read_text().strip()}/cmdline").read_bytes().split(b"\0")
+    assert b"--ca" not in words
+    assert b"--bus-at" not in words
+
+
+def test_the_agent_that_runs_again_after_a_failure_knows_its_road(machine: Machine) -> None:
+    assert machine.install(archive(LIVES), ca=b"old", at="127.0.0.1:14222").returncode == 0
+    assert machine.install(archive(ENDS), ca=b"new").returncode == 1
+    words = Path(f"/proc/{(machine.base / 'pid').read_text().strip()}/cmdline").read_bytes().split(b"\0")
+    assert words[words.index(b"--bus-at") + 1] == b"127.0.0.1:14222"
+    assert (machine.base / "ca.crt").read_bytes() == b"old"
+
+
+def test_whoever_locks_the_folder_that_all_may_read_hinders_nobody(machine: Machine) -> None:
+    """As any local user may with /var/lib; the lock lies where only its owner looks."""
+    base = machine.base.parent
+    base.mkdir(parents=True)
+    with subprocess.Popen(["flock", "-n", str(base), "sleep", "300"]) as stranger:
+        try:
+            done = machine.install(archive(LIVES))
+        finally:
+            stranger.kill()
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_lock_that_others_may_open_is_refused(machine: Machine) -> None:
+    turn = machine.runtime / "netprobe-agent.turn"
+    turn.mkdir(mode=0o755)
+    done = machine.install(archive(LIVES))
+    assert done.returncode == 1
+    assert b"is not ours to lock" in done.stderr
+    turn.rmdir()
+
+
+def test_a_lock_left_by_a_power_cut_is_taken(machine: Machine) -> None:
+    (machine.runtime / "netprobe-agent.turn").mkdir(mode=0o700)
+    assert machine.install(archive(LIVES)).returncode == 0
+    assert not (machine.runtime / "netprobe-agent.turn").exists()

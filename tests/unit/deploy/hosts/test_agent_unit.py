@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = resources.files("netprobe.deploy.hosts").joinpath("agent_host.sh").read_text()
-BUS = "nats://[fe80::1%eth0]:4222"
+BUS = "tls://[fe80::1%eth0]:4222"
 MOST_EXPOSED = 20
 """Tenths of what ``systemd-analyze security`` counts: 0 is a sealed box, 96 a unit without any limit."""
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    facts = f"home=/var/lib/netprobe-agent agent=west/gw/host bus='{BUS}' port=9771"
+    facts = f"home=/var/lib/netprobe-agent agent=west/gw/host bus='{BUS}' port=9771 at=127.0.0.1:14222"
     whole = f"{SCRIPT}\n{facts}\nwrite_unit"
     told = subprocess.run(["sh", "-c", whole, "netprobe", "nothing"], capture_output=True, check=True)
     path = tmp_path / "netprobe-agent.service"

@@ -121,11 +121,34 @@ def test_the_archive_of_another_platform_holds_compiled_libraries_for_it(fits: P
     ]
 
 
+@pytest.mark.programs
+def test_a_library_for_another_platform_that_is_not_the_locked_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that serves another file under the same version gets nothing onto a host."""
+    if _is_index_away():
+        pytest.skip("needs a package index")
+    forged = re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", packing.find_lock().read_text())
+    (tmp_path / "requirements.lock").write_text(forged)
+    monkeypatch.setattr(packing, "find_lock", lambda: tmp_path / "requirements.lock")
+    build_archive.cache_clear()
+    with pytest.raises(SystemRefusedError, match="DO NOT MATCH THE HASHES"):
+        build_archive(Platform((3, 12), "aarch64"))
+
+
+def test_the_libraries_of_an_archive_are_locked_with_a_hash_each() -> None:
+    entries = packing.locked_libraries(packing.find_lock().read_text())
+    assert re.findall(r"^([\w.-]+)==", entries, re.MULTILINE) == list(packing.DISTRIBUTIONS)
+    assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=[\w.-]+==)", entries))
+
+
 def test_a_library_that_is_missing_is_named_for_every_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "DISTRIBUTIONS", ("no-such-library",))
     build_archive.cache_clear()
     for fits in (find_platform(), Platform((3, 99), "riscv64")):
-        with pytest.raises(SystemRefusedError, match=r"no-such-library is not installed here: pip install"):
+        with pytest.raises(
+            SystemRefusedError, match=r"no-such-library is not in(stalled here| the agent's lock)"
+        ):
             build_archive(fits)
 
 
