@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.wire.hold_request import MAX_HOLD_S, decode_hold, encode_hold
+from netprobe.wire.stamp import Seal
 
 KEY = b"k" * 32
 
 
 @given(st.integers(0, 99_999))
 def test_there_and_back(seconds: int) -> None:
-    target = encode_hold(seconds, key=KEY).split()[1]
+    target = encode_hold(seconds, seal=Seal(KEY)).split()[1]
     assert decode_hold(target, key=KEY) == (seconds if seconds <= MAX_HOLD_S else None)
     assert decode_hold(target, key=b"another") is None
 
