@@ -34,32 +34,31 @@ class Keyring:
         """A secret of this process."""
         self.nonce = 1 + secrets.randbelow(0xFFFFFFFF)
         """What requests must repeat to be counted: no request from before our start does."""
-        self.nonces: dict[bytes, int] = {}
+        self.nonces: dict[str, int] = {}
         """Of the responders that we asked, by the name of the target."""
         self._plan: Plan | None = None
-        self._targets: dict[bytes, bytes] = {}
+        self._targets: dict[str, bytes] = {}
         self._responder_keys: tuple[bytes, ...] = ()
         self._peers = _NOBODY
         """Askers by name; their keys are derived when they ask first."""
-        self._addresses: dict[bytes, tuple[str, ...]] = {}
+        self._addresses: dict[bytes, tuple[str, ...]] | None = None
+        """Of the askers; read from the plan when a request goes astray, which is seldom."""
         self._fleet: tuple[bytes, ...] = ()
         """The fleet's key, and the one before while a new plan spreads."""
-        self._names_at: dict[str, bytes] | None = None
+        self._names_at: dict[str, str] | None = None
 
     def use(self, plan: Plan) -> None:
         """Use the keys of *plan*, and only those."""
         before = self._fleet[:1] if plan.cookie_key or plan.own_keys else ()
         self._fleet = tuple(dict.fromkeys(key for key in (plan.cookie_key, *before) if key))
-        self._targets = {short_name(name): key for name, key in plan.target_keys}
+        self._targets = dict(plan.target_keys)
         # the newest of every name first: nearly all requests need one of those
         epochs = max((len(keys) for _, keys in plan.own_keys), default=0)
         self._responder_keys = tuple(
             keys[epoch] for epoch in range(epochs) for _, keys in plan.own_keys if epoch < len(keys)
         )
-        names = [(short_name(str(agent)), addresses) for agent, addresses in plan.peers]
-        self._peers = dict.fromkeys(name for name, _ in names)
-        self._addresses = dict(names)
-        self._plan, self._names_at = plan, None
+        self._peers = dict.fromkeys(short_name(str(agent)) for agent, _ in plan.peers)
+        self._plan, self._names_at, self._addresses = plan, None, None
 
     @property
     def is_empty(self) -> bool:
@@ -88,8 +87,8 @@ class Keyring:
         return f"the plan holds no key for {check.target.name}, which would not answer"
 
     def find_target_key(self, name: bytes) -> bytes | None:
-        """The key of the target *name*."""
-        return self._targets.get(name)
+        """The key of the target *name*, as a packet holds it; for the rare answer of another agent."""
+        return next((key for target, key in self._targets.items() if short_name(target) == name), None)
 
     def prove_request(self, data: bytes, *, size: int) -> tuple[stamp.Request, bytes] | None:
         """A request of an asker that we may answer, and its key; None for any other packet."""
@@ -108,7 +107,11 @@ class Keyring:
     def find_astray(self, data: bytes, *, source: str) -> bytes | None:
         """The key for the asker of a request that another agent should have; None unless *source* is its."""
         asker = stamp.peek_asker(data)
-        if not asker or source not in self._addresses.get(asker, ()):
+        if not asker or self._plan is None or asker not in self._peers:
+            return None
+        if self._addresses is None:
+            self._addresses = {short_name(str(agent)): addresses for agent, addresses in self._plan.peers}
+        if source not in self._addresses[asker]:
             return None
         keys = self._keys_of(asker)
         return keys[0] if keys else None
@@ -119,7 +122,7 @@ class Keyring:
         asked = (decode_hold(target, key=key) for key in self._keys_of(asker))
         return next((seconds for seconds in asked if seconds is not None), None)
 
-    def _find(self, name: bytes | None) -> Seal | None:
+    def _find(self, name: str | None) -> Seal | None:
         key = self._targets.get(name) if name else None
         return Seal(key, self.name) if key else None
 
@@ -135,27 +138,27 @@ class Keyring:
         return keys
 
 
-def key_name_of(target: Target) -> bytes | None:
-    """The name whose key proves that *target* answered, as packets hold it; None where no agent should.
+def key_name_of(target: Target) -> str | None:
+    """The name whose key proves that *target* answered; None where no agent should.
 
     At a node's address its host-plane agent answers, behind a service any that holds the service's key.
     """
     match target.kind:
         case TargetKind.AGENT:
-            return short_name(target.name)
+            return target.name
         case TargetKind.SERVICE | TargetKind.ENDPOINT:
-            return short_name(f"{target.cluster}/{target.service_name}")
+            return f"{target.cluster}/{target.service_name}"
         case TargetKind.NODE | TargetKind.GATEWAY_OUTER if target.node is not None:
-            return short_name(str(AgentId(target.node.cluster, target.node.node, Plane.HOST)))
+            return str(AgentId(target.node.cluster, target.node.node, Plane.HOST))
         case _:
             return None
 
 
-def _names_at(plan: Plan | None) -> dict[str, bytes]:
+def _names_at(plan: Plan | None) -> dict[str, str]:
     if plan is None:
         return {}
-    named = {address: short_name(str(agent)) for agent, addresses in plan.peers for address in addresses}
+    named = {address: str(agent) for agent, addresses in plan.peers for address in addresses}
     for check in plan.checks:
         if check.target.kind is TargetKind.AGENT:
-            named[check.target.address] = short_name(check.target.name)
+            named[check.target.address] = check.target.name
     return named

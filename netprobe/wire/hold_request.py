@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from netprobe.wire.stamp import SHORT_NAME_BYTES, Seal
+from netprobe.wire.stamp import Seal
 
 MAX_HOLD_S = 7_200
 _PROOF_BYTES = 16
@@ -18,7 +18,7 @@ _ASKER = b"Asker: "
 
 def encode_hold(seconds: int, *, seal: Seal) -> bytes:
     """The complete request to hold this connection for *seconds*."""
-    asker = _ASKER + seal.asker.rstrip(b"\0") + b"\r\n" if seal.asker else b""
+    asker = _ASKER + seal.asker + b"\r\n" if seal.asker else b""
     line = f"GET /hold/{seconds}/{_prove(seconds, seal.key)} HTTP/1.1\r\nHost: agent\r\n".encode()
     return line + asker + b"\r\n"
 
@@ -26,8 +26,7 @@ def encode_hold(seconds: int, *, seal: Seal) -> bytes:
 def read_asker(head: bytes) -> bytes:
     """Who asks, as :attr:`netprobe.wire.stamp.Request.asker`; empty where a request's *head* does not say."""
     lines = head.split(b"\r\n")
-    told = next((line.removeprefix(_ASKER) for line in lines if line.startswith(_ASKER)), b"")
-    return told.ljust(SHORT_NAME_BYTES, b"\0") if told else b""
+    return next((line.removeprefix(_ASKER) for line in lines if line.startswith(_ASKER)), b"")
 
 
 def decode_hold(target: bytes, *, key: bytes) -> int | None:

@@ -224,7 +224,7 @@ def encode_answer(answer: StampAnswer, *, key: bytes, size: int = MIN_BYTES) -> 
     ) = answer
     if is_paired:
         head = _ASTRAY_ANSWERED if is_astray else _PAIR_ANSWERED
-        name = short_name(answered_by) + nonce.to_bytes(4, "big") if nonce else short_name(answered_by)
+        name = _pad_name_once(answered_by) + nonce.to_bytes(4, "big")
     else:
         head, name = _ANSWERED, _encode_name_once(answered_by)
     packed = _ANSWER.pack(
@@ -242,7 +242,7 @@ def peek_asker(data: bytes) -> bytes | None:
     """Who asks, unproven, as :attr:`Request.asker`; None if it is not a request of a known version."""
     role = data[_VERSION_AT : _VERSION_AT + 2]
     if role == _PAIR_REQUEST_ROLE:
-        return data[_ASKER]
+        return data[_ASKER].rstrip(b"\0")
     return b"" if role == _REQUEST_ROLE else None
 
 
@@ -255,7 +255,7 @@ def read_astray(data: bytes, *, size: int) -> Request | None:
     )
     if identity != _IDENTIFIED or role != _PAIR_REQUEST_ROLE or check >> 63 or identified != sequence:
         return None
-    return Request(check, boot, sequence, sent, 0, asker=asker, nonce=nonce)
+    return Request(check, boot, sequence, sent, 0, asker=asker.rstrip(b"\0"), nonce=nonce)
 
 
 class AnswerHead(NamedTuple):
@@ -276,7 +276,7 @@ def peek_answer(data: bytes) -> AnswerHead | None:
     role, check, boot, sequence, name = _ANSWER_HEAD.unpack_from(data)
     if role not in _ANSWER_ROLES:
         return None
-    return _make(AnswerHead, (role == _ASTRAY_ROLE, check, boot, sequence, name))
+    return _make(AnswerHead, (role == _ASTRAY_ROLE, check, boot, sequence, name.rstrip(b"\0")))
 
 
 def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Request:
@@ -307,6 +307,7 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
         raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
     if role == _REQUEST_ROLE:
         asker, nonce, sent_s = b"", 0, 0
+    asker = asker.rstrip(b"\0")
     return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT, asker, nonce, sent_s))
 
 
@@ -400,13 +401,12 @@ def is_same_name(expected: str, claimed: str) -> bool:
     if expected == claimed:
         return True
     raw = claimed.encode()
-    return _encode_name_once(expected) == raw or short_name(expected).rstrip(b"\0") == raw
+    return _encode_name_once(expected) == raw or short_name(expected) == raw
 
 
-@functools.lru_cache(maxsize=_CACHED)
 def short_name(name: str) -> bytes:
-    """A name as packets of version 2 hold it: :data:`SHORT_NAME_BYTES` bytes, padded with zeros."""
-    return encode_name(name, limit=SHORT_NAME_BYTES).ljust(SHORT_NAME_BYTES, b"\0")
+    """A name as packets of version 2 hold it, before padding: at most :data:`SHORT_NAME_BYTES` bytes."""
+    return encode_name(name, limit=SHORT_NAME_BYTES)
 
 
 def ntp_of(unix_ns: int) -> int:
@@ -476,6 +476,11 @@ def _source_text(kind: int, packed: bytes) -> str:
 @functools.lru_cache(maxsize=_CACHED)
 def _encode_name_once(name: str) -> bytes:
     return encode_name(name)
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _pad_name_once(name: str) -> bytes:
+    return short_name(name).ljust(SHORT_NAME_BYTES, b"\0")
 
 
 @functools.lru_cache(maxsize=_CACHED)

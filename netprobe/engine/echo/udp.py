@@ -57,7 +57,7 @@ class _CheckRoute(NamedTuple):
     socket: tuple[int, int] | None
     """Which of the open ones: address family and flow; None where each probe has a socket of its own."""
     seal: stamp.Seal
-    name: bytes
+    name: str
     """Whose key that is."""
 
 
@@ -267,7 +267,7 @@ class UdpEcho:
             family=family,
             socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
             seal=self.keys.seal_for(check),
-            name=key_name_of(check.target) or b"",
+            name=key_name_of(check.target) or "",
         )
 
     def _take_error(self, report: Reported) -> None:
