@@ -287,6 +287,8 @@ class Engine:
         self._requests_dropped += requests
         doubting = LossValidity(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
         windows = self._in_flight.close(interval, doubt=doubting)
+        if plan is self._plan:
+            self._udp.forget_former_routes()
         self._in_flight.forget({check.id for check in (self._plan or plan).checks})
         deliver(
             Measured(

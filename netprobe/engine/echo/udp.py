@@ -56,9 +56,11 @@ class _CheckRoute(NamedTuple):
     family: int
     socket: tuple[int, int] | None
     """Which of the open ones: address family and flow; None where each probe has a socket of its own."""
-    seal: stamp.Seal
+    key: bytes
+    asker: bytes
+    """Who we are to the target; empty with the key of a whole fleet."""
     name: str
-    """Whose key that is."""
+    """Whose key it is."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,10 @@ class UdpEcho:
         """A new plan: what was prepared for the checks of the one before only opens its late answers."""
         self._former_routes, self._routes = self._routes, {}
 
+    def forget_former_routes(self) -> None:
+        """No answer to the plan before can be in time any more."""
+        self._former_routes = {}
+
     def send(self, checks: Sequence[Check], interval: IntervalProbes, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
@@ -117,7 +123,7 @@ class UdpEcho:
             route = self._routes[check.id] = self._route_of(check)
         probe = self.in_flight.ask(check, interval, now_ns=now_ns)
         number = probe.sequence
-        key, asker = route.seal
+        key, asker = route.key, route.asker
         nonce = self.keys.nonces.get(route.name, 0) if asker else 0
         # fmt: off
         request = _make(stamp.Request, (
@@ -248,25 +254,26 @@ class UdpEcho:
             route = routes.get(head.check)  # type: ignore[call-overload] # a number from a packet
             if route is None:
                 continue
-            key = self.keys.find_target_key(head.name) if head.is_astray else route.seal.key
+            key = self.keys.find_target_key(head.name) if head.is_astray else route.key
             try:
                 answer = stamp.decode_answer(packet.head, key=key, size=packet.size) if key else None
             except RemoteFormatError:
                 continue
-            if answer is not None and answer.is_paired == bool(route.seal.asker):
+            if answer is not None and answer.is_paired == bool(route.asker):
                 return answer, route
         return None
 
     def _route_of(self, check: Check) -> _CheckRoute:
         address, probe = check.target.address, check.probe
-        family = int(family_of(address))
+        family, seal = int(family_of(address)), self.keys.seal_for(check)
         return _CheckRoute(
             check=check,
             destination=(address, probe.port),
             payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
             family=family,
             socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
-            seal=self.keys.seal_for(check),
+            key=seal.key,
+            asker=seal.asker,
             name=key_name_of(check.target) or "",
         )
 
