@@ -57,7 +57,7 @@ def make_check(address: Address, target: AgentId = VICTIM) -> Check:
 
 @dataclass(slots=True)
 class Attacked:
-    """An agent, and what it told."""
+    """An agent, and its reports."""
 
     engine: Engine
     told: list[Measured] = field(default_factory=list)
@@ -172,7 +172,7 @@ async def attack_with_a_stolen_plan() -> AttackTally:
 
 
 async def attack_from_elsewhere() -> AttackTally:
-    """The victim's plan is known: answer for it from another address; that must be told, and not believed."""
+    """The victim's plan is known: answer for it from another address; that is shown, and not believed."""
     tally, plans = AttackTally(), make_plans()
     right = Seal(dict(plans[ASKER].target_keys)[str(VICTIM)])
     for number in range(_REQUESTS):
