@@ -138,6 +138,8 @@ class Reflector:
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session()
+            if key[1] >= 0:  # it goes on with requests that are known to be new
+                self._sessions.pop((key[0], ~key[1]), None)
             if len(self._sessions) > self._max_sessions:
                 self._sessions.popitem(last=False)
         else:

@@ -130,3 +130,10 @@ def test_an_asker_that_does_not_know_us_yet_is_counted_by_its_clock() -> None:
     assert answer.nonce == NONCE
     assert ask_as_recorded(reflector, 1, nonce=0, sent_s=STARTED_S + 1) is None, "a repeat"
     assert count_heard(reflector) == 1
+
+
+def test_a_session_that_is_known_to_be_new_takes_the_place_of_the_one_before() -> None:
+    reflector = Reflector("dev/w1/pod", nonce=NONCE, started_s=STARTED_S)
+    for nonce, kept in ((0, 1), (NONCE, 1)):
+        assert ask_as_recorded(reflector, nonce + 1, nonce=nonce, sent_s=STARTED_S) is not None
+        assert len(reflector._sessions) == kept
