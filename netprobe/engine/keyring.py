@@ -67,17 +67,17 @@ class Keyring:
 
     def seal_for(self, check: Check) -> Seal:
         """What requests of *check* are sealed with."""
-        found = self._find(key_name_of(check.target))
-        return found or self.seal_at(check.target.address)
+        name = key_name_of(check.target)
+        if name is None:
+            return self.seal_at(check.target.address)
+        # not by its address, which agents of several clusters may have
+        return self._find(name) or self._seal_without_name()
 
     def seal_at(self, address: str) -> Seal:
         """What requests to *address* are sealed with: the key of the agent that the plan knows there."""
         if self._names_at is None:
             self._names_at = _names_at(self._plan)
-        found = self._find(self._names_at.get(address))
-        if found is not None:
-            return found
-        return Seal(self._fleet[0]) if self._fleet else Seal(self.own)
+        return self._find(self._names_at.get(address)) or self._seal_without_name()
 
     def why_not(self, check: Check) -> str:
         """Why *check* would tell nothing: its target believes no packet of ours; empty where it may."""
@@ -121,6 +121,9 @@ class Keyring:
         asker = read_asker(head)
         asked = (decode_hold(target, key=key) for key in self._keys_of(asker))
         return next((seconds for seconds in asked if seconds is not None), None)
+
+    def _seal_without_name(self) -> Seal:
+        return Seal(self._fleet[0]) if self._fleet else Seal(self.own)
 
     def _find(self, name: str | None) -> Seal | None:
         key = self._targets.get(name) if name else None
