@@ -35,6 +35,8 @@ class PersistedState:
     goes out only while there are such agents (:mod:`netprobe.collector.plan_keys`)."""
     fleet: str = ""
     """Digest of the plans of *epoch*."""
+    pair_keys: bool = True
+    """Written by a build whose agents have keys of their own; the previous build leaves it out."""
 
 
 def plan_same_epoch(

@@ -58,13 +58,12 @@ class PlanKeys:
 
     def __init__(self, folder: Path, *, now_ns: int) -> None:
         self._folder = folder
-        is_upgrade = (folder / "state.json").exists()
+        is_upgrade = _comes_from_previous_build(folder)
         self._state = _load(folder) or KeyState(
-            secrets.token_hex(_SECRET_BYTES),
-            epoch=1,
-            since_ns=now_ns,
-            upgraded_ns=now_ns if is_upgrade else 0,
+            secrets.token_hex(_SECRET_BYTES), epoch=1, since_ns=now_ns, upgraded_ns=0
         )
+        if is_upgrade:
+            self._state = replace(self._state, upgraded_ns=now_ns, able=())
         self._refused: set[AgentId] = set()
         self._save()
 
@@ -122,6 +121,15 @@ class PlanKeys:
     def _save(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(self._folder / _FILE, json.dumps(asdict(self._state)))
+
+
+def _comes_from_previous_build(folder: Path) -> bool:
+    """Whether the last collector in *folder* was of the previous build; also after going back to it."""
+    try:
+        saved = json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError):
+        return False  # a new fleet; a spoilt file is another's to report
+    return isinstance(saved, dict) and not saved.get("pair_keys")
 
 
 def _load(folder: Path) -> KeyState | None:

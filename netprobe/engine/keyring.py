@@ -79,6 +79,10 @@ class Keyring:
             self._names_at = _names_at(self._plan)
         return self._find(self._names_at.get(address)) or self._seal_without_name()
 
+    def has_seal_at(self, address: str) -> bool:
+        """Whether an agent at *address* would believe us; not if the plan knows several agents there."""
+        return self.seal_at(address).key != self.own
+
     def why_not(self, check: Check) -> str:
         """Why *check* would tell nothing: its target believes no packet of ours; empty where it may."""
         is_answered = check.probe.kind not in _NEEDS_KEY or check.target.kind is not TargetKind.AGENT
@@ -160,8 +164,13 @@ def key_name_of(target: Target) -> str | None:
 def _names_at(plan: Plan | None) -> dict[str, str]:
     if plan is None:
         return {}
-    named = {address: str(agent) for agent, addresses in plan.peers for address in addresses}
-    for check in plan.checks:
-        if check.target.kind is TargetKind.AGENT:
-            named[check.target.address] = check.target.name
+    known = [(address, str(agent)) for agent, addresses in plan.peers for address in addresses]
+    known += [
+        (check.target.address, check.target.name)
+        for check in plan.checks
+        if check.target.kind is TargetKind.AGENT
+    ]
+    named: dict[str, str] = {}
+    for address, name in known:
+        named[address] = name if named.get(address, name) == name else ""
     return named

@@ -87,14 +87,17 @@ def _sweep(
 def _sweep_echoes(doors: tuple[PortTargets, ...], keys: Keyring) -> list[PortVerdict]:
     from netprobe.engine.sweep.echo_scan import sweep_echoes  # noqa: PLC0415 - arrays load when asked for
 
-    agents = [(one.address, port) for one in doors for port in one.agents]
+    asked = [(one.address, port) for one in doors for port in one.agents]
+    agents = [pair for pair in asked if keys.has_seal_at(pair[0])]
+    keyless = SystemRefusedError("the plan holds no key for an agent at this address")
+    unasked = _unasked([pair for pair in asked if pair not in agents], Transport.UDP, keyless)
     icmp = [one.address for one in doors if one.icmp]
     if not agents and not icmp:
-        return []
+        return unasked
     try:
-        return sweep_echoes(agents, icmp, seal_at=keys.seal_at, rate=RATE)
+        return [*unasked, *sweep_echoes(agents, icmp, seal_at=keys.seal_at, rate=RATE)]
     except SystemRefusedError as error:
-        told = _unasked(agents, Transport.UDP, error)
+        told = [*unasked, *_unasked(agents, Transport.UDP, error)]
         return [*told, *_unasked([(address, 0) for address in icmp], Transport.ICMP, error)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -94,11 +95,24 @@ def test_an_upgraded_fleet_holds_it_until_every_agent_is_able(upgraded: PlanKeys
     mixed = hand_out(upgraded)
     assert [plan.cookie_key for plan in mixed] == [FLEET_KEY] * 2
     assert {name for plan in mixed for name, _ in plan.target_keys} == {str(ONE)}
+    (tmp_path / "state.json").write_text('{"pair_keys": true}')
     again = PlanKeys(tmp_path, now_ns=NOW_NS)
     assert again.note_present([presence(OTHER, able=True)], now_ns=NOW_NS), "the other one is remembered"
     done = hand_out(again)
     assert [plan.cookie_key for plan in done] == [b""] * 2
     assert {name for plan in done for name, _ in plan.target_keys} == {str(ONE), str(OTHER)}
+
+
+def test_after_going_back_and_forth_the_week_begins_again(upgraded: PlanKeys, tmp_path: Path) -> None:
+    upgraded.note_present([presence(agent, able=True) for agent in (ONE, OTHER)], now_ns=NOW_NS)
+    later_ns = NOW_NS + 2 * UPGRADE_NS
+    again = PlanKeys(tmp_path, now_ns=later_ns)  # the previous build has written state.json since
+    assert [plan.cookie_key for plan in hand_out(again, now_ns=later_ns)] == [FLEET_KEY] * 2
+
+
+def test_to_change_all_keys_does_not_bring_the_previous_builds_key_back(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"pair_keys": true}')
+    assert [plan.cookie_key for plan in hand_out(PlanKeys(tmp_path, now_ns=NOW_NS))] == [b""] * 2
 
 
 def test_an_agent_that_has_no_plan_yet_does_not_count_as_able(upgraded: PlanKeys) -> None:
@@ -130,7 +144,8 @@ async def test_published_plans_hold_keys_and_go_out_again_when_an_agent_is_upgra
     (tmp_path / "old").mkdir()
     with collector_parts(tmp_path / "old") as here:
         key = bytes.fromhex(here.rotation.cookie_key)
-    (tmp_path / "old" / "plan-keys.json").unlink()
+    state = tmp_path / "old" / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "pair_keys": False}))
     with collector_parts(tmp_path / "old") as here:
         bus = ListBus()
         agents = [plan.agent for plan in here.rotation.fleet.plans]

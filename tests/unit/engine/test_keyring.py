@@ -303,6 +303,30 @@ def test_session_numbers_and_nonces_are_not_made_of_names() -> None:
     assert one._keys.own != other._keys.own
 
 
+def test_at_an_address_that_two_agents_have_it_is_not_known_whose_key_it_needs() -> None:
+    keys = Keyring(ASKER)
+    keys.use(
+        key_plan(ASKER, peers={PEER: ("10.0.0.2",), OTHER: ("10.0.0.3",)}, targets=[str(PEER), str(OTHER)])
+    )
+    assert keys.has_seal_at("10.0.0.2")
+    assert keys.seal_at("10.0.0.2") != keys.seal_at("10.0.0.3")
+    assert not keys.has_seal_at("10.0.0.4")
+    keys.use(
+        key_plan(ASKER, peers={PEER: ("10.0.0.2",), OTHER: ("10.0.0.2",)}, targets=[str(PEER), str(OTHER)])
+    )
+    assert not keys.has_seal_at("10.0.0.2")
+
+
+async def test_a_port_of_an_agent_without_a_key_is_not_called_filtered() -> None:
+    """Its address answers an echo, and the agent would be silent."""
+    options = (("agents", "9771"), ("icmp", "1"))
+    async with Engine(ASKER, boot="one", port=0) as asker:
+        asker.use(key_plan(ASKER))
+        probe = Probe("ports", timeout_ns=5_000_000_000, options=options)
+        (seen,) = await asker.ask(make_check(probe, address="127.0.0.1", count=1))
+    assert any("127.0.0.1 udp unknown 9771 not-sent" in value for value in seen.values)
+
+
 def test_long_names_keep_their_keys() -> None:
     long = AgentId.parse(f"dev/{'n' * 200}/pod")
     check = make_check(Probe("udp", port=1), name=str(long))
