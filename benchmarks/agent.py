@@ -50,11 +50,13 @@ from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind, 
 from netprobe.model.names import AgentId
 from netprobe.model.window import Measured
 from netprobe.wire.measured_json import decode_measured
+from netprobe.wire.pair_keys import derive_asker_key, derive_responder_key
+from netprobe.wire.stamp import short_name
 
 INTERVAL_S = 10
 NEAR, FAR = AgentId.parse("bench/near/pod"), AgentId.parse("bench/far/pod")
 _PORT, _PEER_PORT = 9771, 9115
-_KEY = b"a key for one benchmark".ljust(32)
+_MASTER = b"the secret of one benchmark".ljust(32)
 _PROGRAM = (sys.executable, "-c", "from netprobe_agent.main import main; main()")
 _PEER = "prometheus-blackbox-exporter"
 _ASKERS = 32
@@ -229,6 +231,22 @@ def _check(source: AgentId, target: AgentId, address: str, number: int = 0) -> C
     return Check(identity, source, asked, probe, Layer.POD)
 
 
+def _plan_of(agent: AgentId, checks: list[Check]) -> Plan:
+    """A plan with a key for each target, as if they were as many agents; one agent answers for all."""
+    far = FAR if agent == NEAR else NEAR
+    own = derive_responder_key(_MASTER, str(agent), key_epoch=1)
+    others = (str(far), *(f"bench/other{number}/pod" for number in range(1, len(checks))))
+    keys = tuple(
+        (name, derive_asker_key(derive_responder_key(_MASTER, name, key_epoch=1), short_name(str(agent))))
+        for name in others
+    )
+    return Plan(
+        agent, 1, tuple(checks), INTERVAL_S * 1_000_000_000,
+        peers=((far, (NEAR_V4,) if far == NEAR else tuple(_address(number) for number in range(3))),),
+        own_keys=((str(agent), (own,)),), target_keys=keys,
+    )  # fmt: skip
+
+
 def _address(number: int) -> str:
     """One of the far end's many."""
     return f"10.9.{number // 250}.{number % 250 + 1}"
@@ -240,7 +258,7 @@ def _agent(
 ) -> Iterator[_Running]:
     name = str(agent).replace("/", "-")
     plan, output = folder / f"{name}.json", folder / f"{name}.jsonl"
-    plan.write_bytes(msgspec.json.encode(Plan(agent, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)))
+    plan.write_bytes(msgspec.json.encode(_plan_of(agent, checks)))
     with _process(namespace, *_PROGRAM, "run", "--plan", str(plan), "--output", str(output)) as pid:
         _wait_until_open(namespace, _PORT)
         yield _Running(pid, output)
@@ -249,7 +267,7 @@ def _agent(
 @contextlib.contextmanager
 def _serving(namespace: NetworkNamespace, checks: list[Check], folder: Path) -> Iterator[_Running]:
     """The near agent on a bus of its own."""
-    plan = Plan(NEAR, 1, tuple(checks), INTERVAL_S * 1_000_000_000, _KEY)
+    plan = _plan_of(NEAR, checks)
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
     bus = namespace.command(sys.executable, "-m", "benchmarks.bus", str(folder))
     with subprocess.Popen(bus, stdin=subprocess.PIPE) as process:

@@ -15,13 +15,18 @@ from netprobe.engine.responder.identity_http import IdentityServer
 from netprobe.engine.responder.reflector import Reflector
 from netprobe.engine.responder.server import Responder
 from netprobe.engine.schedule import TICK_NS
+from netprobe.model.check import Plan
+from netprobe.model.names import AgentId
 from netprobe.wire.identity import Identity
 
 
 async def reflect(port: int, key: bytes, name: str) -> None:
     """Answer until standard input ends."""
-    keys = Keyring(key)
-    responder = Responder(IdentityServer(Identity(name), keys), keys, Clock(), port, Reflector(name))
+    agent = AgentId.parse(name)
+    keys = Keyring(agent)
+    keys.use(Plan(agent, 1, (), 1_000_000_000, key))
+    reflector = Reflector(name, nonce=keys.nonce, started_s=0)
+    responder = Responder(IdentityServer(Identity(name), keys), keys, Clock(), port, reflector)
     await responder.open()
     try:
         print("ready", flush=True)

@@ -31,7 +31,9 @@ def load_bus_addresses(folder: Path, agent: AgentId) -> tuple[str, ...]:
 
 def save_bus_addresses(folder: Path, plan: Plan) -> None:
     """Cache the bus addresses of *plan*, and nothing else of it; a failed write only loses the hint."""
-    hint = replace(plan, checks=(), peers=(), askable=(), cookie_key=b"")
+    hint = replace(
+        plan, checks=(), peers=(), askable=(), cookie_key=b"", own_keys=(), target_keys=()
+    )  # fmt: skip
     part = folder / f"{_FILE}.part"
     try:
         if not plan.bus:

@@ -20,7 +20,7 @@ from netprobe.bus.keys import new_user, read_seed, write_seed
 from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.fleet import FleetPlan
 from netprobe.store.private_file import replace_file
-from netprobe.wire.messages import encode_plan
+from netprobe.wire.messages import encode_planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,12 @@ class PersistedState:
     seed: int
     """Seeds what the planner chooses at random."""
     cookie_key: str
-    """Hexadecimal."""
+    """Hexadecimal: the one key of a fleet of the previous build. Digests in the history depend on it, and it
+    goes out only while there are such agents (:mod:`netprobe.collector.plan_keys`)."""
     fleet: str = ""
     """Digest of the plans of *epoch*."""
+    pair_keys: bool = True
+    """Written by a build whose agents have keys of their own; the previous build leaves it out."""
 
 
 def plan_same_epoch(
@@ -121,5 +124,5 @@ def digest_of(fleet: FleetPlan) -> str:
     """Names the plans' content, whatever their epoch."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in fleet.plans:
-        digest.update(encode_plan(replace(plan, epoch=0)))
+        digest.update(encode_planned(replace(plan, epoch=0)))
     return digest.hexdigest()

@@ -21,8 +21,11 @@ from netprobe.collector.report_ingest import ReportIngest
 from netprobe.errors import HistoryAwayError
 from netprobe.model.check import Plan
 from netprobe.model.expected_agents import ExpectedAgents
+from netprobe.model.units import SECOND_NS
 from netprobe.store.history import History
 
+_LOOK_NS, _LOOK_SELDOM_NS = 5 * SECOND_NS, 60 * SECOND_NS
+"""How often we look of which build the agents are, during an upgrade and else."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +43,8 @@ class PlanPublication:
         self._ingest = ingest
         self._history = history
         self._bus_addresses = bus_addresses
+        self._looked_ns = 0
+        """Wall time at which we last looked of which build the agents are."""
         self._recorded: tuple[object, int] | None = None
         """The plans and the history file in which they are recorded."""
 
@@ -50,16 +55,19 @@ class PlanPublication:
             await self._view.refresh(bus.find_present)
             self._analysis.expect(await self._find_expected_agents(bus))
             await asyncio.to_thread(self._rotation.tick)
-            if (
-                self._rotation.fleet is not self._analysis.fleet
-            ):  # also by a tick whose bus was lost meanwhile
+            is_other = self._rotation.fleet is not self._analysis.fleet  # also by a tick whose bus was lost
+            if is_other:
                 self.adopt(now_ns=time.time_ns())
+            has_other_keys = self._rotation.keys.advance(now_ns=time.time_ns())
+            has_other_keys |= await self._note_builds(bus)
+            if is_other or has_other_keys:
                 await self.publish(bus)
             await self.record_epoch()
 
     async def publish(self, bus: PlanBus) -> None:
         """Publish the plans in use, and empty ones for agents that have left the fleet."""
-        await bus.put_plans(self._add_bus_addresses((*self._analysis.fleet.plans, *self._rotation.withdrawn)))
+        await self._note_builds(bus)
+        await bus.put_plans(self._add_bus_addresses(await asyncio.to_thread(self._add_keys)))
 
     def adopt(self, *, now_ns: int) -> None:
         """Let the ingest and the analysis continue with the plans of the rotation."""
@@ -79,6 +87,22 @@ class PlanPublication:
             logger.debug("the plans are recorded later: %s", error)
         else:
             self._recorded = current
+
+    def _add_keys(self) -> tuple[Plan, ...]:
+        rotation, plans = self._rotation, self._analysis.fleet.plans
+        return tuple(
+            rotation.keys.add_to(plans, rotation.withdrawn, rotation.inventory, now_ns=time.time_ns())
+        )
+
+    async def _note_builds(self, bus: PlanBus) -> bool:
+        """Look who is of which build, now and then; return whether plans with other keys must go out."""
+        now_ns, keys = time.time_ns(), self._rotation.keys
+        agents = [plan.agent for plan in self._analysis.fleet.plans]
+        every_ns = _LOOK_NS if keys.serves_previous_build(agents, now_ns=now_ns) else _LOOK_SELDOM_NS
+        if 0 <= now_ns - self._looked_ns < every_ns:
+            return False
+        self._looked_ns = now_ns
+        return keys.note_present(await bus.find_present(), now_ns=now_ns)
 
     def _add_bus_addresses(self, plans: tuple[Plan, ...]) -> Iterator[Plan]:
         """*plans*; those of the cluster that we run in name the bus addresses, which agents then probe.

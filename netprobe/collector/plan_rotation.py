@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from netprobe.collector.persisted_state import (
     plan_same_epoch,
     save_state,
 )
+from netprobe.collector.plan_keys import PlanKeys
 from netprobe.collector.ports import Planner
 from netprobe.collector.settings import Settings
 from netprobe.discovery.inventory.file import load_inventory
@@ -43,6 +45,8 @@ class PlanRotation:
         self._plan = plan
         self._view = view
         self._stamp = stamp_of(settings.inventory)
+        self.keys = PlanKeys(settings.data, now_ns=time.time_ns())
+        """The keys that plans get when they go out."""
         self._intervals = 0
         self._ticking = threading.Lock()
         self._written = load_inventory(settings.inventory) if settings.inventory else Inventory()
@@ -57,7 +61,7 @@ class PlanRotation:
 
     @property
     def cookie_key(self) -> str:
-        """The fleet's, hexadecimal."""
+        """The one of the fleet's agents of the previous build, hexadecimal; other plans do not hold it."""
         return self._state.cookie_key
 
     def describe_epoch(self, *, since_ns: int) -> PlannedEpoch:

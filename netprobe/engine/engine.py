@@ -30,10 +30,12 @@ from netprobe.engine.schedule import TICK_NS, Slot, deduplicate_per_tick, grace_
 from netprobe.engine.stall_tracker import StallTracker, not_measured
 from netprobe.engine.ticker import Ticker
 from netprobe.errors import InputError, MisuseError
+from netprobe.model.capability import Capability
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import NotMeasured
 from netprobe.model.prose import Prose
+from netprobe.model.units import SECOND_NS
 from netprobe.model.window import Measured
 from netprobe.probes import registry
 from netprobe.probes.kind import EchoDriver, PacketDriver, StreamDriver
@@ -66,13 +68,17 @@ class Engine:
         self._unaskable: dict[CheckId, str] = {}
         self._planned = asyncio.Event()
         self._rng = random.Random(f"{agent} {boot}")  # noqa: S311 - jitter
-        nonce = self._rng.getrandbits(32)
-        keys = self._keys = Keyring()
+        self._secret_rng = random.SystemRandom()
+        """Numbers sessions: a thief of a key who could guess the number could forge answers."""
+        nonce = self._secret_rng.getrandbits(32)
+        keys = self._keys = Keyring(agent)
         self._in_flight = InFlightTable()
         self._udp = UdpEcho(self._in_flight, keys, nonce, self._clock)
         self._icmp = IcmpEcho(self._in_flight, keys, nonce, self._clock)
         self._echoes: dict[str, UdpEcho | IcmpEcho] = {"udp": self._udp, "icmp": self._icmp}
-        self._reflector = Reflector(str(agent))
+        self._reflector = Reflector(
+            str(agent), nonce=keys.nonce, started_s=self._clock.wall_ns() // SECOND_NS
+        )
         self._http = IdentityServer(Identity(str(agent)), keys)
         self._responder = Responder(self._http, keys, self._clock, port, self._reflector)
         self._ports = find_port_capability()
@@ -114,7 +120,8 @@ class Engine:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """How this process can send echoes and scan TCP ports here, and every probe kind that it knows."""
-        return (str(self._icmp.capability), str(self._ports), *sorted(registry.KINDS))
+        ways = (str(self._icmp.capability), str(self._ports), str(Capability.PAIR_KEYS))
+        return (*ways, *sorted(registry.KINDS))
 
     @property
     def unaskable(self) -> dict[CheckId, str]:
@@ -122,13 +129,14 @@ class Engine:
         return dict(self._unaskable)
 
     def use(self, plan: Plan) -> None:
-        """Run *plan* from the next interval on; its key is accepted at once."""
+        """Run *plan* from the next interval on; its keys, and no others, are used at once."""
         if plan.agent != self._agent:
             raise MisuseError(f"the plan is for {plan.agent}, not for {self._agent}")
-        if not plan.cookie_key:
-            raise InputError("is empty: responses could not be authenticated", where="cookie_key")
-        self._keys.use(plan.cookie_key)
-        self._unaskable = find_unaskable(plan)
+        if plan.checks and not (plan.cookie_key or plan.own_keys or plan.target_keys):
+            raise InputError("is empty: responses could not be authenticated", where="target_keys")
+        self._keys.use(plan)
+        without_key = {check.id: reason for check in plan.checks if (reason := self._keys.why_not(check))}
+        self._unaskable = without_key | find_unaskable(plan)
         logger.debug("%s: plan %d: %d checks every %.1f s, %d of them cannot be asked", self._agent,
                      plan.epoch, len(plan.checks), plan.interval_ns / 1e9, len(self._unaskable))  # fmt: skip
         self._udp.forget_routes()
@@ -164,6 +172,8 @@ class Engine:
         Raises :class:`InputError` for a question that cannot be asked.
         """
         expect_askable(check)
+        if why_not := self._keys.why_not(check):
+            raise InputError(why_not)
         logger.debug("%s: on-demand %s check of %s", self._agent, check.probe.kind, check.target.name)
         if isinstance(registry.get_kind(check.probe.kind).driver, PacketDriver):
             # its machine judges silence itself and explains it better than a time-out
@@ -260,7 +270,7 @@ class Engine:
             case StreamDriver(ask):
                 return await ask(check, StreamNet(check))
             case PacketDriver():
-                return await DRIVERS[kind.name](check, self._clock, self._keys.key, self._rng)
+                return await DRIVERS[kind.name](check, self._clock, self._keys, self._secret_rng)
             case EchoDriver():
                 raise MisuseError(f"{kind.name} is sent in batches and has no function that asks it")
 
@@ -277,6 +287,8 @@ class Engine:
         self._requests_dropped += requests
         doubting = LossValidity(self._stalls, now_ns=self._clock.mono_ns(), dropped=answers)
         windows = self._in_flight.close(interval, doubt=doubting)
+        if plan is self._plan:
+            self._udp.forget_former_routes()
         self._in_flight.forget({check.id for check in (self._plan or plan).checks})
         deliver(
             Measured(

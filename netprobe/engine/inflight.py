@@ -83,6 +83,8 @@ class PendingProbe(Struct, eq=False):
     """Where it counts."""
     session: SequenceState
     """Of its check."""
+    elsewhere: Observation | None = None
+    """What an answer said that came from an address that was not asked; it counts if no other comes."""
 
     @property
     def deadline_ns(self) -> int:
@@ -213,6 +215,11 @@ class InFlightTable:
             session.refused.append(number)
         self._end(session, number, seen)
 
+    def record_elsewhere(self, probe: PendingProbe, seen: Observation) -> None:
+        """Keep the answer of an address that was not asked, until the interval closes."""
+        if probe.elsewhere is None and not isinstance(seen.outcome, TimedOut):
+            probe.elsewhere = seen
+
     def close(self, interval: IntervalProbes, *, doubt: Doubt) -> tuple[Window, ...]:
         """End every open probe of the interval and return its windows."""
         windows = []
@@ -232,6 +239,9 @@ class InFlightTable:
         """Judge the probes without a response; return the sequence numbers of the lost ones."""
         lost = []
         for probe in [one for one in session.waiting.values() if one.counters is counters]:
+            if probe.elsewhere is not None:
+                self._end(session, probe.sequence, probe.elsewhere)
+                continue
             outcome = _silence(probe, doubt(probe))
             if isinstance(outcome, TimedOut):
                 lost.append(probe.sequence)

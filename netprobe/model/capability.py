@@ -16,5 +16,7 @@ class Capability(StrEnum):
     """No ICMP echo."""
     SYN_RAW = "syn-raw"
     """TCP ports are probed with single SYNs (needs NET_RAW)."""
+    PAIR_KEYS = "pair-keys"
+    """Packets are sealed with a key of asker and responder; agents without it know only one of the fleet."""
     CONNECT = "connect"
     """TCP ports are probed by connecting, which needs no privilege."""

@@ -124,14 +124,19 @@ class Plan:
     checks: tuple[Check, ...]
     interval_ns: int
     """Every check is asked *count* times per interval; a window covers one interval."""
-    cookie_key: bytes
-    """Key of the cookies in requests and answers; packets without a valid cookie are ignored."""
+    cookie_key: bytes = b""
+    """The one key of a whole fleet, of previous builds and for their agents; else empty."""
     peers: tuple[tuple[AgentId, tuple[str, ...]], ...] = ()
     """Agents this one may answer, with their addresses."""
     askable: tuple[str, ...] = ()
     """CIDRs that on-demand checks may ask: those of the inventory and its allowed targets."""
     bus: tuple[str, ...] = ()
     """Addresses (``IP:PORT``) of the bus itself, independent of DNS and services, which checks test."""
+    own_keys: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+    """Under which names this agent answers, its own first, then services; and with which keys: those of the
+    current, the next and the last key epoch (:mod:`netprobe.wire.pair_keys`)."""
+    target_keys: tuple[tuple[str, bytes], ...] = ()
+    """The key for each agent or service that this one may ask."""
 
 
 @dataclass(frozen=True, slots=True)

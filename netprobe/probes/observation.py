@@ -85,11 +85,25 @@ def describe(outcome: Outcome) -> Prose:  # noqa: PLR0911 - one line per member 
             return Prose(f"not measured: {reason}")
 
 
-def judge_identity(check: Check, answered_by: str, *, rtt_ns: int) -> Outcome:
-    """``Reached`` where the right one answered, else ``WrongPeer``."""
+def judge_identity(check: Check, answered_by: str, *, rtt_ns: int, source: str = "") -> Outcome:
+    """``Reached`` where the right one answered, else ``WrongPeer``.
+
+    With the *source* address of the answer, it must be the one that was asked (:func:`is_from_target`).
+    """
+    if source and not is_from_target(check, source):
+        return WrongPeer(check.target.name, f"{answered_by} at {source}", rtt_ns)
     if is_expected(check, answered_by):
         return Reached(rtt_ns)
     return WrongPeer(check.target.name, answered_by, rtt_ns)
+
+
+def is_from_target(check: Check, source: str) -> bool:
+    """Whether an answer from the address *source* may be the target's.
+
+    Behind a service's address, which is translated, it may come from any; connection tracking usually
+    translates it back. Any other target answers from the address that was asked.
+    """
+    return source == check.target.address or check.target.kind is TargetKind.SERVICE
 
 
 def is_expected(check: Check, answered_by: str) -> bool:

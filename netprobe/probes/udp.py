@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from netprobe.errors import InputError
 from netprobe.model.check import Check, Probe, TargetKind
-from netprobe.model.outcome import TimedOut
+from netprobe.model.outcome import Reached, TimedOut, WrongPeer
 from netprobe.probes.kind import EchoDriver, ProbeKind, VectorColumn
 from netprobe.probes.observation import Observation, judge_identity
 from netprobe.wire import icmp, stamp
@@ -57,12 +57,27 @@ def judge(answer: stamp.StampAnswer, check: Check, *, elapsed_ns: int) -> Observ
     The round trip is (T4 − T1) − (T3 − T2): the time the responder held the packet is its own trouble, not
     the network's. An answer whose network time passed the deadline is as good as none.
     """
-    _, _, _, _, _, _, _, count, _, observed_source, _, _, _, told_by, _ = answer
+    count: int | None = answer[7]
+    if answer.nonce or answer.is_astray:  # not counted among the others
+        count = None
+    observed_source, told_by = answer[9], answer[13]
     rtt_ns = max(1, elapsed_ns - answer.dwell_ns)
     if rtt_ns > check.probe.timeout_ns:
         return Observation(TimedOut(check.probe.timeout_ns), received_count=count)
     outcome = judge_identity(check, told_by, rtt_ns=rtt_ns)
     return _make(Observation, (outcome, told_by, observed_source, count, False, (), "", (), ()))
+
+
+def judge_elsewhere(seen: Observation, check: Check, *, source: str) -> Observation:
+    """What an answer means that came from *source*, which was not asked.
+
+    A program would not take it for an answer either, so the target is not reached; but an agent that holds
+    the target's key had our request, so it is not merely lost.
+    """
+    if not isinstance(seen.outcome, (Reached, WrongPeer)):
+        return seen
+    found = WrongPeer(check.target.name, f"{seen.answered_by} at {source}", seen.outcome.rtt_ns)
+    return seen._replace(outcome=found, answered_by=found.answered_by, received_count=None)
 
 
 KIND = ProbeKind(

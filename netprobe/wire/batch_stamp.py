@@ -6,6 +6,7 @@ computed row by row, from a prepared key, because SHA-256 is not available as an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,42 +26,74 @@ from netprobe.wire.batch import (
     put32,
     put64,
 )
-from netprobe.wire.stamp import CHECK_OFFSET, MIN_BYTES, MIN_PADDED_BYTES, Request, begin_hmac, encode_request
+from netprobe.wire.stamp import (
+    CHECK_OFFSET,
+    FLEET_VERSION,
+    MIN_BYTES,
+    MIN_PADDED_BYTES,
+    PAIR_VERSION,
+    SHORT_NAME_BYTES,
+    Request,
+    Seal,
+    begin_hmac,
+    encode_request,
+)
 
 _T1, _SSID, _T2, _ANSWERED_SEQUENCE, _TTL = 4, 14, 16, 24, 40
-_IDENTITY, _ROLE, _BOOT, _SEQUENCE, _NAME = 44, 49, 60, 64, slice(68, 140)
+_IDENTITY, _VERSION, _ROLE, _BOOT, _SEQUENCE, _NAME = 44, 48, 49, 60, 64, slice(68, 140)
 _PORTS, _SOURCE_TLV, _SOURCE = 144, 148, slice(152, 168)
 _SENT, _RECEIVED, _ANSWERED = 172, 176, 180
 _TLVS = slice(44, 184)
 _HMAC = slice(188, 204)
 _ANSWER, _SOURCE_V4, _SOURCE_V6 = 2, 8, 9
-_FIXED = (*range(44, 50), *range(140, 144), *range(168, 172), *range(184, 188))
-"""Headers of the TLVs, version and role: the same in every answer, except for the flags."""
+_ASKER = slice(68, 68 + SHORT_NAME_BYTES)
+_FIXED = (*range(44, 48), 49, *range(140, 144), *range(168, 172), *range(184, 188))
+"""Headers of the TLVs, and the role: the same in every answer, except for the flags."""
 _NTP_EPOCH_S = 2_208_988_800
 
 
 class Sealer:
-    """HMAC-SHA-256 truncated to 16 bytes (RFC 8972 section 4.8), with both halves of the key pre-hashed."""
+    """HMAC-SHA-256 truncated to 16 bytes (RFC 8972 section 4.8): a key for each row, pre-hashed."""
 
-    def __init__(self, key: bytes) -> None:
-        self._inner, self._outer = begin_hmac(key)
+    def __init__(self, seals: Sequence[Seal]) -> None:
+        self._keys = [begin_hmac(seal.key) for seal in seals]
+        self._askers = np.zeros((len(seals), SHORT_NAME_BYTES), dtype=np.uint8)
+        for row, seal in enumerate(seals):
+            self._askers[row, : len(seal.asker)] = np.frombuffer(seal.asker, dtype=np.uint8)
+        self._paired = np.array([bool(seal.asker) for seal in seals], dtype=np.bool_)
 
-    def digests(self, rows: Rows) -> Rows:
-        """HMAC of each packet, shape ``(n, 16)``, over its sequence number and every TLV before the HMAC."""
-        covered = np.concatenate([rows[:, :4], rows[:, _TLVS]], axis=1)
+    def sign(self, packets: Rows) -> None:
+        """Write the asker's name and the version of its key into *packets*, one for each row, in place."""
+        packets[self._paired, _VERSION] = PAIR_VERSION
+        packets[:, _ASKER] = self._askers
+
+    def digests(self, packets: Rows, rows: Indices) -> Rows:
+        """HMAC of each packet, shape ``(n, 16)``, over its sequence number and every TLV before the HMAC.
+
+        *rows* say whose key each packet needs.
+        """
+        covered = np.concatenate([packets[:, :4], packets[:, _TLVS]], axis=1)
         size, data = covered.shape[1], memoryview(covered.tobytes())
         sealed = bytearray()
-        for at in range(0, len(data), size):
-            inner, outer = self._inner.copy(), self._outer.copy()
+        for at, row in zip(range(0, len(data), size), rows.tolist(), strict=True):
+            begin_inner, begin_outer = self._keys[row]
+            inner, outer = begin_inner.copy(), begin_outer.copy()
             inner.update(data[at : at + size])
             outer.update(inner.digest())
             sealed += outer.digest()[:16]
         return np.frombuffer(bytes(sealed), dtype=np.uint8).reshape(-1, 16)
 
+    def are_proven(self, packets: Rows, rows: Indices) -> Flags:
+        """Which answers have the HMAC and the version of their row's key."""
+        # A constant-time comparison is not needed: every guess costs an attacker one packet.
+        right = (self.digests(packets, rows) == packets[:, _HMAC]).all(axis=1)
+        versions = np.where(self._paired[rows], PAIR_VERSION, FLEET_VERSION)
+        return np.asarray(right & (packets[:, _VERSION] == versions))
+
 
 @dataclass(frozen=True, slots=True)
 class StampAnswers:
-    """Fields of each packet; packets that are not answers with a right HMAC are not *valid*."""
+    """Fields of each packet, not yet proven; packets without the form of an answer are not *valid*."""
 
     valid: Flags
     checks: U64
@@ -94,12 +127,15 @@ def build_requests(checks: U64, lengths: Indices, *, boot: int) -> Rows:
     return rows
 
 
-def patch_requests(rows: Rows, *, sequences: U32, sealer: Sealer) -> None:
-    """Turn *rows* into the next requests of their sessions, in place, and write their HMACs."""
+def patch_requests(rows: Rows, *, sequences: U32, sealer: Sealer, numbers: Indices) -> None:
+    """Turn *rows* into the next requests of their sessions, in place, and write their HMACs.
+
+    *numbers* are those of the rows that *sealer* knows.
+    """
     put32(rows, 0, sequences)
     put32(rows, _SEQUENCE, sequences)
     put32(rows, _SENT, sequences)
-    rows[:, _HMAC] = sealer.digests(rows)
+    rows[:, _HMAC] = sealer.digests(rows, numbers)
 
 
 def stamp_requests(rows: Rows, positions: Indices, *, wall_ns: int) -> None:
@@ -108,12 +144,11 @@ def stamp_requests(rows: Rows, positions: Indices, *, wall_ns: int) -> None:
     rows[positions, _T1 : _T1 + 8] = np.frombuffer(raw, dtype=np.uint8)
 
 
-def read_answers(rows: Rows, lengths: Indices, *, sealer: Sealer) -> StampAnswers:
-    """Read *rows*, each a UDP payload or its first 204 bytes."""
+def read_answers(rows: Rows, lengths: Indices) -> StampAnswers:
+    """Read *rows*, each a UDP payload or its first 204 bytes; :meth:`Sealer.are_proven` proves them."""
     valid = _is_shaped(rows, lengths)
-    shaped = np.nonzero(valid)[0]
-    # A constant-time comparison is not needed: every guess costs an attacker one packet.
-    valid[shaped] = (sealer.digests(rows[shaped]) == rows[shaped][:, _HMAC]).all(axis=1)
+    names = rows[:, _NAME].copy()
+    names[rows[:, _VERSION] == PAIR_VERSION, SHORT_NAME_BYTES:] = 0  # there the responder's nonce is
     from_v6 = rows[:, _SOURCE_TLV + 1] == _SOURCE_V6
     sources = np.where(from_v6[:, None], rows[:, _SOURCE], map_v4(rows[:, 152:156]))
     return StampAnswers(
@@ -127,7 +162,7 @@ def read_answers(rows: Rows, lengths: Indices, *, sealer: Sealer) -> StampAnswer
         sources=sources,
         source_ports=get16(rows, _PORTS + 2),
         ttls=rows[:, _TTL],
-        names=rows[:, _NAME],
+        names=names,
     )
 
 
@@ -137,6 +172,7 @@ def _is_shaped(rows: Rows, lengths: Indices) -> Flags:
     template[_ROLE] = _ANSWER
     fixed = np.array(_FIXED)
     shaped = (lengths >= MIN_BYTES) & (rows[:, fixed] == template[fixed]).all(axis=1)
+    shaped &= (rows[:, _VERSION] == FLEET_VERSION) | (rows[:, _VERSION] == PAIR_VERSION)
     kind = rows[:, _SOURCE_TLV + 1]
     shaped &= ((kind == _SOURCE_V4) | (kind == _SOURCE_V6)) & (get16(rows, _SOURCE_TLV + 2) == 16)
     return np.asarray(shaped & (get32(rows, _ANSWERED_SEQUENCE) == get32(rows, _SEQUENCE)))

@@ -7,7 +7,7 @@ cookie in its first 24 bytes of data::
          0     8  check id
          8     4  boot: random bits of the asking process
         12     4  sequence within the check, 32 bits
-        16     8  HMAC-SHA-256 of the 16 bytes before, keyed by the plan, truncated to 64 bits
+        16     8  HMAC-SHA-256 of the 16 bytes before, by a key of the asking process, truncated to 64 bits
 
 An echo reply repeats the data, so only a host that saw the request can forge the answer.
 """

@@ -6,6 +6,7 @@ say. Reports have their own file, because they travel in columns; so have conclu
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from netprobe.wire.reports import decode_report, encode_report
 __all__ = [
     "CheckAnswer", "CheckQuestion", "Declined", "OutcomeDetail", "Presence", "Refusal", "Reply",
     "decode_plan", "decode_presence", "decode_question", "decode_reply", "decode_report", "encode_plan",
+    "encode_planned",
     "encode_presence", "encode_question", "encode_reply", "encode_report",
 ]  # fmt: skip
 
@@ -167,6 +169,10 @@ class _ReplyMessage(msgspec.Struct):
 
 
 _PLANS = Codec(Plan, name="plan", limit=MAX_PLAN_BYTES)
+_PLANNED = Codec(dict, name="plan", limit=MAX_PLAN_BYTES)
+_PLANNED_FIELDS = tuple(
+    each.name for each in dataclasses.fields(Plan) if each.name not in {"own_keys", "target_keys"}
+)
 _PRESENCE = Codec(Presence, name="presence", limit=MAX_PRESENCE_BYTES)
 _QUESTIONS = Codec(CheckQuestion, name="question", limit=MAX_QUESTION_BYTES)
 _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
@@ -175,6 +181,12 @@ _REPLIES = Codec(_ReplyMessage, name="reply", limit=MAX_REPLY_BYTES)
 def encode_plan(plan: Plan) -> bytes:
     """The bytes of an agent's plan."""
     return _PLANS.encode(plan)
+
+
+def encode_planned(plan: Plan) -> bytes:
+    """The bytes of *plan* as it is planned, without keys of its own: what the digests of a history name."""
+    planned = {name: getattr(plan, name) for name in _PLANNED_FIELDS}
+    return _PLANNED.encode(planned)
 
 
 def decode_plan(data: bytes) -> Plan:

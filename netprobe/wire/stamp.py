@@ -6,7 +6,7 @@ Rules:
 
       offset  size
            0    44  base packet, unauthenticated mode (RFC 8762, sections 4.2.1 and 4.3.1)
-          44    96  Identity TLV, private type 252: version, role, hint, check, boot, sequence, agent's name
+          44    96  Identity TLV, private type 252: version, role, hint, check, boot, sequence, name, nonce
          140    28  Location TLV, type 2 (RFC 8972, section 4.2) with one Source IP Address sub-TLV
          168    16  Direct Measurement TLV, type 5 (section 4.5): the session's counters
          184    20  HMAC TLV, type 8 (section 4.8)
@@ -16,6 +16,12 @@ Rules:
 - The HMAC covers the base's sequence number and every TLV before it (RFC 8972, section 4.8), not the
   timestamps; the sender's sequence number is repeated in the Identity TLV, so an answer proves which request
   it belongs to. A packet with a wrong HMAC raises :class:`StrangerError`.
+- Version 2 is sealed with a key of asker and responder (:mod:`netprobe.wire.pair_keys`). The last 72 bytes of
+  the Identity TLV are a name (64 bytes: the asker's in a request, the responder's in an answer), the
+  responder's nonce (4 bytes), which a request repeats, and in a request the second of its sending (4 bytes,
+  Unix time; T1 is not proven). One that was recorded before the responder started has neither its nonce nor a
+  second after its start. Version 1 is that of builds with one key for the whole fleet: there the 72 bytes are
+  empty in a request and the responder's name in an answer.
 - Integers are in network byte order; times are Unix wall time in nanoseconds, on the wire NTP's 64 bits.
 
 The reflector is stateful (RFC 8762, section 4.3): with S sent, C received by the reflector and R answers
@@ -28,7 +34,6 @@ import functools
 import hashlib
 import ipaddress
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import NamedTuple
@@ -41,12 +46,17 @@ MIN_PADDED_BYTES = MIN_BYTES + 4
 """The next size above :data:`MIN_BYTES`, because padding is a separate TLV."""
 MAX_BYTES = 65_000
 NAME_BYTES = 72
+"""Of a responder's name in version 1."""
+SHORT_NAME_BYTES = 64
+"""Of any name in version 2."""
 
 HINT_OFFSET = 44 + 4 + 2
 CHECK_OFFSET = HINT_OFFSET + 2
 """Offsets of hint and check id, for packet filters and for readers of quotes and of columns of packets."""
 
-_VERSION, _ROLE_REQUEST, _ROLE_ANSWER = 1, 1, 2
+FLEET_VERSION, PAIR_VERSION = 1, 2
+"""One key for the whole fleet (the previous build), and one for each asker and responder."""
+_ROLE_REQUEST, _ROLE_ANSWER, _ROLE_ASTRAY = 1, 2, 3
 _IDENTITY, _LOCATION, _DIRECT, _HMAC, _PADDING = 252, 2, 5, 8, 1
 _SOURCE_ANY, _SOURCE_V4, _SOURCE_V6 = 7, 8, 9
 _SOURCE_SEEN = (_SOURCE_V4, _SOURCE_V6)
@@ -57,11 +67,14 @@ _NTP_EPOCH, _NTP_EPOCH_NS = _NTP_EPOCH_S << 32, _NTP_EPOCH_S * 1_000_000_000
 _ERA_NS = (1 << 32) * 1_000_000_000
 _HMAC_AT = 184
 _HMAC_BYTES = 16
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+"""RFC 2104, section 2: both pads, as translations of a key's bytes."""
 _U32, _U64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 _NEGATIVE = 1 << 63
 """A difference of two timestamps from this size on is negative (RFC 5905, section 6: modulo 2^64)."""
 
-_REQUEST_FIELDS = struct.Struct("!IQ32x" "x3s2sHQII72x" "x3s4xxB2s16x" "x3sI8x" "x3s16s")  # fmt: skip
+_REQUEST_FIELDS = struct.Struct("!IQ32x" "x3s2sHQII64sII" "x3s4xxB2s16x" "x3sI8x" "x3s16s")  # fmt: skip
 _ANSWER_FIELDS = struct.Struct("!4xQ4xQIQ4xB3x" "x3s2sHQII72s" "x3sHHxB2s16s" "x3sIII" "x3s16s")  # fmt: skip
 """Fields that are read of a request and of an answer, in the order of the table above, without flags, error
 estimates and SSID. Base of a request: sequence number, timestamp. Base of an answer: timestamp, receive
@@ -73,12 +86,28 @@ hint; older versions ignore hints."""
 _IDENTIFIED, *_LAYOUT = b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10"
 """Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
 _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
-_REQUEST_ROLE, _ANSWER_ROLE = bytes((_VERSION, _ROLE_REQUEST)), bytes((_VERSION, _ROLE_ANSWER))
-_REQUEST = struct.Struct("!IQHH28x" "6sHQII72x" "32sI8x" "4s16x")  # fmt: skip
+_REQUEST_ROLE, _ANSWER_ROLE = bytes((FLEET_VERSION, _ROLE_REQUEST)), bytes((FLEET_VERSION, _ROLE_ANSWER))
+_PAIR_REQUEST_ROLE, _PAIR_ANSWER_ROLE = (
+    bytes((PAIR_VERSION, _ROLE_REQUEST)),
+    bytes((PAIR_VERSION, _ROLE_ANSWER)),
+)
+_ASTRAY_ROLE = bytes((PAIR_VERSION, _ROLE_ASTRAY))
+_REQUEST_ROLES = frozenset((_REQUEST_ROLE, _PAIR_REQUEST_ROLE))
+_ANSWER_ROLES = frozenset((_ANSWER_ROLE, _PAIR_ANSWER_ROLE, _ASTRAY_ROLE))
+_REQUEST = struct.Struct("!IQHH28x" "6sHQII64sII" "32sI8x" "4s16x")  # fmt: skip
 _ANSWER = struct.Struct("!IQHHQIQH2xB3x" "6sHQII72s" "4sHH24sIII" "4s16x")  # fmt: skip
 """The same for writing, with constant fields combined and zeros left out."""
-_REQUESTED = struct.pack("!B3s2s", _UNRECOGNISED, _IDENTIFIED, _REQUEST_ROLE)
-_ANSWERED = struct.pack("!B3s2s", 0, _IDENTIFIED, _ANSWER_ROLE)
+_REQUESTED, _PAIR_REQUESTED = (
+    struct.pack("!B3s2s", _UNRECOGNISED, _IDENTIFIED, role) for role in (_REQUEST_ROLE, _PAIR_REQUEST_ROLE)
+)
+_ANSWERED, _PAIR_ANSWERED, _ASTRAY_ANSWERED = (
+    struct.pack("!B3s2s", 0, _IDENTIFIED, role) for role in (_ANSWER_ROLE, _PAIR_ANSWER_ROLE, _ASTRAY_ROLE)
+)
+_NONCE = slice(SHORT_NAME_BYTES, SHORT_NAME_BYTES + 4)
+"""Of an answer, in its name."""
+_VERSION_AT, _ASKER = 48, slice(68, 132)
+_ANSWER_HEAD = struct.Struct("!48x2s2xQII64s")
+"""Role, check, boot, sequence and name of an answer, before anything of it is proven."""
 _NOWHERE = struct.pack(
     "!B3s4xBB2s16xB3s",
     *(_UNRECOGNISED, _LOCATED, _UNRECOGNISED, _SOURCE_ANY, _SIXTEEN, _UNRECOGNISED, _COUNTED),
@@ -93,6 +122,14 @@ _CACHED = 4_096
 
 class StrangerError(RemoteFormatError):
     """A packet whose HMAC was not made with our key; it is ignored."""
+
+
+class Seal(NamedTuple):
+    """What requests to one target are sealed with, and their answers opened."""
+
+    key: bytes
+    asker: bytes = b""
+    """Our own name (:func:`short_name`); empty with the key of a whole fleet."""
 
 
 class Request(NamedTuple):
@@ -110,6 +147,12 @@ class Request(NamedTuple):
     """Number of requests that the sender has sent in this session, including this one."""
     is_urgent: bool = False
     """The source waits for the answer, so the reflector must not delay it to answer in batches."""
+    asker: bytes = b""
+    """Its name (:func:`short_name`), by which the responder finds the key; empty in version 1."""
+    nonce: int = 0
+    """The responder's, as far as the asker knows it; 0 where it does not."""
+    sent_s: int = 0
+    """When it was sealed, in whole seconds of Unix time by the asker's clock; 0 where it does not say."""
 
     @property
     def sent_ns(self) -> int:
@@ -145,6 +188,12 @@ class StampAnswer(NamedTuple):
     """The reflector's agent id."""
     told_mtu: int = 0
     """The MTU that a router reported to the reflector about an answer of this session; 0 if none did."""
+    is_paired: bool = False
+    """Whether it is of version 2."""
+    nonce: int = 0
+    """The reflector's, where the request did not repeat it; else 0."""
+    is_astray: bool = False
+    """Whether the request was sealed for another agent: the reflector says only who it is."""
 
     @property
     def dwell_ns(self) -> int:
@@ -155,11 +204,12 @@ class StampAnswer(NamedTuple):
 
 def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
     """A test packet of *size* bytes of UDP payload."""
-    check, boot, sequence, sent, count, is_urgent = request
+    check, boot, sequence, sent, count, is_urgent, asker, nonce, sent_s = request
     # fmt: off
     packed = _REQUEST.pack(
         sequence, sent, _ERROR_ESTIMATE, check % 0xFFFF + 1,
-        _REQUESTED, is_urgent and URGENT, check, boot, sequence, _NOWHERE, count & _U32, _REQUEST_SEAL,
+        _PAIR_REQUESTED if asker else _REQUESTED, is_urgent and URGENT, check, boot, sequence,
+        asker, nonce, sent_s & _U32, _NOWHERE, count & _U32, _REQUEST_SEAL,
     )
     # fmt: on
     return _seal(packed, key, size, _UNRECOGNISED)
@@ -170,17 +220,63 @@ def encode_answer(answer: StampAnswer, *, key: bytes, size: int = MIN_BYTES) -> 
     # fmt: off
     (
         check, boot, sequence, sent_ntp, received_ntp, answered_ntp, sent, received, answered,
-        address, observed_port, port, ttl, answered_by, told_mtu,
+        address, observed_port, port, ttl, answered_by, told_mtu, is_paired, nonce, is_astray,
     ) = answer
+    if is_paired:
+        head = _ASTRAY_ANSWERED if is_astray else _PAIR_ANSWERED
+        name = _pad_name_once(answered_by) + nonce.to_bytes(4, "big")
+    else:
+        head, name = _ANSWERED, _encode_name_once(answered_by)
     packed = _ANSWER.pack(
         answered & _U32, answered_ntp, _ERROR_ESTIMATE, check % 0xFFFF + 1,
         received_ntp, sequence, sent_ntp, _ERROR_ESTIMATE, ttl,
-        _ANSWERED, told_mtu, check, boot, sequence, _encode_name_once(answered_by),
+        head, told_mtu, check, boot, sequence, name,
         _PLACE, port, observed_port, _pack_source(address),
         sent & _U32, received & _U32, answered & _U32, _ANSWER_SEAL,
     )
     # fmt: on
     return _seal(packed, key, size, 0)
+
+
+def peek_asker(data: bytes) -> bytes | None:
+    """Who asks, unproven, as :attr:`Request.asker`; None if it is not a request of a known version."""
+    role = data[_VERSION_AT : _VERSION_AT + 2]
+    if role == _PAIR_REQUEST_ROLE:
+        return data[_ASKER].rstrip(b"\0")
+    return b"" if role == _REQUEST_ROLE else None
+
+
+def read_astray(data: bytes, *, size: int) -> Request | None:
+    """A request that was sealed for another agent, unproven; None if it may not be answered."""
+    if not (size == MIN_BYTES or MIN_PADDED_BYTES <= size <= MAX_BYTES):
+        return None
+    sequence, sent, identity, role, _, check, boot, identified, asker, nonce, *_ = (
+        _REQUEST_FIELDS.unpack_from(data)
+    )
+    if identity != _IDENTIFIED or role != _PAIR_REQUEST_ROLE or check >> 63 or identified != sequence:
+        return None
+    return Request(check, boot, sequence, sent, 0, asker=asker.rstrip(b"\0"), nonce=nonce)
+
+
+class AnswerHead(NamedTuple):
+    """What an answer says that it answers, unproven."""
+
+    is_astray: bool
+    check: int
+    boot: int
+    sequence: int
+    name: bytes
+    """The responder's (:func:`short_name`) in version 2."""
+
+
+def peek_answer(data: bytes) -> AnswerHead | None:
+    """Read what is needed to find the key of an answer; None if it is none."""
+    if len(data) < MIN_BYTES:
+        return None
+    role, check, boot, sequence, name = _ANSWER_HEAD.unpack_from(data)
+    if role not in _ANSWER_ROLES:
+        return None
+    return _make(AnswerHead, (role == _ASTRAY_ROLE, check, boot, sequence, name.rstrip(b"\0")))
 
 
 def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Request:
@@ -193,11 +289,11 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
         raise _too_few(size)
     # fmt: off
     (
-        sequence, sent, identity, role, hint, check, boot, identified, location, source_kind, sixteen,
-        counters, sent_count, seal, digest,
+        sequence, sent, identity, role, hint, check, boot, identified, asker, nonce, sent_s,
+        location, source_kind, sixteen, counters, sent_count, seal, digest,
     ) = _REQUEST_FIELDS.unpack_from(data)
     # fmt: on
-    if identity != _IDENTIFIED or role != _REQUEST_ROLE:
+    if identity != _IDENTIFIED or role not in _REQUEST_ROLES:
         raise RemoteFormatError("STAMP: no netprobe identity in the expected role")
     if not compare_digest(digest, _digest(data, key)):
         raise StrangerError("STAMP: wrong HMAC")
@@ -209,7 +305,10 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
         raise RemoteFormatError("STAMP: a check id has 63 bits")
     if identified != sequence:
         raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
-    return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT))
+    if role == _REQUEST_ROLE:
+        asker, nonce, sent_s = b"", 0, 0
+    asker = asker.rstrip(b"\0")
+    return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT, asker, nonce, sent_s))
 
 
 def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampAnswer:
@@ -224,7 +323,7 @@ def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampA
         answered_count, seal, digest,
     ) = _ANSWER_FIELDS.unpack_from(data)
     # fmt: on
-    if identity != _IDENTIFIED or role != _ANSWER_ROLE:
+    if identity != _IDENTIFIED or role not in _ANSWER_ROLES:
         raise RemoteFormatError("STAMP: no netprobe identity in the expected role")
     if not compare_digest(digest, _digest(data, key)):
         raise StrangerError("STAMP: wrong HMAC")
@@ -236,11 +335,15 @@ def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampA
         raise RemoteFormatError("STAMP: a check id has 63 bits")
     if identified != sequence:
         raise RemoteFormatError("STAMP: the sequence number differs from the one in the identity")
+    is_paired, nonce = role != _ANSWER_ROLE, 0
+    if is_paired:
+        nonce = int.from_bytes(name[_NONCE], "big")
+        name = name[:SHORT_NAME_BYTES]
     # fmt: off
     return _make(StampAnswer, (
         check, boot, sequence, sent, received, answered,
         sent_count, received_count, answered_count, _source_text(source_kind, source),
-        observed_port, port, ttl, _decode_name(name), told_mtu,
+        observed_port, port, ttl, _decode_name(name), told_mtu, is_paired, nonce, role == _ASTRAY_ROLE,
     ))
     # fmt: on
 
@@ -278,7 +381,7 @@ def read_quoted_session(data: bytes) -> tuple[int, int] | None:
     return check, boot
 
 
-def encode_name(name: str) -> bytes:
+def encode_name(name: str, *, limit: int = NAME_BYTES) -> bytes:
     """A name in its encoded form, before padding; a long name is its start and a digest of the whole.
 
     >>> encode_name("prod/w1/pod")
@@ -287,15 +390,23 @@ def encode_name(name: str) -> bytes:
     72
     """
     raw = name.encode()
-    if len(raw) <= NAME_BYTES:
+    if len(raw) <= limit:
         return raw
-    start = raw[: NAME_BYTES - 17].decode(errors="ignore")
+    start = raw[: limit - 17].decode(errors="ignore")
     return f"{start}~{hashlib.blake2b(raw, digest_size=8).hexdigest()}".encode()
 
 
 def is_same_name(expected: str, claimed: str) -> bool:
     """Whether *claimed*, read from a packet, is the encoded form of *expected*."""
-    return expected == claimed or _encode_name_once(expected) == claimed.encode()
+    if expected == claimed:
+        return True
+    raw = claimed.encode()
+    return _encode_name_once(expected) == raw or short_name(expected) == raw
+
+
+def short_name(name: str) -> bytes:
+    """A name as packets of version 2 hold it, before padding: at most :data:`SHORT_NAME_BYTES` bytes."""
+    return encode_name(name, limit=SHORT_NAME_BYTES)
 
 
 def ntp_of(unix_ns: int) -> int:
@@ -320,27 +431,21 @@ def _seal(packed: bytes, key: bytes, size: int, flags: int) -> bytes:
 
 
 def _digest(data: bytes | bytearray, key: bytes) -> bytes:
-    """HMAC-SHA-256 (RFC 2104) over the bytes that RFC 8972, section 4.8, covers; the key is hashed once."""
-    begin_inner, begin_outer = _begin_hmac(key)
-    inner = begin_inner()
-    inner.update(data[:4] + data[44:_HMAC_AT])
-    outer = begin_outer()
-    outer.update(inner.digest())
-    return outer.digest()[:_HMAC_BYTES]
+    """HMAC-SHA-256 (RFC 2104) over the bytes that RFC 8972, section 4.8, covers.
+
+    Each target has a key of its own, so hashes of keys are not kept: they would take a kilobyte each, and to
+    copy them takes as long as to hash the key again.
+    """
+    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+    inner = hashlib.sha256(block.translate(_INNER) + data[:4] + data[44:_HMAC_AT]).digest()
+    return hashlib.sha256(block.translate(_OUTER) + inner).digest()[:_HMAC_BYTES]
 
 
-@functools.lru_cache(maxsize=8)
-def _begin_hmac(key: bytes) -> tuple[Callable[[], hashlib._Hash], Callable[[], hashlib._Hash]]:
-    inner, outer = begin_hmac(key)
-    return inner.copy, outer.copy
-
-
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=_CACHED)
 def begin_hmac(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
     """HMAC-SHA-256's inner and outer hash of the key (RFC 2104, section 4); copy before use."""
-    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-    return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def _too_few(size: int) -> RemoteFormatError:
@@ -371,6 +476,11 @@ def _source_text(kind: int, packed: bytes) -> str:
 @functools.lru_cache(maxsize=_CACHED)
 def _encode_name_once(name: str) -> bytes:
     return encode_name(name)
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _pad_name_once(name: str) -> bytes:
+    return short_name(name).ljust(SHORT_NAME_BYTES, b"\0")
 
 
 @functools.lru_cache(maxsize=_CACHED)

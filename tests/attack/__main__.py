@@ -1,4 +1,6 @@
-"""``python -m tests.attack [--json] [KIND…]``: attack our own bus on loopback; print what held and what fell.
+"""``python -m tests.attack [--json] [KIND…]``: attack our bus and our agents on loopback.
+
+Prints what held and what fell.
 
 The exit code is 1 where anything fell.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from tests.attack import strangers, thefts
+from tests.attack import packets, strangers, thefts
 from tests.attack.replies import ROLES, attack_replies
 from tests.attack.tally import AttackTally
 
@@ -21,4 +21,8 @@ EXPERIMENTS: dict[str, Callable[[], Coroutine[Any, Any, AttackTally]]] = {
     "streams": thefts.attack_streams_of_the_collector,
     "logins": strangers.attack_logins,
     "clusters": strangers.attack_clusters,
+    "stolen plans": packets.attack_with_a_stolen_plan,
+    "answers from elsewhere": packets.attack_from_elsewhere,
+    "recorded requests": packets.attack_with_recordings,
+    "requests of strangers": packets.attack_as_a_stranger,
 }

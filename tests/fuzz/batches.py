@@ -14,11 +14,12 @@ import numpy as np
 from netprobe.wire import batch_icmp, batch_stamp, batch_syn, batch_udp
 from netprobe.wire.batch import Indices, Rows, pack_addresses
 from netprobe.wire.batch_quote import read_errors
+from netprobe.wire.stamp import Seal
 from tests.fuzz import icmp, stamp
 
 WIDTH = 204
 """What the widest of the sweep's inboxes keeps of a packet."""
-SEALER = batch_stamp.Sealer(stamp.KEY)
+SEALER = batch_stamp.Sealer([Seal(stamp.KEY)])
 PORTS = np.array([53, 123], dtype=np.uint16)
 SENT, SENT_LENGTHS = batch_udp.build_datagrams(PORTS, np.array([1, 2], dtype=np.uint64))
 SYN = batch_syn.build_syns(pack_addresses(["10.1.0.2"]), pack_addresses(["10.2.0.2"]), PORTS[:1])[0].tobytes()
@@ -43,13 +44,18 @@ def _errors(rows: Rows, sizes: Indices, *, v6: bool) -> None:
     batch_udp.is_quoted(SENT, SENT_LENGTHS, quotes.transport, quotes.lengths)
 
 
+def _stamp_answers(rows: Rows, sizes: Indices) -> None:
+    shaped = batch_stamp.read_answers(rows, sizes).valid
+    SEALER.are_proven(rows[shaped], np.zeros(int(shaped.sum()), dtype=np.int64))
+
+
 READERS: tuple[Callable[[Rows, Indices], object], ...] = (
     _stripped,
     _echoes,
     lambda rows, sizes: _errors(rows, sizes, v6=False),
     lambda rows, sizes: _errors(rows, sizes, v6=True),
     batch_syn.read_answers,
-    lambda rows, sizes: batch_stamp.read_answers(rows, sizes, sealer=SEALER),
+    _stamp_answers,
     lambda rows, sizes: batch_udp.is_answered(PORTS, SENT, rows, sizes),
 )
 _PACKETS = (

@@ -21,6 +21,8 @@ SEEDS = (
     stamp.encode_request(ASKED, key=KEY),
     stamp.encode_request(ASKED, key=KEY, size=300),
     stamp.encode_answer(TOLD, key=KEY),
+    stamp.encode_request(ASKED._replace(asker=stamp.short_name("prod/w2/pod"), nonce=5), key=KEY),
+    stamp.encode_answer(TOLD._replace(is_paired=True, nonce=5), key=KEY),
 )
 
 
@@ -41,3 +43,5 @@ def feed(data: bytes) -> None:
                 continue
             assert 0 <= read.check < 1 << 63
         stamp.read_quote(packet)
+        stamp.peek_asker(packet)
+        stamp.peek_answer(packet)

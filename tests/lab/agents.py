@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,9 +19,12 @@ from netprobe.model.names import AgentId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import Measured, Window
 from netprobe.wire.measured_json import decode_measured
+from netprobe.wire.pair_keys import derive_asker_key, derive_responder_key
+from netprobe.wire.stamp import short_name
 from tests.lab.namespaces import Host
 
 KEY = b"a key for one test".ljust(32)
+MASTER = b"the secret of one test".ljust(32)
 MS = 1_000_000
 INTERVAL_NS = 500 * MS
 TIMEOUT_NS = 250 * MS
@@ -52,9 +56,36 @@ def make_probe(kind: str, *, port: int = 0, size: int = 0, name: str = "", **opt
     return Probe(kind, port, size, name, TIMEOUT_NS, tuple(sorted(options.items())))
 
 
-def write_plan(path: Path, agent: AgentId, checks: Iterable[Check] = (), *, key: bytes = KEY) -> Path:
-    """Write a plan for ``netprobe-agent run``."""
-    path.write_bytes(msgspec.json.encode(Plan(agent, 1, tuple(checks), INTERVAL_NS, key)))
+Acquainted = Mapping[AgentId, tuple[str, ...]]
+"""Agents that may ask each other, and their addresses."""
+STRANGERS: Acquainted = MappingProxyType({})
+
+
+def write_plan(
+    path: Path,
+    agent: AgentId,
+    checks: Iterable[Check] = (),
+    *,
+    key: bytes = KEY,
+    acquainted: Acquainted = STRANGERS,
+    services: Sequence[str] = (),
+) -> Path:
+    """Write a plan for ``netprobe-agent run``.
+
+    It has the key of a fleet of the previous build, and keys of its own for those who are *acquainted*.
+    """
+    plan = Plan(agent, 1, tuple(checks), INTERVAL_NS, key)
+    if acquainted:
+        names = (*map(str, acquainted), *services)
+        keys = {name: derive_responder_key(MASTER, name, key_epoch=1) for name in names}
+        asker = short_name(str(agent))
+        plan = replace(
+            plan,
+            peers=tuple(acquainted.items()),
+            own_keys=tuple((name, (keys[name],)) for name in (str(agent), *services)),
+            target_keys=tuple((name, derive_asker_key(keys[name], asker)) for name in names),
+        )
+    path.write_bytes(msgspec.json.encode(plan))
     return path
 
 
@@ -77,12 +108,21 @@ class Run:
         return dict(self.window(check).outcomes)
 
 
-def ask(host: Host, agent: AgentId, checks: Iterable[Check], *, folder: Path, intervals: int = 2) -> Run:
+def ask(
+    host: Host,
+    agent: AgentId,
+    checks: Iterable[Check],
+    *,
+    folder: Path,
+    intervals: int = 2,
+    acquainted: Acquainted = STRANGERS,
+    services: Sequence[str] = (),
+) -> Run:
     """Let *agent* ask its checks for a few intervals and return what it measured.
 
     On a machine so busy that the agent says of itself that it did not measure, it is asked again.
     """
-    plan = write_plan(folder / f"{host.name}.json", agent, checks)
+    plan = write_plan(folder / f"{host.name}.json", agent, checks, acquainted=acquainted, services=services)
     for _ in range(_TRIES - 1):
         run = ask_plan(host, plan, intervals=intervals)
         if not any(_was_busy(window) for one in run.measured for window in one.windows):
@@ -127,10 +167,18 @@ class Running:
 
 @contextmanager
 def running(
-    host: Host, agent: AgentId, checks: Iterable[Check] = (), *, folder: Path, key: bytes = KEY
+    host: Host,
+    agent: AgentId,
+    checks: Iterable[Check] = (),
+    *,
+    folder: Path,
+    key: bytes = KEY,
+    acquainted: Acquainted = STRANGERS,
+    services: Sequence[str] = (),
 ) -> Iterator[Running]:
     """An agent that runs for the time of the block, and answers when the block begins."""
-    plan = write_plan(folder / f"{host.name}-running.json", agent, checks, key=key)
+    path = folder / f"{host.name}-running.json"
+    plan = write_plan(path, agent, checks, key=key, acquainted=acquainted, services=services)
     output = folder / f"{host.name}-running.jsonl"
     process = host.popen(*_PROGRAM, "--plan", str(plan), "--output", str(output))
     try:

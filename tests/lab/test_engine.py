@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.lab, need_namespaces()]
 A, B, C = (AgentId.parse(f"{cluster}/w1/pod") for cluster in ("prod", "dev", "test"))
 A4, R4, B4, C4 = "10.1.0.1", "10.1.0.2", "10.2.0.2", "10.3.0.2"
 A6, R6, B6, C6 = "fd00:1::1", "fd00:1::2", "fd00:2::2", "fd00:3::2"
+ACQUAINTED = {A: (A4, A6), B: (B4, B6), C: (C4, C6)}
+SERVICE = "dev/netprobe/echo"
 REACHED, TIMED_OUT, REFUSED = OutcomeKind.REACHED, OutcomeKind.TIMED_OUT, OutcomeKind.REFUSED
 REJECTED, TOO_BIG, WRONG_PEER = OutcomeKind.REJECTED, OutcomeKind.TOO_BIG, OutcomeKind.WRONG_PEER
 NOT_MEASURED = OutcomeKind.NOT_MEASURED
@@ -47,7 +49,15 @@ class Scene:
     folder: Path
 
     def ask(self, *checks: Check, intervals: int = 2) -> Run:
-        return agents.ask(self.a, A, checks, folder=self.folder, intervals=intervals)
+        return agents.ask(
+            self.a,
+            A,
+            checks,
+            folder=self.folder,
+            intervals=intervals,
+            acquainted=ACQUAINTED,
+            services=[SERVICE],
+        )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +72,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         for host in (a, b, c):
             host.default_via(r)
         a.settle(B4, B6, C4, C6)
-        with agents.running(b, B, folder=folder) as peer, agents.running(c, C, folder=folder):
+        with (
+            agents.running(b, B, folder=folder, acquainted=ACQUAINTED, services=[SERVICE]) as peer,
+            agents.running(c, C, folder=folder, acquainted=ACQUAINTED),
+        ):
             yield Scene(a, r, b, peer, folder)
 
 
@@ -215,6 +228,17 @@ def test_a_stolen_address_shows_who_answered(scene: Scene) -> None:
     assert str(run.window(checks[2]).detail) == f"{C} answered instead of {B}"
 
 
+def test_an_answer_from_another_address_is_evidence_and_does_not_reach(scene: Scene) -> None:
+    """Translated on its way back by a router without memory, which no program would take for an answer."""
+    scene.r.nft()
+    scene.r.run("nft", "add chain inet test raw { type filter hook forward priority 10; }")
+    scene.r.run("nft", f"add rule inet test raw ip saddr {B4} udp sport 9771 ip saddr set {C4}")
+    checks = [to_b("udp"), to_b("udp", B6)]
+    run = scene.ask(*checks)
+    assert [run.outcomes(check) for check in checks] == [{WRONG_PEER: 3}, {REACHED: 3}]
+    assert run.window(checks[0]).answered_by == f"{B} at {C4}"
+
+
 def test_source_nat_is_seen_by_the_peer(scene: Scene) -> None:
     scene.r.nft("add rule inet test postrouting oifname to-b masquerade")
     checks = [to_b("udp"), to_b("udp", B6)]
@@ -227,7 +251,7 @@ def test_a_service_address_reaches_any_agent_of_its_cluster(scene: Scene) -> Non
     scene.a.run("nft", "add chain inet test nat { type nat hook output priority -100; }")
     scene.a.run("nft", f"add rule inet test nat ip daddr 10.96.0.1 meta l4proto {{ tcp, udp }} dnat to {B4}")
     checks = [
-        make_check(A, "10.96.0.1", make_probe(kind), name="dev/netprobe/echo", kind=TargetKind.SERVICE)
+        make_check(A, "10.96.0.1", make_probe(kind), name=SERVICE, kind=TargetKind.SERVICE)
         for kind in ("udp", "http", "tcp")
     ]
     run = scene.ask(*checks)
@@ -347,4 +371,4 @@ def test_an_agent_finds_out_and_announces_how_it_may_ask(
         if may_ping:
             host.set_sysctls({"ipv4/ping_group_range": "0 0"})
         said = host.run(*privilege, sys.executable, "-c", _TELL_CAPABILITIES).split()
-    assert said == [*words, *sorted(KINDS)]
+    assert said == [*words, "pair-keys", *sorted(KINDS)]

@@ -177,8 +177,13 @@ def find_kept_secrets(data: Path) -> list[str]:
     """What the collector made up and keeps: the key that proves answers, and its seeds."""
     files = (path for path in data.rglob("*") if path.is_file() and path.stat().st_size < 9_999)
     texts = [path.read_text(errors="replace") for path in files]
-    keys = [str(json.loads(text)["cookie_key"]) for text in texts if '"cookie_key"' in text]
-    assert keys, "the collector keeps no key for cookies, so the test proves nothing"
+    keys = [
+        str(json.loads(text)[name])
+        for text in texts
+        for name in ("cookie_key", "master")
+        if f'"{name}"' in text
+    ]
+    assert len(keys) == 2, "the collector keeps no secret of its keys, so the test proves nothing"
     return keys + [text.strip() for text in texts if text.startswith(("SU", "SA"))]
 
 

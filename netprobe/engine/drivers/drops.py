@@ -14,6 +14,7 @@ from dataclasses import replace
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import RATE
 from netprobe.engine.drivers.trace import walk_port
+from netprobe.engine.keyring import Keyring
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.outcome import Reached
@@ -25,13 +26,13 @@ _PATIENCE_NS = 500_000_000
 """Time-out of one packet of a single firewalk."""
 
 
-async def find_drops(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
+async def find_drops(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
     """Between which hops each port is lost; never longer than the check's time."""
     began_ns = clock.mono_ns()
     try:
         drops = await asyncio.to_thread(_walk_all, check, rng.getrandbits(32))
     except SystemRefusedError:
-        drops = [drop async for drop in _walk_each(check, clock, key, rng)]
+        drops = [drop async for drop in _walk_each(check, clock, keys, rng)]
     return Observation(
         Reached(clock.mono_ns() - began_ns), facts=write_facts(drops), values=write_drops(drops)
     )
@@ -46,7 +47,7 @@ def _walk_all(check: Check, seed: int) -> list[DropLocation]:
 
 
 async def _walk_each(
-    check: Check, clock: Clock, key: bytes, rng: random.Random
+    check: Check, clock: Clock, keys: Keyring, rng: random.Random
 ) -> AsyncIterator[DropLocation]:
     """The places of those that have a control probe, until the check's time is up."""
     until_ns = clock.mono_ns() + check.probe.timeout_ns
@@ -58,7 +59,7 @@ async def _walk_each(
             if left_ns <= 0:
                 return
             spec = FirewalkSpec(port, one.control[1], str(transport), _PATIENCE_NS, left_ns, _hops_of(check))
-            walked = await walk_port(here, spec, str(one.control[0]), clock, key=key, rng=rng)
+            walked = await walk_port(here, spec, str(one.control[0]), clock, keys=keys, rng=rng)
             drop = find_drop(walked, one.address, transport)
             if drop is not None:
                 yield drop

@@ -16,7 +16,16 @@ from typing import Protocol
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
 from netprobe.engine.drivers.readable import ReadableSocket
-from netprobe.engine.sockets import IP_TTL, family_of, open_udp, prepare, receive, receive_errors, version_of
+from netprobe.engine.sockets import (
+    IP_TTL,
+    Datagram,
+    family_of,
+    open_udp,
+    prepare,
+    receive,
+    receive_errors,
+    version_of,
+)
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome
@@ -73,10 +82,17 @@ class UdpFlows:
     """A STAMP request per packet: an agent at the end says who it is and which source it saw."""
 
     def __init__(
-        self, check: Check, ports: Ports, readable: ReadableSocket, clock: Clock, *, key: bytes, boot: int
+        self,
+        check: Check,
+        ports: Ports,
+        readable: ReadableSocket,
+        clock: Clock,
+        *,
+        seal: stamp.Seal,
+        boot: int,
     ) -> None:
         self._check, self._ports, self._readable, self._clock = check, ports, readable, clock
-        self._key, self._boot = key, boot
+        self._seal, self._boot = seal, boot
         self._version = version_of(check.target.address)
         self._quotes = IcmpQuoteReader(check.target.address, readable)
         self._socks: dict[int, socket.socket] = {}
@@ -93,9 +109,10 @@ class UdpFlows:
         self._sequence += 1
         sent = stamp.ntp_of(self._clock.wall_ns())
         request = stamp.Request(
-            self._check.id, self._boot, self._sequence, sent, self._sequence, is_urgent=True
-        )
-        packet = stamp.encode_request(request, key=self._key)
+            self._check.id, self._boot, self._sequence, sent, self._sequence, is_urgent=True,
+            asker=self._seal.asker,
+        )  # fmt: skip
+        packet = stamp.encode_request(request, key=self._seal.key)
         self._out[flow] = _UdpProbe(ttl, self._sequence, sock.getsockname()[1], self._ports(flow), packet)
         failed = send_at(ttl, sock, packet, (self._check.target.address, self._ports(flow)))
         return observe_send_error(failed, self._check, version=self._version).outcome if failed else None
@@ -108,7 +125,7 @@ class UdpFlows:
                 yield self._heard(error, flow, self._rewritten(self._out[flow], quote))
         for flow, sock in self._socks.items():
             for datagram in receive(sock):
-                event = self._take(flow, datagram.data)
+                event = self._take(flow, datagram)
                 if event is not None:
                     yield event
             for report in receive_errors(sock):
@@ -125,15 +142,15 @@ class UdpFlows:
         sent = Sent(PROTOCOL_UDP, self._quotes.source, self._check.target.address, out.segment)
         return find_rewritten(sent, quote)
 
-    def _take(self, flow: int, data: bytes) -> Heard | None:
+    def _take(self, flow: int, datagram: Datagram) -> Heard | None:
         try:
-            answer = stamp.decode_answer(data, key=self._key)
+            answer = stamp.decode_answer(datagram.data, key=self._seal.key)
         except RemoteFormatError:
             return None
         out = self._out[flow]
         if (answer.check, answer.boot, answer.sequence) != (self._check.id, self._boot, out.sequence):
             return None
-        outcome = judge_identity(self._check, answer.answered_by, rtt_ns=1)
+        outcome = judge_identity(self._check, answer.answered_by, rtt_ns=1, source=datagram.source)
         told = (("source", self._quotes.source, answer.observed_source),
                 ("source port", str(out.source_port), str(answer.observed_port)))  # fmt: skip
         rewritten = tuple(f"{what} {seen}" for what, own, seen in told if own and seen != own)

@@ -7,6 +7,7 @@ import random
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.streams import StreamNet
+from netprobe.engine.keyring import Keyring
 from netprobe.model.check import Check
 from netprobe.model.outcome import AppFailed
 from netprobe.model.prose import Prose
@@ -16,14 +17,15 @@ from netprobe.probes.net import Closed, Stream
 from netprobe.probes.observation import Observation
 from netprobe.tasks import BackgroundTasks
 from netprobe.wire.hold_request import encode_hold
+from netprobe.wire.stamp import Seal
 
 _AGAIN = b"GET / HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
 
 
-async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
+async def wait_idle(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
     """Wait out the gaps; every failure is an outcome."""
     del rng
-    waiting = _IdleFlows(check, clock, key)
+    waiting = _IdleFlows(check, clock, keys.seal_for(check))
     try:
         return await waiting.run()
     finally:
@@ -33,8 +35,8 @@ async def wait_idle(check: Check, clock: Clock, key: bytes, rng: random.Random) 
 class _IdleFlows:
     """All flows of one probe."""
 
-    def __init__(self, check: Check, clock: Clock, key: bytes) -> None:
-        self._check, self._clock, self._key = check, clock, key
+    def __init__(self, check: Check, clock: Clock, seal: Seal) -> None:
+        self._check, self._clock, self._seal = check, clock, seal
         self._net = StreamNet(check)
         self._state = idle.begin(check.probe)
         self._news: asyncio.Queue[idle.Event] = asyncio.Queue()
@@ -90,7 +92,7 @@ class _IdleFlows:
 
     async def _settle(self, gap_s: int, stream: Stream) -> idle.Event:
         """Ask the agent to hold the connection."""
-        await stream.send(encode_hold(gap_s + 60, key=self._key))
+        await stream.send(encode_hold(gap_s + 60, seal=self._seal))
         data = await stream.receive()
         now_ns = self._clock.mono_ns()
         if isinstance(data, bytes) and data.startswith(b"HTTP/1.1 200"):

@@ -11,6 +11,7 @@ from functools import partial
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.sctp import ask_sctp
+from netprobe.engine.keyring import Keyring
 from netprobe.errors import SystemRefusedError
 from netprobe.model.capability import Capability
 from netprobe.model.check import Check
@@ -35,18 +36,18 @@ def find_capability() -> Capability:
     return Capability.SYN_RAW
 
 
-async def ask_ports(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
+async def ask_ports(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
     """Verdicts on every port that *check* names, within its timeout."""
     del clock
-    return await asyncio.to_thread(_ask, check, key, rng.getrandbits(32))
+    return await asyncio.to_thread(_ask, check, keys, rng.getrandbits(32))
 
 
-def _ask(check: Check, key: bytes, seed: int) -> Observation:
+def _ask(check: Check, keys: Keyring, seed: int) -> Observation:
     from netprobe.engine.sweep.ports import with_witnesses  # noqa: PLC0415 - arrays load when asked for
 
     began_ns = time.monotonic_ns()
     doors = port_targets_of(check)
-    verdicts = _sweep_echoes(doors, key)
+    verdicts = _sweep_echoes(doors, keys)
     asked = [transport for transport in PORTED if any(one.of(transport) for one in doors)]
     left_ns = max(1, began_ns + check.probe.timeout_ns - time.monotonic_ns())
     rate, tries = RATE / max(1, len(asked)), tries_of(check.probe)
@@ -83,17 +84,20 @@ def _sweep(
     return list(map(swept.verdict, range(len(swept.verdicts))))
 
 
-def _sweep_echoes(doors: tuple[PortTargets, ...], key: bytes) -> list[PortVerdict]:
+def _sweep_echoes(doors: tuple[PortTargets, ...], keys: Keyring) -> list[PortVerdict]:
     from netprobe.engine.sweep.echo_scan import sweep_echoes  # noqa: PLC0415 - arrays load when asked for
 
-    agents = [(one.address, port) for one in doors for port in one.agents]
+    asked = [(one.address, port) for one in doors for port in one.agents]
+    agents = [pair for pair in asked if keys.has_seal_at(pair[0])]
+    keyless = SystemRefusedError("the plan holds no key for an agent at this address")
+    unasked = _unasked([pair for pair in asked if pair not in agents], Transport.UDP, keyless)
     icmp = [one.address for one in doors if one.icmp]
     if not agents and not icmp:
-        return []
+        return unasked
     try:
-        return sweep_echoes(agents, icmp, key=key, rate=RATE)
+        return [*unasked, *sweep_echoes(agents, icmp, seal_at=keys.seal_at, rate=RATE)]
     except SystemRefusedError as error:
-        told = _unasked(agents, Transport.UDP, error)
+        told = [*unasked, *_unasked(agents, Transport.UDP, error)]
         return [*told, *_unasked([(address, 0) for address in icmp], Transport.ICMP, error)]
 
 

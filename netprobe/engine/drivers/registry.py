@@ -11,11 +11,12 @@ from netprobe.engine.drivers.idle import wait_idle
 from netprobe.engine.drivers.pmtu import search_pmtu
 from netprobe.engine.drivers.ports import ask_ports
 from netprobe.engine.drivers.trace import trace_route, walk_firewall
+from netprobe.engine.keyring import Keyring
 from netprobe.model.check import Check
 from netprobe.probes.observation import Observation
 
-DriverFunction = Callable[[Check, Clock, bytes, random.Random], Awaitable[Observation]]
-"""Asks once; the bytes are the key of the agents, the random source numbers flows and sessions."""
+DriverFunction = Callable[[Check, Clock, Keyring, random.Random], Awaitable[Observation]]
+"""Asks once; the keys are those of the plan, the random source numbers flows and sessions."""
 
 DRIVERS: dict[str, DriverFunction] = {
     "drops": find_drops,

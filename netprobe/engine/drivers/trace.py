@@ -17,6 +17,7 @@ from netprobe.engine.drivers.flows_udp import (
     UdpFlows,
 )
 from netprobe.engine.drivers.readable import ReadableSocket
+from netprobe.engine.keyring import Keyring
 from netprobe.model.check import Check
 from netprobe.model.outcome import Outcome
 from netprobe.probes import firewalk, hops, trace
@@ -27,27 +28,33 @@ S = TypeVar("S")
 Step = Callable[[S, trace.Event], tuple[S, tuple[trace.Command, ...]]]
 
 
-async def trace_route(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
+async def trace_route(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
     """Trace the route; every failure is an outcome."""
     port = check.probe.port or trace.DEFAULT_UDP_PORT
     transport = check.probe.option("transport", "udp")
     with ReadableSocket() as readable:
-        flows = _open(check, transport, lambda _: port, readable, clock, key=key, boot=rng.getrandbits(32))
+        flows = _open(check, transport, lambda _: port, readable, clock, keys=keys, boot=rng.getrandbits(32))
         return await _Walk(trace.begin(check.probe), trace.step, flows, clock).run(readable)
 
 
-async def walk_firewall(check: Check, clock: Clock, key: bytes, rng: random.Random) -> Observation:
+async def walk_firewall(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
     """Firewalk the port; every failure is an outcome."""
     ports = firewalk.ports_of(check.probe)
     transport = check.probe.option("transport", "tcp")
     with ReadableSocket() as readable:
         boot = rng.getrandbits(32)
-        flows = _open(check, transport, ports.__getitem__, readable, clock, key=key, boot=boot)
+        flows = _open(check, transport, ports.__getitem__, readable, clock, keys=keys, boot=boot)
         return await _Walk(firewalk.begin(check.probe), firewalk.step, flows, clock).run(readable)
 
 
 async def walk_port(
-    check: Check, spec: firewalk.FirewalkSpec, control: str, clock: Clock, *, key: bytes, rng: random.Random
+    check: Check,
+    spec: firewalk.FirewalkSpec,
+    control: str,
+    clock: Clock,
+    *,
+    keys: Keyring,
+    rng: random.Random,
 ) -> firewalk.Firewalk:
     """Firewalk the port of *spec* at the target of *check*; the control probe is of the transport *control*.
 
@@ -57,7 +64,7 @@ async def walk_port(
 
         def open_flow(transport: str, port: int) -> Flows:
             boot = rng.getrandbits(32)
-            return _open(check, transport, lambda _: port, readable, clock, key=key, boot=boot)
+            return _open(check, transport, lambda _: port, readable, clock, keys=keys, boot=boot)
 
         suspect, beside = open_flow(spec.transport, spec.port), open_flow(control, spec.control)
         flows = _FlowPair({firewalk.SUSPECT: suspect, firewalk.CONTROL: beside})
@@ -86,14 +93,14 @@ def _open(
     readable: ReadableSocket,
     clock: Clock,
     *,
-    key: bytes,
+    keys: Keyring,
     boot: int,
 ) -> Flows:
     if transport == "tcp":
         return TcpFlows(check, ports, readable, clock)
     if transport == "icmp":
-        return IcmpFlows(check, readable, clock, key=key, boot=boot)
-    return UdpFlows(check, ports, readable, clock, key=key, boot=boot)
+        return IcmpFlows(check, readable, clock, key=keys.own, boot=boot)
+    return UdpFlows(check, ports, readable, clock, seal=keys.seal_for(check), boot=boot)
 
 
 class _Walk(Generic[S]):

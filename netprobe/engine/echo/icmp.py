@@ -99,7 +99,7 @@ class IcmpEcho:
         version = version_of(probe.check.target.address)
         cookie = icmp.Cookie(probe.check.id, self.boot, probe.sequence)
         return probe_icmp.build(
-            probe.check.probe, cookie, key=self.keys.key, version=version, identifier=self.identifier
+            probe.check.probe, cookie, key=self.keys.own, version=version, identifier=self.identifier
         )
 
     def _send(self, probe: PendingProbe, packet: bytes) -> None:
@@ -179,7 +179,7 @@ class IcmpEcho:
 
     def _take_reply(self, own: _Socket, message: bytes, datagram: Datagram) -> None:
         echo = icmp.decode_echo(message, version=own.version)
-        cookie = self._prove(echo.data)
+        cookie = icmp.decode_cookie(echo.data, key=self.keys.own)
         probe = self.in_flight.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
         if probe is None or probe.check.target.address != datagram.source:
             return
@@ -187,14 +187,6 @@ class IcmpEcho:
         rtt_ns = max(1, arrived_ns - probe.sent_ns)
         if rtt_ns <= probe.check.probe.timeout_ns:
             self.in_flight.record_response(probe, Observation(Reached(rtt_ns)))
-
-    def _prove(self, data: bytes) -> icmp.Cookie:
-        for key in self.keys.accepted:
-            try:
-                return icmp.decode_cookie(data, key=key)
-            except RemoteFormatError:
-                continue
-        raise RemoteFormatError("ICMP: no key of ours proves the cookie")
 
     def _take_error(self, error: IcmpError, target: str, quoted: bytes, stamp_ns: int | None) -> None:
         """*quoted* begins with the echo's own header; a short quote falls back to the oldest echo there."""

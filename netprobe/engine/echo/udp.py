@@ -5,6 +5,9 @@ the endpoint that was chosen first, and a repaired or broken service proxy would
 
 Responses wake nothing: they wait in their socket, timestamped by the kernel, until the engine's next tick
 reads them all.
+
+An answer counts from the address that was asked. One that is proven and comes from elsewhere is kept as
+evidence of that, in case that no other comes.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import NamedTuple
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.inflight import InFlightTable, IntervalProbes, PendingProbe
-from netprobe.engine.keyring import Keyring
+from netprobe.engine.keyring import Keyring, key_name_of
 from netprobe.engine.recvmmsg import BatchReceiver, Packet
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
@@ -53,6 +56,11 @@ class _CheckRoute(NamedTuple):
     family: int
     socket: tuple[int, int] | None
     """Which of the open ones: address family and flow; None where each probe has a socket of its own."""
+    key: bytes
+    asker: bytes
+    """Who we are to the target; empty with the key of a whole fleet."""
+    name: str
+    """Whose key it is."""
 
 
 @dataclass(slots=True)
@@ -71,6 +79,8 @@ class UdpEcho:
     """What the full buffers of those that were closed have lost."""
     _receivers: dict[int, BatchReceiver] = field(default_factory=dict)
     _routes: dict[CheckId, _CheckRoute] = field(default_factory=dict)
+    _former_routes: dict[CheckId, _CheckRoute] = field(default_factory=dict)
+    """Those of the plan before, whose answers may still come."""
     _drained_ns: int = 0
 
     def open(self) -> None:
@@ -90,30 +100,38 @@ class UdpEcho:
         self._one_shot.clear()
 
     def forget_routes(self) -> None:
-        """A new plan: what was prepared for the checks of the one before is not needed any more."""
-        self._routes.clear()
+        """A new plan: what was prepared for the checks of the one before only opens its late answers."""
+        self._former_routes, self._routes = self._routes, {}
+
+    def forget_former_routes(self) -> None:
+        """No answer to the plan before can be in time any more."""
+        self._former_routes = {}
 
     def send(self, checks: Sequence[Check], interval: IntervalProbes, *, is_urgent: bool = False) -> None:
         """Ask each once; all are sealed before the first leaves, and marked with the time as they leave."""
         now_ns = self.clock.mono_ns()
-        ready = [self._prepare(check, interval, now_ns=now_ns, is_urgent=is_urgent) for check in checks]
+        sealed_s = self.clock.wall_ns() // 1_000_000_000
+        ready = [self._prepare(check, interval, now_ns, sealed_s, is_urgent=is_urgent) for check in checks]
         for probe, route, packet in ready:
             self._send(probe, route, packet)
 
     def _prepare(
-        self, check: Check, interval: IntervalProbes, *, now_ns: int, is_urgent: bool
+        self, check: Check, interval: IntervalProbes, now_ns: int, sealed_s: int, *, is_urgent: bool
     ) -> tuple[PendingProbe, _CheckRoute, bytearray]:
         route = self._routes.get(check.id)
         if route is None or route.check is not check:
-            route = self._routes[check.id] = _route_of(check)
+            route = self._routes[check.id] = self._route_of(check)
         probe = self.in_flight.ask(check, interval, now_ns=now_ns)
         number = probe.sequence
-        request = _make(stamp.Request, (check.id, self.boot, number, 0, number, is_urgent))
-        return (
-            probe,
-            route,
-            bytearray(stamp.encode_request(request, key=self.keys.key, size=route.payload_bytes)),
-        )
+        key, asker = route.key, route.asker
+        nonce = self.keys.nonces.get(route.name, 0) if asker else 0
+        # fmt: off
+        request = _make(stamp.Request, (
+            check.id, self.boot, number, 0, number, is_urgent, asker, nonce, sealed_s if asker else 0,
+        ))
+        # fmt: on
+        packet = stamp.encode_request(request, key=key, size=route.payload_bytes)
+        return probe, route, bytearray(packet)
 
     def _send(self, probe: PendingProbe, route: _CheckRoute, packet: bytearray) -> None:
         sock = (self._sockets.get(route.socket) if route.socket is not None else None) or self._open_for(
@@ -202,10 +220,10 @@ class UdpEcho:
         answers = [self._prove(packet) for packet in packets]
         drained_ns, now_ns = self._drained_ns, self.clock.mono_ns()
         offset_ns = now_ns - self.clock.wall_ns()
-        for (_, _, _, stamp_ns, _, _), answer in zip(packets, answers, strict=True):
-            if answer is not None and answer.boot == self.boot:
+        for (_, _, sender, stamp_ns, _, _), proven in zip(packets, answers, strict=True):
+            if proven is not None:
                 arrived_ns = stamp_ns + offset_ns if stamp_ns else now_ns
-                self._take_answer(answer, arrived_ns=min(now_ns, max(drained_ns, arrived_ns)))
+                self._take_answer(*proven, sender, arrived_ns=min(now_ns, max(drained_ns, arrived_ns)))
 
     def _read_errors(self, sock: socket.socket) -> bool:
         reports = list(receive_errors(sock))
@@ -213,21 +231,51 @@ class UdpEcho:
             self._take_error(report)
         return bool(reports)
 
-    def _take_answer(self, answer: stamp.StampAnswer, *, arrived_ns: int) -> None:
+    def _take_answer(
+        self, answer: stamp.StampAnswer, route: _CheckRoute, sender: tuple[str, int], *, arrived_ns: int
+    ) -> None:
         probe = self.in_flight.find(answer.check, answer.sequence)
         if probe is None:
             return
-        self.in_flight.record_response(
-            probe, udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
-        )
+        if answer.nonce and not answer.is_astray:
+            self.keys.nonces[route.name] = answer.nonce
+        seen = udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
+        if sender == route.destination or route.socket is None:
+            self.in_flight.record_response(probe, seen)
+        else:
+            self.in_flight.record_elsewhere(probe, udp.judge_elsewhere(seen, probe.check, source=sender[0]))
 
-    def _prove(self, packet: Packet) -> stamp.StampAnswer | None:
-        for key in self.keys.accepted:
+    def _prove(self, packet: Packet) -> tuple[stamp.StampAnswer, _CheckRoute] | None:
+        """An answer to a request of ours, and how that went out; None for any other packet."""
+        head = stamp.peek_answer(packet.head)
+        if head is None or head.boot != self.boot:
+            return None
+        for routes in (self._routes, self._former_routes):
+            route = routes.get(head.check)  # type: ignore[call-overload] # a number from a packet
+            if route is None:
+                continue
+            key = self.keys.find_target_key(head.name) if head.is_astray else route.key
             try:
-                return stamp.decode_answer(packet.head, key=key, size=packet.size)
+                answer = stamp.decode_answer(packet.head, key=key, size=packet.size) if key else None
             except RemoteFormatError:
                 continue
+            if answer is not None and answer.is_paired == bool(route.asker):
+                return answer, route
         return None
+
+    def _route_of(self, check: Check) -> _CheckRoute:
+        address, probe = check.target.address, check.probe
+        family, seal = int(family_of(address)), self.keys.seal_for(check)
+        return _CheckRoute(
+            check=check,
+            destination=(address, probe.port),
+            payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
+            family=family,
+            socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
+            key=seal.key,
+            asker=seal.asker,
+            name=key_name_of(check.target) or "",
+        )
 
     def _take_error(self, report: Reported) -> None:
         quote = stamp.read_quote(report.quoted)
@@ -242,17 +290,6 @@ class UdpEcho:
         self.in_flight.record_response(
             probe, Observation(outcome_of_icmp(report.error, probe.check, rtt_ns=rtt_ns))
         )
-
-
-def _route_of(check: Check) -> _CheckRoute:
-    address, probe, family = check.target.address, check.probe, int(family_of(check.target.address))
-    return _CheckRoute(
-        check=check,
-        destination=(address, probe.port),
-        payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
-        family=family,
-        socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
-    )
 
 
 def _is_about(report: Reported, probe: PendingProbe) -> bool:

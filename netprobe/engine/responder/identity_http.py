@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 from netprobe.engine.keyring import Keyring
-from netprobe.wire.hold_request import decode_hold
 from netprobe.wire.identity import Identity, encode_identity
 
 MAX_CONNECTIONS = 512
@@ -96,8 +95,7 @@ class IdentityServer:
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or self._held >= MAX_HELD:
             return None
-        asked = (decode_hold(words[1], key=key) for key in self.keys.accepted)
-        return next((seconds for seconds in asked if seconds is not None), None)
+        return self.keys.find_hold(words[1], head)
 
     async def _hold(self, seconds: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep a quiet connection open until its peer speaks again."""

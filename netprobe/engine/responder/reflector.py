@@ -1,7 +1,9 @@
 """The Session-Reflector's memory (RFC 8762, section 4.3, stateful): counters, replays, who asked. Pure.
 
-Rules: only requests proven by the fleet's key come here. A request is answered once: a repeat (from the
+Rules: only requests proven by the asker's key come here. A request is answered once: a repeat (from the
 network or from someone who recorded it) is dropped, as RFC 4303 section 3.4.3 does with a sliding window.
+After a restart the windows are gone; so a request counts as heard only if it repeats our nonce, which is new
+at every start, or was sealed after our start by the asker's clock. Any other is answered with the nonce.
 Memory is bounded: the session unused for longest goes first.
 """
 
@@ -62,10 +64,13 @@ class Arrival(NamedTuple):
 class Reflector:
     """Answers requests and counts what it heard."""
 
-    def __init__(self, name: str, *, max_sessions: int = MAX_SESSIONS) -> None:
+    def __init__(self, name: str, *, nonce: int, started_s: int, max_sessions: int = MAX_SESSIONS) -> None:
         self._name = name
+        self._nonce = nonce
+        self._started_s = started_s
         self._max_sessions = max_sessions
         self._sessions: OrderedDict[tuple[int, int], _Session] = OrderedDict()
+        """By check and boot, which is inverted for requests that may be older than we are."""
         self._heard: dict[int, dict[int, int]] = {}
         """By the interval's start and the check."""
         self._counts = 0
@@ -73,9 +78,11 @@ class Reflector:
 
     def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int) -> StampAnswer | None:
         """The answer to give, or None for a repeat; when it leaves is marked then."""
-        check, boot, sequence, sent, sent_count, _ = request
+        check, boot, sequence, sent, sent_count, _, asker, nonce, sent_s = request
         received_ns, source, source_port, local_port, ttl = arrival
-        session = self._find((check, boot))
+        is_known = not asker or nonce == self._nonce
+        is_fresh = is_known or sent_s > self._started_s
+        session = self._find((check, boot if is_fresh else ~boot))
         if sequence == session.newest + 1:  # what is_new would find, for nearly all
             session.seen_bits = (session.seen_bits << 1 | 1) & _ALL_BITS
             session.newest = sequence
@@ -83,13 +90,25 @@ class Reflector:
             return None
         session.received = received = session.received + 1
         session.answered = answered = session.answered + 1
-        self._count(check, unix_of(sent), received_ns, interval_ns)
+        if is_fresh:
+            self._count(check, unix_of(sent), received_ns, interval_ns)
         # fmt: off
         return _make(StampAnswer, (
             check, boot, sequence, sent, ntp_of(received_ns), 0,
             sent_count, received, answered,
             source, source_port, local_port, ttl, self._name, session.told_mtu,
+            bool(asker), 0 if is_known else self._nonce, False,
         ))
+        # fmt: on
+
+    def point_out(self, request: Request, arrival: Arrival) -> StampAnswer:
+        """The answer to a request that was sealed for another agent: who we are, and nothing is counted."""
+        # fmt: off
+        return StampAnswer(
+            request.check, request.boot, request.sequence, request.sent_ntp, ntp_of(arrival.received_ns), 0,
+            0, 0, 0, arrival.source, arrival.source_port, arrival.local_port, arrival.ttl, self._name,
+            is_paired=True, is_astray=True,
+        )
         # fmt: on
 
     def note_mtu(self, check: int, boot: int, mtu: int) -> None:
@@ -97,7 +116,7 @@ class Reflector:
 
         Errors can be forged: only a session that is known counts, and it is reported, not obeyed.
         """
-        session = self._sessions.get((check, boot))
+        session = self._sessions.get((check, boot)) or self._sessions.get((check, ~boot))
         if session is not None and LEAST_MTU <= mtu <= MOST_MTU:
             session.told_mtu = min(mtu, session.told_mtu or mtu)
 
@@ -119,6 +138,8 @@ class Reflector:
         session = self._sessions.get(key)
         if session is None:
             session = self._sessions[key] = _Session()
+            if key[1] >= 0:  # it goes on with requests that are known to be new
+                self._sessions.pop((key[0], ~key[1]), None)
             if len(self._sessions) > self._max_sessions:
                 self._sessions.popitem(last=False)
         else:

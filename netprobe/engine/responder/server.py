@@ -1,7 +1,9 @@
 """The answering side: STAMP reflector over UDP, and beside it HTTP, on one port number.
 
-Rules: a datagram is answered only if it proves the fleet's key, with exactly as many bytes as it had, and at
-most *MAX_ANSWERS_PER_S* of them; no other sender gets a byte over UDP.
+Rules: a datagram is answered only if an asker of our plan has sealed it for us, with exactly as many bytes
+as it had, and at most *MAX_ANSWERS_PER_S* of them. One that an asker has sealed for another agent has gone
+astray: it is answered with our name, so that its asker learns who is at that address, if it comes from an
+address of that asker, at most *MAX_ASTRAY_PER_S* times. No other sender gets a byte over UDP.
 
 Requests are gathered, because waking up costs more than answering: until the engine's next tick, or for a
 shorter time where so many arrive that the socket's buffer could overflow. The kernel timestamps each on
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -36,12 +39,13 @@ from netprobe.engine.sockets import (
     reply_control,
     use_of_buffer,
 )
-from netprobe.errors import RemoteFormatError, SystemRefusedError
+from netprobe.errors import SystemRefusedError
 from netprobe.probes.rejection import reported_mtu
 from netprobe.wire import stamp
 from netprobe.wire.stamp import HINT_OFFSET, URGENT
 
 MAX_ANSWERS_PER_S = 20_000
+MAX_ASTRAY_PER_S = 100
 MAX_BATCH = 1_000
 """Requests answered in one go; the rest waits for the next."""
 BUSY_SHARE, QUIET_SHARE = 0.5, 0.15
@@ -93,6 +97,7 @@ class Responder:
     """Requests that the allowance did not let us answer, and answers that did not leave."""
     strangers: int = 0
     _allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ANSWERS_PER_S))
+    _astray_allowance: RateLimiter = field(default_factory=lambda: RateLimiter(MAX_ASTRAY_PER_S))
     _gathering: list[socket.socket] = field(default_factory=list)
     """Sockets that are read on each tick."""
     _urgent: list[socket.socket] = field(default_factory=list)
@@ -222,9 +227,10 @@ class Responder:
         now_ns, known = self.clock.wall_ns(), 0
         answers: list[tuple[Packet, bytearray]] = []
         for packet in packets:
-            found = self._prove(packet)
+            found = self.keys.prove_request(packet.head, size=packet.size)
             if found is None:
                 self.strangers += 1
+                answers += self._point_out(packet, now_ns=now_ns)
                 continue
             known += 1
             request, key = found
@@ -240,10 +246,24 @@ class Responder:
     def _reflect(self, packet: Packet, request: stamp.Request, *, now_ns: int) -> stamp.StampAnswer | None:
         if request.is_urgent:
             self._listen()
+        return self.reflector.reflect(
+            request, self._arrival(packet, now_ns=now_ns), interval_ns=self.interval_ns
+        )
+
+    def _point_out(self, packet: Packet, *, now_ns: int) -> Iterator[tuple[Packet, bytearray]]:
+        """The answer to a request that went astray, if it is one and may have it."""
+        found = self.keys.find_astray(packet.head, source=packet.sender[0])
+        if found is None or not self._astray_allowance.take(1, now_ns=self.clock.mono_ns()):
+            return
+        request = stamp.read_astray(packet.head, size=packet.size)
+        if request is not None:
+            answer = self.reflector.point_out(request, self._arrival(packet, now_ns=now_ns))
+            yield packet, bytearray(stamp.encode_answer(answer, key=found, size=packet.size))
+
+    def _arrival(self, packet: Packet, *, now_ns: int) -> Arrival:
         _, _, (source, source_port), stamp_ns, _, ttl = packet
         received_ns = stamp_ns if 0 < stamp_ns < now_ns else now_ns
-        arrival = _make(Arrival, (received_ns, source, source_port, self.port, ttl))
-        return self.reflector.reflect(request, arrival, interval_ns=self.interval_ns)
+        return _make(Arrival, (received_ns, source, source_port, self.port, ttl))
 
     def _send(self, sock: socket.socket, packet: Packet, answer: bytearray) -> None:
         _, _, sender, _, local_address, _ = packet
@@ -256,14 +276,6 @@ class Responder:
                 continue
             return
         self.refused += 1
-
-    def _prove(self, packet: Packet) -> tuple[stamp.Request, bytes] | None:
-        for key in self.keys.accepted:
-            try:
-                return stamp.decode_request(packet.head, key=key, size=packet.size), key
-            except RemoteFormatError:
-                continue
-        return None
 
 
 def _open_pair(family: socket.AddressFamily, port: int) -> tuple[socket.socket, socket.socket]:

@@ -7,7 +7,8 @@ drop depends on the other answers of the address. An answer counts even if it is
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from netprobe.engine.sweep.targets import (
 from netprobe.model.reason import Reason, ReasonCode
 from netprobe.model.verdict import PortVerdict, Transport, Verdict
 from netprobe.wire.batch import Indices, address_text
+from netprobe.wire.stamp import Seal
 
 TRIES, MOST_TRIES = 3, 9
 """Silent tries that make a verdict, and the limit of tries including those in which we stalled."""
@@ -32,9 +34,9 @@ _KINDS = {TargetProtocol.ICMP: Transport.ICMP, TargetProtocol.STAMP: Transport.U
 
 
 def sweep_echoes(
-    agents: Sequence[tuple[str, int]], icmp: Sequence[str], *, key: bytes, rate: float
+    agents: Sequence[tuple[str, int]], icmp: Sequence[str], *, seal_at: Callable[[str], Seal], rate: float
 ) -> list[PortVerdict]:
-    """Ask *agents* at their ports, with the plan's *key*, and the addresses of *icmp* for an ICMP echo.
+    """Ask *agents* at their ports, each with its own key, and the addresses of *icmp* for an ICMP echo.
 
     A silent row is ``filtered`` where the same address answered another, else ``unknown``. An agent's
     ``open`` port has the name it gave.
@@ -50,7 +52,8 @@ def sweep_echoes(
     told: dict[int, PortVerdict] = {}
     rows: Indices = np.arange(len(questions))
     silences, waiting = np.zeros(len(questions), dtype=np.int64), AdaptiveTimeout(_TIMEOUT_NS)
-    with Sweep(questions, key=key) as sweep:
+    seals = [seal_at(host) for host, _ in agents] + [Seal(b"")] * len(icmp)
+    with Sweep(questions, key=secrets.token_bytes(16), seals=seals) as sweep:
         for _ in range(MOST_TRIES):
             pace = SweepSettings(rate=rate, timeout_ns=waiting.timeout_ns, late_counts=True)
             result = sweep.ask(pace, rows=rows)

@@ -34,10 +34,10 @@ from netprobe.engine.sweep.targets import (
 from netprobe.errors import SystemRefusedError
 from netprobe.wire.batch import Flags, Indices, is_mapped
 from netprobe.wire.batch_quote import read_errors
-from netprobe.wire.stamp import MIN_BYTES
+from netprobe.wire.stamp import MIN_BYTES, Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _INBOX = 1024
 _ROOM = 4096
@@ -65,6 +65,7 @@ class SweepSockets:
         questions: SweepTargets,
         *,
         key: bytes,
+        seals: Sequence[Seal] = (),
         random: np.random.Generator,
         batch: int,
         receive_buffer_bytes: int | None = None,
@@ -74,7 +75,7 @@ class SweepSockets:
         # Salted, so that answers to another sweep with the same key do not match.
         salt = secrets.token_bytes(hashlib.blake2b.SALT_SIZE)
         self._key = hashlib.blake2b(key, digest_size=16, salt=salt, person=b"netprobe-sweep").digest()
-        self._plain_key = key
+        self._seals = seals or [Seal(key)] * len(questions)
         self._random = random
         self._batch = batch
         self._receive_buffer_bytes = receive_buffer_bytes
@@ -137,7 +138,14 @@ class SweepSockets:
             stamp_port = opened.getsockname()[1]
             asked = self._questions.pick(rows)
             others.append(
-                StampHandler(asked, rows, key=self._plain_key, boot=self._boot, source_port=stamp_port, v6=v6)
+                StampHandler(
+                    asked,
+                    rows,
+                    seals=[self._seals[row] for row in rows],
+                    boot=self._boot,
+                    source_port=stamp_port,
+                    v6=v6,
+                )
             )
             self._add_handler(others[-1], opened, width=MIN_BYTES)
         filter_ = AnswerFilter(

@@ -1,4 +1,4 @@
-"""STAMP handler (RFC 8762): UDP echoes of one family to peers with the key, and their answers.
+"""STAMP handler (RFC 8762): UDP echoes of one family to peers, each with its key, and their answers.
 
 Each check is a session with its own sequence numbers, so that the reflector's counter separates loss on the
 way out from loss on the way back. Like all handlers, it does not send, receive or read a clock.
@@ -7,6 +7,7 @@ way out from loss on the way back. Like all handlers, it does not send, receive 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from netprobe.engine.sweep.targets import (
 from netprobe.wire.batch import U32, Flags, Indices, Rows, get32, get64
 from netprobe.wire.batch_quote import QuoteBatch
 from netprobe.wire.batch_stamp import Sealer, build_requests, patch_requests, read_answers, stamp_requests
-from netprobe.wire.stamp import CHECK_OFFSET, MAX_BYTES, MIN_BYTES
+from netprobe.wire.stamp import CHECK_OFFSET, MAX_BYTES, MIN_BYTES, Seal
 
 _UDP_HEADER = 8
 
@@ -53,12 +54,13 @@ class StampHandler:
     """STAMP requests of one family, from a separate socket."""
 
     def __init__(
-        self, questions: SweepTargets, rows: Indices, *, key: bytes, boot: int, source_port: int, v6: bool
-    ) -> None:
+        self, questions: SweepTargets, rows: Indices, *, seals: Sequence[Seal], boot: int, source_port: int,
+        v6: bool,
+    ) -> None:  # fmt: skip
         self.rows, self.v6 = rows, v6
         self._boot, self._source_port = boot, source_port
         self._addresses, self._ports = questions.addresses, questions.ports
-        self._sealer = Sealer(key)
+        self._sealer = Sealer(seals)
         self._sessions, self._session_of = np.unique(questions.checks, return_inverse=True)
         self._last = np.zeros(len(self._sessions), dtype=np.int64)
         self._recent: list[_RoundSequences] = []
@@ -66,6 +68,7 @@ class StampHandler:
             questions, header=_UDP_HEADER, smallest=MIN_BYTES, largest=MAX_BYTES, v6=v6, gap=range(205, 208)
         )
         self._packets = build_requests(questions.checks, lengths, boot=boot)
+        self._sealer.sign(self._packets)
         self.details = StampDetails.none(len(questions))
         self.outbox = ArraySender(
             self._packets, lengths, socket_names(questions.addresses, questions.ports, v6=v6)
@@ -84,7 +87,7 @@ class StampHandler:
         self._last += counts
         self._recent = [*self._recent[1 - KEPT_ROUNDS :], sequences_of_round]
         some = self._packets[sorted_rows]
-        patch_requests(some, sequences=sequences.astype(np.uint32), sealer=self._sealer)
+        patch_requests(some, sequences=sequences.astype(np.uint32), sealer=self._sealer, numbers=sorted_rows)
         self._packets[sorted_rows] = some
         self.details = StampDetails.none(len(self.rows))
 
@@ -94,10 +97,13 @@ class StampHandler:
 
     def read(self, arrived: ReceivedBatch) -> SweepAnswers:
         """Answers with a right HMAC, from the target's address and port."""
-        answers = read_answers(arrived.packets, arrived.lengths, sealer=self._sealer)
+        answers = read_answers(arrived.packets, arrived.lengths)
         rows, rounds = self._find(
             answers.checks, answers.sequences, answers.valid & (answers.boots == self._boot)
         )
+        claimed = np.nonzero(rows >= 0)[0]
+        proven = self._sealer.are_proven(arrived.packets[claimed], rows[claimed])
+        rows[claimed[~proven]] = -1
         senders = arrived.senders(v6=self.v6)
         same = (senders == self._addresses[rows]).all(axis=1) & (arrived.ports() == self._ports[rows])
         at = np.nonzero(rows >= 0)[0]

@@ -36,7 +36,10 @@ from netprobe.errors import MisuseError
 from netprobe.wire.batch import Indices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
+
+    from netprobe.wire.stamp import Seal
 
 _LISTEN_S = 0.004
 _PENDING_ERRORS = frozenset({errno.ECONNREFUSED, errno.EPROTO, errno.ENOPROTOOPT})
@@ -72,10 +75,13 @@ class Sweep:
         questions: SweepTargets,
         *,
         key: bytes,
+        seals: Sequence[Seal] = (),
         seed: int | None = None,
         receive_buffer_bytes: int | None = None,
     ) -> None:
-        """Prepare the packets of all *questions*; *key* is the plan's cookie key, of any length.
+        """Prepare the packets of all *questions*; *key*, of any length, makes their cookies.
+
+        *seals* has one entry per question, for those that agents answer; without it *key* seals them.
 
         Receive buffers are as large as the kernel allows, unless *receive_buffer_bytes* says how large.
         """
@@ -86,6 +92,7 @@ class Sweep:
         self._opened = SweepSockets(
             questions,
             key=key,
+            seals=seals,
             random=self._random,
             batch=BATCH,
             receive_buffer_bytes=receive_buffer_bytes,

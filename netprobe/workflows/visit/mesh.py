@@ -26,6 +26,7 @@ from netprobe.model.names import AgentId
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.window import AgentHealth, Measured, Report
 from netprobe.planning.fleet_plan import plan_fleet
+from netprobe.planning.plan_keys import add_keys
 from netprobe.planning.policy import PlanPolicy
 from netprobe.wire.stream import FollowPlan, MeasuredLine, PlanTaken, decode_output_line, encode_input_line
 from netprobe.workflows.visit.session import (
@@ -83,13 +84,15 @@ class _MeshRun:
     progress: Progress
     untested: list[str] = field(default_factory=list)
     taken: dict[AgentId, PlanTaken] = field(default_factory=dict)
+    master: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """Of the keys of this visit."""
 
     async def measure(self) -> MeshResult:
         """Hand out the plans, take in the windows, judge them."""
         settings, rounds = self.staying.settings, self.staying.settings.rounds
         fleet = plan_fleet(
             self.inventory, epoch=1, seed=secrets.randbits(32), interval_ns=settings.interval_ns,
-            cookie_key=secrets.token_bytes(16), policy=PlanPolicy(),
+            cookie_key=secrets.token_bytes(32), policy=PlanPolicy(),
         )  # fmt: skip
         # No agent asks before all agents answer: what fails from the beginning is broken, not starting.
         analyst = Analyst(self.inventory, fleet, settling_intervals=1)
@@ -98,7 +101,7 @@ class _MeshRun:
         running = self.staying.pods.keys() & plans.keys()
         gate = _Barrier(len(running))
         self.progress(f"{len(plans)} agents ask {fleet.coverage.checks} checks, {rounds} rounds")
-        await asyncio.gather(*(self._follow(plans[agent], gate, reports) for agent in running))
+        await asyncio.gather(*(self._follow(plans[agent], fleet, gate, reports) for agent in running))
         if not reports:
             raise SystemRefusedError(f"no agent measured anything: {'; '.join(self.untested)}")
         return self._conclude(analyst, fleet, reports)
@@ -134,7 +137,22 @@ class _MeshRun:
         for agent, taken in self.taken.items():
             yield from (f"{agent}: {line}" for line in taken.unaskable)
 
-    async def _follow(self, plan: Plan, gate: _Barrier, reports: list[Report]) -> None:
+    def _key(self, plan: Plan, fleet: FleetPlan, *, is_first: bool) -> Plan:
+        """*plan* with its keys. The *first* one also has the key of agents of the previous build.
+
+        Afterwards it is known who is of which build, and only such agents and their askers use that key.
+        """
+        older = {
+            agent for agent, taken in self.taken.items() if Capability.PAIR_KEYS not in taken.capabilities
+        }
+        keyed = add_keys(
+            fleet.plans, self.inventory, master=self.master, key_epoch=1,
+            fleet_key=plan.cookie_key if is_first or older else b"",
+            able={one.agent for one in fleet.plans} - older,
+        )  # fmt: skip
+        return next(one for one in keyed if one.agent == plan.agent)
+
+    async def _follow(self, plan: Plan, fleet: FleetPlan, gate: _Barrier, reports: list[Report]) -> None:
         """One agent: it answers peers first, and asks when all answer. Its failure is its own."""
         settings = self.staying.settings
         rounds_s = (settings.rounds + 3) * settings.interval_ns / 1e9
@@ -142,11 +160,14 @@ class _MeshRun:
             async with self.staying.talk_to(plan.agent) as talk:
                 said = talk.lines()
                 async with asyncio.timeout(settings.patience_s):
-                    await talk.send(encode_input_line(FollowPlan(replace(plan, checks=(), epoch=0))))
+                    first = replace(self._key(plan, fleet, is_first=True), checks=(), epoch=0)
+                    await talk.send(encode_input_line(FollowPlan(first)))
                     taken = decode_output_line(await anext(said))
+                if isinstance(taken, PlanTaken):
+                    self.taken[plan.agent] = taken
                 gate.pass_by()
                 await gate.wait()
-                await talk.send(encode_input_line(FollowPlan(plan)))
+                await talk.send(encode_input_line(FollowPlan(self._key(plan, fleet, is_first=False))))
                 async with asyncio.timeout(_LATE_S + rounds_s):
                     await self._take(said, plan, taken, reports)
         except (NetprobeError, StopAsyncIteration, TimeoutError) as error:

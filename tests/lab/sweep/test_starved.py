@@ -17,6 +17,7 @@ from benchmarks.namespaces import NamespacePair, joined, unlimited, why_not
 from netprobe.engine.sweep.echo_scan import sweep_echoes
 from netprobe.lab.network_namespace import NetworkNamespace
 from netprobe.model.verdict import Transport, Verdict
+from netprobe.wire.stamp import Seal
 
 pytestmark = [
     pytest.mark.slow,  # both processors are kept busy
@@ -98,5 +99,5 @@ def test_an_echo_that_takes_longer_than_its_time_is_an_echo() -> None:
     with joined() as pair:
         pair.far.shell("tc qdisc add dev cable root tbf rate 80kbit burst 2kb latency 10s")
         with pair.near.entered():
-            told = sweep_echoes([], hosts, key=b"k", rate=10_000)
+            told = sweep_echoes([], hosts, seal_at=lambda _: Seal(b"k"), rate=10_000)
     assert Counter(one.verdict for one in told) == {Verdict.OPEN: len(hosts)}

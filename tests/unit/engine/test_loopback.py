@@ -133,8 +133,8 @@ async def test_a_check_that_cannot_be_asked_is_not_measured_and_harms_nobody() -
 
 async def test_a_plan_without_a_key_is_refused() -> None:
     async with Engine(ASKER, boot="one", port=0) as engine:
-        with pytest.raises(InputError, match="cookie_key: is empty"):
-            engine.use(replace(make_plan(()), cookie_key=b""))
+        with pytest.raises(InputError, match="target_keys: is empty"):
+            engine.use(replace(make_plan((udp_check(9),)), cookie_key=b""))
 
 
 async def test_one_question_on_demand() -> None:

@@ -71,9 +71,14 @@ def an_asker() -> Iterator[socket.socket]:
 
 
 def a_responder() -> Responder:
-    keys = Keyring(KEY)
+    keys = Keyring(PEER)
+    keys.use(Plan(PEER, 1, (), INTERVAL_NS, KEY))
     return Responder(
-        IdentityServer(Identity(str(PEER), "b00t"), keys), keys, Clock(), 0, Reflector(str(PEER))
+        IdentityServer(Identity(str(PEER), "b00t"), keys),
+        keys,
+        Clock(),
+        0,
+        Reflector(str(PEER), nonce=keys.nonce, started_s=0),
     )
 
 

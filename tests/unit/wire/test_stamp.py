@@ -17,27 +17,39 @@ SIZES = st.just(stamp.MIN_BYTES) | st.integers(stamp.MIN_PADDED_BYTES, 2_000)
 ADDRESSES = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-./é", max_size=30)
 
-REQUESTS = st.builds(
-    stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ntp=U64, sent_count=U32,
-    is_urgent=st.booleans(),
+SHORT_NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-./é", min_size=1, max_size=90).map(
+    stamp.short_name
+)
+_FLEET = {"asker": st.just(b""), "nonce": st.just(0), "sent_s": st.just(0)}
+_PAIR = {"asker": SHORT_NAMES, "nonce": U32, "sent_s": U32}
+REQUESTS = st.sampled_from([_FLEET, _PAIR]).flatmap(
+    lambda version: st.builds(
+        stamp.Request, check=CHECKS, boot=U32, sequence=U32, sent_ntp=U64, sent_count=U32,
+        is_urgent=st.booleans(), **version,
+    )
 )  # fmt: skip
-ANSWERS = st.builds(
-    stamp.StampAnswer,
-    check=CHECKS,
-    boot=U32,
-    sequence=U32,
-    sent_ntp=U64,
-    received_ntp=U64,
-    answered_ntp=U64,
-    sent_count=U32,
-    received_count=U32,
-    answered_count=U32,
-    observed_source=ADDRESSES,
-    observed_port=st.integers(0, 65535),
-    reflector_port=st.integers(0, 65535),
-    observed_ttl=st.integers(0, 255),
-    answered_by=NAMES,
-    told_mtu=st.integers(0, 0xFFFF),
+_FLEET_ANSWER = {"is_paired": st.just(False), "nonce": st.just(0), "is_astray": st.just(False)}
+_PAIR_ANSWER = {"is_paired": st.just(True), "nonce": U32, "is_astray": st.booleans()}
+ANSWERS = st.sampled_from([_FLEET_ANSWER, _PAIR_ANSWER]).flatmap(
+    lambda version: st.builds(
+        stamp.StampAnswer,
+        check=CHECKS,
+        boot=U32,
+        sequence=U32,
+        sent_ntp=U64,
+        received_ntp=U64,
+        answered_ntp=U64,
+        sent_count=U32,
+        received_count=U32,
+        answered_count=U32,
+        observed_source=ADDRESSES,
+        observed_port=st.integers(0, 65535),
+        reflector_port=st.integers(0, 65535),
+        observed_ttl=st.integers(0, 255),
+        answered_by=NAMES,
+        told_mtu=st.integers(0, 0xFFFF),
+        **version,
+    )
 )
 
 SENT = stamp.ntp_of(1_700_000_000_000_000_001)

@@ -10,12 +10,13 @@ import pytest
 
 from netprobe.engine.keyring import Keyring
 from netprobe.engine.responder.identity_http import MAX_CONNECTIONS, MAX_PER_ADDRESS, IdentityServer
+from netprobe.model.names import AgentId
 from netprobe.wire.identity import Identity
 
 
 @pytest.fixture
 def identity() -> IdentityServer:
-    return IdentityServer(Identity("prod/w1/pod", "b00t"), Keyring())
+    return IdentityServer(Identity("prod/w1/pod", "b00t"), Keyring(AgentId.parse("prod/w1/pod")))
 
 
 @asynccontextmanager
