@@ -22,10 +22,12 @@ from netprobe.wire.reports import ReportColumns, decode_columns, select_heard, s
 class ValidatedReports:
     """A batch of deliveries after validation."""
 
-    reports: tuple[ReportColumns, ...]
-    rejected: tuple[int, ...]
+    reports: tuple[ReportColumns, ...] = ()
+    rejected: tuple[int, ...] = ()
     """For each report, how many of its windows were dropped."""
-    complaints: tuple[tuple[str, str], ...]
+    stored_ns: tuple[int | None, ...] = ()
+    """For each report, when the stream stored it; None where that is not known."""
+    complaints: tuple[tuple[str, str], ...] = ()
     """For each malformed message, the subject that it came on and what is wrong with it."""
 
 
@@ -42,7 +44,7 @@ class ReportValidator:
 
     def admit(self, deliveries: Iterable[Delivery]) -> ValidatedReports:
         """Validate *deliveries*."""
-        reports, rejected, complaints = [], [], []
+        reports, rejected, stored_ns, complaints = [], [], [], []
         for delivery in deliveries:
             try:
                 columns = self._read(delivery)
@@ -51,8 +53,9 @@ class ReportValidator:
                 continue
             kept = self._keep_asked(columns)
             reports.append(kept)
+            stored_ns.append(delivery.stored_ns)
             rejected.append(len(columns.windows.check) - len(kept.windows.check))
-        return ValidatedReports(tuple(reports), tuple(rejected), tuple(complaints))
+        return ValidatedReports(tuple(reports), tuple(rejected), tuple(stored_ns), tuple(complaints))
 
     def _read(self, delivery: Delivery) -> ReportColumns:
         columns = decode_columns(delivery.data)

@@ -203,6 +203,20 @@ class History:
             rows = connection.execute(sa.select(_meta.c.key, _meta.c.value)).all()
         return Counters(**{key: value for key, value in rows if key in _COUNTERS})
 
+    def prove_writable(self) -> None:
+        """Write, and change nothing."""
+        same = sa.update(_meta).where(_meta.c.key == "schema").values(value=_meta.c.value)
+        with self._writing, self._translated(), self._engine.begin() as connection:
+            connection.execute(same)
+
+    def newest_sequence(self, agent: str, boot: str) -> int | None:
+        """The greatest number of a stored report of *agent* since *boot*; None where there is none."""
+        columns = _reports.c
+        wanted = sa.select(sa.func.max(columns.sequence)).where(columns.agent == agent, columns.boot == boot)
+        with self._translated(), self._engine.connect() as connection:
+            found = connection.execute(wanted).scalar()
+        return None if found is None else int(found)
+
     def count_windows(self) -> int:
         """How many windows are kept now; less than was stored once old ones have been pruned."""
         with self._translated(), self._engine.connect() as connection:
@@ -319,6 +333,8 @@ class History:
                 start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
                 connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
             found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()
+        if found is None:  # tables without their rows: what SQLite makes of a spoilt write-ahead log
+            raise HistoryDamagedError(f"history {self.name}: has tables and no schema")
         if found != SCHEMA:
             raise SystemRefusedError(f"history {self.name} has schema {found}; this netprobe reads {SCHEMA}")
 

@@ -117,7 +117,7 @@ async def test_a_request_on_the_bus_does_not_lose_a_time_out() -> None:
                 await asyncio.sleep(PATIENCE_S)
             except asyncio.CancelledError:
                 return Msg(self, subject="answer", data=b"")
-            raise AssertionError("nobody ended the wait")
+            raise AssertionError("the wait was not ended")
 
     async def ask_forever(connection: Connection) -> None:
         async with asyncio.timeout(0.01):
