@@ -28,6 +28,7 @@ from netprobe.collector.round_trip import RoundTrip
 from netprobe.errors import HistoryAwayError, HistoryDamagedError
 from netprobe.logs import printable
 from netprobe.model.fleet import FleetPlan
+from netprobe.model.units import HOUR_NS
 from netprobe.store.history import History, Ingested
 
 RETRY_S = 1.0
@@ -121,7 +122,10 @@ class ReportIngest:
         for columns in validated.reports:
             self.gaps.prepare(columns.agent, columns.boot, self._history.newest_sequence)
         return self._history.ingest_columns(
-            validated.reports, rejected=validated.rejected, malformed=len(validated.complaints)
+            validated.reports,
+            rejected=validated.rejected,
+            malformed=len(validated.complaints),
+            not_after_ns=time.time_ns() + 24 * HOUR_NS,
         )
 
     def _say_dropped(self, subject: str, complaint: str, now_ns: int) -> None:
