@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from netprobe.bus.agent import refusal_in
 from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, open_connection
+from netprobe.bus.connection_limit import ConnectionLimit
 from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.stream_subjects import list_subjects
 from netprobe.bus.subjects import (
@@ -45,8 +46,8 @@ API_TIMEOUT_S = 5.0
 PULL_S = 5.0
 """How long one request for reports stands at the server."""
 BATCH = 256
-BATCH_BYTES = 16 * 1024 * 1024
-"""So that agents with giant reports cannot fill our memory, nor what the server holds for us."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""So that agents with giant reports cannot fill our memory; half of what the server holds for a client."""
 PRESENCE_TTL_S = 30.0
 ERROR_HEADER = "Netprobe-Error"
 
@@ -156,6 +157,10 @@ class CollectorBus:
         await answer_callouts(
             self._connection, self._answering, seed=issuer_seed, judge=judge, overload=overload
         )
+
+    async def limit_connections(self) -> None:
+        """From now on end an agent's older connections where it has too many."""
+        await ConnectionLimit(self._connection).start()
 
     async def close(self) -> None:
         """End what answers callouts, and the connection."""

@@ -38,6 +38,8 @@ PORT_PATIENCE_S = 1.5
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5
 _PR_SET_PDEATHSIG = 1
+_MEMORY_LIMIT = "80MiB"
+"""Go collects its garbage more often above this; what is in use may be more."""
 _MOST_LOG_BYTES = 256 * 1024
 _DAMAGE = re.compile(r"corrupt record|could not locate msg block|metafile|checksum file")
 """What nats-server 2.15 says of a spoilt block of messages, and of a stream that it cannot read."""
@@ -134,7 +136,7 @@ class Server:
             find_program(), "-c", self._directory / "nats-server.json",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL, preexec_fn=_end_with_parent(os.getpid()),
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, "GOMEMLIMIT": _MEMORY_LIMIT},
         )  # fmt: skip
         logger.info("nats-server started (process %d), log in %s", process.pid, self._log)
         self.url = await _wait_ready(process, self._directory, self._log)
@@ -278,7 +280,7 @@ def _configuration(
         "logfile_size_limit": 8 * 1024 * 1024,
         "logfile_max_num": 2,
         "max_payload": MAX_PAYLOAD_BYTES,
-        "max_pending": 2 * MAX_PAYLOAD_BYTES,
+        "max_pending": MAX_PAYLOAD_BYTES,
         "max_control_line": 8_192,
         "jetstream": {
             "store_dir": str(directory),

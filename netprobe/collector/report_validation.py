@@ -1,8 +1,9 @@
 """Validates reports against the plan. Pure: bytes and a plan in; reports and counts out.
 
 Rules: a message that is malformed, or names another agent than its sender, is dropped and counted. A window
-of a check that is not in the agent's plan is removed from its report and counted. Whatever its times say, a
-report is stored: clocks are the analysis's to judge (`analysis.intervals.clocks`).
+of a check that is not in the agent's plan is removed from its report and counted, and so is one that comes
+twice; tables keep only what is used. Whatever its times say, a report is stored: clocks are the analysis's to
+judge (`analysis.intervals.clocks`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from netprobe.bus.collector import Delivery
 from netprobe.bus.subjects import agent_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.fleet import FleetPlan
-from netprobe.wire.reports import ReportColumns, decode_columns, select_heard, select_windows
+from netprobe.wire.reports import ReportColumns, decode_columns, drop_unused, select_heard, select_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,28 @@ class ReportValidator:
 
     def _keep_asked(self, columns: ReportColumns) -> ReportColumns:
         asked = self._asked.get(columns.agent, frozenset())
-        if not self._every.issuperset(columns.heard.check):
-            columns = select_heard(columns, [check in self._every for check in columns.heard.check])
+        columns = self._keep_heard(columns)
         is_asked = [check in asked for check in columns.windows.check]
-        if all(is_asked):
+        if not all(is_asked):
+            self.rejected["unknown check"] += is_asked.count(False)
+            columns = select_windows(columns, is_asked)
+        starts = columns.windows.start_ns or [columns.start_ns] * len(columns.windows.check)
+        is_first = _find_first(zip(columns.windows.check, starts, strict=True))
+        if not all(is_first):
+            self.rejected["repeated"] += is_first.count(False)
+            columns = select_windows(columns, is_first)
+        return drop_unused(columns)
+
+    def _keep_heard(self, columns: ReportColumns) -> ReportColumns:
+        heard = columns.heard
+        is_first = _find_first(zip(heard.check, heard.start_ns, strict=True))
+        if self._every.issuperset(heard.check) and all(is_first):
             return columns
-        self.rejected["unknown check"] += is_asked.count(False)
-        return select_windows(columns, is_asked)
+        kept = [check in self._every and new for check, new in zip(heard.check, is_first, strict=True)]
+        return select_heard(columns, kept)
+
+
+def _find_first(rows: Iterable[tuple[int, int]]) -> list[bool]:
+    """For each row, whether none before it is the same."""
+    seen = set[tuple[int, int]]()
+    return [not (row in seen or seen.add(row)) for row in rows]  # type: ignore[func-returns-value]

@@ -183,6 +183,7 @@ class CollectorService:
                     server.url, login=SeedLogin(seed), presence_ttl_s=settings.presence_ttl_s, trust=trust
                 )
                 async with opening as bus:
+                    await bus.limit_connections()
                     if issuer_seed:
                         await bus.answer_callouts(
                             issuer_seed=issuer_seed, judge=self.auth.judge, overload=self.auth.note_overload
