@@ -38,7 +38,7 @@ PORT_PATIENCE_S = 1.5
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5
 _PR_SET_PDEATHSIG = 1
-_MEMORY_LIMIT = "80MiB"
+_MEMORY_LIMIT = "64MiB"
 """Go collects its garbage more often above this; what is in use may be more."""
 _MOST_LOG_BYTES = 256 * 1024
 _DAMAGE = re.compile(r"corrupt record|could not locate msg block|metafile|checksum file")

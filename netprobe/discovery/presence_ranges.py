@@ -1,6 +1,6 @@
 """Where addresses that agents tell of themselves may lie, while the API of their cluster is away.
 
-Rules. Pure. An agent may not point the probes of the fleet at somebody else. A pod's address lies in the pod
+Rules. Pure. An agent may not point the probes of the fleet at a stranger. A pod's address lies in the pod
 ranges of its cluster; a node's lies in the network of a node that is known, which is taken to be a /16, or a
 /48 for IPv6. Where no range is known, what agents say is kept, and that is said.
 """
