@@ -202,6 +202,7 @@ async def chaos_world(folder: Path, *, interval_s: float, size: str = "40m") -> 
     async with AsyncExitStack() as stack:
         seeds = {agent: seed for agent, (seed, _) in pairs.items()}
         world = ChaosWorld(folder, interval_s, seeds, operator, stack)
+        stack.callback(_unmount, folder / "data", folder / "spool")
         stack.push_async_callback(world.kill_collector)
         if not await world.start_collector():
             raise SystemError(f"the collector does not start: {(folder / 'log').read_text()[-2000:]}")
@@ -219,6 +220,10 @@ async def chaos_world(folder: Path, *, interval_s: float, size: str = "40m") -> 
 def _mount(folder: Path, size: str) -> None:
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "chaos", folder], check=True)
+
+
+def _unmount(*folders: Path) -> None:
+    subprocess.run(["umount", "--lazy", *folders], check=False)
 
 
 async def _until_up(world: ChaosWorld) -> None:
