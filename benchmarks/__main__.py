@@ -8,9 +8,11 @@ import json
 
 BENCHMARKS = {
     "agent": "benchmarks.agent",
+    "chaos": "benchmarks.chaos",
     "cli": "benchmarks.cli",
     "discovery": "benchmarks.discovery",
     "evidence": "benchmarks.evidence",
+    "flood": "benchmarks.flood",
     "ingest": "benchmarks.ingest",
     "lab-score": "benchmarks.lab_score",
     "localise": "benchmarks.localisation",

@@ -44,6 +44,10 @@ class Outbox:
         self._has_reports = asyncio.Event()
         self._is_away = False
 
+    def __len__(self) -> int:
+        """Reports that the bus has not taken."""
+        return len(self._spool) + len(self._memory)
+
     def put(self, report: Report) -> None:
         """Add a report."""
         self._memory.append(report)

@@ -20,13 +20,18 @@ COLLECTOR_ACCOUNT = "netprobe"
 AGENTS_ACCOUNT = "agents"
 OPERATORS_ACCOUNT = "operators"
 SYSTEM_ACCOUNT = "system"
-"""The server's own events; it has no users."""
+"""The server's own events; it has no users, and the collector hears of it only what is named here."""
 
 AGENT_PAYLOAD_BYTES = 4 * 1024 * 1024
 """The largest message of an agent."""
 AGENT_SUBSCRIPTIONS = 32
 """Of one connection; an agent needs three."""
 OPERATOR_SUBSCRIPTIONS = 64
+
+AGENT_EVENTS = tuple(f"$SYS.ACCOUNT.{AGENTS_ACCOUNT}.{event}" for event in ("CONNECT", "DISCONNECT"))
+"""Where the server tells which agents come and go; the collector hears it."""
+KICK = "$SYS.REQ.SERVER.*.KICK"
+"""Where the collector asks the server to end a connection."""
 
 AGENT_SERVICES = (EACH_WINDOW, EACH_PRESENCE, EACH_PLAN_GET)
 """Where an agent sends something to the collector's account and hears one answer."""
@@ -46,7 +51,11 @@ def accounts(agents: Mapping[AgentId, str], operators: tuple[str, ...], collecto
                 _exported("stream", EACH_PLAN, AGENTS_ACCOUNT),
                 _exported("service", EACH_QUERY, OPERATORS_ACCOUNT) | _patient(),
             ],
-            "imports": [_imported("service", EACH_PROBE, AGENTS_ACCOUNT)],
+            "imports": [
+                _imported("service", EACH_PROBE, AGENTS_ACCOUNT),
+                *(_imported("stream", subject, SYSTEM_ACCOUNT) for subject in AGENT_EVENTS),
+                _imported("service", KICK, SYSTEM_ACCOUNT),
+            ],
         },
         AGENTS_ACCOUNT: {
             "users": [agent_user(agent, public) for agent, public in sorted(agents.items())],
@@ -65,7 +74,13 @@ def accounts(agents: Mapping[AgentId, str], operators: tuple[str, ...], collecto
                 _imported("service", EACH_PROBE, AGENTS_ACCOUNT),
             ],
         },
-        SYSTEM_ACCOUNT: {"users": []},
+        SYSTEM_ACCOUNT: {
+            "users": [],
+            "exports": [
+                *(_exported("stream", subject, COLLECTOR_ACCOUNT) for subject in AGENT_EVENTS),
+                _exported("service", KICK, COLLECTOR_ACCOUNT),
+            ],
+        },
     }
 
 

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from netprobe.bus.agent import refusal_in
 from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, open_connection
+from netprobe.bus.connection_limit import ConnectionLimit
 from netprobe.bus.login import SeedLogin, ServerTrust
 from netprobe.bus.stream_subjects import list_subjects
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
+    BEAT,
     EACH_PLAN,
     EACH_PRESENCE,
     EACH_WINDOW,
@@ -44,12 +46,14 @@ API_TIMEOUT_S = 5.0
 PULL_S = 5.0
 """How long one request for reports stands at the server."""
 BATCH = 256
-BATCH_BYTES = 16 * 1024 * 1024
-"""So that agents with giant reports cannot fill our memory, nor what the server holds for us."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""So that agents with giant reports cannot fill our memory; half of what the server holds for a client."""
 PRESENCE_TTL_S = 30.0
 ERROR_HEADER = "Netprobe-Error"
 
 _CONSUMER = "collector"
+_ACK_WORDS, _STORED = 9, -2
+"""Of ``$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQUENCE.….TIME.PENDING`` (NATS ADR-15; longer with domains)."""
 _ACK_WAIT_S = 30
 _DUPLICATE_WINDOW_S = 0.1
 """The least that the server allows. Message ids are not ours alone: one agent could spend another's."""
@@ -70,11 +74,17 @@ _ENDED_BY_SIZE = ("batch completed", "message size exceeds maxbytes")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One report as it came; *token* acknowledges it."""
+    """One message of the stream as it came; *token* acknowledges it."""
 
     subject: str
     data: bytes
     token: str
+
+    @property
+    def stored_ns(self) -> int | None:
+        """Wall time at which the stream stored it; None where the token does not tell."""
+        words = self.token.split(".")
+        return int(words[_STORED]) if len(words) >= _ACK_WORDS and words[_STORED].isdecimal() else None
 
 
 Query = Callable[[bytes], Awaitable[bytes]]
@@ -117,6 +127,13 @@ class CollectorBus:
         for delivery in deliveries:
             await self._connection.publish(delivery.token, b"+ACK")
 
+    async def publish_beat(self, data: bytes, *, timeout_s: float) -> None:
+        """Put a message of our own behind the reports that wait; return when the stream has stored it."""
+        reply = await self._connection.request(BEAT, data, timeout_s=timeout_s)
+        refusal = refusal_in(reply.data)
+        if refusal is not None:
+            raise BusAwayError(f"the bus does not store: {refusal}")
+
     async def serve(self, verb: str, answer: Query) -> None:
         """Answer each query *verb* with *answer*; its :class:`NetprobeError` becomes the asker's error."""
 
@@ -140,6 +157,10 @@ class CollectorBus:
         await answer_callouts(
             self._connection, self._answering, seed=issuer_seed, judge=judge, overload=overload
         )
+
+    async def limit_connections(self) -> None:
+        """From now on end an agent's older connections where it has too many."""
+        await ConnectionLimit(self._connection).start()
 
     async def close(self) -> None:
         """End what answers callouts, and the connection."""
@@ -166,7 +187,12 @@ class CollectorBus:
         await self._connection.wait_ended()
 
     async def open(self) -> None:
-        """Make what is missing, and listen for reports."""
+        """Make what is missing, and listen for reports: also for those that an earlier connection took.
+
+        They would wait until the server believes that they were lost on the way (`_ACK_WAIT_S`).
+        """
+        with suppress(_ApiError):  # there is none
+            await self._call(f"CONSUMER.DELETE.{WINDOWS_STREAM}.{_CONSUMER}", {})
         await self.prepare()
         await self._connection.subscribe(self._inbox, self._arrived.put)
 
@@ -198,7 +224,7 @@ class CollectorBus:
         except _ApiError as error:
             if error.code != _NAME_IN_USE:
                 raise
-            await self._call(f"STREAM.UPDATE.{config['name']}", config)
+        await self._call(f"STREAM.UPDATE.{config['name']}", config)  # also replaces a spoilt description
 
     async def _call(self, verb: str, body: dict[str, object]) -> dict[str, object]:
         reply = await self._connection.request(
@@ -271,7 +297,7 @@ def _windows_stream() -> dict[str, object]:
     """A work queue: a report leaves the stream once it is stored; the history is the store's."""
     return {
         "name": WINDOWS_STREAM,
-        "subjects": [EACH_WINDOW],
+        "subjects": [EACH_WINDOW, BEAT],
         "retention": "workqueue",
         "storage": "file",
         "discard": "new",

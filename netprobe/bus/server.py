@@ -1,7 +1,8 @@
 """The embedded ``nats-server``: configured, started, watched, and gone when we are.
 
 Rules: its files live below one directory; it dies with the process that started it, whatever kills that one;
-anything it refuses is one :class:`SystemRefusedError` line.
+anything it refuses is one :class:`SystemRefusedError` line. Consumers are made again with each start: they
+hold nothing that the stream does not, and one whose file is spoilt would end every start.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,11 @@ PORT_PATIENCE_S = 1.5
 _POLL_S = 0.02
 _LOGIN_TIMEOUT_S = 5
 _PR_SET_PDEATHSIG = 1
+_MEMORY_LIMIT = "64MiB"
+"""Go collects its garbage more often above this; what is in use may be more."""
+_MOST_LOG_BYTES = 256 * 1024
+_DAMAGE = re.compile(r"corrupt record|could not locate msg block|metafile|checksum file")
+"""What nats-server 2.15 says of a spoilt block of messages, and of a stream that it cannot read."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -86,35 +93,85 @@ class ServerTls:
 
 
 class Server:
-    """A running server. *url* is where to connect."""
+    """A server that runs, or is being started again. *url* is where to connect."""
 
     def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        url: str,
-        log: Path,
-        write_accounts: Callable[[Accounts], Path],
+        self, listen: Listen, directory: Path, tls: ServerTls | None, callout: Callout | None
     ) -> None:
-        self._process = process
-        self._log = log
-        self._write_accounts = write_accounts
-        self.url = url
-        self.pid = process.pid
+        self._listen = listen
+        self._directory = directory
+        self._tls = tls
+        self._callout = callout
+        self._log = directory / "nats-server.log"
+        self._is_wanted = asyncio.Event()
+        """Set while the server should run; an end of the process is then unexpected."""
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+        self.damages: tuple[str, ...] = ()
+        """What the server said at its last start about spoilt files of streams."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        assert self._process is not None
+        return self._process.pid
 
     def reload(self) -> None:
         """Reload configuration and certificates (SIGHUP); connections of users who remain stay open."""
         with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGHUP)
+            if self._process is not None:
+                self._process.send_signal(signal.SIGHUP)
 
     def admit(self, accounts: Accounts) -> None:
         """From now on the users of *accounts* are who may speak."""
-        self._write_accounts(accounts)
+        self.write_accounts(accounts)
         self.reload()
 
+    def write_accounts(self, accounts: Accounts) -> Path:
+        """Write the configuration with the users of *accounts*."""
+        authorization = _authorization(accounts, self._callout)
+        told = _configuration(self._listen, self._directory, authorization, self._tls)
+        return _write_config(self._directory, told)
+
+    async def start(self) -> None:
+        """Start it with the configuration that is written; raises :class:`SystemRefusedError`."""
+        _forget_ports(self._directory)
+        _forget_consumers(self._directory)
+        said_before = _size_of(self._log)
+        process = self._process = await asyncio.create_subprocess_exec(
+            find_program(), "-c", self._directory / "nats-server.json",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL, preexec_fn=_end_with_parent(os.getpid()),
+            start_new_session=True, env={**os.environ, "GOMEMLIMIT": _MEMORY_LIMIT},
+        )  # fmt: skip
+        logger.info("nats-server started (process %d), log in %s", process.pid, self._log)
+        self.url = await _wait_ready(process, self._directory, self._log)
+        self.damages = _damages_in(self._log, since=said_before)
+        self._is_wanted.set()
+
+    async def restart(self, accounts: Accounts) -> None:
+        """End it and start it again at the same address; where that fails, call this again later."""
+        if self.url:
+            self._listen = replace(self._listen, port=int(self.url.rpartition(":")[2]))
+        await self.stop()
+        self.write_accounts(accounts)
+        await self.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        self._is_wanted.clear()
+        if self._process is not None and self._process.returncode is None:
+            await asyncio.shield(_stop(self._process))
+            logger.info("nats-server stopped (process %d)", self._process.pid)
+
     async def wait_ended(self) -> SystemRefusedError:
-        """Return, when the server has ended, the error that says so."""
-        code = await self._process.wait()
-        return SystemRefusedError(f"nats-server ended with code {code}: {_last_complaint(self._log)}")
+        """Return, when the server has ended by itself, the error that says so."""
+        while True:
+            await self._is_wanted.wait()
+            assert self._process is not None
+            code = await self._process.wait()
+            if self._is_wanted.is_set():
+                return SystemRefusedError(f"nats-server ended with code {code}: {_last_complaint(self._log)}")
 
 
 def find_program() -> Path:
@@ -136,33 +193,46 @@ async def run_server(
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server below *directory* for the time of the block."""
-    program = find_program()
+    find_program()
     await _expect_free_port(listen)
-
-    def write_accounts(accounts: Accounts) -> Path:
-        authorization = _authorization(accounts, callout)
-        return _write_config(directory, _configuration(listen, directory, authorization, tls))
-
-    config = write_accounts(accounts)
+    server = Server(listen, directory, tls, callout)
+    server.write_accounts(accounts)
     _move_streams(directory)
-    _forget_ports(directory)
-    process = await asyncio.create_subprocess_exec(
-        program, "-c", config, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL, preexec_fn=_end_with_parent(os.getpid()), start_new_session=True,
-    )  # fmt: skip
-    log = directory / "nats-server.log"
-    logger.info("nats-server started (process %d), log in %s", process.pid, log)
     try:
-        yield Server(process, await _wait_ready(process, directory, log), log, write_accounts)
+        await server.start()
+        yield server
     finally:
-        await asyncio.shield(_stop(process))
-        logger.info("nats-server stopped (process %d)", process.pid)
+        await server.stop()
 
 
 def _forget_ports(directory: Path) -> None:
     """What an earlier server said of its ports is no longer true."""
     for stale in directory.glob("*.ports"):
         stale.unlink()
+
+
+def _forget_consumers(directory: Path) -> None:
+    """Unacknowledged messages then come at once to the collector, whatever was spoilt."""
+    for folder in directory.glob("jetstream/*/streams/*/obs"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _damages_in(log: Path, *, since: int) -> tuple[str, ...]:
+    """Lines of the server's log after byte *since* that say that a stream lost messages."""
+    try:
+        with log.open("rb") as file:
+            file.seek(since if since <= _size_of(log) else 0)  # it may have begun a new file
+            lines = file.read(_MOST_LOG_BYTES).decode(errors="replace").splitlines()
+    except OSError:
+        return ()
+    return tuple(line.partition("] ")[2] for line in lines if _DAMAGE.search(line))
 
 
 def _write_config(directory: Path, configuration: dict[str, Any]) -> Path:
@@ -216,11 +286,11 @@ def _configuration(
         "logfile_size_limit": 8 * 1024 * 1024,
         "logfile_max_num": 2,
         "max_payload": MAX_PAYLOAD_BYTES,
-        "max_pending": 2 * MAX_PAYLOAD_BYTES,
+        "max_pending": MAX_PAYLOAD_BYTES,
         "max_control_line": 8_192,
         "jetstream": {
             "store_dir": str(directory),
-            "sync_interval": "10s",
+            "sync_interval": "1s",
             "max_memory_store": 64 * 1024 * 1024,
             "max_file_store": MAX_STORE_BYTES,
         },

@@ -18,6 +18,9 @@ AGENTS_BUCKET = f"{PREFIX}_agents"
 EVERY_QUERY = f"{PREFIX}.query.>"
 EVERY_PROBE = f"{PREFIX}.probe.>"
 
+BEAT = f"{PREFIX}.beat"
+"""What the collector says to itself through the stream of reports; no other account may."""
+
 _EACH = "*.*.*"
 """The key of any agent (:func:`key_of`)."""
 EACH_WINDOW = f"{PREFIX}.windows.{_EACH}"

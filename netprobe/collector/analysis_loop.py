@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from netprobe.analysis.analyst import Conclusion
@@ -34,16 +34,20 @@ class AnalysisLoop:
     def __init__(
         self, new_analyst: NewAnalyst, inventory: Inventory, fleet: FleetPlan, *,
         watches: IntentWatches, incidents: IncidentArchive, clock: ClockWatch | None = None,
+        concluded: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._new_analyst = new_analyst
         self._analyst = new_analyst(inventory, fleet)
         self._watches = watches
+        self._concluded = concluded
         self._incidents = incidents
         self._clock = clock or ClockWatch()
         self.inventory = inventory
         self.fleet = fleet
         self.conclusion: Conclusion | None = None
         """None until the plans were analysed once."""
+        self._stepped_ns = self._step_ns = 0
+        """When our clock was set last, and by how much."""
         self.concluded_ns = 0
         """Wall time of :attr:`conclusion`."""
         self.errors = 0
@@ -80,12 +84,17 @@ class AnalysisLoop:
         with self._surviving("concluding"):
             self.conclusion = self._analyst.conclude(now_ns=now_ns)
             self.concluded_ns = now_ns
+            self._concluded()
 
-    def observe(self, columns: ReportColumns, *, now_ns: int) -> None:
-        """Take note of a report that was stored at *now_ns*."""
+    def observe(self, columns: ReportColumns, *, now_ns: int, stored_ns: int | None = None) -> None:
+        """Take note at *now_ns* of a report that arrived on the bus at *stored_ns*.
+
+        What counts is when the bus had the report: a queue must not look like a clock that is behind.
+        """
         self._follow_clock(now_ns)
+        arrived_ns = now_ns if stored_ns is None else min(now_ns, self._on_clock_now(stored_ns))
         with self._surviving("observing a report"):
-            self._analyst.observe(report_of(columns), now_ns=now_ns)
+            self._analyst.observe(report_of(columns), now_ns=arrived_ns)
 
     def expect(self, agents: ExpectedAgents) -> None:
         """Take note of the agents that are expected to run."""
@@ -114,11 +123,20 @@ class AnalysisLoop:
         step_ns = self._clock.take_step()
         if not step_ns:
             return
+        self._stepped_ns, self._step_ns = now_ns, step_ns
         logger.warning("this machine's clock was set by %+.1f s: every path is unknown until it is measured",
                        step_ns / 1e9)  # fmt: skip
         self._watches.step_clock(step_ns)
         with self._surviving("following the clock"):
             self._analyst.step_clock(step_ns, now_ns=now_ns)
+
+    def _on_clock_now(self, at_ns: int) -> int:
+        """*at_ns* on our clock as it is now: it may have been read before the clock was set forward."""
+        return (
+            at_ns + self._step_ns
+            if self._step_ns > 0 and at_ns <= self._stepped_ns - self._step_ns
+            else at_ns
+        )
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:

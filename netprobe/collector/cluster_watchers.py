@@ -21,7 +21,7 @@ from netprobe.discovery.k8s.client import ClusterApi, open_api
 from netprobe.discovery.k8s.facts import ClusterFacts, watched_kinds
 from netprobe.discovery.k8s.token_issuer import read_issuer
 from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
-from netprobe.discovery.merge import NO_ACCESS, KnownCluster, merge_inventory
+from netprobe.discovery.merge import NO_ACCESS, KnownCluster, keep_own, merge_inventory, ranges_of
 from netprobe.errors import NetprobeError
 from netprobe.model.expected_agents import ExpectedAgents
 from netprobe.model.inventory import Inventory
@@ -103,6 +103,7 @@ class FleetView:
         self.known = watchers.known() if watchers is not None else ()
         """The state of each registered cluster at that time."""
         self._present: dict[AgentId, tuple[str, ...]] = {}
+        self._doubts: set[str] = set()
 
     @property
     def home(self) -> ClusterName | None:
@@ -118,6 +119,25 @@ class FleetView:
         present = await find_present() if unread else ()
         self._present = {one.agent: one.addresses for one in present if one.agent.cluster in unread}
 
+    def _say_doubts(self, written: Inventory) -> None:
+        """Once for each: agents that name foreign addresses, and clusters where that cannot be seen."""
+        doubts = set()
+        ranges = {found.name: ranges_of(written, found) for found in self.known}
+        for agent, told in self._present.items():
+            own = ranges.get(agent.cluster)
+            if own is None:
+                continue
+            if not own.known(agent.plane):
+                doubts.add(
+                    f"cluster {agent.cluster}: the ranges of its {agent.plane} addresses are not known; "
+                    "what its agents say of themselves is believed"
+                )
+            elif len(keep_own(own, agent, told)) < len(told):
+                doubts.add(f"{agent}: names addresses outside of its cluster's ranges; they are not probed")
+        for doubt in sorted(doubts - self._doubts):
+            logger.warning("%s", doubt)
+        self._doubts = doubts
+
     def expected_agents(self) -> ExpectedAgents:
         """Agents that should report, according to the APIs that can be read."""
         read = {found.name: found.facts for found in self.known if found.facts is not None}
@@ -132,6 +152,7 @@ class FleetView:
 
     def __call__(self, written: Inventory) -> Inventory:
         """The inventory to plan for."""
+        self._say_doubts(written)
         found = merge_inventory(written, self.known, self._present)
         return join_flat(found) if self._flat and not found.links else found
 

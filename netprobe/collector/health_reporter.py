@@ -12,6 +12,8 @@ from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.bus_auth import BusAuth
 from netprobe.collector.plan_rotation import PlanRotation
 from netprobe.collector.report_ingest import ReportIngest
+from netprobe.collector.round_trip import RoundTrip
+from netprobe.collector.server_care import ServerCare
 from netprobe.collector.snapshot_builder import SnapshotBuilder
 from netprobe.errors import HistoryAwayError
 from netprobe.model.collector_health import CollectorHealth
@@ -24,7 +26,8 @@ class HealthReporter:
 
     def __init__(
         self, rotation: PlanRotation, auth: BusAuth, history: History, *,
-        analysis: AnalysisLoop, ingest: ReportIngest, snapshots: SnapshotBuilder,
+        analysis: AnalysisLoop, ingest: ReportIngest, snapshots: SnapshotBuilder, round_trip: RoundTrip,
+        care: ServerCare,
     ) -> None:  # fmt: skip
         self._rotation = rotation
         self._auth = auth
@@ -32,6 +35,8 @@ class HealthReporter:
         self._analysis = analysis
         self._ingest = ingest
         self._snapshots = snapshots
+        self._round_trip = round_trip
+        self._care = care
         self._started_ns = time.time_ns()
         self._counters = Counters()
 
@@ -52,6 +57,11 @@ class HealthReporter:
             history_fault=self._ingest.fault,
             histories_replaced=len(self._history.moved_aside),
             auth=self._auth.stats(),
+            round_trip_fault=self._round_trip.fault,
+            bus_restarts=self._care.restarts,
+            stream_damages=self._care.damages,
+            reports_destroyed=self._ingest.gaps.missing,
+            volume_free_bytes=self._care.free_bytes,
         )
 
     async def _read_counters(self) -> Counters:

@@ -21,7 +21,7 @@ class IncidentArchive:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._recalled = history.incidents_since(0)[-MAX_RECALLED:]
+        self._recalled = history.incidents_since(0, most=MAX_RECALLED)
         self._archived: set[tuple[str, int]] = set()
 
     async def archive(self, ended: Iterable[Finding]) -> None:

@@ -108,7 +108,7 @@ def load_issuer_seed(directory: Path) -> str:
 def lock_directory(directory: Path) -> Iterator[None]:
     """Lock *directory* for the time of the block; a second collector is refused."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (directory / "lock").open("w")
     except OSError as error:
         raise SystemRefusedError(f"{directory}: cannot be used: {error.strerror}") from error

@@ -24,7 +24,7 @@ from netprobe.collector.plan_keys import PlanKeys
 from netprobe.collector.ports import Planner
 from netprobe.collector.settings import Settings
 from netprobe.discovery.inventory.file import load_inventory
-from netprobe.errors import InputError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.fleet import FleetPlan, PlannedEpoch
 from netprobe.model.inventory import Inventory
@@ -123,11 +123,18 @@ class PlanRotation:
     def _planner(self, inventory: Inventory) -> Callable[[PersistedState], FleetPlan]:
         return lambda state: self._plan(inventory, state, self._settings.interval_ns)
 
+    def _save(self, state: PersistedState) -> None:
+        """A disk that refuses costs no plans: the next run plans once more for the same fleet."""
+        try:
+            save_state(self._settings.data, state)
+        except SystemRefusedError as error:
+            logger.warning("the plans' epoch is not kept: %s", error)
+
     def _adopt(self, inventory: Inventory, state: PersistedState, fleet: FleetPlan) -> bool:
         is_other = state != self._state or inventory != self.inventory
         if not is_other:
             return False
-        save_state(self._settings.data, state)
+        self._save(state)
         left = {plan.agent: plan for plan in (*self.withdrawn, *self.fleet.plans)}
         for plan in fleet.plans:
             left.pop(plan.agent, None)

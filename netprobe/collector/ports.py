@@ -34,7 +34,7 @@ class AnalystPort(Protocol):
         """Take note of the agents that are expected to run."""
 
     def observe(self, report: Report, *, now_ns: int) -> None:
-        """Take note of a report that was stored at *now_ns* (wall time)."""
+        """Take note of a report that arrived at *now_ns* (wall time)."""
 
     def step_clock(self, by_ns: int, *, now_ns: int) -> None:
         """The wall clock was set by *by_ns*, to *now_ns*."""

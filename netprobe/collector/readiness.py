@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from netprobe.errors import SystemRefusedError
 from netprobe.store.private_file import replace_file
 
 logger = logging.getLogger(__name__)
@@ -27,7 +29,10 @@ class Readiness:
         """The bus is served at *bus_url*; metrics at *monitor_url*, empty for nowhere."""
         self._is_serving, self._hindrance = True, ""
         content = {"url": bus_url, "pid": os.getpid()} | ({"http": monitor_url} if monitor_url else {})
-        replace_file(self._file, json.dumps(content))
+        try:
+            replace_file(self._file, json.dumps(content))
+        except SystemRefusedError as error:  # a full disk; who asks over HTTP is answered all the same
+            logger.warning("%s", error)
         logger.info("serving on %s", bus_url)
 
     def hinder(self, why: str) -> None:
@@ -40,7 +45,8 @@ class Readiness:
 
     def withdraw(self) -> None:
         """Remove the file: no collector serves from this directory."""
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk keeps it
+            self._file.unlink(missing_ok=True)
 
     def why_not(self) -> str:
         """Why the collector is not ready; empty where it is."""

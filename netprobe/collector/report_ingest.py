@@ -2,7 +2,8 @@
 
 Rules: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
 and counts none twice. While the history cannot be written, reports wait on the bus, unacknowledged; a damaged
-one is replaced by an empty one.
+one is replaced by an empty one. An agent that sends much waits for its own reports, and not others for it:
+each agent's first report of a batch is stored before the rest, and large ones come last.
 """
 
 from __future__ import annotations
@@ -11,30 +12,45 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import compress
+from typing import TypeVar
 
+from netprobe.bus.collector import Delivery
+from netprobe.bus.subjects import BEAT
 from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.limited_log import LimitedLog
 from netprobe.collector.ports import ReportBus
+from netprobe.collector.report_gaps import ReportGaps
 from netprobe.collector.report_validation import ReportValidator, ValidatedReports
+from netprobe.collector.round_trip import RoundTrip
 from netprobe.errors import HistoryAwayError, HistoryDamagedError
 from netprobe.logs import printable
 from netprobe.model.fleet import FleetPlan
+from netprobe.model.units import HOUR_NS
 from netprobe.store.history import History, Ingested
 
 RETRY_S = 1.0
 """Between two attempts to write to a history that refuses."""
+LARGE_BYTES = 256 * 1024
+"""A report above this waits for the smaller ones of its batch."""
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
 class ReportIngest:
     """Validates, stores, acknowledges and analyses what agents report."""
 
-    def __init__(self, fleet: FleetPlan, history: History, analysis: AnalysisLoop) -> None:
+    def __init__(
+        self, fleet: FleetPlan, history: History, analysis: AnalysisLoop, round_trip: RoundTrip
+    ) -> None:
         self._validator = ReportValidator(fleet)
         self._history = history
         self._analysis = analysis
+        self._round_trip = round_trip
+        self.gaps = ReportGaps()
         self._rejected_before: Counter[str] = Counter()
         """By the validators of earlier plans."""
         self.fault = ""
@@ -64,24 +80,31 @@ class ReportIngest:
         deliveries = await bus.take()
         if not deliveries:
             return
+        beat = self._round_trip.note_taken(deliveries)
+        for turn in take_turns(one for one in deliveries if one.subject != BEAT):
+            await self._pass_on(turn)
+        if beat:
+            await self._patiently(self._history.prove_writable)
+            self._round_trip.note_stored(beat)
+        await bus.acknowledge(deliveries)
+
+    async def _pass_on(self, deliveries: tuple[Delivery, ...]) -> None:
         now_ns = time.time_ns()
-        validated = self._validator.admit(deliveries)
+        validated = await asyncio.to_thread(self._validator.admit, deliveries)
         for subject, complaint in validated.complaints:
             self._say_dropped(subject, complaint, now_ns)
-        ingested = await self._store(validated)
-        await bus.acknowledge(deliveries)
-        for columns in compress(validated.reports, ingested.fresh):
-            self._analysis.observe(columns, now_ns=now_ns)
-            self.last_report_ns = now_ns
+        ingested = await self._patiently(partial(self._write, validated))
+        arrived = compress(zip(validated.reports, validated.stored_ns, strict=True), ingested.fresh)
+        for columns, stored_ns in arrived:
+            self._say_missing(columns.agent, self.gaps.note(columns), now_ns)
+            self._analysis.observe(columns, now_ns=time.time_ns(), stored_ns=stored_ns)
+            self.last_report_ns = time.time_ns()
 
-    async def _store(self, validated: ValidatedReports) -> Ingested:
+    async def _patiently(self, write: Callable[[], T]) -> T:
         """Try until the history takes them; say so once per outage."""
         while True:
             try:
-                ingested = await asyncio.to_thread(
-                    self._history.ingest_columns,
-                    validated.reports, rejected=validated.rejected, malformed=len(validated.complaints),
-                )  # fmt: skip
+                written = await asyncio.to_thread(write)
             except HistoryDamagedError:
                 await asyncio.to_thread(self._history.replace_damaged)
             except HistoryAwayError as error:
@@ -93,7 +116,17 @@ class ReportIngest:
                 if self.fault:
                     logger.warning("the history can be written again")
                 self.fault = ""
-                return ingested
+                return written
+
+    def _write(self, validated: ValidatedReports) -> Ingested:
+        for columns in validated.reports:
+            self.gaps.prepare(columns.agent, columns.boot, self._history.newest_sequence)
+        return self._history.ingest_columns(
+            validated.reports,
+            rejected=validated.rejected,
+            malformed=len(validated.complaints),
+            not_after_ns=time.time_ns() + 24 * HOUR_NS,
+        )
 
     def _say_dropped(self, subject: str, complaint: str, now_ns: int) -> None:
         """One line per agent and minute: an agent can send what is malformed as fast as it likes."""
@@ -101,3 +134,29 @@ class ReportIngest:
         if left_out is not None:
             others = f" ({left_out} more before)" if left_out else ""
             logger.warning("dropped a malformed message: %s%s", printable(complaint), others)
+
+    def _say_missing(self, agent: str, missing: int, now_ns: int) -> None:
+        if missing and self._said.take(f"missing {agent}", now_ns=now_ns) is not None:
+            told = "%d reports of %s were destroyed on the bus: its files were spoilt"
+            logger.error(told, missing, agent)
+
+
+def take_turns(deliveries: Iterable[Delivery]) -> Iterator[tuple[Delivery, ...]]:
+    """The first report of each agent, the others, and one by one all from an agent's first large one on.
+
+    Of one agent the order stays.
+    """
+    first: list[Delivery] = []
+    others: list[Delivery] = []
+    last: list[Delivery] = []
+    seen, large = set[str](), set[str]()
+    for delivery in deliveries:
+        if len(delivery.data) > LARGE_BYTES:
+            large.add(delivery.subject)
+        if delivery.subject in large:
+            last.append(delivery)
+        else:
+            (others if delivery.subject in seen else first).append(delivery)
+        seen.add(delivery.subject)
+    yield from (tuple(turn) for turn in (first, others) if turn)
+    yield from ((delivery,) for delivery in last)

@@ -1,18 +1,18 @@
 """Wires the collector's parts and runs them until it is stopped.
 
 Rules: what an agent sends can be counted and dropped, but never ends the service. The service ends when it is
-stopped, or when its bus server or its history fails.
+stopped, or when its bus server ends; a bus or a history that refuses makes it not ready, and it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from netprobe.bus.accounts import accounts
+from netprobe.bus.accounts import Accounts, accounts
 from netprobe.bus.callout import issuer_key
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import public_key
@@ -42,14 +42,18 @@ from netprobe.collector.readiness import Readiness
 from netprobe.collector.registry import ClusterRegistry
 from netprobe.collector.replay import Replay
 from netprobe.collector.report_ingest import ReportIngest
+from netprobe.collector.round_trip import RoundTrip
+from netprobe.collector.server_care import ServerCare
 from netprobe.collector.settings import Settings
 from netprobe.collector.snapshot_builder import SnapshotBuilder
 from netprobe.collector.tls_reload import reload_when_renewed, trust_own_server
-from netprobe.errors import BusAwayError
+from netprobe.errors import InputError, SystemRefusedError
 from netprobe.store.history import History
 from netprobe.tasks import run_until_first
 
 _REOPEN_PAUSE_S = 0.5
+_CARE_S = 0.5
+"""Between two looks at the bus server."""
 _CONCLUSIONS_PER_INTERVAL = 5
 """How often the analysis checks whether an interval is complete; checking late delays every finding."""
 
@@ -78,14 +82,17 @@ def wire(
     auth: BusAuth,
 ) -> CollectorService:  # fmt: skip
     """Make every part and connect it to the parts that it uses."""
-    watches, incidents = IntentWatches(), IncidentArchive(history)
+    watches, incidents, round_trip = IntentWatches(), IncidentArchive(history), RoundTrip()
     analysis = AnalysisLoop(
-        ports.new_analyst, rotation.inventory, rotation.fleet, watches=watches, incidents=incidents
-    )
-    ingest = ReportIngest(rotation.fleet, history, analysis)
+        ports.new_analyst, rotation.inventory, rotation.fleet, watches=watches, incidents=incidents,
+        concluded=round_trip.note_concluded,
+    )  # fmt: skip
+    ingest = ReportIngest(rotation.fleet, history, analysis, round_trip)
+    care = ServerCare(round_trip, settings.data, interval_s=settings.interval_s)
     snapshots = SnapshotBuilder(analysis, ingest, watches, incidents)
     health = HealthReporter(
-        rotation, auth, history, analysis=analysis, ingest=ingest, snapshots=snapshots
+        rotation, auth, history, analysis=analysis, ingest=ingest, snapshots=snapshots,
+        round_trip=round_trip, care=care,
     )  # fmt: skip
     replay = Replay(history, ports, rotation.cookie_key)
     return CollectorService(
@@ -104,6 +111,8 @@ def wire(
             snapshots, health, replay, history, analysis=analysis, watches=watches, incidents=incidents
         ),
         health=health,
+        round_trip=round_trip,
+        care=care,
     )  # fmt: skip
 
 
@@ -121,6 +130,8 @@ class CollectorService:
     publication: PlanPublication
     queries: QueryService
     health: HealthReporter
+    round_trip: RoundTrip
+    care: ServerCare
 
     async def run(self, keys: Keys, *, stop: asyncio.Event) -> None:
         """Run the bus server and everything beside it until *stop* is set or one of them ends."""
@@ -131,31 +142,40 @@ class CollectorService:
         opening = run_server(
             settings.listen,
             directory=settings.data / "nats",
-            accounts=accounts(keys.agents, keys.operators, public_key(seed)),
+            accounts=self._accounts(keys, seed),
             callout=Callout(issuer_key(issuer_seed)) if issuer_seed else None,
             tls=tls,
         )
         sources = MonitorSources(self.health.encode_metrics, self._why_not_ready)
         monitor = open_monitor(settings.http, sources, token=settings.metrics_token)
         async with monitor as monitor_url, opening as server:
+            self.care.note_start(server)
             jobs = [stop.wait(), _fail_with(server), prune_history(self.history, keep_ns=settings.keep_ns)]
             jobs += [self._serve(server, seed, issuer_seed, monitor_url)]
             jobs += [watchers.run()] if watchers else []
             jobs += [reload_when_renewed(tls, server.reload)] if tls else []
             if settings.keys:
                 jobs += [admit_new_keys(settings.keys, server, seed, every_s=settings.interval_s)]
+            jobs += [self.care.run(server, partial(self._accounts, keys, seed), every_s=_CARE_S)]
             try:
                 await run_until_first(*jobs)
             finally:
                 self.readiness.withdraw()
 
     def _why_not_ready(self) -> str:
-        return self.readiness.why_not() or self.ingest.fault
+        told = self.readiness.why_not() or self.ingest.fault or self.round_trip.fault
+        return "; ".join(filter(None, (told, self.care.shortage)))
+
+    def _accounts(self, keys: Keys, seed: str) -> Accounts:
+        """Of the keys that are valid now; those of the start where the file cannot be read."""
+        with suppress(InputError):
+            keys = read_keys(self.settings.keys)
+        return accounts(keys.agents, keys.operators, public_key(seed))
 
     async def _serve(self, server: Server, seed: str, issuer_seed: str, monitor_url: str) -> None:
         """Serve one bus connection after the other: even our own server drops a slow reader."""
         settings, trust = self.settings, trust_own_server(self.settings.tls)
-        watch = BusWatch(self.readiness)
+        watch, said = BusWatch(self.readiness), ""
         ask = partial(ask_once, Access(server.url, seed, trust))
         conclude_every_s = settings.interval_s / _CONCLUSIONS_PER_INTERVAL
         while True:
@@ -164,6 +184,7 @@ class CollectorService:
                     server.url, login=SeedLogin(seed), presence_ttl_s=settings.presence_ttl_s, trust=trust
                 )
                 async with opening as bus:
+                    await bus.limit_connections()
                     if issuer_seed:
                         await bus.answer_callouts(
                             issuer_seed=issuer_seed, judge=self.auth.judge, overload=self.auth.note_overload
@@ -171,6 +192,7 @@ class CollectorService:
                     await self.publication.publish(bus)
                     await self.queries.register(bus)
                     self.readiness.announce(server.url, monitor_url)
+                    said = ""
                     await run_until_first(
                         bus.wait_ended(),
                         self.ingest.run(bus),
@@ -178,10 +200,14 @@ class CollectorService:
                         self.publication.run(bus, every_s=settings.interval_s),
                         self.narrowing.run(ask, every_s=conclude_every_s),
                         watch.run(bus, partial(self.publication.publish, bus), every_s=settings.interval_s),
+                        self.round_trip.run(bus, every_s=settings.interval_s),
                     )
                     logger.warning("the bus dropped us; connecting again")
-            except BusAwayError as error:
-                logger.warning("%s; connecting again", error)
+            except SystemRefusedError as error:
+                self.round_trip.fail(str(error))
+                if str(error) != said:
+                    logger.warning("%s; connecting again", error)
+                said = str(error)
             finally:
                 self.readiness.suspend()
             await asyncio.sleep(_REOPEN_PAUSE_S)

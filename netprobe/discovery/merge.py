@@ -3,7 +3,8 @@
 Rules. Pure. Who exists in a registered cluster its API says; roles, links, outer addresses and everything
 else that no API knows a person says, in the inventory file, under the same names. Where the API of a cluster
 is away, or was never reached, its agents speak for it: an agent that is present has a node. Such a cluster is
-marked. An address that cannot be one is left out.
+marked. An address that cannot be one is left out, and so is one that an agent names outside of its cluster's
+ranges (`discovery.presence_ranges`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.discovery.inventory.context_names import read_place
 from netprobe.discovery.k8s.facts import ClusterFacts
+from netprobe.discovery.presence_ranges import PresenceRanges
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, ClusterName, NodeName, Plane
 
@@ -44,11 +46,25 @@ def merge_inventory(written: Inventory, known: Iterable[KnownCluster], present: 
     agents = {agent for agent in written.iter_agents() if agent.cluster not in registered}
     for name, found in registered.items():
         here = {agent: told for agent, told in present.items() if agent.cluster == name}
-        cluster = _cluster_of(found, here)
+        ranges = ranges_of(written, found)
+        cluster = _cluster_of(found, {agent: keep_own(ranges, agent, told) for agent, told in here.items()})
         clusters[name] = _overlay(cluster, clusters[name]) if name in clusters else cluster
         agents |= found.facts.agents if found.facts is not None else frozenset()
         agents |= here.keys() if cluster.away else frozenset()
     return replace(written, clusters=tuple(clusters.values()), agents=frozenset(agents))
+
+
+def ranges_of(written: Inventory, found: KnownCluster) -> PresenceRanges:
+    """Where the agents of a registered cluster may be."""
+    said = written.find_cluster(found.name)
+    told = found.facts.cluster if found.facts is not None else None
+    plain = None if told is None else replace(told, nodes=tuple(map(_plain, told.nodes)))
+    return PresenceRanges.of(each for each in (plain, said) if each is not None)
+
+
+def keep_own(ranges: PresenceRanges, agent: AgentId, told: Iterable[str]) -> tuple[str, ...]:
+    """The addresses that *agent* may have, of those that it tells."""
+    return ranges.keep(agent.plane, _usable(told))
 
 
 def _cluster_of(found: KnownCluster, here: Present) -> Cluster:
@@ -65,7 +81,7 @@ def _with_present(cluster: Cluster, here: Present) -> Cluster:
     nodes = {node.name: node for node in cluster.nodes}
     for agent, told in sorted(here.items()):
         node = nodes.get(agent.node) or Node(NodeName(agent.node))
-        addresses = _usable(told)
+        addresses = tuple(told)
         if agent.plane is Plane.HOST:
             node = replace(node, host_addresses=node.host_addresses or addresses)
         else:

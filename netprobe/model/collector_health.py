@@ -46,6 +46,16 @@ class CollectorHealth:
     """Why reports cannot be stored now; empty where they can."""
     histories_replaced: int = 0
     """Damaged histories that were moved aside since the start."""
+    round_trip_fault: str = ""
+    """Why the collector's own messages do not pass bus, history and analysis; empty where they do."""
+    bus_restarts: int = 0
+    """How often a stuck bus server was started again."""
+    stream_damages: int = 0
+    """How often the bus server complained of spoilt files since the start."""
+    reports_destroyed: int = 0
+    """Reports that the bus had taken and that never came, since the start."""
+    volume_free_bytes: int | None = None
+    """Left on the volume of the collector's data; None where it does not tell."""
 
     def flat(self) -> dict[str, object]:
         """One level of names and values."""

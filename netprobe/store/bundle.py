@@ -18,15 +18,18 @@ plain JSON; the long lists are gzipped JSON lines (``zcat checks.jsonl.gz``).
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import os
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -54,6 +57,9 @@ _REQUIRED = frozenset((_INVENTORY, _FINDINGS, _STATES, _CHECKS, _LEGS, _PATHS))
 _MAX_UNPACKED = 1 << 30
 """Bytes one packed file may unfold to: a crafted bundle must not fill the memory."""
 
+_MAX_MANIFEST_BYTES = 1 << 20
+_Int63 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -67,7 +73,7 @@ class Bundle:
 
 class _FileEntry(msgspec.Struct, frozen=True):
     sha256: str
-    bytes: int
+    bytes: _Int63
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -75,8 +81,8 @@ class _Manifest(msgspec.Struct, frozen=True):
     version: int
     netprobe: str
     taken: str
-    taken_ns: int
-    interval_ns: int
+    taken_ns: _Int63
+    interval_ns: _Int63
     files: dict[str, _FileEntry]
 
 
@@ -130,7 +136,7 @@ def _may_replace(path: Path) -> bool:
 
 def _build_files(snapshot: Snapshot, reports: tuple[Report, ...]) -> dict[str, bytes]:
     files = {
-        _INVENTORY: _pretty(snapshot.inventory),
+        _INVENTORY: _pretty(_without_logins(snapshot.inventory)),
         _FINDINGS: _pretty(_Findings(snapshot.findings, snapshot.past_findings)),
         _STATES: _pretty(_States(write_statuses(snapshot.agents), snapshot.coverage, snapshot.counters)),
         _CHECKS: _pack(snapshot.checks),
@@ -149,6 +155,15 @@ def _build_files(snapshot: Snapshot, reports: tuple[Report, ...]) -> dict[str, b
         files={name: _FileEntry(_sum(raw), len(raw)) for name, raw in sorted(files.items())},
     )
     return {**files, MANIFEST: _pretty(manifest)}
+
+
+def _without_logins(inventory: Inventory) -> Inventory:
+    """Bundles are made to be passed on: how hosts are reached by SSH, and as whom, stays here."""
+    clusters = (
+        replace(cluster, nodes=tuple(replace(node, ssh=None) for node in cluster.nodes))
+        for cluster in inventory.clusters
+    )
+    return replace(inventory, clusters=tuple(clusters), forwards=())
 
 
 def _pretty(value: object) -> bytes:
@@ -224,7 +239,7 @@ def _read_agents(path: Path, states: _States) -> tuple[AgentStatus, ...]:
 
 
 def _read_manifest(path: Path) -> _Manifest:
-    raw = _read_bytes(path)
+    raw = _read_bytes(path, most=_MAX_MANIFEST_BYTES)
     head = _decode(path, raw, dict[str, object])
     if head.get("format") != FORMAT:
         raise InputError("is not the manifest of an evidence bundle", where=str(path))
@@ -243,17 +258,27 @@ def _read_manifest(path: Path) -> _Manifest:
     return manifest
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, *, most: int) -> bytes:
+    """A regular file of *most* bytes at most; a link, a pipe or a device of that name is not opened."""
     try:
-        return path.read_bytes()
+        with os.fdopen(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+        ) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError("is not a regular file", where=str(path))
+            if found.st_size > most:
+                raise InputError(f"is damaged: {found.st_size} bytes, of {most} at most", where=str(path))
+            return file.read(most + 1)
     except FileNotFoundError as error:
         raise InputError("is missing from the evidence bundle", where=str(path)) from error
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
+        raise InputError(what, where=str(path)) from error
 
 
 def _read_file(path: Path, entry: _FileEntry) -> bytes:
-    raw = _read_bytes(path)
+    raw = _read_bytes(path, most=min(entry.bytes, _MAX_UNPACKED))
     if len(raw) != entry.bytes or _sum(raw) != entry.sha256:
         raise InputError(
             f"is damaged: {len(raw)} bytes whose SHA-256 is not the manifest's ({entry.bytes} bytes)",

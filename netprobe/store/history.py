@@ -10,10 +10,11 @@ our own threads never wait for a lock in vain. SQLite is the default; any URL of
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import compress
@@ -31,7 +32,13 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from netprobe.errors import HistoryAwayError, HistoryDamagedError, InputError, SystemRefusedError
+from netprobe.errors import (
+    HistoryAwayError,
+    HistoryDamagedError,
+    InputError,
+    RemoteFormatError,
+    SystemRefusedError,
+)
 from netprobe.model.finding import Finding
 from netprobe.model.fleet import PlannedEpoch
 from netprobe.model.snapshot import Counters
@@ -46,6 +53,7 @@ SCHEMA = 1
 _CHUNK = 500
 """Rows named in one statement; SQLite takes 32,766 parameters."""
 _ATTEMPTS = 3
+_NO_LIMIT_NS = 2**63 - 1
 BUSY_MS = 5_000
 """How long a statement waits for another process's lock."""
 _PRUNED_AT_ONCE = 2_000
@@ -126,6 +134,7 @@ class History:
             raise
 
     def _open(self, *, replace_damaged: bool) -> None:
+        self._keep_private()
         try:
             with self._translated():
                 self._check()
@@ -134,6 +143,19 @@ class History:
             if not replace_damaged or self._file is None:
                 raise
             self.replace_damaged()
+
+    def _keep_private(self) -> None:
+        """Only its owner may read the file: it names every address and every weak part."""
+        file = self._file
+        if file is None or str(file) == ":memory:":
+            return
+        for end in ("", "-wal", "-shm"):  # SQLite makes these with the rights of the file
+            part = file.with_name(file.name + end)
+            with suppress(OSError):  # a folder that is not there, or not ours, shows when it is opened
+                if not end:
+                    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                if part.stat().st_uid == os.geteuid() and part.exists():
+                    part.chmod(0o600)
 
     @classmethod
     def at(cls, path: Path) -> Self:
@@ -173,6 +195,7 @@ class History:
                 ) from error
             self.moved_aside = (*self.moved_aside, aside)
             logger.error("%s is damaged: moved to %s; an empty history begins", file, aside.name)
+            self._keep_private()
             with self._translated():
                 self._prepare()
 
@@ -181,17 +204,21 @@ class History:
         self._engine.dispose()
 
     def ingest_columns(
-        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int] = (), malformed: int = 0
-    ) -> Ingested:
+        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int] = (), malformed: int = 0,
+        not_after_ns: int = _NO_LIMIT_NS,
+    ) -> Ingested:  # fmt: skip
         """Store reports and count, in one transaction.
 
         *rejected* says for each report how many windows were taken out of it before; it counts with a new
-        report and not with a repeat. *malformed* counts messages that were no reports.
+        report and not with a repeat. *malformed* counts messages that were no reports. A report that says it
+        starts after *not_after_ns* is kept as one of that time, so that it is pruned some day.
         """
         with self._writing, self._translated():
             for attempt in range(_ATTEMPTS):
                 try:
-                    return self._ingest_once(batch, malformed=malformed, rejected=rejected)
+                    return self._ingest_once(
+                        batch, malformed=malformed, rejected=rejected, not_after_ns=not_after_ns
+                    )
                 except IntegrityError:  # another collector stored one of them in between
                     if attempt == _ATTEMPTS - 1:
                         raise
@@ -202,6 +229,20 @@ class History:
         with self._translated(), self._engine.connect() as connection:
             rows = connection.execute(sa.select(_meta.c.key, _meta.c.value)).all()
         return Counters(**{key: value for key, value in rows if key in _COUNTERS})
+
+    def prove_writable(self) -> None:
+        """Write, and change nothing."""
+        same = sa.update(_meta).where(_meta.c.key == "schema").values(value=_meta.c.value)
+        with self._writing, self._translated(), self._engine.begin() as connection:
+            connection.execute(same)
+
+    def newest_sequence(self, agent: str, boot: str) -> int | None:
+        """The greatest number of a stored report of *agent* since *boot*; None where there is none."""
+        columns = _reports.c
+        wanted = sa.select(sa.func.max(columns.sequence)).where(columns.agent == agent, columns.boot == boot)
+        with self._translated(), self._engine.connect() as connection:
+            found = connection.execute(wanted).scalar()
+        return None if found is None else int(found)
 
     def count_windows(self) -> int:
         """How many windows are kept now; less than was stored once old ones have been pruned."""
@@ -246,13 +287,23 @@ class History:
                     told |= {"id": finding.id, "first_seen_ns": finding.first_seen_ns}
                     connection.execute(sa.insert(_incidents).values(told))
 
-    def incidents_since(self, start_ns: int) -> tuple[Finding, ...]:
-        """Every remembered finding that was seen first at *start_ns* or later, oldest first."""
+    def incidents_since(self, start_ns: int, *, most: int = 1_000_000) -> tuple[Finding, ...]:
+        """Remembered findings that were seen first at *start_ns* or later, oldest first; the newest *most*.
+
+        A row that cannot be read is left out: the past must not end the present.
+        """
         columns = _incidents.c
         wanted = sa.select(columns.body).where(columns.first_seen_ns >= start_ns)
+        newest = wanted.order_by(columns.first_seen_ns.desc(), columns.id.desc()).limit(most)
         with self._translated(), self._engine.connect() as connection:
-            rows = connection.execute(wanted.order_by(columns.first_seen_ns, columns.id)).all()
-        return tuple(decode_finding(row.body) for row in rows)
+            rows = connection.execute(newest).all()
+        return tuple(found for row in reversed(rows) if (found := _read_finding(row.body)) is not None)
+
+    def prune_incidents(self, *, before_ns: int) -> int:
+        """Forget incidents that ended before *before_ns*; how many."""
+        ended = sa.func.coalesce(_incidents.c.ended_ns, _incidents.c.first_seen_ns)
+        with self._writing, self._translated(), self._engine.begin() as connection:
+            return connection.execute(sa.delete(_incidents).where(ended < before_ns)).rowcount
 
     def prune(self, *, before_ns: int) -> int:
         """Forget reports that start before *before_ns*, and epochs that ended before; how many reports.
@@ -284,7 +335,7 @@ class History:
         return None if found is None else int(found)
 
     def _ingest_once(
-        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int], malformed: int
+        self, batch: Sequence[ReportColumns], *, rejected: Sequence[int], malformed: int, not_after_ns: int
     ) -> Ingested:
         with self._engine.begin() as connection:
             known = _find_known(connection, [_key(columns) for columns in batch])
@@ -294,7 +345,7 @@ class History:
                 known.add(_key(columns))
             new = [columns for columns, is_new in zip(batch, fresh, strict=True) if is_new]
             if new:
-                connection.execute(sa.insert(_reports), [_row(columns) for columns in new])
+                connection.execute(sa.insert(_reports), [_row(columns, not_after_ns) for columns in new])
             windows = sum(len(columns.windows.check) for columns in new)
             left_out = sum(compress(rejected, fresh))
             counted = Counters(len(new), len(batch) - len(new), windows, malformed, left_out)
@@ -319,6 +370,8 @@ class History:
                 start = {"schema": SCHEMA} | dict.fromkeys(_COUNTERS, 0)
                 connection.execute(sa.insert(_meta), [{"key": k, "value": v} for k, v in start.items()])
             found = connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).scalar()
+        if found is None:  # tables without their rows: what SQLite makes of a spoilt write-ahead log
+            raise HistoryDamagedError(f"history {self.name}: has tables and no schema")
         if found != SCHEMA:
             raise SystemRefusedError(f"history {self.name} has schema {found}; this netprobe reads {SCHEMA}")
 
@@ -338,16 +391,24 @@ class History:
             raise SystemRefusedError(what) from error
 
 
+def _read_finding(body: bytes) -> Finding | None:
+    try:
+        return decode_finding(body)
+    except RemoteFormatError as error:
+        logger.warning("an incident cannot be read and is left out: %s", error)
+        return None
+
+
 def _key(columns: ReportColumns) -> tuple[str, str, int]:
     return columns.agent, columns.boot, columns.sequence
 
 
-def _row(columns: ReportColumns) -> dict[str, object]:
+def _row(columns: ReportColumns, not_after_ns: int) -> dict[str, object]:
     return {
         "agent": columns.agent,
         "boot": columns.boot,
         "sequence": columns.sequence,
-        "start_ns": columns.start_ns,
+        "start_ns": min(columns.start_ns, not_after_ns),
         "windows": len(columns.windows.check),
         "body": encode_columns(columns),
     }

@@ -25,6 +25,7 @@ from netprobe.wire.envelope import Codec
 
 MAX_REPORT_BYTES = 4 * 1024 * 1024
 MAX_WINDOWS = 200_000
+MAX_CAPABILITIES = 64
 
 _INT63 = 2**63 - 1
 _MAX_BUCKET = 8 * 63
@@ -81,7 +82,7 @@ class HealthFields(msgspec.Struct):
     packets_dropped: Natural
     windows_dropped: Natural
     windows_spooled: Natural
-    capabilities: tuple[Text, ...]
+    capabilities: Annotated[tuple[Text, ...], msgspec.Meta(max_length=MAX_CAPABILITIES)]
     version: Text
     disk_refuses: bool = False
 
@@ -191,6 +192,27 @@ def select_heard(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
         list(compress(heard.received, keep)),
     )
     return msgspec.structs.replace(columns, heard=kept)
+
+
+def drop_unused(columns: ReportColumns) -> ReportColumns:
+    """A copy whose tables hold only what a window points to; *columns* where that is all."""
+    windows = columns.windows
+    texts = {*windows.source, *windows.peer, *windows.detail}
+    patterns = set(windows.outcome)
+    if len(texts) == len(windows.texts) and len(patterns) == len(windows.patterns):
+        return columns
+    text_at = {old: new for new, old in enumerate(sorted(texts))}
+    pattern_at = {old: new for new, old in enumerate(sorted(patterns))}
+    kept = msgspec.structs.replace(
+        windows,
+        outcome=[pattern_at[row] for row in windows.outcome],
+        patterns=[windows.patterns[row] for row in sorted(patterns)],
+        source=[text_at[row] for row in windows.source],
+        peer=[text_at[row] for row in windows.peer],
+        detail=[text_at[row] for row in windows.detail],
+        texts=[windows.texts[row] for row in sorted(texts)],
+    )
+    return msgspec.structs.replace(columns, windows=kept)
 
 
 def _window_columns(report: Report, windows: tuple[Window, ...] | None = None) -> WindowColumns:

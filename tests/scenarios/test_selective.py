@@ -63,7 +63,7 @@ def test_the_part_and_its_class_are_named(
     assert set(finding.components) == set(parts)
     assert finding.traffic == traffic
     assert finding.confidence > 0.6
-    assert finding.loss is None, "all of the class is lost: that is no rate"
+    assert finding.loss is None, "all of the class is lost: that is not a rate"
 
 
 def test_a_way_back_that_is_dropped_is_named_by_its_answers() -> None:

@@ -1,8 +1,8 @@
 """All checks between agents as crossings with attributes, for the localiser of selective faults.
 
 Rules: rows are those of :class:`LossRows`, for all traffic at once. Where a flow may take several ways, a row
-speaks only of the parts on all of them. Whether a flow is new is no attribute: today each TCP check opens one
-and no other check does, so it would be a second name of TCP.
+speaks only of the parts on all of them. Whether a flow is new is not an attribute: today each TCP check opens
+one and no other check does, so it would be a second name of TCP.
 """
 
 from __future__ import annotations

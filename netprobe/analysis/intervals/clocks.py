@@ -16,7 +16,7 @@ from msgspec import structs
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
 
-STEADY_REPORTS = 3
+STEADY_REPORTS = 2
 """Reports in a row with the same delay, before a clock is called behind."""
 _BEHIND_NS = 5_000_000_000
 _BEHIND_INTERVALS = 3

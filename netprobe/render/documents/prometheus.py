@@ -193,6 +193,7 @@ def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
         "Damaged histories moved aside since the start",
         vitals.histories_replaced,
     )
+    yield from _of_bus(vitals)
     counters = asdict(vitals.counters)
     for name, description in _TOTALS.items():
         yield _counter(f"netprobe_{name}", description, counters[name])
@@ -208,6 +209,22 @@ def _of_collector(vitals: CollectorHealth) -> Iterator[Metric]:
     )
     if vitals.auth is not None:
         yield from _of_auth(vitals.auth)
+
+
+def _of_bus(vitals: CollectorHealth) -> Iterator[Metric]:
+    yield _gauge(
+        "netprobe_round_trip_up",
+        "Whether the collector's own messages pass the bus, the history and the analysis",
+        float(not vitals.round_trip_fault),
+    )
+    for name, description, value in (
+        ("bus_restarts", "Starts of a bus server that was stuck", vitals.bus_restarts),
+        ("stream_damages", "Complaints of the bus server about spoilt files", vitals.stream_damages),
+        ("reports_destroyed", "Reports that the bus had taken and that never came", vitals.reports_destroyed),
+    ):
+        yield _counter(f"netprobe_{name}", f"{description}, since the start", value)
+    if vitals.volume_free_bytes is not None:
+        yield _gauge("netprobe_volume_free_bytes", "Left on the collector's volume", vitals.volume_free_bytes)
 
 
 def _of_auth(auth: AuthStats) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -39,6 +40,13 @@ async def test_it_starts_on_a_free_port_and_ends_with_the_block(tmp_path: Path) 
         assert server.url.startswith("nats://127.0.0.1:")
         assert is_running(server.pid)
     assert not is_running(server.pid)
+
+
+@needs_nats_server
+async def test_what_a_power_cut_may_cost_is_bounded(tmp_path: Path) -> None:
+    async with run_server(LOCAL, directory=tmp_path / "nats", accounts={}):
+        told = json.loads((tmp_path / "nats" / "nats-server.json").read_text())
+    assert told["jetstream"]["sync_interval"] == "1s"
 
 
 @needs_nats_server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -10,9 +11,12 @@ from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.clock_watch import ClockWatch
 from netprobe.collector.incident_archive import IncidentArchive
 from netprobe.collector.intent_watches import IntentWatches
+from netprobe.model.window import Report
 from netprobe.wire.intent_watch import IntentReport
+from netprobe.wire.reports import columns_of
 from tests.unit.collector.parts import collector_parts
 from tests.unit.collector.process import Counting
+from tests.unit.collector.test_service import measure
 
 SECOND = 1_000_000_000
 
@@ -81,3 +85,31 @@ async def test_all_that_keeps_times_follows_a_step(tmp_path: Path, caplog: pytes
         assert steps == [3599 * SECOND]
         assert not watches.expire(now_ns=clocks.wall_ns)
         assert "clock was set by +3599.0 s" in caplog.text
+
+
+class Arrivals(Counting):
+    """Remembers when reports arrived."""
+
+    arrived_ns: ClassVar[list[int]] = []
+
+    def observe(self, report: Report, *, now_ns: int) -> None:
+        self.arrived_ns.append(now_ns)
+
+
+@pytest.mark.parametrize("by_s", [0, 3600, -3600])
+def test_a_report_arrives_when_the_bus_has_it_whatever_our_clock_did_since(
+    tmp_path: Path, clocks: Clocks, watch: ClockWatch, by_s: int
+) -> None:
+    Arrivals.arrived_ns.clear()
+    with collector_parts(tmp_path, new_analyst=Arrivals) as here:
+        loop = AnalysisLoop(
+            Arrivals, here.rotation.inventory, here.rotation.fleet,
+            watches=IntentWatches(), incidents=IncidentArchive(here.history), clock=watch,
+        )  # fmt: skip
+        report = columns_of(measure(here.service.analysis.fleet.plans[0], 1))
+        stored_ns = clocks.wall_ns
+        clocks.pass_ns(7 * SECOND, wall_ns=7 * SECOND + by_s * SECOND)
+        loop.observe(report, now_ns=clocks.wall_ns, stored_ns=stored_ns)
+        loop.observe(report, now_ns=clocks.wall_ns)
+    waited = [(clocks.wall_ns - at) // SECOND for at in Arrivals.arrived_ns]
+    assert waited == [0 if by_s < 0 else 7, 0]

@@ -12,7 +12,8 @@ import pytest
 from msgspec import structs
 
 from netprobe.bus.collector import Delivery
-from netprobe.bus.subjects import windows_subject
+from netprobe.bus.subjects import BEAT, windows_subject
+from netprobe.collector.report_ingest import LARGE_BYTES, take_turns
 from netprobe.model.names import CheckId
 from netprobe.model.window import Report
 from tests.unit.collector.parts import Collector, ListBus, collector_parts, delivery_of
@@ -144,3 +145,44 @@ async def test_rejected_windows_stay_counted_after_other_plans(tmp_path: Path) -
         assert here.service.ingest.rejected == {"unknown check": 1}
         here.service.ingest.replan(here.service.analysis.fleet)
         assert here.service.ingest.rejected == {"unknown check": 1}
+
+
+def test_an_agent_that_sends_much_waits_for_its_own_reports() -> None:
+    def delivery(sender: str, token: str, *, size: int = 1) -> Delivery:
+        return Delivery(sender, bytes(size), token)
+
+    flood = [delivery("a", f"a{number}", size=LARGE_BYTES + 1) for number in range(2)]
+    small = [delivery("b", "b0"), delivery("b", "b1"), delivery("c", "c0"), delivery("b", "b2")]
+    after = delivery("a", "a2")  # of one agent the order stays
+    turns = [[one.token for one in turn] for turn in take_turns([*flood, *small, after])]
+    assert turns == [["b0", "c0"], ["b1", "b2"], ["a0"], ["a1"], ["a2"]]
+
+
+async def test_a_beat_is_stored_and_acknowledged_like_a_report(tmp_path: Path) -> None:
+    with collector_parts(tmp_path) as here:
+        bus = ListBus()
+        trip = here.service.round_trip
+
+        class Looped:
+            async def publish_beat(self, data: bytes, *, timeout_s: float) -> None:
+                bus.deliveries.append(Delivery(BEAT, data, "beat"))
+                await here.service.ingest.take(bus)
+                here.service.analysis.run_analysis(now_ns=1)
+
+        await trip.beat(Looped(), patience_s=60)
+        assert trip.fault == ""
+        assert [one.token for one in bus.acknowledged] == ["beat"]
+        assert here.history.counters().messages_malformed == 0
+
+
+async def test_a_report_that_is_left_out_is_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with collector_parts(tmp_path) as here:
+        first = report_of_first(here)
+        bus = ListBus([delivery_of(first), delivery_of(replace(first, sequence=4))])
+        await here.service.ingest.take(bus)
+        assert (await here.service.health.read_health()).reports_destroyed == 2
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+            f"2 reports of {first.agent} were destroyed on the bus: its files were spoilt"
+        ]

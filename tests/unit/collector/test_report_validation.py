@@ -13,8 +13,9 @@ from netprobe.collector.report_validation import ReportValidator
 from netprobe.model.check import Check, Layer, Plan, Probe, Target, TargetKind
 from netprobe.model.fleet import Coverage, FleetPlan
 from netprobe.model.names import AgentId, CheckId
+from netprobe.model.outcome import OutcomeKind
 from netprobe.model.window import ReceivedCount, Report, Window
-from netprobe.wire.reports import encode_report, report_of
+from netprobe.wire.reports import columns_of, encode_columns, encode_report, report_of
 from tests.unit.wire.test_reports import AGENT, REPORT, SECOND
 
 OTHER = AgentId.parse("dev/gw/pod")
@@ -91,3 +92,30 @@ def test_a_stranger_may_be_heard_but_not_believed(intake: ReportValidator) -> No
     admitted = intake.admit([deliver(report, by=stranger)])
     assert admitted.rejected == (2,)
     assert report_of(admitted.reports[0]).windows == ()
+
+
+def test_texts_and_patterns_that_no_window_uses_are_not_kept(intake: ReportValidator) -> None:
+    columns = columns_of(REPORT)
+    columns.windows.texts[:0] = ["x" * 1_000] * 100
+    columns.windows.patterns += [[(OutcomeKind.TIMED_OUT, 9)]]
+    for name in ("source", "peer", "detail"):
+        rows = getattr(columns.windows, name)
+        setattr(columns.windows, name, [row + 100 for row in rows])
+    padded = Delivery(windows_subject(AGENT), encode_columns(columns), "token")
+    (admitted,) = intake.admit([padded]).reports
+    assert report_of(admitted) == REPORT
+    assert len(encode_columns(admitted)) <= len(encode_report(REPORT))
+
+
+def test_a_window_that_comes_twice_is_taken_out(intake: ReportValidator) -> None:
+    report = replace(REPORT, windows=REPORT.windows * 3, heard=REPORT.heard)
+    admitted = intake.admit([deliver(report)])
+    assert [report_of(columns) for columns in admitted.reports] == [REPORT]
+    assert admitted.rejected == (2 * len(REPORT.windows),)
+    assert intake.rejected == {"repeated": 2 * len(REPORT.windows)}
+
+
+def test_received_counts_that_come_twice_are_taken_out(intake: ReportValidator) -> None:
+    heard = tuple(ReceivedCount(CheckId(check), SECOND, 1) for check in (13, 13, 99))
+    (admitted,) = intake.admit([deliver(replace(REPORT, heard=heard))]).reports
+    assert report_of(admitted).heard == heard[:1]

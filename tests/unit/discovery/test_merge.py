@@ -91,3 +91,29 @@ def test_addresses_that_lead_nowhere_are_left_out() -> None:
     assert prod(inventory).nodes[0].pod_addresses == ("198.51.100.3",)
     facts = replace(FACTS, cluster=replace(FACTS.cluster, nodes=(replace(W1, host_addresses=odd),)))
     assert prod(made(facts=facts)).nodes[0].host_addresses == ("198.51.100.3",)
+
+
+def test_an_agent_cannot_point_the_fleet_at_somebody_else() -> None:
+    ranged = replace(FACTS, cluster=replace(FACTS.cluster, pod_cidrs=("198.51.100.0/24", "2001:db8::/64")))
+    pod, host = AgentId.parse("prod/w2/pod"), AgentId.parse("prod/w3/host")
+    present = {pod: ("203.0.113.7", "198.51.100.2", "2001:db8:9::1", "2001:db8::2"), host: ("203.0.113.8",)}
+    nodes = {node.name: node for node in prod(made(facts=ranged, away="away", present=present)).nodes}
+    assert nodes[NodeName("w2")].pod_addresses == ("198.51.100.2", "2001:db8::2")
+    assert nodes[NodeName("w3")].host_addresses == ()
+    near = {host: ("192.0.7.9",)}
+    nodes = {node.name: node for node in prod(made(facts=ranged, away="away", present=near)).nodes}
+    assert nodes[NodeName("w3")].host_addresses == ("192.0.7.9",)
+
+
+def test_ranges_that_a_person_wrote_count_where_the_api_never_answered() -> None:
+    written = replace(WRITTEN, clusters=(Cluster(PROD, (W1,), pod_cidrs=("198.51.100.0/24",)),))
+    present = {AGENT: ("203.0.113.7", "198.51.100.1"), AgentId.parse("prod/w2/host"): ("203.0.113.8",)}
+    inventory = merge_inventory(written, [KnownCluster(PROD, None)], present)
+    nodes = {node.name: node for node in prod(inventory).nodes}
+    assert nodes[W1.name].pod_addresses == ("198.51.100.1",)
+    assert nodes[NodeName("w2")].host_addresses == ()
+
+
+def test_where_no_range_is_known_agents_are_believed() -> None:
+    inventory = made(facts=None, present={AGENT: ("203.0.113.7",)})
+    assert prod(inventory).nodes[0].pod_addresses == ("203.0.113.7",)

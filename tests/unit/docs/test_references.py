@@ -164,7 +164,7 @@ def test_every_metric_is_described() -> None:
     vitals = CollectorHealth(
         version="1", pid=1, started_ns=1, epoch=1, interval_ns=1, agents_planned=1, last_report_ns=1,
         analysis_errors=0, inventories_refused=0, windows_rejected_by_reason={"x": 1},
-        counters=Counters(), auth=AuthStats(0, 0, {"x": 1}, 0, {}),
+        counters=Counters(), auth=AuthStats(0, 0, {"x": 1}, 0, {}), volume_free_bytes=1,
     )  # fmt: skip
     body, _ = encode_metrics(fleets.EVERY["tunnel-down"](), vitals)
     made = set(re.findall(r"^# TYPE (netprobe_\w+) ", body.decode(), re.MULTILINE))

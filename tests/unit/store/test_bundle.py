@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.snapshot import Counters, Snapshot
+from netprobe.model.ssh import SshAccess, SshForward, SshHop
 from netprobe.model.status import (
     AgentState,
     AgentStatus,
@@ -115,6 +118,22 @@ def test_a_directory_that_is_no_bundle_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_bundle_does_not_say_how_hosts_are_reached(tmp_path: Path) -> None:
+    snapshot = fleets.healthy()
+    cluster, *others = snapshot.inventory.clusters
+    access = SshAccess(SshHop("bastion.example", "admin", key="~/.ssh/secret"), sudo=True)
+    node = replace(cluster.nodes[0], ssh=access)
+    inventory = replace(
+        snapshot.inventory,
+        clusters=(replace(cluster, nodes=(node, *cluster.nodes[1:])), *others),
+        forwards=(SshForward("hub", "10.0.0.1", 443, access),),
+    )
+    write_bundle(tmp_path / "evidence", replace(snapshot, inventory=inventory))
+    assert read_bundle(tmp_path / "evidence").snapshot == snapshot
+    text = (tmp_path / "evidence" / "inventory.json").read_text()
+    assert not [word for word in ("bastion", "admin", "secret") if word in text]
+
+
 # --- damage ----------------------------------------------------------------------------------
 
 
@@ -145,6 +164,16 @@ def _flipped_bit(path: Path) -> None:
     (path / "checks.jsonl.gz").write_bytes(raw)
 
 
+def _linked(path: Path) -> None:
+    (path / "states.json").rename(path.parent / "elsewhere.json")
+    (path / "states.json").symlink_to(path.parent / "elsewhere.json")
+
+
+def _piped(path: Path) -> None:
+    (path / "states.json").unlink()
+    os.mkfifo(path / "states.json")
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (_no_manifest, "manifest.json: is missing from the evidence bundle"),
     "half a manifest": (_half_manifest, "manifest.json: is not JSON"),
@@ -160,6 +189,14 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
                     "states.json: is missing from the evidence bundle"),
     "a flipped bit": (_flipped_bit, "checks.jsonl.gz: is damaged"),
     "a truncated file": (lambda p: (p / "findings.json").write_bytes(b"{"), "findings.json: is damaged"),
+    "a longer file": (lambda p: (p / "findings.json").write_bytes(bytes(1 << 20)),
+                      "findings.json: is damaged: 1048576 bytes, of"),
+    "a link": (_linked, "states.json: is a link"),
+    "a pipe": (_piped, "states.json: is not a regular file"),
+    "a year that is not": (lambda p: _edit(p / "manifest.json", lambda m: m.update(taken_ns=10**30)),
+                           "manifest.json: does not fit"),
+    "a size that is not": (lambda p: _edit(p / "manifest.json", lambda m: m.update(interval_ns=-1)),
+                           "manifest.json: does not fit"),
     "a wrong type": (lambda p: _forge(p, "findings.json", b'{"open": 1, "past": []}'),
                      "findings.json: does not fit: Expected `array`, got `int` - at `$.open`"),
     "not gzip": (lambda p: _forge(p, "paths.jsonl.gz", b"plain"), "paths.jsonl.gz: is not gzip"),

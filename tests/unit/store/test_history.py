@@ -124,7 +124,7 @@ def test_what_was_counted_survives(tmp_path: Path) -> None:
 
 def test_a_batch_is_stored_whole_or_not_at_all(history: History) -> None:
     broken = columns_of(NEXT)
-    broken.start_ns = None  # type: ignore[assignment]
+    broken.boot = None  # type: ignore[assignment]
     with pytest.raises(SystemRefusedError):
         history.ingest_columns([columns_of(REPORT), broken])
     assert history.counters() == Counters()
@@ -242,3 +242,76 @@ def test_reports_are_stored_between_two_pieces_of_a_prune(history: History) -> N
         assert pruning.result() == 5_000
         assert [one.result().stored for one in later] == [1] * 20
     assert len(list(history.reports_since(0))) == 20
+
+
+def test_an_incident_that_cannot_be_read_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(History.at(tmp_path / "history.db")) as history:
+        history.keep_incidents([FINDING, replace(FINDING, first_seen_ns=20)])
+    with closing(sqlite3.connect(tmp_path / "history.db")) as raw:
+        raw.execute("update incidents set body = x'00' where first_seen_ns = 5")
+        raw.commit()
+    with closing(History.at(tmp_path / "history.db")) as history:
+        assert history.incidents_since(0) == (replace(FINDING, first_seen_ns=20),)
+    assert [record.getMessage() for record in caplog.records if "incident" in record.getMessage()]
+
+
+def test_only_the_newest_incidents_are_read_and_old_ones_are_forgotten(history: History) -> None:
+    each = [replace(FINDING, first_seen_ns=at, ended_ns=at + 2) for at in range(10, 20)]
+    history.keep_incidents([*each, replace(FINDING, first_seen_ns=1)])
+    assert history.incidents_since(0, most=3) == tuple(each[-3:])
+    assert history.prune_incidents(before_ns=15) == 4
+    assert history.incidents_since(0) == tuple(each[3:])
+
+
+def test_only_its_owner_may_read_a_history(tmp_path: Path) -> None:
+    file = tmp_path / "history.db"
+    file.touch(0o644)
+    with closing(History.at(file)) as history:
+        ingest(history, [REPORT])
+        modes = {part.name: part.stat().st_mode & 0o777 for part in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("history.db", "history.db-wal", "history.db-shm"), 0o600)
+
+
+def test_a_report_of_a_far_year_is_pruned_some_day(history: History) -> None:
+    far = replace(REPORT, start_ns=REPORT.length_ns * 10**6, windows=())
+    history.ingest_columns([columns_of(far)], not_after_ns=100)
+    assert list(history.reports_since(0)) == [far]
+    assert history.newest_start_ns() == 100
+    assert history.prune(before_ns=101) == 1
+
+
+def test_numbers_of_stored_reports_are_found_by_boot(history: History) -> None:
+    ingest(history, [REPORT, NEXT])
+    assert history.newest_sequence(str(REPORT.agent), REPORT.boot) == NEXT.sequence
+    assert history.newest_sequence(str(REPORT.agent), "another") is None
+
+
+def test_writing_to_prove_that_it_can_be_done_changes_nothing(history: History) -> None:
+    before = history.counters()
+    history.prove_writable()
+    assert history.counters() == before
+
+
+def test_a_history_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with closing(History.at(tmp_path / "history.db")) as history:
+        with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as other:
+            other.execute("begin immediate")
+            with pytest.raises(HistoryAwayError, match="locked"):
+                history.prove_writable()
+        history.prove_writable()
+
+
+def test_tables_without_their_rows_are_damage(tmp_path: Path) -> None:
+    """What SQLite leaves of a young history whose write-ahead log was spoilt."""
+    with closing(History.at(tmp_path / "history.db")):
+        pass
+    with closing(sqlite3.connect(tmp_path / "history.db")) as raw:
+        raw.execute("delete from meta")
+        raw.commit()
+    with pytest.raises(HistoryDamagedError):
+        History.at(tmp_path / "history.db")
+    url = f"sqlite:///{tmp_path / 'history.db'}"
+    with closing(History(url, replace_damaged=True)) as history:
+        assert len(history.moved_aside) == 1
