@@ -132,6 +132,9 @@ class IntervalAssembler:
         if not self._accept(report):
             return
         report = self.clocks.align(report, arrived_ns=now_ns)
+        if not self.clocks.is_known(report.agent):
+            self.rejected["of unknown age"] += max(1, len(report.windows))
+            return
         if fault := self._find_future(report.start_ns, now_ns):
             self.rejected[fault] += max(1, len(report.windows))
             return

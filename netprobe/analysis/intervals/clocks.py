@@ -2,8 +2,9 @@
 
 Rules: a report cannot arrive before it was made, so one that does shows a clock that is ahead, at once. A
 report that arrives late shows a clock that is behind only where the delay stays the same for several reports
-in a row and the agent keeps none back: a queue that drains looks different. Times of an agent whose clock is
-off are moved by whole intervals onto ours, so that what it measures still counts.
+in a row and the agent keeps none back: a queue that drains looks different. Until an agent has delivered a
+report that was not kept back, nothing is known of its clock, and what it kept may be of any age. Times of an
+agent whose clock is off are moved by whole intervals onto ours, so that what it measures still counts.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class _AgentClock:
     """How many agree."""
     arrived_ns: int = 0
     """When the last report that counts arrived."""
+    is_known: bool = False
+    """Whether any report of it was compared with our clock."""
 
 
 class AgentClocks:
@@ -51,6 +54,11 @@ class AgentClocks:
     def keep(self, agents: Collection[AgentId]) -> None:
         """Forget everybody who is not one of *agents*."""
         self._clocks = {agent: clock for agent, clock in self._clocks.items() if agent in agents}
+
+    def is_known(self, agent: AgentId) -> bool:
+        """Whether the times in an agent's reports mean anything yet."""
+        clock = self._clocks.get(agent)
+        return clock is not None and clock.is_known
 
     def step(self, by_ns: int) -> None:
         """Our own clock was set by *by_ns*: everybody else's is off by as much the other way."""
@@ -77,6 +85,7 @@ class AgentClocks:
             clock.reports = 0
         elif clock.reports and arrived_ns - clock.arrived_ns < self._interval_ns // 2:
             return  # out of a queue, one right after the other
+        clock.is_known = True
         clock.lead_ns = max(lead_ns, clock.lead_ns) if clock.reports else lead_ns
         clock.reports += 1
         clock.arrived_ns = arrived_ns

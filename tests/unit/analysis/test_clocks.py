@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netprobe.analysis.analyst import Analyst, Conclusion
@@ -174,6 +174,15 @@ def test_a_queue_is_no_clock(fleet: ClockedFleet) -> None:
     assert clock_findings(fleet.run(5)) == set()
 
 
+def test_what_was_kept_says_nothing_of_now_until_the_clock_is_known(fleet: ClockedFleet) -> None:
+    """Its first report is five minutes old, and our clock is as much behind: it would pass for new."""
+    fleet.ours_ns = -300 * SECOND
+    fleet.report(fleet.agents[0], age_ns=300 * SECOND, spooled=10_000)
+    fleet.true_ns += 4 * SECOND
+    assert states(fleet.conclude()) == {PathState.UNKNOWN}
+    assert states(fleet.run(8)) == {PathState.UP}
+
+
 events = st.one_of(
     st.tuples(st.just("pass"), st.integers(1, 4)),
     st.tuples(st.just("silence"), st.integers(1, 6)),
@@ -185,6 +194,8 @@ events = st.one_of(
 
 
 @settings(max_examples=40)
+@example(happens=[("our clock", -4), ("old report", 3), ("silence", 3)])
+@example(happens=[("our clock", -300), ("old report", 300)])
 @given(happens=st.lists(events, max_size=12))
 def test_what_was_not_measured_lately_is_never_green(happens: list[tuple[str, int]]) -> None:
     """Whatever clocks do: a path has a state only where a report of the last few intervals says so."""
