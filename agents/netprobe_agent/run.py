@@ -15,6 +15,7 @@ from netprobe.engine.engine import Engine
 from netprobe.errors import InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.window import Measured
+from netprobe.wire.messages import share_values
 from netprobe_agent.gc_tuning import GcTuning
 from netprobe_agent.questions import Network, is_allowed
 
@@ -35,7 +36,7 @@ def read_plan(path: Path) -> Plan:
         raise InputError(str(error), where=str(path)) from error
     if plan.interval_ns < 1_000_000:
         raise InputError("interval_ns: is less than a millisecond", where=str(path))
-    return plan
+    return share_values(plan)
 
 
 def restrict(plan: Plan, allowed: tuple[Network, ...]) -> tuple[Plan, list[str]]:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from netprobe.model.check import Check, Plan
+from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import (
     AppFailed,
@@ -203,7 +203,22 @@ def decode_plan(data: bytes) -> Plan:
             raise _PLANS.error(
                 f"belongs to {check.source}, the plan to {plan.agent}", field=f"checks[{index}].source"
             )
-    return plan
+    return share_values(plan)
+
+
+def share_values(plan: Plan) -> Plan:
+    """*plan* with equal values held once: an agent keeps it in memory for as long as it runs.
+
+    Decoding makes a new object of each.
+    """
+    probes: dict[Probe, Probe] = {}
+    names = {check.target.name: check.target.name for check in plan.checks}
+    checks = tuple(
+        dataclasses.replace(check, source=plan.agent, probe=probes.setdefault(check.probe, check.probe))
+        for check in plan.checks
+    )
+    keys = tuple((names.get(name, name), key) for name, key in plan.target_keys)
+    return dataclasses.replace(plan, checks=checks, target_keys=keys)
 
 
 def _is_socket_address(text: str) -> bool:

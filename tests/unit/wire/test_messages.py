@@ -64,6 +64,17 @@ def test_a_plan_reads_back(plan: Plan) -> None:
     assert messages.decode_plan(messages.encode_plan(plan)) == plan
 
 
+def test_a_plan_that_was_read_holds_equal_values_once() -> None:
+    other = replace(CHECK, id=CheckId(2), target=replace(TARGET, address="10.0.0.2", name="dev/w1/pod"))
+    plan = Plan(AGENT, 1, (CHECK, other), 10**9, b"", target_keys=((TARGET.name, b"k" * 32),))
+    read = messages.decode_plan(messages.encode_plan(plan))
+    assert read == plan
+    first, second = read.checks
+    assert first.probe is second.probe
+    assert first.source is second.source is read.agent
+    assert read.target_keys[0][0] is first.target.name
+
+
 @given(agents, check_ids, st.lists(outcomes, max_size=4))
 def test_an_answer_reads_back(agent: AgentId, check: CheckId, seen: list[Outcome]) -> None:
     answer = CheckAnswer(agent, check, tuple(seen))
