@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netprobe.analysis.gateway_evidence.contradictions import find_contradictions
@@ -21,6 +22,7 @@ from netprobe.analysis.gateway_evidence.correlation import (
 from netprobe.analysis.gateway_evidence.statements import DROP_CAUSES, GatewayReadings
 from netprobe.analysis.gateway_evidence.weighting import weigh_finding
 from netprobe.discovery.gateway.readings import gather_evidence
+from netprobe.discovery.inventory.file import load_inventory
 from netprobe.discovery.ssh.allowed_commands import Command
 from netprobe.discovery.ssh.connection import open_host
 from netprobe.discovery.ssh.errors import HostOutputError, NoAnswerError, SshError
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from netprobe.model.finding import Finding
     from netprobe.model.ssh import SshAccess
 
+_NO_LOGIN = (
+    "the inventory says of no gateway how it is reached over SSH (field ssh), and a bundle never does: "
+    "name the inventory that does with --ssh-inventory"
+)
 _BETWEEN_S = 3.0
 """Between two readings: long enough for a few probes of every interval in use."""
 
@@ -69,6 +75,24 @@ def with_evidence(snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
     return replace(snapshot, findings=ordered), tuple(f"{name}: {what}" for name, what in told.errors.items())
 
 
+def with_logins(inventory: Inventory, path: Path) -> Inventory:
+    """*inventory*, its nodes reached over SSH as the file says; `InputError` if it cannot be read."""
+    said = load_inventory(path)
+    access = {
+        cluster.node_id(node): node.ssh for cluster in said.clusters for node in cluster.nodes if node.ssh
+    }
+    clusters = tuple(
+        replace(
+            cluster,
+            nodes=tuple(
+                replace(node, ssh=access.get(cluster.node_id(node), node.ssh)) for node in cluster.nodes
+            ),
+        )
+        for cluster in inventory.clusters
+    )
+    return replace(inventory, clusters=clusters, forwards=said.forwards or inventory.forwards)
+
+
 def _find_gateways(inventory: Inventory) -> dict[str, SshAccess]:
     own = {
         str(cluster.node_id(node))
@@ -76,9 +100,11 @@ def _find_gateways(inventory: Inventory) -> dict[str, SshAccess]:
         for node in cluster.nodes
         if node.role is NodeRole.GATEWAY
     }
+    if not any(node.ssh for cluster in inventory.clusters for node in cluster.nodes):
+        raise InputError(_NO_LOGIN)
     gateways = {name: access for name, access in find_hosts(inventory).items() if name in own}
     if not gateways:
-        raise InputError("no gateway of the inventory is reached over SSH (field ssh)")
+        raise InputError(_NO_LOGIN)
     return gateways
 
 

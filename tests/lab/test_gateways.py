@@ -69,10 +69,14 @@ class Pair:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
         return done.returncode, done.stdout, done.stderr
 
-    def status(self, *words: str) -> tuple[int, str, str]:
+    def logins(self) -> str:
+        """The file that says how both gateways are reached; a bundle does not."""
         path = self.folder / "inventory.yaml"
         path.write_text(dump_inventory(self.inventory))
-        return self.netprobe("sites", "status", "--inventory", str(path), *words)
+        return str(path)
+
+    def status(self, *words: str) -> tuple[int, str, str]:
+        return self.netprobe("sites", "status", "--inventory", self.logins(), *words)
 
     def facts(self, kind: str, *words: str) -> list[dict[str, Any]]:
         code, told, complaint = self.status("-o", "json", "west", *words)
@@ -248,7 +252,9 @@ def test_why_tells_that_what_one_direction_loses_is_dropped_behind_the_tunnel_an
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
     pair.east.host.nft(DROPS_PINGS)
     try:
-        code, told, complaint = pair.netprobe("why", "west", "east", "--from", str(bundle), "--evidence")
+        code, told, complaint = pair.netprobe(
+            "why", "west", "east", "--from", str(bundle), "--ssh-inventory", pair.logins()
+        )
     finally:
         pair.east.host.nft()
     assert code == 1, complaint
@@ -261,7 +267,9 @@ def test_why_tells_that_what_one_direction_loses_is_dropped_behind_the_tunnel_an
 def _diagnose(pair: Pair, finding: Finding) -> dict[str, Any]:
     bundle = pair.folder / "bundle"
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
-    code, told, complaint = pair.netprobe("diagnose", "--from", str(bundle), "--evidence", "-o", "json")
+    code, told, complaint = pair.netprobe(
+        "diagnose", "--from", str(bundle), "--ssh-inventory", pair.logins(), "-o", "json"
+    )
     assert code == 1, complaint
     (found,) = (one for one in json.loads(told)["findings"] if one["cause"] == finding.cause)
     assert isinstance(found, dict)
@@ -288,7 +296,9 @@ def test_why_tells_the_contradiction_beside_what_packets_say(pair: Pair) -> None
                       first_seen_ns=began_ns)  # fmt: skip
     bundle = pair.folder / "why"
     write_bundle(bundle, Snapshot(time.time_ns(), 10**9, pair.inventory, findings=(finding,)))
-    code, told, complaint = pair.netprobe("why", "west", "east", "--from", str(bundle), "--evidence")
+    code, told, complaint = pair.netprobe(
+        "why", "west", "east", "--from", str(bundle), "--ssh-inventory", pair.logins()
+    )
     assert code == 1, complaint
     said = " ".join(told.split())
     assert "connected, but packets do not pass" in said, told

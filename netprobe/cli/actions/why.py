@@ -7,6 +7,7 @@ from netprobe.analysis.queries.path_explanation import explain_pair, find_questi
 from netprobe.analysis.queries.slow_probes import ProbePath, find_patient_questions
 from netprobe.cli.actions.evidence import load_snapshot
 from netprobe.cli.actions.output import print_view
+from netprobe.cli.options.evidence import EvidenceChoice
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError
 from netprobe.model.check import Check
@@ -20,7 +21,7 @@ _NO_AGENT = "not asked: no agent here is alive"
 
 
 def run_why(
-    source: Source, origin: str, target: str, *, form: str, ask: bool, patient: bool, evidence: bool
+    source: Source, origin: str, target: str, *, form: str, ask: bool, patient: bool, evidence: EvidenceChoice
 ) -> int:
     """Print whether *origin* reaches *target* and why; 0 it does, 1 it does not, or it is unknown."""
     snapshot = load_snapshot(source, evidence=evidence)

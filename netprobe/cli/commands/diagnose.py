@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from netprobe.cli.options.evidence import evidence_option
+from netprobe.cli.options.evidence import EvidenceChoice, evidence_option
 from netprobe.cli.options.output import form_option
 from netprobe.cli.options.source import Source, source_options
 
@@ -17,7 +17,7 @@ from netprobe.cli.options.source import Source, source_options
 @form_option
 @evidence_option
 @click.pass_context
-def diagnose(context: click.Context, *, source: Source, form: str, evidence: bool) -> None:
+def diagnose(context: click.Context, *, source: Source, form: str, evidence: EvidenceChoice) -> None:
     """Show what is broken, most certain first: evidence, blast radius, next step; then past incidents.
 
     Live from a lab or a collector, or from a saved evidence bundle. Exit code 1 if something is broken.

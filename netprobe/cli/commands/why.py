@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from netprobe.cli.options.evidence import evidence_option
+from netprobe.cli.options.evidence import EvidenceChoice, evidence_option
 from netprobe.cli.options.output import form_option
 from netprobe.cli.options.source import Source, source_options
 
@@ -24,7 +24,7 @@ from netprobe.cli.options.source import Source, source_options
 @click.pass_context
 def why(
     context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool, patient: bool,
-    evidence: bool,
+    evidence: EvidenceChoice,
 ) -> None:  # fmt: skip
     """Explain why SOURCE reaches TARGET, or why not, layer by layer.
 
