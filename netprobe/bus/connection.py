@@ -81,6 +81,11 @@ class Connection:
         """Whether messages can be sent."""
         return not self._ended.is_set()
 
+    @property
+    def holds_socket(self) -> bool:
+        """Whether the socket is still open."""
+        return self._client.holds_socket
+
     async def wait_ended(self) -> None:
         """Return when the connection is lost or closed."""
         await self._ended.wait()
@@ -144,6 +149,8 @@ class Connection:
                 await closing
         except (nats.errors.Error, OSError, TimeoutError) as error:
             logger.debug("closing the connection to the bus: %s", str(error) or type(error).__name__)
+        finally:
+            self._client.drop()
 
     def end_waits(self) -> None:
         """End every wait now, because the connection is gone or a subject was refused."""

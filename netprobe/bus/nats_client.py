@@ -5,6 +5,7 @@ Rule: nothing private of the library is used outside this module.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -46,6 +47,22 @@ class NatsClient(Client):
         self._public_nkey = pair.public
         self._signature_cb = lambda nonce: base64.b64encode(pair.sign(nonce.encode()))
 
+    @property
+    def holds_socket(self) -> bool:
+        """Whether a TCP connection is still open."""
+        return self._open_writer is not None
+
+    def drop(self) -> None:
+        """Close the socket at once: the library's ``close`` leaves it open when it is cut in between."""
+        if self._open_writer is not None:
+            self._open_writer.close()
+
+    @property
+    def _open_writer(self) -> asyncio.StreamWriter | None:
+        tcp = self._transport
+        writer = tcp._io_writer if isinstance(tcp, TcpTransport) else None
+        return writer if writer is not None and not writer.is_closing() else None
+
     async def abandon(self) -> None:
         """Close a connection that was never established.
 
@@ -53,6 +70,6 @@ class NatsClient(Client):
         that was there before, and asyncio no longer informs that one: the wait ends by a time-out.
         """
         tcp = self._transport
-        if isinstance(tcp, TcpTransport) and tcp._io_writer is not None and tcp._io_writer.is_closing():
+        if isinstance(tcp, TcpTransport) and tcp._io_writer is not None and not self.holds_socket:
             return
         await self.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from netprobe.bus.connection import open_connection
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin
 from netprobe.errors import BusAwayError, InputError
-from tests.unit.nats_server import PROD, until
+from tests.unit.nats_server import PROD, needs_nats_server, town, until
 
 GREETINGS = [
     pytest.param(b"", id="nothing"),
@@ -84,3 +85,20 @@ async def test_a_wrong_seed_is_refused_before_anything_is_opened() -> None:
 async def test_an_agent_with_a_wrong_seed_is_refused_at_once() -> None:
     with pytest.raises(InputError, match="is not an nkey seed"):
         await AgentBus.connect("nats://127.0.0.1:4222", agent=PROD, login=SeedLogin("no seed"))
+
+
+@needs_nats_server
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_close_that_is_cut_leaves_no_socket_open(tmp_path: Path, steps: int) -> None:
+    """Whoever ends a task twice cuts what the first time had begun to close."""
+    async with town(tmp_path) as here:
+        connection = await open_connection(here.url, login=SeedLogin(here.seeds[PROD]), name="cut")
+        closing = asyncio.create_task(connection.close())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        if steps:  # before its first step a task does nothing at all
+            assert not connection.holds_socket
+        await connection.close()
+        assert not connection.holds_socket
