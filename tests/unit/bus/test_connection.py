@@ -90,7 +90,7 @@ async def test_an_agent_with_a_wrong_seed_is_refused_at_once() -> None:
 @needs_nats_server
 @pytest.mark.parametrize("steps", range(6))
 async def test_a_close_that_is_cut_leaves_no_socket_open(tmp_path: Path, steps: int) -> None:
-    """Whoever ends a task twice cuts what the first time had begun to close."""
+    """To end a task twice cuts what the first time had begun to close."""
     async with town(tmp_path) as here:
         connection = await open_connection(here.url, login=SeedLogin(here.seeds[PROD]), name="cut")
         closing = asyncio.create_task(connection.close())
