@@ -66,6 +66,13 @@ def test_the_part_and_its_class_are_named(
     assert finding.loss is None, "all of the class is lost: that is not a rate"
 
 
+def test_allowed_addresses_that_lack_the_pods_are_looked_for_even_if_only_one_family_is_hit() -> None:
+    traffic = (TrafficCondition("family", "IPv4"), TrafficCondition("source plane", "pod"))
+    (finding,) = play(Lose(THERE, traffic=traffic), Lose(BACK, traffic=traffic))
+    assert set(finding.traffic) == set(traffic)
+    assert "allowed addresses" in str(finding.next_step)
+
+
 def test_a_way_back_that_is_dropped_is_named_by_its_answers() -> None:
     (finding,) = play(Lose(THERE, traffic=only("role", "answer")))
     assert (finding.cause, finding.components) == (Cause.RETURN_PATH_DROPPED, (THERE,))

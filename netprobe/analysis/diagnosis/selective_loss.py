@@ -37,7 +37,6 @@ _MIXTURE_PATIENCE = 6
 _CLASS_PATIENCE = 2
 _SELECTION_OF = {
     Attribute.PROTOCOL: Selection.PROTOCOL,
-    Attribute.FAMILY: Selection.FAMILY,
     Attribute.SCOPE: Selection.SOURCE,
     Attribute.SOURCE_CLUSTER: Selection.SOURCE,
     Attribute.SOURCE_NODE: Selection.SOURCE,
@@ -47,6 +46,7 @@ _SELECTION_OF = {
     Attribute.TARGET_ROLE: Selection.DESTINATION,
     Attribute.SOURCE_PLANE: Selection.PLANE,
     Attribute.TARGET_PLANE: Selection.PLANE,
+    Attribute.FAMILY: Selection.FAMILY,
     Attribute.ROLE: Selection.ROLE,
 }
 """In this order: the first attribute of a class that is listed says what to look for."""

@@ -108,18 +108,24 @@ def _shaky_share(
             agent in observation.missing for agent in behind
         )  # silence does not refuse, a dead agent does
     elif check.aspect is Aspect.DNS:
-        failing = sum(_is_cut_off(observation, backends.index, check.source, agent) for agent in behind)
+        failing = sum(_is_cut_off(observation, backends.index, check, agent) for agent in behind)
     else:
         failing = sum(_is_shaky(backends.index, check.source, agent, shaky, troubled) for agent in behind)
     return failing / max(1, len(behind))
 
 
-def _is_cut_off(observation: IntervalObservation, index: PlanIndex, source: AgentId, behind: AgentId) -> bool:
-    """Whether pods of a node may be out of reach, whatever its agents and their ports do."""
+def _is_cut_off(
+    observation: IntervalObservation, index: PlanIndex, asking: CheckFacts, behind: AgentId
+) -> bool:
+    """Whether pods of a node may be out of reach, whatever its agents and their ports do.
+
+    A question over IPv6 is cut off where IPv6 is, though pings over IPv4 are answered.
+    """
     if all(agent in observation.missing for agent in index.agents_on[behind.node_id]):
         return True
-    pair = index.of_pair.get((source, behind), ())
-    return any(check.number in observation.troubled and check.aspect is Aspect.ICMP for check in pair)
+    telling = {Aspect.ICMP, Aspect.V6} if ":" in asking.check.target.address else {Aspect.ICMP}
+    pair = index.of_pair.get((asking.source, behind), ())
+    return any(check.number in observation.troubled and check.aspect in telling for check in pair)
 
 
 def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, float]]) -> bool:

@@ -1,0 +1,89 @@
+"""Faults that choose by the class of traffic, made by hand in a full lab: real packets, one right finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from netprobe.model.component import Component, node_in, tunnel
+from netprobe.model.finding import Cause, Finding
+from netprobe.model.names import ClusterName, NodeId
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import PathState
+from tests.lab.conftest import FullLab
+from tests.lab.test_agents import wait_for_snapshot
+
+pytestmark = pytest.mark.quiet
+
+PROD, STAGING = ClusterName("prod-us-west-1"), ClusterName("staging-eu-central-1")
+WORKER = NodeId.parse(f"{STAGING}/w1")
+THERE, BACK = tunnel(PROD, STAGING), tunnel(STAGING, PROD)
+NO_SOLICITATION = (
+    "add table inet sel; "
+    "add chain inet sel c { type filter hook prerouting priority raw; policy accept; }; "
+    "add rule inet sel c iifname eth0 icmpv6 type nd-neighbor-solicit drop"
+)
+FEW_PORTS = (
+    "add table inet sel; "
+    "add chain inet sel c { type nat hook postrouting priority 90; policy accept; }; "
+    "add rule inet sel c oifname link0a ip protocol tcp masquerade to :40000-40003"
+)
+UNDO = "nft delete table inet sel"
+
+
+def is_calm(snapshot: Snapshot) -> bool:
+    return not snapshot.findings and {path.state for path in snapshot.paths} == {PathState.UP}
+
+
+@contextmanager
+def broken(lab: FullLab, host: str, begin: str, end: str) -> Iterator[Finding]:
+    """The only finding while *begin* was run on *host*."""
+    code, told = lab.client.run(host, "sh", "-ec", begin)
+    assert code == 0, told
+    try:
+        snapshot = wait_for_snapshot(lab, lambda now: bool(now.findings))
+        yield snapshot.findings[0]
+        assert len(wait_for_snapshot(lab, lambda now: bool(now.findings)).findings) == 1
+    finally:
+        lab.client.run(host, "sh", "-c", end)
+        wait_for_snapshot(lab, is_calm)
+
+
+def conditions(finding: Finding) -> set[str]:
+    return {f"{one.attribute}={one.value}" for one in finding.traffic if one.is_equal}
+
+
+def test_a_node_that_answers_no_neighbour_solicitation_loses_ipv6_only(healthy_lab: FullLab) -> None:
+    for host in (f"{STAGING}/gw", f"{STAGING}/edge"):
+        healthy_lab.client.run(
+            host, "sh", "-c", "ip -6 neigh flush dev eth0; ip -6 neigh flush dev br0; true"
+        )
+    with broken(healthy_lab, str(WORKER), f"nft '{NO_SOLICITATION}'", UNDO) as finding:
+        assert (finding.cause, finding.components) == (Cause.SELECTIVE_DROP, (node_in(WORKER),))
+        assert conditions(finding) == {"family=IPv6"}
+
+
+def test_ports_of_a_translation_that_run_out_lose_tcp_only(healthy_lab: FullLab) -> None:
+    with broken(healthy_lab, f"{PROD}/gw", f"nft '{FEW_PORTS}'", UNDO) as finding:
+        assert finding.cause is Cause.SELECTIVE_DROP
+        assert {THERE, BACK} & _suspected(finding)
+        assert "protocol=tcp" in conditions(finding)
+        assert finding.loss is None
+
+
+def test_allowed_addresses_without_the_pods_lose_what_pods_send(healthy_lab: FullLab) -> None:
+    gateway = f"{STAGING}/gw"
+    _, before = healthy_lab.client.run(gateway, "wg", "show", "link0b", "allowed-ips")
+    peer, *ranges = before.split()
+    steal = "wg set link0b peer $(wg genkey | wg pubkey) allowed-ips 10.111.0.0/16"
+    mend = f"wg set link0b peer {peer} allowed-ips {','.join(ranges)}"
+    with broken(healthy_lab, gateway, steal, mend) as finding:
+        assert finding.cause is Cause.SELECTIVE_DROP
+        assert {THERE, BACK} & _suspected(finding)
+        assert "source plane=pod" in conditions(finding)
+
+
+def _suspected(finding: Finding) -> set[Component]:
+    return {*finding.components, *finding.indistinguishable}
