@@ -60,6 +60,10 @@ def plan_fleet(
             peers_of[target_agent][check.source] = None
     _add_service_peers(graph, peers_of)
     askable = find_askable(inventory)
+    addresses = {
+        agent: (*graph.node_of[agent.node_id].addresses(agent.plane), *inventory.link_addresses(agent))
+        for agent in {peer for peers in peers_of.values() for peer in peers}
+    }
     plans = tuple(
         Plan(
             agent,
@@ -67,7 +71,7 @@ def plan_fleet(
             tuple(checks_of[agent]),
             interval_ns,
             cookie_key,
-            _peers(inventory, graph, peers_of[agent]),
+            tuple((peer, addresses[peer]) for peer in sorted(peers_of[agent])),
             askable,
         )
         for agent in graph.agents
@@ -126,12 +130,3 @@ def _add_service_peers(graph: ClusterGraph, peers_of: dict[AgentId, dict[AgentId
     for (agent, _), address in graph.address_of.items():
         if address in behind:
             peers_of[agent] |= dict.fromkeys(by_cluster[agent.cluster])
-
-
-def _peers(
-    inventory: Inventory, graph: ClusterGraph, agents: dict[AgentId, None]
-) -> tuple[tuple[AgentId, tuple[str, ...]], ...]:
-    return tuple(
-        (agent, (*graph.node_of[agent.node_id].addresses(agent.plane), *inventory.link_addresses(agent)))
-        for agent in sorted(agents)
-    )

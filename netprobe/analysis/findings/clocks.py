@@ -38,14 +38,14 @@ class ClockFindings:
         *,
         now_ns: int,
     ) -> None:
-        """Open and close findings, given every agent's offset and who reports now."""
+        """Open and close findings, given the offsets of clocks that are off, and who reports now."""
         heard = {agent: offset_ns for agent, offset_ns in offsets_ns.items() if agent in reporting}
-        agreed = _find_agreed(heard, index.interval_ns)
+        agreed = _find_agreed(heard, len(reporting), index.interval_ns)
         found: dict[Component, Finding] = {}
         if agreed:
             found[collector()] = _blame_us(index, {agent: heard[agent] for agent in agreed}, now_ns)
         for agent, offset_ns in heard.items():
-            if offset_ns and agent not in agreed:
+            if agent not in agreed:
                 found[agent_part(agent)] = _blame_agent(index, agent, offset_ns, now_ns)
         for part, before in self._open.items():
             if part in found:
@@ -68,13 +68,13 @@ class ClockFindings:
         return tuple(sorted((*past, *self._past), key=lambda one: -(one.ended_ns or 0)))
 
 
-def _find_agreed(heard: Mapping[AgentId, int], interval_ns: int) -> frozenset[AgentId]:
-    """The agents that are off by the same, where they are most of those that report."""
-    middle_ns = sorted(heard.values())[len(heard) // 2] if len(heard) > 1 else 0
-    if not middle_ns:
+def _find_agreed(heard: Mapping[AgentId, int], reporting: int, interval_ns: int) -> frozenset[AgentId]:
+    """The agents that are off by the same, where they are most of the *reporting* ones and more than one."""
+    if 2 * len(heard) <= reporting or len(heard) < 2:
         return frozenset()
-    agreed = frozenset(agent for agent, ns in heard.items() if ns and abs(ns - middle_ns) <= interval_ns)
-    return agreed if 2 * len(agreed) > len(heard) else frozenset()
+    middle_ns = sorted(heard.values())[len(heard) // 2]
+    agreed = frozenset(agent for agent, ns in heard.items() if abs(ns - middle_ns) <= interval_ns)
+    return agreed if 2 * len(agreed) > reporting else frozenset()
 
 
 def _blame_agent(index: PlanIndex, agent: AgentId, offset_ns: int, now_ns: int) -> Finding:

@@ -48,8 +48,8 @@ class AgentClocks:
 
     @property
     def offsets_ns(self) -> Mapping[AgentId, int]:
-        """By agent, its clock minus ours; agents within tolerance have 0."""
-        return {agent: clock.offset_ns for agent, clock in self._clocks.items()}
+        """By agent whose clock is off, its clock minus ours."""
+        return {agent: clock.offset_ns for agent, clock in self._clocks.items() if clock.offset_ns}
 
     def keep(self, agents: Collection[AgentId]) -> None:
         """Forget everybody who is not one of *agents*."""
