@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 600
 # What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
 SUITE := $(BIN)/python -m tests.suite
 
-.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,11 +46,11 @@ setup: system-packages $(STAMP)  ## Install everything into .venv (and missing s
 demo: setup  ## Three clusters, real tunnels, real faults, each named; writes demo/
 	@$(BIN)/netprobe demo --output demo
 
-test: setup  ## Everything that must be green, without the slow lab tests
+test: setup  ## Everything that must be green, without what takes longest
 	@$(SUITE) test
 
-test-all: setup  ## make test and the slow lab tests
-	@$(SUITE) test lab-slow
+test-all: setup  ## make test, the slow lab tests and the bad days
+	@$(SUITE) test lab-slow bad-days
 
 check: $(STAMP)  ## Lint, types, floors
 	@$(SUITE) check
@@ -78,6 +78,9 @@ lab-core: $(STAMP)  ## Tests on real packets in network namespaces, without the 
 
 lab-slow: $(STAMP)  ## The slow tests on real packets
 	@$(SUITE) lab-slow
+
+bad-days: $(STAMP)  ## Full disks, spoilt files, wrong clocks and kills, on a real collector
+	@$(SUITE) bad-days
 
 lab-one: $(STAMP)  ## One file or one test on real packets: make lab-one T=tests/lab/test_pmtu.py
 	@$(BIN)/python -m pytest -v $(T)

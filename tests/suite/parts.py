@@ -60,6 +60,7 @@ LAB = _lab("lab", "not slow and not quiet", workers=_LAB_WORKERS)
 LAB_QUIET = _lab("lab-quiet", "quiet and not slow")
 LAB_SLOW = _lab("lab-slow", "slow and not quiet", workers=_LAB_WORKERS)
 LAB_SLOW_QUIET = _lab("lab-slow-quiet", "slow and quiet")
+BAD_DAYS = _pytest("bad-days", ("tests/bad_days",), workers=PROCESSORS)
 
 CHECK: Lane = (FORMAT, LINT, TYPES, FLOORS)
 TARGETS: dict[str, tuple[Stage, ...]] = {
@@ -72,6 +73,7 @@ TARGETS: dict[str, tuple[Stage, ...]] = {
     "notebooks": (((NOTEBOOKS,),),),
     "lab-core": (((LAB,),), ((LAB_QUIET,),)),
     "lab-slow": (((LAB_SLOW,),), ((LAB_SLOW_QUIET,),)),
+    "bad-days": (((BAD_DAYS,),),),
     "test": (((*CHECK, NOTEBOOKS), (UNIT, SCENARIOS)), ((LAB,),), ((LAB_QUIET,),)),
 }
 """What make calls by these names."""

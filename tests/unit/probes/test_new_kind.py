@@ -77,7 +77,9 @@ async def test_the_engine_asks_it_on_demand() -> None:
 async def test_the_engine_asks_it_in_a_plan() -> None:
     got: list[Measured] = []
     async with finger_server(b"%\r\n") as port, Engine(ASKER, boot="one", port=0) as engine:
-        engine.use(Plan(ASKER, 1, (finger_check(port),), 200_000_000, b"a key for one test".ljust(32)))
+        check = finger_check(port)
+        check = replace(check, probe=replace(check.probe, timeout_ns=10_000_000_000))  # it is waited for
+        engine.use(Plan(ASKER, 1, (check,), 200_000_000, b"a key for one test".ljust(32)))
         await engine.run(got.append, intervals=1)
     ((window,),) = (measured.windows for measured in got)
     outcomes = dict(window.outcomes)
