@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -38,11 +38,14 @@ def is_calm(snapshot: Snapshot) -> bool:
 
 
 @contextmanager
-def broken(lab: FullLab, host: str, begin: str, end: str) -> Iterator[Finding]:
-    """The only finding while *begin* was run on *host*."""
-    code, told = lab.client.run(host, "sh", "-ec", begin)
-    assert code == 0, told
+def broken(
+    lab: FullLab, host: str, begin: str, end: str, *, then: Sequence[tuple[str, str]] = ()
+) -> Iterator[Finding]:
+    """The only finding while *begin* was run on *host*, and then each command of *then* on its host."""
     try:
+        for place, script in ((host, begin), *then):
+            code, told = lab.client.run(place, "sh", "-ec", script)
+            assert code == 0, told
         snapshot = wait_for_snapshot(lab, lambda now: bool(now.findings))
         yield snapshot.findings[0]
         assert len(wait_for_snapshot(lab, lambda now: bool(now.findings)).findings) == 1
@@ -56,11 +59,11 @@ def conditions(finding: Finding) -> set[str]:
 
 
 def test_a_node_that_answers_no_neighbour_solicitation_loses_ipv6_only(healthy_lab: FullLab) -> None:
-    for host in (f"{STAGING}/gw", f"{STAGING}/edge"):
-        healthy_lab.client.run(
-            host, "sh", "-c", "ip -6 neigh flush dev eth0; ip -6 neigh flush dev br0; true"
-        )
-    with broken(healthy_lab, str(WORKER), f"nft '{NO_SOLICITATION}'", UNDO) as finding:
+    forget = (
+        (f"{STAGING}/gw", "ip -6 neigh flush dev eth0"),
+        (f"{STAGING}/edge", "ip -6 neigh flush dev br0"),
+    )
+    with broken(healthy_lab, str(WORKER), f"nft '{NO_SOLICITATION}'", UNDO, then=forget) as finding:
         assert (finding.cause, finding.components) == (Cause.SELECTIVE_DROP, (node_in(WORKER),))
         assert conditions(finding) == {"family=IPv6"}
 
