@@ -84,20 +84,3 @@ def tabulate(sent: IntArray, lost: IntArray, base: FloatArray, is_kept: BoolArra
         hash=np.where(is_kept[:, None], two_valued, spread) * nothing[:, None],
         split=two_valued * nothing[:, None],
     )
-
-
-def dispersion(sent: IntArray, lost: IntArray) -> float:
-    """Tarone's Z: how far losses are spread over rows beyond the binomial; normal(0, 1) if they are not.
-
-    Tarone, Testing the goodness of fit of the binomial distribution, Biometrika 66 (1979). 0 where nothing or
-    everything was lost.
-    """
-    used = sent > 1
-    sizes, losses = sent[used].astype(np.float64), lost[used].astype(np.float64)
-    total = float(sizes.sum())
-    share = float(losses.sum()) / total if total else 0.0
-    pairs = float((sizes * (sizes - 1)).sum())
-    if not 0.0 < share < 1.0 or not pairs:
-        return 0.0
-    spread = float(((losses - sizes * share) ** 2).sum()) / (share * (1 - share))
-    return float((spread - total) / np.sqrt(2 * pairs))

@@ -99,7 +99,7 @@ class SelectiveLocaliser(Generic[L]):
     most: int = 6
     """How many hypotheses are accepted at most."""
     least_checks: int = 3
-    """A rate, hash or split is told only where so many checks lost something."""
+    """A rate, hash or split is reported only where so many checks lost something."""
     _known: dict[tuple[int, bytes], TrafficClasses] = field(default_factory=dict, repr=False)
     """Classes by component and by which of its rows are measured; intervals mostly measure the same ones."""
 
@@ -126,9 +126,9 @@ class SelectiveLocaliser(Generic[L]):
             return ()
         search = _SelectiveSearch(self, sent, lost)
         search.run()
-        told = (search.describe(number) for number in range(len(search.accepted)))
+        found = (search.describe(number) for number in range(len(search.accepted)))
         return tuple(
-            sorted((one for one in told if self._is_seen_enough(one, lost)), key=lambda one: -one.gain)
+            sorted((one for one in found if self._is_seen_enough(one, lost)), key=lambda one: -one.gain)
         )
 
     def _is_seen_enough(self, suspect: SelectiveSuspect[L], lost: IntArray) -> bool:
