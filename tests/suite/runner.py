@@ -5,6 +5,7 @@ Rule: a part that fails does not stop the others: one run says everything that i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.suite import timings
 from tests.suite.parts import ROOT, Lane, Part, Stage
 from tests.suite.timings import Timing
 
@@ -42,7 +44,13 @@ def run_part(part: Part, *, alone: bool) -> Timing:
     if alone:
         print(f"--- {part.name}", flush=True)
     ran = subprocess.run(
-        command, cwd=ROOT, check=False, text=True, stdout=told, stderr=None if alone else subprocess.STDOUT
+        command,
+        cwd=ROOT,
+        env=timings.without_kept(os.environ),
+        check=False,
+        text=True,
+        stdout=told,
+        stderr=None if alone else subprocess.STDOUT,
     )
     if not alone:
         with _PRINTING:

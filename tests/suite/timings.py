@@ -6,7 +6,7 @@ Rule: no clock in here; seconds arrive from those who measured them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,11 @@ def keep(timings: Iterable[Timing]) -> None:
     if path := os.environ.get(_KEPT):
         with Path(path).open("ab") as kept:
             kept.writelines(msgspec.json.encode(one) + b"\n" for one in timings)
+
+
+def without_kept(environment: Mapping[str, str]) -> dict[str, str]:
+    """*environment* for a part: tests of the suite itself must not add rows to the table of the run."""
+    return {name: value for name, value in environment.items() if name != _KEPT}
 
 
 def read_kept() -> list[Timing]:

@@ -35,7 +35,7 @@ class Nodes:
         self._images: list[str] = []
 
     def start(self, images: Sequence[str]) -> None:
-        """Start every node with *images*; return when all are ready and their pods can be reached."""
+        """Start every node with *images*; return when all are ready, reach each other's pods and have DNS."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._images += images
         for plane in self._planes.values():
@@ -47,6 +47,7 @@ class Nodes:
         for plane in self._planes.values():
             wait = ("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=300s")
             plane.try_kubectl(*wait).check_returncode()
+        self._wait_served(time.monotonic() + _PATIENCE_S)
 
     def start_again(self, name: str) -> None:
         """Give a node its power back, with the images that all have; return when it is ready."""
@@ -144,6 +145,19 @@ class Nodes:
                 raise TimeoutError("; ".join(ended) or f"only {sorted(cidrs)} of {sorted(wanted)} are ready")
             time.sleep(0.3)
 
+    def _wait_served(self, until: float) -> None:
+        """Wait until DNS answers at every node through its service address.
+
+        A ready pod is not enough: a node's kube-proxy learns of it later and refuses the service until then.
+        """
+        for layout in self._layouts:
+            for name in layout.node_names:
+                ask = ("busybox", "nslookup", "kubernetes.default.svc.cluster.local", layout.dns)
+                while (answer := _run_at(name, *ask)).returncode:
+                    if time.monotonic() > until:
+                        raise TimeoutError(f"DNS does not answer at {name}: {answer.stdout}{answer.stderr}")
+                    time.sleep(0.3)
+
     def find_ended(self) -> list[str]:
         """Nodes that have ended although they should run, with the end of their logs."""
         return [
@@ -155,6 +169,11 @@ class Nodes:
     def _tail(self, name: str) -> str:
         logs = sorted(self._folder.glob(f"{name}*.log"))
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-800:]}" for log in logs)
+
+
+def _run_at(node: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["nsenter", f"--net=/run/netns/{node}", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _children(pid: int) -> list[int]:

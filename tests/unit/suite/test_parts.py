@@ -74,6 +74,16 @@ def test_every_part_runs_though_one_fails_and_all_are_told(capfd: pytest.Capture
     assert [capfd.readouterr().out.count(f"{name} ran") for name in ("bad",)] == [1]
 
 
+def test_a_part_adds_no_rows_to_the_table_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the suite run the suite: a failure that they play once failed a whole run of CI."""
+    monkeypatch.setenv("NETPROBE_TEST_TIMES", str(tmp_path / "times"))
+    playing = "from tests.suite.timings import Timing, keep; keep([Timing('played', 1, 1)])"
+    done: list[Timing] = []
+    run_stages((((Part("unit", ("python", "-c", playing)),),),), done=done.append)
+    assert [one.exit_code for one in done] == [0]
+    assert not (tmp_path / "times").exists()
+
+
 def test_no_module_of_tests_hides_one_of_the_standard_library() -> None:
     """A program's own folder comes first on Python's path, so that `import operator` would find ours."""
     modules = {path.stem: path for path in (ROOT / "tests").rglob("*.py")}
