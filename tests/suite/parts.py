@@ -15,6 +15,9 @@ PROCESSORS = len(os.sched_getaffinity(0))
 _LAB_WORKERS = 2 * PROCESSORS
 """Lab tests wait for most of their time: for time-outs, for intervals to end, for daemons to come up."""
 
+_UNIT_WORKERS = PROCESSORS + 1
+"""Unit tests start servers, agents and browsers and wait for them; without one more, processors idle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -53,7 +56,7 @@ LINT = Part("lint", ("ruff", "check", "."))
 FORMAT = Part("format", ("ruff", "format", "--check", "."))
 TYPES = Part("types", ("mypy",))
 FLOORS = Part("floors", ("lint-imports",))
-UNIT = _pytest("unit", ("tests/unit", "netprobe"), workers=PROCESSORS)
+UNIT = _pytest("unit", ("tests/unit", "netprobe"), workers=_UNIT_WORKERS)
 SCENARIOS = _pytest("scenarios", ("tests/scenarios",), workers=PROCESSORS)
 NOTEBOOKS = _pytest("notebooks", ("tests/notebooks",))
 LAB = _lab("lab", "not slow and not quiet", workers=_LAB_WORKERS)
