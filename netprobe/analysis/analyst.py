@@ -18,6 +18,7 @@ from netprobe.analysis.diagnosis.pipeline import DiagnosisPipeline
 from netprobe.analysis.findings.clocks import ClockFindings
 from netprobe.analysis.findings.lifecycle import FindingLifecycle
 from netprobe.analysis.findings.missing_agents import LATE_AFTER_NS, MissingAgents
+from netprobe.analysis.findings.unexplained import UnexplainedLoss
 from netprobe.analysis.intervals.assembler import Interval, IntervalAssembler, QuietWindows
 from netprobe.analysis.intervals.observation import IntervalObservation, observe_interval
 from netprobe.analysis.plan.index import PlanIndex
@@ -90,6 +91,7 @@ class Analyst:
         self._liveness = AgentLiveness()
         self._missing = MissingAgents(late_after_ns=late_after_ns)
         self._clocks = ClockFindings()
+        self._unexplained = UnexplainedLoss(self._index)
         self._without_quorum = 0
 
     def replan(self, inventory: Inventory, fleet: FleetPlan, *, now_ns: int) -> None:
@@ -107,6 +109,7 @@ class Analyst:
         self._trust.replan(migration)
         self._path_states.replan(migration)
         self._findings.replan(migration, now_ns=now_ns)
+        self._unexplained.replan(migration)
         self._observations = deque(
             (one.carried(migration) for one in self._observations), maxlen=_KEPT_OBSERVATIONS
         )
@@ -163,8 +166,10 @@ class Analyst:
         agents = self._liveness.call(self._index, self._assembler, now_ns=now_ns)
         self._clocks.see(self._index, self._assembler.clocks.offsets_ns, agents.reporting, now_ns=now_ns)
         return Conclusion(
-            self._clocks.merge(self._missing.merge(self._findings.open)),
-            self._clocks.merge_past(self._missing.merge_past(self._findings.past)),
+            self._clocks.merge((*self._missing.merge(self._findings.open), *self._unexplained.open)),
+            self._clocks.merge_past(
+                (*self._missing.merge_past(self._findings.past), *self._unexplained.past)
+            ),
             self._path_states.states(now_ns=now_ns, sick=self._sick).all,
             agents.all,
         )
@@ -196,6 +201,8 @@ class Analyst:
         whole = self._pipeline.explain(context, ignored=untrusted) if owned else beside
         trouble = observation.troubled - untrusted - owned
         healing = self._findings.update(observation, beside, whole, trouble=trouble, now_ns=now_ns)
+        excused = beside.excused | whole.excused | context.behind_missing | self._findings.owned
+        self._unexplained.see(self._index, observation, trouble - excused - healing, now_ns=now_ns)
         self._trust.forgive(healing, intervals=FORGIVEN_INTERVALS)
         self._trust.forgive(beside.excused | whole.excused, intervals=BESIDE_INTERVALS)
         self._observations.append(observation)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from netprobe.errors import MisuseError
 from netprobe.model.check import Check
 from netprobe.model.names import CheckId
-from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, TimedOut, WrongPeer
+from netprobe.model.outcome import NotMeasured, Outcome, OutcomeKind, Reached, Rejected, TimedOut, WrongPeer
 from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.window import Histogram, Window
 from netprobe.probes.direction import Anchor, DirectionalLoss, split_losses
@@ -47,6 +47,7 @@ class CheckCounters(Struct):
     """Its highest sequence number."""
     lost_out: int = 0
     words: Prose = NO_PROSE
+    rejection: Rejected | None = None
     silence: Observation | None = None
     """What a stream probe observed of its own time-out; kept if the time-out stands."""
 
@@ -61,6 +62,8 @@ class CheckCounters(Struct):
         else:
             self.words = seen.words or self.words
             self.lost_out += lost_out
+            if isinstance(outcome, Rejected):
+                self.rejection = outcome
         self.observed_source = observed_source or self.observed_source
         self.answered_by = answered_by or self.answered_by
         if self.seen is not None:
@@ -276,5 +279,6 @@ def _window(counters: CheckCounters, interval: IntervalProbes, split: Directiona
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
         split.out + counters.lost_out, split.back,
         Histogram.of(counters.rtts_ns), counters.observed_source, counters.answered_by, words,
+        counters.rejection,
     )
     # fmt: on

@@ -17,7 +17,7 @@ class Attribute(StrEnum):
     SOURCE_PLANE = "source plane"
     TARGET_PLANE = "target plane"
     SOURCE_ROLE = "source role"
-    """``gateway`` or ``worker``."""
+    """``gateway`` for a gateway's own addresses; ``forwarded`` for pods and nodes that it forwards for."""
     TARGET_ROLE = "target role"
     SCOPE = "scope"
     """``within`` a cluster or ``between`` two."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from netprobe.model.names import AgentId, CheckId
-from netprobe.model.outcome import OutcomeKind
+from netprobe.model.outcome import OutcomeKind, Rejected
 from netprobe.model.prose import NO_PROSE, Prose
 
 _BUCKETS_PER_OCTAVE = 8
@@ -116,6 +116,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     """Identity that the responder claimed; empty if the probe kind has none."""
     detail: Prose = NO_PROSE
     """The last failure in a few words: who rejected and with which code, the rcode, the status."""
+    rejection: Rejected | None = None
+    """The last ICMP error that came back, or what the local kernel refused; None if there was none."""
 
     def count(self, kind: OutcomeKind) -> int:
         """Number of outcomes of *kind*."""

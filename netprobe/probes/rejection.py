@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from enum import StrEnum
 
 from netprobe.model.check import Check, TargetKind
 from netprobe.model.outcome import NotMeasured, Outcome, Refused, Rejected, TimedOut, TooBig
@@ -40,6 +41,28 @@ _WORDS = {
     },
 }  # fmt: skip
 """What people call the types and codes (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3)."""
+
+
+class Meaning(StrEnum):
+    """What a rejection says of the path."""
+
+    EXPIRED = "expired"
+    """The TTL or hop limit ran out: the packet went in a loop."""
+    PROHIBITED = "prohibited"
+    """A filter or policy forbids it."""
+    UNROUTABLE = "unroutable"
+    """Its sender has no route, or the last hop does not answer."""
+    OTHER = "other"
+
+
+_MEANINGS = {
+    4: dict.fromkeys([(11, 0)], Meaning.EXPIRED)
+    | dict.fromkeys([(3, 9), (3, 10), (3, 13)], Meaning.PROHIBITED)
+    | dict.fromkeys([(3, 0), (3, 1)], Meaning.UNROUTABLE),
+    6: dict.fromkeys([(3, 0)], Meaning.EXPIRED)
+    | dict.fromkeys([(1, 1), (1, 5)], Meaning.PROHIBITED)
+    | dict.fromkeys([(1, 0), (1, 3), (1, 6)], Meaning.UNROUTABLE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,16 @@ def outcome_of_icmp(error: IcmpError, check: Check, *, rtt_ns: int) -> Outcome:
 def reported_mtu(error: IcmpError) -> int:
     """The MTU that a router tells (RFC 1191, RFC 8201); 0 where it says something else."""
     return error.mtu if (error.icmp_type, error.icmp_code) in _TOO_BIG[error.version] else 0
+
+
+def meaning_of(rejected: Rejected) -> Meaning:
+    """What type and code mean, for the IP version of the sender.
+
+    >>> meaning_of(Rejected("10.1.0.1", 11, 0)), meaning_of(Rejected("fd00::1", 1, 1))
+    (<Meaning.EXPIRED: 'expired'>, <Meaning.PROHIBITED: 'prohibited'>)
+    """
+    meanings = _MEANINGS[6 if ":" in rejected.sender else 4]
+    return meanings.get((rejected.icmp_type, rejected.icmp_code), Meaning.OTHER)
 
 
 def name_rejection(rejected: Rejected) -> str:

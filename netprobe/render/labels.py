@@ -32,10 +32,12 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.TUNNEL_SLOW: "{link} has become slow",
     Cause.OVERLAY_BLOCKED: "overlay {pair} is blocked",
     Cause.ROUTE_MISSING: "{at} has no route {detail}",
+    Cause.ROUTING_LOOP: "packets loop at {part}",
     Cause.NODE_DOWN: "node {at} is down",
     Cause.GATEWAY_DOWN: "gateway {at} is down",
     Cause.SERVICE_PROXY_STALE: "service proxy of {at} is stale",
     Cause.NO_ENDPOINTS: "service {detail} in {at} has no endpoints",
+    Cause.SERVICE_LOSSY: "{part} loses {loss} of the questions",
     Cause.DNS_DOWN: "DNS of {at} is down",
     Cause.DNS_FORWARD_MISSING: "DNS of {at} does not forward {detail}",
     Cause.POLICY_DROP: "{at} silently drops {detail}",
@@ -52,6 +54,8 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.AGENT_SICK: "agent {at} is not measuring",
     Cause.AGENT_CUT_OFF: "no reports from {at}",
     Cause.CLOCK: "clock of {at} is wrong",
+    Cause.PART_LOSSY: "{part} loses {loss}",
+    Cause.UNEXPLAINED: "failures at {part}, not explained",
     Cause.UNKNOWN: "{part} is broken, cause unknown",
 }
 

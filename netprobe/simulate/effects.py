@@ -32,10 +32,12 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A firewall rejects with an ICMP error."""
+    """A firewall rejects with an ICMP error, or a router says that the TTL ran out."""
 
     component: Component
     sender: str
+    told: tuple[int, int] = (3, 13)
+    """Type and code (RFC 792)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from random import Random  # noqa: TID253 - the caller passes the seed
 from netprobe.analysis.diagnosis.traffic_rows import describe_crossing
 from netprobe.analysis.intervals.assembler import QuietWindows
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
-from netprobe.model.component import Component
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import AgentId, CheckId, NodeId, Plane
-from netprobe.model.outcome import OutcomeKind
+from netprobe.model.outcome import OutcomeKind, Rejected
 from netprobe.model.prose import Prose
 from netprobe.model.traffic import Attribute
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
@@ -74,6 +74,7 @@ class ProbeOutcome:
     seen_as: str = ""
     answered_by: str = ""
     detail: str = ""
+    rejection: Rejected | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +84,9 @@ class ProbeCounts:
     outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
     heard: int = 0
     last: ProbeOutcome = ProbeOutcome(OutcomeKind.REACHED)
+
+
+_SERVED = {ComponentKind.SERVICE_PROXY, ComponentKind.SERVICE, ComponentKind.DNS}
 
 
 class World:
@@ -216,7 +220,10 @@ class World:
             return ProbeOutcome(OutcomeKind.TIMED_OUT)
         rejects = [e for e in effects if isinstance(e, Reject) and e.component in way]
         if rejects:
-            return ProbeOutcome(OutcomeKind.REJECTED, detail=f"rejected by {rejects[0].sender} (3/13)")
+            rejection = Rejected(rejects[0].sender, *rejects[0].told)
+            return ProbeOutcome(
+                OutcomeKind.REJECTED, detail=f"rejected by {rejection.sender}", rejection=rejection
+            )
         awake = self._is_awake(asked, at_ns, effects)
         if not awake and check.aspect is not Aspect.ICMP:
             frozen = any(isinstance(e, AgentFrozen) and e.agent == asked for e in effects)
@@ -243,7 +250,14 @@ class World:
             return ProbeOutcome(OutcomeKind.REACHED)
         return ProbeOutcome(OutcomeKind.WRONG_PEER, answered_by=str(effect.impostor))
 
+    def _is_question_lost(self, check: CheckFacts, effects: Sequence[Effect]) -> bool:
+        """Whether a service proxy, a service, a DNS server or one of its zones loses this question."""
+        lost = (e for e in effects if isinstance(e, Lose) and e.component in check.legs.forward)
+        return any(one.component.kind in _SERVED and self._is_lost(check, one) for one in lost)
+
     def _ask_service(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
+        if self._is_question_lost(check, effects):
+            return ProbeOutcome(OutcomeKind.TIMED_OUT)
         for effect in effects:
             if isinstance(effect, StaleProxy) and effect.node == check.source.node_id:
                 return ProbeOutcome(OutcomeKind.TIMED_OUT)
@@ -274,6 +288,8 @@ class World:
 
     def _ask_dns(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
         cluster = check.source.cluster
+        if self._is_question_lost(check, effects):
+            return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
         for effect in effects:
             if isinstance(effect, DnsDown) and effect.cluster == cluster:
                 return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
@@ -384,6 +400,7 @@ class World:
             observed_source=tally.last.seen_as,
             answered_by=tally.last.answered_by,
             detail=Prose(tally.last.detail),
+            rejection=tally.last.rejection,
         )
 
     def _deliver(

@@ -18,7 +18,7 @@ import msgspec
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.names import AgentId, CheckId
-from netprobe.model.outcome import OutcomeKind
+from netprobe.model.outcome import OutcomeKind, Rejected
 from netprobe.model.prose import Prose
 from netprobe.model.window import AgentHealth, Histogram, ReceivedCount, Report, Window
 from netprobe.wire.envelope import Codec
@@ -32,9 +32,20 @@ _MAX_BUCKET = 8 * 63
 Natural = Annotated[int, msgspec.Meta(ge=0, le=_INT63)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=_INT63)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+IcmpNumber = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Bucket = Annotated[int, msgspec.Meta(ge=0, le=_MAX_BUCKET)]
 Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class RejectedRow(msgspec.Struct, array_like=True):
+    """The last ICMP error of one window (RFC 792, RFC 4443)."""
+
+    row: Natural
+    sender: Natural
+    """Index into *texts*."""
+    icmp_type: IcmpNumber
+    icmp_code: IcmpNumber
 
 
 class WindowColumns(msgspec.Struct):
@@ -63,6 +74,8 @@ class WindowColumns(msgspec.Struct):
     """Empty if every window starts with the report."""
     length_ns: list[Positive] = []
     """Empty if every window is as long as the report."""
+    rejected: list[RejectedRow] = []
+    """The windows that were rejected, ascending."""
 
 
 class HeardColumns(msgspec.Struct):
@@ -197,7 +210,7 @@ def select_heard(columns: ReportColumns, keep: list[bool]) -> ReportColumns:
 def drop_unused(columns: ReportColumns) -> ReportColumns:
     """A copy whose tables hold only what a window points to; *columns* where that is all."""
     windows = columns.windows
-    texts = {*windows.source, *windows.peer, *windows.detail}
+    texts = {*windows.source, *windows.peer, *windows.detail, *(one.sender for one in windows.rejected)}
     patterns = set(windows.outcome)
     if len(texts) == len(windows.texts) and len(patterns) == len(windows.patterns):
         return columns
@@ -210,6 +223,7 @@ def drop_unused(columns: ReportColumns) -> ReportColumns:
         source=[text_at[row] for row in windows.source],
         peer=[text_at[row] for row in windows.peer],
         detail=[text_at[row] for row in windows.detail],
+        rejected=[msgspec.structs.replace(one, sender=text_at[one.sender]) for one in windows.rejected],
         texts=[windows.texts[row] for row in sorted(texts)],
     )
     return msgspec.structs.replace(columns, windows=kept)
@@ -238,6 +252,11 @@ def _window_columns(report: Report, windows: tuple[Window, ...] | None = None) -
         texts=[],
         start_ns=[] if same_start else [window.start_ns for window in windows],
         length_ns=[] if same_length else [window.length_ns for window in windows],
+        rejected=[
+            RejectedRow(row, texts.setdefault(one.sender, len(texts)), one.icmp_type, one.icmp_code)
+            for row, window in enumerate(windows)
+            if (one := window.rejection) is not None
+        ],
     )
     columns.patterns = [list(pattern) for pattern in patterns]
     columns.texts = list(texts)
@@ -252,11 +271,15 @@ def _windows_of(report: ReportColumns) -> tuple[Window, ...]:
     starts = columns.start_ns or [report.start_ns] * rows
     lengths = columns.length_ns or [report.length_ns] * rows
     histograms = _histograms_of(columns)
+    rejections = {
+        one.row: Rejected(texts[one.sender], one.icmp_type, one.icmp_code) for one in columns.rejected
+    }
     return tuple(
         Window(
             CheckId(columns.check[row]), starts[row], lengths[row], columns.sent[row], columns.answered[row],
             patterns[columns.outcome[row]], columns.lost_out[row], columns.lost_back[row], histograms[row],
             texts[columns.source[row]], texts[columns.peer[row]], details[columns.detail[row]],
+            rejections.get(row),
         )
         for row in range(rows)
     )  # fmt: skip
@@ -284,6 +307,11 @@ def _check_shapes(columns: WindowColumns) -> None:
                         ("peer", columns.texts), ("detail", columns.texts)):  # fmt: skip
         if max(getattr(columns, name), default=-1) >= len(table):
             raise _error(name, f"points outside a table of {len(table)}")
+    if any(one.sender >= len(columns.texts) for one in columns.rejected):
+        raise _error("rejected", f"points outside a table of {len(columns.texts)}")
+    numbers = [one.row for one in columns.rejected]
+    if numbers != sorted(set(numbers)) or max(numbers, default=-1) >= rows:
+        raise _error("rejected", "does not name windows in ascending order")
 
 
 def _check_counts(columns: WindowColumns) -> None:

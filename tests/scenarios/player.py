@@ -8,13 +8,14 @@ from functools import cache
 
 from netprobe.analysis.analyst import Analyst, Conclusion
 from netprobe.analysis.plan.index import PlanIndex
-from netprobe.model.finding import Finding
+from netprobe.model.finding import Cause, Finding
 from netprobe.model.fleet import FleetPlan
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import NodeId
 from netprobe.model.window import Report
 from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.simulate.effects import SimulatedFault
+from netprobe.simulate.effects import Effect, SimulatedFault
 from netprobe.simulate.faults import make_fault
 from netprobe.simulate.scorer import Scorer
 from netprobe.simulate.world import World
@@ -70,6 +71,20 @@ def at(fault: SimulatedFault, start_s: float, *, end_s: float) -> SimulatedFault
 
 def strike(kind: str, **parameters: str) -> SimulatedFault:
     return make_fault(default_fleet()[0], kind, parameters)
+
+
+def play_effects(
+    effects: Sequence[Effect], *, intervals: int, begin_s: int = 6, end_s: int = 1_000
+) -> Conclusion:
+    """What is known after some *intervals* of the default fleet in which *effects* last for a while."""
+    inventory, plan = default_fleet()
+    label = GroundTruth(Cause.UNKNOWN, ())
+    fault = SimulatedFault("effects", label, tuple(effects), T0 + begin_s * SECOND, T0 + end_s * SECOND)
+    analyst = Analyst(inventory, plan)
+    world = World(PlanIndex(inventory, plan), (fault,), seed=4, start_ns=T0)
+    for delivery in world.play(start_ns=T0, intervals=intervals):
+        analyst.observe(delivery.report, now_ns=delivery.at_ns)  # type: ignore[arg-type]
+    return analyst.conclude(now_ns=T0 + (intervals + 3) * SECOND)
 
 
 def play(

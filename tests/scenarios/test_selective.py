@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.analysis.analyst import Analyst
-from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.component import Component, gateway_in, gateway_out, node_in, tunnel
 from netprobe.model.finding import Cause, Finding
-from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName, NodeId
 from netprobe.model.traffic import TrafficCondition
-from netprobe.simulate.effects import Lose, SimulatedFault
-from netprobe.simulate.world import World
-from tests.scenarios.player import SECOND, T0, default_fleet
+from netprobe.simulate.effects import Lose
+from tests.scenarios.player import play_effects
 
 PROD, STAGING, DEV = (ClusterName(x) for x in ("prod-us-west-1", "staging-eu-central-1", "dev-on-premise"))
 PROD_GATEWAY, DEV_GATEWAY = NodeId.parse(f"{PROD}/gw"), NodeId.parse(f"{DEV}/gw")
@@ -25,14 +21,7 @@ BREAK_S, INTERVALS = 6, 9
 
 def play(*lost: Lose, intervals: int = INTERVALS) -> tuple[Finding, ...]:
     """The findings some intervals after a fault began."""
-    inventory, plan = default_fleet()
-    truth = GroundTruth(Cause.SELECTIVE_DROP, tuple(one.component for one in lost))
-    fault = SimulatedFault("selective", truth, lost, T0 + BREAK_S * SECOND, T0 + 1000 * SECOND)
-    analyst = Analyst(inventory, plan)
-    world = World(PlanIndex(inventory, plan), (fault,), seed=4, start_ns=T0)
-    for delivery in world.play(start_ns=T0, intervals=intervals):
-        analyst.observe(delivery.report, now_ns=delivery.at_ns)  # type: ignore[arg-type]
-    return analyst.conclude(now_ns=T0 + (intervals + 3) * SECOND).findings
+    return play_effects(lost, intervals=intervals, begin_s=BREAK_S).findings
 
 
 def only(attribute: str, value: str) -> tuple[TrafficCondition, ...]:

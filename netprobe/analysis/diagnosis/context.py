@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from netprobe.analysis.diagnosis.agent_lag import LagTolerance
+from netprobe.analysis.diagnosis.dead_parts import OuterAddresses
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis
 from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector
@@ -16,9 +17,12 @@ from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
+from netprobe.analysis.state.service_losses import ServiceLosses
 from netprobe.model.component import Component
-from netprobe.model.names import ClusterName, NodeId
+from netprobe.model.names import AgentId, ClusterName, NodeId
 
+_ANSWERED_BY_PROCESS = {Aspect.UDP, Aspect.V6, Aspect.LARGE}
+"""The kernel answers pings and accepts connections for a process that is stopped."""
 _ORDINARY = {Aspect.ICMP, Aspect.UDP}
 
 
@@ -30,6 +34,8 @@ class Detection:
     excused: frozenset[int] = frozenset()
     """Troubled checks behind which something else is broken: no evidence, and no news."""
     dead_nodes: frozenset[NodeId] = frozenset()
+    without_udp: frozenset[NodeId] = frozenset()
+    """Nodes that no UDP reaches, or none of a class of it: names are not answered from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Claimed:
     excused: frozenset[int] = frozenset()
     """Something behind them is broken."""
     dead_nodes: frozenset[NodeId] = frozenset()
+    without_udp: frozenset[NodeId] = frozenset()
+    """Nodes that no UDP reaches, or none of a class of it."""
 
     @property
     def all(self) -> frozenset[int]:
@@ -63,6 +71,7 @@ class Claimed:
             self,
             excused=self.excused | detection.excused,
             dead_nodes=self.dead_nodes | detection.dead_nodes,
+            without_udp=self.without_udp | detection.without_udp,
         )
 
 
@@ -77,6 +86,7 @@ class IntervalContext:
         network: PacketLossDetector,
         selective: SelectiveLossDetector,
         backends: ServiceBackends,
+        service_losses: ServiceLosses,
         baselines: LatencyBaselines,
     ) -> None:
         self.index = index
@@ -86,6 +96,7 @@ class IntervalContext:
         self.network = network
         self.selective = selective
         self.backends = backends
+        self.service_losses = service_losses
         self.baselines = baselines
         self._found: dict[Callable[[IntervalContext, Claimed], Detection], Detection] = {}
 
@@ -106,14 +117,30 @@ class IntervalContext:
 
     @cached_property
     def behind_missing(self) -> frozenset[int]:
-        """Checks that need an agent which delivered nothing: its silence may be its own."""
+        """Checks that need an agent which delivered nothing: its silence may be its own.
+
+        One that answered a peer's UDP question lives: then its reports are lost, and its checks are evidence.
+        """
         aside: set[int] = set()
-        missing = self.observation.missing
+        missing = self.observation.missing - self.answering
         for agent in missing:
             aside |= {c.number for c in self.index.to_agent.get(agent, ()) if c.aspect is not Aspect.ICMP}
             if all(other in missing for other in self.index.agents_on[agent.node_id]):
                 aside |= self.index.at_node[agent.node_id]
         return frozenset(aside)
+
+    @cached_property
+    def answering(self) -> frozenset[AgentId]:
+        """Agents that delivered nothing and whose process answered others all the same."""
+        seen = self.observation.seen
+        return frozenset(
+            agent
+            for agent in self.observation.missing
+            if any(
+                check.aspect in _ANSWERED_BY_PROCESS and seen.reached[check.number] > 0
+                for check in self.index.to_agent.get(agent, ())
+            )
+        )
 
     @cached_property
     def gated(self) -> frozenset[int]:
@@ -132,17 +159,17 @@ class IntervalContext:
         seen = [self.observation.seen[twin.number] for twin in twins if twin.number in self.observation.seen]
         return bool(seen) and all(one.is_good for one in seen)
 
-    def describe_outer(self, link: Component) -> str:
-        """What is known of the outer addresses at both ends of a link, as the end of a sentence."""
-        seen = [
-            self.observation.seen[check.number]
-            for check in self.index.checks
-            if check.aspect is Aspect.OUTER
-            and check.number in self.observation.seen
-            and _joins(check, link.clusters)
+    def find_outer(self, link: Component) -> OuterAddresses:
+        """What the outer addresses at both ends of a link answered each other."""
+        checks = [
+            c.number for c in self.index.checks if c.aspect is Aspect.OUTER and _joins(c, link.clusters)
         ]
-        is_fine = bool(seen) and all(one.is_good for one in seen)
-        return ", though the gateways' outer addresses answer" if is_fine else ""
+        seen = [self.observation.seen[number] for number in checks if number in self.observation.seen]
+        return OuterAddresses(
+            frozenset(checks),
+            is_fine=bool(seen) and all(one.is_good for one in seen),
+            is_silent=bool(seen) and all(one.is_dead for one in seen),
+        )
 
 
 def _joins(check: CheckFacts, clusters: frozenset[ClusterName]) -> bool:

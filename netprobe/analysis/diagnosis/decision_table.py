@@ -10,11 +10,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from netprobe.analysis.diagnosis.decision_table_agents import AGENT_ROWS
+from netprobe.analysis.diagnosis.decision_table_links import LINK_ROWS
 from netprobe.analysis.diagnosis.decision_table_selective import SELECTIVE_ROWS
+from netprobe.analysis.diagnosis.decision_table_services import SERVICE_ROWS
 from netprobe.analysis.diagnosis.symptom import (
     Answer,
     Directions,
     Note,
+    PartKind,
     Symptom,
     TablePart,
     TableRow,
@@ -31,6 +34,22 @@ def _any_of(*members: E) -> frozenset[E]:
     return frozenset(members)
 
 
+_PATH_PARTS: frozenset[PartKind] = frozenset(
+    {
+        Kind.TUNNEL,
+        Kind.OVERLAY,
+        Kind.UNDERLAY,
+        TablePart.ROUTE,
+        Kind.GATEWAY_IN,
+        Kind.GATEWAY_OUT,
+        Kind.NODE_IN,
+        Kind.NODE_OUT,
+        Kind.POD_IN,
+        Kind.POD_OUT,
+    }
+)
+"""Parts that packets cross on their way; a port and a service reject for reasons of their own."""
+
 TABLE: tuple[TableRow, ...] = (
     TableRow(
         "agent-sick",
@@ -42,6 +61,29 @@ TABLE: tuple[TableRow, ...] = (
         parts=_any_of(Kind.AGENT),
     ),
     *AGENT_ROWS,
+    TableRow(
+        "routing-loop",
+        Cause.ROUTING_LOOP,
+        0.85,
+        "Packets over {parts} go round in a loop until their TTL runs out{senders}.",
+        Prose(
+            "Compare `ip route get` for the address on the hosts that sent the errors, and on the next hop "
+            "of each: run `netprobe check --probe trace` to see the loop hop by hop."
+        ),
+        parts=_PATH_PARTS | {Kind.FIREWALL_RULE},
+        answers=_any_of(Answer.EXPIRED),
+        ignores_selection=True,
+    ),
+    TableRow(
+        "path-rejected",
+        Cause.POLICY_REJECT,
+        0.85,
+        "On {parts}, packets are rejected{senders}: a firewall or policy forbids them.",
+        Prose("Look for a reject rule or policy on the host that sends the errors (`nft list ruleset`)."),
+        parts=_PATH_PARTS,
+        answers=_any_of(Answer.PROHIBITED),
+        ignores_selection=True,
+    ),
     *SELECTIVE_ROWS,
     TableRow(
         "gateway-node-down",
@@ -200,45 +242,15 @@ TABLE: tuple[TableRow, ...] = (
         ),
         traffic=_any_of(TrafficClass.LARGE),
     ),
+    *LINK_ROWS,
     TableRow(
-        "tunnel-slow",
-        Cause.TUNNEL_SLOW,
-        0.8,
-        "{parts} has become slow: {loss}.",
-        Prose("Check for a detour or a full queue between the gateways: run `mtr` from one to the other."),
-        parts=_any_of(Kind.TUNNEL),
-        answers=_any_of(Answer.SLOW),
-    ),
-    TableRow(
-        "tunnel-lossy",
-        Cause.TUNNEL_LOSSY,
-        0.9,
-        "The link between {here} and {there} loses about {loss} of the packets.",
-        Prose("Check the link's errors and queues; test the path below the tunnel for loss."),
-        parts=_any_of(Kind.TUNNEL),
+        "part-lossy",
+        Cause.PART_LOSSY,
+        0.75,
+        "{parts} loses about {loss} of the packets.",
+        Prose("Look at errors, queues and drops of the interfaces there (`ip -s link`, `tc -s qdisc`)."),
+        parts=_PATH_PARTS,
         answers=_any_of(Answer.LOSSY),
-    ),
-    TableRow(
-        "tunnel-down",
-        Cause.TUNNEL_DOWN,
-        0.9,
-        "The link between {here} and {there} passes no packets in either direction{outer}.",
-        Prose(
-            "Check the tunnel on both gateways: is the daemon running, is its UDP port allowed, do the keys "
-            "match?"
-        ),
-        parts=_any_of(Kind.TUNNEL),
-        directions=_any_of(Directions.BOTH),
-    ),
-    TableRow(
-        "tunnel-one-way",
-        Cause.RETURN_PATH_DROPPED,
-        0.85,
-        "Packets from {here} to {there} are lost while those from {there} to {here} arrive: one direction "
-        "is dropped.",
-        Prose("Check reverse-path filters, firewall rules and allowed addresses on the two gateways."),
-        parts=_any_of(Kind.TUNNEL),
-        directions=_any_of(Directions.ONE),
     ),
     TableRow(
         "route-missing",
@@ -275,7 +287,7 @@ TABLE: tuple[TableRow, ...] = (
         "{port} on {where} is rejected{detail}, while other protocols pass: a firewall or policy rejects it.",
         Prose("Look for a reject rule or NetworkPolicy on that node."),
         parts=_any_of(Kind.FIREWALL_RULE),
-        answers=_any_of(Answer.REJECTED, Answer.REFUSED),
+        answers=_any_of(Answer.REJECTED, Answer.PROHIBITED, Answer.REFUSED),
     ),
     TableRow(
         "port-dropped",
@@ -285,51 +297,7 @@ TABLE: tuple[TableRow, ...] = (
         Prose("Look for a drop rule, NetworkPolicy or security group on that node."),
         parts=_any_of(Kind.FIREWALL_RULE),
     ),
-    TableRow(
-        "service-refused",
-        Cause.NO_ENDPOINTS,
-        0.95,
-        "The service {where} refuses every connection at once: it has no endpoints.",
-        Prose("Run `kubectl get endpointslices`: is any endpoint behind it ready?"),
-        parts=_any_of(Kind.SERVICE),
-        answers=_any_of(Answer.REFUSED, Answer.REJECTED),
-    ),
-    TableRow(
-        "service-silent",
-        Cause.NO_ENDPOINTS,
-        0.85,
-        "The service {where} answers no node, though its endpoints answer when asked directly: no backends"
-        " are synced.",
-        Prose("Compare its EndpointSlices with the service proxy's rules."),
-        parts=_any_of(Kind.SERVICE),
-    ),
-    TableRow(
-        "service-proxy-stale",
-        Cause.SERVICE_PROXY_STALE,
-        0.9,
-        "Services fail from {where} only, and their endpoints answer when asked directly: its service "
-        "proxy is stale.",
-        Prose(
-            "Restart kube-proxy (or its replacement) on that node and compare its rules with a neighbour's."
-        ),
-        parts=_any_of(Kind.SERVICE_PROXY),
-    ),
-    TableRow(
-        "dns-forward-missing",
-        Cause.DNS_FORWARD_MISSING,
-        0.95,
-        "The DNS server of {where} answers for cluster.local but not for {zone}: the forward is missing.",
-        Prose("Check the server's configuration for the clusterset zone."),
-        parts=_any_of(TablePart.DNS_ZONE),
-    ),
-    TableRow(
-        "dns-down",
-        Cause.DNS_DOWN,
-        0.9,
-        "The DNS server of {where} answers no query.",
-        Prose("Check the DNS pods: are they running and ready, does their Service have endpoints?"),
-        parts=_any_of(Kind.DNS),
-    ),
+    *SERVICE_ROWS,
     TableRow(
         "node-unreachable",
         Cause.NODE_DOWN,
@@ -346,6 +314,14 @@ TABLE: tuple[TableRow, ...] = (
         "The path between node and pods of {where} is broken: {parts}.",
         Prose("Check routes, reverse-path filter and CNI on that node."),
         parts=_any_of(Kind.POD_IN, Kind.POD_OUT),
+    ),
+    TableRow(
+        "unexplained",
+        Cause.UNEXPLAINED,
+        0.3,
+        "{detail} checks have failed for long, and no known fault explains them; most of them cross {parts}.",
+        Prose("Run `netprobe why` for a pair that fails and for one that passes, and compare the rows."),
+        note=Note.UNSAID,
     ),
     TableRow(
         "unknown",

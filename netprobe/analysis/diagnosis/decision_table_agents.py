@@ -78,6 +78,18 @@ AGENT_ROWS: tuple[TableRow, ...] = (
         note=Note.TURNED_AWAY,
     ),
     TableRow(
+        "agent-reports-lost",
+        Cause.AGENT_CUT_OFF,
+        0.85,
+        "No reports arrive from {where}, though its agent answers others: its way to the bus is broken.",
+        Prose(
+            "On that node, look at the agent's log and at what lies between it and the bus: name, route, "
+            "firewall and TCP port of `--bus`."
+        ),
+        parts=_BUS_PATH,
+        note=Note.ANSWERING,
+    ),
+    TableRow(
         "agent-container-down",
         Cause.AGENT_SICK,
         0.9,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from netprobe.analysis.diagnosis.symptom import Selection, TableRow
+from netprobe.analysis.diagnosis.symptom import Answer, Selection, TableRow
 from netprobe.model.finding import Cause
 from netprobe.model.prose import Prose
 
 _DROPS = "On {parts}, all {traffic} are lost, while everything else passes."
 
 SELECTIVE_ROWS: tuple[TableRow, ...] = (
+    TableRow(
+        "class-lossy",
+        Cause.PART_LOSSY,
+        0.8,
+        "On {parts}, about {loss} of the {traffic} are lost, while everything else passes.",
+        Prose(
+            "Compare what these packets meet there and others do not: limits per protocol or size, queues, "
+            "a second path (`tc -s qdisc`, `nft list ruleset`, `ip -s link`)."
+        ),
+        answers=frozenset({Answer.LOSSY}),
+        selections=frozenset(Selection),
+    ),
     TableRow(
         "flows-hashed",
         Cause.MEMBER_DOWN,
@@ -71,6 +83,28 @@ SELECTIVE_ROWS: tuple[TableRow, ...] = (
             "neighbour and forwarding entries."
         ),
         selections=frozenset({Selection.DESTINATION}),
+    ),
+    TableRow(
+        "class-forwarded",
+        Cause.SELECTIVE_DROP,
+        0.85,
+        _DROPS,
+        Prose(
+            "Compare the gateways' FORWARD chains with their INPUT and OUTPUT chains (`nft list ruleset`), "
+            "IP forwarding, and routes to the nodes and pods behind them."
+        ),
+        selections=frozenset({Selection.FORWARDING}),
+    ),
+    TableRow(
+        "node-not-forwarding",
+        Cause.SELECTIVE_DROP,
+        0.9,
+        "{where} does not forward packets {pods} its pods, though the node itself answers.",
+        Prose(
+            "On that node, check `sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding`, the policy "
+            "of the FORWARD chain (`nft list ruleset`), and the CNI's routes and rules."
+        ),
+        selections=frozenset({Selection.PODS}),
     ),
     TableRow(
         "class-plane",

@@ -34,6 +34,10 @@ class Placeholders(TypedDict, total=False):
     zone: str
     loss: str
     outer: str
+    senders: str
+    """Who sent the ICMP errors, as the end of a sentence."""
+    pods: str
+    """Which way packets of a node's pods go: to, from, or both."""
     traffic: str
     """The class of traffic that is lost."""
 
@@ -161,6 +165,8 @@ def _format_summary(row: TableRow, parts: tuple[Component, ...], words: Placehol
         "zone": first.zone,
         "loss": "some",
         "outer": "",
+        "senders": "",
+        "pods": "to and from",
         "traffic": "",
     }
     return Prose(row.text.format_map({"parts": " and ".join(map(str, parts)), **known, **words}))

@@ -2,8 +2,8 @@
 
 Rules: an agent is sick when it sends no report and does not answer while its address still answers pings. A
 node is down when none of its agents reports and nothing at all comes back from any of its addresses; that
-also explains its agents. An agent that is merely silent but still answers its peers has lost the bus: packets
-make no finding of that; `findings.missing_agents` does where the cluster's API calls its pod running.
+also explains its agents. An agent that delivers nothing but still answers its peers has lost the bus: the
+network's parts are not blamed for that. Where the cluster's API is read, `findings.missing_agents` says more.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
-from netprobe.analysis.diagnosis.symptom import Symptom, TablePart
+from netprobe.analysis.diagnosis.symptom import Note, Symptom, TablePart
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
-from netprobe.model.component import ComponentKind, gateway_in, gateway_out, node_in, node_out
+from netprobe.model.component import ComponentKind, bus_way, gateway_in, gateway_out, node_in, node_out
 from netprobe.model.component import agent as agent_component
 from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.prose import Prose
+
+_CUT_OFF_INTERVALS = 6
+"""Intervals in which reports must be missing: a bus that restarts, or a new connection, takes a few."""
 
 
 def find_dead_nodes(
@@ -97,6 +100,34 @@ def _build_sick_hypothesis(
             Evidence(Prose("no check gets an answer from the agent itself"), index.ids(core)),
         ),
     )
+
+
+def find_cut_off_agents(
+    observation: IntervalObservation, index: PlanIndex, answering: frozenset[AgentId]
+) -> tuple[Hypothesis, ...]:
+    """Agents that sent no report and whose process answers others: their reports are lost on their way."""
+    found = []
+    for agent in sorted(answering):
+        answered = [
+            c.number
+            for c in index.to_agent.get(agent, ())
+            if _needs_agent(c) and observation.seen.reached[c.number]
+        ]
+        text = f"{len(answered)} checks are answered by its process"
+        found.append(
+            build_hypothesis(
+                Symptom(ComponentKind.BUS_WAY, note=Note.ANSWERING),
+                (bus_way(agent),),
+                core=answered,
+                explained=(check.number for check in index.from_agent.get(agent, ())),
+                evidence=(
+                    Evidence(Prose("it delivers no reports")),
+                    Evidence(Prose(text), index.ids(answered)),
+                ),
+                patience=_CUT_OFF_INTERVALS,
+            )
+        )
+    return tuple(found)
 
 
 def _needs_agent(check: CheckFacts) -> bool:

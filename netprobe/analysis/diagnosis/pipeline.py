@@ -10,26 +10,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
+from netprobe.analysis.diagnosis.dead_parts import group_dead
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
-from netprobe.analysis.diagnosis.nodes import find_dead_nodes, find_sick_agents
-from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_dead, group_lossy
+from netprobe.analysis.diagnosis.nodes import find_cut_off_agents, find_dead_nodes, find_sick_agents
+from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.reporting_nodes import weigh_reporting_nodes
-from netprobe.analysis.diagnosis.selective_loss import SelectiveLossDetector
-from netprobe.analysis.diagnosis.services import ServiceBackends, find_excused, find_failing
+from netprobe.analysis.diagnosis.selective_loss import (
+    LEAST_RATE_CHECKS,
+    SelectiveLossDetector,
+    find_nodes_without_udp,
+)
+from netprobe.analysis.diagnosis.service_loss import find_partly_failing
+from netprobe.analysis.diagnosis.services import (
+    ServiceBackends,
+    find_excused,
+    find_failing,
+    find_unsure,
+)
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.analysis.plan.migration import PlanMigration
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
 from netprobe.analysis.state.loss_baseline import LossBaselines
+from netprobe.analysis.state.service_losses import ServiceLosses
 
 _LOSSY_INTERVALS = 2
 """Partial loss is localised over this many intervals."""
+_CLASS_INTERVALS = 6
+"""Loss of a class of traffic is localised over this many intervals."""
 _LOSSY_CHECKS = 4
 """So many checks between agents must lose something in each of them."""
 
@@ -84,7 +99,7 @@ def _detect_dead_parts(context: IntervalContext, claimed: Claimed) -> Detection:
             claimed = claimed.explaining(found)
         suspects = context.network.find_dead(context.observation, traffic, without=claimed.all)
         found += group_dead(
-            context.observation, context.index, suspects, traffic=traffic, outer=context.describe_outer
+            context.observation, context.index, suspects, traffic=traffic, outer=context.find_outer
         )
     return Detection(tuple(found))
 
@@ -96,15 +111,35 @@ def _detect_selective_loss(context: IntervalContext, claimed: Claimed) -> Detect
     before, strained = context.before[-1], context.observation.strained
     shaky = {n for agent in strained for n in context.index.answered_by.get(agent, ())}
     shaky |= {c.number for agent in strained for c in context.index.from_agent.get(agent, ())}
-    return Detection(context.selective.find(before, context.observation, without=claimed.all | shaky))
+    found = context.selective.find(before, context.observation, without=claimed.all | shaky)
+    return Detection(found, without_udp=frozenset(chain.from_iterable(map(find_nodes_without_udp, found))))
 
 
 def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Detection:
     observation, backends = context.observation, context.backends
     shaky = observation.missing | observation.strained
-    excused = find_excused(observation, backends, shaky=shaky, troubled=observation.troubled)
+    excused = find_excused(
+        observation, backends, shaky=shaky, troubled=observation.troubled, without_udp=claimed.without_udp
+    )
     failing = find_failing(observation, backends, context.lag, without=claimed.all | excused)
     return Detection(failing, excused=excused)
+
+
+def _detect_lossy_classes(context: IntervalContext, claimed: Claimed) -> Detection:
+    observations = (*context.before, context.observation)
+    if len(observations) < _CLASS_INTERVALS or any(
+        len(one.troubled - claimed.all) < LEAST_RATE_CHECKS for one in observations
+    ):
+        return Detection()
+    return Detection(context.selective.find_rates(observations, without=claimed.all))
+
+
+def _detect_cut_off_agents(context: IntervalContext, _: Claimed) -> Detection:
+    return Detection(find_cut_off_agents(context.observation, context.index, context.answering))
+
+
+def _detect_partly_failing_services(context: IntervalContext, claimed: Claimed) -> Detection:
+    return Detection(find_partly_failing(context.service_losses, context.index, without=claimed.all))
 
 
 def _detect_partial_loss(context: IntervalContext, claimed: Claimed) -> Detection:
@@ -126,11 +161,14 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(_detect_wrong_peers, needs_claims=False),
     Detector(_detect_dead_nodes),
     Detector(_detect_sick_agents),
+    Detector(_detect_cut_off_agents, needs_claims=False, explains_loss=False),
     Detector(_detect_full_conntrack),
     Detector(_detect_selective_loss),
     Detector(_detect_dead_parts),
     Detector(_detect_failing_services),
     Detector(_detect_partial_loss),
+    Detector(_detect_lossy_classes),
+    Detector(_detect_partly_failing_services, needs_trouble=False),
 )
 """In this order: each clears its checks for the next."""
 
@@ -143,6 +181,7 @@ class DiagnosisPipeline:
         self.network = PacketLossDetector(index)
         self.selective = SelectiveLossDetector(index)
         self.backends = ServiceBackends(index)
+        self.service_losses = ServiceLosses(index)
         self.baselines = LatencyBaselines(len(index.checks))
         self.losses = LossBaselines(len(index.checks))
 
@@ -153,6 +192,7 @@ class DiagnosisPipeline:
         self.network = PacketLossDetector(migration.after)
         self.selective = SelectiveLossDetector(migration.after)
         self.backends = ServiceBackends(migration.after, learnt)
+        self.service_losses.replan(migration)
         self.baselines.replan(migration)
         self.losses.replan(migration)
 
@@ -160,8 +200,18 @@ class DiagnosisPipeline:
         self, observation: IntervalObservation, before: Sequence[IntervalObservation]
     ) -> IntervalContext:
         """What the explanations of one interval share; *before* are the intervals before it, oldest first."""
+        shaky = observation.missing | observation.strained
+        unsure = find_unsure(observation, self.backends, shaky=shaky)
+        self.service_losses.see(observation, excused=unsure)
         return IntervalContext(
-            self.index, observation, before, self.network, self.selective, self.backends, self.baselines
+            self.index,
+            observation,
+            before,
+            self.network,
+            self.selective,
+            self.backends,
+            self.service_losses,
+            self.baselines,
         )
 
     @staticmethod

@@ -7,7 +7,8 @@ bursts look like it. A check whose flow may take several ways says nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +16,13 @@ import numpy as np
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, Placeholders, build_hypothesis
 from netprobe.analysis.diagnosis.loss_rows import without_plane
 from netprobe.analysis.diagnosis.packet_loss import SET_COVER, find_behind, find_unacquitted, group_key, rank
-from netprobe.analysis.diagnosis.symptom import Selection, Symptom, part_kind
+from netprobe.analysis.diagnosis.rejections import (
+    describe_rejections,
+    find_answer,
+    find_rejections,
+    name_senders,
+)
+from netprobe.analysis.diagnosis.symptom import Answer, Selection, Symptom, part_kind
 from netprobe.analysis.diagnosis.traffic_rows import TrafficRows
 from netprobe.analysis.diagnosis.traffic_text import describe_traffic
 from netprobe.analysis.intervals.observation import IntervalObservation
@@ -24,30 +31,37 @@ from netprobe.analysis.localise.loss_modes import LossMode
 from netprobe.analysis.localise.selective import SelectiveLocaliser, SelectiveSuspect
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import IntArray
-from netprobe.model.component import Component
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
+from netprobe.model.names import NodeId, Plane
 from netprobe.model.prose import Prose
 from netprobe.model.traffic import Attribute, TrafficCondition
 
 LEAST_CHECKS = 2
 """Checks that a dead class must have lost; one is a pair, which the localiser of whole parts weighs."""
+LEAST_RATE_CHECKS = 4
+"""Checks that must have lost some packets before a share of them is called a rate."""
+LEAST_LOSS, MOST_LOSS = 0.02, 0.9
 _LEAST_CONFIDENCE = 0.5
 _WHOLE_PARTS = 2
-_MIXTURE_PATIENCE = 6
-_CLASS_PATIENCE = 2
+_AT_NODE = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT, ComponentKind.POD_IN, ComponentKind.POD_OUT}
+_NODE_PARTS = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT}
+_PATIENCE = {LossMode.DEAD: 2, LossMode.RATE: 3, LossMode.HASH: 6, LossMode.SPLIT: 6}
+"""Intervals in a row that must suggest it; a rate is counted over several, so that each is less news."""
 _SELECTION_OF = {
     Attribute.PROTOCOL: Selection.PROTOCOL,
+    Attribute.SOURCE_ROLE: Selection.FORWARDING,
+    Attribute.TARGET_ROLE: Selection.FORWARDING,
     Attribute.SCOPE: Selection.SOURCE,
     Attribute.SOURCE_CLUSTER: Selection.SOURCE,
     Attribute.SOURCE_NODE: Selection.SOURCE,
-    Attribute.SOURCE_ROLE: Selection.SOURCE,
     Attribute.TARGET_CLUSTER: Selection.DESTINATION,
     Attribute.TARGET_NODE: Selection.DESTINATION,
-    Attribute.TARGET_ROLE: Selection.DESTINATION,
     Attribute.SOURCE_PLANE: Selection.PLANE,
     Attribute.TARGET_PLANE: Selection.PLANE,
     Attribute.FAMILY: Selection.FAMILY,
     Attribute.ROLE: Selection.ROLE,
+    Attribute.SIZE: Selection.SIZE,
 }
 """In this order: the first attribute of a class that is listed says what to look for."""
 
@@ -82,12 +96,34 @@ class SelectiveLossDetector:
         sent, lost = self.rows.count((observation,), without=left_out)
         if self._do_whole_parts_explain(sent, lost):
             return ()
-        suspects = [one for one in self.localiser.localise(sent, lost) if self._is_selective(one, lost)]
+        suspects = [
+            _name_best(one) for one in self.localiser.localise(sent, lost) if self._is_selective(one, lost)
+        ]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
         for one in suspects:
             key = (*group_key(without_plane(one.component)), one.conditions, one.mode)
             groups.setdefault(key, []).append(one)
-        return tuple(self._build(group, sent, lost) for group in groups.values())
+        return tuple(self._build(observation, group, sent, lost) for group in groups.values())
+
+    def find_rates(
+        self, observations: Sequence[IntervalObservation], *, without: Collection[int]
+    ) -> tuple[Hypothesis, ...]:
+        """Classes of traffic of which a part lost a share over some intervals, as IPv6 or large packets."""
+        left_out = frozenset(without) | self._scattered
+        troubled = frozenset[int]().union(*(one.troubled for one in observations)) - left_out
+        if len(troubled) < LEAST_RATE_CHECKS:
+            return ()
+        sent, lost = self.rows.count(observations, without=left_out)
+        suspects = [one for one in self.localiser.localise(sent, lost) if self._is_rate(one, lost)]
+        groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
+        for one in map(_name_best, suspects):
+            groups.setdefault((*group_key(without_plane(one.component)), one.conditions), []).append(one)
+        return tuple(self._build(observations[-1], group, sent, lost) for group in groups.values())
+
+    def _is_rate(self, one: SelectiveSuspect[Component], lost: IntArray) -> bool:
+        checks = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
+        is_share = one.mode is LossMode.RATE and LEAST_LOSS <= one.loss <= MOST_LOSS
+        return is_share and len(checks) >= LEAST_RATE_CHECKS and one.confidence >= _LEAST_CONFIDENCE
 
     def _do_whole_parts_explain(self, sent: IntArray, lost: IntArray) -> bool:
         """Whether one or two parts that lost everything explain all: no class explains it better."""
@@ -118,6 +154,7 @@ class SelectiveLossDetector:
 
     def _build(
         self,
+        observation: IntervalObservation,
         group: list[SelectiveSuspect[Component]],
         sent: IntArray,
         lost: IntArray,
@@ -128,19 +165,34 @@ class SelectiveLossDetector:
         core = frozenset(int(self.rows.table.check[row]) for row in rows if lost[row])
         traffic = describe_traffic(first.conditions)
         is_mixture = first.mode is not LossMode.DEAD
+        answer = find_answer(observation, core)
+        rejections = find_rejections(observation, core)
+        if first.mode is LossMode.RATE:
+            answer = Answer.LOSSY
+        symptom = Symptom(part_kind(parts[0]), answer=answer, selection=_select(first))
         words: Placeholders = {"traffic": traffic, "loss": f"{100 * first.loss:.0f} %"}
-        if is_mixture:
+        if symptom.selection is Selection.PODS:
+            kinds = {part.kind for part in parts}
+            words["pods"] = (
+                "to and from" if len(kinds) > 1 else "to" if ComponentKind.NODE_IN in kinds else "from"
+            )
+        if rejections:
+            words["senders"] = f", as {name_senders(self.index, rejections)} report"
+        if first.mode in {LossMode.HASH, LossMode.SPLIT}:
             words["traffic"] = f" of {traffic}" if first.conditions else ""
         return build_hypothesis(
-            Symptom(part_kind(parts[0]), selection=_select(first)),
+            symptom,
             parts,
             core=core,
             explained=frozenset(self._covered(group)),
             words=words,
-            evidence=tuple(self._evidence(first, rows, sent, lost, traffic)),
+            evidence=(
+                *self._evidence(first, rows, sent, lost, traffic),
+                *describe_rejections(self.index, rejections),
+            ),
             indistinguishable=tuple(sorted(self._others(group) - set(parts))),
             loss=first.loss if is_mixture else None,
-            patience=_MIXTURE_PATIENCE if is_mixture else _CLASS_PATIENCE,
+            patience=_PATIENCE[first.mode],
             traffic=first.conditions,
             certainty=min(one.confidence for one in group),
         )
@@ -192,16 +244,47 @@ class SelectiveLossDetector:
         yield Evidence(Prose(text), index.ids(fine))
 
 
+def find_nodes_without_udp(found: Hypothesis) -> Iterator[NodeId]:
+    """The nodes into or out of which *found* says that UDP is lost, or all protocols of a class."""
+    protocols = [one for one in found.traffic if one.attribute == Attribute.PROTOCOL]
+    if all((one.value == "udp") == one.is_equal for one in protocols):
+        for part in found.components:
+            if part.kind in _AT_NODE and part.node is not None:
+                yield part.node
+
+
+def _name_best(one: SelectiveSuspect[Component]) -> SelectiveSuspect[Component]:
+    """The same rows under the name that a person looks at first: a port's rule last, few conditions."""
+    names = [(one.component, one.conditions), *one.alike]
+    part, conditions = min(names, key=lambda name: (_is_rule(name[0]), len(name[1])))
+    if part == one.component:
+        return one
+    others = tuple(name for name in names if name != (part, conditions))
+    return replace(one, component=part, conditions=conditions, alike=others)
+
+
+def _is_rule(part: Component) -> bool:
+    return part.kind is ComponentKind.FIREWALL_RULE
+
+
 def _is_dead(observation: IntervalObservation, number: int) -> bool:
     return bool(observation.seen.asked[number]) and not observation.seen.reached[number]
 
 
-def _select(one: SelectiveSuspect[Component]) -> Selection:
+def _select(one: SelectiveSuspect[Component]) -> Selection | None:
     if one.mode is LossMode.HASH:
         return Selection.FLOWS
     if one.mode is LossMode.SPLIT:
         return Selection.UNRECORDED
-    return _select_by(one.conditions)
+    if one.component.kind in _NODE_PARTS and all(_is_own_pods(one.component, c) for c in one.conditions):
+        return Selection.PODS
+    return _select_by(one.conditions) if one.conditions else None
+
+
+def _is_own_pods(part: Component, condition: TrafficCondition) -> bool:
+    """Whether the condition says: to the pods behind a node's way in, or from those behind its way out."""
+    own = Attribute.TARGET_PLANE if part.kind is ComponentKind.NODE_IN else Attribute.SOURCE_PLANE
+    return condition.attribute == own and condition.is_equal == (condition.value == Plane.POD)
 
 
 def _select_by(conditions: Iterable[TrafficCondition]) -> Selection:

@@ -73,8 +73,12 @@ def find_excused(
     *,
     shaky: frozenset[AgentId],
     troubled: frozenset[int],
+    without_udp: frozenset[NodeId] = frozenset(),
 ) -> frozenset[int]:
-    """Troubled service and DNS checks behind which something else is broken."""
+    """Troubled service and DNS checks behind which something else is broken.
+
+    A name is not answered from nodes *without_udp*.
+    """
     excused: set[int] = set()
     balanced: dict[tuple[NodeId, str], list[tuple[int, float]]] = defaultdict(list)
     for number in observation.troubled:
@@ -82,6 +86,8 @@ def find_excused(
         if check.aspect not in {Aspect.SERVICE, Aspect.DNS}:
             continue
         share = _shaky_share(observation, backends, check, shaky, troubled)
+        if check.aspect is Aspect.DNS and not share:
+            share = float(any(agent.node_id in without_udp for agent in backends.dns_agents(check)))
         if not share:
             continue
         if check.check.probe.kind in {"http", "tcp"}:
@@ -92,6 +98,20 @@ def find_excused(
         if not _is_beyond_chance(observation, checks):
             excused |= {number for number, _ in checks}
     return frozenset(excused)
+
+
+def find_unsure(
+    observation: IntervalObservation, backends: ServiceBackends, *, shaky: frozenset[AgentId]
+) -> frozenset[int]:
+    """Troubled service and DNS checks behind which anything at all may fail for reasons of its own."""
+    troubled = observation.troubled
+    checks = (backends.index.checks[number] for number in troubled)
+    return frozenset(
+        check.number
+        for check in checks
+        if check.aspect in {Aspect.SERVICE, Aspect.DNS}
+        and _shaky_share(observation, backends, check, shaky, troubled)
+    )
 
 
 def _shaky_share(
@@ -141,8 +161,8 @@ def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, 
 
 
 def _is_refused(seen: CheckObservation) -> bool:
-    said_no = seen.window.count(OutcomeKind.REFUSED) + seen.window.count(OutcomeKind.REJECTED)
-    return said_no == seen.asked - seen.reached
+    """By the proxy or an endpoint; another ICMP error comes from the way to an endpoint."""
+    return seen.window.count(OutcomeKind.REFUSED) == seen.asked - seen.reached
 
 
 def _is_shaky(
@@ -174,7 +194,7 @@ def find_failing(
         _build_hypothesis(
             observation, index, part, numbers, patience=_find_patience(backends, doubt, part, numbers)
         )
-        for part, numbers in _absorb(blamed).items()
+        for part, numbers in absorb(blamed).items()
     )
 
 
@@ -197,24 +217,25 @@ def _blame_column(
         return {}
     if not alive and len(dying) > 1:
         numbers = set().union(*dying.values())
-        part = _part_itself(checks[0])
+        part = part_itself(checks[0])
         if part.kind is ComponentKind.FIREWALL_RULE and _answer(observation, numbers) is Answer.REFUSED:
-            part = _proxy(checks[0])  # no process listens at the node's port: its proxy does not know it
+            part = proxy_of(checks[0])  # no process listens at the node's port: its proxy does not know it
         return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
-    return {_proxy(by_node[node]): numbers for node, numbers in dying.items() if numbers}
+    return {proxy_of(by_node[node]): numbers for node, numbers in dying.items() if numbers}
 
 
-def _part_itself(check: CheckFacts) -> Component:
+def part_itself(check: CheckFacts) -> Component:
     """The last part of the way: the zone, else the server; the node's port, else the service."""
     return check.legs.forward[-1]
 
 
-def _proxy(check: CheckFacts) -> Component:
+def proxy_of(check: CheckFacts) -> Component:
+    """The service proxy of the asking node."""
     return next(part for part in check.legs.forward if part.kind is ComponentKind.SERVICE_PROXY)
 
 
-def _absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
+def absorb(blamed: dict[Component, set[int]]) -> dict[Component, set[int]]:
     """A dead DNS server explains its zones, a node's stale proxy the ports of that node."""
     proxies = {part.node: part for part in blamed if part.kind is ComponentKind.SERVICE_PROXY}
     servers = {part.cluster for part in blamed if part.kind is ComponentKind.DNS and not part.zone}

@@ -50,6 +50,11 @@ class Answer(StrEnum):
     SILENT = "silent"
     REFUSED = "refused"
     REJECTED = "rejected"
+    """An ICMP error came back, of another kind than the two below."""
+    EXPIRED = "expired"
+    """The packet's TTL ran out on the way."""
+    PROHIBITED = "prohibited"
+    """A filter on the way says that it rejects the packet."""
     WRONG_PEER = "wrong-peer"
     LOSSY = "lossy"
     """Some probes were answered, others were not."""
@@ -75,6 +80,12 @@ class Note(StrEnum):
     """Packets pass only after the far end has sent some."""
     INVALID = "invalid"
     """The host dropped packets as invalid (``ct state invalid``)."""
+    OUTER_SILENT = "outer-silent"
+    """The outer addresses of a link's ends do not answer each other either."""
+    ANSWERING = "answering"
+    """No report from the agent, though it answers others."""
+    UNSAID = "unsaid"
+    """Checks have failed for many intervals without a finding."""
     CALLED_CONNECTED = "called-connected"
     """A gateway reports a tunnel as connected that passes no packets."""
     ONE_NODE = "one"
@@ -107,6 +118,11 @@ class Selection(StrEnum):
     SOURCE = "source"
     DESTINATION = "destination"
     PLANE = "plane"
+    SIZE = "size"
+    FORWARDING = "forwarding"
+    """What gateways forward, or what is their own."""
+    PODS = "pods"
+    """All packets to or from the pods of a node, at the node."""
     ROLE = "role"
     FLOWS = "flows"
     """A share of the flows, always the same ones."""
@@ -148,6 +164,8 @@ class TableRow:
     is_gateway: bool | None = None
     selections: frozenset[Selection] = frozenset()
     """Unlike the other sets, an empty one fits only parts that lose everything."""
+    ignores_selection: bool = False
+    """Whether it fits whatever the part chooses by."""
 
     def fits(self, symptom: Symptom) -> bool:
         """Whether the symptom matches every field that is set, and has exactly this note."""
@@ -157,9 +175,14 @@ class TableRow:
             and (not self.directions or symptom.directions in self.directions)
             and (not self.answers or symptom.answer in self.answers)
             and self.note is symptom.note
-            and (symptom.selection in self.selections if self.selections else symptom.selection is None)
+            and self._fits_selection(symptom.selection)
             and self.is_gateway in {None, symptom.is_gateway}
         )
+
+    def _fits_selection(self, selection: Selection | None) -> bool:
+        if self.ignores_selection:
+            return True
+        return selection in self.selections if self.selections else selection is None
 
 
 def part_kind(part: Component) -> PartKind:

@@ -15,7 +15,7 @@ from netprobe.analysis.localise.crossings import Crossing, CrossingTable
 from netprobe.analysis.plan.index import CheckFacts, PlanIndex
 from netprobe.model.check import TargetKind
 from netprobe.model.component import Component
-from netprobe.model.names import NodeId
+from netprobe.model.names import NodeId, Plane
 from netprobe.model.traffic import Attribute
 
 _OUTER = "outer"
@@ -69,8 +69,8 @@ def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answ
     if asked.target.kind is not TargetKind.AGENT:
         plane = _OUTER
     ends = [
-        (asked.source.plane.value, _role_of(source, gateways), source),
-        (plane, _role_of(target, gateways), target),
+        (asked.source.plane.value, _role_of(source, asked.source.plane.value, gateways), source),
+        (plane, _role_of(target, plane, gateways), target),
     ]
     (sent_plane, sent_role, sender), (to_plane, to_role, receiver) = reversed(ends) if is_answer else ends
     return (
@@ -90,5 +90,5 @@ def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answ
     )
 
 
-def _role_of(node: NodeId, gateways: frozenset[NodeId]) -> str:
-    return "gateway" if node in gateways else "worker"
+def _role_of(node: NodeId, plane: str, gateways: frozenset[NodeId]) -> str:
+    return "gateway" if node in gateways and plane != Plane.POD else "forwarded"

@@ -21,8 +21,6 @@ _ENDS = {
 _ANY = {
     Attribute.SOURCE_PLANE: "addresses",
     Attribute.TARGET_PLANE: "addresses",
-    Attribute.SOURCE_ROLE: "nodes",
-    Attribute.TARGET_ROLE: "nodes",
     Attribute.SOURCE_CLUSTER: "clusters",
     Attribute.TARGET_CLUSTER: "clusters",
     Attribute.SOURCE_NODE: "nodes",
@@ -60,5 +58,6 @@ def describe_traffic(conditions: Iterable[TrafficCondition]) -> str:
 def _name_end(one: TrafficCondition, attribute: Attribute) -> str:
     name = _PLANES.get(one.value, one.value)
     if attribute in {Attribute.SOURCE_ROLE, Attribute.TARGET_ROLE}:
-        name = f"{one.value}s"
+        is_own = (one.value == "gateway") == one.is_equal
+        return "gateways themselves" if is_own else "hosts and pods behind gateways"
     return name if one.is_equal else f"{_ANY[attribute]} other than {name}"

@@ -56,15 +56,11 @@ class ClockFindings:
 
     def merge(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*found*, and what is open here."""
-        if not self._open:
-            return found
         every = (*found, *self._open.values())
         return tuple(sorted(every, key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
 
     def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*past*, and what has ended here, newest first."""
-        if not self._past:
-            return past
         return tuple(sorted((*past, *self._past), key=lambda one: -(one.ended_ns or 0)))
 
 

@@ -33,8 +33,10 @@ _STRAY = 2
 """Troubled checks that may stay unexplained in the interval before: a packet gets lost now and then."""
 _STRAY_SHARE = 1e-3
 """The same in a large fleet, as a share of all checks that are looked at: what chance alone spoils."""
-_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW}
+_BY_KEY = {Cause.SNAT, Cause.WRONG_PEER, Cause.TUNNEL_SLOW, Cause.AGENT_CUT_OFF}
 """Causes that show on packets that arrive: their support is the explanation itself."""
+_OWN_NOTHING = {Cause.TUNNEL_SLOW, Cause.AGENT_CUT_OFF}
+"""Causes under which packets arrive: what fails beside them fails for another reason."""
 _LOSSY_QUIET = 3
 _FLAPS = 2
 _FLAP_INTERVALS = 60
@@ -107,7 +109,7 @@ class FindingLifecycle:
     @property
     def owned(self) -> frozenset[int]:
         """The checks that open findings explain."""
-        cases = (case for case in self._open.values() if case.hypothesis.cause is not Cause.TUNNEL_SLOW)
+        cases = (case for case in self._open.values() if case.hypothesis.cause not in _OWN_NOTHING)
         return frozenset[int]().union(*(case.hypothesis.explained for case in cases))
 
     def update(

@@ -12,7 +12,7 @@ its pods may be gone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -161,9 +161,16 @@ class MissingAgents:
         told = tuple(
             _with_silence(one, self._silenced.get(one.id, ()))
             for one in found
-            if one.cause is not Cause.AGENT_SICK or one.components[0].agent not in outdone
+            if not self._is_known_better(one, outdone)
         )
         return tuple(sorted((*told, *mine), key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
+
+    def _is_known_better(self, finding: Finding, outdone: Collection[AgentId]) -> bool:
+        """Whether the cluster's API tells more of an agent than packets do."""
+        agent = finding.components[0].agent
+        if finding.cause is Cause.AGENT_CUT_OFF:
+            return agent in self._waits
+        return finding.cause is Cause.AGENT_SICK and agent in outdone
 
     def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*past*, and what has ended here, newest first."""
@@ -216,7 +223,7 @@ class MissingAgents:
         That an agent is sick is read from its silence; where its process is younger than its last report,
         we know better.
         """
-        if finding.cause in _PASSING:
+        if finding.cause in _PASSING or finding.cause is Cause.AGENT_CUT_OFF:
             return False
         if finding.cause is Cause.AGENT_SICK:
             return finding.components[0].agent == agent and self._has_come(agent, wait.pod)

@@ -95,6 +95,16 @@ class PlanIndex:
         self.patience_ns = max((check.probe.timeout_ns for check in checks), default=0)
 
     @cached_property
+    def node_at(self) -> dict[str, NodeId]:
+        """The node that has an address; addresses that several nodes have are left out."""
+        owners: dict[str, set[NodeId]] = defaultdict(set)
+        for cluster in self.inventory.clusters:
+            for node in cluster.nodes:
+                for address in (*node.host_addresses, *node.pod_addresses, *node.outer_addresses):
+                    owners[address].add(NodeId(cluster.name, node.name))
+        return {address: nodes.pop() for address, nodes in owners.items() if len(nodes) == 1}
+
+    @cached_property
     def agent_set(self) -> frozenset[AgentId]:
         """All agents; set operations over it spare hashing them again."""
         return frozenset(self.agents)
