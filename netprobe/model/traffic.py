@@ -25,6 +25,18 @@ class Attribute(StrEnum):
     TARGET_CLUSTER = "target cluster"
     SOURCE_NODE = "source node"
     TARGET_NODE = "target node"
+    SOURCE_NETWORK = "source network"
+    """Addresses of one cluster, plane and family, as in ``prod pod IPv4``."""
+    TARGET_NETWORK = "target network"
+    SOURCE_RANGE = "source range"
+    """Addresses of one node, plane and family, as in ``prod/w1 pod IPv4``."""
+    TARGET_RANGE = "target range"
+
+
+RANGES = frozenset(
+    {Attribute.SOURCE_NETWORK, Attribute.TARGET_NETWORK, Attribute.SOURCE_RANGE, Attribute.TARGET_RANGE}
+)
+"""Attributes that are conjunctions by themselves: routes and filters are written for ranges of addresses."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

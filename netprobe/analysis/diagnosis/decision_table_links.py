@@ -9,6 +9,15 @@ from netprobe.model.prose import Prose
 
 LINK_ROWS: tuple[TableRow, ...] = (
     TableRow(
+        "outer-silent",
+        Cause.UNKNOWN,
+        0.5,
+        "The gateways of {here} and {there} do not answer each other's pings at their outer addresses, "
+        "though the link between them passes packets.",
+        Prose("Is ICMP filtered between the outer addresses? Nothing else is lost there now."),
+        parts=frozenset({Kind.UNDERLAY}),
+    ),
+    TableRow(
         "tunnel-slow",
         Cause.TUNNEL_SLOW,
         0.8,

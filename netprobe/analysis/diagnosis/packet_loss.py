@@ -252,22 +252,25 @@ def _is_lossy(observations: Sequence[IntervalObservation], one: LossSuspect) -> 
 
 
 def _is_mixture(observations: Sequence[IntervalObservation], one: LossSuspect) -> bool:
-    """Whether checks lose all or nothing, where one rate would spread its losses over all of them.
-
-    Tarone's Z for more spread than a binomial has (Tarone, Biometrika 66, 1979): of flows that live or die,
-    and of classes of traffic. A connection is a new flow each time, so that it says nothing here.
-    """
+    """Whether checks lose all or nothing, where one rate would spread its losses over all of them."""
     asked = np.sum([each.seen.asked for each in observations], axis=0)
     reached = np.sum([each.seen.reached for each in observations], axis=0)
-    numbers = np.array([n for n in sorted(one.crossing) if asked[n] > 1], np.int64)
-    if not len(numbers):
-        return False
-    sent, lost = asked[numbers].astype(float), (asked - reached)[numbers].astype(float)
-    rate = lost.sum() / sent.sum()
+    numbers = np.array(sorted(one.crossing), np.int64)
+    return is_overdispersed(asked[numbers], (asked - reached)[numbers])
+
+
+def is_overdispersed(sent: IntArray, lost: IntArray) -> bool:
+    """Whether losses spread wider over checks than one rate explains: flows live or die, or classes do.
+
+    Tarone's Z against a binomial (Tarone, Biometrika 66, 1979); *sent* and *lost* by check or row.
+    """
+    told = sent > 1
+    tried, missed = sent[told].astype(float), lost[told].astype(float)
+    rate = missed.sum() / max(tried.sum(), 1)
     if not 0 < rate < 1:
         return False
-    spread = float(((lost - sent * rate) ** 2).sum() / (rate * (1 - rate)) - sent.sum())
-    return spread > _MIXTURE_Z * float(np.sqrt(2 * (sent * (sent - 1)).sum()))
+    spread = float(((missed - tried * rate) ** 2).sum() / (rate * (1 - rate)) - tried.sum())
+    return spread > _MIXTURE_Z * float(np.sqrt(2 * (tried * (tried - 1)).sum()))
 
 
 def _is_steady(observations: Sequence[IntervalObservation], core: Iterable[int]) -> bool:

@@ -22,7 +22,6 @@ from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_lo
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.reporting_nodes import weigh_reporting_nodes
 from netprobe.analysis.diagnosis.selective_loss import (
-    LEAST_RATE_CHECKS,
     SelectiveLossDetector,
     find_nodes_without_udp,
 )
@@ -43,8 +42,12 @@ from netprobe.analysis.state.service_losses import ServiceLosses
 
 _LOSSY_INTERVALS = 2
 """Partial loss is localised over this many intervals."""
+_SHAKY_INTERVALS = 2
+"""A path to an endpoint that was troubled so lately may be why a service fails now."""
 _CLASS_INTERVALS = 6
 """Loss of a class of traffic is localised over this many intervals."""
+_CLASS_CHECKS = 2
+"""So many checks must lose something in each of them."""
 _LOSSY_CHECKS = 4
 """So many checks between agents must lose something in each of them."""
 
@@ -118,8 +121,10 @@ def _detect_selective_loss(context: IntervalContext, claimed: Claimed) -> Detect
 def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Detection:
     observation, backends = context.observation, context.backends
     shaky = observation.missing | observation.strained
+    # A path that loses some packets troubles the check of the path in one interval and names in another.
+    troubled = observation.troubled.union(*(one.troubled for one in context.before[-_SHAKY_INTERVALS:]))
     excused = find_excused(
-        observation, backends, shaky=shaky, troubled=observation.troubled, without_udp=claimed.without_udp
+        observation, backends, shaky=shaky, troubled=troubled, without_udp=claimed.without_udp
     )
     failing = find_failing(observation, backends, context.lag, without=claimed.all | excused)
     return Detection(failing, excused=excused)
@@ -128,7 +133,7 @@ def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Dete
 def _detect_lossy_classes(context: IntervalContext, claimed: Claimed) -> Detection:
     observations = (*context.before, context.observation)
     if len(observations) < _CLASS_INTERVALS or any(
-        len(one.troubled - claimed.all) < LEAST_RATE_CHECKS for one in observations
+        len(one.troubled - claimed.all) < _CLASS_CHECKS for one in observations
     ):
         return Detection()
     return Detection(context.selective.find_rates(observations, without=claimed.all))

@@ -15,7 +15,14 @@ import numpy as np
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, Placeholders, build_hypothesis
 from netprobe.analysis.diagnosis.loss_rows import without_plane
-from netprobe.analysis.diagnosis.packet_loss import SET_COVER, find_behind, find_unacquitted, group_key, rank
+from netprobe.analysis.diagnosis.packet_loss import (
+    SET_COVER,
+    find_behind,
+    find_unacquitted,
+    group_key,
+    is_overdispersed,
+    rank,
+)
 from netprobe.analysis.diagnosis.rejections import (
     describe_rejections,
     find_answer,
@@ -36,6 +43,7 @@ from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId, Plane
 from netprobe.model.prose import Prose
 from netprobe.model.traffic import Attribute, TrafficCondition
+from netprobe.probes.rejection import Meaning, meaning_of
 
 LEAST_CHECKS = 2
 """Checks that a dead class must have lost; one is a pair, which the localiser of whole parts weighs."""
@@ -45,6 +53,11 @@ LEAST_LOSS, MOST_LOSS = 0.02, 0.9
 _LEAST_CONFIDENCE = 0.5
 _WHOLE_PARTS = 2
 _AT_NODE = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT, ComponentKind.POD_IN, ComponentKind.POD_OUT}
+_PLANE_OF: dict[str, Attribute] = {
+    Attribute.SOURCE_NETWORK: Attribute.SOURCE_PLANE,
+    Attribute.TARGET_NETWORK: Attribute.TARGET_PLANE,
+}
+_SAID_BY_FILTER = {Meaning.PROHIBITED, Meaning.UNROUTABLE}
 _NODE_PARTS = {ComponentKind.NODE_IN, ComponentKind.NODE_OUT}
 _PATIENCE = {LossMode.DEAD: 2, LossMode.RATE: 3, LossMode.HASH: 6, LossMode.SPLIT: 6}
 """Intervals in a row that must suggest it; a rate is counted over several, so that each is less news."""
@@ -57,6 +70,10 @@ _SELECTION_OF = {
     Attribute.SOURCE_NODE: Selection.SOURCE,
     Attribute.TARGET_CLUSTER: Selection.DESTINATION,
     Attribute.TARGET_NODE: Selection.DESTINATION,
+    Attribute.SOURCE_NETWORK: Selection.SOURCE,
+    Attribute.SOURCE_RANGE: Selection.SOURCE,
+    Attribute.TARGET_NETWORK: Selection.DESTINATION,
+    Attribute.TARGET_RANGE: Selection.DESTINATION,
     Attribute.SOURCE_PLANE: Selection.PLANE,
     Attribute.TARGET_PLANE: Selection.PLANE,
     Attribute.FAMILY: Selection.FAMILY,
@@ -96,9 +113,8 @@ class SelectiveLossDetector:
         sent, lost = self.rows.count((observation,), without=left_out)
         if self._do_whole_parts_explain(sent, lost):
             return ()
-        suspects = [
-            _name_best(one) for one in self.localiser.localise(sent, lost) if self._is_selective(one, lost)
-        ]
+        found = self.localiser.localise(sent, lost)
+        suspects = [self._name_best(one, observation, lost) for one in found if self._is_selective(one, lost)]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
         for one in suspects:
             key = (*group_key(without_plane(one.component)), one.conditions, one.mode)
@@ -114,15 +130,51 @@ class SelectiveLossDetector:
         if len(troubled) < LEAST_RATE_CHECKS:
             return ()
         sent, lost = self.rows.count(observations, without=left_out)
-        suspects = [one for one in self.localiser.localise(sent, lost) if self._is_rate(one, lost)]
+        suspects = [one for one in self.localiser.localise(sent, lost) if self._is_rate(one, sent, lost)]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
-        for one in map(_name_best, suspects):
+        for one in suspects:
             groups.setdefault((*group_key(without_plane(one.component)), one.conditions), []).append(one)
         return tuple(self._build(observations[-1], group, sent, lost) for group in groups.values())
 
-    def _is_rate(self, one: SelectiveSuspect[Component], lost: IntArray) -> bool:
+    def _name_best(
+        self, one: SelectiveSuspect[Component], observation: IntervalObservation, lost: IntArray
+    ) -> SelectiveSuspect[Component]:
+        """The same rows under the name that a person looks at first.
+
+        A part of the host that says that it rejects the packets, else few conditions, and a port's rule last.
+        """
+        failing = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
+        told = find_rejections(observation, failing)
+        hosts = {self.index.node_at.get(each.sender) for each in told if meaning_of(each) in _SAID_BY_FILTER}
+        names = [(one.component, one.conditions), *one.alike]
+        best = min(names, key=lambda name: (_distance(name[0], hosts), _is_rule(name[0]), len(name[1])))
+        others = tuple(name for name in names if name != best)
+        return replace(one, component=best[0], conditions=self._widen(*best), alike=others)
+
+    def _widen(
+        self, part: Component, conditions: tuple[TrafficCondition, ...]
+    ) -> tuple[TrafficCondition, ...]:
+        """Plane and family instead of a network, where only that cluster's packets cross the part at all.
+
+        So both directions of a link have the same name.
+        """
+        if len(conditions) != 1 or conditions[0].attribute not in _PLANE_OF or not conditions[0].is_equal:
+            return conditions
+        table, number = self.rows.table, self.rows.table.components.index(part)
+        _, plane, family = conditions[0].value.rsplit(" ", 2)
+        wider = (
+            TrafficCondition(Attribute.FAMILY, family),
+            TrafficCondition(_PLANE_OF[conditions[0].attribute], plane),
+        )
+        is_same = np.array_equal(table.matches(number, wider), table.matches(number, conditions))
+        return wider if is_same else conditions
+
+    def _is_rate(self, one: SelectiveSuspect[Component], sent: IntArray, lost: IntArray) -> bool:
         checks = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
         is_share = one.mode is LossMode.RATE and LEAST_LOSS <= one.loss <= MOST_LOSS
+        rows = np.array(one.rows, np.int64)
+        if is_share and is_overdispersed(sent[rows], lost[rows]):
+            return False
         return is_share and len(checks) >= LEAST_RATE_CHECKS and one.confidence >= _LEAST_CONFIDENCE
 
     def _do_whole_parts_explain(self, sent: IntArray, lost: IntArray) -> bool:
@@ -253,14 +305,11 @@ def find_nodes_without_udp(found: Hypothesis) -> Iterator[NodeId]:
                 yield part.node
 
 
-def _name_best(one: SelectiveSuspect[Component]) -> SelectiveSuspect[Component]:
-    """The same rows under the name that a person looks at first: a port's rule last, few conditions."""
-    names = [(one.component, one.conditions), *one.alike]
-    part, conditions = min(names, key=lambda name: (_is_rule(name[0]), len(name[1])))
-    if part == one.component:
-        return one
-    others = tuple(name for name in names if name != (part, conditions))
-    return replace(one, component=part, conditions=conditions, alike=others)
+def _distance(part: Component, hosts: Collection[NodeId | None]) -> int:
+    """0 for a part of one of *hosts*, 1 for a link that begins in its cluster, else 2."""
+    if part.node is not None:
+        return 0 if part.node in hosts else 2
+    return 1 if any(host is not None and host.cluster == part.cluster for host in hosts) else 2
 
 
 def _is_rule(part: Component) -> bool:

@@ -128,14 +128,18 @@ def _shaky_share(
             agent in observation.missing for agent in behind
         )  # silence does not refuse, a dead agent does
     elif check.aspect is Aspect.DNS:
-        failing = sum(_is_cut_off(observation, backends.index, check, agent) for agent in behind)
+        failing = sum(_is_cut_off(observation, backends.index, check, agent, troubled) for agent in behind)
     else:
         failing = sum(_is_shaky(backends.index, check.source, agent, shaky, troubled) for agent in behind)
     return failing / max(1, len(behind))
 
 
 def _is_cut_off(
-    observation: IntervalObservation, index: PlanIndex, asking: CheckFacts, behind: AgentId
+    observation: IntervalObservation,
+    index: PlanIndex,
+    asking: CheckFacts,
+    behind: AgentId,
+    troubled: frozenset[int],
 ) -> bool:
     """Whether pods of a node may be out of reach, whatever its agents and their ports do.
 
@@ -145,7 +149,7 @@ def _is_cut_off(
         return True
     telling = {Aspect.ICMP, Aspect.V6} if ":" in asking.check.target.address else {Aspect.ICMP}
     pair = index.of_pair.get((asking.source, behind), ())
-    return any(check.number in observation.troubled and check.aspect in telling for check in pair)
+    return any(check.number in troubled and check.aspect in telling for check in pair)
 
 
 def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, float]]) -> bool:

@@ -73,9 +73,10 @@ def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answ
         (plane, _role_of(target, plane, gateways), target),
     ]
     (sent_plane, sent_role, sender), (to_plane, to_role, receiver) = reversed(ends) if is_answer else ends
+    family = "IPv6" if ":" in asked.target.address else "IPv4"
     return (
         asked.probe.kind,
-        "IPv6" if ":" in asked.target.address else "IPv4",
+        family,
         "large" if asked.probe.size else "small",
         "answer" if is_answer else "request",
         sent_plane,
@@ -87,6 +88,10 @@ def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answ
         str(receiver.cluster),
         str(sender),
         str(receiver),
+        f"{sender.cluster} {sent_plane} {family}",
+        f"{receiver.cluster} {to_plane} {family}",
+        f"{sender} {sent_plane} {family}",
+        f"{receiver} {to_plane} {family}",
     )
 
 

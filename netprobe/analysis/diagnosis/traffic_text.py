@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netprobe.model.traffic import Attribute, TrafficCondition
+from netprobe.model.traffic import RANGES, Attribute, TrafficCondition
 
 _PROTOCOLS = {"icmp": "ICMP", "udp": "UDP", "tcp": "TCP"}
 _PLANES = {"pod": "pods", "host": "node addresses", "outer": "gateways' outer addresses"}
@@ -35,6 +35,8 @@ def describe_traffic(conditions: Iterable[TrafficCondition]) -> str:
     'TCP packets from prod'
     >>> describe_traffic([TrafficCondition("protocol", "icmp", is_equal=False)])
     'packets other than ICMP'
+    >>> describe_traffic([TrafficCondition("target range", "prod/w1 pod IPv4")])
+    'IPv4 packets to pods of prod/w1'
     """
     before, noun, after = list[str](), "packets", list[str]()
     for one in sorted(conditions, key=lambda each: list(Attribute).index(Attribute(each.attribute))):
@@ -50,6 +52,12 @@ def describe_traffic(conditions: Iterable[TrafficCondition]) -> str:
                 noun = f"{value}s"
             case Attribute.SCOPE:
                 after.append("between clusters" if value == "between" else "within the cluster")
+            case _ if attribute in RANGES:
+                way = "from" if attribute in {Attribute.SOURCE_NETWORK, Attribute.SOURCE_RANGE} else "to"
+                where, plane, family = value.rsplit(" ", 2)
+                before += [family] if one.is_equal else []
+                name = f"{_PLANES.get(plane, plane)} of {where}"
+                after.append(f"{way} {name}" if one.is_equal else f"{way} others than {family} {name}")
             case _:
                 after.append(f"{_ENDS[attribute]} {_name_end(one, attribute)}")
     return " ".join((*before, noun, *after))

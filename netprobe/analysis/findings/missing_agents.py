@@ -149,7 +149,7 @@ class MissingAgents:
     def merge(self, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*found* by packets, with the agents each silences, and the findings made from silence alone."""
         if not self._waits:
-            return found
+            return tuple(one for one in found if not self._is_folded(one, found))
         outdone = {agent for case in self._cases.values() for agent in case.late}
         outdone |= {
             agent
@@ -161,9 +161,17 @@ class MissingAgents:
         told = tuple(
             _with_silence(one, self._silenced.get(one.id, ()))
             for one in found
-            if not self._is_known_better(one, outdone)
+            if not self._is_known_better(one, outdone) and not self._is_folded(one, found)
         )
         return tuple(sorted((*told, *mine), key=lambda one: (-one.confidence, one.first_seen_ns, one.id)))
+
+    def _is_folded(self, finding: Finding, found: tuple[Finding, ...]) -> bool:
+        """Whether lost reports follow from what packets blame at the agent's own node."""
+        agent = finding.components[0].agent
+        if finding.cause is not Cause.AGENT_CUT_OFF or agent is None:
+            return False
+        parts = (part for one in found if one.cause not in _PASSING for part in one.components)
+        return any(part.kind is not ComponentKind.BUS_WAY and part.node == agent.node_id for part in parts)
 
     def _is_known_better(self, finding: Finding, outdone: Collection[AgentId]) -> bool:
         """Whether the cluster's API tells more of an agent than packets do."""

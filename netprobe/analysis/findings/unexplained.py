@@ -82,10 +82,13 @@ class UnexplainedLoss:
                 del self._open[part]
             else:
                 self._open[part] = replace(case, quiet=case.quiet + 1)
+        for part, case in self._open.items():  # what joins later, before anything new is opened
+            if more := left & index.crossing[part]:
+                checks = case.checks | more
+                self._open[part] = self._renew(index, observation, part, case, frozenset(checks), now_ns)
+                left -= more
         while left and len(self._open) < _MOST_FINDINGS:
             part, group = _find_common(index, left)
-            if part in self._open:
-                group |= self._open[part].checks
             finding = _describe(index, observation, part, frozenset(group), now_ns=now_ns)
             self._open[part] = _UnsaidChecks(finding, frozenset(group))
             left -= group

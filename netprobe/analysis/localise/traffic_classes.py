@@ -9,6 +9,7 @@ subgroup lists).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from netprobe.analysis.localise.crossings import CrossingTable
 from netprobe.analysis.localise.evidence import L
 from netprobe.model.arrays import BoolArray, FloatArray, IntArray
-from netprobe.model.traffic import TrafficCondition
+from netprobe.model.traffic import RANGES, TrafficCondition
 
 _EACH = 0.7
 """Price of one more condition, and of ≠ instead of =: about ln 2."""
@@ -53,7 +54,7 @@ def find_classes(
     used = measured[table.row[here]]
     rows, codes = table.row[here][used], table.codes[here][used]
     conditions, masks, price, column = _single_conditions(table, codes)
-    first, second = _pairs_of(column)
+    first, second = _pairs_of(column, [a for a, name in enumerate(table.attributes) if name in RANGES])
     every = np.concatenate((np.ones((1, len(rows)), np.bool_), masks, masks[first] & masks[second]))
     prices = np.concatenate(([0.0], price, price[first] + price[second]))
     key = every.astype(np.int64) @ name[rows]
@@ -96,10 +97,11 @@ def _single_conditions(
     return conditions, np.concatenate(masks), np.array(prices), np.array(columns, np.int64)
 
 
-def _pairs_of(column: IntArray) -> tuple[IntArray, IntArray]:
-    """Every two conditions of different attributes."""
+def _pairs_of(column: IntArray, alone: Sequence[int]) -> tuple[IntArray, IntArray]:
+    """Every two conditions of different attributes; those of the attributes *alone* are in no pair."""
     first, second = np.triu_indices(len(column), 1)
-    differ = column[first] != column[second]
+    is_alone = np.isin(column, alone)
+    differ = (column[first] != column[second]) & ~is_alone[first] & ~is_alone[second]
     return first[differ].astype(np.int64), second[differ].astype(np.int64)
 
 

@@ -61,7 +61,8 @@ MEANINGS = {
         Symptom(Kind.TUNNEL, note=Note.CALLED_CONNECTED),
         Cause.STATUS_CONTRADICTED,
     ),
-    "nothing known": (Symptom(Kind.UNDERLAY), Cause.UNKNOWN),
+    "nothing known": (Symptom(Kind.NODE_IN, directions=Directions.ONE), Cause.UNKNOWN),
+    "outer addresses alone are silent": (Symptom(Kind.UNDERLAY), Cause.UNKNOWN),
 }
 
 
@@ -101,6 +102,7 @@ PUBLISHED = [
     "node-down",
     "node-not-forwarding",
     "node-unreachable",
+    "outer-silent",
     "overlay-checksum-offload",
     "overlay-down",
     "overlay-one-way",
@@ -186,5 +188,5 @@ def test_identifiers_of_rows_never_change() -> None:
 
 
 def test_a_row_without_restrictions_but_a_note_fits_no_symptom_without_it() -> None:
-    assert read_table(Symptom(Kind.UNDERLAY)).id == "unknown"
-    assert read_table(Symptom(Kind.UNDERLAY, note=Note.IDLE)).id == "idle-timeout"
+    assert read_table(Symptom(Kind.NODE_IN, directions=Directions.ONE)).id == "unknown"
+    assert read_table(Symptom(Kind.NODE_IN, note=Note.IDLE)).id == "idle-timeout"
