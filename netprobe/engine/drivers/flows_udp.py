@@ -32,13 +32,12 @@ from netprobe.model.outcome import NotMeasured, Outcome
 from netprobe.model.prose import Prose
 from netprobe.probes import hops
 from netprobe.probes.observation import judge_identity
-from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
+from netprobe.probes.rejection import EXPIRED, IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 from netprobe.wire.icmp import PROTOCOL_UDP, Quote
 from netprobe.wire.paris import Sent, find_rewritten
 
 IPV6_UNICAST_HOPS, IPV6_AUTOFLOWLABEL = 16, 70
-_EXPIRED = {4: (11, 0), 6: (3, 0)}
 Heard = hops.Expired | hops.Ended
 Ports = Callable[[int], int]
 """Flow to its destination port."""
@@ -171,7 +170,7 @@ def heard_of(
     error: IcmpError, check: Check, flow: int, ttl: int, now_ns: int, rewritten: tuple[str, ...] = ()
 ) -> Heard:
     """What an ICMP error means for a walk: the TTL ran out, or the packet got as far as it can."""
-    if (error.icmp_type, error.icmp_code) != _EXPIRED[error.version]:
+    if (error.icmp_type, error.icmp_code) != EXPIRED[error.version]:
         outcome = outcome_of_icmp(error, check, rtt_ns=1)
         return hops.Ended(flow, ttl, outcome, now_ns, rewritten=rewritten)
     if (
