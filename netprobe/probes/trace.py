@@ -11,8 +11,8 @@ holds it for programs.
 
 Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one; icmp has none), ``Probe.timeout_ns`` (the whole
 conversation) and the options ``transport`` (``udp``, ``tcp`` or ``icmp``; default udp), ``patience``
-(milliseconds for one packet, default 500), ``hops`` (the largest TTL, default 30) and ``flows`` (asked at
-least, default 6).
+(milliseconds for one packet, default 500), ``hops`` (the largest TTL, default 30), ``flows`` (asked at
+least, default 6) and ``dscp`` (:mod:`netprobe.probes.packet_options`).
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """
@@ -32,6 +32,7 @@ from netprobe.probes.hops import Ended, Expired, Hop, format_hops, format_last_a
 from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation, make_facts
+from netprobe.probes.packet_options import DSCP, packet_options_of
 from netprobe.probes.rejection import EXPIRED
 from netprobe.probes.routing_loop import ROUNDS_TO_END, RoutingLoop, find_loop, write_loop
 
@@ -106,6 +107,7 @@ def validate(probe: Probe) -> None:
     if not flows.isdecimal() or not 1 <= int(flows) <= MAX_FLOWS:
         raise InputError(f"{flows!r} is not within 1–{MAX_FLOWS}", where="options.flows")
     patience_ms(probe)
+    packet_options_of(probe)
 
 
 def begin(probe: Probe) -> Trace:
@@ -221,7 +223,7 @@ KIND = ProbeKind(
     name="trace",
     driver=PacketDriver(),
     validate=validate,
-    options=("transport", "patience", "hops", "flows"),
+    options=("transport", "patience", "hops", "flows", DSCP),
     default_timeout_ns=45 * SECOND_NS,
     has_port=lambda options: options.get("transport") != "icmp",
     asks_agent_port=True,

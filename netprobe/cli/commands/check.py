@@ -35,6 +35,8 @@ def _probe_kinds() -> Iterable[str]:
               help="Seconds to wait for the answer.")  # fmt: skip
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
               help="A further parameter of the kind; may be repeated.")  # fmt: skip
+@click.option("--count", type=click.IntRange(1, 100), metavar="N",
+              help="Ask N times; by default once, or once from each source port.")  # fmt: skip
 @click.option("-4", "version", flag_value=4, type=int, help="Use IPv4.")
 @click.option("-6", "version", flag_value=6, type=int, help="Use IPv6.")
 @form_option
