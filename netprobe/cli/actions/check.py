@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,7 @@ from netprobe.bus.operator import ask_check
 from netprobe.cli.actions.check_series import count_duplicated, describe_series, describe_source_ports
 from netprobe.cli.actions.output import print_document
 from netprobe.cli.options.source import Source
+from netprobe.craft.registry import CRAFT_KINDS, find_craft_kind
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.echo import echo
 from netprobe.errors import BusAwayError, InputError, SystemRefusedError
@@ -36,6 +38,9 @@ from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
 from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import patience_s
 
+if TYPE_CHECKING:
+    from netprobe.craft.kind import CraftKind
+
 _WIDTH = 80
 
 
@@ -44,7 +49,17 @@ def run_check(
 ) -> int:
     """Run the check, by the agent or over SSH, and print the answer; the exit code of the command."""
     inventory = load_inventory(path) if path else source.load().inventory
+    pcap, packet = asked.pop("pcap", None), asked.pop("packet", None)
     wanted = _read_request(asked)
+    kind = _find_craft(wanted, packet)
+    if kind is not None:
+        if path is not None:
+            raise InputError(f"{kind.name} needs an agent", where="--inventory")
+        return _run_crafted(source, inventory, asker, target, wanted, kind, pcap=pcap, form=form)
+    if pcap is not None:
+        known = f"--packet, {', '.join(sorted(CRAFT_KINDS))}"
+        what = f"the agent builds the packets of {wanted.kind or 'this kind'}, so they are not known here"
+        raise InputError(f"{what}; known are those of {known}", where="--pcap")
     question = make_check(inventory, asker, target, wanted)
     registry.validate(question.probe)
     try:
@@ -62,6 +77,32 @@ def run_check(
         told = document(question, answer, plain)
         print_document(write_document(told) if form == "yaml" else _as_json(told))
     return exit_code(answer)
+
+
+def _find_craft(wanted: CheckRequest, packet: object) -> CraftKind | None:
+    """The crafted kind that is asked for; None where it is a kind of the agent's own."""
+    if isinstance(packet, str):
+        from netprobe.craft.packet_question import make_packet_kind  # noqa: PLC0415 - Scapy, where it is asked for
+
+        if wanted.kind is not None:
+            raise InputError("takes the place of --probe", where="--packet")
+        return make_packet_kind(packet)
+    return find_craft_kind(wanted.kind) if wanted.kind else None
+
+
+def _run_crafted(
+    source: Source, inventory: Inventory, asker: str, target: str, wanted: CheckRequest, kind: CraftKind, *,
+    pcap: object, form: str,
+) -> int:  # fmt: skip
+    from netprobe.cli.actions.check_crafted import run_crafted  # noqa: PLC0415
+
+    writers: dict[str, Callable[[Document], str]] = {"yaml": write_document, "json": _as_json}
+    return run_crafted(
+        inventory, asker, target, wanted, kind,
+        ask=lambda check: asyncio.run(_ask(source, check)),
+        pcap=pcap if isinstance(pcap, Path) else None,
+        write=None if form == "table" else writers[form],
+    )  # fmt: skip
 
 
 def _read_request(asked: dict[str, object]) -> CheckRequest:

@@ -18,10 +18,19 @@ from netprobe.probes.observation import Observation
 DriverFunction = Callable[[Check, Clock, Keyring, random.Random], Awaitable[Observation]]
 """Asks once; the keys are those of the plan, the random source numbers flows and sessions."""
 
+
+async def exchange_packets(check: Check, clock: Clock, keys: Keyring, rng: random.Random) -> Observation:
+    """Send packets that the asker built; the module is loaded when the first ones come."""
+    from netprobe.engine.drivers import packets  # noqa: PLC0415 - memory on every node
+
+    return await packets.exchange_packets(check, clock, keys, rng)
+
+
 DRIVERS: dict[str, DriverFunction] = {
     "drops": find_drops,
     "firewalk": walk_firewall,
     "idle": wait_idle,
+    "packets": exchange_packets,
     "pmtu": search_pmtu,
     "ports": ask_ports,
     "trace": trace_route,
