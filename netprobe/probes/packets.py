@@ -104,6 +104,13 @@ def payloads_of(probe: Probe) -> tuple[bytes, ...]:
     return packets
 
 
+def find_protocol(probe: Probe) -> str:
+    """What the packets of *probe* are of: a name of :data:`PROTOCOLS`."""
+    if probe.option("via", "udp") == "udp":
+        return "udp"
+    return PROTOCOLS[read_header(payloads_of(probe)[0], where="options.send: packet 1").protocol]
+
+
 def write_payloads(packets: Iterable[bytes]) -> str:
     """The option ``send``."""
     return ",".join(base64.b64encode(packet).decode() for packet in packets)

@@ -140,6 +140,15 @@ def _addressed(inventory: Inventory, text: str) -> Iterator[Target]:
         yield Target(TargetKind.OUTSIDE, str(address), str(address))
 
 
+def find_owner(inventory: Inventory, address: str) -> str:
+    """The node that has *address*, as ``cluster/node``; empty where the inventory knows none."""
+    for cluster in inventory.clusters:
+        for node in cluster.nodes:
+            if address in {*node.host_addresses, *node.outer_addresses, *node.pod_addresses}:
+                return f"{cluster.name}/{node.name}"
+    return ""
+
+
 def _everything(inventory: Inventory) -> Iterator[Target]:
     for cluster in inventory.clusters:
         for node in cluster.nodes:

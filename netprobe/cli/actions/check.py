@@ -24,18 +24,20 @@ from netprobe.model.check import Check, check_id
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, WrongPeer
+from netprobe.model.prose import Prose
 from netprobe.model.ssh import SshAccess
 from netprobe.probes import registry
 from netprobe.probes.observation import describe
 from netprobe.probes.packet_options import KEYS, without_packet_options
 from netprobe.probes.rejection import name_rejection
 from netprobe.probes.repeats import count_answers
+from netprobe.probes.routing_loop import read_loop
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.labels import duration
+from netprobe.render.labels import begin_large, duration
 from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.documents import write_document
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
-from netprobe.workflows.check_target import CheckRequest, make_check
+from netprobe.workflows.check_target import CheckRequest, find_owner, make_check
 from netprobe.workflows.on_demand import patience_s
 
 if TYPE_CHECKING:
@@ -72,10 +74,11 @@ def run_check(
         question, answer = _ask_over_ssh(inventory, asker, target, wanted)
     plain = None if path else _ask_with_default_header(source, question, answer)
     if form == "table":
-        echo("\n".join((*describe_answer(question, answer), *describe_comparison(question, plain))))
+        told = (*describe_answer(question, answer), *describe_loop(inventory, answer))
+        echo("\n".join((*told, *describe_comparison(question, plain))))
     else:
-        told = document(question, answer, plain)
-        print_document(write_document(told) if form == "yaml" else _as_json(told))
+        made = document(question, answer, plain)
+        print_document(write_document(made) if form == "yaml" else _as_json(made))
     return exit_code(answer)
 
 
@@ -187,6 +190,14 @@ def describe_answer(question: Check, answer: CheckAnswer) -> Iterator[str]:
         lines = textwrap.wrap(text, _WIDTH - wide - 4) or [""]
         yield f"  {name:<{wide}}  {lines[0]}"
         yield from (" " * (wide + 4) + line for line in lines[1:])
+
+
+def describe_loop(inventory: Inventory, answer: CheckAnswer) -> Iterator[str]:
+    """The nodes of a routing loop by their names, where the inventory knows their addresses."""
+    loop = read_loop(answer.details[0].values) if answer.details else None
+    owners = [find_owner(inventory, hop) or hop for hop in loop.hops] if loop else []
+    if loop and any(owner != hop for owner, hop in zip(owners, loop.hops, strict=True)):
+        yield from textwrap.wrap(str(begin_large(Prose(f"{replace(loop, hops=tuple(owners))}."))), _WIDTH)
 
 
 def describe_comparison(question: Check, plain: CheckAnswer | None) -> Iterator[str]:

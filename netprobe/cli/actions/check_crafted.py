@@ -20,9 +20,10 @@ from netprobe.craft.kind import (
 from netprobe.echo import echo
 from netprobe.model.check import Check
 from netprobe.model.inventory import Inventory
-from netprobe.model.outcome import NotMeasured
+from netprobe.model.outcome import NotMeasured, Refused, Rejected
 from netprobe.probes import registry
 from netprobe.probes.observation import describe
+from netprobe.probes.rejection import name_rejection
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import duration
 from netprobe.wire.messages import CheckAnswer
@@ -91,6 +92,10 @@ def _say(verdict: CraftVerdict) -> str:
             return f"silent for {duration(after_ns)}"
         case WrongProtocol(reason, rtt_ns):
             return f"the wrong protocol answered in {duration(rtt_ns)}: {reason}"
+        case NotDelivered(Refused(rtt_ns)):
+            return f"closed: the host says in {duration(rtt_ns)} that the port has no listener"
+        case NotDelivered(Rejected(sender) as rejected):
+            return f"rejected by {sender}: {name_rejection(rejected)}"
         case NotDelivered(outcome):
             return str(describe(outcome))
 

@@ -19,7 +19,13 @@ from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import write_seed
 from netprobe.bus.login import SeedLogin
-from netprobe.cli.actions.check import describe_answer, describe_comparison, document, exit_code
+from netprobe.cli.actions.check import (
+    describe_answer,
+    describe_comparison,
+    describe_loop,
+    document,
+    exit_code,
+)
 from netprobe.cli.main import cli
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError, SystemRefusedError
@@ -40,6 +46,7 @@ from netprobe.model.outcome import (
 from netprobe.model.prose import Prose
 from netprobe.probes.firewalk import control_of
 from netprobe.probes.observation import make_facts
+from netprobe.probes.routing_loop import RoutingLoop, write_loop
 from netprobe.wire.conclusions import encode_snapshot
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
 from netprobe.workflows.check_target import CheckRequest, make_check
@@ -166,6 +173,18 @@ def test_a_lost_probe_is_told_beside_the_same_with_the_default_header() -> None:
     assert list(describe_comparison(question, None)) == []
     (compared,) = cast("list[dict[str, object]]", document(question, lost, plain)["with_default_header"])
     assert compared["kind"] == "reached"
+
+
+def test_the_nodes_of_a_routing_loop_are_named_by_the_inventory() -> None:
+    question = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("trace"))
+    loop = RoutingLoop((NODE.host_addresses[0], "192.0.2.99"), 3)
+    told = OutcomeDetail(words=Prose(str(loop)), values=(write_loop(loop),))
+    answer = CheckAnswer(question.source, question.id, (Rejected("192.0.2.99", 11, 0),), (told,))
+    assert str(loop) in " ".join(" ".join(describe_answer(question, answer)).split())
+    named = " ".join(describe_loop(INVENTORY, answer))
+    assert named == f"Routing loop between {HERE} and 192.0.2.99, from hop 3 on."
+    strange = CheckAnswer(question.source, question.id, (Reached(1),), (OutcomeDetail(),))
+    assert list(describe_loop(INVENTORY, strange)) == []
 
 
 def test_an_agent_is_asked_by_tcp_to_answer_data() -> None:
