@@ -97,8 +97,8 @@ class CraftKind:
     options: tuple[str, ...] = ()
     answers: int = 1
     """After so many the agent need not listen longer."""
-    source_port: int = 0
-    """Where answers come to a fixed port; else 0."""
+    is_answered_at_port: bool = False
+    """Whether answers come to the port that was asked, wherever the question came from."""
     ttl: int = 0
     hint: str = ""
     """Why a sound peer may be silent."""
@@ -116,8 +116,8 @@ def make_probe(kind: CraftKind, request: CraftRequest, *, timeout_ns: int) -> Pr
     options = {"via": kind.via, "send": write_payloads(kind.build(request)), "answers": str(kind.answers)}
     if kind.via == "ip":
         options["answers"] = str(MAX_HEARD)
-    if kind.source_port:
-        options["source-port"] = str(kind.source_port)
+    if kind.is_answered_at_port:
+        options["source-port"] = str(request.port)
     if kind.ttl:
         options["ttl"] = str(kind.ttl)
     port = request.port if kind.via == "udp" else 0

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import find_capability as find_port_capability
-from netprobe.engine.drivers.registry import DRIVERS
+from netprobe.engine.drivers.registry import find_driver
 from netprobe.engine.drivers.streams import StreamNet
 from netprobe.engine.echo.icmp import IcmpEcho
 from netprobe.engine.echo.udp import UdpEcho
@@ -279,7 +279,7 @@ class Engine:
             case StreamDriver(ask):
                 return await ask(check, StreamNet(check, turn=turn))
             case PacketDriver():
-                return await DRIVERS[kind.name](check, self._clock, self._keys, self._secret_rng)
+                return await find_driver(kind.name)(check, self._clock, self._keys, self._secret_rng)
             case EchoDriver():
                 raise MisuseError(f"{kind.name} is sent in batches and has no function that asks it")
 

@@ -271,6 +271,28 @@ def test_a_vxlan_end_is_silent_in_another_network(row: Line) -> None:
         assert isinstance(ask(row, "vxlan", B4, timeout_ms=400, options=INNER | {"vni": "8"}), Silent)
 
 
+BIRD = """\
+router id 10.2.0.2;
+protocol device { }
+protocol bfd {
+  multihop { interval 200 ms; multiplier 3; };
+  neighbor %s local %s multihop;
+}
+"""
+
+
+@need("bird")
+@BOTH
+def test_bird_answers_bfd_over_several_hops(row: Line, address: str, tmp_path: Path) -> None:
+    (tmp_path / "bird.conf").write_text(BIRD % (OWN[version_of(address)], address))
+    with running(
+        row.b, "bird", "-f", "-c", str(tmp_path / "bird.conf"), "-s", str(tmp_path / "ctl"), udp=4784
+    ):
+        verdict = ask(row, "bfd", address, port=4784)
+    assert isinstance(verdict, Answered), verdict
+    assert dict(verdict.facts)["state"] in {"Down", "Init"}
+
+
 @pytest.mark.parametrize("kind", ["gre", "ipip", "sctp"])
 def test_a_host_without_that_protocol_rejects_whole_packets(row: Line, kind: str) -> None:
     verdict = ask(row, kind, B4, options={} if kind == "sctp" else INNER)

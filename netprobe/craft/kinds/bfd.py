@@ -1,7 +1,8 @@
 """``bfd``: whether a BFD neighbour answers (RFC 5880, section 6.8.6; RFC 5881, sections 4 and 5).
 
-Sends one control packet of a session that is down, with TTL 255 and a source port of the range for BFD. A
-neighbour sends its own packets to port 3784 of the agent, so the agent must not run BFD itself.
+Sends one control packet of a session that is down, with TTL 255; port 4784 asks over several hops (RFC 5883).
+A neighbour sends its own packets to the same port of the agent, so the agent sends from there (RFC 5881 asks
+for a higher one) and must not run BFD itself.
 """
 
 from __future__ import annotations
@@ -36,6 +37,6 @@ def read(request: CraftRequest, heard: HeardPacket) -> Facts:
 
 
 KIND = CraftKind(
-    name="bfd", build=build, read=read, port=3784, source_port=3784, ttl=255,
+    name="bfd", build=build, read=read, port=3784, is_answered_at_port=True, ttl=255,
     hint="a neighbour answers only where a session with this address is configured",
 )  # fmt: skip

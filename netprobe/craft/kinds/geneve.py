@@ -34,7 +34,7 @@ def read(request: CraftRequest, heard: HeardPacket) -> Facts | None:
 
 
 KIND = CraftKind(
-    name="geneve", build=build, read=read, port=6081, source_port=6081, answers=MAX_HEARD,
+    name="geneve", build=build, read=read, port=6081, is_answered_at_port=True, answers=MAX_HEARD,
     options=(INNER, INNER_SOURCE, INNER_MAC, VNI),
     hint="an end answers only to addresses that it has as peers, and only in its VNI",
 )  # fmt: skip

@@ -23,6 +23,8 @@ from netprobe.errors import RemoteFormatError
 from netprobe.probes.packets import HeardPacket
 
 _CLIENT_RESET, _SERVER_RESET = 7, 8
+_COUNT_AT, _LEAST_BYTES = 9, 26
+"""Where the number of acknowledgements is, and the size of a reset that acknowledges ours."""
 _OPCODES = {
     4: "CONTROL_V1",
     5: "ACK_V1",
@@ -58,10 +60,10 @@ def build(request: CraftRequest) -> tuple[bytes, ...]:
 def read(request: CraftRequest, heard: HeardPacket) -> Facts:
     """What the server's reset says."""
     data = heard.data
-    if len(data) < 14 or data[0] >> 3 != _SERVER_RESET:
+    if len(data) < _LEAST_BYTES or data[0] >> 3 != _SERVER_RESET or not data[_COUNT_AT]:
         raise RemoteFormatError("the answer is not a hard reset of an OpenVPN server")
     packet = OpenVpnControl(data)
-    if packet.acknowledged_count and bytes(packet.remote_session) != request.token[:8]:
+    if bytes(packet.remote_session) != request.token[:8]:
         raise RemoteFormatError("the answer is a hard reset of OpenVPN for another session")
     return (("server session", bytes(packet.session).hex()),)
 

@@ -35,7 +35,7 @@ def read(request: CraftRequest, heard: HeardPacket) -> Facts | None:
 
 
 KIND = CraftKind(
-    name="vxlan", build=build, read=read, port=4789, source_port=4789, answers=MAX_HEARD,
+    name="vxlan", build=build, read=read, port=4789, is_answered_at_port=True, answers=MAX_HEARD,
     options=(INNER, INNER_SOURCE, INNER_MAC, VNI),
     hint="an end answers only to addresses that it has as peers, and only in its VNI",
 )  # fmt: skip
