@@ -293,6 +293,21 @@ def test_bird_answers_bfd_over_several_hops(row: Line, address: str, tmp_path: P
     assert dict(verdict.facts)["state"] in {"Down", "Init"}
 
 
+USRSCTP = "/usr/lib/usrsctp/discard_server"
+
+
+@need(USRSCTP)
+@BOTH
+def test_usrsctp_accepts_at_its_port_and_is_silent_at_another(row: Line, address: str) -> None:
+    """This server sends no ABORT: it sets its stack's "blackhole"."""
+    with running(row.b, USRSCTP, udp=9899):
+        opened = ask(row, "sctp", address, port=9)
+        other = ask(row, "sctp", address, port=10, timeout_ms=400)
+    assert isinstance(opened, Answered), opened
+    assert dict(opened.facts)["port"].startswith("open")
+    assert isinstance(other, Silent), other
+
+
 @pytest.mark.parametrize("kind", ["gre", "ipip", "sctp"])
 def test_a_host_without_that_protocol_rejects_whole_packets(row: Line, kind: str) -> None:
     verdict = ask(row, kind, B4, options={} if kind == "sctp" else INNER)

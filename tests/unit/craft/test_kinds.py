@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scapy.contrib.geneve import GENEVE
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, GRE, Ether
-from scapy.layers.sctp import SCTP, SCTPChunkInitAck
+from scapy.layers.sctp import SCTP, SCTPChunkAbort, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
 from netprobe.craft import packet_text
@@ -124,13 +124,14 @@ def test_gre_and_ipip_read_the_inner_echo() -> None:
         assert dict(verdict.facts) == {"inner echo": "answered by 10.99.0.2"}
 
 
-def test_sctp_reads_an_init_ack() -> None:
+def test_sctp_reads_an_init_ack_as_open_and_an_abort_as_closed() -> None:
     (packet,) = kind_of("sctp").build(request_of("sctp"))
     asked = IP(packet)[SCTP]
-    answer = SCTP(sport=asked.dport, dport=asked.sport, tag=7) / SCTPChunkInitAck(init_tag=9)
-    verdict = reply_to("sctp", answer, port=132)
-    assert isinstance(verdict, Answered)
-    assert dict(verdict.facts)["port"].startswith("open")
+    for chunk, word in ((SCTPChunkInitAck(init_tag=9), "open"), (SCTPChunkAbort(), "closed")):
+        answer = SCTP(sport=asked.dport, dport=asked.sport, tag=7) / chunk
+        verdict = reply_to("sctp", answer, port=132)
+        assert isinstance(verdict, Answered)
+        assert dict(verdict.facts)["port"].startswith(word)
 
 
 @pytest.mark.parametrize(
