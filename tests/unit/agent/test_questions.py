@@ -66,7 +66,7 @@ async def test_packets_of_an_asker_are_sent_only_of_allowed_protocols_and_logged
         asked.append(check)
         return (Observation(Reached(7)),)
 
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="netprobe_agent.questions")
     check = make_check(
         Probe("packets", 500, options=(("send", write_payloads([b"abc"])),)), address="10.0.0.2"
     )
