@@ -86,6 +86,12 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--spool-mib", type=_positive, default=DEFAULT_SPOOL_MIB, metavar="MIB")
     _add_common(parser)
+    parser.add_argument(
+        "--packets",
+        default="",
+        metavar="PROTOCOLS",
+        help="protocols of which packets that an asker built are sent: all (default), none, or a list",
+    )
     parser.set_defaults(command=_serve)
 
 
@@ -136,7 +142,7 @@ def _port(text: str) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from netprobe_agent.questions import parse_allowed  # noqa: PLC0415
+    from netprobe_agent.questions import parse_allowed, parse_protocols  # noqa: PLC0415
     from netprobe_agent.serve import ServeOptions, serve  # noqa: PLC0415
 
     agent = _agent(arguments.agent)
@@ -151,6 +157,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         spool_bytes=arguments.spool_mib * 1024 * 1024,
         allowed=parse_allowed(arguments.allow),
+        protocols=parse_protocols(arguments.packets) if arguments.packets else None,
     )
     asyncio.run(serve(options))
 

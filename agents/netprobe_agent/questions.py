@@ -33,6 +33,19 @@ def parse_allowed(texts: list[str]) -> tuple[Network, ...]:
     return tuple(networks)
 
 
+def parse_protocols(text: str) -> frozenset[str] | None:
+    """The protocols of ``--packets``, with commas; None for ``all``, and an empty set for ``none``."""
+    from netprobe.probes.packets import PROTOCOLS  # noqa: PLC0415 - loaded only where the option is given
+
+    if text in {"all", "none"}:
+        return None if text == "all" else frozenset()
+    named = frozenset(text.split(","))
+    if unknown := sorted(named - set(PROTOCOLS.values())):
+        known = ", ".join(PROTOCOLS.values())
+        raise InputError(f"{unknown[0]!r} is not all, none or one of {known}", where="--packets")
+    return named
+
+
 def is_allowed(address: str, plan: Plan | None, allowed: tuple[Network, ...]) -> bool:
     """Whether *address* is a target, a peer or in an askable network of the plan, or in *allowed*."""
     askable: tuple[str, ...] = ()
@@ -70,6 +83,8 @@ class QuestionHandler:
     now_ns: Callable[[], int]
     allowed: tuple[Network, ...] = ()
     plan: Plan | None = None
+    protocols: frozenset[str] | None = None
+    """Of which packets that an asker built may be sent; None for all."""
     _recent_ns: list[int] = field(default_factory=list)
 
     async def answer(self, question: CheckQuestion) -> Reply:
@@ -95,6 +110,8 @@ class QuestionHandler:
             why = f"more than {QUESTIONS_PER_MINUTE} questions within a minute"
             return self._decline(Refusal.RATE_SPENT, why)
         try:
+            if check.probe.kind == "packets" and (why := self._find_objection(check)):
+                return self._decline(Refusal.NOT_ALLOWED, why)
             observations = await self.ask(check)
         except NetprobeError as error:
             return self._decline(Refusal.NOT_ASKABLE, str(error))
@@ -104,6 +121,17 @@ class QuestionHandler:
             tuple(observation.outcome for observation in observations),
             tuple(_detail(observation) for observation in observations),
         )
+
+    def _find_objection(self, check: Check) -> str:
+        """Why packets that the asker built are not sent; empty where they are. Either is logged."""
+        from netprobe.probes.packets import find_protocol, payloads_of  # noqa: PLC0415 - memory on every node
+
+        protocol, packets = find_protocol(check.probe), payloads_of(check.probe)
+        logger.info("%d packets of %s, %d bytes, to %s", len(packets), protocol, sum(map(len, packets)),
+                    check.target.address)  # fmt: skip
+        if self.protocols is None or protocol in self.protocols:
+            return ""
+        return f"this agent sends no packets of {protocol} for others (--packets)"
 
     def _decline(self, refusal: Refusal, why: str) -> Declined:
         return Declined(self.agent, Prose(why), refusal)

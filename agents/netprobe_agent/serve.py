@@ -42,6 +42,8 @@ class ServeOptions:
     port: int
     spool_bytes: int
     allowed: tuple[Network, ...] = ()
+    protocols: frozenset[str] | None = None
+    """Of which packets that an asker built may be sent; None for all."""
     trust: ServerTrust | None = None
     addresses: tuple[str, ...] = ()
     """Addresses of this agent for its peers; empty if not given."""
@@ -123,6 +125,7 @@ async def serve(options: ServeOptions) -> None:
         reporter = Reporter(options.agent, boot, spool, outbox)
         reporter.capabilities = engine.capabilities
         answering = QuestionHandler(options.agent, engine.ask, time.monotonic_ns, options.allowed)
+        answering.protocols = options.protocols
         bus.questions(answering.answer)
         async with asyncio.TaskGroup() as group:
             working = (

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.ports import find_capability as find_port_capability
-from netprobe.engine.drivers.registry import DRIVERS
+from netprobe.engine.drivers.registry import find_driver
 from netprobe.engine.drivers.streams import StreamNet
 from netprobe.engine.echo.icmp import IcmpEcho
 from netprobe.engine.echo.udp import UdpEcho
@@ -40,11 +40,15 @@ from netprobe.model.window import Measured
 from netprobe.probes import registry
 from netprobe.probes.kind import EchoDriver, PacketDriver, StreamDriver
 from netprobe.probes.observation import Observation
+from netprobe.probes.packet_options import packet_options_of
+from netprobe.probes.repeats import write_source_port
 from netprobe.wire.identity import Identity
 
 AGENT_PORT = 9771
 HELD_NS = 500_000_000
 """How long a busy peer may hold the response to an on-demand question."""
+REPEATS_S = 0.03
+"""How long a question on demand listens for further answers to the same packets."""
 MAX_CONVERSATIONS = 256
 """Stream and packet probes under way at once."""
 logger = logging.getLogger(__name__)
@@ -188,6 +192,8 @@ class Engine:
         while not interval.is_settled and self._clock.mono_ns() < until_ns:
             await asyncio.sleep(0.01)
             self._drain()
+        if check.probe.kind in self._echoes and interval.counters(check).rtts_ns:
+            await asyncio.sleep(REPEATS_S)
         self._drain()
         self._in_flight.close(interval, doubt=LossValidity(self._stalls, now_ns=self._clock.mono_ns()))
         return tuple(interval.counters(check).seen or ())
@@ -255,22 +261,25 @@ class Engine:
     async def _run_conversation(self, check: Check, interval: IntervalProbes) -> None:
         async with self._conversations:
             probe = self._in_flight.ask(check, interval, now_ns=self._clock.mono_ns())
-            self._in_flight.record_response(probe, await self._ask_guarded(check))
+            turn = probe.sequence - 1
+            if (port := packet_options_of(check.probe).source_port(turn)) != 0:
+                probe.values = (write_source_port(port),)
+            self._in_flight.record_response(probe, await self._ask_guarded(check, turn=turn))
 
-    async def _ask_guarded(self, check: Check) -> Observation:
+    async def _ask_guarded(self, check: Check, *, turn: int = 0) -> Observation:
         try:
-            return await self._ask(check)
+            return await self._ask(check, turn)
         except Exception as error:  # noqa: BLE001 - one kind's bug must not silence all the others
             logger.warning("check %d (%s): %s: %s", check.id, check.probe.kind, type(error).__name__, error)
             return Observation(NotMeasured(Prose(f"our own mistake: {type(error).__name__}")))
 
-    async def _ask(self, check: Check) -> Observation:
+    async def _ask(self, check: Check, turn: int) -> Observation:
         kind = registry.get_kind(check.probe.kind)
         match kind.driver:
             case StreamDriver(ask):
-                return await ask(check, StreamNet(check))
+                return await ask(check, StreamNet(check, turn=turn))
             case PacketDriver():
-                return await DRIVERS[kind.name](check, self._clock, self._keys, self._secret_rng)
+                return await find_driver(kind.name)(check, self._clock, self._keys, self._secret_rng)
             case EchoDriver():
                 raise MisuseError(f"{kind.name} is sent in batches and has no function that asks it")
 

@@ -23,6 +23,7 @@ from netprobe.model.prose import NO_PROSE, Prose
 from netprobe.model.window import Histogram, Window
 from netprobe.probes.direction import Anchor, DirectionalLoss, split_losses
 from netprobe.probes.observation import Observation
+from netprobe.probes.repeats import note_repeat
 
 MAX_DETAIL = 200
 MAX_REFUSED = 1_000
@@ -43,6 +44,8 @@ class CheckCounters(Struct):
     answered_by: str = ""
     seen: list[Observation] | None = None
     """Every observation, where the interval keeps them."""
+    places: dict[int, int] = {}
+    """Of those: sequence number to its place in *seen*."""
     newest: int = 0
     """Its highest sequence number."""
     lost_out: int = 0
@@ -86,6 +89,8 @@ class PendingProbe(Struct, eq=False):
     """Where it counts."""
     session: SequenceState
     """Of its check."""
+    values: tuple[str, ...] = ()
+    """What is known of the probe beside its answer, for its observation."""
     elsewhere: Observation | None = None
     """What an answer said that came from an address that was not asked; it counts if no other comes."""
 
@@ -164,6 +169,8 @@ class InFlightTable:
         self._sessions: dict[CheckId, SequenceState] = {}
         self.waiting = 0
         """Open probes of all intervals."""
+        self._kept: dict[CheckId, CheckCounters] = {}
+        """Of questions on demand that are under way."""
 
     def ask(self, check: Check, interval: IntervalProbes, *, now_ns: int) -> PendingProbe:
         """Add a probe that is about to be sent; it takes the check's next sequence number."""
@@ -171,6 +178,8 @@ class InFlightTable:
         if session is None:
             session = self._sessions[check.id] = SequenceState()
         counters = interval.by_check.get(check.id) or interval.counters(check)
+        if counters.seen is not None:
+            self._kept[check.id] = counters
         number = session.last_sequence + 1
         probe = session.waiting[number] = PendingProbe(check, number, now_ns, counters, session)
         session.last_sequence = counters.newest = number
@@ -218,6 +227,16 @@ class InFlightTable:
             session.refused.append(number)
         self._end(session, number, seen)
 
+    def record_repeat(self, check_id: int, sequence: int, *, source: str) -> None:
+        """Note that an answer came once more, if a question on demand waits to be told so."""
+        counters = self._kept.get(check_id)  # type: ignore[call-overload] # a number from a packet
+        place = counters.places.get(sequence) if counters else None
+        if counters is None or counters.seen is None or place is None:
+            return
+        first = counters.seen[place]
+        if source == counters.check.target.address and isinstance(first.outcome, _ANSWERS):
+            counters.seen[place] = note_repeat(first)
+
     def record_elsewhere(self, probe: PendingProbe, seen: Observation) -> None:
         """Keep the answer of an address that was not asked, until the interval closes."""
         if probe.elsewhere is None and not isinstance(seen.outcome, TimedOut):
@@ -228,6 +247,8 @@ class InFlightTable:
         windows = []
         for check in sorted(interval.by_check):
             counters, session = interval.by_check[check], self._sessions.get(check) or SequenceState()
+            if counters.seen is not None:
+                self._kept.pop(check, None)
             lost = self._end_waiting(session, counters, doubt) if session.waiting else []
             windows.append(_window(counters, interval, session.split(lost, newest=counters.newest)))
         return tuple(windows)
@@ -254,6 +275,10 @@ class InFlightTable:
     def _end(self, session: SequenceState, sequence: int, seen: Observation) -> None:
         probe = session.waiting.pop(sequence)
         self.waiting -= 1
+        if probe.counters.seen is not None:
+            probe.counters.places[sequence] = len(probe.counters.seen)
+            if probe.values:
+                seen = seen._replace(values=(*probe.values, *seen.values))
         probe.counters.count(seen)
 
 

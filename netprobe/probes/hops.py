@@ -137,10 +137,17 @@ def _partial(way: tuple[str, ...], hops: tuple[Hop, ...]) -> tuple[str, ...]:
     return tuple(at for at, hop in zip(way, hops, strict=False) if hop.senders)
 
 
-def format_hops(hops: tuple[Hop, ...]) -> Iterator[tuple[str, str]]:
-    """Every hop as a line of facts, then the ways, unproven hops and the translator, where there are any."""
+def format_hops(hops: tuple[Hop, ...], *, loop_from: int = 0) -> Iterator[tuple[str, str]]:
+    """Every hop as a line of facts, then the ways, unproven hops and the translator, where there are any.
+
+    From the hop *loop_from* on (0: none) the same hops would only be repeated, so they are left out.
+    """
     spoken = max((hop.ttl for hop in hops if not hop.is_silent), default=0)
     for hop in hops:
+        if hop.ttl == loop_from:
+            yield "then", f"the same hops in turn, up to hop {hops[-1].ttl}"
+            yield from _tell_unproven(hops)
+            return
         if hop.ttl > spoken:
             yield "then", "silence"
             yield from _tell_unproven(hops)

@@ -80,6 +80,8 @@ class ProbeKind:
     """Whether a question with these options has a destination port."""
     asks_agent_port: bool = False
     """Whether an agent or node is asked at the agents' port unless another one is given."""
+    options_at_agents: tuple[tuple[str, str], ...] = ()
+    """Options of an on-demand question to an agent or node at the agents' port, unless others are given."""
     agent_port_option: str = ""
     """An option that means the agents' port where an agent or node is asked and the option is not given."""
     asks_service_name: bool = False

@@ -50,6 +50,9 @@ class Stream(Protocol):
     async def receive(self) -> bytes | Closed | Observation:
         """The next bytes; ``Closed`` at the end; ``Observation`` on a time-out."""
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        """Wait until the peer has acknowledged all that was sent; anything but None is why it has not."""
+
     def close(self) -> None:
         """Close; never fails."""
 

@@ -25,6 +25,7 @@ KINDS: dict[str, str] = {
     "http": "netprobe.probes.http",
     "icmp": "netprobe.probes.icmp",
     "idle": "netprobe.probes.idle",
+    "packets": "netprobe.probes.packets",
     "pmtu": "netprobe.probes.pmtu",
     "ports": "netprobe.probes.ports",
     "tcp": "netprobe.probes.tcp",

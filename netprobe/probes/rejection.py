@@ -28,6 +28,8 @@ _TOO_BIG = {4: ((3, 4),), 6: ((2, 0),)}
 _NO_ROUTE = {4: (3, 0), 6: (1, 0)}
 _HOST_UNREACHABLE = {4: (3, 1), 6: (1, 3)}
 _PROHIBITED = {4: (3, 13), 6: (1, 1)}
+EXPIRED = {4: (11, 0), 6: (3, 0)}
+"""Type and code where the TTL ran out (RFC 792; RFC 4443, section 3.3)."""
 _WORDS = {
     4: {
         (3, 0): "no route to the network", (3, 1): "host unreachable", (3, 2): "protocol unreachable",

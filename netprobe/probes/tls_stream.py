@@ -76,6 +76,10 @@ class SecureStream:
                 return data
             self._incoming.write(data)
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        """Wait until all that was sent is acknowledged, as the connection below does."""
+        return await self._stream.wait_acknowledged()
+
     def close(self) -> None:
         """Close; never fails."""
         self._stream.close()

@@ -5,12 +5,14 @@ router that spreads flows over several paths sends it along the same one at ever
 several paths; how many are enough is the stopping rule in :mod:`netprobe.probes.mda`. Where it wants more
 than ``MAX_FLOWS``, no more are sent, and the result says for which hop (:class:`.hops.UnprovenWidth`).
 
-What the hops said, and how it is reported, is in :mod:`netprobe.probes.hops`.
+What the hops said, and how it is reported, is in :mod:`netprobe.probes.hops`; routing loops are in
+:mod:`netprobe.probes.routing_loop`. One that goes round three times ends the trace. ``Observation.values``
+holds it for programs.
 
 Reads ``Probe.port`` (udp: 0 means 33434; tcp needs one; icmp has none), ``Probe.timeout_ns`` (the whole
 conversation) and the options ``transport`` (``udp``, ``tcp`` or ``icmp``; default udp), ``patience``
-(milliseconds for one packet, default 500), ``hops`` (the largest TTL, default 30) and ``flows`` (asked at
-least, default 6).
+(milliseconds for one packet, default 500), ``hops`` (the largest TTL, default 30), ``flows`` (asked at
+least, default 6) and ``dscp`` (:mod:`netprobe.probes.packet_options`).
 
 Rule: no socket, no clock, no randomness in here. Time arrives inside events.
 """
@@ -22,7 +24,7 @@ from typing import TypeAlias
 
 from netprobe.errors import InputError, MisuseError
 from netprobe.model.check import Probe
-from netprobe.model.outcome import NotMeasured, Reached, Refused, TimedOut, WrongPeer
+from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, TimedOut, WrongPeer
 from netprobe.model.prose import Prose
 from netprobe.model.units import SECOND_NS
 from netprobe.probes.conversation import Finish, ProbeStarted, WakeAt, Woke, patience_ms
@@ -30,6 +32,9 @@ from netprobe.probes.hops import Ended, Expired, Hop, format_hops, format_last_a
 from netprobe.probes.kind import PacketDriver, ProbeKind
 from netprobe.probes.mda import MAX_FLOWS, count_flows_needed
 from netprobe.probes.observation import Observation, make_facts
+from netprobe.probes.packet_options import DSCP, packet_options_of
+from netprobe.probes.rejection import EXPIRED
+from netprobe.probes.routing_loop import ROUNDS_TO_END, RoutingLoop, find_loop, write_loop
 
 DEFAULT_FLOWS = count_flows_needed(1)
 """Asked at every hop; more where several next hops are seen."""
@@ -102,6 +107,7 @@ def validate(probe: Probe) -> None:
     if not flows.isdecimal() or not 1 <= int(flows) <= MAX_FLOWS:
         raise InputError(f"{flows!r} is not within 1–{MAX_FLOWS}", where="options.flows")
     patience_ms(probe)
+    packet_options_of(probe)
 
 
 def begin(probe: Probe) -> Trace:
@@ -156,7 +162,8 @@ def _round_over(state: Trace, at_ns: int) -> tuple[Trace, tuple[Command, ...]]:
         return _send(replace(state, now=replace(hop, asked=enough), tries=0), more, at_ns)
     state = replace(state, hops=(*state.hops, hop))
     silent = len(state.hops) >= MAX_SILENT_HOPS and all(h.is_silent for h in state.hops[-MAX_SILENT_HOPS:])
-    if (hop.ends and not hop.senders) or silent or hop.ttl >= state.spec.max_ttl:
+    is_over = (hop.ends and not hop.senders) or silent or hop.ttl >= state.spec.max_ttl
+    if is_over or find_loop(state.hops, rounds=ROUNDS_TO_END) is not None:
         return _finish(state, is_late=False)
     return _next_hop(state, at_ns)
 
@@ -180,25 +187,43 @@ def _finish(state: Trace, *, is_late: bool) -> tuple[Trace, tuple[Command, ...]]
 
 
 def conclude(state: Trace, *, is_late: bool = False) -> Observation:
-    """Outcome of the target, and every hop as a line of facts."""
+    """Outcome of the target, and every hop as a line of facts.
+
+    Where no flow arrived and one goes round in a loop, the outcome is ``Rejected`` by the loop's first hop
+    that answers, as any packet would be: its TTL runs out there.
+    """
     ends = [ended for hop in state.hops for _, ended in hop.ends]
-    facts = make_facts(format_hops(state.hops))
+    loop = find_loop(state.hops)
+    facts = make_facts(format_hops(state.hops, loop_from=loop.first_ttl + 2 * len(loop.hops) if loop else 0))
+    values: tuple[str, ...] = ()
+    if loop is not None:
+        facts, values = (("loop", Prose(str(loop))), *facts), (write_loop(loop),)
     if not ends:
-        why = Prose("the time was up before the target answered" if is_late else "")
-        return Observation(NotMeasured(why) if why else TimedOut(state.spec.patience_ns), facts=facts,
-                    detail=why or Prose(format_last_answer(state.hops)))  # fmt: skip
+        outcome, detail = _judge_silence(state, loop, is_late=is_late)
+        return Observation(outcome, facts=facts, detail=detail, values=values)
     best = next((one for one in ends if isinstance(one.outcome, Reached | WrongPeer)), ends[0])
     arrived = isinstance(best.outcome, Reached | WrongPeer | Refused)
     rtt_ns = min(hop.rtt_ns for hop in state.hops if hop.ends and hop.rtt_ns is not None)
     outcome = Reached(rtt_ns) if arrived and not isinstance(best.outcome, WrongPeer) else best.outcome
-    return Observation(outcome, best.answered_by, best.observed_source, facts=facts)
+    return Observation(outcome, best.answered_by, best.observed_source, facts=facts, values=values)
+
+
+def _judge_silence(state: Trace, loop: RoutingLoop | None, *, is_late: bool) -> tuple[Outcome, Prose]:
+    """What it means that no flow arrived."""
+    if loop is not None:
+        sender = next(hop for hop in loop.hops if hop)
+        return Rejected(sender, *EXPIRED[6 if ":" in sender else 4]), Prose(str(loop))
+    if is_late:
+        why = Prose("the time was up before the target answered")
+        return NotMeasured(why), why
+    return TimedOut(state.spec.patience_ns), Prose(format_last_answer(state.hops))
 
 
 KIND = ProbeKind(
     name="trace",
     driver=PacketDriver(),
     validate=validate,
-    options=("transport", "patience", "hops", "flows"),
+    options=("transport", "patience", "hops", "flows", DSCP),
     default_timeout_ns=45 * SECOND_NS,
     has_port=lambda options: options.get("transport") != "icmp",
     asks_agent_port=True,

@@ -3,6 +3,7 @@
 Reads ``Probe.port``, ``Probe.size`` (whole IP packet, sent with DF; the answer has
 the same size; 0 for the smallest), ``Probe.timeout_ns`` and the option ``flow`` (1–64): each number has a
 source port of its own, so routers that spread flows over equal paths may choose another path for it.
+``dscp``, ``ttl``, ``fragments`` and ``source-port`` are those of :mod:`netprobe.probes.packet_options`.
 
 Rule: no socket, no clock, no randomness in here.
 """
@@ -14,6 +15,7 @@ from netprobe.model.check import Check, Probe, TargetKind
 from netprobe.model.outcome import Reached, TimedOut, WrongPeer
 from netprobe.probes.kind import EchoDriver, ProbeKind, VectorColumn
 from netprobe.probes.observation import Observation, judge_identity
+from netprobe.probes.packet_options import KEYS, packet_options_of, sized
 from netprobe.wire import icmp, stamp
 
 MAX_FLOW = 64
@@ -32,7 +34,9 @@ def validate(probe: Probe) -> None:
         raise InputError(f"size {probe.size} is not 0 or within {smallest}–{largest}", where="size")
     if not 1 <= probe.port <= 65535:
         raise InputError(f"port {probe.port} is not within 1–65535", where="port")
-    flow_of(probe)
+    options = packet_options_of(probe)
+    if flow_of(probe) and options.source_ports:
+        raise InputError("a flow has a source port of its own", where="options.source-port")
 
 
 def flow_of(probe: Probe) -> int:
@@ -45,10 +49,11 @@ def flow_of(probe: Probe) -> int:
 
 def payload_bytes(probe: Probe, *, version: int) -> int:
     """The UDP payload that makes a packet of the size asked for."""
-    if not probe.size:
+    size = sized(probe)
+    if not size:
         return stamp.MIN_BYTES
     header = icmp.IPV4_HEADER_BYTES if version == 4 else icmp.IPV6_HEADER_BYTES
-    return probe.size - header - _UDP_HEADER_BYTES
+    return size - header - _UDP_HEADER_BYTES
 
 
 def judge(answer: stamp.StampAnswer, check: Check, *, elapsed_ns: int) -> Observation:
@@ -84,7 +89,7 @@ KIND = ProbeKind(
     name="udp",
     driver=EchoDriver(),
     validate=validate,
-    options=("flow",),
+    options=("flow", *KEYS),
     asks_agent_port=True,
     default_for=(TargetKind.AGENT,),
     column=VectorColumn.UDP,

@@ -80,9 +80,11 @@ _ANSWER_FIELDS = struct.Struct("!4xQ4xQIQ4xB3x" "x3s2sHQII72s" "x3sHHxB2s16s" "x
 estimates and SSID. Base of a request: sequence number, timestamp. Base of an answer: timestamp, receive
 timestamp, and the repeated sequence number, timestamp and TTL of the request."""
 _TIME_AT, _TIME = 4, struct.Struct("!Q")
-URGENT = 1
-"""The hint of a request whose source waits for the answer; the hint of an answer is an MTU. Zero means no
-hint; older versions ignore hints."""
+URGENT, URGENT_IN_FRAGMENTS = 1, 3
+"""The hint of a request whose source waits for the answer, and of one whose answer may leave in fragments as
+it came; the hint of an answer is an MTU. Zero means no hint; older versions ignore hints that they do not
+know."""
+_URGENT_HINTS = frozenset((URGENT, URGENT_IN_FRAGMENTS))
 _IDENTIFIED, *_LAYOUT = b"\xfc\0\x5c", b"\2\0\x18", b"\0\x10", b"\5\0\x0c", b"\x08\0\x10"
 """Types and lengths: Identity, Location, the length of its address, Direct Measurement, HMAC."""
 _LOCATED, _SIXTEEN, _COUNTED, _SEALED = _LAYOUT
@@ -202,13 +204,16 @@ class StampAnswer(NamedTuple):
         return (held * 1_000_000_000 + (1 << 31)) >> 32 if held < _NEGATIVE else 0
 
 
-def encode_request(request: Request, *, key: bytes, size: int = MIN_BYTES) -> bytes:
-    """A test packet of *size* bytes of UDP payload."""
+def encode_request(
+    request: Request, *, key: bytes, size: int = MIN_BYTES, in_fragments: bool = False
+) -> bytes:
+    """A test packet of *size* bytes of UDP payload; *in_fragments* lets its answer be fragmented, too."""
+    hint = URGENT_IN_FRAGMENTS if in_fragments else URGENT
     check, boot, sequence, sent, count, is_urgent, asker, nonce, sent_s = request
     # fmt: off
     packed = _REQUEST.pack(
         sequence, sent, _ERROR_ESTIMATE, check % 0xFFFF + 1,
-        _PAIR_REQUESTED if asker else _REQUESTED, is_urgent and URGENT, check, boot, sequence,
+        _PAIR_REQUESTED if asker else _REQUESTED, is_urgent and hint, check, boot, sequence,
         asker, nonce, sent_s & _U32, _NOWHERE, count & _U32, _REQUEST_SEAL,
     )
     # fmt: on
@@ -236,6 +241,11 @@ def encode_answer(answer: StampAnswer, *, key: bytes, size: int = MIN_BYTES) -> 
     )
     # fmt: on
     return _seal(packed, key, size, 0)
+
+
+def may_fragment(head: bytes | memoryview) -> bool:
+    """Whether the answer to a request, which is proven, may leave in fragments."""
+    return int.from_bytes(head[HINT_OFFSET : HINT_OFFSET + 2], "big") == URGENT_IN_FRAGMENTS
 
 
 def peek_asker(data: bytes) -> bytes | None:
@@ -308,7 +318,9 @@ def decode_request(data: bytes, *, key: bytes, size: int | None = None) -> Reque
     if role == _REQUEST_ROLE:
         asker, nonce, sent_s = b"", 0, 0
     asker = asker.rstrip(b"\0")
-    return _make(Request, (check, boot, sequence, sent, sent_count, hint == URGENT, asker, nonce, sent_s))
+    return _make(
+        Request, (check, boot, sequence, sent, sent_count, hint in _URGENT_HINTS, asker, nonce, sent_s)
+    )
 
 
 def decode_answer(data: bytes, *, key: bytes, size: int | None = None) -> StampAnswer:

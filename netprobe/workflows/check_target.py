@@ -16,6 +16,7 @@ from netprobe.model.inventory import Inventory, Service
 from netprobe.model.names import AgentId, ClusterName, NodeId, NodeName, Plane
 from netprobe.probes import registry
 from netprobe.probes.kind import ProbeKind
+from netprobe.probes.packet_options import packet_options_of
 
 _LAYERS = {
     TargetKind.AGENT: Layer.POD,
@@ -40,7 +41,8 @@ class CheckRequest:
     version: int | None = None
     """4 or 6."""
     options: tuple[tuple[str, str], ...] = ()
-    count: int = 1
+    count: int | None = None
+    """None: once, or once from each of the source ports that the options name."""
 
 
 def find_source(inventory: Inventory, text: str) -> AgentId:
@@ -72,7 +74,8 @@ def make_check(inventory: Inventory, source: str, target: str, wanted: CheckRequ
             sorted({**_options(inventory, aim, kind, wanted.port), **dict(wanted.options)}.items())
         ),
     )
-    return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], wanted.count)
+    count = wanted.count or len(packet_options_of(probe).source_ports) or 1
+    return Check(check_id(agent, aim, probe), agent, aim, probe, _LAYERS[aim.kind], count)
 
 
 def find_default_kind(target: TargetKind) -> ProbeKind:
@@ -137,6 +140,15 @@ def _addressed(inventory: Inventory, text: str) -> Iterator[Target]:
         yield Target(TargetKind.OUTSIDE, str(address), str(address))
 
 
+def find_owner(inventory: Inventory, address: str) -> str:
+    """The node that has *address*, as ``cluster/node``; empty where the inventory knows none."""
+    for cluster in inventory.clusters:
+        for node in cluster.nodes:
+            if address in {*node.host_addresses, *node.outer_addresses, *node.pod_addresses}:
+                return f"{cluster.name}/{node.name}"
+    return ""
+
+
 def _everything(inventory: Inventory) -> Iterator[Target]:
     for cluster in inventory.clusters:
         for node in cluster.nodes:
@@ -171,7 +183,8 @@ def _options(inventory: Inventory, aim: Target, kind: ProbeKind, port: int | Non
     is_at_agents = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and port != inventory.agent_port
     if kind.agent_port_option and is_at_agents:
         return {kind.agent_port_option: str(inventory.agent_port)}
-    return {}
+    is_agents_own = aim.kind in {TargetKind.AGENT, TargetKind.NODE} and port in {None, inventory.agent_port}
+    return dict(kind.options_at_agents) if is_agents_own else {}
 
 
 def _name(inventory: Inventory, aim: Target, kind: ProbeKind) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from netprobe.model.outcome import Reached, Rejected, TimedOut
 from netprobe.probes.mda import count_flows_needed
+from netprobe.probes.routing_loop import read_loop
 from netprobe.wire.messages import CheckAnswer
 from tests.facts import texts
 from tests.lab import agents
@@ -199,6 +200,26 @@ def test_a_silent_drop_is_behind_the_last_hop_that_spoke(scene: Scene, address: 
     # Linux sends all echoes of two addresses one way; which one, its hash decides again at every boot.
     spoke = S3[address] if transport == "icmp" else (", ".join(S3[address]),)
     assert str(answer.details[0].words) in {f"silence behind hop 3 ({one})" for one in spoke}
+
+
+@BOTH
+@TRANSPORTS
+def test_a_loop_is_named_by_its_two_routers(scene: Scene, address: str, transport: str) -> None:
+    """s sends what is for b back to x, which knows no other way than s."""
+    towards_x = {B4: "10.4.0.1", B6: "fd00:4::1"}[address]
+    scene.s.ip(f"route add {address} via {towards_x}\n")
+    try:
+        answer = scene.ask(address, transport=transport)
+    finally:
+        scene.s.ip(f"route del {address} via {towards_x}\n")
+    loop = read_loop(answer.details[0].values)
+    assert loop is not None, answer
+    assert len(loop.hops) == 2, loop
+    assert str(answer.details[0].words).startswith("routing loop between "), answer
+    assert isinstance(answer.outcomes[0], Rejected), answer
+    expired = (11, 0) if address == B4 else (3, 0)
+    assert (answer.outcomes[0].icmp_type, answer.outcomes[0].icmp_code) == expired
+    assert "silence" not in str(answer.details[0]), answer
 
 
 @BOTH

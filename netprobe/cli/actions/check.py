@@ -5,33 +5,43 @@ from __future__ import annotations
 import asyncio
 import getpass
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from netprobe.bus.operator import ask_check
+from netprobe.cli.actions.check_series import count_duplicated, describe_series, describe_source_ports
 from netprobe.cli.actions.output import print_document
 from netprobe.cli.options.source import Source
+from netprobe.craft.registry import CRAFT_KINDS, find_craft_kind
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.echo import echo
 from netprobe.errors import BusAwayError, InputError, SystemRefusedError
-from netprobe.model.check import Check
+from netprobe.model.check import Check, check_id
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, Plane
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused, Rejected, WrongPeer
+from netprobe.model.prose import Prose
 from netprobe.model.ssh import SshAccess
 from netprobe.probes import registry
 from netprobe.probes.observation import describe
+from netprobe.probes.packet_options import KEYS, without_packet_options
 from netprobe.probes.rejection import name_rejection
+from netprobe.probes.repeats import count_answers
+from netprobe.probes.routing_loop import read_loop
 from netprobe.render.documents.snapshot import Document
-from netprobe.render.labels import duration
+from netprobe.render.labels import begin_large, duration
 from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.documents import write_document
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
-from netprobe.workflows.check_target import CheckRequest, make_check
+from netprobe.workflows.check_target import CheckRequest, find_owner, make_check
 from netprobe.workflows.on_demand import patience_s
+
+if TYPE_CHECKING:
+    from netprobe.craft.kind import CraftKind
 
 _WIDTH = 80
 
@@ -41,7 +51,17 @@ def run_check(
 ) -> int:
     """Run the check, by the agent or over SSH, and print the answer; the exit code of the command."""
     inventory = load_inventory(path) if path else source.load().inventory
+    pcap, packet = asked.pop("pcap", None), asked.pop("packet", None)
     wanted = _read_request(asked)
+    kind = _find_craft(wanted, packet)
+    if kind is not None:
+        if path is not None:
+            raise InputError(f"{kind.name} needs an agent", where="--inventory")
+        return _run_crafted(source, inventory, asker, target, wanted, kind, pcap=pcap, form=form)
+    if pcap is not None:
+        known = f"--packet, {', '.join(sorted(CRAFT_KINDS))}"
+        what = f"the agent builds the packets of {wanted.kind or 'this kind'}, so they are not known here"
+        raise InputError(f"{what}; known are those of {known}", where="--pcap")
     question = make_check(inventory, asker, target, wanted)
     registry.validate(question.probe)
     try:
@@ -52,12 +72,40 @@ def run_check(
         answer = None
     if answer is None:
         question, answer = _ask_over_ssh(inventory, asker, target, wanted)
+    plain = None if path else _ask_with_default_header(source, question, answer)
     if form == "table":
-        echo("\n".join(describe_answer(question, answer)))
+        told = (*describe_answer(question, answer), *describe_loop(inventory, answer))
+        echo("\n".join((*told, *describe_comparison(question, plain))))
     else:
-        told = document(question, answer)
-        print_document(write_document(told) if form == "yaml" else _as_json(told))
+        made = document(question, answer, plain)
+        print_document(write_document(made) if form == "yaml" else _as_json(made))
     return exit_code(answer)
+
+
+def _find_craft(wanted: CheckRequest, packet: object) -> CraftKind | None:
+    """The crafted kind that is asked for; None where it is a kind of the agent's own."""
+    if isinstance(packet, str):
+        from netprobe.craft.packet_question import make_packet_kind  # noqa: PLC0415 - Scapy, where it is asked for
+
+        if wanted.kind is not None:
+            raise InputError("takes the place of --probe", where="--packet")
+        return make_packet_kind(packet)
+    return find_craft_kind(wanted.kind) if wanted.kind else None
+
+
+def _run_crafted(
+    source: Source, inventory: Inventory, asker: str, target: str, wanted: CheckRequest, kind: CraftKind, *,
+    pcap: object, form: str,
+) -> int:  # fmt: skip
+    from netprobe.cli.actions.check_crafted import run_crafted  # noqa: PLC0415
+
+    writers: dict[str, Callable[[Document], str]] = {"yaml": write_document, "json": _as_json}
+    return run_crafted(
+        inventory, asker, target, wanted, kind,
+        ask=lambda check: asyncio.run(_ask(source, check)),
+        pcap=pcap if isinstance(pcap, Path) else None,
+        write=None if form == "table" else writers[form],
+    )  # fmt: skip
 
 
 def _read_request(asked: dict[str, object]) -> CheckRequest:
@@ -70,6 +118,16 @@ def _read_request(asked: dict[str, object]) -> CheckRequest:
             raise InputError(f"{text!r} is not KEY=VALUE", where="--option")
         options.append((key, value))
     return msgspec.convert({**asked, "options": tuple(options)}, CheckRequest)
+
+
+def _ask_with_default_header(source: Source, question: Check, answer: CheckAnswer) -> CheckAnswer | None:
+    """The same question without what it says about the packets' headers, where that may be why it fails."""
+    options = without_packet_options(question.probe)
+    if options == question.probe.options or exit_code(answer) != 1:
+        return None
+    probe = replace(question.probe, options=options)
+    number = check_id(question.source, question.target, probe)
+    return asyncio.run(_ask(source, replace(question, id=number, probe=probe)))
 
 
 async def _ask(source: Source, question: Check) -> CheckAnswer:
@@ -115,18 +173,18 @@ def _user() -> str:
 
 
 def exit_code(answer: CheckAnswer) -> int:
-    """0 reached, 1 not, 2 where the agent itself could not ask."""
-    outcome = answer.outcomes[0]
-    if isinstance(outcome, NotMeasured):
+    """0 reached every time, 1 not, 2 where the agent itself could not ask."""
+    measured = [outcome for outcome in answer.outcomes if not isinstance(outcome, NotMeasured)]
+    if not measured:
         return 2
-    return 0 if isinstance(outcome, Reached) else 1
+    return 0 if all(isinstance(outcome, Reached) for outcome in measured) else 1
 
 
 def describe_answer(question: Check, answer: CheckAnswer) -> Iterator[str]:
     """One sentence, then what else is known, at 80 columns."""
     detail = answer.details[0] if answer.details else OutcomeDetail()
-    yield from textwrap.wrap(_sentence(question, answer.outcomes[0], detail), _WIDTH)
-    rows = list(_rows(question.probe.kind, answer.outcomes[0], detail))
+    yield from textwrap.wrap(_sentence(question, answer), _WIDTH)
+    rows = [*_rows(question.probe.kind, answer.outcomes[0], detail), *describe_source_ports(answer)]
     wide = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         lines = textwrap.wrap(text, _WIDTH - wide - 4) or [""]
@@ -134,7 +192,37 @@ def describe_answer(question: Check, answer: CheckAnswer) -> Iterator[str]:
         yield from (" " * (wide + 4) + line for line in lines[1:])
 
 
-def _sentence(question: Check, outcome: Outcome, detail: OutcomeDetail) -> str:
+def describe_loop(inventory: Inventory, answer: CheckAnswer) -> Iterator[str]:
+    """The nodes of a routing loop by their names, where the inventory knows their addresses."""
+    loop = read_loop(answer.details[0].values) if answer.details else None
+    owners = [find_owner(inventory, hop) or hop for hop in loop.hops] if loop else []
+    if loop and any(owner != hop for owner, hop in zip(owners, loop.hops, strict=True)):
+        yield from textwrap.wrap(str(begin_large(Prose(f"{replace(loop, hops=tuple(owners))}."))), _WIDTH)
+
+
+def describe_comparison(question: Check, plain: CheckAnswer | None) -> Iterator[str]:
+    """What the same question with the default header says; nothing where it was not asked."""
+    if plain is None:
+        return
+    left_out = [f"{key}={value}" for key, value in question.probe.options if key in KEYS]
+    yield from textwrap.wrap(f"Without {' '.join(left_out)}: {_say(plain)}.", _WIDTH)
+
+
+def _say(answer: CheckAnswer) -> str:
+    """All outcomes in a few words."""
+    if len(answer.outcomes) > 1:
+        return describe_series(answer)
+    detail = answer.details[0] if answer.details else OutcomeDetail()
+    again = count_answers(detail.values)
+    verdict = _verdict(answer.outcomes[0], detail)
+    return (
+        f"{verdict}, {count_duplicated(answer)} duplicated (it was answered {again} times)"
+        if again > 1
+        else verdict
+    )
+
+
+def _sentence(question: Check, answer: CheckAnswer) -> str:
     probe, target = question.probe, question.target
     how = probe.kind + (" inside TLS" if probe.option("tls") == "yes" else "")
     how += f" over {probe.option('transport').upper()}" if probe.option("transport") else ""
@@ -142,7 +230,9 @@ def _sentence(question: Check, outcome: Outcome, detail: OutcomeDetail) -> str:
     how += f", {probe.size} bytes" if probe.size else ""
     where = target.name if target.name == target.address else f"{target.name} ({target.address})"
     about = f" for {probe.name}" if probe.kind == "dns" else ""
-    return f"{question.source} asked {where}{about} by {how}: {_verdict(outcome, detail)}."
+    asked = [f"{key} {value}" for key, value in probe.options if key in KEYS]
+    how += f", {', '.join(asked)}" if asked else ""
+    return f"{question.source} asked {where}{about} by {how}: {_say(answer)}."
 
 
 def _verdict(outcome: Outcome, detail: OutcomeDetail) -> str:
@@ -171,8 +261,11 @@ def _rows(kind: str, outcome: Outcome, detail: OutcomeDetail) -> Iterator[tuple[
     yield from describe_facts(kind, detail)
 
 
-def document(question: Check, answer: CheckAnswer) -> Document:
+def document(question: Check, answer: CheckAnswer, plain: CheckAnswer | None = None) -> Document:
     """The same for machines; durations in nanoseconds."""
+    compared = (
+        {"with_default_header": [_outcome(plain, at) for at in range(len(plain.outcomes))]} if plain else {}
+    )
     return {
         "schema": "netprobe/check",
         "version": 1,
@@ -184,6 +277,7 @@ def document(question: Check, answer: CheckAnswer) -> Document:
                   "timeout_ns": question.probe.timeout_ns, "options": dict(question.probe.options)},
         "reached": exit_code(answer) == 0,
         "outcomes": [_outcome(answer, index) for index in range(len(answer.outcomes))],
+        **compared,
     }  # fmt: skip
 
 
@@ -198,6 +292,7 @@ def _outcome(answer: CheckAnswer, index: int) -> Document:
         "observed_source": detail.observed_source or None,
         "phases_ns": dict(detail.phases_ns),
         "facts": dict(detail.facts),
+        **({"values": list(detail.values)} if detail.values else {}),
     }
 
 

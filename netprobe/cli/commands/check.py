@@ -16,9 +16,10 @@ from netprobe.cli.options.source import Source, source_options
 
 
 def _probe_kinds() -> Iterable[str]:
+    from netprobe.craft.registry import CRAFT_KINDS
     from netprobe.probes.registry import KINDS
 
-    return sorted(KINDS)
+    return sorted({*KINDS, *CRAFT_KINDS})
 
 
 @click.command()
@@ -35,6 +36,12 @@ def _probe_kinds() -> Iterable[str]:
               help="Seconds to wait for the answer.")  # fmt: skip
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE",
               help="A further parameter of the kind; may be repeated.")  # fmt: skip
+@click.option("--count", type=click.IntRange(1, 100), metavar="N",
+              help="Ask N times; by default once, or once from each source port.")  # fmt: skip
+@click.option("--packet", metavar="LAYERS",
+              help="Send this packet, such as 'IP()/UDP(dport=53)', and show what answers.")  # fmt: skip
+@click.option("--pcap", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write what was sent and heard as pcapng: --packet and the kinds of VPNs.")  # fmt: skip
 @click.option("-4", "version", flag_value=4, type=int, help="Use IPv4.")
 @click.option("-6", "version", flag_value=6, type=int, help="Use IPv6.")
 @form_option

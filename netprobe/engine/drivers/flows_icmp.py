@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.engine.clock import Clock
-from netprobe.engine.drivers.flows_udp import Heard, heard_of, send_at
+from netprobe.engine.drivers.flows_udp import Heard, heard_of, send_at, walk_options_of
 from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
 from netprobe.engine.drivers.readable import ReadableSocket
+from netprobe.engine.packet_header import mark_connection
 from netprobe.engine.sockets import family_of, prepare, receive, receive_errors, version_of
 from netprobe.errors import RemoteFormatError
 from netprobe.model.check import Check
@@ -55,6 +56,8 @@ class IcmpFlows:
         self._key, self._boot = key, boot
         self._version = version_of(check.target.address)
         self._quotes = IcmpQuoteReader(check.target.address, readable, replies=True)
+        if self._quotes.sock is not None:
+            mark_connection(self._quotes.sock, walk_options_of(check))
         self._pings: dict[int, socket.socket] = {}
         """Flow to its ping socket; empty with NET_RAW."""
         self._out: dict[int, _IcmpProbe] = {}
@@ -131,6 +134,7 @@ class IcmpFlows:
         family = family_of(self._check.target.address)
         sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, protocol)
         prepare(sock, errors=True)
+        mark_connection(sock, walk_options_of(self._check))
         self._readable.add(sock)
         self._pings[flow] = sock
         return sock

@@ -18,9 +18,11 @@ from netprobe.engine.drivers.flows_udp import (
     Ports,
     heard_of,
     set_ttl,
+    walk_options_of,
 )
 from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
 from netprobe.engine.drivers.readable import ReadableSocket
+from netprobe.engine.packet_header import mark_connection
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Outcome, Reached, Refused
@@ -110,6 +112,7 @@ class TcpFlows:
             prepare(sock, errors=True)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            mark_connection(sock, walk_options_of(self._check))
             set_ttl(sock, ttl)
             sock.bind(("::" if self._version == 6 else "0.0.0.0", self._sources.get(flow, 0)))  # noqa: S104
         except OSError:

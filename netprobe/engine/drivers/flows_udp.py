@@ -16,6 +16,7 @@ from typing import Protocol
 from netprobe.engine.clock import Clock
 from netprobe.engine.drivers.icmp_quotes import IcmpQuoteReader
 from netprobe.engine.drivers.readable import ReadableSocket
+from netprobe.engine.packet_header import mark_connection
 from netprobe.engine.sockets import (
     IP_TTL,
     Datagram,
@@ -32,13 +33,13 @@ from netprobe.model.outcome import NotMeasured, Outcome
 from netprobe.model.prose import Prose
 from netprobe.probes import hops
 from netprobe.probes.observation import judge_identity
-from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
+from netprobe.probes.packet_options import PacketOptions, packet_options_of
+from netprobe.probes.rejection import EXPIRED, IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import stamp
 from netprobe.wire.icmp import PROTOCOL_UDP, Quote
 from netprobe.wire.paris import Sent, find_rewritten
 
 IPV6_UNICAST_HOPS, IPV6_AUTOFLOWLABEL = 16, 70
-_EXPIRED = {4: (11, 0), 6: (3, 0)}
 Heard = hops.Expired | hops.Ended
 Ports = Callable[[int], int]
 """Flow to its destination port."""
@@ -162,6 +163,7 @@ class UdpFlows:
     def _open(self, flow: int) -> socket.socket:
         sock = open_udp(family_of(self._check.target.address))
         prepare(sock, errors=True)
+        mark_connection(sock, walk_options_of(self._check))
         self._readable.add(sock)
         self._socks[flow] = sock
         return sock
@@ -171,7 +173,7 @@ def heard_of(
     error: IcmpError, check: Check, flow: int, ttl: int, now_ns: int, rewritten: tuple[str, ...] = ()
 ) -> Heard:
     """What an ICMP error means for a walk: the TTL ran out, or the packet got as far as it can."""
-    if (error.icmp_type, error.icmp_code) != _EXPIRED[error.version]:
+    if (error.icmp_type, error.icmp_code) != EXPIRED[error.version]:
         outcome = outcome_of_icmp(error, check, rtt_ns=1)
         return hops.Ended(flow, ttl, outcome, now_ns, rewritten=rewritten)
     if (
@@ -179,6 +181,11 @@ def heard_of(
     ):  # a target does not forward, so another device speaks in its name
         rewritten = (*rewritten, "it speaks in the target's name")
     return hops.Expired(flow, ttl, error.sender, now_ns, rewritten)
+
+
+def walk_options_of(check: Check) -> PacketOptions:
+    """What the packets of a walk have in their headers beside the TTL, which is the walk's own."""
+    return PacketOptions(packet_options_of(check.probe).dscp)
 
 
 def send_at(ttl: int, sock: socket.socket, packet: bytes, address: tuple[str, int]) -> OSError | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import socket
+import struct
+import termios
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from netprobe.engine.packet_header import mark_connection
 from netprobe.engine.sockets import family_of, prepare, receive_errors, version_of
 from netprobe.model.check import Check
 from netprobe.model.outcome import NotMeasured, Refused, TimedOut
@@ -18,6 +22,7 @@ from netprobe.model.prose import Prose
 from netprobe.probes.name_resolution import parse_resolvers
 from netprobe.probes.net import Closed, Resolvers
 from netprobe.probes.observation import Observation
+from netprobe.probes.packet_options import PacketOptions, packet_options_of
 from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
 
 T = TypeVar("T")
@@ -28,7 +33,9 @@ _RESOLV_CONF = Path("/etc/resolv.conf")
 class StreamNet:
     """One probe's sockets; everything ends at its deadline."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, *, turn: int = 0) -> None:
+        """*turn* is the number of the probe: with a range of source ports, each takes the next one."""
+        self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._deadline_s = self._began_s + check.probe.timeout_ns / 1e9
@@ -90,9 +97,21 @@ class StreamNet:
         try:
             sock = socket.socket(family_of(check.target.address), kind | socket.SOCK_CLOEXEC)
             prepare(sock, errors=True)
+            if check.probe.options:
+                self._mark(sock, packet_options_of(check.probe))
         except OSError as error:
             return None, Observation(NotMeasured(Prose(f"no socket: {error.strerror}")))
         return sock, Observation(NotMeasured(Prose("no socket")))
+
+    def _mark(self, sock: socket.socket, options: PacketOptions) -> None:
+        """Give a socket the header and the source port that the question names."""
+        mark_connection(sock, options)
+        port = options.source_port(self._turn)
+        if port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # The next question may have the same port at once: a reset leaves no TIME-WAIT (RFC 9293).
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", port))  # noqa: S104
 
     @asynccontextmanager
     async def _closing(self, sock: socket.socket) -> AsyncIterator[None]:
@@ -121,6 +140,8 @@ class StreamNet:
         return observe_send_error(error, check, version=version)
 
 
+_LOOK_AGAIN_S = 0.005
+"""Nothing wakes a process when its data is acknowledged."""
 _THEN_SILENCE = Prose("connected, then silence")
 
 
@@ -154,6 +175,18 @@ class TcpStream:
         except OSError:
             return Closed(reset=True)
         return data or Closed()
+
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        """Wait until the peer's TCP has acknowledged all that was sent (SIOCOUTQ, tcp(7))."""
+        while True:
+            if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                return Closed(reset=True)
+            left = struct.unpack("i", fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+            if not left:
+                return None
+            if self._loop.time() >= self._deadline_s:
+                return Observation(TimedOut(self._check.probe.timeout_ns), detail=_THEN_SILENCE)
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def close(self) -> None:
         """Close; never fails."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from netprobe.engine.clock import Clock
 from netprobe.engine.inflight import InFlightTable, IntervalProbes, PendingProbe
 from netprobe.engine.keyring import Keyring
+from netprobe.engine.packet_header import send_packet
 from netprobe.engine.sockets import (
     Datagram,
     attach_filter,
@@ -33,6 +34,7 @@ from netprobe.model.outcome import NotMeasured, Reached
 from netprobe.model.prose import Prose
 from netprobe.probes import icmp as probe_icmp
 from netprobe.probes.observation import Observation
+from netprobe.probes.packet_options import packet_options_of
 from netprobe.probes.rejection import IcmpError, observe_send_error, outcome_of_icmp
 from netprobe.wire import icmp
 
@@ -127,9 +129,10 @@ class IcmpEcho:
     def _send_past_old_errors(self, own: _Socket, packet: bytes, probe: PendingProbe) -> OSError | None:
         """Send; what the socket still holds from earlier or from this very sending is read first."""
         error: OSError | None = None
+        options = packet_options_of(probe.check.probe)
         for _ in range(4):
             try:
-                own.sock.sendto(packet, (probe.check.target.address, 0))
+                send_packet(own.sock, packet, (probe.check.target.address, 0), options)
             except OSError as caught:
                 error = caught
             else:
@@ -181,6 +184,8 @@ class IcmpEcho:
         echo = icmp.decode_echo(message, version=own.version)
         cookie = icmp.decode_cookie(echo.data, key=self.keys.own)
         probe = self.in_flight.find(cookie.check, cookie.sequence) if cookie.boot == self.boot else None
+        if probe is None and cookie.boot == self.boot:
+            self.in_flight.record_repeat(cookie.check, cookie.sequence, source=datagram.source)
         if probe is None or probe.check.target.address != datagram.source:
             return
         arrived_ns = self.clock.arrival_ns(datagram.received_ns, since_ns=self._drained_ns)

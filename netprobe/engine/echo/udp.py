@@ -20,6 +20,7 @@ from typing import NamedTuple
 from netprobe.engine.clock import Clock
 from netprobe.engine.inflight import InFlightTable, IntervalProbes, PendingProbe
 from netprobe.engine.keyring import Keyring, key_name_of
+from netprobe.engine.packet_header import send_packet
 from netprobe.engine.recvmmsg import BatchReceiver, Packet
 from netprobe.engine.schedule import TICK_NS
 from netprobe.engine.sockets import (
@@ -39,7 +40,9 @@ from netprobe.model.outcome import NotMeasured
 from netprobe.model.prose import Prose
 from netprobe.probes import udp
 from netprobe.probes.observation import Observation
+from netprobe.probes.packet_options import PacketOptions, packet_options_of
 from netprobe.probes.rejection import observe_send_error, outcome_of_icmp
+from netprobe.probes.repeats import write_source_port
 from netprobe.wire import stamp
 
 _LINGER_NS = TICK_NS + 50_000_000
@@ -61,6 +64,9 @@ class _CheckRoute(NamedTuple):
     """Who we are to the target; empty with the key of a whole fleet."""
     name: str
     """Whose key it is."""
+    is_translated: bool
+    """Whether the answer may come from any address: a service's is translated."""
+    options: PacketOptions
 
 
 @dataclass(slots=True)
@@ -130,21 +136,26 @@ class UdpEcho:
             check.id, self.boot, number, 0, number, is_urgent, asker, nonce, sealed_s if asker else 0,
         ))
         # fmt: on
-        packet = stamp.encode_request(request, key=key, size=route.payload_bytes)
+        packet = stamp.encode_request(
+            request, key=key, size=route.payload_bytes, in_fragments=route.options.in_fragments
+        )
         return probe, route, bytearray(packet)
 
     def _send(self, probe: PendingProbe, route: _CheckRoute, packet: bytearray) -> None:
         sock = (self._sockets.get(route.socket) if route.socket is not None else None) or self._open_for(
-            route
+            route, probe
         )
         probe.sent_ns = self.clock.mono_ns()
         if sock is None:
-            why = NotMeasured(Prose("this host has no such address family"))
+            port = route.options.source_port(probe.sequence - 1)
+            why = NotMeasured(
+                Prose(f"source port {port} is taken" if port else "this host has no such address family")
+            )
             self.in_flight.cancel(probe, Observation(why))
             return
         stamp.mark(packet, at_ns=self.clock.wall_ns())
         try:
-            sock.sendto(packet, route.destination)
+            send_packet(sock, packet, route.destination, route.options)
         except OSError as error:
             self._send_again(sock, packet, probe, route, error)
 
@@ -163,17 +174,20 @@ class UdpEcho:
                 sock.close()
         self._drained_ns = began_ns
 
-    def _open_one(self, family: socket.AddressFamily) -> socket.socket:
-        sock = open_udp(family, details=False)
+    def _open_one(self, family: socket.AddressFamily, *, port: int = 0) -> socket.socket:
+        sock = open_udp(family, port=port, details=False, is_shared=bool(port))
         prepare(sock, errors=True)
         return sock
 
-    def _open_for(self, route: _CheckRoute) -> socket.socket | None:
+    def _open_for(self, route: _CheckRoute, probe: PendingProbe) -> socket.socket | None:
         """A socket of its own for this probe, or the one of a flow that is asked for the first time."""
         if (route.family, 0) not in self._sockets:
             return None
+        port = route.options.source_port(probe.sequence - 1)
+        if port:
+            probe.values = (write_source_port(port),)
         try:
-            sock = self._open_one(socket.AddressFamily(route.family))
+            sock = self._open_one(socket.AddressFamily(route.family), port=port)
         except OSError:
             return None
         if route.socket is None:
@@ -198,7 +212,7 @@ class UdpEcho:
             if not found:
                 break
             try:
-                sock.sendto(packet, route.destination)
+                send_packet(sock, packet, route.destination, route.options)
             except OSError as caught:
                 error = caught
             else:
@@ -236,11 +250,12 @@ class UdpEcho:
     ) -> None:
         probe = self.in_flight.find(answer.check, answer.sequence)
         if probe is None:
+            self.in_flight.record_repeat(answer.check, answer.sequence, source=sender[0])
             return
         if answer.nonce and not answer.is_astray:
             self.keys.nonces[route.name] = answer.nonce
         seen = udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
-        if sender == route.destination or route.socket is None:
+        if sender == route.destination or route.is_translated:
             self.in_flight.record_response(probe, seen)
         else:
             self.in_flight.record_elsewhere(probe, udp.judge_elsewhere(seen, probe.check, source=sender[0]))
@@ -266,15 +281,20 @@ class UdpEcho:
     def _route_of(self, check: Check) -> _CheckRoute:
         address, probe = check.target.address, check.probe
         family, seal = int(family_of(address)), self.keys.seal_for(check)
+        is_translated = check.target.kind is TargetKind.SERVICE
+        options = packet_options_of(probe)
+        has_own = is_translated or options.source_ports
         return _CheckRoute(
             check=check,
             destination=(address, probe.port),
             payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
             family=family,
-            socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
+            socket=None if has_own else (family, udp.flow_of(probe)),
             key=seal.key,
             asker=seal.asker,
             name=key_name_of(check.target) or "",
+            is_translated=is_translated,
+            options=options,
         )
 
     def _take_error(self, report: Reported) -> None:

@@ -18,6 +18,7 @@ their requests urgent, that socket is not watched until the next tick, so that t
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 
 from netprobe.engine.clock import Clock
 from netprobe.engine.keyring import Keyring
+from netprobe.engine.packet_header import fragmented
 from netprobe.engine.recvmmsg import BatchReceiver, Packet
 from netprobe.engine.responder.identity_http import MAX_CONNECTIONS, MAX_REQUEST_BYTES, IdentityServer
 from netprobe.engine.responder.reflector import Arrival, Reflector
@@ -42,7 +44,7 @@ from netprobe.engine.sockets import (
 from netprobe.errors import SystemRefusedError
 from netprobe.probes.rejection import reported_mtu
 from netprobe.wire import stamp
-from netprobe.wire.stamp import HINT_OFFSET, URGENT
+from netprobe.wire.stamp import HINT_OFFSET, URGENT, URGENT_IN_FRAGMENTS, may_fragment
 
 MAX_ANSWERS_PER_S = 20_000
 MAX_ASTRAY_PER_S = 100
@@ -53,7 +55,10 @@ BUSY_SHARE, QUIET_SHARE = 0.5, 0.15
 _LEAST_GATHER_NS = 4_000_000
 LISTEN_NS = 3_000_000_000
 """How long after an urgent request we listen for errors about our answers."""
-_URGENT_FIRST = ((0x28, 0, 0, HINT_OFFSET), (0x15, 0, 1, URGENT), (0x06, 0, 0, 1), (0x06, 0, 0, 0))
+_URGENT_FIRST = (
+    (0x28, 0, 0, HINT_OFFSET), (0x15, 1, 0, URGENT), (0x15, 0, 1, URGENT_IN_FRAGMENTS),
+    (0x06, 0, 0, 1), (0x06, 0, 0, 0),
+)  # fmt: skip
 """A classic BPF program that names the socket for a packet (``SO_ATTACH_REUSEPORT_CBPF``): load 16 bits,
 compare, return the number. Where it is not understood, both sockets get some of all packets, and all are
 answered."""
@@ -272,7 +277,11 @@ class Responder:
         for _ in _TWICE if self._listens_until_ns else _ONCE:
             try:
                 sock.sendmsg((answer,), control, 0, sender)
-            except OSError:  # an error of an earlier answer is raised by the next
+            except OSError as error:  # an error of an earlier answer is raised by the next
+                if error.errno == errno.EMSGSIZE and may_fragment(packet.head):
+                    with suppress(OSError), fragmented(sock):
+                        sock.sendmsg((answer,), control, 0, sender)
+                        return
                 continue
             return
         self.refused += 1

@@ -9,8 +9,9 @@ from netprobe.model.check import Check, Plan, Probe
 from netprobe.model.outcome import Reached
 from netprobe.model.prose import Prose
 from netprobe.probes.observation import Observation, make_facts
+from netprobe.probes.packets import write_payloads
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Refusal
-from netprobe_agent.questions import QuestionHandler, is_allowed, parse_allowed
+from netprobe_agent.questions import QuestionHandler, is_allowed, parse_allowed, parse_protocols
 from tests.unit.probes.questions import ASKER, make_check
 
 PLAN = Plan(ASKER, 1, (make_check(Probe("icmp"), address="10.0.0.2"),), 1_000_000_000, b"k",
@@ -50,3 +51,45 @@ async def test_a_question_that_cannot_be_asked_is_declined_in_one_line() -> None
 
     reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(PLAN.checks[0]))
     assert reply == Declined(ASKER, Prose("probe.port: port 0 is not within 1–65535"), Refusal.NOT_ASKABLE)
+
+
+@pytest.mark.parametrize(
+    ("told", "declined"),
+    [("all", False), ("udp,gre", False), ("none", True), ("icmp", True)],
+)
+async def test_packets_of_an_asker_are_sent_only_of_allowed_protocols_and_logged(
+    told: str, declined: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[Check] = []
+
+    async def ask(check: Check) -> tuple[Observation, ...]:
+        asked.append(check)
+        return (Observation(Reached(7)),)
+
+    caplog.set_level("INFO", logger="netprobe_agent.questions")
+    check = make_check(
+        Probe("packets", 500, options=(("send", write_payloads([b"abc"])),)), address="10.0.0.2"
+    )
+    handler = QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN, protocols=parse_protocols(told))
+    reply = await handler.answer(CheckQuestion(check, "ann"))
+    assert isinstance(reply, Declined) is declined
+    assert len(asked) == (not declined)
+    assert "1 packets of udp, 3 bytes, to 10.0.0.2" in caplog.text
+    assert "question by 'ann': packets to 10.0.0.2: " in caplog.text
+
+
+async def test_packets_to_an_address_outside_the_allow_list_are_declined() -> None:
+    async def ask(check: Check) -> tuple[Observation, ...]:
+        raise AssertionError
+
+    check = make_check(
+        Probe("packets", 500, options=(("send", write_payloads([b"abc"])),)), address="10.0.0.4"
+    )
+    reply = await QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN).answer(CheckQuestion(check))
+    assert isinstance(reply, Declined)
+    assert reply.refusal is Refusal.NOT_ALLOWED
+
+
+def test_a_protocol_that_no_packet_has_is_one_error() -> None:
+    with pytest.raises(InputError, match=r"^--packets: 'ospf' is not all, none or one of icmp, "):
+        parse_protocols("udp,ospf")

@@ -89,6 +89,9 @@ class HealthServer:
     async def receive(self) -> bytes | Closed | Observation:
         return self.lines.pop(0) if self.lines else self._h2.data_to_send() or SILENCE
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return None
+
     def close(self) -> None:
         self.is_closed = True
 

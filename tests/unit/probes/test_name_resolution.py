@@ -72,6 +72,9 @@ class ResolverNet:
     async def receive(self) -> bytes | Closed | Observation:
         return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return None
+
     def close(self) -> None:
         """Nothing is open."""
 

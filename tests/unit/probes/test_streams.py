@@ -74,6 +74,9 @@ class Script:
     async def receive(self) -> bytes | Closed | Observation:
         return self.lines.pop(0) if self.lines else SILENCE
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return next((line for line in self.lines if not isinstance(line, bytes)), None)
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -225,3 +228,27 @@ async def test_what_a_server_says_and_which_server_said_it_are_told(transport: s
     seen = await probe_dns.ask(dns_check(transport=transport), StreamDnsServer(right))
     told = f"10.0.0.2 port 53, over {transport.upper()}"
     assert texts(seen.facts) == {"records": "10.0.0.9", "server": told}
+
+
+async def dial_with_data(data: str, *lines: bytes | Closed | Observation) -> Observation:
+    probe = Probe("tcp", port=9771, options=(("data", data),))
+    return await tcp.ask(make_check(probe), Script(list(lines)))
+
+
+async def test_a_connection_that_carries_nothing_is_silence_with_its_connect_phase() -> None:
+    for data in ("ack", "answer"):
+        seen = await dial_with_data(data, SILENCE)
+        assert isinstance(seen.outcome, TimedOut)
+        assert [name for name, _ in seen.phases_ns] == ["connect"]
+
+
+async def test_data_that_passed_is_a_phase_of_its_own() -> None:
+    for data in ("ack", "answer"):
+        seen = await dial_with_data(data, b"HTTP/1.1 200 OK")
+        assert isinstance(seen.outcome, Reached)
+        assert [name for name, _ in seen.phases_ns] == ["connect", "data"]
+
+
+async def test_a_reset_of_the_first_data_is_told_as_such() -> None:
+    seen = await dial_with_data("answer", Closed(reset=True))
+    assert seen.outcome == AppFailed(Prose("connected; the connection was reset when data was sent"))

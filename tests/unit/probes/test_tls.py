@@ -73,6 +73,9 @@ class TlsServer:
             return self._out.read() or Closed()
         return self.lines.pop(0) if self.lines else Observation(TimedOut(500))
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return None
+
     def close(self) -> None:
         self.is_closed = True
 

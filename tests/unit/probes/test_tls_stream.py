@@ -47,6 +47,9 @@ class EchoPeer:
     async def receive(self) -> bytes | Closed | Observation:
         return self._out.read() or Closed()
 
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return None
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -62,6 +65,9 @@ class Lines:
 
     async def receive(self) -> bytes | Closed | Observation:
         return self._lines.pop(0) if self._lines else Closed()
+
+    async def wait_acknowledged(self) -> Closed | Observation | None:
+        return None
 
     def close(self) -> None:
         """Nothing is open."""

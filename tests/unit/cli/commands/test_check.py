@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -18,7 +19,13 @@ from netprobe.bus.agent import AgentBus
 from netprobe.bus.collector import open_collector_bus
 from netprobe.bus.keys import write_seed
 from netprobe.bus.login import SeedLogin
-from netprobe.cli.actions.check import describe_answer, exit_code
+from netprobe.cli.actions.check import (
+    describe_answer,
+    describe_comparison,
+    describe_loop,
+    document,
+    exit_code,
+)
 from netprobe.cli.main import cli
 from netprobe.cli.options.source import Source
 from netprobe.errors import InputError, SystemRefusedError
@@ -39,6 +46,7 @@ from netprobe.model.outcome import (
 from netprobe.model.prose import Prose
 from netprobe.probes.firewalk import control_of
 from netprobe.probes.observation import make_facts
+from netprobe.probes.routing_loop import RoutingLoop, write_loop
 from netprobe.wire.conclusions import encode_snapshot
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
 from netprobe.workflows.check_target import CheckRequest, make_check
@@ -137,6 +145,52 @@ def test_every_outcome_is_one_sentence(outcome: Outcome, words: str, code: int) 
     assert " ".join(told).startswith(f"{HERE}/pod asked {THERE}/pod ({QUESTION.target.address}) by tcp port")
     assert max(map(len, told)) <= 80
     assert exit_code(answer) == code
+
+
+def test_several_probes_are_counted_with_their_duplicates_and_source_ports() -> None:
+    wanted = CheckRequest("udp", options=(("source-port", "40000-40002"),))
+    question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
+    assert question.count == 3
+    values = (("source-port 40000", "answers 2"), ("source-port 40001",), ("source-port 40002",))
+    answer = CheckAnswer(question.source, question.id, (Reached(5_000), TimedOut(9), Reached(7_000)),
+                         tuple(OutcomeDetail(values=each) for each in values))  # fmt: skip
+    told = " ".join(" ".join(describe_answer(question, answer)).split())
+    assert "source-port 40000-40002: reached 2 of 3 (in 6 µs), timed-out 1, 1 duplicated." in told
+    assert "timed-out from source port 40001" in told
+    assert "reached from source port 40000,40002" in told
+    assert exit_code(answer) == 1
+
+
+def test_a_lost_probe_is_told_beside_the_same_with_the_default_header() -> None:
+    wanted = CheckRequest("tcp", port=22, options=(("dscp", "18"),))
+    question = make_check(INVENTORY, HERE, f"{THERE}/pod", wanted)
+    lost, plain = (
+        CheckAnswer(question.source, question.id, (each,))
+        for each in (TimedOut(800_000_000), Reached(90_000))
+    )
+    (line,) = describe_comparison(question, plain)
+    assert line == "Without dscp=18: reached in 90 µs."
+    assert list(describe_comparison(question, None)) == []
+    (compared,) = cast("list[dict[str, object]]", document(question, lost, plain)["with_default_header"])
+    assert compared["kind"] == "reached"
+
+
+def test_the_nodes_of_a_routing_loop_are_named_by_the_inventory() -> None:
+    question = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("trace"))
+    loop = RoutingLoop((NODE.host_addresses[0], "192.0.2.99"), 3)
+    told = OutcomeDetail(words=Prose(str(loop)), values=(write_loop(loop),))
+    answer = CheckAnswer(question.source, question.id, (Rejected("192.0.2.99", 11, 0),), (told,))
+    assert str(loop) in " ".join(" ".join(describe_answer(question, answer)).split())
+    named = " ".join(describe_loop(INVENTORY, answer))
+    assert named == f"Routing loop between {HERE} and 192.0.2.99, from hop 3 on."
+    strange = CheckAnswer(question.source, question.id, (Reached(1),), (OutcomeDetail(),))
+    assert list(describe_loop(INVENTORY, strange)) == []
+
+
+def test_an_agent_is_asked_by_tcp_to_answer_data() -> None:
+    agents_own = make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp"))
+    assert agents_own.probe.options == (("data", "answer"),)
+    assert make_check(INVENTORY, HERE, f"{THERE}/pod", CheckRequest("tcp", port=22)).probe.options == ()
 
 
 def test_details_follow_and_stay_within_80_columns() -> None:

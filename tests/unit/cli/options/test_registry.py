@@ -13,6 +13,7 @@ from netprobe.cli.actions.show import DOCUMENTS, TABLES
 from netprobe.cli.commands.show import VIEWS
 from netprobe.cli.main import cli
 from netprobe.cli.options.registry import RegistryChoice, RegistryOption
+from netprobe.craft.registry import CRAFT_KINDS
 from netprobe.deploy.install.objects import EXTRAS
 from netprobe.discovery.ssh.fan_out import MOST_AT_ONCE
 from netprobe.lab.state_folder import DEFAULT_NAME
@@ -62,7 +63,7 @@ def test_every_view_has_a_table_and_a_document() -> None:
 @pytest.mark.parametrize(
     ("path", "name", "names"),
     [
-        ("check", "--probe", sorted(KINDS)),
+        ("check", "--probe", sorted({*KINDS, *CRAFT_KINDS})),
         ("report diff", "--fail-on", [kind.value for kind in ChangeKind if kind.is_worse]),
     ],
 )

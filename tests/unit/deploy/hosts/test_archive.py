@@ -26,8 +26,8 @@ import sys
 sys.path[0] = sys.argv[1]
 import netprobe, netprobe_agent.serve, netprobe_agent.run, netprobe.engine.sweep.sweep
 from netprobe.probes.registry import iter_kinds
-from netprobe.engine.drivers.registry import DRIVERS
-assert list(iter_kinds())
+from netprobe.engine.drivers.registry import DRIVERS, find_driver
+assert list(iter_kinds()) and [find_driver(kind) for kind in DRIVERS]
 import numpy, dns.message, h2.connection, nacl.signing, nats
 assert all(sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("netprobe", "numpy", "nacl"))
 """

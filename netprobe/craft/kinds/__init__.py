@@ -1,0 +1,1 @@
+"""One file for each kind of crafted question; they are named in ``netprobe.craft.registry``."""
