@@ -37,6 +37,7 @@ _MIXTURE_PATIENCE = 6
 _CLASS_PATIENCE = 2
 _SELECTION_OF = {
     Attribute.PROTOCOL: Selection.PROTOCOL,
+    Attribute.FLOW: Selection.NEW_FLOWS,
     Attribute.SCOPE: Selection.SOURCE,
     Attribute.SOURCE_CLUSTER: Selection.SOURCE,
     Attribute.SOURCE_NODE: Selection.SOURCE,

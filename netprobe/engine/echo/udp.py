@@ -1,7 +1,8 @@
 """Asks ``udp`` checks: one socket per address family and flow, so a check's flow keeps its source port.
 
 Each probe of a service address gets a socket of its own: connection tracking would otherwise bind the flow to
-the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+the endpoint that was chosen first, and a repaired or broken service proxy would not show. So does each probe
+of a check that asks with new flows.
 
 Responses wake nothing: they wait in their socket, timestamped by the kernel, until the engine's next tick
 reads them all.
@@ -240,7 +241,7 @@ class UdpEcho:
         if answer.nonce and not answer.is_astray:
             self.keys.nonces[route.name] = answer.nonce
         seen = udp.judge(answer, probe.check, elapsed_ns=arrived_ns - probe.sent_ns)
-        if sender == route.destination or route.socket is None:
+        if sender == route.destination or route.check.target.kind is TargetKind.SERVICE:
             self.in_flight.record_response(probe, seen)
         else:
             self.in_flight.record_elsewhere(probe, udp.judge_elsewhere(seen, probe.check, source=sender[0]))
@@ -265,13 +266,13 @@ class UdpEcho:
 
     def _route_of(self, check: Check) -> _CheckRoute:
         address, probe = check.target.address, check.probe
-        family, seal = int(family_of(address)), self.keys.seal_for(check)
+        family, seal, flow = int(family_of(address)), self.keys.seal_for(check), udp.flow_of(probe)
         return _CheckRoute(
             check=check,
             destination=(address, probe.port),
             payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
             family=family,
-            socket=None if check.target.kind is TargetKind.SERVICE else (family, udp.flow_of(probe)),
+            socket=None if flow is None or check.target.kind is TargetKind.SERVICE else (family, flow),
             key=seal.key,
             asker=seal.asker,
             name=key_name_of(check.target) or "",

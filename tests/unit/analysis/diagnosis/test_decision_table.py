@@ -75,6 +75,7 @@ PUBLISHED = [
     "class-answers",
     "class-destination",
     "class-family",
+    "class-new-flows",
     "class-plane",
     "class-protocol",
     "class-source",
