@@ -8,7 +8,8 @@ tests hold it against ``plan_fleet``). ``peak_mib`` is the largest resident size
 ``churn_checks`` is the mean number of pairs between lasting nodes that appear or vanish when one node comes
 or goes, ``churn_worst`` the largest. ``localise_seconds`` is one new round (counts in, answer out) on a plan
 that was localised before, ``localise_first_seconds`` the first round, with the tables that depend on the plan
-only. ``fleet_…`` are of ``plan_fleet``, every check an object, on a smaller fleet.
+only. ``classes_…`` count the classes of traffic that are told apart. ``fleet_…`` are of ``plan_fleet``, every
+check an object, on a smaller fleet.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from netprobe.model.arrays import IntArray
 from netprobe.model.component import ComponentKind
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole, Service
 from netprobe.model.names import ClusterName, NodeId, NodeName
-from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_as_arrays
+from netprobe.planning.array_planner import plan_as_arrays
+from netprobe.planning.array_rows import ArrayPlan, count_classes, count_coverage
 from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.pairs import find_node_pairs
@@ -51,6 +53,9 @@ def run(arguments: list[str]) -> dict[str, object]:
     plan = plan_as_arrays(inventory, epoch=0, seed=chosen.seed)
     coverage = count_coverage(plan)
     seconds, cpu_seconds = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    begin_classes = time.process_time()
+    classes, _ = count_classes(plan)
+    classes_cpu_seconds = time.process_time() - begin_classes
     found = _localise(plan, chosen.seed)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows, checks = len(plan.indptr) - 1, plan.checks
@@ -58,6 +63,8 @@ def run(arguments: list[str]) -> dict[str, object]:
     churn = _churn(chosen)
     return {
         "planned": PLANNED,
+        "classes_cpu_seconds": classes_cpu_seconds,
+        **{f"classes_named_{one.kind}": round(one.named / one.classes, 3) for one in classes},
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "covered": coverage.covered / coverage.components,

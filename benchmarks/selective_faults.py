@@ -12,10 +12,11 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.plan_classes import compare_classes, with_ipv6
 from netprobe.analysis.diagnosis.loss_rows import LEGS, Leg
 from netprobe.analysis.diagnosis.traffic_rows import TrafficRows
 from netprobe.analysis.localise.evidence import Observations
@@ -26,7 +27,6 @@ from netprobe.analysis.localise.set_cover import SetCover
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.component import Component, ComponentKind
-from netprobe.model.inventory import Inventory, Node
 from netprobe.model.traffic import Attribute, TrafficCondition
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.simulate.fleet import FleetShape, build_inventory
@@ -70,7 +70,7 @@ class SelectiveWorld:
     """One plan's rows, the faults put into it, and what each row then sends and loses."""
 
     def __init__(self, shape: FleetShape, *, epoch: int = 0, seed: int = 1) -> None:
-        inventory = _with_ipv6(build_inventory(shape))
+        inventory = with_ipv6(build_inventory(shape))
         plan = plan_fleet(inventory, epoch=epoch, seed=seed, interval_ns=10**10, cookie_key=b"x" * 32)
         self.index = PlanIndex(inventory, plan)
         self.rows = TrafficRows(self.index)
@@ -284,6 +284,7 @@ def run(arguments: list[str]) -> dict[str, object]:
         "checks": len(world.index.checks),
         "faults": tallies[""].counts["faults"],
         **{key: value for name, tally in tallies.items() for key, value in _figures(name, tally).items()},
+        **compare_classes(asked.clusters, asked.nodes, epoch=asked.epoch, seed=1),
     }
 
 
@@ -311,21 +312,3 @@ def _rows_with(world: SelectiveWorld, attribute: Attribute, value: str) -> IntAr
     column = table.attributes.index(attribute)
     rows: IntArray = table.row[table.codes[:, column] == table.values[column].index(value)]
     return rows
-
-
-def _with_ipv6(inventory: Inventory) -> Inventory:
-    def add(cluster: int, place: int, node: Node) -> Node:
-        host, pod = f"fd00:{cluster}:{place}::1", f"fd00:{cluster}:{place}::2"
-        return replace(
-            node,
-            host_addresses=(*node.host_addresses, host),
-            pod_addresses=(*node.pod_addresses, pod),
-        )
-
-    return replace(
-        inventory,
-        clusters=tuple(
-            replace(one, nodes=tuple(add(number, place, node) for place, node in enumerate(one.nodes)))
-            for number, one in enumerate(inventory.clusters)
-        ),
-    )

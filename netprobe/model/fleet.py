@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from netprobe.model.check import Check, Legs, Plan
-from netprobe.model.component import Component
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, ClusterName
+from netprobe.model.traffic import TrafficCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,54 @@ class ExtraCheck:
     target: AgentId
     bits: float
     """Expected information gain about components not told apart by then, in bits."""
+
+
+class GapReason(StrEnum):
+    """Why a class of traffic is not told apart."""
+
+    NOT_ASKED = "not-asked"
+    """No check crosses the part with such packets."""
+    NOTHING_ELSE = "nothing-else"
+    """No check crosses it with other packets."""
+    OTHER_CLASS = "other-class"
+    """The same checks cross it with another class."""
+    OTHER_DIRECTION = "other-direction"
+    """The same checks are that class of the same part in the other direction, as they count no arrivals."""
+    OTHER_PART = "other-part"
+    """The same checks are a class of another part, or all that crosses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGap:
+    """Parts of one kind at which a class of traffic is not told apart."""
+
+    kind: ComponentKind
+    traffic: TrafficCondition
+    reason: GapReason
+    parts: int
+    other: TrafficCondition | None = None
+    """The class that looks the same there."""
+    other_kind: ComponentKind | None = None
+    """The kind of the parts at which something looks the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCoverage:
+    """How many classes of one attribute the checks tell apart at all parts of one kind."""
+
+    kind: ComponentKind
+    parts: int
+    classes: int
+    """Over all parts: the values of each attribute that has several at parts of this kind."""
+    asked: int
+    """Classes that some packets belong to and others do not."""
+    named: int
+    """Classes that differ from every other class of their part, and from all of its traffic."""
+    located: int
+    """Named classes that also differ from every other tunnel, gateway and node, and the classes there; not
+    always from the other direction of their own part."""
+    told: int
+    """Located classes whose direction is known, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +92,10 @@ class Coverage:
     """Variants (TCP, IPv6, large packets) left out by the budgets in this epoch."""
     splitting: tuple[ExtraCheck, ...] = ()
     """Further checks that would tell the components of *classes* apart, most useful first."""
+    traffic: tuple[ClassCoverage, ...] = ()
+    """Classes of traffic at tunnels, gateways and nodes."""
+    traffic_gaps: tuple[ClassGap, ...] = ()
+    """Classes that are not told apart, by kind of part; each class once."""
 
 
 @dataclass(frozen=True, slots=True)

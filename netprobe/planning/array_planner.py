@@ -8,8 +8,7 @@ a fleet small enough for a full mesh needs no arrays.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, compress
 
@@ -17,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netprobe.errors import MisuseError
-from netprobe.model.arrays import IntArray
+from netprobe.model.arrays import BoolArray, IntArray
+from netprobe.model.check import Check
 from netprobe.model.component import (
-    Component,
     dns,
     gateway_in,
     gateway_out,
@@ -27,20 +26,20 @@ from netprobe.model.component import (
 )
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import Plane
+from netprobe.planning.array_rows import ArrayPlan, RowBlocks
 from netprobe.planning.checks import (
     CLUSTERSET,
     ask_link_ends,
     ask_outer,
     find_exported,
 )
-from netprobe.planning.circulant import KeyArray
 from netprobe.planning.cluster_graph import (
     V4,
     V6,
     ClusterGraph,
     by_family,
 )
-from netprobe.planning.pairs import find_pair_numbers, select_rich
+from netprobe.planning.pairs import find_pair_numbers
 from netprobe.planning.part_numbers import (
     ICMP,
     IN,
@@ -55,63 +54,7 @@ from netprobe.planning.part_numbers import (
 )
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.routes import find_middle
-
-Numbers = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayPlan:
-    """All legs of one epoch as CSR: row *r* crosses ``indices[indptr[r]:indptr[r + 1]]``."""
-
-    graph: ClusterGraph
-    indptr: IntArray
-    indices: Numbers
-    components: int
-    """How many component numbers there are; some belong to no existing component and are never crossed."""
-    spans: tuple[tuple[int, int, bool], ...]
-    """First row, number of rows, and whether as many rows follow with their legs back."""
-    checks: int
-    expected: IntArray
-    """Components that exist independently of the checks."""
-    numbering: PartNumbers
-
-    def component(self, number: int) -> Component:
-        """The component with a number."""
-        return self.numbering.component(number)
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageCounts:
-    """Coverage of the legs."""
-
-    components: int
-    covered: int
-    identifiable: int
-    """Components whose failure looks different from the failure of every other component."""
-
-
-@dataclass(eq=False)
-class _Rows:
-    """Rows, written in blocks; all rows of a block have the same length."""
-
-    blocks: list[Numbers] = field(default_factory=list)
-    spans: list[tuple[int, int, bool]] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, out: Sequence[IntArray], back: Sequence[IntArray] | None = None) -> None:
-        """Add legs out by columns, and the legs back of the same checks if they have any."""
-        size = len(out[0]) if out else 0
-        if not size:
-            return
-        self.spans.append((self.count, size, back is not None))
-        for columns in (out, back) if back is not None else (out,):
-            self.blocks.append(np.column_stack(columns).astype(np.int32))
-            self.count += size
-
-    def finish(self) -> tuple[IntArray, Numbers]:
-        widths = [np.full(len(block), block.shape[1]) for block in self.blocks]
-        indptr = np.concatenate(([0], np.cumsum(np.concatenate(widths)))).astype(np.int64)
-        return indptr, np.concatenate([block.reshape(-1) for block in self.blocks])
+from netprobe.planning.traffic_profiles import encode, find_profile
 
 
 def plan_as_arrays(
@@ -125,25 +68,26 @@ def plan_as_arrays(
     if any(link.balanced for link in inventory.links):
         raise MisuseError("balanced links give legs with several routes, which arrays cannot represent")
     writer = _Writer(graph, policy)
-    names = list(map(str, graph.node_of))
-    for pairs, ask in zip(
-        find_pair_numbers(graph, epoch=epoch, seed=seed, policy=policy),
-        (writer.ask_inside, writer.ask_across),
-        strict=True,
-    ):
-        ends = _once(pairs)
-        named = ((names[one], names[other]) for one, other in ends.tolist())
-        ask(ends, select_rich(named, epoch=epoch, seed=seed, policy=policy))
+    found = find_pair_numbers(graph, epoch=epoch, seed=seed, policy=policy)
+    writer.ask_inside(*_once(found.inside, found.is_inside_rich))
+    writer.ask_across(*_once(found.across, found.is_across_rich))
+    writer.ask_mixed(found.mixed)
     writer.ask_outer()
     writer.ask_link_ends()
     writer.ask_served()
     return writer.finish()
 
 
-def _once(pairs: IntArray) -> IntArray:
-    """Each pair once, at its first position."""
+def _once(pairs: IntArray, is_rich: BoolArray) -> tuple[IntArray, BoolArray]:
+    """Each pair once, at its first position, and whether it is rich anywhere."""
     codes = pairs[:, 0] * (pairs.max(initial=0) + 1) + pairs[:, 1]
-    return pairs[np.sort(np.unique(codes, return_index=True)[1])]
+    _, first, number = np.unique(codes, return_index=True, return_inverse=True)
+    rich = np.bincount(number.reshape(-1), is_rich, len(first)) > 0
+    order = np.argsort(first)
+    return pairs[first[order]], rich[order]
+
+
+_UDP = encode(protocol="udp")
 
 
 class _Writer:
@@ -152,7 +96,7 @@ class _Writer:
     def __init__(self, graph: ClusterGraph, policy: PlanPolicy) -> None:
         self.graph, self.policy = graph, policy
         self.numbering = PartNumbers(tuple(graph.node_of), graph.inventory.agent_port, graph.place_of)
-        self.rows = _Rows()
+        self.rows = RowBlocks()
         self.checks_without_legs = 0
         """Number of checks with unknown legs."""
         clusters = {name: place for place, name in enumerate(graph.cluster_of)}
@@ -165,19 +109,26 @@ class _Writer:
             is_v4 = np.array([any(":" not in each for each in own) for own in addresses], np.bool_)
             self.has |= {(plane, V4): is_v4 & agent_runs, (plane, V6): is_v6 & agent_runs}
         mtus = {name: cluster.pod_mtu for name, cluster in graph.cluster_of.items()}
+        self.is_worker = np.array([node not in graph.gateways for node in nodes], np.int64)
         self.pod_mtu = np.array([mtus[node.cluster] for node in nodes], np.int64)
 
     # --- between agents ------------------------------------------------------------------------
 
-    def ask_inside(self, ends: IntArray, rich: npt.NDArray[np.bool_]) -> None:
+    def ask_inside(self, ends: IntArray, rich: BoolArray) -> None:
         """Pod to pod, host to host and host to pod; pods are connected by the overlay, hosts directly."""
         there, back = self._number_overlays(ends)
         middles = ([there], [back])
-        self._ask(ends, rich, (Plane.POD, Plane.POD), middles, mtu=self.pod_mtu[ends].min(axis=1))
+        none = np.zeros(len(ends), np.bool_)
+        large = self.pod_mtu[ends].min(axis=1)
+        self._ask(ends, rich, rich, (Plane.POD, Plane.POD), middles, mtu=large)
         if self.policy.with_host_plane:
-            none = np.zeros(len(ends), np.bool_)
-            self._ask(ends, rich, (Plane.HOST, Plane.HOST), ([], []))
-            self._ask(ends, none, (Plane.HOST, Plane.POD), middles)
+            self._ask(ends, rich & ~self._have_pods(ends), none, (Plane.HOST, Plane.HOST), ([], []))
+            self._ask(ends, none, none, (Plane.HOST, Plane.POD), middles)
+
+    def _have_pods(self, ends: IntArray) -> BoolArray:
+        runs = self.graph.agent_runs[Plane.POD]
+        have: BoolArray = runs[ends[:, 0]] & runs[ends[:, 1]]
+        return have
 
     def _number_overlays(self, ends: IntArray) -> tuple[IntArray, IntArray]:
         size = len(self.numbering.nodes)
@@ -210,36 +161,96 @@ class _Writer:
             middles = tuple(list(np.array([routes[p][side] for p in places]).T) for side in (0, 1))
             near, some = ends[places], rich[places]
             large = np.minimum(self.pod_mtu[near].min(axis=1), mtu[places])
-            self._ask(near, some, (Plane.POD, Plane.POD), (middles[0], middles[1]), mtu=large)
+            self._ask(near, some, some, (Plane.POD, Plane.POD), (middles[0], middles[1]), mtu=large)
             if self.policy.with_host_plane:
-                large = np.where(site[places], large, 0)
-                self._ask(near, some, (Plane.HOST, Plane.HOST), (middles[0], middles[1]), mtu=large)
+                large, opens = np.where(site[places], large, 0), some & ~self._have_pods(near)
+                self._ask(near, some, opens, (Plane.HOST, Plane.HOST), (middles[0], middles[1]), mtu=large)
+
+    def ask_mixed(self, ends: IntArray) -> None:
+        """Hosts that ask pods of other clusters, with one UDP check each."""
+        nodes = self.numbering.nodes
+        for row in range(len(ends)):
+            one, other = (nodes[place] for place in ends[row].tolist())
+            middles = (
+                find_middle(self.graph, source=one, target=other),
+                find_middle(self.graph, source=other, target=one),
+            )
+            if middles[0] is None or middles[1] is None:
+                continue
+            there, back = (
+                [np.array([self.numbering.number(part)]) for part in each or ()] for each in middles
+            )
+            probes = [(UDP, self._able(ends[row : row + 1], (Plane.HOST, Plane.POD))[0], _UDP)]
+            self._add(ends[row : row + 1], probes, (Plane.HOST, Plane.POD), (there, back))
+
+    def _able(self, ends: IntArray, planes: tuple[Plane, Plane]) -> tuple[BoolArray, BoolArray]:
+        """Pairs with a common family, the target's main one; and those that have IPv6 beside IPv4."""
+        source, target = ends[:, 0], ends[:, 1]
+        here, there = ({family: self.has[plane, family] for family in (V4, V6)} for plane in planes)
+        main_4, both_6 = there[V4][target], here[V6][source] & there[V6][target]
+        return (main_4 & here[V4][source]) | (~main_4 & both_6), main_4 & both_6
 
     def _ask(
         self,
         ends: IntArray,
-        rich: npt.NDArray[np.bool_],
+        rich: BoolArray,
+        opens: BoolArray,
         planes: tuple[Plane, Plane],
         middles: tuple[list[IntArray], list[IntArray]],
         *,
         mtu: IntArray | None = None,
     ) -> None:
-        """The base probes of every pair, and the variants of rich pairs."""
-        source, target = ends[:, 0], ends[:, 1]
-        here, there = ({family: self.has[plane, family] for family in (V4, V6)} for plane in planes)
-        main_4 = there[V4][target]
-        able = np.where(main_4, here[V4][source], here[V6][source] & there[V6][target])
-        probes = [(ICMP, able), (UDP, able), (TCP, able & rich)]
-        probes.append((UDP, rich & main_4 & here[V6][source] & there[V6][target]))
+        """The base probes of every pair, the variants of *rich* pairs, new flows of pairs that open some."""
+        able, also_6 = self._able(ends, planes)
+        probes = [
+            (ICMP, able, encode(protocol="icmp")),
+            (UDP, able, _UDP),
+            (TCP, able & rich, encode(protocol="tcp", flow="new")),
+            (UDP, rich & also_6, _UDP + encode(family="IPv6")),
+            (UDP, able & opens, _UDP + encode(flow="new")),
+        ]
         if mtu is not None:
-            probes.append((UDP, able & rich & (mtu > 0)))
-        for port_number, chosen in probes:
+            probes.append((UDP, able & rich & (mtu > 0), _UDP + encode(size="large")))
+        self._add(ends, probes, planes, middles)
+
+    def _add(
+        self,
+        ends: IntArray,
+        probes: Iterable[tuple[int, BoolArray, int]],
+        planes: tuple[Plane, Plane],
+        middles: tuple[list[IntArray], list[IntArray]],
+    ) -> None:
+        source, target = ends[:, 0], ends[:, 1]
+        # Without IPv4 at the target, the main family is IPv6.
+        main_6 = np.where(self.has[planes[1], V4][target], 0, encode(family="IPv6"))
+        for port_number, chosen, profile in probes:
             rows = np.flatnonzero(chosen)
             out = self._leg(source[rows], target[rows], planes, [middle[rows] for middle in middles[0]])
             back = self._leg(
                 target[rows], source[rows], planes[::-1], [middle[rows] for middle in middles[1]]
             )
-            self.rows.add([*out, self._of(port_number, target[rows])], back)
+            profiles = self._profiles(ends[rows], planes, profile + main_6[rows])
+            self.rows.add([*out, self._of(port_number, target[rows])], back, profiles)
+
+    def _profiles(
+        self, ends: IntArray, planes: tuple[Plane, Plane], profile: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """*profile* with planes, roles and direction, out and back."""
+        here, there = planes[0].value, planes[1].value
+        out = encode(source_plane=here, target_plane=there)
+        back = encode(source_plane=there, target_plane=here, role="answer")
+        source, target = (
+            self.is_worker[ends[:, side]] | (plane is Plane.POD) for side, plane in enumerate(planes)
+        )
+        sent, told = encode(source_role="forwarded"), encode(target_role="forwarded")
+        return (
+            profile + out + source * sent + target * told,
+            profile + back + target * sent + source * told,
+        )
+
+    def _profiles_of(self, check: Check) -> tuple[int, int]:
+        out, back = (find_profile(check, self.graph.gateways, is_answer=each) for each in (False, True))
+        return out, back
 
     def _leg(
         self, source: IntArray, target: IntArray, planes: Sequence[Plane], middle: list[IntArray]
@@ -266,6 +277,7 @@ class _Writer:
             self.rows.add(
                 [self._of(OUT, one), np.array([there]), self._of(IN, other)],
                 [self._of(OUT, other), np.array([back]), self._of(IN, one)],
+                self._profiles_of(question.check),
             )
 
     def ask_link_ends(self) -> None:
@@ -281,6 +293,7 @@ class _Writer:
             self.rows.add(
                 [self._of(OUT, one), np.array([there]), self._of(IN, other), self._of(port_number, other)],
                 [self._of(OUT, other), np.array([back]), self._of(IN, one)],
+                self._profiles_of(question.check),
             )
 
     def ask_served(self) -> None:
@@ -331,12 +344,20 @@ class _Writer:
         return frozenset(plain).union(*(by_family(own).values() for own in every if len(own) > 1))
 
     def finish(self) -> ArrayPlan:
-        indptr, indices = self.rows.finish()
+        indptr, indices, profile = self.rows.finish()
         expected = np.unique(np.concatenate(list(self._expected())))
         size = self.numbering.size
         checks = sum(count for _, count, _ in self.rows.spans) + self.checks_without_legs
         return ArrayPlan(
-            self.graph, indptr, indices, size, tuple(self.rows.spans), checks, expected, self.numbering
+            self.graph,
+            indptr,
+            indices,
+            size,
+            tuple(self.rows.spans),
+            checks,
+            expected,
+            self.numbering,
+            profile,
         )
 
     def _expected(self) -> Iterator[IntArray]:
@@ -356,23 +377,3 @@ class _Writer:
             ],
             np.int64,
         )
-
-
-def count_coverage(plan: ArrayPlan) -> CoverageCounts:
-    """Count covered and identifiable components; equal columns have equal sums of row hashes."""
-    length = np.diff(plan.indptr)
-    row = np.repeat(_mix(np.arange(1, len(length) + 1, dtype=np.uint64)), length)
-    column = np.zeros(plan.components, np.uint64)
-    np.add.at(column, plan.indices, row)
-    covered = np.bincount(plan.indices, minlength=plan.components) > 0
-    exists = covered.copy()
-    exists[plan.expected] = True
-    _, equal_columns = np.unique(column[covered], return_counts=True)
-    return CoverageCounts(int(exists.sum()), int(covered.sum()), int((equal_columns == 1).sum()))
-
-
-def _mix(numbers: KeyArray) -> KeyArray:
-    """Spread numbers over 64 bits (the finaliser of MurmurHash3, Appleby)."""
-    mixed = (numbers ^ (numbers >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return mixed ^ (mixed >> np.uint64(33))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netprobe.model.check import Check, Layer, Legs, Probe, Target, TargetKind, check_id
 from netprobe.model.component import (
@@ -65,9 +65,14 @@ def ask_pair(
         return
     layer = _layer_of(pair)
     main = V4 if plane_address(graph, pair.target, V4) is not None else V6
-    probes = [(main, probe, policy.burst, False) for probe in _base_probes(graph, policy)]
+    base = _base_probes(graph, policy)
+    probes = [(main, probe, policy.burst, False) for probe in base]
+    if pair.is_mixed:
+        probes = [] if pair.new_flow else [(main, base[1], 1, True)]
     if pair.rich:
         probes += [(family, probe, 1, True) for family, probe in _variants(graph, pair, main, policy)]
+    if pair.new_flow:
+        probes.append((main, replace(base[1], options=(("flow", udp.NEW_FLOW),)), 1, True))
     if layer is Layer.POD or graph.involves_site(pair.source.node_id, pair.target.node_id):
         routes = max(len(out), len(back))
         probes += [(main, probe, 1, True) for probe in _flows(graph, routes, policy, epoch)]

@@ -167,6 +167,11 @@ class ClusterGraph:
         """
         return tuple(self._hops[cluster])
 
+    @cached_property
+    def gateways(self) -> frozenset[NodeId]:
+        """Nodes at which a link ends that carries traffic."""
+        return frozenset(hop.source_gateway for hops in self._hops.values() for hop in hops)
+
     def standby_from(self, cluster: ClusterName) -> tuple[LinkHop, ...]:
         """Links from *cluster* that passive gateways would use if they took over; without traffic now."""
         return tuple(self._standby[cluster])

@@ -11,11 +11,24 @@ import hashlib
 from collections.abc import Iterable
 from itertools import chain
 
-from netprobe.model.check import Legs
-from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, service_proxy
-from netprobe.model.fleet import Coverage
-from netprobe.planning.cluster_graph import ClusterGraph
+import numpy as np
 
+from netprobe.model.check import Check, Legs, TargetKind
+from netprobe.model.component import (
+    Component,
+    ComponentKind,
+    gateway_in,
+    gateway_out,
+    node_in,
+    node_out,
+    service_proxy,
+)
+from netprobe.model.fleet import ClassCoverage, ClassGap, Coverage
+from netprobe.planning.class_coverage import KINDS, KindCrossings, find_place, measure_classes, mix
+from netprobe.planning.cluster_graph import ClusterGraph
+from netprobe.planning.traffic_profiles import find_profile
+
+_BETWEEN_AGENTS = frozenset((TargetKind.AGENT, TargetKind.GATEWAY_OUTER))
 _MASK = (1 << 64) - 1
 
 
@@ -39,6 +52,39 @@ def measure_coverage(graph: ClusterGraph, legs: Iterable[Legs]) -> Coverage:
     return Coverage(
         len(columns) + len(uncovered), len(columns), identifiable, tuple(uncovered), classes, checks
     )
+
+
+def measure_class_coverage(
+    graph: ClusterGraph, planned: Iterable[tuple[Check, Legs]]
+) -> tuple[tuple[ClassCoverage, ...], tuple[ClassGap, ...]]:
+    """Count the classes of traffic that are told apart, from all checks between agents and gateways.
+
+    Of several possible routes, only what all have in common is crossed for sure.
+    """
+    number_of: dict[ComponentKind, dict[Component, int]] = {kind: {} for kind in KINDS}
+    found: dict[ComponentKind, list[tuple[int, int, int]]] = {kind: [] for kind in KINDS}
+    for check, legs in planned:
+        if check.target.kind not in _BETWEEN_AGENTS:
+            continue
+        for is_answer, parts in ((False, legs.surely_out), (True, legs.surely_back)):
+            profile = find_profile(check, graph.gateways, is_answer=is_answer)
+            row = 2 * check.id + (is_answer and check.probe.kind == "udp")
+            for part in parts:
+                if part.kind in found and profile >= 0:
+                    numbers = number_of[part.kind]
+                    found[part.kind].append((numbers.setdefault(part, len(numbers)), profile, row))
+    number: dict[tuple[str, ...], int] = {}
+    places = {
+        kind: [number.setdefault(find_place(part), len(number)) for part in parts]
+        for kind, parts in number_of.items()
+    }
+    return measure_classes({kind: _as_crossings(rows, places[kind]) for kind, rows in found.items()})
+
+
+def _as_crossings(rows: list[tuple[int, int, int]], places: list[int]) -> KindCrossings:
+    part, profile, row = np.array(rows, np.uint64).reshape(-1, 3).T
+    crossed, profiles = part.astype(np.int64), profile.astype(np.int64)
+    return KindCrossings(crossed, profiles, mix(row), np.array(places, np.int64))
 
 
 def _classes(columns: dict[Component, int]) -> tuple[tuple[Component, ...], ...]:

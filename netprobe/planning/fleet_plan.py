@@ -21,7 +21,7 @@ from netprobe.planning.checks import (
     ask_service,
 )
 from netprobe.planning.cluster_graph import ClusterGraph
-from netprobe.planning.coverage import measure_coverage
+from netprobe.planning.coverage import measure_class_coverage, measure_coverage
 from netprobe.planning.discriminating_checks import find_discriminating_checks
 from netprobe.planning.pairs import find_pairs
 from netprobe.planning.policy import PlanPolicy
@@ -78,6 +78,7 @@ def plan_fleet(
     )
     legs = tuple(question.legs for question in questions)
     measured = measure_coverage(graph, legs)
+    traffic, gaps = measure_class_coverage(graph, ((each.check, each.legs) for each in questions))
     zone_pairs, zones_uncrossed = count_zone_pairs(graph, (question.check for question in questions))
     coverage = replace(
         measured,
@@ -85,6 +86,8 @@ def plan_fleet(
         zones_uncrossed=zones_uncrossed,
         unjoined=graph.unjoined(),
         left_out=left_out,
+        traffic=traffic,
+        traffic_gaps=gaps,
         splitting=find_discriminating_checks(graph, measured.classes, budget=MAX_DISCRIMINATING),
     )
     return FleetPlan(epoch, interval_ns, plans, legs, coverage)

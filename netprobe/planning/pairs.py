@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.circulant import assign_slots, follow, node_keys, offsets_of, slot_count
 from netprobe.planning.cluster_graph import ClusterGraph, agent_of
 from netprobe.planning.policy import PlanPolicy
+from netprobe.planning.variant_pairs import choose_variant_pairs, has_pods
 from netprobe.planning.zones import cross_zones
 
 _GROUP = 3
@@ -34,25 +36,65 @@ class AgentPair:
     source: AgentId
     target: AgentId
     rich: bool = True
+    new_flow: bool = False
+    """Whether it also asks from fresh ports."""
+    is_mixed: bool = False
+    """A host that asks a pod of another cluster, with one UDP check and nothing else."""
+
+
+class NodePairs(NamedTuple):
+    """Pairs of nodes as numbers (`ClusterGraph.place_of`), n × 2, and which of them get the variants."""
+
+    inside: IntArray
+    is_inside_rich: BoolArray
+    across: IntArray
+    is_across_rich: BoolArray
+    mixed: IntArray
+    """Whose host asks whose pod in another cluster."""
 
 
 def find_pairs(graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[AgentPair, ...]:
     """All pairs of one epoch, in a stable order."""
     if len(graph.node_of) <= policy.full_mesh_nodes:
-        pairs = _mesh(graph)
+        pairs = _mesh(graph, policy)
     else:
         pairs = _sparse(graph, epoch=epoch, seed=seed, policy=policy)
     known = set(graph.agents)
     return tuple(dict.fromkeys(pair for pair in pairs if pair.source in known and pair.target in known))
 
 
-def _mesh(graph: ClusterGraph) -> Iterator[AgentPair]:
+def _mesh(graph: ClusterGraph, policy: PlanPolicy) -> Iterator[AgentPair]:
     for source in graph.node_of:
         for target in graph.node_of:
             if source != target:
                 yield from (AgentPair(agent_of(source, plane), agent_of(target, plane)) for plane in Plane)
             if source.cluster == target.cluster:
                 yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD))
+    if policy.with_variants:
+        yield from _mesh_variants(graph)
+
+
+def _mesh_variants(graph: ClusterGraph) -> Iterator[AgentPair]:
+    """New flows along each cluster's ring and once per route, and a host that asks a pod once per route."""
+    across = [
+        (one, other) for one in graph.node_of for other in graph.node_of if one.cluster != other.cluster
+    ]
+    variants = choose_variant_pairs(graph, across, epoch=0, seed=0, in_turns=False)
+    around = [pair for ring in find_rings(graph).values() for pair in ring.around() if has_pods(graph, *pair)]
+    once = (across[place] for place in variants.chosen if across[place] not in variants.few)
+    for source, target in (*around, *once):
+        plane = Plane.POD if has_pods(graph, source, target) else Plane.HOST
+        yield AgentPair(agent_of(source, plane), agent_of(target, plane), new_flow=True)
+    yield from _mixed_pairs(variants.mixed, few=variants.few)
+
+
+def _mixed_pairs(
+    pairs: Iterable[tuple[NodeId, NodeId]], *, few: Container[tuple[NodeId, NodeId]] = ()
+) -> Iterator[AgentPair]:
+    """Hosts that ask pods; where a mesh has *few* pairs, one check both changes the plane and opens flows."""
+    for source, target in pairs:
+        ends = agent_of(source, Plane.HOST), agent_of(target, Plane.POD)
+        yield AgentPair(*ends, rich=False, new_flow=(source, target) in few, is_mixed=True)
 
 
 def find_node_pairs(
@@ -60,54 +102,63 @@ def find_node_pairs(
 ) -> Iterator[tuple[NodeId, NodeId]]:
     """Pairs of nodes in a fleet that is too large for a full mesh; some are listed twice."""
     nodes = tuple(graph.node_of)
-    inside, across = find_pair_numbers(graph, epoch=epoch, seed=seed, policy=policy)
-    for pairs in (inside, across):
+    found = find_pair_numbers(graph, epoch=epoch, seed=seed, policy=policy)
+    for pairs in (found.inside, found.across):
         yield from ((nodes[one], nodes[other]) for one, other in pairs.tolist())
 
 
-def find_pair_numbers(
-    graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy
-) -> tuple[IntArray, IntArray]:
-    """Pairs inside clusters and pairs between them, as numbers of nodes (`ClusterGraph.place_of`), n × 2."""
-    place_of = graph.place_of
+def find_pair_numbers(graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> NodePairs:
+    """Pairs inside clusters and pairs between them, and which of them get the variants."""
+    ring_of = find_rings(graph)
+    rounds = [*_circulant(graph, ring_of, epoch=epoch, seed=seed, degree=policy.degree)]
+    inside = [pairs for pairs, _ in rounds]
+    is_first = [np.full(len(pairs), is_first and policy.with_variants) for pairs, is_first in rounds]
+    across = [*_combine_gateways(graph, ring_of, epoch=epoch, seed=seed, policy=policy)]
+    wanted = across if policy.with_variants else ()
+    variants = choose_variant_pairs(graph, wanted, epoch=epoch, seed=seed, in_turns=True)
+    is_chosen = np.zeros(len(across), np.bool_)
+    is_chosen[list(variants.chosen)] = True
+    mixed = variants.mixed if policy.with_host_plane else ()
+    return NodePairs(
+        np.concatenate(inside) if inside else np.zeros((0, 2), np.int64),
+        np.concatenate(is_first) if is_first else np.zeros(0, np.bool_),
+        _number(graph, across),
+        is_chosen,
+        _number(graph, mixed),
+    )
+
+
+def find_rings(graph: ClusterGraph) -> dict[ClusterName, Ring]:
+    """The nodes with agents of each cluster on their ring."""
     here: dict[ClusterName, list[NodeId]] = {name: [] for name in graph.cluster_of}
     has_agent = graph.agent_runs[Plane.POD] | graph.agent_runs[Plane.HOST]
     for node in compress(graph.node_of, has_agent.tolist()):
         here[node.cluster].append(node)
-    ring_of = {name: Ring.of(nodes) for name, nodes in here.items()}
-    inside = [*_circulant(graph, ring_of, epoch=epoch, seed=seed, degree=policy.degree)]
-    across = [
-        (place_of[one], place_of[other])
-        for one, other in _combine_gateways(graph, ring_of, epoch=epoch, seed=seed, policy=policy)
-    ]
-    return (
-        np.concatenate(inside) if inside else np.zeros((0, 2), np.int64),
-        np.array(across, np.int64).reshape(-1, 2),
-    )
+    return {name: Ring.of(nodes) for name, nodes in here.items()}
 
 
-def select_rich(
-    pairs: Iterable[tuple[NodeId, NodeId]] | Iterable[tuple[str, str]],
-    *,
-    epoch: int,
-    seed: int,
-    policy: PlanPolicy,
-) -> BoolArray:
-    """Flags of the pairs of nodes, or of their names, that get the variants in this epoch."""
-    keys = node_keys(f"{seed} {epoch} {source} {target}" for source, target in pairs)
-    is_rich: BoolArray = keys.astype(np.float64) / 2**64 < policy.variant_share
-    return is_rich
+def _number(graph: ClusterGraph, pairs: Iterable[tuple[NodeId, NodeId]]) -> IntArray:
+    numbers = [(graph.place_of[one], graph.place_of[other]) for one, other in pairs]
+    return np.array(numbers, np.int64).reshape(-1, 2)
 
 
 def _sparse(graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> Iterator[AgentPair]:
-    pairs = tuple(find_node_pairs(graph, epoch=epoch, seed=seed, policy=policy))
-    found = select_rich(pairs, epoch=epoch, seed=seed, policy=policy).tolist()
-    for (source, target), rich in zip(pairs, found, strict=True):
-        yield AgentPair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich)
+    nodes = tuple(graph.node_of)
+    found = find_pair_numbers(graph, epoch=epoch, seed=seed, policy=policy)
+    flags = np.concatenate((found.is_inside_rich, found.is_across_rich)).tolist()
+    numbers = np.concatenate((found.inside, found.across)).tolist()
+    for (one, other), rich in zip(numbers, flags, strict=True):
+        source, target = nodes[one], nodes[other]
+        inside, pods = source.cluster == target.cluster, has_pods(graph, source, target)
+        yield AgentPair(agent_of(source, Plane.POD), agent_of(target, Plane.POD), rich, new_flow=rich)
         if policy.with_host_plane:
-            yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.HOST), rich)
-            if source.cluster == target.cluster:
+            is_rich = rich and not (inside and pods)
+            opens = rich and not inside and not pods
+            hosts = agent_of(source, Plane.HOST), agent_of(target, Plane.HOST)
+            yield AgentPair(*hosts, is_rich, new_flow=opens)
+            if inside:
                 yield AgentPair(agent_of(source, Plane.HOST), agent_of(target, Plane.POD), rich=False)
+    yield from _mixed_pairs((nodes[one], nodes[other]) for one, other in found.mixed.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +188,16 @@ class Ring:
                 return node
         return without
 
+    def around(self) -> Iterator[tuple[NodeId, NodeId]]:
+        """Each node and the next one; none if it is alone."""
+        if len(self.nodes) > 1:
+            yield from zip(self.nodes, (*self.nodes[1:], self.nodes[0]), strict=True)
+
 
 def _circulant(
     graph: ClusterGraph, ring_of: dict[ClusterName, Ring], *, epoch: int, seed: int, degree: int
-) -> Iterator[IntArray]:
+) -> Iterator[tuple[IntArray, bool]]:
+    """The pairs of each cluster and offset, and whether the offset is the cluster's first of the epoch."""
     for name, ring in ring_of.items():
         size = len(ring.nodes)
         if size < 2:
@@ -155,8 +212,8 @@ def _circulant(
             crossed = cross_zones([asked.tolist() for asked in rounds], zones=zones, names=names)
             rounds = [np.array(asked, np.int64) for asked in crossed]
         number = np.array([graph.place_of[node] for node in ring.nodes], np.int64)
-        for asked in rounds:
-            yield np.column_stack((number, number[asked]))
+        for place, asked in enumerate(rounds):
+            yield np.column_stack((number, number[asked])), place == 0
 
 
 def _combine_gateways(

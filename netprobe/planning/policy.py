@@ -21,8 +21,8 @@ class PlanPolicy:
     are sampled."""
     degree: int = 2
     """k of the circulant plan: number of nodes of its own cluster that each node asks per epoch."""
-    variant_share: float = 0.25
-    """Share of pairs that also get the TCP, large and IPv6 variants, unless a full mesh is planned."""
+    with_variants: bool = True
+    """Also ask, by some pairs, with TCP, IPv6, large packets and new flows (`variant_pairs`)."""
     burst: int = 3
     """ICMP and UDP probes per check and interval; more of them show loss in less time."""
     flows: int = 4

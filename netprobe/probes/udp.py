@@ -1,8 +1,10 @@
 """``udp``: a STAMP echo (RFC 8762, RFC 8972) to an agent; it tells loss out from loss back.
 
 Reads ``Probe.port``, ``Probe.size`` (whole IP packet, sent with DF; the answer has
-the same size; 0 for the smallest), ``Probe.timeout_ns`` and the option ``flow`` (1–64): each number has a
-source port of its own, so routers that spread flows over equal paths may choose another path for it.
+the same size; 0 for the smallest), ``Probe.timeout_ns`` and the option ``flow``. With 1–64 each number has a
+source port of its own, so routers that spread flows over equal paths may choose another path for it. With
+``new`` each probe has a fresh source port: connection tables on the way have not seen its flow before. A
+build that does not know the word refuses the check, so nothing is measured instead of something else.
 ``dscp``, ``ttl``, ``fragments`` and ``source-port`` are those of :mod:`netprobe.probes.packet_options`.
 
 Rule: no socket, no clock, no randomness in here.
@@ -20,6 +22,9 @@ from netprobe.wire import icmp, stamp
 
 MAX_FLOW = 64
 """UdpPinger's number of ports (Facebook, NANOG 2016)."""
+
+NEW_FLOW = "new"
+"""The value of the option ``flow`` that gives each probe a fresh source port."""
 
 _UDP_HEADER_BYTES = 8
 _make = tuple.__new__
@@ -39,11 +44,18 @@ def validate(probe: Probe) -> None:
         raise InputError("a flow has a source port of its own", where="options.source-port")
 
 
-def flow_of(probe: Probe) -> int:
-    """The flow's number; 0 for the one that all checks share which name none."""
+def opens_new_flows(probe: Probe) -> bool:
+    """Whether each of its probes is the first packet of a flow."""
+    return probe.option("flow") == NEW_FLOW
+
+
+def flow_of(probe: Probe) -> int | None:
+    """The flow's number; 0 for the one that all checks share which name none; None where each is new."""
     told = probe.option("flow", "0")
+    if told == NEW_FLOW:
+        return None
     if not (told.isascii() and told.isdigit()) or int(told) > MAX_FLOW:
-        raise InputError(f"{told!r} is not a flow number within 1–{MAX_FLOW}", where="options.flow")
+        raise InputError(f"{told!r} is neither 1–{MAX_FLOW} nor {NEW_FLOW!r}", where="options.flow")
     return int(told)
 
 

@@ -24,7 +24,7 @@ def is_lagged_away(check: CheckFacts, effects: Sequence[Effect]) -> bool:
 def is_too_new(check: CheckFacts, effects: Sequence[Effect]) -> bool:
     """Whether it opens a flow for which a full table has no room."""
     full = {effect.node for effect in effects if isinstance(effect, TableFull)}
-    if not full or check.aspect not in {Aspect.TCP, Aspect.SERVICE, Aspect.DNS}:
+    if not full or check.aspect not in {Aspect.TCP, Aspect.NEW_FLOW, Aspect.SERVICE, Aspect.DNS}:
         return False
     if check.asked is None:
         return check.source.node_id in full

@@ -313,7 +313,7 @@ class World:
         """Routers hash addresses and ports: a flow keeps its way, and each TCP connection is a new flow."""
         if len(ways) == 1:
             return ways[0]
-        if check.aspect is Aspect.TCP:
+        if check.aspect in {Aspect.TCP, Aspect.NEW_FLOW}:
             return self._random.choice(ways)
         digest = hashlib.blake2b(f"{self._hash_seed} {check.check.id} {ways}".encode(), digest_size=8)
         return ways[int.from_bytes(digest.digest(), "big") % len(ways)]
@@ -352,7 +352,7 @@ class World:
 
     def _is_lost(self, check: CheckFacts, effect: Lose) -> bool:
         """Whether this packet is; a hash decides for a whole flow, and each TCP connection is a new one."""
-        if not effect.is_hash or check.aspect is Aspect.TCP:
+        if not effect.is_hash or check.aspect in {Aspect.TCP, Aspect.NEW_FLOW}:
             return self._random.random() < effect.share
         text = f"{self._hash_seed} {check.check.id} {effect.component}"
         digest = hashlib.blake2b(text.encode(), digest_size=8)

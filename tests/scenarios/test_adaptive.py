@@ -28,7 +28,7 @@ from tests.scenarios.default_topology import build_inventory
 from tests.scenarios.player import SECOND, T0
 
 NODE = NodeId.parse("prod-us-west-1/w1")
-POLICY = PlanPolicy(full_mesh_nodes=0, with_host_plane=False, variant_share=0.0)
+POLICY = PlanPolicy(full_mesh_nodes=0, with_host_plane=False, with_variants=False)
 """Only pods ask, so a node and its pods' way out of it look the same."""
 BREAK_S, INTERVALS = 6, 14
 

@@ -1,8 +1,9 @@
 """Detects a full connection tracking table: new flows from a node fail while established ones pass.
 
-Rule: pings and plain UDP probes keep their flow from interval to interval; TCP connections and questions to
-services open a new flow each time. If from one node every new flow to several others is silent, other nodes
-reach the same ports, and every established flow passes, the node drops new flows (row `conntrack-full`).
+Rule: pings and plain UDP probes keep their flow from interval to interval; TCP connections, UDP from a fresh
+port and questions to services open a new flow each time. If from one node every new flow to several others is
+silent, other nodes reach the same ports, and every established flow passes, the node drops new flows (row
+`conntrack-full`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from netprobe.model.names import NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.prose import Prose
 
-_NEW = frozenset((Aspect.TCP, Aspect.SERVICE, Aspect.DNS))
+_NEW = frozenset((Aspect.TCP, Aspect.NEW_FLOW, Aspect.SERVICE, Aspect.DNS))
 _OLD = frozenset((Aspect.ICMP, Aspect.UDP))
 _LEAST_NODES = 2
 """New flows must fail to at least this many other nodes."""

@@ -52,6 +52,17 @@ SELECTIVE_ROWS: tuple[TableRow, ...] = (
         selections=frozenset({Selection.PROTOCOL}),
     ),
     TableRow(
+        "class-new-flows",
+        Cause.SELECTIVE_DROP,
+        0.85,
+        _DROPS,
+        Prose(
+            "Does something that keeps state refuse new entries there? Check `dmesg | grep conntrack`, "
+            "`conntrack -S` and limits on new connections in its rules."
+        ),
+        selections=frozenset({Selection.NEW_FLOWS}),
+    ),
+    TableRow(
         "class-family",
         Cause.SELECTIVE_DROP,
         0.9,

@@ -26,6 +26,7 @@ TRAFFIC_OF = {
     Aspect.ICMP: TrafficClass.MAIN,
     Aspect.UDP: TrafficClass.MAIN,
     Aspect.TCP: TrafficClass.MAIN,
+    Aspect.NEW_FLOW: TrafficClass.MAIN,
     Aspect.OUTER: TrafficClass.MAIN,
     Aspect.V6: TrafficClass.V6,
     Aspect.LARGE: TrafficClass.LARGE,
@@ -104,7 +105,7 @@ class LossRows:
 
 def _is_scattered(check: CheckFacts) -> bool:
     """Whether each probe of a check is a flow of its own that may take another way than the one before."""
-    return check.aspect is Aspect.TCP and check.legs.is_one_of_several
+    return check.aspect in {Aspect.TCP, Aspect.NEW_FLOW} and check.legs.is_one_of_several
 
 
 def _ways(check: CheckFacts) -> tuple[tuple[tuple[Component, ...], ...], ...]:

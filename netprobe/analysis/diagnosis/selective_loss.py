@@ -65,6 +65,7 @@ _SELECTION_OF = {
     Attribute.PROTOCOL: Selection.PROTOCOL,
     Attribute.SOURCE_ROLE: Selection.FORWARDING,
     Attribute.TARGET_ROLE: Selection.FORWARDING,
+    Attribute.FLOW: Selection.NEW_FLOWS,
     Attribute.SCOPE: Selection.SOURCE,
     Attribute.SOURCE_CLUSTER: Selection.SOURCE,
     Attribute.SOURCE_NODE: Selection.SOURCE,

@@ -115,6 +115,7 @@ class Selection(StrEnum):
 
     PROTOCOL = "protocol"
     FAMILY = "family"
+    NEW_FLOWS = "new-flows"
     SOURCE = "source"
     DESTINATION = "destination"
     PLANE = "plane"

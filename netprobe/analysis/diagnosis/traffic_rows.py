@@ -1,8 +1,7 @@
 """All checks between agents as crossings with attributes, for the localiser of selective faults.
 
 Rules: rows are those of :class:`LossRows`, for all traffic at once. Where a flow may take several ways, a row
-speaks only of the parts on all of them. Whether a flow is new is not an attribute: today each TCP check opens
-one and no other check does, so it would be a second name of TCP.
+speaks only of the parts on all of them.
 """
 
 from __future__ import annotations
@@ -13,13 +12,9 @@ from netprobe.analysis.diagnosis.loss_rows import LEGS, Leg, LossRows, rewrite_p
 from netprobe.analysis.diagnosis.symptom import TrafficClass
 from netprobe.analysis.localise.crossings import Crossing, CrossingTable
 from netprobe.analysis.plan.index import CheckFacts, PlanIndex
-from netprobe.model.check import TargetKind
 from netprobe.model.component import Component
-from netprobe.model.names import NodeId, Plane
-from netprobe.model.traffic import Attribute
-
-_OUTER = "outer"
-"""The plane of a gateway's outer address."""
+from netprobe.model.names import NodeId
+from netprobe.model.traffic import Attribute, describe_packets, opens_new_flows
 
 
 class TrafficRows(LossRows):
@@ -30,7 +25,7 @@ class TrafficRows(LossRows):
         self.table: CrossingTable[Component] = CrossingTable.of(
             tuple(Attribute),
             self._crossings(index.gateways),
-            is_kept=[_is_kept(check) for check in self.checks for _ in LEGS],
+            is_kept=[not opens_new_flows(check.check) for check in self.checks for _ in LEGS],
             check=[check.number for check in self.checks for _ in LEGS],
         )
 
@@ -57,43 +52,6 @@ def _surely_crossed(
     return rewrite_parts(check, tuple(part for part in way if part in surely))
 
 
-def _is_kept(check: CheckFacts) -> bool:
-    return check.check.probe.kind != "tcp"
-
-
 def describe_crossing(check: CheckFacts, gateways: frozenset[NodeId], *, is_answer: bool) -> tuple[str, ...]:
     """The attributes of a check's requests or answers, in the order of `Attribute`."""
-    asked = check.check
-    source, target = asked.source.node_id, asked.target.node or asked.source.node_id
-    plane = check.asked.plane.value if check.asked else _OUTER
-    if asked.target.kind is not TargetKind.AGENT:
-        plane = _OUTER
-    ends = [
-        (asked.source.plane.value, _role_of(source, asked.source.plane.value, gateways), source),
-        (plane, _role_of(target, plane, gateways), target),
-    ]
-    (sent_plane, sent_role, sender), (to_plane, to_role, receiver) = reversed(ends) if is_answer else ends
-    family = "IPv6" if ":" in asked.target.address else "IPv4"
-    return (
-        asked.probe.kind,
-        family,
-        "large" if asked.probe.size else "small",
-        "answer" if is_answer else "request",
-        sent_plane,
-        to_plane,
-        sent_role,
-        to_role,
-        "within" if sender.cluster == receiver.cluster else "between",
-        str(sender.cluster),
-        str(receiver.cluster),
-        str(sender),
-        str(receiver),
-        f"{sender.cluster} {sent_plane} {family}",
-        f"{receiver.cluster} {to_plane} {family}",
-        f"{sender} {sent_plane} {family}",
-        f"{receiver} {to_plane} {family}",
-    )
-
-
-def _role_of(node: NodeId, plane: str, gateways: frozenset[NodeId]) -> str:
-    return "gateway" if node in gateways and plane != Plane.POD else "forwarded"
+    return describe_packets(check.check, gateways, is_answer=is_answer)

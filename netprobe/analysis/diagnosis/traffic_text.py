@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netprobe.model.traffic import RANGES, Attribute, TrafficCondition
+from netprobe.model.traffic import NEW_FLOW, RANGES, Attribute, TrafficCondition
 
 _PROTOCOLS = {"icmp": "ICMP", "udp": "UDP", "tcp": "TCP"}
 _PLANES = {"pod": "pods", "host": "node addresses", "outer": "gateways' outer addresses"}
@@ -48,6 +48,8 @@ def describe_traffic(conditions: Iterable[TrafficCondition]) -> str:
                     before.append(word)
                 else:
                     after.append(f"other than {word}")
+            case Attribute.FLOW:
+                after.append("that open a flow" if value == NEW_FLOW else "of flows that are known")
             case Attribute.ROLE:
                 noun = f"{value}s"
             case Attribute.SCOPE:

@@ -17,10 +17,12 @@ import numpy as np
 from netprobe.analysis.localise.crossings import CrossingTable
 from netprobe.analysis.localise.evidence import L
 from netprobe.model.arrays import BoolArray, FloatArray, IntArray
-from netprobe.model.traffic import RANGES, TrafficCondition
+from netprobe.model.traffic import RANGES, Attribute, TrafficCondition
 
 _EACH = 0.7
 """Price of one more condition, and of ≠ instead of =: about ln 2."""
+_RARER = {Attribute.FLOW: 1.0}
+"""Price of an attribute that others explain more often: where TCP alone opens flows, "TCP" is the name."""
 _NEGATED = 3
 """Values that an attribute needs before "all but this one" differs from "the other one"."""
 _FEW_VALUES = 8
@@ -79,12 +81,13 @@ def _single_conditions(
 ) -> tuple[list[TrafficCondition], BoolArray, FloatArray, IntArray]:
     """Every condition that some rows meet and others do not: itself, its rows, its price, its attribute."""
     varied = [a for a in range(len(table.attributes)) if len(codes) and np.ptp(codes[:, a])]
+    rarer = {table.attributes.index(one): more for one, more in _RARER.items() if one in table.attributes}
     conditions: list[TrafficCondition] = []
     masks, prices, columns = [np.zeros((0, len(codes)), np.bool_)], [], []
     for column in varied:
         found = np.unique(codes[:, column])
         equal = codes[:, column] == found[:, None]
-        price = float(np.log(len(varied)) + np.log(len(found))) + _EACH
+        price = float(np.log(len(varied)) + np.log(len(found))) + _EACH + rarer.get(column, 0.0)
         signs = (True, False) if _NEGATED <= len(found) <= _FEW_VALUES else (True,)
         for is_equal in signs:
             masks.append(equal if is_equal else ~equal)

@@ -18,10 +18,11 @@ from netprobe.model.component import Component, ComponentKind
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeId, Plane
+from netprobe.model.traffic import opens_new_flows
 from netprobe.probes import registry
 from netprobe.probes.kind import VectorColumn
 
-_COUNTED_APART = frozenset({"udp", "large", "v6"})
+_COUNTED_APART = frozenset({"udp", "large", "v6", "new-flow"})
 """Aspects whose responder counts requests, so that the two directions are told apart."""
 K = TypeVar("K")
 V = TypeVar("V")
@@ -37,6 +38,8 @@ class Aspect(StrEnum):
     TCP = "tcp"
     LARGE = "large"
     V6 = "v6"
+    NEW_FLOW = "new-flow"
+    """UDP from a fresh source port each time."""
     SERVICE = "service"
     DNS = "dns"
     OUTER = "outer"
@@ -250,6 +253,8 @@ def aspect_of(check: Check) -> Aspect:
         return _aspect_elsewhere(check, column)
     if check.probe.size and column in {VectorColumn.UDP, VectorColumn.ICMP}:
         return Aspect.LARGE
+    if column is VectorColumn.UDP and opens_new_flows(check):
+        return Aspect.NEW_FLOW
     if ":" in check.target.address and column is VectorColumn.UDP:
         return Aspect.V6  # ICMP and TCP go over the target's main family only: over IPv6 it has no IPv4
     return _ASPECTS.get(column, Aspect.OTHER)

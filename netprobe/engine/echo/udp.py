@@ -1,7 +1,8 @@
 """Asks ``udp`` checks: one socket per address family and flow, so a check's flow keeps its source port.
 
 Each probe of a service address gets a socket of its own: connection tracking would otherwise bind the flow to
-the endpoint that was chosen first, and a repaired or broken service proxy would not show.
+the endpoint that was chosen first, and a repaired or broken service proxy would not show. So does each probe
+of a check that asks with new flows.
 
 Responses wake nothing: they wait in their socket, timestamped by the kernel, until the engine's next tick
 reads them all.
@@ -280,7 +281,7 @@ class UdpEcho:
 
     def _route_of(self, check: Check) -> _CheckRoute:
         address, probe = check.target.address, check.probe
-        family, seal = int(family_of(address)), self.keys.seal_for(check)
+        family, seal, flow = int(family_of(address)), self.keys.seal_for(check), udp.flow_of(probe)
         is_translated = check.target.kind is TargetKind.SERVICE
         options = packet_options_of(probe)
         has_own = is_translated or options.source_ports
@@ -289,7 +290,7 @@ class UdpEcho:
             destination=(address, probe.port),
             payload_bytes=udp.payload_bytes(probe, version=version_of(address)),
             family=family,
-            socket=None if has_own else (family, udp.flow_of(probe)),
+            socket=None if flow is None or has_own else (family, flow),
             key=seal.key,
             asker=seal.asker,
             name=key_name_of(check.target) or "",

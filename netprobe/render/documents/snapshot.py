@@ -23,9 +23,11 @@ import networkx as nx
 
 from netprobe.analysis.queries.blast_radius import BlastRadius, find_blast_radius
 from netprobe.model.finding import Evidence, Finding
+from netprobe.model.fleet import ClassGap
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, AgentStatus, PathState
+from netprobe.model.traffic import TrafficCondition
 from netprobe.render.graph import build_graph, find_links
 from netprobe.render.labels import (
     Names,
@@ -193,6 +195,21 @@ def coverage_document(snapshot: Snapshot) -> Document:
     return view_document("coverage", snapshot, {"coverage": _coverage(snapshot)})
 
 
+def _gap(gap: ClassGap) -> Document:
+    return {
+        "kind": gap.kind,
+        "traffic": _condition(gap.traffic),
+        "reason": gap.reason,
+        "parts": gap.parts,
+        "other": None if gap.other is None else _condition(gap.other),
+        "other_kind": gap.other_kind,
+    }
+
+
+def _condition(one: TrafficCondition) -> Document:
+    return {"attribute": one.attribute, "value": one.value}
+
+
 def _coverage(snapshot: Snapshot) -> Document:
     coverage = snapshot.coverage
     return {
@@ -206,6 +223,19 @@ def _coverage(snapshot: Snapshot) -> Document:
         "left_out": coverage.left_out,
         "uncovered": [str(component) for component in coverage.uncovered],
         "indistinguishable": [[str(component) for component in group] for group in coverage.classes],
+        "traffic": [
+            {
+                "kind": one.kind,
+                "parts": one.parts,
+                "classes": one.classes,
+                "asked": one.asked,
+                "named": one.named,
+                "located": one.located,
+                "told": one.told,
+            }
+            for one in coverage.traffic
+        ],
+        "traffic_gaps": [_gap(one) for one in coverage.traffic_gaps],
         "splitting": [
             {"source": str(each.source), "target": str(each.target), "bits": each.bits}
             for each in coverage.splitting

@@ -33,6 +33,7 @@ from netprobe.render.labels import (
     unmeasured,
     verdict,
 )
+from netprobe.render.terminal.class_coverage import class_table, describe_gaps
 from netprobe.render.terminal.console import TextConsole
 
 MANY_NODES = 40
@@ -362,6 +363,10 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
     if coverage.classes:
         lines = [" = ".join(str(part) for part in group) for group in coverage.classes]
         blocks.append(_named_list("Cannot be told apart", lines))
+    if coverage.traffic:
+        blocks.append(class_table(coverage.traffic))
+    if coverage.traffic_gaps:
+        blocks.append(_named_list("Classes not told apart", describe_gaps(coverage.traffic_gaps)))
     if coverage.splitting:
         lines = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
         blocks.append(_named_list("Further checks that would tell them apart, most useful first", lines))

@@ -99,6 +99,30 @@ async def test_each_flow_keeps_a_source_port_of_its_own() -> None:
                     await asker.ask(make_check(probe, address="127.0.0.1"))
 
 
+async def test_a_check_of_new_flows_has_a_fresh_source_port_each_time() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(30)
+        async with Engine(ASKER, boot="one", port=0) as asker:
+            asker.use(make_plan(()))
+            port, options = listening.getsockname()[1], (("flow", "new"),)
+            probe = Probe("udp", port=port, timeout_ns=1_000_000, options=options)
+            await asker.ask(make_check(probe, address="127.0.0.1"))
+            assert len({listening.recvfrom(2048)[1][1] for _ in range(3)}) == 3
+
+
+async def test_new_flows_are_answered_and_counted_as_one_check() -> None:
+    async with Engine(ASKER, boot="one", port=0) as asker, Engine(PEER, boot="two", port=0) as peer:
+        for engine, agent in ((asker, ASKER), (peer, PEER)):
+            engine.use(replace(make_plan(()), agent=agent))
+        plain = udp_check(peer.port, "127.0.0.1")
+        check = replace(plain, probe=replace(plain.probe, options=(("flow", "new"),)))
+        seen = await asker.ask(check)
+    assert all(isinstance(one.outcome, Reached) for one in seen)
+    assert sorted(one.received_count or 0 for one in seen) == [1, 2, 3]
+    assert len({one.observed_source for one in seen}) == 1
+
+
 async def test_a_new_plan_begins_with_the_next_interval_and_tears_no_window() -> None:
     got: list[Measured] = []
     async with Engine(ASKER, boot="one", port=0) as engine:

@@ -10,7 +10,8 @@ import pytest
 from netprobe.errors import MisuseError
 from netprobe.model.component import Component
 from netprobe.model.inventory import Inventory
-from netprobe.planning.array_planner import ArrayPlan, count_coverage, plan_as_arrays
+from netprobe.planning.array_planner import plan_as_arrays
+from netprobe.planning.array_rows import ArrayPlan, count_classes, count_coverage
 from netprobe.planning.fleet_plan import plan_fleet
 from netprobe.planning.policy import PlanPolicy
 from netprobe.simulate.fleet import ClusterJoin, FleetShape, build_inventory
@@ -98,9 +99,13 @@ def test_every_check_crosses_what_it_crosses_in_the_plan_of_objects(
 @pytest.mark.parametrize("inventory", FLEETS.values(), ids=FLEETS)
 def test_the_coverage_is_that_of_the_plan_of_objects(inventory: Inventory) -> None:
     told = plan_fleet(inventory, epoch=1, seed=7, interval_ns=1, cookie_key=b"key").coverage
-    counted = count_coverage(plan_as_arrays(inventory, epoch=1, seed=7))
+    bulk = plan_as_arrays(inventory, epoch=1, seed=7)
+    counted = count_coverage(bulk)
     assert (counted.components, counted.covered) == (told.components, told.covered)
     assert counted.identifiable == told.identifiable
+    classes, gaps = count_classes(bulk)
+    assert classes == told.traffic
+    assert Counter(gaps) == Counter(told.traffic_gaps)
 
 
 def test_links_that_share_flows_are_refused() -> None:

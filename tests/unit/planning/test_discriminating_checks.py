@@ -117,7 +117,7 @@ def test_a_plan_that_cannot_tell_two_parts_apart_says_what_would() -> None:
 
 def test_a_sparse_plan_proposes_what_splits_its_classes_and_a_full_mesh_nothing() -> None:
     inventory = build_inventory()
-    sparse = PlanPolicy(full_mesh_nodes=0, degree=1, with_host_plane=False, variant_share=0)
+    sparse = PlanPolicy(full_mesh_nodes=0, degree=1, with_host_plane=False, with_variants=False)
     some, every = (
         plan_fleet(inventory, epoch=1, seed=1, interval_ns=10**9, cookie_key=b"key", policy=policy).coverage
         for policy in (sparse, PlanPolicy())

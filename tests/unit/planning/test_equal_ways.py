@@ -82,7 +82,7 @@ def test_flows_rotate_until_each_had_its_turn(policy: PlanPolicy) -> None:
     asked: dict[int, set[str]] = {}
     for epoch in range(3):
         pairs = legs_by_pair(plan(inventory, policy, epoch=epoch), "udp")
-        flows = {check.probe.option("flow") for check, legs in pairs if legs.is_one_of_several} - {""}
+        flows = {check.probe.option("flow") for check, legs in pairs if legs.is_one_of_several} - {"", "new"}
         assert len(flows) == policy.flows
         asked[epoch] = flows
     assert set.union(*asked.values()) == {str(flow) for flow in range(1, 1 + count_flows(2))}
@@ -95,8 +95,9 @@ def test_both_links_are_covered_and_never_alike(policy: PlanPolicy) -> None:
     assert not any({FIRST, SECOND} <= set(group) for group in coverage.classes)
 
 
-def test_a_plain_fleet_asks_no_flows() -> None:
-    assert all(not check.probe.options for check, _ in legs_by_pair(plan(build_twice_joined(A, B)), "udp"))
+def test_a_plain_fleet_asks_no_numbered_flows() -> None:
+    asked = legs_by_pair(plan(build_twice_joined(A, B)), "udp")
+    assert {check.probe.option("flow") for check, _ in asked} == {"", "new"}
 
 
 class TestLinkEnds:

@@ -20,7 +20,7 @@ from tests.scenarios.default_topology import build_cluster
 from tests.unit.planning.test_fleet_plan import changed_elsewhere, moved_nodes, plan
 
 GATEWAYS = (NodeName("gw"), NodeName("gw2"))
-SPARSE = PlanPolicy(full_mesh_nodes=0, variant_share=0)
+SPARSE = PlanPolicy(full_mesh_nodes=0, with_variants=False)
 few = settings(max_examples=20, deadline=None)
 
 
@@ -129,7 +129,7 @@ def test_budgets_are_never_exceeded_and_cost_no_coverage(
     limits = {kind: needed[kind] + slack or None for kind in ("agent", "cluster", "tunnel")}
     policy = replace(
         SPARSE,
-        variant_share=1,
+        with_variants=True,
         agent_budget=limits["agent"],
         cluster_budget=limits["cluster"],
         tunnel_budget=limits["tunnel"],

@@ -19,7 +19,7 @@ from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.zones import cross_zones
 from tests.scenarios.default_topology import build_cluster
 
-SPARSE = PlanPolicy(full_mesh_nodes=0, variant_share=0)
+SPARSE = PlanPolicy(full_mesh_nodes=0, with_variants=False)
 
 
 def build_zoned(sizes: list[int]) -> Cluster:

@@ -79,6 +79,7 @@ PUBLISHED = [
     "class-family",
     "class-forwarded",
     "class-lossy",
+    "class-new-flows",
     "class-plane",
     "class-protocol",
     "class-source",

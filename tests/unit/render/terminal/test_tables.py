@@ -10,8 +10,11 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
+from netprobe.model.component import ComponentKind
+from netprobe.model.fleet import ClassCoverage, ClassGap, GapReason
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
+from netprobe.model.traffic import TrafficCondition
 from netprobe.render.reachability import Level, read_matrix
 from netprobe.render.terminal import tables
 from netprobe.render.terminal.diagnosis import diagnosis_table
@@ -129,3 +132,23 @@ def test_a_cluster_whose_api_is_away_says_so(view: str) -> None:
     fleet = replace(fleet, inventory=replace(fleet.inventory, clusters=(away, *rest)))
     text = tables.render_text(VIEWS[view](fleet), width=100)
     assert f"! {first.name} is shown as last known: https://192.0.2.1 cannot be reached" in text
+
+
+def test_classes_of_traffic_are_counted_and_what_is_not_told_apart_is_folded() -> None:
+    tcp, new = TrafficCondition("protocol", "tcp"), TrafficCondition("flow", "new")
+    kinds = (ComponentKind.NODE_OUT, ComponentKind.NODE_IN)
+    fleet = fleets.several()
+    coverage = replace(
+        fleet.coverage,
+        traffic=tuple(ClassCoverage(kind, 10, 100, 90, 80, 70, 50) for kind in kinds),
+        traffic_gaps=(
+            *(ClassGap(kind, tcp, GapReason.OTHER_CLASS, 10, other=new) for kind in kinds),
+            *(ClassGap(kind, tcp, GapReason.OTHER_DIRECTION, 3, other_kind=kind) for kind in kinds),
+            ClassGap(ComponentKind.TUNNEL, new, GapReason.NOT_ASKED, 1),
+        ),
+    )
+    text = tables.render_text(tables.coverage_table(replace(fleet, coverage=coverage)), width=100)
+    assert "nodes      200   90 %                80 %              70 %            50 %" in text
+    assert "TCP packets = packets that open a flow: 20 node directions" in text
+    assert "TCP packets, in or out: 6 node directions" in text
+    assert "no packets that open a flow asked: 1 tunnel direction" in text
