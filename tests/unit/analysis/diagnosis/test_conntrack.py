@@ -17,7 +17,7 @@ from netprobe.model.window import AgentHealth, Window
 from tests.scenarios.player import SECOND, T0, default_fleet
 
 NODE = "prod-us-west-1/w1"
-NEW, OLD = {Aspect.TCP, Aspect.SERVICE, Aspect.DNS}, {Aspect.ICMP, Aspect.UDP}
+NEW, OLD = {Aspect.TCP, Aspect.NEW_FLOW, Aspect.SERVICE, Aspect.DNS}, {Aspect.ICMP, Aspect.UDP}
 Fate = Callable[[CheckFacts], OutcomeKind]
 
 
