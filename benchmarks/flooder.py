@@ -1,8 +1,8 @@
 """The floods, each by a client that has one agent's own credential: ``python -m benchmarks.flooder FILE``.
 
-It is a process of its own, as a thief's is: sending a flood does not
-slow the process that measures beside it. It says ``ready`` on standard output when everything is prepared, begins when standard input says
-so, and ends with one line about what it could do.
+It is a process of its own, as a thief's is: sending a flood does not slow the process that measures beside
+it. It says ``ready`` on standard output when everything is prepared, begins when standard input says so, and
+ends with one line about what it could do.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.connection_limit import ConnectionLimit
 from netprobe.bus.login import SeedLogin, ServerTrust
+from netprobe.bus.plan_requests import PlanRequests
 from netprobe.bus.stream_subjects import count_by_subject
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
@@ -194,6 +195,7 @@ class CollectorBus:
         with suppress(_ApiError):  # there is none
             await self._call(f"CONSUMER.DELETE.{WINDOWS_STREAM}.{_CONSUMER}", {})
         await self.prepare()
+        await PlanRequests(self._connection, self._answering).start()
         await self._connection.subscribe(self._inbox, self._arrived.put)
 
     async def prepare(self) -> None:
