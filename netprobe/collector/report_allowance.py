@@ -18,11 +18,11 @@ from itertools import count
 from netprobe.bus.collector import Delivery
 from netprobe.bus.subjects import BEAT
 
-REPORTS_PER_S = 32.0
+REPORTS_PER_S = 64.0
 BYTES_PER_S = 512 * 1024
 """What one agent may send for ever: the largest report every eight seconds."""
 BURST_S = 2.0
-"""Reports for so long may come at once: 64, or 1 MiB."""
+"""Reports for so long may come at once: 128, or 1 MiB."""
 HOLD_S = 20.0
 """The longest that an acknowledgement is held back; the stream waits for 30 s."""
 _MOST_AGENTS = 10_000
