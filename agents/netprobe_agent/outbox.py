@@ -17,6 +17,9 @@ from netprobe_agent.spool import Spool
 
 MAX_IN_MEMORY = 4
 PAUSE_S = 0.5
+"""The longest between two attempts."""
+_FIRST_PAUSE = 16
+"""The first pause is so much shorter: a stream that holds enough of our reports soon has room again."""
 
 
 class Publisher(Protocol):
@@ -71,6 +74,7 @@ class Outbox:
             self.spill()
 
     async def _send_all(self, bus: Publisher) -> None:
+        pause_s = self._pause_s / _FIRST_PAUSE
         while len(self._spool) or self._memory:
             try:
                 await self._send_oldest(bus)
@@ -78,8 +82,10 @@ class Outbox:
                 self._is_away = True
                 self._report_state(False)
                 self.spill()
-                await asyncio.sleep(self._pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(self._pause_s, 2 * pause_s)
             else:
+                pause_s = self._pause_s / _FIRST_PAUSE
                 self._is_away = False
                 self._report_state(True)
 

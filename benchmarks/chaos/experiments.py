@@ -122,7 +122,8 @@ async def step_an_agents_clock(folder: Path, tally: ChaosTally, _: bool) -> None
 async def kill_again_and_again(folder: Path, tally: ChaosTally, is_small: bool) -> None:
     """The collector is killed while it stores; its bus server dies with it."""
     rng = random.Random(_SEED)
-    async with _played(folder, tally) as world:
+    # a waiting report takes a page of the spools' volume: where starts are slow, ten thousand wait
+    async with _played(folder, tally, size="200m") as world:
         for agent in world.agents:
             agent.interval_s = world.interval_s / 10
         for _ in range(KILLS_SMALL if is_small else KILLS):
@@ -145,9 +146,9 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 @asynccontextmanager
-async def _played(folder: Path, tally: ChaosTally) -> AsyncIterator[ChaosWorld]:
+async def _played(folder: Path, tally: ChaosTally, *, size: str = "40m") -> AsyncIterator[ChaosWorld]:
     """The world, and afterwards whether it goes on by itself, and what was lost."""
-    async with chaos_world(folder, interval_s=1.0) as world:
+    async with chaos_world(folder, interval_s=1.0, size=size) as world:
         yield world
         await asyncio.sleep(2 * world.interval_s)
         tally.restarts_by_hand += not await world.settle()

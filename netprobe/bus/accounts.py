@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from netprobe.bus.permissions import REPLY_TIME_S, agent_user, collector_user, operator_user
-from netprobe.bus.subjects import EACH_PLAN, EACH_PLAN_GET, EACH_PRESENCE, EACH_PROBE, EACH_QUERY, EACH_WINDOW
+from netprobe.bus.subjects import (
+    EACH_PLAN,
+    EACH_PLAN_GET,
+    EACH_PLAN_REQUEST,
+    EACH_PRESENCE,
+    EACH_PROBE,
+    EACH_QUERY,
+    EACH_WINDOW,
+)
 from netprobe.model.names import AgentId
 
 COLLECTOR_ACCOUNT = "netprobe"
@@ -33,8 +41,8 @@ AGENT_EVENTS = tuple(f"$SYS.ACCOUNT.{AGENTS_ACCOUNT}.{event}" for event in ("CON
 KICK = "$SYS.REQ.SERVER.*.KICK"
 """Where the collector asks the server to end a connection."""
 
-AGENT_SERVICES = (EACH_WINDOW, EACH_PRESENCE, EACH_PLAN_GET)
-"""Where an agent sends something to the collector's account and hears one answer."""
+AGENT_SERVICES = {EACH_WINDOW: EACH_WINDOW, EACH_PRESENCE: EACH_PRESENCE, EACH_PLAN_GET: EACH_PLAN_REQUEST}
+"""Where an agent sends something and hears one answer, and what that is called in the collector's account."""
 
 Accounts = dict[str, dict[str, Any]]
 """The server's ``accounts``."""
@@ -47,7 +55,7 @@ def accounts(agents: Mapping[AgentId, str], operators: tuple[str, ...], collecto
             "jetstream": "enabled",
             "users": [collector_user(collector)],
             "exports": [
-                *(_exported("service", subject, AGENTS_ACCOUNT) for subject in AGENT_SERVICES),
+                *(_exported("service", subject, AGENTS_ACCOUNT) for subject in AGENT_SERVICES.values()),
                 _exported("stream", EACH_PLAN, AGENTS_ACCOUNT),
                 _exported("service", EACH_QUERY, OPERATORS_ACCOUNT) | _patient(),
             ],
@@ -62,7 +70,10 @@ def accounts(agents: Mapping[AgentId, str], operators: tuple[str, ...], collecto
             "limits": {"max_payload": AGENT_PAYLOAD_BYTES, "max_subscriptions": AGENT_SUBSCRIPTIONS},
             "exports": [_exported("service", EACH_PROBE, COLLECTOR_ACCOUNT, OPERATORS_ACCOUNT) | _patient()],
             "imports": [
-                *(_imported("service", subject, COLLECTOR_ACCOUNT) for subject in AGENT_SERVICES),
+                *(
+                    _imported("service", theirs, COLLECTOR_ACCOUNT) | ({"to": ours} if ours != theirs else {})
+                    for ours, theirs in AGENT_SERVICES.items()
+                ),
                 _imported("stream", EACH_PLAN, COLLECTOR_ACCOUNT),
             ],
         },

@@ -19,7 +19,8 @@ from netprobe.bus.callout import Judge, answer_callouts
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.connection_limit import ConnectionLimit
 from netprobe.bus.login import SeedLogin, ServerTrust
-from netprobe.bus.stream_subjects import list_subjects
+from netprobe.bus.plan_requests import PlanRequests
+from netprobe.bus.stream_subjects import count_by_subject
 from netprobe.bus.subjects import (
     AGENTS_BUCKET,
     BEAT,
@@ -58,7 +59,7 @@ _ACK_WAIT_S = 30
 _DUPLICATE_WINDOW_S = 0.1
 """The least that the server allows. Message ids are not ours alone: one agent could spend another's."""
 _MAX_STREAM_BYTES = 4 * 1024 * 1024 * 1024
-MAX_WAITING = 64
+MAX_WAITING = 8
 """Reports of one agent in the stream; more are refused. Others wait behind few, and do not find it full."""
 _HEADER_BYTES = 64 * 1024
 _NAME_IN_USE = 10_058
@@ -170,7 +171,7 @@ class CollectorBus:
     async def find_present(self, among: Collection[AgentId] | None = None) -> tuple[Presence, ...]:
         """Every agent that said in time that it is there; with *among*, no other is asked about."""
         bucket = stream_of(AGENTS_BUCKET)
-        subjects = sorted(await list_subjects(self._call, bucket))
+        subjects = sorted(await count_by_subject(self._call, bucket))
         if among is not None:
             subjects = sorted(set(subjects).intersection(map(presence_subject, among)))
         present = []
@@ -194,11 +195,12 @@ class CollectorBus:
         with suppress(_ApiError):  # there is none
             await self._call(f"CONSUMER.DELETE.{WINDOWS_STREAM}.{_CONSUMER}", {})
         await self.prepare()
+        await PlanRequests(self._connection, self._answering).start()
         await self._connection.subscribe(self._inbox, self._arrived.put)
 
     async def prepare(self) -> None:
         """Make the stream, its consumer and the buckets, or bring them to what they must be."""
-        await self._ensure_stream(_windows_stream())
+        await self._ensure_stream(await self._with_room_for_waiting(_windows_stream()))
         await self._ensure_stream(_plans_bucket())
         await self._ensure_stream(_presence_bucket(self._presence_ttl_s))
         await self._call(f"CONSUMER.DURABLE.CREATE.{WINDOWS_STREAM}.{_CONSUMER}", _consumer())
@@ -217,6 +219,14 @@ class CollectorBus:
                 raise
             return True
         return False
+
+    async def _with_room_for_waiting(self, config: dict[str, object]) -> dict[str, object]:
+        """*config* for a stream that an earlier build filled: a lower limit would delete what waits."""
+        try:
+            most = max((await count_by_subject(self._call, WINDOWS_STREAM)).values(), default=0)
+        except _ApiError:  # there is none, or it cannot be read
+            return config
+        return config | {"max_msgs_per_subject": max(MAX_WAITING, most)}
 
     async def _ensure_stream(self, config: dict[str, object]) -> None:
         try:
@@ -348,7 +358,7 @@ def _consumer() -> dict[str, object]:
             "ack_policy": "explicit",
             "ack_wait": _ACK_WAIT_S * SECOND_NS,
             "deliver_policy": "all",
-            "max_ack_pending": 4 * BATCH,
+            "max_ack_pending": -1,  # acknowledgements of a few agents may be held: not at the others' cost
         },
     }
 

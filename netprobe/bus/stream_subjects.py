@@ -10,9 +10,9 @@ Call = Callable[[str, dict[str, object]], Awaitable[dict[str, object]]]
 """Asks the JetStream API: a verb and its arguments."""
 
 
-async def list_subjects(call: Call, stream: str) -> set[str]:
-    """The subjects that *stream* has messages of."""
-    found: set[str] = set()
+async def count_by_subject(call: Call, stream: str) -> dict[str, int]:
+    """The subjects that *stream* has messages of, and how many of each."""
+    found: dict[str, int] = {}
     offset = 0
     while True:
         told = await call(f"STREAM.INFO.{stream}", {"subjects_filter": ">", "offset": offset})
@@ -20,7 +20,7 @@ async def list_subjects(call: Call, stream: str) -> set[str]:
         page = state.get("subjects") if isinstance(state, dict) else None
         if not isinstance(page, dict) or not page:  # the server leaves an empty one out
             return found
-        found |= page.keys()
+        found |= page
         offset += len(page)
         total = told.get("total", offset)
         if not isinstance(total, int):

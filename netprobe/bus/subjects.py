@@ -27,6 +27,8 @@ EACH_WINDOW = f"{PREFIX}.windows.{_EACH}"
 EACH_PROBE = f"{PREFIX}.probe.{_EACH}"
 EACH_QUERY = f"{PREFIX}.query.*"
 EACH_PLAN = f"$KV.{PLANS_BUCKET}.{_EACH}"
+EACH_PLAN_REQUEST = f"{PREFIX}.plan.{_EACH}"
+"""Where the collector hears what agents ask on :data:`EACH_PLAN_GET`."""
 EACH_PLAN_GET = f"$JS.API.DIRECT.GET.KV_{PLANS_BUCKET}.{EACH_PLAN}"
 EACH_PRESENCE = f"$KV.{AGENTS_BUCKET}.{_EACH}"
 
@@ -90,7 +92,11 @@ def plan_subject(agent: AgentId) -> str:
 
 
 def plan_get_subject(agent: AgentId) -> str:
-    """Where the newest plan of one agent is asked for; the subject itself pins the key."""
+    """Where the newest plan of one agent is asked for; the subject itself pins the key.
+
+    It is JetStream's, whom agents asked directly at first; now the server turns it into
+    :data:`EACH_PLAN_REQUEST`.
+    """
     return f"$JS.API.DIRECT.GET.{stream_of(PLANS_BUCKET)}.{plan_subject(agent)}"
 
 

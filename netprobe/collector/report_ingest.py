@@ -3,7 +3,8 @@
 Rules: a report is acknowledged after it is stored and before it is analysed, so that a crash loses no window
 and counts none twice. While the history cannot be written, reports wait on the bus, unacknowledged; a damaged
 one is replaced by an empty one. An agent that sends much waits for its own reports, and not others for it:
-each agent's first report of a batch is stored before the rest, and large ones come last.
+each agent's first report of a batch is stored before the rest, large ones come last, and who sends more than
+its allowance is acknowledged late (`report_allowance`).
 """
 
 from __future__ import annotations
@@ -18,23 +19,28 @@ from itertools import compress
 from typing import TypeVar
 
 from netprobe.bus.collector import Delivery
-from netprobe.bus.subjects import BEAT
+from netprobe.bus.subjects import BEAT, windows_subject
 from netprobe.collector.analysis_loop import AnalysisLoop
 from netprobe.collector.limited_log import LimitedLog
 from netprobe.collector.ports import ReportBus
+from netprobe.collector.report_allowance import ReportAllowance
 from netprobe.collector.report_gaps import ReportGaps
 from netprobe.collector.report_validation import ReportValidator, ValidatedReports
 from netprobe.collector.round_trip import RoundTrip
 from netprobe.errors import HistoryAwayError, HistoryDamagedError
 from netprobe.logs import printable
 from netprobe.model.fleet import FleetPlan
+from netprobe.model.names import AgentId
 from netprobe.model.units import HOUR_NS
 from netprobe.store.history import History, Ingested
+from netprobe.tasks import run_until_first
 
 RETRY_S = 1.0
 """Between two attempts to write to a history that refuses."""
 LARGE_BYTES = 256 * 1024
 """A report above this waits for the smaller ones of its batch."""
+HELD_LOOK_S = 0.25
+"""Between two looks for acknowledgements that were held back."""
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -51,6 +57,7 @@ class ReportIngest:
         self._analysis = analysis
         self._round_trip = round_trip
         self.gaps = ReportGaps()
+        self._allowance = ReportAllowance()
         self._rejected_before: Counter[str] = Counter()
         """By the validators of earlier plans."""
         self.fault = ""
@@ -71,9 +78,18 @@ class ReportIngest:
 
     async def run(self, bus: ReportBus) -> None:
         """Take reports until the bus is lost."""
+        self._allowance.forget_held()
+        await run_until_first(self._take_forever(bus), self._acknowledge_held(bus))
+
+    async def _take_forever(self, bus: ReportBus) -> None:
         while True:
             await self.take(bus)
             await asyncio.sleep(0)  # a long queue must not delay queries
+
+    async def _acknowledge_held(self, bus: ReportBus) -> None:
+        while True:
+            await asyncio.sleep(HELD_LOOK_S)
+            await bus.acknowledge(self._allowance.take_due(now_s=time.monotonic()))
 
     async def take(self, bus: ReportBus) -> None:
         """One batch of deliveries."""
@@ -86,13 +102,21 @@ class ReportIngest:
         if beat:
             await self._patiently(self._history.prove_writable)
             self._round_trip.note_stored(beat)
-        await bus.acknowledge(deliveries)
+        await bus.acknowledge([one for one in deliveries if not self._hold(one)])
+
+    def _hold(self, delivery: Delivery) -> bool:
+        """Whether this report, which is stored, is acknowledged later: its agent sends more than it may."""
+        is_held = self._allowance.hold(delivery, now_s=time.monotonic())
+        if is_held:
+            told = "its agent sends more than it may, and the bus refuses some"
+            self._say_of_sender(delivery.subject, f"{delivery.subject}: {told}", time.time_ns())
+        return is_held
 
     async def _pass_on(self, deliveries: tuple[Delivery, ...]) -> None:
         now_ns = time.time_ns()
         validated = await asyncio.to_thread(self._validator.admit, deliveries)
         for subject, complaint in validated.complaints:
-            self._say_dropped(subject, complaint, now_ns)
+            self._say_of_sender(subject, f"dropped a malformed message: {complaint}", now_ns)
         ingested = await self._patiently(partial(self._write, validated))
         arrived = compress(zip(validated.reports, validated.stored_ns, strict=True), ingested.fresh)
         for columns, stored_ns in arrived:
@@ -128,15 +152,16 @@ class ReportIngest:
             not_after_ns=time.time_ns() + 24 * HOUR_NS,
         )
 
-    def _say_dropped(self, subject: str, complaint: str, now_ns: int) -> None:
-        """One line per agent and minute: an agent can send what is malformed as fast as it likes."""
+    def _say_of_sender(self, subject: str, complaint: str, now_ns: int) -> None:
+        """One line per agent and minute: an agent can send what is wrong as fast as it likes."""
         left_out = self._said.take(subject, now_ns=now_ns)
         if left_out is not None:
             others = f" ({left_out} more before)" if left_out else ""
-            logger.warning("dropped a malformed message: %s%s", printable(complaint), others)
+            logger.warning("%s%s", printable(complaint), others)
 
     def _say_missing(self, agent: str, missing: int, now_ns: int) -> None:
-        if missing and self._said.take(f"missing {agent}", now_ns=now_ns) is not None:
+        subject = windows_subject(AgentId.parse(agent))
+        if missing and self._said.take(subject, now_ns=now_ns) is not None:
             told = "%d reports of %s were destroyed on the bus: its files were spoilt"
             logger.error(told, missing, agent)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from netprobe.bus.agent import refusal_in
+from netprobe.bus.collector import MAX_WAITING
 from netprobe.bus.connection import Connection, Handler, Message
 from netprobe.bus.keys import public_key
 from netprobe.bus.login import Login, SeedLogin
@@ -79,7 +80,7 @@ async def attack_message_ids() -> AttackTally:
     tally = AttackTally()
     async with world() as here:
         thief = await here.open(here.login_of(THIEF_BY_KEY), str(THIEF_BY_KEY))
-        for sequence in range(1, 11):
+        for sequence in range(1, MAX_WAITING + 1):
             name = f"{VICTIM}#{REPORT.boot}#{sequence}"
             await thief.request(windows_subject(THIEF_BY_KEY), b"junk", headers={"Nats-Msg-Id": name})
             before = await _count(here, windows_subject(VICTIM))

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
+from netprobe.bus import plan_requests
 from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.callout import issuer_key, new_issuer
@@ -126,6 +128,8 @@ async def world() -> AsyncIterator[AttackedBus]:
     """The bus, for the time of the block."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
+        # the attacks wait for each answer, and ask for plans more often than an agent may
+        stack.enter_context(patch.object(plan_requests, "EVERY_S", 0.0))
         seeds = {agent: new_user()[0] for agent in (VICTIM, THIEF_BY_KEY)}
         operator, own, issuer = new_user()[0], new_user()[0], new_issuer()
         known = accounts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
@@ -14,7 +15,13 @@ import pytest
 
 from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus, refusal_in
-from netprobe.bus.collector import MAX_WAITING, CollectorBus, Delivery, open_collector_bus
+from netprobe.bus.collector import (
+    MAX_WAITING,
+    CollectorBus,
+    Delivery,
+    _windows_stream,
+    open_collector_bus,
+)
 from netprobe.bus.connection import Connection, Message, open_connection
 from netprobe.bus.keys import new_user, public_key
 from netprobe.bus.login import SeedLogin
@@ -235,6 +242,24 @@ async def test_an_agent_that_fills_its_part_of_the_stream_leaves_the_others_thei
         taken = await take_all(on.collector, MAX_WAITING + 1)
         await on.collector.acknowledge(taken)
         assert taken[-1].subject == windows_subject(PROD)
+
+
+async def test_a_stream_that_an_earlier_build_filled_further_keeps_what_waits(tmp_path: Path) -> None:
+    """nats-server 2.15 deletes what a lower limit of messages per subject leaves no room for."""
+    waiting = 3 * MAX_WAITING
+    async with stage(tmp_path) as on:
+        owner = await on.raw(on.town.collector)
+        config = _windows_stream() | {"max_msgs_per_subject": waiting}
+        await owner.request("$JS.API.STREAM.UPDATE.np1_windows", json.dumps(config).encode())
+        for number in range(waiting):
+            await on.agent.publish(replace(REPORT, sequence=number))
+        await on.collector.prepare()
+        taken = await take_all(on.collector, waiting)
+        assert len(taken) == waiting
+        await on.collector.acknowledge(taken)
+        await on.collector.prepare()
+        acks = [await owner.request(windows_subject(DEV), b"junk") for _ in range(MAX_WAITING + 1)]
+        assert refusal_in(acks[-1].data) == "maximum messages per subject exceeded"
 
 
 async def test_one_agent_cannot_remove_the_presence_of_others(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.bus.stream_subjects import list_subjects
+from netprobe.bus.stream_subjects import count_by_subject
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 10])
@@ -20,7 +20,7 @@ async def test_pages_are_read_until_all_are_there(count: int) -> None:
         state: dict[str, object] = {"subjects": dict.fromkeys(page, 1)} if page else {}
         return {"state": state, "total": len(every), "offset": offset, "limit": 3}
 
-    assert await list_subjects(call, "AGENTS") == set(every)
+    assert await count_by_subject(call, "AGENTS") == dict.fromkeys(every, 1)
 
 
 async def test_an_agent_that_leaves_between_two_pages_ends_the_list_and_nothing_else() -> None:
@@ -29,4 +29,4 @@ async def test_an_agent_that_leaves_between_two_pages_ends_the_list_and_nothing_
         page = {"presence.1": 1} if body["offset"] == 0 else {}
         return {"state": {"subjects": page}, "total": 2}
 
-    assert await list_subjects(call, "AGENTS") == {"presence.1"}
+    assert await count_by_subject(call, "AGENTS") == {"presence.1": 1}

@@ -18,6 +18,7 @@ from netprobe.model.names import CheckId
 from netprobe.model.window import Report
 from tests.unit.collector.parts import Collector, ListBus, collector_parts, delivery_of
 from tests.unit.collector.process import Counting
+from tests.unit.collector.test_report_allowance import BURST
 from tests.unit.collector.test_service import measure
 from tests.unit.nats_server import until
 
@@ -83,6 +84,44 @@ async def test_an_agent_that_sends_junk_writes_one_line_a_minute(
         await here.service.ingest.take(ListBus(list(malformed)))
         assert here.history.counters().messages_malformed == 400
         assert sum("dropped a malformed message" in line.message for line in caplog.records) == 2
+
+
+async def test_an_agent_that_sends_more_than_it_may_is_stored_at_once_and_acknowledged_late(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with collector_parts(tmp_path) as here:
+        first = report_of_first(here)
+        other = measure(here.service.analysis.fleet.plans[1], 1)
+        flood = [delivery_of(replace(first, sequence=number)) for number in range(1, 201)]
+        bus = ListBus([*flood, delivery_of(other), Delivery(windows_subject(first.agent), b"junk", "junk")])
+        await here.service.ingest.take(bus)
+        assert here.history.counters().reports_stored == 201
+        senders = [one.subject for one in bus.acknowledged]
+        assert senders.count(windows_subject(other.agent)) == 1
+        assert BURST <= senders.count(windows_subject(first.agent)) < len(flood)
+        assert len(caplog.records) == 1, "one line per agent and minute, whatever is wrong"
+
+
+async def test_what_was_held_is_acknowledged_while_reports_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netprobe.collector.report_ingest.HELD_LOOK_S", 0.001)
+    monkeypatch.setattr("netprobe.collector.report_allowance.REPORTS_PER_S", 500.0)
+    monkeypatch.setattr("netprobe.collector.report_allowance.BURST_S", 0.1)
+    with collector_parts(tmp_path) as here:
+        first = report_of_first(here)
+        flood = [delivery_of(replace(first, sequence=number)) for number in range(1, 201)]
+        bus = ListBus(list(flood))
+        await here.service.ingest.take(bus)
+        assert len(bus.acknowledged) < len(flood)
+        running = asyncio.ensure_future(here.service.ingest.run(bus))
+        try:
+            bus.deliveries = list(flood)
+            await until(lambda: len(bus.acknowledged) >= len(flood))
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        assert here.history.counters().reports_stored == len(flood)
 
 
 async def test_an_error_of_the_analysis_is_counted_and_the_report_is_kept(
