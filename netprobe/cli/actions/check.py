@@ -36,7 +36,7 @@ from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import begin_large, duration
 from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.documents import write_document
-from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail
+from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Refusal
 from netprobe.workflows.check_target import CheckRequest, find_owner, make_check
 from netprobe.workflows.on_demand import patience_s
 
@@ -65,7 +65,7 @@ def run_check(
     question = make_check(inventory, asker, target, wanted)
     registry.validate(question.probe)
     try:
-        answer = None if path else asyncio.run(_ask(source, question))
+        answer = None if path else _ask_any_build(source, question, wanted)
     except BusAwayError:
         if _find_way(inventory, question.source) is None:
             raise
@@ -108,6 +108,10 @@ def _run_crafted(
     )  # fmt: skip
 
 
+class NotAskableError(SystemRefusedError):
+    """The agent does not know the kind of the question, or one of its options."""
+
+
 def _read_request(asked: dict[str, object]) -> CheckRequest:
     options = []
     pairs = asked.pop("options")
@@ -118,6 +122,20 @@ def _read_request(asked: dict[str, object]) -> CheckRequest:
             raise InputError(f"{text!r} is not KEY=VALUE", where="--option")
         options.append((key, value))
     return msgspec.convert({**asked, "options": tuple(options)}, CheckRequest)
+
+
+def _ask_any_build(source: Source, question: Check, wanted: CheckRequest) -> CheckAnswer:
+    """Ask; where the agent knows no option that was filled in here, because it is older, ask without it."""
+    asked_for = dict(wanted.options)
+    options = tuple(pair for pair in question.probe.options if pair[0] in asked_for)
+    try:
+        return asyncio.run(_ask(source, question))
+    except NotAskableError:
+        if options == question.probe.options:
+            raise
+    probe = replace(question.probe, options=options)
+    number = check_id(question.source, question.target, probe)
+    return asyncio.run(_ask(source, replace(question, id=number, probe=probe)))
 
 
 def _ask_with_default_header(source: Source, question: Check, answer: CheckAnswer) -> CheckAnswer | None:
@@ -134,7 +152,8 @@ async def _ask(source: Source, question: Check) -> CheckAnswer:
     timeout_s = patience_s([question])
     reply = await ask_check(source.find_access(), question, asked_by=_user(), timeout_s=timeout_s)
     if isinstance(reply, Declined):
-        raise SystemRefusedError(f"{reply.agent} declined: {reply.reason}")
+        refused = NotAskableError if reply.refusal is Refusal.NOT_ASKABLE else SystemRefusedError
+        raise refused(f"{reply.agent} declined: {reply.reason}")
     if not reply.outcomes:
         raise SystemRefusedError(f"{reply.agent} answered without an outcome")
     return reply

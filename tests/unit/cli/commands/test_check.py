@@ -48,7 +48,7 @@ from netprobe.probes.firewalk import control_of
 from netprobe.probes.observation import make_facts
 from netprobe.probes.routing_loop import RoutingLoop, write_loop
 from netprobe.wire.conclusions import encode_snapshot
-from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Reply
+from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Refusal, Reply
 from netprobe.workflows.check_target import CheckRequest, make_check
 from netprobe.workflows.on_demand import ask_patiently
 from tests import fleets
@@ -234,9 +234,16 @@ def test_how_it_was_asked_is_said_and_how_far_it_came() -> None:
 
 @asynccontextmanager
 async def fleet(
-    directory: Path, reply: Outcome | None, *, facts: tuple[tuple[str, str], ...] = ()
+    directory: Path,
+    reply: Outcome | None,
+    *,
+    facts: tuple[tuple[str, str], ...] = (),
+    unknown: frozenset[str] = frozenset(),
 ) -> AsyncIterator[tuple[str, ...]]:
-    """A bus with a collector that tells of one agent, and that agent; yields the options to ask it."""
+    """A bus with a collector that tells of one agent, and that agent; yields the options to ask it.
+
+    The agent is of a build that does not know the options named *unknown*.
+    """
     cluster = replace(CLUSTER, name=PROD.cluster)
     snapshot = replace(SNAPSHOT, inventory=replace(INVENTORY, clusters=(cluster,)))
 
@@ -246,6 +253,8 @@ async def fleet(
     async def answer(question: CheckQuestion) -> Reply:
         if reply is None:
             return Declined(PROD, Prose("the rate is spent"))
+        if unknown.intersection(dict(question.check.probe.options)):
+            return Declined(PROD, Prose("no such option"), Refusal.NOT_ASKABLE)
         return CheckAnswer(
             PROD,
             question.check.id,
@@ -268,6 +277,17 @@ async def fleet(
 
 async def run(*words: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, cli, ["check", *words])
+
+
+@needs_nats_server
+async def test_an_agent_that_knows_no_option_of_ours_is_asked_without_it(tmp_path: Path) -> None:
+    async with fleet(tmp_path, Reached(1_500_000), unknown=frozenset({"data"})) as options:
+        target = f"{PROD.cluster}/w1/host"
+        filled_in = await run("prod/w1", target, "--probe", "tcp", *options)
+        asked_for = await run("prod/w1", target, "--probe", "tcp", "--option", "data=ack", *options)
+    assert (filled_in.exit_code, "reached" in filled_in.output) == (0, True), filled_in.output
+    assert asked_for.exit_code != 0
+    assert "no such option" in str(asked_for.exception)
 
 
 @needs_nats_server
