@@ -276,7 +276,8 @@ def _build_hypothesis(
             ),
         ),
         against=_against(observation, index, part),
-        is_solid=not any(_is_half(observation, number) for number in index.crossing[part]),
+        is_solid=not any(_is_half(observation, number) for number in index.crossing[part])
+        and not _is_answered_beside(observation, index, part, numbers),
         patience=_ROLLOUT_INTERVALS if is_refusing_alone else patience,
     )
 
@@ -288,6 +289,24 @@ def _find_patience(
     checks = (backends.index.checks[number] for number in numbers)
     most = _ROLLOUT_INTERVALS if part.kind is ComponentKind.SERVICE_PROXY else _TIRED_INTERVALS
     return doubt.patience(((check, backends.behind(check)) for check in checks), most=most)
+
+
+def _is_answered_beside(
+    observation: IntervalObservation, index: PlanIndex, part: Component, numbers: set[int]
+) -> bool:
+    """Whether a node whose proxy is accused got another name from the same server at the same address."""
+    if part.kind is not ComponentKind.SERVICE_PROXY:
+        return False
+    asked = {
+        (index.checks[n].source.node_id, index.checks[n].check.target.address)
+        for n in numbers
+        if index.checks[n].aspect is Aspect.DNS
+    }
+    return any(
+        (check.source.node_id, check.check.target.address) in asked and observation.seen.reached[check.number]
+        for check in map(index.checks.__getitem__, index.crossing[part])
+        if check.aspect is Aspect.DNS
+    )
 
 
 def _is_half(observation: IntervalObservation, number: int) -> bool:
