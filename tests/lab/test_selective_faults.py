@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import pytest
 
 from netprobe.model.component import Component, node_in, tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import ClusterName, NodeId
-from netprobe.model.snapshot import Snapshot
-from netprobe.model.status import PathState
 from tests.lab.conftest import FullLab
-from tests.lab.test_agents import wait_for_snapshot
+from tests.lab.hand_made_faults import broken, conditions
 
 pytestmark = pytest.mark.quiet
 
@@ -31,31 +26,6 @@ FEW_PORTS = (
     "add rule inet sel c oifname link0a ip protocol tcp masquerade to :40000-40003"
 )
 UNDO = "nft delete table inet sel"
-
-
-def is_calm(snapshot: Snapshot) -> bool:
-    return not snapshot.findings and {path.state for path in snapshot.paths} == {PathState.UP}
-
-
-@contextmanager
-def broken(
-    lab: FullLab, host: str, begin: str, end: str, *, then: Sequence[tuple[str, str]] = ()
-) -> Iterator[Finding]:
-    """The only finding while *begin* was run on *host*, and then each command of *then* on its host."""
-    try:
-        for place, script in ((host, begin), *then):
-            code, told = lab.client.run(place, "sh", "-ec", script)
-            assert code == 0, told
-        snapshot = wait_for_snapshot(lab, lambda now: bool(now.findings))
-        yield snapshot.findings[0]
-        assert len(wait_for_snapshot(lab, lambda now: bool(now.findings)).findings) == 1
-    finally:
-        lab.client.run(host, "sh", "-c", end)
-        wait_for_snapshot(lab, is_calm)
-
-
-def conditions(finding: Finding) -> set[str]:
-    return {f"{one.attribute}={one.value}" for one in finding.traffic if one.is_equal}
 
 
 def test_a_node_that_answers_no_neighbour_solicitation_loses_ipv6_only(healthy_lab: FullLab) -> None:

@@ -1,0 +1,45 @@
+"""Faults made by hand in a full lab: commands on a host, and the one finding that they must lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from netprobe.model.finding import Finding
+from netprobe.model.snapshot import Snapshot
+from netprobe.model.status import PathState
+from tests.lab.conftest import FullLab
+from tests.lab.test_agents import wait_for_snapshot
+
+
+def write_chain(hook: str, rule: str, *, priority: str = "filter", family: str = "inet") -> tuple[str, str]:
+    """The command that adds one rule in a chain of its own, and the one that takes it away."""
+    chain = f"type filter hook {hook} priority {priority}; policy accept"
+    table = f"{family} made"
+    add = f"add table {table}; add chain {table} c {{ {chain}; }}; add rule {table} c {rule}"
+    return f"nft '{add}'", f"nft delete table {table}"
+
+
+def is_calm(snapshot: Snapshot) -> bool:
+    return not snapshot.findings and {path.state for path in snapshot.paths} == {PathState.UP}
+
+
+@contextmanager
+def broken(
+    lab: FullLab, host: str, begin: str, end: str, *, then: Sequence[tuple[str, str]] = ()
+) -> Iterator[Finding]:
+    """The only finding while *begin* was run on *host*, and then each command of *then* on its host."""
+    try:
+        for place, script in ((host, begin), *then):
+            code, told = lab.client.run(place, "sh", "-ec", script)
+            assert code == 0, told
+        snapshot = wait_for_snapshot(lab, lambda now: bool(now.findings))
+        yield snapshot.findings[0]
+        assert len(wait_for_snapshot(lab, lambda now: bool(now.findings)).findings) == 1
+    finally:
+        lab.client.run(host, "sh", "-c", end)
+        wait_for_snapshot(lab, is_calm)
+
+
+def conditions(finding: Finding) -> set[str]:
+    return {f"{one.attribute}={one.value}" for one in finding.traffic if one.is_equal}
