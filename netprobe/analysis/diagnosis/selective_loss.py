@@ -118,7 +118,7 @@ class SelectiveLossDetector:
         suspects = [self._name_best(one, observation, lost) for one in found if self._is_selective(one, lost)]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
         for one in suspects:
-            key = (*group_key(without_plane(one.component)), one.conditions, one.mode)
+            key = (*group_key(without_plane(one.component)), _mirrored(one.conditions), one.mode)
             groups.setdefault(key, []).append(one)
         return tuple(self._build(observation, group, sent, lost) for group in groups.values())
 
@@ -134,7 +134,8 @@ class SelectiveLossDetector:
         suspects = [one for one in self.localiser.localise(sent, lost) if self._is_rate(one, sent, lost)]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
         for one in suspects:
-            groups.setdefault((*group_key(without_plane(one.component)), one.conditions), []).append(one)
+            key = (*group_key(without_plane(one.component)), _mirrored(one.conditions))
+            groups.setdefault(key, []).append(one)
         return tuple(self._build(observations[-1], group, sent, lost) for group in groups.values())
 
     def _name_best(
@@ -216,7 +217,8 @@ class SelectiveLossDetector:
         parts = sorted({*(without_plane(one.component) for one in group), *self._reverses(group)})
         rows = sorted({row for one in group for row in one.rows})
         core = frozenset(int(self.rows.table.check[row]) for row in rows if lost[row])
-        traffic = describe_traffic(first.conditions)
+        ways = list(dict.fromkeys(describe_traffic(one.conditions) for one in group))
+        traffic = " one way and ".join(ways) + (" the other way" if len(ways) > 1 else "")
         is_mixture = first.mode is not LossMode.DEAD
         answer = find_answer(observation, core)
         rejections = find_rejections(observation, core)
@@ -304,6 +306,14 @@ def find_nodes_without_udp(found: Hypothesis) -> Iterator[NodeId]:
         for part in found.components:
             if part.kind in _AT_NODE and part.node is not None:
                 yield part.node
+
+
+def _mirrored(conditions: Iterable[TrafficCondition]) -> frozenset[tuple[str, str, bool]]:
+    """What a class says of an end, whichever it is: pods that send one way are sent to the other way."""
+    return frozenset(
+        (one.attribute.removeprefix("source ").removeprefix("target "), one.value, one.is_equal)
+        for one in conditions
+    )
 
 
 def _distance(part: Component, hosts: Collection[NodeId | None]) -> int:
