@@ -61,6 +61,8 @@ class AnalysisPorts:
 
     plan: Planner
     new_analyst: NewAnalyst
+    former_plans: tuple[Planner, ...] = ()
+    """How earlier builds planned, newest first: a kept epoch is judged anew with its own plans."""
 
 
 class ReportBus(Protocol):

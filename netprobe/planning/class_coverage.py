@@ -13,7 +13,7 @@ A class here is one attribute with one value (`traffic_profiles.CONDITIONS`). Ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +35,10 @@ KINDS = (
 )
 _CONSTANT = {ComponentKind.NODE_OUT: Attribute.SOURCE_ROLE, ComponentKind.NODE_IN: Attribute.TARGET_ROLE}
 """At one node these never vary, or as the plane does."""
+_PLANE_OF = {
+    Attribute.SOURCE_ROLE: Attribute.SOURCE_PLANE,
+    Attribute.TARGET_ROLE: Attribute.TARGET_PLANE,
+}
 KeyArray = npt.NDArray[np.uint64]
 
 
@@ -66,6 +70,8 @@ class _Keys:
     """Which of `CONDITIONS`, one per column after the first."""
     place: IntArray
     """By part, as in `KindCrossings`."""
+    is_said: BoolArray
+    """Parts × classes: whether it is the same as a class by plane there, as where only gateways send."""
 
     def named(self) -> tuple[KeyArray, IntArray]:
         """All names, each once per part that has it, and the place of the part."""
@@ -118,7 +124,22 @@ def _name_rows(kind: ComponentKind, crossings: KindCrossings) -> _Keys:
         if several and met.any() and _CONSTANT.get(kind) is not attribute:
             columns.append(cells[:, met].sum(axis=1, dtype=np.uint64))
             conditions.append(number)
-    return _Keys(kind, np.column_stack(columns), tuple(conditions), crossings.place)
+    keys = np.column_stack(columns)
+    return _Keys(kind, keys, tuple(conditions), crossings.place, _find_said(keys[:, 1:], conditions))
+
+
+def _find_said(keys: KeyArray, conditions: Sequence[int]) -> BoolArray:
+    """Where a role is another name of a plane: forwarded of pods, a gateway's own of node addresses."""
+    is_said = np.zeros(keys.shape, np.bool_)
+    column_of = {CONDITIONS[number]: column for column, number in enumerate(conditions)}
+    for condition, column in column_of.items():
+        plane = _PLANE_OF.get(Attribute(condition.attribute))
+        if plane is not None:
+            value = "pod" if condition.value == "forwarded" else "host"
+            other = column_of.get(TrafficCondition(plane, value))
+            if other is not None:
+                is_said[:, column] = keys[:, column] == keys[:, other]
+    return is_said
 
 
 class _Known(NamedTuple):
@@ -151,14 +172,14 @@ def _judge(one: _Keys, known: _Known) -> tuple[ClassCoverage, list[ClassGap]]:
     for column, number in enumerate(one.conditions, 1):
         keys, fold = (
             one.keys[:, column],
-            _Fold(one.kind, CONDITIONS[number], np.ones(len(whole), np.bool_), gaps),
+            _Fold(one.kind, CONDITIONS[number], ~one.is_said[:, column - 1], gaps),
         )
         fold.take(keys == 0, GapReason.NOT_ASKED)
         fold.take(keys == whole, GapReason.NOTHING_ELSE)
         asked += fold.left
         for other, other_number in enumerate(one.conditions, 1):
             if other != column:
-                alike = keys == one.keys[:, other]
+                alike = (keys == one.keys[:, other]) & ~one.is_said[:, other - 1]
                 fold.take(alike, GapReason.OTHER_CLASS, other=CONDITIONS[other_number])
         named += fold.left
         is_elsewhere = _count(known.by_place, keys) > 1
@@ -169,7 +190,7 @@ def _judge(one: _Keys, known: _Known) -> tuple[ClassCoverage, list[ClassGap]]:
         for kind, others in counts.items():
             fold.take(others > 0, GapReason.OTHER_DIRECTION, other_kind=kind)
         told += fold.left
-    classes = len(whole) * len(one.conditions)
+    classes = one.is_said.size - int(np.count_nonzero(one.is_said))
     return ClassCoverage(one.kind, len(whole), classes, asked, named, located, told), gaps
 
 

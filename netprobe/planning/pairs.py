@@ -21,6 +21,7 @@ from netprobe.model.arrays import BoolArray, IntArray
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.planning.circulant import assign_slots, follow, node_keys, offsets_of, slot_count
 from netprobe.planning.cluster_graph import ClusterGraph, agent_of
+from netprobe.planning.former_pairs import find_former_mesh, find_former_sparse
 from netprobe.planning.policy import PlanPolicy
 from netprobe.planning.variant_pairs import choose_variant_pairs, has_pods
 from netprobe.planning.zones import cross_zones
@@ -55,7 +56,21 @@ class NodePairs(NamedTuple):
 
 def find_pairs(graph: ClusterGraph, *, epoch: int, seed: int, policy: PlanPolicy) -> tuple[AgentPair, ...]:
     """All pairs of one epoch, in a stable order."""
-    if len(graph.node_of) <= policy.full_mesh_nodes:
+    pairs: Iterator[AgentPair]
+    is_mesh = len(graph.node_of) <= policy.full_mesh_nodes
+    if policy.are_variants_by_chance:
+        found = (
+            find_former_mesh(graph)
+            if is_mesh
+            else find_former_sparse(
+                find_node_pairs(graph, epoch=epoch, seed=seed, policy=policy),
+                epoch=epoch,
+                seed=seed,
+                with_host_plane=policy.with_host_plane,
+            )
+        )
+        pairs = (AgentPair(*ends) for ends in found)
+    elif is_mesh:
         pairs = _mesh(graph, policy)
     else:
         pairs = _sparse(graph, epoch=epoch, seed=seed, policy=policy)

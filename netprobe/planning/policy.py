@@ -23,6 +23,8 @@ class PlanPolicy:
     """k of the circulant plan: number of nodes of its own cluster that each node asks per epoch."""
     with_variants: bool = True
     """Also ask, by some pairs, with TCP, IPv6, large packets and new flows (`variant_pairs`)."""
+    are_variants_by_chance: bool = False
+    """Choose those pairs as earlier builds did, to make the plans of their epochs again (`former_pairs`)."""
     burst: int = 3
     """ICMP and UDP probes per check and interval; more of them show loss in less time."""
     flows: int = 4

@@ -131,13 +131,20 @@ class IntervalContext:
 
     @cached_property
     def answering(self) -> frozenset[AgentId]:
-        """Agents that delivered nothing and whose process answered others all the same."""
-        seen = self.observation.seen
+        """Agents that delivered nothing and whose process answered others all the same.
+
+        In the interval before, too: one that is killed has answered until then.
+        """
+        if not self.before:
+            return frozenset()
+        return self._answering_in(self.observation) & self._answering_in(self.before[-1])
+
+    def _answering_in(self, observation: IntervalObservation) -> frozenset[AgentId]:
         return frozenset(
             agent
-            for agent in self.observation.missing
+            for agent in observation.missing
             if any(
-                check.aspect in _ANSWERED_BY_PROCESS and seen.reached[check.number] > 0
+                check.aspect in _ANSWERED_BY_PROCESS and observation.seen.reached[check.number] > 0
                 for check in self.index.to_agent.get(agent, ())
             )
         )

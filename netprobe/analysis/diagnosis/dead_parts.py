@@ -60,7 +60,10 @@ def _build_hypothesis(
     traffic: TrafficClass,
     outer: Callable[[Component], OuterAddresses],
 ) -> Hypothesis:
-    parts = sorted({one.part for one in group})
+    blamed = {one.part for one in group}
+    # What no check tells apart from the other direction is said of both: one direction would be a guess.
+    blamed |= {part for one in group for part in one.alike if part.is_reverse_of(one.part)}
+    parts = sorted(blamed)
     core = frozenset[int]().union(*(one.checks for one in group))
     symptom = Symptom(
         part=part_kind(parts[0]),
@@ -93,7 +96,7 @@ def _build_hypothesis(
             *describe_rejections(index, rejections),
         ),
         against=_witnesses(observation, index, parts),
-        indistinguishable=tuple(sorted({part for one in group for part in one.alike})),
+        indistinguishable=tuple(sorted({part for one in group for part in one.alike} - blamed)),
         is_solid=all(one.is_solid for one in group),
         patience=2 if len(core) > 1 else 3,
     )

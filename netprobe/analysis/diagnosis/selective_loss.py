@@ -173,7 +173,8 @@ class SelectiveLossDetector:
 
     def _is_rate(self, one: SelectiveSuspect[Component], sent: IntArray, lost: IntArray) -> bool:
         checks = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
-        is_share = one.mode is LossMode.RATE and LEAST_LOSS <= one.loss <= MOST_LOSS
+        is_class = bool(one.conditions)  # a rate of everything is `packet_loss`'s
+        is_share = is_class and one.mode is LossMode.RATE and LEAST_LOSS <= one.loss <= MOST_LOSS
         rows = np.array(one.rows, np.int64)
         if is_share and is_overdispersed(sent[rows], lost[rows]):
             return False

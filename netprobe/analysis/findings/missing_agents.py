@@ -176,8 +176,8 @@ class MissingAgents:
     def _is_known_better(self, finding: Finding, outdone: Collection[AgentId]) -> bool:
         """Whether the cluster's API tells more of an agent than packets do."""
         agent = finding.components[0].agent
-        if finding.cause is Cause.AGENT_CUT_OFF:
-            return agent in self._waits
+        if finding.cause is Cause.AGENT_CUT_OFF and agent is not None:
+            return any(pod.agent.cluster == agent.cluster for pod in self._expected.pods)
         return finding.cause is Cause.AGENT_SICK and agent in outdone
 
     def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:

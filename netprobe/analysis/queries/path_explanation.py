@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 from netprobe.analysis.queries.endpoints import Endpoint, EndpointKind
+from netprobe.analysis.queries.pair_contrast import PairContrast, find_contrast
 from netprobe.errors import InputError
 from netprobe.model import component as parts
 from netprobe.model.check import Check, Expectation, Layer, Legs, Probe, Target, TargetKind, check_id
@@ -164,6 +166,11 @@ class _PairChecks:
             return states.pop()
         return PathState.DEGRADED if states else PathState.UNKNOWN
 
+    @cached_property
+    def contrast(self) -> PairContrast | None:
+        """What separates its failing checks from the others."""
+        return find_contrast(self.checks, self._status)
+
     # --- the layers -----------------------------------------------------------------------------
 
     def walk(self) -> Iterable[PathStep]:
@@ -214,7 +221,24 @@ class _PairChecks:
             return PathStep(layer, state, f"{told or 'fine'}, by what others ask")
         state, told = self._feel(crossed)
         on_it = [check for check in checks if set(self.crossed((check,), kinds))]
-        return self._counted(layer, state, on_it, told)
+        step = self._counted(layer, state, on_it, told)
+        if state is PathState.UP and step.sent and not step.answered:
+            step = replace(step, told=self._acquit(crossed))
+        return step
+
+    def _acquit(self, crossed: Sequence[Component]) -> str:
+        """Why parts are called up although nothing of this pair passes them."""
+        wanted = set(crossed)
+        fine = sum(
+            not wanted.isdisjoint(legs.crossed) and self.state_of(legs.check) is PathState.UP
+            for legs in self.snapshot.legs
+        )
+        return f"acquitted by {fine} checks of others that cross it and pass"
+
+    def state_of(self, check: CheckId) -> PathState:
+        """The state of a path by its check; unknown where there is none."""
+        status = self._status.get(check)
+        return status.state if status else PathState.UNKNOWN
 
     def _supposed(self, kinds: frozenset[ComponentKind]) -> tuple[Component, ...]:
         """What the path must cross by the inventory, where no check asks it."""
@@ -247,7 +271,8 @@ class _PairChecks:
             return PathStep("MTU", PathState.UNKNOWN, "no check sends large packets")
         states = {self.status(check).state for check in large}
         state = min(states, key=_WORST_FIRST.index)
-        if state in _TROUBLED and not any(self.status(check).state is PathState.UP for check in small):
+        beside = [c for c in small if any(_is_smaller_twin(c, each) for each in large)] or small
+        if state in _TROUBLED and not any(self.status(check).state is PathState.UP for check in beside):
             return self._counted("MTU", PathState.UNKNOWN, large, "ordinary packets do not pass either")
         return self._counted(
             "MTU", state, large, f"asked with up to {max(check.probe.size for check in large)} bytes"
@@ -296,6 +321,11 @@ def _is_of(target: Endpoint, check: Check) -> bool:
     return check.layer not in {Layer.DNS, Layer.OUTER} and target.is_asked_by(check)
 
 
+def _is_smaller_twin(small: Check, large: Check) -> bool:
+    """Whether two checks differ in the size of their packets only."""
+    return (small.source, small.target, small.probe.kind) == (large.source, large.target, large.probe.kind)
+
+
 def _say(pair: _PairChecks, state: PathState, finding: Finding | None) -> str:
     one, other = pair.source.name, pair.target.name
     because = _begin_small(str(finding.summary).rstrip(".")) if finding else ""
@@ -305,13 +335,22 @@ def _say(pair: _PairChecks, state: PathState, finding: Finding | None) -> str:
         case PathState.DOWN:
             return f"{one} does not reach {other}: {because or 'and no finding explains it yet'}."
         case PathState.DEGRADED:
-            return f"{one} reaches {other} only in part: {because or 'no finding explains it yet'}."
+            return _say_partly(pair, because)
         case _ if because:
             return f"Whether {one} reaches {other} is unknown: {because}."
         case _ if pair.checks:
             return f"Whether {one} reaches {other} is unknown: not measured lately."
         case _:
             return f"Whether {one} reaches {other} is unknown: no check asks it."
+
+
+def _say_partly(pair: _PairChecks, because: str) -> str:
+    one, other, contrast = pair.source.name, pair.target.name, pair.contrast
+    if contrast is not None and contrast.is_plane:
+        silent = " and ".join(contrast.failing)
+        return f"{one} does not reach {other} from its {silent}: {because or contrast.told}."
+    told = contrast.told if contrast else "no finding explains it yet"
+    return f"{one} reaches {other} only in part: {because or told}."
 
 
 def _begin_small(text: str) -> str:
@@ -334,6 +373,8 @@ def _reasons(pair: _PairChecks, steps: Sequence[PathStep], finding: Finding | No
         back = sum(pair.status(check).lost_back or 0 for check in pair.checks)
         if out or back:
             yield f"where it was counted, {out} probes were lost on the way out and {back} on the way back"
+    if pair.contrast is not None:
+        yield pair.contrast.told
     if finding is not None:
         yield from (str(each.text) for each in finding.evidence_for[:_REASONS])
         yield from (f"against it: {each.text}" for each in finding.evidence_against[:1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +66,13 @@ def run_collector_service(asked: CollectorOptions) -> None:
         cluster_budget=most.get("cluster"),
         tunnel_budget=most.get("tunnel"),
     )
-    asyncio.run(_serve(settings, AnalysisPorts(partial(plan, policy=policy), Analyst)))
+    asyncio.run(_serve(settings, make_ports(policy)))
+
+
+def make_ports(policy: PlanPolicy) -> AnalysisPorts:
+    """How this build plans and judges, and how epochs of earlier builds were planned."""
+    former = replace(policy, are_variants_by_chance=True)
+    return AnalysisPorts(partial(plan, policy=policy), Analyst, (partial(plan, policy=former),))
 
 
 def read_addresses(text: str, *, port: int) -> tuple[str, ...]:

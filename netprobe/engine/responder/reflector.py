@@ -2,8 +2,6 @@
 
 Rules: only requests proven by the asker's key come here. A request is answered once: a repeat (from the
 network or from someone who recorded it) is dropped, as RFC 4303 section 3.4.3 does with a sliding window.
-Repeats of the newest urgent request are an exception: a few of them are answered, and none is counted. Its
-source wants to know whether the network duplicates packets.
 After a restart the windows are gone; so a request counts as heard only if it repeats our nonce, which is new
 at every start, or was sealed after our start by the asker's clock. Any other is answered with the nonce.
 Memory is bounded: the session unused for longest goes first.
@@ -21,10 +19,6 @@ from netprobe.wire.stamp import Request, StampAnswer, ntp_of, unix_of
 
 MAX_SESSIONS = 20_000
 REPLAY_BITS = 256
-MAX_REPEATS = 3
-"""Repeats of one urgent request that are answered."""
-_REPEATS_KEPT = 64
-"""Urgent requests whose repeats are counted at a time."""
 LEAST_MTU, MOST_MTU = 68, 0xFFFF
 """What a router may tell (RFC 791; the field of an answer has 16 bits)."""
 _make = tuple.__new__
@@ -79,14 +73,12 @@ class Reflector:
         """By check and boot, which is inverted for requests that may be older than we are."""
         self._heard: dict[int, dict[int, int]] = {}
         """By the interval's start and the check."""
-        self._repeats: OrderedDict[tuple[int, int, int], int] = OrderedDict()
-        """By check, boot and sequence of an urgent request: how often it was repeated."""
         self._counts = 0
         """How many of them."""
 
     def reflect(self, request: Request, arrival: Arrival, *, interval_ns: int) -> StampAnswer | None:
         """The answer to give, or None for a repeat; when it leaves is marked then."""
-        check, boot, sequence, sent, sent_count, is_urgent, asker, nonce, sent_s = request
+        check, boot, sequence, sent, sent_count, _, asker, nonce, sent_s = request
         received_ns, source, source_port, local_port, ttl = arrival
         is_known = not asker or nonce == self._nonce
         is_fresh = is_known or sent_s > self._started_s
@@ -95,11 +87,7 @@ class Reflector:
             session.seen_bits = (session.seen_bits << 1 | 1) & _ALL_BITS
             session.newest = sequence
         elif not session.is_new(sequence):
-            if not is_urgent or sequence != session.newest or not self._may_repeat(check, boot, sequence):
-                return None
-            session.received -= 1
-            session.answered -= 1
-            is_fresh = False
+            return None
         session.received = received = session.received + 1
         session.answered = answered = session.answered + 1
         if is_fresh:
@@ -112,14 +100,6 @@ class Reflector:
             bool(asker), 0 if is_known else self._nonce, False,
         ))
         # fmt: on
-
-    def _may_repeat(self, *request: int) -> bool:
-        """Whether one more repeat of an urgent request is answered."""
-        key = (request[0], request[1], request[2])
-        self._repeats[key] = repeats = self._repeats.get(key, 0) + 1
-        if len(self._repeats) > _REPEATS_KEPT:
-            self._repeats.popitem(last=False)
-        return repeats <= MAX_REPEATS
 
     def point_out(self, request: Request, arrival: Arrival) -> StampAnswer:
         """The answer to a request that was sealed for another agent: who we are, and nothing is counted."""

@@ -77,7 +77,9 @@ async def test_a_changed_inventory_is_planned_and_a_bad_one_is_refused(
         async with asyncio.timeout(PATIENCE_S):
             second = await anext(bus.plans())
         assert second.epoch == first.epoch + 1
-        assert asked(first) < asked(second)
+        # A new worker may take the variants of a route over; what every pair asks stays.
+        assert asked(second) - asked(first)
+        assert len(asked(first) - asked(second)) <= 1
         snapshot = await ask_snapshot(here.access, timeout_s=PATIENCE_S)
         assert [node.name for node in snapshot.inventory.clusters[0].nodes] == ["gw", "w1", "w2"]
         assert asked(second) <= {int(check.id) for check in snapshot.checks}

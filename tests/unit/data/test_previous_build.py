@@ -17,13 +17,11 @@ from typing import Any
 
 import pytest
 
-from netprobe.analysis.analyst import Analyst
 from netprobe.analysis.queries.comparison import Comparison, compare_judged, compare_snapshots
 from netprobe.analysis.queries.slow_probes import ProbePath, ProbeResult, read_probe_symptoms
 from netprobe.bus.keys_file import read_keys
-from netprobe.cli.actions.collector import plan as make_plans
+from netprobe.cli.actions.collector import make_ports
 from netprobe.collector.persisted_state import load_state
-from netprobe.collector.ports import AnalysisPorts
 from netprobe.collector.replay import Replay
 from netprobe.discovery.inventory.file import load_inventory
 from netprobe.lab.state_folder import StateFolder
@@ -36,6 +34,7 @@ from netprobe.model.reason import ReasonCode
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.verdict import PortVerdict
 from netprobe.model.window import Report
+from netprobe.planning.policy import PlanPolicy
 from netprobe.probes.drops import read_drops
 from netprobe.probes.idle import read_flows
 from netprobe.probes.ports import read_verdicts
@@ -520,7 +519,7 @@ def test_a_moment_of_the_old_history_is_judged_anew(database: Path) -> None:
     try:
         key = load_state(DATA / "collector").cookie_key
         at_ns = max(one.start_ns for one in history.reports_since(0)) + 1_000_000_000
-        past = Replay(history, AnalysisPorts(make_plans, Analyst), key)
+        past = Replay(history, make_ports(PlanPolicy()), key)
         taken = past.snapshot_at(at_ns, now_ns=at_ns, known=history.incidents_since(0))
     finally:
         history.close()

@@ -298,11 +298,14 @@ def test_behind_a_tunnel_that_is_down_silence_is_its_evidence() -> None:
 
 
 def test_where_the_bus_went_with_the_tunnel_the_cluster_is_named() -> None:
-    """No agent reports from there, so packets accuse no component; others still reach it another way."""
+    """No agent reports from there, and they answer others: what does not answer is the tunnel's fault."""
     story = Story([strike("tunnel-down", source=PROD, target=STAGING, start_s=5 * INTERVAL_S)])
     story.go_on(LONG, muster(), silent=of(lambda agent: agent.cluster == STAGING))
-    assert str(only(story).components[0]) == f"bus-way({STAGING})"
-    assert "are answered" in texts(only(story))
+    finding = only(story)
+    assert finding.cause is Cause.TUNNEL_DOWN, "which direction it is cannot be told without their counts"
+    assert {str(part) for part in finding.components} == {
+        f"tunnel({PROD}→{STAGING})", f"tunnel({STAGING}→{PROD})",
+    }  # fmt: skip
 
 
 def test_a_stale_proxy_that_is_named_explains_the_agent_that_cannot_come() -> None:
@@ -421,7 +424,11 @@ def test_what_was_found_stays_while_the_api_is_away() -> None:
     assert story.open == ()
 
 
-def test_of_agents_that_nobody_calls_running_nothing_is_said() -> None:
+def test_where_no_api_is_read_an_agent_that_answers_has_lost_the_bus() -> None:
+    """Packets say that its process lives; what its cluster's API would say is not known."""
     story = Story()
     story.go_on(LONG, ExpectedAgents(), silent=[POD])
-    assert story.found() == []
+    (finding,) = story.open
+    assert (finding.cause, [str(part) for part in finding.components]) == (
+        Cause.AGENT_CUT_OFF, [f"bus-way({POD})"],
+    )  # fmt: skip

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import pytest
 
 from netprobe.analysis.queries.endpoints import find_end
 from netprobe.analysis.queries.path_explanation import PathExplanation, explain_pair, find_questions
+from netprobe.model.check import Check
+from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from netprobe.render.component_state import read_component_states
@@ -46,3 +51,48 @@ def test_what_the_plan_does_not_ask_is_unknown_and_asked_by_agents_that_exist() 
         for plane in ("pod", "host")
         for kind in ("icmp", "tcp")
     ]
+
+
+def lose(snapshot: Snapshot, source: str, fails: Callable[[Check], bool]) -> Snapshot:
+    """The same moment in which the checks of one pair that *fails* names are down."""
+    down = {c.id for c in snapshot.checks if str(c.source).startswith(source) and fails(c)}
+    paths = tuple(
+        replace(path, state=PathState.DOWN, answered=0) if path.check in down else path
+        for path in snapshot.paths
+    )
+    return replace(snapshot, paths=paths)
+
+
+WORKER = f"{fleets.PROD}/w1"
+FAR = f"{fleets.DEV}/w1"
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"),
+    [
+        pytest.param(lambda c: c.probe.kind == "tcp", "not answered: TCP (0 of", id="a protocol"),
+        pytest.param(lambda c: c.probe.kind != "icmp", "not answered: TCP (0 of", id="all but one protocol"),
+    ],
+)
+def test_rows_that_differ_by_one_attribute_are_said_so(fails: Callable[[Check], bool], told: str) -> None:
+    why = explain(lose(fleets.healthy(), WORKER, fails), WORKER, FAR)
+    assert why.state is PathState.DEGRADED
+    assert told in why.sentence
+
+
+def test_a_pair_whose_pods_are_silent_is_not_said_to_reach() -> None:
+    why = explain(lose(fleets.healthy(), WORKER, lambda c: c.source.plane is Plane.POD), WORKER, FAR)
+    assert why.sentence.startswith(f"{WORKER} does not reach {FAR} from its pods: not answered: pods (0 of ")
+
+
+def test_a_part_that_is_up_beside_no_answer_says_what_acquits_it() -> None:
+    why = explain(lose(fleets.healthy(), WORKER, lambda c: True), WORKER, FAR)
+    (tunnel,) = (step for step in why.steps if step.layer == "tunnel")
+    assert (tunnel.state, tunnel.answered) == (PathState.UP, 0)
+    assert tunnel.told.startswith("acquitted by ")
+
+
+def test_large_packets_that_share_the_fault_of_small_ones_blame_no_mtu() -> None:
+    why = explain(lose(fleets.healthy(), WORKER, lambda c: c.probe.kind == "udp"), WORKER, FAR)
+    (mtu,) = (step for step in why.steps if step.layer == "MTU")
+    assert mtu.state is PathState.UNKNOWN
