@@ -62,7 +62,7 @@ class AnalysisPorts:
     plan: Planner
     new_analyst: NewAnalyst
     former_plans: tuple[Planner, ...] = ()
-    """How earlier builds planned, newest first: a kept epoch is judged anew with its own plans."""
+    """How earlier builds planned, newest first: a kept epoch is judged again with its own plans."""
 
 
 class ReportBus(Protocol):

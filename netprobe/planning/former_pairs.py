@@ -1,6 +1,6 @@
 """The pairs of an epoch as earlier builds chose them: a quarter, by chance, got the variants.
 
-Rule: never changed, as a kept epoch is judged anew only if its plans can be made again bit by bit.
+Rule: never changed, as a kept epoch is judged again only if its plans can be made again bit by bit.
 """
 
 from __future__ import annotations
