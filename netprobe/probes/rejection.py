@@ -54,14 +54,16 @@ class Meaning(StrEnum):
     """A filter or policy forbids it."""
     UNROUTABLE = "unroutable"
     """Its sender has no route, or the last hop does not answer."""
+    CLOSED = "closed"
+    """Port unreachable, from a host other than the target: as from a proxy that has no endpoint."""
     OTHER = "other"
 
 
 _MEANINGS = {
-    4: dict.fromkeys([(11, 0)], Meaning.EXPIRED)
+    4: {(11, 0): Meaning.EXPIRED, (3, 3): Meaning.CLOSED}
     | dict.fromkeys([(3, 9), (3, 10), (3, 13)], Meaning.PROHIBITED)
     | dict.fromkeys([(3, 0), (3, 1)], Meaning.UNROUTABLE),
-    6: dict.fromkeys([(3, 0)], Meaning.EXPIRED)
+    6: {(3, 0): Meaning.EXPIRED, (1, 4): Meaning.CLOSED}
     | dict.fromkeys([(1, 1), (1, 5)], Meaning.PROHIBITED)
     | dict.fromkeys([(1, 0), (1, 3), (1, 6)], Meaning.UNROUTABLE),
 }

@@ -255,7 +255,18 @@ class World:
         lost = (e for e in effects if isinstance(e, Lose) and e.component in check.legs.forward)
         return any(one.component.kind in _SERVED and self._is_lost(check, one) for one in lost)
 
+    @staticmethod
+    def _reject_question(check: CheckFacts, effects: Sequence[Effect]) -> ProbeOutcome | None:
+        """The answer of a proxy that has no endpoint for the question's service; None where it has some."""
+        rejects = (e for e in effects if isinstance(e, Reject) and e.component.kind in _SERVED)
+        effect = next((e for e in rejects if e.component in check.legs.forward), None)
+        if effect is None:
+            return None
+        return ProbeOutcome(OutcomeKind.REJECTED, rejection=Rejected(effect.sender, *effect.told))
+
     def _ask_service(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
+        if (rejected := self._reject_question(check, effects)) is not None:
+            return rejected
         if self._is_question_lost(check, effects):
             return ProbeOutcome(OutcomeKind.TIMED_OUT)
         for effect in effects:
@@ -288,6 +299,8 @@ class World:
 
     def _ask_dns(self, check: CheckFacts, at_ns: int, effects: Sequence[Effect]) -> ProbeOutcome:
         cluster = check.source.cluster
+        if (rejected := self._reject_question(check, effects)) is not None:
+            return rejected
         if self._is_question_lost(check, effects):
             return ProbeOutcome(OutcomeKind.NOT_RESOLVED, detail=f"{check.check.probe.name}: timeout")
         for effect in effects:

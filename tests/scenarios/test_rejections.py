@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.component import Component, ComponentKind, node_in, pod_in, tunnel
+from netprobe.model.component import Component, ComponentKind, dns, node_in, pod_in, tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import ClusterName, NodeId
 from netprobe.simulate.effects import Effect, Lose, Reject
@@ -59,3 +59,9 @@ def test_a_link_whose_outer_addresses_are_silent_is_one_finding_about_what_is_be
 def test_a_link_whose_outer_addresses_answer_is_the_tunnels_fault() -> None:
     (finding,) = play(Lose(THERE), Lose(BACK))
     assert "outer addresses answer" in str(finding.summary)
+
+
+def test_a_dns_service_without_endpoints_is_rejected_by_every_proxy_and_down() -> None:
+    """kube-proxy answers with port unreachable from the asking node's address."""
+    (finding,) = play(Reject(dns(STAGING), address(WORKER), (3, 3)))
+    assert (finding.cause, finding.components) == (Cause.DNS_DOWN, (dns(STAGING),))

@@ -28,6 +28,7 @@ from netprobe.model.finding import Evidence
 from netprobe.model.names import AgentId, NodeId
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.prose import Prose
+from netprobe.probes.rejection import Meaning, meaning_of
 
 _CHANCE = 0.005
 _ROLLOUT_INTERVALS = 6
@@ -166,7 +167,11 @@ def _is_beyond_chance(observation: IntervalObservation, checks: list[tuple[int, 
 
 def _is_refused(seen: CheckObservation) -> bool:
     """By the proxy or an endpoint; another ICMP error comes from the way to an endpoint."""
-    return seen.window.count(OutcomeKind.REFUSED) == seen.asked - seen.reached
+    told = seen.window.rejection
+    said_no = seen.window.count(OutcomeKind.REFUSED)
+    if told is None or meaning_of(told) is Meaning.CLOSED:
+        said_no += seen.window.count(OutcomeKind.REJECTED)
+    return said_no == seen.asked - seen.reached
 
 
 def _is_shaky(
