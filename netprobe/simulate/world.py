@@ -283,7 +283,7 @@ class World:
         if twin is not None:
             fate = self._ask_agent(twin, endpoint, at_ns, effects)
             if awake or fate.kind is not OutcomeKind.REACHED:
-                return ProbeOutcome(fate.kind)
+                return ProbeOutcome(fate.kind, rejection=fate.rejection)
         return ProbeOutcome(OutcomeKind.REACHED if awake else OutcomeKind.TIMED_OUT)
 
     def _endpoint(self, check: CheckFacts) -> AgentId:

@@ -77,7 +77,7 @@ TARGETS: dict[str, tuple[Stage, ...]] = {
     "lab-core": (((LAB,),), ((LAB_QUIET,),)),
     "lab-slow": (((LAB_SLOW,),), ((LAB_SLOW_QUIET,),)),
     "bad-days": (((BAD_DAYS,),),),
-    "test": (((*CHECK, NOTEBOOKS), (UNIT, SCENARIOS)), ((LAB,),), ((LAB_QUIET,),)),
+    "test": (((*CHECK, NOTEBOOKS, SCENARIOS), (UNIT,)), ((LAB,),), ((LAB_QUIET,),)),
 }
 """What make calls by these names."""
 

@@ -105,14 +105,18 @@ def find_unsure(
     observation: IntervalObservation, backends: ServiceBackends, *, shaky: frozenset[AgentId]
 ) -> frozenset[int]:
     """Troubled service and DNS checks behind which anything at all may fail for reasons of its own."""
-    troubled = observation.troubled
-    checks = (backends.index.checks[number] for number in troubled)
-    return frozenset(
-        check.number
-        for check in checks
-        if check.aspect in {Aspect.SERVICE, Aspect.DNS}
-        and _shaky_share(observation, backends, check, shaky, troubled)
-    )
+    index, troubled = backends.index, observation.troubled
+
+    def is_unsure(check: CheckFacts) -> bool:
+        """A refusal, too, may be one endpoint's own, where a firewall of its node rejects."""
+        if check.aspect is Aspect.DNS:
+            behind = backends.dns_agents(check)
+            return any(_is_cut_off(observation, index, check, agent, troubled) for agent in behind)
+        behind = index.endpoints(check)
+        return any(_is_shaky(index, check.source, agent, shaky, troubled) for agent in behind)
+
+    checks = (index.checks[number] for number in troubled if index.served[number])
+    return frozenset(check.number for check in checks if is_unsure(check))
 
 
 def _shaky_share(

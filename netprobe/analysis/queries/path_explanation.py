@@ -233,7 +233,7 @@ class _PairChecks:
             not wanted.isdisjoint(legs.crossed) and self.state_of(legs.check) is PathState.UP
             for legs in self.snapshot.legs
         )
-        return f"acquitted by {fine} checks of others that cross it and pass"
+        return f"acquitted by {fine} other checks that pass"
 
     def state_of(self, check: CheckId) -> PathState:
         """The state of a path by its check; unknown where there is none."""

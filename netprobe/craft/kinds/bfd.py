@@ -13,7 +13,8 @@ from netprobe.craft.kind import CraftKind, CraftRequest, Facts
 from netprobe.errors import RemoteFormatError
 from netprobe.probes.packets import HeardPacket
 
-_DOWN, _LEAST_BYTES = 1, 24
+_ADMIN_DOWN, _DOWN, _LEAST_BYTES = 0, 1, 24
+_MULTIPOINT = 1
 _STATES = {0: "AdminDown", 1: "Down", 2: "Init", 3: "Up"}
 _INTERVAL_US = 1_000_000
 
@@ -27,11 +28,18 @@ def build(request: CraftRequest) -> tuple[bytes, ...]:
 
 
 def read(request: CraftRequest, heard: HeardPacket) -> Facts:
-    """State and session of the neighbour."""
-    if len(heard.data) < _LEAST_BYTES or heard.data[0] >> 5 != 1:
+    """State and session of the neighbour; what RFC 5880 section 6.8.6 tells to discard is an error."""
+    data = heard.data
+    if len(data) < _LEAST_BYTES or data[0] >> 5 != 1:
         raise RemoteFormatError("the answer is not of BFD version 1")
-    packet = BFD(heard.data)
     own = int.from_bytes(request.token[:4], "big") | 1
+    packet = BFD(data)
+    is_whole = _LEAST_BYTES <= data[3] <= len(data) and data[2] and not data[1] & _MULTIPOINT
+    is_ours = packet.your_discriminator == own or (
+        not packet.your_discriminator and packet.sta in {_ADMIN_DOWN, _DOWN}
+    )
+    if not (is_whole and is_ours and packet.my_discriminator):
+        raise RemoteFormatError("the answer is a BFD packet that a system must discard")
     knows = "knows our session" if packet.your_discriminator == own else "does not know our session"
     return ("state", _STATES[packet.sta]), ("session", knows)
 
