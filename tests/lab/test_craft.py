@@ -37,7 +37,11 @@ from tests.lab.linear_network import A, Line, version_of
 from tests.lab.namespaces import Host, need_namespaces
 from tests.patience import wait_until
 
-pytestmark = [pytest.mark.lab, need_namespaces()]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,  # daemons start, and silence is waited for
+    need_namespaces(),
+]
 
 B4, B6 = "10.2.0.2", "fd00:2::2"
 OWN = {4: "10.1.0.1", 6: "fd00:1::1"}
