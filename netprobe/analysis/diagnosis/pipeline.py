@@ -8,6 +8,7 @@ once (`IntervalContext`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -22,6 +23,7 @@ from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_lo
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
 from netprobe.analysis.diagnosis.reporting_nodes import weigh_reporting_nodes
 from netprobe.analysis.diagnosis.selective_loss import (
+    LEAST_RATE_CHECKS,
     SelectiveLossDetector,
     find_nodes_without_udp,
 )
@@ -46,6 +48,8 @@ _SHAKY_INTERVALS = 2
 """A path to an endpoint that was troubled so lately may be why a service fails now."""
 _CLASS_INTERVALS = 6
 """Loss of a class of traffic is localised over this many intervals."""
+_CLASS_TIMES = 2
+"""Checks of such a class lose something in so many of these intervals."""
 _CLASS_CHECKS = 2
 """So many checks must lose something in each of them."""
 _LOSSY_CHECKS = 4
@@ -135,6 +139,10 @@ def _detect_lossy_classes(context: IntervalContext, claimed: Claimed) -> Detecti
     if len(observations) < _CLASS_INTERVALS or any(
         len(one.troubled - claimed.all) < _CLASS_CHECKS for one in observations
     ):
+        return Detection()
+    # Chance spoils other checks each time; a class that loses a share spoils the same ones again.
+    times = Counter(number for one in observations for number in one.troubled - claimed.all)
+    if sum(often >= _CLASS_TIMES for often in times.values()) < LEAST_RATE_CHECKS:
         return Detection()
     return Detection(context.selective.find_rates(observations, without=claimed.all))
 
