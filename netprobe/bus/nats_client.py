@@ -1,4 +1,4 @@
-"""NATS's own client, with the four things we need of it that it does not offer.
+"""NATS's own client, with the five things we need of it that it does not offer.
 
 Rule: nothing private of the library is used outside this module.
 """
@@ -10,7 +10,7 @@ import base64
 from typing import Any
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import PONG_PROTO, Client
 from nats.aio.transport import TcpTransport
 
 from netprobe.bus.nkey import KeyPair
@@ -24,6 +24,7 @@ class NatsClient(Client):
         self._expects_tls = expects_tls
         self.offers_plain_text = False
         """Whether the greeting offered no TLS where we expect it."""
+        self._login_answer: asyncio.Future[bool] | None = None
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """Refuse a greeting without TLS: the library would send the login in plain text, whatever the URL.
@@ -35,6 +36,28 @@ class NatsClient(Client):
             self.offers_plain_text = True
             raise nats.errors.Error("no TLS")
         await super()._process_info(info, initial_connection)
+
+    async def _process_connect_init(self) -> None:
+        """Wait until the server has answered our login.
+
+        A server that takes more than two seconds to decide sends a PING in between. The library takes any
+        line but ``-ERR`` for consent, and then never sends what is published.
+        """
+        await super()._process_connect_init()
+        if not self.is_connecting:
+            return
+        self._status = Client.CONNECTED  # or the library's tasks, which have not run yet, would end at once
+        answer = self._login_answer = asyncio.get_running_loop().create_future()
+        self._pongs.append(answer)
+        assert self._transport is not None  # the library has just read from it
+        self._transport.write(PONG_PROTO)
+        await answer
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """End the wait for the answer to our login, too."""
+        if self._login_answer is not None and not self._login_answer.done():
+            self._login_answer.set_exception(self._err or nats.errors.ConnectionClosedError())
+        await super()._close(status, do_cbs)
 
     @property
     def wants_certificate(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +15,14 @@ from netprobe.bus.accounts import accounts
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.callout import Caller, issuer_key, new_issuer
 from netprobe.bus.collector import CollectorBus, open_collector_bus
-from netprobe.bus.connection import open_connection
+from netprobe.bus.connection import CONNECT_TIMEOUT_S, open_connection
 from netprobe.bus.fair_queue import FairQueue
 from netprobe.bus.keys import new_user
 from netprobe.bus.login import SeedLogin, TokenLogin
 from netprobe.bus.server import Callout, run_server
 from netprobe.bus.subjects import plan_subject, windows_subject
 from netprobe.bus.tokens import Bearer, PodRef, RefusalReason, TokenRefusal
-from netprobe.errors import InputError, SystemRefusedError
+from netprobe.errors import BusAwayError, InputError, SystemRefusedError
 from netprobe.model.check import Plan
 from netprobe.model.names import AgentId
 from netprobe.wire.messages import Presence
@@ -43,9 +44,11 @@ class Door:
     asked: list[Caller] = field(default_factory=list)
     lifetime_s: float = 600.0
     refuse: bool = False
+    delay_s: float = 0.0
 
     async def judge(self, caller: Caller) -> Bearer | TokenRefusal:
         self.asked.append(caller)
+        await asyncio.sleep(self.delay_s)
         if self.refuse or caller.token != TOKEN:
             return TokenRefusal(RefusalReason.EXPIRED, "it expired")
         assert caller.agent is not None
@@ -133,6 +136,39 @@ async def test_who_is_refused_hears_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(SystemRefusedError, match="does not know our key"):
             await open_connection(here.url, login=SeedLogin(new_user()[0]), name=str(PROD))
         assert [caller.token for caller in here.asked] == [TOKEN, ""]  # a stranger's key shows no token
+
+
+SLOW_S = 3.0
+"""Longer than a server waits before it sends its first PING."""
+
+
+@needs_nats_server
+async def test_a_slow_refusal_is_a_refusal(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        here.refuse, here.delay_s = True, SLOW_S
+        with pytest.raises(SystemRefusedError, match="does not know our token"):
+            await open_connection(here.url, login=here.login(), name=str(PROD))
+
+
+@needs_nats_server
+async def test_who_is_accepted_slowly_can_publish(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        here.delay_s = SLOW_S
+        connection = await open_connection(here.url, login=here.login(), name=str(PROD))
+        await connection.publish(windows_subject(PROD), b"")  # and no flush
+        assert [delivery.subject for delivery in await here.collector.take()] == [windows_subject(PROD)]
+        await connection.close()
+
+
+@needs_nats_server
+async def test_a_server_that_goes_while_we_wait_for_its_answer_ends_the_wait(tmp_path: Path) -> None:
+    async with asyncio.timeout(30), door(tmp_path) as here:
+        here.delay_s = 2 * CONNECT_TIMEOUT_S
+        opening = asyncio.create_task(open_connection(here.url, login=here.login(), name=str(PROD)))
+        await asyncio.sleep(SLOW_S)
+        assert not opening.done()
+    with pytest.raises(BusAwayError):
+        await opening
 
 
 @needs_nats_server
