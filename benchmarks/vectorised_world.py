@@ -31,13 +31,8 @@ from netprobe.simulate.effects import (
     NodeDown,
     SimulatedFault,
 )
-from netprobe.simulate.world import (
-    HEALTHY_LOSS,
-    PUBLISH_AFTER_NS,
-    ArrivingReport,
-    ProbeCounts,
-    World,
-)
+from netprobe.simulate.probe_simulator import HEALTHY_LOSS
+from netprobe.simulate.world import PUBLISH_AFTER_NS, ArrivingReport, ProbeCounts, World
 
 _BASE_RTT_NS = 700_000
 _SWING = 0.6
