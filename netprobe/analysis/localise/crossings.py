@@ -59,13 +59,21 @@ class CrossingTable(Generic[L]):
         """Number components and values in the order in which they appear."""
         number_of: dict[L, int] = {}
         value_of: list[dict[str, int]] = [{} for _ in attributes]
-        rows, components, codes = [], [], []
+        kind_of: dict[tuple[str, ...], int] = {}  # crossings alike in every attribute; there are few kinds
+        rows, components, kinds = [], [], []
         for row, part, values in crossings:
             if len(values) != len(attributes):
                 raise MisuseError(f"{len(values)} values for {len(attributes)} attributes")
             rows.append(row)
             components.append(number_of.setdefault(part, len(number_of)))
-            codes.append([place.setdefault(v, len(place)) for place, v in zip(value_of, values, strict=True)])
+            kinds.append(kind_of.setdefault(values, len(kind_of)))
+        codes = np.array(
+            [
+                [place.setdefault(value, len(place)) for place, value in zip(value_of, kind, strict=True)]
+                for kind in kind_of
+            ],
+            np.int64,
+        ).reshape(-1, len(attributes))
         component = np.array(components, np.int64)
         order = np.argsort(component, kind="stable")
         return cls(
@@ -74,7 +82,7 @@ class CrossingTable(Generic[L]):
             values=tuple(tuple(place) for place in value_of),
             row=np.array(rows, np.int64)[order],
             component=component[order],
-            codes=np.array(codes, np.int64).reshape(-1, len(attributes))[order],
+            codes=codes[np.array(kinds, np.int64)[order]],
             start=np.searchsorted(component[order], np.arange(len(number_of) + 1)).astype(np.int64),
             is_kept=np.array(is_kept, np.bool_),
             check=np.array(check, np.int64),
