@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 600
 # What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
 SUITE := $(BIN)/python -m tests.suite
 
-.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios slow lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -49,8 +49,8 @@ demo: setup  ## Three clusters, real tunnels, real faults, each named; writes de
 test: setup  ## Everything that must be green, without what takes longest
 	@$(SUITE) test
 
-test-all: setup  ## make test, the slow lab tests and the bad days
-	@$(SUITE) test lab-slow bad-days
+test-all: setup  ## make test, the slow tests and the bad days
+	@$(SUITE) test slow lab-slow bad-days
 
 check: $(STAMP)  ## Lint, types, floors
 	@$(SUITE) check
@@ -68,10 +68,13 @@ unit: $(STAMP)  ## Unit tests and doctests
 	@$(SUITE) unit
 
 unit-fast: $(STAMP)  ## Unit tests that start no server, browser or other program
-	@$(BIN)/python -m pytest -q -n auto -m "not programs"
+	@$(BIN)/python -m pytest -q -n auto -m "not programs and not slow"
 
 scenarios: $(STAMP)  ## Simulated fleets with labelled faults, each named right
 	@$(SUITE) scenarios
+
+slow: $(STAMP)  ## The slow unit tests and simulated fleets
+	@$(SUITE) slow
 
 lab-core: $(STAMP)  ## Tests on real packets in network namespaces, without the slow ones
 	@$(SUITE) lab-core

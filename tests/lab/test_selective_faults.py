@@ -10,7 +10,7 @@ from netprobe.model.names import ClusterName, NodeId
 from tests.lab.conftest import FullLab
 from tests.lab.hand_made_faults import broken, conditions
 
-pytestmark = pytest.mark.quiet
+pytestmark = [pytest.mark.quiet, pytest.mark.slow]  # half a minute for one of them
 
 PROD, STAGING = ClusterName("prod-us-west-1"), ClusterName("staging-eu-central-1")
 WORKER = NodeId.parse(f"{STAGING}/w1")

@@ -23,6 +23,7 @@ def worst(liar: AgentId, lie: str, *, seed: int) -> dict[str, Finding]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("liar", [WORKER, GATEWAY], ids=["worker", "gateway"])
 def test_no_innocent_part_is_blamed_with_confidence(liar: AgentId, lie: str) -> None:

@@ -23,6 +23,7 @@ def name_of(pair: dict[str, Any]) -> str:
     return f"{' '.join(pair['first'].values())} and {' '.join(pair['second'].values())}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "pair"), list(enumerate(PAIRS)), ids=[name_of(pair) for pair in PAIRS])
 def test_both_are_named_right_and_nothing_else(number: int, pair: dict[str, Any]) -> None:
     chance = Random(number)

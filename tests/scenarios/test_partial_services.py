@@ -56,6 +56,7 @@ def test_a_question_lost_now_and_then_is_no_news(share: float) -> None:
     assert play(Lose(server, share), intervals=80) == ()
 
 
+@pytest.mark.slow
 def test_a_lossy_link_is_not_blamed_on_the_services_behind_it() -> None:
     findings = play(Lose(tunnel(PROD, STAGING), 0.3), Lose(tunnel(STAGING, PROD), 0.3))
     assert {finding.cause for finding in findings} == {Cause.TUNNEL_LOSSY}

@@ -1,7 +1,7 @@
 """The parts of the test suite: what each runs, and which run side by side.
 
-Rule: every test belongs to exactly one part. Only lab tests are divided by markers: ``slow`` ones are not in
-`make test`, ``quiet`` ones run one at a time because load on the machine changes what they see.
+Rule: every test belongs to exactly one part. Tests marked ``slow`` are not in `make test`; lab tests marked
+``quiet`` run one at a time because load on the machine changes what they see.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ LINT = Part("lint", ("ruff", "check", "."))
 FORMAT = Part("format", ("ruff", "format", "--check", "."))
 TYPES = Part("types", ("mypy",))
 FLOORS = Part("floors", ("lint-imports",))
-UNIT = _pytest("unit", ("tests/unit", "netprobe"), workers=_UNIT_WORKERS)
-SCENARIOS = _pytest("scenarios", ("tests/scenarios",), workers=PROCESSORS)
+_WITHOUT_LAB = ("tests/unit", "netprobe", "tests/scenarios")
+UNIT = _pytest("unit", ("tests/unit", "netprobe"), workers=_UNIT_WORKERS, marked="not slow")
+SCENARIOS = _pytest("scenarios", ("tests/scenarios",), marked="not slow")
+SLOW = _pytest("slow", _WITHOUT_LAB, workers=_UNIT_WORKERS, marked="slow")
 NOTEBOOKS = _pytest("notebooks", ("tests/notebooks",))
 LAB = _lab("lab", "not slow and not quiet", workers=_LAB_WORKERS)
 LAB_QUIET = _lab("lab-quiet", "quiet and not slow")
@@ -76,6 +78,7 @@ TARGETS: dict[str, tuple[Stage, ...]] = {
     "notebooks": (((NOTEBOOKS,),),),
     "lab-core": (((LAB,),), ((LAB_QUIET,),)),
     "lab-slow": (((LAB_SLOW,),), ((LAB_SLOW_QUIET,),)),
+    "slow": (((SLOW,),),),
     "bad-days": (((BAD_DAYS,),),),
     "test": (((*CHECK, NOTEBOOKS, SCENARIOS), (UNIT,)), ((LAB,),), ((LAB_QUIET,),)),
 }

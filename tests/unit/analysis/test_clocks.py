@@ -158,6 +158,7 @@ def test_a_collector_that_starts_with_a_wrong_clock_says_so(fleet: ClockedFleet,
     assert states(said) == {PathState.UP}
 
 
+@pytest.mark.slow
 def test_a_queue_is_no_clock(fleet: ClockedFleet) -> None:
     """An agent that was cut off for ten minutes hands over what it kept; its clock is right."""
     away = fleet.agents[0]
@@ -193,6 +194,7 @@ events = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @example(happens=[("our clock", -4), ("old report", 3), ("silence", 3)])
 @example(happens=[("our clock", -300), ("old report", 300)])

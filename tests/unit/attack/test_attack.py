@@ -10,6 +10,7 @@ from tests.unit.nats_server import needs_nats_server
 LEAST_TRIES = {"replies of an agent with a key": 90, "replies of an operator": 150, "subjects of others": 90}
 
 
+@pytest.mark.slow
 @needs_nats_server
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", EXPERIMENTS)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from netprobe.model.prose import NO_PROSE, Prose
 
@@ -57,6 +58,7 @@ def check(directory: Path, lines: list[str]) -> dict[int, str]:
     return found
 
 
+@pytest.mark.slow
 def test_mypy_refuses_every_decision_by_a_sentence_and_nothing_else(tmp_path: Path) -> None:
     lines = [*ALLOWED, *REFUSED]
     found = check(tmp_path, lines)

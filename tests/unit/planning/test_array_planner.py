@@ -83,6 +83,7 @@ def rows_of(plan: ArrayPlan) -> Rows:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inventory", FLEETS.values(), ids=FLEETS)
 @pytest.mark.parametrize("host_plane", [True, False])
 def test_every_check_crosses_what_it_crosses_in_the_plan_of_objects(

@@ -75,6 +75,7 @@ def test_it_holds_for_every_fleet_epoch_and_seed(inventory: Inventory, epoch: in
             assert one.located == one.classes, one
 
 
+@pytest.mark.slow
 @seldom
 @given(inventory=fleets(), epoch=st.integers(0, 50))
 def test_a_class_that_is_asked_is_told_from_the_other_classes(inventory: Inventory, epoch: int) -> None:

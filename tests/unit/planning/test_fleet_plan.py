@@ -182,6 +182,7 @@ class TestLargeFleet:
 class TestChurn:
     """A node that is added or removed changes O(k) other pairs, for any size of the fleet."""
 
+    @pytest.mark.slow
     @settings(max_examples=15, deadline=None)
     @given(
         sizes=st.lists(st.integers(2, 25), min_size=1, max_size=4),
@@ -220,6 +221,7 @@ class TestChurn:
         vacated = 1 + 2 * moved  # whose turn it is changes at the slots that are left or filled
         assert len(across) <= 2 * 4 * vacated * (len(sizes) - 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("nodes", [30, 90])
     def test_on_average_few_pairs_change_for_any_size(self, nodes: int) -> None:
         full = build_fleet(3, nodes)

@@ -63,6 +63,8 @@ HOSTILE: Mapping[str, str] = {
     "TeX": "$\\frac{a}{b}$ \\input{x}",
 }
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+ALL = " ".join(HOSTILE.values())
+"""For what takes long to write: one that obeys any of them is found."""
 each_text = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
@@ -108,10 +110,9 @@ def test_what_is_shown_is_what_was_written(text: str) -> None:
     assert "".join(clean(text).split()) in "".join(shown.split())
 
 
-@each_text
 @pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_no_report_obeys_it(form: str, text: str) -> None:
-    written = REPORT_FORMATS[form].write(SnapshotReport(spoilt(text)))
+def test_no_report_obeys_it(form: str) -> None:
+    written = REPORT_FORMATS[form].write(SnapshotReport(spoilt(ALL)))
     if form in {"table", "markdown", "html", "tap"}:
         assert not _CONTROL.search(written)
     if form == "junit":
@@ -134,18 +135,16 @@ def test_markdown_holds_no_link_no_picture_no_heading_of_a_stranger(text: str) -
         assert [one.type for one in tokens].count(kind) == [one.type for one in plain].count(kind), kind
 
 
-@each_text
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_export_of_the_graph_is_well_formed(name: str, text: str) -> None:
-    written = FORMATS[name].write(build_graph(spoilt(text)))
+def test_every_export_of_the_graph_is_well_formed(name: str) -> None:
+    written = FORMATS[name].write(build_graph(spoilt(ALL)))
     if name == "graphml":
         ET.fromstring(written)
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "\x1b[31m", "$\\frac{a}{b}$", "a\ufffeb", "<b>&"])
 @pytest.mark.parametrize("figure", FIGURES)
-def test_every_figure_is_well_formed(figure: str, text: str) -> None:
-    ET.fromstring(FIGURES[figure](spoilt(text)).to_svg())
+def test_every_figure_is_well_formed(figure: str) -> None:
+    ET.fromstring(FIGURES[figure](spoilt("a\x00b \x1b[31m $\\frac{a}{b}$ a\ufffeb <b>&")).to_svg())
 
 
 @each_text

@@ -12,11 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite.parts import LAB, LAB_QUIET, LAB_SLOW, LAB_SLOW_QUIET, ROOT, TARGETS, Part, parts_of
+from tests.suite.parts import (
+    LAB,
+    LAB_QUIET,
+    LAB_SLOW,
+    LAB_SLOW_QUIET,
+    ROOT,
+    SCENARIOS,
+    SLOW,
+    TARGETS,
+    UNIT,
+    Part,
+    parts_of,
+)
 from tests.suite.runner import run_stages
 from tests.suite.timings import Timing
 
-WHOLE = parts_of("test", "lab-slow", "bad-days")
+WHOLE = parts_of("test", "slow", "lab-slow", "bad-days")
 """What CI runs before the end-to-end tests."""
 IMPORT = re.compile(r"from (?P<module>netprobe(_agent)?(\.\w+)*) import (?P<names>\w+(, \w+)*)")
 ELSEWHERE = {"tests/e2e": ".ci/e2e"}
@@ -45,14 +57,17 @@ def test_every_file_of_tests_is_run_by_a_part_or_by_the_end_to_end_program() -> 
 
 def test_ci_runs_all_of_them_and_the_end_to_end_tests() -> None:
     script = (ROOT / ".ci/run").read_text()
-    assert [
-        line for line in ("make test", "make lab-slow", "make bad-days", ".ci/e2e") if line not in script
-    ] == []
+    expected = ("make test", "make slow", "make lab-slow", "make bad-days", ".ci/e2e")
+    assert [line for line in expected if line not in script] == []
 
 
-def test_only_lab_tests_are_divided_by_markers() -> None:
-    divided = {part.name for part in WHOLE if "-m" in part.command[3:]}
-    assert divided == {"lab", "lab-quiet", "lab-slow", "lab-slow-quiet"}
+def test_markers_divide_nothing_else() -> None:
+    divided = {part.name: marked(part) for part in WHOLE if "-m" in part.command[3:]}
+    assert divided.keys() == {"lab", "lab-quiet", "lab-slow", "lab-slow-quiet", "unit", "scenarios", "slow"}
+    assert {divided["unit"], divided["scenarios"]} == {"not slow"}
+    assert divided["slow"] == "slow"
+    folders = [{word for word in part.command if "/" in word} for part in (UNIT, SCENARIOS, SLOW)]
+    assert folders[0] | folders[1] == folders[2]
 
 
 def test_every_target_of_the_suite_is_one_of_make() -> None:

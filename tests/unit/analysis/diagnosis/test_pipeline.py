@@ -50,6 +50,7 @@ def observe(*faults: SimulatedFault) -> Iterator[IntervalObservation]:
             yield observe_interval(interval, index(), known=index().agent_set)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", PAIRS.values(), ids=PAIRS.keys())
 def test_two_views_of_one_interval_are_those_of_two_separate_runs(
     faults: tuple[SimulatedFault, ...],

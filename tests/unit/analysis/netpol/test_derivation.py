@@ -243,6 +243,7 @@ def test_a_pod_of_an_unknown_namespace_is_an_error() -> None:
         derive((), (), (PolicyPod("x", "p"),))
 
 
+@pytest.mark.slow
 @settings(max_examples=4 * settings().max_examples)  # four hundred in CI
 @given(here=worlds())
 def test_agrees_with_the_naive_second_implementation_on_every_cell(here: Raw) -> None:

@@ -98,6 +98,7 @@ def test_the_overlap_test_can_tell() -> None:
     assert not overlap(square, [(x + 2, y) for x, y in square])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fleet", FLEETS)
 @pytest.mark.parametrize("figure", FIGURES)
 def test_no_two_texts_overlap_and_none_leaves_the_sheet(figure: str, fleet: str) -> None:
