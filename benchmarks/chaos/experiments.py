@@ -178,15 +178,19 @@ async def _spoil_one(world: ChaosWorld, tally: ChaosTally, file: Path, way: str)
         tally.restarts_by_hand += not await world.start_collector()
         return
     tally.restarts_by_hand += not await world.start_collector()
-    served_s = time.monotonic()
-    await _until(lambda: in_stream <= world.names_stored(), patience_s=2.5 * world.interval_s)
-    lost = in_stream - world.names_stored()
-    world.destroyed |= lost
-    if lost:
-        told = await world.health()
-        is_said = bool(told["reports_destroyed"] or told["stream_damages"])
-        tally.destroyed_unsaid += not is_said
-        tally.unseen_s.append(await world.seconds_until_seen(*_DESTROYED_SEEN, since_s=served_s))
+    # Asked from the start: whether a report is lost is known only after a wait, by then it may be said already.
+    seen = asyncio.create_task(world.seconds_until_seen(*_DESTROYED_SEEN, since_s=time.monotonic()))
+    try:
+        await _until(lambda: in_stream <= world.names_stored(), patience_s=2.5 * world.interval_s)
+        lost = in_stream - world.names_stored()
+        world.destroyed |= lost
+        if lost:
+            tally.unseen_s.append(await seen)
+            told = await world.health()
+            is_said = bool(told["reports_destroyed"] or told["stream_damages"])
+            tally.destroyed_unsaid += not is_said
+    finally:
+        seen.cancel()
 
 
 async def _until(holds: Callable[[], bool], *, patience_s: float = 20.0) -> None:
