@@ -31,9 +31,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=sorted(BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    chosen, rest = parser.parse_known_args()
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="of the benchmark: NAME --help shows them")
+    chosen = parser.parse_args()
+    rest = [option for option in chosen.options if option != "--json"]
     figures = importlib.import_module(BENCHMARKS[chosen.name]).run(rest)
-    if chosen.json:
+    if chosen.json or len(rest) < len(chosen.options):
         print(json.dumps(figures, indent=2))
         return
     for name, value in figures.items():
