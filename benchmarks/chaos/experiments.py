@@ -178,7 +178,7 @@ async def _spoil_one(world: ChaosWorld, tally: ChaosTally, file: Path, way: str)
         tally.restarts_by_hand += not await world.start_collector()
         return
     tally.restarts_by_hand += not await world.start_collector()
-    # Asked from the start: whether a report is lost is known only after a wait, by then it may be said already.
+    # Asked from the start: whether a report is lost is known only after a wait, and it may be said before.
     seen = asyncio.create_task(world.seconds_until_seen(*_DESTROYED_SEEN, since_s=time.monotonic()))
     try:
         await _until(lambda: in_stream <= world.names_stored(), patience_s=2.5 * world.interval_s)

@@ -113,6 +113,10 @@ class SequenceState:
     """Open probes by sequence number."""
     anchors: list[Anchor] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    answered: int = 0
+    """Sequence number of the probe that was answered last."""
+    repeats: int = 0
+    """Answers to it that came once more, since an interval was closed."""
 
     def split(self, lost: list[int], *, newest: int) -> DirectionalLoss:
         """Attribute the losses of this interval; then drop what no later interval can need."""
@@ -223,12 +227,17 @@ class InFlightTable:
         if isinstance(outcome, TimedOut):
             probe.counters.silence = seen
             return
-        if not isinstance(outcome, _ANSWERS):
+        if isinstance(outcome, _ANSWERS):
+            session.answered = number
+        else:
             session.refused.append(number)
         self._end(session, number, seen)
 
     def record_repeat(self, check_id: int, sequence: int, *, source: str) -> None:
-        """Note that an answer came once more, if a question on demand waits to be told so."""
+        """Note that an answer came once more; a late answer to a probe that timed out is not one."""
+        session = self._sessions.get(check_id)  # type: ignore[call-overload] # a number from a packet
+        if session is not None and sequence == session.answered:
+            session.repeats += 1
         counters = self._kept.get(check_id)  # type: ignore[call-overload] # a number from a packet
         place = counters.places.get(sequence) if counters else None
         if counters is None or counters.seen is None or place is None:
@@ -250,7 +259,9 @@ class InFlightTable:
             if counters.seen is not None:
                 self._kept.pop(check, None)
             lost = self._end_waiting(session, counters, doubt) if session.waiting else []
-            windows.append(_window(counters, interval, session.split(lost, newest=counters.newest)))
+            split = session.split(lost, newest=counters.newest)
+            windows.append(_window(counters, interval, split, repeated=session.repeats))
+            session.repeats = 0
         return tuple(windows)
 
     def forget(self, keep: set[CheckId]) -> None:
@@ -293,7 +304,9 @@ def _ended(outcome: Outcome, counters: CheckCounters) -> Observation:
     return counters.silence._replace(outcome=outcome)
 
 
-def _window(counters: CheckCounters, interval: IntervalProbes, split: DirectionalLoss) -> Window:
+def _window(
+    counters: CheckCounters, interval: IntervalProbes, split: DirectionalLoss, *, repeated: int
+) -> Window:
     """One for each check and interval; by position, because by name takes twice as long."""
     outcomes = counters.outcomes
     words = Prose(f"{counters.words:.{MAX_DETAIL}}") if counters.words else NO_PROSE
@@ -304,6 +317,6 @@ def _window(counters: CheckCounters, interval: IntervalProbes, split: Directiona
         tuple(sorted(outcomes.items()) if len(outcomes) > 1 else outcomes.items()),
         split.out + counters.lost_out, split.back,
         Histogram.of(counters.rtts_ns), counters.observed_source, counters.answered_by, words,
-        counters.rejection,
+        counters.rejection, repeated,
     )
     # fmt: on

@@ -23,6 +23,8 @@ class Cause(StrEnum):
     ROUTE_MISSING = "route-missing"
     ROUTING_LOOP = "routing-loop"
     """Packets go round between hosts until their TTL runs out."""
+    DUPLICATED = "duplicated"
+    """A part sends packets more than once."""
     NODE_DOWN = "node-down"
     GATEWAY_DOWN = "gateway-down"
     SERVICE_PROXY_STALE = "service-proxy-stale"

@@ -118,6 +118,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     """The last failure in a few words: who rejected and with which code, the rcode, the status."""
     rejection: Rejected | None = None
     """The last ICMP error that came back, or what the local kernel refused; None if there was none."""
+    repeated: int = 0
+    """Answers that came once more: the packet or its answer was duplicated on the way."""
 
     def count(self, kind: OutcomeKind) -> int:
         """Number of outcomes of *kind*."""

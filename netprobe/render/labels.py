@@ -33,6 +33,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.OVERLAY_BLOCKED: "overlay {pair} is blocked",
     Cause.ROUTE_MISSING: "{at} has no route {detail}",
     Cause.ROUTING_LOOP: "packets loop at {part}",
+    Cause.DUPLICATED: "{part} duplicates packets",
     Cause.NODE_DOWN: "node {at} is down",
     Cause.GATEWAY_DOWN: "gateway {at} is down",
     Cause.SERVICE_PROXY_STALE: "service proxy of {at} is stale",

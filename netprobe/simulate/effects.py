@@ -31,6 +31,13 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A part passes each packet on twice."""
+
+    component: Component
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A firewall rejects with an ICMP error, or a router says that the TTL ran out."""
 
@@ -131,6 +138,7 @@ class Impostor:
 Effect = (
     Lose
     | Delay
+    | Duplicate
     | Reject
     | NodeDown
     | AgentKilled

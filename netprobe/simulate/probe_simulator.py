@@ -16,6 +16,7 @@ from netprobe.model.traffic import Attribute
 from netprobe.simulate.effect_scope import is_lagged_away, is_too_new, leaves_by
 from netprobe.simulate.effects import (
     DnsDown,
+    Duplicate,
     Impostor,
     Lose,
     Masquerade,
@@ -41,6 +42,8 @@ class ProbeOutcome:
     answered_by: str = ""
     detail: str = ""
     rejection: Rejected | None = None
+    repeats: int = 0
+    """Answers that came after the first one."""
 
 
 REACHED = ProbeOutcome(OutcomeKind.REACHED)
@@ -131,8 +134,20 @@ class ProbeSimulator:
             heard=kind == "udp",
             seen_as=self._seen_as(check, moment) if kind == "udp" else "",
             answered_by=str(asked),
+            repeats=self._count_repeats(check, way, moment),
         )
         return self._come_back(check, moment, fate)
+
+    def _count_repeats(self, check: CheckFacts, way: tuple[Component, ...], moment: Moment) -> int:
+        """A kernel answers each copy of a ping; an agent answers a question once."""
+        copying = {effect.component for effect in moment.all(Duplicate)}
+        if not copying or check.aspect not in {Aspect.ICMP, Aspect.UDP}:
+            return 0
+        back = self.way(check.legs.ways_back, check) or way
+        copies: int = 2 ** len(copying.intersection(back))
+        if check.aspect is Aspect.ICMP:
+            copies *= 2 ** len(copying.intersection(way))
+        return copies - 1
 
     def _come_back(self, check: CheckFacts, moment: Moment, fate: ProbeOutcome) -> ProbeOutcome:
         way, size = self.way(check.legs.ways_back, check), check.check.probe.size

@@ -47,6 +47,7 @@ class ProbeCounts:
 
     outcomes: Counter[OutcomeKind] = field(default_factory=Counter)
     heard: int = 0
+    repeats: int = 0
     last: ProbeOutcome = REACHED
 
 
@@ -143,6 +144,7 @@ class World:
                     tally = tallies[check.number] = ProbeCounts()
                 tally.outcomes[fate.kind] += 1
                 tally.heard += fate.heard
+                tally.repeats += fate.repeats
                 if fate.kind is not OutcomeKind.REACHED or fate.seen_as:
                     tally.last = fate
         return tallies
@@ -196,6 +198,7 @@ class World:
             answered_by=tally.last.answered_by,
             detail=Prose(tally.last.detail),
             rejection=tally.last.rejection,
+            repeated=tally.repeats,
         )
 
     def _deliver(

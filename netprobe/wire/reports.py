@@ -76,6 +76,8 @@ class WindowColumns(msgspec.Struct):
     """Empty if every window is as long as the report."""
     rejected: list[RejectedRow] = []
     """The windows that were rejected, ascending."""
+    repeated: list[tuple[Natural, Positive]] = []
+    """Row and count of windows with answers that came more than once, ascending."""
 
 
 class HeardColumns(msgspec.Struct):
@@ -257,6 +259,7 @@ def _window_columns(report: Report, windows: tuple[Window, ...] | None = None) -
             for row, window in enumerate(windows)
             if (one := window.rejection) is not None
         ],
+        repeated=[(row, window.repeated) for row, window in enumerate(windows) if window.repeated],
     )
     columns.patterns = [list(pattern) for pattern in patterns]
     columns.texts = list(texts)
@@ -274,12 +277,13 @@ def _windows_of(report: ReportColumns) -> tuple[Window, ...]:
     rejections = {
         one.row: Rejected(texts[one.sender], one.icmp_type, one.icmp_code) for one in columns.rejected
     }
+    repeated = dict(columns.repeated)
     return tuple(
         Window(
             CheckId(columns.check[row]), starts[row], lengths[row], columns.sent[row], columns.answered[row],
             patterns[columns.outcome[row]], columns.lost_out[row], columns.lost_back[row], histograms[row],
             texts[columns.source[row]], texts[columns.peer[row]], details[columns.detail[row]],
-            rejections.get(row),
+            rejections.get(row), repeated.get(row, 0),
         )
         for row in range(rows)
     )  # fmt: skip
@@ -307,11 +311,16 @@ def _check_shapes(columns: WindowColumns) -> None:
                         ("peer", columns.texts), ("detail", columns.texts)):  # fmt: skip
         if max(getattr(columns, name), default=-1) >= len(table):
             raise _error(name, f"points outside a table of {len(table)}")
+    _check_sparse_rows(columns)
+
+
+def _check_sparse_rows(columns: WindowColumns) -> None:
     if any(one.sender >= len(columns.texts) for one in columns.rejected):
         raise _error("rejected", f"points outside a table of {len(columns.texts)}")
-    numbers = [one.row for one in columns.rejected]
-    if numbers != sorted(set(numbers)) or max(numbers, default=-1) >= rows:
-        raise _error("rejected", "does not name windows in ascending order")
+    for name, numbers in (("rejected", [one.row for one in columns.rejected]),
+                          ("repeated", [row for row, _ in columns.repeated])):  # fmt: skip
+        if numbers != sorted(set(numbers)) or max(numbers, default=-1) >= len(columns.check):
+            raise _error(name, "does not name windows in ascending order")
 
 
 def _check_counts(columns: WindowColumns) -> None:

@@ -99,3 +99,10 @@ def test_an_agent_that_answers_and_whose_reports_are_lost_is_cut_off(healthy_lab
         assert finding.cause is Cause.AGENT_CUT_OFF
         assert finding.components[0].agent is not None
         assert finding.components[0].agent.node_id == WORKER
+
+
+def test_a_pod_that_gets_each_packet_twice_is_named_and_loses_nothing(healthy_lab: FullLab) -> None:
+    chain = "type filter hook egress device pod0 priority 0; policy accept"
+    table = f"table netdev made {{ chain c {{ {chain}; meta protocol {{ ip, ip6 }} dup to pod0; }} }}"
+    with broken(healthy_lab, str(WORKER), f"nft '{table}'", "nft delete table netdev made") as finding:
+        assert (finding.cause, finding.components) == (Cause.DUPLICATED, (pod_in(WORKER),))

@@ -84,6 +84,18 @@ TABLE: tuple[TableRow, ...] = (
         answers=_any_of(Answer.PROHIBITED),
         ignores_selection=True,
     ),
+    TableRow(
+        "duplicated",
+        Cause.DUPLICATED,
+        0.85,
+        "{parts} passes packets on more than once.",
+        Prose(
+            "Look for what copies packets there: a mirror or `dup` rule (`nft list ruleset`, `tc filter "
+            "show`), a bond in broadcast mode, a loop of bridges, two hosts with one address."
+        ),
+        parts=_PATH_PARTS | {Kind.FIREWALL_RULE},
+        answers=_any_of(Answer.REPEATED),
+    ),
     *SELECTIVE_ROWS,
     TableRow(
         "gateway-node-down",

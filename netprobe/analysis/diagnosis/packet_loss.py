@@ -82,7 +82,10 @@ class PacketLossDetector:
     ) -> tuple[LossSuspect, ...]:
         """The parts that no packet passed in this interval."""
         rows = self.rows[traffic]
-        every = rows.observe((observation,), without=without)
+        return self.cover(rows, rows.observe((observation,), without=without))
+
+    def cover(self, rows: LossRows, every: Observations[Component]) -> tuple[LossSuspect, ...]:
+        """The fewest parts that only rows cross which lost everything, and that explain all of these."""
         candidates = find_unacquitted(every)
         if not len(candidates):
             return ()

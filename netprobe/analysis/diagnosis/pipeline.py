@@ -16,6 +16,7 @@ from itertools import chain
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
 from netprobe.analysis.diagnosis.dead_parts import group_dead
+from netprobe.analysis.diagnosis.duplicates import find_duplicating
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
 from netprobe.analysis.diagnosis.nodes import find_cut_off_agents, find_dead_nodes, find_sick_agents
@@ -75,6 +76,10 @@ def _detect_source_nat(context: IntervalContext, _: Claimed) -> Detection:
 
 def _detect_slow_tunnels(context: IntervalContext, _: Claimed) -> Detection:
     return Detection(find_slow(context.observation, context.index, context.baselines))
+
+
+def _detect_duplicating_parts(context: IntervalContext, _: Claimed) -> Detection:
+    return Detection(find_duplicating(context.observation, context.network))
 
 
 def _detect_wrong_peers(context: IntervalContext, _: Claimed) -> Detection:
@@ -171,6 +176,7 @@ def _detect_partial_loss(context: IntervalContext, claimed: Claimed) -> Detectio
 DETECTORS: tuple[Detector, ...] = (
     Detector(_detect_source_nat, needs_trouble=False, needs_claims=False, explains_loss=False),
     Detector(_detect_slow_tunnels, needs_trouble=False, needs_claims=False, explains_loss=False),
+    Detector(_detect_duplicating_parts, needs_trouble=False, needs_claims=False, explains_loss=False),
     Detector(_detect_wrong_peers, needs_claims=False),
     Detector(_detect_dead_nodes),
     Detector(_detect_sick_agents),

@@ -59,6 +59,8 @@ class Answer(StrEnum):
     LOSSY = "lossy"
     """Some probes were answered, others were not."""
     SLOW = "slow"
+    REPEATED = "repeated"
+    """Answers came more than once."""
 
 
 class Note(StrEnum):

@@ -100,6 +100,8 @@ class ObservationTable(Mapping[int, CheckObservation]):
         """0 where it was not measured."""
         self.reached: IntArray = np.zeros(size, np.int64)
         self.wrong: IntArray = np.zeros(size, np.int64)
+        self.repeated: IntArray = np.zeros(size, np.int64)
+        """Answers that came more than once."""
         self.heard: IntArray = np.full(size, UNTOLD, np.int64)
         self.log_rtt: FloatArray = np.full(size, np.nan)
         """log2 of the p50 in nanoseconds; NaN where nothing answered."""
@@ -160,6 +162,7 @@ class ObservationTable(Mapping[int, CheckObservation]):
         migration.array(self.asked, fresh=after.asked)
         migration.array(self.reached, fresh=after.reached)
         migration.array(self.wrong, fresh=after.wrong)
+        migration.array(self.repeated, fresh=after.repeated)
         migration.array(self.heard, fresh=after.heard)
         migration.array(self.log_rtt, fresh=after.log_rtt)
         return after
@@ -262,6 +265,7 @@ def _fill_windows(seen: ObservationTable, interval: Interval, index: PlanIndex) 
         asked = max(0, window.sent - outcomes.get(OutcomeKind.NOT_MEASURED, 0))
         middle_ns = window.rtt.quantile_ns(0.5)
         seen.asked[number], seen.reached[number], seen.wrong[number] = asked, min(asked, reached), wrong
+        seen.repeated[number] = window.repeated
         seen.log_rtt[number] = np.nan if middle_ns is None else np.log2(max(1.0, middle_ns))
 
 

@@ -158,3 +158,15 @@ def test_a_door_that_stays_closed_is_not_remembered_for_ever() -> None:
     (session,) = in_flight._sessions.values()
     assert len(session.refused) <= MAX_REFUSED
     assert len(session.anchors) == 1
+
+
+def test_an_answer_that_came_once_more_counts_in_its_interval_and_a_late_one_does_not() -> None:
+    in_flight, interval = InFlightTable(), begin()
+    play(in_flight, interval, ["answered", "lost back"])
+    in_flight.record_repeat(CHECK.id, 1, source="10.0.0.2")
+    in_flight.record_repeat(CHECK.id, 1, source="10.0.0.2")
+    assert close(in_flight, interval).repeated == 2
+    later = begin(2)
+    play(in_flight, later, ["answered"])
+    in_flight.record_repeat(CHECK.id, 2, source="10.0.0.2")  # after its time-out
+    assert close(in_flight, later).repeated == 0

@@ -54,6 +54,8 @@ def windows(draw: st.DrawFn, start_ns: int) -> Window:
         observed_source=draw(texts),
         answered_by=draw(texts),
         detail=Prose(draw(texts)),
+        rejection=draw(st.none() | st.builds(Rejected, texts, st.integers(0, 255), st.integers(0, 255))),
+        repeated=draw(counts),
     )
 
 

@@ -90,6 +90,7 @@ PUBLISHED = [
     "dns-down",
     "dns-forward-missing",
     "dns-lossy",
+    "duplicated",
     "flows-hashed",
     "gateway-node-down",
     "gateway-not-forwarding",
