@@ -102,7 +102,7 @@ def test_an_agent_that_answers_and_whose_reports_are_lost_is_cut_off(healthy_lab
 
 
 def test_a_pod_that_gets_each_packet_twice_is_named_and_loses_nothing(healthy_lab: FullLab) -> None:
-    chain = "type filter hook egress device pod0 priority 0; policy accept"
-    table = f"table netdev made {{ chain c {{ {chain}; meta protocol {{ ip, ip6 }} dup to pod0; }} }}"
-    with broken(healthy_lab, str(WORKER), f"nft '{table}'", "nft delete table netdev made") as finding:
+    rule = "meta protocol { ip, ip6 } dup to pod0"
+    begin, end = write_chain("egress device pod0", rule, priority="0", family="netdev")
+    with broken(healthy_lab, str(WORKER), begin, end) as finding:
         assert (finding.cause, finding.components) == (Cause.DUPLICATED, (pod_in(WORKER),))
