@@ -1,12 +1,42 @@
-"""The page that the lab's score is published as."""
+"""The figures of the lab's score, and the page that it is published as."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from benchmarks.scripted_faults import UNASKED
 from netprobe.lab.fault_drill import FaultDrill
+from netprobe.model.traffic import TrafficCondition
 from netprobe.simulate.scorer import FaultVerdict
+
+_CONFIDENT = 0.5
+"""A wrong answer that claims more than this would lead people astray."""
+
+
+def count(drill: FaultDrill) -> dict[str, object]:
+    """The figures of one drill; faults that no check crosses are not among those that must be named."""
+    asked = [verdict for verdict in drill.scorer.verdicts if verdict.name not in UNASKED]
+    unasked = [verdict for verdict in drill.scorer.verdicts if verdict.name in UNASKED]
+    right = [verdict for verdict in asked if verdict.named_right]
+    times = sorted(verdict.after_ns for verdict in right if verdict.after_ns is not None)
+    confident = drill.scorer.find_confident(above=_CONFIDENT)
+    return {
+        "faults_injected": len(asked),
+        "named_right": len(right),
+        "right_share": round(len(right) / len(asked), 4) if asked else None,
+        "in_time": sum(map(drill.is_in_time, asked)),
+        "wrong_confident": len(confident),
+        "wrong_confident_findings": sorted(read.finding.id for read in confident),
+        "silent": [verdict.name for verdict in asked if verdict.finding is None],
+        "unasked": len(unasked),
+        "unasked_said": [verdict.name for verdict in unasked if verdict.finding is not None],
+        "false_findings": len(drill.scorer.false_findings),
+        "seconds_median": round(times[len(times) // 2] / 1e9, 2) if times else None,
+        "seconds_worst": round(times[-1] / 1e9, 2) if times else None,
+        "bar_seconds": drill.deadline_ns / 1e9,
+        "false": list(drill.scorer.false_findings),
+    }
 
 
 def describe(verdict: FaultVerdict) -> str:
@@ -20,7 +50,8 @@ def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: Fault
         "# What the lab's faults were called",
         "",
         "Written by `make lab-score`: faults injected into the default topology, on real packets. ✓ means",
-        "that one finding had exactly the label's cause and parts.",
+        "that one finding had the label's cause and parts; – that no check of the plan crosses the fault,",
+        "so that nothing may be found.",
         "",
         "## Each kind of fault at two places, one after another",
         "",
@@ -52,15 +83,16 @@ def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: Fault
 def _sum_up(figures: Mapping[str, object], prefix: str) -> str:
     got = {key: figures[prefix + key] for key in _COUNTED}
     return (
-        "{named_right} of {faults_injected} named right, {false_findings} false findings, {in_time} within "
-        "{bar_seconds:g} s (three intervals and one window); "
-        "median {seconds_median} s, worst {seconds_worst} s."
+        "{named_right} of {faults_injected} named right, {false_findings} false findings, of which "
+        "{wrong_confident} claimed more than 0.5 confidence. {in_time} were named within {bar_seconds:g} s "
+        "(three intervals and one window); median {seconds_median} s, worst {seconds_worst} s. "
+        "{unasked} more faults cross no check of the plan."
     ).format_map(got)
 
 
 _COUNTED = (
-    "named_right", "faults_injected", "false_findings", "in_time", "bar_seconds", "seconds_median",
-    "seconds_worst",
+    "named_right", "faults_injected", "wrong_confident", "false_findings", "in_time", "bar_seconds",
+    "seconds_median", "seconds_worst", "unasked",
 )  # fmt: skip
 
 
@@ -84,7 +116,9 @@ def _confusion(verdicts: Iterable[FaultVerdict]) -> Iterable[str]:
 
 
 def _sign(verdict: FaultVerdict) -> str:
-    return "✓" if verdict.named_right else "✗"
+    if verdict.named_right:
+        return "✓"
+    return "–" if verdict.name in UNASKED and verdict.finding is None else "✗"
 
 
 def _seconds(verdict: FaultVerdict) -> str:
@@ -94,4 +128,10 @@ def _seconds(verdict: FaultVerdict) -> str:
 def _called(verdict: FaultVerdict) -> str:
     if verdict.finding is None:
         return "nothing found"
-    return f"{verdict.finding.cause}: {', '.join(sorted(map(str, verdict.finding.components)))}"
+    parts = ", ".join(sorted(map(str, verdict.finding.components)))
+    traffic = ", ".join(map(_condition, verdict.finding.traffic))
+    return f"{verdict.finding.cause}: {parts}{f' [{traffic}]' if traffic else ''}"
+
+
+def _condition(condition: TrafficCondition) -> str:
+    return f"{condition.attribute} {'=' if condition.is_equal else '≠'} {condition.value}"

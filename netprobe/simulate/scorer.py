@@ -1,8 +1,8 @@
 """Scores findings over time against the labels of injected faults.
 
-Rules: a fault counts as named right when one finding says exactly its label. Every other finding that opens,
-while the fleet is healthy, while a fault is in place, or while one is being healed, is a false finding.
-Nothing is forgiven for being nearly right.
+Rules: a fault counts as named right when one finding says its label. Every other finding that opens, while
+the fleet is healthy, while a fault is in place, or while one is being healed, is a false finding, unless the
+label lists it as a true consequence. Nothing is forgiven for being nearly right.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class _InjectedFault:
 
     label: GroundTruth
     since_ns: int
+    true: set[str] = field(default_factory=set)
+    """Ids of findings that were right of it."""
     first: TimedFinding | None = None
     right: TimedFinding | None = None
 
@@ -55,7 +57,7 @@ class Scorer:
 
     verdicts: list[FaultVerdict] = field(default_factory=list)
     false_findings: dict[str, TimedFinding] = field(default_factory=dict)
-    """By finding id: one wrong finding counts once, however often it is read."""
+    """By finding id: one wrong finding counts once, however often it is read; kept as it was most certain."""
     _faults: dict[str, _InjectedFault] = field(default_factory=dict)
     _healing: set[str] = field(default_factory=set)
     """Ids of findings that named a fault which has been taken away since."""
@@ -79,8 +81,7 @@ class Scorer:
     def conclude(self, name: str) -> FaultVerdict:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
         fault = self._faults.pop(name)
-        if fault.right is not None:
-            self._healing.add(fault.right.finding.id)
+        self._healing |= fault.true
         seen = fault.right or fault.first
         verdict = FaultVerdict(
             name=name,
@@ -92,12 +93,21 @@ class Scorer:
         self.verdicts.append(verdict)
         return verdict
 
+    def find_confident(self, *, above: float) -> tuple[TimedFinding, ...]:
+        """False findings that were once more certain than *above*."""
+        return tuple(read for read in self.false_findings.values() if read.finding.confidence > above)
+
     def _sort_out(self, read: TimedFinding) -> None:
         present = [fault for fault in self._faults.values() if fault.since_ns <= read.at_ns]
-        named = [fault for fault in present if fault.label.is_named_by(read.finding)]
-        for fault in named:
-            fault.right = fault.right or read
-        if not named and read.finding.id not in self._healing:
-            self.false_findings.setdefault(read.finding.id, read)
+        for fault in present:
+            if fault.label.is_named_by(read.finding):
+                fault.right = fault.right or read
+        right_of = [fault for fault in present if fault.label.is_true_of(read.finding)]
+        for fault in right_of:
+            fault.true.add(read.finding.id)
+        if not right_of and read.finding.id not in self._healing:
+            known = self.false_findings.get(read.finding.id)
+            if known is None or known.finding.confidence < read.finding.confidence:
+                self.false_findings[read.finding.id] = read
             for fault in present:
                 fault.first = fault.first or read
