@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from netprobe.model.component import (
     Component,
+    bus_way,
     cluster_route,
     gateway_in,
     gateway_out,
@@ -102,6 +103,11 @@ class LabNode:
     def pod_ways(self) -> tuple[Component, Component]:
         """The ways into its pods and out of them."""
         return pod_in(self.id), pod_out(self.id)
+
+    @property
+    def bus_ways(self) -> tuple[Component, ...]:
+        """The ways to the bus of its pod's agent, of its own, and of both."""
+        return bus_way(self.agent(Plane.POD)), bus_way(self.agent(Plane.HOST)), bus_way(self.id)
 
     def agent(self, plane: Plane) -> AgentId:
         """Its agent on that plane."""

@@ -1,10 +1,10 @@
 """Is every fault of the lab named right, on real packets?
 
 Each kind of the catalogue and each scripted kind at two places, one after another; then pairs of different
-faults at once; then healthy minutes while every processor is kept busy, in which nothing may be found.
-Faults that no check of the plan crosses are counted apart: about them nothing may be said. Prints the score;
-``--docs FILE`` also writes the tables of what each fault was called. Nothing is compared with a peer: the
-truth is the label.
+faults at once; then healthy minutes while every processor is kept busy, in which nothing may be found; then
+faults of two equal links, in a lab of their own. Faults that no check of the plan crosses are counted apart:
+about them nothing may be said. Prints the score; ``--docs FILE`` also writes the tables of what each was
+called. Nothing is compared with a peer: the truth is the label.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
+from benchmarks.equal_path_faults import EQUAL_PATH_FAULTS, TOPOLOGY
 from benchmarks.fault_drill_cases import CATALOGUE, PAIRS
 from benchmarks.lab_score_page import count, describe, to_markdown
 from benchmarks.scripted_faults import BY_NAME, SCRIPTED
@@ -27,19 +29,23 @@ from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
-from netprobe.lab.fault_script import ScriptInjector
+from netprobe.lab.fault_script import ScriptedFault, ScriptInjector
 
 _SETTLE_S = 60.0
 _LINGER_S = 3.0
 """Read on for so long after a fault was named, for findings that come later."""
 _MINUTE_S = 60.0
+_SCRIPTS = BY_NAME | {
+    fault.drill_fault.name: fault for places in EQUAL_PATH_FAULTS.values() for fault in places
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """What is played in one lab."""
+    """What is played: in a lab of the default topology, and then in one with two equal links."""
 
     singles: tuple[DrillFault, ...]
+    equal_paths: tuple[DrillFault, ...]
     pairs: tuple[tuple[DrillFault, DrillFault, float], ...]
     healthy_minutes: float
     interval_ns: int
@@ -49,15 +55,30 @@ def run(arguments: list[str]) -> dict[str, object]:
     """Inject every fault of the catalogue and count the right names."""
     asked = _read(arguments)
     programme = _choose(asked)
-    name = f"score-{os.getpid()}"
-    try:
-        start_lab(Start(name, interval_ns=programme.interval_ns, end_with_pid=os.getpid()), notify=_tell)
+    with _lab(programme) as name:
         figures, singles, pairs = asyncio.run(_play_all(name, programme))
+    equal_paths: FaultDrill | None = None
+    if programme.equal_paths:
+        topology = Path(str(resources.files("netprobe.lab").joinpath(TOPOLOGY)))
+        with _lab(programme, topology) as name:
+            equal_paths = _rehearse(name, programme)
+            asyncio.run(_play_singles(equal_paths, programme.equal_paths))
+        figures |= {f"equal_paths_{key}": value for key, value in count(equal_paths).items()}
+    if asked.docs:
+        asked.docs.write_text(to_markdown(figures, singles, pairs, equal_paths))
+    return figures
+
+
+@contextlib.contextmanager
+def _lab(programme: Programme, topology: Path | None = None) -> Iterator[str]:
+    """The name of a lab that is up meanwhile."""
+    name = f"score-{os.getpid()}"
+    start = Start(name, topology, programme.interval_ns, end_with_pid=os.getpid())
+    try:
+        start_lab(start, notify=_tell)
+        yield name
     finally:
         take_down(name)
-    if asked.docs:
-        asked.docs.write_text(to_markdown(figures, singles, pairs))
-    return figures
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -73,22 +94,34 @@ def _read(arguments: list[str]) -> argparse.Namespace:
 
 def _choose(asked: argparse.Namespace) -> Programme:
     kinds = set(filter(None, asked.only.split(",")))
-    scripted = (tuple(fault.drill_fault for fault in places) for places in SCRIPTED.values())
-    played = (fault for places in (*CATALOGUE, *scripted) for fault in places[: asked.places])
+
+    def choose(catalogue: Iterable[tuple[DrillFault, ...]]) -> tuple[DrillFault, ...]:
+        played = (fault for places in catalogue for fault in places[: asked.places])
+        return tuple(fault for fault in played if not kinds or fault.kind in kinds)
+
     return Programme(
-        tuple(fault for fault in played if not kinds or fault.kind in kinds),
+        choose((*CATALOGUE, *map(_to_drill, SCRIPTED.values()))),
+        choose(map(_to_drill, EQUAL_PATH_FAULTS.values())),
         tuple(pair for pair in PAIRS if not kinds or {pair[0].kind, pair[1].kind} & kinds)[: asked.pairs],
         asked.healthy_minutes,
         round(asked.interval * 1e9),
     )
 
 
+def _to_drill(places: Iterable[ScriptedFault]) -> tuple[DrillFault, ...]:
+    return tuple(fault.drill_fault for fault in places)
+
+
+async def _play_singles(drill: FaultDrill, faults: Iterable[DrillFault]) -> None:
+    await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+    for fault in faults:
+        _tell(describe(await drill.play(fault, linger_s=_LINGER_S)))
+        await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+
+
 async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], FaultDrill, FaultDrill]:
     singles, pairs, healthy = (_rehearse(name, programme) for _ in range(3))
-    await singles.wait_until_healthy(timeout_s=_SETTLE_S)
-    for fault in programme.singles:
-        _tell(describe(await singles.play(fault, linger_s=_LINGER_S)))
-        await singles.wait_until_healthy(timeout_s=_SETTLE_S)
+    await _play_singles(singles, programme.singles)
     for one, other, gap_s in programme.pairs:
         verdicts = await pairs.play_together((one, other), gap_s=gap_s)
         _tell(" + ".join(map(describe, verdicts)))
@@ -107,7 +140,7 @@ async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object],
 def _rehearse(name: str, programme: Programme) -> FaultDrill:
     ask = functools.partial(ask_snapshot, find_access(name))
     lab = LabClient(name)
-    return FaultDrill(ask, ScriptInjector(lab, LabInjector(lab), BY_NAME), programme.interval_ns)
+    return FaultDrill(ask, ScriptInjector(lab, LabInjector(lab), _SCRIPTS), programme.interval_ns)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from benchmarks.scripted_faults import UNASKED
 from netprobe.lab.fault_drill import FaultDrill
+from netprobe.model.finding import Cause
 from netprobe.model.traffic import TrafficCondition
 from netprobe.simulate.scorer import FaultVerdict
 
@@ -29,6 +30,11 @@ def count(drill: FaultDrill) -> dict[str, object]:
         "wrong_confident": len(confident),
         "wrong_confident_findings": sorted(read.finding.id for read in confident),
         "silent": [verdict.name for verdict in asked if verdict.finding is None],
+        "unexplained": [
+            verdict.name
+            for verdict in asked
+            if verdict.finding is not None and verdict.finding.cause is Cause.UNEXPLAINED
+        ],
         "unasked": len(unasked),
         "unasked_said": [verdict.name for verdict in unasked if verdict.finding is not None],
         "false_findings": len(drill.scorer.false_findings),
@@ -44,8 +50,11 @@ def describe(verdict: FaultVerdict) -> str:
     return f"{_sign(verdict)} {_seconds(verdict):>5} s  {verdict.name}  {_called(verdict)}"
 
 
-def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: FaultDrill) -> str:
-    """The whole page: singles, pairs, healthy minutes, and who was taken for whom."""
+def to_markdown(
+    figures: Mapping[str, object], singles: FaultDrill, pairs: FaultDrill, equal_paths: FaultDrill | None
+) -> str:
+    """The whole page: singles, pairs, equal links, healthy minutes, and who was taken for whom."""
+    shared = equal_paths.scorer.verdicts if equal_paths else []
     lines = [
         "# What the lab's faults were called",
         "",
@@ -65,6 +74,7 @@ def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: Fault
         "",
         *_table(pairs.scorer.verdicts),
         "",
+        *(_equal_section(figures, equal_paths) if equal_paths else ()),
         "## Healthy under load",
         "",
         (
@@ -74,10 +84,19 @@ def to_markdown(figures: Mapping[str, object], singles: FaultDrill, pairs: Fault
         "",
         "## Kind of fault → cause that was named",
         "",
-        *_confusion([*singles.scorer.verdicts, *pairs.scorer.verdicts]),
+        *_confusion([*singles.scorer.verdicts, *pairs.scorer.verdicts, *shared]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _equal_section(figures: Mapping[str, object], drill: FaultDrill) -> Iterator[str]:
+    yield "## Two equal links between two gateways (ECMP)"
+    yield ""
+    yield _sum_up(figures, "equal_paths_")
+    yield ""
+    yield from _table(drill.scorer.verdicts)
+    yield ""
 
 
 def _sum_up(figures: Mapping[str, object], prefix: str) -> str:

@@ -21,7 +21,7 @@ from benchmarks.lab_places import (
     when,
 )
 from netprobe.lab.fault_script import HostScript, ScriptedFault, write_chain
-from netprobe.model.component import Component, tunnel, underlay
+from netprobe.model.component import Component, gateway_in, gateway_out, tunnel, underlay
 from netprobe.model.finding import Cause
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName
@@ -233,7 +233,10 @@ def _uplink(gateway: LabNode, links: tuple[tuple[ClusterName, ClusterName], ...]
         for ends in ((gateway.id.cluster, far), (far, gateway.id.cluster))
     )
     silent = GroundTruth(Cause.UNKNOWN, below, below)
-    label = GroundTruth(Cause.TUNNEL_DOWN, tunnels, (*tunnels, *below), consequences=(silent,))
+    # Where every link leads over the uplink, it is the gateway that passes nothing.
+    ends = (gateway_out(gateway.id), gateway_in(gateway.id))
+    others = (GroundTruth(Cause.GATEWAY_DOWN, ends),) if len(links) > 1 else ()
+    label = GroundTruth(Cause.TUNNEL_DOWN, tunnels, (*tunnels, *below), others=others, consequences=(silent,))
     script = HostScript(gateway.host, f"{begin}; {also}", f"{end}; {rest}")
     return ScriptedFault("uplink-cut", gateway.host, (script,), label)
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from benchmarks.lab_places import DEV, PROD, STAGING, LabNode, node, when
 from netprobe.lab.fault_script import HostScript, ScriptedFault, write_chain
-from netprobe.model.component import Component, firewall_rule, node_in, node_out, overlay, pod_in, pod_out
+from netprobe.model.component import (
+    Component,
+    dns,
+    firewall_rule,
+    node_in,
+    node_out,
+    overlay,
+    pod_in,
+    pod_out,
+)
 from netprobe.model.finding import Cause
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName
@@ -43,8 +52,11 @@ def _label(
     traffic: tuple[TrafficCondition, ...] = (),
     cause: Cause = Cause.SELECTIVE_DROP,
     others: tuple[GroundTruth, ...] = (),
+    cut_off: tuple[Component, ...] = (),
 ) -> GroundTruth:
-    return GroundTruth(cause, components, alike, traffic=traffic, others=others)
+    """*cut_off* are ways to the bus over the broken part: that no reports arrive is true as well."""
+    unheard = tuple(GroundTruth(Cause.AGENT_CUT_OFF, (way,)) for way in cut_off)
+    return GroundTruth(cause, components, alike, traffic=traffic, others=others, consequences=unheard)
 
 
 def _chain(
@@ -65,20 +77,20 @@ def _chain(
 def _forwarding(at: LabNode) -> Iterator[ScriptedFault]:
     """The node answers, and does not forward to or from its pods: at all, one family, one direction."""
     into, out = at.pod_ways
-    both = _label(at.both, into, out, traffic=_POD_PLANE)
+    both = _label(at.both, into, out, traffic=_POD_PLANE, cut_off=at.bus_ways[:1])
     yield _chain("node-forwards-nothing", at, "forward", 'iifname { "eth0", "overlay0", "pod0" } drop', both)
     ipv6 = _label(at.both, into, out, traffic=when(Attribute.FAMILY, "IPv6"))
     yield _chain("node-forwards-no-ipv6", at, "forward", "meta nfproto ipv6 drop", ipv6)
     broken_in = GroundTruth(Cause.UNKNOWN, (into,), (into,))
     only_in = _label((into,), node_in(at.id), traffic=_POD_PLANE, others=(broken_in,))
-    yield _chain("node-forwards-not-in", at, "forward", 'oifname "pod0" ct state new drop', only_in)
+    yield _chain("node-forwards-not-in", at, "forward", 'oifname "pod0" ct direction original drop', only_in)
     family = when(Attribute.FAMILY, "IPv4")
     setting = "net.ipv4.ip_forward"
     yield ScriptedFault(
         "forwarding-switched-off",
         at.host,
         (HostScript(at.host, f"sysctl -qw {setting}=0", f"sysctl -qw {setting}=1"),),
-        _label(at.both, into, out, traffic=(*_POD_PLANE, *family)),
+        _label(at.both, into, out, traffic=(*_POD_PLANE, *family), cut_off=at.bus_ways[:1]),
     )
 
 
@@ -105,12 +117,12 @@ def _pod_link(at: LabNode) -> Iterator[ScriptedFault]:
 
 
 def _host_closed(at: LabNode) -> ScriptedFault:
-    """The node's own firewall takes no new flow for the node itself; its pods are reached."""
-    rule = 'iifname { "eth0", "overlay0" } meta l4proto { tcp, icmp, ipv6-icmp } ct state new drop'
-    closed = _label(
-        (node_in(at.id),), firewall_rule(at.id, port="icmp"), traffic=when(Attribute.TARGET_PLANE, "host")
+    """The node's own firewall takes only answers for the node itself; its pods are reached."""
+    begin, end = write_chain(
+        "input", "udp dport 4789 accept", 'iifname { "eth0", "overlay0" } ct direction original drop'
     )
-    return _chain("host-takes-no-new-flow", at, "input", rule, closed)
+    closed = _label((node_in(at.id),), *at.both, traffic=when(Attribute.TARGET_PLANE, "host"))
+    return ScriptedFault("host-takes-only-answers", at.host, (HostScript(at.host, begin, end),), closed)
 
 
 def _arriving(at: LabNode) -> Iterator[ScriptedFault]:
@@ -125,20 +137,23 @@ def _arriving(at: LabNode) -> Iterator[ScriptedFault]:
     rule = 'iifname "eth0" meta l4proto udp drop'
     yield _chain("node-takes-no-udp", at, "prerouting", rule, _label(into, traffic=udp), priority="raw")
     rule = f'iifname "eth0" numgen random mod 100 < 20 udp dport {_PORT} drop'
-    lossy = _label(into, traffic=udp, cause=Cause.PART_LOSSY)
+    ports = tuple(firewall_rule(at.id, port=f"{name}/{_PORT}") for name in ("udp", "tcp"))
+    lossy = GroundTruth(Cause.PART_LOSSY, into, at.both, ports, udp)
     yield _chain("node-loses-udp", at, "prerouting", rule, lossy, priority="raw", patience=_MANY_WINDOWS)
     rule = (
         'iifname "eth0" meta l4proto { tcp, udp } '
         "jhash ip saddr . ip daddr . th sport . th dport mod 2 seed 0xdeadbeef == 0 "
         f"th dport {_PORT} drop"
     )
-    half = _label(into, *at.pod_ways, cause=Cause.MEMBER_DOWN)
+    half = GroundTruth(Cause.MEMBER_DOWN, into, (*at.both, *at.pod_ways), ports)
     yield _chain(
         "node-loses-half-the-flows", at, "prerouting", rule, half, priority="raw", patience=_MANY_WINDOWS
     )
     begin, end = write_chain("prerouting", "ct state new drop", priority="-150")
     also, rest = write_chain("output", "ct state new drop", priority="-150", name="-out")
-    full = GroundTruth(Cause.CONNTRACK_FULL, (node_out(at.id),), at.both)
+    # The node has the name server of its cluster, which answers no new question either.
+    unnamed = GroundTruth(Cause.DNS_DOWN, (dns(at.id.cluster),))
+    full = GroundTruth(Cause.CONNTRACK_FULL, (node_out(at.id),), at.both, consequences=(unnamed,))
     yield ScriptedFault(
         "connection-table-full", at.host, (HostScript(at.host, f"{begin}; {also}", f"{end}; {rest}"),), full
     )
@@ -161,7 +176,7 @@ def _without_neighbours(at: LabNode) -> ScriptedFault:
     """The node takes no ARP: IPv4 from and to it is lost."""
     begin, end = write_chain("input", "iifname eth0 drop", priority="0", family="arp")
     script = HostScript(at.host, f"{begin}; ip neigh flush dev eth0", end)
-    label = _label(at.both, *at.both, traffic=when(Attribute.FAMILY, "IPv4"))
+    label = _label(at.both, *at.both, traffic=when(Attribute.FAMILY, "IPv4"), cut_off=at.bus_ways)
     return ScriptedFault("no-arp", at.host, (script,), label)
 
 
@@ -173,7 +188,9 @@ def _loop(at: LabNode) -> ScriptedFault:
         f"ip route add {back}; ip rule add pref 5 lookup 52",
         f"ip rule del pref 5 lookup 52; ip route del {back}",
     )
-    label = _label((pod_in(at.id),), *at.both, *at.pod_ways, cause=Cause.ROUTING_LOOP)
+    label = _label(
+        (pod_in(at.id),), *at.both, *at.pod_ways, cause=Cause.ROUTING_LOOP, cut_off=at.bus_ways[:1]
+    )
     return ScriptedFault("routing-loop", at.host, (script,), label)
 
 

@@ -37,8 +37,16 @@ class GroundTruth:
         return is_it or any(other.is_named_by(finding) for other in self.others)
 
     def is_true_of(self, finding: Finding) -> bool:
-        """Whether what *finding* says is right, though it need not name the fault."""
-        return self.is_named_by(finding) or any(one.is_named_by(finding) for one in self.consequences)
+        """Whether what *finding* says is right, though it need not name the fault.
+
+        That checks over a part fail and no cause is known is true where the part is the label's.
+        """
+        says_no_cause = finding.cause is Cause.UNEXPLAINED and self._touches(finding)
+        return says_no_cause or any(one.is_named_by(finding) for one in (self, *self.consequences))
+
+    def _touches(self, finding: Finding) -> bool:
+        parts = frozenset((*self.components, *self.alike, *self.beside))
+        return not parts.isdisjoint(finding.components)
 
     def _has_parts(self, finding: Finding) -> bool:
         named, right = frozenset(finding.components), frozenset(self.components)

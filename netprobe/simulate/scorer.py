@@ -102,6 +102,8 @@ class Scorer:
         for fault in present:
             if fault.label.is_named_by(read.finding):
                 fault.right = fault.right or read
+            elif fault.label.is_true_of(read.finding):
+                fault.first = fault.first or read
         right_of = [fault for fault in present if fault.label.is_true_of(read.finding)]
         for fault in right_of:
             fault.true.add(read.finding.id)

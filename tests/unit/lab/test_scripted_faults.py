@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from benchmarks.equal_path_faults import EQUAL_PATH_FAULTS, TOPOLOGY
 from benchmarks.fault_drill_cases import CATALOGUE
 from benchmarks.scripted_faults import BY_NAME, SCRIPTED, UNASKED
+from netprobe.lab.exports import make_inventory
 from netprobe.lab.fault_script import HostScript, ScriptedFault
 from netprobe.lab.planner import plan_lab
 from netprobe.lab.topology import load_topology
+from netprobe.planning.cluster_graph import ClusterGraph
 
 LEAST_KINDS = 60
 UNDONE_BY = {
@@ -39,7 +44,9 @@ def commands(script: str) -> list[str]:
 
 
 def scripts() -> list[tuple[str, HostScript]]:
-    return [(name, script) for name, fault in BY_NAME.items() for script in fault.scripts]
+    equal = (fault for places in EQUAL_PATH_FAULTS.values() for fault in places)
+    faults = (*BY_NAME.values(), *equal)
+    return [(fault.drill_fault.name, script) for fault in faults for script in fault.scripts]
 
 
 def test_at_least_sixty_kinds_are_played_at_two_different_places_each() -> None:
@@ -73,9 +80,18 @@ def test_the_check_of_ends_sees_every_command_that_needs_one() -> None:
     assert list(needed_ends(begin)) == ["delete table inet made", "ip route del 10.0.0.1/32 dev a"]
 
 
-def test_scripts_run_on_hosts_of_the_default_topology() -> None:
+def test_scripts_run_on_hosts_of_the_topology() -> None:
     hosts = {host.name for host in plan_lab(load_topology(None)).hosts}
     assert {script.host for _, script in scripts()} <= hosts
+
+
+def test_faults_of_equal_links_name_links_of_their_topology() -> None:
+    file = Path(str(resources.files("netprobe.lab").joinpath(TOPOLOGY)))
+    inventory = make_inventory(plan_lab(load_topology(file)), mechanism="wireguard")
+    graph = ClusterGraph(inventory)
+    named = {hop.component for cluster in inventory.clusters for hop in graph.hops_from(cluster.name)}
+    said = {part for pair in EQUAL_PATH_FAULTS.values() for fault in pair for part in fault.label.components}
+    assert said == named
 
 
 def test_what_no_check_asks_is_marked_and_little() -> None:

@@ -49,6 +49,12 @@ def test_an_answer_is_right_as_far_as_evidence_goes(said: Finding, right: bool) 
     assert LABEL.is_named_by(said) is right
 
 
+def test_that_no_cause_is_known_is_true_where_the_part_is_broken_and_names_nothing() -> None:
+    here, there = (finding(part, cause=Cause.UNEXPLAINED, traffic=()) for part in (GATEWAY, ELSEWHERE))
+    assert (LABEL.is_named_by(here), LABEL.is_true_of(here)) == (False, True)
+    assert not LABEL.is_true_of(there)
+
+
 def test_without_neighbours_the_parts_must_be_exactly_those() -> None:
     label = GroundTruth(Cause.TUNNEL_DOWN, (THERE, BACK))
     assert label.is_named_by(finding(BACK, THERE, cause=Cause.TUNNEL_DOWN))
