@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.lab_places import DEV, PROD, STAGING, LabNode, node
 from netprobe.lab.fault_script import HostScript, ScriptedFault, write_chain
-from netprobe.model.component import bus_way, dns, service, service_proxy, service_proxy_for_dns
+from netprobe.model.component import Component, bus_way, dns, service, service_proxy, service_proxy_for_dns
 from netprobe.model.finding import Cause
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
@@ -63,7 +63,7 @@ def _to_dead(at: LabNode, address: str, port: int) -> tuple[str, str]:
     dead = f"{at.pod.rpartition('.')[0]}.99:{port}"
     what = f"ip daddr {address} meta l4proto {{ tcp, udp }} th dport {{ 53, 80 }}"
     rule = f"{what} numgen random mod 2 == 0 dnat ip to {dead}"
-    return _on_both_ways(rule, kind="nat", priority="dstnat - 10")
+    return _on_both_ways(rule, kind="nat", priority="-110")
 
 
 def _endpoint_dead_at_node(at: LabNode) -> ScriptedFault:
@@ -94,8 +94,9 @@ def _no_way_to_itself(at: LabNode) -> ScriptedFault:
     return ScriptedFault("pod-cannot-reach-itself", at.host, (script,), label, patience=_MANY_WINDOWS)
 
 
-def _cut_off(where: AgentId | NodeId | ClusterName) -> GroundTruth:
-    return GroundTruth(Cause.AGENT_CUT_OFF, (bus_way(where),))
+def _cut_off(where: AgentId | NodeId | ClusterName, agents: tuple[Component, ...] = ()) -> GroundTruth:
+    """*agents* are the ways of single agents: each is cut off, though one finding would be better."""
+    return GroundTruth(Cause.AGENT_CUT_OFF, (bus_way(where),), agents)
 
 
 def _pod_cut_off(at: LabNode) -> ScriptedFault:
@@ -112,9 +113,10 @@ def _at_edge(kind: str, cluster: ClusterName, place: str, rule: str, label: Grou
 
 def _node_cut_off(at: LabNode) -> ScriptedFault:
     rule = f"ip saddr {{ {at.address}, {at.pod} }} tcp dport {_BUS}"
-    return _at_edge("node-cut-off-from-bus", at.id.cluster, at.host, rule, _cut_off(at.id))
+    return _at_edge("node-cut-off-from-bus", at.id.cluster, at.host, rule, _cut_off(at.id, at.bus_ways))
 
 
 def _cluster_cut_off(cluster: ClusterName) -> ScriptedFault:
     rule = f"tcp dport {_BUS}"
-    return _at_edge("cluster-cut-off-from-bus", cluster, cluster, rule, _cut_off(cluster))
+    agents = (way for name in ("gw", "w1") for way in node(cluster, name).bus_ways)
+    return _at_edge("cluster-cut-off-from-bus", cluster, cluster, rule, _cut_off(cluster, tuple(agents)))

@@ -42,7 +42,11 @@ class GroundTruth:
         That checks over a part fail and no cause is known is true where the part is the label's.
         """
         says_no_cause = finding.cause is Cause.UNEXPLAINED and self._touches(finding)
-        return says_no_cause or any(one.is_named_by(finding) for one in (self, *self.consequences))
+        return says_no_cause or self.is_named_by(finding) or self.is_consequence(finding)
+
+    def is_consequence(self, finding: Finding) -> bool:
+        """Whether *finding* is something that the fault leads to, and not the fault itself."""
+        return any(one.is_named_by(finding) for one in self.consequences)
 
     def _touches(self, finding: Finding) -> bool:
         parts = frozenset((*self.components, *self.alike, *self.beside))

@@ -61,11 +61,13 @@ class Scorer:
     _faults: dict[str, _InjectedFault] = field(default_factory=dict)
     _healing: set[str] = field(default_factory=set)
     """Ids of findings that named a fault which has been taken away since."""
+    _healed: list[GroundTruth] = field(default_factory=list)
+    """Labels of those faults: what they lead to may come late, such as an agent's lost reports."""
 
     def inject(self, name: str, label: GroundTruth, *, at_ns: int) -> None:
         """A fault is in place from *at_ns* on, which may lie ahead."""
         if not self._faults:
-            self._healing = set()
+            self._healing, self._healed = set(), []
         self._faults[name] = _InjectedFault(label, at_ns)
 
     def read(self, findings: Iterable[Finding], *, at_ns: int) -> bool:
@@ -82,6 +84,7 @@ class Scorer:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
         fault = self._faults.pop(name)
         self._healing |= fault.true
+        self._healed.append(fault.label)
         seen = fault.right or fault.first
         verdict = FaultVerdict(
             name=name,
@@ -107,7 +110,8 @@ class Scorer:
         right_of = [fault for fault in present if fault.label.is_true_of(read.finding)]
         for fault in right_of:
             fault.true.add(read.finding.id)
-        if not right_of and read.finding.id not in self._healing:
+        is_late = any(label.is_consequence(read.finding) for label in self._healed)
+        if not right_of and not is_late and read.finding.id not in self._healing:
             known = self.false_findings.get(read.finding.id)
             if known is None or known.finding.confidence < read.finding.confidence:
                 self.false_findings[read.finding.id] = read

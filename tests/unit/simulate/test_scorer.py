@@ -122,6 +122,18 @@ def test_a_true_consequence_is_not_false_and_does_not_name_the_fault() -> None:
     assert not scorer.false_findings
 
 
+def test_a_consequence_may_come_while_the_fault_heals_and_not_after_the_next_one() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", replace(LABEL, consequences=(NAMES,)), at_ns=5)
+    scorer.conclude("tunnel-down")
+    late = finding(*NAMES.components, cause=NAMES.cause)
+    scorer.read((late,), at_ns=11)
+    assert not scorer.false_findings
+    scorer.inject("other", LABEL, at_ns=12)
+    scorer.read((late,), at_ns=13)
+    assert list(scorer.false_findings) == [late.id]
+
+
 def test_a_wrong_finding_is_kept_as_it_was_most_certain() -> None:
     scorer = Scorer()
     scorer.inject("tunnel-down", LABEL, at_ns=5)
