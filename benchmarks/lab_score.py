@@ -1,9 +1,10 @@
 """Is every fault of the lab named right, on real packets?
 
-Each kind of the catalogue at two places, one after another; then pairs of different faults at once; then
-healthy minutes while every processor is kept busy, in which nothing may be found. Prints the score; ``--docs
-FILE`` also writes the tables of what each fault was called. Nothing is compared with a peer: the truth is the
-label.
+Each kind of the catalogue and each scripted kind at two places, one after another; then pairs of different
+faults at once; then healthy minutes while every processor is kept busy, in which nothing may be found; then
+faults of two equal links, in a lab of their own. Faults that no check of the plan crosses are counted apart:
+about them nothing may be said. Prints the score; ``--docs FILE`` also writes the tables of what each was
+called. Nothing is compared with a peer: the truth is the label.
 """
 
 from __future__ import annotations
@@ -15,26 +16,36 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
+from benchmarks.equal_path_faults import EQUAL_PATH_FAULTS, TOPOLOGY
 from benchmarks.fault_drill_cases import CATALOGUE, PAIRS
-from benchmarks.lab_score_page import describe, to_markdown
+from benchmarks.lab_score_page import count, describe, to_markdown
+from benchmarks.scripted_faults import BY_NAME, SCRIPTED
 from netprobe.bus.operator import ask_snapshot
 from netprobe.lab.access import find_access
 from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
+from netprobe.lab.fault_script import ScriptedFault, ScriptInjector
 
 _SETTLE_S = 60.0
+_LINGER_S = 3.0
+"""Read on for so long after a fault was named, for findings that come later."""
 _MINUTE_S = 60.0
+_SCRIPTS = BY_NAME | {
+    fault.drill_fault.name: fault for places in EQUAL_PATH_FAULTS.values() for fault in places
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """What is played in one lab."""
+    """What is played: in a lab of the default topology, and then in one with two equal links."""
 
     singles: tuple[DrillFault, ...]
+    equal_paths: tuple[DrillFault, ...]
     pairs: tuple[tuple[DrillFault, DrillFault, float], ...]
     healthy_minutes: float
     interval_ns: int
@@ -44,15 +55,30 @@ def run(arguments: list[str]) -> dict[str, object]:
     """Inject every fault of the catalogue and count the right names."""
     asked = _read(arguments)
     programme = _choose(asked)
-    name = f"score-{os.getpid()}"
-    try:
-        start_lab(Start(name, interval_ns=programme.interval_ns, end_with_pid=os.getpid()), notify=_tell)
+    with _lab(programme) as name:
         figures, singles, pairs = asyncio.run(_play_all(name, programme))
+    equal_paths: FaultDrill | None = None
+    if programme.equal_paths:
+        topology = Path(str(resources.files("netprobe.lab").joinpath(TOPOLOGY)))
+        with _lab(programme, topology) as name:
+            equal_paths = _rehearse(name, programme)
+            asyncio.run(_play_singles(equal_paths, programme.equal_paths))
+        figures |= {f"equal_paths_{key}": value for key, value in count(equal_paths).items()}
+    if asked.docs:
+        asked.docs.write_text(to_markdown(figures, singles, pairs, equal_paths))
+    return figures
+
+
+@contextlib.contextmanager
+def _lab(programme: Programme, topology: Path | None = None) -> Iterator[str]:
+    """The name of a lab that is up meanwhile."""
+    name = f"score-{os.getpid()}"
+    start = Start(name, topology, programme.interval_ns, end_with_pid=os.getpid())
+    try:
+        start_lab(start, notify=_tell)
+        yield name
     finally:
         take_down(name)
-    if asked.docs:
-        asked.docs.write_text(to_markdown(figures, singles, pairs))
-    return figures
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
@@ -68,38 +94,53 @@ def _read(arguments: list[str]) -> argparse.Namespace:
 
 def _choose(asked: argparse.Namespace) -> Programme:
     kinds = set(filter(None, asked.only.split(",")))
+
+    def choose(catalogue: Iterable[tuple[DrillFault, ...]]) -> tuple[DrillFault, ...]:
+        played = (fault for places in catalogue for fault in places[: asked.places])
+        return tuple(fault for fault in played if not kinds or fault.kind in kinds)
+
     return Programme(
-        tuple(f for places in CATALOGUE for f in places[: asked.places] if not kinds or f.kind in kinds),
+        choose((*CATALOGUE, *map(_to_drill, SCRIPTED.values()))),
+        choose(map(_to_drill, EQUAL_PATH_FAULTS.values())),
         tuple(pair for pair in PAIRS if not kinds or {pair[0].kind, pair[1].kind} & kinds)[: asked.pairs],
         asked.healthy_minutes,
         round(asked.interval * 1e9),
     )
 
 
+def _to_drill(places: Iterable[ScriptedFault]) -> tuple[DrillFault, ...]:
+    return tuple(fault.drill_fault for fault in places)
+
+
+async def _play_singles(drill: FaultDrill, faults: Iterable[DrillFault]) -> None:
+    await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+    for fault in faults:
+        _tell(describe(await drill.play(fault, linger_s=_LINGER_S)))
+        await drill.wait_until_healthy(timeout_s=_SETTLE_S)
+
+
 async def _play_all(name: str, programme: Programme) -> tuple[dict[str, object], FaultDrill, FaultDrill]:
     singles, pairs, healthy = (_rehearse(name, programme) for _ in range(3))
-    await singles.wait_until_healthy(timeout_s=_SETTLE_S)
-    for fault in programme.singles:
-        _tell(describe(await singles.play(fault)))
-        await singles.wait_until_healthy(timeout_s=_SETTLE_S)
+    await _play_singles(singles, programme.singles)
     for one, other, gap_s in programme.pairs:
         verdicts = await pairs.play_together((one, other), gap_s=gap_s)
         _tell(" + ".join(map(describe, verdicts)))
         await pairs.wait_until_healthy(timeout_s=_SETTLE_S)
     with _busy_processors():
         await healthy.watch(seconds=programme.healthy_minutes * _MINUTE_S)
-    figures = _count(singles) | {f"pairs_{key}": value for key, value in _count(pairs).items()}
+    figures = count(singles) | {f"pairs_{key}": value for key, value in count(pairs).items()}
     figures |= {
         "healthy_minutes_under_load": programme.healthy_minutes,
         "healthy_false_findings": len(healthy.scorer.false_findings),
-        "healthy_false": list(healthy.scorer.false_findings),
+        "healthy_false": sorted(healthy.scorer.false_findings),
     }
     return figures, singles, pairs
 
 
 def _rehearse(name: str, programme: Programme) -> FaultDrill:
     ask = functools.partial(ask_snapshot, find_access(name))
-    return FaultDrill(ask, LabInjector(LabClient(name)), programme.interval_ns)
+    lab = LabClient(name)
+    return FaultDrill(ask, ScriptInjector(lab, LabInjector(lab), _SCRIPTS), programme.interval_ns)
 
 
 @contextlib.contextmanager
@@ -113,21 +154,6 @@ def _busy_processors() -> Iterator[None]:
         for process in loops:
             process.kill()
             process.wait()
-
-
-def _count(rehearsal: FaultDrill) -> dict[str, object]:
-    verdicts = rehearsal.scorer.verdicts
-    times = sorted(v.after_ns for v in verdicts if v.named_right and v.after_ns is not None)
-    return {
-        "faults_injected": len(verdicts),
-        "named_right": sum(verdict.named_right for verdict in verdicts),
-        "in_time": sum(map(rehearsal.is_in_time, verdicts)),
-        "false_findings": len(rehearsal.scorer.false_findings),
-        "seconds_median": round(times[len(times) // 2] / 1e9, 2) if times else None,
-        "seconds_worst": round(times[-1] / 1e9, 2) if times else None,
-        "bar_seconds": rehearsal.deadline_ns / 1e9,
-        "false": list(rehearsal.scorer.false_findings),
-    }
 
 
 def _tell(text: str) -> None:

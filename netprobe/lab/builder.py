@@ -7,7 +7,7 @@ down can be configured again.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyroute2 import IPRoute
@@ -127,25 +127,29 @@ def number_host(ipr: IPRoute, host: LabHost, *, skip: frozenset[str] = frozenset
             flags = {"flags": _IFA_F_NODAD} if ":" in text else {}
             ipr.addr("replace", index=links[address.interface], address=text, prefixlen=int(length), **flags)
     for route in host.routes:
-        if route.interface in links and route.to not in skip:
-            write_route(ipr, route, links[route.interface])
+        if route.to not in skip and all(name in links for name in route.interfaces):
+            write_route(ipr, route, links)
     for rule in host.rules:
         _write_rule(ipr, rule)
 
 
-def write_route(ipr: IPRoute, route: Route, index: int, *, command: str = "replace") -> None:
-    """Write one route through the interface *index*, or remove it with *command* ``del``."""
+def write_route(ipr: IPRoute, route: Route, links: Mapping[str, int], *, command: str = "replace") -> None:
+    """Write one route through interfaces of *links*, or remove it with *command* ``del``."""
     settings: dict[str, object] = {"dst": route.to, "table": route.table}
-    settings |= {"type": "blackhole"} if route.is_black_hole else {"oif": index}
     settings["family"] = socket.AF_INET6 if ":" in route.to else socket.AF_INET
-    if route.via:
-        settings["gateway"] = route.via
-    elif not route.is_black_hole:
-        settings["scope"] = _SCOPE_LINK
+    flags = {"flags": ["onlink"]} if route.onlink else {}
+    hops = ((route.interface, route.via), *route.also)
+    if route.also:
+        settings["multipath"] = [{"oif": links[name], "gateway": via} | flags for name, via in hops]
+    else:
+        settings |= flags
+        settings |= {"type": "blackhole"} if route.is_black_hole else {"oif": links[route.interface]}
+        if route.via:
+            settings["gateway"] = route.via
+        elif not route.is_black_hole:
+            settings["scope"] = _SCOPE_LINK
     if route.source:
         settings["prefsrc"] = route.source
-    if route.onlink:
-        settings["flags"] = ["onlink"]
     try:
         ipr.route(command, **settings)
     except NetlinkError as error:

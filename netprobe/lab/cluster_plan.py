@@ -117,13 +117,14 @@ def plan_tunnels(topology: Topology, sites: list[ClusterLayout], wan: Wan) -> tu
                 outer="" if direct else wan.gateway_wires[name].one_addresses[0],
                 inner_ranges=by_name[name].ranges,
                 next_hop=(by_name[name].gateway.lan[0], f"fe80::{side}"),
+                addresses=wan.end_addresses(index, is_source=side == "a"),
             )
             for name, side in ((link.source, "a"), (link.target, "b"))
         ]
         kind = LinkKind.DIRECT if direct else LinkKind.TUNNEL
         port = 0 if direct else _FIRST_TUNNEL_PORT + index
         port = _IPSEC_PORT if not direct and link.mechanism is TunnelMechanism.IPSEC else port
-        tunnels.append(Tunnel(kind, ends[0], ends[1], link.mtu, port, index, _daemon_of(link)))
+        tunnels.append(Tunnel(kind, ends[0], ends[1], link.mtu, port, index, _daemon_of(link), link.balanced))
     return tuple(tunnels)
 
 

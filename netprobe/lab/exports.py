@@ -27,6 +27,9 @@ def make_inventory(plan: LabPlan, *, mechanism: str) -> Inventory:
                 target_gateway=plan.host(tunnel.target.gateway).node.node,  # type: ignore[union-attr]
                 mtu=tunnel.mtu,
                 outer_port=tunnel.port,
+                balanced=tunnel.balanced,
+                source_addresses=tunnel.source.own_addresses,
+                target_addresses=tunnel.target.own_addresses,
             )
             for tunnel in plan.tunnels
         ),

@@ -60,6 +60,8 @@ class DrillFault:
 
     kind: str
     parameters: dict[str, str]
+    patience: int = 0
+    """Further intervals that the drill waits for a finding."""
 
     @property
     def name(self) -> str:
@@ -134,8 +136,9 @@ class FaultDrill:
                 fault_id, label = await self.injector.add(fault.kind, fault.parameters)
                 in_place.append(fault_id)
                 self.scorer.inject(fault.name, label, at_ns=started_ns)
+            patience = GRACE_INTERVALS + max(fault.patience for fault in faults)
             await self._wait_until_named(
-                give_up_ns=started_ns + self.deadline_ns + GRACE_INTERVALS * self.interval_ns
+                give_up_ns=started_ns + self.deadline_ns + patience * self.interval_ns
             )
             moment = await self.watch(seconds=linger_s)
             self.moments |= {fault.name: moment for fault in faults}

@@ -6,6 +6,8 @@ leaves the cluster, uses the overlay in both directions; host to host inside the
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 from netprobe.lab.cluster_plan import (
@@ -57,6 +59,7 @@ def plan_node(site: ClusterLayout, place: PlannedNode, tunnels: tuple[Tunnel, ..
         addresses += wan.addresses(str(place.id))
         ends = [tunnel.end(site.name) for tunnel in own_tunnels]
         addresses += [Address(end.interface, f"{end.next_hop[1]}/64") for end in ends]
+        addresses += [Address(end.interface, text) for end in ends for text in end.addresses]
         routes += _gateway_routes(site, place, own_tunnels, wan)
     else:
         routes += _routes_to_gateway(site, place, own_tunnels)
@@ -148,19 +151,23 @@ def _gateway_routes(site: ClusterLayout, place: PlannedNode, tunnels: list[Tunne
         Route(text, "wan0", via=wire.other_addresses[":" in text], source=wire.one_addresses[":" in text])
         for text in outer
     ]
+    by_cluster: defaultdict[str, list[Tunnel]] = defaultdict(list)
     for tunnel in tunnels:
-        far = tunnel.far_end(site.name)
-        routes += [
-            Route(
-                text,
-                tunnel.end(site.name).interface,
-                via=far.next_hop[":" in text],
-                source=place.lan[":" in text],
-                onlink=True,
-            )
-            for text in far.inner_ranges
-        ]
+        by_cluster[tunnel.far_end(site.name).cluster].append(tunnel)
+    for equal in by_cluster.values():
+        routes += _routes_over(site, place, equal)
     return routes
+
+
+def _routes_over(site: ClusterLayout, place: PlannedNode, equal: list[Tunnel]) -> Iterator[Route]:
+    """The routes to one cluster: over its link, or over all that share the flows."""
+    for text in equal[0].far_end(site.name).inner_ranges:
+        is_v6 = ":" in text
+        hops = [
+            (tunnel.end(site.name).interface, tunnel.far_end(site.name).next_hop[is_v6]) for tunnel in equal
+        ]
+        (interface, via), *also = hops
+        yield Route(text, interface, via=via, source=place.lan[is_v6], onlink=True, also=tuple(also))
 
 
 def _vxlan(site: ClusterLayout, place: PlannedNode) -> Vxlan:

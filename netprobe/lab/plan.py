@@ -48,8 +48,15 @@ class Route:
     source: str = ""
     table: int = 254
     onlink: bool = False
+    also: tuple[tuple[str, str], ...] = ()
+    """Further interfaces and next hops, equal to the first: each flow takes one of them."""
     is_black_hole: bool = False
     """Packets to it are dropped silently; *interface* is ``lo``."""
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Every interface that it leads over."""
+        return (self.interface, *(name for name, _ in self.also))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,13 @@ class TunnelEnd:
     """Ranges behind this end: nodes, pods and services of the cluster."""
     next_hop: tuple[str, str]
     """Next hops of the far end: an IPv4 address of this gateway, an IPv6 address of this interface."""
+    addresses: tuple[str, ...] = ()
+    """Addresses of this end itself, with prefix lengths; only links that share flows have them."""
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Its addresses without their prefix lengths."""
+        return tuple(text.partition("/")[0] for text in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,8 @@ class Tunnel:
     index: int
     mechanism: str = ""
     """The daemon that makes it: ``openvpn`` or ``ipsec``; empty for the lab's WireGuard."""
+    balanced: bool = False
+    """Whether it shares the flows between its clusters with other links (ECMP)."""
 
     def joins(self, one: str, other: str) -> bool:
         """Whether this link connects exactly these clusters."""

@@ -208,4 +208,5 @@ class RunningLab:
 
 
 def _daemon_name(end: tunnels.WireGuardEnd) -> str:
-    return f"{end.end.cluster}/wireguard-{end.far.cluster}"
+    several = f"-{end.end.interface}" if end.end.addresses else ""
+    return f"{end.end.cluster}/wireguard-{end.far.cluster}{several}"

@@ -92,6 +92,8 @@ class LinkTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: LinkMedium
     mtu: int = 1420
     mechanism: TunnelMechanism = TunnelMechanism.WIREGUARD
+    balanced: bool = False
+    """Whether it shares the flows between its clusters with others that say so: two equal routes (ECMP)."""
 
 
 class ServiceTopology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,7 +271,8 @@ def _overlap_problems(topology: Topology, located: Located) -> Iterator[InputErr
 
 
 def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]:
-    joined: set[frozenset[str]] = set()
+    joined: dict[frozenset[str], bool] = {}
+    """By pair of clusters: whether all their links so far share flows."""
     for index, link in enumerate(topology.links):
         here = ("links", index)
         for end in ("source", "target"):
@@ -279,7 +282,7 @@ def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]
         pair = frozenset((link.source, link.target))
         if len(pair) == 1:
             yield located.error(f"connects {link.source!r} with itself", *here, "target")
-        if pair in joined:
+        if pair in joined and not (link.balanced and joined[pair]):
             yield located.error(f"{link.source} and {link.target} already have a link", *here)
         if not _MTU_RANGE[0] <= link.mtu <= _MTU_RANGE[1]:
             yield located.error(f"{link.mtu} is not within {_MTU_RANGE[0]}-{_MTU_RANGE[1]}", *here, "mtu")
@@ -287,7 +290,7 @@ def _link_problems(topology: Topology, located: Located) -> Iterator[InputError]
         if link.kind is LinkMedium.TUNNEL and link.mtu > 1420:
             yield located.error("the MTU of a tunnel over 1500 bytes is at most 1420", *here, "mtu")
         yield from _daemon_problems(topology, index, located)
-        joined.add(pair)
+        joined[pair] = joined.get(pair, True) and link.balanced
 
 
 def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterator[InputError]:
@@ -295,6 +298,8 @@ def _daemon_problems(topology: Topology, index: int, located: Located) -> Iterat
     link = topology.links[index]
     if link.mechanism is TunnelMechanism.WIREGUARD:
         return
+    if link.balanced:
+        yield located.error("only WireGuard and direct links share flows", "links", index, "balanced")
     if link.kind is LinkMedium.DIRECT:
         yield located.error("a direct link has no mechanism", "links", index, "mechanism")
     elif link.mtu > _DAEMON_MTU:

@@ -50,7 +50,8 @@ class WireGuardEnd:
 
     def peer_arguments(self) -> list[str]:
         """The far end as a peer, as arguments of ``wg set``."""
-        ranges = ",".join(self.far.inner_ranges)
+        own = (f"{text}/{128 if ':' in text else 32}" for text in self.far.own_addresses)
+        ranges = ",".join((*self.far.inner_ranges, *own))
         endpoint = f"{self.far.outer}:{self.port}"
         return [
             "peer",

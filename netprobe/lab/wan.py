@@ -44,6 +44,8 @@ class Wan:
     wires: tuple[Wire, ...]
     gateway_wires: dict[str, Wire] = field(default_factory=dict)
     """By cluster: the wire from its gateway (one) to its edge router (other)."""
+    link_ends: dict[int, Wire] = field(default_factory=dict)
+    """By number of a link that shares flows: the ranges and addresses of its own ends; no cable."""
 
     def addresses(self, host: str) -> tuple[Address, ...]:
         """The addresses of *host* on its wires."""
@@ -55,6 +57,15 @@ class Wan:
                     pairs = zip(texts, lengths, strict=True)
                     found += [Address(near.interface, f"{text}/{length}") for text, length in pairs]
         return tuple(found)
+
+    def end_addresses(self, link: int, *, is_source: bool) -> tuple[str, ...]:
+        """Addresses of one end of the link with that number, with prefix lengths; empty if it has none."""
+        wire = self.link_ends.get(link)
+        if wire is None:
+            return ()
+        texts = wire.one_addresses if is_source else wire.other_addresses
+        lengths = (text.partition("/")[2] for text in wire.ranges)
+        return tuple(f"{text}/{length}" for text, length in zip(texts, lengths, strict=True))
 
 
 def plan_wan(topology: Topology) -> Wan:
@@ -72,7 +83,15 @@ def plan_wan(topology: Topology) -> Wan:
         gateway = CableEnd(f"{cluster.name}/{cluster.gateway.name}", "wan0")
         gateway_wires[cluster.name] = numbers.wire(gateway, CableEnd(edge, "gw0"))
         wires.append(gateway_wires[cluster.name])
-    return Wan(tuple(wires), gateway_wires)
+    gateways = {cluster.name: f"{cluster.name}/{cluster.gateway.name}" for cluster in topology.clusters}
+    link_ends = {
+        index: numbers.wire(
+            CableEnd(gateways[link.source], f"link{index}a"), CableEnd(gateways[link.target], f"link{index}b")
+        )
+        for index, link in enumerate(topology.links)
+        if link.balanced
+    }
+    return Wan(tuple(wires), gateway_wires, link_ends)
 
 
 class _WireAllocator:

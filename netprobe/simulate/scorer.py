@@ -1,8 +1,8 @@
 """Scores findings over time against the labels of injected faults.
 
-Rules: a fault counts as named right when one finding says exactly its label. Every other finding that opens,
-while the fleet is healthy, while a fault is in place, or while one is being healed, is a false finding.
-Nothing is forgiven for being nearly right.
+Rules: a fault counts as named right when one finding says its label. Every other finding that opens, while
+the fleet is healthy, while a fault is in place, or while one is being healed, is a false finding, unless the
+label lists it as a true consequence. Nothing is forgiven for being nearly right.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class _InjectedFault:
 
     label: GroundTruth
     since_ns: int
+    true: set[str] = field(default_factory=set)
+    """Ids of findings that were right of it."""
     first: TimedFinding | None = None
     right: TimedFinding | None = None
 
@@ -55,15 +57,17 @@ class Scorer:
 
     verdicts: list[FaultVerdict] = field(default_factory=list)
     false_findings: dict[str, TimedFinding] = field(default_factory=dict)
-    """By finding id: one wrong finding counts once, however often it is read."""
+    """By finding id: one wrong finding counts once, however often it is read; kept as it was most certain."""
     _faults: dict[str, _InjectedFault] = field(default_factory=dict)
     _healing: set[str] = field(default_factory=set)
     """Ids of findings that named a fault which has been taken away since."""
+    _healed: list[GroundTruth] = field(default_factory=list)
+    """Labels of those faults: what they lead to may come late, such as an agent's lost reports."""
 
     def inject(self, name: str, label: GroundTruth, *, at_ns: int) -> None:
         """A fault is in place from *at_ns* on, which may lie ahead."""
         if not self._faults:
-            self._healing = set()
+            self._healing, self._healed = set(), []
         self._faults[name] = _InjectedFault(label, at_ns)
 
     def read(self, findings: Iterable[Finding], *, at_ns: int) -> bool:
@@ -79,8 +83,8 @@ class Scorer:
     def conclude(self, name: str) -> FaultVerdict:
         """The fault has been taken away; its finding may stay open until the paths have healed."""
         fault = self._faults.pop(name)
-        if fault.right is not None:
-            self._healing.add(fault.right.finding.id)
+        self._healing |= fault.true
+        self._healed.append(fault.label)
         seen = fault.right or fault.first
         verdict = FaultVerdict(
             name=name,
@@ -92,12 +96,24 @@ class Scorer:
         self.verdicts.append(verdict)
         return verdict
 
+    def find_confident(self, *, above: float) -> tuple[TimedFinding, ...]:
+        """False findings that were once more certain than *above*."""
+        return tuple(read for read in self.false_findings.values() if read.finding.confidence > above)
+
     def _sort_out(self, read: TimedFinding) -> None:
         present = [fault for fault in self._faults.values() if fault.since_ns <= read.at_ns]
-        named = [fault for fault in present if fault.label.is_named_by(read.finding)]
-        for fault in named:
-            fault.right = fault.right or read
-        if not named and read.finding.id not in self._healing:
-            self.false_findings.setdefault(read.finding.id, read)
+        for fault in present:
+            if fault.label.is_named_by(read.finding):
+                fault.right = fault.right or read
+            elif fault.label.is_true_of(read.finding):
+                fault.first = fault.first or read
+        right_of = [fault for fault in present if fault.label.is_true_of(read.finding)]
+        for fault in right_of:
+            fault.true.add(read.finding.id)
+        is_late = any(label.is_consequence(read.finding) for label in self._healed)
+        if not right_of and not is_late and read.finding.id not in self._healing:
+            known = self.false_findings.get(read.finding.id)
+            if known is None or known.finding.confidence < read.finding.confidence:
+                self.false_findings[read.finding.id] = read
             for fault in present:
                 fault.first = fault.first or read

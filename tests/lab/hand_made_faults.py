@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from netprobe.lab.fault_script import HostScript, begin_scripts, end_scripts
 from netprobe.model.finding import Finding
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import PathState
 from tests.lab.conftest import FullLab
 from tests.lab.test_agents import wait_for_snapshot
-
-
-def write_chain(hook: str, rule: str, *, priority: str = "filter", family: str = "inet") -> tuple[str, str]:
-    """The command that adds one rule in a chain of its own, and the one that takes it away."""
-    chain = f"type filter hook {hook} priority {priority}; policy accept"
-    table = f"{family} made"
-    add = f"add table {table}; add chain {table} c {{ {chain}; }}; add rule {table} c {rule}"
-    return f"nft '{add}'", f"nft delete table {table}"
 
 
 def is_calm(snapshot: Snapshot) -> bool:
@@ -29,15 +22,14 @@ def broken(
     lab: FullLab, host: str, begin: str, end: str, *, then: Sequence[tuple[str, str]] = ()
 ) -> Iterator[Finding]:
     """The only finding while *begin* was run on *host*, and then each command of *then* on its host."""
+    scripts = (HostScript(host, begin, end), *(HostScript(place, script) for place, script in then))
     try:
-        for place, script in ((host, begin), *then):
-            code, told = lab.client.run(place, "sh", "-ec", script)
-            assert code == 0, told
+        begin_scripts(lab.client, scripts)
         snapshot = wait_for_snapshot(lab, lambda now: bool(now.findings))
         yield snapshot.findings[0]
         assert len(wait_for_snapshot(lab, lambda now: bool(now.findings)).findings) == 1
     finally:
-        lab.client.run(host, "sh", "-c", end)
+        end_scripts(lab.client, scripts)
         wait_for_snapshot(lab, is_calm)
 
 

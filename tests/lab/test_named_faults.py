@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import pytest
 
+from netprobe.lab.fault_script import write_chain
 from netprobe.model.component import node_in, node_out, pod_in, service_proxy_for_dns, tunnel
 from netprobe.model.finding import Cause
 from netprobe.model.names import ClusterName, NodeId
 from tests.lab.conftest import FullLab
-from tests.lab.hand_made_faults import broken, conditions, write_chain
+from tests.lab.hand_made_faults import broken, conditions
 
 pytestmark = [
     pytest.mark.quiet,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.component import Component, ComponentKind, dns, node_in, pod_in, tunnel
+from netprobe.model.component import (
+    Component,
+    ComponentKind,
+    dns,
+    gateway_in,
+    gateway_out,
+    node_in,
+    pod_in,
+    tunnel,
+)
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import ClusterName, NodeId
 from netprobe.simulate.effects import Effect, Lose, Reject
@@ -59,6 +68,29 @@ def test_a_link_whose_outer_addresses_are_silent_is_one_finding_about_what_is_be
 def test_a_link_whose_outer_addresses_answer_is_the_tunnels_fault() -> None:
     (finding,) = play(Lose(THERE), Lose(BACK))
     assert "outer addresses answer" in str(finding.summary)
+
+
+def test_a_gateway_without_its_uplink_is_one_finding_that_says_so() -> None:
+    _, plan = default_fleet()
+    gateway = NodeId.parse(f"{STAGING}/gw")
+    beneath = {
+        part
+        for legs in plan.legs
+        for part in legs.forward
+        if part.kind is ComponentKind.UNDERLAY and STAGING in part.clusters
+    }
+    (finding,) = play(*map(Lose, sorted({gateway_out(gateway), gateway_in(gateway), *beneath})))
+    assert (finding.cause, set(finding.components)) == (
+        Cause.GATEWAY_DOWN,
+        {gateway_out(gateway), gateway_in(gateway)},
+    )
+    assert "its uplink is down" in str(finding.summary)
+
+
+def test_a_gateway_whose_outer_addresses_answer_does_not_forward() -> None:
+    gateway = NodeId.parse(f"{STAGING}/gw")
+    (finding,) = play(Lose(gateway_out(gateway)), Lose(gateway_in(gateway)))
+    assert "forwards no packets" in str(finding.summary)
 
 
 def test_a_dns_service_without_endpoints_is_rejected_by_every_proxy_and_down() -> None:

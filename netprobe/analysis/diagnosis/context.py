@@ -18,8 +18,8 @@ from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.analysis.state.latency_baseline import LatencyBaselines
 from netprobe.analysis.state.service_losses import ServiceLosses
-from netprobe.model.component import Component
-from netprobe.model.names import AgentId, ClusterName, NodeId
+from netprobe.model.component import Component, ComponentKind
+from netprobe.model.names import AgentId, NodeId
 
 _ANSWERED_BY_PROCESS = {Aspect.UDP, Aspect.V6, Aspect.LARGE}
 """The kernel answers pings and accepts connections for a process that is stopped."""
@@ -166,11 +166,9 @@ class IntervalContext:
         seen = [self.observation.seen[twin.number] for twin in twins if twin.number in self.observation.seen]
         return bool(seen) and all(one.is_good for one in seen)
 
-    def find_outer(self, link: Component) -> OuterAddresses:
-        """What the outer addresses at both ends of a link answered each other."""
-        checks = [
-            c.number for c in self.index.checks if c.aspect is Aspect.OUTER and _joins(c, link.clusters)
-        ]
+    def find_outer(self, part: Component) -> OuterAddresses:
+        """What the outer addresses at both ends of a link, or of a gateway and its peers, answered."""
+        checks = [c.number for c in self.index.checks if c.aspect is Aspect.OUTER and _is_beneath(c, part)]
         seen = [self.observation.seen[number] for number in checks if number in self.observation.seen]
         return OuterAddresses(
             frozenset(checks),
@@ -179,6 +177,10 @@ class IntervalContext:
         )
 
 
-def _joins(check: CheckFacts, clusters: frozenset[ClusterName]) -> bool:
+def _is_beneath(check: CheckFacts, part: Component) -> bool:
     target = check.check.target.node
-    return target is not None and {check.source.cluster, target.cluster} == clusters
+    if target is None:
+        return False
+    if part.kind is ComponentKind.TUNNEL:
+        return {check.source.cluster, target.cluster} == part.clusters
+    return part.node in (check.source.node_id, target)

@@ -28,10 +28,13 @@ from netprobe.model.finding import Evidence
 from netprobe.model.outcome import OutcomeKind
 from netprobe.model.prose import Prose
 
+_OVER_OUTER = (ComponentKind.TUNNEL, ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN)
+"""Parts that carry what runs between the outer addresses of gateways."""
+
 
 @dataclass(frozen=True, slots=True)
 class OuterAddresses:
-    """What the outer addresses at both ends of a link answered each other in one interval."""
+    """What outer addresses answered each other in one interval: a link's ends, a gateway and its peers."""
 
     checks: frozenset[int]
     is_fine: bool
@@ -77,7 +80,7 @@ def _build_hypothesis(
     if rejections:
         words["senders"] = f", as {name_senders(index, rejections)} report"
     explained = crossing_of(index, parts, traffic)
-    if parts[0].kind is ComponentKind.TUNNEL and traffic is TrafficClass.MAIN:
+    if parts[0].kind in _OVER_OUTER and traffic is TrafficClass.MAIN:
         beneath = outer(parts[0])
         explained |= beneath.checks
         if beneath.is_silent:

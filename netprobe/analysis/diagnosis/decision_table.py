@@ -118,6 +118,18 @@ TABLE: tuple[TableRow, ...] = (
         parts=_any_of(TablePart.NODE),
     ),
     TableRow(
+        "gateway-uplink-down",
+        Cause.GATEWAY_DOWN,
+        0.85,
+        "Nothing passes between the gateway {where} and other clusters, and its outer address answers no "
+        "other gateway, though the node itself answers: its uplink is down.",
+        Prose(
+            "Check the gateway's interface towards the other gateways, its routes there, and that network."
+        ),
+        parts=_any_of(Kind.GATEWAY_OUT, Kind.GATEWAY_IN),
+        note=Note.OUTER_SILENT,
+    ),
+    TableRow(
         "gateway-not-forwarding",
         Cause.GATEWAY_DOWN,
         0.8,

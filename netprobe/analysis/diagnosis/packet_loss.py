@@ -194,13 +194,15 @@ def without_explained(blamed: list[LossSuspect]) -> list[LossSuspect]:
 
 
 def find_behind(parts: Collection[Component]) -> frozenset[Component]:
-    """Of dead *parts* those that others explain: routes over a dead overlay, the way beneath a dead link."""
+    """Of dead *parts* those that others explain: routes over a dead overlay, ways beneath a dead link."""
     tunnels = {p.ends for p in parts if p.kind is ComponentKind.TUNNEL}
+    cut_off = {p.cluster for p in parts if p.kind in {ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN}}
 
     def is_behind(part: Component) -> bool:
         if part.kind is ComponentKind.OVERLAY and part.detail:
             return part.without_detail() in parts
-        return part.kind is ComponentKind.UNDERLAY and part.ends in tunnels
+        is_beneath = part.ends in tunnels or not cut_off.isdisjoint(part.clusters)
+        return part.kind is ComponentKind.UNDERLAY and is_beneath
 
     return frozenset(filter(is_behind, parts))
 

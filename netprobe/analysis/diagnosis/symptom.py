@@ -83,7 +83,7 @@ class Note(StrEnum):
     INVALID = "invalid"
     """The host dropped packets as invalid (``ct state invalid``)."""
     OUTER_SILENT = "outer-silent"
-    """The outer addresses of a link's ends do not answer each other either."""
+    """The outer addresses of a link's ends, or of a gateway and its peers, do not answer either."""
     ANSWERING = "answering"
     """No report from the agent, though it answers others."""
     UNSAID = "unsaid"

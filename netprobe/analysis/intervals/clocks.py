@@ -17,8 +17,11 @@ from msgspec import structs
 from netprobe.model.names import AgentId
 from netprobe.model.window import Report
 
-STEADY_REPORTS = 2
-"""Reports in a row with the same delay, before a clock is called behind."""
+STEADY_REPORTS = 3
+"""Reports in a row with the same delay, before a clock is called behind.
+
+The first two of a queue say that nothing is kept back: when they were made, it held none, or only the one
+that was on its way."""
 _BEHIND_NS = 5_000_000_000
 _BEHIND_INTERVALS = 3
 """A delay below both is the bus's, not the clock's."""

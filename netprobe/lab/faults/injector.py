@@ -209,8 +209,8 @@ class FaultInjector:
                 ipr, only_up=True
             )  # interfaces that are down get their routes when they are set up
             for route in self._plan.host(host).routes:
-                if route.to in ranges and route.interface in links:
-                    write_route(ipr, route, links[route.interface], command=command)
+                if route.to in ranges and all(name in links for name in route.interfaces):
+                    write_route(ipr, route, links, command=command)
 
     def _drop_peer(self, host: str, interface: str) -> None:
         if interface in self.tunnel_ends:

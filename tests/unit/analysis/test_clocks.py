@@ -175,6 +175,18 @@ def test_a_queue_is_no_clock(fleet: ClockedFleet) -> None:
     assert clock_findings(fleet.run(5)) == set()
 
 
+def test_the_first_reports_of_a_queue_are_no_clock(fleet: ClockedFleet) -> None:
+    """Those made when the bus was cut say that nothing, or only one, was kept; both arrive equally late."""
+    away = fleet.agents[0]
+    of_one = sum(check.source == away for check in fleet.plan.checks)
+    fleet.run(5)
+    fleet.run(10, silent=frozenset({away}))
+    for kept in range(3):
+        fleet.true_ns += SECOND
+        fleet.report(away, age_ns=10 * SECOND, spooled=kept * of_one)
+        assert clock_findings(fleet.conclude()) == set()
+
+
 def test_what_was_kept_says_nothing_of_now_until_the_clock_is_known(fleet: ClockedFleet) -> None:
     """Its first report is five minutes old, and our clock is as much behind: it would pass for new."""
     fleet.ours_ns = -300 * SECOND

@@ -128,3 +128,20 @@ async def test_a_second_fault_that_nobody_names_is_not_named_by_the_first() -> N
     verdicts = await drill.play_together((DrillFault("dns-down", {}), DrillFault("snat", {})), linger_s=0.1)
     assert [verdict.named_right for verdict in verdicts] == [True, False]
     assert not drill.is_flawless
+
+
+async def test_a_patient_fault_is_waited_for() -> None:
+    fleet = ScriptedFleet(())
+    drill = FaultDrill(fleet.ask, fleet, interval_ns=1_000_000)
+    reads: list[int] = []
+
+    async def ask() -> Snapshot:
+        reads.append(1)
+        return await fleet.ask()
+
+    drill.ask = ask
+    await drill.play(DrillFault("dns-down", {}), linger_s=0.0)
+    hasty = len(reads)
+    reads.clear()
+    await drill.play(DrillFault("dns-down", {}, patience=500), linger_s=0.0)
+    assert len(reads) > hasty

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,32 @@ def test_a_clusterset_name_stands_for_every_cluster_the_own_one_first(plan: LabP
     assert '"echo.netprobe.svc.cluster.local"' in zone
     exported = zone.partition('"echo.netprobe.svc.clusterset.local"')[2]
     assert exported.index("10.212.0.11") < exported.index("10.211.0.11") < exported.index("10.213.0.11")
+
+
+@pytest.fixture(scope="module")
+def equal_paths() -> LabPlan:
+    file = resources.files("netprobe.lab").joinpath("topologies/equal-paths.yaml")
+    return plan_lab(load_topology(Path(str(file))))
+
+
+def test_a_gateway_with_two_equal_links_has_one_route_over_both(equal_paths: LabPlan) -> None:
+    gateway = equal_paths.host("prod-us-west-1/gw")
+    over_links = [route for route in gateway.routes if route.interface.startswith("link")]
+    assert {route.interfaces for route in over_links} == {("link0a", "link1a")}
+    assert len({route.to for route in over_links}) == len(over_links)
+    assert all(":" in via for route in over_links for _, via in route.also if ":" in route.to)
+
+
+def test_each_of_two_equal_links_is_measured_at_addresses_of_its_own(equal_paths: LabPlan) -> None:
+    links = make_inventory(equal_paths, mechanism="wireguard").links
+    ends = [link.source_addresses + link.target_addresses for link in links]
+    assert all(link.balanced for link in links)
+    assert [len(texts) for texts in ends] == [4, 4]
+    assert len({*ends[0], *ends[1]}) == 8
+
+
+def test_a_link_that_shares_nothing_has_no_addresses_of_its_own(plan: LabPlan) -> None:
+    links = make_inventory(plan, mechanism="wireguard").links
+    assert {(link.balanced, link.source_addresses, link.target_addresses) for link in links} == {
+        (False, (), ())
+    }

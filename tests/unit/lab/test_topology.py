@@ -44,6 +44,17 @@ MISTAKES = {
         ),
         "links[2]: dev-on-premise and staging-eu-central-1 already have a link",
     ),
+    "one of two links shares flows": (
+        swap(
+            "{source: prod-us-west-1, target: dev-on-premise, kind: direct",
+            "{source: dev-on-premise, target: staging-eu-central-1, balanced: true, kind: direct",
+        ),
+        "links[2]: dev-on-premise and staging-eu-central-1 already have a link",
+    ),
+    "shares flows with a daemon": (
+        swap("kind: tunnel, mtu: 1420", "kind: tunnel, mtu: 1380, mechanism: openvpn, balanced: true"),
+        "links[0].balanced: only WireGuard and direct links share flows",
+    ),
     "overlapping ranges": (
         swap("pod_cidrs: [10.112.0.0/16", "pod_cidrs: [10.111.0.0/16"),
         "clusters[1].pod_cidrs[0]: 10.111.0.0/16 overlaps 10.111.0.0/16 of prod-us-west-1 pod_cidrs",

@@ -108,3 +108,37 @@ def test_a_finding_that_changes_to_something_wrong_is_false() -> None:
     assert scorer.read((right,), at_ns=9)
     scorer.read((replace(right, cause=Cause.TUNNEL_LOSSY),), at_ns=10)
     assert list(scorer.false_findings) == [right.id]
+
+
+def test_a_true_consequence_is_not_false_and_does_not_name_the_fault() -> None:
+    scorer = Scorer()
+    label = replace(LABEL, consequences=(NAMES,))
+    scorer.inject("tunnel-down", label, at_ns=5)
+    beside = finding(*NAMES.components, cause=NAMES.cause)
+    assert not scorer.read((beside,), at_ns=9)
+    assert scorer.find_right("tunnel-down") is None
+    scorer.conclude("tunnel-down")
+    scorer.read((beside,), at_ns=11)
+    assert not scorer.false_findings
+
+
+def test_a_consequence_may_come_while_the_fault_heals_and_not_after_the_next_one() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", replace(LABEL, consequences=(NAMES,)), at_ns=5)
+    scorer.conclude("tunnel-down")
+    late = finding(*NAMES.components, cause=NAMES.cause)
+    scorer.read((late,), at_ns=11)
+    assert not scorer.false_findings
+    scorer.inject("other", LABEL, at_ns=12)
+    scorer.read((late,), at_ns=13)
+    assert list(scorer.false_findings) == [late.id]
+
+
+def test_a_wrong_finding_is_kept_as_it_was_most_certain() -> None:
+    scorer = Scorer()
+    scorer.inject("tunnel-down", LABEL, at_ns=5)
+    wrong = finding(THERE)
+    for confidence in (0.4, 0.8, 0.6):
+        scorer.read((replace(wrong, confidence=confidence),), at_ns=9)
+    assert [read.finding.confidence for read in scorer.find_confident(above=0.5)] == [0.8]
+    assert scorer.find_confident(above=0.8) == ()

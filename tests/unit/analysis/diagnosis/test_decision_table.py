@@ -62,6 +62,10 @@ MEANINGS = {
         Cause.STATUS_CONTRADICTED,
     ),
     "nothing known": (Symptom(Kind.NODE_IN, directions=Directions.ONE), Cause.UNKNOWN),
+    "a gateway without its uplink": (
+        Symptom(Kind.GATEWAY_OUT, note=Note.OUTER_SILENT, directions=Directions.BOTH),
+        Cause.GATEWAY_DOWN,
+    ),
     "outer addresses alone are silent": (Symptom(Kind.UNDERLAY), Cause.UNKNOWN),
 }
 
@@ -95,6 +99,7 @@ PUBLISHED = [
     "gateway-node-down",
     "gateway-not-forwarding",
     "gateway-status-wrong",
+    "gateway-uplink-down",
     "idle-timeout",
     "no-reports-anywhere",
     "no-reports-node-not-ready",
