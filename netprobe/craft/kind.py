@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from netprobe.errors import InputError, RemoteFormatError
 from netprobe.model.check import Probe
+from netprobe.model.gateway import IpsecRefusals, RuleCounter
 from netprobe.model.outcome import AppFailed, Outcome, Reached, TimedOut
 from netprobe.model.prose import Prose
 from netprobe.probes.packets import MAX_HEARD, HeardPacket, SentPacket, read_heard, read_sent, write_payloads
@@ -76,7 +77,22 @@ class NotDelivered:
     outcome: Outcome
 
 
-CraftVerdict: TypeAlias = Answered | Silent | WrongProtocol | NotDelivered
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Nothing came back, but the far end let us read its counters."""
+
+    after_ns: int
+    sent: int
+    counters: tuple[IpsecRefusals | RuleCounter, ...]
+    """Those that grew by as many packets, and by how much; empty where none did."""
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the packets reached the far end's IPsec; a rule before it did not take them."""
+        return bool(self.counters) and all(isinstance(one, IpsecRefusals) for one in self.counters)
+
+
+CraftVerdict: TypeAlias = Answered | Silent | WrongProtocol | NotDelivered | Counted
 Reader: TypeAlias = Callable[[CraftRequest, HeardPacket], Facts | None]
 """What a packet says; None where it is of the protocol and does not answer us (an overlay carries much else).
 :class:`RemoteFormatError` with what it is instead where it is of another protocol."""
@@ -102,6 +118,8 @@ class CraftKind:
     ttl: int = 0
     hint: str = ""
     """Why a sound peer may be silent."""
+    is_counted: bool = False
+    """Whether silence is what a sound peer does, and its counters are asked instead."""
 
     def validate(self, options: Mapping[str, str]) -> None:
         """Refuse options that the kind does not have."""
@@ -155,7 +173,7 @@ def outcome_of(verdict: CraftVerdict) -> Outcome:
     match verdict:
         case Answered(rtt_ns):
             return Reached(rtt_ns)
-        case Silent(after_ns):
+        case Silent(after_ns) | Counted(after_ns):
             return TimedOut(after_ns)
         case WrongProtocol(reason):
             return AppFailed(Prose(f"wrong protocol: {reason}"))

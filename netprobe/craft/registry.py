@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CRAFT_KINDS: dict[str, str] = {
     "bfd": "netprobe.craft.kinds.bfd",
+    "esp": "netprobe.craft.kinds.esp",
     "geneve": "netprobe.craft.kinds.geneve",
     "gre": "netprobe.craft.kinds.gre",
     "ike": "netprobe.craft.kinds.ike",
@@ -21,6 +22,7 @@ CRAFT_KINDS: dict[str, str] = {
     "quic": "netprobe.craft.kinds.quic",
     "sctp": "netprobe.craft.kinds.sctp",
     "stun": "netprobe.craft.kinds.stun",
+    "submariner": "netprobe.craft.kinds.submariner",
     "vxlan": "netprobe.craft.kinds.vxlan",
 }
 """Each name's module, which ends with ``KIND``."""

@@ -100,9 +100,17 @@ class RuleCounter:
     """What else it matches by, as far as only the name is known (``conntrack``): iptables' own extensions."""
 
 
+@dataclass(frozen=True, slots=True)
+class IpsecRefusals:
+    """ESP packets that came without a security association of theirs, and were dropped."""
+
+    packets: int
+
+
 Fact: TypeAlias = (
     TunnelPeer | ChosenRoute | ReversePath | PolicyRules | LinkCounters | ConnectionTable | RuleCounter
-)
+    | IpsecRefusals
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 MAPPED_PREFIX = np.array([0] * 10 + [0xFF, 0xFF], dtype=np.uint8)
+_MAPPED_WORD = 0xFFFF
+"""The third of the four 32-bit words of a mapped address; the first two are zero."""
 
 
 def pack_addresses(addresses: Sequence[str]) -> Rows:
@@ -67,7 +69,8 @@ def address_text(row: Rows) -> str:
 
 def is_mapped(addresses: Rows) -> Flags:
     """Flags of the rows of an address matrix that are IPv4."""
-    return np.asarray((addresses[:, :12] == MAPPED_PREFIX).all(axis=1))
+    words = np.ascontiguousarray(addresses).view(">u4")
+    return np.asarray((words[:, 0] == 0) & (words[:, 1] == 0) & (words[:, 2] == _MAPPED_WORD))
 
 
 def map_v4(addresses: Rows) -> Rows:
@@ -86,35 +89,32 @@ def address_words(addresses: Rows) -> tuple[U64, U64]:
 
 def put16(rows: Rows, offset: int, values: U16 | int) -> None:
     """Write a 16-bit field into every row."""
-    column = np.broadcast_to(np.asarray(values, dtype=">u2"), (len(rows),))
-    rows[:, offset : offset + 2] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 2)
+    rows[:, offset : offset + 2].view(">u2")[:, 0] = values
 
 
 def put32(rows: Rows, offset: int, values: U32 | int) -> None:
     """Write a 32-bit field into every row."""
-    column = np.broadcast_to(np.asarray(values, dtype=">u4"), (len(rows),))
-    rows[:, offset : offset + 4] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 4)
+    rows[:, offset : offset + 4].view(">u4")[:, 0] = values
 
 
 def put64(rows: Rows, offset: int, values: U64 | int) -> None:
     """Write a 64-bit field into every row."""
-    column = np.broadcast_to(np.asarray(values, dtype=">u8"), (len(rows),))
-    rows[:, offset : offset + 8] = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8)
+    rows[:, offset : offset + 8].view(">u8")[:, 0] = values
 
 
 def get16(rows: Rows, offset: int) -> U16:
     """Read a 16-bit field of every row."""
-    return np.ascontiguousarray(rows[:, offset : offset + 2]).view(">u2")[:, 0].astype(np.uint16)
+    return rows[:, offset : offset + 2].view(">u2")[:, 0].astype(np.uint16)
 
 
 def get32(rows: Rows, offset: int) -> U32:
     """Read a 32-bit field of every row."""
-    return np.ascontiguousarray(rows[:, offset : offset + 4]).view(">u4")[:, 0].astype(np.uint32)
+    return rows[:, offset : offset + 4].view(">u4")[:, 0].astype(np.uint32)
 
 
 def get64(rows: Rows, offset: int) -> U64:
     """Read a 64-bit field of every row."""
-    return np.ascontiguousarray(rows[:, offset : offset + 8]).view(">u8")[:, 0].astype(np.uint64)
+    return rows[:, offset : offset + 8].view(">u8")[:, 0].astype(np.uint64)
 
 
 def _fold(sums: U64) -> U16:
@@ -125,10 +125,15 @@ def _fold(sums: U64) -> U16:
 
 
 def word_sums(rows: Rows) -> U64:
-    """The plain sum of each row's 16-bit words; an odd last byte is padded with zero (RFC 1071)."""
-    if rows.shape[1] % 2:
-        rows = np.concatenate([rows, np.zeros((len(rows), 1), dtype=np.uint8)], axis=1)
-    return np.asarray(np.ascontiguousarray(rows).view(">u2").sum(axis=1, dtype=np.uint64))
+    """A sum per row that folds to that of its 16-bit words; the last bytes are padded with zeros.
+
+    It is that of the 32-bit words, as 2**16 is 1 modulo 2**16 - 1 (RFC 1071 section 2, C). Whole columns are
+    added, because that is several times as fast as adding along short rows.
+    """
+    if rest := -rows.shape[1] % 4:
+        rows = np.concatenate([rows, np.zeros((len(rows), rest), dtype=np.uint8)], axis=1)
+    words = np.ascontiguousarray(rows).view(">u4")
+    return np.asarray(np.ascontiguousarray(words.T, dtype=np.uint64).sum(axis=0))
 
 
 def checksums(rows: Rows, initial: U64 | int = 0) -> U16:
@@ -149,9 +154,9 @@ def pseudo_sums(source: Rows, target: Rows, *, protocol: int, length: int) -> U6
 
     Of mapped addresses only the last four bytes are summed.
     """
-    v4 = is_mapped(target)
-    keep = np.where(v4[:, None], np.arange(16) >= 12, True).astype(np.uint8)
-    return word_sums(source * keep) + word_sums(target * keep) + np.uint64(protocol + length)
+    ends = get32(source, 12).astype(np.uint64) + get32(target, 12)
+    rest = np.where(is_mapped(target), np.uint64(0), word_sums(source[:, :12]) + word_sums(target[:, :12]))
+    return np.asarray(ends + rest + np.uint64(protocol + length))
 
 
 def keyed_words(key: bytes, number: int, count: int) -> U64:

@@ -312,6 +312,42 @@ def test_usrsctp_accepts_at_its_port_and_is_silent_at_another(row: Line, address
     assert isinstance(other, Silent), other
 
 
+@BOTH
+def test_submariner_s_responder_says_who_it_is_and_how_it_sees_the_agent(row: Line, address: str) -> None:
+    with running(
+        row.b, sys.executable, "-m", "tests.lab.nat_discovery", "west", "cable-west", address, udp=4490
+    ):
+        stranger = ask(row, "submariner", address)
+        known = ask(row, "submariner", address, options={"cluster": "west", "endpoint": "cable-west"})
+        row.r.nft("add rule inet test postrouting oifname to-b masquerade")
+        behind = ask(row, "submariner", address)
+    own = OWN[version_of(address)]
+    assert isinstance(stranger, Answered), stranger
+    facts = dict(stranger.facts)
+    assert (facts["answer"], facts["cluster"]) == ("UNKNOWN_DST_CLUSTER", "west")
+    assert facts["seen as"].startswith(f"{own} port ")
+    assert facts["nat of the agent"] == "none"
+    assert isinstance(known, Answered), known
+    assert dict(known.facts)["cable"] == "cable-west"
+    assert dict(known.facts)["nat of the gateway"] == "none"
+    assert isinstance(behind, Answered), behind
+    assert dict(behind.facts)["nat of the agent"] == "the source address is translated"
+
+
+def test_esp_is_rejected_where_the_kernel_has_none_and_silent_where_it_is_dropped(row: Line) -> None:
+    told = ask(row, "esp", B4, timeout_ms=1_000)
+    assert isinstance(told, Silent) or told == NotDelivered(Rejected(B4, 3, 2))
+    row.r.nft("add rule inet test forward ip protocol esp reject with icmp type admin-prohibited")
+    refused = ask(row, "esp", B4)
+    assert isinstance(refused, NotDelivered), refused
+    assert isinstance(refused.outcome, Rejected)
+    assert (refused.outcome.icmp_type, refused.outcome.icmp_code) == (3, 13)
+    row.clear()
+    row.b.nft("add rule inet test input ip protocol esp counter drop")
+    assert isinstance(ask(row, "esp", B4, timeout_ms=400), Silent)
+    assert "counter packets 8 " in row.b.run("nft", "list", "table", "inet", "test")
+
+
 @pytest.mark.parametrize("kind", ["gre", "ipip", "sctp"])
 def test_a_host_without_that_protocol_rejects_whole_packets(row: Line, kind: str) -> None:
     verdict = ask(row, kind, B4, options={} if kind == "sctp" else INNER)

@@ -17,6 +17,7 @@ from netprobe.model.gateway import (
     ChosenRoute,
     ConnectionTable,
     Fact,
+    IpsecRefusals,
     LinkCounters,
     PolicyRules,
     Reading,
@@ -296,6 +297,8 @@ def format_fact(fact: Fact) -> str:
         case RuleCounter(place, handle, verdict, packets):
             limits = f", which also matches by {', '.join(fact.unread)}," if fact.unread else ""
             told = f"{verdict or 'counting'} rule {handle} in {place}{limits} counted {_packets(packets)}"
+        case IpsecRefusals(packets):
+            told = f"IPsec dropped {_packets(packets)} without an association"
     return told
 
 

@@ -102,7 +102,7 @@ def _run_crafted(
     writers: dict[str, Callable[[Document], str]] = {"yaml": write_document, "json": _as_json}
     return run_crafted(
         inventory, asker, target, wanted, kind,
-        ask=lambda check: asyncio.run(_ask(source, check)),
+        ask=lambda check: _ask(source, check),
         pcap=pcap if isinstance(pcap, Path) else None,
         write=None if form == "table" else writers[form],
     )  # fmt: skip

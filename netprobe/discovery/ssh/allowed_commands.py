@@ -57,6 +57,7 @@ _ALLOWED: dict[str, _Allowed] = {
     "nftables": _Allowed(("nft", "-j", "list", "ruleset"), privileged=True),
     "ipsec": _Allowed(("swanctl", "--list-sas", "--raw"), privileged=True),
     "xfrm": _Allowed(("ip", "-s", "xfrm", "state", "list", "nokeys"), privileged=True),
+    "xfrm-stat": _Allowed(("cat", "/proc/net/xfrm_stat")),
     "openvpn": _Allowed(("cat", "/run/openvpn/status.log", "/var/log/openvpn/status.log",
                          "/run/openvpn-server/status-server.log"), privileged=True),
     "ping": _Allowed(("ping", "-n", "-c", "1", "-W", "2", _Slot.TARGET)),

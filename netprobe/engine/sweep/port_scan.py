@@ -11,7 +11,7 @@ from netprobe.engine.sweep.adaptive_timeout import AdaptiveTimeout
 from netprobe.engine.sweep.port_scan_policy import PortScan, ScanPass
 from netprobe.engine.sweep.rounds import SweepRound
 from netprobe.engine.sweep.sweep import Sweep, SweepSettings
-from netprobe.engine.sweep.targets import Codes, ResultCode, RoundResult
+from netprobe.engine.sweep.targets import PENDING, REACHED, REFUSED, REJECTED, Codes, RoundResult
 from netprobe.model.units import MILLISECOND_NS
 from netprobe.wire.batch import Flags, Indices, Rows
 
@@ -22,10 +22,14 @@ _LEAST_QUIET_NS = 80 * MILLISECOND_NS
 """A pass ends when all its hosts have answered and nothing has arrived for this time or four times the
 slowest answer. Until then answers do not wake us, as each has its kernel time. If this is too short for a
 host, its control ports are silent too."""
-_TICK_NS = 20 * MILLISECOND_NS
+_SHORT_QUIET_NS = 25 * MILLISECOND_NS
+"""The same for a pass over hosts that are asked slowly: each of their ports is asked several times, and late
+answers count, too. After the first passes it would be too short for servers that wait for a processor."""
+_TICK_NS = 10 * MILLISECOND_NS
 _BATCH = 512
-"""Packets per system call, more than for measuring times. A tick sends fewer than the 1,000 packets that
-Linux queues per processor (``netdev_max_backlog``); ticks of 2,000 lost packets on a busy machine."""
+"""Packets per system call, more than for measuring times. A tick sends half of the 1,000 packets that Linux
+queues per processor (``netdev_max_backlog``), because the answers wait in the same queue: ticks of 1,000
+and 2,000 lost packets on a busy machine."""
 
 
 class PortScanner:
@@ -61,7 +65,8 @@ class PortScanner:
                 time.sleep(max(0, wake_ns - time.monotonic_ns()) / 1e9)
                 continue
             rows = np.concatenate([chosen.rows, self._choose_echoes(chosen.rows, witnesses)])
-            result = self._ask(rows)
+            quiet_ns = _SHORT_QUIET_NS if self._scan.is_careful_pass(chosen) else _LEAST_QUIET_NS
+            result = self._ask(rows, quiet_ns=quiet_ns)
             self.probes += len(rows)
             self.stalled_ns += result.stalled_ns
             self._take_in(chosen, result)
@@ -88,21 +93,21 @@ class PortScanner:
 
     def _note_alive(self, rows: Indices, codes: Codes, senders: Rows, shown: Flags) -> None:
         """Note hosts that answered as alive; *shown* also flags hosts about which a router sent an error."""
-        answered = self._host_of[rows[(codes == ResultCode.REACHED) | (codes == ResultCode.REFUSED)]]
-        rejected = np.nonzero(codes == ResultCode.REJECTED)[0]
+        answered = self._host_of[rows[(codes == REACHED) | (codes == REFUSED)]]
+        rejected = np.nonzero(codes == REJECTED)[0]
         rejecting = self._host_of[rows[rejected]]
         itself = (senders[rejected] == self._sweep.questions.addresses[rows[rejected]]).all(axis=1)
         self.alive[answered] = self.alive[rejecting[itself]] = True
         shown[answered] = shown[rejecting] = True
 
-    def _ask(self, rows: Indices) -> RoundResult:
+    def _ask(self, rows: Indices, *, quiet_ns: int) -> RoundResult:
         left_ns = self._deadline_ns - time.monotonic_ns()
         timeout_ns = max(_TIMEOUT_NS, min(self._timeout.timeout_ns, left_ns))
         number = self._sweep.begin(replace(self._settings, timeout_ns=timeout_ns), rows=rows)
         running = self._sweep.running(number)
         while (wake_ns := self._sweep.step()) is not None:
             now_ns = time.monotonic_ns()
-            if running.all_sent and now_ns < (over_ns := self._over_ns(running)):
+            if running.all_sent and now_ns < (over_ns := self._over_ns(running, quiet_ns)):
                 self._sweep.sleep(until_ns=min(over_ns, wake_ns))
             elif running.all_sent and self._all_shown(running, rows):
                 break
@@ -110,9 +115,9 @@ class PortScanner:
                 self._sweep.wait(number, until_ns=wake_ns)
         return self._sweep.finish(number)
 
-    def _over_ns(self, running: SweepRound) -> int:
+    def _over_ns(self, running: SweepRound, least_ns: int) -> int:
         """When the pass ends if no further answer arrives."""
-        quiet_ns = self._timeout.quiet_ns(_LEAST_QUIET_NS, int(running.rtts_ns.max(initial=0)))
+        quiet_ns = self._timeout.quiet_ns(least_ns, int(running.rtts_ns.max(initial=0)))
         return max(running.last_sent_ns, running.last_news_ns) + quiet_ns
 
     def _all_shown(self, running: SweepRound, rows: Indices) -> bool:
@@ -120,5 +125,5 @@ class PortScanner:
         ports = rows[rows < len(self._scan.hosts)]
         hosts = self._scan.hosts[ports]
         shown = self.alive.copy()
-        shown[hosts[running.codes[ports] != ResultCode.PENDING]] = True
+        shown[hosts[running.codes[ports] != PENDING]] = True
         return bool(shown[hosts].all())

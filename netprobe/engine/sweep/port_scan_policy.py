@@ -20,6 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netprobe.engine.sweep.targets import (
+    NOT_MEASURED,
+    PENDING,
+    REFUSED,
+    REJECTED,
+    TIMED_OUT,
+    TOO_BIG,
     Codes,
     ResultCode,
     RoundResult,
@@ -28,18 +34,17 @@ from netprobe.engine.sweep.targets import (
 from netprobe.model.units import MILLISECOND_NS
 from netprobe.wire.batch import Flags, Indices, Rows
 
-_IS_ANSWER = ~np.isin(
-    np.arange(len(ResultCode)), (ResultCode.PENDING, ResultCode.TIMED_OUT, ResultCode.NOT_MEASURED)
-)
-_IS_REFUSAL = np.isin(
-    np.arange(len(ResultCode)), (ResultCode.REFUSED, ResultCode.REJECTED, ResultCode.TOO_BIG)
-)
+_IS_ANSWER = ~np.isin(np.arange(len(ResultCode)), (PENDING, TIMED_OUT, NOT_MEASURED))
+_IS_REFUSAL = np.isin(np.arange(len(ResultCode)), (REFUSED, REJECTED, TOO_BIG))
 """Indexed by :class:`ResultCode`."""
 _MOST_MUTE = 6
 """Passes in a row without an answer from a host that had answered, after which its ports are undecided."""
-_BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 16, 4
+_BURST, _CAREFUL_BURST, _LEAST_BURST = 512, 32, 4
 _FIRST_GAP_NS, _LEAST_GAP_NS, _MOST_GAP_NS = 100 * MILLISECOND_NS, 25 * MILLISECOND_NS, 1100 * MILLISECOND_NS
 """Linux sends one ICMP error per second and peer by default (``icmp_ratelimit``)."""
+_LEAST_FED_GAP_NS = 60 * MILLISECOND_NS
+"""The smallest gap after a burst that got answers: a host gathers a few before it is asked again, because
+the cost is per pass. After a burst without answers nothing is gathered for."""
 _GATHER_NS = 40 * MILLISECOND_NS
 """Hosts that are due within this time are asked in one pass, because the cost is per pass."""
 
@@ -59,7 +64,11 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ScanPass:
-    """Rows to ask next, in order: each host's ports together, followed by its control ports."""
+    """Rows to ask next, in order: each host's ports together, followed by its control ports.
+
+    The first pass has no control ports. Its rows are mixed over all hosts, so that a host that limits its
+    answers gives more of them.
+    """
 
     rows: Indices
     controls: Flags
@@ -110,14 +119,20 @@ class PortScan:
             return None
         pending = self._random.permutation(self._open)
         pending = pending[self._not_before_ns[self.hosts[pending]] <= now_ns]
-        pending = pending[_by_group(self.hosts[pending])]
-        burst = pending[_rank(self.hosts[pending]) < self._burst[self.hosts[pending]]]
+        in_groups = pending[_by_group(self.hosts[pending])]
+        burst = in_groups[_rank(self.hosts[in_groups]) < self._burst[self.hosts[in_groups]]]
+        if not self.passes:
+            return ScanPass(self._random.permutation(burst), np.zeros(len(burst), dtype=np.bool_))
         wanted = np.zeros(len(self._burst), dtype=np.bool_)
         wanted[self.hosts[burst]] = True
         rows = np.concatenate([burst, self._choose_controls(wanted)])
         is_control = np.arange(len(rows)) >= len(burst)
         order = _by_group(self.hosts[rows])
         return ScanPass(rows[order], is_control[order])
+
+    def is_careful_pass(self, asked: ScanPass) -> bool:
+        """Whether all hosts of this pass are asked slowly, and so each of their ports several times."""
+        return bool(self.is_careful[self.hosts[asked.rows]].all())
 
     def next_ns(self) -> int:
         """When the next host may be asked again, together with those that are due soon after."""
@@ -139,7 +154,7 @@ class PortScan:
         ports, controls = asked.rows[~asked.controls], asked.rows[asked.controls]
         unsent = result.errnos[ports] != 0
         self.errnos[ports] = result.errnos[ports]
-        codes = np.where(unsent, ResultCode.NOT_MEASURED, result.codes[ports])
+        codes = np.where(unsent, NOT_MEASURED, result.codes[ports])
         answered = _IS_ANSWER[codes]
         # An answer from a port that was silent before shows that the host does not always answer.
         late = answered & (self._silences[ports] > 0) & ~self.settled[ports]
@@ -148,7 +163,7 @@ class PortScan:
         controls = controls[_IS_REFUSAL[self.codes[controls]]]
         mute = self._find_mute(controls, result)
         self._pace(ports, answered, mute, now_ns=now_ns)
-        silent = ports[(codes == ResultCode.TIMED_OUT) & ~self.settled[ports]]
+        silent = ports[(codes == TIMED_OUT) & ~self.settled[ports]]
         if withdrawn is not None:
             silent = self._doubt(silent, withdrawn & ~self._is_refusing())
         self._silences[silent] += 1
@@ -157,7 +172,7 @@ class PortScan:
         self._vouched[silent[(controlled & ~mute)[self.hosts[silent]]]] += 1
         self._give_up_on(silent)
         self._failures[ports[unsent]] += 1
-        self.codes[ports[unsent]] = ResultCode.NOT_MEASURED
+        self.codes[ports[unsent]] = NOT_MEASURED
         self.settled[ports[self._failures[ports] >= self._patience.tries]] = True
         self._open = self._open[~self.settled[self._open]]
 
@@ -224,7 +239,7 @@ class PortScan:
         """Hosts with a silent control port."""
         mute = np.zeros(len(self._burst), dtype=np.bool_)
         codes = result.codes[controls]
-        away = ~_IS_REFUSAL[codes] & (codes != ResultCode.NOT_MEASURED)
+        away = ~_IS_REFUSAL[codes] & (codes != NOT_MEASURED)
         mute[self.hosts[controls[away]]] = True
         return mute
 
@@ -237,7 +252,8 @@ class PortScan:
         careful = self.is_careful
         self._burst[ok] = np.minimum(np.where(careful[ok], _CAREFUL_BURST, _BURST), self._burst[ok] * 2)
         self._burst[mute] = np.clip(self._burst[mute] // 2, _LEAST_BURST, _CAREFUL_BURST)
-        self._gap_ns[ok] = np.maximum(_LEAST_GAP_NS, self._gap_ns[ok] * 7 // 10)
+        least_ns = np.where(gained[ok], _LEAST_FED_GAP_NS, _LEAST_GAP_NS)
+        self._gap_ns[ok] = np.maximum(least_ns, self._gap_ns[ok] * 7 // 10)
         self._gap_ns[empty] = np.minimum(_MOST_GAP_NS, self._gap_ns[empty] * 3 // 2)
         self._not_before_ns[asked_hosts] = now_ns + np.where(
             careful[asked_hosts], self._gap_ns[asked_hosts], 0
@@ -253,7 +269,7 @@ class PortScan:
         vouched = self._vouched[silent] >= needed
         enough = np.where(refusing[hosts], vouched, self._silences[silent] >= self._patience.tries)
         given_up = silent[enough]
-        self.codes[given_up] = ResultCode.TIMED_OUT
+        self.codes[given_up] = TIMED_OUT
         self.settled[given_up] = True
 
 

@@ -15,8 +15,12 @@ from netprobe.engine.sweep.cookies import CookieTable
 from netprobe.engine.sweep.mmsg import ArraySender, ReceivedBatch, socket_names
 from netprobe.engine.sweep.sockets import SYN_PORTS
 from netprobe.engine.sweep.targets import (
+    REACHED,
+    REFUSED,
+    REJECTED,
+    TOO_BIG,
+    WRONG_PEER,
     Codes,
-    ResultCode,
     SweepAnswers,
     SweepTargets,
 )
@@ -84,12 +88,12 @@ def error_answers(
 ) -> SweepAnswers:
     """Answers that are ICMP errors; with *refusing*, port-unreachable from the target is a refusal."""
     types, codes = quotes.types[at], quotes.codes[at]
-    results = np.full(len(at), ResultCode.REJECTED, dtype=np.uint8)
+    results = np.full(len(at), REJECTED, dtype=np.uint8)
     too_big = (types == 2) if v6 else (types == 3) & (codes == 4)
-    results[too_big] = ResultCode.TOO_BIG
+    results[too_big] = TOO_BIG
     if refusing:
         unreachable = (types == 1) & (codes == 4) if v6 else (types == 3) & (codes == 3)
-        results[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = ResultCode.REFUSED
+        results[unreachable & (senders[at] == quotes.targets[at]).all(axis=1)] = REFUSED
     return SweepAnswers(
         rows, rounds, results, arrived.stamps_ns[at], senders[at], types, codes, quotes.mtus[at]
     )
@@ -140,7 +144,7 @@ class IcmpHandler:
         at = np.nonzero(valid & known & (cookies == expected))[0]
         rows = rows[at]
         right = (senders[at] == self._addresses[rows]).all(axis=1)
-        codes = np.where(right, ResultCode.REACHED, ResultCode.WRONG_PEER).astype(np.uint8)
+        codes = np.where(right, REACHED, WRONG_PEER)
         return plain_answers(self.rows[rows], rounds[at].astype(np.int64), codes, arrived, at, senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
@@ -216,7 +220,7 @@ class SynHandler:
         cookies = answers.cookies[at]
         rows = self._cookies.find(senders[at], answers.source_ports[at], self._proof(rounds, cookies))
         found = np.nonzero(rows >= 0)[0]
-        codes = np.where(answers.is_open[at[found]], ResultCode.REACHED, ResultCode.REFUSED).astype(np.uint8)
+        codes = np.where(answers.is_open[at[found]], REACHED, REFUSED)
         return plain_answers(self.rows[rows[found]], rounds[found], codes, arrived, at[found], senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:
@@ -271,7 +275,7 @@ class DatagramHandler:
 
         rows = self._cookies.find(senders, ports, fits)
         at = np.nonzero(rows >= 0)[0]
-        codes = np.full(len(at), ResultCode.REACHED, dtype=np.uint8)
+        codes = np.full(len(at), REACHED, dtype=np.uint8)
         return plain_answers(self.rows[rows[at]], self._rounds(at), codes, arrived, at, senders)
 
     def read_quotes(self, quotes: QuoteBatch, arrived: ReceivedBatch, senders: Rows) -> SweepAnswers:

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netprobe.engine.sweep.targets import (
+    NOT_MEASURED,
+    PENDING,
+    REFUSED,
+    REJECTED,
+    TIMED_OUT,
     Codes,
-    ResultCode,
     RoundResult,
     SweepAnswers,
 )
@@ -117,7 +121,7 @@ class SweepRound:
     def note_refused(self, row: int, *, errno: int, at_ns: int, unreachable: bool) -> None:
         """Note that our kernel refused to send this row; *unreachable*: because it has no route."""
         self.errnos[row] = errno
-        self.codes[row] = ResultCode.REJECTED if unreachable else ResultCode.NOT_MEASURED
+        self.codes[row] = REJECTED if unreachable else NOT_MEASURED
         self.sent_ns[row] = at_ns
         self.sent += 1
         self.answered += 1
@@ -129,7 +133,7 @@ class SweepRound:
         *wall_offset_ns* is wall time minus monotonic time when the answers were received, at *now_ns*.
         """
         rows = answers.rows
-        fresh = np.nonzero((self.codes[rows] == ResultCode.PENDING) & (self.sent_ns[rows] > 0))[0]
+        fresh = np.nonzero((self.codes[rows] == PENDING) & (self.sent_ns[rows] > 0))[0]
         rows = rows[fresh]
         # Of several answers to one row the first is kept, by writing them backwards.
         place = np.arange(len(rows))
@@ -140,7 +144,7 @@ class SweepRound:
         received_ns = answers.stamps_ns[fresh] - wall_offset_ns
         # Answers may come before the end of their batch; a time is never negative or zero.
         self.rtts_ns[rows] = np.maximum(1, received_ns - self.sent_ns[rows])
-        special = fresh[answers.codes[fresh] > ResultCode.REFUSED]
+        special = fresh[answers.codes[fresh] > REFUSED]
         if len(special):
             special_rows = answers.rows[special]
             self.senders[special_rows] = answers.senders[special]
@@ -171,11 +175,11 @@ class SweepRound:
             asked[queue.rows] = True
         late = (self.rtts_ns > self.timeout_ns) & (not self.late_counts)
         self.rtts_ns[late] = -1
-        silent = asked & ((self.codes == ResultCode.PENDING) | late)
+        silent = asked & ((self.codes == PENDING) | late)
         # Answers dropped at our own buffers look like silence, so no silence counts.
-        self.codes[silent] = ResultCode.NOT_MEASURED if dropped or stalled_ns else ResultCode.TIMED_OUT
+        self.codes[silent] = NOT_MEASURED if dropped or stalled_ns else TIMED_OUT
         for rows in unsent:
-            self.codes[rows] = ResultCode.NOT_MEASURED
+            self.codes[rows] = NOT_MEASURED
         return RoundResult(
             number=self.number,
             asked=asked,

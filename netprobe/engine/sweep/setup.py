@@ -39,7 +39,7 @@ from netprobe.wire.stamp import MIN_BYTES, Seal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_INBOX = 1024
+_INBOX = 4096
 _ROOM = 4096
 """Receive buffer per packet that may be answered, in bytes: the kernel charges about 800 for a small packet,
 and a fast peer answers while we are still sending."""
@@ -162,7 +162,8 @@ class SweepSockets:
         if len(rows := self._rows_of(family & (kinds == TargetProtocol.SYN))):
             asked = self._questions.pick(rows)
             opened = self._keep(sockets.open_syn(filter_, v6=v6))
-            sources = sockets.find_sources(asked.addresses)
+            in_order, place = np.unique(rows, return_inverse=True)
+            sources = sockets.find_sources(self._questions.addresses[in_order])[place]
             others.append(
                 SynHandler(asked, rows, key=self._key, first_port=first_port, sources=sources, v6=v6)
             )

@@ -17,6 +17,7 @@ from netprobe.model.gateway import (
     ChosenRoute,
     ConnectionTable,
     Fact,
+    IpsecRefusals,
     LinkCounters,
     PolicyRules,
     Reading,
@@ -122,7 +123,7 @@ def _is_shown(fact: Fact) -> bool:
             return bool(received or sent or errors)
         case RuleCounter(verdict=verdict, packets=packets):
             return verdict in ("drop", "reject") and packets > 0
-        case PolicyRules(number):
+        case PolicyRules(number) | IpsecRefusals(number):
             return number > 0
         case ReversePath(mode=mode):
             return mode == 1

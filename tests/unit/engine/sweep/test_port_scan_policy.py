@@ -138,6 +138,40 @@ def test_control_ports_follow_the_ports_of_their_host() -> None:
     assert second.controls.tolist() == [False, True, True] * 2
 
 
+def test_the_first_pass_is_mixed_over_all_hosts_and_later_ones_are_not() -> None:
+    hosts = np.repeat(np.arange(20), 10)
+    inquiry = PortScan(hosts, seed=1)
+    first = inquiry.next_pass(now_ns=7)
+    assert first is not None
+    assert sorted(first.rows.tolist()) == list(range(200))
+    assert len(set(hosts[first.rows[:20]].tolist())) > 5
+    inquiry.note(first, result_of(np.full(200, ResultCode.TIMED_OUT, dtype=np.uint8)), now_ns=8)
+    second = inquiry.next_pass(now_ns=9)
+    assert second is not None
+    assert hosts[second.rows].tolist() == hosts.tolist()
+
+
+def test_a_slow_host_gathers_answers_after_a_burst_that_got_some_and_not_after_one_without() -> None:
+    inquiry = PortScan(np.zeros(30, dtype=np.int64), seed=1)
+    limited = Host([ResultCode.REFUSED] * 20 + [ResultCode.TIMED_OUT] * 10, 40.0, 5, 5, 7)
+    gaps: dict[bool, list[int]] = {True: [], False: []}
+    now_ns = 7
+    while not inquiry.done:
+        chosen = inquiry.next_pass(now_ns=now_ns)
+        assert chosen is not None
+        codes = np.zeros(30, dtype=np.uint8)
+        for row in chosen.rows.tolist():
+            codes[row] = limited.answer(row, now_ns)
+        ports = chosen.rows[~chosen.controls]
+        now_ns += PASS_NS
+        inquiry.note(chosen, result_of(codes), now_ns=now_ns)
+        if inquiry.is_careful_pass(chosen) and not inquiry.done:
+            gaps[bool((codes[ports] != ResultCode.TIMED_OUT).any())].append(inquiry.next_ns() - now_ns)
+            now_ns = inquiry.next_ns()
+    assert min(gaps[True]) == 60 * MS
+    assert min(gaps[False]) < 60 * MS
+
+
 def test_what_cannot_be_sent_is_given_up_soon() -> None:
     inquiry = PortScan(np.zeros(2, dtype=np.int64), seed=1)
     for _ in range(3):
