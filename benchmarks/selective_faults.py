@@ -1,143 +1,81 @@
-"""Selective faults: random parts that drop a random class of traffic, on the planner's own plan.
+"""Selective faults: random parts that drop a random class of traffic, on the planner's own plans.
 
 Beside it, on the same rows: the engines for whole parts alone (set cover for what is dead, then a rate per
-part). Every figure is over worlds with one or two faults; seeds are in the code. The simulator draws classes
-from the attributes that the localiser knows, so these figures are upper bounds; real packets decide
-(`lab-score`).
+part). Every figure is over worlds with one or two faults in random fleets; seeds are in the code. The
+simulator draws classes from the attributes that a plan's packets have, so these figures are upper bounds;
+real packets decide (`lab-score`). Four harder modes have figures of their own: attributes hidden from the
+localiser, bursts, two faults at one part, and faults of services and names.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import repeat
 
 import numpy as np
 
-from benchmarks.plan_classes import compare_classes, with_ipv6
-from netprobe.analysis.diagnosis.loss_rows import LEGS, Leg
-from netprobe.analysis.diagnosis.traffic_rows import TrafficRows
+from benchmarks.plan_classes import compare_classes
+from benchmarks.selective_tally import FaultTally, LocaliserAnswer, fit_calibration
+from benchmarks.selective_world import KINDS, SERVED_KINDS, SelectiveFault, SelectiveWorld
+from netprobe.analysis.localise.confidence import log_odds_of
 from netprobe.analysis.localise.evidence import Observations
 from netprobe.analysis.localise.greedy_lr import GreedyLikelihood
 from netprobe.analysis.localise.loss_modes import LossMode
 from netprobe.analysis.localise.selective import SelectiveLocaliser
 from netprobe.analysis.localise.set_cover import SetCover
-from netprobe.analysis.plan.index import PlanIndex
-from netprobe.model.arrays import BoolArray, IntArray
-from netprobe.model.component import Component, ComponentKind
-from netprobe.model.traffic import Attribute, TrafficCondition
-from netprobe.planning.fleet_plan import plan_fleet
-from netprobe.simulate.fleet import FleetShape, build_inventory
+from netprobe.model.arrays import IntArray
+from netprobe.model.component import Component
+from netprobe.model.traffic import RANGES, Attribute
+from netprobe.simulate.fleet import ClusterJoin, FleetShape
 
-BACKGROUND = 1e-4
-PROBES = 20
-SURE = 0.8
-_KINDS = (
-    ComponentKind.TUNNEL, ComponentKind.GATEWAY_OUT, ComponentKind.GATEWAY_IN, ComponentKind.NODE_OUT,
-    ComponentKind.NODE_IN, ComponentKind.POD_OUT, ComponentKind.POD_IN, ComponentKind.OVERLAY,
-)  # fmt: skip
-_LEAST_CROSSINGS = 4
 _WHOLE_DEAD = SetCover(bad_share=0.999, good_share=0.0)
-_WHOLE_LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=BACKGROUND)
+_WHOLE_LOSSY = GreedyLikelihood(threshold=10.0, healthy_bound=1e-3, background=1e-4)
 _WHOLE_CONFIDENCE = 0.9
 """What the table says of most parts, whatever the evidence."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectiveFault:
-    """What is broken: a part, for a class of its traffic."""
-
-    component: Component
-    conditions: tuple[TrafficCondition, ...]
-    mode: LossMode
-    loss: float
-    rows: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class LocaliserAnswer:
-    """What a localiser said, in the terms of the judge."""
-
-    components: frozenset[Component]
-    rows: frozenset[int]
-    mode: LossMode
-    confidence: float
-
-
-class SelectiveWorld:
-    """One plan's rows, the faults put into it, and what each row then sends and loses."""
-
-    def __init__(self, shape: FleetShape, *, epoch: int = 0, seed: int = 1) -> None:
-        inventory = with_ipv6(build_inventory(shape))
-        plan = plan_fleet(inventory, epoch=epoch, seed=seed, interval_ns=10**10, cookie_key=b"x" * 32)
-        self.index = PlanIndex(inventory, plan)
-        self.rows = TrafficRows(self.index)
-        self.table = self.rows.table
-        counted = np.repeat(self.index.is_counted[self.table.check[:: len(LEGS)]], len(LEGS))
-        leg = np.arange(self.table.rows) % len(LEGS)
-        self.is_used: BoolArray = (leg == LEGS.index(Leg.BOTH)) ^ counted
-        self.is_back: BoolArray = self.is_used & (leg == LEGS.index(Leg.BACK))
-
-    def draw(self, rng: np.random.Generator) -> SelectiveFault:
-        """Half dead in a class of up to two conditions, a tenth lossy in one, 15 % hash, else plain loss."""
-        parts = list(self.table.components)
-        kinds = [part.kind for part in parts]
-        while True:
-            kind = _KINDS[int(rng.integers(len(_KINDS)))]
-            candidates = [number for number, one in enumerate(kinds) if one is kind]
-            component = candidates[int(rng.integers(len(candidates)))]
-            here = self.table.at(component)
-            entries = np.arange(here.start, here.stop)[self.is_used[self.table.row[here]]]
-            if len(entries) < _LEAST_CROSSINGS:
-                continue
-            what = rng.choice(["dead", "class", "hash", "loss"], p=[0.5, 0.1, 0.15, 0.25])
-            wanted = int(rng.integers(0, 3)) if what == "dead" else int(what == "class")
-            codes = self.table.codes[entries]
-            varied = np.flatnonzero(np.ptp(codes, axis=0))
-            if len(varied) < wanted:
-                continue
-            model = codes[int(rng.integers(len(entries)))]
-            chosen = sorted(rng.choice(varied, wanted, replace=False).tolist())
-            met = np.all(codes[:, chosen] == model[chosen], axis=1)
-            loss = {
-                "class": rng.uniform(0.05, 0.6),
-                "loss": rng.uniform(0.01, 0.2),
-                "hash": rng.choice([0.5, 0.25]),
-            }
-            mode = {"dead": LossMode.DEAD, "hash": LossMode.HASH}.get(str(what), LossMode.RATE)
-            conditions = tuple(
-                TrafficCondition(self.table.attributes[a], self.table.values[a][int(model[a])])
-                for a in chosen
-            )
-            rows = frozenset(self.table.row[entries[met]].tolist())
-            return SelectiveFault(parts[component], conditions, mode, float(loss.get(str(what), 1.0)), rows)
-
-    def play(self, faults: Iterable[SelectiveFault], rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-        """What every row sent and lost."""
-        survive = (1 - BACKGROUND) ** self.table.length
-        for fault in faults:
-            rows = np.array(sorted(fault.rows), np.int64)
-            passing = np.full(len(rows), 1 - fault.loss)
-            if fault.mode is LossMode.HASH:
-                dies = rng.random(len(rows)) < fault.loss
-                passing = np.where(self.table.is_kept[rows], ~dies, passing)
-            survive[rows] *= passing
-        sent = np.where(self.is_used, PROBES, 0)
-        through = rng.binomial(sent, survive)
-        back = np.flatnonzero(self.is_back)
-        sent[back] = through[back - 1]  # the row of the way out stands before it
-        through[back] = rng.binomial(sent[back], survive[back])
-        return sent, sent - through
-
-
+_HIDDEN: tuple[frozenset[str], ...] = (
+    frozenset({Attribute.PROTOCOL}),
+    frozenset({Attribute.SIZE}),
+    frozenset({Attribute.FAMILY, *RANGES}),
+    frozenset({Attribute.SOURCE_PLANE, Attribute.TARGET_PLANE, *RANGES}),
+)
+"""What one localiser does not know; ranges say plane and family, too."""
+_CLUSTERS, _NODES = (3, 11), (4, 21)
+"""Least and one more than the most of a random fleet."""
+_LARGE = FleetShape(10, 100)
+_TIMED = 9
 Locate = Callable[[IntArray, IntArray], list[LocaliserAnswer]]
 
 
-def selective(world: SelectiveWorld) -> Locate:
-    """The localiser of selective faults."""
-    localiser = SelectiveLocaliser(world.table)
+class Difficulty(StrEnum):
+    """How the faults of a world are drawn, and what makes them hard."""
+
+    PLAIN = "plain"
+    HIDDEN = "hidden"
+    BURSTS = "bursts"
+    SAME_PART = "same-part"
+    SERVICES = "services"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTask:
+    """Worlds of one fleet: seeds ``first`` to ``first + worlds - 1``."""
+
+    difficulty: Difficulty
+    shape: FleetShape
+    epoch: int
+    first: int
+    worlds: int
+    with_baseline: bool
+
+
+def selective(world: SelectiveWorld, *, hidden: frozenset[str] = frozenset()) -> Locate:
+    """The localiser of selective faults, which does not know the attributes *hidden*."""
+    localiser = SelectiveLocaliser(world.without(hidden))
 
     def locate(sent: IntArray, lost: IntArray) -> list[LocaliserAnswer]:
         return [
@@ -157,7 +95,7 @@ def whole_parts(world: SelectiveWorld) -> Locate:
     """Parts that either carry or lose: set cover for each kind of packet, then a rate per part."""
     matrix, table = world.rows.matrix, world.table
     families = {
-        name: np.isin(np.arange(table.rows), _rows_with(world, *condition))
+        name: np.isin(np.arange(table.rows), world.rows_with(*condition))
         for name, condition in {
             "IPv6": (Attribute.FAMILY, "IPv6"),
             "large": (Attribute.SIZE, "large"),
@@ -194,121 +132,132 @@ def whole_parts(world: SelectiveWorld) -> Locate:
     return locate
 
 
-@dataclass
-class FaultTally:
-    """What a localiser got right, by kind of fault."""
+def draw_faults(
+    world: SelectiveWorld, difficulty: Difficulty, rng: np.random.Generator
+) -> list[SelectiveFault]:
+    """One or two faults; two at one part, or half of them of services, where *difficulty* says so.
 
-    counts: Counter[str] = field(default_factory=Counter)
-    told: list[tuple[float, bool]] = field(default_factory=list)
-    """Confidence of each answer, and whether exactly its rows and its mode were broken."""
-    seconds: list[float] = field(default_factory=list)
+    Two faults of the same rows and mode are one fault: nothing that is measured tells them apart.
+    """
+    is_same = difficulty is Difficulty.SAME_PART
+    faults: list[SelectiveFault] = []
+    wanted = 2 if is_same else int(rng.integers(1, 3))
+    for _ in range(50):  # a part may have one class only
+        is_served = difficulty is Difficulty.SERVICES and not rng.integers(0, 2)
+        at = faults[0].component if is_same and faults else None
+        fault = world.draw(rng, kinds=SERVED_KINDS if is_served else KINDS, at=at)
+        if all(fault.rows != one.rows for one in faults):
+            faults.append(fault)
+        if len(faults) == wanted:
+            break
+    return faults
 
-    def judge(self, faults: list[SelectiveFault], said: list[LocaliserAnswer], lost: IntArray) -> None:
-        """Match answers to faults; a fault that lost nothing or hides behind a dead one is not counted."""
-        left = list(said)
-        for fault in faults:
-            dead = (one.rows for one in faults if one is not fault and one.mode is LossMode.DEAD)
-            is_visible = lost[list(fault.rows)].any() and not fault.rows <= frozenset().union(*dead)
-            exact = [one for one in left if one.rows == fault.rows and _is_mode(one, fault)]
-            near = exact or [
-                one for one in left if fault.component in one.components or one.rows == fault.rows
-            ]
-            if near:
-                left.remove(near[0])
-            if not is_visible:
-                continue
-            self.counts["faults"] += 1
-            self.counts["parts"] += bool(near)
-            self.counts["exact"] += bool(exact)
-            group = f"{fault.mode}-{len(fault.conditions)}"
-            self.counts[f"faults {group}"] += 1
-            self.counts[f"exact {group}"] += bool(exact)
-            if near:
-                self.told.append((near[0].confidence, bool(exact)))
-        self.counts["false"] += len(left)
-        self.told += [(one.confidence, False) for one in left]
 
-    @property
-    def component_f1(self) -> float:
-        """Of parts named: harmonic mean of precision and recall."""
-        right = self.counts["parts"]
-        return round(2 * right / max(1, 2 * right + self.counts["false"] + self.counts["faults"] - right), 3)
-
-    @property
-    def class_share(self) -> float:
-        """Share of faults of which exactly the rows and the mode were named."""
-        return round(self.counts["exact"] / max(1, self.counts["faults"]), 3)
-
-    @property
-    def wrong_confident(self) -> float:
-        """Share of wrong answers among those given with at least `SURE`."""
-        sure = [is_right for confidence, is_right in self.told if confidence >= SURE]
-        return round(sure.count(False) / max(1, len(sure)), 3)
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error over ten bins of confidence."""
-        confidence = np.array([one for one, _ in self.told] or [0.0])
-        is_right = np.array([float(one) for _, one in self.told] or [0.0])
-        bins = np.minimum((confidence * 10).astype(int), 9)
-        error = sum(
-            (bins == b).mean() * abs(confidence[bins == b].mean() - is_right[bins == b].mean())
-            for b in np.unique(bins)
+def play_task(task: FleetTask) -> tuple[FaultTally, FaultTally]:
+    """The worlds of one fleet; what the localiser and the engines for whole parts got right."""
+    is_served = task.difficulty is Difficulty.SERVICES
+    world = SelectiveWorld(task.shape, epoch=task.epoch, with_services=is_served)
+    is_hidden = task.difficulty is Difficulty.HIDDEN
+    hides = _HIDDEN if is_hidden else (frozenset[str](),)
+    localisers = [selective(world, hidden=hidden) for hidden in hides]
+    tallies = FaultTally(), FaultTally()
+    compared = whole_parts(world) if task.with_baseline else None
+    for seed in range(task.first, task.first + task.worlds):
+        rng = np.random.default_rng(seed)
+        faults = draw_faults(world, task.difficulty, rng)
+        sent, lost = world.play(faults, rng, with_bursts=task.difficulty is Difficulty.BURSTS)
+        turn = seed % len(hides)
+        nameless = frozenset(
+            place for place, one in enumerate(faults) if hides[turn] & {c.attribute for c in one.conditions}
         )
-        return round(float(error), 3)
+        for tally, locate in zip(tallies, (localisers[turn], compared), strict=True):
+            if locate is None:
+                continue
+            begun = time.process_time()
+            said = locate(sent, lost)
+            tally.seconds.append(time.process_time() - begun)
+            tally.judge(faults, said, sent, lost, nameless=nameless, parts=len(world.table.components))
+    return tallies
 
 
 def run(arguments: list[str]) -> dict[str, object]:
     """Play worlds; the same ones for every localiser."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks selective")
-    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--worlds", type=int, default=200, help="of each mode")
+    parser.add_argument("--modes", nargs="+", type=Difficulty, default=list(Difficulty))
+    parser.add_argument("--fleets", type=int, default=8, help="random ones; 0: one of --clusters and --nodes")
     parser.add_argument("--clusters", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=20)
     parser.add_argument("--epoch", type=int, default=0)
     parser.add_argument("--seed", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--refit", action="store_true", help="print the constants of the confidence only")
     asked = parser.parse_args(arguments)
-    world = SelectiveWorld(FleetShape(asked.clusters, asked.nodes), epoch=asked.epoch)
-    locate = {"": selective(world), "baseline_": whole_parts(world)}
-    tallies = {name: FaultTally() for name in locate}
-    for number in range(asked.worlds):
-        rng = np.random.default_rng(asked.seed + number)
-        faults = [world.draw(rng) for _ in range(int(rng.integers(1, 3)))]
-        sent, lost = world.play(faults, rng)
-        for name, one in locate.items():
-            begun = time.process_time()
-            said = one(sent, lost)
-            tallies[name].seconds.append(time.process_time() - begun)
-            tallies[name].judge(faults, said, lost)
+    found: dict[str, object] = {}
+    tallies: list[FaultTally] = []
+    for difficulty in asked.modes:
+        now, before = _play(difficulty, asked)
+        tallies.append(now)
+        prefix = "" if difficulty is Difficulty.PLAIN else f"{difficulty.replace('-', '_')}_"
+        found |= _figures(prefix, now)
+        if before.seconds:
+            found |= _figures("baseline_", before)
+    if asked.refit:
+        said = [(log_odds_of(confidence), right) for tally in tallies for confidence, right in tally.said]
+        slope, offset = fit_calibration(said)
+        return {"slope": slope, "offset": offset, "answers": len(said)}
     return {
         "worlds": asked.worlds,
-        "checks": len(world.index.checks),
-        "faults": tallies[""].counts["faults"],
-        **{key: value for name, tally in tallies.items() for key, value in _figures(name, tally).items()},
+        **found,
+        "seconds_per_interval_10x100": _time_large(asked.seed),
         **compare_classes(asked.clusters, asked.nodes, epoch=asked.epoch, seed=1),
     }
 
 
+def _play(difficulty: Difficulty, asked: argparse.Namespace) -> tuple[FaultTally, FaultTally]:
+    """All worlds of a difficulty, shared out among the fleets."""
+    now, before = FaultTally(), FaultTally()
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for one, other in pool.map(play_task, _tasks(difficulty, asked)):
+            now.add(one)
+            before.add(other)
+    return now, before
+
+
+def _tasks(difficulty: Difficulty, asked: argparse.Namespace) -> Iterator[FleetTask]:
+    rng = np.random.default_rng(asked.seed)
+    drawn = ((_draw_shape(rng), int(rng.integers(0, 50))) for _ in range(asked.fleets))
+    fixed = repeat((FleetShape(asked.clusters, asked.nodes), asked.epoch), 1)
+    fleets = list(drawn if asked.fleets else fixed)
+    ends = np.linspace(0, asked.worlds, len(fleets) + 1).astype(int).tolist()
+    for (shape, epoch), begin, end in zip(fleets, ends, ends[1:], strict=False):
+        is_plain = difficulty is Difficulty.PLAIN and not asked.refit
+        yield FleetTask(difficulty, shape, epoch, asked.seed + begin, end - begin, is_plain)
+
+
+def _draw_shape(rng: np.random.Generator) -> FleetShape:
+    joins = tuple(ClusterJoin)
+    clusters, nodes = int(rng.integers(*_CLUSTERS)), int(rng.integers(*_NODES))
+    return FleetShape(clusters, nodes, joins[int(rng.integers(len(joins)))], int(rng.integers(1, 3)))
+
+
+def _time_large(seed: int) -> float:
+    """Median CPU time of one answer in a fleet of 10 clusters × 100 nodes where one or two parts fail."""
+    task = FleetTask(Difficulty.PLAIN, _LARGE, 0, seed, _TIMED, with_baseline=False)
+    return round(float(np.median(play_task(task)[0].seconds)), 3)
+
+
 def _figures(prefix: str, tally: FaultTally) -> dict[str, object]:
-    groups = sorted(name.removeprefix("faults ") for name in tally.counts if name.startswith("faults "))
-    exact = {g: round(tally.counts[f"exact {g}"] / tally.counts[f"faults {g}"], 3) for g in groups}
     return {
+        f"{prefix}faults": tally.counts["faults"],
         f"{prefix}component_f1": tally.component_f1,
-        f"{prefix}class_exact": tally.class_share,
+        f"{prefix}class_f1": tally.class_f1,
+        f"{prefix}class_exact": tally.class_exact,
         f"{prefix}wrong_confident": tally.wrong_confident,
         f"{prefix}calibration_error": tally.calibration_error,
+        f"{prefix}innocent_blamed": tally.innocent_blamed,
         f"{prefix}false": tally.counts["false"],
-        f"{prefix}exact_by_kind": exact,
+        f"{prefix}exact_by_kind": tally.exact_by_kind,
         f"{prefix}cpu_ms_p50": round(1000 * float(np.median(tally.seconds)), 1),
         f"{prefix}cpu_ms_p95": round(1000 * float(np.quantile(tally.seconds, 0.95)), 1),
     }
-
-
-def _is_mode(one: LocaliserAnswer, fault: SelectiveFault) -> bool:
-    return one.mode is fault.mode or (one.mode is LossMode.SPLIT and fault.mode is LossMode.HASH)
-
-
-def _rows_with(world: SelectiveWorld, attribute: Attribute, value: str) -> IntArray:
-    table = world.table
-    column = table.attributes.index(attribute)
-    rows: IntArray = table.row[table.codes[:, column] == table.values[column].index(value)]
-    return rows

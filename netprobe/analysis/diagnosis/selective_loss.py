@@ -34,7 +34,7 @@ from netprobe.analysis.diagnosis.traffic_rows import TrafficRows
 from netprobe.analysis.diagnosis.traffic_text import describe_traffic
 from netprobe.analysis.intervals.observation import IntervalObservation
 from netprobe.analysis.localise.evidence import Observations
-from netprobe.analysis.localise.loss_modes import LossMode
+from netprobe.analysis.localise.loss_modes import MIXTURES, LossMode
 from netprobe.analysis.localise.selective import SelectiveLocaliser, SelectiveSuspect
 from netprobe.analysis.plan.index import PlanIndex
 from netprobe.model.arrays import IntArray
@@ -47,6 +47,8 @@ from netprobe.probes.rejection import Meaning, meaning_of
 
 LEAST_CHECKS = 2
 """Checks that a dead class must have lost; one is a pair, which the localiser of whole parts weighs."""
+LEAST_MIXTURE_CHECKS = 3
+"""Checks that must have lost some packets before a mixture is reported; two bursts look like one."""
 LEAST_RATE_CHECKS = 4
 """Checks that must have lost some packets before a share of them is called a rate."""
 LEAST_LOSS, MOST_LOSS = 0.02, 0.9
@@ -202,9 +204,9 @@ class SelectiveLossDetector:
         attributes = {Attribute(each.attribute) for each in one.conditions}
         if one.confidence < _LEAST_CONFIDENCE or Attribute.SIZE in attributes:
             return False
-        if one.mode in {LossMode.HASH, LossMode.SPLIT}:
-            return True
         checks = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
+        if one.mode in MIXTURES:
+            return len(checks) >= LEAST_MIXTURE_CHECKS
         return one.mode is LossMode.DEAD and bool(attributes) and len(checks) >= LEAST_CHECKS
 
     def _build(
@@ -234,7 +236,7 @@ class SelectiveLossDetector:
             )
         if rejections:
             words["senders"] = f", as {name_senders(self.index, rejections)} report"
-        if first.mode in {LossMode.HASH, LossMode.SPLIT}:
+        if first.mode in MIXTURES:
             words["traffic"] = f" of {traffic}" if first.conditions else ""
         return build_hypothesis(
             symptom,

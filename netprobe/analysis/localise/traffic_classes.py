@@ -1,15 +1,14 @@
 """The classes of traffic that the measured rows tell apart at one component.
 
-A class is a conjunction of at most two conditions. Classes with the same rows are one class under its
-cheapest name. The price of a name is minus the logarithm of how likely it is before anything is measured,
-in nats: to choose among many attributes and values must be paid for by what it explains (the penalty for
-the number of descriptions tried in Proença et al., Data Mining and Knowledge Discovery 2022, there for
-subgroup lists).
+A class is a conjunction of at most two conditions. Only single conditions are kept; two are joined where
+both could explain enough (`class_scores`). Conditions that the same rows meet are one, under its cheapest
+name. The price of a name is minus the logarithm of how likely it is before anything is measured, in nats: to
+choose among many attributes and values must be paid for by what it explains (the penalty for the number of
+descriptions tried in Proença et al., Data Mining and Knowledge Discovery 2022, there for subgroup lists).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from netprobe.analysis.localise.crossings import CrossingTable
 from netprobe.analysis.localise.evidence import L
 from netprobe.model.arrays import BoolArray, FloatArray, IntArray
-from netprobe.model.traffic import RANGES, Attribute, TrafficCondition
+from netprobe.model.traffic import Attribute, TrafficCondition
 
 _EACH = 0.7
 """Price of one more condition, and of ≠ instead of =: about ln 2."""
@@ -27,25 +26,40 @@ _NEGATED = 3
 """Values that an attribute needs before "all but this one" differs from "the other one"."""
 _FEW_VALUES = 8
 """Attributes with more values (nodes) are not negated: all but one of many is the part itself, nearly."""
+ALL = 0
+"""The place of the class of all traffic."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrafficClasses:
-    """The distinct classes at a component; the first one is all of its traffic."""
+    """The distinct classes of at most one condition at a component; the first one is all of its traffic."""
 
     rows: IntArray
     """The measured rows that cross it."""
     masks: BoolArray
     """Classes × rows."""
-    price: FloatArray
-    """By class, in nats; 0 for all traffic."""
-    conditions: tuple[tuple[TrafficCondition, ...], ...]
     weights: FloatArray
     """`masks` as numbers."""
-    size: IntArray
-    """By class: how many conditions its name has."""
-    key: IntArray
-    """By class: a number that names its set of rows across components."""
+    price: FloatArray
+    """By class, in nats; 0 for all traffic."""
+    column: IntArray
+    """By class: the place of its attribute; -1 for all traffic."""
+    conditions: tuple[tuple[TrafficCondition, ...], ...]
+    name: IntArray
+    """By row: a random number; sums of them name sets of rows across components."""
+
+    def mask_of(self, first: int, second: int) -> BoolArray:
+        """The rows of *first* and *second*; `ALL` as *second* leaves *first* as it is."""
+        both: BoolArray = self.masks[first] & self.masks[second]
+        return both
+
+    def conditions_of(self, first: int, second: int) -> tuple[TrafficCondition, ...]:
+        """What the packets of both classes meet."""
+        return self.conditions[first] + self.conditions[second]
+
+    def key_of(self, first: int, second: int) -> int:
+        """A number that names the rows of both classes."""
+        return int(self.name[self.mask_of(first, second)].sum())
 
 
 def find_classes(
@@ -55,65 +69,57 @@ def find_classes(
     here = table.at(component)
     used = measured[table.row[here]]
     rows, codes = table.row[here][used], table.codes[here][used]
-    conditions, masks, price, column = _single_conditions(table, codes)
-    first, second = _pairs_of(column, [a for a, name in enumerate(table.attributes) if name in RANGES])
-    every = np.concatenate((np.ones((1, len(rows)), np.bool_), masks, masks[first] & masks[second]))
-    prices = np.concatenate(([0.0], price, price[first] + price[second]))
-    key = every.astype(np.int64) @ name[rows]
-    order = np.lexsort((np.arange(len(key)), prices, key))
-    is_first = np.concatenate(([True], np.diff(key[order]) != 0)) if len(key) else np.zeros(0, np.bool_)
-    kept = np.sort(order[is_first])
-    kept = kept[every[kept].any(axis=1)]
-    names = tuple(_name(conditions, first, second, number) for number in kept.tolist())
+    column, code, is_equal, price = _find_conditions(table, codes)
+    masks = np.concatenate(
+        (np.ones((1, len(rows)), np.bool_), is_equal[:, None] == (codes[:, column] == code).T)
+    )
+    prices = np.concatenate(([0.0], price))
+    kept = _find_cheapest(masks, prices, name[rows])
+    conditions = [
+        TrafficCondition(table.attributes[a], table.values[a][v], bool(e))
+        for a, v, e in zip(column[kept[1:] - 1], code[kept[1:] - 1], is_equal[kept[1:] - 1], strict=True)
+    ]
     return TrafficClasses(
         rows=rows,
-        masks=every[kept],
+        masks=masks[kept],
+        weights=masks[kept].astype(np.float64),
         price=prices[kept],
-        conditions=names,
-        weights=every[kept].astype(np.float64),
-        size=np.array([len(name) for name in names], np.int64),
-        key=key[kept],
+        column=np.concatenate(([-1], column))[kept],
+        conditions=((), *((one,) for one in conditions))[: len(kept)],
+        name=name[rows],
     )
 
 
-def _single_conditions(
+def _find_cheapest(masks: BoolArray, prices: FloatArray, name: IntArray) -> IntArray:
+    """The places of the cheapest mask of each set of rows, ascending; none where there are no rows."""
+    if not len(name):
+        return np.zeros(0, np.int64)
+    key = masks.astype(np.int64) @ name
+    order = np.lexsort((np.arange(len(key)), prices, key))
+    is_first = np.concatenate(([True], np.diff(key[order]) != 0))
+    kept: IntArray = np.sort(order[is_first])
+    return kept
+
+
+def _find_conditions(
     table: CrossingTable[L], codes: IntArray
-) -> tuple[list[TrafficCondition], BoolArray, FloatArray, IntArray]:
-    """Every condition that some rows meet and others do not: itself, its rows, its price, its attribute."""
-    varied = [a for a in range(len(table.attributes)) if len(codes) and np.ptp(codes[:, a])]
+) -> tuple[IntArray, IntArray, BoolArray, FloatArray]:
+    """Every condition that some rows meet and others do not: attribute, value, whether =, and price."""
+    varied = np.flatnonzero(np.ptp(codes, axis=0)) if len(codes) else np.zeros(0, np.int64)
     rarer = {table.attributes.index(one): more for one, more in _RARER.items() if one in table.attributes}
-    conditions: list[TrafficCondition] = []
-    masks, prices, columns = [np.zeros((0, len(codes)), np.bool_)], [], []
-    for column in varied:
-        found = np.unique(codes[:, column])
-        equal = codes[:, column] == found[:, None]
-        price = float(np.log(len(varied)) + np.log(len(found))) + _EACH + rarer.get(column, 0.0)
-        signs = (True, False) if _NEGATED <= len(found) <= _FEW_VALUES else (True,)
-        for is_equal in signs:
-            masks.append(equal if is_equal else ~equal)
-            prices += [price if is_equal else price + _EACH] * len(found)
-            columns += [column] * len(found)
-            values = table.values[column]
-            conditions += [
-                TrafficCondition(table.attributes[column], values[v], is_equal) for v in found.tolist()
-            ]
-    return conditions, np.concatenate(masks), np.array(prices), np.array(columns, np.int64)
-
-
-def _pairs_of(column: IntArray, alone: Sequence[int]) -> tuple[IntArray, IntArray]:
-    """Every two conditions of different attributes; those of the attributes *alone* are in no pair."""
-    first, second = np.triu_indices(len(column), 1)
-    is_alone = np.isin(column, alone)
-    differ = (column[first] != column[second]) & ~is_alone[first] & ~is_alone[second]
-    return first[differ].astype(np.int64), second[differ].astype(np.int64)
-
-
-def _name(
-    conditions: list[TrafficCondition], first: IntArray, second: IntArray, number: int
-) -> tuple[TrafficCondition, ...]:
-    if number == 0:
-        return ()
-    if number <= len(conditions):
-        return (conditions[number - 1],)
-    pair = number - 1 - len(conditions)
-    return (conditions[first[pair]], conditions[second[pair]])
+    columns, found, signs, prices = [], [], [], []
+    for column in varied.tolist():
+        values = np.flatnonzero(np.bincount(codes[:, column]))
+        price = float(np.log(len(varied)) + np.log(len(values))) + _EACH + rarer.get(column, 0.0)
+        for is_equal in (True, False) if _NEGATED <= len(values) <= _FEW_VALUES else (True,):
+            columns.append(np.full(len(values), column))
+            found.append(values)
+            signs.append(np.full(len(values), is_equal))
+            prices.append(np.full(len(values), price if is_equal else price + _EACH))
+    none = np.zeros(0, np.int64)
+    return (
+        np.concatenate((none, *columns)),
+        np.concatenate((none, *found)),
+        np.concatenate((none.astype(np.bool_), *signs)),
+        np.concatenate((none.astype(np.float64), *prices)),
+    )

@@ -217,3 +217,32 @@ def test_what_is_dead_cannot_be_explained_twice() -> None:
     lost = np.array([20_000 if row[:2] == ("a", "b") and row[3] == "tcp" else 0 for row in rows()])
     assert len(suspects(sent, lost)) == 1
     assert tabulate(sent, lost, np.full(len(sent), MAX_RATE), TABLE.is_kept).dead.max() <= 0
+
+
+def test_a_rate_of_many_packets_leaves_no_second_one_beside_it() -> None:
+    """Loss between two rates of the grid: what the nearer one leaves unexplained accuses nothing else."""
+    sent = np.full(len(rows()), 400)
+    random = np.random.default_rng(5)
+    lost = random.binomial(sent, [0.117 if row[0] == "a" else 0.0 for row in rows()])
+    (found,) = suspects(sent, lost)
+    assert (found.component, found.mode) == ("gateway a", LossMode.RATE)
+    assert found.loss == pytest.approx(0.117, abs=0.01)
+
+
+def test_rows_that_lost_by_bursts_of_their_own_accuse_nothing() -> None:
+    random = np.random.default_rng(6)
+    sent = np.full(len(rows()), SENT)
+    lost = np.where(random.random(len(sent)) < 0.1, random.binomial(sent, 0.3), 0)
+    assert np.count_nonzero(lost) > len(sent) // 20
+    assert not suspects(sent, lost)
+
+
+def test_a_dead_class_is_seen_beside_a_mixture_at_the_same_part() -> None:
+    """Neither explains all: half of the flows from a, and every packet of UDP."""
+    random = np.random.default_rng(9)
+    loss_of = {"icmp": lambda: float(random.random() < 0.5), "tcp": lambda: 0.5, "udp": lambda: 1.0}
+    share = [loss_of[row[3]]() if row[0] == "a" else 0.0 for row in rows()]
+    sent = np.full(len(rows()), SENT)
+    found = suspects(sent, random.binomial(sent, share))
+    assert {one.component for one in found} == {"gateway a"}
+    assert {one.mode for one in found} == {LossMode.DEAD, LossMode.HASH}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netprobe.analysis.localise.crossings import Crossing, CrossingTable
-from netprobe.analysis.localise.traffic_classes import TrafficClasses, find_classes
+from netprobe.analysis.localise.traffic_classes import ALL, TrafficClasses, find_classes
 from netprobe.model.arrays import BoolArray
 from netprobe.model.traffic import TrafficCondition
 
@@ -34,21 +34,23 @@ def test_each_set_of_rows_is_one_class_and_its_key() -> None:
     found = classes()
     sets = [frozenset(found.rows[mask].tolist()) for mask in found.masks]
     assert len(set(sets)) == len(sets)
-    assert [int(NAME[list(rows)].sum()) for rows in sets] == found.key.tolist()
+    keys = [found.key_of(place, ALL) for place in range(len(sets))]
+    assert [int(NAME[list(rows)].sum()) for rows in sets] == keys
 
 
 def test_a_set_has_its_cheapest_name() -> None:
-    """IPv6 was asked by UDP only: the class is named by one condition, not by two."""
+    """ICMP is asked in one row: "protocol = icmp", not "protocol ≠ …" twice."""
     found = classes()
-    place = found.key.tolist().index(10)
-    assert found.conditions[place] == (TrafficCondition("family", "IPv6"),)
+    place = next(p for p in range(len(found.price)) if found.key_of(p, ALL) == 1000)
+    assert found.conditions[place] == (TrafficCondition("protocol", "icmp"),)
 
 
-def test_a_pair_costs_more_than_its_conditions() -> None:
+def test_two_conditions_are_the_rows_that_meet_both() -> None:
     found = classes()
-    price = dict(zip(found.conditions, found.price.tolist(), strict=True))
-    pair = (TrafficCondition("protocol", "udp"), TrafficCondition("family", "IPv4"))
-    assert price[pair] > max(price[pair[:1]], price[(TrafficCondition("family", "IPv6"),)])
+    udp = found.conditions.index((TrafficCondition("protocol", "udp"),))
+    old = found.conditions.index((TrafficCondition("family", "IPv4"),))
+    assert found.rows[found.mask_of(udp, old)].tolist() == [0]
+    assert found.conditions_of(udp, old) == (*found.conditions[udp], *found.conditions[old])
 
 
 def test_an_attribute_that_does_not_vary_names_nothing() -> None:
