@@ -7,12 +7,13 @@ shows a drill, and the lab's score is computed with it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from netprobe.errors import SystemRefusedError
+from netprobe.errors import BusAwayError, SystemRefusedError
 from netprobe.lab.client import LabClient
 from netprobe.model.component import Component
 from netprobe.model.finding import Cause
@@ -21,7 +22,10 @@ from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
 from netprobe.simulate.scorer import FaultVerdict, Scorer
 
+logger = logging.getLogger(__name__)
 _POLL_S = 0.2
+_SILENCE_S = 30.0
+"""A busy machine answers late now and then; a collector that is silent for so long is away."""
 GRACE_INTERVALS = 4
 """How much longer than its deadline a drill waits for a finding, so that a late one counts as late."""
 
@@ -150,12 +154,24 @@ class FaultDrill:
     async def _wait_until_named(self, *, give_up_ns: int) -> None:
         while time.monotonic_ns() < give_up_ns:
             await asyncio.sleep(_POLL_S)
-            snapshot = await self.ask()
+            snapshot = await self._ask()
             if self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns()):
                 return
 
+    async def _ask(self) -> Snapshot:
+        """Ask until there is an answer: a late one makes a finding late, and no other is invented."""
+        deadline = time.monotonic() + _SILENCE_S
+        while True:
+            try:
+                return await self.ask()
+            except BusAwayError as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.info("no snapshot yet: %s", error)
+            await asyncio.sleep(_POLL_S)
+
     async def _read(self) -> Snapshot:
-        snapshot = await self.ask()
+        snapshot = await self._ask()
         self.scorer.read(snapshot.findings, at_ns=time.monotonic_ns())
         return snapshot
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from netprobe.errors import SystemRefusedError
+from netprobe.errors import BusAwayError, SystemRefusedError
+from netprobe.lab import fault_drill
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, describe_unhealthy
 from netprobe.model.component import dns
 from netprobe.model.finding import Cause, Finding
@@ -145,3 +146,22 @@ async def test_a_patient_fault_is_waited_for() -> None:
     reads.clear()
     await drill.play(DrillFault("dns-down", {}, patience=500), linger_s=0.0)
     assert len(reads) > hasty
+
+
+async def test_an_answer_that_comes_late_is_waited_for_and_silence_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = ScriptedFleet(())
+    silence = [BusAwayError("timeout")]
+
+    async def ask() -> Snapshot:
+        if silence:
+            raise silence.pop()
+        return await fleet.ask()
+
+    drill = FaultDrill(ask, fleet, INTERVAL_NS)
+    assert await drill.wait_until_healthy(timeout_s=5.0) == HEALTHY
+    monkeypatch.setattr(fault_drill, "_SILENCE_S", 0.0)
+    silence.extend([BusAwayError("timeout")] * 10)
+    with pytest.raises(BusAwayError):
+        await drill.wait_until_healthy(timeout_s=5.0)
