@@ -11,6 +11,7 @@ from netprobe.errors import InputError, NetprobeError
 from netprobe.model.check import Check, Plan
 from netprobe.model.names import AgentId
 from netprobe.model.prose import Prose
+from netprobe.model.recorded_packets import PacketRecording
 from netprobe.probes.observation import Observation
 from netprobe.probes.ports import addresses_of
 from netprobe.wire.messages import CheckAnswer, CheckQuestion, Declined, OutcomeDetail, Refusal, Reply
@@ -112,7 +113,7 @@ class QuestionHandler:
         try:
             if check.probe.kind == "packets" and (why := self._find_objection(check)):
                 return self._decline(Refusal.NOT_ALLOWED, why)
-            observations = await self.ask(check)
+            observations, recording = await self._ask(question)
         except NetprobeError as error:
             return self._decline(Refusal.NOT_ASKABLE, str(error))
         return CheckAnswer(
@@ -120,7 +121,22 @@ class QuestionHandler:
             check.id,
             tuple(observation.outcome for observation in observations),
             tuple(_detail(observation) for observation in observations),
+            recording,
         )
+
+    async def _ask(self, question: CheckQuestion) -> tuple[tuple[Observation, ...], PacketRecording | None]:
+        if not question.is_recorded:
+            return await self.ask(question.check), None
+        if self.protocols is not None and not self.protocols:
+            refused = PacketRecording(
+                refused=Prose("this agent neither sends nor records packets (--packets none)")
+            )
+            return await self.ask(question.check), refused
+        from netprobe.engine.packet_recorder import PacketRecorder  # noqa: PLC0415 - memory on every node
+
+        with PacketRecorder(addresses_of(question.check)) as recorder:
+            observations = await self.ask(question.check)
+        return observations, recorder.recording
 
     def _find_objection(self, check: Check) -> str:
         """Why packets that the asker built are not sent; empty where they are. Either is logged."""

@@ -7,7 +7,7 @@ its own; who has many asks them over one (:func:`open_asker`).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from netprobe.bus.subjects import probe_subject, query_subject
 from netprobe.errors import RemoteFormatError, SystemRefusedError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
+from netprobe.model.recorded_packets import PacketRecording
 from netprobe.model.snapshot import Snapshot
 from netprobe.wire.conclusions import decode_snapshot, encode_moment
 from netprobe.wire.intent_watch import IntentReport, encode_watched
@@ -68,21 +69,25 @@ async def ask_health(access: Access, *, timeout_s: float = 5.0) -> dict[str, obj
     return told
 
 
-async def ask_check(access: Access, check: Check, *, asked_by: str = "", timeout_s: float = 35.0) -> Reply:
+async def ask_check(
+    access: Access, check: Check, *, asked_by: str = "", timeout_s: float = 35.0, is_recorded: bool = False
+) -> Reply:
     """Let ``check.source`` ask *check* once, now; the reply is an answer or says why it was declined."""
-    question = encode_question(CheckQuestion(check, asked_by))
+    question = encode_question(CheckQuestion(check, asked_by, is_recorded))
     reply = await _ask(access, probe_subject(check.source), question, timeout_s=timeout_s)
     return decode_reply(reply.data)
 
 
 @asynccontextmanager
-async def open_asker(access: Access, *, asked_by: str) -> AsyncIterator[TransportAsker]:
+async def open_asker(
+    access: Access, *, asked_by: str, record: Callable[[AgentId, PacketRecording | None], None] | None = None
+) -> AsyncIterator[TransportAsker]:
     """One connection for many questions. Raises where there is no bus, or none that knows us."""
     connection = await open_connection(
         access.url, login=SeedLogin(access.seed), name="asker", trust=access.trust, at=access.at
     )
     try:
-        yield TransportAsker(_BusTransport(connection), asked_by)
+        yield TransportAsker(_BusTransport(connection), asked_by, record=record)
     finally:
         await connection.close()
 

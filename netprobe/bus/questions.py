@@ -15,7 +15,9 @@ from netprobe.errors import NetprobeError
 from netprobe.model.check import Check
 from netprobe.model.names import AgentId
 from netprobe.model.prose import Prose
+from netprobe.model.recorded_packets import PacketRecording
 from netprobe.wire.messages import (
+    CheckAnswer,
     CheckQuestion,
     Declined,
     Refusal,
@@ -52,6 +54,8 @@ class TransportAsker:
     transport: QuestionTransport
     asked_by: str
     pause_s: float = _RATE_PAUSE_S
+    record: Callable[[AgentId, PacketRecording | None], None] | None = None
+    """Takes the packets of each answer; None: agents record none."""
 
     async def ask(self, source: AgentId, checks: Sequence[Check]) -> tuple[Reply, ...]:
         """One reply per check, in order, one after another: the agent has others to answer, too."""
@@ -66,12 +70,15 @@ class TransportAsker:
         return reply
 
     async def _ask(self, source: AgentId, check: Check) -> Reply:
-        question = encode_question(CheckQuestion(check, self.asked_by))
+        question = encode_question(CheckQuestion(check, self.asked_by, self.record is not None))
         patience_s = check.probe.timeout_ns / 1e9 * check.count + _RETRY_WITHIN_S
         try:
-            return decode_reply(await self.transport.request(source, question, timeout_s=patience_s))
+            reply = decode_reply(await self.transport.request(source, question, timeout_s=patience_s))
         except NetprobeError as error:
             return _decline(source, Refusal.NOT_REACHED, str(error))
+        if self.record is not None and isinstance(reply, CheckAnswer):
+            self.record(source, reply.recording)
+        return reply
 
 
 async def answer_message(agent: AgentId, answerer: Answerer | None, data: bytes) -> Reply:

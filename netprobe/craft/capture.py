@@ -2,12 +2,13 @@
 
 Each packet has the time of the agent's host. UDP payloads get their IP and UDP headers again from the
 addresses and ports that the agent tells; TTL, identification and checksum are those that Scapy fills in. ICMP
-errors about UDP payloads are not in the file: the agent tells their sender and code, not their bytes.
+errors about UDP payloads are not in the file: the agent tells their sender and code, not their bytes. What
+agents recorded themselves (``verify``, ``why``) is written as it was seen, cut to their first bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scapy.layers.inet import IP, UDP
@@ -19,6 +20,7 @@ from netprobe.craft.kind import CraftKind, CraftRequest
 from netprobe.craft.whole_packet import open_heard
 from netprobe.errors import SystemRefusedError
 from netprobe.model.check import Probe
+from netprobe.model.recorded_packets import PacketRecording, RecordedPacket
 from netprobe.probes.packets import payloads_of, read_heard, read_sent
 
 
@@ -26,7 +28,23 @@ def write_capture(
     path: Path, kind: CraftKind, request: CraftRequest, probe: Probe, values: tuple[str, ...]
 ) -> int:
     """Write the file; how many packets are in it. :class:`SystemRefusedError` where it cannot be written."""
-    packets = sorted(_packets(kind, request, probe, values), key=lambda packet: float(packet.time))
+    return _write(path, _packets(kind, request, probe, values))
+
+
+def write_recordings(path: Path, recordings: Iterable[PacketRecording]) -> int:
+    """Write what agents recorded; how many packets are in it."""
+    return _write(path, (_recorded(packet) for each in recordings for packet in each.packets))
+
+
+def _recorded(packet: RecordedPacket) -> Packet:
+    """A packet as it was seen; it keeps its bytes and its size, whatever Scapy makes of them."""
+    read = IPv6(packet.data) if packet.data[0] >> 4 == 6 else IP(packet.data)
+    read.wirelen = packet.size
+    return _stamped(read, packet.wall_ns)
+
+
+def _write(path: Path, unordered: Iterable[Packet]) -> int:
+    packets = sorted(unordered, key=lambda packet: float(packet.time))
     try:
         with PcapNgWriter(str(path)) as writer:
             for packet in packets:

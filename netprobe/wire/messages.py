@@ -32,6 +32,7 @@ from netprobe.model.outcome import (
     WrongPeer,
 )
 from netprobe.model.prose import NO_PROSE, Prose
+from netprobe.model.recorded_packets import PacketRecording
 from netprobe.wire import previous_build
 from netprobe.wire.envelope import Codec
 from netprobe.wire.reports import decode_report, encode_report
@@ -73,6 +74,8 @@ class CheckQuestion:
 
     check: Check
     asked_by: str = ""
+    is_recorded: bool = False
+    """Whether the agent shall record the packets, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class CheckAnswer:
     check: CheckId
     outcomes: tuple[Outcome, ...]
     details: tuple[OutcomeDetail, ...] = ()
+    recording: PacketRecording | None = None
+    """The packets, where they were asked for; None of builds that record none."""
 
 
 class Refusal(StrEnum):
@@ -162,6 +167,7 @@ class _ReplyMessage(msgspec.Struct):
     check: CheckId = CheckId(0)
     outcomes: tuple[tuple[OutcomeKind, dict[str, int | str]], ...] = ()
     details: tuple[OutcomeDetail, ...] = ()
+    recording: PacketRecording | None = None
     declined: str | None = None
     """The reason, for people; None where the agent asked."""
     refusal: Refusal | None = None
@@ -258,9 +264,9 @@ def decode_question(data: bytes) -> CheckQuestion:
 def encode_reply(reply: Reply) -> bytes:
     """The bytes of the reply to a question."""
     match reply:
-        case CheckAnswer(agent, check, outcomes, details):
+        case CheckAnswer(agent, check, outcomes, details, recording):
             told = tuple((outcome.kind, msgspec.to_builtins(outcome)) for outcome in outcomes)
-            return _REPLIES.encode(_ReplyMessage(agent, check, told, details))
+            return _REPLIES.encode(_ReplyMessage(agent, check, told, details, recording))
         case Declined(agent, reason, refusal):
             return _REPLIES.encode(_ReplyMessage(agent, declined=str(reason), refusal=refusal))
 
@@ -281,7 +287,7 @@ def decode_reply(data: bytes) -> Reply:
         outcomes.append(outcome)
     if message.details and len(message.details) != len(outcomes):
         raise _REPLIES.error(f"are {len(message.details)} for {len(outcomes)} outcomes", field="details")
-    return CheckAnswer(message.agent, message.check, tuple(outcomes), message.details)
+    return CheckAnswer(message.agent, message.check, tuple(outcomes), message.details, message.recording)
 
 
 def _refusal_of(message: _ReplyMessage, declined: str) -> Refusal:

@@ -14,6 +14,7 @@ from netprobe.model.check import Check
 from netprobe.render.labels import begin_large, duration
 from netprobe.render.terminal.probe_facts import describe_facts
 from netprobe.wire.messages import CheckAnswer, Declined, OutcomeDetail, Reply
+from netprobe.workflows.recordings import PacketBook
 
 BUS_S = 10.0
 """What the way over the bus may add to a question's own time."""
@@ -29,15 +30,19 @@ def patience_s(checks: Sequence[Check]) -> float:
     return asked_s + BUS_S
 
 
-def ask_now(access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0) -> tuple[str, ...]:
+def ask_now(
+    access: Access, checks: Sequence[Check], *, timeout_s: float = 8.0, book: PacketBook | None = None
+) -> tuple[str, ...]:
     """Ask every check once, all at the same time; one line for each answer, refusal or silence."""
-    replies = ask_all(access, checks, timeout_s=timeout_s)
+    replies = ask_all(access, checks, timeout_s=timeout_s, book=book)
     return tuple(_say(check, reply) for check, reply in zip(checks, replies, strict=True))
 
 
-def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tuple[str, ...]:
+def ask_patiently(
+    access: Access, way: ProbePath, checks: Sequence[Check], *, book: PacketBook | None = None
+) -> tuple[str, ...]:
     """Ask with patience, all at the same time: one line for each answer, then what the table says to them."""
-    replies = ask_all(access, checks, timeout_s=patience_s(checks))
+    replies = ask_all(access, checks, timeout_s=patience_s(checks), book=book)
     answered = [
         (c, reply) for c, reply in zip(checks, replies, strict=True) if isinstance(reply, CheckAnswer)
     ]
@@ -54,18 +59,26 @@ def ask_patiently(access: Access, way: ProbePath, checks: Sequence[Check]) -> tu
     return (*(_say(check, reply) for check, reply in zip(checks, replies, strict=True)), *meaning)
 
 
-def ask_all(access: Access, checks: Sequence[Check], *, timeout_s: float) -> list[Reply | NetprobeError]:
-    """Ask every check once, all at the same time."""
+def ask_all(
+    access: Access, checks: Sequence[Check], *, timeout_s: float, book: PacketBook | None = None
+) -> list[Reply | NetprobeError]:
+    """Ask every check once, all at the same time; *book* takes the packets."""
 
     async def ask_them() -> list[Reply | NetprobeError]:
-        return await asyncio.gather(*(_ask(access, check, timeout_s) for check in checks))
+        return await asyncio.gather(
+            *(_ask(access, check, timeout_s, is_recorded=book is not None) for check in checks)
+        )
 
-    return asyncio.run(ask_them())
+    replies = asyncio.run(ask_them())
+    for reply in replies:
+        if book is not None and isinstance(reply, CheckAnswer):
+            book.take(reply.agent, reply.recording)
+    return replies
 
 
-async def _ask(access: Access, check: Check, timeout_s: float) -> Reply | NetprobeError:
+async def _ask(access: Access, check: Check, timeout_s: float, *, is_recorded: bool) -> Reply | NetprobeError:
     try:
-        return await ask_check(access, check, asked_by="why", timeout_s=timeout_s)
+        return await ask_check(access, check, asked_by="why", timeout_s=timeout_s, is_recorded=is_recorded)
     except NetprobeError as error:
         return error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from netprobe.analysis.intent.sample import Sample, draw_sample
 from netprobe.errors import InputError
 from netprobe.model.intent import Cell, CellResult, Intent, LocateDrops
 from netprobe.model.names import AgentId, Plane
+from netprobe.model.recorded_packets import PacketRecording
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.ssh import SshAccess
 from netprobe.wire.asker import Asker
+from netprobe.workflows.recordings import PacketBook
 from netprobe.workflows.verification import verify_cells
 
 
@@ -27,6 +30,13 @@ class VerifyRequest:
     """Cells of a sample; None for all."""
     locate: LocateDrops
     key: str
+    book: PacketBook | None = None
+    """Takes the packets; None: agents record none."""
+
+    @property
+    def record(self) -> Callable[[AgentId, PacketRecording | None], None] | None:
+        """What takes the packets of an answer; None where they are not asked for."""
+        return self.book.take if self.book is not None else None
 
     def draw(self, snapshot: Snapshot) -> Sample:
         """The cells to ask. Raises :class:`InputError` where the intent matches no agent."""

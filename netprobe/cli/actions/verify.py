@@ -20,12 +20,13 @@ from netprobe.cli.options.output import ReportOutput
 from netprobe.cli.options.source import Source
 from netprobe.cli.options.visit import VisitOptions
 from netprobe.echo import echo
-from netprobe.errors import NetprobeError, SystemRefusedError
+from netprobe.errors import InputError, NetprobeError, SystemRefusedError
 from netprobe.model.intent import CellResult, CellVerdict, Deviation, LocateDrops
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.documents.incident import incident_json, incident_text
 from netprobe.render.reports.verification import VerificationReport
 from netprobe.wire.intent_watch import MAX_HOLDS_NS, IntentReport
+from netprobe.workflows.recordings import PacketBook
 from netprobe.workflows.verification_request import VerifyRequest
 
 _MISSED_ROUNDS, _PATIENCE_S = 3, 30.0
@@ -56,7 +57,7 @@ class FleetVerifier:
         return sample, asyncio.run(self._ask(access, sample, snapshot))
 
     async def _ask(self, access: Access, sample: Sample, snapshot: Snapshot) -> tuple[CellResult, ...]:
-        async with open_asker(access, asked_by="verify") as agents:
+        async with open_asker(access, asked_by="verify", record=self.request.record) as agents:
             return await self.request.judge(agents, sample, snapshot)
 
     def report(self, deviations: tuple[Deviation, ...], *, holds_s: float) -> None:
@@ -65,10 +66,11 @@ class FleetVerifier:
         asyncio.run(report_watched_intent(self.source.find_access(), report))
 
 
-def read_request(path: Path, *, size: int | None, locate: str) -> VerifyRequest:
+def read_request(path: Path, *, size: int | None, locate: str, pcap: Path | None = None) -> VerifyRequest:
     """The intent file *path* and how much of it to check."""
     intent = load_intent(path, today=dt.datetime.now(tz=dt.UTC).date())
-    return VerifyRequest(path, intent, size, LocateDrops(locate), secrets.token_hex(8))
+    book = PacketBook(pcap) if pcap is not None else None
+    return VerifyRequest(path, intent, size, LocateDrops(locate), secrets.token_hex(8), book)
 
 
 def run_verify(source: Source, visiting: VisitOptions, request: VerifyRequest, output: ReportOutput) -> int:
@@ -76,6 +78,8 @@ def run_verify(source: Source, visiting: VisitOptions, request: VerifyRequest, o
     sample, judged = (
         visit_with(visiting, request) if visiting.is_asked else FleetVerifier(request, source).verify()
     )
+    if request.book is not None:
+        request.book.write()
     rules = request.intent.rules
     deliver_report(
         VerificationReport(judged, {rule.name: rule.where for rule in rules if rule.where}), output
@@ -87,6 +91,8 @@ def run_verify(source: Source, visiting: VisitOptions, request: VerifyRequest, o
 
 def run_watch(source: Source, request: VerifyRequest, *, every_s: float, incidents: Path | None) -> int:
     """Check until Ctrl-C; the exit code of the command."""
+    if request.book is not None:
+        raise InputError("is for one verification, not for --watch", where="--pcap")
     return watch(FleetVerifier(request, source), every_s=every_s, incidents=incidents)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from netprobe.analysis.queries.endpoints import find_end
 from netprobe.analysis.queries.path_explanation import explain_pair, find_questions
 from netprobe.analysis.queries.slow_probes import ProbePath, find_patient_questions
@@ -14,6 +16,7 @@ from netprobe.model.check import Check
 from netprobe.model.status import PathState
 from netprobe.render.component_state import read_component_states
 from netprobe.render.terminal.path_explanation import why_document, why_table
+from netprobe.workflows.recordings import PacketBook
 
 _MOST_ASKED = 6
 """Checks asked on demand at most."""
@@ -21,14 +24,20 @@ _NO_AGENT = "not asked: no agent here is alive"
 
 
 def run_why(
-    source: Source, origin: str, target: str, *, form: str, ask: bool, patient: bool, evidence: EvidenceChoice
-) -> int:
+    source: Source, origin: str, target: str, *, form: str, ask: bool, patient: bool,
+    evidence: EvidenceChoice, pcap: Path | None,
+) -> int:  # fmt: skip
     """Print whether *origin* reaches *target* and why; 0 it does, 1 it does not, or it is unknown."""
+    if pcap is not None and not (ask or patient):
+        raise InputError("no packet is sent without --ask or --patient", where="--pcap")
+    book = PacketBook(pcap) if pcap is not None else None
     snapshot = load_snapshot(source, evidence=evidence)
     ends = find_end(snapshot.inventory, origin), find_end(snapshot.inventory, target)
     answer = explain_pair(snapshot, *ends, feels=read_component_states(snapshot).of)
-    asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED)) if ask else ()
-    asked += _ask_patiently(source, find_patient_questions(snapshot, answer)) if patient else ()
+    asked = _ask(source, find_questions(snapshot, answer, most=_MOST_ASKED), book) if ask else ()
+    asked += _ask_patiently(source, find_patient_questions(snapshot, answer), book) if patient else ()
+    if book is not None:
+        book.write()
     print_view(
         form,
         table=lambda: why_table(snapshot, answer, asked=asked),
@@ -37,18 +46,20 @@ def run_why(
     return 0 if answer.state is PathState.UP else 1
 
 
-def _ask(source: Source, checks: tuple[Check, ...]) -> tuple[str, ...]:
+def _ask(source: Source, checks: tuple[Check, ...], book: PacketBook | None) -> tuple[str, ...]:
     _expect_live(source, "--ask")
     from netprobe.workflows.on_demand import ask_now  # noqa: PLC0415 - a bundle is read without any bus
 
-    return ask_now(source.find_access(), checks) if checks else (_NO_AGENT,)
+    return ask_now(source.find_access(), checks, book=book) if checks else (_NO_AGENT,)
 
 
-def _ask_patiently(source: Source, question: tuple[ProbePath, tuple[Check, ...]] | None) -> tuple[str, ...]:
+def _ask_patiently(
+    source: Source, question: tuple[ProbePath, tuple[Check, ...]] | None, book: PacketBook | None
+) -> tuple[str, ...]:
     _expect_live(source, "--patient")
     from netprobe.workflows.on_demand import ask_patiently  # noqa: PLC0415 - a bundle is read without any bus
 
-    return ask_patiently(source.find_access(), *question) if question else (_NO_AGENT,)
+    return ask_patiently(source.find_access(), *question, book=book) if question else (_NO_AGENT,)
 
 
 def _expect_live(source: Source, option: str) -> None:

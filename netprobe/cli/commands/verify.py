@@ -42,11 +42,13 @@ def _drops_to_locate() -> Iterable[str]:
               help="Repeat until Ctrl-C; print what opens and closes.")  # fmt: skip
 @click.option("--incidents", type=click.Path(path_type=Path), metavar="FILE",
               help="With --watch: append each incident that opens or closes, as JSON lines.")  # fmt: skip
+@click.option("--pcap", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write what the agents sent and heard as pcapng.")  # fmt: skip
 @click.pass_context
 def verify(  # noqa: PLR0913 - one parameter per option
     context: click.Context, *, path: Path | None, source: Source, visiting: VisitOptions,
     output: ReportOutput, size: int, exhaustive: bool, locate: str, every_s: float | None,
-    incidents: Path | None,
+    incidents: Path | None, pcap: Path | None,
 ) -> None:  # fmt: skip
     """Compare what is reachable now with what the intent FILE says, or visit the clusters of --context.
 
@@ -64,7 +66,7 @@ def verify(  # noqa: PLR0913 - one parameter per option
         context.exit(run_visit(visiting, output))
     from netprobe.cli.actions.verify import read_request, run_verify, run_watch
 
-    request = read_request(path, size=None if exhaustive else size, locate=locate)
+    request = read_request(path, size=None if exhaustive else size, locate=locate, pcap=pcap)
     if every_s is not None:
         context.exit(run_watch(source, request, every_s=every_s, incidents=incidents))
     context.exit(run_verify(source, visiting, request, output))

@@ -5,6 +5,8 @@ Exit codes: 0 it does, 1 it does not, only in part, or it is unknown, 2 the ques
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from netprobe.cli.options.evidence import EvidenceChoice, evidence_option
@@ -20,11 +22,13 @@ from netprobe.cli.options.source import Source, source_options
 @click.option("--ask", is_flag=True, help="Also run a few checks now; needs a live lab or collector.")
 @click.option("--patient", is_flag=True,
               help="Also run checks that take minutes: slow connections, idle flows. Live only.")  # fmt: skip
+@click.option("--pcap", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write what --ask and --patient sent and heard as pcapng.")  # fmt: skip
 @evidence_option
 @click.pass_context
-def why(
+def why(  # noqa: PLR0913 - one parameter per option
     context: click.Context, *, origin: str, target: str, source: Source, form: str, ask: bool, patient: bool,
-    evidence: EvidenceChoice,
+    pcap: Path | None, evidence: EvidenceChoice,
 ) -> None:  # fmt: skip
     """Explain why SOURCE reaches TARGET, or why not, layer by layer.
 
@@ -33,4 +37,6 @@ def why(
     """
     from netprobe.cli.actions.why import run_why
 
-    context.exit(run_why(source, origin, target, form=form, ask=ask, patient=patient, evidence=evidence))
+    context.exit(
+        run_why(source, origin, target, form=form, ask=ask, patient=patient, evidence=evidence, pcap=pcap)
+    )

@@ -12,7 +12,7 @@ from netprobe.errors import InputError
 _OF_A_SOURCE = frozenset({"bundle", "lab", "url", "seed", "ca", "certificate", "forwards", "at"})
 _OF_A_VISIT = frozenset({"files", "image", "patience"})
 _OF_ROUNDS = frozenset({"report", "rounds", "interval"})
-_OF_AN_INTENT = frozenset({"size", "exhaustive", "locate"})
+_OF_AN_INTENT = frozenset({"size", "exhaustive", "locate", "pcap"})
 _OF_A_WATCH = frozenset({"every_s", "incidents"})
 
 

@@ -76,7 +76,7 @@ async def ask_agents(
     async with open_pipes(plans, talk_to, patience_s=settings.patience_s) as pipes:
         progress(f"{len(pipes.taken)} agents ask {len(sample.cells)} cells")
         seen = replace(snapshot, agents=tuple(_find_states(pipes)))
-        judged = await terms.judge(TransportAsker(pipes, "verify"), sample, seen)
+        judged = await terms.judge(TransportAsker(pipes, "verify", record=terms.record), sample, seen)
         return VisitVerification(
             sample, judged, tuple(f"{agent}: {why}" for agent, why in pipes.silent.items())
         )

@@ -45,6 +45,17 @@ async def test_an_answer_carries_what_came_with_the_outcome() -> None:
     assert reply == CheckAnswer(ASKER, check.id, (Reached(7),), (detail,))
 
 
+async def test_an_agent_that_sends_no_packets_for_others_records_none() -> None:
+    async def ask(check: Check) -> tuple[Observation, ...]:
+        return (Observation(Reached(7)),)
+
+    handler = QuestionHandler(ASKER, ask, lambda: 5, plan=PLAN, protocols=frozenset())
+    reply = await handler.answer(CheckQuestion(PLAN.checks[0], is_recorded=True))
+    assert isinstance(reply, CheckAnswer)
+    assert reply.recording is not None
+    assert "--packets none" in str(reply.recording.refused)
+
+
 async def test_a_question_that_cannot_be_asked_is_declined_in_one_line() -> None:
     async def ask(check: Check) -> tuple[Observation, ...]:
         raise InputError("port 0 is not within 1–65535", where="probe.port")

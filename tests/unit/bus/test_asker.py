@@ -11,6 +11,7 @@ from netprobe.model.check import Check, Layer, Probe, Target, TargetKind
 from netprobe.model.names import AgentId, CheckId
 from netprobe.model.outcome import Reached
 from netprobe.model.prose import Prose
+from netprobe.model.recorded_packets import PacketRecording, RecordedPacket
 from netprobe.wire.messages import (
     CheckAnswer,
     Declined,
@@ -34,10 +35,13 @@ class Agent:
 
     answers: list[Reply | None]
     heard: list[int] = field(default_factory=list)
+    recorded: list[bool] = field(default_factory=list)
 
     async def request(self, source: AgentId, question: bytes, *, timeout_s: float) -> bytes:
         assert (source, timeout_s > 0) == (ME, True)
-        self.heard.append(decode_question(question).check.id)
+        asked = decode_question(question)
+        self.heard.append(asked.check.id)
+        self.recorded.append(asked.is_recorded)
         answer = self.answers.pop(0)
         if answer is None:
             raise BusAwayError("no agent answers on the bus")
@@ -54,6 +58,23 @@ def test_replies_come_in_the_order_of_the_questions() -> None:
     agent = Agent(answers)
     assert [reply.check for reply in ask(agent, 1, 2, 3) if isinstance(reply, CheckAnswer)] == [1, 2, 3]
     assert agent.heard == [1, 2, 3]
+
+
+def test_recordings_are_taken_one_per_answer_and_asked_for_only_where_they_are_taken() -> None:
+    kept = PacketRecording((RecordedPacket(7, 20, b"E"),))
+    answers: list[Reply | None] = [
+        CheckAnswer(ME, CheckId(1), (Reached(1),), recording=kept),
+        Declined(ME, Prose("no"), Refusal.NOT_ALLOWED),
+        CheckAnswer(ME, CheckId(3), (Reached(1),)),
+    ]
+    agent, taken = Agent(answers), list[PacketRecording | None]()
+    asker = TransportAsker(agent, "test", record=lambda _, recording: taken.append(recording))
+    asyncio.run(asker.ask(ME, [check(number) for number in (1, 2, 3)]))
+    assert taken == [kept, None]
+    assert agent.recorded == [True] * 3
+    plain = Agent([CheckAnswer(ME, CheckId(1), (Reached(1),))])
+    ask(plain, 1)
+    assert plain.recorded == [False]
 
 
 def test_an_agent_whose_rate_is_spent_is_asked_again() -> None:

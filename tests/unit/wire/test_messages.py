@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,9 @@ from netprobe.model.finding import Cause, Evidence, Finding
 from netprobe.model.fleet import Coverage
 from netprobe.model.inventory import Cluster, Inventory, Node
 from netprobe.model.names import AgentId, CheckId, ClusterName, NodeName
-from netprobe.model.outcome import Outcome
+from netprobe.model.outcome import Outcome, Reached
 from netprobe.model.prose import Prose
+from netprobe.model.recorded_packets import PacketRecording, RecordedPacket
 from netprobe.model.snapshot import Counters, Snapshot
 from netprobe.model.status import (
     AgentState,
@@ -92,6 +94,17 @@ def test_an_answer_reads_back_with_its_details(
 ) -> None:
     answer = CheckAnswer(agent, check, tuple(one for one, _ in seen), tuple(detail for _, detail in seen))
     assert messages.decode_reply(messages.encode_reply(answer)) == answer
+
+
+def test_an_answer_reads_back_with_its_recording_and_one_of_an_older_build_without() -> None:
+    packets = (RecordedPacket(7, 1_500, b"\x45\x00\xff"), RecordedPacket(8, 3, b"abc"))
+    answer = CheckAnswer(AGENT, CheckId(3), (Reached(7),), recording=PacketRecording(packets, 2))
+    assert messages.decode_reply(messages.encode_reply(answer)) == answer
+    plain = CheckAnswer(AGENT, CheckId(3), (Reached(7),))
+    data = messages.encode_reply(plain)
+    told = msgspec.msgpack.decode(data[1:])
+    assert told.pop("recording", "missing") is None
+    assert messages.decode_reply(data[:1] + msgspec.msgpack.encode(told)) == plain
 
 
 def test_details_that_do_not_fit_their_outcomes_are_refused() -> None:
