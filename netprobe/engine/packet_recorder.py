@@ -3,7 +3,8 @@
 A packet socket sees every packet of the agent's network while it is open (packet(7)); what is not to or from
 a target, nor an ICMP error about a packet to one, is dropped at once. It needs NET_RAW.
 
-Rule: nothing is kept beyond :data:`MOST_PACKETS` and :data:`MOST_BYTES`; what is left out is counted.
+Rules: nothing is kept beyond :data:`MOST_PACKETS` and :data:`MOST_BYTES`; what is left out is counted. Of a
+packet only its headers are kept: other programs of the host speak with the same targets.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from netprobe.model.recorded_packets import PacketRecording, RecordedPacket
 
 MOST_PACKETS, MOST_BYTES = 600, 64 * 1024
 """Of one question, whose answer has to fit a message on the bus."""
-KEPT_BYTES = 160
-"""Of one packet: headers, and the quote of an ICMP error."""
+READ_BYTES = 160
+"""Of one packet: the longest headers, and the quote of an ICMP error."""
 _ETH_P_ALL, _SOL_PACKET, _PACKET_STATISTICS, _SO_TIMESTAMPNS = 0x0003, 263, 6, 35
 _BUFFER_BYTES = 4 * 1024 * 1024
 _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
@@ -72,16 +73,17 @@ class PacketRecorder:
         assert self._socket is not None
         while True:
             try:
-                data, control, _, _ = self._socket.recvmsg(KEPT_BYTES, 64)
+                data, control, _, _ = self._socket.recvmsg(READ_BYTES, 64)
             except OSError:  # nothing more, or an interface went down
                 return
             if not concerns(data, self._targets):
                 continue
-            if len(self._packets) >= MOST_PACKETS or self._bytes + len(data) > MOST_BYTES:
+            headers = strip_payload(data)
+            if len(self._packets) >= MOST_PACKETS or self._bytes + len(headers) > MOST_BYTES:
                 self._missed += 1
                 continue
-            self._bytes += len(data)
-            self._packets.append(RecordedPacket(_time_of(control), _size_of(data), data))
+            self._bytes += len(headers)
+            self._packets.append(RecordedPacket(_time_of(control), _size_of(data), headers))
 
 
 def concerns(packet: bytes, targets: frozenset[bytes]) -> bool:
@@ -100,6 +102,23 @@ def concerns(packet: bytes, targets: frozenset[bytes]) -> bool:
         return False
     quoted = header + 8 + at + width
     return packet[quoted : quoted + width] in targets
+
+
+def strip_payload(packet: bytes) -> bytes:
+    """The headers of an IP packet, and of the one that an ICMP error quotes (RFC 791, 792, 8200, 9293)."""
+    is_v4 = packet[0] >> 4 == 4
+    header, protocol = ((packet[0] & 0x0F) * 4, packet[9]) if is_v4 else (40, packet[6])
+    match protocol:
+        case socket.IPPROTO_TCP if len(packet) > header + 12:
+            more = (packet[header + 12] >> 4) * 4
+        case socket.IPPROTO_UDP:
+            more = 8
+        case socket.IPPROTO_ICMP | socket.IPPROTO_ICMPV6 if len(packet) > header:
+            is_error = packet[header] in _ERRORS[4 if is_v4 else 6]
+            more = 8 + (header + 8 if is_error else 0)
+        case _:
+            more = 0
+    return packet[: header + more]
 
 
 def _size_of(packet: bytes) -> int:

@@ -13,10 +13,11 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.packet import Packet
 
 from netprobe.engine import packet_recorder
-from netprobe.engine.packet_recorder import PacketRecorder, concerns
+from netprobe.engine.packet_recorder import PacketRecorder, concerns, strip_payload
 
 TARGETS = frozenset(ipaddress.ip_address(text).packed for text in ("10.2.0.2", "fd00:2::2"))
 ROUTER, OWN, OTHER = "10.1.0.9", "10.1.0.1", "10.3.0.3"
+OWN6 = "fd00:1::1"
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,31 @@ async def test_what_is_sent_is_recorded_with_its_time_and_size() -> None:
     told = (await exchange(1)).recording
     assert not told.refused
     udp = [each for each in told.packets if each.data[9] == socket.IPPROTO_UDP]
-    ours = [each for each in udp if b"recorded 0" in each.data]
+    ours = [each for each in udp if each.data[22:24] == (9).to_bytes(2, "big")]
     assert ours
-    assert ours[0].size == len(ours[0].data) == 38
+    assert (ours[0].size, len(ours[0].data)) == (38, 28)
     assert ours[0].wall_ns > 0
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        IP(src=OWN, dst="10.2.0.2") / TCP(options=[("MSS", 1460)]) / b"password",
+        IP(src=OWN, dst="10.2.0.2") / UDP() / b"password",
+        IP(src=OWN, dst="10.2.0.2") / ICMP() / b"password",
+        IP(src=ROUTER, dst=OWN) / ICMP(type=3, code=13) / IP(src=OWN, dst="10.2.0.2") / UDP() / b"password",
+        IP(src=OWN, dst="10.2.0.2", proto=50) / b"password",
+        IPv6(src="fd00:1::1", dst="fd00:2::2") / TCP() / b"password",
+        IPv6(src="fd00::9", dst=OWN6) / ICMPv6DestUnreach() / IPv6(dst="fd00:2::2") / UDP() / b"password",
+    ],
+    ids=["tcp", "udp", "icmp", "error", "esp", "tcp v6", "error v6"],
+)
+def test_headers_are_kept_and_no_payload(packet: Packet) -> None:
+    """Other programs of the host speak with the same targets."""
+    whole = bytes(packet)
+    kept = strip_payload(whole)
+    assert kept == whole[: -len(b"password")]
+    assert all(kept.startswith(strip_payload(whole[:cut])) for cut in range(40, len(whole)))
 
 
 @need_raw
