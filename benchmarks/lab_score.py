@@ -31,7 +31,8 @@ from netprobe.lab.client import LabClient, Start, start_lab, take_down
 from netprobe.lab.fault_drill import DrillFault, FaultDrill, LabInjector
 from netprobe.lab.fault_script import ScriptedFault, ScriptInjector
 
-_SETTLE_S = 60.0
+_SETTLE_S = 180.0
+"""What a fault spoils in part is watched for many intervals before it counts as well."""
 _LINGER_S = 3.0
 """Read on for so long after a fault was named, for findings that come later."""
 _MINUTE_S = 60.0

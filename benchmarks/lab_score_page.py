@@ -127,7 +127,9 @@ def _confusion(verdicts: Iterable[FaultVerdict]) -> Iterable[str]:
     called: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for verdict in verdicts:
         cause = str(verdict.finding.cause) if verdict.finding else "nothing"
-        called[verdict.name.split()[0]][cause if verdict.named_right else f"**{cause}** (not the label)"] += 1
+        called[verdict.name.split()[0]][
+            cause if _sign(verdict) != "✗" else f"**{cause}** (not the label)"
+        ] += 1
     yield "| kind of fault | was called |"
     yield "|---|---|"
     for kind, causes in sorted(called.items()):
