@@ -22,6 +22,8 @@ from netprobe.model.component import Component
 
 SURE = 0.8
 _BINS = 10
+_STEPS, _SMALL = 50, 1e-6
+"""Of Newton's method: how many at most, and a step that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,17 @@ def fit_calibration(said: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     high, low = (right.sum() + 1) / (right.sum() + 2), 1 / (len(right) - right.sum() + 2)
     target = np.where(right > 0, high, low)
     inputs, weights = np.stack((odds, np.ones_like(odds)), 1), np.array([1.0, 0.0])
-    for _ in range(50):
+
+    def cost(trial: FloatArray) -> float:
+        return float((np.logaddexp(0, inputs @ trial) - target * (inputs @ trial)).sum())
+
+    for _ in range(_STEPS):
         likely = 1 / (1 + np.exp(-inputs @ weights))
         curvature = (inputs * (likely * (1 - likely))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        weights = weights + np.linalg.solve(curvature, inputs.T @ (target - likely))
+        step = np.linalg.solve(curvature, inputs.T @ (target - likely))
+        while cost(weights + step) > cost(weights) and np.abs(step).max() > _SMALL:
+            step = step / 2
+        weights = weights + step
     return round(float(weights[0]), 2), round(float(weights[1]), 2)
 
 
