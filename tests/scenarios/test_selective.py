@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.component import Component, gateway_in, gateway_out, node_in, tunnel
+from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, tunnel
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.names import ClusterName, NodeId
 from netprobe.model.traffic import TrafficCondition
@@ -60,6 +60,16 @@ def test_allowed_addresses_that_lack_the_pods_are_looked_for_even_if_only_one_fa
     (finding,) = play(Lose(THERE, traffic=traffic), Lose(BACK, traffic=traffic))
     assert set(finding.traffic) == set(traffic)
     assert "allowed addresses" in str(finding.next_step)
+
+
+def test_a_node_that_cuts_off_its_pods_where_one_overlay_leads_to_it_is_no_dropped_way_back() -> None:
+    """A pod that gets no request sends no answer, so all that is seen to be lost are requests."""
+    to_pods, from_pods = only("target plane", "pod"), only("source plane", "pod")
+    findings = play(Lose(node_in(WORKER), traffic=to_pods), Lose(node_out(WORKER), traffic=from_pods))
+    assert {finding.cause for finding in findings} == {Cause.SELECTIVE_DROP}
+    named = {part for one in findings for part in (*one.components, *one.indistinguishable)}
+    assert {node_in(WORKER), node_out(WORKER)} <= named
+    assert not any(condition.attribute == "role" for one in findings for condition in one.traffic)
 
 
 def test_a_way_back_that_is_dropped_is_named_by_its_answers() -> None:

@@ -134,6 +134,17 @@ SELECTIVE_ROWS: tuple[TableRow, ...] = (
         0.85,
         _DROPS,
         Prose("Check reverse-path filters and stateful rules: do answers take another way than requests?"),
-        selections=frozenset({Selection.ROLE}),
+        selections=frozenset({Selection.ANSWERS}),
+    ),
+    TableRow(
+        "class-requests",
+        Cause.SELECTIVE_DROP,
+        0.85,
+        _DROPS,
+        Prose(
+            "Look for a stateful rule that lets in answers only (`ct state established`): does one that "
+            "accepts new flows precede it?"
+        ),
+        selections=frozenset({Selection.REQUESTS}),
     ),
 )

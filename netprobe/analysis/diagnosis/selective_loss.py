@@ -80,7 +80,7 @@ _SELECTION_OF = {
     Attribute.SOURCE_PLANE: Selection.PLANE,
     Attribute.TARGET_PLANE: Selection.PLANE,
     Attribute.FAMILY: Selection.FAMILY,
-    Attribute.ROLE: Selection.ROLE,
+    Attribute.ROLE: Selection.ANSWERS,
     Attribute.SIZE: Selection.SIZE,
 }
 """In this order: the first attribute of a class that is listed says what to look for."""
@@ -351,5 +351,9 @@ def _is_own_pods(part: Component, condition: TrafficCondition) -> bool:
 
 
 def _select_by(conditions: Iterable[TrafficCondition]) -> Selection:
-    attributes = {Attribute(one.attribute) for one in conditions}
-    return next(selection for attribute, selection in _SELECTION_OF.items() if attribute in attributes)
+    by_attribute = {Attribute(one.attribute): one for one in conditions}
+    selection = next(each for attribute, each in _SELECTION_OF.items() if attribute in by_attribute)
+    if selection is Selection.ANSWERS:
+        role = by_attribute[Attribute.ROLE]
+        return Selection.REQUESTS if (role.value == "request") == role.is_equal else selection
+    return selection

@@ -20,8 +20,10 @@ from netprobe.model.traffic import Attribute, TrafficCondition
 
 _EACH = 0.7
 """Price of one more condition, and of ≠ instead of =: about ln 2."""
-_RARER = {Attribute.FLOW: 1.0}
-"""Price of an attribute that others explain more often: where TCP alone opens flows, "TCP" is the name."""
+_RARER = {Attribute.FLOW: 1.0, Attribute.ROLE: 1.0}
+"""Price of an attribute that others explain more often: where TCP alone opens flows, "TCP" is the name; where
+pods that are cut off answer nothing, all that is seen to be lost are requests, and "to pods" is the name.
+"""
 _NEGATED = 3
 """Values that an attribute needs before "all but this one" differs from "the other one"."""
 _FEW_VALUES = 8

@@ -86,6 +86,7 @@ PUBLISHED = [
     "class-new-flows",
     "class-plane",
     "class-protocol",
+    "class-requests",
     "class-source",
     "class-unrecorded",
     "cluster-mtu",
