@@ -19,6 +19,8 @@ from tests.suite.parts import ROOT, Lane, Part, Stage
 from tests.suite.timings import Timing
 
 _PRINTING = threading.Lock()
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's threads wait for each other in loops, where workers of a part share the processors already."""
 
 
 def run_stages(stages: Iterable[Stage], *, done: Callable[[Timing], None]) -> None:
@@ -46,7 +48,7 @@ def run_part(part: Part, *, alone: bool) -> Timing:
     ran = subprocess.run(
         command,
         cwd=ROOT,
-        env=timings.without_kept(os.environ),
+        env=_ONE_THREAD | timings.without_kept(os.environ),
         check=False,
         text=True,
         stdout=told,
