@@ -17,7 +17,7 @@ SOAK_SECONDS ?= 600
 # What a target of the suite is made of, and what runs side by side: tests/suite/parts.py.
 SUITE := $(BIN)/python -m tests.suite
 
-.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios slow lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
+.PHONY: help setup system-packages demo docs test test-all check lint types floors unit unit-fast scenarios slow rest lab-core lab-slow bad-days lab-one notebooks e2e e2e-build e2e-kubernetes e2e-images e2e-packages lab-score fuzz soak format lock release release-bases clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -50,7 +50,10 @@ test: setup  ## Everything that must be green, without what takes longest
 	@$(SUITE) test
 
 test-all: setup  ## make test, the slow tests and the bad days
-	@$(SUITE) test slow lab-slow bad-days
+	@$(SUITE) test rest
+
+rest: $(STAMP)  ## What make test leaves out
+	@$(SUITE) rest
 
 check: $(STAMP)  ## Lint, types, floors
 	@$(SUITE) check

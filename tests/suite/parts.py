@@ -80,6 +80,8 @@ TARGETS: dict[str, tuple[Stage, ...]] = {
     "lab-slow": (((LAB_SLOW,),), ((LAB_SLOW_QUIET,),)),
     "slow": (((SLOW,),),),
     "bad-days": (((BAD_DAYS,),),),
+    # Slow lab tests wait most of the time, slow unit tests never do.
+    "rest": (((SLOW,), (LAB_SLOW,)), ((LAB_SLOW_QUIET,),), ((BAD_DAYS,),)),
     "test": (((*CHECK, NOTEBOOKS, SCENARIOS), (UNIT,)), ((LAB,),), ((LAB_QUIET,),)),
 }
 """What make calls by these names."""

@@ -61,6 +61,10 @@ def test_ci_runs_all_of_them_and_the_end_to_end_tests() -> None:
     assert [line for line in expected if line not in script] == []
 
 
+def test_all_is_what_ci_runs() -> None:
+    assert set(parts_of("test", "rest")) == set(WHOLE)
+
+
 def test_markers_divide_nothing_else() -> None:
     divided = {part.name: marked(part) for part in WHOLE if "-m" in part.command[3:]}
     assert divided.keys() == {"lab", "lab-quiet", "lab-slow", "lab-slow-quiet", "unit", "scenarios", "slow"}
