@@ -172,6 +172,9 @@ class Connection:
                     finally:
                         del self._waits[scope]
         except (TimeoutError, nats.errors.Error, OSError) as error:
+            if isinstance(error, nats.errors.ConnectionClosedError):
+                self._ended.set()  # the library's close may be cut before it tells us
+                self.end_waits()
             verb = self._refused.pop(subject.lower(), None)
             if verb is not None:
                 raise SystemRefusedError(f"the bus does not let us {verb} to {subject}") from error

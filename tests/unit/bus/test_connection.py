@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
 from netprobe.bus.agent import AgentBus
 from netprobe.bus.connection import open_connection
@@ -102,3 +103,17 @@ async def test_a_close_that_is_cut_leaves_no_socket_open(tmp_path: Path, steps: 
             assert not connection.holds_socket
         await connection.close()
         assert not connection.holds_socket
+
+
+@needs_nats_server
+async def test_a_connection_that_the_library_closed_in_silence_ends_with_its_next_use(tmp_path: Path) -> None:
+    """A close that is cut before its callbacks once left an agent mute for good."""
+    async with town(tmp_path) as here:
+        connection = await open_connection(here.url, login=SeedLogin(here.seeds[PROD]), name="silent")
+        await connection._client._close(Client.CLOSED, do_cbs=False)
+        before = connection.is_open  # nothing was said
+        with pytest.raises(BusAwayError):
+            await connection.publish("np1.anything", b"")
+        assert (before, connection.is_open) == (True, False)
+        async with asyncio.timeout(5):
+            await connection.wait_ended()
