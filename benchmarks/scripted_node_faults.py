@@ -97,23 +97,16 @@ def _forwarding(at: LabNode) -> Iterator[ScriptedFault]:
 def _pod_link(at: LabNode) -> Iterator[ScriptedFault]:
     """A share of the packets into the node's pod or out of it is lost."""
     into, out = at.pod_ways
-    share = "numgen random mod 100 < 20 drop"
-    yield _chain(
-        "pod-link-lossy-in",
-        at,
-        "forward",
-        f'oifname "pod0" {share}',
-        _label((into,), node_in(at.id), cause=Cause.PART_LOSSY),
-        patience=_MANY_WINDOWS,
-    )
-    yield _chain(
-        "pod-link-lossy-out",
-        at,
-        "forward",
-        f'iifname "pod0" {share}',
-        _label((out,), node_out(at.id), cause=Cause.PART_LOSSY),
-        patience=_MANY_WINDOWS,
-    )
+    ways = (("in", "oifname", into, node_in(at.id)), ("out", "iifname", out, node_out(at.id)))
+    for name, match, part, alike in ways:
+        yield _chain(
+            f"pod-link-lossy-{name}",
+            at,
+            "forward",
+            f'{match} "pod0" numgen random mod 100 < 20 drop',
+            _label((part,), alike, cause=Cause.PART_LOSSY),
+            patience=_MANY_WINDOWS,
+        )
 
 
 def _host_closed(at: LabNode) -> ScriptedFault:

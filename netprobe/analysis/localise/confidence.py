@@ -1,9 +1,9 @@
 """From the weight of a hypothesis among those that were tried to how often it is right.
 
 Rule: the weights know only what was tried, so their odds are corrected by what they turned out to be worth,
-as a logistic regression on the log odds does (Platt 1999). The regression over 690 answers to plain faults
-(``python -m benchmarks selective --refit --modes plain --seed 700000``) gives slope 0.8 and offset 1.6. Amid
-bursts sure answers would then be wrong too often, so a part of that offset is applied, chosen by both.
+as a logistic regression on the log odds does (Platt 1999). One over 690 answers to plain faults gave slope
+0.8 and offset 1.6 (``python -m benchmarks selective --refit --modes plain --seed 700000`` makes one like it).
+Amid bursts sure answers would then be wrong too often, so the constants were chosen by hand between the two.
 """
 
 from __future__ import annotations
