@@ -24,7 +24,7 @@ from netprobe.model.prose import Prose
 
 _LEG_OF = {Aspect.ICMP: Leg.BOTH, Aspect.UDP: Leg.BACK}
 _MOST = 0.5
-"""The share of a check's answers that come again where a part sends all packets twice, and more."""
+"""At least this share of a check's answers comes again where a part sends every packet twice."""
 _LEAST_CHECKS = 2
 
 
@@ -69,7 +69,7 @@ def _build(
         indistinguishable=(*parts, *alike) if alike else (),
         evidence=(
             Evidence(
-                Prose(f"{answered} probes of {len(core)} checks that cross it got {again} answers too many"),
+                Prose(f"{answered} probes of {len(core)} checks that cross it got {again} further answers"),
                 network.index.ids(core),
             ),
         ),
