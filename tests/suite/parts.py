@@ -7,7 +7,7 @@ Rule: every test belongs to exactly one part. Tests marked ``slow`` are not in `
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,8 @@ class Part:
     name: str
     command: tuple[str, ...]
     """The program is one of the virtual environment's."""
+    is_background: bool = field(default=False, compare=False)
+    """Whether it gets only the processor time that other parts leave (``SCHED_IDLE``)."""
 
 
 Lane = tuple[Part, ...]
@@ -80,8 +82,11 @@ TARGETS: dict[str, tuple[Stage, ...]] = {
     "lab-slow": (((LAB_SLOW,),), ((LAB_SLOW_QUIET,),)),
     "slow": (((SLOW,),),),
     "bad-days": (((BAD_DAYS,),),),
-    # Slow lab tests wait most of the time, slow unit tests never do.
-    "rest": (((SLOW,), (LAB_SLOW,)), ((LAB_SLOW_QUIET,),), ((BAD_DAYS,),)),
+    # Quiet lab tests wait for most of their time, and what is in the background delays none of them.
+    "rest": (
+        ((LAB_SLOW,),),
+        ((LAB_SLOW_QUIET,), (replace(SLOW, is_background=True), replace(BAD_DAYS, is_background=True))),
+    ),
     "test": (((*CHECK, NOTEBOOKS, SCENARIOS), (UNIT,)), ((LAB,),), ((LAB_QUIET,),)),
 }
 """What make calls by these names."""

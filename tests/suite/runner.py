@@ -42,6 +42,8 @@ def run_part(part: Part, *, alone: bool) -> Timing:
     began = time.monotonic()
     program, *words = part.command
     command = [str(Path(sys.executable).parent / program), *words]
+    if part.is_background:
+        command = ["chrt", "--idle", "0", *command]
     told = None if alone else subprocess.PIPE
     if alone:
         print(f"--- {part.name}", flush=True)

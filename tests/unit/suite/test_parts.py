@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -91,6 +92,15 @@ def test_every_part_runs_though_one_fails_and_all_are_told(capfd: pytest.Capture
     ]  # fmt: skip
     assert told[-1].part == "last"
     assert [capfd.readouterr().out.count(f"{name} ran") for name in ("bad",)] == [1]
+
+
+def test_a_part_in_the_background_takes_only_idle_processor_time(capfd: pytest.CaptureFixture[str]) -> None:
+    asking = ("python", "-c", "import os; print('policy', os.sched_getscheduler(0))")
+    lanes = (Part("front", asking),), (Part("behind", asking, is_background=True),)
+    run_stages((lanes,), done=lambda _: None)
+    out = capfd.readouterr().out
+    assert f"--- front\npolicy {os.SCHED_OTHER}" in out
+    assert f"--- behind\npolicy {os.SCHED_IDLE}" in out
 
 
 def test_a_part_adds_no_rows_to_the_table_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
