@@ -60,9 +60,13 @@ class TrafficCondition:
     """Whether the packets have the value; if not, they have any other one."""
 
 
+_KEEPING = frozenset({"udp", "icmp"})
+"""Kinds of probe that send packet after packet in one flow."""
+
+
 def opens_new_flows(check: Check) -> bool:
-    """Whether each probe is the first of a flow: a TCP connection, or UDP from a fresh source port."""
-    return check.probe.kind == "tcp" or check.probe.option("flow") == NEW_FLOW
+    """Whether each probe is the first of a flow: a connection, or UDP from a fresh source port."""
+    return check.probe.kind not in _KEEPING or check.probe.option("flow") == NEW_FLOW
 
 
 def describe_packets(check: Check, gateways: Container[NodeId], *, is_answer: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import Component, ComponentKind
 from netprobe.model.names import AgentId, ClusterName, NodeId, Plane
 from netprobe.model.outcome import OutcomeKind, Rejected
-from netprobe.model.traffic import Attribute
+from netprobe.model.traffic import Attribute, opens_new_flows
 from netprobe.simulate.effect_scope import is_lagged_away, is_too_new, leaves_by
 from netprobe.simulate.effects import (
     DnsDown,
@@ -101,10 +101,10 @@ class ProbeSimulator:
                 return REACHED if passed else _TIMED_OUT
 
     def way(self, ways: tuple[tuple[Component, ...], ...], check: CheckFacts) -> tuple[Component, ...]:
-        """Routers hash addresses and ports: a flow keeps its way, and each TCP connection is a new flow."""
+        """Routers hash addresses and ports: a flow keeps its way, and each connection is a new flow."""
         if len(ways) == 1:
             return ways[0]
-        if check.aspect in {Aspect.TCP, Aspect.NEW_FLOW}:
+        if opens_new_flows(check.check):
             return self._random.choice(ways)
         digest = hashlib.blake2b(f"{self._hash_seed} {check.check.id} {ways}".encode(), digest_size=8)
         return ways[int.from_bytes(digest.digest(), "big") % len(ways)]
@@ -251,8 +251,8 @@ class ProbeSimulator:
         return all((known[Attribute(one.attribute)] == one.value) == one.is_equal for one in effect.traffic)
 
     def _is_lost(self, check: CheckFacts, effect: Lose) -> bool:
-        """Whether this packet is; a hash decides for a whole flow, and each TCP connection is a new one."""
-        if not effect.is_hash or check.aspect in {Aspect.TCP, Aspect.NEW_FLOW}:
+        """Whether this packet is; a hash decides for a whole flow, and each connection is a new one."""
+        if not effect.is_hash or opens_new_flows(check.check):
             return self._random.random() < effect.share
         text = f"{self._hash_seed} {check.check.id} {effect.component}"
         digest = hashlib.blake2b(text.encode(), digest_size=8)

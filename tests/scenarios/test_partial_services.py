@@ -6,9 +6,11 @@ import pytest
 
 from netprobe.model.component import Component, ComponentKind, service_proxy_for_dns, tunnel
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName, NodeId
-from netprobe.simulate.effects import Lose
-from tests.scenarios.player import default_fleet, play_effects
+from netprobe.simulate.effects import Lose, SimulatedFault
+from tests.scenarios.player import at, default_fleet, play_effects
+from tests.scenarios.player import play as run
 
 PROD, STAGING = ClusterName("prod-us-west-1"), ClusterName("staging-eu-central-1")
 WORKER = NodeId.parse(f"{PROD}/w2")
@@ -60,3 +62,15 @@ def test_a_question_lost_now_and_then_is_no_news(share: float) -> None:
 def test_a_lossy_link_is_not_blamed_on_the_services_behind_it() -> None:
     findings = play(Lose(tunnel(PROD, STAGING), 0.3), Lose(tunnel(STAGING, PROD), 0.3))
     assert {finding.cause for finding in findings} == {Cause.TUNNEL_LOSSY}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("cluster", [PROD, STAGING])
+def test_a_dead_endpoint_of_two_accuses_no_proxy_at_any_moment(cluster: ClusterName, seed: int) -> None:
+    part = find_parts(ComponentKind.SERVICE, cluster)[0]
+    label = GroundTruth(Cause.SERVICE_LOSSY, (part,))
+    fault = SimulatedFault("endpoint", label, (Lose(part, 0.5, is_hash=True),))
+    outcome = run([at(fault, 6, end_s=INTERVALS)], seed=seed, intervals=INTERVALS)
+    assert {finding.cause for _, finding in outcome.false.values()} <= {Cause.UNEXPLAINED}
+    assert outcome.named_after_s

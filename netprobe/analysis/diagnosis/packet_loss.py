@@ -68,6 +68,10 @@ class LossSuspect:
     is_solid: bool
     crossing: frozenset[int] = frozenset()
     """The checks that surely cross it and were measured."""
+    rivals: tuple[Component, ...] = ()
+    """Other parts that explain the loss nearly as well."""
+    share: float = 1.0
+    """Its weight among them, 0–1."""
 
 
 class PacketLossDetector:
@@ -113,6 +117,22 @@ class PacketLossDetector:
             for blamed in (self._blame(rows, suspect, every, number) for suspect in suspects)
         )
 
+    def decide(
+        self,
+        suspects: Iterable[LossSuspect],
+        longer: Collection[IntervalObservation],
+        *,
+        without: Collection[int],
+    ) -> tuple[LossSuspect, ...]:
+        """*suspects*, where others explain the loss as well those that more intervals speak for."""
+        again = {one.part: one for one in self.find_lossy(longer, TrafficClass.MAIN, without=without)}
+
+        def better(one: LossSuspect) -> LossSuspect:
+            found = [again[part] for part in (one.part, *one.rivals) if part in again]
+            return max(found, key=lambda each: each.share) if one.rivals and found else one
+
+        return tuple(dict.fromkeys(map(better, suspects)))
+
     @staticmethod
     def _is_mirrored(rows: LossRows, blamed: LossSuspect, every: Observations[Component]) -> bool:
         """Whether the other direction loses too, though too little yet to accuse it."""
@@ -139,8 +159,9 @@ class PacketLossDetector:
         alike = tuple(dict.fromkeys(map(without_plane, ranked[1:])))
         crossing = frozenset(rows.check_of(row) for row in sure[every.sent[sure] > 0].tolist())
         return LossSuspect(
-            without_plane(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used), crossing
-        )
+            without_plane(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used), crossing,
+            tuple(dict.fromkeys(map(without_plane, suspect.rivals))), suspect.share,
+        )  # fmt: skip
 
 
 def find_unacquitted(every: Observations[Component]) -> IntArray:
@@ -307,5 +328,7 @@ def _build_lossy_hypothesis(
         ),
         loss=loss,
         is_solid=_is_steady(observations, core) and (len(group) > 1 or group[0].is_solid),
+        indistinguishable=tuple(dict.fromkeys(part for one in group for part in (*one.alike, *one.rivals))),
         patience=_LOSSY_INTERVALS if is_link else _LOSSY_PATIENCE,
+        certainty=min(one.share for one in group),
     )

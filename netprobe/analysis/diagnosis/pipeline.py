@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 
 from netprobe.analysis.diagnosis.conntrack import find_full_tables
 from netprobe.analysis.diagnosis.context import Claimed, Detection, IntervalContext
@@ -135,7 +135,9 @@ def _detect_failing_services(context: IntervalContext, claimed: Claimed) -> Dete
     excused = find_excused(
         observation, backends, shaky=shaky, troubled=troubled, without_udp=claimed.without_udp
     )
-    failing = find_failing(observation, backends, context.lag, without=claimed.all | excused)
+    failing = find_failing(
+        observation, backends, context.lag, before=context.before, without=claimed.all | excused
+    )
     return Detection(failing, excused=excused)
 
 
@@ -160,16 +162,21 @@ def _detect_partly_failing_services(context: IntervalContext, claimed: Claimed) 
     return Detection(find_partly_failing(context.service_losses, context.index, without=claimed.all))
 
 
+def _has_loss(context: IntervalContext, one: IntervalObservation, done: frozenset[int]) -> bool:
+    """Whether enough checks between agents lost something in an interval."""
+    return len([n for n in one.troubled - done if context.index.checks[n].asked]) >= _LOSSY_CHECKS
+
+
 def _detect_partial_loss(context: IntervalContext, claimed: Claimed) -> Detection:
     observations = (*context.before[-_LOSSY_INTERVALS + 1 :], context.observation)
     done = claimed.all
-    if len(observations) < _LOSSY_INTERVALS or any(
-        len([n for n in one.troubled - done if context.index.checks[n].asked]) < _LOSSY_CHECKS
-        for one in observations
-    ):
+    if len(observations) < _LOSSY_INTERVALS or any(not _has_loss(context, one, done) for one in observations):
         return Detection()
     without = done & context.observation.troubled
     suspects = context.network.find_lossy(observations, TrafficClass.MAIN, without=without)
+    if any(one.rivals for one in suspects):
+        lately = tuple(takewhile(lambda one: _has_loss(context, one, done), reversed(context.before)))
+        suspects = context.network.decide(suspects, (*lately[::-1], context.observation), without=without)
     return Detection(group_lossy(observations, context.index, suspects))
 
 

@@ -19,10 +19,11 @@ from netprobe.analysis.diagnosis.symptom import Answer, Symptom, TablePart
 from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.analysis.state.service_losses import ServiceLosses
 from netprobe.model.arrays import IntArray
-from netprobe.model.component import Component
+from netprobe.model.component import Component, ComponentKind
 from netprobe.model.finding import Evidence
 from netprobe.model.names import NodeId
 from netprobe.model.prose import Prose
+from netprobe.model.traffic import opens_new_flows
 
 _HEALTHY = 0.01
 """The share that a healthy service may lose."""
@@ -62,11 +63,13 @@ def find_partly_failing(
     columns = dict.fromkeys(part_itself(index.checks[number]) for number in suspected.tolist())
     blamed: dict[Component, set[int]] = defaultdict(set)
     for target in columns:
-        asked = [
-            c for c in _checks_of(index, target) if losses.asked[c.number] > 0 and c.number not in without
-        ]
-        for part, numbers in _blame(losses, asked):
-            blamed[part].update(numbers)
+        asked = [c for c in _checks_of(index, target) if losses.asked[c.number] > 0]
+        left = [c for c in asked if c.number not in without]
+        # The rest of what is explained already says nothing of the nodes whose losses are left out.
+        is_rest = any(c.number in without and losses.lost[c.number] > 0 for c in asked)
+        for part, numbers in _blame(losses, left):
+            if not is_rest or part.kind is not ComponentKind.SERVICE_PROXY:
+                blamed[part].update(numbers)
     return tuple(_build(losses, index, part, numbers) for part, numbers in absorb(blamed).items())
 
 
@@ -81,11 +84,12 @@ def _checks_of(index: PlanIndex, part: Component) -> list[CheckFacts]:
 
 def _blame(losses: ServiceLosses, checks: list[CheckFacts]) -> Iterator[tuple[Component, list[int]]]:
     by_node: dict[NodeId, list[CheckFacts]] = defaultdict(list)
-    for check in checks:
+    # One flow stays with one endpoint: it says nothing of a share, and makes nodes look different.
+    for check in [check for check in checks if opens_new_flows(check.check)] or checks:
         by_node[check.source.node_id].append(check)
     groups = {node: _gather(losses, found) for node, found in by_node.items()}
     bad = {node: group for node, group in groups.items() if _is_partly(losses, group)}
-    whole = _gather(losses, checks)
+    whole = _gather(losses, [check for found in by_node.values() for check in found])
     if not bad and not _is_partly(losses, whole):
         return
     if not bad:

@@ -7,13 +7,14 @@ while its endpoints are healthy is looked up in the decision table.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import comb
 
 import numpy as np
 
 from netprobe.analysis.diagnosis.agent_lag import LagTolerance
+from netprobe.analysis.diagnosis.endpoint_chance import is_share_of_all
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Answer, Symptom, TablePart
 from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
@@ -192,9 +193,14 @@ def find_failing(
     backends: ServiceBackends,
     doubt: LagTolerance,
     *,
+    before: Sequence[IntervalObservation] = (),
     without: frozenset[int],
 ) -> tuple[Hypothesis, ...]:
-    """Service proxies, services and DNS servers that fail beside healthy endpoints."""
+    """Service proxies, services and DNS servers that fail beside healthy endpoints.
+
+    What chance explains, because the service loses a share of all its questions, is left to
+    `diagnosis.service_loss`; *before* are the intervals before this one, oldest first.
+    """
     index = backends.index
     dead = frozenset(np.flatnonzero(observation.seen.is_dead & index.served).tolist()) - without
     columns = dict.fromkeys(column_of(index.checks[number]) for number in sorted(dead))
@@ -202,7 +208,9 @@ def find_failing(
     for column in columns:
         checks = [check for check in index.columns[column] if check.number in observation.seen]
         for part, numbers in _blame_column(observation, checks, without=without).items():
-            blamed[part] |= numbers
+            others = _asking_the_same(index, checks[0]) - numbers
+            if numbers and not is_share_of_all((*before, observation), index, numbers, others):
+                blamed[part] |= numbers
     return tuple(
         _build_hypothesis(
             observation, index, part, numbers, patience=_find_patience(backends, doubt, part, numbers)
@@ -236,6 +244,12 @@ def _blame_column(
         return {part: numbers}
     by_node = {check.source.node_id: check for check in checks}
     return {proxy_of(by_node[node]): numbers for node, numbers in dying.items() if numbers}
+
+
+def _asking_the_same(index: PlanIndex, check: CheckFacts) -> frozenset[int]:
+    """Checks of the same service or server, asked from any node in any way."""
+    last = part_itself(check)
+    return index.crossing[last.without_detail() if last.zone else last]
 
 
 def part_itself(check: CheckFacts) -> Component:

@@ -21,6 +21,9 @@ from netprobe.model.arrays import FloatArray, IntArray
 
 _CLOSE = 1e-7
 """Gains nearer than this (relative) are equal; the first component wins, whatever the order of the rows."""
+_NEAR = 4.6
+"""Nats: a rival of a suspect explains at most a hundred times worse."""
+_MOST_GAIN = 50.0
 _SWEEPS = 4
 _MAX_SWAPS = 50
 
@@ -46,10 +49,7 @@ class GreedyLikelihood:
         for _ in range(_MAX_SWAPS):
             if not search.swap_once():
                 break
-        suspects = [
-            Accused(component, -float(np.expm1(-rate)), search.gain_of(component))
-            for component, rate in search.rates.items()
-        ]
+        suspects = [search.weigh(component) for component in search.rates]
         return conclude(observations, suspects, background=search.background)
 
 
@@ -118,13 +118,34 @@ class _Search:
         found = self._find_best(np.array([component]), self.path_rates(without=component))
         return found.gain if found is not None else 0.0
 
+    def weigh(self, component: int) -> Accused:
+        """A suspect beside everything that could stand in its place, the others as they are."""
+        others = [part for part in self.rates if part != component]
+        candidates = self.evidence.candidates
+        candidates = candidates[~np.isin(candidates, others)]
+        _, gains = self._gains(candidates, self.path_rates(without=component))
+        own = gains[candidates == component][0]
+        by_gain = np.argsort(-gains, kind="stable")
+        near = candidates[by_gain[gains[by_gain] >= own - _NEAR]]
+        return Accused(
+            component,
+            -float(np.expm1(-self.rates[component])),
+            float(own),
+            rivals=tuple(near[near != component].tolist()),
+            share=float(1 / np.exp(np.minimum(gains - own, _MOST_GAIN)).sum()),
+        )
+
+    def _gains(self, candidates: IntArray, path_rates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """By candidate its best rate, and what it gains over the healthy bound."""
+        profile = Profile(self.evidence, path_rates, candidates)
+        rate, gain = profile.best()
+        return rate, gain - profile.gain(np.minimum(rate, self.settings.healthy_bound))
+
     def _find_best(self, candidates: IntArray, path_rates: FloatArray) -> Accused | None:
         """The candidate with the highest gain; its *loss* field holds the rate."""
         if not len(candidates):
             return None
-        profile = Profile(self.evidence, path_rates, candidates)
-        rate, gain = profile.best()
-        gain = gain - profile.gain(np.minimum(rate, self.settings.healthy_bound))
+        rate, gain = self._gains(candidates, path_rates)
         top = int(np.flatnonzero(gain >= gain.max() - _CLOSE * (1 + abs(gain.max())))[0])
         return Accused(int(candidates[top]), float(rate[top]), float(gain[top]))
 

@@ -22,6 +22,10 @@ class Suspect(Generic[L]):
     """Rows that lost packets and whose best explanation it is."""
     contradicting: tuple[int, ...]
     """Rows that cross it and lost far less than its loss foretells."""
+    rivals: tuple[L, ...] = ()
+    """Others that explain the rows nearly as well in its place, the best first."""
+    share: float = 1.0
+    """Its weight among all that could stand in its place, 0–1."""
 
 
 @dataclass(frozen=True, slots=True)

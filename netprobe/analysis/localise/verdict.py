@@ -23,6 +23,9 @@ class Accused:
     component: int
     loss: float
     gain: float
+    rivals: tuple[int, ...] = ()
+    share: float = 1.0
+    """See `Suspect`."""
 
 
 def conclude(
@@ -92,6 +95,8 @@ def _suspects(observations: Observations[L], ranked: list[Accused]) -> tuple[Sus
                 gain=suspect.gain,
                 supporting=_numbers(rows[(lost > 0) & best]),
                 contradicting=_numbers(rows[(share == 1) & too_few(sent, lost, suspect.loss)]),
+                rivals=tuple(matrix.components[rival] for rival in suspect.rivals),
+                share=suspect.share,
             )
         )
     return tuple(found)
