@@ -188,7 +188,7 @@ def _loop(at: LabNode) -> ScriptedFault:
 
 
 def _unasked(at: LabNode) -> Iterator[ScriptedFault]:
-    """No check of the plan asks at a node port here, and no answer is counted twice."""
+    """No check of the plan asks at a node port here; each answer of a pod comes twice."""
     rule = 'iifname "eth0" tcp dport 30000-32767 drop'
     hidden = _label((node_in(at.id),))
     yield _chain("node-ports-dropped", at, "prerouting", rule, hidden, priority="raw", is_asked=False)
@@ -198,7 +198,8 @@ def _unasked(at: LabNode) -> Iterator[ScriptedFault]:
         'add rule netdev made c meta protocol ip dup to "pod0"\''
     )
     script = HostScript(at.host, begin, "nft delete table netdev made")
-    yield ScriptedFault("packets-doubled", at.host, (script,), _label((pod_in(at.id),)), is_asked=False)
+    doubled = _label((pod_in(at.id),), cause=Cause.DUPLICATED)
+    yield ScriptedFault("packets-doubled", at.host, (script,), doubled)
 
 
 def _forbidden_to_send(at: LabNode, cluster: ClusterName) -> ScriptedFault:

@@ -132,7 +132,7 @@ class SelectiveWorld:
             TrafficCondition(self.table.attributes[a], self.table.values[a][int(model[a])]) for a in chosen
         )
         rows = frozenset(self.table.row[entries[met]].tolist())
-        if mode is LossMode.HASH and not self.table.is_kept[list(rows)].any():
+        if mode is LossMode.HASH and not (self.table.kept[list(rows)] == 1).any():
             mode = LossMode.RATE  # where each packet opens a flow, a share of the flows is a rate
         return SelectiveFault(
             self.table.components[component], conditions, mode, float(loss.get(what, 1.0)), rows
@@ -152,7 +152,8 @@ class SelectiveWorld:
             passing = np.full(len(rows), _LEAK if with_bursts and is_dead else 1 - fault.loss)
             if fault.mode is LossMode.HASH:
                 dies = rng.random(len(rows)) < fault.loss
-                passing = np.where(self.table.is_kept[rows], ~dies, passing)
+                of_icmp = rng.integers(2)  # whether this hash takes pings for one flow
+                passing = np.where(self.table.kept[rows] > 0.5 * (1 - of_icmp), ~dies, passing)
             survive[rows] *= passing
         sent = np.where(self.is_used, PROBES, 0)
         through = rng.binomial(sent, survive)
@@ -186,6 +187,6 @@ def _with_services(index: PlanIndex, table: CrossingTable[Component]) -> Crossin
     return CrossingTable.of(
         table.attributes,
         crossings(),
-        is_kept=[*table.is_kept.tolist(), *(False for _ in served)],  # each question has a port of its own
+        kept=[*table.kept.tolist(), *(0.0 for _ in served)],  # each question has a port of its own
         check=[*table.check.tolist(), *(check.number for check in served)],
     )

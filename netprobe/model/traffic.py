@@ -11,6 +11,7 @@ from netprobe.model.names import NodeId, Plane
 
 NEW_FLOW = "new"
 KEPT_FLOW = "kept"
+FORWARDED = "forwarded"
 _OUTER = "outer"
 """The plane of a gateway's outer address."""
 
@@ -103,4 +104,4 @@ def describe_packets(check: Check, gateways: Container[NodeId], *, is_answer: bo
 
 
 def _role_of(node: NodeId, plane: str, gateways: Container[NodeId]) -> str:
-    return "gateway" if node in gateways and plane != Plane.POD else "forwarded"
+    return "gateway" if node in gateways and plane != Plane.POD else FORWARDED

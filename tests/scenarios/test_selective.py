@@ -6,10 +6,12 @@ import pytest
 
 from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, tunnel
 from netprobe.model.finding import Cause, Finding
+from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName, NodeId
 from netprobe.model.traffic import TrafficCondition
-from netprobe.simulate.effects import Lose
-from tests.scenarios.player import play_effects
+from netprobe.simulate.effects import Lose, SimulatedFault
+from tests.scenarios.player import at, play_effects
+from tests.scenarios.player import play as play_faults
 
 PROD, STAGING, DEV = (ClusterName(x) for x in ("prod-us-west-1", "staging-eu-central-1", "dev-on-premise"))
 PROD_GATEWAY, DEV_GATEWAY = NodeId.parse(f"{PROD}/gw"), NodeId.parse(f"{DEV}/gw")
@@ -102,3 +104,30 @@ def test_the_sentence_says_what_is_lost_and_what_passes() -> None:
     said = [str(one.text) for one in finding.evidence_for]
     assert any("IPv6 packets across it: " in one for one in said)
     assert any("the rest across it: " in one for one in said)
+
+
+def test_connections_that_a_gateway_forwards_one_way_are_a_class_of_three_conditions() -> None:
+    """A filter on forwarded packets spares what the gateway itself sends."""
+    traffic = (*only("role", "request"), *TCP, *only("source role", "forwarded"))
+    (finding,) = play(Lose(THERE, traffic=traffic))
+    assert finding.cause is Cause.SELECTIVE_DROP
+    assert {THERE, BACK} >= set(finding.components)
+    assert set(traffic) <= set(finding.traffic)
+
+
+def test_half_of_the_flows_that_a_gateway_forwards_are_a_dead_member_and_no_rate() -> None:
+    lost = Lose(THERE, 0.5, traffic=only("source role", "forwarded"), is_hash=True)
+    (finding,) = play(lost, intervals=25)
+    assert (finding.cause, finding.components) == (Cause.MEMBER_DOWN, (THERE,))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_half_of_the_ipv6_packets_of_a_node_are_no_dead_overlay(seed: int) -> None:
+    sender = NodeId.parse(f"{PROD}/w2")
+    fault = SimulatedFault(
+        "half", GroundTruth(Cause.PART_LOSSY, ()), (Lose(node_out(sender), 0.5, traffic=IPV6),)
+    )
+    outcome = play_faults([at(fault, BREAK_S, end_s=40)], seed=seed, intervals=40)
+    causes = {finding.cause for _, finding in outcome.false.values()}
+    assert Cause.PART_LOSSY in causes
+    assert causes <= {Cause.PART_LOSSY, Cause.UNEXPLAINED}

@@ -81,7 +81,7 @@ AGENT_ROWS: tuple[TableRow, ...] = (
         "agent-reports-lost",
         Cause.AGENT_CUT_OFF,
         0.85,
-        "No reports arrive from {where}, though its agent answers others: its way to the bus is broken.",
+        "No reports arrive from {where}, though {detail} others: its way to the bus is broken.",
         Prose(
             "On that node, look at the agent's log and at what lies between it and the bus: name, route, "
             "firewall and TCP port of `--bus`."

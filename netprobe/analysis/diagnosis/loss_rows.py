@@ -60,9 +60,13 @@ class LossRows:
         """Which components each row crosses."""
         return EvidenceMatrix.of_path_sets(ways for check in self.checks for ways in _ways(check))
 
+    def check(self, row: int) -> CheckFacts:
+        """The check a row belongs to."""
+        return self.checks[row // len(LEGS)]
+
     def check_of(self, row: int) -> int:
         """The number of the check a row belongs to."""
-        return self.checks[row // len(LEGS)].number
+        return self.check(row).number
 
     @staticmethod
     def is_one_way(rows: IntArray) -> BoolArray:

@@ -8,7 +8,7 @@ network's parts are not blamed for that. Where the cluster's API is read, `findi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
 from netprobe.analysis.diagnosis.symptom import Note, Symptom, TablePart
@@ -17,7 +17,7 @@ from netprobe.analysis.plan.index import Aspect, CheckFacts, PlanIndex
 from netprobe.model.component import ComponentKind, bus_way, gateway_in, gateway_out, node_in, node_out
 from netprobe.model.component import agent as agent_component
 from netprobe.model.finding import Evidence
-from netprobe.model.names import AgentId, NodeId
+from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.model.prose import Prose
 
 _CUT_OFF_INTERVALS = 6
@@ -105,29 +105,54 @@ def _build_sick_hypothesis(
 def find_cut_off_agents(
     observation: IntervalObservation, index: PlanIndex, answering: frozenset[AgentId]
 ) -> tuple[Hypothesis, ...]:
-    """Agents that sent no report and whose process answers others: their reports are lost on their way."""
+    """Agents that sent no report and whose process answers others: their reports are lost on their way.
+
+    Where no agent of a node or of a cluster reports, it is the way of the node or of the cluster.
+    """
     found = []
-    for agent in sorted(answering):
+    for where, agents in _join(answering, index):
         answered = [
             c.number
+            for agent in agents
             for c in index.to_agent.get(agent, ())
             if _needs_agent(c) and observation.seen.reached[c.number]
         ]
-        text = f"{len(answered)} checks are answered by its process"
+        is_one = len(agents) == 1
+        process = "its process" if is_one else "their processes"
+        text = f"{len(answered)} checks are answered by {process}"
         found.append(
             build_hypothesis(
                 Symptom(ComponentKind.BUS_WAY, note=Note.ANSWERING),
-                (bus_way(agent),),
+                (bus_way(where),),
                 core=answered,
-                explained=(check.number for check in index.from_agent.get(agent, ())),
+                explained=(check.number for agent in agents for check in index.from_agent.get(agent, ())),
+                words={"detail": "its agent answers" if is_one else "its agents answer"},
                 evidence=(
-                    Evidence(Prose("it delivers no reports")),
+                    Evidence(Prose("it delivers no reports" if is_one else "they deliver no reports")),
                     Evidence(Prose(text), index.ids(answered)),
                 ),
                 patience=_CUT_OFF_INTERVALS,
             )
         )
     return tuple(found)
+
+
+def _join(
+    answering: frozenset[AgentId], index: PlanIndex
+) -> Iterator[tuple[AgentId | NodeId | ClusterName, tuple[AgentId, ...]]]:
+    """The agents of whole clusters, then those of whole nodes, then the others, each with its place."""
+    left = set(answering)
+    for cluster in sorted({agent.cluster for agent in answering}):
+        agents = {agent for agent in index.agents if agent.cluster == cluster}
+        if agents <= left and len({agent.node_id for agent in agents}) > 1:
+            yield cluster, tuple(sorted(agents))
+            left -= agents
+    for node in sorted({agent.node_id for agent in left}):
+        agents = set(index.agents_on[node])
+        if agents <= left and len(agents) > 1:
+            yield node, tuple(sorted(agents))
+            left -= agents
+    yield from ((agent, (agent,)) for agent in sorted(left))
 
 
 def _needs_agent(check: CheckFacts) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
 from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF, LossRows, without_plane
+from netprobe.analysis.diagnosis.overlay_twins import find_overlay_twins
 from netprobe.analysis.diagnosis.symptom import (
     Answer,
     Symptom,
@@ -38,6 +39,10 @@ _LOSSY_INTERVALS = 2
 _LOSSY_PATIENCE = 6
 """Intervals that loss outside tunnels must last: busy hosts drop packets now and then."""
 _MIRROR_SHARE = 0.2
+_DOUBTFUL = 0.5
+"""The most that is believed of a lossy part beside an equal one, or against rows that lost too little."""
+_CONTRADICTED, _BY_CHANCE = 2, 0.05
+"""So many rows, and this share of them, may lose too little by chance."""
 _STEADY_SHARE = 0.5
 _LEAST_CHECKS = 4
 _LEAST_LOSS = 0.02
@@ -72,6 +77,8 @@ class LossSuspect:
     """Other parts that explain the loss nearly as well."""
     share: float = 1.0
     """Its weight among them, 0–1."""
+    is_contradicted: bool = False
+    """Whether more rows that cross it lost too little than chance explains."""
 
 
 class PacketLossDetector:
@@ -113,8 +120,18 @@ class PacketLossDetector:
         near, number = every.around(candidates)
         suspects = _LOSSY.localise(near).suspects
         return tuple(
-            replace(blamed, is_solid=not self._is_mirrored(rows, blamed, every))
-            for blamed in (self._blame(rows, suspect, every, number) for suspect in suspects)
+            self._beside_twins(rows, self._blame(rows, suspect, every, number), every) for suspect in suspects
+        )
+
+    def _beside_twins(
+        self, rows: LossRows, blamed: LossSuspect, every: Observations[Component]
+    ) -> LossSuspect:
+        twins = find_overlay_twins(rows, blamed.part, every)
+        return replace(
+            blamed,
+            is_solid=not self._is_mirrored(rows, blamed, every),
+            rivals=tuple(dict.fromkeys((*blamed.rivals, *twins))),
+            share=min(blamed.share, _DOUBTFUL) if twins or blamed.is_contradicted else blamed.share,
         )
 
     def decide(
@@ -161,6 +178,7 @@ class PacketLossDetector:
         return LossSuspect(
             without_plane(ranked[0]), alike, checks, suspect.loss, dead >= 0.9 * len(used), crossing,
             tuple(dict.fromkeys(map(without_plane, suspect.rivals))), suspect.share,
+            len(suspect.contradicting) > _CONTRADICTED + _BY_CHANCE * len(used),
         )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from netprobe.analysis.diagnosis.dead_parts import group_dead
 from netprobe.analysis.diagnosis.duplicates import find_duplicating
 from netprobe.analysis.diagnosis.hypothesis import Explanation, Hypothesis
 from netprobe.analysis.diagnosis.latency import find_slow
+from netprobe.analysis.diagnosis.loss_chance import is_share_of_packets
+from netprobe.analysis.diagnosis.loss_rows import TRAFFIC_OF
 from netprobe.analysis.diagnosis.nodes import find_cut_off_agents, find_dead_nodes, find_sick_agents
 from netprobe.analysis.diagnosis.packet_loss import PacketLossDetector, group_lossy
 from netprobe.analysis.diagnosis.peer_identity import find_source_nat, find_wrong_peers
@@ -110,20 +112,34 @@ def _detect_dead_parts(context: IntervalContext, claimed: Claimed) -> Detection:
         if traffic is TrafficClass.V6:
             claimed = claimed.explaining(found)
         suspects = context.network.find_dead(context.observation, traffic, without=claimed.all)
-        found += group_dead(
+        dead = group_dead(
             context.observation, context.index, suspects, traffic=traffic, outer=context.find_outer
         )
+        found += [one for one in dead if not _is_by_chance(context, one, traffic, claimed)]
     return Detection(tuple(found))
+
+
+def _is_by_chance(context: IntervalContext, one: Hypothesis, traffic: TrafficClass, claimed: Claimed) -> bool:
+    """Whether the same traffic of the same nodes loses a share that explains what looks dead."""
+    index = context.index
+    checks = [index.checks[number] for number in one.core]
+    ends = {check.source.node_id for check in checks} | {c.asked.node_id for c in checks if c.asked}
+    others = {
+        number
+        for node in ends
+        for number in index.at_node.get(node, ())
+        if TRAFFIC_OF.get(index.checks[number].aspect) is traffic
+    }
+    rest = others - one.core - one.explained - claimed.all
+    return is_share_of_packets((*context.before, context.observation), one.core, rest)
 
 
 def _detect_selective_loss(context: IntervalContext, claimed: Claimed) -> Detection:
     """Before whole parts: what a class of traffic explains would be read as many broken ports."""
-    if not context.before:
-        return Detection()
-    before, strained = context.before[-1], context.observation.strained
+    strained = context.observation.strained
     shaky = {n for agent in strained for n in context.index.answered_by.get(agent, ())}
     shaky |= {c.number for agent in strained for c in context.index.from_agent.get(agent, ())}
-    found = context.selective.find(before, context.observation, without=claimed.all | shaky)
+    found = context.selective.find(context.before, context.observation, without=claimed.all | shaky)
     return Detection(found, without_udp=frozenset(chain.from_iterable(map(find_nodes_without_udp, found))))
 
 

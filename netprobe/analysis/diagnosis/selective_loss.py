@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 
@@ -103,20 +104,30 @@ class SelectiveLossDetector:
         return SelectiveLocaliser(self.rows.table)
 
     def find(
-        self, before: IntervalObservation, observation: IntervalObservation, *, without: Collection[int]
+        self,
+        before: Sequence[IntervalObservation],
+        observation: IntervalObservation,
+        *,
+        without: Collection[int],
     ) -> tuple[Hypothesis, ...]:
         """Classes of traffic that a part lost in this interval, except by the checks *without*.
 
-        Only where checks were dead in the interval *before*, too: a burst hits others each time.
+        Only where checks were dead in the last interval *before*, too: a burst hits others each time. What
+        looks like a mixture is judged over all of these intervals, as a share of packets looks so in each.
         """
         left_out = frozenset(without) | self._scattered
-        dead = (observation.troubled & before.troubled) - left_out
-        if sum(_is_dead(before, n) and _is_dead(observation, n) for n in dead) < LEAST_CHECKS:
+        if not before or _count_dead(before[-1], observation, left_out) < LEAST_CHECKS:
             return ()
         sent, lost = self.rows.count((observation,), without=left_out)
         if self._do_whole_parts_explain(sent, lost):
             return ()
         found = self.localiser.localise(sent, lost)
+        if any(one.mode in MIXTURES for one in found):
+            lately = takewhile(
+                lambda one: _count_dead(one, observation, left_out) >= LEAST_CHECKS, reversed(before)
+            )
+            sent, lost = self.rows.count((*lately, observation), without=left_out)
+            found = self.localiser.localise(sent, lost)
         suspects = [self._name_best(one, observation, lost) for one in found if self._is_selective(one, lost)]
         groups: dict[tuple[object, ...], list[SelectiveSuspect[Component]]] = {}
         for one in suspects:
@@ -145,13 +156,17 @@ class SelectiveLossDetector:
     ) -> SelectiveSuspect[Component]:
         """The same rows under the name that a person looks at first.
 
-        A part of the host that says that it rejects the packets, else few conditions, and a port's rule last.
+        A part of the host that says that it rejects the packets, else few conditions; last a port's rule, and
+        an overlay, where only a node sees what is inside its packets.
         """
         failing = {int(self.rows.table.check[row]) for row in one.rows if lost[row]}
         told = find_rejections(observation, failing)
         hosts = {self.index.node_at.get(each.sender) for each in told if meaning_of(each) in _SAID_BY_FILTER}
         names = [(one.component, one.conditions), *one.alike]
-        best = min(names, key=lambda name: (_distance(name[0], hosts), _is_rule(name[0]), len(name[1])))
+        best = min(
+            names,
+            key=lambda name: (_distance(name[0], hosts), _is_rule(name[0]), _is_wrapped(*name), len(name[1])),
+        )
         others = tuple(name for name in names if name != best)
         return replace(one, component=best[0], conditions=self._widen(*best), alike=others)
 
@@ -328,6 +343,17 @@ def _distance(part: Component, hosts: Collection[NodeId | None]) -> int:
 
 def _is_rule(part: Component) -> bool:
     return part.kind is ComponentKind.FIREWALL_RULE
+
+
+def _is_wrapped(part: Component, conditions: Sequence[TrafficCondition]) -> bool:
+    """Whether the packets of this class look like any others to what carries the overlay."""
+    return part.kind is ComponentKind.OVERLAY and not part.detail and bool(conditions)
+
+
+def _count_dead(before: IntervalObservation, now: IntervalObservation, without: frozenset[int]) -> int:
+    """How many checks lost everything in both intervals."""
+    both = (now.troubled & before.troubled) - without
+    return sum(_is_dead(before, number) and _is_dead(now, number) for number in both)
 
 
 def _is_dead(observation: IntervalObservation, number: int) -> bool:

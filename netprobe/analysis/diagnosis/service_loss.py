@@ -30,6 +30,8 @@ _HEALTHY = 0.01
 _CHANCE = 1e-5
 _ALIKE = 1e-3
 """A node that lost less than the others, with a smaller chance than this, is acquitted."""
+_LITTLE = 0.25
+"""What lost more than this part of the others' share is not acquitted."""
 _MOST = 0.9
 """Beyond this share it fails as a whole."""
 _ONSETS = 2.0
@@ -69,8 +71,26 @@ def find_partly_failing(
         is_rest = any(c.number in without and losses.lost[c.number] > 0 for c in asked)
         for part, numbers in _blame(losses, left):
             if not is_rest or part.kind is not ComponentKind.SERVICE_PROXY:
-                blamed[part].update(numbers)
+                blamed[_zone_or_server(losses, index, part, numbers)].update(numbers)
     return tuple(_build(losses, index, part, numbers) for part, numbers in absorb(blamed).items())
+
+
+def _zone_or_server(
+    losses: ServiceLosses, index: PlanIndex, part: Component, numbers: list[int]
+) -> Component:
+    """*part*, or the server where its other names are lost as well."""
+    if not part.zone:
+        return part
+    server = part.without_detail()
+    others = [c for c in map(index.checks.__getitem__, index.crossing[server]) if part_itself(c) != part]
+    rest = _gather(losses, [check for check in others if losses.asked[check.number] > 0])
+    rate = _gather(losses, [index.checks[number] for number in numbers]).share
+    return part if not rest.asked or _is_acquitted(rest, rate) else server
+
+
+def _is_acquitted(group: _QuestionGroup, rate: float) -> bool:
+    """Whether a group lost so little that what others lose at *rate* is not its trouble."""
+    return group.share <= _LITTLE * rate and _chance_of_fewer(group, rate) <= _ALIKE
 
 
 def _checks_of(index: PlanIndex, part: Component) -> list[CheckFacts]:
@@ -97,7 +117,7 @@ def _blame(losses: ServiceLosses, checks: list[CheckFacts]) -> Iterator[tuple[Co
         return
     rate = sum(group.lost for group in bad.values()) / sum(group.asked for group in bad.values())
     others = [group for node, group in groups.items() if node not in bad]
-    is_acquitted = any(_chance_of_fewer(group, rate) <= _ALIKE for group in others)
+    is_acquitted = any(_is_acquitted(group, rate) for group in others)
     if len(bad) > 1 and not is_acquitted:
         yield part_itself(checks[0]), whole.numbers.tolist()
     elif is_acquitted or not others:

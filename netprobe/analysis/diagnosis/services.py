@@ -14,8 +14,8 @@ from math import comb
 import numpy as np
 
 from netprobe.analysis.diagnosis.agent_lag import LagTolerance
-from netprobe.analysis.diagnosis.endpoint_chance import is_share_of_all
 from netprobe.analysis.diagnosis.hypothesis import Hypothesis, build_hypothesis
+from netprobe.analysis.diagnosis.loss_chance import is_share_of_all
 from netprobe.analysis.diagnosis.symptom import Answer, Symptom, TablePart
 from netprobe.analysis.intervals.observation import CheckObservation, IntervalObservation
 from netprobe.analysis.plan.index import (
@@ -208,7 +208,7 @@ def find_failing(
     for column in columns:
         checks = [check for check in index.columns[column] if check.number in observation.seen]
         for part, numbers in _blame_column(observation, checks, without=without).items():
-            others = _asking_the_same(index, checks[0]) - numbers
+            others = _find_others(index, checks[0], numbers)
             if numbers and not is_share_of_all((*before, observation), index, numbers, others):
                 blamed[part] |= numbers
     return tuple(
@@ -246,10 +246,13 @@ def _blame_column(
     return {proxy_of(by_node[node]): numbers for node, numbers in dying.items() if numbers}
 
 
-def _asking_the_same(index: PlanIndex, check: CheckFacts) -> frozenset[int]:
-    """Checks of the same service or server, asked from any node in any way."""
+def _find_others(index: PlanIndex, check: CheckFacts, dead: frozenset[int] | set[int]) -> frozenset[int]:
+    """Checks of the same service or server from the nodes that no check of *dead* is from, else from all."""
     last = part_itself(check)
-    return index.crossing[last.without_detail() if last.zone else last]
+    same = index.crossing[last.without_detail() if last.zone else last] - dead
+    nodes = {index.checks[number].source.node_id for number in dead}
+    elsewhere = frozenset(number for number in same if index.checks[number].source.node_id not in nodes)
+    return elsewhere or same
 
 
 def part_itself(check: CheckFacts) -> Component:

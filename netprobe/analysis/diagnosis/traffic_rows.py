@@ -25,7 +25,7 @@ class TrafficRows(LossRows):
         self.table: CrossingTable[Component] = CrossingTable.of(
             tuple(Attribute),
             self._crossings(index.gateways),
-            is_kept=[not opens_new_flows(check.check) for check in self.checks for _ in LEGS],
+            kept=[_kept(check) for check in self.checks for _ in LEGS],
             check=[check.number for check in self.checks for _ in LEGS],
         )
 
@@ -44,6 +44,13 @@ class TrafficRows(LossRows):
                     crossed = dict.fromkeys(back, again) | crossed
                 for part, values in crossed.items():
                     yield Crossing(row, part, values)
+
+
+def _kept(check: CheckFacts) -> float:
+    """How likely a hash takes its packets for one flow; of ICMP it takes addresses only, or more."""
+    if check.check.probe.kind == "icmp":
+        return 0.5
+    return 0.0 if opens_new_flows(check.check) else 1.0
 
 
 def _surely_crossed(

@@ -167,18 +167,18 @@ class MissingAgents:
 
     def _is_folded(self, finding: Finding, found: tuple[Finding, ...]) -> bool:
         """Whether lost reports follow from what packets blame at the agent's own node."""
-        agent = finding.components[0].agent
-        if finding.cause is not Cause.AGENT_CUT_OFF or agent is None:
+        node = finding.components[0].node
+        if finding.cause is not Cause.AGENT_CUT_OFF or node is None:
             return False
         parts = (part for one in found if one.cause not in _PASSING for part in one.components)
-        return any(part.kind is not ComponentKind.BUS_WAY and part.node == agent.node_id for part in parts)
+        return any(part.kind is not ComponentKind.BUS_WAY and part.node == node for part in parts)
 
     def _is_known_better(self, finding: Finding, outdone: Collection[AgentId]) -> bool:
         """Whether the cluster's API tells more of an agent than packets do."""
-        agent = finding.components[0].agent
-        if finding.cause is Cause.AGENT_CUT_OFF and agent is not None:
-            return any(pod.agent.cluster == agent.cluster for pod in self._expected.pods)
-        return finding.cause is Cause.AGENT_SICK and agent in outdone
+        part = finding.components[0]
+        if finding.cause is Cause.AGENT_CUT_OFF:
+            return any(pod.agent.cluster == part.cluster for pod in self._expected.pods)
+        return finding.cause is Cause.AGENT_SICK and part.agent in outdone
 
     def merge_past(self, past: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """*past*, and what has ended here, newest first."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from netprobe.analysis.localise.evidence import L
 from netprobe.errors import MisuseError
-from netprobe.model.arrays import BoolArray, IntArray
+from netprobe.model.arrays import BoolArray, FloatArray, IntArray
 from netprobe.model.traffic import TrafficCondition
 
 
@@ -42,8 +42,8 @@ class CrossingTable(Generic[L]):
     component: IntArray
     codes: IntArray
     start: IntArray
-    is_kept: BoolArray
-    """By row: whether all its packets are one flow (one source port)."""
+    kept: FloatArray
+    """By row: how likely a hash takes its packets for one flow, 0–1; 0 where each has a port of its own."""
     check: IntArray
     """By row: the number of the check it belongs to."""
 
@@ -53,7 +53,7 @@ class CrossingTable(Generic[L]):
         attributes: Sequence[str],
         crossings: Iterable[Crossing[L]],
         *,
-        is_kept: Sequence[bool],
+        kept: Sequence[float],
         check: Sequence[int],
     ) -> CrossingTable[L]:
         """Number components and values in the order in which they appear."""
@@ -84,7 +84,7 @@ class CrossingTable(Generic[L]):
             component=component[order],
             codes=codes[np.array(kinds, np.int64)[order]],
             start=np.searchsorted(component[order], np.arange(len(number_of) + 1)).astype(np.int64),
-            is_kept=np.array(is_kept, np.bool_),
+            kept=np.array(kept, np.float64),
             check=np.array(check, np.int64),
         )
 

@@ -128,10 +128,11 @@ class Gains:
 
 
 def tabulate(
-    sent: IntArray, lost: IntArray, base: FloatArray, is_kept: BoolArray, *, burst: float = 0.0
+    sent: IntArray, lost: IntArray, base: FloatArray, kept: FloatArray, *, burst: float = 0.0
 ) -> Gains:
-    """The gains over *base*, the rate that explains each row already; *is_kept*: the row is one flow.
+    """The gains over *base*, the rate that explains each row already.
 
+    *kept*: by row, how likely a hash takes its packets for one flow, 0–1;
     *burst* is the probability that a row has a burst of its own.
     """
     table = np.zeros((len(sent), _SPLIT.stop))
@@ -145,8 +146,10 @@ def tabulate(
     table[:, : _RATE.stop] = score[:, 1 : 3 + len(RATES)]
     dead, measured = score[:, 1], sent > 0
     table[:, _SPLIT] = np.logaddexp(np.log(SHARES) + dead[:, None], np.log1p(-SHARES)) * measured[:, None]
-    table[:, _HASH] = np.where(is_kept[:, None], table[:, _SPLIT], score[:, 3 + len(RATES) :])
-    return Gains.of(table, lost > 0, is_kept)
+    with np.errstate(divide="ignore"):  # what surely is, or is not, one flow
+        one, each = np.log(kept)[:, None], np.log1p(-kept)[:, None]
+    table[:, _HASH] = np.logaddexp(one + table[:, _SPLIT], each + score[:, 3 + len(RATES) :])
+    return Gains.of(table, lost > 0, kept == 1)
 
 
 def refine_rate(sent: IntArray, lost: IntArray, base: FloatArray, rate: float) -> float:

@@ -206,8 +206,8 @@ class SelectiveSearch(Generic[L]):
         return base, self.unexplained.with_rows(touched, self._tabulate(touched, base))
 
     def _tabulate(self, rows: IntArray, base: FloatArray) -> Gains:
-        is_kept = self.table.is_kept[rows]
-        return tabulate(self.sent[rows], self.lost[rows], base[rows], is_kept, burst=self.burst)
+        kept = self.table.kept[rows]
+        return tabulate(self.sent[rows], self.lost[rows], base[rows], kept, burst=self.burst)
 
     def find_suspects(
         self, accepted: Sequence[Accepted], base: FloatArray, gains: Gains
@@ -276,7 +276,8 @@ class SelectiveSearch(Generic[L]):
         added = np.full(len(rows), size)
         if candidate.mode in MIXTURES:
             is_dead = self.lost[rows] >= _DEAD_SHARE * self.sent[rows]
-            is_flow = self.table.is_kept[rows] | (candidate.mode is LossMode.SPLIT)
+            kept, is_all_or_none = self.table.kept[rows], is_dead | (self.lost[rows] == 0)
+            is_flow = (kept == 1) | ((kept > 0) & is_all_or_none) | (candidate.mode is LossMode.SPLIT)
             added = np.where(is_flow, np.where(is_dead, MAX_RATE, 0.0), -np.log1p(-size))
         return Accepted(
             candidate.component, candidate.first, candidate.second, candidate.mode, size, rows, added

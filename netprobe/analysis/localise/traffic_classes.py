@@ -1,14 +1,17 @@
 """The classes of traffic that the measured rows tell apart at one component.
 
 A class is a conjunction of at most two conditions. Only single conditions are kept; two are joined where
-both could explain enough (`class_scores`). Conditions that the same rows meet are one, under its cheapest
-name. The price of a name is minus the logarithm of how likely it is before anything is measured, in nats: to
-choose among many attributes and values must be paid for by what it explains (the penalty for the number of
-descriptions tried in Proença et al., Data Mining and Knowledge Discovery 2022, there for subgroup lists).
+both could explain enough (`class_scores`). What a gateway forwards of one protocol counts as one condition,
+because its filter on forwarded packets asks for nothing else: with another one it makes a class of three.
+Conditions that the same rows meet are one, under its cheapest name. The price of a name is minus the
+logarithm of how likely it is before anything is measured, in nats: to choose among many attributes and values
+must be paid for by what it explains (the penalty for the number of descriptions tried in Proença et al., Data
+Mining and Knowledge Discovery 2022, there for subgroup lists).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +19,7 @@ import numpy as np
 from netprobe.analysis.localise.crossings import CrossingTable
 from netprobe.analysis.localise.evidence import L
 from netprobe.model.arrays import BoolArray, FloatArray, IntArray
-from netprobe.model.traffic import Attribute, TrafficCondition
+from netprobe.model.traffic import FORWARDED, Attribute, TrafficCondition
 
 _EACH = 0.7
 """Price of one more condition, and of ≠ instead of =: about ln 2."""
@@ -75,21 +78,34 @@ def find_classes(
     masks = np.concatenate(
         (np.ones((1, len(rows)), np.bool_), is_equal[:, None] == (codes[:, column] == code).T)
     )
-    prices = np.concatenate(([0.0], price))
-    kept = _find_cheapest(masks, prices, name[rows])
-    conditions = [
+    single = [
         TrafficCondition(table.attributes[a], table.values[a][v], bool(e))
-        for a, v, e in zip(column[kept[1:] - 1], code[kept[1:] - 1], is_equal[kept[1:] - 1], strict=True)
+        for a, v, e in zip(column, code, is_equal, strict=True)
     ]
+    pairs = _find_forwarded(single)
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T + 1
+    prices = np.concatenate(([0.0], price))
+    masks = np.concatenate((masks, masks[first] & masks[second]))
+    prices = np.concatenate((prices, prices[first] + prices[second]))
+    column = np.concatenate(([-1], column, column[first - 1]))
+    named = [(), *((one,) for one in single), *((single[a], single[b]) for a, b in pairs)]
+    kept = _find_cheapest(masks, prices, name[rows])
     return TrafficClasses(
         rows=rows,
         masks=masks[kept],
         weights=masks[kept].astype(np.float64),
         price=prices[kept],
-        column=np.concatenate(([-1], column))[kept],
-        conditions=((), *((one,) for one in conditions))[: len(kept)],
+        column=column[kept],
+        conditions=tuple(named[place] for place in kept.tolist()),
         name=name[rows],
     )
+
+
+def _find_forwarded(single: Sequence[TrafficCondition]) -> list[tuple[int, int]]:
+    """The places of a protocol and of what a gateway forwards for others, for each protocol."""
+    forwarded = [n for n, one in enumerate(single) if one.is_equal and one.attribute == Attribute.SOURCE_ROLE]
+    protocols = [n for n, one in enumerate(single) if one.is_equal and one.attribute == Attribute.PROTOCOL]
+    return [(n, m) for n in protocols for m in forwarded if single[m].value == FORWARDED]
 
 
 def _find_cheapest(masks: BoolArray, prices: FloatArray, name: IntArray) -> IntArray:

@@ -22,6 +22,7 @@ from typing import TypeAlias
 import networkx as nx
 
 from netprobe.analysis.queries.blast_radius import BlastRadius, find_blast_radius
+from netprobe.analysis.queries.unasked import find_unasked
 from netprobe.model.finding import Evidence, Finding
 from netprobe.model.fleet import ClassGap
 from netprobe.model.names import Plane
@@ -235,6 +236,7 @@ def _coverage(snapshot: Snapshot) -> Document:
             }
             for one in coverage.traffic
         ],
+        "unasked": [one.value for one in find_unasked(snapshot.inventory, snapshot.checks)],
         "traffic_gaps": [_gap(one) for one in coverage.traffic_gaps],
         "splitting": [
             {"source": str(each.source), "target": str(each.target), "bits": each.bits}

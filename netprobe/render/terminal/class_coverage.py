@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netprobe.analysis.diagnosis.traffic_text import describe_traffic
+from netprobe.analysis.queries.unasked import Question
 from netprobe.model.component import ComponentKind
 from netprobe.model.fleet import ClassCoverage, ClassGap, GapReason
 from netprobe.render.labels import count, percent
@@ -36,6 +37,19 @@ def class_table(traffic: Iterable[ClassCoverage]) -> RenderableType:
         shares = (sums[name] / max(1, sums["classes"]) for name in ("asked", "named", "located", "told"))
         table.add_row(group, f"{sums['classes']:,}", *map(percent, shares))
     return Group(Text("Classes of traffic told apart", style="bold"), table)
+
+
+_ASKED_BY = {
+    Question.DSCP: ("packets with a DSCP mark", "netprobe check SOURCE TARGET --option dscp=18"),
+    Question.FRAGMENTS: ("packets in fragments", "netprobe check SOURCE TARGET --option fragments=yes"),
+    Question.DATA: ("data between clusters", "netprobe check SOURCE TARGET --probe http"),
+    Question.NODE_PORT: ("services at node ports", "an inventory that lists them (docs/formats.md)"),
+}
+
+
+def describe_unasked(questions: Iterable[Question]) -> list[str]:
+    """One line per kind of question that is not asked, and what asks it."""
+    return [f"{what}: {how}" for what, how in (_ASKED_BY[question] for question in questions)]
 
 
 def describe_gaps(gaps: Iterable[ClassGap]) -> list[str]:

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from netprobe.analysis.queries.unasked import find_unasked
 from netprobe.model.capability import Capability
 from netprobe.model.component import Component
 from netprobe.model.finding import Evidence, Finding
@@ -33,7 +34,7 @@ from netprobe.render.labels import (
     unmeasured,
     verdict,
 )
-from netprobe.render.terminal.class_coverage import class_table, describe_gaps
+from netprobe.render.terminal.class_coverage import class_table, describe_gaps, describe_unasked
 from netprobe.render.terminal.console import TextConsole
 
 MANY_NODES = 40
@@ -334,6 +335,32 @@ def _agent_remarks(status: AgentStatus) -> str:
 def coverage_table(snapshot: Snapshot) -> RenderableType:
     """Components that the checks cross, those they miss, and those they cannot tell apart."""
     coverage = snapshot.coverage
+    blocks: list[RenderableType] = [_coverage_facts(snapshot)]
+    if coverage.uncovered:
+        blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))
+    if coverage.unjoined:
+        pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
+        blocks.append(_named_list("Not connected by links or transit clusters, so not checked", pairs))
+    if coverage.zones_uncrossed:
+        pairs = [f"{one} → {other}" for one, other in coverage.zones_uncrossed]
+        blocks.append(_named_list("Zone pairs that no check of this epoch crosses", pairs))
+    if coverage.classes:
+        lines = [" = ".join(str(part) for part in group) for group in coverage.classes]
+        blocks.append(_named_list("Cannot be told apart", lines))
+    if coverage.traffic:
+        blocks.append(class_table(coverage.traffic))
+    if coverage.traffic_gaps:
+        blocks.append(_named_list("Classes not told apart", describe_gaps(coverage.traffic_gaps)))
+    if snapshot.checks and (unasked := find_unasked(snapshot.inventory, snapshot.checks)):
+        blocks.append(_named_list("No check asks, so no finding can say", describe_unasked(unasked)))
+    if coverage.splitting:
+        lines = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
+        blocks.append(_named_list("Further checks that would tell them apart, most useful first", lines))
+    return headed(snapshot, *blocks)
+
+
+def _coverage_facts(snapshot: Snapshot) -> RenderableType:
+    coverage = snapshot.coverage
     facts = Table.grid(padding=(0, 2))
     facts.add_column(justify="right")
     facts.add_column()
@@ -351,26 +378,7 @@ def coverage_table(snapshot: Snapshot) -> RenderableType:
         facts.add_row(f"{crossed:,}", f"of {coverage.zone_pairs:,} zone pairs within a cluster are crossed")
     if coverage.left_out:
         facts.add_row(f"{coverage.left_out:,}", "variants of checks left out by the budgets in this epoch")
-    blocks: list[RenderableType] = [facts]
-    if coverage.uncovered:
-        blocks.append(_named_list("No check crosses", [(str(part)) for part in coverage.uncovered]))
-    if coverage.unjoined:
-        pairs = [f"{one} – {other}" for one, other in coverage.unjoined]
-        blocks.append(_named_list("Not connected by links or transit clusters, so not checked", pairs))
-    if coverage.zones_uncrossed:
-        pairs = [f"{one} → {other}" for one, other in coverage.zones_uncrossed]
-        blocks.append(_named_list("Zone pairs that no check of this epoch crosses", pairs))
-    if coverage.classes:
-        lines = [" = ".join(str(part) for part in group) for group in coverage.classes]
-        blocks.append(_named_list("Cannot be told apart", lines))
-    if coverage.traffic:
-        blocks.append(class_table(coverage.traffic))
-    if coverage.traffic_gaps:
-        blocks.append(_named_list("Classes not told apart", describe_gaps(coverage.traffic_gaps)))
-    if coverage.splitting:
-        lines = [f"{each.source} → {each.target}  {each.bits:.2f} bits" for each in coverage.splitting]
-        blocks.append(_named_list("Further checks that would tell them apart, most useful first", lines))
-    return headed(snapshot, *blocks)
+    return facts
 
 
 def _share(number: int, total: int) -> str:

@@ -18,7 +18,7 @@ VALUES = [(a, b, c) for a in "xyz" for b in "12" for c in "no"]
 TABLE = CrossingTable.of(
     ("letter", "number", "word"),
     [Crossing(row, "part", values) for row, values in enumerate(VALUES)],
-    is_kept=[True] * len(VALUES),
+    kept=[1.0] * len(VALUES),
     check=list(range(len(VALUES))),
 )
 SENT = np.full(len(VALUES), 20)
@@ -29,7 +29,7 @@ PRICE = 2.0
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 20), min_size=len(VALUES), max_size=len(VALUES)))
 def test_the_best_class_is_that_of_naive_search(losses: list[int]) -> None:
-    gains = tabulate(SENT, np.array(losses), np.full(len(VALUES), 1e-3), TABLE.is_kept)
+    gains = tabulate(SENT, np.array(losses), np.full(len(VALUES), 1e-3), TABLE.kept)
     scores = score_classes(CLASSES, gains, price=PRICE, least=NEVER, behind=0.0)
     places = range(len(CLASSES.price))
     pairs = [(one, ALL) for one in places]
@@ -44,7 +44,7 @@ def test_the_best_class_is_that_of_naive_search(losses: list[int]) -> None:
 
 def test_a_share_of_flows_is_a_rate_where_each_packet_opens_one() -> None:
     lost = np.full(len(VALUES), 5)
-    is_new = np.zeros(len(VALUES), np.bool_)
+    is_new = np.zeros(len(VALUES))
     gains = tabulate(SENT, lost, np.full(len(VALUES), 1e-3), is_new)
     scores = score_classes(CLASSES, gains, price=PRICE, least=0.0, behind=0.0)
     assert scores.net[MODES.index(LossMode.HASH)].max() == NEVER

@@ -45,7 +45,7 @@ def table() -> CrossingTable[str]:
         parts = (f"out {here}{node}", f"gateway {here}", f"tunnel {here}{there}", f"in {there}{node}")
         crossings += [Crossing(number, part, values) for part in parts]
     kept = [protocol != "tcp" for *_, protocol, _ in rows()]
-    return CrossingTable.of(ATTRIBUTES, crossings, is_kept=kept, check=list(range(len(kept))))
+    return CrossingTable.of(ATTRIBUTES, crossings, kept=kept, check=list(range(len(kept))))
 
 
 TABLE = table()
@@ -170,14 +170,14 @@ SMALL = CrossingTable.of(
         for number, (way, protocol, family) in enumerate(SMALL_ROWS)
         for part in (way, "both")
     ],
-    is_kept=[True] * len(SMALL_ROWS),
+    kept=[1.0] * len(SMALL_ROWS),
     check=list(range(len(SMALL_ROWS))),
 )
 
 
 def naive_best(sent: IntArray, lost: IntArray) -> float:
     """The most that one dead class of one part gains: every class, no price of names, no bound."""
-    gains = tabulate(sent, lost, np.full(SMALL.rows, 2e-4), SMALL.is_kept)
+    gains = tabulate(sent, lost, np.full(SMALL.rows, 2e-4), SMALL.kept)
     best = -np.inf
     for component in range(len(SMALL.components)):
         rows_here = SMALL.row[SMALL.at(component)]
@@ -206,7 +206,7 @@ def test_a_dead_class_explains_what_naive_search_finds(data: st.DataObject) -> N
     sent = np.full(len(SMALL_ROWS), SENT)
     lost = np.array([SENT if row in hit else 0 for row in range(len(SMALL_ROWS))])
     found = SelectiveLocaliser(SMALL).localise(sent, lost)
-    gains = tabulate(sent, lost, np.full(SMALL.rows, 2e-4), SMALL.is_kept)
+    gains = tabulate(sent, lost, np.full(SMALL.rows, 2e-4), SMALL.kept)
     explained = sum(float(gains.dead[list(one.rows)].sum()) for one in found)
     assert {row for one in found for row in one.rows} == hit
     assert explained == pytest.approx(naive_best(sent, lost))
@@ -216,7 +216,7 @@ def test_what_is_dead_cannot_be_explained_twice() -> None:
     sent = np.full(len(rows()), 20_000)
     lost = np.array([20_000 if row[:2] == ("a", "b") and row[3] == "tcp" else 0 for row in rows()])
     assert len(suspects(sent, lost)) == 1
-    assert tabulate(sent, lost, np.full(len(sent), MAX_RATE), TABLE.is_kept).dead.max() <= 0
+    assert tabulate(sent, lost, np.full(len(sent), MAX_RATE), TABLE.kept).dead.max() <= 0
 
 
 def test_a_rate_of_many_packets_leaves_no_second_one_beside_it() -> None:

@@ -13,7 +13,7 @@ ROWS = [("udp", "IPv4"), ("udp", "IPv6"), ("tcp", "IPv4"), ("icmp", "IPv4")]
 TABLE = CrossingTable.of(
     ("protocol", "family"),
     [Crossing(number, "part", values) for number, values in enumerate(ROWS)],
-    is_kept=[True] * len(ROWS),
+    kept=[1.0] * len(ROWS),
     check=list(range(len(ROWS))),
 )
 NAME = np.array([1, 10, 100, 1000])
@@ -60,3 +60,23 @@ def test_an_attribute_that_does_not_vary_names_nothing() -> None:
 
 def test_a_part_that_nothing_measured_has_no_class() -> None:
     assert not len(classes(np.zeros(len(ROWS), np.bool_)).masks)
+
+
+def test_what_a_gateway_forwards_of_one_protocol_is_joined_with_a_third_condition() -> None:
+    rows = [
+        (p, r, f) for p in ("udp", "tcp") for r in ("forwarded", "gateway") for f in ("request", "answer")
+    ]
+    table = CrossingTable.of(
+        ("protocol", "source role", "role"),
+        [Crossing(number, "part", values) for number, values in enumerate(rows)],
+        kept=[1.0] * len(rows),
+        check=list(range(len(rows))),
+    )
+    found = find_classes(table, 0, np.ones(len(rows), np.bool_), 10 ** np.arange(len(rows)))
+    forwarded = (TrafficCondition("protocol", "tcp"), TrafficCondition("source role", "forwarded"))
+    place = found.conditions.index(forwarded)
+    asked = found.conditions.index((TrafficCondition("role", "request"),))
+    (row,) = found.rows[found.mask_of(place, asked)].tolist()
+    assert rows[row] == ("tcp", "forwarded", "request")
+    alone = [found.conditions.index((one,)) for one in forwarded]
+    assert found.price[place] == found.price[alone].sum()

@@ -1,7 +1,8 @@
-"""Whether a silence at one node may be chance, because a service loses a share of all its questions.
+"""Whether a silence may be chance, because what is alike loses a share of its packets.
 
 One dead endpoint of two silences half of the connections: by chance also all of one node's in an interval,
 and a flow that connection tracking has bound to it stays silent. That accuses no proxy and no whole service.
+So a node that loses half of its IPv6 packets has now and then an IPv6 path that is dead for an interval.
 """
 
 from __future__ import annotations
@@ -18,23 +19,44 @@ from netprobe.model.traffic import opens_new_flows
 
 _CHANCE = 1e-4
 """Less probable than this is more than chance; many nodes are asked, interval after interval."""
-_LEAST_SHARE, _LEAST_LOST = 0.05, 2
-"""What the others must have lost: one lost packet says nothing of a service."""
+_LEAST_LOST = 2
+_LEAST_SHARE, _MOST_SHARE = 0.05, 0.9
+"""What the others must have lost: one packet says nothing, and to lose everything is not to lose a share."""
 
 
 def is_share_of_all(
     intervals: Sequence[IntervalObservation], index: PlanIndex, dead: Collection[int], others: Collection[int]
 ) -> bool:
-    """Whether the share that *others* lost meanwhile explains that the checks *dead* lost everything.
+    """Whether the share of endpoints that *others* lost meanwhile explains that the checks *dead* lost all.
 
     *intervals* are the latest, oldest first; *others* ask the same service, from any node and in any way.
     """
     silenced, rows = _rows(dead), _rows(others)
-    span = list(takewhile(lambda one: bool(one.seen.is_dead[silenced].all()), reversed(intervals)))
-    draws, lost = _count_draws(span, index, rows)
-    if lost < _LEAST_LOST or lost < _LEAST_SHARE * draws:
+    span = _find_span(intervals, silenced)
+    return _is_chance(_count_draws(span, index, rows), _count_draws(span, index, silenced)[0])
+
+
+def is_share_of_packets(
+    intervals: Sequence[IntervalObservation], dead: Collection[int], others: Collection[int]
+) -> bool:
+    """Whether the share of packets that *others* lost meanwhile explains that the checks *dead* lost all."""
+    silenced, rows = _rows(dead), _rows(others)
+    span = _find_span(intervals, silenced)
+    asked = sum(int(one.seen.asked[rows].sum()) for one in span)
+    lost = asked - sum(int(one.seen.reached[rows].sum()) for one in span)
+    return _is_chance((asked, lost), sum(int(one.seen.asked[silenced].sum()) for one in span))
+
+
+def _is_chance(others: tuple[int, int], draws: int) -> bool:
+    asked, lost = others
+    if lost < _LEAST_LOST or not _LEAST_SHARE <= lost / asked <= _MOST_SHARE:
         return False
-    return bool((lost / draws) ** _count_draws(span, index, silenced)[0] > _CHANCE)
+    return bool((lost / asked) ** draws > _CHANCE)
+
+
+def _find_span(intervals: Sequence[IntervalObservation], dead: IntArray) -> list[IntervalObservation]:
+    """The latest intervals in which all of *dead* lost everything."""
+    return list(takewhile(lambda one: bool(one.seen.is_dead[dead].all()), reversed(intervals)))
 
 
 def _rows(numbers: Collection[int]) -> IntArray:
