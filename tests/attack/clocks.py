@@ -35,6 +35,8 @@ SILENT_S = 18
 """As long as the experiment that found the fault."""
 WARM_S = 8
 """Intervals until everything is known."""
+JUDGED_S = 10
+"""Intervals until a clock is known, and what was measured counts again."""
 
 
 async def attack_clock_of_the_collector() -> AttackTally:
@@ -84,7 +86,7 @@ def _fleet() -> ClockedFleet:
 
 
 def _judge(fleet: ClockedFleet, tally: AttackTally, name: str, wrong: set[Component]) -> None:
-    said = fleet.run(SILENT_S)
+    said = fleet.run(JUDGED_S)
     tally.note(f"{name}: measured again", held=states(said) == {PathState.UP})
     tally.note(f"{name}: all alive", held={one.state for one in said.agents} == {AgentState.ALIVE})
     tally.note(f"{name}: named", held=clock_findings(said) == wrong)
