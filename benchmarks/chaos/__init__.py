@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.chaos.experiments import EXPERIMENTS
+from benchmarks.chaos.experiments import EXPERIMENTS, ChaosOptions
 from benchmarks.chaos.namespaces import enter
 from benchmarks.chaos.tally import ChaosTally, summarise
+from benchmarks.chaos.world import COLLECTOR, PATIENCE_S
 
 INTERVAL_S = 1.0
 LONGEST = "kills"
@@ -37,17 +39,18 @@ def run(arguments: list[str]) -> dict[str, object]:
     asked = _read(arguments)
     enter("chaos", arguments)
     began_s = time.monotonic()
-    tallies = asyncio.run(_play_all(asked.only or list(EXPERIMENTS), is_small=asked.small))
+    options = ChaosOptions(asked.small, tuple(shlex.split(asked.program)), asked.patience)
+    tallies = asyncio.run(_play_all(asked.only or list(EXPERIMENTS), options))
     return summarise(tallies, interval_s=INTERVAL_S) | {"seconds": round(time.monotonic() - began_s, 1)}
 
 
-async def _play_all(names: list[str], *, is_small: bool) -> dict[str, ChaosTally]:
+async def _play_all(names: list[str], options: ChaosOptions) -> dict[str, ChaosTally]:
     """The longest beside the others, one after another: most of the time each waits."""
     tallies: dict[str, ChaosTally] = {}
 
     async def play(lane: list[str]) -> None:
         for name in lane:
-            tallies[name] = await _play(name, is_small=is_small)
+            tallies[name] = await _play(name, options)
 
     await asyncio.gather(
         play([name for name in names if name == LONGEST]), play([name for name in names if name != LONGEST])
@@ -55,11 +58,11 @@ async def _play_all(names: list[str], *, is_small: bool) -> dict[str, ChaosTally
     return {name: tallies[name] for name in names}
 
 
-async def _play(name: str, *, is_small: bool) -> ChaosTally:
+async def _play(name: str, options: ChaosOptions) -> ChaosTally:
     tally = ChaosTally()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="netprobe-chaos-", ignore_cleanup_errors=True) as made:
-        await EXPERIMENTS[name](Path(made), tally, is_small)
+        await EXPERIMENTS[name](Path(made), tally, options)
     print(f"{name}: {tally} in {time.monotonic() - began_s:.1f} s", file=sys.stderr)
     return tally
 
@@ -70,4 +73,11 @@ def _read(arguments: list[str]) -> argparse.Namespace:
         "--only", action="append", choices=sorted(EXPERIMENTS), help="may be given repeatedly"
     )
     parser.add_argument("--small", action="store_true", help="each experiment once, a few kills and files")
+    parser.add_argument(
+        "--program", default=shlex.join(COLLECTOR), help="the module run as the collector (%(default)s)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE_S, metavar="SECONDS",
+        help="after so long, what has not healed counts as such (%(default)s)",
+    )  # fmt: skip
     return parser.parse_args(arguments)

@@ -11,13 +11,34 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.spoiling import WAYS, list_files, spoil
 from benchmarks.chaos.tally import ChaosTally
-from benchmarks.chaos.world import ChaosWorld, chaos_world, read_names, size_left
+from benchmarks.chaos.world import (
+    COLLECTOR,
+    PATIENCE_S,
+    ChaosWorld,
+    chaos_world,
+    read_names,
+    size_left,
+)
 
-Experiment = Callable[[Path, ChaosTally, bool], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class ChaosOptions:
+    """How the experiments of one run are played."""
+
+    is_small: bool = False
+    """Each once, with a few kills and files."""
+    program: tuple[str, ...] = COLLECTOR
+    """The module that is run as the collector, and its first arguments."""
+    patience_s: float = PATIENCE_S
+    """See :class:`ChaosWorld`."""
+
+
+Experiment = Callable[[Path, ChaosTally, ChaosOptions], Awaitable[None]]
 
 FULL_S, LOCKED_S, READ_ONLY_S = 6.0, 9.0, 4.0
 HOUR_S = 3_600.0
@@ -28,9 +49,9 @@ _CLOCK_SEEN = ('netprobe_findings{cause="clock"}', "netprobe_agent_clock_offset_
 _DESTROYED_SEEN = ("netprobe_reports_destroyed_total", "netprobe_stream_damages_total")
 
 
-async def fill_the_disk(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def fill_the_disk(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """The volume of bus and history is full for a while."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         ballast = world.data / "ballast"
         began_s = time.monotonic()
         world.blind_since_s = began_s + world.interval_s
@@ -43,9 +64,9 @@ async def fill_the_disk(folder: Path, tally: ChaosTally, _: bool) -> None:
         world.blind_since_s = None
 
 
-async def lock_the_history(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def lock_the_history(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """Another program holds the history's write lock for nine seconds."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         began_s = world.blind_since_s = time.monotonic()
         with locked(world.history):
             tally.unseen_s.append(await world.seconds_until_seen(since_s=began_s))
@@ -53,9 +74,9 @@ async def lock_the_history(folder: Path, tally: ChaosTally, _: bool) -> None:
         world.blind_since_s = None
 
 
-async def turn_disks_read_only(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def turn_disks_read_only(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """The volumes of bus, history and spools come up read-only after a crash, and stay so for a while."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         began_s = world.blind_since_s = time.monotonic()
         await world.kill_collector()
         for volume in (world.data, folder / "spool"):
@@ -69,18 +90,18 @@ async def turn_disks_read_only(folder: Path, tally: ChaosTally, _: bool) -> None
         world.blind_since_s = None
 
 
-async def spoil_files(folder: Path, tally: ChaosTally, is_small: bool) -> None:
+async def spoil_files(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """Each file of stream, consumer and history, in each way, while reports wait in the stream."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         files = list_files(world.data)
         chosen = [(file, way) for file in files for way in WAYS]
-        for file, way in chosen[:: max(1, len(chosen) // 4)] if is_small else chosen:
+        for file, way in chosen[:: max(1, len(chosen) // 4)] if options.is_small else chosen:
             await _spoil_one(world, tally, file, way)
 
 
-async def spoil_spools(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def spoil_spools(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """One waiting report of an agent's spool, in each way."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         agent = world.agents[0]
         for way in WAYS:
             await world.kill_collector()
@@ -95,9 +116,9 @@ async def spoil_spools(folder: Path, tally: ChaosTally, _: bool) -> None:
             tally.destroyed += bool(agent.spool.windows_dropped)
 
 
-async def step_the_collectors_clock(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def step_the_collectors_clock(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """The collector's wall clock is an hour behind, then an hour ahead."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         for by_s in (-HOUR_S, HOUR_S):
             began_s = time.monotonic()
             world.set_clock(by_s)
@@ -107,9 +128,9 @@ async def step_the_collectors_clock(folder: Path, tally: ChaosTally, _: bool) ->
             await asyncio.sleep(4 * world.interval_s)
 
 
-async def step_an_agents_clock(folder: Path, tally: ChaosTally, _: bool) -> None:
+async def step_an_agents_clock(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """One agent's wall clock is an hour behind, then an hour ahead."""
-    async with _played(folder, tally) as world:
+    async with _played(folder, tally, options) as world:
         for by_s in (-HOUR_S, HOUR_S):
             began_s = time.monotonic()
             world.agents[0].clock_s = by_s
@@ -119,14 +140,14 @@ async def step_an_agents_clock(folder: Path, tally: ChaosTally, _: bool) -> None
             await asyncio.sleep(4 * world.interval_s)
 
 
-async def kill_again_and_again(folder: Path, tally: ChaosTally, is_small: bool) -> None:
+async def kill_again_and_again(folder: Path, tally: ChaosTally, options: ChaosOptions) -> None:
     """The collector is killed while it stores; its bus server dies with it."""
     rng = random.Random(_SEED)
     # a waiting report takes a page of the spools' volume: where starts are slow, ten thousand wait
-    async with _played(folder, tally, size="200m") as world:
+    async with _played(folder, tally, options, size="200m") as world:
         for agent in world.agents:
             agent.interval_s = world.interval_s / 10
-        for _ in range(KILLS_SMALL if is_small else KILLS):
+        for _ in range(KILLS_SMALL if options.is_small else KILLS):
             await asyncio.sleep(rng.uniform(0.0, 0.3))
             await world.kill_collector()
             tally.kills += 1
@@ -146,9 +167,13 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 @asynccontextmanager
-async def _played(folder: Path, tally: ChaosTally, *, size: str = "40m") -> AsyncIterator[ChaosWorld]:
+async def _played(
+    folder: Path, tally: ChaosTally, options: ChaosOptions, *, size: str = "40m"
+) -> AsyncIterator[ChaosWorld]:
     """The world, and afterwards whether it goes on by itself, and what was lost."""
-    async with chaos_world(folder, interval_s=1.0, size=size) as world:
+    async with chaos_world(
+        folder, interval_s=1.0, size=size, program=options.program, patience_s=options.patience_s
+    ) as world:
         yield world
         await asyncio.sleep(2 * world.interval_s)
         tally.restarts_by_hand += not await world.settle()

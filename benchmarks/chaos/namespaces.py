@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 _INSIDE = "NETPROBE_BENCHMARK_INSIDE"
+
+
+def find_refusal() -> str:
+    """Why this machine makes no namespaces; empty where it does."""
+    tried = subprocess.run(["unshare", *_options(), "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() or "unshare failed" if tried.returncode else ""
+
+
+def _options() -> list[str]:
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return [*user, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def enter(benchmark: str, arguments: list[str]) -> None:
@@ -13,8 +25,6 @@ def enter(benchmark: str, arguments: list[str]) -> None:
     if os.environ.get(_INSIDE) == benchmark:
         return
     os.environ[_INSIDE] = benchmark
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    options = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     json_asked = ["--json"] if "--json" in sys.argv else []
     command = [sys.executable, "-m", "benchmarks", benchmark, *json_asked, *arguments]
-    os.execvp("unshare", ["unshare", *user, *options, *command])
+    os.execvp("unshare", ["unshare", *_options(), *command])

@@ -33,6 +33,7 @@ from netprobe.model.units import SECOND_NS
 
 PATIENCE_S = 60.0
 """Nothing that heals by itself takes longer; what does was not healed."""
+COLLECTOR = ("benchmarks.chaos.collector_with_clock",)
 LOOK_S = 0.05
 _STALE_S = 5.0
 """Two and a half intervals, the longest time-out, and two seconds for a busy machine."""
@@ -62,6 +63,10 @@ class ChaosWorld:
     http: str = "127.0.0.1:0"
     stored_before: set[Name] = field(default_factory=set)
     """Reports that were in histories before they were spoilt."""
+    program: tuple[str, ...] = COLLECTOR
+    """The module that is run as the collector, and its first arguments."""
+    patience_s: float = PATIENCE_S
+    """After so long, what has not healed or was not seen counts as such; a start may take longer."""
     blind_since_s: float | None = None
     """Since when nothing can be stored, by the experiment's own doing."""
     destroyed: set[Name] = field(default_factory=set)
@@ -92,7 +97,7 @@ class ChaosWorld:
                 (self.data / "ready").unlink()
             with (self.folder / "log").open("ab") as log:
                 process = self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "benchmarks.chaos.collector_with_clock", self.folder / "clock",
+                    sys.executable, "-m", *self.program, self.folder / "clock",
                     "collector", "--inventory", self.folder / "inventory.yaml", "--data", self.data,
                     "--keys", self.folder / "keys.json", "--interval", str(self.interval_s), "--epoch", "0",
                     "--listen", self.url.removeprefix("nats://"), "--http", self.http,
@@ -129,7 +134,7 @@ class ChaosWorld:
 
     async def seconds_until_seen(self, *metrics: str, since_s: float) -> float:
         """How long after *since_s* it is shown."""
-        while time.monotonic() - since_s < PATIENCE_S:
+        while time.monotonic() - since_s < self.patience_s:
             if await self.is_seen(*metrics):
                 return time.monotonic() - since_s
             await asyncio.sleep(LOOK_S)
@@ -143,7 +148,7 @@ class ChaosWorld:
         """Let the agents send what waits; whether everything that they still have was taken and is stored."""
         for agent in self.agents:
             agent.pause()
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + self.patience_s
         while any(agent.waiting for agent in self.agents):
             if time.monotonic() > deadline_s:
                 return False
@@ -189,7 +194,10 @@ class ChaosWorld:
 
 
 @asynccontextmanager
-async def chaos_world(folder: Path, *, interval_s: float, size: str = "40m") -> AsyncIterator[ChaosWorld]:
+async def chaos_world(
+    folder: Path, *, interval_s: float, size: str = "40m", program: tuple[str, ...] = COLLECTOR,
+    patience_s: float = PATIENCE_S,
+) -> AsyncIterator[ChaosWorld]:  # fmt: skip
     """A collector that serves, and four agents that report."""
     pairs = {agent: new_user() for agent in AGENTS}
     operator, operator_public = new_user()
@@ -201,7 +209,7 @@ async def chaos_world(folder: Path, *, interval_s: float, size: str = "40m") -> 
         _mount(folder / name, size)
     async with AsyncExitStack() as stack:
         seeds = {agent: seed for agent, (seed, _) in pairs.items()}
-        world = ChaosWorld(folder, interval_s, seeds, operator, stack)
+        world = ChaosWorld(folder, interval_s, seeds, operator, stack, program=program, patience_s=patience_s)
         stack.callback(_unmount, folder / "data", folder / "spool")
         stack.push_async_callback(world.kill_collector)
         if not await world.start_collector():

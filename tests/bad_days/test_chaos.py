@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from benchmarks.chaos.experiments import EXPERIMENTS
+from benchmarks.chaos.namespaces import find_refusal
 from tests.unit.nats_server import needs_nats_server
 
-NAMESPACES = ("--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc")
 HEALED = ("reports_unexplained", "destroyed_unsaid", "green_while_unmeasured", "restarts_by_hand")
 
 
@@ -19,9 +19,8 @@ HEALED = ("reports_unexplained", "destroyed_unsaid", "green_while_unmeasured", "
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_heals_by_itself_and_counts_honestly(name: str) -> None:
-    probe = subprocess.run(["unshare", *NAMESPACES, "true"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"namespaces are refused here: {probe.stderr.strip()}")
+    if refusal := find_refusal():
+        pytest.skip(f"namespaces are refused here: {refusal}")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "chaos", "--json", "--small", "--only", name],
         capture_output=True, text=True, check=False, timeout=500,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from netprobe.cli.actions.output import print_view
 from netprobe.echo import echo
@@ -17,6 +16,7 @@ from netprobe.lab.faults import KINDS
 from netprobe.lab.protocol import FaultStatus, LabStatus
 from netprobe.lab.state_folder import list_labs
 from netprobe.render.documents.snapshot import Document
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 
 
@@ -117,7 +117,7 @@ def _status_table(status: LabStatus) -> RenderableType:
         short = process.name.rpartition("/")[2]
         state = process.state if process.exit_code is None else f"{process.state} ({process.exit_code})"
         style = {"running": "green", "stopped": "yellow"}.get(process.state, "red")
-        processes_of.setdefault(process.host, []).append(Text.assemble(f"{short} ", (state, style)))
+        processes_of.setdefault(process.host, []).append(Text(f"{short} ").append(state, style))
     table = new_table("host", "addresses", "processes", grow="processes")
     for host in status.hosts:
         told = Text("\n").join(processes_of.get(host.name, []))

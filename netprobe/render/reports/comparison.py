@@ -9,7 +9,6 @@ from statistics import median
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.analysis.queries.comparison import Change, ChangeKind, Comparison
 from netprobe.model.status import PathState
@@ -22,6 +21,7 @@ from netprobe.render.labels import (
 )
 from netprobe.render.reports.formats.subject import CaseOutcome, ReportCase, ReportProblem
 from netprobe.render.reports.pages import fill, markdown_text, table_cell
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 
 MAX_ROWS = 40

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.model.intent import CellResult, CellVerdict
 from netprobe.model.status import PathState
@@ -23,6 +22,7 @@ from netprobe.render.reports.verification_rows import (
     group_judged,
     read_grid,
 )
+from netprobe.render.terminal.console import Text
 
 _STYLES = {
     CellVerdict.LEAK: "bold red",

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.analysis.diagnosis.traffic_text import describe_traffic
 from netprobe.analysis.queries.unasked import Question
 from netprobe.model.component import ComponentKind
 from netprobe.model.fleet import ClassCoverage, ClassGap, GapReason
 from netprobe.render.labels import count, percent
+from netprobe.render.terminal.console import Text
 
 _GROUP_OF = {
     ComponentKind.TUNNEL: "tunnel",

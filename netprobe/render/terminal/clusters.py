@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from netprobe.discovery.k8s.clusters import (
     ReadableCluster,
@@ -18,6 +17,7 @@ from netprobe.discovery.k8s.clusters import (
 )
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 
 
@@ -72,7 +72,7 @@ def _row(reading: ReadableCluster) -> tuple[RenderableType, ...]:
 def _cell(name: str, environment: str, region: str, ordinal: str) -> Text:
     """The name, and below it the environment, region and number it contains."""
     place = " · ".join(part for part in (environment, region, ordinal) if part)
-    return Text(name) if not place else Text.assemble(name, "\n", (place, "bright_black"))
+    return Text(name) if not place else Text(f"{name}\n").append(place, "bright_black")
 
 
 def _notes(readings: Sequence[Reading]) -> list[str]:

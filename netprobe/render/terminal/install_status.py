@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from netprobe.render.documents.snapshot import Document
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 
 _COLUMNS = {"collector": "COLLECTOR", "agent-pod": "POD AGENTS", "agent-host": "HOST AGENTS"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.model.names import Plane
 from netprobe.model.snapshot import Snapshot
@@ -22,6 +21,7 @@ from netprobe.render.reachability import (
     ReachabilityMatrix,
     read_matrix,
 )
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import (
     MANY_NODES,
     STYLES,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.model.snapshot import Snapshot
 from netprobe.model.status import AgentState, PathState
@@ -29,6 +28,7 @@ from netprobe.render.reachability import (
     read_matrix,
     up_of_all,
 )
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import (
     STYLES,
     finding_block,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.analysis.queries.path_explanation import PathExplanation, PathStep
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.documents.snapshot import Document, view_document
 from netprobe.render.labels import duration, moment
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import STYLES, new_table, state_text
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from netprobe.model.fleet import FleetPlan
 from netprobe.model.inventory import Inventory
 from netprobe.render.documents.snapshot import Document
 from netprobe.render.labels import count
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import new_table
 from netprobe.simulate.effects import SimulatedFault
 from netprobe.simulate.runner import RunScore

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from netprobe.analysis.gateway_evidence.statements import count_refused, format_fact
 from netprobe.deploy.hosts.agent import InstalledAgent, RunMode
@@ -27,6 +26,7 @@ from netprobe.model.gateway import (
 )
 from netprobe.render.documents.snapshot import VERSION, Document
 from netprobe.render.labels import count, duration
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import STYLES, new_table
 
 _MOST_LINES = 8

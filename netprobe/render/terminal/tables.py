@@ -13,7 +13,6 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Column, Table
-from rich.text import Text
 
 from netprobe.analysis.queries.unasked import find_unasked
 from netprobe.model.capability import Capability
@@ -35,7 +34,7 @@ from netprobe.render.labels import (
     verdict,
 )
 from netprobe.render.terminal.class_coverage import class_table, describe_gaps, describe_unasked
-from netprobe.render.terminal.console import TextConsole
+from netprobe.render.terminal.console import Text, TextConsole
 
 MANY_NODES = 40
 """With more nodes than this, a table shows only what differs."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from netprobe.analysis.queries.weak_points import (
     ClusterPair,
@@ -20,6 +19,7 @@ from netprobe.model.names import ClusterName
 from netprobe.model.snapshot import Snapshot
 from netprobe.render.documents.snapshot import Document, view_document
 from netprobe.render.labels import Names, count
+from netprobe.render.terminal.console import Text
 from netprobe.render.terminal.tables import headed, new_table
 
 _SHOWN = 20
