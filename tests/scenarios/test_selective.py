@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.component import Component, gateway_in, gateway_out, node_in, node_out, tunnel
+from netprobe.model.component import (
+    Component,
+    firewall_rule,
+    gateway_in,
+    gateway_out,
+    node_in,
+    node_out,
+    tunnel,
+)
 from netprobe.model.finding import Cause, Finding
 from netprobe.model.ground_truth import GroundTruth
 from netprobe.model.names import ClusterName, NodeId
@@ -131,3 +139,13 @@ def test_half_of_the_ipv6_packets_of_a_node_are_no_dead_overlay(seed: int) -> No
     causes = {finding.cause for _, finding in outcome.false.values()}
     assert Cause.PART_LOSSY in causes
     assert causes <= {Cause.PART_LOSSY, Cause.UNEXPLAINED}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_port_that_loses_some_packets_is_not_called_dropped(seed: int) -> None:
+    port = firewall_rule(WORKER, port="udp/9771")
+    fault = SimulatedFault("port", GroundTruth(Cause.UNKNOWN, ()), (Lose(port, 0.2),))
+    outcome = play_faults([at(fault, BREAK_S, end_s=40)], seed=seed, intervals=40)
+    findings = [finding for _, finding in outcome.false.values() if finding.cause is not Cause.UNEXPLAINED]
+    assert {finding.cause for finding in findings} == {Cause.PART_LOSSY}
+    assert all(part.node == WORKER for finding in findings for part in finding.components)

@@ -277,6 +277,18 @@ TABLE: tuple[TableRow, ...] = (
         answers=_any_of(Answer.LOSSY),
     ),
     TableRow(
+        "port-lossy",
+        Cause.PART_LOSSY,
+        0.75,
+        "{port} on {where} loses about {loss} of its packets, while other protocols lose less.",
+        Prose(
+            "On that node, look for rules and limits of that port (`nft list ruleset`), and at drops of its "
+            "sockets (`ss -uamn`, `nstat -az`)."
+        ),
+        parts=_any_of(Kind.FIREWALL_RULE),
+        answers=_any_of(Answer.LOSSY),
+    ),
+    TableRow(
         "route-missing",
         Cause.ROUTE_MISSING,
         0.9,

@@ -141,12 +141,12 @@ class PacketLossDetector:
         *,
         without: Collection[int],
     ) -> tuple[LossSuspect, ...]:
-        """*suspects*, where others explain the loss as well those that more intervals speak for."""
+        """For each of *suspects* what more intervals speak for: it, or a rival of it."""
         again = {one.part: one for one in self.find_lossy(longer, TrafficClass.MAIN, without=without)}
 
         def better(one: LossSuspect) -> LossSuspect:
             found = [again[part] for part in (one.part, *one.rivals) if part in again]
-            return max(found, key=lambda each: each.share) if one.rivals and found else one
+            return max(found, key=lambda each: each.share) if found else one
 
         return tuple(dict.fromkeys(map(better, suspects)))
 

@@ -190,7 +190,7 @@ def _detect_partial_loss(context: IntervalContext, claimed: Claimed) -> Detectio
         return Detection()
     without = done & context.observation.troubled
     suspects = context.network.find_lossy(observations, TrafficClass.MAIN, without=without)
-    if any(one.rivals for one in suspects):
+    if suspects:
         lately = tuple(takewhile(lambda one: _has_loss(context, one, done), reversed(context.before)))
         suspects = context.network.decide(suspects, (*lately[::-1], context.observation), without=without)
     return Detection(group_lossy(observations, context.index, suspects))

@@ -118,6 +118,7 @@ PUBLISHED = [
     "path-rejected",
     "pod-path-broken",
     "port-dropped",
+    "port-lossy",
     "port-rejected",
     "route-missing",
     "routing-loop",
