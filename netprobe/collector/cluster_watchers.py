@@ -18,9 +18,10 @@ from netprobe.collector.registry import ClusterRegistry, RegisteredCluster
 from netprobe.collector.token_renewal import keep_token_fresh
 from netprobe.discovery.inventory.flat_mesh import join_flat
 from netprobe.discovery.k8s.client import ClusterApi, open_api
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.discovery.k8s.facts import ClusterFacts, watched_kinds
 from netprobe.discovery.k8s.token_issuer import read_issuer
-from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster, WatchSettings
+from netprobe.discovery.k8s.watch import ClusterWatch, WatchedCluster
 from netprobe.discovery.merge import NO_ACCESS, KnownCluster, keep_own, merge_inventory, ranges_of
 from netprobe.errors import NetprobeError
 from netprobe.model.expected_agents import ExpectedAgents

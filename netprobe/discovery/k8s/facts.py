@@ -17,6 +17,7 @@ from netprobe.discovery.fabrics import find_fabrics
 from netprobe.discovery.inventory.context_names import ClusterPlace, read_place
 from netprobe.discovery.k8s import schema
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.collection_watch import ObjectKind
 from netprobe.discovery.k8s.services import find_services
 from netprobe.model.expected_agents import AgentPod
 from netprobe.model.inventory import Cluster, Node, Service
@@ -34,16 +35,6 @@ _OS_LABEL = "kubernetes.io/os"
 """Every kubelet sets it."""
 _ZONE = "topology.kubernetes.io/zone"
 _IDENTITY = "cluster.clusterset.k8s.io"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectKind:
-    """A kind of objects that discovery reads and watches."""
-
-    name: str
-    path: str
-    shape: type[Any]
-    selector: str = ""
 
 
 KINDS = (

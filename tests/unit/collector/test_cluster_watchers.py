@@ -11,7 +11,7 @@ from pathlib import Path
 from netprobe.collector.admission import Admission
 from netprobe.collector.cluster_watchers import ClusterWatchers, FleetView
 from netprobe.collector.registry import ClusterRegistry
-from netprobe.discovery.k8s.watch import WatchSettings
+from netprobe.discovery.k8s.collection_watch import WatchSettings
 from netprobe.model.expected_agents import AgentPod, ExpectedAgents
 from netprobe.model.names import AgentId, ClusterName, NodeId
 from netprobe.wire.messages import Presence
