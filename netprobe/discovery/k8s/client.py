@@ -161,7 +161,7 @@ class ClusterApi:
         """Read *body* as *kind*; what does not fit is a :class:`RemoteFormatError` naming the field."""
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteFormatError(f"{self.context}: {path}: {error}") from error
 
     @asynccontextmanager

@@ -1,0 +1,171 @@
+"""Objects of fabrics as they are kept: only the fields that an adapter names, and no secret.
+
+Rules. Objects are untrusted. An adapter names the fields that it reads; everything else is dropped while the
+object is decoded, before anything logs, keeps or compares it, and so are the fields that it names as secret.
+``managedFields`` and ``last-applied-configuration``, which repeat a whole object, are never kept. An object
+that is too large is kept as a name with its problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+
+from netprobe.model.clean_text import clean
+from netprobe.model.fabric import ObjectReference
+
+MAX_OBJECT_BYTES = 1024 * 1024
+"""An object that is larger is named and not read; a gateway with a thousand peers is just below. The API
+server takes 1.5 MiB."""
+MAX_LIST = 1024
+"""Entries that are kept of one list, and one more, so that a reader sees that there were more."""
+_MAX_STRING, _MAX_DEPTH = 2048, 16
+"""Characters that are kept of one text, more than a reader takes; and levels below a kept field."""
+_MAX_ANNOTATION = 1024
+"""Characters of an annotation or label that is kept."""
+Json: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class FabricKind:
+    """One kind of objects that an adapter reads. The API version is the server's, never written here."""
+
+    group: str
+    resource: str
+    """Plural, as in the path."""
+    keeps: tuple[str, ...]
+    """The fields that are kept, dotted, each with all that is below it."""
+    secrets: tuple[str, ...] = ()
+    """Fields that hold secrets, dotted: dropped also where they are below a kept one. ``*`` is any key or
+    every entry of a list."""
+    annotations: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    selector: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+@dataclass(frozen=True, slots=True)
+class FabricMeta:
+    """What is kept of an object's ``metadata``."""
+
+    name: str
+    namespace: str
+    resource_version: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FabricObject:
+    """One object, as far as it is kept."""
+
+    reference: ObjectReference
+    metadata: FabricMeta
+    body: Json = field(default_factory=dict)
+    problem: str = ""
+    """Why nothing of it was read; empty where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class FabricObjects:
+    """The objects of one fabric in one cluster, by kind."""
+
+    by_kind: Mapping[FabricKind, tuple[FabricObject, ...]] = field(default_factory=dict)
+    denied: tuple[FabricKind, ...] = ()
+    """Kinds that are served and that we may not list."""
+
+    def of(self, kind: FabricKind) -> tuple[FabricObject, ...]:
+        """The objects of a kind, by namespace and name; none where it is not served."""
+        return tuple(sorted(self.by_kind.get(kind, ()), key=lambda one: one.reference))
+
+
+class _HeadMeta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Head(msgspec.Struct, frozen=True):
+    metadata: _HeadMeta
+
+
+def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
+    """Read an object as far as *kind* keeps it; None where it is not an object of the API at all."""
+    try:
+        head = msgspec.json.decode(raw, type=_Head).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    meta = FabricMeta(
+        head.name,
+        head.namespace,
+        head.resource_version,
+        _choose(head.annotations, kind.annotations),
+        _choose(head.labels, kind.labels),
+    )
+    reference = ObjectReference(kind.group, kind.resource, clean(head.namespace), clean(head.name))
+    if len(raw) > MAX_OBJECT_BYTES:
+        problem = f"has {len(raw):,} bytes, of {MAX_OBJECT_BYTES:,} at most"
+        return FabricObject(reference, meta, problem=problem)
+    whole = msgspec.json.decode(raw)
+    body: dict[str, object] = {}
+    for path in kind.keeps:
+        _copy(whole, body, path.split("."))
+    for path in kind.secrets:
+        drop_field(body, path.split("."))
+    return FabricObject(reference, meta, body)
+
+
+def _choose(found: Mapping[str, str] | None, wanted: frozenset[str]) -> dict[str, str]:
+    return {
+        key: value for key, value in (found or {}).items() if key in wanted and len(value) <= _MAX_ANNOTATION
+    }
+
+
+def _copy(whole: object, kept: dict[str, object], keys: list[str]) -> None:
+    """Copy one field with all that is below it; where a mapping is missing on the way, nothing."""
+    *way, last = keys
+    for key in way:
+        if not isinstance(whole, dict) or key not in whole:
+            return
+        whole = whole[key]
+        if not isinstance(whole, dict):  # kept as it is, so that its wrong type is named
+            kept[key] = whole
+            return
+        below = kept.setdefault(key, {})
+        if not isinstance(below, dict):
+            return
+        kept = below
+    if isinstance(whole, dict) and last in whole:
+        kept[last] = _bounded(whole[last], _MAX_DEPTH)
+
+
+def _bounded(found: object, depth: int) -> object:
+    """*found* without what no reader takes, so that no object holds much memory."""
+    if isinstance(found, str):
+        return found if len(found) <= _MAX_STRING else found[:_MAX_STRING]
+    if isinstance(found, list):
+        return [_bounded(each, depth - 1) for each in found[: MAX_LIST + 1]] if depth else None
+    if isinstance(found, dict):
+        return {key: _bounded(each, depth - 1) for key, each in found.items()} if depth else None
+    return found
+
+
+def drop_field(found: object, keys: Iterable[str]) -> None:
+    """Remove one field from decoded JSON, in place; ``*`` stands for any key and for entries of a list."""
+    key, *rest = keys
+    if isinstance(found, list):
+        for each in found:
+            drop_field(each, rest if key == "*" else [key, *rest])
+    elif isinstance(found, dict):
+        for name in list(found) if key == "*" else [key]:
+            if not rest:
+                found.pop(name, None)
+            elif name in found:
+                drop_field(found[name], rest)

@@ -1,0 +1,74 @@
+"""The objects of fabrics in one cluster: which kinds the server has, and reading them once.
+
+Rule: no Secret is ever asked for here. A kind that we may not list is named in the facts; what a fabric's
+adapter does wrong with an object costs that fabric's facts and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+
+import msgspec
+
+from netprobe.discovery.fabrics import READABLE, ReadableFabric
+from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects, decode_object
+from netprobe.discovery.k8s.api_resources import find_paths
+from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.collection_watch import ObjectKind
+from netprobe.errors import RemoteFormatError
+from netprobe.model.fabric import FabricFacts, UnreadField
+
+logger = logging.getLogger(__name__)
+_PROBLEM = "its objects could not be read: netprobe's log says why"
+
+
+async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
+    """The kinds of every fabric that this server has, as they are listed and watched."""
+    paths = await find_paths(api, (kind for fabric in READABLE for kind in fabric.KINDS))
+    return {kind: _listed(kind, path) for kind, path in paths.items()}
+
+
+def _listed(kind: FabricKind, path: str) -> ObjectKind:
+    return ObjectKind(str(kind), path, msgspec.Raw, kind.selector, convert=partial(_keep, kind))
+
+
+def _keep(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
+    return decode_object(bytes(raw), kind)
+
+
+async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
+    """Read every fabric of a cluster once; ``ApiError`` where the cluster cannot be read at all."""
+    by_kind: dict[FabricKind, tuple[FabricObject, ...]] = {}
+    denied: list[FabricKind] = []
+    for kind, listed in (await find_kinds(api)).items():
+        try:
+            found, _ = await api.list(listed.path, listed.shape, listed.selector)
+        except ApiRefusedError as error:
+            if error.code not in (403, 404):
+                raise
+            denied.append(kind)
+        except RemoteFormatError as error:
+            logger.warning("%s: %s", api.context, error)
+            denied.append(kind)
+        else:
+            by_kind[kind] = tuple(item for each in found if (item := listed.keep(each)) is not None)
+    return read_facts(FabricObjects(by_kind, tuple(denied)))
+
+
+def read_facts(objects: FabricObjects) -> tuple[FabricFacts, ...]:
+    """The facts of each fabric of which this cluster has a kind. Pure, and safe with any object."""
+    served: Mapping[FabricKind, object] = dict.fromkeys((*objects.by_kind, *objects.denied))
+    return tuple(_read(fabric, objects) for fabric in READABLE if not served.keys().isdisjoint(fabric.KINDS))
+
+
+def _read(fabric: ReadableFabric, objects: FabricObjects) -> FabricFacts:
+    by_kind = {kind: objects.by_kind[kind] for kind in fabric.KINDS if kind in objects.by_kind}
+    denied = tuple(kind for kind in fabric.KINDS if kind in objects.denied)
+    try:
+        return fabric.read(FabricObjects(by_kind, denied))
+    except Exception:
+        # An adapter that fails is our fault; other fabrics and the cluster itself are read all the same.
+        logger.exception("%s could not be read", fabric.NAME)
+        return FabricFacts(fabric.NAME, unread=(UnreadField(fabric.NAME, "", _PROBLEM),))
