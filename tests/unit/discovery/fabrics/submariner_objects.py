@@ -78,7 +78,7 @@ def route_agent(node: str, peer: str, status: str = "connected", *, rtt: str = "
     remote = {
         "status": status,
         "statusMessage": "",
-        "latencyRTT": {"last": rtt, "average": rtt} if rtt else None,
+        "latencyRTT": {"last": rtt, "average": rtt} if rtt else {},
         "spec": endpoint_spec(peer),
     }
     return {
