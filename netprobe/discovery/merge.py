@@ -126,9 +126,8 @@ def _overlay_node(node: Node, said: Node | None) -> Node:
 
 def _plain(node: Node) -> Node:
     return replace(
-        node, host_addresses=_usable(node.host_addresses), pod_addresses=_usable(node.pod_addresses),
-        known_from=KnownFrom.API,
-    )  # fmt: skip
+        node, host_addresses=_usable(node.host_addresses), pod_addresses=_usable(node.pod_addresses)
+    )
 
 
 def _usable(addresses: Iterable[str]) -> tuple[str, ...]:

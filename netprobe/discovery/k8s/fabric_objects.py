@@ -45,12 +45,8 @@ async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
     for kind, listed in (await find_kinds(api)).items():
         try:
             found, _ = await api.list(listed.path, listed.shape, listed.selector)
-        except ApiRefusedError as error:
-            if error.code not in (403, 404):
-                raise
-            denied.append(kind)
-        except RemoteFormatError as error:
-            logger.warning("%s: %s", api.context, error)
+        except (ApiRefusedError, RemoteFormatError) as error:
+            logger.info("%s are left out: %s", kind, error)
             denied.append(kind)
         else:
             by_kind[kind] = tuple(item for each in found if (item := listed.keep(each)) is not None)

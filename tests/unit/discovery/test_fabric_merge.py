@@ -11,7 +11,7 @@ from netprobe.discovery.fabrics import submariner
 from netprobe.discovery.k8s.facts import ClusterFacts
 from netprobe.discovery.merge import KnownCluster, merge_inventory
 from netprobe.model.fabric import Claim, ClaimKind, FabricFacts
-from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
+from netprobe.model.inventory import Cluster, Inventory, KnownFrom, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
 from netprobe.planning.cluster_graph import ClusterGraph
 from netprobe.planning.fleet_plan import plan_fleet
@@ -24,7 +24,7 @@ MEMBERS = {PROD: "east", STAGING: "west"}
 
 
 def node(name: str, host: str, pod: str) -> Node:
-    return Node(NodeName(name), host_addresses=(host,), pod_addresses=(pod,))
+    return Node(NodeName(name), host_addresses=(host,), pod_addresses=(pod,), known_from=KnownFrom.API)
 
 
 NODES = {
