@@ -235,7 +235,9 @@ class _Follower:
         for facts in fabrics:
             for unread in facts.unread:
                 if unread not in before:
-                    logger.warning("cluster %s: %s: %s", self.registered.name, facts.fabric, unread)
+                    # A whole kind is a matter of rights, which a fabric that is not used does not need.
+                    level = logging.WARNING if unread.field else logging.INFO
+                    logger.log(level, "cluster %s: %s: %s", self.registered.name, facts.fabric, unread)
         self._fabrics = fabrics
 
     async def _renew_keys(self, api: ClusterApi) -> None:

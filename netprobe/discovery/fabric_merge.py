@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from netprobe.model.fabric import Claim, FabricFacts, FabricGateway, FabricLink
+from netprobe.model.fabric import Claim, FabricFacts, FabricGateway, FabricLink, SubjectKind
 from netprobe.model.inventory import Cluster, Inventory, Link, LinkKind, Node, NodeRole
 from netprobe.model.names import ClusterName, NodeName
 
@@ -22,6 +22,8 @@ that it drops may be what it was built for, so no larger one is asked."""
 _SAME_TIME_NS = 30_000_000_000
 """Of gateways that call themselves active: one that wrote so much earlier than another is dead."""
 
+_ASKED = frozenset({SubjectKind.LINK, SubjectKind.NODE_ROUTE})
+"""What packets of ours cross; they say nothing about other subjects."""
 Reported = Mapping[ClusterName, tuple[FabricFacts, ...]]
 """By registered cluster what its fabrics say."""
 
@@ -44,8 +46,10 @@ class FabricMembers:
                     names[key] = None if key in names else cluster
         return cls(names, frozenset(known))
 
-    def find(self, fabric: str, cluster: str) -> ClusterName | None:
-        """The cluster of that id, or None."""
+    def find(self, fabric: str, cluster: str, reporter: ClusterName) -> ClusterName | None:
+        """The cluster that *reporter* means by an id, or None; by an empty one it means itself."""
+        if not cluster:
+            return reporter
         if (fabric, cluster) in self._names:
             return self._names[fabric, cluster]
         return ClusterName(cluster) if cluster in self._known else None
@@ -67,15 +71,16 @@ def add_fabrics(inventory: Inventory, reported: Reported, written: Inventory) ->
 
 
 def find_claims(reported: Reported, known: Iterable[ClusterName]) -> tuple[Claim, ...]:
-    """Every claim about clusters of ours, by our names; one about an unknown cluster is left out."""
+    """Every claim about what checks can cross, by our names; one about an unknown cluster is left out."""
     members = FabricMembers.of(reported, known)
     return tuple(
         replace(claim, subject=replace(claim.subject, source=source, target=target))
-        for fabrics in reported.values()
+        for reporter, fabrics in reported.items()
         for facts in fabrics
         for claim in facts.claims
-        if (source := members.find(facts.fabric, claim.subject.source)) is not None
-        and (target := members.find(facts.fabric, claim.subject.target)) is not None
+        if claim.subject.kind in _ASKED
+        and (source := members.find(facts.fabric, claim.subject.source, reporter)) is not None
+        and (target := members.find(facts.fabric, claim.subject.target, reporter)) is not None
         and source != target
     )
 
@@ -95,12 +100,11 @@ class _Said:
 
 
 def _gateways(reported: Reported, members: FabricMembers) -> Iterator[_Said]:
-    for reporter, fabrics in sorted(reported.items()):
-        for facts in fabrics:
-            for gateway in facts.gateways:
-                cluster = members.find(facts.fabric, gateway.cluster)
-                if cluster is not None:
-                    yield _Said(cluster, facts.fabric, gateway, is_own=cluster == reporter)
+    for reporter, facts in _each(reported):
+        for gateway in facts.gateways:
+            cluster = members.find(facts.fabric, gateway.cluster, reporter)
+            if cluster is not None:
+                yield _Said(cluster, facts.fabric, gateway, is_own=cluster == reporter)
 
 
 def _with_gateways(cluster: Cluster, said: tuple[_Said, ...], written: Inventory) -> Cluster:
@@ -172,19 +176,24 @@ def _links(
 ) -> Iterator[Link]:
     """One link for each fabric and pair of clusters, unless a person has written one between them."""
     seen = set()
-    for fabrics in (reported[name] for name in sorted(reported)):
+    for reporter, facts in _each(reported):
+        for link in (one for one in facts.links if one.is_routed):
+            ends = (members.find(facts.fabric, end, reporter) for end in (link.source, link.target))
+            source, target = (clusters.get(end) if end is not None else None for end in ends)
+            if source is None or target is None or source.name == target.name:
+                continue
+            key = facts.fabric, frozenset((source.name, target.name))
+            if key in seen or not source.nodes or not target.nodes:
+                continue
+            seen.add(key)
+            if not written.find_links(source.name, target.name):
+                yield _link(link, source, target, facts)
+
+
+def _each(reported: Reported) -> Iterator[tuple[ClusterName, FabricFacts]]:
+    for reporter, fabrics in sorted(reported.items()):
         for facts in fabrics:
-            for link in facts.links:
-                ends = (members.find(facts.fabric, link.source), members.find(facts.fabric, link.target))
-                source, target = (clusters.get(end) if end is not None else None for end in ends)
-                if source is None or target is None or source.name == target.name:
-                    continue
-                key = facts.fabric, frozenset((source.name, target.name))
-                if key in seen or not source.nodes or not target.nodes:
-                    continue
-                seen.add(key)
-                if not written.find_links(source.name, target.name):
-                    yield _link(link, source, target, facts)
+            yield reporter, facts
 
 
 def _link(link: FabricLink, source: Cluster, target: Cluster, facts: FabricFacts) -> Link:
@@ -210,14 +219,13 @@ def _end(cluster: Cluster, id_: str, name: str, facts: FabricFacts) -> NodeName 
 
 def _with_ranges(cluster: Cluster, reported: Reported, members: FabricMembers) -> Cluster:
     """Ranges that neither the API nor a person names; remapped ones only fabrics know."""
-    for fabrics in (reported[name] for name in sorted(reported)):
-        for facts in fabrics:
-            for said in facts.clusters:
-                if members.find(facts.fabric, said.id) == cluster.name:
-                    cluster = replace(
-                        cluster,
-                        pod_cidrs=cluster.pod_cidrs or said.pod_cidrs,
-                        service_cidrs=cluster.service_cidrs or said.service_cidrs,
-                        remapped_cidrs=cluster.remapped_cidrs or said.remapped_cidrs,
-                    )
+    for reporter, facts in _each(reported):
+        for said in facts.clusters:
+            if members.find(facts.fabric, said.id, reporter) == cluster.name:
+                cluster = replace(
+                    cluster,
+                    pod_cidrs=cluster.pod_cidrs or said.pod_cidrs,
+                    service_cidrs=cluster.service_cidrs or said.service_cidrs,
+                    remapped_cidrs=cluster.remapped_cidrs or said.remapped_cidrs,
+                )
     return cluster

@@ -25,6 +25,11 @@ class ClaimKind(StrEnum):
 
     SUBMARINER_CONNECTION = "submariner-connection"
     SUBMARINER_ROUTE_AGENT = "submariner-route-agent"
+    LIQO_CONNECTION = "liqo-connection"
+    LIQO_FOREIGN_CLUSTER = "liqo-foreign-cluster"
+    SKUPPER_LINK = "skupper-link"
+    CONSUL_PEERING = "consul-peering"
+    MCS_EXPORT = "mcs-export"
 
 
 class SubjectKind(StrEnum):
@@ -34,6 +39,10 @@ class SubjectKind(StrEnum):
     """The link between two clusters, in both directions."""
     NODE_ROUTE = "node-route"
     """The way from one node to another cluster."""
+    SERVICE_LINK = "service-link"
+    """The way by which services of two clusters reach each other through proxies; pods cannot use it."""
+    SERVICE = "service"
+    """One service; *target* is its ``namespace/name``."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,7 +61,7 @@ class ObjectReference:
 
 @dataclass(frozen=True, slots=True)
 class ClaimSubject:
-    """What a claim is about: *source* and *target* are clusters."""
+    """What a claim is about: *source* and *target* are clusters, an empty one is the object's own."""
 
     kind: SubjectKind
     source: str
@@ -92,11 +101,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class FabricGateway:
-    """A node that forwards to other clusters."""
+    """A node, or an address, that forwards to other clusters."""
 
     cluster: str
     node: str
-    """As the fabric calls it: usually the node's name."""
+    """As the fabric calls it: usually the node's name; empty where it is only an address."""
     is_active: bool = True
     outer_addresses: tuple[str, ...] = ()
     """At which gateways of other clusters reach it, the best first."""
@@ -120,6 +129,8 @@ class FabricLink:
     target_gateway: str = ""
     is_remapped: bool = False
     """Whether pods of one end are reached at other addresses than their own."""
+    is_routed: bool = True
+    """Whether packets of pods take it; False where only proxies of services do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +195,8 @@ class FabricFacts:
 
     fabric: str
     cluster: str = ""
-    """This cluster's own id in the fabric; empty where its objects do not tell."""
+    """This cluster's own id in the fabric; empty where its objects do not tell. An empty id elsewhere in
+    these facts means this cluster."""
     clusters: tuple[FabricCluster, ...] = ()
     gateways: tuple[FabricGateway, ...] = ()
     links: tuple[FabricLink, ...] = ()

@@ -40,6 +40,8 @@ class ClaimSubjects:
                 return own if len(own) <= 2 else ()
             case SubjectKind.NODE_ROUTE:
                 return self._routes.get((NodeId(near, NodeName(subject.node)), far), ())
+            case SubjectKind.SERVICE_LINK | SubjectKind.SERVICE:
+                return ()
 
 
 def _find_links(index: PlanIndex) -> dict[frozenset[ClusterName], dict[str, tuple[Component, ...]]]:

@@ -31,4 +31,12 @@ CLAIMS: Mapping[ClaimKind, ClaimRow] = {
     ClaimKind.SUBMARINER_CONNECTION: ClaimRow("Submariner's gateway", 15 * SECOND_NS),
     # One ping per minute, the same six, written every 60 s (pkg/routeagent_driver/main.go).
     ClaimKind.SUBMARINER_ROUTE_AGENT: ClaimRow("Submariner's route agent", 480 * SECOND_NS),
+    # A ping every 2 s inside the tunnel, down after five lost ones, written at most 10 s later (liqo
+    # pkg/gateway/connection); the ForeignCluster repeats it.
+    ClaimKind.LIQO_CONNECTION: ClaimRow("Liqo's gateway", 25 * SECOND_NS),
+    ClaimKind.LIQO_FOREIGN_CLUSTER: ClaimRow("Liqo", 60 * SECOND_NS),
+    # Nothing that packets of ours cross, so these are read and not held against packets.
+    ClaimKind.SKUPPER_LINK: ClaimRow("Skupper's router", 60 * SECOND_NS),
+    ClaimKind.CONSUL_PEERING: ClaimRow("Consul", 60 * SECOND_NS),
+    ClaimKind.MCS_EXPORT: ClaimRow("the exporting controller", 60 * SECOND_NS),
 }

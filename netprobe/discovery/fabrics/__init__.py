@@ -18,6 +18,7 @@ from netprobe.discovery.fabrics import (
     kubefed,
     linkerd,
     liqo,
+    mcs,
     ocm,
     skupper,
     submariner,
@@ -50,8 +51,9 @@ class ReadableFabric(Fabric, Protocol):
 
 FABRICS: tuple[Fabric, ...] = (
     submariner, liqo, istio, linkerd, consul, cilium, skupper, admiral, karmada, ocm, kubefed,
+    mcs,
 )  # fmt: skip
-READABLE: tuple[ReadableFabric, ...] = (submariner,)
+READABLE: tuple[ReadableFabric, ...] = (submariner, liqo, istio, linkerd, consul, cilium, skupper, mcs)
 """Those whose objects are read, in the order in which their facts are listed."""
 
 

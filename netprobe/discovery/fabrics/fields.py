@@ -7,10 +7,14 @@ type, too long or not an address ends as one :class:`UnreadField`, and the rest 
 from __future__ import annotations
 
 import ipaddress
+import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 
-from netprobe.discovery.fabrics.objects import MAX_LIST, FabricObject
+from netprobe.discovery.fabrics.objects import MAX_LIST, FabricObject, FabricObjects
 from netprobe.model.clean_text import clean
 from netprobe.model.fabric import UnreadField
 
@@ -21,6 +25,7 @@ MAX_NAME = 253
 MAX_NOTES = 100
 """Problems that are kept in full; further ones are counted."""
 _MISSING = object()
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
 
 
 @dataclass(slots=True)
@@ -39,6 +44,11 @@ class UnreadNotes:
             self._notes[note] = None
         else:
             self._more += 1
+
+    def add_denied(self, objects: FabricObjects) -> None:
+        """Note the kinds that are served and could not be listed."""
+        for kind in objects.denied:
+            self.add(str(kind), "", "cannot be listed")
 
     def all(self) -> tuple[UnreadField, ...]:
         """Every problem, in the order in which they were met."""
@@ -130,6 +140,27 @@ class FieldReader:
                 return tuple(dict.fromkeys(kept))
         return ()
 
+    def listed_addresses(self, name: str) -> tuple[str, ...]:
+        """Addresses in one text, separated by commas; names among them are left to who resolves them."""
+        words = (word.strip() for word in self.text(name, most=MAX_TEXT).split(","))
+        found = []
+        for word in words:
+            try:
+                found.append(str(ipaddress.ip_address(word)))
+            except ValueError:
+                continue
+        return tuple(dict.fromkeys(found))
+
+    def mtu(self, name: str) -> int:
+        """An MTU in bytes, at least that of IPv4 (RFC 791); 0 where it is not there."""
+        found = self._get(name)
+        if found is _MISSING:
+            return 0
+        if isinstance(found, int) and not isinstance(found, bool) and 576 <= found < 1 << 16:
+            return found
+        self._refuse(name, "is not an MTU")
+        return 0
+
     def ranges(self, name: str) -> tuple[str, ...]:
         """CIDRs in canonical form; entries that are none are named and skipped."""
         kept = []
@@ -158,6 +189,41 @@ class FieldReader:
                 yield FieldReader(self._where, each, self._notes, at=self.path(at))
             else:
                 self._refuse(at, "is not a mapping")
+
+    def moment_ns(self, name: str) -> int | None:
+        """A time (RFC 3339) as wall-clock nanoseconds; None where it is not there."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            return int(moment.timestamp()) * 1_000_000_000 if moment.tzinfo is not None else None
+        except (ValueError, OverflowError):
+            self._refuse(name, "is not a time")
+            return None
+
+    def conditions(self, name: str) -> dict[str, FieldReader]:
+        """The entries of a list of conditions by their ``type``; of two of one type the first."""
+        found: dict[str, FieldReader] = {}
+        for each in self.items(name):
+            found.setdefault(each.text("type", is_needed=True), each)
+        return found
+
+    def fingerprints(self, name: str) -> tuple[str, ...]:
+        """SHA-256 of each certificate (PEM, RFC 7468) in a text; certificates are public."""
+        found = self._get(name)
+        if found is _MISSING:
+            return ()
+        if not isinstance(found, str):
+            self._refuse(name, "is not a text")
+            return ()
+        kept = []
+        for block in _CERTIFICATE.findall(found)[:MAX_LIST]:
+            try:
+                kept.append(sha256(b64decode("".join(block.split()), validate=True)).hexdigest())
+            except ValueError:
+                self._refuse(name, "has a certificate that is not base64")
+        return tuple(dict.fromkeys(kept))
 
     def note(self, name: str, problem: str) -> None:
         """Name a field whose value has the right type and no meaning that we know."""

@@ -8,6 +8,7 @@ that is too large is kept as a name with its problem.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -22,7 +23,7 @@ MAX_OBJECT_BYTES = 1024 * 1024
 server takes 1.5 MiB."""
 MAX_LIST = 1024
 """Entries that are kept of one list, and one more, so that a reader sees that there were more."""
-_MAX_STRING, _MAX_DEPTH = 2048, 16
+_MAX_STRING, _MAX_DEPTH = 65_536, 16
 """Characters that are kept of one text, more than a reader takes; and levels below a kept field."""
 _MAX_ANNOTATION = 1024
 """Characters of an annotation or label that is kept."""
@@ -37,16 +38,22 @@ class FabricKind:
     resource: str
     """Plural, as in the path."""
     keeps: tuple[str, ...]
-    """The fields that are kept, dotted, each with all that is below it."""
+    """The fields that are kept, dotted, each with all that is below it; a dot in a key is ``\\.``."""
     secrets: tuple[str, ...] = ()
     """Fields that hold secrets, dotted: dropped also where they are below a kept one. ``*`` is any key or
     every entry of a list."""
     annotations: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
     selector: str = ""
+    """Of labels, as the API takes it."""
+    name: str = ""
+    """The only name that is asked for; a right to this name is then enough."""
+    is_marked: bool = False
+    """Whether only objects with one of the annotations or labels are kept."""
 
     def __str__(self) -> str:
-        return f"{self.resource}.{self.group}" if self.group else self.resource
+        kind = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{kind} {self.name}" if self.name else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ class _Head(msgspec.Struct, frozen=True):
 
 
 def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
-    """Read an object as far as *kind* keeps it; None where it is not an object of the API at all."""
+    """Read an object as far as *kind* keeps it; None for one that is left out, or is none."""
     try:
         head = msgspec.json.decode(raw, type=_Head).metadata
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -109,6 +116,8 @@ def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
         _choose(head.annotations, kind.annotations),
         _choose(head.labels, kind.labels),
     )
+    if kind.is_marked and not (meta.annotations or meta.labels):
+        return None
     reference = ObjectReference(kind.group, kind.resource, clean(head.namespace), clean(head.name))
     if len(raw) > MAX_OBJECT_BYTES:
         problem = f"has {len(raw):,} bytes, of {MAX_OBJECT_BYTES:,} at most"
@@ -116,10 +125,19 @@ def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
     whole = msgspec.json.decode(raw)
     body: dict[str, object] = {}
     for path in kind.keeps:
-        _copy(whole, body, path.split("."))
+        _copy(whole, body, _keys_of(path))
     for path in kind.secrets:
-        drop_field(body, path.split("."))
+        drop_field(body, _keys_of(path))
     return FabricObject(reference, meta, body)
+
+
+def _keys_of(path: str) -> list[str]:
+    r"""The keys of a dotted path.
+
+    >>> _keys_of(r"data.root\.pem")
+    ['data', 'root.pem']
+    """
+    return [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path)]
 
 
 def _choose(found: Mapping[str, str] | None, wanted: frozenset[str]) -> dict[str, str]:

@@ -95,9 +95,8 @@ def is_served(groups: frozenset[str]) -> bool:
 def read(objects: FabricObjects) -> FabricFacts:
     """What Submariner's objects in one cluster say."""
     notes = UnreadNotes()
-    for kind in objects.denied:
-        notes.add(str(kind), "", "cannot be listed")
-    gateways = tuple(_open_gateways(objects, notes))
+    notes.add_denied(objects)
+    gateways = tuple((one, FieldReader.of(one, notes).below("status")) for one in objects.of(GATEWAYS))
     own = _own_cluster(gateways, notes)
     cables = _cables(objects, gateways, notes)
     clusters = tuple(_clusters(objects, notes))
@@ -116,11 +115,6 @@ def read(objects: FabricObjects) -> FabricFacts:
 
 _OpenGateway = tuple[FabricObject, FieldReader]
 """A Gateway object, and a reader of its ``status``."""
-
-
-def _open_gateways(objects: FabricObjects, notes: UnreadNotes) -> Iterator[_OpenGateway]:
-    for one in objects.of(GATEWAYS):
-        yield one, FieldReader.of(one, notes).below("status")
 
 
 def _own_cluster(gateways: tuple[_OpenGateway, ...], notes: UnreadNotes) -> str:

@@ -6,7 +6,7 @@ kind is found by its full group and plural in the list of each version, the serv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -51,23 +51,38 @@ class _ServedResources(msgspec.Struct, frozen=True):
     resources: tuple[_ServedResource, ...] = ()
 
 
-async def find_paths(api: ClusterApi, kinds: Iterable[K]) -> dict[K, str]:
-    """The path of each kind that the server has; one request, and one or more for each group that it has.
+class ApiGroups:
+    """The groups of a server, with their versions."""
 
-    Every user may ask this (the ClusterRole ``system:discovery``).
-    """
-    wanted: dict[str, list[K]] = {}
-    for kind in kinds:
-        wanted.setdefault(kind.group, []).append(kind)
-    found = {kind: f"/api/v1/{kind.resource}" for kind in wanted.pop("", ())}
-    served = {group.name: group for group in (await api.get("/apis", _ServedGroups)).groups}
-    for name, asked in wanted.items():
-        if name in served:
-            found |= await _paths_in(api, served[name], {kind.resource: kind for kind in asked})
-    return found
+    def __init__(self, listed: _ServedGroups) -> None:
+        self._listed = {group.name: group for group in listed.groups}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(self._listed)
+
+    async def find_paths(self, api: ClusterApi, kinds: Iterable[K]) -> dict[K, str]:
+        """The path of each kind that the server has; a request or more for each group that it has.
+
+        Every user may ask this (the ClusterRole ``system:discovery``).
+        """
+        wanted: dict[str, list[K]] = {}
+        for kind in kinds:
+            wanted.setdefault(kind.group, []).append(kind)
+        found = {kind: f"/api/v1/{kind.resource}" for kind in wanted.pop("", ())}
+        for name, asked in wanted.items():
+            if name in self._listed:
+                found |= await _paths_in(api, self._listed[name], asked)
+        return found
 
 
-async def _paths_in(api: ClusterApi, group: _ServedGroup, asked: Mapping[str, K]) -> dict[K, str]:
+async def read_groups(api: ClusterApi) -> ApiGroups:
+    """Ask a server for its groups: one request."""
+    return ApiGroups(await api.get("/apis", _ServedGroups))
+
+
+async def _paths_in(api: ClusterApi, group: _ServedGroup, asked: Sequence[K]) -> dict[K, str]:
     """Look in one version after the other until every kind is found."""
     preferred = (group.preferred_version,) if group.preferred_version else ()
     found: dict[K, str] = {}
@@ -81,7 +96,8 @@ async def _paths_in(api: ClusterApi, group: _ServedGroup, asked: Mapping[str, K]
             if error.code not in (403, 404, 503):  # 503: an aggregated API whose server is away
                 raise
             continue
-        for resource in listed.resources:
-            if resource.name in asked:
-                found.setdefault(asked[resource.name], f"{path}/{resource.name}")
+        names = {resource.name for resource in listed.resources}
+        for kind in asked:
+            if kind.resource in names:
+                found.setdefault(kind, f"{path}/{kind.resource}")
     return found

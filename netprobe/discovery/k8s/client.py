@@ -75,10 +75,17 @@ class ClusterApi:
             body = await response.read()
         return self.decode(body, kind, path)
 
-    async def list(self, path: str, kind: type[T], selector: str = "") -> tuple[tuple[T, ...], str]:
-        """Read a list page by page: its objects, and the resource version to watch from."""
+    async def list(
+        self, path: str, kind: type[T], selector: str = "", *, name: str = ""
+    ) -> tuple[tuple[T, ...], str]:
+        """Read a list page by page: its objects, and the resource version to watch from.
+
+        *selector* is of labels; with *name* only objects of that name are asked for, in every namespace.
+        """
         items: list[T] = []
-        query: dict[str, str | int] = {"limit": PAGE} | ({"labelSelector": selector} if selector else {})
+        query: dict[str, str | int] = {"limit": PAGE}
+        query |= {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": f"metadata.name={name}"} if name else {}
         while True:
             page = await self.get(path, ListOf[kind], query)  # type: ignore[valid-type]
             items += page.items

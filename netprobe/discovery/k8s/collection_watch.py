@@ -30,6 +30,9 @@ class ObjectKind:
     path: str
     shape: type[Any]
     selector: str = ""
+    """Of labels."""
+    only: str = ""
+    """The only object's name that is asked for; empty for all."""
     convert: Callable[[Any], Any] | None = None
     """What is kept of an object of that shape; it returns None for one that is left out."""
 
@@ -119,7 +122,7 @@ class CollectionWatch:
 
     async def _list(self) -> str:
         kind = self._kind
-        found, version = await self._api.list(kind.path, kind.shape, kind.selector)
+        found, version = await self._api.list(kind.path, kind.shape, kind.selector, name=kind.only)
         self.lists += 1
         kept = [item for each in found if (item := kind.keep(each)) is not None]
         self.items = {_key(item): item for item in kept}
@@ -137,6 +140,8 @@ class CollectionWatch:
         }  # fmt: skip
         if kind.selector:
             query["labelSelector"] = kind.selector
+        if kind.only:
+            query["fieldSelector"] = f"metadata.name={kind.only}"
         logger.debug("cluster %s: watch of %s starts at version %s", self._cluster, kind.name, version)
         async with aclosing(self._api.stream(kind.path, query, silent_s=self._pace.silent_s)) as lines:
             async for line in lines:
@@ -158,8 +163,11 @@ class CollectionWatch:
             self._reached()
             return self._api.decode(bytes(event.object), schema.Named, path).metadata.resource_version
         item = self._kind.keep(self._api.decode(bytes(event.object), self._kind.shape, path))
-        if item is None:
-            return ""
+        if item is None:  # left out: also one that was kept until now
+            left = self._api.decode(bytes(event.object), schema.Named, path)
+            self.items.pop(_key(left), None)
+            self._reached()
+            return left.metadata.resource_version
         if event.type == "DELETED":
             self.items.pop(_key(item), None)
         else:

@@ -14,7 +14,7 @@ import msgspec
 
 from netprobe.discovery.fabrics import READABLE, ReadableFabric
 from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects, decode_object
-from netprobe.discovery.k8s.api_resources import find_paths
+from netprobe.discovery.k8s.api_resources import read_groups
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
 from netprobe.discovery.k8s.collection_watch import ObjectKind
 from netprobe.errors import RemoteFormatError
@@ -25,13 +25,17 @@ _PROBLEM = "its objects could not be read: netprobe's log says why"
 
 
 async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
-    """The kinds of every fabric that this server has, as they are listed and watched."""
-    paths = await find_paths(api, (kind for fabric in READABLE for kind in fabric.KINDS))
+    """The kinds of every fabric that is installed, as far as this server has them."""
+    groups = await read_groups(api)
+    installed = (fabric for fabric in READABLE if fabric.is_served(groups.names))
+    paths = await groups.find_paths(api, (kind for fabric in installed for kind in fabric.KINDS))
     return {kind: _listed(kind, path) for kind, path in paths.items()}
 
 
 def _listed(kind: FabricKind, path: str) -> ObjectKind:
-    return ObjectKind(str(kind), path, msgspec.Raw, kind.selector, convert=partial(_keep, kind))
+    return ObjectKind(
+        str(kind), path, msgspec.Raw, kind.selector, only=kind.name, convert=partial(_keep, kind)
+    )
 
 
 def _keep(kind: FabricKind, raw: msgspec.Raw) -> FabricObject | None:
@@ -44,7 +48,7 @@ async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
     denied: list[FabricKind] = []
     for kind, listed in (await find_kinds(api)).items():
         try:
-            found, _ = await api.list(listed.path, listed.shape, listed.selector)
+            found, _ = await api.list(listed.path, listed.shape, listed.selector, name=listed.only)
         except (ApiRefusedError, RemoteFormatError) as error:
             logger.info("%s are left out: %s", kind, error)
             denied.append(kind)
