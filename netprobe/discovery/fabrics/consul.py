@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.discovery.fabrics.objects import CONDITION, FabricKind, FabricObjects, paths_below
 from netprobe.model.fabric import (
     Claim,
     ClaimKind,
@@ -24,9 +24,11 @@ from netprobe.model.fabric import (
 
 NAME = "Consul"
 _GROUP = "consul.hashicorp.com"
-ACCEPTORS = FabricKind(_GROUP, "peeringacceptors", keeps=("status.conditions",))
-DIALERS = FabricKind(_GROUP, "peeringdialers", keeps=("status.conditions",))
-EXPORTS = FabricKind(_GROUP, "exportedservices", keeps=("spec.services",))
+ACCEPTORS = FabricKind(_GROUP, "peeringacceptors", keeps=paths_below("status.conditions.*", *CONDITION))
+DIALERS = FabricKind(_GROUP, "peeringdialers", keeps=paths_below("status.conditions.*", *CONDITION))
+EXPORTS = FabricKind(
+    _GROUP, "exportedservices", keeps=paths_below("spec.services.*", "name", "namespace", "consumers.*.peer")
+)
 KINDS: tuple[FabricKind, ...] = (ACCEPTORS, DIALERS, EXPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects, paths_below
 from netprobe.model.fabric import FabricFacts, FabricGateway, TrustRoot
 
 NAME = "Istio"
 _NETWORK = "topology.istio.io/network"
 SERVICES = FabricKind(
-    "", "services", keeps=("status.loadBalancer.ingress",), labels=frozenset({_NETWORK}), selector=_NETWORK
+    "",
+    "services",
+    keeps=("status.loadBalancer.ingress.*.ip",),
+    labels=frozenset({_NETWORK}),
+    selector=_NETWORK,
 )
 GATEWAYS = FabricKind(
-    "gateway.networking.k8s.io", "gateways", keeps=("spec.gatewayClassName", "status.addresses"),
+    "gateway.networking.k8s.io", "gateways",
+    keeps=("spec.gatewayClassName", *paths_below("status.addresses.*", "type", "value")),
     labels=frozenset({_NETWORK}), selector=_NETWORK,
 )  # fmt: skip
 ROOT = FabricKind("", "configmaps", keeps=(r"data.root-cert\.pem",), name="istio-ca-root-cert")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects, paths_below
 from netprobe.model.fabric import (
     FabricFacts,
     FabricGateway,
@@ -23,8 +23,9 @@ NAME = "Linkerd"
 LINKS = FabricKind(
     "multicluster.linkerd.io", "links",
     keeps=(
-        "spec.targetClusterName", "spec.gatewayAddress", "spec.gatewayPort", "status.mirrorServices",
-        "status.federatedServices",
+        *paths_below("spec", "targetClusterName", "gatewayAddress", "gatewayPort"),
+        *paths_below("status.mirrorServices.*.remoteRef", "name", "namespace"),
+        *paths_below("status.federatedServices.*.remoteRef", "name", "namespace"),
     ),
 )  # fmt: skip
 TRUST_ROOTS = FabricKind(

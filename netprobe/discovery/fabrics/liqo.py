@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects
+from netprobe.discovery.fabrics.objects import CONDITION, FabricKind, FabricObject, FabricObjects, paths_below
 from netprobe.model.fabric import (
     Claim,
     ClaimKind,
@@ -32,19 +32,30 @@ _NETWORKING, _PEER = "networking.liqo.io", "liqo.io/remote-cluster-id"
 _LABELS = frozenset({_PEER})
 OWN_ID = FabricKind("", "configmaps", keeps=("data.CLUSTER_ID",), name="liqo-clusterid-configmap")
 FOREIGN_CLUSTERS = FabricKind(
-    "core.liqo.io", "foreignclusters", keeps=("spec.clusterID", "status.modules.networking")
+    "core.liqo.io",
+    "foreignclusters",
+    keeps=("spec.clusterID", *paths_below("status.modules.networking.conditions.*", *CONDITION)),
 )
-CONNECTIONS = FabricKind(_NETWORKING, "connections", keeps=("status.value", "status.latency"), labels=_LABELS)
+CONNECTIONS = FabricKind(
+    _NETWORKING,
+    "connections",
+    keeps=paths_below("status", "value", "latency.value", "latency.timestamp"),
+    labels=_LABELS,
+)
 SERVERS = FabricKind(
-    _NETWORKING, "gatewayservers", keeps=("spec.mtu", "status.endpoint", "status.internalEndpoint"),
+    _NETWORKING, "gatewayservers",
+    keeps=(
+        "spec.mtu", *paths_below("status.endpoint", "addresses", "port"), "status.internalEndpoint.node"
+    ),
     labels=_LABELS,
 )  # fmt: skip
 CLIENTS = FabricKind(
-    _NETWORKING, "gatewayclients", keeps=("spec.mtu", "spec.endpoint", "status.internalEndpoint"),
+    _NETWORKING, "gatewayclients",
+    keeps=("spec.mtu", *paths_below("spec.endpoint", "addresses", "port"), "status.internalEndpoint.node"),
     labels=_LABELS,
 )  # fmt: skip
 CONFIGURATIONS = FabricKind(
-    _NETWORKING, "configurations", keeps=("spec.remote.cidr", "status.remote.cidr"), labels=_LABELS
+    _NETWORKING, "configurations", keeps=("spec.remote.cidr.pod", "status.remote.cidr.pod"), labels=_LABELS
 )
 KINDS: tuple[FabricKind, ...] = (OWN_ID, FOREIGN_CLUSTERS, CONNECTIONS, SERVERS, CLIENTS, CONFIGURATIONS)
 _FRESH_NS = 30_000_000_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.discovery.fabrics.objects import CONDITION, FabricKind, FabricObjects, paths_below
 from netprobe.model.fabric import (
     Claim,
     ClaimKind,
@@ -23,8 +23,8 @@ from netprobe.model.fabric import (
 
 NAME = "MCS API"
 _GROUP = "multicluster.x-k8s.io"
-EXPORTS = FabricKind(_GROUP, "serviceexports", keeps=("status.conditions",))
-IMPORTS = FabricKind(_GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters"))
+EXPORTS = FabricKind(_GROUP, "serviceexports", keeps=paths_below("status.conditions.*", *CONDITION))
+IMPORTS = FabricKind(_GROUP, "serviceimports", keeps=("spec.type", "spec.ips", "status.clusters.*.cluster"))
 KINDS: tuple[FabricKind, ...] = (EXPORTS, IMPORTS)
 _STATES = {"True": ClaimState.UNVERIFIED, "False": ClaimState.DOWN}
 

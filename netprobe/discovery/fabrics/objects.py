@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,6 +28,8 @@ _MAX_STRING, _MAX_DEPTH = 65_536, 16
 """Characters that are kept of one text, more than a reader takes; and levels below a kept field."""
 _MAX_ANNOTATION = 1024
 """Characters of an annotation or label that is kept."""
+CONDITION = ("type", "status", "message")
+"""What is read of an entry of ``conditions``."""
 Json: TypeAlias = Mapping[str, object]
 
 
@@ -38,7 +41,8 @@ class FabricKind:
     resource: str
     """Plural, as in the path."""
     keeps: tuple[str, ...]
-    """The fields that are kept, dotted, each with all that is below it; a dot in a key is ``\\.``."""
+    """The fields that are kept, dotted, each with all that is below it; ``*`` is every entry of a list, and a
+    dot in a key is ``\\.``."""
     secrets: tuple[str, ...] = ()
     """Fields that hold secrets, dotted: dropped also where they are below a kept one. ``*`` is any key or
     every entry of a list."""
@@ -103,6 +107,15 @@ class _Head(msgspec.Struct, frozen=True):
     metadata: _HeadMeta
 
 
+def paths_below(path: str, *names: str) -> tuple[str, ...]:
+    """The dotted paths of several fields in one place.
+
+    >>> paths_below("status.links.*", "a", "b")
+    ('status.links.*.a', 'status.links.*.b')
+    """
+    return tuple(f"{path}.{name}" for name in names)
+
+
 def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
     """Read an object as far as *kind* keeps it; None for one that is left out, or is none."""
     try:
@@ -122,13 +135,14 @@ def decode_object(raw: bytes, kind: FabricKind) -> FabricObject | None:
     if len(raw) > MAX_OBJECT_BYTES:
         problem = f"has {len(raw):,} bytes, of {MAX_OBJECT_BYTES:,} at most"
         return FabricObject(reference, meta, problem=problem)
-    whole = msgspec.json.decode(raw)
-    body: dict[str, object] = {}
-    for path in kind.keeps:
-        _copy(whole, body, _keys_of(path))
+    try:
+        whole = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return FabricObject(reference, meta, problem="cannot be decoded")
+    body = _project(whole, _tree_of(kind))
     for path in kind.secrets:
         drop_field(body, _keys_of(path))
-    return FabricObject(reference, meta, body)
+    return FabricObject(reference, meta, body if isinstance(body, dict) else {})
 
 
 def _keys_of(path: str) -> list[str]:
@@ -146,22 +160,29 @@ def _choose(found: Mapping[str, str] | None, wanted: frozenset[str]) -> dict[str
     }
 
 
-def _copy(whole: object, kept: dict[str, object], keys: list[str]) -> None:
-    """Copy one field with all that is below it; where a mapping is missing on the way, nothing."""
-    *way, last = keys
-    for key in way:
-        if not isinstance(whole, dict) or key not in whole:
-            return
-        whole = whole[key]
-        if not isinstance(whole, dict):  # kept as it is, so that its wrong type is named
-            kept[key] = whole
-            return
-        below = kept.setdefault(key, {})
-        if not isinstance(below, dict):
-            return
-        kept = below
-    if isinstance(whole, dict) and last in whole:
-        kept[last] = _bounded(whole[last], _MAX_DEPTH)
+_Tree: TypeAlias = "Mapping[str, _Tree | None]"
+"""Fields to keep, by key; None keeps all that is below."""
+
+
+@cache
+def _tree_of(kind: FabricKind) -> _Tree:
+    tree: dict[str, Any] = {}
+    for path in kind.keeps:
+        *way, last = _keys_of(path)
+        below = tree
+        for key in way:
+            below = below.setdefault(key, {})
+        below[last] = None
+    return tree
+
+
+def _project(found: object, tree: _Tree | None) -> object:
+    """*found* without what *tree* leaves out; a list or mapping of the wrong kind is kept as an empty one."""
+    if tree is None or not isinstance(found, dict | list):
+        return _bounded(found, _MAX_DEPTH)
+    if isinstance(found, list):
+        return [_project(each, tree["*"]) for each in found[: MAX_LIST + 1]] if "*" in tree else []
+    return {key: _project(found[key], below) for key, below in tree.items() if key in found}
 
 
 def _bounded(found: object, depth: int) -> object:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObjects
+from netprobe.discovery.fabrics.objects import CONDITION, FabricKind, FabricObjects, paths_below
 from netprobe.model.fabric import (
     Claim,
     ClaimKind,
@@ -24,8 +24,16 @@ from netprobe.model.fabric import (
 
 NAME = "Skupper"
 _GROUP = "skupper.io"
-LINKS = FabricKind(_GROUP, "links", keeps=("spec.endpoints", "status.remoteSiteName", "status.conditions"))
-LISTENERS = FabricKind(_GROUP, "listeners", keeps=("spec.routingKey", "status.hasMatchingConnector"))
+LINKS = FabricKind(
+    _GROUP,
+    "links",
+    keeps=(
+        *paths_below("spec.endpoints.*", "name", "port"),
+        "status.remoteSiteName",
+        *paths_below("status.conditions.*", *CONDITION),
+    ),
+)
+LISTENERS = FabricKind(_GROUP, "listeners", keeps=("spec.routingKey",))
 CONNECTORS = FabricKind(_GROUP, "connectors", keeps=("spec.routingKey",))
 KINDS: tuple[FabricKind, ...] = (LINKS, LISTENERS, CONNECTORS)
 _STATES = {"True": ClaimState.UP, "False": ClaimState.DOWN}

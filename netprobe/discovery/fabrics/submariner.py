@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netprobe.discovery.fabrics.fields import FieldReader, UnreadNotes
-from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects
+from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects, paths_below
 from netprobe.model.fabric import (
     Claim,
     ClaimKind,
@@ -32,23 +32,29 @@ from netprobe.model.fabric import (
 
 NAME = "Submariner"
 _GROUP = "submariner.io"
+_CABLE = (
+    "cluster_id", "hostname", "nat_enabled", "backend", "backend_config.udp-port", "private_ip", "privateIPs",
+    "public_ip", "publicIPs",
+)  # fmt: skip
+_CLAIM = ("status", "statusMessage", "latencyRTT.last", "latencyRTT.average")
 GATEWAYS = FabricKind(
     _GROUP, "gateways",
-    keeps=("status.haStatus", "status.localEndpoint", "status.statusFailure", "status.connections"),
+    keeps=(
+        "status.haStatus",
+        *paths_below("status.localEndpoint", *_CABLE),
+        *paths_below("status.connections.*", "usingIP", *_CLAIM),
+        *paths_below("status.connections.*.endpoint", *_CABLE),
+    ),
     annotations=frozenset({"update-timestamp"}),
 )  # fmt: skip
-ENDPOINTS = FabricKind(
-    _GROUP, "endpoints",
-    keeps=(
-        "spec.cluster_id", "spec.hostname", "spec.nat_enabled", "spec.backend", "spec.backend_config",
-        "spec.private_ip", "spec.privateIPs", "spec.public_ip", "spec.publicIPs",
-    ),
-)  # fmt: skip
+ENDPOINTS = FabricKind(_GROUP, "endpoints", keeps=paths_below("spec", *_CABLE))
 CLUSTERS = FabricKind(
     _GROUP, "clusters",
     keeps=("spec.cluster_id", "spec.cluster_cidr", "spec.service_cidr", "spec.global_cidr"),
 )  # fmt: skip
-ROUTE_AGENTS = FabricKind(_GROUP, "routeagents", keeps=("status.remoteEndpoints",))
+ROUTE_AGENTS = FabricKind(
+    _GROUP, "routeagents", keeps=paths_below("status.remoteEndpoints.*", "spec.cluster_id", *_CLAIM)
+)
 GLOBAL_INGRESS = FabricKind(
     _GROUP, "globalingressips",
     keeps=("status.allocatedIP", "spec.serviceRef.name", "spec.podRef.name"),
@@ -279,17 +285,9 @@ def _claim(
     if state is ClaimState.UP and (message or not has_rtt):
         state = ClaimState.UNVERIFIED
     yield Claim(
-        kind,
-        NAME,
-        one.reference,
-        said.path("status"),
-        value,
-        state,
-        subject,
-        message,
-        written_ns,
+        kind, NAME, one.reference, said.path("status"), value, state, subject, message, written_ns,
         _FRESH_NS if kind is ClaimKind.SUBMARINER_CONNECTION else None,
-    )
+    )  # fmt: skip
 
 
 def _written_ns(one: FabricObject, notes: UnreadNotes) -> int | None:

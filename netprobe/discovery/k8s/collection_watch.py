@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.discovery.k8s import schema
-from netprobe.discovery.k8s.client import ApiError, ApiRefusedError, ClusterApi
+from netprobe.discovery.k8s.client import PAGE, ApiError, ApiRefusedError, ClusterApi
 from netprobe.errors import NetprobeError, RemoteFormatError
 from netprobe.model.names import ClusterName
 
@@ -33,6 +33,8 @@ class ObjectKind:
     """Of labels."""
     only: str = ""
     """The only object's name that is asked for; empty for all."""
+    page: int = PAGE
+    """Objects per page."""
     convert: Callable[[Any], Any] | None = None
     """What is kept of an object of that shape; it returns None for one that is left out."""
 
@@ -60,6 +62,16 @@ class WatchSettings:
     """Pause after a kind could not be listed for want of rights."""
     served_s: float = 30.0
     """How often it is looked which kinds of fabrics the server has: a CRD may come, change or go."""
+
+
+async def list_kept(api: ClusterApi, kind: ObjectKind) -> tuple[list[Any], str]:
+    """What is kept of a list, and the version to watch from; no more than one page is held whole."""
+    kept: list[Any] = []
+    version = ""
+    pages = api.pages(kind.path, kind.shape, kind.selector, name=kind.only, size=kind.page)
+    async for page, version in pages:  # noqa: B007 - the last version counts
+        kept += (item for each in page if (item := kind.keep(each)) is not None)
+    return kept, version
 
 
 class CollectionWatch:
@@ -122,9 +134,8 @@ class CollectionWatch:
 
     async def _list(self) -> str:
         kind = self._kind
-        found, version = await self._api.list(kind.path, kind.shape, kind.selector, name=kind.only)
+        kept, version = await list_kept(self._api, kind)
         self.lists += 1
-        kept = [item for each in found if (item := kind.keep(each)) is not None]
         self.items = {_key(item): item for item in kept}
         logger.debug("cluster %s: listed %d %s at version %s", self._cluster, len(kept), kind.name, version)
         self.is_listed, self.is_denied = True, False

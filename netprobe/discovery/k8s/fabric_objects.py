@@ -16,11 +16,13 @@ from netprobe.discovery.fabrics import READABLE, ReadableFabric
 from netprobe.discovery.fabrics.objects import FabricKind, FabricObject, FabricObjects, decode_object
 from netprobe.discovery.k8s.api_resources import read_groups
 from netprobe.discovery.k8s.client import ApiRefusedError, ClusterApi
-from netprobe.discovery.k8s.collection_watch import ObjectKind
+from netprobe.discovery.k8s.collection_watch import ObjectKind, list_kept
 from netprobe.errors import RemoteFormatError
 from netprobe.model.fabric import FabricFacts, UnreadField
 
 logger = logging.getLogger(__name__)
+_PAGE = 100
+"""Objects per page: strangers may write objects of a megabyte."""
 _PROBLEM = "its objects could not be read: netprobe's log says why"
 
 
@@ -34,7 +36,7 @@ async def find_kinds(api: ClusterApi) -> dict[FabricKind, ObjectKind]:
 
 def _listed(kind: FabricKind, path: str) -> ObjectKind:
     return ObjectKind(
-        str(kind), path, msgspec.Raw, kind.selector, only=kind.name, convert=partial(_keep, kind)
+        str(kind), path, msgspec.Raw, kind.selector, only=kind.name, page=_PAGE, convert=partial(_keep, kind)
     )
 
 
@@ -48,12 +50,12 @@ async def read_fabrics(api: ClusterApi) -> tuple[FabricFacts, ...]:
     denied: list[FabricKind] = []
     for kind, listed in (await find_kinds(api)).items():
         try:
-            found, _ = await api.list(listed.path, listed.shape, listed.selector, name=listed.only)
+            kept, _ = await list_kept(api, listed)
         except (ApiRefusedError, RemoteFormatError) as error:
             logger.info("%s are left out: %s", kind, error)
             denied.append(kind)
         else:
-            by_kind[kind] = tuple(item for each in found if (item := listed.keep(each)) is not None)
+            by_kind[kind] = tuple(kept)
     return read_facts(FabricObjects(by_kind, tuple(denied)))
 
 
